@@ -1,0 +1,46 @@
+"""The files that the extension ships, and LungTumorSeg/CMakeLists.txt's lists of them.
+
+Run as a script, it writes both lists anew from the disk.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "LungTumorSeg"
+CMAKE_FILE = MODULE_FOLDER / "CMakeLists.txt"
+SCRIPTS, RESOURCES = "MODULE_PYTHON_SCRIPTS", "MODULE_PYTHON_RESOURCES"
+
+
+def files_on_disk(folder: Path = MODULE_FOLDER) -> dict[str, list[str]]:
+    """Paths relative to ``folder`` of all that must ship, by the name of the CMake list in which they belong."""
+    built = re.compile(r"(^|/)(__pycache__|[^/]+\.egg-info|\.[^/]+)(/|$)")
+    paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+    shipped = [path for path in paths if path != CMAKE_FILE.name and not built.search(path)]
+    return {
+        SCRIPTS: [path for path in shipped if path.endswith(".py")],
+        RESOURCES: [path for path in shipped if not path.endswith(".py")],
+    }
+
+
+def files_in_cmake(text: str, name: str) -> list[str]:
+    """The entries of the CMake list ``name`` in ``text``."""
+    return text[slice(*_span_of_list(text, name))].split()
+
+
+def _span_of_list(text: str, name: str) -> tuple[int, int]:
+    start = text.index(f"set({name}\n") + len(f"set({name}\n")
+    return start, text.index("  )\n", start)
+
+
+def _write_lists() -> None:
+    text = CMAKE_FILE.read_text()
+    for name, paths in files_on_disk().items():
+        start, end = _span_of_list(text, name)
+        text = text[:start] + "".join(f"  {path}\n" for path in paths) + text[end:]
+    CMAKE_FILE.write_text(text)
+
+
+if __name__ == "__main__":
+    _write_lists()
