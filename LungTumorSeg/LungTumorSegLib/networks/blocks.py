@@ -1,0 +1,203 @@
+"""The parts that all networks are made of, in 2D and 3D.
+
+Feature maps are (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. `dims` (2 or 3) chooses the convolution; everything else is the same. The slices of a
+stack (D) are never pooled: pooling and upsampling act within the slice plane only.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+Dims = Literal[2, 3]
+
+# The published networks are Keras networks: these are Keras's batch norm constants (its momentum 0.99 is 0.01 in torch's reading).
+BATCH_NORM_EPS = 1e-3
+BATCH_NORM_MOMENTUM = 0.01
+
+
+class Block(nn.Module):
+    """A module that turns one feature map into another of `out_channels` channels, of the same size."""
+
+    out_channels: int
+
+
+class Identity(Block):
+    """A skip path that leaves the feature map as it is."""
+
+    def __init__(self, out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class BatchNorm(nn.Module):
+    """Batch norm over the channel axis, with or without a scale, in Keras's terms: no scale means no tensor for it, and no batch counter either."""
+
+    weight: nn.Parameter | None
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
+    def __init__(self, channels: int, *, scale: bool = True) -> None:
+        super().__init__()
+        self.register_parameter("weight", nn.Parameter(torch.ones(channels)) if scale else None)
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, BATCH_NORM_MOMENTUM, BATCH_NORM_EPS
+        )
+
+
+def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.Conv2d | nn.Conv3d:
+    """A convolution of stride 1 with an odd cubic (or square) kernel and zero padding that keeps the size."""
+    conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+    return conv(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)
+
+
+def pooling(dims: Dims) -> nn.Module:
+    """Max pooling by 2 within the slice plane."""
+    return nn.MaxPool2d(2) if dims == 2 else nn.MaxPool3d((1, 2, 2))
+
+
+def channel_dropout(dims: Dims, rate: float) -> nn.Module:
+    """Dropout of whole channels (Keras: SpatialDropout)."""
+    return nn.Dropout2d(rate) if dims == 2 else nn.Dropout3d(rate)
+
+
+class Upsampling(Block):
+    """Transposed convolution, kernel and stride 2 within the slice plane: doubles height and width."""
+
+    def __init__(self, dims: Dims, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.convt: nn.Module = (
+            nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
+            if dims == 2
+            else nn.ConvTranspose3d(in_channels, out_channels, (1, 2, 2), stride=(1, 2, 2))
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.convt(x)
+
+
+class PlainBlock(Block):
+    """(3x3 convolution, batch norm, ReLU) twice: the U-Net's block (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28)."""
+
+    def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
+        super().__init__()
+        self.out_channels = filters
+        self.conv1 = convolution(dims, in_channels, filters, 3)
+        self.bn1 = BatchNorm(filters)
+        self.conv2 = convolution(dims, filters, filters, 3)
+        self.bn2 = BatchNorm(filters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.bn1(self.conv1(x)))
+        return torch.relu(self.bn2(self.conv2(x)))
+
+
+class DenseBlock(Block):
+    """Two convolutions; the second sees the input again, and the input is handed on with the result: [x, y2].
+
+    Kamal et al. 2020, doi:10.1007/978-3-030-62469-9_4.
+    """
+
+    def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
+        super().__init__()
+        self.out_channels = in_channels + filters
+        self.conv1 = convolution(dims, in_channels, filters, 3)
+        self.bn1 = BatchNorm(filters)
+        self.conv2 = convolution(dims, in_channels + filters, filters, 3)
+        self.bn2 = BatchNorm(filters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y1 = torch.relu(self.bn1(self.conv1(x)))
+        y2 = torch.relu(self.bn2(self.conv2(torch.cat([x, y1], dim=1))))
+        return torch.cat([x, y2], dim=1)
+
+
+class ConvBatchNorm(Block):
+    """Convolution without bias, then batch norm without scale: the unit of the MultiResUNet."""
+
+    def __init__(self, dims: Dims, in_channels: int, filters: int, kernel: int) -> None:
+        super().__init__()
+        self.out_channels = filters
+        self.conv = convolution(dims, in_channels, filters, kernel, bias=False)
+        self.bn = BatchNorm(filters, scale=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.bn(self.conv(x))
+
+
+class MultiResBlock(Block):
+    """Three 3x3 convolutions in a row, whose outputs side by side stand for kernels of 3, 5 and 7, and a 1x1 shortcut around them.
+
+    Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025; its three widths are truncated shares of 1.67 times the filters.
+    """
+
+    WIDENING = 1.67
+    SHARES = (0.167, 0.333, 0.5)
+
+    def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
+        super().__init__()
+        first, second, third = (int(share * self.WIDENING * filters) for share in self.SHARES)
+        self.out_channels = first + second + third
+        self.shortcut = ConvBatchNorm(dims, in_channels, self.out_channels, 1)
+        self.conv3 = ConvBatchNorm(dims, in_channels, first, 3)
+        self.conv5 = ConvBatchNorm(dims, first, second, 3)
+        self.conv7 = ConvBatchNorm(dims, second, third, 3)
+        self.bn_cat = BatchNorm(self.out_channels)
+        self.bn_out = BatchNorm(self.out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y3 = torch.relu(self.conv3(x))
+        y5 = torch.relu(self.conv5(y3))
+        y7 = torch.relu(self.conv7(y5))
+        joined = self.bn_cat(torch.cat([y3, y5, y7], dim=1))
+        return self.bn_out(torch.relu(self.shortcut(x) + joined))
+
+
+class ResPathUnit(Block):
+    """A 3x3 convolution with a 1x1 shortcut around it."""
+
+    def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
+        super().__init__()
+        self.out_channels = filters
+        self.shortcut = ConvBatchNorm(dims, in_channels, filters, 1)
+        self.main = ConvBatchNorm(dims, in_channels, filters, 3)
+        self.bn_out = BatchNorm(filters)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.bn_out(torch.relu(self.shortcut(x) + torch.relu(self.main(x))))
+
+
+class ResPath(Block):
+    """A chain of units on the way from the encoder to the decoder (Ibtehaz and Rahman 2020)."""
+
+    def __init__(self, dims: Dims, in_channels: int, filters: int, length: int) -> None:
+        super().__init__()
+        self.out_channels = filters
+        for number in range(1, length + 1):
+            self.add_module(f"unit{number}", ResPathUnit(dims, in_channels if number == 1 else filters, filters))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for unit in self.children():
+            x = unit(x)
+        return x
+
+
+def initialize_as_keras(network: nn.Module) -> None:
+    """Kernels Glorot-uniform and biases zero, Keras's defaults, which the published networks used; batch norms begin so anyway."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

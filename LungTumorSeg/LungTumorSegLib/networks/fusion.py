@@ -1,0 +1,87 @@
+"""Spatial feature fusion: a frozen 2D encoder looks at each slice, and its features join the 3D network at three scales.
+
+After Najeeb and Bhuiyan 2022: training goes in two stages, first the 2D network, then the 3D network with the first one's encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from .unet import LEVELS, Encoder, EncoderDecoder, Family
+
+
+class FeatureExtractor(Encoder):
+    """The frozen encoder of a 2D network: slices (N, 1, H, W) -> its pooled outputs at 1/2, 1/4 and 1/8 of the size.
+
+    Its parameters take no gradient and its batch norms stay in inference mode. Its channel dropout does not freeze (in the published Keras graphs
+    training=True reaches it): in training every map below the first is noisy, and each has its own noise, drawn anew on the way down from the
+    clean first map.
+    """
+
+    def __init__(self, family: Family, width: int, levels: int = LEVELS) -> None:
+        super().__init__(family, 2, width, levels)
+        self.noisy_in_training = family.dropout > 0
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> FeatureExtractor:
+        super().train(mode)
+        for block in self.blocks:
+            block.eval()
+        return self
+
+    def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        maps = [self.pool(self.blocks[0](slices))]
+        blocks = self.blocks
+        for level in range(1, len(blocks)):
+            first = 1 if self.training and self.noisy_in_training else level
+            x = maps[first - 1]
+            for block in blocks[first : level + 1]:
+                x = self.pool(block(self.drop(x)))
+            maps.append(x)
+        return tuple(maps)
+
+
+class FusionNetwork(EncoderDecoder):
+    """A 3D network whose levels below the first also see the 2D features of each slice. Its frozen extractor is the module `fe`.
+
+    In inference mode the features of a slice depend on that slice alone, so that overlapping stacks can share them.
+    """
+
+    def __init__(self, family: Family, width: int, fused_levels: int = LEVELS) -> None:
+        extractor = FeatureExtractor(family, width, fused_levels)
+        fused = extractor.block_channels + (0,) * (LEVELS - fused_levels)
+        super().__init__(family, 3, width, fused)
+        self.fe = extractor
+
+    def features(self, slices: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Slices (N, 1, H, W) -> 2D features F1, F2, F3, each (N, C, h, w), at 1/2, 1/4 and 1/8 of the size."""
+        return self.fe(slices)
+
+    def stack_features(self, stack: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Stack (N, 1, D, H, W) -> the 2D features of its slices, each (N, C, D, h, w)."""
+        depth = stack.shape[2]
+        slices = stack.transpose(1, 2).flatten(0, 1)
+        return tuple(maps.unflatten(0, (-1, depth)).transpose(1, 2) for maps in self.features(slices))
+
+    def forward(self, stack: torch.Tensor, features: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """Stack (N, 1, D, H, W), and its 2D features (N, C, D, h, w) where they are known already -> tumor probability of the stack's shape."""
+        return torch.sigmoid(self.logits(stack, features))
+
+    def logits(self, stack: torch.Tensor, features: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """As `forward`, before the sigmoid."""
+        self._check(stack)
+        return self._logits(stack, self.stack_features(stack) if features is None else features)
+
+    def load_extractor(self, network_2d: EncoderDecoder) -> None:
+        """Take the encoder weights of a trained 2D network of the same family and width.
+
+        Raises:
+            ValueError: The 2D network is of another family or width.
+        """
+        own = self.fe.state_dict()
+        theirs = network_2d.state_dict()
+        if any(name not in theirs or theirs[name].shape != own[name].shape for name in own):
+            raise ValueError("The 2D network's encoder does not fit: it must be of the same family and width as this network.")
+        self.fe.load_state_dict({name: theirs[name] for name in own})

@@ -1,0 +1,38 @@
+"""The MultiResUNet family (Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025), as Najeeb and Bhuiyan 2022 built it in 2D and 3D.
+
+No dropout anywhere, residual paths as skips, and a batch norm before the last sigmoid. The published parameter counts and figures belong to residual
+paths of 3, 2 and 1 units; the 3D network in the authors' repository has 3, 2 and 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from .blocks import Block, ConvBatchNorm, Dims, MultiResBlock, ResPath
+from .unet import Family
+
+PUBLISHED_LENGTHS = (3, 2, 1)
+REPOSITORY_LENGTHS = (3, 2, 2)
+
+
+class BatchNormHead(ConvBatchNorm):
+    """1x1 convolution to one channel and batch norm: logits that depend on running statistics."""
+
+    def __init__(self, dims: Dims, in_channels: int) -> None:
+        super().__init__(dims, in_channels, 1, 1)
+
+
+def residual_skip(dims: Dims, level: int, in_channels: int, filters: int, lengths: tuple[int, int, int]) -> Block:
+    """The skip of level 1, 2 or 3 through as many residual units as `lengths` says."""
+    return ResPath(dims, in_channels, filters, lengths[level - 1])
+
+
+MULTIRES_UNET = Family(
+    block=MultiResBlock,
+    base=MultiResBlock,
+    skip=partial(residual_skip, lengths=PUBLISHED_LENGTHS),
+    head=BatchNormHead,
+    dropout=0.0,
+)
+MULTIRES_UNET_REPOSITORY = replace(MULTIRES_UNET, skip=partial(residual_skip, lengths=REPOSITORY_LENGTHS))

@@ -1,0 +1,130 @@
+"""The shape that all networks share, and its plainest family, the U-Net.
+
+Three levels down, a base, three levels up. A `Family` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D and 3D, with and
+without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022 (spatial feature fusion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .blocks import Block, Dims, Identity, PlainBlock, Upsampling, channel_dropout, convolution, initialize_as_keras, pooling
+
+LEVELS = 3
+SIZE_MULTIPLE = 2**LEVELS
+
+
+class ConvHead(Block):
+    """1x1 convolution to one channel of logits."""
+
+    def __init__(self, dims: Dims, in_channels: int) -> None:
+        super().__init__()
+        self.out_channels = 1
+        self.conv = convolution(dims, in_channels, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x)
+
+
+def plain_skip(dims: Dims, level: int, in_channels: int, filters: int) -> Block:
+    """The skip of level 1, 2 or 3 as the encoder's output before pooling."""
+    return Identity(in_channels)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What makes a family of networks: its block (dims, in_channels, filters), the base's block, the skips (dims, level, in_channels, filters) and the head."""
+
+    block: Callable[[Dims, int, int], Block]
+    base: Callable[[Dims, int, int], Block]
+    skip: Callable[[Dims, int, int, int], Block]
+    head: Callable[[Dims, int], Block]
+    dropout: float  # share of channels dropped after each pooling, in training
+
+
+class Encoder(nn.Module):
+    """The levels downward: modules `enc1` ... of `width`, 2 `width`, 4 `width` filters, pooling between them.
+
+    `fused` gives, level by level, how many channels of other features join after that level's pooling.
+    """
+
+    def __init__(self, family: Family, dims: Dims, width: int, levels: int = LEVELS, fused: Sequence[int] = (0,) * LEVELS) -> None:
+        super().__init__()
+        self.block_channels: tuple[int, ...] = ()
+        channels = 1
+        for level in range(levels):
+            block = family.block(dims, channels, width * 2**level)
+            self.add_module(f"enc{level + 1}", block)
+            self.block_channels += (block.out_channels,)
+            channels = block.out_channels + fused[level]
+        self.channels_below = channels
+        self.pool = pooling(dims)
+        self.drop = channel_dropout(dims, family.dropout)
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The encoder blocks, the first level first."""
+        return [self.get_submodule(f"enc{level}") for level in range(1, len(self.block_channels) + 1)]
+
+
+class EncoderDecoder(Encoder):
+    """A whole network: image (N, 1, H, W) or stack (N, 1, D, H, W) -> tumor probability of the same shape, float32.
+
+    H and W are multiples of 8, D is any. Module names: enc1..3, base, up3..1, skip paths, dec3..1, out.
+    """
+
+    def __init__(self, family: Family, dims: Dims, width: int, fused: Sequence[int] = (0,) * LEVELS) -> None:
+        super().__init__(family, dims, width, LEVELS, fused)
+        self.dims = dims
+        self.base = family.base(dims, self.channels_below, width * 2**LEVELS)
+        channels = self.base.out_channels
+        for level in range(LEVELS, 0, -1):
+            filters = width * 2 ** (level - 1)
+            skip = family.skip(dims, level, self.block_channels[level - 1], filters)
+            block = family.block(dims, filters + skip.out_channels, filters)
+            self.add_module(f"up{level}", Upsampling(dims, channels, filters))
+            self.add_module(f"respath{level}", skip)
+            self.add_module(f"dec{level}", block)
+            channels = block.out_channels
+        self.out = family.head(dims, channels)
+        initialize_as_keras(self)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Image or stack -> tumor probability of the same shape."""
+        return torch.sigmoid(self.logits(image))
+
+    def logits(self, image: torch.Tensor) -> torch.Tensor:
+        """Image or stack -> what the sigmoid turns into probability, for numerically stable losses."""
+        return self._logits(image, ())
+
+    def _logits(self, image: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """`features`, level by level, join after that level's pooling; there may be fewer than levels."""
+        self._check(image)
+        x, skips = image, []
+        for level, block in enumerate(self.blocks):
+            x = block(x)
+            skips.append(x)
+            x = self.drop(self.pool(x))
+            if level < len(features):
+                x = torch.cat([x, features[level]], dim=1)
+        x = self.base(x)
+        for level in range(LEVELS, 0, -1):
+            up, respath, block = (self.get_submodule(f"{part}{level}") for part in ("up", "respath", "dec"))
+            x = block(torch.cat([up(x), respath(skips.pop())], dim=1))
+        logits = self.out(x)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def _check(self, image: torch.Tensor) -> None:
+        expected = "(N, 1, H, W)" if self.dims == 2 else "(N, 1, D, H, W)"
+        if image.ndim != self.dims + 2 or image.shape[1] != 1:
+            raise ValueError(f"The network takes {expected}, but got an array of shape {tuple(image.shape)}.")
+        if any(size == 0 or size % SIZE_MULTIPLE for size in image.shape[-2:]):
+            height, width = image.shape[-2:]
+            raise ValueError(f"Height and width must be multiples of {SIZE_MULTIPLE}, but are {height} and {width}; pad or crop the slices.")
+
+
+UNET = Family(block=PlainBlock, base=PlainBlock, skip=plain_skip, head=ConvHead, dropout=0.1)
