@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+PACKAGE_REMEDY = "install it with pip (in Slicer: press Segment again and accept the installation)"
+
 
 class UnusableInput(ValueError):
     """The input or an argument cannot be used; the message is one sentence that says what is wrong and what to do (exit code 2)."""

@@ -1,0 +1,222 @@
+"""The command ``lungtumorseg``: parse, call, write. Exit codes: 0 done, 2 unusable input, 3 the machine cannot, 130 cancelled."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import NOTICE
+from .channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
+from .errors import PACKAGE_REMEDY, MachineLimit, UnusableInput
+from .events import Cancelled, Progress
+
+if TYPE_CHECKING:
+    from .ct import CTVolume
+    from .lesions import LesionReport
+
+UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code. The last line on stderr of a failed run is the message."""
+    options = _parser().parse_args(arguments)
+    stdout = set_stdout_aside()
+    channel: Channel = JsonLinesChannel(stdout) if getattr(options, "events", None) == "jsonl" else TerminalChannel(stdout)
+    try:
+        options.run(options, channel)
+    except (Cancelled, KeyboardInterrupt):
+        code, message = CANCELLED, "Cancelled; nothing was written."
+    except UnusableInput as error:
+        code, message = UNUSABLE, str(error)
+    except MachineLimit as error:
+        code, message = MACHINE, str(error)
+    except MemoryError:
+        code, message = MACHINE, "The memory does not suffice; close other programs or crop the CT to the chest."
+    except ModuleNotFoundError as error:
+        code, message = MACHINE, f"The package {error.name} is missing; {PACKAGE_REMEDY}."
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        code, message = MACHINE, f"Writing failed ({error.strerror}); free some space or choose another output folder."
+    else:
+        return 0
+    channel.error(code, message)
+    return code
+
+
+def _segment(options: argparse.Namespace, channel: Channel) -> None:
+    from .io import check_output_folder, read_ct
+
+    check_output_folder(options.output)
+    channel.progress(Progress("reading", 0, 1))
+    ct = read_ct(options.input, series=options.series)
+    channel.progress(Progress("reading", 1, 1))
+    _segment_ct(ct, options, channel)
+
+
+def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> LesionReport:
+    from .inference.decision import Thresholds
+    from .pipeline import SegmentOptions, segment
+    from .results import write_segment_result
+
+    thresholds = Thresholds(*options.thresholds) if options.thresholds else None
+    choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, options.min_lesion_ml)
+    result = segment(ct, choices, channel.progress)
+    summary = write_segment_result(result, options.output, picture=not options.no_picture, on_progress=channel.progress)
+    text = _report_text(result.report, result.warnings, options.output)
+    channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
+    return result.report
+
+
+def _isolate(options: argparse.Namespace, channel: Channel) -> None:
+    from .io import check_output_folder, read_ct
+    from .isolation import isolate_lungs
+    from .results import write_isolation
+
+    check_output_folder(options.output)
+    ct = read_ct(options.input, series=options.series)
+    isolation = isolate_lungs(ct, channel.progress)
+    warnings = (*ct.warnings, *isolation.warnings)
+    write_isolation(ct, isolation, options.output)
+    text = "\n".join([*(f"Warning: {warning}" for warning in warnings), f"Lung isolation written to {options.output}."])
+    channel.result({"output": str(options.output.resolve()), "warnings": warnings}, text)
+
+
+def _measure(options: argparse.Namespace, channel: Channel) -> None:
+    from .io import check_output_folder, read_ct
+    from .lesions import measure
+    from .results import write_measures
+    from .segmentation_file import read_segmentation
+
+    check_output_folder(options.output)
+    ct = read_ct(options.input, series=options.series)
+    report = measure(ct, read_segmentation(options.segmentation))
+    summary = write_measures(ct, report, options.output)
+    channel.result({"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output))
+
+
+def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
+    from .training.metrics import evaluate_files
+
+    metrics = evaluate_files(options.prediction, options.reference, cases=options.cases)
+    channel.result(metrics, json.dumps(metrics, indent=2))
+
+
+def _phantom(options: argparse.Namespace, channel: Channel) -> None:
+    from .io import check_output_folder
+    from .phantom import make_phantom, write_phantom
+
+    check_output_folder(options.output)
+    phantom = make_phantom(options.seed)
+    write_phantom(phantom, options.output)
+    channel.result({"output": str(options.output.resolve())}, f"Phantom with {len(phantom.lesions)} lesions written to {options.output}.")
+
+
+def _demo(options: argparse.Namespace, channel: Channel) -> None:
+    from .io import check_output_folder
+    from .phantom import make_phantom, write_phantom
+
+    check_output_folder(options.output)
+    phantom = make_phantom(options.seed)
+    report = _segment_ct(phantom.ct, options, channel)
+    write_phantom(phantom, options.output / "phantom")
+    both = ((report.labels.array > 0) & (phantom.tumor.array > 0)).sum()
+    dice = 2 * both / max(1, (report.labels.array > 0).sum() + (phantom.tumor.array > 0).sum())
+    channel.result({"dice": round(float(dice), 4)}, f"The phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {dice:.2f}.")
+
+
+def _models(options: argparse.Namespace, channel: Channel) -> None:
+    from .weights.manifest import Manifest, model_folders
+
+    manifests = {model_id: Manifest.read(folder) for model_id, folder in model_folders().items()}
+    text = "\n".join(f"{model_id}: {manifest.description}" for model_id, manifest in manifests.items())
+    channel.result({"models": {model_id: manifest.description for model_id, manifest in manifests.items()}}, text)
+
+
+def _train(options: argparse.Namespace, channel: Channel) -> None:
+    from .training import train
+
+    train(options.config, channel.progress)
+
+
+def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> str:
+    """What a person reads in the terminal: warnings, one line a lesion, where the files are."""
+    lines = [f"Warning: {warning}" for warning in warnings]
+    lines += [report.message] if report.message else []
+    lines += [
+        f"{lesion.segment}: {lesion.side} lung, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm"
+        for lesion in report.lesions
+    ]
+    return "\n".join([*lines, f"Written to {output}. {NOTICE}"])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lungtumorseg", description=f"Lung tumors in chest CT: found, measured, drawn. {NOTICE}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    segment = commands.add_parser("segment", help="find and measure the lung tumors of a CT")
+    _add_input(segment)
+    _add_segment_options(segment)
+    segment.set_defaults(run=_segment)
+
+    isolate = commands.add_parser("isolate", help="lung isolation only: body, lungs, spine axis, isolation mask")
+    _add_input(isolate)
+    isolate.set_defaults(run=_isolate)
+
+    measure = commands.add_parser("measure", help="measure the lesions of an existing (corrected) segmentation")
+    measure.add_argument("input", metavar="CT", type=Path)
+    measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path)
+    _add_output(measure)
+    measure.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
+    measure.set_defaults(run=_measure)
+
+    evaluate = commands.add_parser("evaluate", help="compare a segmentation with a reference; JSON on stdout")
+    evaluate.add_argument("prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd or a folder of them")
+    evaluate.add_argument("reference", metavar="REFERENCE", type=Path)
+    evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one line a case")
+    evaluate.set_defaults(run=_evaluate)
+
+    phantom = commands.add_parser("phantom", help="make a procedural chest CT and its truth")
+    _add_output(phantom)
+    phantom.add_argument("--seed", type=int, default=0)
+    phantom.set_defaults(run=_phantom)
+
+    demo = commands.add_parser("demo", help="make a phantom and segment it: the main job on a fresh machine")
+    _add_segment_options(demo)
+    _add_output(demo)
+    demo.add_argument("--seed", type=int, default=0)
+    demo.set_defaults(run=_demo)
+
+    models = commands.add_parser("models", help="list the shipped and installed models")
+    models.set_defaults(run=_models)
+
+    train = commands.add_parser("train", help="train a model as a YAML configuration says")
+    train.add_argument("config", metavar="CONFIG", type=Path)
+    train.set_defaults(run=_train)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the results")
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="INPUT", type=Path, help="a DICOM folder, NIfTI, NRRD or MetaImage file")
+    _add_output(parser)
+    parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
+
+
+def _add_segment_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="ID", default="default", help="a model that 'lungtumorseg models' lists, or its folder")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    parser.add_argument("--stride", metavar="N", type=int, help="slices from one stack to the next, 1 (the published way) to 8")
+    parser.add_argument("--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5")
+    parser.add_argument("--min-lesion-ml", metavar="X", type=float, help="report no lesion below this volume")
+    parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
+    parser.add_argument("--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels")

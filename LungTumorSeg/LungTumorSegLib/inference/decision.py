@@ -1,0 +1,50 @@
+"""The two-step threshold: which slices hold a tumor, then which voxels (Najeeb & Bhuiyan 2022).
+
+The gate is read on the working grid, where the network answered; the voxels are decided on the CT's own grid, so that the outline
+is as fine as the CT.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..ct import Array, Volume
+from ..errors import UnusableInput
+from .grid import WorkingGrid
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probabilities from 0 to 1: a slice is kept if its maximum exceeds ``gate``; its voxels are tumor where they exceed ``voxel``.
+
+    The defaults are the paper's. Raises UnusableInput outside 0 to 1 or if the gate is below the voxel
+    threshold.
+    """
+
+    gate: float = 0.7
+    voxel: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.voxel <= self.gate < 1:
+            raise UnusableInput(f"The thresholds must satisfy 0 < second <= first < 1; {self.gate} and {self.voxel} do not.")
+
+
+def kept_slices(probability: Array, gate: float) -> npt.NDArray[np.bool_]:
+    """One bool a slice of ``probability`` (slice, row, column): does its maximum exceed ``gate``?"""
+    return np.asarray(probability.max(axis=(1, 2)) > gate)
+
+
+def decide(grid: WorkingGrid, probability: Array, probability_on_ct: Volume, thresholds: Thresholds) -> Volume:
+    """The tumor mask (bool) on the CT's grid.
+
+    ``probability`` lies on the working grid, ``probability_on_ct`` is the same map carried back. A CT slice is kept if the nearest
+    working slice is kept.
+    """
+    nearest = grid.nearest_slices()
+    kept = kept_slices(probability, thresholds.gate)[nearest] & (nearest >= 0)
+    tumor = probability_on_ct.array > np.float32(thresholds.voxel)
+    tumor[~kept] = False
+    return probability_on_ct.with_array(tumor)

@@ -1,0 +1,127 @@
+"""The main job: from a CT to measured lung tumors, as a sequence of calls."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .ct import CTVolume, Volume
+from .errors import UnusableInput
+from .events import Progress, ProgressCallback, ignore_progress
+from .inference.decision import Thresholds, decide
+from .inference.grid import make_working_grid
+from .inference.stacks import check_stride
+from .isolation import LungIsolation, isolate_lungs
+from .lesions import LesionReport, report_lesions
+from .weights.manifest import DEFAULT_MODEL, Manifest, load_model
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What a user may choose; None means the manifest's value. Raises UnusableInput for values out of range.
+
+    ``device``: auto, cpu, cuda; ``precision``: auto, float32, bfloat16.
+    """
+
+    model: str = DEFAULT_MODEL
+    device: str = "auto"
+    precision: str = "auto"
+    stride: int | None = None
+    thresholds: Thresholds | None = None
+    min_lesion_ml: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.stride is not None:
+            check_stride(self.stride)
+        if self.min_lesion_ml is not None and not 0 <= self.min_lesion_ml < float("inf"):
+            raise UnusableInput(f"The smallest lesion must be 0 mL or more, not {self.min_lesion_ml}.")
+
+    def completed(self, manifest: Manifest) -> SegmentOptions:
+        """These options with the manifest's values where none were given."""
+        return replace(
+            self,
+            stride=manifest.stride if self.stride is None else self.stride,
+            thresholds=manifest.thresholds if self.thresholds is None else self.thresholds,
+            min_lesion_ml=manifest.min_lesion_ml if self.min_lesion_ml is None else self.min_lesion_ml,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentResult:
+    """Everything a run found, on the grid of ``ct`` as it was given.
+
+    ``probability`` and ``disagreement`` are float32, 0 to 1; ``seconds`` is the time a stage took; ``options`` are those used.
+    """
+
+    ct: CTVolume
+    isolation: LungIsolation
+    probability: Volume
+    disagreement: Volume
+    report: LesionReport
+    manifest: Manifest
+    options: SegmentOptions
+    device: str
+    precision: str
+    warnings: tuple[str, ...]
+    seconds: dict[str, float]
+
+    def settings(self) -> dict[str, Any]:
+        """The options as JSON-able data."""
+        return asdict(self.options)
+
+
+def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: ProgressCallback = ignore_progress) -> SegmentResult:
+    """Finds and measures the lung tumors of ``ct``.
+
+    Raises UnusableInput for a CT without enough lung or unusable options, MachineLimit where memory, device, weights or a package fail,
+    and whatever ``on_progress`` raises to cancel.
+    """
+    clock = _Clock()
+    model = load_model((options or SegmentOptions()).model)
+    options = (options or SegmentOptions()).completed(model.manifest)
+    from .inference.predictor import choose_device, choose_precision, predict_maps  # torch: only where networks run
+
+    device = choose_device(options.device)
+    precision = choose_precision(options.precision, device)
+    clock.stage("model")
+
+    axes = ct.canonical_axes()
+    upright = axes.apply(ct)
+    isolation = isolate_lungs(upright, on_progress)
+    clock.stage("isolation")
+
+    grid = make_working_grid(
+        isolation.isolated, isolation.mask,
+        spacing_mm=model.manifest.spacing_mm, intensity_range_hu=model.manifest.intensity_range_hu,
+    )
+    maps = predict_maps(grid, model.network, stride=options.stride, device=device, precision=precision, on_progress=on_progress)
+    clock.stage("prediction")
+
+    on_progress(Progress("measuring", 0, 1))
+    probability = grid.carry_back(maps.mean)
+    disagreement = grid.carry_back(maps.deviation())
+    tumor = decide(grid, maps.mean, probability, options.thresholds)
+    report = report_lesions(
+        tumor, upright, isolation.left_lung, isolation.right_lung,
+        probability=probability, disagreement=disagreement, min_lesion_ml=options.min_lesion_ml,
+    )
+    on_progress(Progress("measuring", 1, 1))
+    clock.stage("measurement")
+    return SegmentResult(
+        ct, isolation.reordered(axes.inverse()), axes.undo(probability), axes.undo(disagreement), report.reordered(axes.inverse()),
+        model.manifest, options, str(device), precision, (*ct.warnings, *isolation.warnings), clock.seconds,
+    )
+
+
+class _Clock:
+    """Seconds since the last stage ended, by stage name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 3)
+        self._last = now

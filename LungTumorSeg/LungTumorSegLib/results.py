@@ -1,0 +1,151 @@
+"""The files of a run: all of them, or none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import NOTICE, terminology
+from .ct import CTVolume, Volume
+from .events import Progress, ProgressCallback, ignore_progress
+from .io import write_volume
+from .isolation import LungIsolation
+from .lesions import LesionReport
+from .lesions.table import lesions_as_json, write_lesions_csv
+from .pipeline import SegmentResult
+from .rendering import render_spread
+from .segmentation_file import Segment, write_segmentation
+
+SCHEMA_VERSION = 1
+
+LUNG_COLOR = (0.50, 0.68, 0.83)
+BODY_COLOR = (0.89, 0.76, 0.66)
+MASK_COLOR = (0.96, 0.84, 0.35)
+TUMOR_COLORS = ((0.85, 0.16, 0.16), (0.95, 0.55, 0.10), (0.75, 0.20, 0.65), (0.55, 0.35, 0.10), (0.95, 0.80, 0.10))
+"""By lesion number, beginning again after the last."""
+
+
+@contextmanager
+def complete_or_nothing(folder: Path) -> Iterator[Path]:
+    """A private folder to write into; its files take their place in ``folder`` when the block ends well, else nothing is left."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    private = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    try:
+        yield private
+        for path in sorted(private.iterdir()):
+            path.replace(folder / path.name)
+        new = False
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_segment_result(
+    result: SegmentResult, folder: Path, *, picture: bool = True, on_progress: ProgressCallback = ignore_progress
+) -> dict[str, Any]:
+    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, with ``picture`` spread.png, and ct.nrrd where the grid is new.
+
+    Returns what summary.json says. ``on_progress`` may still cancel; files appear only after its last call.
+    """
+    isolation, report = result.isolation, result.report
+    summary = summary_of(result)
+    steps = 4
+    with complete_or_nothing(folder) as private:
+        on_progress(Progress("writing", 0, steps))
+        write_segmentation(lung_and_tumor_segments(isolation, report), private / "segmentation.seg.nrrd")
+        on_progress(Progress("writing", 1, steps))
+        write_volume(result.probability, private / "probability.nrrd")
+        write_volume(result.disagreement, private / "disagreement.nrrd")
+        on_progress(Progress("writing", 2, steps))
+        if result.ct.resampled:
+            write_volume(result.ct, private / "ct.nrrd")
+        write_lesions_csv(report, private / "lesions.csv")
+        if picture:
+            render_spread(isolation.left_lung, isolation.right_lung, report.labels, private / "spread.png")
+        on_progress(Progress("writing", 3, steps))
+        write_json(summary, private / "summary.json")
+        on_progress(Progress("writing", steps, steps))
+    return summary
+
+
+def summary_of(result: SegmentResult) -> dict[str, Any]:
+    """What summary.json holds: how the result was made and what it is, without a path or a patient's name."""
+    lungs = {side: round(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml, 3)
+             for side, lung in (("left_ml", result.isolation.left_lung), ("right_ml", result.isolation.right_lung))}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": result.manifest.id,
+        "weights_sha256": result.manifest.weights_sha256,
+        "options": result.settings(),
+        "device": result.device,
+        "precision": result.precision,
+        "warnings": list(result.warnings),
+        "message": result.report.message,
+        "lungs": lungs,
+        "lesions": lesions_as_json(result.report),
+        "seconds": result.seconds,
+        "notice": NOTICE,
+    }
+
+
+def write_json(data: dict[str, Any], path: Path) -> None:
+    """Writes ``data`` as indented UTF-8 JSON."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:
+    """Left lung, Right lung, Tumor 1, Tumor 2 ...: a tumor voxel belongs to its tumor, not to the lung around it."""
+    lungs = [
+        _segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG, report.labels),
+        _segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG, report.labels),
+    ]
+    tumors = [
+        Segment(
+            lesion.segment, report.labels.with_array(report.labels.array == lesion.number),
+            TUMOR_COLORS[(lesion.number - 1) % len(TUMOR_COLORS)], terminology.TUMOR[lesion.side],
+        )
+        for lesion in report.lesions
+    ]
+    return lungs + tumors
+
+
+def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: str, tumors: Volume) -> Segment:
+    return Segment(name, mask.with_array(mask.array & (tumors.array == 0)), color, code)
+
+
+def write_measures(ct: CTVolume, report: LesionReport, folder: Path) -> dict[str, Any]:
+    """Writes lesions.csv and summary.json for the measures of an existing segmentation; returns what summary.json says."""
+    summary = {
+        "schema_version": SCHEMA_VERSION, "warnings": list(ct.warnings), "message": report.message,
+        "lesions": lesions_as_json(report), "notice": NOTICE,
+    }
+    with complete_or_nothing(folder) as private:
+        write_lesions_csv(report, private / "lesions.csv")
+        write_json(summary, private / "summary.json")
+    return summary
+
+
+def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path) -> None:
+    """Writes isolation.seg.nrrd, isolated.nrrd, isolation.json (the spine axis, one LPS point a slice), ct.nrrd where the grid is new."""
+    segments = [
+        Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
+        Segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG),
+        Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
+        Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
+    ]
+    with complete_or_nothing(folder) as private:
+        write_segmentation(segments, private / "isolation.seg.nrrd")
+        write_volume(isolation.isolated, private / "isolated.nrrd")
+        if ct.resampled:
+            write_volume(ct, private / "ct.nrrd")
+        points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
+        write_json({"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "warnings": [*ct.warnings, *isolation.warnings]}, private / "isolation.json")
