@@ -195,7 +195,7 @@ class AxisOrder:
         """``volume`` with its axes permuted and flipped, each voxel at its old place in space."""
         array = np.transpose(volume.array, self.permutation)
         affine = volume.affine[:, (*self.permutation, 3)].copy()
-        for axis in np.flatnonzero(self.flips):
+        for axis in (axis for axis in range(3) if self.flips[axis]):
             array = np.flip(array, axis)
             affine[:3, 3] += affine[:3, axis] * (array.shape[axis] - 1)
             affine[:3, axis] *= -1

@@ -52,7 +52,7 @@ def complete_or_nothing(folder: Path) -> Iterator[Path]:
 def write_segment_result(
     result: SegmentResult, folder: Path, *, picture: bool = True, on_progress: ProgressCallback = ignore_progress
 ) -> dict[str, Any]:
-    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, with ``picture`` spread.png, and ct.nrrd where the grid is new.
+    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` if asked, ct.nrrd where the grid is new.
 
     Returns what summary.json says. ``on_progress`` may still cancel; files appear only after its last call.
     """
@@ -148,4 +148,5 @@ def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path) -> Non
         if ct.resampled:
             write_volume(ct, private / "ct.nrrd")
         points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
-        write_json({"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "warnings": [*ct.warnings, *isolation.warnings]}, private / "isolation.json")
+        warnings = [*ct.warnings, *isolation.warnings]
+        write_json({"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "warnings": warnings}, private / "isolation.json")
