@@ -46,7 +46,7 @@ class StackStatistics:
         covered = slice(start, start + len(probability))
         self.count[covered] += 1
         change = probability - self.mean[covered]
-        self.mean[covered] += change / np.asarray(self.count[covered, None, None], np.float32)
+        self.mean[covered] = self.mean[covered] + change / self.count[covered, None, None].astype(np.float32)
         self._squares[covered] += change * (probability - self.mean[covered])
 
     def deviation(self) -> npt.NDArray[np.float32]:
