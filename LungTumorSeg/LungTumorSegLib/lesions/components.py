@@ -1,0 +1,93 @@
+"""From a tumor mask to numbered lesions: connected components, largest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..ct import Array, AxisOrder, Volume
+from ..errors import UnusableInput
+
+CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
+"""26-connectivity: voxels that share a face, an edge or a corner are one lesion. CT slices are thick compared with their pixels, so
+an oblique strand of one tumor often continues in the next slice over a corner only; fewer neighbors would count it twice."""
+
+MOST_LESIONS = int(np.iinfo(np.uint16).max)
+"""Lesions that a uint16 label map can hold."""
+
+Box = tuple[tuple[int, int, int], tuple[int, int, int]]
+"""First and last-plus-one (slice, row, column) index of a crop."""
+
+
+@dataclass(frozen=True, eq=False)
+class LesionCrop:
+    """One lesion cut out of its volume: ``mask`` (bool) in canonical axial LPS order, its ``box`` in the volume's own order."""
+
+    mask: Volume
+    box: Box
+    order: AxisOrder
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """The box as an index into an array of the volume's own order."""
+        (a, b, c), (d, e, f) = self.box
+        return slice(a, d), slice(b, e), slice(c, f)
+
+    def cut(self, volume: Volume) -> Volume:
+        """The same box of another volume on the same grid, in canonical order."""
+        return self.order.apply(volume.crop(*self.box))
+
+
+def bounding_box(mask: Array) -> Box | None:
+    """The smallest box (start, stop) that holds every true voxel of ``mask`` (slice, row, column); None where none is true."""
+    rows_columns = np.any(mask, axis=0)
+    along = [np.flatnonzero(a) for a in (np.any(mask, axis=(1, 2)), np.any(rows_columns, axis=1), np.any(rows_columns, axis=0))]
+    if not len(along[0]):
+        return None
+    first, last = [int(a[0]) for a in along], [int(a[-1]) + 1 for a in along]
+    return (first[0], first[1], first[2]), (last[0], last[1], last[2])
+
+
+def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
+    """The lesions of ``tumor`` (bool) as labels 1 ... n (uint16) on the same grid, largest first, 0 elsewhere.
+
+    Components (26-connectivity) of less than ``min_lesion_ml`` mL are dropped. Among equal volumes the one nearer the feet comes
+    first, then nearer the front, then nearer the patient's right: so the numbers do not depend on the axes' order in memory.
+    Raises UnusableInput where more than 65535 components are left.
+    """
+    labels = np.zeros(tumor.shape, dtype=np.uint16)
+    box = bounding_box(tumor.array)
+    if box is None:
+        return tumor.with_array(labels)
+    order = tumor.canonical_axes()
+    crop = order.apply(tumor.crop(*box))
+    components, count = ndimage.label(crop.array, structure=CONNECTIVITY)
+    voxels = np.bincount(components.ravel(), minlength=count + 1)[1:]
+    kept = np.flatnonzero(voxels * tumor.voxel_volume_ml >= min_lesion_ml)
+    if len(kept) > MOST_LESIONS:
+        raise UnusableInput(f"The mask has {len(kept)} separate lesions; raise the smallest lesion volume above {min_lesion_ml:g} mL.")
+    kept = kept[np.argsort(-voxels[kept], kind="stable")]
+    number = np.zeros(count + 1, dtype=np.uint16)
+    number[kept + 1] = np.arange(1, len(kept) + 1)
+    numbered = order.undo(crop.with_array(number[components]))
+    labels[LesionCrop(crop, box, order).slices] = numbered.array
+    return tumor.with_array(labels)
+
+
+def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
+    """The lesions of a label map (1 ... n without gaps), in the order of their labels, each inside its own bounding box."""
+    order = labels.canonical_axes()
+    for number, slices in enumerate(ndimage.find_objects(labels.array), start=1):
+        box: Box = (tuple(s.start for s in slices), tuple(s.stop for s in slices))
+        crop = labels.crop(*box)
+        yield LesionCrop(order.apply(crop.with_array(crop.array == number)), box, order)
+
+
+def crop_of(mask: Volume) -> LesionCrop | None:
+    """A whole mask (bool) as one lesion, in one piece or not; None where no voxel is true."""
+    box = bounding_box(mask.array)
+    order = mask.canonical_axes()
+    return None if box is None else LesionCrop(order.apply(mask.crop(*box)), box, order)

@@ -1,0 +1,66 @@
+"""Which segments of a segmentation are lesions, and which are the lungs: by terminology and name, never by order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Protocol
+
+from ..ct import Volume
+
+LESION_WORDS = frozenset({
+    "cancer", "carcinoma", "adenocarcinoma", "gtv", "lesion", "lesions", "mass", "masses", "metastasis", "metastases", "neoplasm", "nodule",
+    "nodules", "tumor", "tumors", "tumour", "tumours",
+})
+"""A text with one of these words means a lesion, even one that names its place: "Lung tumor", "Nodule, left lung"."""
+
+ORGAN_WORDS = frozenset({"body", "isolation", "lung", "lungs"})
+MARGIN_WORDS = frozenset({"margin", "margins"})
+
+
+class NamedSegment(Protocol):
+    """What selection and measurement need of a segment (see ``segmentation_file.Segment``)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def mask(self) -> Volume: ...
+
+    @property
+    def terminology(self) -> str: ...
+
+
+def _words(text: str) -> set[str]:
+    """Words in lower case; "LeftLung", "lung_left" and "Lung-1" hold the word lung."""
+    return set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()))
+
+
+def _type_meaning(terminology: str) -> str:
+    """The meaning of the type in Slicer's serialized terminology entry (context~category~type~modifier~...); "" where there is none."""
+    parts = terminology.split("~")
+    code = parts[2].split("^") if len(parts) > 2 else []
+    return code[2] if len(code) > 2 else ""
+
+
+def is_lesion(segment: NamedSegment) -> bool:
+    """True unless the segment's name or its terminology's type says lung, body or margin.
+
+    A name that says lung or body as the place of a tumor ("Lung tumor") is a lesion's; a margin of a tumor is none. Only the type of
+    the terminology counts: its category and its anatomic region say lung for a lung tumor too.
+    """
+    for words in (_words(segment.name), _words(_type_meaning(segment.terminology))):
+        if words & MARGIN_WORDS or (words & ORGAN_WORDS and not words & LESION_WORDS):
+            return False
+    return True
+
+
+def lung_segments(segments: Iterable[NamedSegment]) -> tuple[Volume, Volume] | None:
+    """Masks (bool) of the left and the right lung among segments, by name; None unless both are there."""
+    found: dict[str, Volume] = {}
+    for segment in segments:
+        words = _words(segment.name)
+        side = words & {"left", "right"}
+        if not is_lesion(segment) and words & {"lung", "lungs"} and not words & MARGIN_WORDS and len(side) == 1:
+            found.setdefault(side.pop(), segment.mask)
+    return (found["left"], found["right"]) if len(found) == 2 else None
