@@ -1,0 +1,174 @@
+"""One run of ``lungtumorseg segment`` as a child process, seen from a program that must stay responsive: Slicer.
+
+A thread exports the volume into a private folder and starts the child; the caller asks with ``poll`` what has happened, loads the
+results when the outcome says so, and closes the job, which deletes the folder. Nothing here knows Slicer or Qt.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .child import ChildProcess, Event
+from .cli import CANCELLED, MACHINE, UNUSABLE
+from .events import Cancelled, Progress
+
+INPUT_FILE = "input.nrrd"
+RESULTS_FOLDER = "results"
+
+UNEXPECTED = 1
+"""Code of an outcome that is a bug, ours or the system's."""
+
+WriteInput = Callable[[Path, threading.Event], None]
+"""Writes the CT to a path; raises Cancelled soon after the event is set. Runs in a thread of its own."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: ``code`` as the command line's exit code, ``message`` one sentence unless it is 0, ``results`` a folder if so."""
+
+    code: int
+    message: str = ""
+    results: Path | None = None
+
+
+class SegmentationJob:
+    """A run from the export of the volume to the child's end. Its folder lives until ``close``."""
+
+    def __init__(
+        self,
+        write_input: WriteInput,
+        arguments: Sequence[str] = (),
+        *,
+        interpreter: str | None = None,
+        temporary_folder: str | None = None,
+    ) -> None:
+        """Starts at once. ``arguments`` are options of ``segment``; raises FileNotFoundError where no interpreter is found."""
+        program = interpreter or find_interpreter()
+        self._folder = Path(tempfile.mkdtemp(prefix="LungTumorSeg-", dir=temporary_folder))  # for this user alone
+        segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]
+        self._command = [program, "-m", __package__, *segment, "--no-picture", "--events", "jsonl", *arguments]
+        self._write_input = write_input
+        self._stop = threading.Event()
+        self._child: ChildProcess | None = None
+        self._failure: Outcome | None = None
+        self._last_event: Event = {}
+        self._starter = threading.Thread(target=self._start, daemon=True)
+        self._starter.start()
+
+    @property
+    def folder(self) -> Path:
+        """The private folder of input and results."""
+        return self._folder
+
+    def poll(self) -> list[Progress]:
+        """Progress since the last call. Never blocks."""
+        if self._starter.is_alive() or self._child is None:
+            return []
+        steps = []
+        for event in self._child.events():
+            if event["event"] == "progress":
+                steps.append(Progress(str(event["stage"]), int(event["done"]), int(event["total"])))
+            else:
+                self._last_event = event
+        return steps
+
+    def outcome(self) -> Outcome | None:
+        """None while the job runs. Never blocks; call ``poll`` before, as the child's last event belongs to the outcome."""
+        if self._starter.is_alive():
+            return None
+        if self._failure is not None or self._child is None:
+            return self._failure
+        code = self._child.exit_code
+        if code is None:
+            return None
+        self.poll()
+        if self._stop.is_set() or code == CANCELLED:
+            return Outcome(CANCELLED, "Cancelled.")
+        if code == 0 and self._last_event.get("event") == "result":
+            return Outcome(0, results=self._folder / RESULTS_FOLDER)
+        return _failure(code, self._last_event, self._child.stderr_lines)
+
+    def cancel(self) -> None:
+        """Ends the job soon: the child is told, and killed if it does not listen. ``outcome`` says when it has happened."""
+        self._stop.set()
+        if self._child is not None:  # else the starter sees the event
+            self._child.cancel()
+
+    def close(self) -> None:
+        """Ends the job now, if it still runs, and deletes its folder. Blocks until nothing is left; quick after an outcome."""
+        self._stop.set()
+        self._starter.join()
+        if self._child is not None:
+            self._child.kill()
+        try:
+            shutil.rmtree(self._folder)
+        except FileNotFoundError:
+            pass  # closed before
+        except OSError:
+            logging.getLogger(__name__).warning("The folder %s could not be deleted.", self._folder, exc_info=True)
+
+    def _start(self) -> None:
+        try:
+            self._write_input(self._folder / INPUT_FILE, self._stop)
+            if self._stop.is_set():
+                raise Cancelled
+            self._child = ChildProcess(self._command, child_environment(os.environ))
+            if self._stop.is_set():  # while it started
+                self._child.cancel()
+        except Cancelled:
+            self._failure = Outcome(CANCELLED, "Cancelled.")
+        except OSError as error:
+            reason = f"{error.strerror or error} ({error.filename or self._folder})"
+            self._failure = Outcome(MACHINE, f"The run could not start: {reason}; free some space there and try again.")
+        except Exception as error:
+            logging.getLogger(__name__).exception("The volume could not be exported.")
+            self._failure = Outcome(UNEXPECTED, f"The volume could not be exported: {error}")
+
+
+def find_interpreter() -> str:
+    """Slicer's command-line Python; ``sys.executable`` is empty inside Slicer. Raises FileNotFoundError where it is not on the path."""
+    program = shutil.which("PythonSlicer")
+    if program is None:
+        raise FileNotFoundError("PythonSlicer was not found on the path; install Slicer again.")
+    return program
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` with this package in reach: Slicer adds module paths to its embedded interpreter only."""
+    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def segment_arguments(
+    *,
+    model: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    stride: int | None = None,
+    thresholds: tuple[float, float] | None = None,
+    min_lesion_ml: float | None = None,
+) -> list[str]:
+    """Options as arguments of ``segment``; None leaves the choice to the model's manifest."""
+    named = {"model": model, "device": device, "precision": precision, "stride": stride, "min-lesion-ml": min_lesion_ml}
+    arguments = [text for name, value in named.items() if value is not None for text in (f"--{name}", str(value))]
+    return arguments if thresholds is None else [*arguments, "--thresholds", *map(str, thresholds)]
+
+
+def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
+    if event.get("event") == "error":
+        return Outcome(int(event["code"]), str(event["message"]))
+    last_line = stderr_lines[-1] if stderr_lines else "no message"
+    if code in (UNUSABLE, MACHINE):
+        return Outcome(code, last_line)
+    logging.getLogger(__name__).error("The run ended with code %s:\n%s", code, "\n".join(stderr_lines))
+    if code == -9:  # SIGKILL: nobody here sent it, so the system took the memory back
+        reason = "The system ended the run, most likely for lack of memory"
+        return Outcome(MACHINE, f"{reason}; close other programs or crop the CT to the chest.")
+    return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); the log has the details.")
