@@ -1,0 +1,121 @@
+"""The fast prediction gives what the plain one gives: every stack alone, whole network, mean over the stacks that cover a slice."""
+
+import numpy as np
+import pytest
+import torch
+from LungTumorSegLib.ct import CTVolume
+from LungTumorSegLib.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.events import Cancelled
+from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
+from LungTumorSegLib.inference.stacks import STACK_SLICES, stack_starts
+from LungTumorSegLib.networks import build_network
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def a_grid():
+    """Noise inside a mask with a gap along the slices, so that some stacks hold no lung."""
+    rng = np.random.default_rng(3)
+    affine = np.diag([1.5, 1.5, 3.0, 1.0])[:, [2, 1, 0, 3]]
+    mask = np.zeros((46, 34, 28), bool)
+    mask[4:16, 6:28, 4:24] = True
+    mask[36:43, 6:20, 4:24] = True
+    ct = CTVolume(np.where(mask, rng.normal(-300, 300, mask.shape), -1024).astype(np.float32), affine)
+    return make_working_grid(ct, ct.with_array(mask), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000, 400))
+
+
+def a_network(name):
+    """A small network whose answers differ from voxel to voxel."""
+    torch.manual_seed(11)
+    network = build_network(name, 4)
+    for module in network.modules():
+        if hasattr(module, "running_var"):
+            module.running_var.uniform_(0.2, 2.0)
+            module.running_mean.normal_(0, 0.2)
+    return network.eval()
+
+
+def plain_answers(network, grid, stride):
+    """Start -> answer of the whole network on that stack alone."""
+    slices = torch.from_numpy(grid.image.array)
+    with torch.no_grad():
+        return {s: network(slices[None, None, s : s + STACK_SLICES])[0, 0].numpy() for s in stack_starts(len(slices), stride)}
+
+
+@pytest.mark.parametrize("name", ["sff_multires_unet3d", "sff_unet3d", "multires_unet3d"])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_shared_features_change_nothing(a_grid, name, stride):
+    network = a_network(name)
+    maps = predict_maps(a_grid, network, stride=stride, device=CPU)
+    answers = plain_answers(network, a_grid, stride)
+    spread = 0.0
+    for k in np.flatnonzero(maps.count):
+        covering = [
+            answer[k - s] for s, answer in answers.items()
+            if 0 <= k - s < STACK_SLICES and a_grid.region.array[s : s + STACK_SLICES].any()
+        ]
+        assert maps.count[k] == len(covering)
+        np.testing.assert_allclose(maps.mean[k], np.mean(covering, axis=0), atol=2e-5)
+        np.testing.assert_allclose(maps.deviation()[k], np.std(covering, axis=0), atol=2e-5)
+        spread = max(spread, float(np.std(covering, axis=0).max()))
+    assert spread > 1e-3  # the stacks do answer differently, so that a wrong average would show
+
+
+def test_stacks_without_lung_are_skipped(a_grid):
+    maps = predict_maps(a_grid, a_network("sff_multires_unet3d"), stride=1, device=CPU)
+    inside = a_grid.region.array.any(axis=(1, 2))
+    empty = [s for s in stack_starts(len(inside), 1) if not inside[s : s + STACK_SLICES].any()]
+    assert empty
+    assert maps.count.sum() == STACK_SLICES * (len(stack_starts(len(inside), 1)) - len(empty))
+    assert maps.count[inside].min() > 0
+
+
+def test_the_extractor_sees_each_slice_once(a_grid):
+    network = a_network("sff_multires_unet3d")
+    seen = []
+    features = network.features
+    network.features = lambda slices: (seen.append(len(slices)), features(slices))[1]
+    predict_maps(a_grid, network, stride=1, device=CPU)
+    assert sum(seen) <= a_grid.image.shape[0]
+
+
+def test_progress_counts_stacks_and_a_callback_that_raises_ends_within_one(a_grid):
+    calls = []
+
+    def cancel_at_the_third(progress):
+        calls.append(progress)
+        if progress.done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        predict_maps(a_grid, a_network("multires_unet3d"), stride=2, device=CPU, on_progress=cancel_at_the_third)
+    assert [p.done for p in calls] == [0, 1, 2]
+    assert {p.stage for p in calls} == {"predicting"}
+
+
+def test_bfloat16_agrees_with_single_precision_to_its_accuracy(a_grid):
+    network = a_network("sff_multires_unet3d")
+    single = predict_maps(a_grid, network, stride=4, device=CPU)
+    half = predict_maps(a_grid, network, stride=4, device=CPU, precision="bfloat16")
+    assert np.abs(single.mean - half.mean).mean() < 0.02  # 8 bits of mantissa through some 30 layers
+    assert half.mean.dtype == np.float32
+
+
+def test_unknown_words_and_missing_hardware_are_refused():
+    with pytest.raises(UnusableInput, match="auto, cpu or cuda"):
+        choose_device("tpu")
+    with pytest.raises(UnusableInput, match="float32 or bfloat16"):
+        choose_precision("float16", CPU)
+    if not torch.cuda.is_available():
+        with pytest.raises(MachineLimit, match="no CUDA"):
+            choose_device("cuda")
+        assert choose_device("auto") == CPU
+
+
+def test_auto_precision_follows_the_processor(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False, "avx512_bf16": True}, raising=False)
+    assert choose_precision("auto", CPU) == "bfloat16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
+    assert choose_precision("auto", CPU) == "float32"

@@ -1,0 +1,60 @@
+"""Events in, events out, over the real file descriptors of a child process."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+CHILD = """
+import os, sys, time
+from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
+from LungTumorSegLib.events import Cancelled, Progress
+channel = JsonLinesChannel(set_stdout_aside())
+os.write(1, b"a C++ library prints here\\n")
+channel.progress(Progress("predicting", 1, 3))
+if "wait" in sys.argv:
+    try:
+        for _ in range(200):
+            time.sleep(0.05)
+            channel.progress(Progress("predicting", 2, 3))
+    except Cancelled:
+        channel.error(130, "Cancelled")
+        sys.exit(130)
+channel.result({"answer": 42}, "text for people")
+"""
+
+
+def start(*arguments):
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", CHILD, *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_stdout_holds_json_lines_alone_and_stray_prints_go_to_stderr():
+    child = start()
+    out, err = child.communicate(timeout=30)
+    events = [json.loads(line) for line in out.splitlines()]
+    assert events == [
+        {"event": "progress", "stage": "predicting", "done": 1, "total": 3},
+        {"event": "result", "answer": 42},
+    ]
+    assert "a C++ library prints here" in err
+
+
+@pytest.mark.parametrize("word", ["cancel\n", "  cancel  \n", "noise\ncancel\n", ""])
+def test_the_word_cancel_or_the_end_of_stdin_cancels(word):
+    child = start("wait")
+    child.stdout.readline()
+    out, _ = child.communicate(input=word, timeout=30)  # communicate closes stdin; a child that ignored both would run 10 s and return 0
+    assert child.returncode == 130
+    assert json.loads(out.splitlines()[-1]) == {"event": "error", "code": 130, "message": "Cancelled"}
+
+
+def test_another_word_does_not_cancel():
+    child = start("wait")
+    child.stdout.readline()
+    child.stdin.write("cancelled?\n")
+    child.stdin.flush()
+    lines = [child.stdout.readline() for _ in range(5)]
+    assert all(json.loads(line)["event"] == "progress" for line in lines)
+    child.communicate(timeout=30)

@@ -1,0 +1,75 @@
+"""A model is what its manifest says, or it is refused."""
+
+import json
+
+import pytest
+import torch
+from LungTumorSegLib.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.inference.decision import Thresholds
+from LungTumorSegLib.networks import build_network
+from LungTumorSegLib.weights.manifest import Manifest, find_model, load_model, model_folders, save_model
+
+
+@pytest.fixture
+def a_model(tmp_path, monkeypatch):
+    """A small installed model named tiny."""
+    monkeypatch.setenv("LUNGTUMORSEG_MODELS", str(tmp_path))
+    torch.manual_seed(2)
+    network = build_network("sff_unet3d", 4)
+    manifest = Manifest("tiny", "for tests", "sff_unet3d", 4, (3.0, 1.5, 1.5), (-1000.0, 400.0), "", thresholds=Thresholds(0.8, 0.4))
+    save_model(network, manifest, tmp_path / "tiny")
+    return network.eval(), tmp_path / "tiny"
+
+
+def test_a_saved_model_comes_back_with_its_manifest_and_answers(a_model):
+    network, folder = a_model
+    model = load_model("tiny")
+    assert model.manifest.thresholds == Thresholds(0.8, 0.4)
+    assert model.manifest.spacing_mm == (3.0, 1.5, 1.5)
+    stack = torch.rand(1, 1, 8, 16, 24)
+    with torch.no_grad():
+        assert (model.network(stack) - network(stack)).abs().max() < 1e-3  # stored in half precision
+    assert not model.network.training
+    assert load_model(str(folder)).manifest == model.manifest
+
+
+def test_installed_models_stand_beside_the_shipped_ones(a_model):
+    assert "tiny" in model_folders()
+
+
+def test_an_unknown_model_is_refused_with_the_known_names(a_model):
+    with pytest.raises(UnusableInput, match="tiny"):
+        find_model("nonsense")
+
+
+def test_one_changed_byte_in_the_weights_is_noticed(a_model):
+    path = a_model[1] / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(MachineLimit, match="damaged"):
+        load_model("tiny")
+
+
+def test_weights_of_another_network_are_refused(a_model):
+    path = a_model[1] / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps({**manifest, "width": 8}))
+    with pytest.raises(MachineLimit, match="do not fit"):
+        load_model("tiny")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda m: "{", lambda m: json.dumps({**m, "schema_version": 99}), lambda m: json.dumps({"id": "tiny"})]
+)
+def test_a_damaged_manifest_is_refused(a_model, damage):
+    path = a_model[1] / "manifest.json"
+    path.write_text(damage(json.loads(path.read_text())))
+    with pytest.raises(MachineLimit, match="no readable manifest"):
+        load_model("tiny")
+
+
+def test_missing_weights_are_refused(a_model):
+    (a_model[1] / "model.safetensors").unlink()
+    with pytest.raises(MachineLimit, match="cannot be read"):
+        load_model("tiny")
