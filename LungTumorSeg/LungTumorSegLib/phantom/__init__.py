@@ -1,0 +1,19 @@
+"""Procedural chest CT with known lesions, for the demo, tests and training."""
+
+from __future__ import annotations
+
+from .generate import Phantom, PhantomLesion, make_phantom, write_phantom
+from .lesions import LesionShape, LesionSpec, blend_lesion, lesion_shape
+from .options import PhantomOptions
+
+__all__ = [
+    "LesionShape",
+    "LesionSpec",
+    "Phantom",
+    "PhantomLesion",
+    "PhantomOptions",
+    "blend_lesion",
+    "lesion_shape",
+    "make_phantom",
+    "write_phantom",
+]

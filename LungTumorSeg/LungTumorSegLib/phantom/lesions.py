@@ -1,0 +1,237 @@
+"""Procedural lung lesions, for phantoms and for implanting into real lungs.
+
+A lesion is a star-shaped body: its surface lies at distance R(u) from the center in direction u, an ellipsoid with low-frequency
+waves, scaled so that its volume is that of a ball of the specified diameter. ``lesion_shape`` draws one, ``LesionShape`` evaluates
+it at any points, ``blend_lesion`` puts it into HU. To implant into a CT::
+
+    rng = np.random.default_rng(7)
+    shape = lesion_shape(LesionSpec("spiculated", 24.0), rng)
+    x, y, z = ...                            # LPS mm of the patch's voxels relative to the lesion's center, broadcastable
+    truth = blend_lesion(hu_patch, shape, x, y, z, rng, room=closed_lung, edge_mm=1.0)   # hu_patch is changed in place
+
+The truth is every voxel whose center lies inside the star-shaped surface and in the room: ground glass and cavity belong to the
+tumor, the thin spicules outside the surface do not (readers' outlines leave them out too).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..errors import UnusableInput
+from .shapes import TINY, Array, capsule
+
+KINDS = ("solid", "part_solid", "ground_glass", "spiculated", "cavitary")
+PLACES = ("lung", "pleura", "fissure", "diaphragm", "hilum", "mediastinum")
+DIAMETER_RANGE_MM = (3.0, 100.0)
+"""From the smallest nodule that is reported to a mass that fills a lobe."""
+
+ROUGHNESS_RANGE = (0.03, 0.18)
+"""Amplitude of the waves as a share of the radius (a spike's 0.03 to 0.22 served in training; star shapes fold above 0.2)."""
+
+GROUND_GLASS_HU = (-680.0, -420.0)
+SOLID_HU = (10.0, 70.0)
+CAVITY_HU = (-980.0, -850.0)
+NECROSIS_HU = (-5.0, 25.0)
+
+SPHERE_POINTS = 2000
+"""Directions of the volume's quadrature; its error for these shapes is below 0.1 %."""
+
+
+@dataclass(frozen=True)
+class LesionSpec:
+    """One lesion: ``kind`` of KINDS, ``diameter_mm`` of the ball of equal volume, ``place`` of PLACES, ``side`` "left", "right" or None.
+
+    ``center_lps_mm`` fixes the center instead of the place. Raises UnusableInput for anything else.
+    """
+
+    kind: str = "solid"
+    diameter_mm: float = 20.0
+    place: str = "lung"
+    side: str | None = None
+    center_lps_mm: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for what, value, choices in (("kind", self.kind, KINDS), ("place", self.place, PLACES), ("side", self.side, (None, "left", "right"))):
+            if value not in choices:
+                raise UnusableInput(f"There is no lesion {what} {value!r}; choose from {', '.join(map(str, choices))}.")
+        low, high = DIAMETER_RANGE_MM
+        if not low <= self.diameter_mm <= high:
+            raise UnusableInput(f"A lesion's diameter must lie between {low:g} and {high:g} mm; {self.diameter_mm} does not.")
+
+
+@dataclass(frozen=True, eq=False)
+class LesionShape:
+    """A drawn lesion around the origin. Its methods take x, y, z: LPS mm from its center, broadcastable arrays."""
+
+    spec: LesionSpec
+    radius_mm: float
+    axes: Array
+    """3 x 3: rotation times stretch; a point's model direction is ``axes @ p``."""
+    waves: Array
+    """(n, 5): wave vector, phase and amplitude of each ripple."""
+    spicules: Array
+    """(n, 7): start, end (mm) and radius of each spicule."""
+    inner_center: Array
+    inner_share: float
+    """The solid core, cavity or necrosis: a copy of the surface, smaller by this factor, around ``inner_center``."""
+    rim_hu: float
+    inner_hu: float
+    texture_hu: float
+    edge_mm: float
+    """Blur of the tumor's own edge beyond the scanner's."""
+
+    @property
+    def extent_mm(self) -> float:
+        """No part of the lesion, spicules included, lies farther than this from the center."""
+        reach = np.linalg.norm(self.spicules[:, 3:6], axis=1).max() if len(self.spicules) else 0.0
+        stretch = 1 / np.linalg.norm(self.axes, axis=1).min()
+        return float(max(reach, self.radius_mm * stretch * (1 + np.abs(self.waves[:, 4]).sum()))) + self.edge_mm
+
+    def distance(self, x: Array, y: Array, z: Array) -> Array:
+        """Distance to the surface along the ray from the center, mm; negative inside: the truth's level set."""
+        return self._level(x, y, z, 1.0)
+
+    def inner_distance(self, x: Array, y: Array, z: Array) -> Array:
+        """The same for the core or cavity."""
+        cx, cy, cz = (np.float32(c) for c in self.inner_center)
+        return self._level(x - cx, y - cy, z - cz, self.inner_share)
+
+    def spicule_distance(self, x: Array, y: Array, z: Array) -> Array:
+        """Signed distance of the spicules, mm; large where there are none."""
+        nearest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), 1e3, np.float32)
+        for row in self.spicules:
+            np.minimum(nearest, capsule(x, y, z, row[:3], row[3:6], row[6], 0.15), out=nearest)
+        return nearest
+
+    def _level(self, x: Array, y: Array, z: Array, share: float) -> Array:
+        a = self.axes.astype(np.float32)
+        p = [a[i, 0] * x + a[i, 1] * y + a[i, 2] * z for i in range(3)]
+        length = np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) + np.float32(TINY)
+        ripple = _ripple(self.waves.astype(np.float32), p[0] / length, p[1] / length, p[2] / length)
+        along_ray = np.sqrt(x * x + y * y + z * z) / length  # a length in the stretched space, back in mm
+        return np.asarray((length - np.float32(self.radius_mm * share) * ripple) * along_ray)
+
+
+def _ripple(waves: Array, ux: Array, uy: Array, uz: Array) -> Array:
+    total = np.ones(np.broadcast_shapes(ux.shape, uy.shape, uz.shape), np.float32)
+    for wx, wy, wz, phase, amplitude in waves:
+        total += amplitude * np.sin(wx * ux + wy * uy + wz * uz + phase)
+    return total
+
+
+def lesion_shape(spec: LesionSpec, rng: np.random.Generator) -> LesionShape:
+    """Draw the surface, texture and HU of ``spec``."""
+    stretch = np.exp(rng.normal(0, 0.13, 3))
+    stretch /= np.prod(stretch) ** (1 / 3)
+    axes = np.diag(1 / stretch) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    waves = _draw_waves(spec, rng)
+    directions = _sphere(SPHERE_POINTS)
+    ripple = _ripple(waves, *directions.T)
+    radius = spec.diameter_mm / 2 / float(np.mean(ripple**3)) ** (1 / 3)
+    inner_share, rim_hu, inner_hu = _draw_texture(spec, rng)
+    return LesionShape(
+        spec=spec,
+        radius_mm=radius,
+        axes=axes,
+        waves=waves,
+        spicules=_draw_spicules(spec, axes, waves, radius, rng),
+        inner_center=rng.normal(0, 0.08, 3) * radius,
+        inner_share=inner_share,
+        rim_hu=rim_hu,
+        inner_hu=inner_hu,
+        texture_hu=float(rng.uniform(5, 25) if rim_hu > -200 else rng.uniform(20, 60)),
+        edge_mm=float(rng.uniform(1.0, 2.5) if spec.kind == "ground_glass" else rng.uniform(0.2, 1.2)),
+    )
+
+
+def _draw_waves(spec: LesionSpec, rng: np.random.Generator) -> Array:
+    """Ripples of 1 to about 4 periods around the lesion, weaker the finer; lobulation for the larger ones."""
+    count = 10
+    frequency = rng.uniform(1.5, 7.0, count)
+    vectors = rng.normal(size=(count, 3))
+    vectors *= (frequency / np.linalg.norm(vectors, axis=1))[:, None]
+    roughness = rng.uniform(*ROUGHNESS_RANGE) * (0.6 if spec.diameter_mm < 10 else 1.0)
+    amplitude = rng.normal(size=count) / frequency
+    amplitude *= roughness * np.sqrt(2) / np.linalg.norm(amplitude)
+    return np.column_stack([vectors, rng.uniform(0, 2 * np.pi, count), amplitude])
+
+
+def _draw_texture(spec: LesionSpec, rng: np.random.Generator) -> tuple[float, float, float]:
+    """(share of the radius that the inner part takes, HU of the rim, HU of the inner part)."""
+    solid, glass = float(rng.uniform(*SOLID_HU)), float(rng.uniform(*GROUND_GLASS_HU))
+    if spec.kind == "ground_glass":
+        return 0.0, glass, glass
+    if spec.kind == "part_solid":
+        return float(rng.uniform(0.35, 0.75)), glass, solid
+    if spec.kind == "cavitary":
+        return float(rng.uniform(0.35, 0.75)), solid, float(rng.uniform(*CAVITY_HU))
+    if spec.diameter_mm > 25 and rng.random() < 0.4:
+        return float(rng.uniform(0.4, 0.75)), solid, float(rng.uniform(*NECROSIS_HU))
+    return 0.0, solid, solid
+
+
+def _draw_spicules(spec: LesionSpec, axes: Array, waves: Array, radius: float, rng: np.random.Generator) -> Array:
+    if spec.kind != "spiculated":
+        return np.zeros((0, 7))
+    count = int(rng.integers(12, 36))
+    u = rng.normal(size=(count, 3))
+    u /= np.linalg.norm(u, axis=1)[:, None]
+    length = np.linalg.norm(u @ axes.T, axis=1)
+    turned = u @ axes.T / length[:, None]
+    surface = radius * _ripple(waves, *turned.T) / length
+    reach = surface + rng.uniform(0.2, 0.9, count) * min(radius, 15.0) + 1.0
+    bend = rng.normal(0, 0.12, (count, 3)) * reach[:, None]
+    thickness = rng.uniform(0.4, 1.0, count) * np.clip(radius / 10, 0.6, 1.4)
+    return np.column_stack([u * (0.85 * surface)[:, None], u * reach[:, None] + bend, thickness])
+
+
+def _sphere(count: int) -> Array:
+    """Nearly uniform unit vectors (count, 3): a Fibonacci lattice."""
+    k = np.arange(count) + 0.5
+    height = 1 - 2 * k / count
+    angle = np.pi * (1 + np.sqrt(5)) * k
+    ring = np.sqrt(1 - height**2)
+    return np.column_stack([ring * np.cos(angle), ring * np.sin(angle), height])
+
+
+def blend_lesion(
+    hu: Array,
+    shape: LesionShape,
+    x: Array,
+    y: Array,
+    z: Array,
+    rng: np.random.Generator,
+    *,
+    room: Array | None = None,
+    edge_mm: float = 1.0,
+    texture_voxels: float = 1.0,
+) -> Array:
+    """Put a lesion into ``hu`` (a float32 patch, changed in place) and return its truth, a bool patch.
+
+    ``x``, ``y``, ``z``: LPS mm from the lesion's center, broadcastable to the patch. ``room``: share (0 to 1) of each voxel that the
+    lesion may fill, such as a closed lung; where it is 0.5 or less there is no truth. ``edge_mm``: the scanner's edge width.
+    ``texture_voxels``: correlation length of the lesion's own texture. Tissue denser than the lesion (vessels, bone) shows through.
+    """
+    distance = shape.distance(x, y, z)
+    room = np.ones(hu.shape, np.float32) if room is None else room
+    edge = np.float32(np.hypot(edge_mm, shape.edge_mm))
+    share = _soft(distance, edge)
+    inside = np.full(hu.shape, shape.rim_hu, np.float32)
+    if shape.inner_share > 0:
+        inside += _soft(shape.inner_distance(x, y, z), edge) * np.float32(shape.inner_hu - shape.rim_hu)
+    texture = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), texture_voxels)
+    inside += texture * np.float32(shape.texture_hu / max(float(texture.std()), TINY))
+    if shape.rim_hu < -200:  # through ground glass vessels stay visible
+        inside = np.maximum(inside, hu)
+    hu += share * room * (inside - hu)
+    if len(shape.spicules):
+        stroke = _soft(shape.spicule_distance(x, y, z), np.float32(edge_mm)) * (1 - share) * room
+        hu += stroke * np.maximum(np.float32(shape.rim_hu - 40) - hu, 0)
+    return np.asarray((distance < 0) & (room > 0.5))
+
+
+def _soft(distance: Array, edge_mm: float) -> Array:
+    return np.clip(0.5 - distance / edge_mm, 0, 1).astype(np.float32)

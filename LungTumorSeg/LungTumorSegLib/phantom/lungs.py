@@ -1,0 +1,89 @@
+"""What fills the lungs: parenchyma with texture, gravity and emphysema, fissures, vessel and airway trees."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .canvas import Canvas
+from .patient import Patient
+from .shapes import Array, smooth_noise
+from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax, patient_tube, trachea_mm
+from .trees import Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels, targets_in
+
+TEXTURE_HU, PATCHES_HU = 26.0, 10.0
+"""SD of the parenchyma's fine texture (about 2 mm) and of its slow variation (about 20 mm)."""
+
+EMPHYSEMA_HU = -955.0
+FISSURE_HU, FISSURE_MM = -640.0, 0.5
+LEAVES = 520
+"""Tips of each tree at a unit lung size; about as many vessels as a 1 mm voxel resolves."""
+
+SUBPLEURAL_MM = 4.0
+"""Vessels end this far from the pleura, as seen on CT."""
+
+
+def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
+    """Paint both lungs, then their fissures, vessels and airways."""
+    both = thorax.lungs
+    box = canvas.box_of(both)
+    if box is None:
+        return
+    distance = canvas.sample(both, box)
+    canvas.paint(box, distance, _parenchyma(canvas, patient, thorax, box, rng))
+    _paint_fissures(canvas, patient, thorax)
+    vessels: list[tuple[Tree, float]] = []
+    airways = [chain(rows) for rows in trachea_mm(patient).values()]
+    for side, lung in (("right", thorax.right_lung), ("left", thorax.left_lung)):
+        arteries, veins = _vessel_trees(patient, thorax, side, lung, rng)
+        vessels += [(arteries, patient.blood_hu), (veins, patient.venous_hu)]
+        airways.append(bronchi_beside(arteries, trachea_mm(patient)[side][-1, :3], rng))
+    paint_vessels(canvas, canvas.everything, vessels)
+    paint_airways(canvas, airways)
+
+
+def _parenchyma(canvas: Canvas, patient: Patient, thorax: Thorax, box: tuple[slice, slice, slice], rng: np.random.Generator) -> Array:
+    shape = canvas.hu[box].shape
+    _, y, _ = canvas.points(box)
+    fine = rng.standard_normal(shape, dtype=np.float32)
+    fine = ndimage.gaussian_filter(fine, [0.9 / s for s in canvas.grid.spacing], truncate=2.5, mode="wrap")
+    hu = fine * np.float32(TEXTURE_HU / fine.std())
+    slow = PATCHES_HU * smooth_noise(rng, thorax.grid.size, 3)
+    if patient.emphysema > 0:
+        holes = smooth_noise(rng, thorax.grid.size, 1.6) + 0.004 * thorax.model[2]  # more in the upper lobes
+        threshold = np.quantile(holes, 1 - patient.emphysema)
+        slow += np.where(holes > threshold, EMPHYSEMA_HU - patient.lung_hu, 0)
+    hu += canvas.sample(slow.astype(np.float32), box)
+    hu += np.float32(patient.lung_hu) + np.float32(patient.gravity_hu_per_mm) * y
+    return np.asarray(np.clip(hu, -1000, -550))
+
+
+def fissure_sheets(thorax: Thorax) -> list[tuple[Array, Array]]:
+    """(signed distance to a sheet, lung field it lies in): both oblique fissures and the right horizontal one."""
+    _, y, z = thorax.model
+    x = thorax.model[0]
+    bow = 0.0012 * (np.abs(x) - 65) ** 2
+    oblique = (y * 0.83 + (z - 5) * 0.62 + 18 - bow).astype(np.float32) * np.float32(0.95)
+    horizontal = (z + 32 + 0.12 * y + bow).astype(np.float32)
+    before_oblique = np.maximum(thorax.right_lung, oblique)
+    return [(oblique, thorax.right_lung), (oblique, thorax.left_lung), (horizontal, before_oblique)]
+
+
+def _paint_fissures(canvas: Canvas, patient: Patient, thorax: Thorax) -> None:
+    for sheet, lung in fissure_sheets(thorax):
+        box = canvas.box_of(np.maximum(np.abs(sheet) - 2, lung))
+        if box is not None:
+            distance = np.maximum(np.abs(canvas.sample(sheet, box)) - FISSURE_MM, canvas.sample(lung, box) + 1)
+            canvas.paint(box, distance, FISSURE_HU, 1.5)
+
+
+def _vessel_trees(patient: Patient, thorax: Thorax, side: str, lung: Array, rng: np.random.Generator) -> tuple[Tree, Tree]:
+    sign = 1.0 if side == "left" else -1.0
+    rows = LEFT_PULMONARY_ARTERY_MM if side == "left" else RIGHT_PULMONARY_ARTERY_MM
+    artery_root = patient_tube(patient, rows, 6)[-1, :3]
+    vein_root = patient.to_lps(np.array([[sign * 28 + 2, 4, -46]]))[0]
+    trees = []
+    for root, heading in ((artery_root, np.array([sign, 0.3, -0.5])), (vein_root, np.array([sign, -0.1, -0.1]))):
+        targets = targets_in(lung, thorax.grid.low, thorax.grid.spacing_mm, LEAVES, SUBPLEURAL_MM, rng)
+        trees.append(grow(root, heading, targets, rng))
+    return trees[0], trees[1]

@@ -1,0 +1,88 @@
+"""What lies between the lungs: fat, heart chambers, great vessels, esophagus, a few lymph nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import thorax as anatomy
+from .canvas import Canvas
+from .patient import Patient
+from .shapes import Array, ellipsoid, smooth_noise, tube
+from .thorax import Thorax, patient_tube
+from .trees import chain, paint_airways  # noqa: F401
+
+MEDIASTINAL_FAT_HU = -92.0
+MYOCARDIUM_HU, ESOPHAGUS_HU, NODE_HU = 48.0, 38.0, 35.0
+MYOCARDIAL_ENHANCEMENT = 0.35
+"""Share of the blood's enhancement in the heart's muscle."""
+
+PERICARDIAL_FAT_MM = 4.0
+
+
+def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
+    """Fill the cavity with fat, then paint the organs in it."""
+    cavity = np.maximum(thorax.cage, thorax.above_diaphragm)
+    fat = MEDIASTINAL_FAT_HU + 8 * smooth_noise(rng, thorax.grid.size, 2)
+    box = canvas.box_of(cavity)
+    if box is not None:
+        canvas.paint(box, canvas.sample(cavity, box), canvas.sample(fat.astype(np.float32), box))
+    _paint_heart(canvas, patient, thorax, rng)
+    _paint_vessels(canvas, patient)
+    esophagus = patient_tube(patient, anatomy.ESOPHAGUS_MM, 14)
+    _paint_tube(canvas, esophagus, ESOPHAGUS_HU)
+    if rng.random() < 0.5:  # a little swallowed air
+        piece = int(rng.integers(2, 9))
+        _paint_tube(canvas, esophagus[piece : piece + 3] * (1, 1, 1, 0) + (0, 0, 0, 2.2), -800.0)
+    _paint_nodes(canvas, patient, rng)
+
+
+def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
+    x, y, z = thorax.model
+    z = z + patient.inspiration_mm * 0.4
+    gain = max(patient.blood_hu - 42, 0)
+    canvas.paint_field(thorax.heart, MYOCARDIUM_HU + MYOCARDIAL_ENHANCEMENT * gain)
+    left_ventricle = np.maximum(ellipsoid(x, y, z, (40, -30, -84), (34, 24, 26)), thorax.heart + 9)
+    right_ventricle = np.maximum(ellipsoid(x, y, z, (12, -58, -82), (34, 22, 30)), thorax.heart + 3)
+    left_atrium = np.maximum(ellipsoid(x, y, z, (2, 2, -48), (30, 18, 21)), thorax.heart + 2)
+    right_atrium = np.maximum(ellipsoid(x, y, z, (-20, -30, -72), (24, 28, 34)), thorax.heart + 2)
+    for chamber, hu in (
+        (left_ventricle, patient.blood_hu),
+        (right_ventricle, patient.venous_hu),
+        (right_atrium, patient.venous_hu),
+        (left_atrium, patient.blood_hu),
+    ):
+        canvas.paint_field(chamber, hu, 3.0)
+
+
+def _paint_vessels(canvas: Canvas, patient: Patient) -> None:
+    arterial = (
+        anatomy.AORTA_MM,
+        anatomy.PULMONARY_TRUNK_MM,
+        anatomy.LEFT_PULMONARY_ARTERY_MM,
+        anatomy.RIGHT_PULMONARY_ARTERY_MM,
+        *anatomy.BRANCH_ARTERIES_MM,
+    )
+    venous = (anatomy.VENA_CAVA_MM, anatomy.LOWER_VENA_CAVA_MM[:2], *anatomy.BRANCH_VEINS_MM)
+    for rows in venous:
+        _paint_tube(canvas, patient_tube(patient, rows, 4 * len(rows)), patient.venous_hu)
+    for rows in arterial:
+        _paint_tube(canvas, patient_tube(patient, rows, 4 * len(rows)), patient.blood_hu)
+
+
+def _paint_tube(canvas: Canvas, rows: Array, hu: float) -> None:
+    for a, b in zip(rows[:-1], rows[1:], strict=True):
+        reach = max(a[3], b[3])
+        box = canvas.box(np.minimum(a, b)[:3] - reach, np.maximum(a, b)[:3] + reach, 2.0)
+        if box is not None:
+            canvas.paint(box, tube(*canvas.points(box), [a[:3], b[:3]], [a[3], b[3]]), hu)
+
+
+def _paint_nodes(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
+    """Small normal lymph nodes beside the trachea, under the carina and at the hila."""
+    sites = np.array([(-14, 4, 22), (16, 4, 8), (0, 14, -22), (-34, 2, -10), (36, 6, -6), (4, -44, 10), (-12, 10, 44)], dtype=float)
+    for site in sites[rng.random(len(sites)) < 0.7]:
+        center = patient.to_lps(site[None] + rng.normal(0, 3, (1, 3)))[0]
+        radii = rng.uniform(2.0, 5.0, 3)
+        box = canvas.box(center - radii, center + radii)
+        if box is not None:
+            canvas.paint(box, ellipsoid(*canvas.points(box), tuple(center), tuple(radii)), NODE_HU)

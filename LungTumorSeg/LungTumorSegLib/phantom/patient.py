@@ -1,0 +1,117 @@
+"""One drawn patient: sizes, posture, blood and breath, and the warp from the model chest to this patient.
+
+The anatomy is written once, for a model chest in LPS mm with the origin at the carina's level in the middle of the chest
+(x left, y back, z head). A patient is that chest scaled, with the spine bent sideways.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from .options import ARMS, COUCHES, DISTRACTORS, PhantomOptions
+from .shapes import Array, profile
+
+SPINE_DEPTH_MM = ((120, 22), (90, 30), (60, 40), (20, 48), (-20, 51), (-60, 51), (-100, 47), (-140, 41), (-180, 33), (-240, 24))
+"""(z, y) of the vertebral bodies' centers in the model chest: the thoracic kyphosis."""
+
+SCOLIOSIS_CENTER_MM, SCOLIOSIS_LENGTH_MM = -40.0, 300.0
+"""Height of the main curve's apex in the model and the wavelength of the curve."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What differs between patients; lengths in mm, intensities in HU."""
+
+    scale: tuple[float, float, float]
+    scoliosis_mm: float
+    fat_mm: float
+    breasts: float
+    inspiration_mm: float
+    heart_scale: float
+    arms: str
+    couch: str
+    blood_hu: float
+    venous_hu: float
+    lung_hu: float
+    gravity_hu_per_mm: float
+    emphysema: float
+    bone_scale: float
+    noise_hu: float
+    sharpness_mm: float
+    blanket: bool
+    leads: bool
+    distractors: tuple[str, ...]
+
+    def spine_shift(self, z_model: Array) -> Array:
+        """Sideways excursion of the spine, mm, at model heights."""
+        phase = 2 * np.pi * (z_model - SCOLIOSIS_CENTER_MM) / SCOLIOSIS_LENGTH_MM
+        return np.asarray(self.scoliosis_mm * np.cos(phase) * np.exp(-(((z_model - SCOLIOSIS_CENTER_MM) / 150) ** 2)))
+
+    def _shift(self, y_model: Array, z_model: Array) -> Array:
+        """Of the spine's excursion the whole part at the back, a quarter at the sternum."""
+        return self.spine_shift(z_model) * np.clip(0.7 + y_model / 140, 0.25, 1.0)
+
+    def to_model(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
+        """Model coordinates of LPS coordinates."""
+        y_model, z_model = y / np.float32(self.scale[1]), z / np.float32(self.scale[2])
+        shift = self._shift(y_model, z_model).astype(np.float32)
+        return (x - shift) / np.float32(self.scale[0]), y_model, z_model
+
+    def to_lps(self, points: Array) -> Array:
+        """LPS points (n, 3) of model points (n, 3): the inverse of ``to_model``."""
+        points = np.atleast_2d(np.asarray(points, dtype=float))
+        moved = points * self.scale
+        moved[:, 0] += self._shift(points[:, 1], points[:, 2])
+        return np.asarray(moved)
+
+    def spine_point(self, z_model: float) -> Array:
+        """LPS center of the vertebral body at a model height."""
+        depth = float(profile(np.asarray(z_model), SPINE_DEPTH_MM))
+        return np.asarray(self.to_lps(np.array([[0.0, depth, z_model]]))[0])
+
+
+def stream(seed: int, topic: str) -> np.random.Generator:
+    """The random numbers of one topic: a change in one (other lesions, say) leaves the rest of the patient as it is."""
+    return np.random.default_rng([seed, zlib.crc32(topic.encode())])
+
+
+def draw_patient(seed: int, options: PhantomOptions) -> Patient:
+    """The patient of ``seed``, with what ``options`` settles."""
+    rng = stream(seed, "patient")
+    size = rng.normal(1.0, 0.045)
+    female = rng.random() < 0.5
+    size -= 0.04 if female else -0.02
+    scale = tuple(float(np.clip(size * rng.normal(1, 0.025), 0.82, 1.15)) for _ in range(3))
+    enhanced = rng.random() < 0.6
+    arterial, venous = rng.uniform(60, 240), rng.uniform(0.5, 1.0)
+    drawn = {
+        "scoliosis_mm": float(rng.choice([-1, 1]) * rng.gamma(1.5, 3.0)),
+        "arms": str(rng.choice(ARMS, p=(0.85, 0.15))),
+        "couch": str(rng.choice(COUCHES, p=(0.6, 0.3, 0.1))),
+        "enhancement_hu": float(arterial) if enhanced else 0.0,
+        "noise_hu": float(np.exp(rng.uniform(np.log(7), np.log(35)))),
+        "blanket": bool(rng.random() < 0.35),
+        "leads": bool(rng.random() < 0.25),
+        "emphysema": float(rng.uniform(0.02, 0.3)) if rng.random() < 0.25 else 0.0,
+        "distractors": tuple(d for d, p in zip(DISTRACTORS, (0.08, 0.12, 0.35), strict=True) if rng.random() < p),
+    }
+    chosen = {name: value if getattr(options, name) is None else getattr(options, name) for name, value in drawn.items()}
+    enhancement = chosen.pop("enhancement_hu")
+    unenhanced = rng.uniform(35, 50)
+    return Patient(
+        scale=(scale[0], scale[1], scale[2]),
+        fat_mm=float(np.clip(rng.gamma(4, 4.0), 4, 45)),
+        breasts=float(rng.uniform(0.3, 1.0)) if female else 0.0,
+        inspiration_mm=float(rng.normal(0, 9)),
+        heart_scale=float(np.clip(rng.normal(1, 0.07), 0.85, 1.25)),
+        blood_hu=float(unenhanced + enhancement),
+        venous_hu=float(unenhanced + enhancement * venous),
+        lung_hu=float(rng.uniform(-865, -790)),
+        gravity_hu_per_mm=float(rng.uniform(0.15, 0.75)),
+        bone_scale=float(rng.uniform(0.7, 1.15)),
+        sharpness_mm=float(rng.uniform(0.3, 0.8)),
+        **chosen,
+    )

@@ -1,0 +1,99 @@
+"""Signed distances of simple shapes, soft unions and smooth noise: the vocabulary the anatomy is written in.
+
+All coordinates are LPS mm: arrays that broadcast against each other. A signed distance is negative inside, in mm, and exact or
+nearly so close to the surface, which is all that painting needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Array = npt.NDArray[Any]
+Point = tuple[float, float, float]
+
+TINY = 1e-6
+"""Keeps quotients and roots finite."""
+
+
+def smooth_min(a: Array, b: Array, blend_mm: float) -> Array:
+    """Union of two shapes whose seam is rounded over ``blend_mm`` (polynomial blend)."""
+    overlap = np.maximum(blend_mm - np.abs(a - b), 0) / blend_mm
+    return np.asarray(np.minimum(a, b) - overlap * overlap * (blend_mm / 4))
+
+
+def smooth_max(a: Array, b: Array, blend_mm: float) -> Array:
+    """Intersection of two shapes with an edge rounded over ``blend_mm``."""
+    return -smooth_min(-a, -b, blend_mm)
+
+
+def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Array:
+    """Nearly exact signed distance of an axis-aligned ellipsoid: level over the length of its gradient."""
+    terms = [(c - c0) / r for c, c0, r in zip((x, y, z), center, radii, strict=True)]
+    level = np.sqrt(sum(t * t for t in terms) + TINY)
+    steepness = np.sqrt(sum((t / r) ** 2 for t, r in zip(terms, radii, strict=True)) + TINY)
+    return np.asarray(level * (level - 1) / steepness)
+
+
+def turned_ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point, axes: Array) -> Array:
+    """An ellipsoid whose semi-axes ``radii`` point along the rows of ``axes`` (3 x 3, orthonormal)."""
+    shifted = (x - center[0], y - center[1], z - center[2])
+    turned = [sum(a * c for a, c in zip(row, shifted, strict=True)) for row in axes]
+    return ellipsoid(turned[0], turned[1], turned[2], (0.0, 0.0, 0.0), radii)
+
+
+def capsule(x: Array, y: Array, z: Array, start: Array, end: Array, radius_start: float, radius_end: float) -> Array:
+    """Signed distance of a round cone: a segment whose radius changes linearly from ``start`` to ``end`` (points LPS mm)."""
+    axis = np.asarray(end, dtype=np.float32) - np.asarray(start, dtype=np.float32)
+    length_squared = float(axis @ axis) + TINY
+    px, py, pz = x - np.float32(start[0]), y - np.float32(start[1]), z - np.float32(start[2])
+    along = np.clip((px * axis[0] + py * axis[1] + pz * axis[2]) / np.float32(length_squared), 0, 1)
+    distance = np.sqrt((px - along * axis[0]) ** 2 + (py - along * axis[1]) ** 2 + (pz - along * axis[2]) ** 2)
+    return np.asarray(distance - (radius_start + along * (radius_end - radius_start)))
+
+
+def tube(x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
+    """Signed distance of a chain of capsules through ``points`` (n, 3) with a radius at each."""
+    centers = np.asarray(points, dtype=np.float32)
+    widths = np.broadcast_to(np.asarray(radii, dtype=np.float32), len(centers))
+    parts = (capsule(x, y, z, centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1])) for i in range(len(centers) - 1))
+    nearest = next(parts)
+    for part in parts:
+        nearest = np.minimum(nearest, part)
+    return nearest
+
+
+def curve(points: npt.ArrayLike, count: int) -> Array:
+    """``count`` points along a smooth curve (Catmull-Rom) through ``points`` (n, 3), ends included."""
+    knots = np.asarray(points, dtype=float)
+    padded = np.vstack([2 * knots[0] - knots[1], knots, 2 * knots[-1] - knots[-2]])
+    position = np.linspace(0, len(knots) - 1 - 1e-9, count)
+    index = position.astype(int)
+    t = (position - index)[:, None]
+    p0, p1, p2, p3 = (padded[index + k] for k in range(4))
+    return np.asarray(0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3))
+
+
+def profile(at: Array, table: npt.ArrayLike) -> Array:
+    """A smooth function given by rows (position, value), evaluated at ``at``; constant beyond its ends."""
+    rows = np.asarray(sorted(map(tuple, np.asarray(table, dtype=float))))
+    inside = np.clip(at, rows[0, 0], rows[-1, 0])
+    fine = np.linspace(rows[0, 0], rows[-1, 0], 400)
+    smooth = ndimage.gaussian_filter1d(np.interp(fine, rows[:, 0], rows[:, 1]), 8, mode="nearest")
+    return np.interp(inside, fine, smooth).astype(np.float32)
+
+
+def as_distance(level: Array, spacing_mm: float) -> Array:
+    """A level function on an isotropic grid turned into a distance near its zero, by the length of its gradient."""
+    steepness = np.sqrt(sum(g * g for g in np.gradient(level, spacing_mm)))
+    return np.asarray(level / np.maximum(steepness, 0.05)).astype(np.float32)
+
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Array:
+    """Gaussian noise of unit standard deviation, correlated over ``sigma`` voxels; float32."""
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    noise = ndimage.gaussian_filter(noise, sigma, mode="wrap", truncate=3)
+    return np.asarray(noise / (noise.std() + TINY))

@@ -1,0 +1,180 @@
+"""Bones: vertebrae with their canal, ribs with cartilage, sternum, clavicles, scapulae, humeri."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from .canvas import Canvas, coverage
+from .patient import Patient
+from .shapes import Array, capsule, curve, ellipsoid, smooth_min, tube
+from .thorax import Thorax, cage_section
+
+CORTEX_HU, MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 650.0, 190.0, 110.0, 85.0, 15.0, 42.0
+VERTEBRA_HEIGHT_MM = 24.0
+"""Distance of neighboring thoracic vertebrae in the model, disc included."""
+
+LOWEST_VERTEBRA_MM, HIGHEST_VERTEBRA_MM = -290.0, 170.0
+FIRST_RIB_MM = 82.0
+"""Height of the first thoracic vertebra's center in the model."""
+
+RIB_HALF_THICKNESS_MM, RIB_HALF_HEIGHT_MM = 3.6, 6.8
+RIB_OFFSET_MM = 5.0
+"""From the pleura to the rib's center line."""
+
+
+def vertebra_heights() -> Array:
+    """Model heights of the vertebrae's centers."""
+    first = FIRST_RIB_MM % VERTEBRA_HEIGHT_MM
+    heights = np.arange(-20, 20) * VERTEBRA_HEIGHT_MM + first
+    return heights[(heights > LOWEST_VERTEBRA_MM) & (heights < HIGHEST_VERTEBRA_MM)]
+
+
+def paint_skeleton(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
+    """Paint all bones; HU scale with the patient's bone density."""
+    for height in vertebra_heights():
+        _paint_vertebra(canvas, patient, float(height), rng)
+    for rib in range(12):
+        for side in (-1.0, 1.0):
+            _paint_rib(canvas, patient, rib, side)
+    _paint_sternum(canvas, patient)
+    _paint_shoulder_girdle(canvas, patient, thorax)
+
+
+def _paint_bone(canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice], distance: Array, cortex_mm: float = 1.4) -> None:
+    canvas.paint(box, distance, CORTEX_HU * patient.bone_scale)
+    canvas.paint(box, distance + cortex_mm, MARROW_HU * patient.bone_scale)
+
+
+def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.random.Generator) -> None:
+    center = patient.spine_point(height)
+    above = patient.spine_point(height + 5) - patient.spine_point(height - 5)
+    above /= np.linalg.norm(above)
+    box = canvas.box(center - (45, 30, 26), center + (45, 75, 20))
+    if box is None:
+        return
+    x, y, z = canvas.points(box)
+    x, y, z = x - np.float32(center[0]), y - np.float32(center[1]), z - np.float32(center[2])
+    along = x * np.float32(above[0]) + y * np.float32(above[1]) + z * np.float32(above[2])
+    u, v = x - along * np.float32(above[0]), y - along * np.float32(above[1])
+    size = np.mean(patient.scale) * (1.05 - 0.0012 * height)
+    half = VERTEBRA_HEIGHT_MM * patient.scale[2] / 2
+    waist = 1 - 0.10 * np.cos(np.clip(along / half, -1, 1) * np.pi / 2)
+    column = (np.sqrt((u / (17.5 * size)) ** 2 + (v / (15.0 * size)) ** 2 + 1e-6) - waist) * 16 * size
+    disc = np.maximum(column, np.abs(along) - half)
+    canvas.paint(box, disc, DISC_HU)
+    canal_v = v - np.float32(24.0 * size)
+    canal = np.maximum(np.sqrt((u / 1.15) ** 2 + canal_v**2) - 8.0 * size, np.abs(along) - half)
+    ring = np.maximum(np.sqrt((u / 1.2) ** 2 + canal_v**2) - 12.0 * size, np.abs(along) - 7.5)
+    reach = (1 + 0.1 * rng.random()) * size
+    for side in (-1, 1):
+        ring = smooth_min(ring, capsule(u, v, along, np.array([side * 10, 26, 2.0]), np.array([side * 30 * reach, 37, 4.0]), 5.0, 4.0), 4)
+    spinous = capsule(u, v, along, np.array([0, 33, 0.0]), np.array([0, 56 * reach, -16.0]), 4.0, 2.6)
+    body = np.maximum(column, np.abs(along) - (half - 2.2))
+    bone = smooth_min(smooth_min(body, ring, 3), spinous, 4)
+    _paint_bone(canvas, patient, box, bone)
+    canvas.paint(box, canal, CANAL_HU)
+    canvas.paint(box, np.maximum(np.sqrt(u**2 + canal_v**2) - 4.8 * size, np.abs(along) - half), CORD_HU)
+
+
+def rib_line(patient: Patient, rib: int, side: float) -> tuple[Array, int]:
+    """LPS center line of a rib (0 is the first) from the spine to the sternum, and the index where its cartilage begins."""
+    start_z = FIRST_RIB_MM - rib * VERTEBRA_HEIGHT_MM
+    length = (1, 1, 1, 1, 1, 1, 1, 0.92, 0.85, 0.78, 0.6, 0.45)[rib]
+    angle = np.linspace(0.06, 1.0 * length, 26) * np.pi  # 0 behind, pi at the sternum
+    drop = (18 + 6.5 * min(rib, 8)) * np.sin(np.clip(angle / 2, 0, np.pi / 2)) ** 2 * 1.7
+    z = start_z + 6 - drop
+    z = np.where(angle > 0.78 * np.pi, z + (angle / np.pi - 0.78) * 110 * (rib >= 4) * min(rib - 3, 4) / 3, z)
+    if rib == 0:
+        z = start_z - 10 * angle / np.pi
+    half_width, center, half_depth = cage_section(z)
+    exponent = 2 / 2.5
+    sine, cosine = np.sin(angle), np.cos(angle)
+    x = (half_width + RIB_OFFSET_MM) * np.sign(sine) * np.abs(sine) ** exponent
+    y = center + (half_depth + RIB_OFFSET_MM) * np.sign(cosine) * np.abs(cosine) ** exponent
+    if rib == 0:
+        x, y = x * 0.72, center + (y - center) * 0.8
+    x = np.maximum(x, 14.0)
+    points = patient.to_lps(np.column_stack([side * x, y, z]))
+    cartilage = int(np.searchsorted(angle, 0.80 * np.pi))
+    return points, cartilage
+
+
+def _flattened_segments(canvas: Canvas, points: Array) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
+    """Boxes and distances of a flat band (higher than thick) along ``points``: capsules in a space whose z is squeezed."""
+    squeeze = np.array([1, 1, RIB_HALF_THICKNESS_MM / RIB_HALF_HEIGHT_MM])
+    for start, end in zip(points[:-1], points[1:], strict=True):
+        box = canvas.box(np.minimum(start, end) - RIB_HALF_HEIGHT_MM, np.maximum(start, end) + RIB_HALF_HEIGHT_MM, 1.0)
+        if box is not None:
+            x, y, z = canvas.points(box)
+            yield box, capsule(x, y, z * np.float32(squeeze[2]), start * squeeze, end * squeeze, RIB_HALF_THICKNESS_MM, RIB_HALF_THICKNESS_MM)
+
+
+def _paint_rib(canvas: Canvas, patient: Patient, rib: int, side: float) -> None:
+    points, cartilage = rib_line(patient, rib, side)
+    if cartilage < len(points) - 1 and rib < 10:
+        for box, distance in _flattened_segments(canvas, points[cartilage:]):
+            canvas.paint(box, distance, CARTILAGE_HU)
+    bony = points[: cartilage + 1]
+    parts = list(_flattened_segments(canvas, bony))
+    for shrink, hu in ((0.0, CORTEX_HU), (1.3, MARROW_HU * 1.3)):
+        for box, distance in parts:
+            canvas.paint(box, distance + shrink, hu * patient.bone_scale)
+
+
+def _paint_sternum(canvas: Canvas, patient: Patient) -> None:
+    line = curve([(0, -50, 46), (0, -66, 26), (0, -78, 0), (0, -88, -40), (0, -95, -85), (0, -96, -105)], 24)
+    points = patient.to_lps(line)
+    half_width = np.interp(line[:, 2], (-105, -90, -20, 15, 25, 46), (6, 15, 13, 12, 21, 25))
+    parts = []
+    for i in range(len(points) - 1):
+        low, high = np.minimum(points[i], points[i + 1]), np.maximum(points[i], points[i + 1])
+        box = canvas.box(low - (30, 8, 2), high + (30, 8, 2), 1.0)
+        if box is not None:
+            x, y, z = canvas.points(box)
+            flat = np.float32(5.0 / half_width[i])
+            scale = np.array([flat, 1, 1])
+            parts.append((box, capsule(x * flat, y, z, points[i] * scale, points[i + 1] * scale, 5.0, 5.0)))
+    for shrink, hu in ((0.0, CORTEX_HU * 0.8), (1.4, MARROW_HU * 0.9)):
+        for box, distance in parts:
+            canvas.paint(box, distance + shrink, hu * patient.bone_scale)
+
+
+def _paint_shoulder_girdle(canvas: Canvas, patient: Patient, thorax: Thorax) -> None:
+    x, y, z = thorax.model
+    side = np.abs(x)
+    sheet = thorax.cage - 25 - 0.06 * (z - 20)
+    medial, lateral = 66 + 0.02 * (z + 60), 92 + 0.42 * (z + 75)
+    boundary = np.maximum(np.maximum(medial - side, side - lateral), np.maximum(z - 72, -72 - z))
+    boundary = np.maximum(boundary, 8 - y)
+    outline = np.maximum(boundary, np.abs(sheet) - 12)
+    box = canvas.box_of(outline)
+    if box is not None:
+        blade = np.maximum(np.abs(canvas.sample(sheet, box)) - 2.4, canvas.sample(boundary, box))
+        share = coverage(blade, canvas.edge_mm)
+        canvas.hu[box] += share * (CORTEX_HU * 0.75 * patient.bone_scale - canvas.hu[box])
+    high = 20.0 if patient.arms == "up" else 0.0
+    for sign in (-1.0, 1.0):
+        ridge = [(sign * 78, 96, 48), (sign * 115, 88, 62), (sign * 150, 60, 80 + high / 2), (sign * 166, 30, 92 + high / 2)]
+        collar = [(sign * 18, -52, 52), (sign * 50, -54, 66), (sign * 95, -36, 82), (sign * 140, -10, 92), (sign * 162, 14, 96)]
+        for line, radius, count in ((ridge, (4, 5, 6, 7), 4), (collar, (8, 6, 5.5, 5.5, 6), 12)):
+            widths = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(radius)), radius)
+            points = patient.to_lps(curve(line, count))
+            box = canvas.box(points.min(axis=0) - 8, points.max(axis=0) + 8)
+            if box is not None:
+                _paint_bone(canvas, patient, box, tube(*canvas.points(box), points, widths), 1.8)
+        _paint_humerus(canvas, patient, sign, high)
+
+
+def _paint_humerus(canvas: Canvas, patient: Patient, sign: float, high: float) -> None:
+    head = patient.to_lps(np.array([[sign * 178, 14, 72 + high]]))[0]
+    down = [(sign * 180, 16, 70), (sign * 222, 26, 20), (sign * 236, 24, -80), (sign * 240, 10, -200), (sign * 242, 0, -240)]
+    up = [(sign * 180, 14, 90), (sign * 190, 5, 130), (sign * 195, -5, 200)]
+    shaft = patient.to_lps(curve(down if patient.arms == "down" else up, 10))
+    box = canvas.box(np.minimum(shaft.min(axis=0), head - 24), np.maximum(shaft.max(axis=0), head + 24), 14)
+    if box is None:
+        return
+    x, y, z = canvas.points(box)
+    bone = smooth_min(ellipsoid(x, y, z, tuple(head), (23, 23, 24)), tube(x, y, z, shaft, 11), 6)
+    _paint_bone(canvas, patient, box, bone, 2.5)

@@ -1,0 +1,166 @@
+"""The thoracic cavity: rib cage, diaphragm, mediastinum, heart and great vessels, and between them the lungs.
+
+Everything is a field on the coarse grid, in the model's LPS mm (see patient.py): x left, y back, z head, carina at z = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .canvas import CoarseGrid
+from .patient import SPINE_DEPTH_MM, Patient
+from .shapes import Array, as_distance, curve, ellipsoid, profile, smooth_max, smooth_min, smooth_noise, tube, turned_ellipsoid
+
+CAGE_HALF_WIDTH_MM = ((90, 66), (70, 82), (55, 93), (30, 110), (0, 121), (-40, 129), (-80, 134), (-120, 136), (-170, 134), (-240, 126))
+CAGE_FRONT_MM = ((90, -20), (70, -34), (55, -48), (30, -64), (0, -77), (-40, -86), (-80, -91), (-120, -93), (-240, -92))
+CAGE_BACK_MM = ((90, 58), (70, 64), (55, 70), (30, 78), (0, 83), (-40, 86), (-80, 86), (-120, 84), (-170, 79), (-240, 70))
+"""(z, mm) of the pleura: half the width, the front and the back of the rib cage's inside, after adult chest CT."""
+
+CAGE_ROUNDNESS = 2.5
+"""Exponent of the cage's superellipse; 2 is an ellipse."""
+
+DOME_MM = {"right": -106.0, "left": -117.0}
+"""Height of the diaphragm's domes at mean inspiration; the right one stands higher, over the liver."""
+
+AORTA_MM = (
+    (-6, -30, -52, 16), (-14, -36, -25, 16), (-16, -36, 2, 15), (-9, -28, 22, 14), (4, -8, 30, 13), (19, 14, 23, 13),
+    (26, 29, 2, 12), (25, 33, -40, 12), (21, 31, -90, 11.5), (14, 22, -140, 11), (7, 9, -185, 10.5), (3, -2, -240, 10),
+)  # fmt: skip
+VENA_CAVA_MM = ((-24, -32, 48, 8), (-27, -32, 15, 9), (-29, -30, -15, 9.5), (-27, -26, -40, 10))
+LOWER_VENA_CAVA_MM = ((-22, -8, -85, 11), (-26, 0, -112, 12), (-24, 4, -150, 12), (-20, 4, -240, 11))
+PULMONARY_TRUNK_MM = ((18, -56, -58, 13), (19, -48, -35, 14), (16, -28, -14, 13.5), (20, -10, -8, 12.5))
+LEFT_PULMONARY_ARTERY_MM = ((18, -16, -10, 12), (32, -4, -4, 11), (46, 8, -12, 9.5))
+RIGHT_PULMONARY_ARTERY_MM = ((16, -18, -16, 12), (-8, -8, -20, 11.5), (-30, -6, -22, 10.5), (-46, -2, -26, 8.5))
+ESOPHAGUS_MM = ((2, 12, 120, 6), (4, 20, 60, 6.5), (3, 24, 0, 7), (4, 24, -50, 7), (10, 14, -100, 8), (22, 0, -128, 9))
+BRANCH_ARTERIES_MM = (
+    ((-9, -24, 26, 7), (-16, -20, 48, 6.5), (-26, -14, 75, 5.5), (-38, -10, 120, 4)),
+    ((4, -12, 34, 5), (12, -10, 60, 4.5), (20, -8, 120, 4)),
+    ((14, 4, 30, 5.5), (24, 4, 60, 5), (40, -2, 88, 5), (80, -14, 92, 4.5)),
+)
+BRANCH_VEINS_MM = (
+    ((-24, -32, 46, 8), (-30, -30, 66, 7), (-60, -32, 84, 6), (-110, -20, 84, 5.5)),
+    ((-22, -36, 40, 7), (0, -42, 50, 7), (24, -38, 62, 7), (60, -32, 82, 6), (110, -20, 84, 5.5)),
+    ((-4, 34, 0, 4), (-6, 33, -60, 4), (-4, 26, -150, 3)),
+)
+"""Rows (x, y, z, radius), mm."""
+
+MEDIASTINAL_FAT_MM = 4.0
+"""Fat and pleura between a mediastinal organ and the lung."""
+
+
+def trachea_mm(patient: Patient) -> dict[str, Array]:
+    """LPS rows (x, y, z, lumen radius) of the trachea and both main bronchi; the right one is wider and steeper."""
+    rows = {
+        "trachea": ((0, -6, 130, 8.5), (0, 0, 90, 8.5), (-1, 7, 45, 8.5), (-2, 11, 15, 8.8), (-2, 12, 0, 9.0)),
+        "right": ((-2, 12, 0, 7.5), (-18, 13, -16, 6.8), (-34, 12, -28, 6.0)),
+        "left": ((-2, 12, 0, 6.8), (18, 13, -15, 5.8), (34, 15, -25, 5.4), (44, 16, -33, 5.0)),
+    }
+    return {name: patient_tube(patient, value, 5 * len(value)) for name, value in rows.items()}
+
+
+def patient_tube(patient: Patient, rows: object, count: int) -> Array:
+    """Smooth LPS rows (x, y, z, radius) of this patient through model rows."""
+    smooth = curve(np.asarray(rows, dtype=float), count)
+    return np.column_stack([patient.to_lps(smooth[:, :3]), smooth[:, 3] * np.mean(patient.scale)])
+
+
+@dataclass(frozen=True, eq=False)
+class Thorax:
+    """Fields (z, y, x) on the coarse grid, mm, negative inside."""
+
+    grid: CoarseGrid
+    model: tuple[Array, Array, Array]
+    """Model coordinates x, y, z of the grid points."""
+    cage: Array
+    """Inside of the rib cage, without upper or lower end."""
+    above_diaphragm: Array
+    """Negative above the diaphragm."""
+    heart: Array
+    mediastinum: Array
+    """All that lies between the lungs, spine included."""
+    left_lung: Array
+    right_lung: Array
+
+    @property
+    def lungs(self) -> Array:
+        """Union of both lungs."""
+        return np.minimum(self.left_lung, self.right_lung)
+
+
+def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -> Thorax:
+    """Evaluate the thorax of ``patient``; ``rng`` makes surfaces a little irregular."""
+    x, y, z = patient.to_model(*grid.axes())
+    cage = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
+    diaphragm = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
+    heart = _heart(x, y, z, patient)
+    mediastinum = _mediastinum(x, y, z, heart, patient) + 1.0 * smooth_noise(rng, grid.size, 4)
+    hollow = smooth_max(smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 4), MEDIASTINAL_FAT_MM * 0.5 - mediastinum, 8)
+    left, right = np.maximum(hollow, 1.5 - x), np.maximum(hollow, 1.5 + x)
+    return Thorax(grid, (x, y, z), cage, diaphragm, heart, mediastinum, left.astype(np.float32), right.astype(np.float32))
+
+
+def cage_section(z: Array) -> tuple[Array, Array, Array]:
+    """Half width, center depth and half depth of the cage at model heights."""
+    front, back = profile(z, CAGE_FRONT_MM), profile(z, CAGE_BACK_MM)
+    return profile(z, CAGE_HALF_WIDTH_MM), (front + back) / 2, (back - front) / 2
+
+
+def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
+    half_width, center, half_depth = cage_section(z)
+    level = (np.abs(x / half_width) ** CAGE_ROUNDNESS + np.abs((y - center) / half_depth) ** CAGE_ROUNDNESS + 1e-9) ** (1 / CAGE_ROUNDNESS)
+    return as_distance((level - 1) * np.minimum(half_width, half_depth), spacing_mm)
+
+
+def _with_cupolas(x: Array, y: Array, z: Array, cage: Array) -> Array:
+    """The cage closed above by one cupola a side, which rises over the first rib."""
+    side = np.abs(x)
+    cupola = ellipsoid(side, y, z, (47, 16, 45), (41, 44, 46))
+    return smooth_min(cupola, smooth_max(cage, z - 45, 30), 12)
+
+
+def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm: float) -> Array:
+    side = np.abs(x)
+    away = np.where(side > 62, (side - 62) / 76, (side - 62) / 115) ** 2 + np.where(y > -8, (y + 8) / 94, (y + 8) / 92) ** 2
+    drop = profile(y, ((-95, 28), (-40, 58), (0, 72), (50, 92), (90, 100)))
+    toward_left = 1 / (1 + np.exp(-x / 12))
+    top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
+    surface = top - drop * (1 - np.sqrt(1 - np.clip(away, 0, 0.995)))
+    return as_distance(surface - z, spacing_mm)
+
+
+def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
+    """Ventricles along the axis to the left, front and foot; right atrium; left atrium before the spine."""
+    z = z + patient.inspiration_mm * 0.4
+    size = patient.heart_scale
+    long_axis = np.array([0.74, -0.45, -0.50])
+    long_axis /= np.linalg.norm(long_axis)
+    across = np.cross(long_axis, [0, 0, 1.0])
+    across /= np.linalg.norm(across)
+    axes = np.stack([long_axis, across, np.cross(long_axis, across)])
+    ventricles = turned_ellipsoid(x, y, z, (26, -34, -80), (58 * size, 46 * size, 43 * size), axes)
+    right_atrium = ellipsoid(x, y, z, (-18, -30, -72), (28 * size, 32 * size, 38 * size))
+    left_atrium = ellipsoid(x, y, z, (2, 2, -48), (32 * size, 20 * size, 23 * size))
+    return smooth_min(smooth_min(ventricles, right_atrium, 20), left_atrium, 14)
+
+
+def _mediastinum(x: Array, y: Array, z: Array, heart: Array, patient: Patient) -> Array:
+    fat = MEDIASTINAL_FAT_MM
+    parts = [heart - fat]
+    vessels = (AORTA_MM, VENA_CAVA_MM, LOWER_VENA_CAVA_MM, PULMONARY_TRUNK_MM, RIGHT_PULMONARY_ARTERY_MM[:3], LEFT_PULMONARY_ARTERY_MM[:2])
+    for rows in (*vessels, ESOPHAGUS_MM, *BRANCH_ARTERIES_MM, *BRANCH_VEINS_MM):
+        table = np.asarray(rows, dtype=float)
+        parts.append(tube(x, y, z, table[:, :3], table[:, 3] + fat * 0.7))
+    for rows in (((0, -6, 130), (0, 0, 90), (-2, 11, 15), (-2, 12, 0)), ((-2, 12, 0), (-24, 12, -20)), ((-2, 12, 0), (28, 14, -22))):
+        parts.append(tube(x, y, z, rows, 10 + fat))
+    depth = profile(z, SPINE_DEPTH_MM)
+    body = np.sqrt((x / 20) ** 2 + ((y - depth) / 19) ** 2) * 19.5 - 19.5
+    arch = np.sqrt((x / 37) ** 2 + ((y - depth - 40) / 24) ** 2) * 30 - 30
+    parts.append(smooth_min(body, arch, 12))
+    thymus = np.abs(x - 2) - profile(y, ((-95, 9), (-70, 5), (-55, 7), (-30, 16), (20, 16), (60, 4)))
+    parts.append(np.maximum(thymus, np.maximum(y - 45, -z - 125)))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = smooth_min(whole, part, 9)
+    return np.asarray(whole)

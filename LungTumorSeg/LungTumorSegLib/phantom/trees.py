@@ -1,0 +1,150 @@
+"""Branching trees that fill a lung: arteries, veins and the bronchi that run beside the arteries.
+
+A tree is grown toward random points of the lung, each joined to the node that is near and lies ahead; far points come first, so that
+the first branches are long. Radii follow Murray's law: the parent's radius to the power g is the sum of its children's.
+(C. D. Murray 1926, doi:10.1073/pnas.12.3.207, g = 3; pulmonary arteries are nearer to 2.6 to 3.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .canvas import Box, Canvas, coverage
+from .shapes import Array, capsule
+
+MURRAY_EXPONENT = 2.75
+TIP_RADIUS_MM = 0.42
+PATH_WEIGHT = 0.35
+"""Cost of a millimeter already traveled from the root against one of new vessel: straight main branches."""
+
+TURN_WEIGHT = 0.5
+STEP_MM = 14.0
+"""Longest segment; longer connections get nodes in between, from which later branches start."""
+
+LARGEST_RADIUS_MM = 8.0
+SMALLEST_BRONCHUS_MM = 1.1
+"""Arteries thinner than this have no visible bronchus beside them."""
+
+AIR_HU, WALL_HU = -1000.0, 0.0
+WALL_SHARE, THINNEST_WALL_MM = 0.22, 0.8
+"""Wall thickness as a share of the lumen's radius, and its least value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Nodes (n, 3) LPS mm, the parent of each (-1 at the root) and the radius of the vessel that ends there, mm."""
+
+    nodes: Array
+    parents: Array
+    radii: Array
+
+
+def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator) -> Tree:
+    """A tree from ``root`` (3,), which it leaves in ``direction``, to ``targets`` (n, 3), in the order given."""
+    capacity = 8 * len(targets) + 8
+    nodes, headings = np.zeros((capacity, 3)), np.zeros((capacity, 3))
+    traveled, parents = np.zeros(capacity), np.full(capacity, -1)
+    nodes[0], headings[0], count = root, direction / np.linalg.norm(direction), 1
+    for target in targets:
+        to = target - nodes[:count]
+        distance = np.sqrt(np.einsum("ij,ij->i", to, to)) + 1e-6
+        ahead = np.einsum("ij,ij->i", to, headings[:count]) / distance
+        at = int(np.argmin(distance * (1 + TURN_WEIGHT * (1 - ahead)) + PATH_WEIGHT * traveled[:count]))
+        steps = min(int(np.ceil(distance[at] / STEP_MM)), 7)
+        bend = rng.normal(0, 0.06, 3) * distance[at] + 0.12 * distance[at] * headings[at]
+        for k in range(1, steps + 1):
+            share = k / steps
+            nodes[count] = nodes[at] + to[at] * share + bend * (4 * share * (1 - share))
+            parents[count] = at if k == 1 else count - 1
+            step = nodes[count] - nodes[parents[count]]
+            length = np.linalg.norm(step)
+            headings[count] = step / (length + 1e-6)
+            traveled[count] = traveled[parents[count]] + length
+            count += 1
+    return Tree(nodes[:count], parents[:count], _murray(parents[:count]))
+
+
+def _murray(parents: Array) -> Array:
+    """Radii from the tips to the root; every node comes after its parent."""
+    power = np.zeros(len(parents))
+    for i in range(len(parents) - 1, 0, -1):
+        if power[i] == 0:
+            power[i] = TIP_RADIUS_MM**MURRAY_EXPONENT
+        power[parents[i]] += power[i]
+    return np.asarray(np.minimum(power ** (1 / MURRAY_EXPONENT), LARGEST_RADIUS_MM))
+
+
+def targets_in(level: Array, grid_low: Array, spacing_mm: float, count: int, depth_mm: float, rng: np.random.Generator) -> Array:
+    """``count`` random LPS points where a coarse field lies below ``-depth_mm``, every new one far from those before (best of three)."""
+    index = np.argwhere(level < -depth_mm)[:, ::-1]
+    if len(index) == 0:
+        return np.zeros((0, 3))
+    pool = index[rng.integers(len(index), size=count)] + rng.uniform(-0.5, 0.5, (count, 3))
+    return np.asarray(pool * spacing_mm + grid_low)
+
+
+def paint_vessels(canvas: Canvas, box: Box, trees: list[tuple[Tree, float]]) -> None:
+    """Paint trees with their blood HU over ``box``; brighter wins where they cross."""
+    share = np.zeros(canvas.hu[box].shape, np.float32)
+    blood = np.zeros_like(share)
+    for tree, hu in trees:
+        for i in range(1, len(tree.nodes)):
+            _stroke(canvas, box, share, blood, tree, i, hu)
+    canvas.hu[box] += share * (blood - canvas.hu[box])
+
+
+def _stroke(canvas: Canvas, box: Box, share: Array, blood: Array, tree: Tree, i: int, hu: float) -> None:
+    start, end = tree.nodes[tree.parents[i]], tree.nodes[i]
+    radius_start = min(float(tree.radii[tree.parents[i]]), 1.35 * float(tree.radii[i]))
+    part = canvas.box(np.minimum(start, end), np.maximum(start, end), radius_start + 0.6 * canvas.edge_mm)
+    local = part and _within(part, box)
+    if part is None or local is None:
+        return
+    inner = tuple(slice(a.start + b.start, a.stop + b.start) for a, b in zip(local, box, strict=True))
+    distance = capsule(*canvas.points(inner), start, end, radius_start, float(tree.radii[i]))  # type: ignore[arg-type]
+    here = coverage(distance, canvas.edge_mm) * np.float32(min(1.0, 2 * tree.radii[i] / canvas.edge_mm))
+    np.maximum(share[local], here, out=share[local])
+    blood[local] = np.where(here > 0, np.maximum(blood[local], hu), blood[local])
+
+
+def _within(part: Box, box: Box) -> Box | None:
+    spans = [(max(p.start, b.start) - b.start, min(p.stop, b.stop) - b.start) for p, b in zip(part, box, strict=True)]
+    if any(low >= high for low, high in spans):
+        return None
+    return slice(*spans[0]), slice(*spans[1]), slice(*spans[2])
+
+
+def bronchi_beside(arteries: Tree, root: Array, rng: np.random.Generator) -> Tree:
+    """The bronchi: a copy of the arteries' thick part, shifted aside by both radii, with its own ``root`` (3,)."""
+    keep = np.flatnonzero(arteries.radii >= SMALLEST_BRONCHUS_MM)
+    aside = np.array([0.15, 0.75, -0.25]) + rng.normal(0, 0.15, 3)
+    aside /= np.linalg.norm(aside)
+    new_index = {int(old): new for new, old in enumerate(keep)}
+    radii = np.minimum(arteries.radii[keep] * 0.8, 5.0)
+    offset = arteries.radii[keep] + radii * (1 + WALL_SHARE) + 0.8
+    nodes = arteries.nodes[keep] + offset[:, None] * aside
+    nodes[0] = root
+    parents = np.array([new_index.get(int(arteries.parents[k]), -1) for k in keep])
+    return Tree(nodes, parents, radii)
+
+
+def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
+    """Walls first, then all lumina, so that branches open into each other."""
+    for wall in (True, False):
+        for tree in airways:
+            for i in range(1, len(tree.nodes)):
+                start, end = tree.nodes[tree.parents[i]], tree.nodes[i]
+                radius = float(tree.radii[i])
+                radius_start = min(float(tree.radii[tree.parents[i]]), 1.35 * radius)
+                extra = max(WALL_SHARE * radius, THINNEST_WALL_MM) if wall else 0.0
+                box = canvas.box(np.minimum(start, end), np.maximum(start, end), radius_start + extra + canvas.edge_mm)
+                if box is not None:
+                    distance = capsule(*canvas.points(box), start, end, radius_start + extra, radius + extra)
+                    canvas.paint(box, distance, WALL_HU if wall else AIR_HU)
+
+
+def chain(rows: Array) -> Tree:
+    """An unbranched tree through rows (x, y, z, radius)."""
+    return Tree(rows[:, :3], np.arange(len(rows)) - 1, rows[:, 3])
