@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +17,7 @@ from .ct import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom import is_dicom_file, read_dicom
 from .errors import MachineLimit, UnusableInput
 from .file_headers import check_image_file
-
-MIN_SLICES = 8
-"""Fewest axial slices: the depth of one stack of the networks."""
-
-MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
-"""Clinical CT lies between 0.2 mm (ultra-high resolution) and 10 mm (thick slices); what is beyond is a wrong unit or an empty field."""
-
-LUNG_MAX_HU = -500
-"""Upper end of the attenuation of aerated lung; a chest CT without a single voxel below it is not in HU."""
-
-MAX_HU = np.iinfo(np.int16).max
-"""Integer HU are kept as int16; higher ones (denser than any implant) are cut to this value."""
+from .plausibility import MAX_HU, check_grid, check_intensities
 
 COMPRESSION_LEVEL = 1
 """zlib's fastest: label maps shrink nearly as well as at the default and are written several times faster."""
@@ -48,13 +38,14 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     path = _existing(path)
     if path.is_dir() or is_dicom_file(path):
         ct = read_dicom(path, series=series)
+        check_intensities(ct.array, path)
     elif series is not None:
         raise UnusableInput(f"A series can be chosen in a DICOM folder only, and {path} is a file; leave --series out.")
     else:
         array, affine = from_simpleitk(read_image_file(path))
+        check_intensities(array, path)
         ct = CTVolume(_as_hu(array), affine)
     check_grid(ct.grid, path)
-    _check_intensities(ct.array, path)
     return ct
 
 
@@ -111,16 +102,6 @@ def check_output_folder(path: str | os.PathLike[str]) -> None:
         raise UnusableInput(f"The output folder {path} cannot be written ({error.strerror}); choose another one.") from error
 
 
-def prepare_output_folder(path: str | os.PathLike[str]) -> Path:
-    """Create the folder ``path`` if it does not exist. Raises UnusableInput if that fails or nothing can be written there."""
-    check_output_folder(path)
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnusableInput(f"The output folder {path} cannot be created ({error.strerror}); choose another one.") from error
-    return Path(path)
-
-
 def to_simpleitk(volume: Volume) -> sitk.Image:
     """The same voxels at the same LPS places as a SimpleITK image, whose index runs (column, row, slice)."""
     array = volume.array.view(np.uint8) if volume.array.dtype == np.bool_ else volume.array
@@ -138,11 +119,15 @@ def set_simpleitk_geometry(image: sitk.Image, grid: Grid) -> None:
 
 def from_simpleitk(image: sitk.Image) -> tuple[Array, Array]:
     """Array (slice, row, column), components last where there are several, and 4 x 4 affine to LPS mm of a 3D SimpleITK image."""
+    return sitk.GetArrayFromImage(image), _affine(image)
+
+
+def _affine(image: Any) -> Array:
     affine = np.eye(4)
     direction = np.reshape(image.GetDirection(), (3, 3))
     affine[:3, :3] = (direction * image.GetSpacing())[:, ::-1]
     affine[:3, 3] = image.GetOrigin()
-    return sitk.GetArrayFromImage(image), affine
+    return affine
 
 
 def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
@@ -162,6 +147,10 @@ def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
         raise UnusableInput(f"{path} is not a 3D image (its size is {size}); give a single 3D volume.")
     if reader.GetNumberOfComponents() > 1 and not allow_layers:
         raise UnusableInput(f"{path} holds {reader.GetNumberOfComponents()} values a voxel (color or time); give a single 3D volume.")
+    try:
+        Grid(reader.GetSize()[::-1], _affine(reader))
+    except ValueError as error:
+        raise UnusableInput(f"{path} states an impossible geometry; export it again. {error}") from error
     if reader.GetPixelID() == sitk.sitkFloat64:
         reader.SetOutputPixelType(sitk.sitkFloat32)
     try:
@@ -169,20 +158,6 @@ def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
     except RuntimeError as error:
         raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error
     return image
-
-
-def check_grid(grid: Grid, path: Path) -> None:
-    """Raise UnusableInput if the spacing cannot be a CT's or there are fewer than ``MIN_SLICES`` axial slices."""
-    spacing = grid.spacing
-    if min(spacing) < MIN_SPACING_MM or max(spacing) > MAX_SPACING_MM:
-        found = " x ".join(f"{mm:g}" for mm in spacing)
-        raise UnusableInput(
-            f"The voxel spacing of {path}, {found} mm, cannot be a CT's ({MIN_SPACING_MM} to {MAX_SPACING_MM:g} mm); "
-            "export it again with its spacing."
-        )
-    slices = grid.shape[grid.canonical_axes().permutation[0]]
-    if slices < MIN_SLICES:
-        raise UnusableInput(f"{path} has {slices} axial slices and at least {MIN_SLICES} are needed; give the whole chest CT.")
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
@@ -199,13 +174,3 @@ def _as_hu(array: Array) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:
     is_integer = array.dtype.kind in "iu" or all(np.array_equal(plane, np.rint(plane)) for plane in array)
     return np.clip(array, AIR_HU, MAX_HU).astype(np.int16) if is_integer else array.astype(np.float32, copy=False)
 
-
-def _check_intensities(array: Array, path: Path) -> None:
-    lowest, highest = float(array.min()), float(array.max())
-    if lowest == highest:
-        raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; give an image with content.")
-    if lowest > LUNG_MAX_HU:
-        raise UnusableInput(
-            f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU (air is near -1000); "
-            "export it again in Hounsfield units."
-        )

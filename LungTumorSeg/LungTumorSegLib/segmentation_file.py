@@ -7,6 +7,7 @@ of a vector image (NRRD kind "list"); segments that do not share one layer, told
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,19 @@ UNSPECIFIED_COLORS = ((0.50, 0.68, 0.50), (0.95, 0.84, 0.57), (0.69, 0.48, 0.40)
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One segment: ``mask`` (bool), ``color`` red, green, blue of 0 to 1, ``terminology`` Slicer's serialized entry."""
+    """One segment: ``mask`` (bool), ``color`` red, green, blue of 0 to 1, ``terminology`` Slicer's serialized entry.
+
+    ``id`` is unique within a segmentation; by default it follows from the name.
+    """
 
     name: str
     mask: Volume
     color: tuple[float, float, float]
     terminology: str
-    id: str
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", self.id or re.sub(r"\W+", "_", self.name))
 
 
 def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str], *, grid: Grid | None = None) -> None:

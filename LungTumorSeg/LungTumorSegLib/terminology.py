@@ -6,10 +6,6 @@ code is ``scheme^value^meaning``. Codes are those of Slicer's "DICOM master list
 
 from __future__ import annotations
 
-from typing import Literal
-
-Side = Literal["Left", "Right"]
-
 _CONTEXT = "Segmentation category and type - DICOM master list"
 _ANATOMIC_CONTEXT = "Anatomic codes - DICOM master list"
 _NONE = "^^"
@@ -19,7 +15,7 @@ _MORPHOLOGICALLY_ALTERED = "SCT^49755003^Morphologically Altered Structure"
 _SPATIAL_CONCEPT = "SCT^309825002^Spatial and Relational Concept"
 
 _LUNG = "SCT^39607008^Lung"
-_SIDES: dict[Side, str] = {"Left": "SCT^7771000^Left", "Right": "SCT^24028007^Right"}
+_SIDES = {"Left": "SCT^7771000^Left", "Right": "SCT^24028007^Right"}
 
 
 def _entry(category: str, type_: str, modifier: str = _NONE, region: str = _NONE, region_modifier: str = _NONE) -> str:
@@ -32,10 +28,11 @@ BODY = _entry(_ANATOMICAL_STRUCTURE, "SCT^38266002^Entire body")
 ISOLATION_MASK = _entry(_SPATIAL_CONCEPT, "DCM^111099^Selected region", region=_LUNG)
 
 
-def tumor(side: Side | None) -> str:
-    """The entry of a neoplasm of the left or right lung; None where the side is not known."""
-    return _entry(_MORPHOLOGICALLY_ALTERED, "SCT^108369006^Neoplasm", region=_LUNG, region_modifier=_SIDES[side] if side else _NONE)
-
+TUMOR = {
+    side: _entry(_MORPHOLOGICALLY_ALTERED, "SCT^108369006^Neoplasm", region=_LUNG, region_modifier=modifier)
+    for side, modifier in _SIDES.items()
+}
+"""A neoplasm of the left or the right lung, by side."""
 
 UNSPECIFIED = _entry("SCT^85756007^Tissue", "SCT^85756007^Tissue")
 """What Slicer gives a segment of which nothing is known."""

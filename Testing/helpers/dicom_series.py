@@ -1,0 +1,82 @@
+"""DICOM series made from volumes, for tests: plain or compressed, with every defect a scanner or an archive can add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+Edit = Callable[[Dataset, int], None]
+
+
+def write_dicom_series(
+    volume,
+    folder,
+    *,
+    transfer_syntax=ExplicitVRLittleEndian,
+    series_uid: str | None = None,
+    description: str = "Chest",
+    slope: float = 1.0,
+    intercept: float = -1024.0,
+    patient_position: str = "HFS",
+    edit: Edit | None = None,
+    skip: tuple[int, ...] = (),
+    suffix: str = ".dcm",
+) -> list[Path]:
+    """Write each slice of ``volume`` (HU; a Volume) to a file of ``folder`` and return the paths, in slice order.
+
+    ``edit(dataset, slice_index)`` may change any header before saving; slices in ``skip`` are left out. Values are stored as
+    (HU - intercept) / slope, 16 bits signed. ``transfer_syntax``: an uncompressed one, RLE Lossless, or one for which pydicom has an encoder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    series_uid = series_uid or generate_uid()
+    frame_uid, study_uid = generate_uid(), generate_uid()
+    stored = np.rint((volume.array.astype(np.float32) - intercept) / slope).astype(np.int16)
+    paths = []
+    for index, plane in enumerate(stored):
+        if index in skip:
+            continue
+        dataset = _slice(volume, index, plane, slope, intercept)
+        dataset.SeriesInstanceUID, dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = series_uid, study_uid, frame_uid
+        dataset.SeriesDescription, dataset.PatientPosition = description, patient_position
+        if edit:
+            edit(dataset, index)
+        if transfer_syntax.is_compressed:
+            dataset.compress(transfer_syntax, generate_instance_uid=False)
+        # Names count down, so that nothing can rely on their order.
+        paths.append(folder / f"{len(stored) - index:04d}{suffix}")
+        dataset.save_as(paths[-1], enforce_file_format=True)
+    return paths
+
+
+def _slice(volume, index: int, plane: np.ndarray, slope: float, intercept: float) -> FileDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = CTImageStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    dataset.Modality, dataset.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    dataset.PatientName, dataset.PatientID, dataset.InstanceNumber = "Test^Series", "test", index + 1
+    _, row_mm, column_mm = volume.spacing
+    _, row_axis, column_axis = volume.direction.T
+    dataset.ImagePositionPatient = _decimal(volume.index_to_lps((index, 0, 0)))
+    dataset.ImageOrientationPatient = _decimal([*column_axis, *row_axis])
+    dataset.PixelSpacing = _decimal([row_mm, column_mm])
+    dataset.SliceThickness = _decimal([volume.spacing[0]])[0]
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = _decimal([slope])[0], _decimal([intercept])[0], "HU"
+    dataset.Rows, dataset.Columns = plane.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
+    dataset.PixelData = np.ascontiguousarray(plane).tobytes()
+    return dataset
+
+
+def _decimal(numbers) -> list[str]:
+    """Decimal strings of at most 16 characters, the most DICOM allows."""
+    return [pydicom.valuerep.format_number_as_ds(float(number)) for number in numbers]
