@@ -1,0 +1,297 @@
+"""Surfaces of masks and the picture of how the tumor has spread: vtk alone, no window, no screen needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import vtkmodules.vtkRenderingFreeType
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register what draws
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
+from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
+from vtkmodules.vtkCommonTransforms import vtkTransform
+from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkMassProperties, vtkPolyDataNormals, vtkWindowedSincPolyDataFilter
+from vtkmodules.vtkFiltersGeneral import vtkTransformPolyDataFilter
+from vtkmodules.vtkIOImage import vtkPNGWriter
+from vtkmodules.vtkRenderingAnnotation import vtkAnnotatedCubeActor
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow, vtkTextActor, vtkWindowToImageFilter
+
+from .colors import LUNG_COLOR, Color, lesion_color
+from .ct import Volume
+from .errors import MachineLimit
+from .io import complete_file
+from .lesions.components import bounding_box, lesion_crops
+
+PICTURE_SIZE = (1200, 900)
+"""Width and height in pixels."""
+
+LUNG_GRID_MM = 2.0
+"""Lungs are drawn from voxels of about this size: on a picture of half a millimeter a pixel finer ones change nothing but the time."""
+
+SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
+"""Windowed sinc (Taubin 1996, doi:10.1145/237170.237192): takes away the steps between voxels and keeps larger shapes as they are."""
+
+VOLUME_STEPS = 3
+"""Newton steps that give a smoothed surface its mask's volume again; the error of 10 % of a nodule of a few voxels falls below 0.1 %."""
+
+LUNG_OPACITY = 0.22
+MOST_LAYERS = 6
+"""Translucent walls behind one another that are drawn in the right order; lungs have four, more cost time only."""
+
+BACKGROUND: Color = (0.96, 0.97, 0.98)
+INK: Color = (0.15, 0.18, 0.22)
+VIEW_AZIMUTH_DEGREES, VIEW_ELEVATION_DEGREES = 18.0, 12.0
+"""From the front, turned a little so that the lungs get depth and the orientation cube shows three faces."""
+
+CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
+"""Lower right corner, square at the picture's aspect."""
+
+MOST_LEGEND_LINES = 8
+
+FIRST_VTK_WITHOUT_SCREEN = (9, 4)
+"""From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
+
+
+def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
+    """The smooth closed surface of a mask (bool, any axis order) in LPS mm, normals outward; empty where no voxel is true.
+
+    Its volume is that of the mask's voxels within 2 %. ``grid_mm`` takes a coarser grid of about that spacing first.
+    """
+    box = bounding_box(mask.array)
+    if box is None:
+        return vtkPolyData()
+    crop = mask.canonical_axes().apply(mask.crop(*box))
+    volume_ml = np.count_nonzero(crop.array) * crop.voxel_volume_ml
+    occupied = _occupancy(crop, grid_mm)
+    edges = vtkFlyingEdges3D()
+    edges.SetInputData(_image(occupied))
+    edges.SetValue(0, 0.5)
+    edges.ComputeNormalsOff()
+    edges.ComputeGradientsOff()
+    edges.ComputeScalarsOff()
+    smooth = vtkWindowedSincPolyDataFilter()
+    smooth.SetInputConnection(edges.GetOutputPort())
+    smooth.SetNumberOfIterations(SMOOTHING_ITERATIONS)
+    smooth.SetPassBand(SMOOTHING_PASS_BAND)
+    smooth.NormalizeCoordinatesOn()
+    smooth.NonManifoldSmoothingOn()
+    smooth.BoundarySmoothingOff()
+    smooth.FeatureEdgeSmoothingOff()
+    placed = vtkTransformPolyDataFilter()
+    placed.SetInputConnection(smooth.GetOutputPort())
+    placed.SetTransform(_xyz_index_to_lps(occupied))
+    placed.Update()
+    return _with_volume(placed.GetOutput(), volume_ml)
+
+
+def _occupancy(mask: Volume, grid_mm: float | None) -> Volume:
+    """The filled share (float32) of each voxel of a grid of about ``grid_mm``, with a rim of empty voxels; blocks of whole voxels."""
+    block = [1 if grid_mm is None else max(1, int(grid_mm / spacing + 0.25)) for spacing in mask.spacing]
+    padding = [(b, b + -n % b) for n, b in zip(mask.shape, block, strict=True)]
+    padded = np.pad(mask.array, padding)
+    (a, b, c), (i, j, k) = padded.shape, block
+    share = padded.reshape(a // i, i, b // j, j, c // k, k).mean(axis=(1, 3, 5), dtype=np.float32)
+    affine = mask.affine.copy()
+    affine[:3, 3] = mask.index_to_lps([-(n + 1) / 2 for n in block])
+    affine[:3, :3] = affine[:3, :3] * block
+    return Volume(share, affine)
+
+
+def _image(volume: Volume) -> vtkImageData:
+    image = vtkImageData()
+    slices, rows, columns = volume.shape
+    image.SetDimensions(columns, rows, slices)
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
+    return image
+
+
+def _xyz_index_to_lps(volume: Volume) -> vtkTransform:
+    """From vtk's (column, row, slice) index to LPS."""
+    matrix = volume.affine[:, [2, 1, 0, 3]]
+    transform = vtkTransform()
+    transform.SetMatrix(matrix.ravel().tolist())
+    return transform
+
+
+def _with_volume(surface: vtkPolyData, volume_ml: float) -> vtkPolyData:
+    """The surface moved along its normals until it encloses ``volume_ml``: smoothing shrinks small ones, a nodule of 3 mm by 8 %."""
+    normals = vtkPolyDataNormals()
+    normals.SetInputData(surface)
+    normals.SplittingOff()
+    normals.ConsistencyOff()
+    mass = vtkMassProperties()
+    for _ in range(VOLUME_STEPS):
+        normals.Update()
+        mass.SetInputData(normals.GetOutput())
+        mass.Update()
+        outward = vtk_to_numpy(normals.GetOutput().GetPointData().GetNormals())
+        points = vtk_to_numpy(surface.GetPoints().GetData())
+        points += outward * ((volume_ml * 1000.0 - mass.GetVolume()) / mass.GetSurfaceArea())
+        surface.GetPoints().Modified()
+        surface.Modified()
+    normals.Update()
+    result: vtkPolyData = normals.GetOutput()
+    return result
+
+
+def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: str | os.PathLike[str]) -> None:
+    """Draws translucent lungs (bool) and opaque lesions (``labels`` 1 ... n, 0 elsewhere) from the front into a PNG.
+
+    The patient's left is on the viewer's right; a cube shows left (L), right (R), front (A), back (P), head (S) and feet (I).
+    The file appears only when complete.
+    Raises MachineLimit where vtk finds no way to draw, or the file cannot be written.
+    """
+    window = _offscreen_window()
+    scene = vtkRenderer()
+    scene.SetBackground(*BACKGROUND)
+    for lung in (left_lung, right_lung):
+        scene.AddActor(_actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY))
+    legend = []
+    for number, lesion in enumerate(lesion_crops(labels), start=1):
+        scene.AddActor(_actor(surface_of(lesion.mask), lesion_color(number)))
+        legend.append((f"Tumor {number}: {np.count_nonzero(lesion.mask.array) * labels.voxel_volume_ml:.1f} mL", lesion_color(number)))
+    for text in (*_legend_texts(legend), *_side_letters()):
+        scene.AddActor2D(text)
+    _look_from_the_front(scene)
+    scene.SetUseDepthPeeling(True)
+    scene.SetMaximumNumberOfPeels(MOST_LAYERS)
+    window.AddRenderer(scene)
+    window.AddRenderer(_orientation_cube(scene))
+    with complete_file(path) as unfinished:
+        _write_png(window, str(unfinished))
+
+
+def _offscreen_window() -> vtkRenderWindow:
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        version = vtkVersion()
+        if (version.GetVTKMajorVersion(), version.GetVTKMinorVersion()) < FIRST_VTK_WITHOUT_SCREEN:
+            raise MachineLimit("This vtk cannot draw without a screen; install vtk 9.4 or later, or run with --no-picture.")
+    with _quiet_vtk():
+        window = vtkRenderWindow()
+        window.SetOffScreenRendering(True)
+        window.SetSize(*PICTURE_SIZE)
+        window.SetMultiSamples(0)  # depth peeling needs it
+        window.SetAlphaBitPlanes(True)
+        window.Initialize()
+        if not window.SupportsOpenGL():
+            raise MachineLimit("This machine offers no way to draw in 3D (OpenGL 3.2); run with --no-picture.")
+    return window
+
+
+def _actor(surface: vtkPolyData, color: Color, opacity: float = 1.0) -> vtkActor:
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputData(surface)
+    mapper.ScalarVisibilityOff()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    look = actor.GetProperty()
+    look.SetColor(*color)
+    look.SetOpacity(opacity)
+    look.SetInterpolationToPhong()
+    look.SetAmbient(0.2)
+    look.SetDiffuse(0.8)
+    look.SetSpecular(0.15)
+    look.SetSpecularPower(20)
+    return actor
+
+
+def _look_from_the_front(scene: vtkRenderer) -> None:
+    """Frames everything; y grows to the back in LPS, so the front is at negative y."""
+    camera = scene.GetActiveCamera()
+    camera.SetFocalPoint(0, 0, 0)
+    camera.SetPosition(0, -1, 0)
+    camera.SetViewUp(0, 0, 1)
+    camera.Azimuth(VIEW_AZIMUTH_DEGREES)
+    camera.Elevation(VIEW_ELEVATION_DEGREES)
+    camera.SetViewAngle(20)
+    scene.ResetCamera()
+    camera.Zoom(1.3)  # vtk frames the sphere around all; lungs fill less of it
+    scene.ResetCameraClippingRange()
+
+
+def _orientation_cube(scene: vtkRenderer) -> vtkRenderer:
+    cube = vtkAnnotatedCubeActor()
+    cube.SetXPlusFaceText("L")
+    cube.SetXMinusFaceText("R")
+    cube.SetYPlusFaceText("P")
+    cube.SetYMinusFaceText("A")
+    cube.SetZPlusFaceText("S")
+    cube.SetZMinusFaceText("I")
+    cube.SetFaceTextScale(0.65)
+    cube.GetCubeProperty().SetColor(0.80, 0.84, 0.88)
+    cube.GetCubeProperty().SetAmbient(0.7)
+    cube.GetCubeProperty().SetDiffuse(0.3)
+    cube.GetTextEdgesProperty().SetColor(*INK)
+    for face in (cube.GetXPlusFaceProperty(), cube.GetXMinusFaceProperty(), cube.GetYPlusFaceProperty(),
+                 cube.GetYMinusFaceProperty(), cube.GetZPlusFaceProperty(), cube.GetZMinusFaceProperty()):
+        face.SetColor(*INK)
+    corner = vtkRenderer()
+    corner.SetViewport(*CUBE_VIEWPORT)
+    corner.SetBackground(*BACKGROUND)
+    corner.AddActor(cube)
+    camera, main = corner.GetActiveCamera(), scene.GetActiveCamera()
+    camera.SetFocalPoint(0, 0, 0)
+    camera.SetPosition(*(-np.asarray(main.GetDirectionOfProjection())).tolist())
+    camera.SetViewUp(*main.GetViewUp())
+    camera.ParallelProjectionOn()
+    corner.ResetCamera()
+    return corner
+
+
+def _legend_texts(lines: Sequence[tuple[str, Color]]) -> list[vtkTextActor]:
+    """A line a lesion, in its color, below one another in the upper left corner."""
+    shown = list(lines[:MOST_LEGEND_LINES])
+    if len(lines) > len(shown):
+        shown.append((f"and {len(lines) - len(shown)} more", INK))
+    if not lines:
+        shown.append(("No lesion", INK))
+    texts = []
+    for row, (line, color) in enumerate(shown):
+        text = vtkTextActor()
+        text.SetInput(line)
+        text.GetTextProperty().SetFontSize(22)
+        text.GetTextProperty().SetColor(*color)
+        text.SetPosition(24, PICTURE_SIZE[1] - 44 - 30 * row)
+        texts.append(text)
+    return texts
+
+
+def _side_letters() -> list[vtkTextActor]:
+    """R at the left and L at the right edge, as on a radiograph."""
+    width, height = PICTURE_SIZE
+    letters = []
+    for letter, x in (("R", 24), ("L", width - 46)):
+        text = vtkTextActor()
+        text.SetInput(letter)
+        text.GetTextProperty().SetFontSize(34)
+        text.GetTextProperty().SetColor(*INK)
+        text.SetPosition(x, height // 2)
+        letters.append(text)
+    return letters
+
+
+def _write_png(window: vtkRenderWindow, path: str) -> None:
+    picture = vtkWindowToImageFilter()
+    picture.SetInput(window)
+    picture.ReadFrontBufferOff()
+    writer = vtkPNGWriter()
+    writer.SetInputConnection(picture.GetOutputPort())
+    writer.SetFileName(path)
+    writer.Write()
+    if writer.GetErrorCode():
+        raise MachineLimit("The picture could not be written; free some disk space or choose another folder.")
+
+
+@contextmanager
+def _quiet_vtk() -> Iterator[None]:
+    """vtk tries an X server first and complains on stderr before it finds another way."""
+    before = vtkLogger.GetCurrentVerbosityCutoff()
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+    try:
+        yield
+    finally:
+        vtkLogger.SetStderrVerbosity(before)
