@@ -1,26 +1,34 @@
 """One run of ``lungtumorseg segment`` as a child process, seen from a program that must stay responsive: Slicer.
 
-A thread exports the volume into a private folder and starts the child; the caller asks with ``poll`` what has happened, loads the
-results when the outcome says so, and closes the job, which deletes the folder. Nothing here knows Slicer or Qt.
+A thread exports the volume into a private folder, starts the child and, at its end, reads what it wrote; the caller asks with ``poll``
+what has happened, loads the results when the outcome says so, and closes the job, which deletes the folder. Nothing here knows Slicer or
+Qt, and nothing but ``close`` blocks.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import queue
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .child import ChildProcess, Event
 from .cli import CANCELLED, MACHINE, UNUSABLE
+from .errors import MachineLimit
 from .events import Cancelled, Progress
+from .run_files import RunFiles, read_run
 
 INPUT_FILE = "input.nrrd"
 RESULTS_FOLDER = "results"
+
+POLL_SECONDS = 0.05
+"""How long the thread that watches the child sleeps: far below what a person notices."""
 
 UNEXPECTED = 1
 """Code of an outcome that is a bug, ours or the system's."""
@@ -31,36 +39,41 @@ WriteInput = Callable[[Path, threading.Event], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: ``code`` as the command line's exit code, ``message`` one sentence unless it is 0, ``results`` a folder if so."""
+    """How a job ended: ``code`` as the command line's exit code, ``message`` one sentence unless it is 0, ``results`` if it is."""
 
     code: int
     message: str = ""
-    results: Path | None = None
+    results: RunFiles | None = None
 
 
 class SegmentationJob:
-    """A run from the export of the volume to the child's end. Its folder lives until ``close``."""
+    """A run from the export of the volume to the reading of its results. Its folder lives until ``close``."""
 
     def __init__(
         self,
         write_input: WriteInput,
         arguments: Sequence[str] = (),
         *,
+        probability: bool = False,
         interpreter: str | None = None,
         temporary_folder: str | None = None,
     ) -> None:
-        """Starts at once. ``arguments`` are options of ``segment``; raises FileNotFoundError where no interpreter is found."""
+        """Starts at once. ``arguments`` are options of ``segment``; ``probability`` is read too if asked for.
+
+        Raises FileNotFoundError where no interpreter is found.
+        """
         program = interpreter or find_interpreter()
         self._folder = Path(tempfile.mkdtemp(prefix="LungTumorSeg-", dir=temporary_folder))  # for this user alone
         segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]
         self._command = [program, "-m", __package__, *segment, "--no-picture", "--events", "jsonl", *arguments]
         self._write_input = write_input
+        self._probability = probability
         self._stop = threading.Event()
         self._child: ChildProcess | None = None
-        self._failure: Outcome | None = None
-        self._last_event: Event = {}
-        self._starter = threading.Thread(target=self._start, daemon=True)
-        self._starter.start()
+        self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
+        self._outcome: Outcome | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     @property
     def folder(self) -> Path:
@@ -68,45 +81,29 @@ class SegmentationJob:
         return self._folder
 
     def poll(self) -> list[Progress]:
-        """Progress since the last call. Never blocks."""
-        if self._starter.is_alive() or self._child is None:
-            return []
+        """Progress since the last call, oldest first."""
         steps = []
-        for event in self._child.events():
-            if event["event"] == "progress":
-                steps.append(Progress(str(event["stage"]), int(event["done"]), int(event["total"])))
-            else:
-                self._last_event = event
+        while not self._progress.empty():
+            steps.append(self._progress.get())
         return steps
 
     def outcome(self) -> Outcome | None:
-        """None while the job runs. Never blocks; call ``poll`` before, as the child's last event belongs to the outcome."""
-        if self._starter.is_alive():
-            return None
-        if self._failure is not None or self._child is None:
-            return self._failure
-        code = self._child.exit_code
-        if code is None:
-            return None
-        self.poll()
-        if self._stop.is_set() or code == CANCELLED:
-            return Outcome(CANCELLED, "Cancelled.")
-        if code == 0 and self._last_event.get("event") == "result":
-            return Outcome(0, results=self._folder / RESULTS_FOLDER)
-        return _failure(code, self._last_event, self._child.stderr_lines)
+        """None while the job runs."""
+        return None if self._thread.is_alive() else self._outcome
 
     def cancel(self) -> None:
         """Ends the job soon: the child is told, and killed if it does not listen. ``outcome`` says when it has happened."""
         self._stop.set()
-        if self._child is not None:  # else the starter sees the event
+        if self._child is not None:  # else the thread sees the event
             self._child.cancel()
 
     def close(self) -> None:
         """Ends the job now, if it still runs, and deletes its folder. Blocks until nothing is left; quick after an outcome."""
         self._stop.set()
-        self._starter.join()
-        if self._child is not None:
-            self._child.kill()
+        while self._thread.is_alive():
+            if self._child is not None:
+                self._child.kill()
+            self._thread.join(POLL_SECONDS)
         try:
             shutil.rmtree(self._folder)
         except FileNotFoundError:
@@ -114,22 +111,47 @@ class SegmentationJob:
         except OSError:
             logging.getLogger(__name__).warning("The folder %s could not be deleted.", self._folder, exc_info=True)
 
-    def _start(self) -> None:
+    def _run(self) -> None:
         try:
-            self._write_input(self._folder / INPUT_FILE, self._stop)
-            if self._stop.is_set():
-                raise Cancelled
-            self._child = ChildProcess(self._command, child_environment(os.environ))
-            if self._stop.is_set():  # while it started
-                self._child.cancel()
+            self._outcome = self._export_and_segment()
         except Cancelled:
-            self._failure = Outcome(CANCELLED, "Cancelled.")
+            self._outcome = Outcome(CANCELLED, "Cancelled.")
+        except MachineLimit as error:
+            self._outcome = Outcome(MACHINE, str(error))
         except OSError as error:
             reason = f"{error.strerror or error} ({error.filename or self._folder})"
-            self._failure = Outcome(MACHINE, f"The run could not start: {reason}; free some space there and try again.")
-        except Exception as error:
-            logging.getLogger(__name__).exception("The volume could not be exported.")
-            self._failure = Outcome(UNEXPECTED, f"The volume could not be exported: {error}")
+            self._outcome = Outcome(MACHINE, f"The run failed: {reason}; free some space there and try again.")
+        except Exception as error:  # a thread's exception would be lost else
+            logging.getLogger(__name__).exception("The run failed.")
+            self._outcome = Outcome(UNEXPECTED, f"The run failed: {error}")
+
+    def _export_and_segment(self) -> Outcome:
+        self._write_input(self._folder / INPUT_FILE, self._stop)
+        self._check_stop()
+        self._child = ChildProcess(self._command, child_environment(os.environ))
+        if self._stop.is_set():  # while it started
+            self._child.cancel()
+        last_event: Event = {}
+        while (code := self._child.exit_code) is None:
+            last_event = self._pass_on(self._child.events(), last_event)
+            time.sleep(POLL_SECONDS)
+        last_event = self._pass_on(self._child.events(), last_event)
+        self._check_stop()
+        if code == 0 and last_event.get("event") == "result":
+            return Outcome(0, results=read_run(self._folder / RESULTS_FOLDER, probability=self._probability))
+        return _failure(code, last_event, self._child.stderr_lines)
+
+    def _pass_on(self, events: Sequence[Event], last_event: Event) -> Event:
+        for event in events:
+            if event["event"] == "progress":
+                self._progress.put(Progress(str(event["stage"]), int(event["done"]), int(event["total"])))
+            else:
+                last_event = event
+        return last_event
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled
 
 
 def find_interpreter() -> str:
@@ -162,6 +184,8 @@ def segment_arguments(
 
 
 def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
+    if code == CANCELLED:
+        return Outcome(CANCELLED, "Cancelled.")
     if event.get("event") == "error":
         return Outcome(int(event["code"]), str(event["message"]))
     last_line = stderr_lines[-1] if stderr_lines else "no message"

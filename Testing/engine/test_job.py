@@ -20,7 +20,10 @@ GOOD_RUN = """
     arguments = sys.argv[1:]
     folder = pathlib.Path(arguments[arguments.index("-o") + 1])
     folder.mkdir()
-    (folder / "seen.json").write_text(json.dumps([arguments, pathlib.Path(arguments[3]).read_text()]))
+    (folder / "summary.json").write_text(json.dumps({"lesions": [], "seen": [arguments, pathlib.Path(arguments[3]).read_text()]}))
+    header = "NRRD0004\\ntype: uint8\\ndimension: 3\\nspace: left-posterior-superior\\nsizes: 1 1 1\\n"
+    header += "space directions: (1,0,0) (0,1,0) (0,0,1)\\nspace origin: (0,0,0)\\nencoding: raw\\n\\n\\0"
+    (folder / "segmentation.seg.nrrd").write_text(header)
     print('{"event": "progress", "stage": "predicting", "done": 1, "total": 4}')
     print('{"event": "progress", "stage": "predicting", "done": 4, "total": 4}')
     print('{"event": "result", "output": "somewhere"}')
@@ -80,15 +83,15 @@ def test_a_good_run_gives_progress_and_a_results_folder(start):
     job = start(GOOD_RUN, ["--stride", "2"])
     steps, outcome = run_to_end(job)
     assert steps == [Progress("predicting", 1, 4), Progress("predicting", 4, 4)]
-    assert outcome == Outcome(0, results=job.folder / "results")
+    assert outcome.code == 0
+    assert outcome.results.segmentation == job.folder / "results" / "segmentation.seg.nrrd"
+    assert outcome.results.probability is None, "a large map is read only where it is wanted"
 
 
 def test_the_child_is_the_segment_command_on_the_exported_volume(start):
-    import json
-
     job = start(GOOD_RUN, ["--stride", "2"])
     _, outcome = run_to_end(job)
-    arguments, content = json.loads((outcome.results / "seen.json").read_text())
+    arguments, content = outcome.results.summary["seen"]
     fixed = ["-m", "LungTumorSegLib", "segment", str(job.folder / INPUT_FILE), "-o", str(job.folder / "results")]
     assert arguments == [*fixed, "--no-picture", "--events", "jsonl", "--stride", "2"]
     assert content == "voxels"
@@ -171,6 +174,12 @@ def test_an_end_without_a_result_is_no_success(start):
     assert outcome.code == 1
 
 
+def test_a_success_without_files_is_none(start):
+    _, outcome = run_to_end(start("print('{\"event\": \"result\"}')"))
+    assert outcome.code == 3
+    assert "results of the run are damaged" in outcome.message
+
+
 def test_a_full_disk_during_the_export_is_a_machine_limit(start):
     def full_disk(path: Path, stop: threading.Event) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
@@ -185,7 +194,8 @@ def test_a_volume_that_cannot_be_exported_says_why(start, caplog):
         raise ValueError("no voxels")
 
     _, outcome = run_to_end(start(GOOD_RUN, write_input=refuse))
-    assert outcome == Outcome(1, "The volume could not be exported: no voxels")
+    assert outcome == Outcome(1, "The run failed: no voxels")
+    assert "Traceback" in caplog.text
 
 
 def test_an_interpreter_that_cannot_be_run_is_reported(tmp_path):

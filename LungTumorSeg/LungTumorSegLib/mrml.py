@@ -1,0 +1,282 @@
+"""Volumes out of Slicer's scene, results into it. The one file that knows ``slicer``, and the one place where LPS turns into RAS.
+
+Runs in Slicer and on slicer-core alone, so it takes the scene from the nodes and asks for no module, application or window.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from .ct import Array, Volume
+from .errors import MachineLimit
+from .run_files import RunFiles
+
+Node = Any
+"""A MRML node; slicer's classes have no type hints."""
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+TABLE_ROLE = "LungTumorSeg.LesionTable"
+PROBABILITY_ROLE = "LungTumorSeg.Probability"
+"""Node references by which a segmentation finds what belongs to it, also after the scene was saved and loaded."""
+
+SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
+FINGERPRINT_ATTRIBUTE = "LungTumorSeg.Fingerprint"
+
+LOW_CONFIDENCE = 0.6
+"""Lesions below it are marked "check": their mean probability, lowered by disagreement, hardly passes the voxel threshold of 0.5."""
+
+LUNG_OPACITY_3D = 0.25
+TUMOR_FILL_2D, LUNG_FILL_2D, DIMMED_FILL_2D = 0.45, 0.0, 0.15
+
+
+@dataclass(frozen=True)
+class LesionRow:
+    """A line of the lesion table: lengths in mm, volume in mL; ``confidence`` is nan where unknown; ``centroid_lps`` before transforms."""
+
+    number: int
+    segment: str
+    side: str
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    mean_hu: float
+    centroid_lps: tuple[float, float, float]
+    confidence: float
+
+    @property
+    def check(self) -> bool:
+        """True where a person should look before believing it."""
+        return self.confidence < LOW_CONFIDENCE
+
+
+_COLUMNS: dict[str, tuple[Callable[[], Any], str]] = {
+    "number": (vtk.vtkIntArray, ""),
+    "segment": (vtk.vtkStringArray, ""),
+    "side": (vtk.vtkStringArray, ""),
+    "volume_ml": (vtk.vtkDoubleArray, "mL"),
+    "long_axis_mm": (vtk.vtkDoubleArray, "mm"),
+    "short_axis_mm": (vtk.vtkDoubleArray, "mm"),
+    "mean_hu": (vtk.vtkDoubleArray, "HU"),
+    "centroid_x_lps_mm": (vtk.vtkDoubleArray, "mm"),
+    "centroid_y_lps_mm": (vtk.vtkDoubleArray, "mm"),
+    "centroid_z_lps_mm": (vtk.vtkDoubleArray, "mm"),
+    "confidence": (vtk.vtkDoubleArray, ""),
+}
+
+
+def volume_of_node(node: Node) -> Volume:
+    """The voxels (a view) and geometry of a scalar volume node, its parent transform left out.
+
+    Raises ValueError where the node is no CT: missing, empty, a label map or of several components; or has sheared axes.
+    """
+    if node is None or not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise ValueError("Choose a CT volume.")
+    image = node.GetImageData()
+    if image is None or image.GetPointData() is None or image.GetPointData().GetScalars() is None:
+        raise ValueError(f"The volume {node.GetName()} has no voxels; load it again.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise ValueError(f"The volume {node.GetName()} has several values a voxel; choose a CT volume.")
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    to_ras = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    return Volume(array, LPS_TO_RAS @ to_ras[:, [2, 1, 0, 3]])
+
+
+def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) -> Node:
+    """Bring the result of a run on ``volume`` into its scene: the segmentation, its lesion table, the probability map where it was read.
+
+    ``segmentation`` is updated where given, else a new node is made. All take the volume's parent transform and stand beside it in the
+    subject hierarchy. Raises MachineLimit, the scene untouched, where the segmentation cannot be read.
+    """
+    content = _read_segmentation(run.segmentation)
+    _add_surfaces(content, run.surfaces)
+    scene = volume.GetScene()
+    if segmentation is None:
+        name = scene.GenerateUniqueName(f"{volume.GetName()} lung tumors")
+        segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    segmentation.SetAndObserveSegmentation(content)
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentation.SetAttribute(SUMMARY_ATTRIBUTE, json.dumps(run.summary))
+    segmentation.SetAttribute(FINGERPRINT_ATTRIBUTE, fingerprint(segmentation))
+    _show_segments(segmentation)
+    table = _referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table")
+    _fill_table(table, run.summary["lesions"])
+    nodes = [segmentation, table]
+    if run.probability is not None:
+        map_node = _referenced(segmentation, PROBABILITY_ROLE, "vtkMRMLScalarVolumeNode", f"{volume.GetName()} tumor probability")
+        _fill_volume(map_node, run.probability)
+        nodes.append(map_node)
+    for node in nodes:
+        _place_beside(node, volume)
+    return segmentation
+
+
+def is_edited(segmentation: Node) -> bool:
+    """True unless the segments' voxels are those that a run once put there."""
+    return bool(segmentation.GetAttribute(FINGERPRINT_ATTRIBUTE) != fingerprint(segmentation))
+
+
+def fingerprint(segmentation: Node) -> str:
+    """Names of all segments and a checksum of their voxels; padding and cropping, as saving does, do not change it."""
+    content = segmentation.GetSegmentation()
+    names = [content.GetNthSegment(i).GetName() for i in range(content.GetNumberOfSegments())]
+    layers = [content.GetLayerDataObject(i, content.GetSourceRepresentationName()) for i in range(content.GetNumberOfLayers())]
+    return json.dumps([names, *(_checksum(layer) for layer in layers)])
+
+
+def lesions_of(segmentation: Node) -> list[LesionRow]:
+    """The rows of the segmentation's lesion table, as stored in the scene; empty without one."""
+    node = segmentation.GetNodeReference(TABLE_ROLE)
+    if node is None:
+        return []
+    table = node.GetTable()
+    columns = {name: [table.GetColumnByName(name).GetValue(row) for row in range(table.GetNumberOfRows())] for name in _COLUMNS}
+    centroids = zip(*(columns.pop(f"centroid_{axis}_lps_mm") for axis in "xyz"), strict=True)
+    return [
+        LesionRow(**dict(zip(columns, values, strict=True)), centroid_lps=centroid)
+        for values, centroid in zip(zip(*columns.values(), strict=True), centroids, strict=True)
+    ]
+
+
+def summary_of(segmentation: Node) -> dict[str, Any]:
+    """The summary.json of the run that made the segmentation; empty where none did."""
+    stored = segmentation.GetAttribute(SUMMARY_ATTRIBUTE)
+    return json.loads(stored) if stored else {}
+
+
+def jump_to(segmentation: Node, lesion: LesionRow) -> None:
+    """Move all slice views to the lesion's center, where the segmentation's parent transform has it."""
+    ras = (LPS_TO_RAS @ [*lesion.centroid_lps, 1.0])[:3]
+    world = [0.0, 0.0, 0.0]
+    segmentation.TransformPointToWorld(ras, world)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(segmentation.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def highlight(segmentation: Node, segment_name: str | None) -> None:
+    """Let one tumor stand out in the slice views by dimming the others; None shows all alike."""
+    display = segmentation.GetDisplayNode()
+    for segment_id, name in _tumor_segments(segmentation):
+        display.SetSegmentOpacity2DFill(segment_id, TUMOR_FILL_2D if segment_name in (None, name) else DIMMED_FILL_2D)
+
+
+def show_lungs(segmentation: Node, visible: bool) -> None:
+    """Show or hide the lungs in all views; tumors stay."""
+    tumors = {segment_id for segment_id, _ in _tumor_segments(segmentation)}
+    for segment_id in segmentation.GetSegmentation().GetSegmentIDs():
+        if segment_id not in tumors:
+            segmentation.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
+
+
+def show_surfaces(segmentation: Node, visible: bool) -> None:
+    """Show or hide the surfaces in the 3D views; those that did not come with the result are made first."""
+    if visible and not segmentation.GetSegmentation().ContainsRepresentation(_surface_name()):
+        segmentation.CreateClosedSurfaceRepresentation()
+    segmentation.GetDisplayNode().SetVisibility3D(visible)
+
+
+def _read_segmentation(path: Path) -> Node:
+    """The vtkSegmentation in a file, read in a scene of its own: nothing else of it, as a file name soon gone, gets into the user's."""
+    scene = slicer.vtkMRMLScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node):
+        raise MachineLimit("The run left no readable segmentation; run it again.")
+    return node.GetSegmentation()
+
+
+def _add_surfaces(content: Node, folder: Path) -> None:
+    """Gives each segment the surface that the child has drawn: <segment id>.vtp, points in LPS mm. Slicer makes missing ones itself."""
+    for segment_id in content.GetSegmentIDs():
+        path = folder / f"{segment_id}.vtp"
+        if path.is_file():
+            reader = vtk.vtkXMLPolyDataReader()
+            reader.SetFileName(str(path))
+            reader.Update()
+            surface = reader.GetOutput()
+            for vectors in (surface.GetPoints().GetData(), surface.GetPointData().GetNormals()):
+                if vectors is not None:
+                    vtk_to_numpy(vectors)[:, :2] *= -1  # LPS to RAS: half a turn, so the faces keep their orientation
+            content.GetSegment(segment_id).AddRepresentation(_surface_name(), surface)
+
+
+def _surface_name() -> str:
+    return str(slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName())
+
+
+def _show_segments(segmentation: Node) -> None:
+    segmentation.CreateDefaultDisplayNodes()
+    display = segmentation.GetDisplayNode()
+    tumors = {segment_id for segment_id, _ in _tumor_segments(segmentation)}
+    for segment_id in segmentation.GetSegmentation().GetSegmentIDs():
+        is_tumor = segment_id in tumors
+        display.SetSegmentOpacity3D(segment_id, 1.0 if is_tumor else LUNG_OPACITY_3D)
+        display.SetSegmentOpacity2DFill(segment_id, TUMOR_FILL_2D if is_tumor else LUNG_FILL_2D)
+
+
+def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
+    """Id and name of the segments that are neither a lung nor the body."""
+    content = segmentation.GetSegmentation()
+    named = [(segment_id, content.GetSegment(segment_id).GetName()) for segment_id in content.GetSegmentIDs()]
+    return [(segment_id, name) for segment_id, name in named if name not in ("Left lung", "Right lung", "Body", "Isolation mask")]
+
+
+def _referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:
+    """The node that the segmentation refers to in this role, made where there is none."""
+    node = segmentation.GetNodeReference(role)
+    if node is None:
+        scene = segmentation.GetScene()
+        node = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
+        segmentation.SetNodeReferenceID(role, node.GetID())
+    return node
+
+
+def _fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
+    node.RemoveAllColumns()
+    for name, (make_array, unit) in _COLUMNS.items():
+        column = make_array()
+        column.SetName(name)
+        unknown = "" if isinstance(column, vtk.vtkStringArray) else math.nan
+        for lesion in lesions:
+            column.InsertNextValue(unknown if lesion[name] is None else lesion[name])
+        node.AddColumn(column)
+        node.SetColumnUnitLabel(name, unit)
+
+
+def _fill_volume(node: Node, volume: Volume) -> None:
+    image = vtk.vtkImageData()
+    image.SetDimensions(*volume.shape[::-1])
+    image.GetPointData().SetScalars(numpy_to_vtk(volume.array.ravel(), deep=True))
+    to_ras = LPS_TO_RAS @ volume.affine[:, [2, 1, 0, 3]]
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(to_ras.ravel())
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveImageData(image)
+    node.CreateDefaultDisplayNodes()
+
+
+def _place_beside(node: Node, volume: Node) -> None:
+    """Under the volume's parent transform, and into its study, where Slicer's DICOM export looks for it."""
+    if node.IsA("vtkMRMLTransformableNode"):
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
+    volume_item = hierarchy.GetItemByDataNode(volume)
+    if volume_item != hierarchy.GetInvalidItemID():
+        hierarchy.CreateItem(hierarchy.GetItemParent(volume_item), node)  # moves the item where the node has one already
+
+
+def _checksum(layer: Node) -> int:
+    voxels: Array = vtk_to_numpy(layer.GetPointData().GetScalars())
+    return zlib.crc32(voxels[voxels != 0].tobytes())

@@ -1,0 +1,49 @@
+"""What a run has written, checked and read so far as that can happen outside the thread of Slicer's window."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .ct import Volume
+from .errors import MachineLimit
+from .file_headers import check_image_file
+
+SEGMENTATION_FILE = "segmentation.seg.nrrd"
+SUMMARY_FILE = "summary.json"
+PROBABILITY_FILE = "probability.nrrd"
+SURFACES_FOLDER = "surfaces"
+
+
+@dataclass(frozen=True, eq=False)
+class RunFiles:
+    """An intact result: ``segmentation`` a file, ``surfaces`` a folder that may be missing, ``probability`` None unless asked for."""
+
+    segmentation: Path
+    surfaces: Path
+    summary: dict[str, Any]
+    probability: Volume | None = None
+
+
+def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
+    """The files that ``lungtumorseg segment`` wrote into ``folder``.
+
+    Raises MachineLimit where one is missing or damaged: Slicer's own reader ends the whole application on a truncated file.
+    """
+    try:
+        summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+        if not isinstance(summary, dict) or "lesions" not in summary:
+            raise ValueError("it names no lesions")
+        check_image_file(folder / SEGMENTATION_FILE)
+        maps = _read_probability(folder / PROBABILITY_FILE) if probability else None
+    except (OSError, ValueError) as error:  # UnusableInput is a ValueError
+        raise MachineLimit(f"The results of the run are damaged ({error}); run it again.") from error
+    return RunFiles(folder / SEGMENTATION_FILE, folder / SURFACES_FOLDER, summary, maps)
+
+
+def _read_probability(path: Path) -> Volume:
+    from .io import read_volume  # SimpleITK: only where the map is wanted
+
+    return read_volume(path)

@@ -1,0 +1,113 @@
+"""What the module's tests share: a real MRML scene of slicer-core, a CT in it, and what a run would have written for that CT."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from LungTumorSegLib import terminology
+from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.segmentation_file import Segment, write_segmentation
+
+GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
+
+
+@pytest.fixture
+def scene():
+    scene = slicer.vtkMRMLScene()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the rules from label maps to surfaces
+    logic.SetMRMLScene(scene)
+    yield scene
+    logic.SetMRMLScene(None)
+    scene.Clear(True)
+
+
+@pytest.fixture
+def ct() -> Volume:
+    """10 x 12 x 14 voxels of 3.0 x 0.7 x 0.6 mm, turned by 20 degrees, slices running to the feet, a far origin."""
+    cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
+    slices, rows, columns = np.array([0, 0, -3.0]), 0.7 * np.array([-sine, cosine, 0]), 0.6 * np.array([cosine, sine, 0])
+    affine = np.eye(4)
+    affine[:3] = np.column_stack([slices, rows, columns, (101.25, -33.5, 250.0)])
+    return Volume(np.arange(10 * 12 * 14, dtype=np.int16).reshape(10, 12, 14) - 1000, affine)
+
+
+@pytest.fixture
+def ct_node(scene, ct):
+    return add_volume(scene, ct, "CT 5: chest")
+
+
+def add_volume(scene, volume: Volume, name: str, class_name: str = "vtkMRMLScalarVolumeNode"):
+    """A volume node made by hand from VTK's side, so that it does not rest on the code under test."""
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(volume.shape[2], volume.shape[1], volume.shape[0])
+    image.GetPointData().SetScalars(numpy_to_vtk(volume.array.ravel(), deep=True))
+    node = scene.AddNewNodeByClass(class_name, name)
+    node.SetAndObserveImageData(image)
+    matrix = vtk.vtkMatrix4x4()
+    for to_axis, from_axis in enumerate((2, 1, 0)):  # IJK is (column, row, slice)
+        x, y, z = volume.affine[:3, from_axis]
+        for row, value in enumerate((-x, -y, z)):
+            matrix.SetElement(row, to_axis, value)
+    x, y, z = volume.affine[:3, 3]
+    for row, value in enumerate((-x, -y, z)):
+        matrix.SetElement(row, 3, value)
+    node.SetIJKToRASMatrix(matrix)
+    return node
+
+
+def lung_and_tumor_masks(ct: Volume) -> dict[str, Volume]:
+    """Asymmetric boxes, in index space (slice, row, column)."""
+    masks = {name: np.zeros(ct.shape, bool) for name in ("Left lung", "Right lung", "Tumor 1", "Tumor 2")}
+    masks["Left lung"][1:9, 2:10, 8:13] = True
+    masks["Right lung"][1:9, 2:10, 1:6] = True
+    masks["Tumor 1"][3:6, 4:6, 9:12] = True
+    masks["Tumor 2"][7:8, 8:9, 2:4] = True
+    masks["Left lung"] &= ~masks["Tumor 1"]
+    masks["Right lung"] &= ~masks["Tumor 2"]
+    return {name: ct.with_array(mask) for name, mask in masks.items()}
+
+
+def write_results(folder: Path, ct: Volume, *, lesions: int = 2, warnings: tuple[str, ...] = ()) -> Path:
+    """The files of ``lungtumorseg segment`` that the module reads, with two lesions or fewer."""
+    folder.mkdir(parents=True)
+    masks = lung_and_tumor_masks(ct)
+    colors = {"Left lung": GREEN, "Right lung": BLUE, "Tumor 1": RED, "Tumor 2": RED}
+    codes = {
+        "Left lung": terminology.LEFT_LUNG, "Right lung": terminology.RIGHT_LUNG,
+        "Tumor 1": terminology.TUMOR["Left"], "Tumor 2": terminology.TUMOR["Right"],
+    }  # fmt: skip
+    names = ["Left lung", "Right lung", "Tumor 1", "Tumor 2"][: 2 + lesions]
+    segments = [Segment(name, masks[name], colors[name], codes[name], name.replace(" ", "_")) for name in names]
+    write_segmentation(segments, folder / "segmentation.seg.nrrd")
+    summary = {
+        "schema_version": 1,
+        "model": "test",
+        "weights_sha256": "0",
+        "options": {"stride": 2},
+        "device": "cpu",
+        "precision": "float32",
+        "warnings": list(warnings),
+        "message": "" if lesions else "No lesion found; this does not exclude disease",
+        "lungs": {"left_ml": 2000.0, "right_ml": 2500.0},
+        "lesions": [lesion_row(ct, masks[name], number) for number, name in enumerate(names[2:], start=1)],
+        "seconds": {"prediction": 1.0},
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
+
+
+def lesion_row(ct: Volume, mask: Volume, number: int) -> dict[str, object]:
+    x, y, z = ct.index_to_lps(np.argwhere(mask.array).mean(axis=0))
+    return {
+        "number": number, "segment": f"Tumor {number}", "side": "Left" if number == 1 else "Right",
+        "volume_ml": float(mask.array.sum() * ct.voxel_volume_ml), "long_axis_mm": 12.5 / number, "short_axis_mm": 7.25 / number,
+        "mean_hu": 30.5 - number, "centroid_x_lps_mm": x, "centroid_y_lps_mm": y, "centroid_z_lps_mm": z,
+        "confidence": 0.9 if number == 1 else 0.4,
+    }  # fmt: skip
