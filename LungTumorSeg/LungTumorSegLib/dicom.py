@@ -16,7 +16,7 @@ from pydicom.uid import CTImageStorage
 
 from .ct import AIR_HU, Array, CTVolume
 from .errors import MachineLimit, UnusableInput
-from .plausibility import MAX_HU, MIN_SLICES, check_slice_count
+from .plausibility import MAX_HU, MIN_SLICES, check_intensities, check_slice_count
 from .slices import IN_PLANE_TOLERANCE_MM, Planes, groups_at_same_place, parallel_planes, plan_stack, resample_stack
 
 PREAMBLE_BYTES = 128
@@ -67,6 +67,7 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
     check_slice_count(len(groups), path)
     plan = plan_stack(planes.subset(np.array([group[0] for group in groups])), (files[0].header.Rows, files[0].header.Columns), path)
     slices = _read_slices(files, planes, groups)
+    check_intensities(slices, path)
     if not plan.warning:
         return CTVolume(slices, plan.affine)
     return CTVolume(resample_stack(slices, plan), plan.affine, warnings=(plan.warning,), resampled=True)

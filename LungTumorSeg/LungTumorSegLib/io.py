@@ -36,17 +36,20 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     for a compressed DICOM file is not installed.
     """
     path = _existing(path)
-    if path.is_dir() or is_dicom_file(path):
-        ct = read_dicom(path, series=series)
-        check_intensities(ct.array, path)
-    elif series is not None:
-        raise UnusableInput(f"A series can be chosen in a DICOM folder only, and {path} is a file; leave --series out.")
-    else:
-        array, affine = from_simpleitk(read_image_file(path))
-        check_intensities(array, path)
-        ct = CTVolume(_as_hu(array), affine)
+    try:
+        ct = read_dicom(path, series=series) if path.is_dir() or is_dicom_file(path) else _read_ct_image(path, series)
+    except OSError as error:
+        raise UnusableInput(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     check_grid(ct.grid, path)
     return ct
+
+
+def _read_ct_image(path: Path, series: str | None) -> CTVolume:
+    if series is not None:
+        raise UnusableInput(f"A series can be chosen in a DICOM folder only, and {path} is an image file; leave --series out.")
+    array, affine = from_simpleitk(read_image_file(path))
+    check_intensities(array, path)
+    return CTVolume(_as_hu(array), affine)
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:
@@ -70,7 +73,9 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
     with complete_file(path) as unfinished:
         try:
             sitk.WriteImage(image, str(unfinished), compress, compressionLevel=COMPRESSION_LEVEL)
-        except RuntimeError as error:
+            if not path.name.endswith((".nrrd", ".mha")):
+                check_image_file(unfinished)  # SimpleITK does not notice a full disk when it writes NIfTI
+        except (RuntimeError, UnusableInput) as error:
             raise MachineLimit(f"{path} could not be written; free some disk space or choose another folder.") from error
 
 
@@ -135,18 +140,19 @@ def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
 
     Raises UnusableInput if it cannot be read, states no spacing, or is not 3D.
     """
-    check_image_file(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise UnusableInput(f"{path} is damaged, truncated or sheared; copy or export it again.") from error
+        check_image_file(path)  # knows better what is wrong
+        raise UnusableInput(f"{path} is damaged or its axes are not orthogonal; export it again.") from error
     if reader.GetDimension() != 3 or 1 in reader.GetSize():
         size = " x ".join(map(str, reader.GetSize()))
         raise UnusableInput(f"{path} is not a 3D image (its size is {size}); give a single 3D volume.")
     if reader.GetNumberOfComponents() > 1 and not allow_layers:
         raise UnusableInput(f"{path} holds {reader.GetNumberOfComponents()} values a voxel (color or time); give a single 3D volume.")
+    check_image_file(path)
     try:
         Grid(reader.GetSize()[::-1], _affine(reader))
     except ValueError as error:

@@ -30,7 +30,7 @@ def write_dicom_series(
     """Write each slice of ``volume`` (HU; a Volume) to a file of ``folder`` and return the paths, in slice order.
 
     ``edit(dataset, slice_index)`` may change any header before saving; slices in ``skip`` are left out. Values are stored as
-    (HU - intercept) / slope, 16 bits signed. ``transfer_syntax``: an uncompressed one, RLE Lossless, or one for which pydicom has an encoder.
+    (HU - intercept) / slope, 16 bits signed. ``transfer_syntax`` is an uncompressed one or one for which pydicom has an encoder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,46 @@
+"""Small chests of plain shapes: where everything lies is known without a computation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from LungTumorSegLib.ct import AxisOrder, CTVolume, Volume
+from volumes import affine_of
+
+
+@dataclass(frozen=True, eq=False)
+class Chest:
+    """A CT with two lungs and lesions of known HU; every mask is bool."""
+
+    ct: CTVolume
+    left_lung: Volume
+    right_lung: Volume
+    tumor: Volume
+
+    def reordered(self, order: AxisOrder) -> Chest:
+        """The same chest, stored along other axes."""
+        return Chest(*(order.apply(volume) for volume in (self.ct, self.left_lung, self.right_lung, self.tumor)))
+
+    def with_tumor(self, mask: np.ndarray, hu: float = 40.0) -> Chest:
+        """The same chest with other tumor voxels, of ``hu``."""
+        array = np.where(mask, np.float32(hu), np.where(self.left_lung.array | self.right_lung.array, np.float32(-850), np.float32(30)))
+        return replace(self, ct=CTVolume(array, self.ct.affine), tumor=self.tumor.with_array(mask))
+
+
+def make_chest(shape=(30, 40, 60), **geometry) -> Chest:
+    """Lungs as boxes, 4 columns between them, nearer to the patient's right edge; no tumor. Axes are canonical where not told otherwise."""
+    affine = affine_of(**geometry)
+    right, left = np.zeros((2, *shape), dtype=bool)
+    right[3:-3, 5:-5, 4:24] = True  # columns grow to the patient's left
+    left[3:-3, 5:-5, 28:-4] = True
+    nothing = Volume(np.zeros(shape, dtype=bool), affine)
+    chest = Chest(CTVolume(np.zeros(shape, dtype=np.float32), affine), nothing.with_array(left), nothing.with_array(right), nothing)
+    return chest.with_tumor(nothing.array)
+
+
+def block(shape, start, stop) -> np.ndarray:
+    """A mask (bool) that is true from ``start`` up to, not including, ``stop``."""
+    mask = np.zeros(shape, dtype=bool)
+    mask[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = True
+    return mask

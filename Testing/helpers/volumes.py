@@ -1,0 +1,60 @@
+"""Small asymmetric volumes whose values are known at every point, for tests of geometry."""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+from hypothesis import strategies as st
+from LungTumorSegLib.ct import AxisOrder, CTVolume, Volume
+from scipy.spatial.transform import Rotation
+
+GRADIENT_HU_PER_MM = np.array([1.5, -2.25, 3.0])
+"""HU grow by so much along x, y and z (LPS): no two axes, nor the two ways along one, can be confused."""
+
+CANONICAL_AXES = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=float)
+"""Directions of slice, row and column in its columns: to the head, to the back, to the left."""
+
+
+def hu_at(points_lps: np.ndarray) -> np.ndarray:
+    """HU at LPS points (..., 3): linear, so that linear interpolation is exact."""
+    return -700 + points_lps @ GRADIENT_HU_PER_MM
+
+
+def affine_of(spacing=(2.5, 0.8, 0.7), turn_degrees=(0.0, 0.0, 0.0), origin=(-11.0, 7.0, -30.0), axes=CANONICAL_AXES) -> np.ndarray:
+    """Affine with ``axes`` turned about x, y and z, and the voxel (0, 0, 0) at ``origin``."""
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ axes * np.asarray(spacing)
+    affine[:3, 3] = origin
+    return affine
+
+
+def make_ct(shape=(9, 10, 12), **geometry) -> CTVolume:
+    """An int16 CT of ``hu_at``, rounded, on the grid that ``affine_of(**geometry)`` gives."""
+    affine = affine_of(**geometry)
+    points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    return CTVolume(np.rint(hu_at(points)).astype(np.int16), affine)
+
+
+def an_oblique_ct() -> CTVolume:
+    """A CT turned about all three axes, with unequal axes and spacing."""
+    return make_ct(turn_degrees=(14, -9, 25))
+
+
+ORIENTATIONS = tuple(
+    AxisOrder(permutation, flips) for permutation in permutations(range(3)) for flips in product((False, True), repeat=3)
+)
+"""The 48 ways to store a volume along the axes of the patient."""
+
+
+@st.composite
+def random_volumes(draw, values=None) -> Volume:
+    """Volumes of random content, axes in any direction (both hands), spacing 0.3 to 8 mm, origin within 1 m."""
+    shape = draw(st.tuples(st.integers(8, 10), st.integers(8, 11), st.integers(8, 12)))
+    quaternion = draw(st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1))
+    hand = draw(st.sampled_from([-1.0, 1.0]))
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_quat(quaternion).as_matrix() @ np.diag([hand, 1, 1]) * draw(st.tuples(*[st.floats(0.3, 8)] * 3))
+    affine[:3, 3] = draw(st.tuples(*[st.floats(-1000, 1000)] * 3))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return Volume(rng.integers(-1024, 3000, shape).astype(np.int16) if values is None else values(rng, shape), affine)
