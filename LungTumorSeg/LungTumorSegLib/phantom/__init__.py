@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from .generate import Phantom, PhantomLesion, make_phantom, write_phantom
+from .generate import make_phantom
 from .lesions import LesionShape, LesionSpec, blend_lesion, lesion_shape
 from .options import PhantomOptions
+from .truth import Phantom, PhantomLesion, write_phantom
 
 __all__ = [
     "LesionShape",

@@ -20,6 +20,9 @@ Box = tuple[slice, slice, slice]
 COARSE_SPACING_MM = 4.0
 """Linear interpolation of a distance on this grid errs by spacing² / (8 R): 0.1 mm at a curvature radius R of 20 mm."""
 
+ALIGNED_TOLERANCE = 1e-6
+"""Direction cosines this near to 0 and 1 count as exactly axial."""
+
 BOX_MARGIN_MM = 4.0
 """How far beyond a surface a shape's bounding box reaches: more than any soft edge."""
 
@@ -60,40 +63,49 @@ class Canvas:
     grid: Grid
     coarse: CoarseGrid
     hu: Array
+    edge_mm: float = field(init=False)
+    """Width of a soft edge: one voxel in the plane."""
     aligned: bool = field(init=False)
+    _axes: tuple[Array, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        toward = np.abs(self.grid.direction[::-1])
-        self.aligned = bool(np.abs(toward - np.eye(3)).max() < 1e-6)
-
-    @property
-    def edge_mm(self) -> float:
-        """Width of a soft edge: one voxel in the plane."""
-        return float(np.mean(self.grid.spacing[1:]))
+        self.edge_mm = float(np.mean(self.grid.spacing[1:]))
+        self.aligned = bool(np.abs(self.grid.direction[::-1] - np.eye(3)).max() < ALIGNED_TOLERANCE)
+        affine, shape = self.grid.affine, self.grid.shape
+        self._axes = tuple((affine[2 - i, i] * np.arange(shape[i]) + affine[2 - i, 3]).astype(np.float32) for i in range(3))
 
     @property
     def everything(self) -> Box:
+        """The box that holds the whole grid."""
         return slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]), slice(0, self.grid.shape[2])
 
-    def box(self, low: Array, high: Array, margin_mm: float = BOX_MARGIN_MM) -> Box | None:
-        """The voxels within the LPS box from ``low`` to ``high``, widened by ``margin_mm``; None if there are none."""
-        ends = np.stack([np.asarray(low) - margin_mm, np.asarray(high) + margin_mm])
-        corners = np.array([[ends[i, 0], ends[j, 1], ends[k, 2]] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+    def boxes(self, low: Array, high: Array, margin_mm: Array | float = BOX_MARGIN_MM) -> list[Box | None]:
+        """For each LPS box from ``low`` to ``high`` (n, 3), widened by ``margin_mm``, its voxels; None where there are none."""
+        margin = np.broadcast_to(margin_mm, len(low))[:, None]
+        ends = np.stack([low - margin, high + margin])
+        corners = np.stack(
+            [np.stack([ends[i, :, 0], ends[j, :, 1], ends[k, :, 2]], axis=-1) for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+        )
         index = self.grid.lps_to_index(corners)
         start = np.clip(np.floor(index.min(axis=0)).astype(int), 0, self.grid.shape)
         stop = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, self.grid.shape)
-        if (start >= stop).any():
-            return None
-        return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])
+        empty = (start >= stop).any(axis=1)
+        return [
+            None if none else (slice(a[0], b[0]), slice(a[1], b[1]), slice(a[2], b[2]))
+            for none, a, b in zip(empty.tolist(), start.tolist(), stop.tolist(), strict=True)
+        ]
+
+    def box(self, low: Array, high: Array, margin_mm: float = BOX_MARGIN_MM) -> Box | None:
+        """The voxels of one LPS box from ``low`` to ``high`` (3,), widened by ``margin_mm``; None if there are none."""
+        return self.boxes(np.asarray(low, dtype=float)[None], np.asarray(high, dtype=float)[None], margin_mm)[0]
 
     def points(self, box: Box) -> tuple[Array, Array, Array]:
         """x, y, z of the voxel centers in ``box``, mm, float32; one-dimensional and broadcasting where the grid is aligned."""
-        index = [np.arange(s.start, s.stop) for s in box]
-        affine = self.grid.affine
         if self.aligned:
-            z, y, x = (affine[2 - i, i] * index[i] + affine[2 - i, 3] for i in range(3))
-            return x[None, None, :].astype(np.float32), y[None, :, None].astype(np.float32), z[:, None, None].astype(np.float32)
-        k, j, i = np.meshgrid(*index, indexing="ij", sparse=True)
+            z, y, x = (axis[part] for axis, part in zip(self._axes, box, strict=True))
+            return x[None, None, :], y[None, :, None], z[:, None, None]
+        affine = self.grid.affine
+        k, j, i = np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij", sparse=True)
         x, y, z = (affine[a, 0] * k + affine[a, 1] * j + affine[a, 2] * i + affine[a, 3] for a in range(3))
         return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
@@ -131,22 +143,32 @@ class Canvas:
 
 def coverage(distance: Array, edge_mm: float) -> Array:
     """Share of a voxel inside a surface at signed ``distance``: linear over ``edge_mm``."""
-    return np.clip(np.float32(0.5) - distance * np.float32(1 / edge_mm), 0, 1)
+    share = distance * np.float32(-1 / edge_mm)
+    share += np.float32(0.5)
+    return np.clip(share, 0, 1, out=share)
 
 
 def blend(hu: Array, share: Array, target: Array | float) -> None:
     """Move ``hu`` in place toward ``target`` by ``share`` (0 to 1)."""
-    hu += share * (target - hu)
+    change = target - hu
+    change *= share
+    hu += change
 
 
 def _interpolate(values: Array, index: Array, axis: int) -> Array:
+    """Linear interpolation along ``axis`` at fractional ``index``, plane by plane, so that it runs in the cache."""
     index = np.clip(index, 0, values.shape[axis] - 1)
     below = np.minimum(index.astype(int), values.shape[axis] - 2)
-    shape = [1, 1, 1]
+    share = (index - below).astype(np.float32)
+    if axis == 2:
+        lower, upper = np.take(values, below, axis=2), np.take(values, below + 1, axis=2)
+        return np.asarray(lower + share * (upper - lower))
+    shape = list(values.shape)
     shape[axis] = len(index)
-    share = (index - below).astype(np.float32).reshape(shape)
-    lower, upper = np.take(values, below, axis=axis), np.take(values, below + 1, axis=axis)
-    upper -= lower
-    upper *= share
-    upper += lower
-    return np.asarray(upper)
+    result = np.empty(shape, np.float32)
+    source, target = np.moveaxis(values, axis, 0), np.moveaxis(result, axis, 0)
+    for i, (k, s) in enumerate(zip(below, share, strict=True)):
+        np.subtract(source[k + 1], source[k], out=target[i])
+        target[i] *= s
+        target[i] += source[k]
+    return result

@@ -6,10 +6,11 @@ import numpy as np
 
 from .canvas import Canvas
 from .patient import Patient
-from .shapes import Array, tube
+from .shapes import Array, capsule, smooth_noise
 
 SHELL_HU, FOAM_HU, MATTRESS_HU = (-350.0, 80.0), (-960.0, -900.0), (-930.0, -820.0)
 CLOTH_HU, LEAD_HU = -650.0, 1800.0
+LEAD_MM = 0.8
 MATTRESS_MM = (5.0, 25.0)
 """Thickness of the air gap or mattress between patient and couch top."""
 
@@ -39,16 +40,15 @@ def paint_couch(canvas: Canvas, patient: Patient, skin: Array, rng: np.random.Ge
 def paint_leads(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
     """Two or three electrode wires that run over the front of the chest."""
     grid = canvas.coarse
-    _, ys, _ = grid.axes()
     for _ in range(int(rng.integers(2, 4))):
         z = np.linspace(rng.uniform(-120, -20), rng.uniform(60, 120), 16)
         x = np.linspace(rng.uniform(-70, 70), rng.uniform(-60, 60), 16)
         column = np.array([_front(skin, grid.low, grid.spacing_mm, a, b) for a, b in zip(x, z, strict=True)])
         points = np.column_stack([x, column - 2.0, z])
-        for start, end in zip(points[:-1], points[1:], strict=True):
-            box = canvas.box(np.minimum(start, end), np.maximum(start, end))
+        boxes = canvas.boxes(np.minimum(points[:-1], points[1:]), np.maximum(points[:-1], points[1:]))
+        for i, box in enumerate(boxes):
             if box is not None:
-                canvas.paint(box, tube(*canvas.points(box), [start, end], 0.8), LEAD_HU)
+                canvas.paint(box, capsule(*canvas.points(box), points[i], points[i + 1], LEAD_MM, LEAD_MM), LEAD_HU)
 
 
 def _paint_slab(canvas: Canvas, above: Array, depth: Array, thickness_mm: float, rng: np.random.Generator) -> None:
@@ -62,16 +62,8 @@ def _paint_slab(canvas: Canvas, above: Array, depth: Array, thickness_mm: float,
 def _paint_blanket(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
     """A wrinkled cloth over the front: a thin sheet at a wavy distance from the skin."""
     _, y, _ = canvas.coarse.axes()
-    waves = ndimage_noise(rng, skin.shape)
-    sheet = np.abs(skin - 12 - 7 * waves) - 1.2
+    sheet = np.abs(skin - 12 - 7 * smooth_noise(rng, skin.shape, 4)) - 1.2
     canvas.paint_field(np.maximum(sheet, y - 20), CLOTH_HU)
-
-
-def ndimage_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    """Wrinkles: smooth noise of unit variance."""
-    from .shapes import smooth_noise
-
-    return smooth_noise(rng, shape, 4)
 
 
 def _lowest_skin(canvas: Canvas, skin: Array) -> float:

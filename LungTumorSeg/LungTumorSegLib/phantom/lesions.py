@@ -54,7 +54,11 @@ class LesionSpec:
     center_lps_mm: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        for what, value, choices in (("kind", self.kind, KINDS), ("place", self.place, PLACES), ("side", self.side, (None, "left", "right"))):
+        for what, value, choices in (
+            ("kind", self.kind, KINDS),
+            ("place", self.place, PLACES),
+            ("side", self.side, (None, "left", "right")),
+        ):
             if value not in choices:
                 raise UnusableInput(f"There is no lesion {what} {value!r}; choose from {', '.join(map(str, choices))}.")
         low, high = DIAMETER_RANGE_MM

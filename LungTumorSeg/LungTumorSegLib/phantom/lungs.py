@@ -8,7 +8,7 @@ from scipy import ndimage
 from .canvas import Canvas
 from .patient import Patient
 from .shapes import Array, smooth_noise
-from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax, patient_tube, trachea_mm
+from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax, airways_lps, patient_tube
 from .trees import Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels, targets_in
 
 TEXTURE_HU, PATCHES_HU = 26.0, 10.0
@@ -16,7 +16,7 @@ TEXTURE_HU, PATCHES_HU = 26.0, 10.0
 
 EMPHYSEMA_HU = -955.0
 FISSURE_HU, FISSURE_MM = -640.0, 0.5
-LEAVES = 520
+LEAVES = 850
 """Tips of each tree at a unit lung size; about as many vessels as a 1 mm voxel resolves."""
 
 SUBPLEURAL_MM = 4.0
@@ -32,13 +32,15 @@ def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random
     distance = canvas.sample(both, box)
     canvas.paint(box, distance, _parenchyma(canvas, patient, thorax, box, rng))
     _paint_fissures(canvas, patient, thorax)
-    vessels: list[tuple[Tree, float]] = []
-    airways = [chain(rows) for rows in trachea_mm(patient).values()]
+    arterial, venous = [], []
+    airways = [chain(rows) for rows in airways_lps(patient).values()]
     for side, lung in (("right", thorax.right_lung), ("left", thorax.left_lung)):
         arteries, veins = _vessel_trees(patient, thorax, side, lung, rng)
-        vessels += [(arteries, patient.blood_hu), (veins, patient.venous_hu)]
-        airways.append(bronchi_beside(arteries, trachea_mm(patient)[side][-1, :3], rng))
-    paint_vessels(canvas, canvas.everything, vessels)
+        arterial.append(arteries)
+        venous.append(veins)
+        airways.append(bronchi_beside(arteries, airways_lps(patient)[side][-1, :3], rng))
+    paint_vessels(canvas, venous, patient.venous_hu)
+    paint_vessels(canvas, arterial, patient.blood_hu)
     paint_airways(canvas, airways)
 
 
@@ -84,6 +86,6 @@ def _vessel_trees(patient: Patient, thorax: Thorax, side: str, lung: Array, rng:
     vein_root = patient.to_lps(np.array([[sign * 28 + 2, 4, -46]]))[0]
     trees = []
     for root, heading in ((artery_root, np.array([sign, 0.3, -0.5])), (vein_root, np.array([sign, -0.1, -0.1]))):
-        targets = targets_in(lung, thorax.grid.low, thorax.grid.spacing_mm, LEAVES, SUBPLEURAL_MM, rng)
+        targets = targets_in(lung, thorax.grid, LEAVES, SUBPLEURAL_MM, rng)
         trees.append(grow(root, heading, targets, rng))
     return trees[0], trees[1]

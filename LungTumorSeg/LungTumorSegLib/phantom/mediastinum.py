@@ -6,10 +6,9 @@ import numpy as np
 
 from . import thorax as anatomy
 from .canvas import Canvas
-from .patient import Patient
-from .shapes import Array, ellipsoid, smooth_noise, tube
+from .patient import UNENHANCED_BLOOD_HU, Patient
+from .shapes import Array, capsule, ellipsoid, smooth_noise
 from .thorax import Thorax, patient_tube
-from .trees import chain, paint_airways  # noqa: F401
 
 MEDIASTINAL_FAT_HU = -92.0
 MYOCARDIUM_HU, ESOPHAGUS_HU, NODE_HU = 48.0, 38.0, 35.0
@@ -21,7 +20,7 @@ PERICARDIAL_FAT_MM = 4.0
 
 def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
     """Fill the cavity with fat, then paint the organs in it."""
-    cavity = np.maximum(thorax.cage, thorax.above_diaphragm)
+    cavity = np.minimum(thorax.cavity, np.maximum(np.maximum(thorax.mediastinum, thorax.cage), thorax.above_diaphragm))
     fat = MEDIASTINAL_FAT_HU + 8 * smooth_noise(rng, thorax.grid.size, 2)
     box = canvas.box_of(cavity)
     if box is not None:
@@ -39,7 +38,7 @@ def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.
 def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
     x, y, z = thorax.model
     z = z + patient.inspiration_mm * 0.4
-    gain = max(patient.blood_hu - 42, 0)
+    gain = max(patient.blood_hu - UNENHANCED_BLOOD_HU, 0)
     canvas.paint_field(thorax.heart, MYOCARDIUM_HU + MYOCARDIAL_ENHANCEMENT * gain)
     left_ventricle = np.maximum(ellipsoid(x, y, z, (40, -30, -84), (34, 24, 26)), thorax.heart + 9)
     right_ventricle = np.maximum(ellipsoid(x, y, z, (12, -58, -82), (34, 22, 30)), thorax.heart + 3)
@@ -70,11 +69,12 @@ def _paint_vessels(canvas: Canvas, patient: Patient) -> None:
 
 
 def _paint_tube(canvas: Canvas, rows: Array, hu: float) -> None:
-    for a, b in zip(rows[:-1], rows[1:], strict=True):
-        reach = max(a[3], b[3])
-        box = canvas.box(np.minimum(a, b)[:3] - reach, np.maximum(a, b)[:3] + reach, 2.0)
+    start, end = rows[:-1], rows[1:]
+    reach = np.maximum(start[:, 3], end[:, 3])
+    boxes = canvas.boxes(np.minimum(start, end)[:, :3], np.maximum(start, end)[:, :3], reach + canvas.edge_mm)
+    for i, box in enumerate(boxes):
         if box is not None:
-            canvas.paint(box, tube(*canvas.points(box), [a[:3], b[:3]], [a[3], b[3]]), hu)
+            canvas.paint(box, capsule(*canvas.points(box), start[i, :3], end[i, :3], float(start[i, 3]), float(end[i, 3])), hu)
 
 
 def _paint_nodes(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:

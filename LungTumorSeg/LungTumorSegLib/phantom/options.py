@@ -32,7 +32,8 @@ class PhantomOptions:
     distractors: any of "collapse", "effusion", "scars": disease that is not tumor.
     scoliosis_mm: largest sideways excursion of the spine. noise_hu: standard deviation in soft tissue.
     enhancement_hu: what a contrast agent adds to arterial blood; 0 is a native scan.
-    blanket, leads: cloth and electrode wires on the patient. emphysema: share of the lung destroyed, 0 to 0.5.
+    blanket, leads: cloth and electrode wires on the patient. emphysema: share of the lung destroyed.
+    circle: nothing is reconstructed outside the field's circle.
 
     Raises UnusableInput for values outside their range.
     """
@@ -53,6 +54,7 @@ class PhantomOptions:
     enhancement_hu: float | None = None
     blanket: bool | None = None
     leads: bool | None = None
+    circle: bool | None = None
     emphysema: float | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +71,8 @@ class PhantomOptions:
         _check_choice("arms", self.arms, ARMS)
         for name in self.distractors or ():
             _check_choice("distractor", name, DISTRACTORS)
+        if (self.emphysema or 0) > 0.5:
+            raise UnusableInput("The phantom's emphysema is a share of the lung, 0 to 0.5.")
         for name in ("lesion_count", "scoliosis_mm", "noise_hu", "emphysema", "field_of_view_mm"):
             if (getattr(self, name) or 0) < 0:
                 raise UnusableInput(f"The phantom's {name} must not be negative.")

@@ -17,6 +17,9 @@ from .shapes import Array, profile
 SPINE_DEPTH_MM = ((120, 22), (90, 30), (60, 40), (20, 48), (-20, 51), (-60, 51), (-100, 47), (-140, 41), (-180, 33), (-240, 24))
 """(z, y) of the vertebral bodies' centers in the model chest: the thoracic kyphosis."""
 
+UNENHANCED_BLOOD_HU = 42.0
+"""Blood without contrast agent (normal hematocrit, 120 kVp)."""
+
 SCOLIOSIS_CENTER_MM, SCOLIOSIS_LENGTH_MM = -40.0, 300.0
 """Height of the main curve's apex in the model and the wavelength of the curve."""
 
@@ -43,6 +46,7 @@ class Patient:
     sharpness_mm: float
     blanket: bool
     leads: bool
+    circle: bool
     distractors: tuple[str, ...]
 
     def spine_shift(self, z_model: Array) -> Array:
@@ -94,13 +98,14 @@ def draw_patient(seed: int, options: PhantomOptions) -> Patient:
         "enhancement_hu": float(arterial) if enhanced else 0.0,
         "noise_hu": float(np.exp(rng.uniform(np.log(7), np.log(35)))),
         "blanket": bool(rng.random() < 0.35),
+        "circle": bool(rng.random() < 0.5),
         "leads": bool(rng.random() < 0.25),
         "emphysema": float(rng.uniform(0.02, 0.3)) if rng.random() < 0.25 else 0.0,
         "distractors": tuple(d for d, p in zip(DISTRACTORS, (0.08, 0.12, 0.35), strict=True) if rng.random() < p),
     }
     chosen = {name: value if getattr(options, name) is None else getattr(options, name) for name, value in drawn.items()}
     enhancement = chosen.pop("enhancement_hu")
-    unenhanced = rng.uniform(35, 50)
+    unenhanced = UNENHANCED_BLOOD_HU + rng.uniform(-7, 8)
     return Patient(
         scale=(scale[0], scale[1], scale[2]),
         fat_mm=float(np.clip(rng.gamma(4, 4.0), 4, 45)),

@@ -1,104 +1,140 @@
-"""Which lesions a phantom has, where they sit, and which room organs leave them."""
+"""Which lesions a phantom has, where they sit, and which room the organs leave them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from ..ct import Grid
+from ..errors import UnusableInput
 from .lesions import LesionSpec
+from .lungs import fissure_sheets
 from .options import PhantomOptions
-from .patient import Patient
-from .shapes import Array, smooth_max, tube
-from .thorax import AORTA_MM, VENA_CAVA_MM, Thorax, trachea_mm
+from .patient import Patient, stream
+from .shapes import Array, merge_tube, smooth_max
+from .thorax import AORTA_MM, VENA_CAVA_MM, Thorax, airways_lps, spine_sleeve
 
 KIND_SHARES = {"solid": 0.36, "spiculated": 0.24, "part_solid": 0.14, "ground_glass": 0.14, "cavitary": 0.12}
 PLACE_SHARES = {"lung": 0.36, "pleura": 0.26, "fissure": 0.08, "diaphragm": 0.08, "hilum": 0.14, "mediastinum": 0.08}
+GLASS_KINDS = ("ground_glass", "part_solid")
 LARGEST_GLASS_MM = 35.0
-"""Ground glass is not larger in the drawn phantoms; a lobe of it would be pneumonia."""
+"""Drawn ground glass is not larger; a lobe of it would be pneumonia."""
 
-SMALLEST_CAVITY_MM = 12.0
-SMALLEST_HILAR_MM = 10.0
-INVASION_MM = 2.0
+SMALLEST_CAVITY_MM, SMALLEST_CENTRAL_MM = 12.0, 10.0
+"""Below, drawn cavities would be solid on CT and drawn hilar or mediastinal lesions would pass for normal nodes."""
+
+INVASION_MM = 1.5
 """How far a lesion of the lung may reach beyond the pleura."""
 
-TRIES = 200
+CLEARANCE_MM = 6.0
+"""Least gap between the balls of two lesions, which may be uneven by a fifth."""
+
+TRIES = 300
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedLesion:
+    """A lesion, its center (before any shift of the origin), and the coarse field (mm, negative inside) that bounds it."""
+
+    spec: LesionSpec
+    center_lps: Array
+    room: Array
+
+
+def place_lesions(
+    seed: int, options: PhantomOptions, patient: Patient, thorax: Thorax, airless: Array, grid: Grid, shift: Array
+) -> list[PlacedLesion]:
+    """Find a center for each lesion: a voxel's center in aerated lung or at the mediastinum, clear of the other lesions.
+
+    ``airless``: coarse field of collapse and effusion, in which no center lies. Lesions that were drawn and find no room are
+    dropped; lesions that were asked for raise UnusableInput.
+    """
+    rng = stream(seed, "places")
+    specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
+    lung_room = (thorax.lungs - INVASION_MM).astype(np.float32)
+    central_room = _central_room(patient, thorax)
+    placed: list[PlacedLesion] = []
+    for spec in specs:
+        if spec.center_lps_mm is not None:
+            center = np.asarray(spec.center_lps_mm) - shift
+            room = np.minimum(central_room, lung_room)
+            found = _inside(center, grid) and thorax.grid.at(room, center[None])[0] < 0
+        else:
+            room = central_room if spec.place in ("hilum", "mediastinum") else lung_room
+            center = _find_center(spec, placed, _candidates(spec, thorax, np.maximum(room, -airless)), grid, rng)
+            found = center is not None
+        if found and center is not None:
+            placed.append(PlacedLesion(spec, center, room))
+        elif options.lesions is not None:
+            raise UnusableInput(f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the place asked for ({spec.place}).")
+    return placed
 
 
 def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[LesionSpec, ...]:
-    """The lesions of a patient: 1 to 4 unless the options say how many, log-uniform in diameter."""
+    """The lesions of a patient, largest first: 1 to 4 unless the options say how many, log-uniform in diameter."""
     count = int(rng.integers(1, 5)) if options.lesion_count is None else options.lesion_count
     low, high = np.log(options.lesion_diameter_mm)
     specs = []
     for _ in range(count):
-        diameter = float(np.exp(rng.uniform(low, high)))
+        diameter = float(np.clip(np.exp(rng.uniform(low, high)), *options.lesion_diameter_mm))
         kind = str(rng.choice(list(KIND_SHARES), p=list(KIND_SHARES.values())))
         place = str(rng.choice(list(PLACE_SHARES), p=list(PLACE_SHARES.values())))
-        if (kind in ("ground_glass", "part_solid") and diameter > LARGEST_GLASS_MM) or (kind == "cavitary" and diameter < SMALLEST_CAVITY_MM):
+        if kind in GLASS_KINDS and diameter > LARGEST_GLASS_MM:
             kind = "solid"
-        if place in ("hilum", "mediastinum") and (diameter < SMALLEST_HILAR_MM or kind in ("ground_glass", "part_solid")):
+        if kind == "cavitary" and diameter < SMALLEST_CAVITY_MM:
+            kind = "spiculated"
+        if place in ("hilum", "mediastinum") and (diameter < SMALLEST_CENTRAL_MM or kind in GLASS_KINDS):
             place = "lung"
         specs.append(LesionSpec(kind, diameter, place))
-    return tuple(sorted(specs, key=lambda s: -s.diameter_mm))
+    return tuple(sorted(specs, key=lambda spec: -spec.diameter_mm))
 
 
-def place_lesions(
-    specs: tuple[LesionSpec, ...], patient: Patient, thorax: Thorax, rng: np.random.Generator, shift: Array
-) -> list[tuple[LesionSpec, Array, Array]]:
-    """For each spec its LPS center and the coarse field (negative inside) of its room; lesions keep clear of each other."""
-    lung_room = (thorax.lungs - INVASION_MM).astype(np.float32)
-    center_room = _central_room(patient, thorax)
-    placed: list[tuple[LesionSpec, Array, Array]] = []
-    for spec in specs:
-        room = center_room if spec.place in ("hilum", "mediastinum") else lung_room
-        if spec.center_lps_mm is not None:
-            placed.append((spec, np.asarray(spec.center_lps_mm) - shift, np.minimum(center_room, lung_room)))
-            continue
-        candidates = _candidates(spec, patient, thorax)
-        if len(candidates) == 0:
-            continue
-        for _ in range(TRIES):
-            center = candidates[rng.integers(len(candidates))] + rng.uniform(-2, 2, 3)
-            gaps = [np.linalg.norm(center - other) - (spec.diameter_mm + s.diameter_mm) * 0.6 - 6 for s, other, _ in placed]
-            if all(gap > 0 for gap in gaps):
-                placed.append((spec, center, room))
-                break
-    return placed
+def _find_center(spec: LesionSpec, placed: list[PlacedLesion], candidates: Array, grid: Grid, rng: np.random.Generator) -> Array | None:
+    for _ in range(TRIES if len(candidates) else 0):
+        point = candidates[rng.integers(len(candidates))] + rng.uniform(-2, 2, 3)
+        center = grid.index_to_lps(np.rint(grid.lps_to_index(point)))  # on a voxel's center, so that the smallest lesion has a voxel
+        gaps = [np.linalg.norm(center - p.center_lps) - 0.6 * (spec.diameter_mm + p.spec.diameter_mm) - CLEARANCE_MM for p in placed]
+        if _inside(center, grid) and all(gap > 0 for gap in gaps):
+            return np.asarray(center)
+    return None
 
 
-def _candidates(spec: LesionSpec, patient: Patient, thorax: Thorax) -> Array:
+def _inside(point: Array, grid: Grid) -> bool:
+    index = np.rint(grid.lps_to_index(point))
+    return bool((index >= 0).all() and (index < grid.shape).all())
+
+
+def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
     """LPS points (n, 3) of the coarse grid where the lesion's center may lie."""
     x, y, z = thorax.model
     radius = spec.diameter_mm / 2
     lung = {"left": thorax.left_lung, "right": thorax.right_lung, None: thorax.lungs}[spec.side]
     depth = -lung
+    side = {"left": 1, "right": -1, None: 0}[spec.side]
     if spec.place == "lung":
         wanted = depth > min(0.75 * radius, 0.8 * float(depth.max()))
     elif spec.place == "pleura":
-        wanted = (depth > 0.25 * radius) & (depth < 0.6 * radius + 3) & (-thorax.cage < 0.7 * radius + 4)
+        wanted = (depth > max(0.25 * radius, 1)) & (depth < 0.6 * radius + 3) & (-thorax.cage < 0.7 * radius + 4)
     elif spec.place == "fissure":
-        from .lungs import fissure_sheets
-
         near = np.min([np.maximum(np.abs(sheet), field) for sheet, field in fissure_sheets(thorax)], axis=0)
         wanted = (near < 3) & (depth > min(0.6 * radius, 0.7 * float(depth.max())))
     elif spec.place == "diaphragm":
-        wanted = (-thorax.above_diaphragm < 0.6 * radius + 4) & (depth > 0.2 * radius) & (depth < 0.8 * radius + 4)
+        wanted = (-thorax.above_diaphragm < 0.6 * radius + 4) & (depth > max(0.2 * radius, 1)) & (depth < 0.8 * radius + 4)
     else:
-        offset = 38 + 0.35 * radius if spec.place == "hilum" else 18.0
-        side = {"left": 1, "right": -1, None: 0}[spec.side]
-        lateral = np.abs(np.abs(x) - offset) < 6
-        wanted = lateral & (np.abs(y - 4) < 14) & (np.abs(z + 12) < (18 if spec.place == "hilum" else 40)) & (side * x >= 0)
-    index = np.argwhere(np.broadcast_to(wanted, lung.shape))[:, ::-1]
+        lateral, reach = (38 + 0.35 * radius, 18) if spec.place == "hilum" else (18.0, 40)
+        wanted = (np.abs(np.abs(x) - lateral) < 7) & (np.abs(y - 4) < 16) & (np.abs(z + 12) < reach) & (side * x >= 0)
+    index = np.argwhere(np.broadcast_to(wanted & (room < 0), lung.shape))[:, ::-1]
     return np.asarray(index * thorax.grid.spacing_mm + thorax.grid.low)
 
 
 def _central_room(patient: Patient, thorax: Thorax) -> Array:
     """The cavity without heart, spine, aorta, caval vein, trachea and main bronchi: what a hilar mass may fill."""
-    x, y, z = thorax.grid.axes()
-    mx, my, mz = thorax.model
-    room = np.maximum(np.maximum(thorax.cage - INVASION_MM, thorax.above_diaphragm), 2 - thorax.heart)
+    kept = np.asarray(np.minimum(thorax.heart, spine_sleeve(*thorax.model)), dtype=np.float32)
     for rows in (AORTA_MM, VENA_CAVA_MM):
         table = np.asarray(rows, dtype=float)
-        room = np.maximum(room, 1 - tube(mx, my, mz, table[:, :3], table[:, 3]))
-    for rows in trachea_mm(patient).values():
-        room = np.maximum(room, 2 - tube(x, y, z, rows[:, :3], rows[:, 3]))
-    spine = np.sqrt(mx**2 + (my - 52) ** 2) - 24
-    return smooth_max(room, -spine, 3).astype(np.float32)
+        merge_tube(kept, *thorax.model, table[:, :3], table[:, 3] + 1, 0.0)
+    for rows in airways_lps(patient).values():
+        merge_tube(kept, *thorax.grid.axes(), rows[:, :3], rows[:, 3] + 2, 0.0)
+    cavity = np.maximum(thorax.cavity - INVASION_MM, thorax.above_diaphragm)
+    return smooth_max(cavity, -kept, 3).astype(np.float32)

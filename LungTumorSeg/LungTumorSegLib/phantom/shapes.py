@@ -18,6 +18,9 @@ Point = tuple[float, float, float]
 TINY = 1e-6
 """Keeps quotients and roots finite."""
 
+FAR_MM = 30.0
+"""Distances of tubes are cut off here, so that only the voxels near a tube need work."""
+
 
 def smooth_min(a: Array, b: Array, blend_mm: float) -> Array:
     """Union of two shapes whose seam is rounded over ``blend_mm`` (polynomial blend)."""
@@ -56,14 +59,42 @@ def capsule(x: Array, y: Array, z: Array, start: Array, end: Array, radius_start
 
 
 def tube(x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
-    """Signed distance of a chain of capsules through ``points`` (n, 3) with a radius at each."""
+    """Signed distance of a chain of capsules through ``points`` (n, 3) with a radius at each; ``FAR_MM`` at most."""
+    distance = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), FAR_MM, np.float32)
+    merge_tube(distance, x, y, z, points, radii, 0.0)
+    return distance
+
+
+def merge_tube(
+    distance: Array, x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLike, blend_mm: float, farthest_mm: float = FAR_MM
+) -> None:
+    """Unite ``distance``, in place, with a tube, the seam rounded over ``blend_mm``; voxels beyond ``farthest_mm`` stay untouched.
+
+    ``y`` and ``z`` vary along their own axis (1 and 0) where the grid is aligned; then only the voxels nearby are evaluated.
+    """
     centers = np.asarray(points, dtype=np.float32)
     widths = np.broadcast_to(np.asarray(radii, dtype=np.float32), len(centers))
-    parts = (capsule(x, y, z, centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1])) for i in range(len(centers) - 1))
-    nearest = next(parts)
-    for part in parts:
-        nearest = np.minimum(nearest, part)
-    return nearest
+    for i in range(len(centers) - 1):
+        reach = farthest_mm + float(max(widths[i], widths[i + 1]))
+        low, high = np.minimum(centers[i], centers[i + 1]) - reach, np.maximum(centers[i], centers[i + 1]) + reach
+        box = tuple(_span(c, axis, a, b) for axis, c, a, b in ((0, z, low[2], high[2]), (1, y, low[1], high[1]), (2, x, low[0], high[0])))
+        near = distance[box]
+        if near.size:
+            part = capsule(*(_cut(c, box) for c in (x, y, z)), centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1]))
+            near[...] = smooth_min(near, part, blend_mm) if blend_mm > 0 else np.minimum(near, part)
+
+
+def _span(coordinate: Array, axis: int, low: float, high: float) -> slice:
+    """Indices along ``axis`` at which any value of ``coordinate`` lies between ``low`` and ``high``."""
+    others = tuple(a for a in range(3) if a != axis)
+    wanted = np.flatnonzero((coordinate.max(axis=others) >= low) & (coordinate.min(axis=others) <= high))
+    if coordinate.shape[axis] == 1:
+        return slice(None) if len(wanted) else slice(0, 0)
+    return slice(wanted[0], wanted[-1] + 1) if len(wanted) else slice(0, 0)
+
+
+def _cut(coordinate: Array, box: tuple[slice, ...]) -> Array:
+    return coordinate[tuple(slice(None) if n == 1 else s for n, s in zip(coordinate.shape, box, strict=True))]
 
 
 def curve(points: npt.ArrayLike, count: int) -> Array:

@@ -9,17 +9,25 @@ import numpy as np
 from .canvas import Canvas, coverage
 from .patient import Patient
 from .shapes import Array, capsule, curve, ellipsoid, smooth_min, tube
-from .thorax import Thorax, cage_section
+from .thorax import CAGE_ROUNDNESS, Thorax, cage_section
 
 CORTEX_HU, MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 650.0, 190.0, 110.0, 85.0, 15.0, 42.0
 VERTEBRA_HEIGHT_MM = 24.0
 """Distance of neighboring thoracic vertebrae in the model, disc included."""
 
+VERTEBRA_REACH_MM = np.array([[45.0, 30, 30], [45.0, 75, 20]])
+"""Farthest points of a vertebra's processes to the lower and to the higher side of x, y, z."""
+
 LOWEST_VERTEBRA_MM, HIGHEST_VERTEBRA_MM = -290.0, 170.0
 FIRST_RIB_MM = 82.0
 """Height of the first thoracic vertebra's center in the model."""
 
-RIB_HALF_THICKNESS_MM, RIB_HALF_HEIGHT_MM = 3.6, 6.8
+RIB_HALF_THICKNESS_MM, RIB_HALF_HEIGHT_MM = 3.4, 6.0
+RIB_LENGTHS = (0.93, 0.97, 1, 1, 1, 1, 1, 0.92, 0.86, 0.78, 0.6, 0.45)
+RIB_DROPS_MM = (34, 54, 68, 84, 100, 112, 120, 125, 125, 120, 115, 110)
+"""How far along the way from spine (0) to sternum (1) each rib reaches, and how far it would fall on the whole way."""
+
+CARTILAGE_FROM = 0.80
 RIB_OFFSET_MM = 5.0
 """From the pleura to the rib's center line."""
 
@@ -51,7 +59,7 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
     center = patient.spine_point(height)
     above = patient.spine_point(height + 5) - patient.spine_point(height - 5)
     above /= np.linalg.norm(above)
-    box = canvas.box(center - (45, 30, 26), center + (45, 75, 20))
+    box = canvas.box(center - VERTEBRA_REACH_MM[0], center + VERTEBRA_REACH_MM[1])
     if box is None:
         return
     x, y, z = canvas.points(box)
@@ -79,36 +87,29 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
 
 
 def rib_line(patient: Patient, rib: int, side: float) -> tuple[Array, int]:
-    """LPS center line of a rib (0 is the first) from the spine to the sternum, and the index where its cartilage begins."""
-    start_z = FIRST_RIB_MM - rib * VERTEBRA_HEIGHT_MM
-    length = (1, 1, 1, 1, 1, 1, 1, 0.92, 0.85, 0.78, 0.6, 0.45)[rib]
-    angle = np.linspace(0.06, 1.0 * length, 26) * np.pi  # 0 behind, pi at the sternum
-    drop = (18 + 6.5 * min(rib, 8)) * np.sin(np.clip(angle / 2, 0, np.pi / 2)) ** 2 * 1.7
-    z = start_z + 6 - drop
-    z = np.where(angle > 0.78 * np.pi, z + (angle / np.pi - 0.78) * 110 * (rib >= 4) * min(rib - 3, 4) / 3, z)
-    if rib == 0:
-        z = start_z - 10 * angle / np.pi
+    """LPS center line of a rib (0 is the first) from the spine toward the sternum, and the index where its cartilage begins."""
+    share = np.linspace(0.05, RIB_LENGTHS[rib], 30)  # 0 behind, 1 at the sternum
+    z = FIRST_RIB_MM - rib * VERTEBRA_HEIGHT_MM + 7 - RIB_DROPS_MM[rib] * share**1.1
+    rising = np.clip(share - CARTILAGE_FROM, 0, None) / (1 - CARTILAGE_FROM)
+    z = z + rising * 30 * np.clip(rib - 3, 0, 4)  # lower cartilages climb to the sternum
     half_width, center, half_depth = cage_section(z)
-    exponent = 2 / 2.5
-    sine, cosine = np.sin(angle), np.cos(angle)
-    x = (half_width + RIB_OFFSET_MM) * np.sign(sine) * np.abs(sine) ** exponent
+    sine, cosine = np.sin(share * np.pi), np.cos(share * np.pi)
+    exponent = 2 / CAGE_ROUNDNESS
+    x = np.maximum((half_width + RIB_OFFSET_MM) * np.abs(sine) ** exponent, 13.0)
     y = center + (half_depth + RIB_OFFSET_MM) * np.sign(cosine) * np.abs(cosine) ** exponent
-    if rib == 0:
-        x, y = x * 0.72, center + (y - center) * 0.8
-    x = np.maximum(x, 14.0)
     points = patient.to_lps(np.column_stack([side * x, y, z]))
-    cartilage = int(np.searchsorted(angle, 0.80 * np.pi))
-    return points, cartilage
+    return points, int(np.searchsorted(share, CARTILAGE_FROM))
 
 
 def _flattened_segments(canvas: Canvas, points: Array) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
     """Boxes and distances of a flat band (higher than thick) along ``points``: capsules in a space whose z is squeezed."""
     squeeze = np.array([1, 1, RIB_HALF_THICKNESS_MM / RIB_HALF_HEIGHT_MM])
-    for start, end in zip(points[:-1], points[1:], strict=True):
-        box = canvas.box(np.minimum(start, end) - RIB_HALF_HEIGHT_MM, np.maximum(start, end) + RIB_HALF_HEIGHT_MM, 1.0)
+    start, end = points[:-1], points[1:]
+    radius = RIB_HALF_THICKNESS_MM
+    for i, box in enumerate(canvas.boxes(np.minimum(start, end), np.maximum(start, end), RIB_HALF_HEIGHT_MM + 1)):
         if box is not None:
             x, y, z = canvas.points(box)
-            yield box, capsule(x, y, z * np.float32(squeeze[2]), start * squeeze, end * squeeze, RIB_HALF_THICKNESS_MM, RIB_HALF_THICKNESS_MM)
+            yield box, capsule(x, y, z * np.float32(squeeze[2]), start[i] * squeeze, end[i] * squeeze, radius, radius)
 
 
 def _paint_rib(canvas: Canvas, patient: Patient, rib: int, side: float) -> None:

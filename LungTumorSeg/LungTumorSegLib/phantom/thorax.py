@@ -11,11 +11,23 @@ import numpy as np
 
 from .canvas import CoarseGrid
 from .patient import SPINE_DEPTH_MM, Patient
-from .shapes import Array, as_distance, curve, ellipsoid, profile, smooth_max, smooth_min, smooth_noise, tube, turned_ellipsoid
+from .shapes import Array, as_distance, curve, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, turned_ellipsoid
 
-CAGE_HALF_WIDTH_MM = ((90, 66), (70, 82), (55, 93), (30, 110), (0, 121), (-40, 129), (-80, 134), (-120, 136), (-170, 134), (-240, 126))
-CAGE_FRONT_MM = ((90, -20), (70, -34), (55, -48), (30, -64), (0, -77), (-40, -86), (-80, -91), (-120, -93), (-240, -92))
-CAGE_BACK_MM = ((90, 58), (70, 64), (55, 70), (30, 78), (0, 83), (-40, 86), (-80, 86), (-120, 84), (-170, 79), (-240, 70))
+CAGE_HALF_WIDTH_MM = (
+    (110, 50),
+    (90, 64),
+    (70, 81),
+    (55, 92),
+    (30, 110),
+    (0, 121),
+    (-40, 129),
+    (-80, 134),
+    (-120, 136),
+    (-170, 134),
+    (-240, 126),
+)
+CAGE_FRONT_MM = ((110, 0), (90, -10), (70, -26), (55, -40), (30, -61), (0, -77), (-40, -86), (-80, -91), (-120, -93), (-240, -92))
+CAGE_BACK_MM = ((110, 36), (90, 46), (70, 58), (55, 66), (30, 77), (0, 83), (-40, 86), (-80, 86), (-120, 84), (-170, 79), (-240, 70))
 """(z, mm) of the pleura: half the width, the front and the back of the rib cage's inside, after adult chest CT."""
 
 CAGE_ROUNDNESS = 2.5
@@ -50,14 +62,20 @@ MEDIASTINAL_FAT_MM = 4.0
 """Fat and pleura between a mediastinal organ and the lung."""
 
 
-def trachea_mm(patient: Patient) -> dict[str, Array]:
-    """LPS rows (x, y, z, lumen radius) of the trachea and both main bronchi; the right one is wider and steeper."""
-    rows = {
-        "trachea": ((0, -6, 130, 8.5), (0, 0, 90, 8.5), (-1, 7, 45, 8.5), (-2, 11, 15, 8.8), (-2, 12, 0, 9.0)),
-        "right": ((-2, 12, 0, 7.5), (-18, 13, -16, 6.8), (-34, 12, -28, 6.0)),
-        "left": ((-2, 12, 0, 6.8), (18, 13, -15, 5.8), (34, 15, -25, 5.4), (44, 16, -33, 5.0)),
-    }
-    return {name: patient_tube(patient, value, 5 * len(value)) for name, value in rows.items()}
+AIRWAYS_MM = {
+    "trachea": ((0, -6, 130, 8.5), (0, 0, 90, 8.5), (-1, 7, 45, 8.5), (-2, 11, 15, 8.8), (-2, 12, 0, 9.0)),
+    "right": ((-2, 12, 0, 7.5), (-18, 13, -16, 6.8), (-34, 12, -28, 6.0)),
+    "left": ((-2, 12, 0, 6.8), (18, 13, -15, 5.8), (34, 15, -25, 5.4), (44, 16, -33, 5.0)),
+}
+"""Rows (x, y, z, lumen radius), mm, of the trachea and the main bronchi; the right one is wider and steeper."""
+
+SEAM_MM = 9.0
+"""Width over which the mediastinum's parts merge: fat fills the angles between them."""
+
+
+def airways_lps(patient: Patient) -> dict[str, Array]:
+    """LPS rows (x, y, z, lumen radius) of this patient's trachea and main bronchi."""
+    return {name: patient_tube(patient, rows, 5 * len(rows)) for name, rows in AIRWAYS_MM.items()}
 
 
 def patient_tube(patient: Patient, rows: object, count: int) -> Array:
@@ -77,6 +95,8 @@ class Thorax:
     """Inside of the rib cage, without upper or lower end."""
     above_diaphragm: Array
     """Negative above the diaphragm."""
+    cavity: Array
+    """The cage between cupolas and diaphragm: both lungs and the mediastinum between them."""
     heart: Array
     mediastinum: Array
     """All that lies between the lungs, spine included."""
@@ -95,10 +115,11 @@ def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -
     cage = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
     diaphragm = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
     heart = _heart(x, y, z, patient)
-    mediastinum = _mediastinum(x, y, z, heart, patient) + 1.0 * smooth_noise(rng, grid.size, 4)
-    hollow = smooth_max(smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 4), MEDIASTINAL_FAT_MM * 0.5 - mediastinum, 8)
-    left, right = np.maximum(hollow, 1.5 - x), np.maximum(hollow, 1.5 + x)
-    return Thorax(grid, (x, y, z), cage, diaphragm, heart, mediastinum, left.astype(np.float32), right.astype(np.float32))
+    mediastinum = _mediastinum(x, y, z, heart) + 1.0 * smooth_noise(rng, grid.size, 4)
+    cavity = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 4)
+    hollow = smooth_max(cavity, MEDIASTINAL_FAT_MM * 0.5 - mediastinum, 8)
+    fields = (cage, diaphragm, cavity, heart, mediastinum, np.maximum(hollow, 1.5 - x), np.maximum(hollow, 1.5 + x))
+    return Thorax(grid, (x, y, z), *(f.astype(np.float32) for f in fields))
 
 
 def cage_section(z: Array) -> tuple[Array, Array, Array]:
@@ -126,7 +147,8 @@ def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm:
     drop = profile(y, ((-95, 28), (-40, 58), (0, 72), (50, 92), (90, 100)))
     toward_left = 1 / (1 + np.exp(-x / 12))
     top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
-    surface = top - drop * (1 - np.sqrt(1 - np.clip(away, 0, 0.995)))
+    away = np.clip(away, 0, 0.995)
+    surface = top - drop * (0.4 * away + 0.6 * (1 - np.sqrt(1 - away)))  # between a paraboloid and an ellipsoid
     return as_distance(surface - z, spacing_mm)
 
 
@@ -139,28 +161,31 @@ def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
     across = np.cross(long_axis, [0, 0, 1.0])
     across /= np.linalg.norm(across)
     axes = np.stack([long_axis, across, np.cross(long_axis, across)])
-    ventricles = turned_ellipsoid(x, y, z, (26, -34, -80), (58 * size, 46 * size, 43 * size), axes)
+    ventricles = turned_ellipsoid(x, y, z, (30, -34, -80), (60 * size, 46 * size, 44 * size), axes)
     right_atrium = ellipsoid(x, y, z, (-18, -30, -72), (28 * size, 32 * size, 38 * size))
     left_atrium = ellipsoid(x, y, z, (2, 2, -48), (32 * size, 20 * size, 23 * size))
     return smooth_min(smooth_min(ventricles, right_atrium, 20), left_atrium, 14)
 
 
-def _mediastinum(x: Array, y: Array, z: Array, heart: Array, patient: Patient) -> Array:
-    fat = MEDIASTINAL_FAT_MM
-    parts = [heart - fat]
+def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
+    """Heart, vessels, airways, esophagus and spine in their fat, with the midline septum that keeps the lungs apart."""
+    fat, whole = MEDIASTINAL_FAT_MM, np.asarray(heart - MEDIASTINAL_FAT_MM)
+    septum = np.abs(x - 2) - profile(y, ((-95, 9), (-70, 5), (-55, 7), (-30, 16), (20, 16), (60, 4)))
+    whole = smooth_min(whole, np.maximum(septum, np.maximum(y - 45, -z - 125)), SEAM_MM)
+    whole = smooth_min(whole, spine_sleeve(x, y, z), SEAM_MM)
     vessels = (AORTA_MM, VENA_CAVA_MM, LOWER_VENA_CAVA_MM, PULMONARY_TRUNK_MM, RIGHT_PULMONARY_ARTERY_MM[:3], LEFT_PULMONARY_ARTERY_MM[:2])
     for rows in (*vessels, ESOPHAGUS_MM, *BRANCH_ARTERIES_MM, *BRANCH_VEINS_MM):
         table = np.asarray(rows, dtype=float)
-        parts.append(tube(x, y, z, table[:, :3], table[:, 3] + fat * 0.7))
-    for rows in (((0, -6, 130), (0, 0, 90), (-2, 11, 15), (-2, 12, 0)), ((-2, 12, 0), (-24, 12, -20)), ((-2, 12, 0), (28, 14, -22))):
-        parts.append(tube(x, y, z, rows, 10 + fat))
+        merge_tube(whole, x, y, z, table[:, :3], table[:, 3] + fat * 0.7, SEAM_MM, 15.0)
+    for name, last in (("trachea", 5), ("right", 2), ("left", 2)):
+        table = np.asarray(AIRWAYS_MM[name], dtype=float)[:last]
+        merge_tube(whole, x, y, z, table[:, :3], table[:, 3] + 1 + fat, SEAM_MM, 15.0)
+    return whole
+
+
+def spine_sleeve(x: Array, y: Array, z: Array) -> Array:
+    """The vertebral bodies and arches with what covers them, as one column."""
     depth = profile(z, SPINE_DEPTH_MM)
     body = np.sqrt((x / 20) ** 2 + ((y - depth) / 19) ** 2) * 19.5 - 19.5
     arch = np.sqrt((x / 37) ** 2 + ((y - depth - 40) / 24) ** 2) * 30 - 30
-    parts.append(smooth_min(body, arch, 12))
-    thymus = np.abs(x - 2) - profile(y, ((-95, 9), (-70, 5), (-55, 7), (-30, 16), (20, 16), (60, 4)))
-    parts.append(np.maximum(thymus, np.maximum(y - 45, -z - 125)))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = smooth_min(whole, part, 9)
-    return np.asarray(whole)
+    return smooth_min(body, arch, 12)

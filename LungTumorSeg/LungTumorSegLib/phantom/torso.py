@@ -1,4 +1,4 @@
-"""The trunk around the thorax: skin, fat, muscle, the organs below the diaphragm, the arms."""
+"""The trunk around the thorax: skin, fat, the groups of muscles, the arms."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Canvas, coverage
-from .patient import Patient
-from .shapes import Array, as_distance, ellipsoid, profile, smooth_max, smooth_min, smooth_noise, tube
-from .thorax import AORTA_MM, LOWER_VENA_CAVA_MM, Thorax
+from .canvas import Canvas
+from .patient import SPINE_DEPTH_MM, Patient
+from .shapes import Array, as_distance, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, tube
+from .thorax import Thorax
 
-FAT_HU, MUSCLE_HU, SKIN_HU = -100.0, 52.0, 10.0
-LIVER_HU, SPLEEN_HU, KIDNEY_HU, STOMACH_HU, GAS_HU = 58.0, 48.0, 34.0, 22.0, -960.0
-ENHANCED_LIVER, ENHANCED_SPLEEN, ENHANCED_KIDNEY = 0.3, 0.55, 0.8
-"""Shares of the blood's enhancement that these organs take up in a chest CT's early phase."""
+FAT_HU, MUSCLE_HU, SKIN_HU = -102.0, 54.0, 10.0
+FAT_STRANDS_HU, MUSCLE_GRAIN_HU = 9.0, 7.0
+"""SD of the slow variation within fat and within muscle."""
 
-UNENHANCED_BLOOD_HU = 42.0
-SKIN_MM, DIAPHRAGM_MM = 1.8, 3.5
+SKIN_MM = 1.8
+CHEST_WALL_MM = 12.0
+"""Intercostal muscles and pleura around the lung; the ribs lie within."""
 
-MUSCLE_HALF_WIDTH_MM = ((130, 188), (90, 190), (60, 184), (30, 172), (0, 162), (-40, 154), (-80, 152), (-130, 153), (-240, 148))
-MUSCLE_FRONT_MM = ((130, -38), (90, -52), (60, -74), (30, -88), (0, -98), (-40, -104), (-80, -107), (-130, -108), (-240, -106))
-MUSCLE_BACK_MM = ((130, 92), (90, 104), (60, 112), (30, 115), (0, 116), (-80, 114), (-130, 111), (-240, 104))
-"""(z, mm) of the muscles' outer surface, the shoulder girdle included; the skin follows outside the fat."""
+LEAST_FAT_MM = 3.0
+
+ENVELOPE_HALF_WIDTH_MM = ((130, 188), (90, 188), (60, 182), (30, 171), (0, 161), (-40, 154), (-80, 152), (-130, 153), (-240, 148))
+ENVELOPE_FRONT_MM = ((130, -38), (90, -52), (60, -72), (30, -88), (0, -99), (-40, -105), (-80, -108), (-130, -109), (-240, -106))
+ENVELOPE_BACK_MM = ((130, 92), (90, 104), (60, 112), (30, 115), (0, 116), (-80, 114), (-130, 111), (-240, 104))
+"""(z, mm) of the surface that just holds all muscles, the shoulder girdle included; the subcutaneous fat lies on it."""
 
 ARM_MM = ((205, 20, 70, 40), (232, 28, 20, 42), (240, 25, -60, 38), (246, 10, -140, 33), (248, -5, -240, 29))
 """Rows (x, y, z, radius) of an arm that lies beside the trunk; the other one is its mirror image."""
@@ -30,37 +32,56 @@ ARM_MM = ((205, 20, 70, 40), (232, 28, 20, 42), (240, 25, -60, 38), (246, 10, -1
 
 @dataclass(frozen=True, eq=False)
 class Torso:
-    """Fields (z, y, x) on the coarse grid, mm, negative inside."""
+    """Fields (z, y, x) on the coarse grid: distances in mm, negative inside."""
 
     skin: Array
     muscle: Array
-    planes: Array
-    """Smooth noise of unit variance; muscles part along its zero surface."""
+    grain: Array
+    """Smooth noise of unit variance that makes fat and muscle uneven."""
 
 
 def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> Torso:
     """Evaluate skin and muscle of ``patient``."""
     x, y, z = thorax.model
-    spacing = thorax.grid.spacing_mm
-    muscle = smooth_max(_outline(x, y, z, spacing), -(thorax.cage - 14), 1) if False else _outline(x, y, z, spacing)
-    muscle = smooth_min(muscle, thorax.cage - 17, 10) + 1.5 * smooth_noise(rng, thorax.grid.size, 5)
+    size = thorax.grid.size
+    envelope = smooth_min(_envelope(x, y, z, thorax.grid.spacing_mm), thorax.cage - 17, 10) + 1.5 * smooth_noise(rng, size, 5)
+    muscle = np.maximum(_muscles(x, y, z, thorax, patient) + 1.2 * smooth_noise(rng, size, 2.5), envelope)
     back = np.clip((y - 40) / 60, 0, 1)
-    fat = patient.fat_mm * (1 - 0.45 * back) * (1 + 0.15 * smooth_noise(rng, thorax.grid.size, 8))
-    skin = muscle - fat
+    skin = envelope - np.maximum(patient.fat_mm * (1 - 0.45 * back) * (1 + 0.15 * smooth_noise(rng, size, 8)), LEAST_FAT_MM)
     if patient.breasts > 0:
         skin = smooth_min(skin, _breasts(x, y, z, patient), 25)
     if patient.arms == "down":
         arm = tube(np.abs(x), y, z, [row[:3] for row in ARM_MM], [row[3] for row in ARM_MM])
-        skin, muscle = smooth_min(skin, arm - patient.fat_mm * 0.4, 6), smooth_min(muscle, arm, 6)
+        skin, muscle = smooth_min(skin, arm - np.maximum(patient.fat_mm * 0.4, LEAST_FAT_MM), 6), smooth_min(muscle, arm, 6)
     skin = smooth_max(skin, y - (118 + 0.35 * patient.fat_mm), 12)  # the back is pressed flat by the couch
-    return Torso(skin.astype(np.float32), np.maximum(muscle, skin + SKIN_MM).astype(np.float32), smooth_noise(rng, thorax.grid.size, 2.2))
+    muscle = np.maximum(muscle, skin + LEAST_FAT_MM)
+    return Torso(skin.astype(np.float32), muscle.astype(np.float32), smooth_noise(rng, size, 1.5))
 
 
-def _outline(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
-    half_width, front, back = (profile(z, t) for t in (MUSCLE_HALF_WIDTH_MM, MUSCLE_FRONT_MM, MUSCLE_BACK_MM))
+def _envelope(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
+    half_width, front, back = (profile(z, t) for t in (ENVELOPE_HALF_WIDTH_MM, ENVELOPE_FRONT_MM, ENVELOPE_BACK_MM))
     center, half_depth = (front + back) / 2, (back - front) / 2
     level = (np.abs(x / half_width) ** 2.4 + np.abs((y - center) / half_depth) ** 2.4 + 1e-9) ** (1 / 2.4)
     return as_distance((level - 1) * half_depth, spacing_mm)
+
+
+def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> Array:
+    """The chest wall, the pectoral, scapular and back muscles, neck and belly wall; what is left of the envelope is fat."""
+    side, outward = np.abs(x), thorax.cage
+    strength = 1.25 - 0.35 * patient.breasts
+    belly = 11 / (1 + np.exp((z + 105) / 9))
+    muscles = outward - CHEST_WALL_MM - belly
+    pectoral = smooth_max(np.abs(outward - 20) - 8 * strength, np.maximum(np.maximum(y + 22, 10 - side), np.abs(z - 18) - 62), 14)
+    scapular = smooth_max(np.abs(outward - 27) - 15, np.maximum(np.maximum(2 - y, 58 - side), np.maximum(z - 95, -88 - z)), 16)
+    latissimus = smooth_max(np.abs(outward - 21) - 5.5, np.maximum(np.maximum(-22 - y, 45 - side), np.maximum(z - 20, -190 - z)), 10)
+    for group in (pectoral, scapular, latissimus):
+        muscles = smooth_min(muscles, group, 5)
+    depth = float(profile(np.zeros(1), SPINE_DEPTH_MM)[0])
+    back = [(30, depth + 26, 130), (31, depth + 45, 60), (32, depth + 46, 0), (33, depth + 44, -80), (36, depth + 28, -240)]
+    merge_tube(muscles, side, y, z, back, (16, 17, 18, 20, 25), 5)
+    merge_tube(muscles, side, y, z, [(110, 40, 96), (168, 22, 78)], (26, 40), 12)  # deltoid and supraspinatus
+    merge_tube(muscles, side, y, z, [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12)  # neck and trapezius
+    return np.asarray(muscles)
 
 
 def _breasts(x: Array, y: Array, z: Array, patient: Patient) -> Array:
@@ -68,52 +89,15 @@ def _breasts(x: Array, y: Array, z: Array, patient: Patient) -> Array:
     return ellipsoid(np.abs(x), y, z, (78, -98 - patient.fat_mm * 0.8, -45), (58 * size, 34 * size, 56 * size))
 
 
-def paint_torso(canvas: Canvas, patient: Patient, thorax: Thorax, torso: Torso) -> Array:
-    """Paint skin, fat and muscle, and the fat that fills the trunk's cavity; returns the body's mask on the canvas grid."""
-    box = canvas.everything
-    skin = canvas.sample(torso.skin, box)
-    body = skin < 0
+def paint_torso(canvas: Canvas, torso: Torso) -> None:
+    """Paint skin, fat and muscle; the inside of the rib cage is filled with muscle, to be painted over by its organs."""
+    box = canvas.box_of(torso.skin)
+    if box is None:
+        return
+    skin, grain = canvas.sample(torso.skin, box), canvas.sample(torso.grain, box)
     canvas.paint(box, skin, SKIN_HU)
-    canvas.paint(box, skin + SKIN_MM, FAT_HU)
-    fleshy = canvas.sample(np.maximum(torso.muscle, 11 - thorax.cage), box)
-    planes = np.abs(canvas.sample(torso.planes, box))
-    canvas.paint(box, np.maximum(fleshy, 0.1 - planes * 8 if patient.fat_mm > 8 else fleshy), MUSCLE_HU)
-    wall = canvas.sample(np.maximum(np.abs(thorax.cage - 6) - 5.5, torso.skin), box)
-    canvas.paint(box, wall, MUSCLE_HU)
-    return body
-
-
-def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Diaphragm, liver, spleen, stomach with its gas bubble, kidneys, bowel gas: all below the diaphragm, inside the cage."""
-    x, y, z = thorax.model
-    z = z + patient.inspiration_mm
-    below = smooth_max(thorax.cage + 1, -thorax.above_diaphragm, 4)
-    spine = 2 - np.minimum(thorax.mediastinum, 40)
-    diaphragm = np.maximum(below, -(below + DIAPHRAGM_MM))
-    canvas.paint_field(np.maximum(diaphragm, -thorax.above_diaphragm - 12), MUSCLE_HU)
-    hollow = smooth_max(below + DIAPHRAGM_MM * 0.6, spine, 6)
-    gain = max(patient.venous_hu - UNENHANCED_BLOOD_HU, 0)
-    liver = smooth_min(ellipsoid(x, y, z, (-62, -6, -165), (82, 92, 75)), ellipsoid(x, y, z, (0, -48, -140), (78, 42, 36)), 20)
-    canvas.paint_field(smooth_max(hollow, liver, 6), LIVER_HU + ENHANCED_LIVER * gain)
-    spleen = smooth_max(ellipsoid(x, y, z, (92, 40, -158), (34, 42, 50)), 6 - hollow * 0 + (-200.0), 1)
-    canvas.paint_field(smooth_max(hollow + 1, spleen, 4), SPLEEN_HU + ENHANCED_SPLEEN * gain)
-    stomach = smooth_max(ellipsoid(x, y, z, (58, -14, -160), (42, 46, 46)), 3 - spleen, 3)
-    stomach = smooth_max(hollow + 2, smooth_max(stomach, 4 - liver, 3), 4)
-    canvas.paint_field(stomach, MUSCLE_HU)
-    canvas.paint_field(stomach + 4, STOMACH_HU)
-    gas_level = -14 + rng.uniform(-30, 15)
-    canvas.paint_field(np.maximum(stomach + 4, y - gas_level), GAS_HU, 1.5)
-    for side in (-1, 1):
-        kidney = ellipsoid(x, y, z, (side * 52, 46, -222 - 6 * (side < 0)), (26, 24, 52))
-        canvas.paint_field(smooth_max(kidney, 3 - liver, 3), KIDNEY_HU + ENHANCED_KIDNEY * gain)
-    for _ in range(int(rng.integers(2, 6))):
-        center = (rng.uniform(40, 105), rng.uniform(-75, -45), rng.uniform(-225, -165))
-        loop = smooth_max(ellipsoid(x, y, z, center, tuple(rng.uniform(12, 20, 3))), hollow + 3, 3)
-        canvas.paint_field(loop, STOMACH_HU)
-        canvas.paint_field(loop + 3, GAS_HU if rng.random() < 0.6 else -120.0)
-    for rows, hu in ((AORTA_MM[6:], patient.blood_hu), (LOWER_VENA_CAVA_MM, patient.venous_hu)):
-        table = np.asarray(rows, dtype=float)
-        canvas.paint_field(tube(x, y, z - patient.inspiration_mm, table[:, :3], table[:, 3]), hu)
-
-
-__all__ = ["Torso", "build_torso", "coverage", "paint_abdomen", "paint_torso"]
+    skin += np.float32(SKIN_MM)
+    canvas.paint(box, skin, grain * np.float32(FAT_STRANDS_HU) + np.float32(FAT_HU))
+    grain *= np.float32(MUSCLE_GRAIN_HU)
+    grain += np.float32(MUSCLE_HU)
+    canvas.paint(box, canvas.sample(torso.muscle, box), grain)

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .canvas import Box, Canvas, coverage
+from .canvas import Canvas, CoarseGrid, blend, coverage
 from .shapes import Array, capsule
 
-MURRAY_EXPONENT = 2.75
-TIP_RADIUS_MM = 0.42
+MURRAY_EXPONENT = 2.7
+TIP_RADIUS_MM = 0.5
 PATH_WEIGHT = 0.35
 """Cost of a millimeter already traveled from the root against one of new vessel: straight main branches."""
 
 TURN_WEIGHT = 0.5
 STEP_MM = 14.0
 """Longest segment; longer connections get nodes in between, from which later branches start."""
+
+BRANCH_SWELL = 1.35
+"""A branch begins at most this much thicker than it ends."""
 
 LARGEST_RADIUS_MM = 8.0
 SMALLEST_BRONCHUS_MM = 1.1
@@ -76,44 +79,37 @@ def _murray(parents: Array) -> Array:
     return np.asarray(np.minimum(power ** (1 / MURRAY_EXPONENT), LARGEST_RADIUS_MM))
 
 
-def targets_in(level: Array, grid_low: Array, spacing_mm: float, count: int, depth_mm: float, rng: np.random.Generator) -> Array:
-    """``count`` random LPS points where a coarse field lies below ``-depth_mm``, every new one far from those before (best of three)."""
+def targets_in(level: Array, grid: CoarseGrid, count: int, depth_mm: float, rng: np.random.Generator) -> Array:
+    """``count`` random LPS points where a coarse field lies below ``-depth_mm``."""
     index = np.argwhere(level < -depth_mm)[:, ::-1]
     if len(index) == 0:
         return np.zeros((0, 3))
-    pool = index[rng.integers(len(index), size=count)] + rng.uniform(-0.5, 0.5, (count, 3))
-    return np.asarray(pool * spacing_mm + grid_low)
+    chosen = index[rng.integers(len(index), size=count)] + rng.uniform(-0.5, 0.5, (count, 3))
+    return np.asarray(chosen * grid.spacing_mm + grid.low)
 
 
-def paint_vessels(canvas: Canvas, box: Box, trees: list[tuple[Tree, float]]) -> None:
-    """Paint trees with their blood HU over ``box``; brighter wins where they cross."""
-    share = np.zeros(canvas.hu[box].shape, np.float32)
-    blood = np.zeros_like(share)
-    for tree, hu in trees:
-        for i in range(1, len(tree.nodes)):
-            _stroke(canvas, box, share, blood, tree, i, hu)
-    canvas.hu[box] += share * (blood - canvas.hu[box])
+def _segments(tree: Tree) -> tuple[Array, Array, Array, Array]:
+    """Starts, ends (n, 3) and the radii (n,) at both; a thick parent does not swell the root of a thin branch."""
+    child = np.arange(1, len(tree.nodes))
+    parent = tree.parents[child]
+    radius_end = tree.radii[child]
+    return tree.nodes[parent], tree.nodes[child], np.minimum(tree.radii[parent], BRANCH_SWELL * radius_end), radius_end
 
 
-def _stroke(canvas: Canvas, box: Box, share: Array, blood: Array, tree: Tree, i: int, hu: float) -> None:
-    start, end = tree.nodes[tree.parents[i]], tree.nodes[i]
-    radius_start = min(float(tree.radii[tree.parents[i]]), 1.35 * float(tree.radii[i]))
-    part = canvas.box(np.minimum(start, end), np.maximum(start, end), radius_start + 0.6 * canvas.edge_mm)
-    local = part and _within(part, box)
-    if part is None or local is None:
-        return
-    inner = tuple(slice(a.start + b.start, a.stop + b.start) for a, b in zip(local, box, strict=True))
-    distance = capsule(*canvas.points(inner), start, end, radius_start, float(tree.radii[i]))  # type: ignore[arg-type]
-    here = coverage(distance, canvas.edge_mm) * np.float32(min(1.0, 2 * tree.radii[i] / canvas.edge_mm))
-    np.maximum(share[local], here, out=share[local])
-    blood[local] = np.where(here > 0, np.maximum(blood[local], hu), blood[local])
-
-
-def _within(part: Box, box: Box) -> Box | None:
-    spans = [(max(p.start, b.start) - b.start, min(p.stop, b.stop) - b.start) for p, b in zip(part, box, strict=True)]
-    if any(low >= high for low, high in spans):
-        return None
-    return slice(*spans[0]), slice(*spans[1]), slice(*spans[2])
+def paint_vessels(canvas: Canvas, trees: list[Tree], hu: float) -> None:
+    """Paint vessels in one HU; where branches meet, the larger coverage counts."""
+    share = np.zeros(canvas.grid.shape, np.float32)
+    for tree in trees:
+        start, end, radius_start, radius_end = _segments(tree)
+        thin = np.minimum(1, 2 * radius_end / canvas.edge_mm)  # a vessel thinner than a voxel never fills it
+        boxes = canvas.boxes(np.minimum(start, end), np.maximum(start, end), radius_start + 0.6 * canvas.edge_mm)
+        for i, box in enumerate(boxes):
+            if box is not None:
+                distance = capsule(*canvas.points(box), start[i], end[i], float(radius_start[i]), float(radius_end[i]))
+                here = share[box]
+                np.maximum(here, coverage(distance, canvas.edge_mm) * np.float32(thin[i]), out=here)
+    for k in np.flatnonzero(share.any(axis=(1, 2))):
+        blend(canvas.hu[k], share[k], hu)
 
 
 def bronchi_beside(arteries: Tree, root: Array, rng: np.random.Generator) -> Tree:
@@ -134,15 +130,13 @@ def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
     """Walls first, then all lumina, so that branches open into each other."""
     for wall in (True, False):
         for tree in airways:
-            for i in range(1, len(tree.nodes)):
-                start, end = tree.nodes[tree.parents[i]], tree.nodes[i]
-                radius = float(tree.radii[i])
-                radius_start = min(float(tree.radii[tree.parents[i]]), 1.35 * radius)
-                extra = max(WALL_SHARE * radius, THINNEST_WALL_MM) if wall else 0.0
-                box = canvas.box(np.minimum(start, end), np.maximum(start, end), radius_start + extra + canvas.edge_mm)
+            start, end, radius_start, radius_end = _segments(tree)
+            extra = np.maximum(WALL_SHARE * radius_end, THINNEST_WALL_MM) * wall
+            boxes = canvas.boxes(np.minimum(start, end), np.maximum(start, end), radius_start + extra + canvas.edge_mm)
+            for i, box in enumerate(boxes):
                 if box is not None:
-                    distance = capsule(*canvas.points(box), start, end, radius_start + extra, radius + extra)
-                    canvas.paint(box, distance, WALL_HU if wall else AIR_HU)
+                    radii = float(radius_start[i] + extra[i]), float(radius_end[i] + extra[i])
+                    canvas.paint(box, capsule(*canvas.points(box), start[i], end[i], *radii), WALL_HU if wall else AIR_HU)
 
 
 def chain(rows: Array) -> Tree:

@@ -1,0 +1,50 @@
+"""What a phantom is: a CT and its exact truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..ct import CTVolume, Volume
+from .shapes import Array, Point
+
+
+@dataclass(frozen=True)
+class PhantomLesion:
+    """The truth of one lesion: its ``label`` in ``Phantom.tumor``, what was asked for, and what it became.
+
+    diameter_mm: of the ball of the uncut lesion's volume; volume_ml: of its voxels, after organs and the scan's edge cut it.
+    """
+
+    label: int
+    kind: str
+    place: str
+    diameter_mm: float
+    volume_ml: float
+    center_lps_mm: Point
+
+
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """A procedural CT and its truth, all on one grid; points are LPS mm.
+
+    tumor: uint8 labels 1 ... n, one a lesion, in the order of ``lesions``; a voxel belongs to a lesion if its center lies inside.
+    lungs: uint8, 1 = the patient's left, 2 = right: aerated lung with its vessels, bronchi and scars, without lesions, collapse and
+        effusion, and without the hilar vessels and main bronchi.
+    spine_points_lps: (n, 3), the vertebral bodies' center line every 2 mm, from foot to head, beyond both ends of the scan.
+    """
+
+    ct: CTVolume
+    tumor: Volume
+    lungs: Volume
+    lesions: tuple[PhantomLesion, ...]
+    spine_points_lps: Array
+
+
+def write_phantom(phantom: Phantom, folder: Path) -> None:
+    """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``, which is made if need be."""
+    from ..io import write_volume
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, volume in (("ct", phantom.ct), ("tumor", phantom.tumor), ("lungs", phantom.lungs)):
+        write_volume(volume, folder / f"{name}.nii.gz")
