@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import struct
+import warnings
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +44,14 @@ DECODER_PACKAGES = {
 }
 """Transfer syntaxes that need a package beside pydicom (which knows the uncompressed ones, deflate and RLE itself)."""
 
-DAMAGE = (AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError, struct.error)
+DAMAGE = (
+    AttributeError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, TypeError, UserWarning, ValueError,
+    struct.error, zlib.error,
+)  # fmt: skip
 """What pydicom and its decoders raise on damaged files."""
+
+CUT_OFF = "End of file reached before delimiter"
+"""pydicom only warns when compressed pixels lack their end, and JPEG 2000 decodes what is there."""
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -195,7 +203,9 @@ def _stored_values(file: _File) -> Array:
     """The pixels (row, column) before rescaling. Raises MachineLimit if the decoder is not installed, UnusableInput on damage."""
     package = None
     try:
-        data: Any = pydicom.dcmread(file.path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=CUT_OFF)
+            data: Any = pydicom.dcmread(file.path)
         package = DECODER_PACKAGES.get(data.file_meta.TransferSyntaxUID)
         pixels: Array = data.pixel_array
     except DAMAGE as error:

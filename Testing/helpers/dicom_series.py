@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
 
 Edit = Callable[[Dataset, int], None]
 
@@ -30,7 +31,7 @@ def write_dicom_series(
     """Write each slice of ``volume`` (HU; a Volume) to a file of ``folder`` and return the paths, in slice order.
 
     ``edit(dataset, slice_index)`` may change any header before saving; slices in ``skip`` are left out. Values are stored as
-    (HU - intercept) / slope, 16 bits signed. ``transfer_syntax`` is an uncompressed one or one for which pydicom has an encoder.
+    (HU - intercept) / slope, 16 bits signed. ``transfer_syntax``: uncompressed, JPEG Lossless, or one that pydicom encodes.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,8 +47,12 @@ def write_dicom_series(
         dataset.SeriesDescription, dataset.PatientPosition = description, patient_position
         if edit:
             edit(dataset, index)
-        if transfer_syntax.is_compressed:
+        if transfer_syntax == JPEGLosslessSV1:
+            _compress_by_gdcm(dataset, folder / "compressed.dcm")
+        elif transfer_syntax.is_encapsulated:
             dataset.compress(transfer_syntax, generate_instance_uid=False)
+        else:
+            dataset.file_meta.TransferSyntaxUID = transfer_syntax
         # Names count down, so that nothing can rely on their order.
         paths.append(folder / f"{len(stored) - index:04d}{suffix}")
         dataset.save_as(paths[-1], enforce_file_format=True)
@@ -75,6 +80,21 @@ def _slice(volume, index: int, plane: np.ndarray, slope: float, intercept: float
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
     dataset.PixelData = np.ascontiguousarray(plane).tobytes()
     return dataset
+
+
+def _compress_by_gdcm(dataset: FileDataset, temporary: Path) -> None:
+    """JPEG Lossless, which most archives use and pydicom cannot encode."""
+    pixels = np.frombuffer(dataset.PixelData, np.int16).reshape(dataset.Rows, dataset.Columns)
+    writer = sitk.ImageFileWriter()
+    writer.SetFileName(str(temporary))
+    writer.UseCompressionOn()
+    writer.SetCompressor("JPEG")
+    writer.Execute(sitk.GetImageFromArray(pixels))
+    encoded = pydicom.dcmread(temporary)
+    temporary.unlink()
+    dataset.PixelData, dataset.file_meta.TransferSyntaxUID = encoded.PixelData, encoded.file_meta.TransferSyntaxUID
+    dataset["PixelData"].is_undefined_length = True
+    dataset["PixelData"].VR = "OB"
 
 
 def _decimal(numbers) -> list[str]:
