@@ -1,0 +1,90 @@
+"""Trachea and main bronchi, followed slice by slice from the neck to where they enter the lungs: part of step 2 of lung isolation."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..ct import Array, Volume
+from .morphology import dilate, erode
+
+LUMEN_HU = (-500, -650, -800, -900)
+"""Tried in turn, HU: where a thin wall lets the lumen run together with the lung at one threshold, a lower one still parts them."""
+
+LUMEN_AREA_MM2 = (30.0, 900.0)
+"""Cross-section of a trachea or main bronchus, oblique cuts and the carina included: adult tracheas measure 150 to 400 mm2."""
+
+RING_MM = 5.0
+"""Width of the ring around a lumen that tells the mediastinum from the lung."""
+
+RING_HU = -600
+"""Mean of that ring, HU: in the mediastinum above it, with lung on one side too; inside a lung (-910 to -750) below it."""
+
+TRACK_MM = 40.0
+"""An airway keeps its cross-section for at least this long; the tip of a lung outgrows it sooner."""
+
+
+def find_airways(ct: Volume, body: Volume) -> Volume:
+    """Lumen of trachea and main bronchi, a bool mask on the grid of ``ct`` (axial LPS, HU); ``body`` is a mask on the same grid.
+
+    A track begins at a region wide enough for a lumen that has no such region above it, and goes down from there through the overlapping regions of the
+    next slice. It is an airway if it goes on for 40 mm with a small cross-section and soft tissue around it; gas in a bowel may pass
+    as one, which does no harm.
+    """
+    pixel_mm2 = ct.spacing[1] * ct.spacing[2]
+    found = np.zeros(ct.shape, bool)
+    above = np.zeros(ct.shape[1:], bool)
+    for index in range(ct.shape[0] - 1, -1, -1):
+        air = np.zeros_like(above)
+        labels, count = ndimage.label(body.array[index] & (ct.array[index] < LUMEN_HU[0]))
+        for label in range(1, count + 1):
+            region = labels == label
+            if region.sum() * pixel_mm2 >= LUMEN_AREA_MM2[0]:
+                air |= region
+                track = [] if (region & above).any() else _track(ct, body.array, index, region)
+                if len(track) * ct.spacing[0] >= TRACK_MM:
+                    for depth, lumen in enumerate(track):
+                        found[index - depth] |= lumen
+        above = air
+    return ct.with_array(found)
+
+
+def _track(ct: Volume, body: Array, index: int, region: Array) -> list[Array]:
+    """The lumens, bool (rows, columns), from slice ``index`` downward that begin with ``region``."""
+    track: list[Array] = []
+    current = region
+    while index >= 0:
+        current = _lumens(ct.array[index], body[index], current, ct.spacing)
+        if not current.any():
+            break
+        track.append(current)
+        index -= 1
+    return track
+
+
+def _lumens(image: Array, body: Array, previous: Array, spacing: tuple[float, float, float]) -> Array:
+    """The regions of a slice that go on from the lumens of the slice above, each at the highest threshold that keeps it small."""
+    lumens = np.zeros_like(previous)
+    rest = previous
+    for threshold in LUMEN_HU:
+        labels, _ = ndimage.label(body & (image < threshold))
+        for label in np.unique(labels[rest & (labels > 0)]):
+            region = labels == label
+            if _is_airway(region, image, spacing):
+                lumens |= region
+                rest = rest & ~region
+        if not rest.any():
+            break
+    return lumens
+
+
+def _is_airway(region: Array, image: Array, spacing: tuple[float, float, float]) -> bool:
+    area = region.sum() * spacing[1] * spacing[2]
+    if not LUMEN_AREA_MM2[0] <= area <= LUMEN_AREA_MM2[1]:
+        return False
+    rows, columns = np.nonzero(region)
+    margin = [int(RING_MM / s) + 2 for s in spacing[1:]]
+    box = (slice(max(rows.min() - margin[0], 0), rows.max() + margin[0] + 1), slice(max(columns.min() - margin[1], 0), columns.max() + margin[1] + 1))
+    lumen = region[box]
+    ring = dilate(lumen[None], max(RING_MM, 2 * spacing[2]), spacing, planar=True)[0] & ~lumen
+    return bool(image[box][ring].mean() > RING_HU)
