@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from ctypes.util import find_library
 
 import numpy as np
 import vtkmodules.vtkRenderingFreeType
@@ -35,8 +36,9 @@ LUNG_GRID_MM = 2.0
 SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
 """Windowed sinc (Taubin 1996, doi:10.1145/237170.237192): takes away the steps between voxels and keeps larger shapes as they are."""
 
-VOLUME_STEPS = 3
-"""Newton steps that give a smoothed surface its mask's volume again; the error of 10 % of a nodule of a few voxels falls below 0.1 %."""
+VOLUME_TOLERANCE = 0.001
+MOST_VOLUME_STEPS = 20
+"""Newton steps, at most, that give a smoothed surface its mask's volume again; three are enough but for a handful of voxels."""
 
 LUNG_OPACITY = 0.22
 MOST_LAYERS = 6
@@ -124,13 +126,16 @@ def _with_volume(surface: vtkPolyData, volume_ml: float) -> vtkPolyData:
     normals.SplittingOff()
     normals.ConsistencyOff()
     mass = vtkMassProperties()
-    for _ in range(VOLUME_STEPS):
+    for _ in range(MOST_VOLUME_STEPS):
         normals.Update()
         mass.SetInputData(normals.GetOutput())
         mass.Update()
+        missing = volume_ml * 1000.0 - mass.GetVolume()
+        if abs(missing) < VOLUME_TOLERANCE * volume_ml * 1000.0:
+            break
         outward = vtk_to_numpy(normals.GetOutput().GetPointData().GetNormals())
         points = vtk_to_numpy(surface.GetPoints().GetData())
-        points += outward * ((volume_ml * 1000.0 - mass.GetVolume()) / mass.GetSurfaceArea())
+        points += outward * (missing / mass.GetSurfaceArea())
         surface.GetPoints().Modified()
         surface.Modified()
     normals.Update()
@@ -149,13 +154,13 @@ def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: s
     scene = vtkRenderer()
     scene.SetBackground(*BACKGROUND)
     for lung in (left_lung, right_lung):
-        scene.AddActor(_actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY))
+        scene.AddViewProp(_actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY))
     legend = []
     for number, lesion in enumerate(lesion_crops(labels), start=1):
-        scene.AddActor(_actor(surface_of(lesion.mask), lesion_color(number)))
+        scene.AddViewProp(_actor(surface_of(lesion.mask), lesion_color(number)))
         legend.append((f"Tumor {number}: {np.count_nonzero(lesion.mask.array) * labels.voxel_volume_ml:.1f} mL", lesion_color(number)))
     for text in (*_legend_texts(legend), *_side_letters()):
-        scene.AddActor2D(text)
+        scene.AddViewProp(text)
     _look_from_the_front(scene)
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
@@ -177,8 +182,9 @@ def _offscreen_window() -> vtkRenderWindow:
         window.SetMultiSamples(0)  # depth peeling needs it
         window.SetAlphaBitPlanes(True)
         window.Initialize()
-        if not window.SupportsOpenGL():
-            raise MachineLimit("This machine offers no way to draw in 3D (OpenGL 3.2); run with --no-picture.")
+        without_library = window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None  # would crash
+        if without_library or not window.SupportsOpenGL():
+            raise MachineLimit("This machine cannot draw in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with --no-picture.")
     return window
 
 
