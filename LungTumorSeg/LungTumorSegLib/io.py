@@ -147,7 +147,7 @@ def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
     except RuntimeError as error:
         check_image_file(path)  # knows better what is wrong
         raise UnusableInput(f"{path} is damaged or its axes are not orthogonal; export it again.") from error
-    if reader.GetDimension() != 3 or 1 in reader.GetSize():
+    if reader.GetDimension() != 3:
         size = " x ".join(map(str, reader.GetSize()))
         raise UnusableInput(f"{path} is not a 3D image (its size is {size}); give a single 3D volume.")
     if reader.GetNumberOfComponents() > 1 and not allow_layers:

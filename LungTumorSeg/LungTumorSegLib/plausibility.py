@@ -25,11 +25,13 @@ MAX_HU = np.iinfo(np.int16).max
 def check_slice_count(slices: int, path: Path) -> None:
     """Raise UnusableInput for fewer than ``MIN_SLICES`` axial slices."""
     if slices < MIN_SLICES:
-        raise UnusableInput(f"{path} has {slices} axial slices and at least {MIN_SLICES} are needed; give the whole chest CT.")
+        raise UnusableInput(f"{path} has too few axial slices ({slices}, and at least {MIN_SLICES} are needed); give the whole chest CT.")
 
 
 def check_grid(grid: Grid, path: Path) -> None:
-    """Raise UnusableInput if the spacing cannot be a CT's or there are too few axial slices."""
+    """Raise UnusableInput if the grid is flat, its spacing cannot be a CT's or there are too few axial slices."""
+    if min(grid.shape) == 1:
+        raise UnusableInput(f"{path} is not a 3D image (its size is {' x '.join(map(str, grid.shape[::-1]))}); give a single 3D volume.")
     spacing = grid.spacing
     if min(spacing) < MIN_SPACING_MM or max(spacing) > MAX_SPACING_MM:
         found = " x ".join(f"{mm:g}" for mm in spacing)

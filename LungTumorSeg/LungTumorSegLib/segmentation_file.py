@@ -23,6 +23,9 @@ from .terminology import UNSPECIFIED
 UNSPECIFIED_COLORS = ((0.50, 0.68, 0.50), (0.95, 0.84, 0.57), (0.69, 0.48, 0.40), (0.44, 0.72, 0.82), (0.85, 0.40, 0.31))
 """Colors in turn for the labels of a plain label map, which names none."""
 
+MAX_LABELS = 256
+"""More than any atlas of the whole body has; an image with more values is a CT or a map, not a label map."""
+
 
 @dataclass(frozen=True, eq=False)
 class Segment:
@@ -69,6 +72,8 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
 def read_segmentation(path: str | os.PathLike[str]) -> list[Segment]:
     """The segments of a .seg.nrrd, or of a plain label map: there each label n > 0 becomes "Segment n".
 
+    Masks lie on the file's grid. Slicer may have cropped it or let it grow where a user painted, so it can differ from the CT's.
+
     Raises UnusableInput if the file is missing, damaged or not 3D, or holds anything but labels.
     """
     path = Path(path)
@@ -76,25 +81,25 @@ def read_segmentation(path: str | os.PathLike[str]) -> list[Segment]:
         raise UnusableInput(f"{path} does not exist; check the path.")
     image = read_image_file(path, allow_layers=True)
     array, affine = from_simpleitk(image)
-    if array.dtype.kind not in "iu":
-        if not all(np.array_equal(plane, np.rint(plane)) for plane in array):
-            raise UnusableInput(f"{path} holds fractions, not labels; give a segmentation or a label map.")
-        array = array.astype(np.int32)
     if image.HasMetaDataKey("Segment0_ID"):
-        return _stated_segments(image, array, affine)
+        try:
+            return _stated_segments(image, array, affine)
+        except (IndexError, ValueError) as error:
+            raise UnusableInput(f"The header of {path} describes its segments wrongly; save the segmentation in Slicer again.") from error
     if array.ndim > 3:
         raise UnusableInput(f"{path} holds several values a voxel but names no segments; give a segmentation or a label map.")
-    labels = [int(label) for label in np.unique(array) if label != 0]
     return [
-        Segment(
-            f"Segment {label}",
-            Volume(array == label, affine),
-            UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)],
-            UNSPECIFIED,
-            f"Segment_{label}",
-        )
-        for number, label in enumerate(labels)
+        Segment(f"Segment {label}", Volume(array == label, affine), UNSPECIFIED_COLORS[i % len(UNSPECIFIED_COLORS)], UNSPECIFIED)
+        for i, label in enumerate(_labels(array, path))
     ]
+
+
+def _labels(array: Array, path: Path) -> list[int]:
+    """The labels of a label map, ascending. Raises UnusableInput if values are not whole, below zero or too many to be labels."""
+    labels = sorted({float(label) for plane in array for label in np.unique(plane[plane != 0])})
+    if any(label < 0 or not label.is_integer() for label in labels) or len(labels) > MAX_LABELS:
+        raise UnusableInput(f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map.")
+    return [int(label) for label in labels]
 
 
 @dataclass(frozen=True)

@@ -240,10 +240,11 @@ REFUSED = {
         lambda d: text(d, "ct.mhd", re.sub("(?<=ElementSpacing = )[0-9.]+", "0", written(d, "ct.mhd").read_text())), NO_GEOMETRY),
     "spacing in meters": (lambda d: written(d, "ct.mha", noise(), (7e-4, 8e-4, 0.0025)), "0.0025 x 0.0008 x 0.0007 mm, cannot be a CT's"),
     "spacing of 25 mm": (lambda d: written(d, "ct.nii", noise(), (0.7, 0.8, 25)), "25 x 0.8 x 0.7 mm, cannot be a CT's .0.1 to 20 mm."),
-    "seven slices": (lambda d: written(d, "ct.nii.gz", shape=(7, 10, 12)), "7 axial slices and at least 8 are needed"),
+    "seven slices": (lambda d: written(d, "ct.nii.gz", shape=(7, 10, 12)), "too few axial slices .7, and at least 8 are needed"),
     "seven axial slices stored sagittally": (
-        lambda d: written(d, "ct.nii.gz", shape=(12, 10, 7), axes=np.eye(3)), "7 axial slices and at least 8 are needed"),
+        lambda d: written(d, "ct.nii.gz", shape=(12, 10, 7), axes=np.eye(3)), "too few axial slices .7, and at least 8 are needed"),
     "a single slice": (lambda d: written(d, "ct.mha", noise((1, 10, 12))), "not a 3D image"),
+    "a single sagittal plane": (lambda d: written(d, "ct.mha", noise((9, 10, 1))), "not a 3D image .its size is 1 x 10 x 9"),
     "a 2D image": (lambda d: written(d, "ct.nii.gz", noise((10, 12))), "not a 3D image .its size is 12 x 10"),
     "a 4D image": (lambda d: written(d, "ct.nii.gz", noise((2, 9, 10, 12))), "not a 3D image .its size is 12 x 10 x 9 x 2"),
     "a 4D NRRD": (lambda d: written(d, "ct.nrrd", noise((2, 9, 10, 12))), "not a 3D image"),
