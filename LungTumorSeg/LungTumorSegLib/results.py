@@ -11,19 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from . import NOTICE, terminology
 from .ct import CTVolume, Volume
 from .events import Progress, ProgressCallback, ignore_progress
 from .io import write_volume
 from .isolation import LungIsolation
-from .lesions import LesionReport
+from .lesions import Lesion, LesionReport
 from .lesions.table import lesions_as_json, write_lesions_csv
 from .pipeline import SegmentResult
 from .rendering import render_spread
 from .segmentation_file import Segment, write_segmentation
 
 SCHEMA_VERSION = 1
+TRACE = 0.002
+"""Probability and disagreement below this are stored as 0."""
 
 LUNG_COLOR = (0.50, 0.68, 0.83)
 BODY_COLOR = (0.89, 0.76, 0.66)
@@ -63,8 +66,8 @@ def write_segment_result(
         on_progress(Progress("writing", 0, steps))
         write_segmentation(lung_and_tumor_segments(isolation, report), private / "segmentation.seg.nrrd")
         on_progress(Progress("writing", 1, steps))
-        write_volume(result.probability, private / "probability.nrrd")
-        write_volume(result.disagreement, private / "disagreement.nrrd")
+        write_volume(_without_traces(result.probability), private / "probability.nrrd")
+        write_volume(_without_traces(result.disagreement), private / "disagreement.nrrd")
         on_progress(Progress("writing", 2, steps))
         if result.ct.resampled:
             write_volume(result.ct, private / "ct.nrrd")
@@ -75,6 +78,11 @@ def write_segment_result(
         write_json(summary, private / "summary.json")
         on_progress(Progress("writing", steps, steps))
     return summary
+
+
+def _without_traces(values: Volume) -> Volume:
+    """The map with 0 where it says nothing: its file shrinks tenfold and is written as much faster."""
+    return values.with_array(np.where(values.array < TRACE, np.float32(0), values.array))
 
 
 def summary_of(result: SegmentResult) -> dict[str, Any]:
@@ -108,14 +116,18 @@ def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> l
         _segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG, report.labels),
         _segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG, report.labels),
     ]
-    tumors = [
-        Segment(
-            lesion.segment, report.labels.with_array(report.labels.array == lesion.number),
-            TUMOR_COLORS[(lesion.number - 1) % len(TUMOR_COLORS)], terminology.TUMOR[lesion.side],
-        )
-        for lesion in report.lesions
-    ]
+    boxes = ndimage.find_objects(report.labels.array)
+    tumors = [_tumor_segment(lesion, report.labels, boxes[lesion.number - 1]) for lesion in report.lesions]
     return lungs + tumors
+
+
+def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slice]) -> Segment:
+    """The lesion's voxels in its bounding box: the file needs no more, and a volume of many lesions stays cheap."""
+    start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
+    crop = labels.crop(start, stop)
+    color = TUMOR_COLORS[(lesion.number - 1) % len(TUMOR_COLORS)]
+    code = terminology.UNSPECIFIED if lesion.side is None else terminology.TUMOR[lesion.side]
+    return Segment(lesion.segment, crop.with_array(crop.array == lesion.number), color, code)
 
 
 def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: str, tumors: Volume) -> Segment:

@@ -1,0 +1,188 @@
+"""How much faster the default inference is than the plain one, lever by lever, and whether both find the same.
+
+    python Testing/benchmarks/inference_speed.py CT [CT ...] [--phantoms SEED ...] [--model ID] [--agreement] -o table.json
+
+The reference is the published way: the whole grid (padded to at least 256 x 256), every stack, stride 1, single precision, the 2D
+extractor inside each stack. It is timed on 20 stacks from the middle and scaled to their number; each lever alone is timed the same
+way. ``--agreement`` runs the reference in full and compares the tumor masks. All times are of one process on this machine: compare
+the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.inference.decision import decide
+from LungTumorSegLib.inference.grid import WorkingGrid, make_working_grid
+from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
+from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics, stack_starts
+from LungTumorSegLib.io import read_ct
+from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
+from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.phantom import make_phantom
+from LungTumorSegLib.weights.manifest import Model, load_model
+
+TIMED_STACKS = 20
+SMALLEST_PLANE = 256
+LARGE_LESION_ML = 0.5
+CPU = torch.device("cpu")
+
+
+class WholeNetwork(torch.nn.Module):
+    """Hides that the network can share features, so that the extractor runs inside each stack."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, stack: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.network(stack)
+        return answer
+
+
+def main() -> None:
+    options = parse()
+    model = load_model(options.model)
+    cases: list[tuple[str, CTVolume]] = [(Path(path).parent.name or path, read_ct(path)) for path in options.ct]
+    cases += [(f"phantom seed {seed}", make_phantom(seed).ct) for seed in options.phantoms]
+    table = {name: measure_case(ct, model, options.agreement) for name, ct in cases}
+    setting = {"threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.manifest.id}
+    text = json.dumps({**setting, "cases": table}, indent=2)
+    sys.stdout.write(text + "\n")
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
+
+
+def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
+    """Seconds of the reference, of each lever alone and of the default for one CT, as ratios; with ``agreement`` the masks compared."""
+    upright = ct.canonical_axes().apply(ct)
+    isolation = isolate_lungs(upright)
+    manifest = model.manifest
+    cropped = make_working_grid(
+        isolation.isolated, isolation.mask, spacing_mm=manifest.spacing_mm, intensity_range_hu=manifest.intensity_range_hu
+    )
+    plain_grid = uncropped(cropped, upright)
+    everywhere = replace(plain_grid, region=plain_grid.region.with_array(np.ones(plain_grid.image.shape, bool)))
+    whole = WholeNetwork(model.network)
+    fast = choose_precision("auto", CPU)
+
+    reference = time_of(everywhere, whole, 1, "float32")
+    levers = {
+        "crop to the lungs": time_of(replace(cropped, region=everywhere_like(cropped)), whole, 1, "float32"),
+        f"stride {manifest.stride}": time_of(everywhere, whole, manifest.stride, "float32"),
+        "extractor once a slice": time_of(everywhere, model.network, 1, "float32"),
+        "skip stacks without lung": time_of(plain_grid, whole, 1, "float32"),
+        f"precision {fast}": time_of(everywhere, whole, 1, fast),
+    }
+    default, default_maps = timed(lambda: predict_maps(cropped, model.network, stride=manifest.stride, device=CPU, precision=fast))
+    single, _ = timed(lambda: predict_maps(cropped, model.network, stride=manifest.stride, device=CPU, precision="float32"))
+    row: dict[str, Any] = {
+        "grid": everywhere.image.shape, "cropped": cropped.image.shape, "reference_s": round(reference, 1), "default_s": round(default, 2),
+        "times faster": round(reference / default, 1), "times faster in float32": round(reference / single, 1),
+        "levers alone": {name: round(reference / seconds, 2) for name, seconds in levers.items()},
+    }
+    if agreement:
+        full, full_maps = timed(lambda: predict_maps(everywhere, whole, stride=1, device=CPU, precision="float32"))
+        row["reference in full_s"] = round(full, 1)
+        row["agreement"] = compare(
+            lesion_labels(cropped, default_maps, upright, isolation, model), lesion_labels(everywhere, full_maps, upright, isolation, model)
+        )
+    return row
+
+
+def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
+    """The same grid extended to the whole CT and at least 256 x 256: outside the isolation mask all is air, so it is padded with air."""
+    before, after = [], []
+    for axis in range(3):
+        first = int(np.ceil((grid.start[axis] + 0.5) / grid.step[axis]))
+        reach = (ct.shape[axis] - 0.5 - grid.start[axis]) / grid.step[axis]
+        last = max(0, int(np.ceil(reach)) - grid.image.shape[axis])
+        first = max(0, first)
+        if axis:
+            size = first + grid.image.shape[axis] + last
+            last += max(SMALLEST_PLANE - size, -size % 8)
+        before.append(first)
+        after.append(last)
+    widths = list(zip(before, after, strict=True))
+    affine = grid.image.affine.copy()
+    affine[:3, 3] = grid.image.index_to_lps([-n for n in before])
+    start = tuple(s - n * step for s, n, step in zip(grid.start, before, grid.step, strict=True))
+    return WorkingGrid(
+        Volume(np.pad(grid.image.array, widths), affine), Volume(np.pad(grid.region.array, widths), affine), grid.ct,
+        (start[0], start[1], start[2]), grid.step,
+    )
+
+
+def everywhere_like(grid: WorkingGrid) -> Volume:
+    return grid.region.with_array(np.ones(grid.image.shape, bool))
+
+
+def time_of(grid: WorkingGrid, network: torch.nn.Module, stride: int, precision: str) -> float:
+    """Seconds of all stacks of ``grid``, from 20 stacks around the middle."""
+    starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
+    sample = starts[max(0, len(starts) // 2 - TIMED_STACKS // 2) :][:TIMED_STACKS]
+    first, last = sample[0], sample[-1] + STACK_SLICES
+    part = replace(
+        grid, image=grid.image.crop((first, 0, 0), (last, *grid.image.shape[1:])),
+        region=everywhere_like(grid).crop((first, 0, 0), (last, *grid.image.shape[1:])),
+    )
+    seconds, _ = timed(lambda: predict_maps(part, network, stride=stride, device=CPU, precision=precision))
+    return seconds * len(starts) / len(stack_starts(last - first, stride))
+
+
+def timed(call: Callable[[], StackStatistics]) -> tuple[float, StackStatistics]:
+    begin = time.perf_counter()
+    value = call()
+    return time.perf_counter() - begin, value
+
+
+def lesion_labels(grid: WorkingGrid, maps: StackStatistics, ct: CTVolume, isolation: LungIsolation, model: Model) -> Volume:
+    """Lesion numbers on the CT's grid, as the pipeline would report them."""
+    probability = grid.carry_back(maps.mean)
+    tumor = decide(grid, maps.mean, probability, model.manifest.thresholds)
+    report = report_lesions(tumor, ct, isolation.left_lung, isolation.right_lung, min_lesion_ml=model.manifest.min_lesion_ml)
+    return report.labels
+
+
+def compare(default: Volume, reference: Volume) -> dict[str, Any]:
+    """Dice of the two masks, and the lesions of 0.5 mL or more that only one of them has."""
+    a, b = default.array > 0, reference.array > 0
+    total = int(a.sum() + b.sum())
+    return {
+        "dice": round(2 * int((a & b).sum()) / total, 4) if total else 1.0,
+        "default_ml": round(float(a.sum()) * default.voxel_volume_ml, 2),
+        "reference_ml": round(float(b.sum()) * default.voxel_volume_ml, 2),
+        "gained_ml": unmatched(default, b),
+        "lost_ml": unmatched(reference, a),
+    }
+
+
+def unmatched(labels: Volume, other: np.ndarray[Any, Any]) -> list[float]:
+    """Volumes (mL) of the lesions of 0.5 mL or more that do not touch ``other``."""
+    sizes = np.bincount(labels.array.ravel()) * labels.voxel_volume_ml
+    touching = set(np.unique(labels.array[other]).tolist())
+    return [round(float(size), 2) for n, size in enumerate(sizes) if n and size >= LARGE_LESION_ML and n not in touching]
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ct", nargs="*")
+    parser.add_argument("--phantoms", type=int, nargs="*", default=[], metavar="SEED")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--agreement", action="store_true")
+    parser.add_argument("-o", "--output", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
