@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from .ct import CTVolume, Volume
 from .errors import UnusableInput
@@ -37,21 +36,36 @@ class SegmentOptions:
         if self.min_lesion_ml is not None and not 0 <= self.min_lesion_ml < float("inf"):
             raise UnusableInput(f"The smallest lesion must be 0 mL or more, not {self.min_lesion_ml}.")
 
-    def completed(self, manifest: Manifest) -> SegmentOptions:
-        """These options with the manifest's values where none were given."""
-        return replace(
-            self,
-            stride=manifest.stride if self.stride is None else self.stride,
-            thresholds=manifest.thresholds if self.thresholds is None else self.thresholds,
-            min_lesion_ml=manifest.min_lesion_ml if self.min_lesion_ml is None else self.min_lesion_ml,
+    def settled(self, manifest: Manifest) -> Settings:
+        """These choices with the manifest's values where none were made."""
+        return Settings(
+            self.model,
+            self.device,
+            self.precision,
+            manifest.stride if self.stride is None else self.stride,
+            manifest.thresholds if self.thresholds is None else self.thresholds,
+            manifest.min_lesion_ml if self.min_lesion_ml is None else self.min_lesion_ml,
         )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``SegmentOptions`` with nothing left open: what a run really used."""
+
+    model: str
+    device: str
+    precision: str
+    stride: int
+    thresholds: Thresholds
+    min_lesion_ml: float
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
     """Everything a run found, on the grid of ``ct`` as it was given.
 
-    ``probability`` and ``disagreement`` are float32, 0 to 1; ``seconds`` is the time a stage took; ``options`` are those used.
+    ``probability`` and ``disagreement`` are float32, 0 to 1; ``seconds`` is the time a stage took; ``settings`` are those used,
+    ``device`` and ``precision`` what ``auto`` became.
     """
 
     ct: CTVolume
@@ -60,15 +74,11 @@ class SegmentResult:
     disagreement: Volume
     report: LesionReport
     manifest: Manifest
-    options: SegmentOptions
+    settings: Settings
     device: str
     precision: str
     warnings: tuple[str, ...]
     seconds: dict[str, float]
-
-    def settings(self) -> dict[str, Any]:
-        """The options as JSON-able data."""
-        return asdict(self.options)
 
 
 def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: ProgressCallback = ignore_progress) -> SegmentResult:
@@ -78,12 +88,13 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     and whatever ``on_progress`` raises to cancel.
     """
     clock = _Clock()
-    model = load_model((options or SegmentOptions()).model)
-    options = (options or SegmentOptions()).completed(model.manifest)
+    options = options or SegmentOptions()
+    model = load_model(options.model)
+    settings = options.settled(model.manifest)
     from .inference.predictor import choose_device, choose_precision, predict_maps  # torch: only where networks run
 
-    device = choose_device(options.device)
-    precision = choose_precision(options.precision, device)
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
     clock.stage("model")
 
     axes = ct.canonical_axes()
@@ -95,22 +106,22 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
         isolation.isolated, isolation.mask,
         spacing_mm=model.manifest.spacing_mm, intensity_range_hu=model.manifest.intensity_range_hu,
     )
-    maps = predict_maps(grid, model.network, stride=options.stride, device=device, precision=precision, on_progress=on_progress)
+    maps = predict_maps(grid, model.network, stride=settings.stride, device=device, precision=precision, on_progress=on_progress)
     clock.stage("prediction")
 
     on_progress(Progress("measuring", 0, 1))
     probability = grid.carry_back(maps.mean)
     disagreement = grid.carry_back(maps.deviation())
-    tumor = decide(grid, maps.mean, probability, options.thresholds)
+    tumor = decide(grid, maps.mean, probability, settings.thresholds)
     report = report_lesions(
         tumor, upright, isolation.left_lung, isolation.right_lung,
-        probability=probability, disagreement=disagreement, min_lesion_ml=options.min_lesion_ml,
+        probability=probability, disagreement=disagreement, min_lesion_ml=settings.min_lesion_ml,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")
     return SegmentResult(
         ct, isolation.reordered(axes.inverse()), axes.undo(probability), axes.undo(disagreement), report.reordered(axes.inverse()),
-        model.manifest, options, str(device), precision, (*ct.warnings, *isolation.warnings), clock.seconds,
+        model.manifest, settings, str(device), precision, (*ct.warnings, *isolation.warnings), clock.seconds,
     )
 
 

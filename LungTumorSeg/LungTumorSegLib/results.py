@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "model": result.manifest.id,
         "weights_sha256": result.manifest.weights_sha256,
-        "options": result.settings(),
+        "options": asdict(result.settings),
         "device": result.device,
         "precision": result.precision,
         "warnings": list(result.warnings),
