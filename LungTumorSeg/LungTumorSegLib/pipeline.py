@@ -39,7 +39,7 @@ class SegmentOptions:
     def settled(self, manifest: Manifest) -> Settings:
         """These choices with the manifest's values where none were made."""
         return Settings(
-            self.model,
+            manifest.id,
             self.device,
             self.precision,
             manifest.stride if self.stride is None else self.stride,
