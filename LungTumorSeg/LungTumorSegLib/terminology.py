@@ -28,11 +28,11 @@ BODY = _entry(_ANATOMICAL_STRUCTURE, "SCT^38266002^Entire body")
 ISOLATION_MASK = _entry(_SPATIAL_CONCEPT, "DCM^111099^Selected region", region=_LUNG)
 
 
-TUMOR = {
+TUMOR: dict[str | None, str] = {
     side: _entry(_MORPHOLOGICALLY_ALTERED, "SCT^108369006^Neoplasm", region=_LUNG, region_modifier=modifier)
-    for side, modifier in _SIDES.items()
+    for side, modifier in [*_SIDES.items(), (None, _NONE)]
 }
-"""A neoplasm of the left or the right lung, by side."""
+"""A neoplasm of the lung by side: "Left", "Right", or None where it is not known."""
 
 UNSPECIFIED = _entry("SCT^85756007^Tissue", "SCT^85756007^Tissue")
 """What Slicer gives a segment of which nothing is known."""

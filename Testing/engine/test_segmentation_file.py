@@ -295,3 +295,7 @@ def test_sides_have_their_snomed_codes(side, code):
     assert f"SCT^39607008^Lung~SCT^{code}^{side}" in lung
     assert "~SCT^108369006^Neoplasm~^^~" in terminology.TUMOR[side]
     assert terminology.TUMOR[side].endswith(f"~SCT^39607008^Lung~SCT^{code}^{side}")
+
+
+def test_a_tumor_of_unknown_side_is_still_a_tumor():
+    assert terminology.TUMOR[None] == terminology.TUMOR["Left"].replace("SCT^7771000^Left", "^^")
