@@ -6,10 +6,9 @@ Runs in Slicer and on slicer-core alone, so it takes the scene from the nodes an
 from __future__ import annotations
 
 import json
-import math
+import re
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,17 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .ct import Array, Volume
 from .errors import MachineLimit
+from .lesion_rows import FIRST_COLUMNS, UNITS, LesionRow, columns_of, rows_of, write_csv
 from .run_files import RunFiles
 
 Node = Any
 """A MRML node; slicer's classes have no type hints."""
+
+CT_ATTRIBUTE = "LungTumorSeg.CT"
+"""Marks the volumes that the panel's selector offers."""
+
+AIR_BELOW_HU = -200
+"""A CT in HU holds values below it (air, lung, fat at -100 do); MR and other images do not."""
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 TABLE_ROLE = "LungTumorSeg.LesionTable"
@@ -33,46 +39,8 @@ PROBABILITY_ROLE = "LungTumorSeg.Probability"
 SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 FINGERPRINT_ATTRIBUTE = "LungTumorSeg.Fingerprint"
 
-LOW_CONFIDENCE = 0.6
-"""Lesions below it are marked "check": their mean probability, lowered by disagreement, hardly passes the voxel threshold of 0.5."""
-
 LUNG_OPACITY_3D = 0.25
 TUMOR_FILL_2D, LUNG_FILL_2D, DIMMED_FILL_2D = 0.45, 0.0, 0.15
-
-
-@dataclass(frozen=True)
-class LesionRow:
-    """A line of the lesion table: lengths in mm, volume in mL; ``confidence`` is nan where unknown; ``centroid_lps`` before transforms."""
-
-    number: int
-    segment: str
-    side: str
-    volume_ml: float
-    long_axis_mm: float
-    short_axis_mm: float
-    mean_hu: float
-    centroid_lps: tuple[float, float, float]
-    confidence: float
-
-    @property
-    def check(self) -> bool:
-        """True where a person should look before believing it."""
-        return self.confidence < LOW_CONFIDENCE
-
-
-_COLUMNS: dict[str, tuple[Callable[[], Any], str]] = {
-    "number": (vtk.vtkIntArray, ""),
-    "segment": (vtk.vtkStringArray, ""),
-    "side": (vtk.vtkStringArray, ""),
-    "volume_ml": (vtk.vtkDoubleArray, "mL"),
-    "long_axis_mm": (vtk.vtkDoubleArray, "mm"),
-    "short_axis_mm": (vtk.vtkDoubleArray, "mm"),
-    "mean_hu": (vtk.vtkDoubleArray, "HU"),
-    "centroid_x_lps_mm": (vtk.vtkDoubleArray, "mm"),
-    "centroid_y_lps_mm": (vtk.vtkDoubleArray, "mm"),
-    "centroid_z_lps_mm": (vtk.vtkDoubleArray, "mm"),
-    "confidence": (vtk.vtkDoubleArray, ""),
-}
 
 
 def volume_of_node(node: Node) -> Volume:
@@ -92,6 +60,20 @@ def volume_of_node(node: Node) -> Volume:
     node.GetIJKToRASMatrix(matrix)
     to_ras = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
     return Volume(array, LPS_TO_RAS @ to_ras[:, [2, 1, 0, 3]])
+
+
+def mark_if_ct(node: Node) -> bool:
+    """Whether a volume may be a CT: DICOM says so or, without DICOM, it holds values of air. Marked for the panel's selector."""
+    modality = _series_attribute(node, "DICOM.Modality")
+    image = node.GetImageData()
+    if node.IsA("vtkMRMLLabelMapVolumeNode") or image is None or image.GetNumberOfScalarComponents() != 1:
+        is_ct = False
+    else:
+        is_ct = modality == "CT" if modality else image.GetScalarRange()[0] <= AIR_BELOW_HU
+    wanted = "1" if is_ct else None
+    if node.GetAttribute(CT_ATTRIBUTE) != wanted:
+        node.SetAttribute(CT_ATTRIBUTE, wanted)
+    return is_ct
 
 
 def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) -> Node:
@@ -138,22 +120,47 @@ def fingerprint(segmentation: Node) -> str:
 
 def lesions_of(segmentation: Node) -> list[LesionRow]:
     """The rows of the segmentation's lesion table, as stored in the scene; empty without one."""
-    node = segmentation.GetNodeReference(TABLE_ROLE)
-    if node is None:
-        return []
-    table = node.GetTable()
-    columns = {name: [table.GetColumnByName(name).GetValue(row) for row in range(table.GetNumberOfRows())] for name in _COLUMNS}
-    centroids = zip(*(columns.pop(f"centroid_{axis}_lps_mm") for axis in "xyz"), strict=True)
-    return [
-        LesionRow(**dict(zip(columns, values, strict=True)), centroid_lps=centroid)
-        for values, centroid in zip(zip(*columns.values(), strict=True), centroids, strict=True)
-    ]
+    return rows_of(_columns_of(segmentation))
 
 
 def summary_of(segmentation: Node) -> dict[str, Any]:
     """The summary.json of the run that made the segmentation; empty where none did."""
     stored = segmentation.GetAttribute(SUMMARY_ATTRIBUTE)
     return json.loads(stored) if stored else {}
+
+
+def ct_of(segmentation: Node) -> Node:
+    """The volume on which the segmentation was made; None where it is gone."""
+    return segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
+
+
+def describe_ct(segmentation: Node) -> str:
+    """Name and series number of the segmentation's CT."""
+    node = ct_of(segmentation)
+    if node is None:
+        return "The CT of this segmentation is not in the scene."
+    series = _series_attribute(node, "DICOM.SeriesNumber")
+    return f"{node.GetName()} (series {series})" if series else str(node.GetName())
+
+
+def file_name(node: Node) -> str:
+    """The node's name without what file systems do not take."""
+    return re.sub(r"[^\w.()+ -]+", "_", node.GetName()).strip()
+
+
+def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Path]:
+    """Write segmentation.seg.nrrd and lesions.csv into ``folder``, which is made if need be; returns the paths.
+
+    Neither holds a node's name or a patient's. Raises OSError where the disk fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{prefix}segmentation.seg.nrrd", folder / f"{prefix}lesions.csv"]
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(paths[0]))
+    if not storage.WriteData(segmentation):
+        raise OSError(f"{paths[0]} could not be written; choose another folder or free some space.")
+    write_csv(_columns_of(segmentation) or columns_of([]), paths[1])
+    return paths
 
 
 def jump_to(segmentation: Node, lesion: LesionRow) -> None:
@@ -184,6 +191,18 @@ def show_surfaces(segmentation: Node, visible: bool) -> None:
     if visible and not segmentation.GetSegmentation().ContainsRepresentation(_surface_name()):
         segmentation.CreateClosedSurfaceRepresentation()
     segmentation.GetDisplayNode().SetVisibility3D(visible)
+
+
+def load_volume(path: Path, scene: Node, name: str) -> Node:
+    """A volume node from an image file, without a memory of the file."""
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetFileName(str(path))
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    if not storage.ReadData(node):
+        scene.RemoveNode(node)
+        raise MachineLimit(f"{path} could not be read.")
+    node.CreateDefaultDisplayNodes()
+    return node
 
 
 def _read_segmentation(path: Path) -> Node:
@@ -245,14 +264,23 @@ def _referenced(segmentation: Node, role: str, class_name: str, name: str) -> No
 
 def _fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
     node.RemoveAllColumns()
-    for name, (make_array, unit) in _COLUMNS.items():
-        column = make_array()
+    for name, values in columns_of(lesions).items():
+        kind = FIRST_COLUMNS.get(name, type(values[0]) if values else float)
+        column = {int: vtk.vtkIntArray, str: vtk.vtkStringArray, float: vtk.vtkDoubleArray}[kind]()
         column.SetName(name)
-        unknown = "" if isinstance(column, vtk.vtkStringArray) else math.nan
-        for lesion in lesions:
-            column.InsertNextValue(unknown if lesion[name] is None else lesion[name])
+        for value in values:
+            column.InsertNextValue(value)
         node.AddColumn(column)
-        node.SetColumnUnitLabel(name, unit)
+        node.SetColumnUnitLabel(name, UNITS.get(name[-3:], ""))
+
+
+def _columns_of(segmentation: Node) -> dict[str, list[Any]]:
+    node = segmentation.GetNodeReference(TABLE_ROLE)
+    if node is None:
+        return {}
+    table = node.GetTable()
+    columns = [table.GetColumn(i) for i in range(table.GetNumberOfColumns())]
+    return {column.GetName(): [column.GetValue(row) for row in range(column.GetNumberOfValues())] for column in columns}
 
 
 def _fill_volume(node: Node, volume: Volume) -> None:
@@ -280,3 +308,10 @@ def _place_beside(node: Node, volume: Node) -> None:
 def _checksum(layer: Node) -> int:
     voxels: Array = vtk_to_numpy(layer.GetPointData().GetScalars())
     return zlib.crc32(voxels[voxels != 0].tobytes())
+
+
+def _series_attribute(node: Node, name: str) -> str:
+    """An attribute that Slicer's DICOM import keeps with the volume's series; empty where there is none."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item = hierarchy.GetItemByDataNode(node)
+    return "" if item == hierarchy.GetInvalidItemID() else str(hierarchy.GetItemAttribute(item, name))

@@ -1,0 +1,778 @@
+"""LungTumorSeg in 3D Slicer: from a chest CT to measured lung tumors with one click.
+
+What computes is the package LungTumorSegLib, run as a child process; what turns its results into nodes is LungTumorSegLib.mrml. Here are
+the four classes that Slicer expects: module, panel (Widget), logic without a window, and self-test.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import time
+import unittest
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import qt
+import slicer
+import vtk
+from LungTumorSegLib import hardware, mrml, packages
+from LungTumorSegLib.child import ChildProcess
+from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.job import SegmentationJob, child_environment, find_interpreter, segment_arguments
+from LungTumorSegLib.nrrd import write_nrrd
+from LungTumorSegLib.progress import RunProgress
+from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+POLL_MILLISECONDS = 100
+"""How often a run is looked at: often enough for a smooth progress bar."""
+
+PHANTOM_SEED = 7
+"""Of the sample data: a chest with lesions on both sides."""
+
+FOLDER_SETTING = "LungTumorSeg/SaveFolder"
+
+
+class LungTumorSeg(ScriptedLoadableModule):
+    """What Slicer shows of the module before it is opened."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("Lung Tumor Segmentation")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["The LungTumorSeg developers"]
+        self.parent.helpText = _(
+            "Finds, measures and draws lung tumors in a chest CT: choose the CT, press Segment, check the lesions, save."
+            " Tumors and lungs become segments, which you can correct in the Segment Editor."
+            "<p><b>Research software, not a medical device.</b> No lesion found does not exclude disease.</p>"
+            '<p>See the <a href="https://github.com/LungTumorSeg/SlicerLungTumorSeg">documentation</a>.</p>'
+        )
+        self.parent.acknowledgementText = _(
+            "Please cite: S. Najeeb and M. I. H. Bhuiyan, Spatial feature fusion in 3D convolutional autoencoders for lung tumor"
+            " segmentation from 3D CT images, Biomedical Signal Processing and Control 78 (2022) 103996,"
+            ' <a href="https://doi.org/10.1016/j.bspc.2022.103996">doi:10.1016/j.bspc.2022.103996</a>,'
+            " and A. Fedorov et al., 3D Slicer as an image computing platform for the Quantitative Imaging Network,"
+            ' Magnetic Resonance Imaging 30 (2012) 1323, <a href="https://doi.org/10.1016/j.mri.2012.05.001">'
+            "doi:10.1016/j.mri.2012.05.001</a>."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Puts the phantom into the Sample Data module. It is made on this computer; nothing is downloaded."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="LungTumorSeg",
+        sampleName="Lung tumor phantom",
+        thumbnailFileName=os.path.join(os.path.dirname(__file__), "Resources", "Icons", "LungTumorPhantom.png"),
+        customDownloader=lambda source: [LungTumorSegLogic().makePhantom()],
+    )
+
+
+class Device(Enum):
+    """Where the network runs; the values are the command line's."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    def label(self):
+        return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]
+
+
+@parameterNodeWrapper
+class LungTumorSegParameterNode:
+    """What the panel shows and the scene keeps. Numbers begin with those of the model's manifest."""
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    outputSegmentation: vtkMRMLSegmentationNode
+    model: str = ""
+    device: Device = Device.AUTO
+    sliceThreshold: Annotated[float, WithinRange(0, 1)] = 0.7
+    voxelThreshold: Annotated[float, WithinRange(0, 1)] = 0.5
+    stride: Annotated[int, WithinRange(1, 8)] = 4
+    smallestLesionMl: Annotated[float, WithinRange(0, 1000)] = 0.03
+    loadProbability: bool = False
+    version: int = 1
+
+
+class LungTumorSegRun:
+    """A run in progress, as ``startSegmentation`` returns it. Its timer looks for news; nothing blocks."""
+
+    def __init__(self, job, volumeNode, segmentationNode, onProgress, onFinished):
+        self.segmentationNode = None
+        self.error = None
+        self._job = job
+        self._volumeNode = volumeNode
+        self._target = segmentationNode
+        self._onProgress = onProgress
+        self._onFinished = onFinished
+        self._progress = RunProgress()
+        self._timer = None
+
+    @property
+    def finished(self):
+        return self._job is None
+
+    def start(self):
+        """Lets Qt's event loop look after the run."""
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MILLISECONDS)
+        self._timer.connect("timeout()", self.poll)
+        self._timer.start()
+
+    def cancel(self):
+        """Ends the run soon; ``onFinished`` is called when it has happened."""
+        if not self.finished:
+            self._job.cancel()
+
+    def close(self):
+        """Ends the run at once, without a call of ``onFinished``, and leaves nothing behind."""
+        self._onFinished = None
+        self._end(_("Cancelled."))
+
+    def poll(self):
+        """Takes note of what happened since the last call; at the end brings the result into the scene."""
+        if self.finished:
+            return
+        if self._volumeNode.GetScene() is None:  # the CT was deleted or the scene closed: nothing to put a result beside
+            self._job.cancel()
+        for step in self._job.poll():
+            self._progress.update(step)
+            if self._onProgress:
+                self._onProgress(self._progress)
+        outcome = self._job.outcome()
+        if outcome is not None:
+            self._end(outcome.message, outcome.code, outcome.results)
+
+    def _end(self, message, code=130, results=None):
+        if self.finished:
+            return
+        if self._timer is not None:
+            self._timer.stop()
+        job, self._job = self._job, None
+        try:
+            if results is not None and self._volumeNode.GetScene() is not None:
+                self.segmentationNode = mrml.load_results(results, self._volumeNode, _replaceable(self._target))
+            else:
+                self.error = ValueError(message) if code == 2 else RuntimeError(message or _("Cancelled."))
+        except MachineLimit as error:
+            self.error = error
+        finally:
+            job.close()
+        if self._onFinished:
+            self._onFinished(self)
+
+
+def _replaceable(segmentationNode):
+    """The node if a new result may take its place: it still exists and nobody has edited it."""
+    if segmentationNode is None or segmentationNode.GetScene() is None:
+        return None
+    isEmpty = segmentationNode.GetSegmentation().GetNumberOfSegments() == 0
+    return segmentationNode if isEmpty or not mrml.is_edited(segmentationNode) else None
+
+
+class LungTumorSegLogic(ScriptedLoadableModuleLogic):
+    """The module without its panel, for scripts, batch and tests."""
+
+    def getParameterNode(self):
+        return LungTumorSegParameterNode(super().getParameterNode())
+
+    def segment(self, volumeNode, options=None, segmentationNode=None):
+        """Finds the lung tumors of a CT and returns the segmentation node; blocks until then and needs no window.
+
+        ``options``: model, device, precision, stride, thresholds, min_lesion_ml, probability; what is left out comes from the model.
+        ``segmentationNode`` takes the result, unless it was edited by hand: then, and without one, a new node is made.
+        Raises ValueError for unusable input, RuntimeError where the machine cannot; the scene is then as it was.
+        """
+        run = self._newRun(volumeNode, options, None, None, segmentationNode)
+        try:
+            while not run.finished:
+                run.poll()
+                time.sleep(POLL_MILLISECONDS / 1000)
+        finally:
+            run.close()
+        if run.error is not None:
+            raise run.error
+        return run.segmentationNode
+
+    def startSegmentation(self, volumeNode, options=None, onProgress=None, onFinished=None, segmentationNode=None):
+        """The same without blocking: returns a handle with ``cancel()`` at once; needs Qt's event loop.
+
+        ``onProgress`` gets the progress (``stage``, ``percent``, ``seconds_left``), ``onFinished`` the handle, whose
+        ``segmentationNode`` or ``error`` is then set. Raises ValueError for input that cannot be used.
+        """
+        run = self._newRun(volumeNode, options, onProgress, onFinished, segmentationNode)
+        run.start()
+        return run
+
+    def _newRun(self, volumeNode, options, onProgress, onFinished, segmentationNode):
+        options = dict(options or {})
+        probability = options.pop("probability", False)
+        try:
+            arguments = segment_arguments(**options)
+        except TypeError as error:
+            raise ValueError(_("There is no such option: {error}").format(error=error)) from error
+        volume = mrml.volume_of_node(volumeNode)  # a view that keeps the voxels alive
+
+        def export(path, stop):
+            write_nrrd(volume, path, stop)
+
+        job = SegmentationJob(export, arguments, probability=probability, temporary_folder=slicer.app.temporaryPath)
+        return LungTumorSegRun(job, volumeNode, segmentationNode, onProgress, onFinished)
+
+    def showTumorSpread(self, segmentationNode):
+        """Shows the tumors within translucent lungs in the 3D views and points these at them."""
+        if segmentationNode is None:
+            raise ValueError(_("There is no segmentation to show."))
+        mrml.show_surfaces(segmentationNode, True)
+        layoutManager = slicer.app.layoutManager()
+        if layoutManager is not None:  # there is none without a main window
+            layoutManager.resetThreeDViews()
+
+    def models(self):
+        """Id and description of the installed models, the default first."""
+        manifests = {name: Manifest.read(folder) for name, folder in model_folders().items()}
+        return dict(sorted(manifests.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
+
+    def save(self, segmentationNode, folder, namePrefix="", dicom=False):
+        """Writes segmentation, lesion table and, where there is a 3D view, its picture; returns the paths. No file holds a name
+        unless ``namePrefix`` does, or ``dicom`` asks for DICOM, which must. Raises OSError or RuntimeError where writing fails."""
+        paths = mrml.save_results(segmentationNode, Path(folder), namePrefix)
+        layoutManager = slicer.app.layoutManager()
+        if layoutManager is not None and layoutManager.threeDViewCount > 0:
+            import ScreenCapture
+
+            capture = ScreenCapture.ScreenCaptureLogic()
+            viewNode = layoutManager.activeMRMLThreeDViewNode()
+            paths.append(Path(folder) / f"{namePrefix}spread.png")
+            capture.captureImageFromView(capture.viewFromNode(viewNode), str(paths[-1]))
+        if dicom:
+            paths.append(self._saveDicom(segmentationNode, Path(folder)))
+        return paths
+
+    def canSaveDicom(self):
+        return hasattr(slicer.modules, "dicomsegmentationplugin")
+
+    def _saveDicom(self, segmentationNode, folder):
+        """Slicer's own exporter; it needs the CT to come from DICOM."""
+        import DICOMSegmentationPlugin
+
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        exporter = DICOMSegmentationPlugin.DICOMSegmentationPluginClass()
+        exportables = exporter.examineForExport(hierarchy.GetItemByDataNode(segmentationNode))
+        if not exportables:
+            raise RuntimeError(_("The CT was not loaded from DICOM, so the segmentation cannot be saved as DICOM."))
+        for exportable in exportables:
+            exportable.directory = str(folder)
+        problem = exporter.export(exportables)
+        if problem:
+            raise RuntimeError(str(problem))
+        return folder
+
+    def makePhantom(self, seed=PHANTOM_SEED):
+        """A procedural chest CT with lesions as a new volume node, made by a child process; the window stays alive meanwhile."""
+        folder = Path(tempfile.mkdtemp(prefix="LungTumorSeg-", dir=slicer.app.temporaryPath))
+        child = None
+        try:
+            command = [find_interpreter(), "-m", "LungTumorSegLib", "phantom", "-o", str(folder / "phantom"), "--seed", str(seed)]
+            child = ChildProcess(command, child_environment(os.environ))
+            while child.exit_code is None:
+                slicer.app.processEvents()
+                time.sleep(POLL_MILLISECONDS / 1000)
+            if child.exit_code != 0:
+                raise RuntimeError((child.stderr_lines or [_("The phantom could not be made.")])[-1])
+            return mrml.load_volume(folder / "phantom" / "ct.nii.gz", slicer.mrmlScene, "Lung tumor phantom")
+        finally:
+            if child is not None:
+                child.kill()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def missingPackages(self):
+        """What has to be installed before a run: torch first where it is among them."""
+        return packages.missing_packages([packages.TORCH, *packages.read_requirements(_resource("requirements.txt"))])
+
+    def installPackages(self, missing):
+        """Installs them: torch by Slicer's PyTorch extension, the rest by pip, which may not replace what is there.
+
+        Raises RuntimeError, with the way out, where that is not possible.
+        """
+        others = [requirement for requirement in missing if requirement != packages.TORCH]
+        if others:
+            replaced = packages.replaced_packages(packages.dry_run(find_interpreter(), others), others)
+            if replaced:
+                names = ", ".join(replaced)
+                raise RuntimeError(_("Nothing was installed: it would replace Slicer's own {names}.").format(names=names))
+        if packages.TORCH in missing:
+            self._installTorch()
+        if others:
+            slicer.util.pip_install(others)
+
+    def _installTorch(self):
+        try:
+            import PyTorchUtils
+        except ImportError as error:
+            message = _("Install the extension PyTorch in the Extensions Manager, restart Slicer and press Segment again.")
+            raise RuntimeError(message) from error
+        least = packages.TORCH.removeprefix("torch")
+        if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=least) is None:
+            raise RuntimeError(_("torch could not be installed; Slicer's log says why."))
+
+
+def _resource(name):
+    return Path(__file__).parent / "Resources" / name
+
+
+class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel, from top to bottom in the order of the work: segment, lesions, save."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._guiTag = None
+        self._run = None
+        self._entered = False
+        self._shown = None  # the segmentation that the lesion table shows
+
+    # Life of the panel
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        panel = slicer.util.loadUI(self.resourcePath("UI/LungTumorSeg.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.logic = LungTumorSegLogic()
+        self.ui.inputSelector.addAttribute("vtkMRMLScalarVolumeNode", mrml.CT_ATTRIBUTE, "1")
+        self.ui.lesionTable.setColumnCount(len(self._columns()))
+        self.ui.lesionTable.setHorizontalHeaderLabels(list(self._columns()))
+        self.ui.lesionTable.horizontalHeader().setStretchLastSection(True)
+        self.ui.lesionTable.verticalHeader().setVisible(False)
+        self.ui.folderButton.directory = qt.QSettings().value(FOLDER_SETTING, os.path.expanduser("~"))
+        self._fillModels()
+        self._connectWidgets()
+        for event, method in (
+            (slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose),
+            (slicer.mrmlScene.EndCloseEvent, self._onSceneEndClose),
+            (slicer.mrmlScene.EndImportEvent, self._onSceneEndClose),
+            (slicer.mrmlScene.NodeAddedEvent, self._onNodesChanged),
+            (slicer.mrmlScene.NodeRemovedEvent, self._onNodesChanged),
+        ):
+            self.addObserver(slicer.mrmlScene, event, method)
+        self._nodesTimer = self._singleShotTimer(0, self._offerVolumes)
+        self._deviceTimer = self._singleShotTimer(POLL_MILLISECONDS, self._showDevices)
+        self._devices = None
+        self._initializeParameterNode()
+
+    def _connectWidgets(self):
+        ui = self.ui
+        ui.segmentButton.connect("clicked()", self.onSegmentButton)
+        ui.modelSelector.connect("currentIndexChanged(int)", self._onModelChosen)
+        ui.advancedSection.connect("contentsCollapsed(bool)", self._onAdvancedCollapsed)
+        ui.lesionTable.connect("cellClicked(int,int)", self._onLesionClicked)
+        ui.lesionTable.connect("itemSelectionChanged()", self._onLesionSelected)
+        ui.showLungsCheckBox.connect("toggled(bool)", self._onShowLungs)
+        ui.show3DCheckBox.connect("toggled(bool)", self._onShow3D)
+        ui.saveButton.connect("clicked()", self.onSaveButton)
+
+    def cleanup(self):
+        if self._run is not None:
+            self._run.close()
+            self._run = None
+        for timer in (self._nodesTimer, self._deviceTimer):
+            timer.stop()
+        self._setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        self._entered = True
+        self._initializeParameterNode()
+
+    def exit(self):
+        self._entered = False
+
+    def _onSceneStartClose(self, caller, event):
+        self._setParameterNode(None)
+
+    def _onSceneEndClose(self, caller, event):
+        self._initializeParameterNode()
+
+    def _initializeParameterNode(self):
+        self._setParameterNode(self.logic.getParameterNode())
+        self._offerVolumes()
+
+    def _setParameterNode(self, parameterNode):
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            if parameterNode.model not in self._manifests and self._manifests:
+                self._useModel(next(iter(self._manifests)))
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._onParametersChanged()
+
+    def _singleShotTimer(self, milliseconds, callback):
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.connect("timeout()", callback)
+        return timer
+
+    # Choosing
+
+    def _onNodesChanged(self, caller, event):
+        self._nodesTimer.start()  # once for all nodes of a scene that is being loaded
+
+    def _offerVolumes(self):
+        """Marks the CTs of the scene, which alone the selector offers, and chooses the first where none is chosen."""
+        if self._parameterNode is None:
+            return
+        volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if mrml.mark_if_ct(node)]
+        if self._parameterNode.inputVolume is None and volumes:
+            self._parameterNode.inputVolume = volumes[0]
+        self._onParametersChanged()
+
+    def _fillModels(self):
+        self._manifests = {}
+        try:
+            self._manifests = self.logic.models()
+        except MachineLimit as error:
+            logging.error(error)
+        for manifest in self._manifests.values():
+            self.ui.modelSelector.addItem(manifest.description or manifest.id)
+
+    def _onModelChosen(self, index):
+        if self._parameterNode is not None and 0 <= index < len(self._manifests):
+            self._useModel(list(self._manifests)[index])
+
+    def _useModel(self, model):
+        """Takes the model's own numbers; who wants others changes them afterwards."""
+        manifest = self._manifests[model]
+        node = self._parameterNode
+        if node.model != model:
+            node.model = model
+            node.sliceThreshold, node.voxelThreshold = manifest.thresholds.gate, manifest.thresholds.voxel
+            node.stride, node.smallestLesionMl = manifest.stride, manifest.min_lesion_ml
+
+    def _onAdvancedCollapsed(self, collapsed):
+        if not collapsed and self._devices is None:
+            self._devices = []
+            threading.Thread(target=lambda: self._devices.append(hardware.describe_devices()), daemon=True).start()
+            self.ui.foundDeviceLabel.text = _("Looking for a graphics card ...")
+            self._deviceTimer.start()
+
+    def _showDevices(self):
+        if self._devices:
+            self.ui.foundDeviceLabel.text = self._devices[0]
+        else:
+            self._deviceTimer.start()
+
+    # Running
+
+    def onSegmentButton(self):
+        """Starts a run, or cancels the one that is going on."""
+        if self._run is not None:
+            self._run.cancel()
+            self.ui.segmentButton.enabled = False
+            self.ui.statusLabel.text = _("Cancelling ...")
+        elif self._ensurePackages():
+            self._start()
+
+    def _ensurePackages(self):
+        """True when all is there; asks once before it installs anything."""
+        missing = self.logic.missingPackages()
+        if not missing:
+            return True
+        names = ", ".join(missing)
+        question = _("The network needs Python packages that Slicer does not bring: {names}. torch takes 200 MB to 3 GB. Install now?")
+        if not slicer.util.confirmOkCancelDisplay(question.format(names=names), windowTitle=_("Lung Tumor Segmentation")):
+            self._showStatus(_("Nothing was installed and nothing changed. Segmenting needs {names}.").format(names=names))
+            return False
+        try:
+            self._showStatus(_("Installing {names} ...").format(names=names))
+            self.logic.installPackages(missing)
+        except Exception as error:  # pip's ways to fail are many
+            logging.exception("Installing failed.")
+            offline = _(
+                "{error} Without a network bring the wheels of {names} (from pypi.org and download.pytorch.org, for the Python that"
+                " Slicer's console names) and install them with PythonSlicer -m pip install FILES."
+            )
+            self._showStatus(offline.format(error=error, names=names))
+            return False
+        return True
+
+    def _start(self):
+        node = self._parameterNode
+        options = {
+            "model": node.model or None,
+            "device": node.device.value,
+            "thresholds": (node.sliceThreshold, node.voxelThreshold),
+            "stride": node.stride,
+            "min_lesion_ml": node.smallestLesionMl,
+            "probability": node.loadProbability,
+        }
+        try:
+            self._run = self.logic.startSegmentation(
+                node.inputVolume, options, self._onProgress, self._onFinished, segmentationNode=node.outputSegmentation
+            )
+        except (ValueError, OSError) as error:
+            self._showStatus(str(error))
+            return
+        self.ui.progressBar.value = 0
+        self._showStatus(_("Exporting the CT ..."))
+        self._updateButtons()
+
+    def _onProgress(self, progress):
+        stages = {
+            "reading": _("Reading the CT"),
+            "isolating": _("Finding the lungs"),
+            "predicting": _("Looking for tumors"),
+            "measuring": _("Measuring"),
+            "writing": _("Drawing surfaces"),
+        }
+        self.ui.progressBar.value = progress.percent
+        text = stages.get(progress.stage, progress.stage)
+        if progress.seconds_left is not None:
+            text = _("{stage}, {time} left").format(stage=text, time=_duration(progress.seconds_left))
+        self._showStatus(text)
+
+    def _onFinished(self, run):
+        self._run = None
+        if run.error is not None:
+            self._showStatus(str(run.error))
+        else:
+            self._showStatus("")
+            if self._parameterNode is not None:
+                chosen = self._parameterNode.outputSegmentation
+                self._parameterNode.outputSegmentation = run.segmentationNode
+                if chosen is not None and chosen is not run.segmentationNode:
+                    self._showStatus(
+                        _("{name} was edited by hand, so it was kept; the new result stands beside it.").format(name=chosen.GetName())
+                    )
+            if self.ui.show3DCheckBox.checked:
+                self.logic.showTumorSpread(run.segmentationNode)
+        self._updateButtons()
+
+    # Showing
+
+    def _onParametersChanged(self, caller=None, event=None):
+        node = self._parameterNode
+        if node is not None and node.model in self._manifests:
+            self.ui.modelSelector.currentIndex = list(self._manifests).index(node.model)
+        segmentation = node.outputSegmentation if node is not None else None
+        if segmentation is not self._shown or segmentation is None:
+            self._shown = segmentation
+            self._showLesions()
+        self._updateButtons()
+
+    def _showStatus(self, text):
+        self.ui.statusLabel.text = text
+
+    def _updateButtons(self):
+        ui, running = self.ui, self._run is not None
+        volume = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        ui.segmentButton.text = _("Cancel") if running else _("Segment")
+        ui.segmentButton.enabled = running or (volume is not None and bool(self._manifests))
+        ui.segmentButton.toolTip = (
+            _("Stop the run. The scene stays as it is.")
+            if running
+            else _("Find the lung tumors in the chosen CT. This takes minutes; Slicer can be used meanwhile.")
+            if volume is not None
+            else _("Choose a chest CT first.")
+        )
+        ui.progressBar.visible = running
+        for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector):
+            selector.enabled = not running
+        if not running and not ui.statusLabel.text:
+            ui.statusLabel.text = self._advice(volume)
+
+    def _advice(self, volume):
+        if not self._manifests:
+            return _("No model is installed; install the extension again.")
+        if volume is None:
+            return _("Load a chest CT: add a DICOM folder or a file, or take the Lung tumor phantom from the Sample Data module.")
+        return ""
+
+    def _columns(self):
+        return {
+            _("No."): lambda lesion: str(lesion.number),
+            _("Side"): lambda lesion: lesion.side or "?",
+            _("Volume\nmL"): lambda lesion: f"{lesion.volume_ml:.2f}",
+            _("Long\nmm"): lambda lesion: f"{lesion.long_axis_mm:.1f}",
+            _("Short\nmm"): lambda lesion: f"{lesion.short_axis_mm:.1f}",
+            _("Mean\nHU"): lambda lesion: f"{lesion.mean_hu:.0f}",
+            _("Confidence"): _confidenceText,
+        }
+
+    def _showLesions(self):
+        """Table, burden, warnings and CT of the chosen segmentation."""
+        ui, segmentation = self.ui, self._shown
+        lesions = mrml.lesions_of(segmentation) if segmentation is not None else []
+        summary = mrml.summary_of(segmentation) if segmentation is not None else {}
+        ui.lesionTable.blockSignals(True)
+        ui.lesionTable.setRowCount(len(lesions))
+        for row, lesion in enumerate(lesions):
+            for column, text in enumerate(self._columns().values()):
+                item = qt.QTableWidgetItem(text(lesion))
+                if lesion.check:
+                    item.setToolTip(_("The network is not sure of this one: check it before you use it."))
+                ui.lesionTable.setItem(row, column, item)
+        ui.lesionTable.clearSelection()
+        ui.lesionTable.resizeColumnsToContents()
+        ui.lesionTable.blockSignals(False)
+        noResult = _("No result yet: choose a CT and press Segment.")
+        ui.resultLabel.text = mrml.describe_ct(segmentation) if segmentation is not None else noResult
+        ui.burdenLabel.text = _burdenText(lesions, summary)
+        ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
+        ui.warningsLabel.visible = bool(ui.warningsLabel.text)
+        ui.savedLabel.visible = False
+        ui.saveButton.enabled = segmentation is not None
+        ui.saveButton.toolTip = (
+            _("Write segmentation, lesion table and picture into the folder.")
+            if segmentation is not None
+            else _("There is nothing to save yet: segment a CT first.")
+        )
+        ui.dicomCheckBox.enabled = self.logic.canSaveDicom()
+
+    def _onLesionClicked(self, row, column):
+        self._showLesion(row)
+
+    def _onLesionSelected(self):
+        if self.ui.lesionTable.selectedItems():
+            self._showLesion(self.ui.lesionTable.currentRow())
+        elif self._shown is not None:
+            mrml.highlight(self._shown, None)
+
+    def _showLesion(self, row):
+        lesion = mrml.lesions_of(self._shown)[row]
+        mrml.jump_to(self._shown, lesion)
+        mrml.highlight(self._shown, lesion.segment)
+
+    def _onShowLungs(self, visible):
+        if self._shown is not None:
+            mrml.show_lungs(self._shown, visible)
+
+    def _onShow3D(self, visible):
+        if self._shown is not None:
+            mrml.show_surfaces(self._shown, visible)
+
+    # Saving
+
+    def onSaveButton(self):
+        """Writes everything into the chosen folder and says what and where."""
+        ui = self.ui
+        folder = ui.folderButton.directory
+        prefix = f"{mrml.file_name(mrml.ct_of(self._shown))} " if ui.namesCheckBox.checked and mrml.ct_of(self._shown) is not None else ""
+        try:
+            with slicer.util.WaitCursor():
+                paths = self.logic.save(self._shown, folder, prefix, ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled)
+        except (OSError, RuntimeError) as error:
+            ui.savedLabel.text = _("Not saved: {error}").format(error=error)
+        else:
+            qt.QSettings().setValue(FOLDER_SETTING, folder)
+            ui.savedLabel.text = _("Saved in {folder}: {names}").format(folder=folder, names=", ".join(path.name for path in paths))
+        ui.savedLabel.visible = True
+
+
+def _confidenceText(lesion):
+    if lesion.confidence != lesion.confidence:  # nan: not known
+        return "?"
+    return _("{value:.2f} check").format(value=lesion.confidence) if lesion.check else f"{lesion.confidence:.2f}"
+
+
+def _burdenText(lesions, summary):
+    """All lesions in one line, or that none was found."""
+    if not lesions:
+        return summary.get("message", "")
+    volume = sum(lesion.volume_ml for lesion in lesions)
+    lungs = sum(summary.get("lungs", {}).values()) + volume
+    share = _(", {percent:.1f} % of the lungs").format(percent=100 * volume / lungs) if summary.get("lungs") else ""
+    count = _("{count} lesions").format(count=len(lesions)) if len(lesions) > 1 else _("1 lesion")
+    return _("{count}, {volume:.1f} mL together{share}").format(count=count, volume=volume, share=share)
+
+
+def _duration(seconds):
+    if seconds >= 90:
+        return _("{minutes} min").format(minutes=round(seconds / 60))
+    return _("{seconds} s").format(seconds=max(1, round(seconds)))
+
+
+class LungTumorSegTest(ScriptedLoadableModuleTest):
+    """Self-test on the phantom. Runs need torch and safetensors; without them they are skipped."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+        self.logic = LungTumorSegLogic()
+
+    def runTest(self):
+        """All tests, as Slicer's Reload and Test button wants it."""
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            self.delayDisplay(name)
+            try:
+                getattr(self, name)()
+            except unittest.SkipTest as reason:
+                self.delayDisplay(f"{name} skipped: {reason}")
+        self.delayDisplay("All tests passed.")
+
+    def test_BadInputIsRefused(self):
+        with self.assertRaises(ValueError):
+            self.logic.segment(None)
+        with self.assertRaises(ValueError):
+            self.logic.segment(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+        with self.assertRaises(ValueError):
+            self.logic.showTumorSpread(None)
+
+    def test_FullRunBringsTheResultIntoTheScene(self):
+        volumeNode = self._phantom()
+        segmentationNode = self.logic.segment(volumeNode)
+        names = [segment.GetName() for segment in _segments(segmentationNode)]
+        self.assertEqual(names[:2], ["Left lung", "Right lung"])
+        lesions = mrml.lesions_of(segmentationNode)
+        self.assertEqual(names[2:], [lesion.segment for lesion in lesions])
+        self.assertGreater(len(lesions), 0)
+        self.logic.showTumorSpread(segmentationNode)
+        self.assertTrue(segmentationNode.GetDisplayNode().GetVisibility3D())
+
+    def test_CancelLeavesTheSceneAsItWas(self):
+        volumeNode = self._phantom()
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        finished = []
+        run = self.logic.startSegmentation(volumeNode, onFinished=finished.append)
+        run.cancel()
+        deadline = time.monotonic() + 30
+        while not finished and time.monotonic() < deadline:
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        self.assertEqual(finished, [run])
+        self.assertIsNone(run.segmentationNode)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def _phantom(self):
+        if self.logic.missingPackages():
+            self.skipTest("torch or safetensors is not installed")
+        return self.logic.makePhantom()
+
+
+def _segments(segmentationNode: Any) -> list:
+    content = segmentationNode.GetSegmentation()
+    return [content.GetNthSegment(i) for i in range(content.GetNumberOfSegments())]

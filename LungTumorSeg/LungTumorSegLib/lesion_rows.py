@@ -1,0 +1,98 @@
+"""The lesions of summary.json as rows for Slicer's table and panel, and back into a file; the standard library alone."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LOW_CONFIDENCE = 0.6
+"""Lesions below it are marked "check": their mean probability, lowered by disagreement, hardly passes the voxel threshold of 0.5."""
+
+Value = str | int | float
+
+FIRST_COLUMNS: dict[str, type[Value]] = {
+    "number": int,
+    "segment": str,
+    "side": str,
+    "volume_ml": float,
+    "long_axis_mm": float,
+    "short_axis_mm": float,
+    "mean_hu": float,
+    "centroid_x_lps_mm": float,
+    "centroid_y_lps_mm": float,
+    "centroid_z_lps_mm": float,
+    "confidence": float,
+}
+"""The columns that lesions.csv begins with; runs of later versions append others."""
+
+UNITS = {"_ml": "mL", "_mm": "mm", "_hu": "HU"}
+"""Unit of a column by the end of its name."""
+
+
+@dataclass(frozen=True)
+class LesionRow:
+    """A lesion of the table: volume in mL, lengths in mm; ``confidence`` is nan and ``side`` empty where unknown."""
+
+    number: int
+    segment: str
+    side: str
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    mean_hu: float
+    confidence: float
+    centroid_lps: tuple[float, float, float]
+    """Before the segmentation's parent transform, mm."""
+
+    @property
+    def check(self) -> bool:
+        """True where a person should look before believing it."""
+        return self.confidence < LOW_CONFIDENCE
+
+
+def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
+    """Column name to values, one a lesion; the first columns are there without any lesion, lists (rulers) are left out.
+
+    What is unknown is an empty text or nan.
+    """
+    kinds = dict(FIRST_COLUMNS)
+    for lesion in lesions:
+        for name, value in lesion.items():
+            if isinstance(value, str | int | float):
+                kinds.setdefault(name, str if isinstance(value, str) else float)
+    return {name: [_typed(lesion.get(name), kind) for lesion in lesions] for name, kind in kinds.items()}
+
+
+def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
+    """The rows of columns as ``columns_of`` gives them."""
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    fields = [name for name in FIRST_COLUMNS if not name.startswith("centroid")]
+    return [
+        LesionRow(
+            **{name: row[name] for name in fields},
+            centroid_lps=(float(row["centroid_x_lps_mm"]), float(row["centroid_y_lps_mm"]), float(row["centroid_z_lps_mm"])),
+        )
+        for row in rows
+    ]
+
+
+def write_csv(columns: Mapping[str, Sequence[Value]], path: Path) -> None:
+    """lesions.csv as the command line writes it: UTF-8, commas, a decimal point, empty where unknown. Raises OSError."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_cell(value) for value in values] for values in zip(*columns.values(), strict=True))
+
+
+def _typed(value: Any, kind: type[Value]) -> Value:
+    if value is None:
+        return "" if kind is str else math.nan
+    return kind(value)
+
+
+def _cell(value: Value) -> Value:
+    return "" if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,231 @@
+"""Slicer's application layer for tests: ``install()`` makes qt, ctk and the rest of ``slicer`` importable on top of slicer-core."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import types
+import unittest
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+from PySide6 import QtCore, QtGui, QtWidgets
+
+from . import parameter_node, widgets
+from .pythonqt import API, PlainProxy, application, make_class, wrap
+from .ui_file import load_ui
+
+VERSION = (5, 12)
+
+
+class _Listed:
+    """Only names that api.json lists, as attributes or methods of one object of Slicer's."""
+
+    api_name = ""
+
+    def __getattr__(self, name: str) -> Any:
+        listed = API[self.api_name]
+        known = name in listed["properties"] or any(entry.partition("(")[0] == name for entry in (*listed["slots"], *listed["methods"]))
+        if known:
+            raise NotImplementedError(f"{self.api_name}.{name} exists in Slicer, but not in the stand-in yet.")
+        raise AttributeError(f"{self.api_name} has no attribute named '{name}'")
+
+
+class LayoutManager(_Listed):
+    """The views: three slice views as nodes of the scene, one empty 3D view."""
+
+    api_name = "slicer.qMRMLLayoutManager"
+    threeDViewCount = 1
+
+    def __init__(self) -> None:
+        self.reset_views = 0
+        self._view = None
+
+    def resetThreeDViews(self) -> None:
+        self.reset_views += 1
+
+    def resetSliceViews(self) -> None:
+        self.reset_views += 1
+
+    def sliceViewNames(self) -> tuple[str, ...]:
+        return ("Green", "Red", "Yellow")
+
+
+class ModuleManager:
+    """Tells widgets that their module is about to be unloaded."""
+
+    def __init__(self) -> None:
+        self.unloading: list[Callable[[str], None]] = []
+
+    def connect(self, signal: str, callback: Callable[[str], None]) -> bool:
+        self.unloading.append(callback)
+        return signal == "moduleAboutToBeUnloaded(QString)"
+
+    def disconnect(self, _: str, callback: Callable[[str], None]) -> bool:
+        self.unloading.remove(callback)
+        return True
+
+
+class Application(_Listed):
+    """``slicer.app``."""
+
+    api_name = "slicer.app"
+    applicationName = "Slicer"
+    majorVersion, minorVersion = VERSION
+    applicationVersion = "5.12.3-2026-07-22"
+
+    def __init__(self, temporary: Path, layout_manager: LayoutManager | None) -> None:
+        self.temporaryPath = str(temporary)
+        self._layout_manager, self._module_manager = layout_manager, ModuleManager()
+        self.started: list[Callable[[], None]] = []
+        self.testing = False
+
+    def connect(self, signal: str, callback: Callable[[], None]) -> bool:
+        if signal not in API["slicer.app"]["signals"]:
+            return False
+        self.started.append(callback)
+        return True
+
+    def layoutManager(self) -> LayoutManager | None:
+        return self._layout_manager
+
+    def moduleManager(self) -> ModuleManager:
+        return self._module_manager
+
+    def testingEnabled(self) -> bool:
+        return self.testing
+
+    def processEvents(self) -> None:
+        application().processEvents()
+
+    def topLevelWidgets(self) -> tuple[Any, ...]:
+        return ()  # no main window
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        application().setOverrideCursor(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        application().restoreOverrideCursor()
+
+
+class ModuleFactory:
+    """``slicer.modules``: names that a Slicer 5.12 has, and modules that tests register."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"module 'modules' has no attribute '{name}'")
+
+
+class ScriptedLoadableModule:
+    """Base of the module class: help, icon, resources."""
+
+    def __init__(self, parent: Any) -> None:
+        self.parent = parent
+        self.moduleName = type(self).__name__
+
+    def resourcePath(self, filename: str) -> str:
+        return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
+
+
+class ScriptedLoadableModuleWidget:
+    """Base of the panel: a parent widget with a layout, and the module's life."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.parent = parent
+        self.layout = parent.layout()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+
+    def resourcePath(self, filename: str) -> str:
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
+
+    def setup(self) -> None: ...
+
+    def cleanup(self) -> None: ...
+
+    def _onModuleAboutToBeUnloaded(self, name: str) -> None:
+        if name == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
+
+
+class ScriptedLoadableModuleLogic:
+    """Base of the logic: the parameter node, one a scene."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+
+    def getParameterNode(self) -> Any:
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = slicer.vtkMRMLScriptedModuleNode()
+            node.SetSingletonTag(self.moduleName)
+            node.SetAttribute("ModuleName", self.moduleName)
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
+            node = slicer.mrmlScene.AddNode(node)
+        return node
+
+
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    """Base of the self-test."""
+
+    def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
+        logging.info(message)
+
+
+def install(temporary: Path, *, views: bool = True) -> None:
+    """Makes ``import qt, ctk`` and the application's part of ``slicer`` work in this process, with a fresh scene and settings."""
+    application()
+    QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
+    QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, str(temporary))
+    QtCore.QCoreApplication.setOrganizationName("stand-in")
+    _install_qt()
+    slicer.app = Application(temporary, LayoutManager() if views else None)
+    slicer.modules = ModuleFactory()
+    slicer.mrmlScene = slicer.vtkMRMLScene()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()
+    logic.SetMRMLScene(slicer.mrmlScene)
+    slicer.segmentations_logic = logic  # keeps it alive
+    slicer.util.loadUI = load_ui
+    bases = (ScriptedLoadableModule, ScriptedLoadableModuleWidget, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest)
+    _module("slicer.ScriptedLoadableModule", __all__=[b.__name__ for b in bases], **{b.__name__: b for b in bases})
+    _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
+    wrapper = {name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "WithinRange")}
+    _module("slicer.parameterNodeWrapper", **wrapper)
+
+
+def _install_qt() -> None:
+    modules: dict[str, dict[str, Any]] = {"qt": {}, "ctk": {}, "slicer": {}}
+    own = {kind.__name__: kind for kind in (*widgets.CTK, *widgets.QMRML)}
+    for full_name, entry in API.items():
+        module, _, name = full_name.partition(".")
+        qt_class = own.get(name) or next((getattr(part, name) for part in (QtWidgets, QtGui, QtCore) if hasattr(part, name)), None)
+        if isinstance(entry, dict) and qt_class is not None:
+            modules[module][name] = make_class(full_name, qt_class)
+    modules["qt"]["Qt"] = QtCore.Qt
+    modules["qt"]["QApplication"] = QtWidgets.QApplication
+    modules["qt"]["QTableWidgetItem"] = lambda *arguments: PlainProxy(QtWidgets.QTableWidgetItem(*arguments))
+    _module("qt", **modules["qt"])
+    _module("ctk", **modules["ctk"])
+    for name, class_ in modules["slicer"].items():
+        setattr(slicer, name, class_)
+
+
+def _module(name: str, **content: Any) -> None:
+    module = types.ModuleType(name)
+    vars(module).update(content)
+    sys.modules[name] = module
+    if name.startswith("slicer."):
+        setattr(slicer, name.partition(".")[2], module)
+
+
+def new_panel_parent() -> Any:
+    """What Slicer hands to a module's widget: a scene-aware widget with an empty vertical layout."""
+    parent = widgets.qMRMLWidget()
+    parent.setLayout(QtWidgets.QVBoxLayout())
+    parent.setMRMLScene(slicer.mrmlScene)
+    return wrap(parent)

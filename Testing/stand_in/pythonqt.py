@@ -1,0 +1,241 @@
+"""PySide6 objects that behave as PythonQt's do in Slicer: what api.json names is there, in PythonQt's way; all else is an error.
+
+A Qt property is an attribute, a slot or method is called, a signal is connected. Wrong use fails as it does in Slicer, except that a
+connection to a signal that does not exist, which PythonQt answers with False, is also noted in ``failed_connections`` for the tests.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import shiboken6
+from PySide6 import QtCore, QtGui, QtWidgets
+
+API: dict[str, Any] = json.loads(Path(__file__).with_name("api.json").read_text())
+
+failed_connections: list[str] = []
+
+PLAIN_METHODS = {
+    "QTableWidgetItem": {
+        "text", "setText", "data", "setData", "flags", "setFlags", "setToolTip", "toolTip", "setTextAlignment", "row", "column",
+        "isSelected", "setSelected",
+    },
+    "QSize": {"width", "height"},
+}  # fmt: skip
+"""Classes without meta objects keep their method calls (seen: text, data, flags; the others are Qt 5's)."""
+
+_classes: dict[str, type[Proxy]] = {}
+_proxies: dict[int, Proxy] = {}
+
+
+class ProxyType(type):
+    """Class attributes: enumeration values and static methods that api.json lists."""
+
+    def __getattr__(cls, name: str) -> Any:
+        if not name.startswith("_") and (name in cls.api.get("methods", ()) or name == "singleShot"):  # QTimer's property is static too
+            return wrap(getattr(cls.qt_class, name))
+        raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
+
+
+class Proxy(metaclass=ProxyType):
+    """A Qt object as Python code in Slicer sees it."""
+
+    qt_class: ClassVar[Any] = None
+    api: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, *arguments: Any) -> None:
+        self._adopt(type(self).qt_class(*map(unwrap, arguments)))
+
+    def _adopt(self, qt_object: Any) -> None:
+        object.__setattr__(self, "_qt", qt_object)
+        object.__setattr__(self, "_connections", {})
+        if isinstance(qt_object, QtCore.QObject):
+            _proxies[shiboken6.getCppPointer(qt_object)[0]] = self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        api = type(self).api
+        if name == "name" and "objectName" in api["properties"]:
+            return self._qt.objectName()
+        if name in api["properties"]:
+            return wrap(_property(self._qt, name))
+        if name in ("connect", "disconnect"):
+            return getattr(self, f"_{name}")
+        if name in api["methods"] or name in _base_names(api["slots"]):
+            return _Method(self._qt, name)
+        if name in _base_names(api["signals"]):
+            return _Signal(self, name)
+        raise AttributeError(f"{type(self).__name__} has no attribute named '{name}'")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        properties = type(self).api["properties"]
+        name = "objectName" if name == "name" else name
+        if name not in properties:
+            kind = type(self).__name__
+            raise AttributeError(f"'{name}' does not exist on {kind} and creating new attributes on C++ objects is not allowed")
+        if "read only" in properties[name]:
+            raise AttributeError(f"Property '{name}' of type '{properties[name]}' is not writable")
+        if not self._qt.setProperty(name, _as_declared(self._qt, name, unwrap(value))):
+            raise ValueError(f"Property '{name}' does not take {value!r}")
+
+    def _connect(self, signature: str, callback: Any) -> bool:
+        if signature.replace(" ", "") not in type(self).api["signals"]:
+            failed_connections.append(f"{type(self).__name__}: {signature}")
+            return False
+        return self._attach(signature.partition("(")[0], _argument_count(signature), callback, signature.endswith("(bool)"))
+
+    def _attach(self, name: str, count: int, callback: Any, as_bool: bool = False) -> bool:
+        takes = _most_arguments(callback)
+        limit = count if takes is None else min(count, takes)
+
+        def slot(*values: Any) -> None:
+            callback(*(bool(value) if as_bool else wrap(value) for value in values[:limit]))
+
+        self._connections[name, _identity(callback)] = slot
+        getattr(self._qt, name).connect(slot)
+        return True
+
+    def _disconnect(self, signature: str, callback: Any) -> bool:
+        slot = self._connections.pop((signature.partition("(")[0], _identity(callback)), None)
+        return slot is not None and bool(getattr(self._qt, signature.partition("(")[0]).disconnect(slot))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Proxy) and self._qt is other._qt
+
+    def __hash__(self) -> int:
+        return hash(id(self._qt))
+
+
+class _Method:
+    """A slot or method, shown as PythonQt shows one that was not called."""
+
+    def __init__(self, qt_object: Any, name: str) -> None:
+        self._qt_object, self._name = qt_object, name
+
+    def __call__(self, *arguments: Any) -> Any:
+        qt_name = {"exec_": "exec"}.get(self._name, self._name)
+        return wrap(getattr(self._qt_object, qt_name)(*map(unwrap, arguments)))
+
+    def __repr__(self) -> str:
+        return f"<qt slot {self._name} of {type(self._qt_object).__name__} instance>"
+
+
+class _Signal:
+    """``widget.clicked``: the overload with the most arguments, as PythonQt takes."""
+
+    def __init__(self, proxy: Proxy, name: str) -> None:
+        self._proxy, self._name = proxy, name
+
+    def connect(self, callback: Any) -> bool:
+        overloads = [s for s in type(self._proxy).api["signals"] if s.startswith(self._name + "(")]
+        return self._proxy._attach(self._name, max(map(_argument_count, overloads)), callback)
+
+    def disconnect(self, callback: Any) -> bool:
+        return self._proxy._disconnect(self._name, callback)
+
+
+class PlainProxy:
+    """An object of a class without meta object: only method calls."""
+
+    def __init__(self, qt_object: Any) -> None:
+        object.__setattr__(self, "_qt", qt_object)
+
+    def __getattr__(self, name: str) -> Any:
+        kind = type(self._qt).__name__
+        if name.startswith("__") or name not in PLAIN_METHODS[kind]:
+            raise AttributeError(f"{kind} has no attribute named '{name}'")
+        return _Method(self._qt, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"'{name}' does not exist on {type(self._qt).__name__}")
+
+
+def make_class(full_name: str, qt_class: Any) -> type[Proxy]:
+    """The stand-in of a class of api.json; widgets add to QWidget there."""
+    api = API[full_name]
+    if inspect.isclass(qt_class) and issubclass(qt_class, QtWidgets.QWidget) and full_name != "qt.QWidget":
+        base = API["qt.QWidget"]
+        api = {
+            kind: {**base[kind], **api[kind]} if kind == "properties" else [*base[kind], *api[kind]] for kind in base
+        }  # fmt: skip
+    name = full_name.partition(".")[2]
+    created = ProxyType(name, (_classes.get("QWidget", Proxy) if "show()" in api["slots"] else Proxy,), {"qt_class": qt_class, "api": api})
+    _classes[name] = created
+    return created
+
+
+def wrap(value: Any) -> Any:
+    """A Qt value as PythonQt hands it to Python."""
+    if isinstance(value, list | tuple):
+        return tuple(wrap(item) for item in value)
+    if isinstance(value, QtCore.QObject):
+        known = _proxies.get(shiboken6.getCppPointer(value)[0])
+        if known is not None and shiboken6.isValid(known._qt):
+            return known
+        names = [base.__name__ for base in type(value).__mro__ if base.__name__ in _classes]
+        if not names:
+            return value  # a helper of Qt's own that nobody asks for anything
+        proxy = object.__new__(_classes[names[0]])
+        proxy._adopt(value)
+        return proxy
+    if type(value).__name__ in PLAIN_METHODS:
+        return PlainProxy(value)
+    return value
+
+
+def unwrap(value: Any) -> Any:
+    """The Qt value behind what Python code passes."""
+    if isinstance(value, list | tuple):
+        return type(value)(unwrap(item) for item in value)
+    return value._qt if isinstance(value, Proxy | PlainProxy) else value
+
+
+def _property(qt_object: Any, name: str) -> Any:
+    meta_property = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name))
+    if meta_property.isValid():
+        return qt_object.property(name)
+    plain = {"visible": "isVisible", "enabled": "isEnabled"}.get(name, name)
+    return getattr(qt_object, plain)()  # Qt 6 dropped some properties and kept their methods
+
+
+def _as_declared(qt_object: Any, name: str, value: Any) -> Any:
+    """None is an empty text, and a whole number a fraction, as PythonQt converts."""
+    kind = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name)).typeName()
+    return {"QString": lambda: "" if value is None else str(value), "double": lambda: float(value), "bool": lambda: bool(value)}.get(
+        kind, lambda: value
+    )()
+
+
+def _base_names(signatures: list[str]) -> set[str]:
+    return {signature.partition("(")[0] for signature in signatures}
+
+
+def _argument_count(signature: str) -> int:
+    types = signature.partition("(")[2].rstrip(")")
+    return types.count(",") + 1 if types else 0
+
+
+def _most_arguments(callback: Any) -> int | None:
+    """PythonQt passes a plain function or method no more arguments than it takes; None for any number."""
+    if not (inspect.isfunction(callback) or inspect.ismethod(callback)):
+        return None
+    code = getattr(callback, "__func__", callback).__code__
+    if code.co_flags & inspect.CO_VARARGS:
+        return None
+    return int(code.co_argcount) - inspect.ismethod(callback)
+
+
+def _identity(callback: Any) -> Any:
+    return (id(callback.__self__), callback.__func__) if inspect.ismethod(callback) else callback
+
+
+def application() -> QtWidgets.QApplication:
+    """The one QApplication of the process."""
+    return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
+
+
+__all__ = ["API", "PlainProxy", "Proxy", "QtGui", "application", "failed_connections", "make_class", "unwrap", "wrap"]

@@ -1,0 +1,56 @@
+"""Loading a Qt Designer file: every class, property, signal and slot in it must stand in api.json."""
+
+from __future__ import annotations
+
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtUiTools import QUiLoader
+from PySide6.QtWidgets import QWidget
+
+from .pythonqt import API, Proxy, wrap
+from .widgets import CTK, QMRML
+
+DESIGNER_ONLY = {"geometry", "SlicerParameterName"}
+
+
+def load_ui(path: str) -> Proxy:
+    """The widget described in a .ui file, its connections between scene and node selectors made. Raises ValueError on names unknown."""
+    tree = ElementTree.parse(path)  # noqa: S314  our own file
+    for element in tree.iter("widget"):
+        _check_widget(element)
+    connections = [
+        {part: element.findtext(part) for part in ("sender", "signal", "receiver", "slot")} for element in tree.iter("connection")
+    ]  # fmt: skip
+    for parent in tree.iter("connections"):
+        parent.clear()  # QUiLoader does not know a signal's type vtkMRMLScene*
+    loader = QUiLoader()
+    for kind in (*CTK, *QMRML):
+        loader.registerCustomWidget(kind)
+    with tempfile.TemporaryDirectory() as folder:
+        tree.write(Path(folder) / "panel.ui", encoding="utf-8")
+        widget = loader.load(str(Path(folder) / "panel.ui"))
+    for connection in connections:
+        _connect(widget, connection)
+    return wrap(widget)  # type: ignore[no-any-return]
+
+
+def _check_widget(element: ElementTree.Element) -> None:
+    kind = element.get("class", "")
+    api = next((API[f"{module}.{kind}"] for module in ("qt", "ctk", "slicer") if f"{module}.{kind}" in API), None)
+    if api is None:
+        raise ValueError(f"The class {kind} of {element.get('name')} is not among those in use (api.json).")
+    for item in element.findall("property"):
+        if item.get("name") not in {*api["properties"], *API["qt.QWidget"]["properties"], *DESIGNER_ONLY}:
+            raise ValueError(f"{kind} {element.get('name')} has no property {item.get('name')!r}.")
+
+
+def _connect(root: QWidget, connection: dict[str, Any]) -> None:
+    sender, receiver = (
+        root if root.objectName() == connection[end] else root.findChild(QWidget, connection[end]) for end in ("sender", "receiver")
+    )
+    slot = connection["slot"].partition("(")[0]
+    if not wrap(sender).connect(connection["signal"], getattr(wrap(receiver), slot)):
+        raise ValueError(f"{connection['sender']} has no signal {connection['signal']}.")

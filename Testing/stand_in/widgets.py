@@ -1,0 +1,248 @@
+"""Honest simple widgets in place of ctk's and qMRML's, bound to the real scene. Names are those of the real classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from PySide6.QtCore import Property, QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QSlider,
+    QStyle,
+    QStyleOptionButton,
+    QStylePainter,
+    QVBoxLayout,
+    QWidget,
+)  # fmt: skip
+
+HEADER_HEIGHT = 26
+
+
+class ctkCollapsibleButton(QWidget):
+    """A section with a title that folds."""
+
+    contentsCollapsed = Signal(bool)
+    clicked = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._text, self._collapsed = "", False
+        self.setContentsMargins(8, HEADER_HEIGHT + 2, 4, 4)
+
+    def _set_text(self, text: str) -> None:
+        self._text = text
+        self.update()
+
+    def _set_collapsed(self, collapsed: bool) -> None:
+        if collapsed != self._collapsed:
+            self._collapsed = collapsed
+            self._show_content()
+            self.contentsCollapsed.emit(collapsed)
+
+    text = Property(str, lambda self: self._text, _set_text)
+    collapsed = Property(bool, lambda self: self._collapsed, _set_collapsed)
+
+    def _show_content(self) -> None:
+        for child in self.children():
+            if isinstance(child, QWidget):
+                if self._collapsed:
+                    child.setProperty("hidden before", child.isHidden())
+                    child.hide()
+                elif not child.property("hidden before"):
+                    child.show()
+        self.setMaximumHeight(HEADER_HEIGHT if self._collapsed else 16777215)
+
+    def childEvent(self, event: QEvent) -> None:
+        super().childEvent(event)
+        if self._collapsed and event.type() == QEvent.Type.ChildPolished:
+            self._show_content()
+
+    def mousePressEvent(self, event: Any) -> None:
+        if event.position().y() < HEADER_HEIGHT:
+            self._set_collapsed(not self._collapsed)
+            self.clicked.emit(not self._collapsed)
+
+    def paintEvent(self, event: Any) -> None:
+        painter = QStylePainter(self)
+        option = QStyleOptionButton()
+        option.initFrom(self)
+        option.rect.setHeight(HEADER_HEIGHT)
+        painter.drawControl(QStyle.ControlElement.CE_PushButtonBevel, option)
+        arrow = QStyle.PrimitiveElement.PE_IndicatorArrowRight if self._collapsed else QStyle.PrimitiveElement.PE_IndicatorArrowDown
+        arrow_option = QStyleOptionButton()
+        arrow_option.initFrom(self)
+        arrow_option.rect.setRect(6, HEADER_HEIGHT // 2 - 5, 10, 10)
+        painter.drawPrimitive(arrow, arrow_option)
+        painter.drawText(option.rect.adjusted(24, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, self._text)
+
+
+class ctkSliderWidget(QWidget):
+    """A slider with a spin box."""
+
+    valueChanged = Signal(float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._slider, self._box = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._slider)
+        layout.addWidget(self._box)
+        self._slider.setRange(0, 1000)
+        self._slider.sliderMoved.connect(lambda at: self._box.setValue(self._box.minimum() + at / 1000 * self._span()))
+        self._box.valueChanged.connect(self._moved)
+
+    def _span(self) -> float:
+        return self._box.maximum() - self._box.minimum()
+
+    def _moved(self, value: float) -> None:
+        self._slider.setValue(round(1000 * (value - self._box.minimum()) / self._span()) if self._span() else 0)
+        self.valueChanged.emit(value)
+
+    value = Property(float, lambda self: self._box.value(), lambda self, v: self._box.setValue(v))
+    minimum = Property(float, lambda self: self._box.minimum(), lambda self, v: self._box.setMinimum(v))
+    maximum = Property(float, lambda self: self._box.maximum(), lambda self, v: self._box.setMaximum(v))
+    singleStep = Property(float, lambda self: self._box.singleStep(), lambda self, v: self._box.setSingleStep(v))
+    decimals = Property(int, lambda self: self._box.decimals(), lambda self, v: self._box.setDecimals(v))
+
+
+class ctkDirectoryButton(QPushButton):
+    """A folder; the test sets it instead of browsing."""
+
+    directoryChanged = Signal(str)
+
+    def _set_directory(self, directory: str) -> None:
+        if directory != self.text():
+            self.setText(directory)
+            self.directoryChanged.emit(directory)
+
+    directory = Property(str, lambda self: self.text(), _set_directory)
+
+
+class qMRMLWidget(QWidget):
+    """A widget that knows the scene."""
+
+    mrmlSceneChanged = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+
+    def setMRMLScene(self, scene: Any) -> None:
+        self._scene = scene
+        self.mrmlSceneChanged.emit(scene)
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+
+class qMRMLThreeDWidget(QFrame):
+    """A 3D view's frame; nothing is drawn in it."""
+
+
+class qMRMLNodeComboBox(QComboBox):
+    """The nodes of the scene of given types and attributes. A real one starts empty until a node is set."""
+
+    currentNodeChanged = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+        self._observers: list[tuple[Any, int]] = []
+        self._types: list[str] = []
+        self._attributes: dict[str, tuple[str, str]] = {}
+        self._flags = {"showChildNodeTypes": True, "noneEnabled": False}
+        self._none_display, self._current = "None", ""
+        self.activated.connect(lambda index: self.setCurrentNode(self.itemData(index)))
+
+    def _flag(name: str) -> Any:
+        def write(self: qMRMLNodeComboBox, value: bool) -> None:
+            self._flags[name] = value
+            self._refresh()
+
+        return Property(bool, lambda self: self._flags.get(name, False), write)
+
+    showChildNodeTypes, noneEnabled = _flag("showChildNodeTypes"), _flag("noneEnabled")
+    addEnabled, removeEnabled, renameEnabled = _flag("addEnabled"), _flag("removeEnabled"), _flag("renameEnabled")
+
+    def _set_types(self, types: list[str]) -> None:
+        self._types = list(types)
+        self._refresh()
+
+    def _set_none_display(self, text: str) -> None:
+        self._none_display = text
+        self._refresh()
+
+    nodeTypes = Property("QStringList", lambda self: self._types, _set_types)
+    noneDisplay = Property(str, lambda self: self._none_display, _set_none_display)
+    currentNodeID = Property(str, lambda self: self._current, lambda self, node_id: self.setCurrentNode(node_id))
+
+    def addAttribute(self, node_type: str, name: str, value: str = "") -> None:
+        self._attributes[node_type] = (name, value)
+        self._refresh()
+
+    def setMRMLScene(self, scene: Any) -> None:
+        for observed, tag in self._observers:
+            observed.RemoveObserver(tag)
+        self._scene = scene
+        self._observers = []
+        for event in () if scene is None else (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+            self._observers.append((scene, scene.AddObserver(event, lambda *_: self._refresh())))
+        self._refresh()
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+    def currentNode(self) -> Any:
+        return self._scene.GetNodeByID(self._current) if self._scene is not None and self._current else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        wanted = node if isinstance(node, str) else node.GetID() if node is not None else ""
+        if wanted and wanted not in [offered.GetID() for offered in self._offered()]:
+            wanted = ""
+        self._select(wanted or "")
+
+    def nodeCount(self) -> int:
+        return len(self._offered())
+
+    def _offered(self) -> list[Any]:
+        nodes = [] if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
+        return [node for node in nodes if not node.GetHideFromEditors() and any(self._accepts(node, kind) for kind in self._types)]
+
+    def _accepts(self, node: Any, kind: str) -> bool:
+        if not node.IsA(kind) or (not self._flags["showChildNodeTypes"] and node.GetClassName() != kind):
+            return False
+        if kind not in self._attributes:
+            return True
+        name, value = self._attributes[kind]
+        if not node.HasObserver("ModifiedEvent"):
+            self._observers.append((node, node.AddObserver("ModifiedEvent", lambda *_: QTimer.singleShot(0, self, self._refresh))))
+        return node.GetAttribute(name) is not None and value in ("", node.GetAttribute(name))
+
+    def _refresh(self) -> None:
+        offered = self._offered()
+        self.blockSignals(True)
+        self.clear()
+        if self._flags["noneEnabled"]:
+            self.addItem(self._none_display, "")
+        for node in offered:
+            self.addItem(node.GetName(), node.GetID())
+        self.blockSignals(False)
+        self._select(self._current if self._current in [node.GetID() for node in offered] else "")
+
+    def _select(self, node_id: str) -> None:
+        self.setCurrentIndex(self.findData(node_id))
+        if node_id != self._current:
+            self._current = node_id
+            self.currentNodeChanged.emit(self.currentNode())
+
+
+CTK = (ctkCollapsibleButton, ctkDirectoryButton, ctkSliderWidget)
+QMRML = (qMRMLNodeComboBox, qMRMLThreeDWidget, qMRMLWidget)
+
+__all__ = ["CTK", "QMRML", "QObject", "QVBoxLayout"]
