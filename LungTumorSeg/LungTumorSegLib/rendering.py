@@ -1,4 +1,4 @@
-"""Surfaces of masks and the picture of how the tumor has spread: vtk alone, no window, no screen needed."""
+"""The picture of how the tumor has spread: vtk alone, no window, no screen needed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from ctypes.util import find_library
 import numpy as np
 import vtkmodules.vtkRenderingFreeType
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register what draws
-from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
-from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
-from vtkmodules.vtkCommonTransforms import vtkTransform
-from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkMassProperties, vtkPolyDataNormals, vtkWindowedSincPolyDataFilter
-from vtkmodules.vtkFiltersGeneral import vtkTransformPolyDataFilter
+from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOImage import vtkPNGWriter
 from vtkmodules.vtkRenderingAnnotation import vtkAnnotatedCubeActor
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow, vtkTextActor, vtkWindowToImageFilter
@@ -25,20 +21,14 @@ from .colors import LUNG_COLOR, Color, lesion_color
 from .ct import Volume
 from .errors import MachineLimit
 from .io import complete_file
-from .lesions.components import bounding_box, lesion_crops
+from .lesions.components import lesion_crops
+from .surfaces import surface_of
 
 PICTURE_SIZE = (1200, 900)
 """Width and height in pixels."""
 
 LUNG_GRID_MM = 2.0
 """Lungs are drawn from voxels of about this size: on a picture of half a millimeter a pixel finer ones change nothing but the time."""
-
-SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
-"""Windowed sinc (Taubin 1996, doi:10.1145/237170.237192): takes away the steps between voxels and keeps larger shapes as they are."""
-
-VOLUME_TOLERANCE = 0.001
-MOST_VOLUME_STEPS = 20
-"""Newton steps, at most, that give a smoothed surface its mask's volume again; three are enough but for a handful of voxels."""
 
 LUNG_OPACITY = 0.22
 MOST_LAYERS = 6
@@ -56,91 +46,6 @@ MOST_LEGEND_LINES = 8
 
 FIRST_VTK_WITHOUT_SCREEN = (9, 4)
 """From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
-
-
-def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
-    """The smooth closed surface of a mask (bool, any axis order) in LPS mm, normals outward; empty where no voxel is true.
-
-    Its volume is that of the mask's voxels within 2 %. ``grid_mm`` takes a coarser grid of about that spacing first.
-    """
-    box = bounding_box(mask.array)
-    if box is None:
-        return vtkPolyData()
-    crop = mask.canonical_axes().apply(mask.crop(*box))
-    volume_ml = np.count_nonzero(crop.array) * crop.voxel_volume_ml
-    occupied = _occupancy(crop, grid_mm)
-    edges = vtkFlyingEdges3D()
-    edges.SetInputData(_image(occupied))
-    edges.SetValue(0, 0.5)
-    edges.ComputeNormalsOff()
-    edges.ComputeGradientsOff()
-    edges.ComputeScalarsOff()
-    smooth = vtkWindowedSincPolyDataFilter()
-    smooth.SetInputConnection(edges.GetOutputPort())
-    smooth.SetNumberOfIterations(SMOOTHING_ITERATIONS)
-    smooth.SetPassBand(SMOOTHING_PASS_BAND)
-    smooth.NormalizeCoordinatesOn()
-    smooth.NonManifoldSmoothingOn()
-    smooth.BoundarySmoothingOff()
-    smooth.FeatureEdgeSmoothingOff()
-    placed = vtkTransformPolyDataFilter()
-    placed.SetInputConnection(smooth.GetOutputPort())
-    placed.SetTransform(_xyz_index_to_lps(occupied))
-    placed.Update()
-    return _with_volume(placed.GetOutput(), volume_ml)
-
-
-def _occupancy(mask: Volume, grid_mm: float | None) -> Volume:
-    """The filled share (float32) of each voxel of a grid of about ``grid_mm``, with a rim of empty voxels; blocks of whole voxels."""
-    block = [1 if grid_mm is None else max(1, int(grid_mm / spacing + 0.25)) for spacing in mask.spacing]
-    padding = [(b, b + -n % b) for n, b in zip(mask.shape, block, strict=True)]
-    padded = np.pad(mask.array, padding)
-    (a, b, c), (i, j, k) = padded.shape, block
-    share = padded.reshape(a // i, i, b // j, j, c // k, k).mean(axis=(1, 3, 5), dtype=np.float32)
-    affine = mask.affine.copy()
-    affine[:3, 3] = mask.index_to_lps([-(n + 1) / 2 for n in block])
-    affine[:3, :3] = affine[:3, :3] * block
-    return Volume(share, affine)
-
-
-def _image(volume: Volume) -> vtkImageData:
-    image = vtkImageData()
-    slices, rows, columns = volume.shape
-    image.SetDimensions(columns, rows, slices)
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
-    return image
-
-
-def _xyz_index_to_lps(volume: Volume) -> vtkTransform:
-    """From vtk's (column, row, slice) index to LPS."""
-    matrix = volume.affine[:, [2, 1, 0, 3]]
-    transform = vtkTransform()
-    transform.SetMatrix(matrix.ravel().tolist())
-    return transform
-
-
-def _with_volume(surface: vtkPolyData, volume_ml: float) -> vtkPolyData:
-    """The surface moved along its normals until it encloses ``volume_ml``: smoothing shrinks small ones, a nodule of 3 mm by 8 %."""
-    normals = vtkPolyDataNormals()
-    normals.SetInputData(surface)
-    normals.SplittingOff()
-    normals.ConsistencyOff()
-    mass = vtkMassProperties()
-    for _ in range(MOST_VOLUME_STEPS):
-        normals.Update()
-        mass.SetInputData(normals.GetOutput())
-        mass.Update()
-        missing = volume_ml * 1000.0 - mass.GetVolume()
-        if abs(missing) < VOLUME_TOLERANCE * volume_ml * 1000.0:
-            break
-        outward = vtk_to_numpy(normals.GetOutput().GetPointData().GetNormals())
-        points = vtk_to_numpy(surface.GetPoints().GetData())
-        points += outward * (missing / mass.GetSurfaceArea())
-        surface.GetPoints().Modified()
-        surface.Modified()
-    normals.Update()
-    result: vtkPolyData = normals.GetOutput()
-    return result
 
 
 def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: str | os.PathLike[str]) -> None:

@@ -1,7 +1,7 @@
 """Lesions: from a tumor mask and the CT to what a radiologist reports."""
 
+from .diameters import Ruler
 from .lesion_report import NO_LESION, Lesion, LesionReport, measure, report_lesions
-from .measurements import Ruler
 from .selection import is_lesion, lung_segments
 from .table import lesions_as_json, write_lesions_csv
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array, AxisOrder, Volume
+from ..boxes import Box, bounding_box
+from ..ct import AxisOrder, Volume
 from ..errors import UnusableInput
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
@@ -17,9 +18,6 @@ an oblique strand of one tumor often continues in the next slice over a corner o
 
 MOST_LESIONS = int(np.iinfo(np.uint16).max)
 """Lesions that a uint16 label map can hold."""
-
-Box = tuple[tuple[int, int, int], tuple[int, int, int]]
-"""First and last-plus-one (slice, row, column) index of a crop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +37,6 @@ class LesionCrop:
     def cut(self, volume: Volume) -> Volume:
         """The same box of another volume on the same grid, in canonical order."""
         return self.order.apply(volume.crop(*self.box))
-
-
-def bounding_box(mask: Array) -> Box | None:
-    """The smallest box (start, stop) that holds every true voxel of ``mask`` (slice, row, column); None where none is true."""
-    rows_columns = np.any(mask, axis=0)
-    along = [np.flatnonzero(a) for a in (np.any(mask, axis=(1, 2)), np.any(rows_columns, axis=1), np.any(rows_columns, axis=0))]
-    if not len(along[0]):
-        return None
-    first, last = [int(a[0]) for a in along], [int(a[-1]) + 1 for a in along]
-    return (first[0], first[1], first[2]), (last[0], last[1], last[2])
 
 
 def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:

@@ -10,8 +10,9 @@ import numpy as np
 from ..ct import AxisOrder, CTVolume, Volume
 from ..errors import UnusableInput
 from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops
+from .diameters import Point, Ruler, axial_diameters
 from .location import Side, Sides
-from .measurements import Point, Ruler, axial_diameters, centroid_lps, confidence
+from .measurements import centroid_lps, confidence
 from .selection import NamedSegment, is_lesion, lung_segments
 
 NO_LESION = "No lesion found; this does not exclude disease"

@@ -6,7 +6,7 @@ from chests import block
 from LungTumorSegLib.ct import Volume
 from LungTumorSegLib.errors import UnusableInput
 from LungTumorSegLib.lesions import components
-from LungTumorSegLib.lesions.components import bounding_box, crop_of, label_lesions, lesion_crops
+from LungTumorSegLib.lesions.components import crop_of, label_lesions, lesion_crops
 from volumes import ORIENTATIONS, affine_of
 
 SHAPE = (9, 11, 13)
@@ -82,9 +82,3 @@ def test_a_lesion_in_two_pieces_is_one_crop():
     assert crop.box == ((0, 0, 0), (6, 2, 11))
     assert np.count_nonzero(crop.mask.array) == 16
     assert crop_of(a_mask()) is None
-
-
-def test_the_bounding_box_touches_the_outermost_voxels():
-    mask = np.zeros(SHAPE, dtype=bool)
-    mask[2, 9, 4] = mask[8, 3, 5] = True
-    assert bounding_box(mask) == ((2, 3, 4), (9, 10, 6))

@@ -1,0 +1,146 @@
+"""Diameters on shapes whose diameters are known."""
+
+import numpy as np
+import pytest
+from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.lesions.components import crop_of
+from LungTumorSegLib.lesions.diameters import axial_diameters
+from LungTumorSegLib.lesions.measurements import centroid_lps
+from volumes import ORIENTATIONS, affine_of
+
+PIXEL_MM = 0.7
+SPACING = (5.0, PIXEL_MM, PIXEL_MM)
+
+
+def sampled(inside, size_mm, spacing=SPACING, shift=(0.0, 0.0, 0.0)) -> Volume:
+    """The voxels whose centers lie ``inside`` (of x, y, z in mm); the shape's center lies ``shift`` voxels off a voxel's center."""
+    count = [2 * int(size_mm / 2 / s + 2) + 1 for s in spacing]
+    z, y, x = np.meshgrid(*[(np.arange(n) - n // 2 + d) * s for n, s, d in zip(count, spacing, shift, strict=True)], indexing="ij")
+    return Volume(inside(x, y, z), affine_of(spacing))
+
+
+def turned(x, y, degrees):
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return c * x + s * y, c * y - s * x
+
+
+def ellipsoid(a, b, c, degrees):
+    def inside(x, y, z):
+        u, v = turned(x, y, degrees)
+        return (u / a) ** 2 + (v / b) ** 2 + (z / c) ** 2 <= 1
+
+    return inside
+
+
+def box(a, b, c, degrees):
+    def inside(x, y, z):
+        u, v = turned(x, y, degrees)
+        return (np.abs(u) <= a) & (np.abs(v) <= b) & (np.abs(z) <= c)
+
+    return inside
+
+
+def errors_in_pixels(shape, long_mm, short_mm, size_mm) -> np.ndarray:
+    """Errors (placements, long and short) of a shape that lies differently between the voxels each time.
+
+    A mask does not tell where in the last voxel a tip lies, so that a single placement may be off by a pixel at each end.
+    """
+    errors = []
+    for shift in np.random.default_rng(4).uniform(-0.5, 0.5, (30, 2)):
+        found = axial_diameters(sampled(shape, size_mm, shift=(0, *shift)))
+        errors.append((found.long_axis.length_mm - long_mm, found.short_axis.length_mm - short_mm))
+    return np.asarray(errors) / PIXEL_MM
+
+
+@pytest.mark.parametrize(("a", "b"), [(6, 6), (10.3, 10.3), (15, 8.2), (22.5, 17), (35, 30)])
+@pytest.mark.parametrize("degrees", [0, 17, 45])
+def test_an_ellipsoid_has_its_axes_within_half_a_pixel(a, b, degrees):
+    errors = np.abs(errors_in_pixels(ellipsoid(a, b, 12, degrees), 2 * a, 2 * b, 2 * a))
+    assert errors.mean(axis=0).max() <= 0.5
+    assert errors.max() <= 1.0
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(20, 20), (31, 12), (40, 37), (9, 5), (30, 4)])
+def test_a_box_has_its_diagonal_within_half_a_pixel(columns, rows):
+    mask = np.zeros((3, rows + 4, columns + 4), dtype=bool)
+    mask[1, 2:-2, 2:-2] = True
+    found = axial_diameters(Volume(mask, affine_of(SPACING)))
+    diagonal = np.hypot(columns, rows)
+    assert found.long_axis.length_mm == pytest.approx(diagonal * PIXEL_MM, abs=PIXEL_MM / 2)
+    # a line across a box ends on its flat sides; the square's ends in corners, which the outline cuts by a quarter of the diagonal
+    corner = 0.71 if columns == rows else 0.5
+    assert found.short_axis.length_mm == pytest.approx(diagonal * rows / columns * PIXEL_MM, abs=corner * PIXEL_MM)
+
+
+@pytest.mark.parametrize("degrees", [10, 27, 40])
+def test_a_tilted_box_has_its_diagonal_within_half_a_pixel_on_average(degrees):
+    errors = errors_in_pixels(box(14, 9, 6, degrees), 2 * np.hypot(14, 9), 18 * np.hypot(14, 9) / 14, 36)
+    long_axis, short_axis = errors.mean(axis=0)
+    assert abs(long_axis) <= 0.5
+    assert abs(short_axis) <= 0.65  # both its ends lie on slanted sides, and the longest of many lines catches their steps
+    assert np.abs(errors).max() <= 1.3
+
+
+def test_the_longest_slice_is_chosen():
+    mask = np.zeros((4, 20, 30), dtype=bool)
+    mask[1, 5:9, 5:9] = mask[2, 5:9, 5:25] = mask[3, 5:15, 5:9] = True
+    found = axial_diameters(Volume(mask, affine_of(SPACING)))
+    index = Volume(mask, affine_of(SPACING)).lps_to_index([found.long_axis.start_lps, found.long_axis.end_lps, *[
+        found.short_axis.start_lps, found.short_axis.end_lps]])
+    np.testing.assert_allclose(index[:, 0], 2, atol=1e-9)
+    assert index[:, 1].min() > 4
+    assert index[:, 1].max() < 9
+
+
+def test_both_axes_are_perpendicular():
+    found = axial_diameters(sampled(ellipsoid(15, 8, 10, 31), 30))
+    long = np.subtract(found.long_axis.end_lps, found.long_axis.start_lps)
+    short = np.subtract(found.short_axis.end_lps, found.short_axis.start_lps)
+    assert long @ short == pytest.approx(0, abs=1e-6)
+
+
+def test_a_line_may_cross_a_notch():
+    mask = np.zeros((1, 24, 24), dtype=bool)
+    mask[0, 2:22, 2:22] = True
+    mask[0, 2:17, 9:15] = False  # a U
+    found = axial_diameters(Volume(mask, affine_of((1, 1, 1))))
+    assert found.long_axis.length_mm == pytest.approx(20 * np.sqrt(2), abs=0.5)
+    assert found.short_axis.length_mm == pytest.approx(20 * np.sqrt(2), abs=1.5)  # the other diagonal: outline corners are cut by 0.7
+
+
+@pytest.mark.parametrize(
+    ("spacing", "long_mm", "short_mm"), [((5, 0.7, 0.7), 0.7, 0.7), ((1, 3.0, 0.8), 3.0, 0.8), ((1, 0.8, 3.0), 3.0, 0.8)]
+)
+def test_a_single_voxel_has_its_own_size(spacing, long_mm, short_mm):
+    found = axial_diameters(Volume(np.ones((1, 1, 1), dtype=bool), affine_of(spacing)))
+    assert found.long_axis.length_mm == pytest.approx(long_mm)
+    assert found.short_axis.length_mm == pytest.approx(short_mm)
+
+
+def test_a_line_of_voxels_is_as_long_as_its_voxels_and_one_wide():
+    found = axial_diameters(Volume(np.ones((1, 1, 9), dtype=bool), affine_of((2, 0.5, 0.5))))
+    assert found.long_axis.length_mm == pytest.approx(4.5)
+    assert found.short_axis.length_mm == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("order", ORIENTATIONS, ids=str)
+def test_axes_and_origin_change_no_measure(order):
+    rng = np.random.default_rng(7)
+    mask = Volume(rng.random((5, 9, 12)) < 0.3, affine_of((2.5, 0.8, 0.7), (14, -9, 25)))
+    expected = axial_diameters(crop_of(mask).mask)
+    crop = crop_of(order.apply(mask)).mask
+    found = axial_diameters(crop)
+    assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
+    assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)
+    np.testing.assert_allclose(centroid_lps(crop), centroid_lps(crop_of(mask).mask), atol=1e-6)
+
+
+@pytest.mark.parametrize("quarter_turns", [1, 2, 3])
+def test_quarter_turns_in_the_slice_change_nothing(quarter_turns):
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        array = rng.random((2, 8, 9)) < 0.4
+        expected = axial_diameters(Volume(array, affine_of((3, 0.7, 0.7))))
+        found = axial_diameters(Volume(np.ascontiguousarray(np.rot90(array, quarter_turns, (1, 2))), affine_of((3, 0.7, 0.7))))
+        assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
+        assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)
