@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Median Dice over the lesions of 6 mm or more (missed ones count 0), and sensitivity by size class."""
     counted = [row["dice"] for row in rows if row["diameter_mm"] >= SMALLEST_COUNTED_MM]
     classes = {}
-    for low, high in zip(SIZE_CLASSES_MM, SIZE_CLASSES_MM[1:], strict=False):
+    for low, high in pairwise(SIZE_CLASSES_MM):
         dice = [row["dice"] for row in rows if low <= row["diameter_mm"] < high]
         classes[f"{low} to {high} mm"] = f"{sum(d > 0 for d in dice)} of {len(dice)} found, median Dice {np.median(dice or [np.nan]):.2f}"
     return {"median_dice_from_6_mm": round(float(np.median(counted)), 3), "lesions_from_6_mm": len(counted), "by_size": classes}
