@@ -143,9 +143,10 @@ class Canvas:
 
 def coverage(distance: Array, edge_mm: float) -> Array:
     """Share of a voxel inside a surface at signed ``distance``: linear over ``edge_mm``."""
-    share = distance * np.float32(-1 / edge_mm)
+    share = np.asarray(distance * np.float32(-1 / edge_mm))
     share += np.float32(0.5)
-    return np.clip(share, 0, 1, out=share)
+    np.clip(share, 0, 1, out=share)
+    return share
 
 
 def blend(hu: Array, share: Array, target: Array | float) -> None:

@@ -23,6 +23,9 @@ COLLAPSE_ENHANCEMENT = 0.4
 COMPRESSED_MM = (4.0, 16.0)
 """Thickness of the airless lung before an effusion."""
 
+OVERLAP_MM = 1.5
+"""How far disease is painted over the lung's edge."""
+
 SCAR_HU = (-350.0, 20.0)
 SCAR_HALF_THICKNESS_MM, SCAR_LENGTH_MM = (0.5, 1.6), (12.0, 50.0)
 CAP_HU, CAP_MM = 0.0, (2.0, 7.0)
@@ -69,12 +72,12 @@ def _effusion(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
     _, y, z = thorax.model
     depth = float(np.exp(rng.uniform(*np.log(EFFUSION_MM))))
     at_height = depth * np.clip((70 - z) / 200, 0.0, 1) - 2
-    fluid = -thorax.cage - at_height * np.clip((y + 45) / 100, 0, 1)
-    fluid = fluid + 1.5 * smooth_noise(rng, thorax.grid.size, 5)
-    compressed = fluid - float(rng.uniform(*COMPRESSED_MM))
+    here = at_height * np.clip((y + 45) / 100, 0, 1) + 1.5 * smooth_noise(rng, thorax.grid.size, 5)
+    fluid = -thorax.cage - here
+    compressed = fluid - float(rng.uniform(*COMPRESSED_MM)) * np.clip(here / 20, 0, 1)
     return [
-        Disease(smooth_max(compressed, lung, 3).astype(np.float32), _airless_hu(patient, rng)),
-        Disease(smooth_max(fluid, lung, 3).astype(np.float32), float(rng.uniform(*EFFUSION_HU))),
+        _within(lung, compressed, _airless_hu(patient, rng)),
+        _within(lung, fluid, float(rng.uniform(*EFFUSION_HU))),
     ]
 
 
@@ -90,7 +93,12 @@ def _collapse(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
     else:
         wedge = 0.75 * (side * x - 38) + 0.62 * (y + 42) - 0.15 * (z - 10) - extent
         wedge = smooth_max(wedge, -25 - z, 12)
-    return [Disease(smooth_max(wedge + bow, lung, 3).astype(np.float32), _airless_hu(patient, rng))]
+    return [_within(lung, wedge + bow, _airless_hu(patient, rng))]
+
+
+def _within(lung: Array, level: Array, hu: float) -> Disease:
+    """The part of a field that lies in a lung, up to its very edge, so that no film of air remains before the chest wall."""
+    return Disease(smooth_max(level, lung - OVERLAP_MM, 2).astype(np.float32), hu)
 
 
 def paint_disease(canvas: Canvas, patient: Patient, thorax: Thorax, diseases: list[Disease], rng: np.random.Generator) -> None:
@@ -104,7 +112,7 @@ def paint_disease(canvas: Canvas, patient: Patient, thorax: Thorax, diseases: li
     if rng.random() < 0.5:
         _, _, z = thorax.model
         thickness = float(rng.uniform(*CAP_MM)) + 1.5 * smooth_noise(rng, thorax.grid.size, 2)
-        cap = np.maximum(np.maximum(thorax.lungs, -thorax.lungs - thickness), 62 - z)
+        cap = np.maximum(np.maximum(thorax.lungs - OVERLAP_MM, -thorax.lungs - thickness), 62 - z)
         canvas.paint_field(cap.astype(np.float32), CAP_HU)
 
 
@@ -123,4 +131,4 @@ def _paint_band(canvas: Canvas, thorax: Thorax, rng: np.random.Generator) -> Non
     u, v, w = (row[0] * x + row[1] * y + row[2] * z for row in frame)
     share = np.clip(np.abs(u) / length, 0, 1)
     plate = np.maximum(np.maximum(np.abs(w) - thickness * (1 - share), np.abs(v) - width * (1 - share)), np.abs(u) - length)
-    canvas.paint(box, np.maximum(plate, canvas.sample(thorax.lungs, box) + 0.5), float(rng.uniform(*SCAR_HU)))
+    canvas.paint(box, np.maximum(plate, canvas.sample(thorax.lungs, box) - OVERLAP_MM), float(rng.uniform(*SCAR_HU)))

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import UnusableInput
-from .shapes import TINY, Array, capsule
+from .shapes import TINY, Array, merge_tube
 
 KINDS = ("solid", "part_solid", "ground_glass", "spiculated", "cavitary")
 PLACES = ("lung", "pleura", "fissure", "diaphragm", "hilum", "mediastinum")
@@ -35,6 +35,12 @@ GROUND_GLASS_HU = (-680.0, -420.0)
 SOLID_HU = (10.0, 70.0)
 CAVITY_HU = (-980.0, -850.0)
 NECROSIS_HU = (-5.0, 25.0)
+
+INNER_PHASE = 1.0
+"""Shift of the ripples of core and cavity against the surface's, so that a cavity's wall is uneven."""
+
+SPICULES, SPICULE_RADIUS_MM, SPICULE_TIP_MM, SPICULE_FAR_MM = (40, 90), (0.7, 1.6), 0.35, 4.0
+"""Range of their number and of their radius at the base for a 20 mm lesion; radius at the tip; distances are cut off at the last."""
 
 SPHERE_POINTS = 2000
 """Directions of the volume's quadrature; its error for these shapes is below 0.1 %."""
@@ -96,26 +102,27 @@ class LesionShape:
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """Distance to the surface along the ray from the center, mm; negative inside: the truth's level set."""
-        return self._level(x, y, z, 1.0)
+        return self._level(x, y, z, 1.0, 0.0)
 
     def inner_distance(self, x: Array, y: Array, z: Array) -> Array:
         """The same for the core or cavity."""
         cx, cy, cz = (np.float32(c) for c in self.inner_center)
-        return self._level(x - cx, y - cy, z - cz, self.inner_share)
+        return self._level(x - cx, y - cy, z - cz, self.inner_share, INNER_PHASE)
 
     def spicule_distance(self, x: Array, y: Array, z: Array) -> Array:
         """Signed distance of the spicules, mm; large where there are none."""
-        nearest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), 1e3, np.float32)
+        nearest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), SPICULE_FAR_MM, np.float32)
         for row in self.spicules:
-            np.minimum(nearest, capsule(x, y, z, row[:3], row[3:6], row[6], 0.15), out=nearest)
+            merge_tube(nearest, x, y, z, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, SPICULE_FAR_MM)
         return nearest
 
-    def _level(self, x: Array, y: Array, z: Array, share: float) -> Array:
+    def _level(self, x: Array, y: Array, z: Array, share: float, phase: float) -> Array:
         a = self.axes.astype(np.float32)
         p = [a[i, 0] * x + a[i, 1] * y + a[i, 2] * z for i in range(3)]
         length = np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) + np.float32(TINY)
-        ripple = _ripple(self.waves.astype(np.float32), p[0] / length, p[1] / length, p[2] / length)
-        along_ray = np.sqrt(x * x + y * y + z * z) / length  # a length in the stretched space, back in mm
+        waves = self.waves + np.array([0, 0, 0, phase, 0])
+        ripple = _ripple(waves.astype(np.float32), p[0] / length, p[1] / length, p[2] / length)
+        along_ray = (np.sqrt(x * x + y * y + z * z) + np.float32(TINY)) / length  # a length in the stretched space, back in mm
         return np.asarray((length - np.float32(self.radius_mm * share) * ripple) * along_ray)
 
 
@@ -157,7 +164,7 @@ def _draw_waves(spec: LesionSpec, rng: np.random.Generator) -> Array:
     frequency = rng.uniform(1.5, 7.0, count)
     vectors = rng.normal(size=(count, 3))
     vectors *= (frequency / np.linalg.norm(vectors, axis=1))[:, None]
-    roughness = rng.uniform(*ROUGHNESS_RANGE) * (0.6 if spec.diameter_mm < 10 else 1.0)
+    roughness = rng.uniform(*ROUGHNESS_RANGE) * np.clip(spec.diameter_mm / 25, 0.6, 1.2)
     amplitude = rng.normal(size=count) / frequency
     amplitude *= roughness * np.sqrt(2) / np.linalg.norm(amplitude)
     return np.column_stack([vectors, rng.uniform(0, 2 * np.pi, count), amplitude])
@@ -180,16 +187,16 @@ def _draw_texture(spec: LesionSpec, rng: np.random.Generator) -> tuple[float, fl
 def _draw_spicules(spec: LesionSpec, axes: Array, waves: Array, radius: float, rng: np.random.Generator) -> Array:
     if spec.kind != "spiculated":
         return np.zeros((0, 7))
-    count = int(rng.integers(12, 36))
+    count = int(rng.integers(*SPICULES) * np.clip(radius / 10, 0.4, 2.0))
     u = rng.normal(size=(count, 3))
     u /= np.linalg.norm(u, axis=1)[:, None]
     length = np.linalg.norm(u @ axes.T, axis=1)
     turned = u @ axes.T / length[:, None]
     surface = radius * _ripple(waves, *turned.T) / length
-    reach = surface + rng.uniform(0.2, 0.9, count) * min(radius, 15.0) + 1.0
+    reach = surface + rng.uniform(0.2, 1.1, count) * min(radius, 14.0) + 1.5
     bend = rng.normal(0, 0.12, (count, 3)) * reach[:, None]
-    thickness = rng.uniform(0.4, 1.0, count) * np.clip(radius / 10, 0.6, 1.4)
-    return np.column_stack([u * (0.85 * surface)[:, None], u * reach[:, None] + bend, thickness])
+    thickness = rng.uniform(*SPICULE_RADIUS_MM, count) * np.clip(radius / 10, 0.5, 1.5)
+    return np.column_stack([u * (0.8 * surface)[:, None], u * reach[:, None] + bend, thickness])
 
 
 def _sphere(count: int) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from . import thorax as anatomy
 from .canvas import Canvas
 from .patient import UNENHANCED_BLOOD_HU, Patient
-from .shapes import Array, capsule, ellipsoid, smooth_noise
+from .shapes import Array, Rows, capsule, ellipsoid, smooth_noise
 from .thorax import Thorax, patient_tube
 
 MEDIASTINAL_FAT_HU = -92.0
@@ -40,10 +40,10 @@ def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.rando
     z = z + patient.inspiration_mm * 0.4
     gain = max(patient.blood_hu - UNENHANCED_BLOOD_HU, 0)
     canvas.paint_field(thorax.heart, MYOCARDIUM_HU + MYOCARDIAL_ENHANCEMENT * gain)
-    left_ventricle = np.maximum(ellipsoid(x, y, z, (40, -30, -84), (34, 24, 26)), thorax.heart + 9)
-    right_ventricle = np.maximum(ellipsoid(x, y, z, (12, -58, -82), (34, 22, 30)), thorax.heart + 3)
-    left_atrium = np.maximum(ellipsoid(x, y, z, (2, 2, -48), (30, 18, 21)), thorax.heart + 2)
-    right_atrium = np.maximum(ellipsoid(x, y, z, (-20, -30, -72), (24, 28, 34)), thorax.heart + 2)
+    left_ventricle = np.maximum(ellipsoid(x, y, z, (42, -30, -84), (40, 27, 30)), thorax.heart + 9)
+    right_ventricle = np.maximum(ellipsoid(x, y, z, (16, -58, -84), (42, 24, 36)), thorax.heart + 3)
+    left_atrium = np.maximum(ellipsoid(x, y, z, (2, 2, -48), (31, 19, 22)), thorax.heart + 2)
+    right_atrium = np.maximum(ellipsoid(x, y, z, (-20, -30, -72), (27, 31, 37)), thorax.heart + 2)
     for chamber, hu in (
         (left_ventricle, patient.blood_hu),
         (right_ventricle, patient.venous_hu),
@@ -54,14 +54,14 @@ def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.rando
 
 
 def _paint_vessels(canvas: Canvas, patient: Patient) -> None:
-    arterial = (
+    arterial: tuple[Rows, ...] = (
         anatomy.AORTA_MM,
         anatomy.PULMONARY_TRUNK_MM,
         anatomy.LEFT_PULMONARY_ARTERY_MM,
         anatomy.RIGHT_PULMONARY_ARTERY_MM,
         *anatomy.BRANCH_ARTERIES_MM,
     )
-    venous = (anatomy.VENA_CAVA_MM, anatomy.LOWER_VENA_CAVA_MM[:2], *anatomy.BRANCH_VEINS_MM)
+    venous: tuple[Rows, ...] = (anatomy.VENA_CAVA_MM, anatomy.LOWER_VENA_CAVA_MM[:2], *anatomy.BRANCH_VEINS_MM)
     for rows in venous:
         _paint_tube(canvas, patient_tube(patient, rows, 4 * len(rows)), patient.venous_hu)
     for rows in arterial:

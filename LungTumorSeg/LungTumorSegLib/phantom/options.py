@@ -30,7 +30,7 @@ class PhantomOptions:
     lesions: explicit lesions; ``()`` is a tumor-free patient. With None, ``lesion_count`` (default 1 to 4) lesions are drawn with
         log-uniform diameters in ``lesion_diameter_mm``.
     distractors: any of "collapse", "effusion", "scars": disease that is not tumor.
-    scoliosis_mm: largest sideways excursion of the spine. noise_hu: standard deviation in soft tissue.
+    scoliosis_mm: largest sideways excursion of the spine, positive to the left. noise_hu: standard deviation in soft tissue.
     enhancement_hu: what a contrast agent adds to arterial blood; 0 is a native scan.
     blanket, leads: cloth and electrode wires on the patient. emphysema: share of the lung destroyed.
     circle: nothing is reconstructed outside the field's circle.
@@ -73,7 +73,7 @@ class PhantomOptions:
             _check_choice("distractor", name, DISTRACTORS)
         if (self.emphysema or 0) > 0.5:
             raise UnusableInput("The phantom's emphysema is a share of the lung, 0 to 0.5.")
-        for name in ("lesion_count", "scoliosis_mm", "noise_hu", "emphysema", "field_of_view_mm"):
+        for name in ("lesion_count", "noise_hu", "emphysema", "field_of_view_mm"):
             if (getattr(self, name) or 0) < 0:
                 raise UnusableInput(f"The phantom's {name} must not be negative.")
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from .options import ARMS, COUCHES, DISTRACTORS, PhantomOptions
 from .shapes import Array, profile
+
+T = TypeVar("T")
+
+DISTRACTOR_SHARES = {"collapse": 0.08, "effusion": 0.12, "scars": 0.35}
+"""How often drawn patients have each."""
 
 SPINE_DEPTH_MM = ((120, 22), (90, 30), (60, 40), (20, 48), (-20, 51), (-60, 51), (-100, 47), (-140, 41), (-180, 33), (-240, 24))
 """(z, y) of the vertebral bodies' centers in the model chest: the thoracic kyphosis."""
@@ -83,40 +89,39 @@ def stream(seed: int, topic: str) -> np.random.Generator:
 
 
 def draw_patient(seed: int, options: PhantomOptions) -> Patient:
-    """The patient of ``seed``, with what ``options`` settles."""
+    """The patient of ``seed``, with what ``options`` settles.
+
+    All is drawn, also what the options settle, so that one option does not change the rest.
+    """
     rng = stream(seed, "patient")
-    size = rng.normal(1.0, 0.045)
-    female = rng.random() < 0.5
-    size -= 0.04 if female else -0.02
-    scale = tuple(float(np.clip(size * rng.normal(1, 0.025), 0.82, 1.15)) for _ in range(3))
-    enhanced = rng.random() < 0.6
-    arterial, venous = rng.uniform(60, 240), rng.uniform(0.5, 1.0)
-    drawn = {
-        "scoliosis_mm": float(rng.choice([-1, 1]) * rng.gamma(1.5, 3.0)),
-        "arms": str(rng.choice(ARMS, p=(0.85, 0.15))),
-        "couch": str(rng.choice(COUCHES, p=(0.6, 0.3, 0.1))),
-        "enhancement_hu": float(arterial) if enhanced else 0.0,
-        "noise_hu": float(np.exp(rng.uniform(np.log(7), np.log(35)))),
-        "blanket": bool(rng.random() < 0.35),
-        "circle": bool(rng.random() < 0.5),
-        "leads": bool(rng.random() < 0.25),
-        "emphysema": float(rng.uniform(0.02, 0.3)) if rng.random() < 0.25 else 0.0,
-        "distractors": tuple(d for d, p in zip(DISTRACTORS, (0.08, 0.12, 0.35), strict=True) if rng.random() < p),
-    }
-    chosen = {name: value if getattr(options, name) is None else getattr(options, name) for name, value in drawn.items()}
-    enhancement = chosen.pop("enhancement_hu")
-    unenhanced = UNENHANCED_BLOOD_HU + rng.uniform(-7, 8)
+    female = bool(rng.random() < 0.5)
+    size = rng.normal(1.0, 0.045) - (0.04 if female else -0.02)
+    scale = np.clip(size * rng.normal(1, 0.025, 3), 0.82, 1.15)
+    unenhanced = UNENHANCED_BLOOD_HU + float(rng.uniform(-7, 8))
+    enhancement = _chosen(options.enhancement_hu, float(rng.uniform(60, 240)) * bool(rng.random() < 0.6))
     return Patient(
-        scale=(scale[0], scale[1], scale[2]),
+        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
+        scoliosis_mm=_chosen(options.scoliosis_mm, float(rng.choice([-1, 1]) * rng.gamma(1.5, 3.0))),
         fat_mm=float(np.clip(rng.gamma(4, 4.0), 4, 45)),
-        breasts=float(rng.uniform(0.3, 1.0)) if female else 0.0,
+        breasts=float(rng.uniform(0.3, 1.0)) * female,
         inspiration_mm=float(rng.normal(0, 9)),
         heart_scale=float(np.clip(rng.normal(1, 0.07), 0.85, 1.25)),
-        blood_hu=float(unenhanced + enhancement),
-        venous_hu=float(unenhanced + enhancement * venous),
+        arms=_chosen(options.arms, str(rng.choice(ARMS, p=(0.85, 0.15)))),
+        couch=_chosen(options.couch, str(rng.choice(COUCHES, p=(0.6, 0.3, 0.1)))),
+        blood_hu=unenhanced + enhancement,
+        venous_hu=unenhanced + enhancement * float(rng.uniform(0.5, 1.0)),
         lung_hu=float(rng.uniform(-865, -790)),
         gravity_hu_per_mm=float(rng.uniform(0.15, 0.75)),
+        emphysema=_chosen(options.emphysema, float(rng.uniform(0.02, 0.3)) * bool(rng.random() < 0.25)),
         bone_scale=float(rng.uniform(0.7, 1.15)),
+        noise_hu=_chosen(options.noise_hu, float(np.exp(rng.uniform(np.log(7), np.log(35))))),
         sharpness_mm=float(rng.uniform(0.3, 0.8)),
-        **chosen,
+        blanket=_chosen(options.blanket, bool(rng.random() < 0.35)),
+        leads=_chosen(options.leads, bool(rng.random() < 0.25)),
+        circle=_chosen(options.circle, bool(rng.random() < 0.5)),
+        distractors=_chosen(options.distractors, tuple(d for d in DISTRACTORS if rng.random() < DISTRACTOR_SHARES[d])),
     )
+
+
+def _chosen(option: T | None, drawn: T) -> T:
+    return drawn if option is None else option

@@ -56,15 +56,15 @@ def place_lesions(
     central_room = _central_room(patient, thorax)
     placed: list[PlacedLesion] = []
     for spec in specs:
+        center: Array | None
         if spec.center_lps_mm is not None:
-            center = np.asarray(spec.center_lps_mm) - shift
-            room = np.minimum(central_room, lung_room)
-            found = _inside(center, grid) and thorax.grid.at(room, center[None])[0] < 0
+            center, room = np.asarray(spec.center_lps_mm) - shift, np.minimum(central_room, lung_room)
+            if not _inside(center, grid) or thorax.grid.at(room, center[None])[0] >= 0:
+                center = None
         else:
             room = central_room if spec.place in ("hilum", "mediastinum") else lung_room
             center = _find_center(spec, placed, _candidates(spec, thorax, np.maximum(room, -airless)), grid, rng)
-            found = center is not None
-        if found and center is not None:
+        if center is not None:
             placed.append(PlacedLesion(spec, center, room))
         elif options.lesions is not None:
             raise UnusableInput(f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the place asked for ({spec.place}).")
@@ -134,7 +134,7 @@ def _central_room(patient: Patient, thorax: Thorax) -> Array:
     for rows in (AORTA_MM, VENA_CAVA_MM):
         table = np.asarray(rows, dtype=float)
         merge_tube(kept, *thorax.model, table[:, :3], table[:, 3] + 1, 0.0)
-    for rows in airways_lps(patient).values():
-        merge_tube(kept, *thorax.grid.axes(), rows[:, :3], rows[:, 3] + 2, 0.0)
+    for airway in airways_lps(patient).values():
+        merge_tube(kept, *thorax.grid.axes(), airway[:, :3], airway[:, 3] + 2, 0.0)
     cavity = np.maximum(thorax.cavity - INVASION_MM, thorax.above_diaphragm)
     return smooth_max(cavity, -kept, 3).astype(np.float32)

@@ -64,4 +64,4 @@ def scan(hu: Array, spacing: tuple[float, float, float], patient: Patient, rng: 
     if patient.circle:
         rows, columns = (np.linspace(-1, 1, n) for n in hu.shape[1:])
         image[:, rows[:, None] ** 2 + columns[None, :] ** 2 > 1] = AIR_HU
-    return image.astype(np.int16)
+    return np.asarray(image, dtype=np.int16)

@@ -14,6 +14,8 @@ from scipy import ndimage
 
 Array = npt.NDArray[Any]
 Point = tuple[float, float, float]
+Rows = tuple[tuple[float, float, float, float], ...]
+"""A curved tube: x, y, z and radius, mm, along its center line."""
 
 TINY = 1e-6
 """Keeps quotients and roots finite."""
@@ -80,7 +82,8 @@ def merge_tube(
         box = tuple(_span(c, axis, a, b) for axis, c, a, b in ((0, z, low[2], high[2]), (1, y, low[1], high[1]), (2, x, low[0], high[0])))
         near = distance[box]
         if near.size:
-            part = capsule(*(_cut(c, box) for c in (x, y, z)), centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1]))
+            local = (_cut(x, box), _cut(y, box), _cut(z, box))
+            part = capsule(*local, centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1]))
             near[...] = smooth_min(near, part, blend_mm) if blend_mm > 0 else np.minimum(near, part)
 
 
@@ -114,13 +117,13 @@ def profile(at: Array, table: npt.ArrayLike) -> Array:
     inside = np.clip(at, rows[0, 0], rows[-1, 0])
     fine = np.linspace(rows[0, 0], rows[-1, 0], 400)
     smooth = ndimage.gaussian_filter1d(np.interp(fine, rows[:, 0], rows[:, 1]), 8, mode="nearest")
-    return np.interp(inside, fine, smooth).astype(np.float32)
+    return np.asarray(np.interp(inside, fine, smooth), dtype=np.float32)
 
 
 def as_distance(level: Array, spacing_mm: float) -> Array:
     """A level function on an isotropic grid turned into a distance near its zero, by the length of its gradient."""
     steepness = np.sqrt(sum(g * g for g in np.gradient(level, spacing_mm)))
-    return np.asarray(level / np.maximum(steepness, 0.05)).astype(np.float32)
+    return np.asarray(level / np.maximum(steepness, 0.05), dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Array:

@@ -9,9 +9,10 @@ import numpy as np
 from .canvas import Canvas, coverage
 from .patient import Patient
 from .shapes import Array, capsule, curve, ellipsoid, smooth_min, tube
-from .thorax import CAGE_ROUNDNESS, Thorax, cage_section
+from .thorax import CAGE_ROUNDNESS, Thorax, cage_dent, cage_section
 
-CORTEX_HU, MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 650.0, 190.0, 110.0, 85.0, 15.0, 42.0
+CORTEX_HU, MARROW_HU, RIB_MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 620.0, 180.0, 120.0, 110.0, 85.0, 15.0, 42.0
+CORTEX_MM, ENDPLATE_MM = 1.3, 0.6
 VERTEBRA_HEIGHT_MM = 24.0
 """Distance of neighboring thoracic vertebrae in the model, disc included."""
 
@@ -50,7 +51,7 @@ def paint_skeleton(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.ran
     _paint_shoulder_girdle(canvas, patient, thorax)
 
 
-def _paint_bone(canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice], distance: Array, cortex_mm: float = 1.4) -> None:
+def _paint_bone(canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice], distance: Array, cortex_mm: float = CORTEX_MM) -> None:
     canvas.paint(box, distance, CORTEX_HU * patient.bone_scale)
     canvas.paint(box, distance + cortex_mm, MARROW_HU * patient.bone_scale)
 
@@ -78,10 +79,12 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
     reach = (1 + 0.1 * rng.random()) * size
     for side in (-1, 1):
         ring = smooth_min(ring, capsule(u, v, along, np.array([side * 10, 26, 2.0]), np.array([side * 30 * reach, 37, 4.0]), 5.0, 4.0), 4)
-    spinous = capsule(u, v, along, np.array([0, 33, 0.0]), np.array([0, 56 * reach, -16.0]), 4.0, 2.6)
+    spinous = capsule(u, v, along, np.array([0, 33, 0.0]), np.array([0, 56 * reach, -16.0]), 4.5, 3.0)
     body = np.maximum(column, np.abs(along) - (half - 2.2))
-    bone = smooth_min(smooth_min(body, ring, 3), spinous, 4)
-    _paint_bone(canvas, patient, box, bone)
+    arch = smooth_min(ring, spinous, 4)
+    canvas.paint(box, smooth_min(body, arch, 3), CORTEX_HU * patient.bone_scale)
+    spongy = np.maximum(column + CORTEX_MM, np.abs(along) - (half - 2.2 - ENDPLATE_MM))
+    canvas.paint(box, smooth_min(spongy, arch + CORTEX_MM, 3), MARROW_HU * patient.bone_scale)
     canvas.paint(box, canal, CANAL_HU)
     canvas.paint(box, np.maximum(np.sqrt(u**2 + canal_v**2) - 4.8 * size, np.abs(along) - half), CORD_HU)
 
@@ -97,6 +100,7 @@ def rib_line(patient: Patient, rib: int, side: float) -> tuple[Array, int]:
     exponent = 2 / CAGE_ROUNDNESS
     x = np.maximum((half_width + RIB_OFFSET_MM) * np.abs(sine) ** exponent, 13.0)
     y = center + (half_depth + RIB_OFFSET_MM) * np.sign(cosine) * np.abs(cosine) ** exponent
+    y = y - cage_dent(x, cosine)
     points = patient.to_lps(np.column_stack([side * x, y, z]))
     return points, int(np.searchsorted(share, CARTILAGE_FROM))
 
@@ -119,7 +123,7 @@ def _paint_rib(canvas: Canvas, patient: Patient, rib: int, side: float) -> None:
             canvas.paint(box, distance, CARTILAGE_HU)
     bony = points[: cartilage + 1]
     parts = list(_flattened_segments(canvas, bony))
-    for shrink, hu in ((0.0, CORTEX_HU), (1.3, MARROW_HU * 1.3)):
+    for shrink, hu in ((0.0, CORTEX_HU), (CORTEX_MM, RIB_MARROW_HU)):
         for box, distance in parts:
             canvas.paint(box, distance + shrink, hu * patient.bone_scale)
 
@@ -128,16 +132,16 @@ def _paint_sternum(canvas: Canvas, patient: Patient) -> None:
     line = curve([(0, -50, 46), (0, -66, 26), (0, -78, 0), (0, -88, -40), (0, -95, -85), (0, -96, -105)], 24)
     points = patient.to_lps(line)
     half_width = np.interp(line[:, 2], (-105, -90, -20, 15, 25, 46), (6, 15, 13, 12, 21, 25))
-    parts = []
+    parts, margin = [], np.array([30.0, 8.0, 2.0])
     for i in range(len(points) - 1):
         low, high = np.minimum(points[i], points[i + 1]), np.maximum(points[i], points[i + 1])
-        box = canvas.box(low - (30, 8, 2), high + (30, 8, 2), 1.0)
+        box = canvas.box(low - margin, high + margin, 1.0)
         if box is not None:
             x, y, z = canvas.points(box)
             flat = np.float32(5.0 / half_width[i])
             scale = np.array([flat, 1, 1])
             parts.append((box, capsule(x * flat, y, z, points[i] * scale, points[i + 1] * scale, 5.0, 5.0)))
-    for shrink, hu in ((0.0, CORTEX_HU * 0.8), (1.4, MARROW_HU * 0.9)):
+    for shrink, hu in ((0.0, CORTEX_HU * 0.8), (CORTEX_MM, RIB_MARROW_HU)):
         for box, distance in parts:
             canvas.paint(box, distance + shrink, hu * patient.bone_scale)
 

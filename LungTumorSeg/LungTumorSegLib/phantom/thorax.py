@@ -11,7 +11,7 @@ import numpy as np
 
 from .canvas import CoarseGrid
 from .patient import SPINE_DEPTH_MM, Patient
-from .shapes import Array, as_distance, curve, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, turned_ellipsoid
+from .shapes import Array, Rows, as_distance, curve, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, turned_ellipsoid
 
 CAGE_HALF_WIDTH_MM = (
     (110, 50),
@@ -30,28 +30,31 @@ CAGE_FRONT_MM = ((110, 0), (90, -10), (70, -26), (55, -40), (30, -61), (0, -77),
 CAGE_BACK_MM = ((110, 36), (90, 46), (70, 58), (55, 66), (30, 77), (0, 83), (-40, 86), (-80, 86), (-120, 84), (-170, 79), (-240, 70))
 """(z, mm) of the pleura: half the width, the front and the back of the rib cage's inside, after adult chest CT."""
 
-CAGE_ROUNDNESS = 2.5
+CAGE_ROUNDNESS = 2.35
 """Exponent of the cage's superellipse; 2 is an ellipse."""
+
+DENT_MM, DENT_WIDTH_MM = 15.0, 40.0
+"""Before the spine the cage's back lies this much further forward than in the gutters beside it."""
 
 DOME_MM = {"right": -106.0, "left": -117.0}
 """Height of the diaphragm's domes at mean inspiration; the right one stands higher, over the liver."""
 
-AORTA_MM = (
+AORTA_MM: Rows = (
     (-6, -30, -52, 16), (-14, -36, -25, 16), (-16, -36, 2, 15), (-9, -28, 22, 14), (4, -8, 30, 13), (19, 14, 23, 13),
     (26, 29, 2, 12), (25, 33, -40, 12), (21, 31, -90, 11.5), (14, 22, -140, 11), (7, 9, -185, 10.5), (3, -2, -240, 10),
 )  # fmt: skip
-VENA_CAVA_MM = ((-24, -32, 48, 8), (-27, -32, 15, 9), (-29, -30, -15, 9.5), (-27, -26, -40, 10))
-LOWER_VENA_CAVA_MM = ((-22, -8, -85, 11), (-26, 0, -112, 12), (-24, 4, -150, 12), (-20, 4, -240, 11))
-PULMONARY_TRUNK_MM = ((18, -56, -58, 13), (19, -48, -35, 14), (16, -28, -14, 13.5), (20, -10, -8, 12.5))
-LEFT_PULMONARY_ARTERY_MM = ((18, -16, -10, 12), (32, -4, -4, 11), (46, 8, -12, 9.5))
-RIGHT_PULMONARY_ARTERY_MM = ((16, -18, -16, 12), (-8, -8, -20, 11.5), (-30, -6, -22, 10.5), (-46, -2, -26, 8.5))
-ESOPHAGUS_MM = ((2, 12, 120, 6), (4, 20, 60, 6.5), (3, 24, 0, 7), (4, 24, -50, 7), (10, 14, -100, 8), (22, 0, -128, 9))
-BRANCH_ARTERIES_MM = (
+VENA_CAVA_MM: Rows = ((-24, -32, 48, 8), (-27, -32, 15, 9), (-29, -30, -15, 9.5), (-27, -26, -40, 10))
+LOWER_VENA_CAVA_MM: Rows = ((-22, -8, -85, 11), (-26, 0, -112, 12), (-24, 4, -150, 12), (-20, 4, -240, 11))
+PULMONARY_TRUNK_MM: Rows = ((18, -56, -58, 13), (19, -48, -35, 14), (16, -28, -14, 13.5), (20, -10, -8, 12.5))
+LEFT_PULMONARY_ARTERY_MM: Rows = ((18, -16, -10, 12), (32, -4, -4, 11), (46, 8, -12, 9.5))
+RIGHT_PULMONARY_ARTERY_MM: Rows = ((16, -18, -16, 12), (-8, -8, -20, 11.5), (-30, -6, -22, 10.5), (-46, -2, -26, 8.5))
+ESOPHAGUS_MM: Rows = ((2, 12, 120, 6), (4, 20, 60, 6.5), (3, 24, 0, 7), (4, 24, -50, 7), (10, 14, -100, 8), (22, 0, -128, 9))
+BRANCH_ARTERIES_MM: tuple[Rows, ...] = (
     ((-9, -24, 26, 7), (-16, -20, 48, 6.5), (-26, -14, 75, 5.5), (-38, -10, 120, 4)),
     ((4, -12, 34, 5), (12, -10, 60, 4.5), (20, -8, 120, 4)),
     ((14, 4, 30, 5.5), (24, 4, 60, 5), (40, -2, 88, 5), (80, -14, 92, 4.5)),
 )
-BRANCH_VEINS_MM = (
+BRANCH_VEINS_MM: tuple[Rows, ...] = (
     ((-24, -32, 46, 8), (-30, -30, 66, 7), (-60, -32, 84, 6), (-110, -20, 84, 5.5)),
     ((-22, -36, 40, 7), (0, -42, 50, 7), (24, -38, 62, 7), (60, -32, 82, 6), (110, -20, 84, 5.5)),
     ((-4, 34, 0, 4), (-6, 33, -60, 4), (-4, 26, -150, 3)),
@@ -62,7 +65,7 @@ MEDIASTINAL_FAT_MM = 4.0
 """Fat and pleura between a mediastinal organ and the lung."""
 
 
-AIRWAYS_MM = {
+AIRWAYS_MM: dict[str, Rows] = {
     "trachea": ((0, -6, 130, 8.5), (0, 0, 90, 8.5), (-1, 7, 45, 8.5), (-2, 11, 15, 8.8), (-2, 12, 0, 9.0)),
     "right": ((-2, 12, 0, 7.5), (-18, 13, -16, 6.8), (-34, 12, -28, 6.0)),
     "left": ((-2, 12, 0, 6.8), (18, 13, -15, 5.8), (34, 15, -25, 5.4), (44, 16, -33, 5.0)),
@@ -78,7 +81,7 @@ def airways_lps(patient: Patient) -> dict[str, Array]:
     return {name: patient_tube(patient, rows, 5 * len(rows)) for name, rows in AIRWAYS_MM.items()}
 
 
-def patient_tube(patient: Patient, rows: object, count: int) -> Array:
+def patient_tube(patient: Patient, rows: Rows, count: int) -> Array:
     """Smooth LPS rows (x, y, z, radius) of this patient through model rows."""
     smooth = curve(np.asarray(rows, dtype=float), count)
     return np.column_stack([patient.to_lps(smooth[:, :3]), smooth[:, 3] * np.mean(patient.scale)])
@@ -128,8 +131,14 @@ def cage_section(z: Array) -> tuple[Array, Array, Array]:
     return profile(z, CAGE_HALF_WIDTH_MM), (front + back) / 2, (back - front) / 2
 
 
+def cage_dent(x: Array, backward: Array) -> Array:
+    """How far the spine pushes the cage forward, mm; ``backward``: 0 in the cage's middle, 1 at its back."""
+    return np.asarray(DENT_MM * np.exp(-((x / DENT_WIDTH_MM) ** 2)) * np.clip(backward, 0, 1.5))
+
+
 def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
     half_width, center, half_depth = cage_section(z)
+    y = y + cage_dent(x, (y - center) / half_depth)
     level = (np.abs(x / half_width) ** CAGE_ROUNDNESS + np.abs((y - center) / half_depth) ** CAGE_ROUNDNESS + 1e-9) ** (1 / CAGE_ROUNDNESS)
     return as_distance((level - 1) * np.minimum(half_width, half_depth), spacing_mm)
 
@@ -173,7 +182,14 @@ def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
     septum = np.abs(x - 2) - profile(y, ((-95, 9), (-70, 5), (-55, 7), (-30, 16), (20, 16), (60, 4)))
     whole = smooth_min(whole, np.maximum(septum, np.maximum(y - 45, -z - 125)), SEAM_MM)
     whole = smooth_min(whole, spine_sleeve(x, y, z), SEAM_MM)
-    vessels = (AORTA_MM, VENA_CAVA_MM, LOWER_VENA_CAVA_MM, PULMONARY_TRUNK_MM, RIGHT_PULMONARY_ARTERY_MM[:3], LEFT_PULMONARY_ARTERY_MM[:2])
+    vessels: tuple[Rows, ...] = (
+        AORTA_MM,
+        VENA_CAVA_MM,
+        LOWER_VENA_CAVA_MM,
+        PULMONARY_TRUNK_MM,
+        RIGHT_PULMONARY_ARTERY_MM[:3],
+        LEFT_PULMONARY_ARTERY_MM[:2],
+    )
     for rows in (*vessels, ESOPHAGUS_MM, *BRANCH_ARTERIES_MM, *BRANCH_VEINS_MM):
         table = np.asarray(rows, dtype=float)
         merge_tube(whole, x, y, z, table[:, :3], table[:, 3] + fat * 0.7, SEAM_MM, 15.0)

@@ -16,7 +16,7 @@ FAT_STRANDS_HU, MUSCLE_GRAIN_HU = 9.0, 7.0
 """SD of the slow variation within fat and within muscle."""
 
 SKIN_MM = 1.8
-CHEST_WALL_MM = 12.0
+CHEST_WALL_MM = 10.0
 """Intercostal muscles and pleura around the lung; the ribs lie within."""
 
 LEAST_FAT_MM = 3.0
@@ -69,16 +69,16 @@ def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> 
     """The chest wall, the pectoral, scapular and back muscles, neck and belly wall; what is left of the envelope is fat."""
     side, outward = np.abs(x), thorax.cage
     strength = 1.25 - 0.35 * patient.breasts
-    belly = 11 / (1 + np.exp((z + 105) / 9))
+    belly = 8 / (1 + np.exp((z + 105) / 9))
     muscles = outward - CHEST_WALL_MM - belly
     pectoral = smooth_max(np.abs(outward - 20) - 8 * strength, np.maximum(np.maximum(y + 22, 10 - side), np.abs(z - 18) - 62), 14)
     scapular = smooth_max(np.abs(outward - 27) - 15, np.maximum(np.maximum(2 - y, 58 - side), np.maximum(z - 95, -88 - z)), 16)
-    latissimus = smooth_max(np.abs(outward - 21) - 5.5, np.maximum(np.maximum(-22 - y, 45 - side), np.maximum(z - 20, -190 - z)), 10)
+    latissimus = smooth_max(np.abs(outward - 19) - 5.0, np.maximum(np.maximum(-22 - y, 45 - side), np.maximum(z - 20, -190 - z)), 10)
     for group in (pectoral, scapular, latissimus):
         muscles = smooth_min(muscles, group, 5)
     depth = float(profile(np.zeros(1), SPINE_DEPTH_MM)[0])
     back = [(30, depth + 26, 130), (31, depth + 45, 60), (32, depth + 46, 0), (33, depth + 44, -80), (36, depth + 28, -240)]
-    merge_tube(muscles, side, y, z, back, (16, 17, 18, 20, 25), 5)
+    merge_tube(muscles, side, y, z, back, (17, 18, 19, 21, 25), 12)
     merge_tube(muscles, side, y, z, [(110, 40, 96), (168, 22, 78)], (26, 40), 12)  # deltoid and supraspinatus
     merge_tube(muscles, side, y, z, [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12)  # neck and trapezius
     return np.asarray(muscles)
