@@ -1,0 +1,82 @@
+"""The six augmentations of the paper (Najeeb & Bhuiyan 2022), by MONAI, on the fly: rotation, horizontal flip, elastic deformation,
+contrast, noise, blur.
+
+A stack goes through MONAI's 2D transforms with its slices as channels: every slice is turned and bent by the same field, as in the
+published pipeline, and a stack costs little more than a slice.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..ct import Array
+from ..errors import MachineLimit
+
+IMAGE, LABEL = "image", "label"
+
+ROTATION_RAD = 0.26
+"""Largest in-plane rotation, 15 degrees: patients lie a little turned."""
+
+ZOOM = 0.15
+ELASTIC_SPACING, ELASTIC_MAGNITUDE = (20, 20), (1.0, 2.0)
+"""Control point distance and displacement, pixels (published 2D training script)."""
+
+GAMMA = (0.75, 1.35)
+NOISE_SD = 0.03
+"""Largest noise in window units: 42 HU at a window of 1400 HU."""
+
+BLUR_SIGMA = (0.4, 1.0)
+
+
+class Augmentation(Protocol):
+    """(image 0 ... 1 float32, label uint8), both (slice, row, column), to the same, at random by ``seed``."""
+
+    def __call__(self, image: Array, label: Array, seed: int) -> tuple[Array, Array]: ...
+
+
+def no_augmentation(image: Array, label: Array, seed: int) -> tuple[Array, Array]:
+    """The sample as it is."""
+    return image, label
+
+
+class PaperAugmentation:
+    """The six, each with its own probability. Raises MachineLimit where MONAI is not installed."""
+
+    def __init__(self) -> None:
+        try:
+            from monai import transforms
+        except ImportError as error:
+            raise MachineLimit(
+                "This augmentation needs MONAI; pip install 'LungTumorSegLib[train]' or set sampling.augmentation: none."
+            ) from error
+        both, modes = [IMAGE, LABEL], ["bilinear", "nearest"]
+        self._transform = transforms.Compose(
+            [
+                transforms.RandFlipd(both, prob=0.5, spatial_axis=1),
+                transforms.RandAffined(
+                    both, prob=0.5, rotate_range=ROTATION_RAD, scale_range=(ZOOM, ZOOM), mode=modes, padding_mode="zeros"
+                ),
+                transforms.Rand2DElasticd(both, ELASTIC_SPACING, ELASTIC_MAGNITUDE, prob=0.15, mode=modes, padding_mode="zeros"),
+                transforms.RandAdjustContrastd([IMAGE], prob=0.25, gamma=GAMMA),
+                transforms.RandGaussianNoised([IMAGE], prob=0.25, std=NOISE_SD),
+                transforms.RandGaussianSmoothd([IMAGE], sigma_x=BLUR_SIGMA, sigma_y=BLUR_SIGMA, prob=0.15),
+            ]
+        )
+
+    def __call__(self, image: Array, label: Array, seed: int) -> tuple[Array, Array]:
+        self._transform.set_random_state(seed % 2**32)
+        made = self._transform({IMAGE: torch.from_numpy(image), LABEL: torch.from_numpy(label.astype(np.float32))})
+        return _array(made[IMAGE], np.float32).clip(0, 1), _array(made[LABEL], np.uint8)
+
+
+def build_augmentation(name: str) -> Augmentation:
+    """``paper`` or ``none``."""
+    return PaperAugmentation() if name == "paper" else no_augmentation
+
+
+def _array(tensor: torch.Tensor, kind: npt.DTypeLike) -> Array:
+    return np.asarray(torch.as_tensor(tensor).numpy(), dtype=kind)

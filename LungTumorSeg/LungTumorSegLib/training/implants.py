@@ -1,0 +1,213 @@
+"""Lesions put into lungs that have none there: procedural ones, real nodules at any size, and look-alikes that are no tumor.
+
+Training with synthetic tumors stands in for labelled ones that are missing (Hu et al. 2023, doi:10.1109/CVPR52729.2023.01913);
+procedural shapes carry the large sizes, real nodules the texture. Everything works in place on a ``Patch``, in HU, before the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ..ct import Array
+
+Float = npt.NDArray[np.float32]
+
+LESION = 254
+"""Label of implanted tumor in a patch (any value but 0 and ``IGNORED`` counts as tumor)."""
+
+BONE_HU = 150.0
+"""Tumor is not painted over what is brighter: bone, metal, strongly enhanced vessels."""
+
+SPILL_MM = 2.0
+"""A lesion may reach this far out of the lung (pleura, fat)."""
+
+NECROSIS_FROM_MM = 12.0
+"""Radius above which a fifth of the lesions is cavitary or necrotic."""
+
+CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
+REAL_RIM_MM = 1.0
+"""A real nodule is carried over with so much of its surroundings; then it fades into the new ones."""
+REAL_SCALE = (0.7, 5.0)
+"""Real nodules are shrunk and enlarged within these factors."""
+
+
+@dataclass(eq=False)
+class Patch:
+    """A piece of a case: ``hu`` float32, ``label`` uint8, ``lungs`` and ``mask`` bool; (slice, row, column), ``spacing_mm`` likewise."""
+
+    hu: Float
+    label: Array
+    lungs: Array
+    mask: Array
+    spacing_mm: tuple[float, float, float]
+
+    def points_mm(self, center: Array) -> Float:
+        """Positions (3, slice, row, column) in mm relative to ``center`` (voxels)."""
+        axes = [((np.arange(n) - c) * s).astype(np.float32) for n, c, s in zip(self.hu.shape, center, self.spacing_mm, strict=True)]
+        return np.stack(np.broadcast_arrays(axes[0][:, None, None], axes[1][:, None], axes[2]))
+
+    def room(self, *, anywhere: bool) -> Array:
+        """Where a lesion may lie: the lungs and ``SPILL_MM``, or the whole isolation mask; never bone."""
+        if anywhere:
+            allowed = self.mask
+        else:
+            steps = [max(1, round(SPILL_MM / s)) if s <= 2 * SPILL_MM else 0 for s in self.spacing_mm]
+            allowed = ndimage.maximum_filter(self.lungs, size=[2 * n + 1 for n in steps]) & self.mask
+        return np.asarray(allowed & (self.hu < BONE_HU))
+
+
+@dataclass(frozen=True, eq=False)
+class Nodule:
+    """A real nodule: ``hu`` int16 and ``depth_mm`` (signed distance to its outline, negative inside), with ``spacing_mm``."""
+
+    patient: str
+    hu: Array
+    depth_mm: Float
+    spacing_mm: tuple[float, float, float]
+    radius_mm: float
+
+    @classmethod
+    def from_mask(cls, patient: str, hu: Array, mask: Array, spacing_mm: tuple[float, float, float]) -> Nodule:
+        """From HU and a bool mask (slice, row, column) of a crop; the radius is that of the ball of equal volume."""
+        mask = np.pad(mask, 1)
+        hu = np.pad(hu, 1, mode="edge")
+        outside = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
+        inside = ndimage.distance_transform_edt(mask, sampling=spacing_mm)
+        depth = np.asarray(outside - inside, np.float32)
+        radius = float((mask.sum() * np.prod(spacing_mm) * 3 / (4 * np.pi)) ** (1 / 3))
+        return cls(patient, hu, depth, spacing_mm, radius)
+
+
+def draw_radius_mm(rng: np.random.Generator, large_share: float) -> float:
+    """A lesion radius: ``large_share`` evenly from 28 to 60 mm, the rest log-uniform from 3 to 28 mm."""
+    if rng.random() < large_share:
+        return float(rng.uniform(28, 60))
+    return float(np.exp(rng.uniform(np.log(3.0), np.log(28.0))))
+
+
+def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
+    """Paint a tumor of about ``radius_mm`` at ``center`` (voxels, may lie outside the patch) into HU and label."""
+    points = patch.points_mm(center)
+    depth = _blob(points, radius_mm, rng)
+    ground_glass = rng.random() < 0.12 and radius_mm < 20
+    value = rng.uniform(-720, -450) if ground_glass else rng.normal(35, 35)
+    texture = _texture(points, rng) * rng.uniform(5, 30) + rng.normal(0, rng.uniform(10, 60), depth.shape)
+    tissue = (value + texture).astype(np.float32)
+    if not ground_glass and radius_mm < 18 and rng.random() < 0.2:  # part-solid: a core in ground glass
+        halo = depth > -radius_mm * rng.uniform(0.25, 0.6)
+        tissue[halo] -= np.float32(rng.uniform(350, 650))
+    if radius_mm > NECROSIS_FROM_MM and rng.random() < CAVITY_SHARE:
+        hollow = _blob(points, radius_mm * rng.uniform(0.3, 0.8), rng) < 0
+        tissue[hollow] = np.float32(rng.uniform(-980, -850)) if rng.random() < 0.6 else tissue[hollow] - np.float32(rng.uniform(20, 50))
+    if ground_glass:
+        np.maximum(tissue, patch.hu, out=tissue)  # vessels stay visible in ground glass
+    _paint(patch, depth, tissue, edge_mm=rng.uniform(0.4, 1.6), anywhere=_may_leave_lung(radius_mm, rng))
+
+
+def implant_nodule(patch: Patch, nodule: Nodule, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
+    """Paint a real nodule, scaled toward ``radius_mm``, turned and mirrored, at ``center`` (voxels) into HU and label."""
+    scale = float(np.clip(radius_mm / nodule.radius_mm, *REAL_SCALE))
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
+    mirror = np.diag(rng.choice([-1.0, 1.0], 3))
+    matrix = np.diag(1 / np.asarray(nodule.spacing_mm)) @ mirror @ turn @ np.diag(patch.spacing_mm) / scale
+    middle = np.argwhere(nodule.depth_mm < 0).mean(axis=0)
+    reach = (np.abs(np.linalg.inv(matrix)) @ (np.asarray(nodule.hu.shape) / 2)) + 1
+    low = np.clip(np.floor(center - reach), 0, patch.hu.shape).astype(int)
+    high = np.clip(np.ceil(center + reach) + 1, 0, patch.hu.shape).astype(int)
+    if (high <= low).any():
+        return
+    offset = middle + matrix @ (low - center)
+    size = tuple(high - low)
+    depth = np.full(patch.hu.shape, 1e3, np.float32)
+    tissue = patch.hu.copy()
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    depth[box] = scale * ndimage.affine_transform(nodule.depth_mm, matrix, offset, size, order=1, cval=1e3)
+    tissue[box] = ndimage.affine_transform(nodule.hu.astype(np.float32), matrix, offset, size, order=1, mode="nearest")
+    if rng.random() < 0.5:
+        tissue[box] += np.float32(rng.uniform(0, 200))  # the crops' mean is -280 HU; advanced tumors are denser
+    if scale > 1.5:
+        tissue[box] += rng.normal(0, 15, size).astype(np.float32)  # enlarging smooths the noise away
+    _paint(patch, depth, tissue, edge_mm=1.0, anywhere=_may_leave_lung(radius_mm, rng), rim_mm=REAL_RIM_MM)
+
+
+def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) -> None:
+    """Paint something that is no tumor at ``center``: a vessel, a scar or band, or dependent consolidation or effusion."""
+    points = patch.points_mm(center)
+    axis = rng.normal(size=3)
+    axis /= np.linalg.norm(axis)
+    along = np.tensordot(axis, points, 1)
+    across = np.sqrt(np.maximum((points**2).sum(axis=0) - along**2, 0))
+    kind = rng.choice(["vessel", "scar", "dependent"])
+    if kind == "vessel":
+        depth = np.maximum(across - rng.uniform(1.5, 5.0), np.abs(along) - rng.uniform(15, 50))
+        tissue = rng.uniform(20, 220) + rng.normal(0, 15, depth.shape)
+    elif kind == "scar":
+        depth = np.maximum(np.abs(along) - rng.uniform(0.7, 2.5), across - rng.uniform(8, 35))
+        tissue = rng.uniform(-150, 60) + rng.normal(0, 20, depth.shape)
+    else:  # fluid or airless lung lies behind a slightly tilted plane: rows grow to the back
+        depth = -(points[1] + 0.15 * points[2] + rng.uniform(-0.3, 0.3) * points[0])
+        depth = depth + 4 * _texture(points, rng)
+        tissue = rng.choice([rng.uniform(-10, 25), rng.uniform(25, 80)]) + rng.normal(0, 15, depth.shape)
+    _paint(patch, depth.astype(np.float32), tissue.astype(np.float32), edge_mm=1.0, anywhere=False, label=0)
+
+
+def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Generator) -> Nodule:
+    """A nodule for a wanted radius: the nearest in size of three drawn at random, so that scales stay moderate."""
+    drawn = [nodules[i] for i in rng.integers(len(nodules), size=3)]
+    return min(drawn, key=lambda n: abs(np.log(n.radius_mm / radius_mm)))
+
+
+def _paint(
+    patch: Patch, depth: Float, tissue: Float, *, edge_mm: float, anywhere: bool, rim_mm: float = 0.0, label: int = LESION
+) -> None:
+    """Blend ``tissue`` in where ``depth`` (mm, negative inside) says so; ``label`` where it is below 0 and there is room."""
+    near = depth < rim_mm + edge_mm
+    if not near.any():
+        return
+    room = patch.room(anywhere=anywhere)
+    share = np.clip(0.5 - (depth - rim_mm) / (2 * edge_mm), 0, 1) * room
+    patch.hu += share * (tissue - patch.hu)
+    if label:
+        patch.label[(depth < 0) & room] = label
+
+
+def _blob(points: Float, radius_mm: float, rng: np.random.Generator) -> Float:
+    """Approximate signed distance, mm, to a lumpy, perhaps spiculated ellipsoid around 0."""
+    stretch = rng.uniform(0.75, 1.3, 3).astype(np.float32)
+    turned = np.tensordot(_rotation(rng).astype(np.float32), points, 1) / stretch[:, None, None, None]
+    distance = np.sqrt((turned**2).sum(axis=0))
+    direction = turned / np.maximum(distance, 1e-3)
+    bumps = np.zeros_like(distance)
+    for wave in rng.normal(0, 2.5, (WAVES, 3)).astype(np.float32):
+        bumps += np.cos(np.tensordot(wave, direction, 1) + np.float32(rng.uniform(0, 2 * np.pi)))
+    reach = radius_mm * (1 + rng.uniform(0.03, 0.22) * bumps / np.sqrt(WAVES))
+    if rng.random() < SPICULE_SHARE:
+        for _ in range(rng.integers(3, 12)):
+            spike = rng.normal(size=3)
+            cosine = np.tensordot((spike / np.linalg.norm(spike)).astype(np.float32), direction, 1)
+            reach += radius_mm * np.float32(rng.uniform(0.2, 0.7)) * np.exp((cosine - 1) / SPICULE_WIDTH)
+    return np.asarray(distance - reach, np.float32)
+
+
+def _rotation(rng: np.random.Generator) -> Array:
+    """A random rotation matrix."""
+    q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    return np.asarray(q)
+
+
+def _texture(points: Float, rng: np.random.Generator) -> Float:
+    """Smooth structure of SD about 1 and wavelengths of 10 to 40 mm."""
+    waves = rng.normal(size=(4, 3))
+    waves *= (2 * np.pi / rng.uniform(10, 40, 4) / np.linalg.norm(waves, axis=1))[:, None]
+    return np.asarray(sum(np.cos(np.tensordot(w.astype(np.float32), points, 1) + np.float32(rng.uniform(0, 7))) for w in waves) / np.sqrt(2.0))
+
+
+def _may_leave_lung(radius_mm: float, rng: np.random.Generator) -> bool:
+    """Large masses often fill the hilum and mediastinum; small lesions hardly ever lie there."""
+    return bool(rng.random() < (0.4 if radius_mm > 15 else 0.08))

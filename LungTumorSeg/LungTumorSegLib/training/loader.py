@@ -1,0 +1,49 @@
+"""Batches of samples, made by other processes while the network trains.
+
+Sample number ``i`` of a stage depends on the seed, the stage and ``i`` alone, never on what was drawn before it: a resumed run and any
+number of workers give the same batches, and no random state has to be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .sampling import Sampler
+
+PREFETCH = 4
+
+
+class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Samples by number: image (slices, rows, columns) float32 and label uint8."""
+
+    def __init__(self, sampler: Sampler, seed: int, stage: int) -> None:
+        self._sampler, self._seed, self._stage = sampler, seed, stage
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        image, label = self._sampler.draw(np.random.default_rng([self._seed, self._stage, number]))
+        return torch.from_numpy(image), torch.from_numpy(label)
+
+
+def batches(dataset: SampleDataset, first: int, last: int, batch: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches number ``first`` up to ``last`` of the stage: images and labels (batch, slices, rows, columns)."""
+    if last <= first:
+        return iter(())
+    numbers = range(first * batch, last * batch)
+    loader = DataLoader(
+        dataset,
+        batch_size=batch,
+        sampler=numbers,
+        num_workers=workers,
+        prefetch_factor=PREFETCH if workers else None,
+        worker_init_fn=_one_thread,
+    )
+    return iter(loader)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)

@@ -1,0 +1,35 @@
+"""The training log: one CSV row an event, complete after every line, and free of rows that a resumed run repeats."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+COLUMNS = (
+    "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_negatives", "dice", "false_ml", "score",
+)  # fmt: skip
+
+
+class TrainingLog:
+    """Appends rows to ``path``. ``resume`` first drops what lies after a checkpoint's step."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def resume(self, stage: str, step: int) -> None:
+        """Keep rows of other stages and of ``stage`` up to ``step``."""
+        rows = []
+        if self._path.is_file():
+            with self._path.open(newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if row["stage"] != stage or int(row["step"]) <= step]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def write(self, **values: object) -> None:
+        """One row; columns not given stay empty, floats get five digits."""
+        row = {name: f"{value:.5g}" if isinstance(value, float) else value for name, value in values.items()}
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS).writerow(row)

@@ -1,0 +1,221 @@
+"""The loop that trains one network: steps, epochs with mining and selection between them, checkpoints from which it goes on after a kill."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..events import Progress, ProgressCallback
+from ..inference.decision import Thresholds
+from ..networks.unet import EncoderDecoder
+from .checkpoint import load_checkpoint, save_checkpoint
+from .config import StageConfig, TrainingConfig
+from .loader import SampleDataset, batches
+from .log import TrainingLog
+from .losses import build_loss
+from .normalization import freeze, recalibrate
+from .precision import autocast, channels_last, prepare_network
+from .preparation import PreparedData
+from .sampling import Sampler
+from .selection import WholeVolumes
+from .store import IGNORED
+
+CHECKPOINT_SECONDS = 90.0
+"""At most this much work is repeated after a kill (never lost: the repetition gives the same weights)."""
+
+LOG_STEPS = 20
+RECALIBRATION_BATCHES = 16
+MINING_STREAM, RECALIBRATION_STREAM = 1001, 1002
+"""Random streams beside those of the stages' samples (1, 2)."""
+
+
+@dataclass
+class LoopState:
+    """All that a checkpoint holds beside weights and optimizer."""
+
+    step: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_epoch: int = 0
+    hard_negatives: tuple[tuple[int, int, int, int], ...] = ()
+    frozen: bool = False
+    finished: bool = False
+
+
+class TrainingLoop:
+    """Trains ``network`` on samples of ``data``; ``name`` names files and log rows, ``stream`` its random numbers."""
+
+    def __init__(
+        self,
+        name: str,
+        stream: int,
+        network: EncoderDecoder,
+        stage: StageConfig,
+        config: TrainingConfig,
+        data: PreparedData,
+        device: torch.device,
+        precision: str,
+    ) -> None:
+        self._name, self._stream, self._stage, self._config, self._data = name, stream, stage, config, data
+        self._device, self._precision = device, precision
+        self._network = network
+        prepare_network(network, device, precision)
+        self._trainable = [p for p in network.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
+        self._volumes = WholeVolumes(config.grid, device, precision)
+        self._log = TrainingLog(Path(config.output) / "log.csv")
+        self._last = Path(config.output) / f"{name}-last.safetensors"
+        self._best = Path(config.output) / f"{name}-best.safetensors"
+        self._state = LoopState()
+
+    def run(self, on_progress: ProgressCallback) -> EncoderDecoder:
+        """Train, or go on training, to the end; the network comes back with its best weights, in evaluation mode."""
+        if self._last.is_file():
+            self._state = LoopState(**load_checkpoint(self._last, self._network, self._optimizer))
+        else:
+            set_prior(self._network, self._stage.prior)
+        self._log.resume(self._name, self._state.step)
+        while not self._state.finished:
+            self._epoch(on_progress)
+        load_checkpoint(self._best if self._best.is_file() else self._last, self._network)
+        return self._network.eval()
+
+    def _epoch(self, on_progress: ProgressCallback) -> None:
+        """Steps up to the next multiple of ``epoch_steps``, then mining, selection and a checkpoint."""
+        state, stage = self._state, self._stage
+        first = state.step
+        last = min(stage.steps, (first // stage.epoch_steps + 1) * stage.epoch_steps)
+        loss_of = build_loss(stage.loss, first // stage.epoch_steps)
+        begin, spent, saved = time.monotonic(), state.seconds, time.monotonic()
+        losses: list[float] = []
+        self._network.train()
+        if state.frozen:
+            freeze(self._network)
+        for image, label in batches(self._samples(self._stream), first, last, stage.batch, self._config.workers):
+            rate = self._learning_rate()
+            losses.append(self._step(image, label, rate, loss_of))
+            state.step += 1
+            state.seconds = spent + time.monotonic() - begin
+            on_progress(Progress(f"training {self._name}", state.step, stage.steps))
+            if state.step % LOG_STEPS == 0:
+                self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
+                losses.clear()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS and state.step < last:
+                self._save(self._last)
+                saved = time.monotonic()
+            if self._fraction() >= 1:
+                break
+        self._between_epochs()
+        state.seconds = spent + time.monotonic() - begin
+        self._save(self._last)
+
+    def _step(self, image: Tensor, label: Tensor, rate: float, loss_of: Any) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(hash((self._config.seed, self._stream, self._state.step)))  # dropout repeats itself after a resume
+        x, target, valid = self._tensors(image, label)
+        with autocast(self._device, self._precision):
+            logits = self._network.logits(x)
+        loss: Tensor = loss_of(logits, target, valid)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._trainable, self._stage.clip)
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def _between_epochs(self) -> None:
+        """Freezing of statistics, mining, selection, each from its own share of the training on."""
+        state, stage, fraction = self._state, self._stage, self._fraction()
+        state.finished = state.step >= stage.steps or fraction >= 1
+        if not state.frozen:
+            recalibrate(self._network, self._calibration())
+            state.frozen = fraction >= stage.freeze_norm_at
+        if self._network.dims == 2:
+            return
+        if fraction >= stage.mine_after and not state.finished and stage.mined_cases:
+            self._mine()
+        if self._data.held_out and (fraction >= stage.selection_after or state.finished):
+            self._select()
+
+    def _mine(self) -> None:
+        state, cases = self._state, self._data.training
+        rng = np.random.default_rng([self._config.seed, MINING_STREAM, state.step])
+        scans = [i for i, case in enumerate(cases) if not case.is_phantom]
+        phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
+        from_scans = min(len(scans), math.ceil(self._stage.mined_cases / 2))
+        which = [*rng.permutation(scans)[:from_scans], *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans]]
+        mined = self._volumes.mine(self._network, cases, [int(i) for i in which], state.step)
+        kept = [site for site in state.hard_negatives if site[0] not in which]  # a case mined anew forgets its old mistakes
+        state.hard_negatives = tuple(tuple(site) for site in [*kept, *mined])
+
+    def _select(self) -> None:
+        state = self._state
+        score = self._volumes.score(self._network, self._data.held_out, Thresholds())
+        self._write_log(dice=score.dice, false_ml=score.false_ml, score=score.value)
+        epoch = state.step // self._stage.epoch_steps
+        if state.best is None or score.value > state.best:
+            state.best, state.best_epoch = score.value, epoch
+            self._save(self._best)
+        if self._stage.patience and epoch - state.best_epoch >= self._stage.patience:
+            state.finished = True
+
+    def _samples(self, stream: int) -> SampleDataset:
+        sampler = Sampler(self._data.training, self._data.nodules, self._config.grid, self._config.sampling, self._state.hard_negatives)
+        return SampleDataset(sampler, self._config.seed, stream)
+
+    def _calibration(self) -> Iterator[None]:
+        """Fresh samples through the network, for the statistics of batch norms."""
+        size = self._stage.batch
+        stream = RECALIBRATION_STREAM + self._state.step
+        for image, _ in batches(self._samples(stream), 0, RECALIBRATION_BATCHES, size, self._config.workers):
+            with autocast(self._device, self._precision):
+                yield self._network.logits(self._tensors(image, image)[0])  # type: ignore[misc]
+
+    def _tensors(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Input, target and validity as the network wants them: stacks (N, 1, D, H, W), or their slices (N D, 1, H, W)."""
+        if self._network.dims == 2:
+            image, label = image.flatten(0, 1), label.flatten(0, 1)
+        label = label[:, None].to(self._device)
+        return channels_last(image[:, None].to(self._device)), (label == 1).float(), (label != IGNORED).float()
+
+    def _fraction(self) -> float:
+        """Share of the training that is done: of the steps, or of the minutes where those run out first."""
+        steps = self._state.step / self._stage.steps
+        return max(steps, self._state.seconds / 60 / self._stage.max_minutes) if self._stage.max_minutes else steps
+
+    def _learning_rate(self) -> float:
+        warmup = min(1.0, (self._state.step + 1) / max(1, self._stage.warmup_steps))
+        return self._stage.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, self._fraction())))
+
+    def _write_log(self, **values: object) -> None:
+        state, fraction = self._state, self._fraction()
+        self._log.write(
+            stage=self._name,
+            step=state.step,
+            epoch=(state.step - 1) // self._stage.epoch_steps,
+            seconds=state.seconds,
+            seconds_left=state.seconds * (1 - fraction) / max(fraction, 1e-9),
+            hard_negatives=len(state.hard_negatives),
+            **values,
+        )
+
+    def _save(self, path: Path) -> None:
+        save_checkpoint(path, self._network, self._optimizer, vars(self._state))
+
+
+def set_prior(network: EncoderDecoder, prior: float) -> None:
+    """Let the untrained network answer ``prior`` on average: the shift of its last layer becomes log(p / (1 - p)).
+
+    Without it the first hundreds of steps only teach that tumor is rare.
+    """
+    last = [module for module in network.out.modules() if getattr(module, "bias", None) is not None][-1]
+    nn.init.constant_(last.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
+

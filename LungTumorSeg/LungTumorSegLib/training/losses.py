@@ -1,0 +1,91 @@
+"""Losses on logits, each one number for a batch.
+
+``logits``, ``target`` (0 or 1) and ``valid`` (0 where a voxel does not count) are float tensors of one shape (N, 1, ...). Region
+losses pool the whole batch, so that crops without tumor contribute through their false positives instead of through 0/0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from ..errors import UnusableInput
+from .config import LossConfig
+
+DICE_SMOOTH = 1.0
+"""Voxels added to both sides of the fraction, as in the published ``dice_coef``."""
+
+TUMOR_WEIGHT, BACKGROUND_WEIGHT = 0.96, 0.04
+"""Class weights of TS-FCN's softmax loss (Ray, Stanford CS231N 2016, figure 2)."""
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Binary cross-entropy, mean over the voxels that count."""
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return _mean(each, valid)
+
+
+def weighted_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Binary cross-entropy in which tumor and background weigh the same: each voxel by the other class's share of the batch."""
+    share = _mean(target, valid)
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return _mean(each * torch.where(target > 0.5, 1 - share, share), valid)
+
+
+def dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """1 - 2 |P T| / (|P| + |T|), smoothed by ``DICE_SMOOTH``."""
+    return tversky_loss(logits, target, valid, alpha=0.5, beta=0.5, smooth=DICE_SMOOTH / 2)
+
+
+def squared_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """V-Net's Dice: the denominator sums squares (Milletari et al. 2016, doi:10.1109/3DV.2016.79)."""
+    p, t = torch.sigmoid(logits) * valid, target * valid
+    return 1 - (2 * (p * t).sum() + DICE_SMOOTH) / ((p * p).sum() + (t * t).sum() + DICE_SMOOTH)
+
+
+def tversky_loss(
+    logits: Tensor, target: Tensor, valid: Tensor, *, alpha: float = 0.5, beta: float = 0.5, smooth: float = DICE_SMOOTH
+) -> Tensor:
+    """1 - TP / (TP + alpha FP + beta FN) (Salehi et al. 2017, doi:10.1007/978-3-319-67389-9_44)."""
+    p, t = torch.sigmoid(logits) * valid, target * valid
+    hit = (p * t).sum()
+    return 1 - (hit + smooth) / (hit + alpha * (p.sum() - hit) + beta * (t.sum() - hit) + smooth)
+
+
+def weighted_softmax_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """TS-FCN's weighted softmax loss: with one logit z the two-class softmax of (0, z) is the sigmoid of z."""
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return _mean(each * torch.where(target > 0.5, TUMOR_WEIGHT, BACKGROUND_WEIGHT), valid)
+
+
+def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
+    """The configured loss for an epoch (counted from 0). Raises UnusableInput for an unknown name."""
+    dice_weight = config.favored_dice_weight if epoch < config.favored_epochs else config.dice_weight
+
+    def dice_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        return dice_weight * dice_loss(logits, target, valid) + config.bce_weight * bce_loss(logits, target, valid)
+
+    def settable_tversky_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        return tversky_loss(logits, target, valid, alpha=config.tversky_alpha, beta=config.tversky_beta)
+
+    losses: dict[str, Loss] = {
+        "bce": bce_loss,
+        "weighted_bce": weighted_bce_loss,
+        "dice": dice_loss,
+        "squared_dice": squared_dice_loss,
+        "dice_bce": dice_bce_loss,
+        "tversky": settable_tversky_loss,
+        "weighted_softmax": weighted_softmax_loss,
+    }
+    if config.name not in losses:
+        raise UnusableInput(f"There is no loss {config.name!r}; choose one of {', '.join(losses)}.")
+    return losses[config.name]
+
+
+def _mean(values: Tensor, valid: Tensor) -> Tensor:
+    return (values * valid).sum() / valid.sum().clamp(min=1)

@@ -1,0 +1,135 @@
+"""One sample after another: where the network looks in training. Pure in its random generator, so that a resumed run repeats itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..ct import AIR_HU, Array
+from .augmentation import build_augmentation
+from .config import GridConfig, SamplingConfig
+from .implants import (
+    Nodule,
+    Patch,
+    choose_nodule,
+    draw_radius_mm,
+    implant_distractor,
+    implant_nodule,
+    implant_procedural,
+)
+from .store import LUNG_BIT, MASK_BIT, StoredCase
+
+MARGIN_VOXELS = 12
+"""Extra rows and columns on each side of a crop, so that rotation and deformation pull in tissue, not emptiness."""
+
+DISTRACTOR_SHARE = 0.2
+SECOND_LESION_SHARE = 0.15
+BORDER_SHARE = 0.55
+"""Share of the implants that sit at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
+
+SOFT_TISSUE_HU, VESSEL_TOP_HU = 40.0, 250.0
+"""Between these lie enhanced vessels and heart; training CTs are mostly enhanced, so the enhancement is varied."""
+
+Site = tuple[int, int, int, int]
+"""(case index, slice, row, column)."""
+
+
+class Sampler:
+    """Draws samples: a background case, a place in it, perhaps implants, augmentation, a crop."""
+
+    def __init__(
+        self,
+        cases: Sequence[StoredCase],
+        nodules: Sequence[Nodule],
+        grid: GridConfig,
+        config: SamplingConfig,
+        hard_negatives: Sequence[Site] = (),
+    ) -> None:
+        self._cases, self._nodules, self._grid, self._config = cases, nodules, grid, config
+        self._negatives = hard_negatives
+        self._augment = build_augmentation(config.augmentation)
+        self._scans = [i for i, case in enumerate(cases) if not case.is_phantom]
+        self._phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
+
+    def draw(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """An image (slices, rows, columns) float32 in 0 ... 1 and its label uint8: 0, 1 tumor, 255 does not count."""
+        kind = self._kind(rng)
+        case, place = self._place(kind, rng)
+        size = np.asarray(self._config.crop) + (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS)
+        radius = draw_radius_mm(rng, self._config.large)
+        corner = self._corner(place, size, radius if kind == "implants" else 0.0, rng)
+        patch = _gather(case, corner, size, self._grid.spacing_mm)
+        _vary_enhancement(patch, rng)
+        if rng.random() < DISTRACTOR_SHARE:
+            implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
+        if kind == "implants":
+            self._implant(patch, place - corner, radius, rng)
+            if rng.random() < SECOND_LESION_SHARE:
+                self._implant(patch, rng.uniform(0.1, 0.9, 3) * size, draw_radius_mm(rng, 0.0), rng)
+        low, high = self._grid.window_hu
+        image = np.clip((patch.hu - low) / (high - low), 0, 1)
+        label = np.where((patch.label > 0) & (patch.label < 255), 1, patch.label).astype(np.uint8)
+        image, label = self._augment(image.astype(np.float32), label, int(rng.integers(2**32)))
+        inner = (slice(None), slice(MARGIN_VOXELS, -MARGIN_VOXELS), slice(MARGIN_VOXELS, -MARGIN_VOXELS))
+        return np.ascontiguousarray(image[inner]), np.ascontiguousarray(label[inner])
+
+    def _kind(self, rng: np.random.Generator) -> str:
+        names = ["implants", "lesions", "lung", "hard_negatives"]
+        shares = np.array([getattr(self._config, name) for name in names])
+        if not self._negatives:
+            shares[3] = 0.0
+        return str(names[_pick(shares if shares.any() else np.ones(3), rng)])
+
+    def _place(self, kind: str, rng: np.random.Generator) -> tuple[StoredCase, Array]:
+        """A case and a position (voxels) in it."""
+        if kind == "hard_negatives":
+            case, *position = self._negatives[rng.integers(len(self._negatives))]
+            return self._cases[case], np.asarray(position, float)
+        case_index = self._background(rng)
+        sites = self._cases[case_index].sites
+        names = self._cases[case_index].lesion_names if kind == "lesions" else []
+        name = str(rng.choice(names)) if names else ("border" if kind == "implants" and rng.random() < BORDER_SHARE else "lung")
+        return self._cases[case_index], sites[name][rng.integers(len(sites[name]))].astype(float)
+
+    def _background(self, rng: np.random.Generator) -> int:
+        from_scans = bool(self._scans) and (not self._phantoms or rng.random() < self._config.real_backgrounds)
+        group = self._scans if from_scans else self._phantoms
+        return group[rng.integers(len(group))]
+
+    def _corner(self, place: Array, size: Array, radius_mm: float, rng: np.random.Generator) -> Array:
+        """First voxel of a patch around ``place``; a lesion's center may lie off the patch's by most of its radius."""
+        spread = np.maximum(0.7 * radius_mm / np.asarray(self._grid.spacing_mm), (np.asarray(self._config.crop) - 1) * 0.3)
+        spread = np.minimum(spread, (10_000, self._config.crop[1] * 0.45, self._config.crop[2] * 0.45))
+        return np.rint(place - size / 2 + rng.uniform(-1, 1, 3) * spread).astype(int)
+
+    def _implant(self, patch: Patch, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
+        if self._nodules and rng.random() < self._config.real_nodules:
+            implant_nodule(patch, choose_nodule(self._nodules, radius_mm, rng), center, radius_mm, rng)
+        else:
+            implant_procedural(patch, center, radius_mm, rng)
+
+
+def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[float, float, float]) -> Patch:
+    """A patch as a copy; what lies outside the case is air."""
+    shape = np.asarray(case.hu.shape)
+    low, high = np.clip(corner, 0, shape), np.clip(corner + size, 0, shape)
+    source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    target = tuple(slice(a, b) for a, b in zip(low - corner, high - corner, strict=True))
+    hu = np.full(size, AIR_HU, np.float32)
+    label, region = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+    hu[target], label[target], region[target] = case.hu[source], case.label[source], case.region[source]
+    return Patch(hu, label, (region & LUNG_BIT) > 0, (region & MASK_BIT) > 0, spacing_mm)
+
+
+def _vary_enhancement(patch: Patch, rng: np.random.Generator) -> None:
+    """Make vessels and heart less or more bright than they are, in half of the samples (unenhanced CTs are rare in training data)."""
+    if rng.random() < 0.5:
+        factor = rng.uniform(0.1, 1.2)
+        bright = patch.hu > SOFT_TISSUE_HU
+        over = np.minimum(patch.hu[bright], VESSEL_TOP_HU) - SOFT_TISSUE_HU
+        patch.hu[bright] += np.float32(factor - 1) * over
+
+
+def _pick(shares: Array, rng: np.random.Generator) -> int:
+    return int(rng.choice(len(shares), p=shares / shares.sum()))

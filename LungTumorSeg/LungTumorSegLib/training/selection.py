@@ -1,0 +1,89 @@
+"""Whole volumes in training: mining of hard negatives and the score by which checkpoints are chosen. Never crops (their Dice misleads)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from ..ct import Array
+from ..inference.decision import Thresholds, kept_slices
+from ..inference.predictor import predict_maps
+from ..inference.stacks import STACK_SLICES
+from .config import GridConfig
+from .sampling import Site
+from .store import IGNORED, StoredCase
+
+HARD_PROBABILITY = 0.3
+"""A voxel that is no tumor and gets at least this is a hard negative."""
+
+HARD_SITES = 40
+"""Hard negatives kept a case: spread over components, so that one big mistake does not crowd out the others."""
+
+NEAR_LESION_VOXELS = 3
+"""In-plane distance from a lesion within which a wrong voxel is an inexact outline, no hard negative."""
+
+FALSE_ML_SCALE = 50.0
+"""False-positive volume, mL a scan, that costs as much as the whole Dice."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """``dice``: mean 3D Dice over scans with lesions. ``false_ml``: mean volume a scan of components that touch no lesion."""
+
+    dice: float
+    false_ml: float
+
+    @property
+    def value(self) -> float:
+        """Higher is better."""
+        return self.dice - min(1.0, self.false_ml / FALSE_ML_SCALE)
+
+
+class WholeVolumes:
+    """Predictions of a network in training over stored cases."""
+
+    def __init__(self, grid: GridConfig, device: torch.device, precision: str, *, stride: int = STACK_SLICES) -> None:
+        self._grid, self._device, self._precision, self._stride = grid, device, precision, stride
+
+    def probability(self, network: torch.nn.Module, case: StoredCase) -> Array:
+        """Tumor probability (slice, row, column) on the case's grid."""
+        grid = case.working_grid(self._grid.window_hu)
+        return predict_maps(grid, network, stride=self._stride, device=self._device, precision=self._precision).mean
+
+    def score(self, network: torch.nn.Module, cases: Sequence[StoredCase], thresholds: Thresholds) -> Score:
+        """The selection score over ``cases``, with the two-step threshold."""
+        dices, false_ml = [], []
+        for case in cases:
+            probability = self.probability(network, case)
+            found = (probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None]
+            truth = (case.label > 0) & (case.label != IGNORED)
+            found &= case.label != IGNORED
+            components, count = ndimage.label(found)
+            true_components = np.unique(components[truth])
+            false_voxels = (found & ~np.isin(components, true_components[true_components > 0])).sum() if count else 0
+            false_ml.append(float(false_voxels) * float(np.prod(self._grid.spacing_mm)) / 1000)
+            if truth.any():
+                dices.append(2 * float((found & truth).sum()) / float(found.sum() + truth.sum()))
+        return Score(float(np.mean(dices)) if dices else 0.0, float(np.mean(false_ml)) if false_ml else 0.0)
+
+    def mine(self, network: torch.nn.Module, cases: Sequence[StoredCase], which: Sequence[int], seed: int) -> list[Site]:
+        """Places where ``network`` sees tumor and there is none, in the cases with the indices ``which``."""
+        rng = np.random.default_rng(seed)
+        found: list[Site] = []
+        for index in which:
+            case = cases[index]
+            lesion = ndimage.maximum_filter(case.label > 0, size=(3, 2 * NEAR_LESION_VOXELS + 1, 2 * NEAR_LESION_VOXELS + 1))
+            wrong = (self.probability(network, case) > HARD_PROBABILITY) & ~lesion
+            components, count = ndimage.label(wrong)
+            voxels = np.argwhere(components)
+            if not count:
+                continue
+            sizes = np.bincount(components[tuple(voxels.T)])
+            chance = 1 / np.sqrt(sizes[components[tuple(voxels.T)]])  # a component weighs as the root of its size
+            chosen = rng.choice(len(voxels), min(HARD_SITES, len(voxels)), replace=False, p=chance / chance.sum())
+            found += [(int(index), *map(int, voxels[k])) for k in np.sort(chosen)]  # type: ignore[misc]
+        return found

@@ -1,0 +1,70 @@
+"""The two stages of the paper (Najeeb & Bhuiyan 2022): the 2D network on slices, then the 3D network with the frozen 2D encoder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+
+from ..events import ProgressCallback, ignore_progress
+from ..inference.predictor import choose_device, choose_precision
+from ..networks import build_network
+from ..networks.fusion import FusionNetwork
+from ..weights.manifest import Manifest, save_model
+from .config import TrainingConfig, read_config
+from .loop import TrainingLoop
+from .preparation import PreparedData, prepare_data
+
+EXTRACTORS = {"sff_unet3d": "unet2d", "sff_multires_unet3d": "multires_unet2d", "sff_recurrent_dense_unet3d": "dense_unet2d"}
+"""The 2D network whose encoder each SFF network fuses."""
+
+EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
+
+
+def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
+    """Train as the YAML file says, or go on where an interrupted run stopped; returns the folder of the finished model.
+
+    Raises UnusableInput for a bad configuration or unusable data, MachineLimit for a missing package.
+    """
+    return run_training(read_config(config_path), on_progress)
+
+
+def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_progress) -> Path:
+    """As ``train``, from a configuration."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
+    data = prepare_data(config.data, config.grid, config.workers + 1, on_progress)
+    torch.manual_seed(config.seed)
+    network = build_network(config.model.name, config.model.width, variant=config.model.variant)
+    if isinstance(network, FusionNetwork) and config.extractor is not None:
+        extractor = build_network(EXTRACTORS[config.model.name], config.model.width)
+        loop = TrainingLoop("extractor", EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
+        network.load_extractor(loop.run(on_progress))
+    loop = TrainingLoop("network", NETWORK_STREAM, network, config.network, config, data, device, precision)
+    return export(loop.run(on_progress), config, data)
+
+
+def export(network: torch.nn.Module, config: TrainingConfig, data: PreparedData) -> Path:
+    """Write weights and manifest of a trained network to ``<output>/model``, ready for ``lungtumorseg segment --model``."""
+    folder = Path(config.output) / "model"
+    manifest = Manifest(
+        id=folder.parent.name,
+        description=f"{config.model.name}, width {config.model.width}, seed {config.seed}",
+        network=config.model.name,
+        width=config.model.width,
+        variant=config.model.variant,
+        spacing_mm=config.grid.spacing_mm,
+        intensity_range_hu=config.grid.window_hu,
+        weights_sha256="",
+        training_data=f"{sum(not c.is_phantom for c in data.training)} CTs, {sum(c.is_phantom for c in data.training)} phantoms, "
+        f"{len(data.nodules)} nodules to implant",
+    )
+    save_model(network, manifest, folder)
+    return folder
