@@ -637,7 +637,8 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     item.setToolTip(_("The network is not sure of this one: check it before you use it."))
                 ui.lesionTable.setItem(row, column, item)
         ui.lesionTable.clearSelection()
-        ui.lesionTable.resizeColumnsToContents()
+        for column in range(len(self._columns()) - 1):  # the last one takes the rest
+            ui.lesionTable.resizeColumnToContents(column)
         ui.lesionTable.blockSignals(False)
         noResult = _("No result yet: choose a CT and press Segment.")
         ui.resultLabel.text = mrml.describe_ct(segmentation) if segmentation is not None else noResult

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
         check_image_file(folder / SEGMENTATION_FILE)
         maps = _read_probability(folder / PROBABILITY_FILE) if probability else None
     except (OSError, ValueError) as error:  # UnusableInput is a ValueError
-        raise MachineLimit(f"The results of the run are damaged ({error}); run it again.") from error
+        logging.getLogger(__name__).exception("A result cannot be used.")
+        raise MachineLimit("The results of the run are damaged; run it again.") from error
     return RunFiles(folder / SEGMENTATION_FILE, folder / SURFACES_FOLDER, summary, maps)
 
 

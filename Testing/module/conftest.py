@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+import shutil
+import sys
+import time
+import types
 from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib import terminology
 from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.segmentation_file import Segment, write_segmentation
+from LungTumorSegLib.weights import manifest as manifest_module
+from LungTumorSegLib.weights.manifest import Manifest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the stand-in is a package beside this folder
+
+from stand_in import application as stand_in
+from stand_in.pythonqt import failed_connections
+
+MODULE_FILE = Path(__file__).parents[2] / "LungTumorSeg" / "LungTumorSeg.py"
 
 GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
 
@@ -111,3 +129,78 @@ def lesion_row(ct: Volume, mask: Volume, number: int) -> dict[str, object]:
         "mean_hu": 30.5 - number, "centroid_x_lps_mm": x, "centroid_y_lps_mm": y, "centroid_z_lps_mm": z,
         "confidence": 0.9 if number == 1 else 0.4,
     }  # fmt: skip
+
+
+@pytest.fixture
+def fake_child(tmp_path, ct, monkeypatch):
+    """A PythonSlicer on the path that plays the command line: ``fake_child("slow")`` and so on; writes_results says what it finds."""
+    home = tmp_path / "fake"
+    write_results(home / "results", ct)
+    script = Path(__file__).with_name("fake_command_line.py")
+    program = home / "PythonSlicer"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{home}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_RESULTS", str(home))
+
+    def play(how: str = "good", **results) -> None:
+        monkeypatch.setenv("FAKE_RUN", how)
+        if results:
+            shutil.rmtree(home / "results")
+            write_results(home / "results", ct, **results)
+
+    play.arguments = lambda: json.loads((home / "last_arguments.json").read_text())
+    return play
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """Two installed models; the module reads their manifests only."""
+    for name, gate in (("default", 0.7), ("other", 0.6)):
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True)
+        grid = {"spacing_mm": (3.0, 2.0, 2.0), "intensity_range_hu": (-1000.0, 400.0)}
+        manifest = Manifest(name, f"The {name} model", "unet3d", 8, weights_sha256="0", thresholds=Thresholds(gate, 0.4), **grid)
+        manifest.write(folder)
+    monkeypatch.setattr(manifest_module, "SHIPPED", tmp_path / "models")
+
+
+@pytest.fixture
+def slicer_app(tmp_path):
+    """The stand-in, freshly installed: scene, views, settings. Nothing may be left in its temporary folder."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    stand_in.install(temporary)
+    failed_connections.clear()
+    yield slicer.app
+    assert failed_connections == [], "connected to signals that do not exist"
+    assert [path.name for path in temporary.iterdir() if path.name.startswith("LungTumorSeg-")] == [], "a folder was left behind"
+    slicer.mrmlScene.Clear(True)
+
+
+@pytest.fixture
+def module(slicer_app):
+    """LungTumorSeg.py, loaded as Slicer loads it: from its file."""
+    if "LungTumorSeg" not in sys.modules or not hasattr(sys.modules["LungTumorSeg"], "LungTumorSegLogic"):
+        spec = importlib.util.spec_from_file_location("LungTumorSeg", MODULE_FILE)
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules["LungTumorSeg"] = loaded
+        spec.loader.exec_module(loaded)
+    slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(MODULE_FILE))
+    return sys.modules["LungTumorSeg"]
+
+
+@pytest.fixture
+def volume(slicer_app, ct):
+    """The CT in the stand-in's scene."""
+    return add_volume(slicer.mrmlScene, ct, "CT 5: chest")
+
+
+def process_until(condition, seconds: float = 20.0):
+    """Lets Qt's event loop run until the condition holds, and returns what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        slicer.app.processEvents()
+        time.sleep(0.005)
+    return value

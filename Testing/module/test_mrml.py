@@ -283,6 +283,7 @@ def test_jumping_centers_all_slice_views_on_the_lesion(scene, results, ct, ct_no
         transform = a_transform(scene)
         ct_node.SetAndObserveTransformNodeID(transform.GetID())
         expected = np.array(transform.GetTransformToParent().TransformPoint(*expected))
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     slices = [scene.AddNewNodeByClass("vtkMRMLSliceNode", name) for name in ("Red", "Green")]
     slices[1].SetOrientationToCoronal()
     segmentation = mrml.load_results(read_run(results), ct_node)

@@ -111,13 +111,6 @@ class Application(_Listed):
         application().restoreOverrideCursor()
 
 
-class ModuleFactory:
-    """``slicer.modules``: names that a Slicer 5.12 has, and modules that tests register."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"module 'modules' has no attribute '{name}'")
-
-
 class ScriptedLoadableModule:
     """Base of the module class: help, icon, resources."""
 
@@ -178,18 +171,30 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
 
 
 def install(temporary: Path, *, views: bool = True) -> None:
-    """Makes ``import qt, ctk`` and the application's part of ``slicer`` work in this process, with a fresh scene and settings."""
+    """Makes ``import qt, ctk`` and the application's part of ``slicer`` work in this process, with a fresh scene and settings.
+
+    May be called again: a new application, scene and settings, the same classes. ``views``: False is Slicer without a main window.
+    """
     application()
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
     QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, str(temporary))
     QtCore.QCoreApplication.setOrganizationName("stand-in")
-    _install_qt()
+    if "qt" not in sys.modules:
+        _install_modules()
     slicer.app = Application(temporary, LayoutManager() if views else None)
-    slicer.modules = ModuleFactory()
+    slicer.modules = types.SimpleNamespace()
     slicer.mrmlScene = slicer.vtkMRMLScene()
-    logic = slicer.vtkSlicerSegmentationsModuleLogic()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the rules from label maps to surfaces
     logic.SetMRMLScene(slicer.mrmlScene)
     slicer.segmentations_logic = logic  # keeps it alive
+    if views:
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+        for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
+            slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", name).SetOrientation(orientation)
+
+
+def _install_modules() -> None:
+    _install_qt()
     slicer.util.loadUI = load_ui
     bases = (ScriptedLoadableModule, ScriptedLoadableModuleWidget, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest)
     _module("slicer.ScriptedLoadableModule", __all__=[b.__name__ for b in bases], **{b.__name__: b for b in bases})

@@ -26,7 +26,7 @@ def cut(full: dict[str, Any]) -> dict[str, Any]:
     classes, widget = full["classes"], full["classes"]["qt.QWidget"]
     table: dict[str, Any] = {"qt.QWidget": {kind: widget[kind] for kind in KINDS}}
     for name in OTHERS:
-        table[name] = {kind: classes[name].get(kind, []) for kind in KINDS}
+        table[name] = {kind: classes[name].get(kind, {} if kind == "properties" else []) for kind in KINDS}
     for name in WIDGETS:
         table[name] = {
             kind: {key: kind_ for key, kind_ in classes[name][kind].items() if key not in widget[kind]}

@@ -1,0 +1,56 @@
+"""Plays ``python -m LungTumorSegLib`` for the module's tests; the variable FAKE_RUN says how, FAKE_RESULTS holds what it finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def say(**event: object) -> None:
+    print(json.dumps(event), flush=True)  # noqa: T201
+
+
+def wait_for_cancel(stages: bool = True) -> None:
+    cancelled = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.readline(), cancelled.set()), daemon=True).start()
+    done = 0
+    while not cancelled.wait(0.02):
+        if stages:
+            done = min(done + 1, 99)
+            say(event="progress", stage="predicting", done=done, total=100)
+    os._exit(130)
+
+
+def segment(arguments: list[str]) -> None:
+    folder = Path(arguments[arguments.index("-o") + 1])
+    Path(os.environ["FAKE_RESULTS"], "last_arguments.json").write_text(json.dumps(arguments))
+    say(event="progress", stage="reading", done=1, total=1)
+    how = os.environ.get("FAKE_RUN", "good")
+    if how == "slow":
+        wait_for_cancel()
+    if how == "deaf":
+        say(event="progress", stage="predicting", done=1, total=100)
+        time.sleep(600)
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "bug":
+        raise KeyError("a bug")
+    if how.startswith("error:"):
+        _, code, message = how.split(":", 2)
+        say(event="error", code=int(code), message=message)
+        sys.exit(int(code))
+    for done in range(1, 5):
+        say(event="progress", stage="predicting", done=done, total=4)
+        time.sleep(0.03)
+    shutil.copytree(Path(os.environ["FAKE_RESULTS"], "results"), folder)
+    say(event="result", output=str(folder))
+
+
+if __name__ == "__main__":
+    segment(sys.argv[1:])
