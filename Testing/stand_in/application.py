@@ -42,7 +42,9 @@ class LayoutManager(_Listed):
 
     def __init__(self) -> None:
         self.reset_views = 0
-        self._view = None
+
+    def activeMRMLThreeDViewNode(self) -> Any:
+        return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLViewNode")
 
     def resetThreeDViews(self) -> None:
         self.reset_views += 1
@@ -188,9 +190,19 @@ def install(temporary: Path, *, views: bool = True) -> None:
     logic.SetMRMLScene(slicer.mrmlScene)
     slicer.segmentations_logic = logic  # keeps it alive
     if views:
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
-        for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
-            slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSliceNode", name).SetOrientation(orientation)
+        _add_views()
+
+
+def _add_views() -> None:
+    """The views' nodes are singletons, which a closed scene keeps."""
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+    for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal"), ("1", "")):
+        node = slicer.vtkMRMLSliceNode() if orientation else slicer.vtkMRMLViewNode()
+        node.SetSingletonTag(name)
+        node.SetName(name)
+        node = slicer.mrmlScene.AddNode(node)
+        if orientation:
+            node.SetOrientation(orientation)
 
 
 def _install_modules() -> None:

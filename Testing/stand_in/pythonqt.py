@@ -6,8 +6,11 @@ connection to a signal that does not exist, which PythonQt answers with False, i
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import inspect
 import json
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -90,11 +93,11 @@ class Proxy(metaclass=ProxyType):
 
     def _attach(self, name: str, count: int, callback: Any, as_bool: bool = False) -> bool:
         takes = _most_arguments(callback)
-        limit = count if takes is None else min(count, takes)
 
-        def slot(*values: Any) -> None:
-            callback(*(bool(value) if as_bool else wrap(value) for value in values[:limit]))
+        def call(*values: Any) -> None:
+            callback(*(bool(value) if as_bool else wrap(value) for value in values[:takes]))
 
+        slot = _WITH_ARGUMENTS[count](call)
         self._connections[name, _identity(callback)] = slot
         getattr(self._qt, name).connect(slot)
         return True
@@ -214,6 +217,15 @@ def _base_names(signatures: list[str]) -> set[str]:
     return {signature.partition("(")[0] for signature in signatures}
 
 
+_WITH_ARGUMENTS: dict[int, Any] = {
+    0: lambda call: lambda: call(),
+    1: lambda call: lambda a: call(a),
+    2: lambda call: lambda a, b: call(a, b),
+    4: lambda call: lambda a, b, c, d: call(a, b, c, d),
+}
+"""PySide6 chooses a signal's overload by the number of arguments that the slot names."""
+
+
 def _argument_count(signature: str) -> int:
     types = signature.partition("(")[2].rstrip(")")
     return types.count(",") + 1 if types else 0
@@ -235,7 +247,16 @@ def _identity(callback: Any) -> Any:
 
 def application() -> QtWidgets.QApplication:
     """The one QApplication of the process."""
+    _keep_none_alive()
     return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
+
+
+@functools.cache
+def _keep_none_alive() -> None:
+    """PySide6 6.12 gives back a reference to None with each call that returns nothing, as if None lived for ever; it does from Python
+    3.12 on, and before that the process ends when none is left."""
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
 __all__ = ["API", "PlainProxy", "Proxy", "QtGui", "application", "failed_connections", "make_class", "unwrap", "wrap"]

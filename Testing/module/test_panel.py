@@ -1,0 +1,513 @@
+"""The real panel, driven as a clinician would: choose, segment, watch, cancel, look, save, close the scene."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+import types
+
+import pytest
+import slicer
+from LungTumorSegLib import mrml
+from stand_in import application as stand_in
+
+from .conftest import add_volume, process_until
+
+
+@pytest.fixture
+def widget(module, model, fake_child, monkeypatch):
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    widget.enter()
+    yield widget
+    widget.cleanup()
+    widget.parent.deleteLater()
+    slicer.app.processEvents()
+
+
+@pytest.fixture
+def with_ct(widget, volume):
+    """The panel once the CT of the scene has been noticed."""
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    return widget
+
+
+@pytest.fixture
+def done(with_ct):
+    """The panel after a good run."""
+    return run_to_end(with_ct)
+
+
+def run_to_end(widget):
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    return widget
+
+
+def cells(table) -> list[list[str]]:
+    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
+
+
+def fills(segmentation) -> dict[str, float]:
+    content = segmentation.GetSegmentation()
+    return {
+        content.GetSegment(i).GetName(): segmentation.GetDisplayNode().GetSegmentOpacity2DFill(i) for i in content.GetSegmentIDs()
+    }
+
+
+# Empty states
+
+
+def test_an_empty_scene_says_what_to_do(widget):
+    assert widget.ui.segmentButton.text == "Segment"
+    assert not widget.ui.segmentButton.enabled
+    assert widget.ui.segmentButton.toolTip == "Choose a chest CT first."
+    assert "Load a chest CT" in widget.ui.statusLabel.text
+    assert "No result yet" in widget.ui.resultLabel.text
+    assert not widget.ui.saveButton.enabled
+    assert not widget.ui.progressBar.isVisibleTo(widget.parent)
+
+
+def test_without_a_model_the_panel_says_so(module, fake_child, volume, monkeypatch, tmp_path):
+    from LungTumorSegLib.weights import manifest
+
+    monkeypatch.setattr(manifest, "SHIPPED", tmp_path)
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    assert "No model is installed" in widget.ui.statusLabel.text
+    assert not widget.ui.segmentButton.enabled
+    widget.cleanup()
+
+
+def test_the_panel_is_set_up_without_a_window_torch_or_network(tmp_path, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "socket", None)
+    stand_in.install(tmp_path / "temporary", views=False)
+    slicer.modules.lungtumorseg = types.SimpleNamespace(path=module.__file__)
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    widget.cleanup()
+
+
+def test_every_widget_that_a_user_meets_has_a_tool_tip(widget):
+    met = ("QPush", "QCombo", "QCheck", "QSpin", "QDouble", "QTable", "QProgress", "qMRMLNode", "ctkSlider", "ctkDirectory")
+    named = {name: child for name, child in vars(widget.ui).items() if type(child).__name__.startswith(met) and "qt_" not in name}
+    assert len(named) > 15
+    assert [name for name, child in named.items() if not child.toolTip] == []
+
+
+# Choosing
+
+
+def test_the_first_ct_is_chosen_by_itself(widget, volume, ct):
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    second = add_volume(slicer.mrmlScene, ct, "second CT")
+    process_until(lambda: widget.ui.inputSelector.nodeCount() == 2)
+    assert widget.ui.inputSelector.currentNode() is volume, "a choice is kept"
+    assert second.GetAttribute(mrml.CT_ATTRIBUTE) == "1"
+    assert widget.ui.segmentButton.enabled
+
+
+def test_mr_and_label_maps_are_not_offered(widget, ct):
+    mr = add_volume(slicer.mrmlScene, ct.with_array(ct.array + 1000), "MR")
+    add_volume(slicer.mrmlScene, ct, "labels", "vtkMRMLLabelMapVolumeNode")
+    said = add_volume(slicer.mrmlScene, ct, "MR that DICOM calls so")
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.CreateItem(hierarchy.GetSceneItemID(), said)
+    hierarchy.SetItemAttribute(item, "DICOM.Modality", "MR")
+    deadline = time.monotonic() + 0.3
+    while time.monotonic() < deadline:
+        slicer.app.processEvents()
+    assert widget.ui.inputSelector.nodeCount() == 0
+    assert mr.GetAttribute(mrml.CT_ATTRIBUTE) is None
+
+
+def test_a_model_brings_its_own_numbers_and_the_user_may_change_them(with_ct):
+    ui, node = with_ct.ui, with_ct._parameterNode
+    assert (node.model, node.sliceThreshold, node.voxelThreshold, node.stride) == ("default", 0.7, 0.4, 4)
+    ui.modelSelector.currentIndex = 1
+    assert (node.model, node.sliceThreshold) == ("other", 0.6)
+    assert ui.sliceThresholdSlider.value == pytest.approx(0.6)
+    ui.sliceThresholdSlider.value = 0.65
+    ui.strideSpinBox.value = 2
+    assert (node.sliceThreshold, node.stride) == (pytest.approx(0.65), 2)
+
+
+def test_what_this_computer_has_is_shown_when_advanced_is_opened(widget, monkeypatch):
+    monkeypatch.setattr("LungTumorSegLib.hardware.describe_devices", lambda: "CUDA: NVIDIA X, 8 GB\nCPU: 2 threads")
+    assert widget.ui.foundDeviceLabel.text == ""
+    widget.ui.advancedSection.collapsed = False
+    process_until(lambda: "NVIDIA X, 8 GB" in widget.ui.foundDeviceLabel.text)
+
+
+# Running
+
+
+def test_a_click_segments_and_shows_the_lesions(done, ct):
+    segmentation = done._parameterNode.outputSegmentation
+    assert segmentation is not None
+    assert done.ui.outputSelector.currentNode() is segmentation
+    table = cells(done.ui.lesionTable)
+    volume_ml = f"{18 * ct.voxel_volume_ml:.2f}"
+    assert table[0] == ["1", "Left", volume_ml, "12.5", "7.2", "30", "0.90"]
+    assert table[1][:2] == ["2", "Right"]
+    assert table[1][-1] == "0.40 check"
+    assert done.ui.resultLabel.text == "CT 5: chest"
+    assert done.ui.burdenLabel.text.startswith("2 lesions, ")
+    assert done.ui.saveButton.enabled
+    assert done.ui.statusLabel.text == ""
+
+
+def test_the_choices_reach_the_command_line(with_ct, fake_child):
+    with_ct.ui.deviceSelector.currentIndex = 1
+    with_ct.ui.strideSpinBox.value = 3
+    run_to_end(with_ct)
+    arguments = fake_child.arguments()
+    assert arguments[arguments.index("--device") + 1] == "cpu"
+    assert arguments[arguments.index("--stride") + 1] == "3"
+    assert arguments[arguments.index("--model") + 1] == "default"
+
+
+def test_the_button_cancels_while_a_run_goes_on_and_progress_is_shown(with_ct, fake_child):
+    fake_child("slow")
+    ui = with_ct.ui
+    ui.segmentButton.click()
+    assert ui.segmentButton.text == "Cancel"
+    assert not ui.inputSelector.enabled
+    process_until(lambda: ui.progressBar.value > 30 and "left" in ui.statusLabel.text)
+    assert ui.statusLabel.text.startswith("Looking for tumors")
+    assert ui.progressBar.isVisibleTo(with_ct.parent)
+    ui.segmentButton.click()
+    assert not ui.segmentButton.enabled
+    process_until(lambda: with_ct._run is None)
+    assert (ui.segmentButton.text, ui.segmentButton.enabled, ui.inputSelector.enabled) == ("Segment", True, True)
+    assert ui.statusLabel.text == "Cancelled."
+    assert not ui.progressBar.isVisibleTo(with_ct.parent)
+    assert with_ct._parameterNode.outputSegmentation is None
+
+
+def test_warnings_are_shown_where_the_result_is(with_ct, fake_child):
+    fake_child("good", warnings=("The lung is cut by the volume's edge.",))
+    run_to_end(with_ct)
+    assert with_ct.ui.warningsLabel.text == "The lung is cut by the volume's edge."
+    assert with_ct.ui.warningsLabel.isVisibleTo(with_ct.parent)
+
+
+def test_no_lesion_is_said_with_its_limits(with_ct, fake_child):
+    fake_child("good", lesions=0)
+    run_to_end(with_ct)
+    assert with_ct.ui.burdenLabel.text == "No lesion found; this does not exclude disease"
+    assert with_ct.ui.lesionTable.rowCount == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("error:3:The graphics card's memory does not suffice; choose the device cpu.", "choose the device cpu"),
+        ("error:3:The weights of model default are damaged (wrong checksum).", "damaged"),
+        ("error:3:Writing failed (No space left on device); free some space.", "free some space"),
+        ("killed", "lack of memory"),
+        ("bug", "ended unexpectedly"),
+    ],
+)
+def test_a_failure_is_one_sentence_and_the_scene_is_untouched(with_ct, fake_child, how, words):
+    fake_child(how)
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    run_to_end(with_ct)
+    assert words in with_ct.ui.statusLabel.text
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert with_ct.ui.segmentButton.enabled, "the user can try again"
+
+
+def test_after_a_failure_a_second_try_succeeds(with_ct, fake_child):
+    fake_child("killed")
+    run_to_end(with_ct)
+    fake_child("good")
+    run_to_end(with_ct)
+    assert with_ct.ui.lesionTable.rowCount == 2
+
+
+def test_running_twice_updates_the_chosen_segmentation(done):
+    first = done._parameterNode.outputSegmentation
+    run_to_end(done)
+    assert done._parameterNode.outputSegmentation is first
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+
+
+def test_running_twice_adds_where_new_is_chosen(done):
+    done.ui.outputSelector.setCurrentNode(None)
+    run_to_end(done)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
+
+
+def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
+    first = done._parameterNode.outputSegmentation
+    first.GetSegmentation().RemoveSegment("Tumor_2")
+    run_to_end(done)
+    assert done._parameterNode.outputSegmentation is not first
+    assert first.GetSegmentation().GetNumberOfSegments() == 3
+    assert "was edited by hand" in done.ui.statusLabel.text
+
+
+# Looking
+
+
+def test_a_click_on_a_row_jumps_all_slice_views_and_highlights(done):
+    segmentation = done._parameterNode.outputSegmentation
+    done.ui.lesionTable.selectRow(1)
+    lesion = mrml.lesions_of(segmentation)[1]
+    x, y, z = lesion.centroid_lps
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        center = [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
+        assert center == pytest.approx([-x, -y, z])
+    shown = fills(segmentation)
+    assert shown["Tumor 2"] > shown["Tumor 1"]
+
+
+def test_a_second_click_on_the_same_row_jumps_again(done):
+    segmentation = done._parameterNode.outputSegmentation
+    done.ui.lesionTable.selectRow(0)
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceNode")
+    there = node.GetSliceOffset()
+    node.SetSliceOffset(there + 50)
+    done.ui.lesionTable._qt.cellClicked.emit(0, 1)
+    assert node.GetSliceOffset() == pytest.approx(there)
+    assert fills(segmentation)["Tumor 1"] == mrml.TUMOR_FILL_2D
+
+
+def test_lungs_and_surfaces_can_be_hidden(done):
+    segmentation = done._parameterNode.outputSegmentation
+    display = segmentation.GetDisplayNode()
+    assert display.GetVisibility3D(), "shown at once"
+    done.ui.showLungsCheckBox.checked = False
+    assert not display.GetSegmentVisibility("Left_lung")
+    assert display.GetSegmentVisibility("Tumor_1")
+    done.ui.show3DCheckBox.checked = False
+    assert not display.GetVisibility3D()
+
+
+def test_choosing_another_segmentation_shows_its_lesions(done, fake_child):
+    first = done._parameterNode.outputSegmentation
+    done.ui.outputSelector.setCurrentNode(None)
+    assert done.ui.lesionTable.rowCount == 0
+    fake_child("good", lesions=1)
+    run_to_end(done)
+    assert done.ui.lesionTable.rowCount == 1
+    done.ui.outputSelector.setCurrentNode(first)
+    assert done.ui.lesionTable.rowCount == 2
+
+
+# Saving
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    """Slicer's ScreenCapture, as its documentation has it."""
+    taken = []
+
+    class ScreenCaptureLogic:
+        def viewFromNode(self, node):
+            assert node.IsA("vtkMRMLViewNode")
+            return node
+
+        def captureImageFromView(self, view, path):
+            taken.append(path)
+
+    monkeypatch.setitem(sys.modules, "ScreenCapture", types.SimpleNamespace(ScreenCaptureLogic=ScreenCaptureLogic))
+    return taken
+
+
+def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_path, camera):
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.saveButton.click()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["lesions.csv", "segmentation.seg.nrrd"]
+    assert camera == [str(tmp_path / "out" / "spread.png")]
+    assert len(list(csv.reader((tmp_path / "out" / "lesions.csv").open()))) == 3
+    assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, spread.png")
+
+
+def test_the_folder_is_remembered(done, tmp_path, camera):
+    import qt
+
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.saveButton.click()
+    assert qt.QSettings().value("LungTumorSeg/SaveFolder") == str(tmp_path / "out")
+
+
+def test_names_go_into_file_names_only_where_asked_for(done, tmp_path, camera):
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.namesCheckBox.checked = True
+    done.ui.saveButton.click()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CT 5_ chest lesions.csv", "CT 5_ chest segmentation.seg.nrrd"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_without_a_box(done, tmp_path, camera):
+    (tmp_path / "file").touch()
+    done.ui.folderButton.directory = str(tmp_path / "file")
+    done.ui.saveButton.click()
+    assert done.ui.savedLabel.text.startswith("Not saved: ")
+
+
+def test_dicom_is_offered_only_where_slicer_has_an_exporter(done):
+    assert not done.ui.dicomCheckBox.enabled
+    slicer.modules.dicomsegmentationplugin = object()
+    done._showLesions()
+    assert done.ui.dicomCheckBox.enabled
+
+
+def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeypatch):
+    exported = []
+
+    class Exporter:
+        def examineForExport(self, item):
+            return [types.SimpleNamespace(directory="")]
+
+        def export(self, exportables):
+            exported.extend(exportables)
+            return ""
+
+    monkeypatch.setitem(sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=Exporter))
+    slicer.modules.dicomsegmentationplugin = object()
+    done._showLesions()
+    done.ui.dicomCheckBox.checked = True
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.saveButton.click()
+    assert [exportable.directory for exportable in exported] == [str(tmp_path / "out")]
+
+
+# Packages
+
+
+@pytest.fixture
+def without_torch(with_ct, monkeypatch):
+    missing = ["torch>=2.8", "safetensors>=0.4"]
+    monkeypatch.setattr(type(with_ct.logic), "missingPackages", lambda self: list(missing))
+    with_ct.missing = missing
+    return with_ct
+
+
+def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text))
+    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing: pytest.fail("installed without leave"))
+    without_torch.ui.segmentButton.click()
+    assert len(asked) == 1
+    assert "torch>=2.8, safetensors>=0.4" in asked[0]
+    assert without_torch._run is None
+    assert without_torch.ui.statusLabel.text.startswith("Nothing was installed")
+
+
+def test_accepting_installs_and_goes_on(without_torch, monkeypatch):
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
+    installed = []
+    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing: installed.extend(missing))
+    run_to_end(without_torch)
+    assert installed == ["torch>=2.8", "safetensors>=0.4"]
+    assert without_torch.ui.lesionTable.rowCount == 2
+
+
+def test_a_failed_installation_says_how_to_do_it_offline(without_torch, monkeypatch):
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
+
+    def fail(self, missing):
+        raise RuntimeError("ERROR: No matching distribution found.")
+
+    monkeypatch.setattr(type(without_torch.logic), "installPackages", fail)
+    without_torch.ui.segmentButton.click()
+    text = without_torch.ui.statusLabel.text
+    assert "No matching distribution" in text
+    assert "PythonSlicer -m pip install" in text
+    assert without_torch._run is None
+
+
+def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with_ct, monkeypatch):
+    from LungTumorSegLib import packages
+
+    calls = []
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, askConfirmation, torchVersionRequirement):
+            calls.append(("torch", askConfirmation, torchVersionRequirement))
+            return object()
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
+    monkeypatch.setattr(packages, "dry_run", lambda interpreter, requirements: '{"install": []}')
+    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: calls.append(("pip", requirements)))
+    with_ct.logic.installPackages(["torch>=2.8", "safetensors>=0.4"])
+    assert calls == [("torch", False, ">=2.8"), ("pip", ["safetensors>=0.4"])]
+
+
+def test_pip_may_not_replace_what_slicer_brings(with_ct, monkeypatch):
+    from LungTumorSegLib import packages
+
+    report = '{"install": [{"metadata": {"name": "numpy"}}, {"metadata": {"name": "safetensors"}}]}'
+    monkeypatch.setattr(packages, "dry_run", lambda interpreter, requirements: report)
+    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: pytest.fail("numpy would be replaced"))
+    with pytest.raises(RuntimeError, match="would replace Slicer's own numpy"):
+        with_ct.logic.installPackages(["safetensors>=0.4"])
+
+
+def test_without_the_pytorch_extension_the_message_names_it(with_ct, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    with pytest.raises(RuntimeError, match="Install the extension PyTorch in the Extensions Manager"):
+        with_ct.logic.installPackages(["torch>=2.8"])
+
+
+# Life and death
+
+
+@pytest.mark.parametrize("stage", ["idle", "running", "done"])
+def test_closing_the_scene_at_any_stage_leaves_a_panel_that_works(with_ct, fake_child, ct, stage):
+    if stage == "running":
+        fake_child("slow")
+        with_ct.ui.segmentButton.click()
+        process_until(lambda: with_ct.ui.progressBar.value > 25)
+    if stage == "done":
+        run_to_end(with_ct)
+    slicer.mrmlScene.Clear(0)
+    process_until(lambda: with_ct._run is None)
+    assert with_ct.ui.lesionTable.rowCount == 0
+    fake_child("good")
+    again = add_volume(slicer.mrmlScene, ct, "the next CT")
+    process_until(lambda: with_ct.ui.inputSelector.currentNode() is again)
+    run_to_end(with_ct)
+    assert with_ct.ui.lesionTable.rowCount == 2
+
+
+def test_deleting_the_ct_during_a_run_ends_the_run(with_ct, fake_child, volume):
+    fake_child("slow")
+    with_ct.ui.segmentButton.click()
+    process_until(lambda: with_ct.ui.progressBar.value > 25)
+    slicer.mrmlScene.RemoveNode(volume)
+    process_until(lambda: with_ct._run is None)
+    assert not with_ct.ui.segmentButton.enabled
+
+
+def test_deleting_the_result_empties_the_table(done):
+    slicer.mrmlScene.RemoveNode(done._parameterNode.outputSegmentation)
+    process_until(lambda: done.ui.lesionTable.rowCount == 0)
+    assert not done.ui.saveButton.enabled
+
+
+def test_unloading_the_module_during_a_run_ends_the_child_at_once(module, model, fake_child, volume, monkeypatch):
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    fake_child("deaf")
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    widget.ui.segmentButton.click()
+    process_until(lambda: "Reading" in widget.ui.statusLabel.text or widget.ui.progressBar.value > 2)
+    began = time.monotonic()
+    for told in list(slicer.app.moduleManager().unloading):
+        told("LungTumorSeg")
+    assert time.monotonic() - began < 2
+    assert widget._run is None
+
+
+def test_the_choices_are_in_the_scene(done):
+    done.ui.strideSpinBox.value = 2
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode")
+    assert node.GetParameter("stride") == "2"
+    assert node.GetNodeReferenceID("outputSegmentation") == done._parameterNode.outputSegmentation.GetID()

@@ -1,0 +1,175 @@
+"""The stand-in does what a running Slicer 5.12 was seen to do, and nothing that Slicer could not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+from stand_in.pythonqt import failed_connections
+from stand_in.ui_file import load_ui
+
+from .conftest import MODULE_FILE
+
+
+@pytest.fixture
+def qt(slicer_app):
+    import qt
+
+    yield qt
+    failed_connections.clear()
+
+
+def test_a_property_is_an_attribute_and_calling_it_fails(qt):
+    button = qt.QPushButton("x")
+    assert button.text == "x"
+    with pytest.raises(TypeError, match="'str' object is not callable"):
+        button.text()
+    bar = qt.QProgressBar()
+    assert (bar.value, bar.maximum) == (-1, 100)
+    with pytest.raises(TypeError, match="'int' object is not callable"):
+        bar.value()
+
+
+def test_setters_and_getters_that_are_methods_are_called(qt):
+    button = qt.QPushButton("x")
+    assert button.setText("y") is None
+    assert button.isEnabled() is True
+    assert button.enabled is True
+    assert button.parent() is None
+
+
+def test_unknown_attributes_fail_read_or_written(qt):
+    button = qt.QPushButton("x")
+    with pytest.raises(AttributeError, match="QPushButton has no attribute named 'nope'"):
+        button.nope  # noqa: B018
+    with pytest.raises(AttributeError, match="'someUnknown' does not exist on QPushButton and creating new attributes"):
+        button.someUnknown = 1
+
+
+def test_a_read_only_property_cannot_be_written(qt):
+    with pytest.raises(AttributeError, match="'count'"):
+        qt.QComboBox().count = 3
+
+
+def test_a_signal_that_does_not_exist_answers_false_and_is_noted(qt):
+    button = qt.QPushButton("x")
+    assert button.connect("clicked()", print) is True
+    assert button.connect("nosuch()", print) is False
+    assert failed_connections == ["QPushButton: nosuch()"]
+
+
+def test_a_callback_gets_as_many_values_as_the_signature_says_and_it_takes(qt):
+    button, seen = qt.QPushButton("x"), []
+    button.connect("clicked()", lambda: seen.append("none"))
+    button.connect("clicked(bool)", lambda checked: seen.append(checked))
+    button.clicked.connect(lambda *values: seen.append(values))
+    button.connect("clicked(bool)", lambda: seen.append("fewer"))
+    button.click()
+    assert seen == ["none", False, (False,), "fewer"]
+
+
+def test_a_callback_can_be_disconnected(qt):
+    button, seen = qt.QPushButton("x"), []
+    button.connect("clicked()", seen.clear)
+    callback = seen.append
+    button.connect("clicked(bool)", callback)
+    assert button.disconnect("clicked(bool)", callback)
+    button.click()
+    assert seen == []
+
+
+def test_name_is_the_object_name(qt):
+    button = qt.QPushButton("x")
+    button.objectName = "q"
+    assert button.name == "q"
+
+
+def test_a_table_item_keeps_its_method_calls(qt):
+    table = qt.QTableWidget()
+    table.setRowCount(1)
+    table.setColumnCount(1)
+    table.setItem(0, 0, qt.QTableWidgetItem("q"))
+    assert table.item(0, 0).text() == "q"
+    assert repr(table.item(0, 0).text) == "<qt slot text of QTableWidgetItem instance>"
+    assert table.rowCount == 1
+    with pytest.raises(AttributeError):
+        table.item(0, 0).text = "r"
+
+
+def test_lists_come_back_as_tuples(qt):
+    import slicer
+
+    selector = slicer.qMRMLNodeComboBox()
+    assert selector.nodeTypes == ()
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    assert selector.nodeTypes == ("vtkMRMLScalarVolumeNode",)
+
+
+def test_a_node_selector_starts_empty_and_tells_of_its_node(qt, volume):
+    import slicer
+
+    selector, seen = slicer.qMRMLNodeComboBox(), []
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.setMRMLScene(slicer.mrmlScene)
+    assert (selector.noneEnabled, selector.showChildNodeTypes, selector.nodeCount()) == (False, True, 1)
+    assert selector.currentNode() is None
+    assert selector.connect("currentNodeChanged(vtkMRMLNode*)", seen.append)
+    selector.setCurrentNode(volume)
+    selector.setCurrentNode(None)
+    assert seen == [volume, None]
+
+
+def test_a_node_selector_offers_what_bears_an_attribute(qt, volume):
+    import slicer
+
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.addAttribute("vtkMRMLScalarVolumeNode", "mark", "1")
+    selector.setMRMLScene(slicer.mrmlScene)
+    assert selector.nodeCount() == 0
+    volume.SetAttribute("mark", "1")
+    assert selector.nodeCount() == 1
+
+
+def test_the_application_has_only_slicers_names(slicer_app):
+    with pytest.raises(AttributeError, match="has no attribute named 'layoutmanager'"):
+        slicer_app.layoutmanager()
+    assert slicer_app.connect("startupCompleted()", print)
+    assert not slicer_app.connect("started()", print)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ('name="wordWrap"', 'name="wordwrap"', "QLabel .* has no property 'wordwrap'"),
+        ('name="noneDisplay"', 'name="noneText"', "qMRMLNodeComboBox .* has no property 'noneText'"),
+        ('class="QSpinBox"', 'class="QSpinbox"', "class QSpinbox"),
+        ("<signal>mrmlSceneChanged(vtkMRMLScene*)", "<signal>sceneChanged(vtkMRMLScene*)", "has no signal sceneChanged"),
+    ],
+)
+def test_a_mistake_in_the_ui_file_is_found(qt, tmp_path, right, wrong, message):
+    text = (MODULE_FILE.parent / "Resources/UI/LungTumorSeg.ui").read_text()
+    assert right in text
+    (tmp_path / "panel.ui").write_text(text.replace(right, wrong, 1))
+    with pytest.raises(ValueError, match=message):
+        load_ui(str(tmp_path / "panel.ui"))
+
+
+def test_parameters_keep_their_types_and_ranges(slicer_app):
+    import slicer
+    from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+    class Parameters:
+        size = 0.5
+        name = ""
+        on = True
+
+    Parameters.__annotations__ = {"size": Annotated[float, WithinRange(0, 1)], "name": str, "on": bool}
+    parameterNodeWrapper(Parameters)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    parameters = Parameters(node)
+    parameters.on = False
+    assert (parameters.size, parameters.name, parameters.on) == (0.5, "", False)
+    assert Parameters(node).on is False, "the scene keeps it"
+    with pytest.raises(ValueError, match="within 0 and 1"):
+        parameters.size = 2.0
