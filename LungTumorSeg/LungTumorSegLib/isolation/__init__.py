@@ -6,19 +6,20 @@ literal reading fails on real CT, the step's own file says what was changed, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..ct import AxisOrder, CTVolume, Volume
+from ..ct import Array, CTVolume, Volume
 from ..errors import UnusableInput
 from ..events import Progress, ProgressCallback, ignore_progress
 from .airways import find_airways
 from .body import TISSUE_HU, find_body
-from .lungs import LUNG_HU, fill_lung, find_lung_air
-from .sides import separate_sides
+from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air
+from .morphology import dilate
+from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
-from .symmetry import find_isolation_mask, isolate
+from .symmetry import MARGIN_MM, isolate, search_region
 from .working_grid import coarsen, enlarge, refine
 
 __all__ = ["LungIsolation", "SpineAxis", "isolate_lungs"]
@@ -27,12 +28,12 @@ LEAST_LUNG_ML = 150.0
 """A CT with less lung in view, mL, is not taken for a chest; both lungs of an adult hold 3000 to 6000 mL."""
 
 STEPS = 6
-ANY_HU = float("inf")
+"""Progress is told this many times: body, airways, lungs, spine axis, region, masks on the CT's own grid."""
 
 
 @dataclass(frozen=True, eq=False)
 class LungIsolation:
-    """What ``isolate_lungs`` finds; all masks are bool and on the CT's own grid, and ``spine_axis`` has one point a canonical axial slice."""
+    """What ``isolate_lungs`` finds: bool masks on the CT's own grid, and a spine axis with one point a canonical axial slice."""
 
     body: Volume
     left_lung: Volume
@@ -47,11 +48,6 @@ class LungIsolation:
         """Both lungs."""
         return self.left_lung.with_array(self.left_lung.array | self.right_lung.array)
 
-    def reordered(self, order: AxisOrder) -> LungIsolation:
-        """The same isolation with every volume in another order of axes; the spine axis, in LPS, does not depend on it."""
-        volumes = {name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")}
-        return replace(self, **volumes)
-
 
 def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress) -> LungIsolation:
     """Body, lungs, spine axis and isolation mask of a chest CT in any orientation; ``on_progress`` hears of each finished step.
@@ -60,48 +56,65 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     """
     order = ct.canonical_axes()
     axial = order.apply(ct)
-    step = iter(range(1, STEPS + 1))
+    done = iter(range(1, STEPS + 1))
 
-    def done() -> None:
-        on_progress(Progress("isolation", next(step), STEPS))
+    def step_done() -> None:
+        on_progress(Progress("isolation", next(done), STEPS))
 
     coarse = coarsen(axial)
     body = find_body(coarse)
-    done()
+    step_done()
     airways = find_airways(coarse, body)
-    done()
+    step_done()
     air = find_lung_air(coarse, body, airways)
-    lung_ml = float(np.count_nonzero(air.array)) * air.voxel_volume_ml
-    if lung_ml < LEAST_LUNG_ML:
-        raise UnusableInput(f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({lung_ml:.0f} mL); choose a CT of the chest.")
-    done()
+    _check_lung_in_view(air)
+    step_done()
     axis = find_spine_axis(coarse, body, air)
-    done()
-    left, right = (fill_lung(side, body, airways) for side in separate_sides(air, axis))
+    step_done()
+    left, right = separate_sides(air, axis)
+    fragments = find_fragments(coarse, body, airways, air, search_region(left.array, right.array, axis, air)).array
+    beyond = is_left(axis, air)
+    left = fill_lung(air.with_array(left.array | (fragments & beyond)), body, airways)
+    right = fill_lung(air.with_array(right.array | (fragments & ~beyond)), body, airways)
     right = right.with_array(right.array & ~left.array)
-    mask = find_isolation_mask(left, right, axis, body)
-    done()
+    region = search_region(left.array, right.array, axis, air)
+    step_done()
 
-    def fine(mask: Volume, low: float = -ANY_HU, high: float = ANY_HU) -> Volume:
-        return Volume(refine(mask.array, axial, low, high), axial.affine)
-
-    region = Volume(enlarge(mask.array, axial), axial.affine)
+    mask = Volume(_with_margin(region, body.array, axial), axial.affine)
     result = LungIsolation(
-        body=order.undo(fine(body, low=TISSUE_HU)),
-        left_lung=order.undo(fine(left, high=LUNG_HU)),
-        right_lung=order.undo(fine(right, high=LUNG_HU)),
+        body=order.undo(Volume(refine(body.array, axial, TISSUE_HU, np.inf), axial.affine)),
+        left_lung=order.undo(Volume(refine(left.array, axial, -np.inf, LUNG_HU), axial.affine)),
+        right_lung=order.undo(Volume(refine(right.array, axial, -np.inf, LUNG_HU), axial.affine)),
         spine_axis=axis.on(axial),
-        mask=order.undo(region),
-        isolated=order.undo(isolate(axial, region)),
+        mask=order.undo(mask),
+        isolated=order.undo(isolate(axial, mask)),
         warnings=_warnings(air),
     )
-    done()
+    step_done()
     return result
 
 
+def _with_margin(region: Array, body: Array, ct: Volume) -> Array:
+    """The coarse ``region`` on the grid of ``ct`` with the mask's margin, within the coarse ``body``."""
+    return np.asarray(dilate(enlarge(region, ct), MARGIN_MM, ct.spacing, planar=True) & enlarge(body, ct))
+
+
+def _check_lung_in_view(air: Volume) -> None:
+    volume_ml = float(np.count_nonzero(air.array)) * air.voxel_volume_ml
+    if volume_ml < LEAST_LUNG_ML:
+        raise UnusableInput(f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({volume_ml:.0f} mL); choose a CT of the chest.")
+
+
 def _warnings(lungs: Volume) -> tuple[str, ...]:
-    """Sentences on what limits the result: a lung that reaches the border of the volume."""
-    faces = {"top": lungs.array[-1], "bottom": lungs.array[0], "front": lungs.array[:, 0], "back": lungs.array[:, -1],
-             "right": lungs.array[..., 0], "left": lungs.array[..., -1]}
+    """A sentence that says where the lungs reach the border of the CT."""
+    array = lungs.array
+    faces = {
+        "top": array[-1],
+        "bottom": array[0],
+        "front": array[:, 0],
+        "back": array[:, -1],
+        "right": array[..., 0],
+        "left": array[..., -1],
+    }
     cut = [name for name, face in faces.items() if face.any()]
     return (f"The lungs reach beyond the CT ({', '.join(cut)}); what lies outside it is not seen.",) if cut else ()

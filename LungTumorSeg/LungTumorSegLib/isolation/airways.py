@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..ct import Array, Volume
-from .morphology import dilate, erode
+from .morphology import dilate
 
 LUMEN_HU = (-500, -650, -800, -900)
 """Tried in turn, HU: where a thin wall lets the lumen run together with the lung at one threshold, a lower one still parts them."""
@@ -34,7 +34,9 @@ def find_airways(ct: Volume, body: Volume) -> Volume:
     pixel_mm2 = ct.spacing[1] * ct.spacing[2]
     found = np.zeros(ct.shape, bool)
     above = np.zeros(ct.shape[1:], bool)
-    for index in range(ct.shape[0] - 1, -1, -1):
+    widest = int((body.array & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
+    top = ct.shape[0] - 1
+    for index in range(top, min(widest, top - round(TRACK_MM / ct.spacing[0])), -1):
         air = np.zeros_like(above)
         labels, count = ndimage.label(body.array[index] & (ct.array[index] < LUMEN_HU[0]))
         for label in range(1, count + 1):

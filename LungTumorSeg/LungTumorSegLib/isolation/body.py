@@ -44,7 +44,7 @@ mattress, which a pelvis presses 10 mm below the line of the other slices (ts_ex
 PADDING_HU = -1020
 """At or below it a coarse voxel lies outside the scanned circle: scanned air is noisy and averages -1000 HU."""
 
-OUTSIDE_AIR_HU = -950
+OUTSIDE_AIR_HU = -920
 """A region that meets the image border is a cut lung above this median, HU, and room air below; lung has -910 to -700, room air -1000."""
 
 

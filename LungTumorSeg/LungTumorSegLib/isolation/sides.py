@@ -22,8 +22,7 @@ def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
     Every connected region goes to the side of the spine axis where most of it lies. A region that is large on both sides is eroded until
     it falls apart into a left and a right core, from which the sides grow back over it: they meet where the bridge is narrowest.
     """
-    beyond = np.arange(air.shape[2])[None, :] > axis.columns(air)[:, None]
-    left_of_axis = np.broadcast_to(beyond[:, None, :], air.shape)
+    left_of_axis = is_left(axis, air)
     left = np.zeros(air.shape, bool)
     labels, _ = ndimage.label(air.array)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -34,6 +33,12 @@ def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
         else:
             left[box] |= _left_part(region, left_of_axis[box], air.spacing)
     return air.with_array(left), air.with_array(air.array & ~left)
+
+
+def is_left(axis: SpineAxis, grid: Volume) -> Array:
+    """True on the patient's left of the axis, a bool array of the shape of ``grid`` (axial LPS, so columns run to the left)."""
+    beyond = np.arange(grid.shape[2]) > axis.columns(grid)[:, None]
+    return np.broadcast_to(beyond[:, None, :], grid.shape)
 
 
 def _left_part(region: Array, left_of_axis: Array, spacing: Spacing) -> Array:

@@ -42,7 +42,7 @@ START_SLICES = 5
 SMOOTHING = 0.3
 """Weight a of a slice's own point (the paper's alpha)."""
 
-MARROW_SHARE, BONE_SHARE, MIDLINE_SHARE = 0.5, 0.3, 0.2
+MARROW_SHARE, BONE_SHARE, MIDLINE_SHARE = 0.5, 0.1, 0.1
 """Evidence of marrow, of plain bone and of lying midway between the lungs, relative to that of a canal; chosen on the CT named above."""
 
 STEEPEST = 1.0
@@ -139,7 +139,7 @@ def _best_path(profiles: Array, reach: int) -> Array:
     return path
 
 
-STEP_COST = 0.1
+STEP_COST = 0.3
 """Evidence that one column of sideways step costs: keeps the path straight where nothing is seen."""
 
 

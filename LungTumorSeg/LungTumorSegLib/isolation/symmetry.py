@@ -1,24 +1,41 @@
-"""The isolation mask: lungs, their mirror image about the spine axis and what lies between, with a margin: steps 4 and 5 of lung isolation."""
+"""The isolation mask: the lungs, their mirror image about the spine axis, and what lies between: steps 4 and 5 of lung isolation.
+
+The published pipeline unites the lung mask with its mirror image and dilates it with a disk of radius 5, so that a collapsed lung, fluid or
+a large mass stays inside. On lung1_001 that holds 98.8 % of the tumor, but only 97 % of a tumor beside the spine of 4dlung_113, whose lungs are not
+symmetric, and 21 % of the mass of ibsi1_phantom, whose other lung is outside the image. So two things are united with it: a closing, which fills
+gaps up to 40 mm wide, and each lung's hull (``hull.py``).
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import ConvexHull, QhullError
 
 from ..ct import AIR_HU, Array, CTVolume, Volume
-from .morphology import dilate
+from .hull import lung_hulls
+from .morphology import bounding_box, close, dilate
 from .spine import SpineAxis
 
 MARGIN_MM = 5.0
-"""Radius of the final dilation: 5 pixels of the published pipeline's slices, 512 x 512 over a field of 500 mm, so 0.977 mm each."""
+"""Radius of the dilation: the published 5 pixels of a slice of 512 x 512 over the usual field of 500 mm, 0.977 mm each; in mm, so that it
+does not depend on the reconstruction."""
+
+LONE_LUNG_MARGIN_MM = 10.0
+"""Margin of the hull where there is only one lung, so that no mirror image helps (ibsi1_phantom: 5 mm 98.2 %, 10 mm 99.8 % of the mass)."""
+
+GAP_MM = 20.0
+"""Radius of the closing within the slice."""
 
 
-def find_isolation_mask(left: Volume, right: Volume, axis: SpineAxis, body: Volume) -> Volume:
-    """The region in which tumors are looked for, a bool mask on the grid of the given masks (axial LPS)."""
-    lungs = left.array | right.array
-    region = lungs | mirrored(lungs, axis.columns(left))
-    region |= hulls(left.array) | hulls(right.array)
-    return left.with_array(dilate(region, MARGIN_MM, left.spacing, planar=True) & body.array)
+def search_region(left: Array, right: Array, axis: SpineAxis, like: Volume) -> Array:
+    """Where lung may be, without margin: both lungs, bool (slices, rows, columns) on the grid of ``like``, mirrored, closed, and their hulls."""
+    lungs = left | right
+    region = np.asarray(lungs | mirrored(lungs, axis.columns(like)))
+    hulls = lung_hulls(left, like.spacing) | lung_hulls(right, like.spacing)
+    if not (left.any() and right.any()):
+        hulls = dilate(hulls, LONE_LUNG_MARGIN_MM - MARGIN_MM, like.spacing, planar=True)
+    box = bounding_box(region, GAP_MM, like.spacing)
+    region[box] |= close(region[box], GAP_MM, like.spacing, planar=True)
+    return region | hulls
 
 
 def mirrored(mask: Array, columns: Array) -> Array:
@@ -30,31 +47,6 @@ def mirrored(mask: Array, columns: Array) -> Array:
         inside = (source >= 0) & (source < width)
         reflected[index][:, inside] = mask[index][:, source[inside]]
     return reflected
-
-
-def hulls(mask: Array) -> Array:
-    """The convex hull of ``mask`` in each axial slice, through voxel centers."""
-    filled = mask.copy()
-    for plane in filled:
-        rows = np.flatnonzero(plane.any(axis=1))
-        if len(rows) < 2:
-            continue
-        # In each row only the outermost voxels can be corners of the hull.
-        ends = np.array([(row, column) for row in rows for column in np.flatnonzero(plane[row])[[0, -1]]])
-        if np.ptp(ends[:, 1]) == 0:
-            plane[rows[0] : rows[-1] + 1, ends[0, 1]] = True
-            continue
-        try:
-            corners = ends[ConvexHull(ends).vertices]
-        except QhullError:  # all on one slanted line
-            continue
-        box = np.indices((int(rows[-1] - rows[0]) + 1, plane.shape[1]))
-        box[0] += rows[0]
-        inside = np.ones(box.shape[1:], bool)
-        for (row, column), (next_row, next_column) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            inside &= (next_row - row) * (box[1] - column) - (next_column - column) * (box[0] - row) >= 0
-        plane[rows[0] : rows[-1] + 1] |= inside
-    return filled
 
 
 def isolate(ct: CTVolume, mask: Volume) -> CTVolume:
