@@ -544,7 +544,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onProgress(self, progress):
         stages = {
             "reading": _("Reading the CT"),
-            "isolating": _("Finding the lungs"),
+            "isolation": _("Finding the lungs"),
             "predicting": _("Looking for tumors"),
             "measuring": _("Measuring"),
             "writing": _("Drawing surfaces"),

@@ -67,7 +67,8 @@ def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
     thresholds = Thresholds(*options.thresholds) if options.thresholds else None
     choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, options.min_lesion_ml)
     result = segment(ct, choices, channel.progress)
-    summary = write_segment_result(result, options.output, picture=not options.no_picture, on_progress=channel.progress)
+    files = {"picture": not options.no_picture, "surfaces": options.surfaces}
+    summary = write_segment_result(result, options.output, **files, on_progress=channel.progress)
     text = _report_text(result.report, result.warnings, options.output)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
     return result.report
@@ -219,4 +220,5 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5")
     parser.add_argument("--min-lesion-ml", metavar="X", type=float, help="report no lesion below this volume")
     parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
+    parser.add_argument("--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm)")
     parser.add_argument("--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels")

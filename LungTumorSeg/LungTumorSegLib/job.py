@@ -65,7 +65,7 @@ class SegmentationJob:
         program = interpreter or find_interpreter()
         self._folder = Path(tempfile.mkdtemp(prefix="LungTumorSeg-", dir=temporary_folder))  # for this user alone
         segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]
-        self._command = [program, "-m", __package__, *segment, "--no-picture", "--events", "jsonl", *arguments]
+        self._command = [program, "-m", __package__, *segment, "--no-picture", "--surfaces", "--events", "jsonl", *arguments]
         self._write_input = write_input
         self._probability = probability
         self._stop = threading.Event()

@@ -83,7 +83,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     subject hierarchy. Raises MachineLimit, the scene untouched, where the segmentation cannot be read.
     """
     content = _read_segmentation(run.segmentation)
-    _add_surfaces(content, run.surfaces)
+    _add_surfaces(content, run.folder)
     scene = volume.GetScene()
     if segmentation is None:
         name = scene.GenerateUniqueName(f"{volume.GetName()} lung tumors")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .events import Progress
 
-STAGE_SHARES = {"reading": 0.03, "isolating": 0.20, "predicting": 0.65, "measuring": 0.05, "writing": 0.07}
+STAGE_SHARES = {"reading": 0.03, "isolation": 0.20, "predicting": 0.65, "measuring": 0.05, "writing": 0.07}
 """Share of each stage in a run's time, measured on two cores with the default model; on others the end comes earlier or later, but the
 share that is done never goes back."""
 

@@ -22,8 +22,9 @@ from .isolation import LungIsolation
 from .lesions import Lesion, LesionReport
 from .lesions.table import lesions_as_json, write_lesions_csv
 from .pipeline import SegmentResult
-from .rendering import render_spread
+from .rendering import LUNG_GRID_MM, render_spread
 from .segmentation_file import Segment, write_segmentation
+from .surfaces import surface_of, write_surface
 
 SCHEMA_VERSION = 1
 TRACE = 0.002
@@ -54,10 +55,16 @@ def complete_or_nothing(folder: Path) -> Iterator[Path]:
 
 
 def write_segment_result(
-    result: SegmentResult, folder: Path, *, picture: bool = True, on_progress: ProgressCallback = ignore_progress
+    result: SegmentResult,
+    folder: Path,
+    *,
+    picture: bool = True,
+    surfaces: bool = False,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
     """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` if asked, ct.nrrd where the grid is new.
 
+    ``surfaces``: also ``<segment id>.vtp`` for each segment, LPS mm, so that Slicer need not make them in its window's thread.
     Returns what summary.json says. ``on_progress`` may still cancel; files appear only after its last call.
     """
     isolation, report = result.isolation, result.report
@@ -65,7 +72,11 @@ def write_segment_result(
     steps = 4
     with complete_or_nothing(folder) as private:
         on_progress(Progress("writing", 0, steps))
-        write_segmentation(lung_and_tumor_segments(isolation, report), private / "segmentation.seg.nrrd")
+        segments = lung_and_tumor_segments(isolation, report)
+        write_segmentation(segments, private / "segmentation.seg.nrrd")
+        for segment in segments if surfaces else ():
+            is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG)
+            write_surface(surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp")
         on_progress(Progress("writing", 1, steps))
         write_volume(_without_traces(result.probability), private / "probability.nrrd")
         write_volume(_without_traces(result.disagreement), private / "disagreement.nrrd")

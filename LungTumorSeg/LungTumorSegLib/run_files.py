@@ -15,17 +15,20 @@ from .file_headers import check_image_file
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 SUMMARY_FILE = "summary.json"
 PROBABILITY_FILE = "probability.nrrd"
-SURFACES_FOLDER = "surfaces"
 
 
 @dataclass(frozen=True, eq=False)
 class RunFiles:
-    """An intact result: ``segmentation`` a file, ``surfaces`` a folder that may be missing, ``probability`` None unless asked for."""
+    """An intact result: ``folder`` may hold surfaces, ``<segment id>.vtp`` in LPS mm; ``probability`` is None unless asked for."""
 
-    segmentation: Path
-    surfaces: Path
+    folder: Path
     summary: dict[str, Any]
     probability: Volume | None = None
+
+    @property
+    def segmentation(self) -> Path:
+        """The .seg.nrrd file."""
+        return self.folder / SEGMENTATION_FILE
 
 
 def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
@@ -42,7 +45,7 @@ def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
     except (OSError, ValueError) as error:  # UnusableInput is a ValueError
         logging.getLogger(__name__).exception("A result cannot be used.")
         raise MachineLimit("The results of the run are damaged; run it again.") from error
-    return RunFiles(folder / SEGMENTATION_FILE, folder / SURFACES_FOLDER, summary, maps)
+    return RunFiles(folder, summary, maps)
 
 
 def _read_probability(path: Path) -> Volume:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkCommonTransforms import vtkTransform
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkMassProperties, vtkPolyDataNormals, vtkWindowedSincPolyDataFilter
 from vtkmodules.vtkFiltersGeneral import vtkTransformPolyDataFilter
+from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from .boxes import bounding_box
 from .ct import Array, Volume
+from .errors import MachineLimit
 
 SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
 """Windowed sinc (Taubin 1996, doi:10.1145/237170.237192): takes away the steps between voxels and keeps larger shapes as they are."""
@@ -52,6 +56,15 @@ def mesh_of(mask: Volume) -> tuple[Array, Array]:
     occupied = _occupancy(mask.canonical_axes().apply(mask), None)
     xyz_index, triangles = triangles_of(_half_surface(occupied))  # halves, and so exact in vtk's single precision
     return occupied.index_to_lps(xyz_index[:, ::-1]), triangles
+
+
+def write_surface(surface: vtkPolyData, path: Path) -> None:
+    """Writes a surface as VTK XML (.vtp), points in LPS mm. Raises MachineLimit if the file cannot be written."""
+    writer = vtkXMLPolyDataWriter()
+    writer.SetInputData(surface)
+    writer.SetFileName(str(path))
+    if not writer.Write():
+        raise MachineLimit(f"{path} could not be written; free some disk space or choose another output folder.")
 
 
 def triangles_of(surface: vtkPolyData) -> tuple[Array, Array]:

@@ -93,7 +93,7 @@ def test_the_child_is_the_segment_command_on_the_exported_volume(start):
     _, outcome = run_to_end(job)
     arguments, content = outcome.results.summary["seen"]
     fixed = ["-m", "LungTumorSegLib", "segment", str(job.folder / INPUT_FILE), "-o", str(job.folder / "results")]
-    assert arguments == [*fixed, "--no-picture", "--events", "jsonl", "--stride", "2"]
+    assert arguments == [*fixed, "--no-picture", "--surfaces", "--events", "jsonl", "--stride", "2"]
     assert content == "voxels"
 
 

@@ -23,7 +23,7 @@ def test_steps_within_a_stage_count_by_its_share():
     progress.update(Progress("reading", 1, 1))
     before = progress.percent
     progress.update(Progress("predicting", 1, 2))
-    expected = STAGE_SHARES["reading"] + STAGE_SHARES["isolating"] + STAGE_SHARES["predicting"] / 2
+    expected = STAGE_SHARES["reading"] + STAGE_SHARES["isolation"] + STAGE_SHARES["predicting"] / 2
     assert before == int(100 * STAGE_SHARES["reading"])
     assert progress.percent == int(100 * expected)
     assert progress.stage == "predicting"
@@ -61,7 +61,7 @@ def test_the_time_left_follows_from_the_time_taken():
     clock = Clock()
     progress = RunProgress(clock)
     assert progress.seconds_left is None
-    progress.update(Progress("isolating", 1, 1))
+    progress.update(Progress("isolation", 1, 1))
     clock.now += 23.0
-    share = STAGE_SHARES["reading"] + STAGE_SHARES["isolating"]
+    share = STAGE_SHARES["reading"] + STAGE_SHARES["isolation"]
     assert progress.seconds_left == pytest.approx(23.0 * (1 - share) / share)

@@ -325,7 +325,6 @@ def test_surfaces_are_made_by_slicer_where_none_came_with_the_result(loaded):
 
 
 def test_surfaces_that_came_with_the_result_are_used_and_turned_to_ras(results, ct, ct_node):
-    (results / "surfaces").mkdir()
     center = np.array([20.0, -30.0, 40.0])
     for name in ("Left_lung", "Right_lung", "Tumor_1", "Tumor_2"):
         ball = vtk.vtkSphereSource()
@@ -333,7 +332,7 @@ def test_surfaces_that_came_with_the_result_are_used_and_turned_to_ras(results, 
         ball.SetRadius(5)
         ball.Update()
         writer = vtk.vtkXMLPolyDataWriter()
-        writer.SetFileName(str(results / "surfaces" / f"{name}.vtp"))
+        writer.SetFileName(str(results / f"{name}.vtp"))
         writer.SetInputData(ball.GetOutput())
         writer.Write()
     segmentation = mrml.load_results(read_run(results), ct_node)
