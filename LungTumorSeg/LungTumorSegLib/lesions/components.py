@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..boxes import Box, bounding_box
-from ..ct import AxisOrder, Volume
+from ..boxes import Box, bounding_box, slices_of
+from ..ct import Array, Volume
 from ..errors import UnusableInput
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
@@ -22,37 +22,33 @@ MOST_LESIONS = int(np.iinfo(np.uint16).max)
 
 @dataclass(frozen=True, eq=False)
 class LesionCrop:
-    """One lesion cut out of its volume: ``mask`` (bool) in canonical axial LPS order, its ``box`` in the volume's own order."""
+    """One lesion cut out of its volume: ``mask`` (bool) and the ``box`` of the volume that it fills."""
 
     mask: Volume
     box: Box
-    order: AxisOrder
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """The box as an index into an array of the volume's own order."""
-        (a, b, c), (d, e, f) = self.box
-        return slice(a, d), slice(b, e), slice(c, f)
+        """The box as an index into an array of the whole volume."""
+        return slices_of(self.box)
 
-    def cut(self, volume: Volume) -> Volume:
-        """The same box of another volume on the same grid, in canonical order."""
-        return self.order.apply(volume.crop(*self.box))
+    def voxels_of(self, volume: Volume) -> Array:
+        """The values of another volume on the whole grid in the lesion's voxels, shape (n,)."""
+        return np.asarray(volume.array[self.slices][self.mask.array])
 
 
 def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
     """The lesions of ``tumor`` (bool) as labels 1 ... n (uint16) on the same grid, largest first, 0 elsewhere.
 
-    Components (26-connectivity) of less than ``min_lesion_ml`` mL are dropped. Among equal volumes the one nearer the feet comes
-    first, then nearer the front, then nearer the patient's right: so the numbers do not depend on the axes' order in memory.
+    Components (26-connectivity) of less than ``min_lesion_ml`` mL are dropped. Among equal volumes the one with the first voxel comes
+    first: with canonical axes the one nearer the feet, then the front, then the patient's right.
     Raises UnusableInput where more than 65535 components are left.
     """
     labels = np.zeros(tumor.shape, dtype=np.uint16)
-    box = bounding_box(tumor.array)
-    if box is None:
+    crop = crop_of(tumor)
+    if crop is None:
         return tumor.with_array(labels)
-    order = tumor.canonical_axes()
-    crop = order.apply(tumor.crop(*box))
-    components, count = ndimage.label(crop.array, structure=CONNECTIVITY)
+    components, count = ndimage.label(crop.mask.array, structure=CONNECTIVITY)
     voxels = np.bincount(components.ravel(), minlength=count + 1)[1:]
     kept = np.flatnonzero(voxels * tumor.voxel_volume_ml >= min_lesion_ml)
     if len(kept) > MOST_LESIONS:
@@ -60,22 +56,20 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
     kept = kept[np.argsort(-voxels[kept], kind="stable")]
     number = np.zeros(count + 1, dtype=np.uint16)
     number[kept + 1] = np.arange(1, len(kept) + 1)
-    numbered = order.undo(crop.with_array(number[components]))
-    labels[LesionCrop(crop, box, order).slices] = numbered.array
+    labels[crop.slices] = number[components]
     return tumor.with_array(labels)
 
 
 def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
     """The lesions of a label map (1 ... n without gaps), in the order of their labels, each inside its own bounding box."""
-    order = labels.canonical_axes()
     for number, slices in enumerate(ndimage.find_objects(labels.array), start=1):
-        box: Box = (tuple(s.start for s in slices), tuple(s.stop for s in slices))
+        k, i, j = slices
+        box: Box = (k.start, i.start, j.start), (k.stop, i.stop, j.stop)
         crop = labels.crop(*box)
-        yield LesionCrop(order.apply(crop.with_array(crop.array == number)), box, order)
+        yield LesionCrop(crop.with_array(crop.array == number), box)
 
 
 def crop_of(mask: Volume) -> LesionCrop | None:
     """A whole mask (bool) as one lesion, in one piece or not; None where no voxel is true."""
     box = bounding_box(mask.array)
-    order = mask.canonical_axes()
-    return None if box is None else LesionCrop(order.apply(mask.crop(*box)), box, order)
+    return None if box is None else LesionCrop(mask.crop(*box), box)

@@ -10,48 +10,25 @@ import numpy as np
 from ..ct import AxisOrder, CTVolume, Volume
 from ..errors import UnusableInput
 from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops
-from .diameters import Point, Ruler, axial_diameters
-from .location import Side, Sides
-from .measurements import centroid_lps, confidence
+from .lesion import Lesion, Maps, measure_lesion
+from .location import locate
+from .measurements import centroid_lps
 from .selection import NamedSegment, is_lesion, lung_segments
+from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
 
-
-@dataclass(frozen=True)
-class Lesion:
-    """One lesion and its measures; ``number`` is its label in ``LesionReport.labels``.
-
-    ``side`` is "Left", "Right" or None where no lung is known; ``confidence`` (0 ... 1) is None where there are no probabilities.
-    """
-
-    number: int
-    segment: str
-    side: Side | None
-    volume_ml: float
-    mean_hu: float
-    centroid_lps: Point
-    confidence: float | None
-    long_axis: Ruler
-    short_axis: Ruler
-
-    @property
-    def long_axis_mm(self) -> float:
-        """Longest axial diameter, mm (RECIST 1.1)."""
-        return self.long_axis.length_mm
-
-    @property
-    def short_axis_mm(self) -> float:
-        """Longest diameter perpendicular to the long axis in its slice, mm."""
-        return self.short_axis.length_mm
+VOXEL_THRESHOLD = 0.5
+"""Probability from which on a voxel belongs to a lesion, unless the model's manifest says otherwise."""
 
 
 @dataclass(frozen=True, eq=False)
 class LesionReport:
-    """Lesions, largest first, and their ``labels`` (uint16, 0 elsewhere) on the CT's grid."""
+    """Lesions, largest first, their ``labels`` (uint16, 0 elsewhere) on the CT's grid, and how far they have spread."""
 
     lesions: tuple[Lesion, ...]
     labels: Volume
+    spread: Spread
 
     @property
     def message(self) -> str:
@@ -59,14 +36,18 @@ class LesionReport:
         count = len(self.lesions)
         return NO_LESION if count == 0 else f"{count} lesion{'s' if count > 1 else ''} found"
 
-    @property
-    def burden_ml(self) -> float:
-        """Volume of all lesions together, mL."""
-        return sum(lesion.volume_ml for lesion in self.lesions)
-
     def reordered(self, order: AxisOrder) -> LesionReport:
         """The same report with its labels in another order of axes; measures and points in LPS do not depend on it."""
         return replace(self, labels=order.apply(self.labels))
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """What lesions are measured on: one grid with canonical axes."""
+
+    ct: CTVolume
+    lungs: tuple[Volume, Volume] | None
+    maps: Maps | None
 
 
 def report_lesions(
@@ -77,17 +58,20 @@ def report_lesions(
     *,
     probability: Volume | None = None,
     disagreement: Volume | None = None,
+    voxel_threshold: float = VOXEL_THRESHOLD,
     min_lesion_ml: float,
 ) -> LesionReport:
     """The connected components of a tumor mask (bool) as lesions "Tumor 1" ..., largest first, none smaller than ``min_lesion_ml`` mL.
 
     All volumes lie on the CT's grid, which may have any orientation; lungs are bool, probability and disagreement 0 ... 1.
-    Raises UnusableInput where a grid differs from the CT's.
+    ``voxel_threshold`` is the probability at which the mask was cut. Raises UnusableInput where a grid differs from the CT's.
     """
-    _check_grid(ct, tumor=tumor, left_lung=left_lung, right_lung=right_lung)
-    labels = label_lesions(tumor, min_lesion_ml=min_lesion_ml)
-    crops = [(f"Tumor {number}", crop) for number, crop in enumerate(lesion_crops(labels), start=1)]
-    return LesionReport(_measured(crops, ct, (left_lung, right_lung), probability, disagreement), labels)
+    _check_grid(ct, tumor=tumor)
+    order = ct.canonical_axes()
+    images = _canonical(ct, (left_lung, right_lung), probability, disagreement, voxel_threshold)
+    labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
+    crops = list(lesion_crops(labels))
+    return _report([f"Tumor {number}" for number in range(1, len(crops) + 1)], crops, labels, images).reordered(order.inverse())
 
 
 def measure(
@@ -97,6 +81,7 @@ def measure(
     lungs: tuple[Volume, Volume] | None = None,
     probability: Volume | None = None,
     disagreement: Volume | None = None,
+    voxel_threshold: float = VOXEL_THRESHOLD,
 ) -> LesionReport:
     """The lesions of an existing or corrected segmentation, largest first: each segment that ``is_lesion`` is one, in one piece or not.
 
@@ -105,20 +90,21 @@ def measure(
     two segments belongs to the smaller one, which would be hidden else; each is measured whole.
     Raises UnusableInput where a mask does not lie on the CT's voxels.
     """
-    crops = []
+    order = ct.canonical_axes()
+    named = []
     for segment in segments:
-        crop = crop_of(_on_grid(segment.mask, ct, segment.name)) if is_lesion(segment) else None
+        crop = crop_of(order.apply(_on_grid(segment.mask, ct, segment.name))) if is_lesion(segment) else None
         if crop is not None:
-            crops.append((segment.name, crop))
-    crops.sort(key=lambda named: -np.count_nonzero(named[1].mask.array))
-    if len(crops) > MOST_LESIONS:
-        raise UnusableInput(f"The segmentation has {len(crops)} lesions, more than {MOST_LESIONS}; merge some first.")
-    labels = np.zeros(ct.shape, dtype=np.uint16)
-    for number, (_, crop) in enumerate(crops, start=1):
-        labels[crop.slices][crop.order.undo(crop.mask).array] = number
-    if lungs is None and crops:
-        lungs = _lungs_of(ct, segments)
-    return LesionReport(_measured(crops, ct, lungs, probability, disagreement), Volume(labels, ct.affine))
+            named.append((segment.name, crop))
+    named.sort(key=lambda pair: -np.count_nonzero(pair[1].mask.array))
+    if len(named) > MOST_LESIONS:
+        raise UnusableInput(f"The segmentation has {len(named)} lesions, more than {MOST_LESIONS}; merge some first.")
+    images = _canonical(ct, lungs or (_lungs_of(ct, segments) if named else None), probability, disagreement, voxel_threshold)
+    labels = np.zeros(images.ct.shape, dtype=np.uint16)
+    for number, (_, crop) in enumerate(named, start=1):
+        labels[crop.slices][crop.mask.array] = number
+    names, crops = [name for name, _ in named], [crop for _, crop in named]
+    return _report(names, crops, Volume(labels, images.ct.affine), images).reordered(order.inverse())
 
 
 def _lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
@@ -155,31 +141,33 @@ def _check_grid(ct: CTVolume, **volumes: Volume) -> None:
             raise UnusableInput(f"The {name.replace('_', ' ')} does not lie on the CT's grid; resample it to this CT first.")
 
 
-def _measured(
-    crops: Sequence[tuple[str, LesionCrop]],
-    ct: CTVolume,
-    lungs: tuple[Volume, Volume] | None,
-    probability: Volume | None,
-    disagreement: Volume | None,
-) -> tuple[Lesion, ...]:
-    maps = {name: m for name, m in (("probability", probability), ("disagreement", disagreement)) if m is not None}
-    _check_grid(ct, **maps)
-    sides = None if lungs is None else Sides(*lungs)
-    lesions = []
-    for number, (name, crop) in enumerate(crops, start=1):
-        inside = crop.mask.array
-        diameters = axial_diameters(crop.mask)
-        lesions.append(
-            Lesion(
-                number=number,
-                segment=name,
-                side=None if sides is None else sides.of(crop),
-                volume_ml=float(np.count_nonzero(inside) * crop.mask.voxel_volume_ml),
-                mean_hu=float(crop.cut(ct).array[inside].mean(dtype=np.float64)),
-                centroid_lps=centroid_lps(crop.mask),
-                confidence=None if probability is None else confidence(crop, probability, disagreement),
-                long_axis=diameters.long_axis,
-                short_axis=diameters.short_axis,
-            )
+def _canonical(
+    ct: CTVolume, lungs: tuple[Volume, Volume] | None, probability: Volume | None, disagreement: Volume | None, threshold: float
+) -> _Images:
+    order = ct.canonical_axes()
+    if lungs is not None:
+        _check_grid(ct, left_lung=lungs[0], right_lung=lungs[1])
+        lungs = order.apply(lungs[0]), order.apply(lungs[1])
+    maps = None
+    if probability is not None:
+        _check_grid(ct, probability=probability)
+        if disagreement is not None:
+            _check_grid(ct, disagreement=disagreement)
+        maps = Maps(order.apply(probability), None if disagreement is None else order.apply(disagreement), threshold)
+    return _Images(order.apply(ct), lungs, maps)
+
+
+def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, images: _Images) -> LesionReport:
+    located = None if images.lungs is None else locate(crops, *images.lungs)
+    locations, lung_ml = ([None] * len(crops), None) if located is None else located
+    distances_mm = distances_from_dominant_mm([centroid_lps(crop.mask) for crop in crops])
+    lesions = tuple(
+        measure_lesion(
+            crop, number=number, segment=name, ct=images.ct, labels=labels, maps=images.maps,
+            location=location, from_dominant_mm=distance_mm,
         )
-    return tuple(lesions)
+        for number, (name, crop, location, distance_mm) in enumerate(zip(names, crops, locations, distances_mm, strict=True), start=1)
+    )
+    places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]
+    spread = spread_of([lesion.volume_ml for lesion in lesions], [lesion.centroid_lps for lesion in lesions], places, lung_ml)
+    return LesionReport(lesions, labels, spread)

@@ -1,7 +1,9 @@
-"""Where a lesion sits."""
+"""Where a lesion sits: side, zone, depth and contact with the lung's surface."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,12 +11,75 @@ from scipy import ndimage
 
 from ..ct import Array, Volume
 from .components import LesionCrop
+from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
+from .pleura import OwnLung, PleuralContact, pleural_contact
 
 Side = Literal["Left", "Right"]
+Zone = Literal["upper", "middle", "lower"]
+Depth = Literal["central", "peripheral"]
 
 NEAREST_LUNG_GRID_MM = 5.0
 """Spacing, about, of the grid on which distances to the lungs are taken where a lesion lies mostly outside both; coarse, since only
 the nearer lung is asked for."""
+
+CENTRAL_MM = 20.0
+"""A lesion no farther than this from the mediastinum is central, as in radiotherapy (Park 2015, J Thorac Oncol 10:832: within 2 cm of
+bronchial tree, heart, great vessels, trachea or other mediastinal structures; the bronchial tree is not segmented here)."""
+
+ZONES: tuple[Zone, ...] = ("lower", "middle", "upper")
+"""Thirds of the lung's height, from its lowest to its highest slice in view; a lesion lies in that of its centroid."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """``mediastinum_mm``: from the lesion's nearest voxel to the medial surface of a lung, infinite where only one lung is known."""
+
+    side: Side
+    zone: Zone
+    depth: Depth
+    mediastinum_mm: float
+    pleura: PleuralContact
+
+
+def locate(lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume) -> tuple[list[Location], float] | None:
+    """Where each lesion lies, and the volume (mL) of both lungs with their lesions; None where there is no lung at all.
+
+    Lungs are bool on the grid of the lesions, with canonical axes.
+    """
+    sides = Sides(left_lung, right_lung)
+    named = [(lesion, sides.of(lesion)) for lesion in lesions]
+    lungs = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
+    for lesion, side in named:
+        if side is None:
+            return None
+        lungs[side][lesion.slices] |= lesion.mask.array
+    filled = {side: left_lung.with_array(array) for side, array in lungs.items()}
+    space = medial_space(filled["Left"], filled["Right"])
+    surface = space.surface_lps()
+    own = {side: own_lung(lung) for side, lung in filled.items()}
+    locations = [_located(lesion, side, own[side], space, surface) for lesion, side in named if side is not None]
+    voxels = sum(int(np.count_nonzero(array)) for array in lungs.values())
+    return locations, voxels * left_lung.voxel_volume_ml
+
+
+def own_lung(inside: Volume) -> OwnLung:
+    """A lung (bool) with its lowest and highest slice; all slices where it is empty."""
+    slices = np.flatnonzero(inside.array.any(axis=(1, 2)))
+    return OwnLung(inside, int(slices[0]), int(slices[-1])) if len(slices) else OwnLung(inside, 0, inside.shape[0] - 1)
+
+
+def _located(lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array) -> Location:
+    voxels = np.argwhere(lesion.mask.array)
+    height = float(lung.height_of(lesion.mask.index_to_lps(voxels.mean(axis=0))))
+    rim = lesion.mask.array & ~ndimage.binary_erosion(lesion.mask.array)
+    mediastinum_mm = distance_to_surface_mm(lesion.mask.index_to_lps(np.argwhere(rim)), surface_lps)
+    return Location(
+        side=side,
+        zone=ZONES[min(2, max(0, int(3 * height)))],
+        depth="central" if mediastinum_mm <= CENTRAL_MM else "peripheral",
+        mediastinum_mm=mediastinum_mm,
+        pleura=pleural_contact(lesion, lung, space),
+    )
 
 
 def _every(volume: Volume, steps: tuple[int, int, int]) -> Volume:
@@ -39,10 +104,8 @@ class Sides:
 
         An exact tie goes to the right lung, the larger one. None where there is no lung at all.
         """
-        mask = lesion.mask.array
-        left = int(np.count_nonzero(lesion.cut(self._left).array[mask]))
-        right = int(np.count_nonzero(lesion.cut(self._right).array[mask]))
-        half = np.count_nonzero(mask) / 2
+        left, right = (np.count_nonzero(lesion.voxels_of(lung)) for lung in (self._left, self._right))
+        half = np.count_nonzero(lesion.mask.array) / 2
         if left > half or right >= half:
             return "Left" if left > half else "Right"
         distances = self._nearest(lesion.mask)

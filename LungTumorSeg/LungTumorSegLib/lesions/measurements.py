@@ -14,6 +14,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from ..boxes import grown, put, slices_of
 from ..ct import Array, Volume
 from ..surfaces import mesh_of
 from .components import CONNECTIVITY, LesionCrop
@@ -34,6 +35,9 @@ DENSITY_CORE_ML = 0.03
 
 LOW_PERCENTILE_SIGMA = 1.645
 """Distance of the 5th and the 95th percentile of a normal distribution from its mean, in standard deviations."""
+
+RANGE_REACH_MM = 20.0
+"""How far from a lesion its volume may grow when the probability is raised; the network is rarely unsure farther out."""
 
 Density = Literal["solid", "part-solid", "ground glass"]
 
@@ -133,20 +137,45 @@ def intensities_of(values_hu: Array) -> Intensities:
     )
 
 
-def solid_part(lesion: Volume, ct: Volume) -> SolidPart:
-    """The solid part of ``lesion`` (bool) on the same grid as ``ct`` (HU).
+def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
+    """The solid part of a lesion of ``ct`` (HU).
 
-    The name ("solid", "part-solid", "ground glass") goes by the solid share of tissue inside the outermost layer of voxels, since
+    The name ("solid", "part-solid", "ground glass") goes by the solid share of tissue inside the outermost layer of pixels, since
     every nodule has a rim that is mixed with lung; air in cavities and bronchi does not count.
     """
-    solid = lesion.array & (ct.array >= SOLID_HU)
-    core = ndimage.binary_erosion(lesion.array, structure=CONNECTIVITY[1:2])  # in plane: the next slice may be 5 mm away
-    if np.count_nonzero(core) * lesion.voxel_volume_ml < DENSITY_CORE_ML:
-        core = lesion.array
-    tissue = np.count_nonzero(core & (ct.array >= AIR_HU_LIMIT))
+    hu = ct.array[lesion.slices]
+    solid = lesion.mask.array & (hu >= SOLID_HU)
+    core = ndimage.binary_erosion(lesion.mask.array, structure=CONNECTIVITY[1:2])  # in plane: the next slice may be 5 mm away
+    if np.count_nonzero(core) * ct.voxel_volume_ml < DENSITY_CORE_ML:
+        core = lesion.mask.array
+    tissue = np.count_nonzero(core & (hu >= AIR_HU_LIMIT))
     share = np.count_nonzero(core & solid) / tissue if tissue else 0.0
     density: Density = "solid" if share >= SOLID_SHARE else "ground glass" if share < GROUND_GLASS_SHARE else "part-solid"
-    return SolidPart(float(np.count_nonzero(solid) * lesion.voxel_volume_ml), density, lesion.with_array(solid))
+    return SolidPart(float(np.count_nonzero(solid) * ct.voxel_volume_ml), density, lesion.mask.with_array(solid))
+
+
+def volume_range_ml(
+    lesion: LesionCrop, number: int, labels: Volume, probability: Volume, disagreement: Volume, *, threshold: float
+) -> tuple[float, float]:
+    """The 5th and the 95th percentile of a lesion's volume, mL.
+
+    The answers whose mean is ``probability`` (0 ... 1) scatter about it with the standard deviation ``disagreement``. They come from
+    overlapping stacks, and so are taken to err together: the lesion is cut at ``threshold`` with the probability lowered and with it
+    raised by 1.645 standard deviations everywhere. The wider cut grows from the lesion into connected voxels within
+    20 mm of it that belong to no other lesion than ``number`` in ``labels``.
+    """
+    box = grown(lesion.box, RANGE_REACH_MM, probability)
+    here = slices_of(box)
+    inside = put(lesion.mask.array, lesion.box, box)
+    mean, deviation = (volume.array[here].astype(np.float32) for volume in (probability, disagreement))
+    free = np.isin(labels.array[here], (0, number))
+    sure = inside & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)
+    possible = inside | ((mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free)
+    parts, count = ndimage.label(possible, structure=CONNECTIVITY)
+    own = np.zeros(count + 1, dtype=bool)
+    own[parts[inside]] = True
+    voxel_ml = probability.voxel_volume_ml
+    return float(np.count_nonzero(sure) * voxel_ml), float(np.count_nonzero(own[parts]) * voxel_ml)
 
 
 def centroid_lps(mask: Volume) -> Point:
@@ -161,8 +190,7 @@ def confidence(lesion: LesionCrop, probability: Volume, disagreement: Volume | N
     The disagreement is the standard deviation of the answers whose mean is the probability; so this is what is left one standard
     deviation below the mean answer. It is no probability of malignancy.
     """
-    inside = lesion.mask.array
-    sure = lesion.cut(probability).array[inside].astype(np.float64)
+    sure = lesion.voxels_of(probability).astype(np.float64)
     if disagreement is not None:
-        sure -= lesion.cut(disagreement).array[inside]
+        sure -= lesion.voxels_of(disagreement)
     return float(np.clip(sure, 0.0, 1.0).mean())

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Callable
 from typing import Any
 
 from ..io import complete_file
-from .lesion_report import Lesion, LesionReport
+from .diameters import Ruler
+from .lesion import Lesion
+from .lesion_report import LesionReport
+from .location import Location
 
 Value = str | int | float | None
+
+SIGNIFICANT_DIGITS = 7
+"""Of each number in tables: single precision, so that rounding never shows in a comparison."""
+
+
+def _shape(name: str) -> Callable[[Lesion], Value]:
+    return lambda lesion: float(getattr(lesion.shape, name))
+
+
+def _hu(name: str) -> Callable[[Lesion], Value]:
+    return lambda lesion: float(getattr(lesion.hu, name))
+
+
+def _where(value: Callable[[Location], Value]) -> Callable[[Lesion], Value]:
+    return lambda lesion: None if lesion.location is None else value(lesion.location)
+
 
 COLUMNS: dict[str, Callable[[Lesion], Value]] = {
     "number": lambda lesion: lesion.number,
@@ -24,15 +44,36 @@ COLUMNS: dict[str, Callable[[Lesion], Value]] = {
     "centroid_y_lps_mm": lambda lesion: lesion.centroid_lps[1],
     "centroid_z_lps_mm": lambda lesion: lesion.centroid_lps[2],
     "confidence": lambda lesion: lesion.confidence,
+    "volume_p5_ml": lambda lesion: lesion.volume_range_ml and lesion.volume_range_ml[0],
+    "volume_p95_ml": lambda lesion: lesion.volume_range_ml and lesion.volume_range_ml[1],
+    "size_category": lambda lesion: lesion.size_category,
+    "density": lambda lesion: lesion.density,
+    "solid_ml": lambda lesion: lesion.solid_ml,
+    "solid_long_axis_mm": lambda lesion: lesion.solid_long_axis.length_mm if lesion.solid_long_axis else None,
+    "zone": _where(lambda where: where.zone),
+    "depth": _where(lambda where: where.depth),
+    "pleura_distance_mm": _where(lambda where: where.pleura.distance_mm),
+    "mediastinum_distance_mm": _where(lambda where: where.mediastinum_mm),
+    "pleural_contact_cm2": _where(lambda where: where.pleura.area_cm2),
+    "pleural_contact_length_mm": _where(lambda where: where.pleura.length_mm),
+    "mediastinal_contact_cm2": _where(lambda where: where.pleura.mediastinum_cm2),
+    "chest_wall_contact_cm2": _where(lambda where: where.pleura.chest_wall_cm2),
+    "diaphragm_contact_cm2": _where(lambda where: where.pleura.diaphragm_cm2),
+    "distance_from_dominant_mm": lambda lesion: lesion.distance_from_dominant_mm,
+    **{name: _shape(name) for name in (
+        "mesh_volume_ml", "surface_mm2", "sphericity", "diameter_3d_mm", "major_axis_mm", "minor_axis_mm", "least_axis_mm", "elongation",
+        "flatness",
+    )},
+    **{name: _hu(name) for name in ("sd_hu", "min_hu", "p5_hu", "p10_hu", "p25_hu", "median_hu", "p75_hu", "p90_hu", "p95_hu", "max_hu")},
 }
 """Columns of lesions.csv in order. Others rely on their names and places: new ones are appended."""
 
-SIGNIFICANT_DIGITS = 7
-"""Of each number in tables: single precision, so that rounding never shows in a comparison."""
-
 
 def _rounded(value: Value) -> Value:
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value
+    """Numbers to ``SIGNIFICANT_DIGITS``; None for a distance to what is not there."""
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
 
 
 def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str]) -> None:
@@ -50,9 +91,23 @@ def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:
     """The lesions for summary.json: the table's names and numbers, and the rulers' end points as LPS mm; null where not known."""
     return [
         {name: _rounded(value(lesion)) for name, value in COLUMNS.items()}
-        | {
-            f"{axis}_lps_mm": [[_rounded(c) for c in end] for end in (ruler.start_lps, ruler.end_lps)]
-            for axis, ruler in (("long_axis", lesion.long_axis), ("short_axis", lesion.short_axis))
-        }
+        | {"long_axis_lps_mm": _ends(lesion.long_axis), "short_axis_lps_mm": _ends(lesion.short_axis)}
         for lesion in report.lesions
     ]
+
+
+def _ends(ruler: Ruler) -> list[list[Value]]:
+    return [[_rounded(coordinate) for coordinate in end] for end in (ruler.start_lps, ruler.end_lps)]
+
+
+def spread_as_json(report: LesionReport) -> dict[str, Any]:
+    """How far the lesions have spread, for summary.json; ``places`` counts them by side and zone."""
+    spread = report.spread
+    return {
+        "count": spread.count,
+        "burden_ml": _rounded(spread.burden_ml),
+        "lung_ml": _rounded(spread.lung_ml),
+        "burden_percent": _rounded(spread.burden_percent),
+        "largest_distance_mm": _rounded(spread.largest_distance_mm),
+        "places": [{"side": side, "zone": zone, "count": count} for (side, zone), count in sorted(spread.places.items())],
+    }

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.lesions.components import crop_of
 from LungTumorSegLib.lesions.diameters import axial_diameters
-from LungTumorSegLib.lesions.measurements import centroid_lps
-from volumes import ORIENTATIONS, affine_of
+from volumes import affine_of
 
 PIXEL_MM = 0.7
 SPACING = (5.0, PIXEL_MM, PIXEL_MM)
@@ -123,16 +121,12 @@ def test_a_line_of_voxels_is_as_long_as_its_voxels_and_one_wide():
     assert found.short_axis.length_mm == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("order", ORIENTATIONS, ids=str)
-def test_axes_and_origin_change_no_measure(order):
-    rng = np.random.default_rng(7)
-    mask = Volume(rng.random((5, 9, 12)) < 0.3, affine_of((2.5, 0.8, 0.7), (14, -9, 25)))
-    expected = axial_diameters(crop_of(mask).mask)
-    crop = crop_of(order.apply(mask)).mask
-    found = axial_diameters(crop)
+def test_obliquity_and_origin_change_nothing():
+    mask = np.random.default_rng(7).random((5, 9, 12)) < 0.3
+    expected = axial_diameters(Volume(mask, affine_of((2.5, 0.8, 0.7))))
+    found = axial_diameters(Volume(mask, affine_of((2.5, 0.8, 0.7), (14, -9, 25), origin=(-310.0, 122.0, 890.0))))
     assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
     assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)
-    np.testing.assert_allclose(centroid_lps(crop), centroid_lps(crop_of(mask).mask), atol=1e-6)
 
 
 @pytest.mark.parametrize("quarter_turns", [1, 2, 3])

@@ -30,7 +30,7 @@ def test_lesions_come_largest_first_with_their_measures():
     assert [(x.number, x.segment, x.side) for x in report.lesions] == [(1, "Tumor 1", "Left"), (2, "Tumor 2", "Right")]
     assert first.volume_ml == pytest.approx(120 * VOXEL_ML)
     assert second.volume_ml == pytest.approx(36 * VOXEL_ML)
-    assert report.burden_ml == pytest.approx(156 * VOXEL_ML)
+    assert report.spread.burden_ml == pytest.approx(156 * VOXEL_ML)
     assert first.mean_hu == pytest.approx(40)
     np.testing.assert_allclose(first.centroid_lps, chest.ct.index_to_lps((11.5, 12, 42.5)), atol=1e-9)
     assert first.long_axis_mm == pytest.approx(np.hypot(6 * 0.7, 5 * 0.8), abs=0.4)

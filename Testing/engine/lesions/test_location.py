@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from chests import block, make_chest
+from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.lesions.components import crop_of
 from LungTumorSegLib.lesions.location import Sides
 from volumes import ORIENTATIONS
@@ -16,7 +17,8 @@ PLACES = {
 
 def side_of(chest, start, stop, order=ORIENTATIONS[0]):
     chest = chest.with_tumor(block(SHAPE, start, stop)).reordered(order)
-    return Sides(chest.left_lung, chest.right_lung).of(crop_of(chest.tumor))
+    (lesion,) = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0).lesions
+    return lesion.side
 
 
 @pytest.mark.parametrize("order", ORIENTATIONS, ids=str)

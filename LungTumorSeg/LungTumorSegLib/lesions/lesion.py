@@ -1,0 +1,134 @@
+"""What is known of one lesion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..ct import CTVolume, Volume
+from .components import CONNECTIVITY, LesionCrop
+from .diameters import Point, Ruler, axial_diameters
+from .location import Location, Side
+from .measurements import (
+    Density,
+    Intensities,
+    Shape,
+    SolidPart,
+    centroid_lps,
+    confidence,
+    intensities_of,
+    shape_of,
+    solid_part,
+    volume_range_ml,
+)
+from .staging import size_category
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One lesion and its measures; ``number`` is its label in ``LesionReport.labels``.
+
+    ``location`` is None where no lung is known, ``confidence`` (0 ... 1) and ``volume_range_ml`` (5th and 95th percentile) where there are
+    no probabilities. ``solid_long_axis`` is that of the largest solid piece, None where nothing is solid.
+    """
+
+    number: int
+    segment: str
+    volume_ml: float
+    centroid_lps: Point
+    long_axis: Ruler
+    short_axis: Ruler
+    shape: Shape
+    hu: Intensities
+    density: Density
+    solid_ml: float
+    solid_long_axis: Ruler | None
+    location: Location | None
+    distance_from_dominant_mm: float
+    confidence: float | None
+    volume_range_ml: tuple[float, float] | None
+
+    @property
+    def side(self) -> Side | None:
+        """The patient's own "Left" or "Right"; None where no lung is known."""
+        return self.location.side if self.location else None
+
+    @property
+    def long_axis_mm(self) -> float:
+        """Longest axial diameter, mm (RECIST 1.1)."""
+        return self.long_axis.length_mm
+
+    @property
+    def short_axis_mm(self) -> float:
+        """Longest diameter perpendicular to the long axis in its slice, mm."""
+        return self.short_axis.length_mm
+
+    @property
+    def mean_hu(self) -> float:
+        """Mean over the lesion's voxels, HU."""
+        return self.hu.mean_hu
+
+    @property
+    def size_category(self) -> str:
+        """T1a to T4 by size alone: the axial long axis, of a part-solid lesion that of its solid part."""
+        part_solid = self.density == "part-solid" and self.solid_long_axis is not None
+        return size_category(self.solid_long_axis.length_mm if part_solid and self.solid_long_axis else self.long_axis_mm)
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """The network's maps, 0 ... 1, on the CT's grid, and the probability at which they were cut."""
+
+    probability: Volume
+    disagreement: Volume | None
+    threshold: float
+
+
+def measure_lesion(
+    crop: LesionCrop,
+    *,
+    number: int,
+    segment: str,
+    ct: CTVolume,
+    labels: Volume,
+    location: Location | None,
+    from_dominant_mm: float,
+    maps: Maps | None,
+) -> Lesion:
+    """All measures of one lesion; volumes lie on one grid with canonical axes."""
+    diameters = axial_diameters(crop.mask)
+    solid = solid_part(crop, ct)
+    return Lesion(
+        number=number,
+        segment=segment,
+        volume_ml=float(np.count_nonzero(crop.mask.array) * ct.voxel_volume_ml),
+        centroid_lps=centroid_lps(crop.mask),
+        long_axis=diameters.long_axis,
+        short_axis=diameters.short_axis,
+        shape=shape_of(crop.mask),
+        hu=intensities_of(crop.voxels_of(ct)),
+        density=solid.density,
+        solid_ml=solid.volume_ml,
+        solid_long_axis=_solid_long_axis(solid),
+        location=location,
+        distance_from_dominant_mm=from_dominant_mm,
+        confidence=None if maps is None else confidence(crop, maps.probability, maps.disagreement),
+        volume_range_ml=None if maps is None else _volume_range_ml(crop, number, labels, maps),
+    )
+
+
+def _volume_range_ml(crop: LesionCrop, number: int, labels: Volume, maps: Maps) -> tuple[float, float] | None:
+    if maps.disagreement is None:
+        return None
+    return volume_range_ml(crop, number, labels, maps.probability, maps.disagreement, threshold=maps.threshold)
+
+
+def _solid_long_axis(solid: SolidPart) -> Ruler | None:
+    """The axial long axis of the largest solid piece."""
+    pieces, count = ndimage.label(solid.mask.array, structure=CONNECTIVITY)
+    if not count:
+        return None
+    largest = np.bincount(pieces.ravel())[1:].argmax() + 1
+    return axial_diameters(solid.mask.with_array(pieces == largest)).long_axis

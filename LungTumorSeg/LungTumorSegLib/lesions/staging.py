@@ -1,0 +1,14 @@
+"""The size category of the T descriptor."""
+
+from __future__ import annotations
+
+SIZE_CATEGORIES = ((10.0, "T1a"), (20.0, "T1b"), (30.0, "T1c"), (40.0, "T2a"), (50.0, "T2b"), (70.0, "T3"), (float("inf"), "T4"))
+"""Largest size (mm) of each category: ninth edition of the TNM classification of lung cancer, unchanged from the eighth."""
+
+
+def size_category(size_mm: float) -> str:
+    """T1a to T4 by size alone (Van Schil 2024, ninth edition of TNM, proposals for the T descriptors).
+
+    The stage depends on much more: invasion, further nodules, nodes, metastases; and on whether this is a lung cancer at all.
+    """
+    return next(category for limit, category in SIZE_CATEGORIES if size_mm <= limit)
