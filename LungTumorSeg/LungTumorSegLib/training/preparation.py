@@ -28,7 +28,7 @@ STORE_VERSION = 1
 TUMOR_FREE_SHARE = 0.15
 """Share of the phantoms without a lesion."""
 
-TRAINING_SPACING_MM = ((2.0, 3.5), (1.0, 1.5))
+TRAINING_SPACING_MM = ((2.5, 4.0), (1.3, 1.8))
 """Slice and in-plane spacing of training phantoms: about the working grid's, which is several times faster than a scanner's."""
 
 
@@ -60,11 +60,11 @@ def prepare_data(data: DataConfig, grid: GridConfig, workers: int, on_progress: 
 
 
 def read_nodules(config: NoduleConfig) -> list[Nodule]:
-    """The nodule crops of a folder; a file name begins with the patient (``LIDC-IDRI-0001_R_1.nii.gz``)."""
+    """The nodule crops of a folder that have a mask; a file name begins with the patient (``LIDC-IDRI-0001_R_1.nii.gz``)."""
     folder = Path(config.folder)
-    paths = sorted((folder / "image").glob("*.nii.gz"))
+    paths = sorted(path for path in (folder / "image").glob("*.nii.gz") if (folder / "mask" / path.name).is_file())
     if not paths:
-        raise UnusableInput(f"There are no nodule crops in {folder / 'image'}.")
+        raise UnusableInput(f"There are no nodule crops with masks in {folder}.")
     nodules = []
     for path in paths:
         patient = path.name.split("_")[0]
