@@ -92,10 +92,10 @@ def lung_and_tumor_masks(ct: Volume) -> dict[str, Volume]:
     return {name: ct.with_array(mask) for name, mask in masks.items()}
 
 
-def write_results(folder: Path, ct: Volume, *, lesions: int = 2, warnings: tuple[str, ...] = ()) -> Path:
+def write_results(folder: Path, ct: Volume, masks=None, *, lesions: int = 2, warnings: tuple[str, ...] = ()) -> Path:
     """The files of ``lungtumorseg segment`` that the module reads, with two lesions or fewer."""
     folder.mkdir(parents=True)
-    masks = lung_and_tumor_masks(ct)
+    masks = masks or lung_and_tumor_masks(ct)
     colors = {"Left lung": GREEN, "Right lung": BLUE, "Tumor 1": RED, "Tumor 2": RED}
     codes = {
         "Left lung": terminology.LEFT_LUNG, "Right lung": terminology.RIGHT_LUNG,
