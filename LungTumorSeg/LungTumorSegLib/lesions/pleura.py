@@ -21,8 +21,8 @@ SEARCH_MM = 20.0
 GAP_MM = 3.0
 """Slits up to this width between lung and lesion masks are closed: they are partial-volume voxels or vessels, not pleura."""
 
-DOWNWARD = -0.7
-"""A surface whose outward normal has at most this head component (steeper than 45 degrees down) looks at the diaphragm."""
+DOWNWARD = -0.5
+"""A surface whose outward normal has at most this component to the head (30 degrees down or more) looks at the diaphragm."""
 
 LOWER_THIRD = 1 / 3
 """The diaphragm is looked for in this share of the lung's height, from its base."""

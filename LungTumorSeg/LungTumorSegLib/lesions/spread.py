@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from ..boxes import grown, put, slices_of
-from ..ct import Array, Volume
+from ..ct import Volume
 from .components import lesion_crops
 from .diameters import Point
 
@@ -71,24 +70,15 @@ def margins(
 ) -> Iterator[Margin]:
     """Margins about each lesion of ``labels`` (1 ... n), from GTV to CTV: clipped at the surfaces of the ``lungs`` and the ``body`` (bool).
 
-    All volumes lie on one grid. A distance counts from the faces of the lesion's voxels to the centers of others.
+    All volumes lie on one grid. Distances run between voxel centers.
     """
     for number, lesion in enumerate(lesion_crops(labels), start=1):
         box = grown(lesion.box, max(distances_mm), labels)
         here = slices_of(box)
-        distance_mm = _distance_from(put(lesion.mask.array, lesion.box, box), labels.spacing)
+        distance_mm = ndimage.distance_transform_edt(~put(lesion.mask.array, lesion.box, box), sampling=labels.spacing)
         allowed = lungs.array[here] & (labels.array[here] == 0)
         if body is not None:
             allowed &= body.array[here]
         crop = labels.crop(*box)
         for limit_mm in distances_mm:
             yield Margin(number, limit_mm, crop.with_array(allowed & (distance_mm <= limit_mm)))
-
-
-def _distance_from(mask: Array, spacing: tuple[float, float, float]) -> Array:
-    """Distance (mm) of each voxel's center from the surface of ``mask``, 0 inside."""
-    distance, nearest = ndimage.distance_transform_edt(~mask, sampling=spacing, return_indices=True)
-    half_voxel = sum(
-        np.abs(nearest[axis] - index) * spacing[axis] ** 2 for axis, index in enumerate(np.ogrid[tuple(slice(n) for n in mask.shape)])
-    ) / (2 * np.maximum(distance, np.finfo(float).tiny))
-    return np.asarray(np.where(mask, 0.0, distance - half_voxel))

@@ -1,0 +1,117 @@
+"""Distances to the pleura and contact with what lies beyond, on chests whose lungs are boxes."""
+
+import numpy as np
+import pytest
+from chests import Chest, make_chest
+from LungTumorSegLib.lesions import report_lesions
+from volumes import ORIENTATIONS
+
+SHAPE = (60, 90, 120)
+SPACING = (2.0, 1.0, 1.2)
+FACES = {  # of the box that is the left lung, in voxel edges
+    "medial": (2, 28 - 0.5), "lateral": (2, 116 - 0.5), "front": (1, 5 - 0.5), "base": (0, 3 - 0.5), "apex": (0, 57 - 0.5),
+}  # fmt: skip
+MIDDLE = np.array([29.5, 44.5, 71.5])
+
+
+def a_ball(center, radius_mm) -> np.ndarray:
+    index = np.moveaxis(np.indices(SHAPE), 0, -1)
+    return np.linalg.norm((index - center) * SPACING, axis=-1) <= radius_mm
+
+
+def on_face(name, depth_mm) -> np.ndarray:
+    """The point (slice, row, column) that lies ``depth_mm`` inside the lung from the middle of a face."""
+    axis, edge = FACES[name]
+    point = MIDDLE.copy()
+    point[axis] = edge + np.sign(MIDDLE[axis] - edge) * depth_mm / SPACING[axis]
+    return point
+
+
+def located(chest: Chest):
+    (lesion,) = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0).lesions
+    return lesion.location
+
+
+def with_ball(center, radius_mm, *, drawn_in_lung=True) -> Chest:
+    chest = make_chest(SHAPE, spacing=SPACING)
+    ball = a_ball(center, radius_mm) & chest.left_lung.array
+    chest = chest.with_tumor(ball)
+    left = chest.left_lung.array if drawn_in_lung else chest.left_lung.array & ~ball
+    return Chest(chest.ct, chest.left_lung.with_array(left), chest.right_lung, chest.tumor)
+
+
+@pytest.mark.parametrize("drawn_in_lung", [True, False])
+@pytest.mark.parametrize(("face", "touched"), [
+    ("medial", "mediastinum_cm2"), ("lateral", "chest_wall_cm2"), ("front", "chest_wall_cm2"), ("apex", "chest_wall_cm2"),
+    ("base", "diaphragm_cm2"),
+])  # fmt: skip
+def test_half_a_ball_touches_what_its_face_lies_on_with_the_area_of_its_disc(face, touched, drawn_in_lung):
+    pleura = located(with_ball(on_face(face, 0), 16, drawn_in_lung=drawn_in_lung)).pleura
+    areas = {name: getattr(pleura, name) for name in ("mediastinum_cm2", "chest_wall_cm2", "diaphragm_cm2")}
+    assert areas.pop(touched) == pytest.approx(np.pi * 1.6**2, rel=0.1)
+    assert sum(areas.values()) <= 0.05 * pleura.area_cm2  # the disc's rim, which smoothing rounds, may look elsewhere
+    assert pleura.area_cm2 == pytest.approx(np.pi * 1.6**2, rel=0.1)
+    assert pleura.length_mm == pytest.approx(32, abs=2 * max(SPACING))
+    assert pleura.distance_mm == 0
+
+
+@pytest.mark.parametrize("face", ["lateral", "front", "base", "apex"])
+@pytest.mark.parametrize("gap_mm", [4, 9, 17])
+def test_the_distance_to_the_pleura_is_the_gap_within_a_voxel(face, gap_mm):
+    pleura = located(with_ball(on_face(face, gap_mm + 8), 8)).pleura
+    assert pleura.distance_mm == pytest.approx(gap_mm, abs=SPACING[FACES[face][0]])
+    assert pleura.area_cm2 == 0
+    assert pleura.length_mm == 0
+
+
+def test_the_pleura_is_found_beyond_the_first_search():
+    chest = make_chest((80, 110, 150), spacing=(2.0, 1.0, 1.2))
+    index = np.moveaxis(np.indices((80, 110, 150)), 0, -1)
+    chest = chest.with_tumor(np.linalg.norm((index - (39.5, 54.5, 86.5)) * SPACING, axis=-1) <= 6)
+    assert located(chest).pleura.distance_mm == pytest.approx(54.5 - 4.5 - 6, abs=1.0)  # the front face is the nearest
+
+
+def test_a_slit_between_the_masks_of_lung_and_lesion_is_no_pleura():
+    chest = with_ball(MIDDLE, 10)
+    slit = a_ball(MIDDLE, 11.3) & ~a_ball(MIDDLE, 10)
+    chest = Chest(chest.ct, chest.left_lung.with_array(chest.left_lung.array & ~slit), chest.right_lung, chest.tumor)
+    pleura = located(chest).pleura
+    assert pleura.area_cm2 == 0
+    assert pleura.distance_mm > 20
+
+
+def test_a_vessel_inside_the_lung_is_no_pleura():
+    chest = with_ball(MIDDLE, 10)
+    vessel = a_ball(MIDDLE + np.array((0, 0, 14)), 6) & ~chest.tumor.array
+    chest = Chest(chest.ct, chest.left_lung.with_array(chest.left_lung.array & ~vessel), chest.right_lung, chest.tumor)
+    assert located(chest).pleura.distance_mm > 20
+
+
+def test_zones_are_thirds_of_the_lungs_height():
+    for slice_, zone in ((6, "lower"), (19, "lower"), (22, "middle"), (37, "middle"), (40, "upper"), (53, "upper")):
+        assert located(with_ball((slice_, *MIDDLE[1:]), 5)).zone == zone
+
+
+@pytest.mark.parametrize(("gap_mm", "depth"), [(12, "central"), (19, "central"), (22, "peripheral"), (40, "peripheral")])
+def test_a_lesion_is_central_within_2_cm_of_the_mediastinum(gap_mm, depth):
+    location = located(with_ball(on_face("medial", gap_mm + 8), 8))
+    assert location.depth == depth
+    assert location.mediastinum_mm == pytest.approx(gap_mm, abs=SPACING[2])
+
+
+@pytest.mark.parametrize("order", ORIENTATIONS[::9], ids=str)
+def test_orientation_changes_no_location(order):
+    chest = with_ball(on_face("medial", 6), 13)
+    expected, found = located(chest), located(chest.reordered(order))
+    assert (found.side, found.zone, found.depth) == (expected.side, expected.zone, expected.depth)
+    for name in ("mediastinum_cm2", "chest_wall_cm2", "diaphragm_cm2", "length_mm", "distance_mm"):
+        assert getattr(found.pleura, name) == pytest.approx(getattr(expected.pleura, name), abs=1e-4)  # vtk counts in single precision
+    assert expected.pleura.mediastinum_cm2 > 1
+
+
+def test_a_chest_without_lungs_gives_no_location():
+    chest = with_ball(MIDDLE, 8)
+    nothing = chest.left_lung.with_array(np.zeros(SHAPE, dtype=bool))
+    (lesion,) = report_lesions(chest.tumor, chest.ct, nothing, nothing, min_lesion_ml=0.0).lesions
+    assert lesion.location is None
+    assert lesion.side is None
