@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes.util import find_library
+from dataclasses import dataclass
 
 import numpy as np
 import vtkmodules.vtkRenderingFreeType
@@ -36,8 +37,9 @@ MOST_LAYERS = 6
 
 BACKGROUND: Color = (0.96, 0.97, 0.98)
 INK: Color = (0.15, 0.18, 0.22)
-VIEW_AZIMUTH_DEGREES, VIEW_ELEVATION_DEGREES = 18.0, 12.0
-"""From the front, turned a little so that the lungs get depth and the orientation cube shows three faces."""
+VIEW_ANGLE_DEGREES = 20.0
+ZOOM = 1.3
+"""vtk frames the sphere about everything; lungs fill less of it."""
 
 CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
 """Lower right corner, square at the picture's aspect."""
@@ -48,6 +50,23 @@ FIRST_VTK_WITHOUT_SCREEN = (9, 4)
 """From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
 
 
+@dataclass(frozen=True)
+class View:
+    """From where to look: turned from the front toward the patient's left, then raised; letters for what lies on the left and right."""
+
+    name: str
+    azimuth_degrees: float
+    elevation_degrees: float
+    side_letters: tuple[str, str]
+
+
+FRONT = View("front", 18.0, 12.0, ("R", "L"))
+"""Turned a little, so that the lungs get depth and the orientation cube shows three faces."""
+
+FROM_THE_LEFT = View("left", 90.0, 8.0, ("A", "P"))
+FROM_ABOVE = View("above", 0.0, 80.0, ("R", "L"))
+
+
 def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: str | os.PathLike[str]) -> None:
     """Draws translucent lungs (bool) and opaque lesions (``labels`` 1 ... n, 0 elsewhere) from the front into a PNG.
 
@@ -55,6 +74,13 @@ def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: s
     The file appears only when complete.
     Raises MachineLimit where vtk finds no way to draw, or the file cannot be written.
     """
+    (picture,) = spread_pictures(left_lung, right_lung, labels, [FRONT])
+    with complete_file(path) as unfinished:
+        unfinished.write_bytes(picture)
+
+
+def spread_pictures(left_lung: Volume, right_lung: Volume, labels: Volume, views: Sequence[View]) -> list[bytes]:
+    """The picture of ``render_spread`` from several sides, each as the content of a PNG file. Raises MachineLimit as there."""
     window = _offscreen_window()
     scene = vtkRenderer()
     scene.SetBackground(*BACKGROUND)
@@ -64,15 +90,21 @@ def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: s
     for number, lesion in enumerate(lesion_crops(labels), start=1):
         scene.AddViewProp(_actor(surface_of(lesion.mask), lesion_color(number)))
         legend.append((f"Tumor {number}: {np.count_nonzero(lesion.mask.array) * labels.voxel_volume_ml:.1f} mL", lesion_color(number)))
-    for text in (*_legend_texts(legend), *_side_letters()):
-        scene.AddViewProp(text)
-    _look_from_the_front(scene)
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
+    cube = _orientation_cube()
+    letters = _side_letters()
+    for text in (*_legend_texts(legend), *letters):
+        scene.AddViewProp(text)
     window.AddRenderer(scene)
-    window.AddRenderer(_orientation_cube(scene))
-    with complete_file(path) as unfinished:
-        _write_png(window, str(unfinished))
+    window.AddRenderer(cube)
+    pictures = []
+    for view in views:
+        _look(scene, cube, view)
+        for text, letter in zip(letters, view.side_letters, strict=True):
+            text.SetInput(letter)
+        pictures.append(_png(window))
+    return pictures
 
 
 def _offscreen_window() -> vtkRenderWindow:
@@ -110,21 +142,27 @@ def _actor(surface: vtkPolyData, color: Color, opacity: float = 1.0) -> vtkActor
     return actor
 
 
-def _look_from_the_front(scene: vtkRenderer) -> None:
+def _look(scene: vtkRenderer, cube: vtkRenderer, view: View) -> None:
     """Frames everything; y grows to the back in LPS, so the front is at negative y."""
     camera = scene.GetActiveCamera()
     camera.SetFocalPoint(0, 0, 0)
     camera.SetPosition(0, -1, 0)
     camera.SetViewUp(0, 0, 1)
-    camera.Azimuth(VIEW_AZIMUTH_DEGREES)
-    camera.Elevation(VIEW_ELEVATION_DEGREES)
-    camera.SetViewAngle(20)
+    camera.Azimuth(view.azimuth_degrees)
+    camera.Elevation(view.elevation_degrees)
+    camera.SetViewAngle(VIEW_ANGLE_DEGREES)
     scene.ResetCamera()
-    camera.Zoom(1.3)  # vtk frames the sphere around all; lungs fill less of it
+    camera.Zoom(ZOOM)
     scene.ResetCameraClippingRange()
+    beside = cube.GetActiveCamera()
+    beside.SetFocalPoint(0, 0, 0)
+    beside.SetPosition(*(-np.asarray(camera.GetDirectionOfProjection())).tolist())
+    beside.SetViewUp(*camera.GetViewUp())
+    beside.ParallelProjectionOn()
+    cube.ResetCamera()
 
 
-def _orientation_cube(scene: vtkRenderer) -> vtkRenderer:
+def _orientation_cube() -> vtkRenderer:
     cube = vtkAnnotatedCubeActor()
     cube.SetXPlusFaceText("L")
     cube.SetXMinusFaceText("R")
@@ -144,12 +182,6 @@ def _orientation_cube(scene: vtkRenderer) -> vtkRenderer:
     corner.SetViewport(*CUBE_VIEWPORT)
     corner.SetBackground(*BACKGROUND)
     corner.AddActor(cube)
-    camera, main = corner.GetActiveCamera(), scene.GetActiveCamera()
-    camera.SetFocalPoint(0, 0, 0)
-    camera.SetPosition(*(-np.asarray(main.GetDirectionOfProjection())).tolist())
-    camera.SetViewUp(*main.GetViewUp())
-    camera.ParallelProjectionOn()
-    corner.ResetCamera()
     return corner
 
 
@@ -171,30 +203,26 @@ def _legend_texts(lines: Sequence[tuple[str, Color]]) -> list[vtkTextActor]:
     return texts
 
 
-def _side_letters() -> list[vtkTextActor]:
-    """R at the left and L at the right edge, as on a radiograph."""
+def _side_letters() -> tuple[vtkTextActor, vtkTextActor]:
+    """Texts at the left and the right edge for what lies there, as on a radiograph."""
     width, height = PICTURE_SIZE
-    letters = []
-    for letter, x in (("R", 24), ("L", width - 46)):
-        text = vtkTextActor()
-        text.SetInput(letter)
+    left, right = vtkTextActor(), vtkTextActor()
+    for text, x in ((left, 24), (right, width - 46)):
         text.GetTextProperty().SetFontSize(34)
         text.GetTextProperty().SetColor(*INK)
         text.SetPosition(x, height // 2)
-        letters.append(text)
-    return letters
+    return left, right
 
 
-def _write_png(window: vtkRenderWindow, path: str) -> None:
+def _png(window: vtkRenderWindow) -> bytes:
     picture = vtkWindowToImageFilter()
     picture.SetInput(window)
     picture.ReadFrontBufferOff()
     writer = vtkPNGWriter()
     writer.SetInputConnection(picture.GetOutputPort())
-    writer.SetFileName(path)
+    writer.WriteToMemoryOn()
     writer.Write()
-    if writer.GetErrorCode():
-        raise MachineLimit("The picture could not be written; free some disk space or choose another folder.")
+    return bytes(memoryview(writer.GetResult()))
 
 
 @contextmanager
