@@ -350,6 +350,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._run = None
         self._entered = False
         self._shown = None  # the segmentation that the lesion table shows
+        self._message = ""  # what happened last; without it the panel says what to do next
 
     # Life of the panel
 
@@ -364,6 +365,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.lesionTable.setColumnCount(len(self._columns()))
         self.ui.lesionTable.setHorizontalHeaderLabels(list(self._columns()))
         self.ui.lesionTable.horizontalHeader().setStretchLastSection(True)
+        self.ui.lesionTable.horizontalHeader().setHighlightSections(False)
         self.ui.lesionTable.verticalHeader().setVisible(False)
         self.ui.folderButton.directory = qt.QSettings().value(FOLDER_SETTING, os.path.expanduser("~"))
         self._fillModels()
@@ -493,7 +495,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._run is not None:
             self._run.cancel()
             self.ui.segmentButton.enabled = False
-            self.ui.statusLabel.text = _("Cancelling ...")
+            self._showStatus(_("Cancelling ..."))
         elif self._ensurePackages():
             self._start()
 
@@ -585,7 +587,9 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._updateButtons()
 
     def _showStatus(self, text):
-        self.ui.statusLabel.text = text
+        self._message = text
+        volume = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        self.ui.statusLabel.text = text or self._advice(volume)
 
     def _updateButtons(self):
         ui, running = self.ui, self._run is not None
@@ -602,15 +606,16 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.progressBar.visible = running
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector):
             selector.enabled = not running
-        if not running and not ui.statusLabel.text:
-            ui.statusLabel.text = self._advice(volume)
+        self._showStatus(self._message)
 
     def _advice(self, volume):
         if not self._manifests:
             return _("No model is installed; install the extension again.")
         if volume is None:
             return _("Load a chest CT: add a DICOM folder or a file, or take the Lung tumor phantom from the Sample Data module.")
-        return ""
+        if self._shown is None:
+            return _("Press Segment to look for lung tumors.")
+        return _("Check each lesion; correct outlines in the Segment Editor.") if mrml.lesions_of(self._shown) else ""
 
     def _columns(self):
         return {
@@ -633,6 +638,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for row, lesion in enumerate(lesions):
             for column, text in enumerate(self._columns().values()):
                 item = qt.QTableWidgetItem(text(lesion))
+                item.setTextAlignment(qt.Qt.AlignCenter)
                 if lesion.check:
                     item.setToolTip(_("The network is not sure of this one: check it before you use it."))
                 ui.lesionTable.setItem(row, column, item)

@@ -283,9 +283,8 @@ def test_jumping_centers_all_slice_views_on_the_lesion(scene, results, ct, ct_no
         transform = a_transform(scene)
         ct_node.SetAndObserveTransformNodeID(transform.GetID())
         expected = np.array(transform.GetTransformToParent().TransformPoint(*expected))
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     slices = [scene.AddNewNodeByClass("vtkMRMLSliceNode", name) for name in ("Red", "Green")]
-    slices[1].SetOrientationToCoronal()
+    slices[1].SetSliceToRASByNTP(0, 1, 0, 1, 0, 0, 0, 0, 0, 0)  # coronal
     segmentation = mrml.load_results(read_run(results), ct_node)
     mrml.jump_to(segmentation, mrml.lesions_of(segmentation)[0])
     for node in slices:

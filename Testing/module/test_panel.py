@@ -108,6 +108,7 @@ def test_the_first_ct_is_chosen_by_itself(widget, volume, ct):
     assert widget.ui.inputSelector.currentNode() is volume, "a choice is kept"
     assert second.GetAttribute(mrml.CT_ATTRIBUTE) == "1"
     assert widget.ui.segmentButton.enabled
+    assert widget.ui.statusLabel.text == "Press Segment to look for lung tumors."
 
 
 def test_mr_and_label_maps_are_not_offered(widget, ct):
@@ -157,7 +158,7 @@ def test_a_click_segments_and_shows_the_lesions(done, ct):
     assert done.ui.resultLabel.text == "CT 5: chest"
     assert done.ui.burdenLabel.text.startswith("2 lesions, ")
     assert done.ui.saveButton.enabled
-    assert done.ui.statusLabel.text == ""
+    assert done.ui.statusLabel.text.startswith("Check each lesion")
 
 
 def test_the_choices_reach_the_command_line(with_ct, fake_child):

@@ -195,14 +195,11 @@ def install(temporary: Path, *, views: bool = True) -> None:
 
 def _add_views() -> None:
     """The views' nodes are singletons, which a closed scene keeps."""
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
-    for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal"), ("1", "")):
-        node = slicer.vtkMRMLSliceNode() if orientation else slicer.vtkMRMLViewNode()
+    for name, kind in (("Red", "Slice"), ("Green", "Slice"), ("Yellow", "Slice"), ("1", "View")):
+        node = getattr(slicer, f"vtkMRML{kind}Node")()
         node.SetSingletonTag(name)
         node.SetName(name)
-        node = slicer.mrmlScene.AddNode(node)
-        if orientation:
-            node.SetOrientation(orientation)
+        slicer.mrmlScene.AddNode(node)
 
 
 def _install_modules() -> None:

@@ -50,10 +50,11 @@ class ctkCollapsibleButton(QWidget):
     def _show_content(self) -> None:
         for child in self.children():
             if isinstance(child, QWidget):
-                if self._collapsed:
-                    child.setProperty("hidden before", child.isHidden())
+                if self._collapsed and not child.isHidden():
+                    child.setProperty("folded", True)
                     child.hide()
-                elif not child.property("hidden before"):
+                elif not self._collapsed and child.property("folded"):
+                    child.setProperty("folded", False)
                     child.show()
         self.setMaximumHeight(HEADER_HEIGHT if self._collapsed else 16777215)
 

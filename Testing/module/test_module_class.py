@@ -1,0 +1,135 @@
+"""What Slicer asks of a module before and beside its panel: the module class, sample data, the self-test class, the files it ships."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import sys
+import types
+import unittest
+
+import pytest
+import slicer
+
+from .conftest import MODULE_FILE, add_volume
+
+ROOT = MODULE_FILE.parents[1]
+
+
+@pytest.fixture
+def parent(module):
+    parent = types.SimpleNamespace(path=str(MODULE_FILE))
+    module.LungTumorSeg(parent)
+    return parent
+
+
+def test_the_module_says_what_it_is(parent):
+    assert parent.title == "Lung Tumor Segmentation"
+    assert parent.categories == ["Segmentation"]
+    assert parent.contributors
+    assert "not a medical device" in parent.helpText
+    assert "doi.org" in parent.acknowledgementText
+
+
+def test_the_sample_data_are_registered_once_slicer_has_started(parent, monkeypatch):
+    registered = []
+    logic = types.SimpleNamespace(registerCustomSampleDataSource=lambda **named: registered.append(named))
+    monkeypatch.setitem(sys.modules, "SampleData", types.SimpleNamespace(SampleDataLogic=logic))
+    assert registered == []
+    for started in slicer.app.started:
+        started()
+    (source,) = registered
+    assert source["sampleName"] == "Lung tumor phantom"
+    assert os.path.isfile(source["thumbnailFileName"])
+    assert "uris" not in source, "nothing is downloaded"
+
+
+def test_the_phantom_comes_from_a_child_process_and_leaves_no_file(module, tmp_path, ct, monkeypatch):
+    from LungTumorSegLib.io import write_volume
+
+    made = tmp_path / "made.nii.gz"
+    write_volume(ct, made)
+    program = tmp_path / "PythonSlicer"
+    program.write_text(f'#!/bin/sh\nmkdir -p "$5" && cp "{made}" "$5/ct.nii.gz" && echo "$@" > "{tmp_path}/arguments"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    node = module.LungTumorSegLogic().makePhantom(seed=3)
+    assert node.GetName() == "Lung tumor phantom"
+    assert node.GetImageData().GetDimensions() == ct.shape[::-1]
+    assert node.GetStorageNode() is None, "it would name a file that is gone"
+    assert (tmp_path / "arguments").read_text().split()[:3] == ["-m", "LungTumorSegLib", "phantom"]
+
+
+def test_a_phantom_that_cannot_be_made_says_why(module, tmp_path, monkeypatch):
+    program = tmp_path / "PythonSlicer"
+    program.write_text('#!/bin/sh\necho "The memory does not suffice." >&2\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(RuntimeError, match="memory does not suffice"):
+        module.LungTumorSegLogic().makePhantom()
+
+
+@pytest.fixture
+def self_test(module, model, fake_child, ct, monkeypatch):
+    """The self-test class with a phantom and a command line that are played."""
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    monkeypatch.setattr(module.LungTumorSegLogic, "makePhantom", lambda self: add_volume(slicer.mrmlScene, ct, "phantom"))
+    return module.LungTumorSegTest
+
+
+def test_the_self_test_passes_by_its_button(self_test):
+    self_test().runTest()
+
+
+def test_the_self_test_passes_by_the_unittest_loader(self_test):
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(self_test).run(result)
+    assert result.testsRun >= 3
+    assert result.errors == []
+    assert result.failures == []
+
+
+def test_the_self_test_notices_a_run_that_finds_nothing(self_test, fake_child):
+    fake_child("good", lesions=0)
+    with pytest.raises(AssertionError):
+        self_test().runTest()
+
+
+def test_the_self_test_skips_runs_without_torch(self_test, module, monkeypatch):
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: ["torch>=2.8"])
+    monkeypatch.setattr(module.LungTumorSegLogic, "startSegmentation", lambda *_, **__: pytest.fail("a run was started"))
+    self_test().runTest()
+
+
+def test_every_text_that_a_user_reads_can_be_translated():
+    """Texts set on widgets go through _(), whole: an f-string in it could not be translated."""
+    tree = ast.parse(MODULE_FILE.read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_"]
+    translated = {id(part) for call in calls for part in ast.walk(call)}
+    assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []
+    untranslated = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") in ("text", "toolTip"):
+            constants = [part for part in ast.walk(node.value) if isinstance(part, ast.Constant) and id(part) not in translated]
+            untranslated += [part.value for part in constants if re.search("[a-z] ", str(part.value))]
+    assert untranslated == []
+
+
+def test_icons_have_slicers_size():
+    from PySide6.QtGui import QImage
+
+    for path in (ROOT / "ExtensionIcon.png", ROOT / "LungTumorSeg/Resources/Icons/LungTumorSeg.png"):
+        image = QImage(str(path))
+        assert (image.width(), image.height(), image.hasAlphaChannel()) == (128, 128, True)
+
+
+def test_the_catalog_entry_agrees_with_the_extension():
+    entry = json.loads((ROOT / "LungTumorSeg.json").read_text())
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    assert "project(LungTumorSeg)" in cmake, "the project bears the name of the catalog entry"
+    assert entry["category"] == "Segmentation"
+    assert entry["build_dependencies"] == re.search(r'EXTENSION_DEPENDS "(\w+)"', cmake)[1].split()
+    assert entry["scm_url"].removesuffix(".git") in cmake
+    assert "\r" not in (ROOT / "LungTumorSeg.json").read_text()

@@ -1,0 +1,119 @@
+"""Pictures of the module's panel in its states, on the stand-in, into Resources/Screenshots. Needs the test requirements and fonts."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "LungTumorSeg")]
+
+import numpy as np
+import slicer
+from LungTumorSegLib.ct import Volume
+from stand_in import application
+
+PANEL_WIDTH = 420
+"""Pixels that Slicer's panel has in a window 1600 wide."""
+
+LESIONS = (("Left", 41.27, 52.4, 38.9, 31.0, 0.93), ("Right", 3.86, 21.7, 16.2, 12.0, 0.81), ("Right", 0.21, 8.3, 6.9, -214.0, 0.47))
+
+
+def load(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[name] = module
+    spec.loader.exec_module(module)  # type: ignore[union-attr]
+    return module
+
+
+def process(until: Any, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+class Studio:
+    """A panel on the stand-in, with a script that plays the command line."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tests = load("module_tests", ROOT / "Testing/module/conftest.py")
+        application.install(folder)
+        slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(ROOT / "LungTumorSeg/LungTumorSeg.py"))
+        self.module = load("LungTumorSeg", ROOT / "LungTumorSeg/LungTumorSeg.py")
+        self.module.LungTumorSegLogic.missingPackages = lambda self: []
+        self.folder, self.ct = folder, Volume(np.full((10, 12, 14), -1000, np.int16), np.diag([0.6, 0.7, 3.0, 1.0])[:, [2, 1, 0, 3]])
+        self._write_results()
+        program = folder / "PythonSlicer"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "Testing/module/fake_command_line.py"}" "$@"\n')
+        program.chmod(0o755)
+        os.environ.update(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}", FAKE_RESULTS=str(folder))
+        self.parent = application.new_panel_parent()
+        self.widget = self.module.LungTumorSegWidget(self.parent)
+        self.widget.setup()
+        self.widget.enter()
+
+    def _write_results(self) -> None:
+        results = self.tests.write_results(self.folder / "results", self.ct)
+        summary = json.loads((results / "summary.json").read_text())
+        names = ("side", "volume_ml", "long_axis_mm", "short_axis_mm", "mean_hu", "confidence")
+        template = summary["lesions"][0]
+        summary["lesions"] = [
+            {**template, "number": number, "segment": f"Tumor {number}", **dict(zip(names, values, strict=True))}
+            for number, values in enumerate(LESIONS, 1)
+        ]
+        summary["warnings"] = ["The lungs reach the last slice: what lies beyond is not in view."]
+        (results / "summary.json").write_text(json.dumps(summary))
+
+    def take(self, name: str) -> None:
+        self.parent.show()
+        slicer.app.processEvents()
+        self.parent.resize(PANEL_WIDTH, self.parent.sizeHint.height())
+        slicer.app.processEvents()
+        target = ROOT / "Resources/Screenshots" / f"panel-{name}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.parent.grab().save(str(target))
+
+    def click(self, how: str, until: Any) -> None:
+        os.environ["FAKE_RUN"] = how
+        self.widget.ui.segmentButton.click()
+        process(until)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        studio = Studio(Path(folder))
+        ui = studio.widget.ui
+        ui.folderButton.directory = "/data/lungs/case 12"
+        studio.take("empty")
+        studio.tests.add_volume(slicer.mrmlScene, studio.ct, "5: Chest 1.5 mm lung")
+        process(lambda: ui.inputSelector.currentNode() is not None)
+        studio.take("idle")
+        studio.click("error:3:The graphics card's memory does not suffice; choose the device cpu.", lambda: studio.widget._run is None)
+        studio.take("error")
+        studio.click("slow", lambda: ui.progressBar.value > 55)
+        studio.take("running")
+        studio.click("slow", lambda: studio.widget._run is None)
+        studio.click("good", lambda: studio.widget._run is None)
+        ui.lesionTable.selectRow(0)
+        studio.take("done")
+        ui.advancedSection.collapsed = False
+        process(lambda: "CPU" in ui.foundDeviceLabel.text)
+        studio.take("advanced")
+        studio.widget.cleanup()
+
+
+if __name__ == "__main__":
+    main()
