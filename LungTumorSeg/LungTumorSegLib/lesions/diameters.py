@@ -96,7 +96,7 @@ def _reach(positions: Array, along: Array, spacing: Array) -> float:
     return min(width / 2, tip)
 
 
-def _outline(slice_: Array) -> Array:
+def outline(slice_: Array) -> Array:
     """Segments (n, 2 ends, 2: row, column; pixels) of the line between the true and the false pixels of a slice (marching squares)."""
     padded = np.pad(slice_, 1)
     a, b, c, d = padded[:-1, :-1], padded[:-1, 1:], padded[1:, 1:], padded[1:, :-1]
@@ -111,7 +111,7 @@ def _outline(slice_: Array) -> Array:
 
 def _widest_across(slice_: Array, long_axis: Array, spacing: Array) -> Array:
     """Ends (2, 2; mm) of the longest line perpendicular to ``long_axis`` (2, 2; mm) between points of the outline."""
-    segments = _outline(slice_) * spacing
+    segments = outline(slice_) * spacing
     along = (long_axis[1] - long_axis[0]) / _length(long_axis)
     across = np.array([-along[1], along[0]])
     t, w = segments @ along, segments @ across
