@@ -320,7 +320,9 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
                 raise RuntimeError(_("Nothing was installed: it would replace Slicer's own {names}.").format(names=names))
         if packages.TORCH in missing:
             self._installTorch()
-        if others:
+        if others and hasattr(slicer, "packaging"):  # Slicer 5.12 and later: with progress
+            slicer.packaging.pip_install(others, requester="Lung Tumor Segmentation")
+        elif others:
             slicer.util.pip_install(others)
 
     def _installTorch(self):
@@ -400,7 +402,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run = None
         for timer in (self._nodesTimer, self._deviceTimer):
             timer.stop()
-        self._setParameterNode(None)
+        self._releaseParameterNode()
         self.removeObservers()
 
     def enter(self):
@@ -414,16 +416,21 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setParameterNode(None)
 
     def _onSceneEndClose(self, caller, event):
-        self._initializeParameterNode()
+        if self._entered:  # else when the module is opened again
+            self._initializeParameterNode()
 
     def _initializeParameterNode(self):
         self._setParameterNode(self.logic.getParameterNode())
         self._offerVolumes()
 
-    def _setParameterNode(self, parameterNode):
+    def _releaseParameterNode(self):
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+            self._parameterNode = None
+
+    def _setParameterNode(self, parameterNode):
+        self._releaseParameterNode()
         self._parameterNode = parameterNode
         if parameterNode is not None:
             if parameterNode.model not in self._manifests and self._manifests:
@@ -511,7 +518,8 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return False
         try:
             self._showStatus(_("Installing {names} ...").format(names=names))
-            self.logic.installPackages(missing)
+            with slicer.util.WaitCursor():
+                self.logic.installPackages(missing)
         except Exception as error:  # pip's ways to fail are many
             logging.exception("Installing failed.")
             offline = _(
@@ -646,8 +654,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for column in range(len(self._columns()) - 1):  # the last one takes the rest
             ui.lesionTable.resizeColumnToContents(column)
         ui.lesionTable.blockSignals(False)
-        noResult = _("No result yet: choose a CT and press Segment.")
-        ui.resultLabel.text = mrml.describe_ct(segmentation) if segmentation is not None else noResult
+        ui.resultLabel.text = self._describeResult(segmentation)
         ui.burdenLabel.text = _burdenText(lesions, summary)
         ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
         ui.warningsLabel.visible = bool(ui.warningsLabel.text)
@@ -659,6 +666,16 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             else _("There is nothing to save yet: segment a CT first.")
         )
         ui.dicomCheckBox.enabled = self.logic.canSaveDicom()
+
+    def _describeResult(self, segmentation):
+        """The CT's name and series, or what is missing."""
+        if segmentation is None:
+            return _("No result yet: choose a CT and press Segment.")
+        ct = mrml.ct_of(segmentation)
+        if ct is None:
+            return _("The CT of this segmentation is not in the scene.")
+        series = mrml.series_number(ct)
+        return _("{name} (series {series})").format(name=ct.GetName(), series=series) if series else ct.GetName()
 
     def _onLesionClicked(self, row, column):
         self._showLesion(row)

@@ -134,13 +134,9 @@ def ct_of(segmentation: Node) -> Node:
     return segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
 
 
-def describe_ct(segmentation: Node) -> str:
-    """Name and series number of the segmentation's CT."""
-    node = ct_of(segmentation)
-    if node is None:
-        return "The CT of this segmentation is not in the scene."
-    series = _series_attribute(node, "DICOM.SeriesNumber")
-    return f"{node.GetName()} (series {series})" if series else str(node.GetName())
+def series_number(node: Node) -> str:
+    """The DICOM series number of a volume; empty where it did not come from DICOM."""
+    return _series_attribute(node, "DICOM.SeriesNumber")
 
 
 def file_name(node: Node) -> str:

@@ -289,6 +289,19 @@ def test_lungs_and_surfaces_can_be_hidden(done):
     assert not display.GetVisibility3D()
 
 
+def test_the_series_is_named_where_dicom_tells_it(done, volume):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    hierarchy.SetItemAttribute(hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume), "DICOM.SeriesNumber", "5")
+    done._showLesions()
+    assert done.ui.resultLabel.text == "CT 5: chest (series 5)"
+
+
+def test_a_result_whose_ct_was_deleted_says_so(done, volume):
+    slicer.mrmlScene.RemoveNode(volume)
+    done._showLesions()
+    assert done.ui.resultLabel.text == "The CT of this segmentation is not in the scene."
+
+
 def test_choosing_another_segmentation_shows_its_lesions(done, fake_child):
     first = done._parameterNode.outputSegmentation
     done.ui.outputSelector.setCurrentNode(None)
@@ -423,7 +436,8 @@ def test_a_failed_installation_says_how_to_do_it_offline(without_torch, monkeypa
     assert without_torch._run is None
 
 
-def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with_ct, monkeypatch):
+@pytest.mark.parametrize("version", ["5.10", "5.12"])
+def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with_ct, monkeypatch, version):
     from LungTumorSegLib import packages
 
     calls = []
@@ -435,7 +449,11 @@ def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with
 
     monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
     monkeypatch.setattr(packages, "dry_run", lambda interpreter, requirements: '{"install": []}')
-    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: calls.append(("pip", requirements)))
+    if version == "5.12":
+        record = types.SimpleNamespace(pip_install=lambda requirements, requester: calls.append(("pip", requirements)))
+        monkeypatch.setattr(slicer, "packaging", record, raising=False)
+    else:
+        monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: calls.append(("pip", requirements)))
     with_ct.logic.installPackages(["torch>=2.8", "safetensors>=0.4"])
     assert calls == [("torch", False, ">=2.8"), ("pip", ["safetensors>=0.4"])]
 
@@ -475,6 +493,16 @@ def test_closing_the_scene_at_any_stage_leaves_a_panel_that_works(with_ct, fake_
     process_until(lambda: with_ct.ui.inputSelector.currentNode() is again)
     run_to_end(with_ct)
     assert with_ct.ui.lesionTable.rowCount == 2
+
+
+def test_a_scene_closed_while_the_module_is_not_open_waits_for_it(done):
+    done.exit()
+    slicer.mrmlScene.Clear(0)
+    slicer.app.processEvents()
+    assert done._parameterNode is None
+    done.enter()
+    assert done.ui.lesionTable.rowCount == 0
+    assert "Load a chest CT" in done.ui.statusLabel.text
 
 
 def test_deleting_the_ct_during_a_run_ends_the_run(with_ct, fake_child, volume):
