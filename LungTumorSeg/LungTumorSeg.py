@@ -23,7 +23,7 @@ from LungTumorSegLib.child import ChildProcess
 from LungTumorSegLib.errors import MachineLimit
 from LungTumorSegLib.job import SegmentationJob, child_environment, find_interpreter, segment_arguments
 from LungTumorSegLib.nrrd import write_nrrd
-from LungTumorSegLib.progress import RunProgress
+from LungTumorSegLib.run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
@@ -111,74 +111,6 @@ class LungTumorSegParameterNode:
     version: int = 1
 
 
-class LungTumorSegRun:
-    """A run in progress, as ``startSegmentation`` returns it. Its timer looks for news; nothing blocks."""
-
-    def __init__(self, job, volumeNode, segmentationNode, onProgress, onFinished):
-        self.segmentationNode = None
-        self.error = None
-        self._job = job
-        self._volumeNode = volumeNode
-        self._target = segmentationNode
-        self._onProgress = onProgress
-        self._onFinished = onFinished
-        self._progress = RunProgress()
-        self._timer = None
-
-    @property
-    def finished(self):
-        return self._job is None
-
-    def start(self):
-        """Lets Qt's event loop look after the run."""
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MILLISECONDS)
-        self._timer.connect("timeout()", self.poll)
-        self._timer.start()
-
-    def cancel(self):
-        """Ends the run soon; ``onFinished`` is called when it has happened."""
-        if not self.finished:
-            self._job.cancel()
-
-    def close(self):
-        """Ends the run at once, without a call of ``onFinished``, and leaves nothing behind."""
-        self._onFinished = None
-        self._end(_("Cancelled."))
-
-    def poll(self):
-        """Takes note of what happened since the last call; at the end brings the result into the scene."""
-        if self.finished:
-            return
-        if self._volumeNode.GetScene() is None:  # the CT was deleted or the scene closed: nothing to put a result beside
-            self._job.cancel()
-        for step in self._job.poll():
-            self._progress.update(step)
-            if self._onProgress:
-                self._onProgress(self._progress)
-        outcome = self._job.outcome()
-        if outcome is not None:
-            self._end(outcome.message, outcome.code, outcome.results)
-
-    def _end(self, message, code=130, results=None):
-        if self.finished:
-            return
-        if self._timer is not None:
-            self._timer.stop()
-        job, self._job = self._job, None
-        try:
-            if results is not None and self._volumeNode.GetScene() is not None:
-                self.segmentationNode = mrml.load_results(results, self._volumeNode, _replaceable(self._target))
-            else:
-                self.error = ValueError(message) if code == 2 else RuntimeError(message or _("Cancelled."))
-        except MachineLimit as error:
-            self.error = error
-        finally:
-            job.close()
-        if self._onFinished:
-            self._onFinished(self)
-
-
 def _replaceable(segmentationNode):
     """The node if a new result may take its place: it still exists and nobody has edited it."""
     if segmentationNode is None or segmentationNode.GetScene() is None:
@@ -198,9 +130,10 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
 
         ``options``: model, device, precision, stride, thresholds, min_lesion_ml, probability; what is left out comes from the model.
         ``segmentationNode`` takes the result, unless it was edited by hand: then, and without one, a new node is made.
-        Raises ValueError for unusable input, RuntimeError where the machine cannot; the scene is then as it was.
+        Raises ValueError for unusable input, RuntimeError where the machine cannot, Cancelled where the CT vanished meanwhile; the scene
+        is then as it was.
         """
-        run = self._newRun(volumeNode, options, None, None, segmentationNode)
+        run = self._newRun(volumeNode, options, segmentationNode)
         try:
             while not run.finished:
                 run.poll()
@@ -209,19 +142,28 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
             run.close()
         if run.error is not None:
             raise run.error
-        return run.segmentationNode
+        return run.result
 
     def startSegmentation(self, volumeNode, options=None, onProgress=None, onFinished=None, segmentationNode=None):
         """The same without blocking: returns a handle with ``cancel()`` at once; needs Qt's event loop.
 
-        ``onProgress`` gets the progress (``stage``, ``percent``, ``seconds_left``), ``onFinished`` the handle, whose
-        ``segmentationNode`` or ``error`` is then set. Raises ValueError for input that cannot be used.
+        ``onProgress`` gets the progress (``stage``, ``percent``, ``seconds_left``), ``onFinished`` the handle, whose ``result`` (the
+        segmentation node) or ``error`` is then set. Raises ValueError for input that cannot be used.
         """
-        run = self._newRun(volumeNode, options, onProgress, onFinished, segmentationNode)
-        run.start()
+        run = self._newRun(volumeNode, options, segmentationNode, onProgress, onFinished)
+        timer = qt.QTimer()
+
+        def look():
+            run.poll()
+            if run.finished:
+                timer.stop()
+
+        timer.setInterval(POLL_MILLISECONDS)
+        timer.connect("timeout()", look)
+        timer.start()
         return run
 
-    def _newRun(self, volumeNode, options, onProgress, onFinished, segmentationNode):
+    def _newRun(self, volumeNode, options, segmentationNode, onProgress=None, onFinished=None):
         options = dict(options or {})
         probability = options.pop("probability", False)
         try:
@@ -233,8 +175,14 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         def export(path, stop):
             write_nrrd(volume, path, stop)
 
+        def load(files):
+            return mrml.load_results(files, volumeNode, _replaceable(segmentationNode))
+
+        def isWanted():  # the CT was not deleted and its scene not closed
+            return volumeNode.GetScene() is not None
+
         job = SegmentationJob(export, arguments, probability=probability, temporary_folder=slicer.app.temporaryPath)
-        return LungTumorSegRun(job, volumeNode, segmentationNode, onProgress, onFinished)
+        return SegmentationRun(job, load, isWanted, onProgress, onFinished)
 
     def showTumorSpread(self, segmentationNode):
         """Shows the tumors within translucent lungs in the 3D views and points these at them."""
@@ -573,13 +521,13 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showStatus("")
             if self._parameterNode is not None:
                 chosen = self._parameterNode.outputSegmentation
-                self._parameterNode.outputSegmentation = run.segmentationNode
-                if chosen is not None and chosen is not run.segmentationNode:
+                self._parameterNode.outputSegmentation = run.result
+                if chosen is not None and chosen is not run.result:
                     self._showStatus(
                         _("{name} was edited by hand, so it was kept; the new result stands beside it.").format(name=chosen.GetName())
                     )
             if self.ui.show3DCheckBox.checked:
-                self.logic.showTumorSpread(run.segmentationNode)
+                self.logic.showTumorSpread(run.result)
         self._updateButtons()
 
     # Showing
@@ -788,7 +736,7 @@ class LungTumorSegTest(ScriptedLoadableModuleTest):
             slicer.app.processEvents()
             time.sleep(0.01)
         self.assertEqual(finished, [run])
-        self.assertIsNone(run.segmentationNode)
+        self.assertIsNone(run.result)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
 
     def _phantom(self):

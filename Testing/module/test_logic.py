@@ -106,7 +106,7 @@ def test_start_returns_at_once_and_calls_back(logic, volume):
     process_until(lambda: finished)
     assert finished == [run]
     assert run.error is None
-    assert run.segmentationNode.IsA("vtkMRMLSegmentationNode")
+    assert run.result.IsA("vtkMRMLSegmentationNode")
     assert seen[0][0] == "reading"
     assert [percent for _, percent in seen] == sorted(percent for _, percent in seen)
     assert len({percent for _, percent in seen}) > 3
@@ -121,7 +121,7 @@ def test_cancel_ends_the_run_without_a_trace(logic, fake_child, volume):
     process_until(lambda: seen)
     run.cancel()
     process_until(lambda: finished)
-    assert run.segmentationNode is None
+    assert run.result is None
     assert "Cancelled" in str(run.error)
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
@@ -153,7 +153,7 @@ def test_a_run_whose_ct_is_gone_ends_itself(logic, fake_child, volume, what, whe
     else:
         slicer.mrmlScene.Clear(0)
     process_until(lambda: finished)
-    assert run.segmentationNode is None
+    assert run.result is None
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
