@@ -45,6 +45,8 @@ CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
 """Lower right corner, square at the picture's aspect."""
 
 MOST_LEGEND_LINES = 8
+LEGEND_HEIGHT = 0.025
+"""Font size as a share of the picture's height."""
 
 FIRST_VTK_WITHOUT_SCREEN = (9, 4)
 """From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
@@ -79,9 +81,14 @@ def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: s
         unfinished.write_bytes(picture)
 
 
-def spread_pictures(left_lung: Volume, right_lung: Volume, labels: Volume, views: Sequence[View]) -> list[bytes]:
-    """The picture of ``render_spread`` from several sides, each as the content of a PNG file. Raises MachineLimit as there."""
-    window = _offscreen_window()
+def spread_pictures(
+    left_lung: Volume, right_lung: Volume, labels: Volume, views: Sequence[View], size: tuple[int, int] = PICTURE_SIZE
+) -> list[bytes]:
+    """The picture of ``render_spread`` from several sides, each as the content of a PNG file of ``size`` (width, height).
+
+    Raises MachineLimit where vtk finds no way to draw.
+    """
+    window = _offscreen_window(size)
     scene = vtkRenderer()
     scene.SetBackground(*BACKGROUND)
     for lung in (left_lung, right_lung):
@@ -93,8 +100,8 @@ def spread_pictures(left_lung: Volume, right_lung: Volume, labels: Volume, views
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
     cube = _orientation_cube()
-    letters = _side_letters()
-    for text in (*_legend_texts(legend), *letters):
+    letters = _side_letters(size)
+    for text in (*_legend_texts(legend, size), *letters):
         scene.AddViewProp(text)
     window.AddRenderer(scene)
     window.AddRenderer(cube)
@@ -107,7 +114,7 @@ def spread_pictures(left_lung: Volume, right_lung: Volume, labels: Volume, views
     return pictures
 
 
-def _offscreen_window() -> vtkRenderWindow:
+def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         version = vtkVersion()
         if (version.GetVTKMajorVersion(), version.GetVTKMinorVersion()) < FIRST_VTK_WITHOUT_SCREEN:
@@ -115,7 +122,7 @@ def _offscreen_window() -> vtkRenderWindow:
     with _quiet_vtk():
         window = vtkRenderWindow()
         window.SetOffScreenRendering(True)
-        window.SetSize(*PICTURE_SIZE)
+        window.SetSize(*size)
         window.SetMultiSamples(0)  # depth peeling needs it
         window.SetAlphaBitPlanes(True)
         window.Initialize()
@@ -185,7 +192,7 @@ def _orientation_cube() -> vtkRenderer:
     return corner
 
 
-def _legend_texts(lines: Sequence[tuple[str, Color]]) -> list[vtkTextActor]:
+def _legend_texts(lines: Sequence[tuple[str, Color]], size: tuple[int, int]) -> list[vtkTextActor]:
     """A line a lesion, in its color, below one another in the upper left corner."""
     shown = list(lines[:MOST_LEGEND_LINES])
     if len(lines) > len(shown):
@@ -193,22 +200,24 @@ def _legend_texts(lines: Sequence[tuple[str, Color]]) -> list[vtkTextActor]:
     if not lines:
         shown.append(("No lesion", INK))
     texts = []
+    font = round(size[1] * LEGEND_HEIGHT)
     for row, (line, color) in enumerate(shown):
         text = vtkTextActor()
         text.SetInput(line)
-        text.GetTextProperty().SetFontSize(22)
+        text.GetTextProperty().SetFontSize(font)
         text.GetTextProperty().SetColor(*color)
-        text.SetPosition(24, PICTURE_SIZE[1] - 44 - 30 * row)
+        text.SetPosition(font, size[1] - 2 * font - round(1.4 * font) * row)
         texts.append(text)
     return texts
 
 
-def _side_letters() -> tuple[vtkTextActor, vtkTextActor]:
+def _side_letters(size: tuple[int, int]) -> tuple[vtkTextActor, vtkTextActor]:
     """Texts at the left and the right edge for what lies there, as on a radiograph."""
-    width, height = PICTURE_SIZE
+    width, height = size
+    font = round(1.5 * height * LEGEND_HEIGHT)
     left, right = vtkTextActor(), vtkTextActor()
-    for text, x in ((left, 24), (right, width - 46)):
-        text.GetTextProperty().SetFontSize(34)
+    for text, x in ((left, font // 2), (right, width - 3 * font // 2)):
+        text.GetTextProperty().SetFontSize(font)
         text.GetTextProperty().SetColor(*INK)
         text.SetPosition(x, height // 2)
     return left, right

@@ -21,6 +21,9 @@ from .section_pictures import css, histogram, sections
 MOST_PICTURED = 12
 """Lesions, largest first, that get pictures; more would make the file large and nobody looks at them one by one."""
 
+VIEW_SIZE = (800, 600)
+"""Pixels of each 3D view; three of them stand side by side."""
+
 METHOD = (
     "Long axis: longest in-plane diameter over all axial slices; short axis: longest diameter perpendicular to it in that slice "
     "(RECIST 1.1). Volume: voxels of the mask. Volume range: the mask cut with the probability lowered and raised by 1.645 times the "
@@ -117,7 +120,7 @@ def _cells(lesion: Lesion) -> list[str]:
 def _views(report: LesionReport, left_lung: Volume, right_lung: Volume) -> str:
     views = (FRONT, FROM_THE_LEFT, FROM_ABOVE)
     try:
-        pictures = spread_pictures(left_lung, right_lung, report.labels, views)
+        pictures = spread_pictures(left_lung, right_lung, report.labels, views, VIEW_SIZE)
     except MachineLimit as error:
         return f"<h2>3D views</h2><p>{escape(str(error))}</p>"
     images = "".join(

@@ -31,7 +31,8 @@ SOLID_SHARE, GROUND_GLASS_SHARE = 0.8, 0.06
 """A lesion is solid from the first share of solid tissue on and ground glass below the second; chosen on phantoms, see the tests."""
 
 DENSITY_CORE_ML = 0.03
-"""With less than this inside its outermost layer of voxels (a nodule of 4 mm) a lesion is classified with that layer."""
+"""A lesion with less than this inside its outermost layer (a nodule of 5 mm) is taken whole; mixed voxels then hide whether it is solid in
+parts, and it is called solid or ground glass."""
 
 LOW_PERCENTILE_SIGMA = 1.645
 """Distance of the 5th and the 95th percentile of a normal distribution from its mean, in standard deviations."""
@@ -141,16 +142,21 @@ def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
     """The solid part of a lesion of ``ct`` (HU).
 
     The name ("solid", "part-solid", "ground glass") goes by the solid share of tissue inside the outermost layer of pixels, since
-    every nodule has a rim that is mixed with lung; air in cavities and bronchi does not count.
+    every nodule has a rim that is mixed with lung; air in cavities and bronchi does not count. The smallest nodules are never part-solid.
     """
     hu = ct.array[lesion.slices]
     solid = lesion.mask.array & (hu >= SOLID_HU)
     core = ndimage.binary_erosion(lesion.mask.array, structure=CONNECTIVITY[1:2])  # in plane: the next slice may be 5 mm away
-    if np.count_nonzero(core) * ct.voxel_volume_ml < DENSITY_CORE_ML:
+    small = np.count_nonzero(core) * ct.voxel_volume_ml < DENSITY_CORE_ML
+    if small:
         core = lesion.mask.array
     tissue = np.count_nonzero(core & (hu >= AIR_HU_LIMIT))
     share = np.count_nonzero(core & solid) / tissue if tissue else 0.0
-    density: Density = "solid" if share >= SOLID_SHARE else "ground glass" if share < GROUND_GLASS_SHARE else "part-solid"
+    density: Density = "part-solid"
+    if share < GROUND_GLASS_SHARE:
+        density = "ground glass"
+    elif small or share >= SOLID_SHARE:
+        density = "solid"
     return SolidPart(float(np.count_nonzero(solid) * ct.voxel_volume_ml), density, lesion.mask.with_array(solid))
 
 

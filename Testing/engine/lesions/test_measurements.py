@@ -79,9 +79,10 @@ def test_the_density_of_a_nodule(core_mm, core_hu, shell_hu, density):
     assert solid_part(*a_nodule(core_mm, core_hu, shell_hu)).density == density
 
 
-@pytest.mark.parametrize("radius_mm", [2.0, 3.0])
-def test_a_small_solid_nodule_is_solid_in_spite_of_its_mixed_rim(radius_mm):
-    assert solid_part(*a_nodule(0, 0, 40, radius_mm)).density != "ground glass"
+@pytest.mark.parametrize("radius_mm", [1.5, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize(("hu", "density"), [(40, "solid"), (-600, "ground glass")])
+def test_a_small_nodule_is_one_or_the_other_in_spite_of_its_mixed_rim(radius_mm, hu, density):
+    assert solid_part(*a_nodule(0, 0, hu, radius_mm)).density == density
 
 
 def test_the_solid_part_has_the_volume_of_the_core():
