@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .child import ChildProcess, Event
@@ -139,7 +139,8 @@ class SegmentationJob:
         self._check_stop()
         if code == 0 and last_event.get("event") == "result":
             return Outcome(0, results=read_run(self._folder / RESULTS_FOLDER, probability=self._probability))
-        return _failure(code, last_event, self._child.stderr_lines)
+        failure = _failure(code, last_event, self._child.stderr_lines)
+        return replace(failure, message=failure.message.replace(str(self._folder / INPUT_FILE), "the CT"))  # users know no such file
 
     def _pass_on(self, events: Sequence[Event], last_event: Event) -> Event:
         for event in events:

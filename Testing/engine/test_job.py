@@ -151,6 +151,15 @@ def test_an_error_event_is_the_outcome(start):
     assert outcome == Outcome(3, "The weights are damaged.")
 
 
+def test_messages_speak_of_the_ct_and_not_of_a_private_file(start):
+    _, outcome = run_to_end(start("""
+        import json, sys
+        print(json.dumps({"event": "error", "code": 2, "message": f"Less than 150 mL of lung in {sys.argv[4]}."}))
+        sys.exit(2)
+    """))
+    assert outcome == Outcome(2, "Less than 150 mL of lung in the CT.")
+
+
 def test_without_an_error_event_the_last_stderr_line_is_the_message(start):
     _, outcome = run_to_end(start("import sys\nprint('x\\nNot a CT.', file=sys.stderr)\nsys.exit(2)"))
     assert outcome == Outcome(2, "Not a CT.")
