@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..ct import AxisOrder, CTVolume, Grid, Volume
+from ..errors import UnusableInput
 from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
@@ -25,20 +26,23 @@ from .truth import Phantom, PhantomLesion
 DEFAULT_OPTIONS = PhantomOptions()
 ROOM_AIR_HU = -1000.0
 SPINE_RANGE_MM, SPINE_STEP_MM = (-280.0, 160.0), 2.0
-COARSE_REACH_MM = ((-310.0, -190.0, -330.0), (310.0, 190.0, 260.0))
-"""LPS box that no part of a patient leaves; fields end there or at the scan's edge."""
+PATIENT_BOX_MM = {"up": ((-235, -190, -240), (235, 150, 135)), "down": ((-310, -190, -240), (310, 150, 135))}
+"""Model box that holds a patient, by the arms' posture; a scan that reaches beyond shows its edge continued."""
 
 
 def make_phantom(seed: int, options: PhantomOptions = DEFAULT_OPTIONS) -> Phantom:
     """The phantom of ``seed``: equal seeds and options give equal voxels.
 
     Each part of the patient has random numbers of its own, so that the same seed with other lesions is the same patient. Takes
-    about a second for 4 million voxels. Raises UnusableInput where a lesion of ``options.lesions`` finds no room.
+    about a second and another for 5 million voxels. Raises UnusableInput for a negative seed and where a lesion of
+    ``options.lesions`` finds no room.
     """
+    if seed < 0:
+        raise UnusableInput(f"The phantom's seed must not be negative; {seed} is.")
     patient = draw_patient(seed, options)
     grid = place_grid(seed, patient, options)
     order = grid.canonical_axes()
-    canvas = _new_canvas(_reordered(grid, order))
+    canvas = _new_canvas(_reordered(grid, order), patient)
     thorax = build_thorax(patient, canvas.coarse, stream(seed, "thorax"))
     diseases = build_disease(patient, thorax, stream(seed, "disease"))
     _paint_patient(canvas, seed, patient, thorax, diseases)
@@ -59,10 +63,9 @@ def _reordered(grid: Grid, order: AxisOrder) -> Grid:
     return order.apply(Volume(np.broadcast_to(np.uint8(0), grid.shape), grid.affine)).grid
 
 
-def _new_canvas(grid: Grid) -> Canvas:
-    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (np.asarray(grid.shape) - 1)
-    points = grid.index_to_lps(corners)
-    low, high = np.maximum(points.min(axis=0) - 12, COARSE_REACH_MM[0]), np.minimum(points.max(axis=0) + 12, COARSE_REACH_MM[1])
+def _new_canvas(grid: Grid, patient: Patient) -> Canvas:
+    """A canvas of room air. The coarse grid follows the patient alone: whatever the scan shows, it is of the same body."""
+    low, high = (np.asarray(corner) * patient.scale for corner in PATIENT_BOX_MM[patient.arms])
     return Canvas(grid, CoarseGrid.around(low, high), np.full(grid.shape, ROOM_AIR_HU, np.float32))
 
 

@@ -18,6 +18,9 @@ from .thorax import AORTA_MM, VENA_CAVA_MM, Thorax, airways_lps, spine_sleeve
 KIND_SHARES = {"solid": 0.36, "spiculated": 0.24, "part_solid": 0.14, "ground_glass": 0.14, "cavitary": 0.12}
 PLACE_SHARES = {"lung": 0.36, "pleura": 0.26, "fissure": 0.08, "diaphragm": 0.08, "hilum": 0.14, "mediastinum": 0.08}
 GLASS_KINDS = ("ground_glass", "part_solid")
+"""They live in aerated lung alone, beside the hilum and the mediastinum, never within."""
+
+CENTRAL_PLACES = ("hilum", "mediastinum")
 LARGEST_GLASS_MM = 35.0
 """Drawn ground glass is not larger; a lobe of it would be pneumonia."""
 
@@ -52,23 +55,22 @@ def place_lesions(
     """
     rng = stream(seed, "places")
     specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
-    lung_room = (thorax.lungs - INVASION_MM).astype(np.float32)
-    central_room = _central_room(patient, thorax)
-    placed: list[PlacedLesion] = []
-    for spec in specs:
-        center: Array | None
-        if spec.center_lps_mm is not None:
-            center, room = np.asarray(spec.center_lps_mm) - shift, np.minimum(central_room, lung_room)
-            if not _inside(center, grid) or thorax.grid.at(room, center[None])[0] >= 0:
-                center = None
+    rooms = {False: (thorax.lungs - INVASION_MM).astype(np.float32), True: _central_room(patient, thorax)}
+    placed: dict[int, PlacedLesion] = {}
+    for number in sorted(range(len(specs)), key=lambda n: -specs[n].diameter_mm):  # the largest first, while there is room
+        spec = specs[number]
+        if spec.center_lps_mm is None:
+            room = rooms[spec.place in CENTRAL_PLACES and spec.kind not in GLASS_KINDS]
+            candidates = _candidates(spec, thorax, np.maximum(room, -airless))
+            center = _find_center(spec, list(placed.values()), candidates, grid, rng)
         else:
-            room = central_room if spec.place in ("hilum", "mediastinum") else lung_room
-            center = _find_center(spec, placed, _candidates(spec, thorax, np.maximum(room, -airless)), grid, rng)
+            room = np.minimum(rooms[False], rooms[True])
+            center = _checked_center(np.asarray(spec.center_lps_mm) - shift, room, thorax, grid)
         if center is not None:
-            placed.append(PlacedLesion(spec, center, room))
+            placed[number] = PlacedLesion(spec, center, room)
         elif options.lesions is not None:
             raise UnusableInput(f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the place asked for ({spec.place}).")
-    return placed
+    return [placed[number] for number in sorted(placed)]
 
 
 def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[LesionSpec, ...]:
@@ -84,7 +86,7 @@ def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[Lesio
             kind = "solid"
         if kind == "cavitary" and diameter < SMALLEST_CAVITY_MM:
             kind = "spiculated"
-        if place in ("hilum", "mediastinum") and (diameter < SMALLEST_CENTRAL_MM or kind in GLASS_KINDS):
+        if place in CENTRAL_PLACES and (diameter < SMALLEST_CENTRAL_MM or kind in GLASS_KINDS):
             place = "lung"
         specs.append(LesionSpec(kind, diameter, place))
     return tuple(sorted(specs, key=lambda spec: -spec.diameter_mm))
@@ -98,6 +100,10 @@ def _find_center(spec: LesionSpec, placed: list[PlacedLesion], candidates: Array
         if _inside(center, grid) and all(gap > 0 for gap in gaps):
             return np.asarray(center)
     return None
+
+
+def _checked_center(center: Array, room: Array, thorax: Thorax, grid: Grid) -> Array | None:
+    return center if _inside(center, grid) and thorax.grid.at(room, center[None])[0] < 0 else None
 
 
 def _inside(point: Array, grid: Grid) -> bool:
@@ -121,6 +127,8 @@ def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
         wanted = (near < 3) & (depth > min(0.6 * radius, 0.7 * float(depth.max())))
     elif spec.place == "diaphragm":
         wanted = (-thorax.above_diaphragm < 0.6 * radius + 4) & (depth > max(0.2 * radius, 1)) & (depth < 0.8 * radius + 4)
+    elif spec.kind in GLASS_KINDS:
+        wanted = (thorax.mediastinum < 0.7 * radius + 5) & (np.abs(z) < 60) & (depth > max(0.3 * radius, 1))
     else:
         lateral, reach = (38 + 0.35 * radius, 18) if spec.place == "hilum" else (18.0, 40)
         wanted = (np.abs(np.abs(x) - lateral) < 7) & (np.abs(y - 4) < 16) & (np.abs(z + 12) < reach) & (side * x >= 0)

@@ -37,9 +37,9 @@ def smooth_max(a: Array, b: Array, blend_mm: float) -> Array:
 
 def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Array:
     """Nearly exact signed distance of an axis-aligned ellipsoid: level over the length of its gradient."""
-    terms = [(c - c0) / r for c, c0, r in zip((x, y, z), center, radii, strict=True)]
-    level = np.sqrt(sum(t * t for t in terms) + TINY)
-    steepness = np.sqrt(sum((t / r) ** 2 for t, r in zip(terms, radii, strict=True)) + TINY)
+    along = [(c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip((z, y, x), center[::-1], radii[::-1], strict=True)]
+    level = np.sqrt(sum(t * t for t in along) + np.float32(TINY))  # z and y first: on an aligned grid their sum is a plane
+    steepness = np.sqrt(sum((t * np.float32(1 / r)) ** 2 for t, r in zip(along, radii[::-1], strict=True)) + np.float32(TINY))
     return np.asarray(level * (level - 1) / steepness)
 
 

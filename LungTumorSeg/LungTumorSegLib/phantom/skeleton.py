@@ -12,6 +12,9 @@ from .shapes import Array, capsule, curve, ellipsoid, smooth_min, tube
 from .thorax import CAGE_ROUNDNESS, Thorax, cage_dent, cage_section
 
 CORTEX_HU, MARROW_HU, RIB_MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 620.0, 180.0, 120.0, 110.0, 85.0, 15.0, 42.0
+DISC_OVERLAP_MM = 1.5
+"""Discs reach into each other by this much, so that no gap opens where the spine bends."""
+
 CORTEX_MM, ENDPLATE_MM = 1.3, 0.6
 VERTEBRA_HEIGHT_MM = 24.0
 """Distance of neighboring thoracic vertebrae in the model, disc included."""
@@ -58,8 +61,9 @@ def _paint_bone(canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice
 
 def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.random.Generator) -> None:
     center = patient.spine_point(height)
-    above = patient.spine_point(height + 5) - patient.spine_point(height - 5)
-    above /= np.linalg.norm(above)
+    above = patient.spine_point(height + VERTEBRA_HEIGHT_MM / 2) - patient.spine_point(height - VERTEBRA_HEIGHT_MM / 2)
+    half = np.linalg.norm(above) / 2
+    above /= 2 * half
     box = canvas.box(center - VERTEBRA_REACH_MM[0], center + VERTEBRA_REACH_MM[1])
     if box is None:
         return
@@ -68,10 +72,9 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
     along = x * np.float32(above[0]) + y * np.float32(above[1]) + z * np.float32(above[2])
     u, v = x - along * np.float32(above[0]), y - along * np.float32(above[1])
     size = np.mean(patient.scale) * (1.05 - 0.0012 * height)
-    half = VERTEBRA_HEIGHT_MM * patient.scale[2] / 2
     waist = 1 - 0.10 * np.cos(np.clip(along / half, -1, 1) * np.pi / 2)
     column = (np.sqrt((u / (17.5 * size)) ** 2 + (v / (15.0 * size)) ** 2 + 1e-6) - waist) * 16 * size
-    disc = np.maximum(column, np.abs(along) - half)
+    disc = np.maximum(column, np.abs(along) - half - DISC_OVERLAP_MM)
     canvas.paint(box, disc, DISC_HU)
     canal_v = v - np.float32(24.0 * size)
     canal = np.maximum(np.sqrt((u / 1.15) ** 2 + canal_v**2) - 8.0 * size, np.abs(along) - half)

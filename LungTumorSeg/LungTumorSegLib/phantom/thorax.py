@@ -119,7 +119,7 @@ def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -
     diaphragm = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
     heart = _heart(x, y, z, patient)
     mediastinum = _mediastinum(x, y, z, heart) + 1.0 * smooth_noise(rng, grid.size, 4)
-    cavity = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 4)
+    cavity = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 2)
     hollow = smooth_max(cavity, MEDIASTINAL_FAT_MM * 0.5 - mediastinum, 8)
     fields = (cage, diaphragm, cavity, heart, mediastinum, np.maximum(hollow, 1.5 - x), np.maximum(hollow, 1.5 + x))
     return Thorax(grid, (x, y, z), *(f.astype(np.float32) for f in fields))
@@ -152,8 +152,8 @@ def _with_cupolas(x: Array, y: Array, z: Array, cage: Array) -> Array:
 
 def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm: float) -> Array:
     side = np.abs(x)
-    away = np.where(side > 62, (side - 62) / 76, (side - 62) / 115) ** 2 + np.where(y > -8, (y + 8) / 94, (y + 8) / 92) ** 2
-    drop = profile(y, ((-95, 28), (-40, 58), (0, 72), (50, 92), (90, 100)))
+    away = np.where(side > 62, (side - 62) / 71, (side - 62) / 115) ** 2 + np.where(y > -8, (y + 8) / 89, (y + 8) / 88) ** 2
+    drop = profile(y, ((-95, 30), (-40, 60), (0, 76), (50, 94), (90, 102)))
     toward_left = 1 / (1 + np.exp(-x / 12))
     top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
     away = np.clip(away, 0, 0.995)
