@@ -1,7 +1,7 @@
 """The parts that all networks are made of, in 2D and 3D.
 
-Feature maps are (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. `dims` (2 or 3) chooses the convolution; everything else is the same. The slices of a
-stack (D) are never pooled: pooling and upsampling act within the slice plane only.
+Feature maps are (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. `dims` (2 or 3) chooses the convolution; everything else is the
+same. The slices of a stack (D) are never pooled: pooling and upsampling act within the slice plane only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,13 @@ Dims = Literal[2, 3]
 # The published networks are Keras networks: these are Keras's batch norm constants (its momentum 0.99 is 0.01 in torch's reading).
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01
+
+SAFE_CHANNELS = 32
+
+
+def relu(x: torch.Tensor) -> torch.Tensor:
+    """ReLU in place; no operation before it in these networks needs its own output for the gradient."""
+    return functional.relu(x, inplace=True)
 
 
 class Block(nn.Module):
@@ -37,7 +44,9 @@ class Identity(Block):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over the channel axis, with or without a scale, in Keras's terms: no scale means no tensor for it, and no batch counter either."""
+    """Batch norm over the channel axis, with or without a scale, in Keras's terms: no scale means no tensor for it, and no batch
+    counter either.
+    """
 
     weight: nn.Parameter | None
     running_mean: torch.Tensor
@@ -56,15 +65,67 @@ class BatchNorm(nn.Module):
         )
 
 
-def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.Conv2d | nn.Conv3d:
+class Convolution2d(nn.Conv2d):
+    """nn.Conv2d that can be trained in bfloat16 on a CPU, see `with_safe_channels`."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(*with_safe_channels(x, self.weight), self.bias)
+
+
+class Convolution3d(nn.Conv3d):
+    """nn.Conv3d that can be trained in bfloat16 on a CPU, see `with_safe_channels`."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(*with_safe_channels(x, self.weight), self.bias)
+
+
+def with_safe_channels(x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Input and weight, filled up with zero channels where torch could not train the convolution; they change nothing.
+
+    On CPUs with AMX the bfloat16 weight gradient of a convolution with 16 or fewer input channels hangs or crashes on large images
+    (torch 2.13); with
+    more channels it is right.
+    """
+    missing = SAFE_CHANNELS - weight.shape[1]
+    bfloat16 = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
+    if missing <= 0 or x.device.type != "cpu" or not (bfloat16 and weight.requires_grad and torch.is_grad_enabled()):
+        return x, weight
+    zero_channels = (0, 0) * (x.ndim - 2) + (0, missing)
+    return functional.pad(x, zero_channels), functional.pad(weight, zero_channels)
+
+
+def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.Module:
     """A convolution of stride 1 with an odd cubic (or square) kernel and zero padding that keeps the size."""
-    conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+    conv = Convolution2d if dims == 2 else Convolution3d
     return conv(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)
 
 
-def pooling(dims: Dims) -> nn.Module:
-    """Max pooling by 2 within the slice plane."""
-    return nn.MaxPool2d(2) if dims == 2 else nn.MaxPool3d((1, 2, 2))
+def pool(x: torch.Tensor) -> torch.Tensor:
+    """Max pooling by 2 within the slice plane: slices go through the 2D operation as a batch.
+
+    The 3D operation gives the same, but is slower and falls back to float32 under bfloat16 autocast on a CPU.
+    """
+    if x.ndim == 4:
+        return functional.max_pool2d(x, 2)
+    return stack_of(functional.max_pool2d(slices_of(x), 2), depth=x.shape[2])
+
+
+def slices_of(stack: torch.Tensor) -> torch.Tensor:
+    """(N, C, D, H, W) -> (N * D, C, H, W)."""
+    return stack.transpose(1, 2).flatten(0, 1)
+
+
+def stack_of(slices: torch.Tensor, depth: int) -> torch.Tensor:
+    """(N * D, C, H, W) -> (N, C, D, H, W)."""
+    return slices.unflatten(0, (-1, depth)).transpose(1, 2)
+
+
+def channels_last(image: torch.Tensor) -> torch.Tensor:
+    """The same image in channels-last memory, which convolutions then keep for all feature maps; on CPUs they are faster so.
+
+    A copy, because an image of one channel is contiguous either way, and only fresh strides tell torch which one is meant.
+    """
+    return image.clone(memory_format=torch.channels_last if image.ndim == 4 else torch.channels_last_3d)
 
 
 def channel_dropout(dims: Dims, rate: float) -> nn.Module:
@@ -100,8 +161,8 @@ class PlainBlock(Block):
         self.bn2 = BatchNorm(filters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.relu(self.bn1(self.conv1(x)))
-        return torch.relu(self.bn2(self.conv2(x)))
+        x = relu(self.bn1(self.conv1(x)))
+        return relu(self.bn2(self.conv2(x)))
 
 
 class DenseBlock(Block):
@@ -119,8 +180,8 @@ class DenseBlock(Block):
         self.bn2 = BatchNorm(filters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y1 = torch.relu(self.bn1(self.conv1(x)))
-        y2 = torch.relu(self.bn2(self.conv2(torch.cat([x, y1], dim=1))))
+        y1 = relu(self.bn1(self.conv1(x)))
+        y2 = relu(self.bn2(self.conv2(torch.cat([x, y1], dim=1))))
         return torch.cat([x, y2], dim=1)
 
 
@@ -158,11 +219,11 @@ class MultiResBlock(Block):
         self.bn_out = BatchNorm(self.out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y3 = torch.relu(self.conv3(x))
-        y5 = torch.relu(self.conv5(y3))
-        y7 = torch.relu(self.conv7(y5))
+        y3 = relu(self.conv3(x))
+        y5 = relu(self.conv5(y3))
+        y7 = relu(self.conv7(y5))
         joined = self.bn_cat(torch.cat([y3, y5, y7], dim=1))
-        return self.bn_out(torch.relu(self.shortcut(x) + joined))
+        return self.bn_out(relu(self.shortcut(x) + joined))
 
 
 class ResPathUnit(Block):
@@ -176,7 +237,7 @@ class ResPathUnit(Block):
         self.bn_out = BatchNorm(filters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.bn_out(torch.relu(self.shortcut(x) + torch.relu(self.main(x))))
+        return self.bn_out(relu(self.shortcut(x) + relu(self.main(x))))
 
 
 class ResPath(Block):

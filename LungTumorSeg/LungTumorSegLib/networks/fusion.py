@@ -9,14 +9,17 @@ from collections.abc import Sequence
 
 import torch
 
+from .blocks import channels_last, pool, slices_of, stack_of
 from .unet import LEVELS, Encoder, EncoderDecoder, Family
 
 
 class FeatureExtractor(Encoder):
     """The frozen encoder of a 2D network: slices (N, 1, H, W) -> its pooled outputs at 1/2, 1/4 and 1/8 of the size.
 
-    Its parameters take no gradient and its batch norms stay in inference mode. Its channel dropout does not freeze (in the published Keras graphs
-    training=True reaches it): in training every map below the first is noisy, and each has its own noise, drawn anew on the way down from the
+    Its parameters take no gradient and its batch norms stay in inference mode. Its channel dropout does not freeze (in the
+    published Keras graphs
+    training=True reaches it): in training every map below the first is noisy, and each has its own noise, drawn anew on the way
+    down from the
     clean first map.
     """
 
@@ -32,13 +35,13 @@ class FeatureExtractor(Encoder):
         return self
 
     def forward(self, slices: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        maps = [self.pool(self.blocks[0](slices))]
+        maps = [pool(self.blocks[0](channels_last(slices)))]
         blocks = self.blocks
         for level in range(1, len(blocks)):
             first = 1 if self.training and self.noisy_in_training else level
             x = maps[first - 1]
             for block in blocks[first : level + 1]:
-                x = self.pool(block(self.drop(x)))
+                x = pool(block(self.drop(x)))
             maps.append(x)
         return tuple(maps)
 
@@ -61,12 +64,12 @@ class FusionNetwork(EncoderDecoder):
 
     def stack_features(self, stack: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Stack (N, 1, D, H, W) -> the 2D features of its slices, each (N, C, D, h, w)."""
-        depth = stack.shape[2]
-        slices = stack.transpose(1, 2).flatten(0, 1)
-        return tuple(maps.unflatten(0, (-1, depth)).transpose(1, 2) for maps in self.features(slices))
+        return tuple(stack_of(maps, depth=stack.shape[2]) for maps in self.features(slices_of(stack)))
 
     def forward(self, stack: torch.Tensor, features: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
-        """Stack (N, 1, D, H, W), and its 2D features (N, C, D, h, w) where they are known already -> tumor probability of the stack's shape."""
+        """Stack (N, 1, D, H, W), and its 2D features (N, C, D, h, w) where they are known already -> tumor probability of the
+        stack's shape.
+        """
         return torch.sigmoid(self.logits(stack, features))
 
     def logits(self, stack: torch.Tensor, features: Sequence[torch.Tensor] | None = None) -> torch.Tensor:

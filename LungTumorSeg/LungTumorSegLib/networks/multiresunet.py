@@ -1,6 +1,7 @@
 """The MultiResUNet family (Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025), as Najeeb and Bhuiyan 2022 built it in 2D and 3D.
 
-No dropout anywhere, residual paths as skips, and a batch norm before the last sigmoid. The published parameter counts and figures belong to residual
+No dropout anywhere, residual paths as skips, and a batch norm before the last sigmoid. The published parameter counts and figures
+belong to residual
 paths of 3, 2 and 1 units; the 3D network in the authors' repository has 3, 2 and 2.
 """
 

@@ -7,26 +7,47 @@ from collections.abc import Callable
 from ..errors import UnusableInput
 from .fusion import FusionNetwork
 from .multiresunet import MULTIRES_UNET, MULTIRES_UNET_REPOSITORY
+from .recurrent_dense_unet import DENSE_UNET, RECURRENT_DENSE_UNET_ORIGINAL, Recurrence, recurrent_dense_unet
 from .unet import UNET, EncoderDecoder
 
-# The residual and dense blocks need at least this many filters for every one of their convolutions to have a channel.
 MINIMUM_WIDTH = 4
+"""The residual blocks need at least so many filters for each of their convolutions to have a channel."""
 
-# (name, variant) -> builder of a width.
-_BUILDERS: dict[tuple[str, str], Callable[[int], EncoderDecoder]] = {
-    ("unet2d", "published"): lambda width: EncoderDecoder(UNET, 2, width),
-    ("unet3d", "published"): lambda width: EncoderDecoder(UNET, 3, width),
-    ("sff_unet3d", "published"): lambda width: FusionNetwork(UNET, width),
-    ("multires_unet2d", "published"): lambda width: EncoderDecoder(MULTIRES_UNET, 2, width),
-    ("multires_unet3d", "published"): lambda width: EncoderDecoder(MULTIRES_UNET, 3, width),
-    ("multires_unet3d", "repository"): lambda width: EncoderDecoder(MULTIRES_UNET_REPOSITORY, 3, width),
-    ("sff_multires_unet3d", "published"): lambda width: FusionNetwork(MULTIRES_UNET, width),
-    ("sff_multires_unet3d", "repository"): lambda width: FusionNetwork(MULTIRES_UNET, width, fused_levels=2),
+RECURRENCES: tuple[Recurrence, ...] = ("rows", "slices")
+
+Builder = Callable[[int, Recurrence], EncoderDecoder]
+
+_BUILDERS: dict[tuple[str, str], Builder] = {
+    ("unet2d", "published"): lambda width, _: EncoderDecoder(UNET, 2, width),
+    ("unet3d", "published"): lambda width, _: EncoderDecoder(UNET, 3, width),
+    ("sff_unet3d", "published"): lambda width, _: FusionNetwork(UNET, width),
+    ("multires_unet2d", "published"): lambda width, _: EncoderDecoder(MULTIRES_UNET, 2, width),
+    ("multires_unet3d", "published"): lambda width, _: EncoderDecoder(MULTIRES_UNET, 3, width),
+    ("multires_unet3d", "repository"): lambda width, _: EncoderDecoder(MULTIRES_UNET_REPOSITORY, 3, width),
+    ("sff_multires_unet3d", "published"): lambda width, _: FusionNetwork(MULTIRES_UNET, width),
+    ("sff_multires_unet3d", "repository"): lambda width, _: FusionNetwork(MULTIRES_UNET, width, fused_levels=2),
+    ("dense_unet2d", "published"): lambda width, _: EncoderDecoder(DENSE_UNET, 2, width),
+    ("recurrent_dense_unet3d", "published"): lambda width, axis: EncoderDecoder(recurrent_dense_unet(axis), 3, width),
+    ("recurrent_dense_unet3d", "original"): lambda width, _: EncoderDecoder(RECURRENT_DENSE_UNET_ORIGINAL, 3, width),
+    ("sff_recurrent_dense_unet3d", "published"): lambda width, axis: FusionNetwork(recurrent_dense_unet(axis), width),
 }
+"""(name, variant) -> a builder of width and recurrence."""
 
 
 def build_network(name: str, width: int = 32, *, variant: str = "published", recurrence: str = "rows") -> EncoderDecoder:
+    """A network with random weights: stacks (N, 1, D, H, W), or slices (N, 1, H, W) for the 2D ones, to tumor probability.
+
+    ``width`` is the first level's filter count (32 as published). ``variant`` is "published" (the paper's counts), "repository" (as
+    the authors committed it; the MultiRes networks) or "original" (Kamal's recurrent network, over slices). ``recurrence``, "rows" (the
+    published code) or "slices" (the text), matters to the published recurrent networks alone. Raises UnusableInput for anything else.
+    """
+    axis = next((known for known in RECURRENCES if known == recurrence), None)
+    if axis is None:
+        raise UnusableInput(f"The recurrence must be one of {', '.join(RECURRENCES)}, not {recurrence!r}.")
     builder = _BUILDERS.get((name, variant))
     if builder is None:
-        raise UnusableInput(f"There is no network {name!r} of variant {variant!r}.")
-    return builder(width)
+        known_networks = ", ".join(f"{n} ({v})" for n, v in _BUILDERS)
+        raise UnusableInput(f"There is no network {name!r} of variant {variant!r}; choose from {known_networks}.")
+    if width < MINIMUM_WIDTH:
+        raise UnusableInput(f"The width must be {MINIMUM_WIDTH} or more filters, not {width}.")
+    return builder(width, axis)

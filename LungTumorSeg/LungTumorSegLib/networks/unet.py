@@ -1,6 +1,7 @@
 """The shape that all networks share, and its plainest family, the U-Net.
 
-Three levels down, a base, three levels up. A `Family` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D and 3D, with and
+Three levels down, a base, three levels up. A `Family` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D
+and 3D, with and
 without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022 (spatial feature fusion).
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .blocks import Block, Dims, Identity, PlainBlock, Upsampling, channel_dropout, convolution, initialize_as_keras, pooling
+from .blocks import Block, Dims, Identity, PlainBlock, Upsampling, channel_dropout, channels_last, convolution, initialize_as_keras, pool
 
 LEVELS = 3
 SIZE_MULTIPLE = 2**LEVELS
@@ -37,7 +38,9 @@ def plain_skip(dims: Dims, level: int, in_channels: int, filters: int) -> Block:
 
 @dataclass(frozen=True)
 class Family:
-    """What makes a family of networks: its block (dims, in_channels, filters), the base's block, the skips (dims, level, in_channels, filters) and the head."""
+    """What makes a family of networks: its block and the base's (dims, in_channels, filters), the skips (dims, level, in_channels,
+    filters) and the head (dims, in_channels).
+    """
 
     block: Callable[[Dims, int, int], Block]
     base: Callable[[Dims, int, int], Block]
@@ -62,7 +65,6 @@ class Encoder(nn.Module):
             self.block_channels += (block.out_channels,)
             channels = block.out_channels + fused[level]
         self.channels_below = channels
-        self.pool = pooling(dims)
         self.drop = channel_dropout(dims, family.dropout)
 
     @property
@@ -104,11 +106,11 @@ class EncoderDecoder(Encoder):
     def _logits(self, image: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """`features`, level by level, join after that level's pooling; there may be fewer than levels."""
         self._check(image)
-        x, skips = image, []
+        x, skips = channels_last(image), []
         for level, block in enumerate(self.blocks):
             x = block(x)
             skips.append(x)
-            x = self.drop(self.pool(x))
+            x = self.drop(pool(x))
             if level < len(features):
                 x = torch.cat([x, features[level]], dim=1)
         x = self.base(x)
@@ -124,7 +126,7 @@ class EncoderDecoder(Encoder):
             raise ValueError(f"The network takes {expected}, but got an array of shape {tuple(image.shape)}.")
         if any(size == 0 or size % SIZE_MULTIPLE for size in image.shape[-2:]):
             height, width = image.shape[-2:]
-            raise ValueError(f"Height and width must be multiples of {SIZE_MULTIPLE}, but are {height} and {width}; pad or crop the slices.")
+            raise ValueError(f"Height and width must be multiples of {SIZE_MULTIPLE}, not {height} and {width}; pad or crop the slices.")
 
 
 UNET = Family(block=PlainBlock, base=PlainBlock, skip=plain_skip, head=ConvHead, dropout=0.1)
