@@ -54,11 +54,11 @@ def demo_commands(python: str) -> list[list[str]]:
 
 
 def test_commands(python: str, rest: list[str]) -> list[list[str]]:
-    """Lint, types, tests."""
+    """Lint, types, and all tests but those that take minutes on real CT (``pytest -m "slow and real_ct"``)."""
     return [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "mypy"],
-        [python, "-m", "pytest", "-q", *rest],
+        [python, "-m", "pytest", "-q", "-m", "not (slow and real_ct)", *rest],
     ]
 
 
