@@ -168,7 +168,7 @@ def _sentence(lesion: Lesion) -> str:
         parts.append(f"{where.side.lower()} lung, {where.zone} zone, {where.depth}")
         pleura = where.pleura
         areas = (("mediastinum", pleura.mediastinum_cm2), ("chest wall", pleura.chest_wall_cm2), ("diaphragm", pleura.diaphragm_cm2))
-        contacts = [f"{name} {area:.1f} cm²" for name, area in areas if area > 0]
+        contacts = [f"{name} {area:.1f} cm²" for name, area in areas if area >= 0.05]
         parts.append("contact: " + ", ".join(contacts) if contacts else f"{pleura.distance_mm:.0f} mm from the pleura")
     return escape("; ".join(parts) + ".")
 

@@ -99,10 +99,11 @@ def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges:
     places = ((2.0, height / 2), (width - 4.5, height / 2), (width / 2 - 1, 5.0), (width / 2 - 1, height - 2.0))
     letters = "".join(f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, (x, y) in zip(edges, places, strict=True))
     data = base64.b64encode(png).decode("ascii")
+    look = 'fill="#fff" stroke="#000" stroke-width="0.8" paint-order="stroke" font-size="4.5" font-family="sans-serif"'
     return (
         f'<svg viewBox="0 0 {width:.2f} {height:.2f}" width="{width * PIXELS_PER_MM:.0f}" height="{height * PIXELS_PER_MM:.0f}">'
         f'<image href="data:image/png;base64,{data}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none"/>'
-        f'{"".join(shapes)}<g fill="#fff" stroke="#000" stroke-width="0.8" paint-order="stroke" font-size="4.5" font-family="sans-serif">{letters}</g></svg>'
+        f'{"".join(shapes)}<g {look}>{letters}</g></svg>'
     )
 
 

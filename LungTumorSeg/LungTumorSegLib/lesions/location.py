@@ -48,7 +48,7 @@ def locate(lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume)
     """
     sides = Sides(left_lung, right_lung)
     named = [(lesion, sides.of(lesion)) for lesion in lesions]
-    lungs = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
+    lungs: dict[Side, Array] = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
     for lesion, side in named:
         if side is None:
             return None
@@ -56,16 +56,16 @@ def locate(lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume)
     filled = {side: left_lung.with_array(array) for side, array in lungs.items()}
     space = medial_space(filled["Left"], filled["Right"])
     surface = space.surface_lps()
-    own = {side: own_lung(lung) for side, lung in filled.items()}
+    own = {side: _own_lung(lung, side) for side, lung in filled.items()}
     locations = [_located(lesion, side, own[side], space, surface) for lesion, side in named if side is not None]
     voxels = sum(int(np.count_nonzero(array)) for array in lungs.values())
     return locations, voxels * left_lung.voxel_volume_ml
 
 
-def own_lung(inside: Volume) -> OwnLung:
-    """A lung (bool) with its lowest and highest slice; all slices where it is empty."""
+def _own_lung(inside: Volume, side: Side) -> OwnLung:
     slices = np.flatnonzero(inside.array.any(axis=(1, 2)))
-    return OwnLung(inside, int(slices[0]), int(slices[-1])) if len(slices) else OwnLung(inside, 0, inside.shape[0] - 1)
+    base, apex = (int(slices[0]), int(slices[-1])) if len(slices) else (0, inside.shape[0] - 1)
+    return OwnLung(inside, base, apex, toward_midline=-1.0 if side == "Left" else 1.0)
 
 
 def _located(lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array) -> Location:

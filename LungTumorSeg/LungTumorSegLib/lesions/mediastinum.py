@@ -9,14 +9,20 @@ from scipy.spatial import cKDTree
 
 from ..ct import Array, Volume
 
+REACH_RIGHT_MM, REACH_LEFT_MM = 70.0, 100.0
+"""Farthest from the midline that the heart reaches, with room for a large one (its width is at most half the chest's, about 150 mm, two
+thirds of it on the left). Where a lung's medial edge lies farther out, it is the recess about the diaphragm's dome."""
+
+STEEPEST = 1.0
+"""Columns (in mm) that a medial edge may move a row (in mm): 45 degrees."""
+
 
 @dataclass(frozen=True, eq=False)
 class MedialSpace:
     """Per row of each axial slice, the columns between the lungs: mediastinum and, behind it, what lies beside the spine.
 
     ``right_edge`` and ``left_edge`` (slice, row) are the columns of the most medial voxel of either lung on the canonical grid of
-    ``lungs``, in which columns grow to the patient's left. A row that only one lung reaches ends at the slice's midline; in
-    a row without lung both edges are the midline.
+    ``lungs``, in which columns grow to the patient's left. In a row that a lung does not reach its edge is the slice's midline.
     """
 
     lungs: Volume
@@ -30,10 +36,14 @@ class MedialSpace:
         return np.asarray((self.right_edge[k, i] < j) & (j < self.left_edge[k, i]))
 
     def surface_lps(self) -> Array:
-        """Points (n, 3) of the medial surfaces of both lungs, LPS mm, one a row and lung."""
+        """Points (n, 3), LPS mm, one a row and lung, of the medial surfaces: where they look to the other side rather than front or back.
+
+        Toward the back the lungs' edges part round the spine and become costal.
+        """
         points = []
         for edge in (self.right_edge, self.left_edge):
-            k, i = np.nonzero(self._reached(edge))
+            slope = np.gradient(edge, axis=1) * self.lungs.spacing[2] / self.lungs.spacing[1]
+            k, i = np.nonzero(self._reached(edge) & (np.abs(slope) <= STEEPEST))
             points.append(np.column_stack([k, i, edge[k, i]]))
         return self.lungs.index_to_lps(np.concatenate(points))
 
@@ -52,6 +62,8 @@ def medial_space(left_lung: Volume, right_lung: Volume) -> MedialSpace:
     both = has_right & has_left & (right < left)
     middle = np.where(both, (right + left) / 2, np.nan)
     overall = float(np.nanmedian(middle)) if both.any() else (columns - 1) / 2
+    has_right &= (overall - right) * right_lung.spacing[2] <= REACH_RIGHT_MM
+    has_left &= (left - overall) * left_lung.spacing[2] <= REACH_LEFT_MM
     rows = both.sum(axis=1)
     midline = np.where(rows > 0, np.nansum(middle, axis=1) / np.maximum(rows, 1), overall)[:, None]
     union = left_lung.with_array(left_lung.array | right_lung.array)

@@ -24,6 +24,12 @@ GAP_MM = 3.0
 DOWNWARD = -0.5
 """A surface whose outward normal has at most this component to the head (30 degrees down or more) looks at the diaphragm."""
 
+MEDIALWARD = 0.0
+"""A surface that looks at the mediastinum has at least this component toward the midline; others look at ribs and spine."""
+
+BEYOND_MM = (5.0, 10.0)
+"""So far beyond a contact there is no lung again: else the lesion touches a vessel, a fissure or consolidated lung, which is no pleura."""
+
 LOWER_THIRD = 1 / 3
 """The diaphragm is looked for in this share of the lung's height, from its base."""
 
@@ -53,11 +59,15 @@ class PleuralContact:
 
 @dataclass(frozen=True, eq=False)
 class OwnLung:
-    """A lung on its whole grid, with canonical axes: ``inside`` (bool) with its lesions filled in, and its lowest and highest slice."""
+    """A lung on its whole grid, with canonical axes: ``inside`` (bool) with its lesions filled in, its lowest and highest slice.
+
+    ``toward_midline``: sign of the LPS x component of what points to the other lung.
+    """
 
     inside: Volume
     base: int
     apex: int
+    toward_midline: float
 
     def height_of(self, points_lps: Array) -> Array:
         """Share of the lung's height, 0 at its base, 1 at its apex, of LPS points (n, 3)."""
@@ -113,11 +123,11 @@ def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung,
     middle = (a + b + c) / 3
     voxel_mm = np.abs(normal @ outside.direction) @ np.asarray(outside.spacing)
     probe = middle + normal * voxel_mm[:, None]
-    index = np.rint(outside.lps_to_index(probe)).astype(int)
-    inside_crop = ((index >= 0) & (index < outside.shape)).all(axis=1)
-    touching = inside_crop & outside.array[tuple(np.clip(index, 0, np.asarray(outside.shape) - 1).T)]
+    touching = _lies_in(outside, probe)
+    for depth_mm in BEYOND_MM:
+        touching &= ~_lies_in(lung.inside, probe + normal * depth_mm)
     diaphragm = touching & (lung.height_of(probe) < LOWER_THIRD) & (normal[:, 2] <= DOWNWARD)
-    mediastinum = touching & ~diaphragm & space.holds(probe)
+    mediastinum = touching & ~diaphragm & space.holds(probe) & (normal[:, 0] * lung.toward_midline >= MEDIALWARD)
     area_cm2 = twice_area / 200
     return PleuralContact(
         distance_mm=0.0 if touching.any() else distance_mm,
@@ -126,6 +136,14 @@ def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung,
         diaphragm_cm2=float(area_cm2[diaphragm].sum()),
         length_mm=_extent_mm(vertices[np.unique(triangles[touching])]),
     )
+
+
+def _lies_in(mask: Volume, points_lps: Array) -> Array:
+    """Which of the points (n, 3) lie in a true voxel; bool (n,), false outside the grid."""
+    index = np.rint(mask.lps_to_index(points_lps)).astype(int)
+    on_grid = np.asarray(((index >= 0) & (index < mask.shape)).all(axis=1))
+    k, i, j = np.where(on_grid[:, None], index, 0).T
+    return np.asarray(on_grid & mask.array[k, i, j])
 
 
 def _extent_mm(points: Array) -> float:

@@ -87,6 +87,14 @@ def test_a_vessel_inside_the_lung_is_no_pleura():
     assert located(chest).pleura.distance_mm > 20
 
 
+def test_a_vessel_that_leaves_the_lung_is_no_pleura_either():
+    chest = with_ball(MIDDLE, 10)
+    vessel = np.zeros(SHAPE, dtype=bool)
+    vessel[27:31, 30:42, 70:74] = vessel[27:31, 30:34, :74] = True  # 8 mm high, from the front of the ball to the mediastinum
+    chest = Chest(chest.ct, chest.left_lung.with_array(chest.left_lung.array & ~vessel), chest.right_lung, chest.tumor)
+    assert located(chest).pleura.area_cm2 < 0.4
+
+
 def test_zones_are_thirds_of_the_lungs_height():
     for slice_, zone in ((6, "lower"), (19, "lower"), (22, "middle"), (37, "middle"), (40, "upper"), (53, "upper")):
         assert located(with_ball((slice_, *MIDDLE[1:]), 5)).zone == zone
