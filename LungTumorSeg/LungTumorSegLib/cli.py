@@ -69,7 +69,7 @@ def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
     result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces}
     summary = write_segment_result(result, options.output, **files, on_progress=channel.progress)
-    text = _report_text(result.report, result.warnings, options.output)
+    text = _report_text(result.report, summary["warnings"], options.output)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
     return result.report
 

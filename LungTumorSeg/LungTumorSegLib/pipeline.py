@@ -115,7 +115,8 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     tumor = decide(grid, maps.mean, probability, settings.thresholds)
     report = report_lesions(
         tumor, upright, isolation.left_lung, isolation.right_lung,
-        probability=probability, disagreement=disagreement, min_lesion_ml=settings.min_lesion_ml,
+        probability=probability, disagreement=disagreement,
+        voxel_threshold=settings.thresholds.voxel, min_lesion_ml=settings.min_lesion_ml,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")

@@ -15,12 +15,14 @@ import numpy as np
 from scipy import ndimage
 
 from . import NOTICE, terminology
+from .colors import LUNG_COLOR, lesion_color
 from .ct import CTVolume, Volume
+from .errors import MachineLimit
 from .events import Progress, ProgressCallback, ignore_progress
 from .io import write_volume
 from .isolation import LungIsolation
 from .lesions import Lesion, LesionReport
-from .lesions.table import lesions_as_json, write_lesions_csv
+from .lesions.table import lesions_as_json, spread_as_json, write_lesions_csv
 from .pipeline import SegmentResult
 from .rendering import LUNG_GRID_MM, render_spread
 from .segmentation_file import Segment, write_segmentation
@@ -30,11 +32,8 @@ SCHEMA_VERSION = 1
 TRACE = 0.002
 """Probability and disagreement below this are stored as 0."""
 
-LUNG_COLOR = (0.50, 0.68, 0.83)
 BODY_COLOR = (0.89, 0.76, 0.66)
 MASK_COLOR = (0.96, 0.84, 0.35)
-TUMOR_COLORS = ((0.85, 0.16, 0.16), (0.95, 0.55, 0.10), (0.75, 0.20, 0.65), (0.55, 0.35, 0.10), (0.95, 0.80, 0.10))
-"""By lesion number, beginning again after the last."""
 
 
 @contextmanager
@@ -85,11 +84,20 @@ def write_segment_result(
             write_volume(result.ct, private / "ct.nrrd")
         write_lesions_csv(report, private / "lesions.csv")
         if picture:
-            render_spread(isolation.left_lung, isolation.right_lung, report.labels, private / "spread.png")
+            summary["warnings"] += _draw_spread(isolation, report, private / "spread.png")
         on_progress(Progress("writing", 3, steps))
         write_json(summary, private / "summary.json")
         on_progress(Progress("writing", steps, steps))
     return summary
+
+
+def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> list[str]:
+    """Draws the picture; where the machine cannot draw, gives the warning that says so, since the result is worth more than its picture."""
+    try:
+        render_spread(isolation.left_lung, isolation.right_lung, report.labels, path)
+    except MachineLimit as error:
+        return [f"There is no spread.png: {error}"]
+    return []
 
 
 def _without_traces(values: Volume) -> Volume:
@@ -112,6 +120,7 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "message": result.report.message,
         "lungs": lungs,
         "lesions": lesions_as_json(result.report),
+        "spread": spread_as_json(result.report),
         "seconds": result.seconds,
         "notice": NOTICE,
     }
@@ -137,9 +146,7 @@ def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slic
     """The lesion's voxels in its bounding box: the file needs no more, and a volume of many lesions stays cheap."""
     start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
     crop = labels.crop(start, stop)
-    color = TUMOR_COLORS[(lesion.number - 1) % len(TUMOR_COLORS)]
-    code = terminology.UNSPECIFIED if lesion.side is None else terminology.TUMOR[lesion.side]
-    return Segment(lesion.segment, crop.with_array(crop.array == lesion.number), color, code)
+    return Segment(lesion.segment, crop.with_array(crop.array == lesion.number), lesion_color(lesion.number), terminology.TUMOR[lesion.side])
 
 
 def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: str, tumors: Volume) -> Segment:
