@@ -146,7 +146,8 @@ def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slic
     """The lesion's voxels in its bounding box: the file needs no more, and a volume of many lesions stays cheap."""
     start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
     crop = labels.crop(start, stop)
-    return Segment(lesion.segment, crop.with_array(crop.array == lesion.number), lesion_color(lesion.number), terminology.TUMOR[lesion.side])
+    mask = crop.with_array(crop.array == lesion.number)
+    return Segment(lesion.segment, mask, lesion_color(lesion.number), terminology.TUMOR[lesion.side])
 
 
 def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: str, tumors: Volume) -> Segment:

@@ -6,7 +6,7 @@ literal reading fails on real CT, the step's own file says what was changed, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,11 @@ class LungIsolation:
     def lungs(self) -> Volume:
         """Both lungs."""
         return self.left_lung.with_array(self.left_lung.array | self.right_lung.array)
+
+    def reordered(self, order: AxisOrder) -> LungIsolation:
+        """The same isolation with every volume in another order of axes; the spine axis, in LPS, does not depend on it."""
+        volumes = {name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")}
+        return replace(self, **volumes)
 
 
 def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress) -> LungIsolation:
