@@ -258,6 +258,17 @@ def test_a_new_segment_or_name_is_an_edit(loaded):
     assert mrml.is_edited(loaded)
 
 
+def test_empty_voxels_around_the_segments_are_no_edit(loaded):
+    content = loaded.GetSegmentation()
+    layer = content.GetLayerDataObject(0, content.GetSourceRepresentationName())
+    padding = vtk.vtkImageConstantPad()
+    padding.SetInputData(layer)
+    padding.SetOutputWholeExtent(-2, 20, -3, 19, -1, 15)
+    padding.Update()
+    layer.ShallowCopy(padding.GetOutput())
+    assert not mrml.is_edited(loaded)
+
+
 def test_saving_and_loading_is_no_edit(tmp_path, scene, loaded):
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(tmp_path / "saved.seg.nrrd"))
