@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ct import Array, CTVolume, Volume
+from ..ct import Array, AxisOrder, CTVolume, Volume
 from ..errors import UnusableInput
 from ..events import Progress, ProgressCallback, ignore_progress
 from .airways import find_airways
