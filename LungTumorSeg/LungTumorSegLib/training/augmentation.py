@@ -48,22 +48,22 @@ class PaperAugmentation:
 
     def __init__(self) -> None:
         try:
-            from monai import transforms
+            from monai.transforms.compose import Compose
+            from monai.transforms.intensity.dictionary import RandAdjustContrastd, RandGaussianNoised, RandGaussianSmoothd
+            from monai.transforms.spatial.dictionary import Rand2DElasticd, RandAffined, RandFlipd
         except ImportError as error:
             raise MachineLimit(
                 "This augmentation needs MONAI; pip install 'LungTumorSegLib[train]' or set sampling.augmentation: none."
             ) from error
         both, modes = [IMAGE, LABEL], ["bilinear", "nearest"]
-        self._transform = transforms.Compose(
+        self._transform = Compose(
             [
-                transforms.RandFlipd(both, prob=0.5, spatial_axis=1),
-                transforms.RandAffined(
-                    both, prob=0.5, rotate_range=ROTATION_RAD, scale_range=(ZOOM, ZOOM), mode=modes, padding_mode="zeros"
-                ),
-                transforms.Rand2DElasticd(both, ELASTIC_SPACING, ELASTIC_MAGNITUDE, prob=0.15, mode=modes, padding_mode="zeros"),
-                transforms.RandAdjustContrastd([IMAGE], prob=0.25, gamma=GAMMA),
-                transforms.RandGaussianNoised([IMAGE], prob=0.25, std=NOISE_SD),
-                transforms.RandGaussianSmoothd([IMAGE], sigma_x=BLUR_SIGMA, sigma_y=BLUR_SIGMA, prob=0.15),
+                RandFlipd(both, prob=0.5, spatial_axis=1),
+                RandAffined(both, prob=0.5, rotate_range=ROTATION_RAD, scale_range=(ZOOM, ZOOM), mode=modes, padding_mode="zeros"),
+                Rand2DElasticd(both, ELASTIC_SPACING, ELASTIC_MAGNITUDE, prob=0.15, mode=modes, padding_mode="zeros"),
+                RandAdjustContrastd([IMAGE], prob=0.25, gamma=GAMMA),
+                RandGaussianNoised([IMAGE], prob=0.25, std=NOISE_SD),
+                RandGaussianSmoothd([IMAGE], sigma_x=BLUR_SIGMA, sigma_y=BLUR_SIGMA, prob=0.15),
             ]
         )
 

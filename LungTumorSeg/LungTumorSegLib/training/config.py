@@ -15,6 +15,9 @@ from typing import Any
 
 from ..errors import MachineLimit, UnusableInput
 
+DEFAULT_ROIS = ("GTV-1",)
+"""The primary tumor in NSCLC-Radiomics and LOTUS."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -35,19 +38,41 @@ class GridConfig:
 
 @dataclass(frozen=True)
 class CaseConfig:
-    """One whole CT with its masks. ``lesions`` are what the network shall find; voxels of ``ignored`` masks do not count."""
+    """One whole CT (an image file or a DICOM folder) with its masks: label maps, segmentations or RTSTRUCT files on its grid.
+
+    ``lesions`` are what the network shall find; voxels of ``ignored`` masks do not count.
+    """
 
     ct: str
     patient: str
     lesions: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
-    """Label values of ``lesions`` that count as lesion; all above 0 where empty."""
+    """Label values of label maps that count; all above 0 where empty."""
+    rois: tuple[str, ...] = DEFAULT_ROIS
+    """ROIs of RTSTRUCT files that count."""
+    series: str = ""
+    """SeriesInstanceUID of the CT, where its folder holds several."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """A data set of labelled CT: see ``datasets``."""
+
+    folder: str
+    kind: str
+    """``folders`` (images and masks of the same name), ``decathlon`` (dataset.json) or ``rtstruct`` (DICOM, a folder a patient)."""
+    images: str = "images"
+    masks: str = "masks"
+    labels: tuple[int, ...] = ()
+    rois: tuple[str, ...] = DEFAULT_ROIS
+    patient_pattern: str = ""
+    """Regular expression whose first group is the patient in a case's name; all of the name where empty."""
 
 
 @dataclass(frozen=True)
 class PhantomConfig:
-    """Procedural chests. Training and held-out seeds are ranges that must not overlap."""
+    """Procedural chests. Training and held-out seeds are ranges that must not overlap; the held-out ones help to choose checkpoints."""
 
     count: int = 0
     first_seed: int = 100_000
@@ -66,11 +91,25 @@ class NoduleConfig:
 
 
 @dataclass(frozen=True)
+class SplitConfig:
+    """Which patients are trained on, which choose between checkpoints, and which are not read: see ``splits``."""
+
+    file: str
+    """JSON; drawn at random and written where it is missing, obeyed where it is there."""
+    validation_share: float = 0.1
+    test_share: float = 0.2
+    same_patients: tuple[tuple[str, ...], ...] = ()
+    """Groups of names that are one person in several data sets."""
+
+
+@dataclass(frozen=True)
 class DataConfig:
-    """``cache`` holds the cases in the working grid; it is rebuilt where a case is missing."""
+    """``cache`` holds the cases in the working grid; it is rebuilt where a case is missing. Without ``split`` all cases are trained on."""
 
     cache: str = "training-cache"
     cases: tuple[CaseConfig, ...] = ()
+    sources: tuple[SourceConfig, ...] = ()
+    split: SplitConfig | None = None
     phantoms: PhantomConfig = field(default_factory=PhantomConfig)
     nodules: NoduleConfig | None = None
 
@@ -161,6 +200,7 @@ CHOICES = {
     "precision": ("auto", "float32", "bfloat16"),
     "sampling.augmentation": ("paper", "none"),
 }
+SOURCE_KINDS = ("folders", "decathlon", "rtstruct")
 
 
 def read_config(path: Path) -> TrainingConfig:
@@ -236,23 +276,33 @@ def _check(config: TrainingConfig) -> None:
         value: Any = config
         for part in place.split("."):
             value = getattr(value, part)
-        if value not in choices:
-            raise UnusableInput(f"{place} must be one of {', '.join(choices)}, not {value!r}.")
-    if min(config.grid.spacing_mm) <= 0:
-        raise UnusableInput("grid.spacing_mm must be above zero along every axis.")
-    if config.grid.window_hu[0] >= config.grid.window_hu[1]:
-        raise UnusableInput("grid.window_hu must be a lower and a higher HU value.")
+        _require(value in choices, f"{place} must be one of {', '.join(choices)}, not {value!r}.")
+    _check_data(config.data)
+    _require(min(config.grid.spacing_mm) > 0, "grid.spacing_mm must be above zero along every axis.")
+    _require(config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value.")
     _, rows, columns = config.sampling.crop
-    if min(config.sampling.crop) < 1 or rows % 8 or columns % 8:
-        raise UnusableInput("sampling.crop needs rows and columns that are multiples of 8 (three poolings).")
+    fits = min(config.sampling.crop) >= 1 and rows % 8 == 0 and columns % 8 == 0
+    _require(fits, "sampling.crop needs rows and columns that are multiples of 8 (three poolings).")
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_negatives)
-    if min(shares) < 0 or sum(shares) <= 0:
-        raise UnusableInput("The shares in sampling must not be negative, and at least one must be above zero.")
-    phantoms = config.data.phantoms
-    first, last = sorted(((phantoms.first_seed, phantoms.count), (phantoms.first_held_out_seed, phantoms.held_out)))
-    if first[0] + first[1] > last[0] and min(first[1], last[1]) > 0:
-        raise UnusableInput("data.phantoms trains on seeds that are also held out; move first_held_out_seed.")
+    _require(min(shares) >= 0 and sum(shares) > 0, "The shares in sampling must not be negative, and at least one must be above zero.")
     for name in ("extractor", "network"):
         stage = getattr(config, name)
-        if stage is not None and min(stage.steps, stage.epoch_steps, stage.batch) < 1:
-            raise UnusableInput(f"{name} needs steps, epoch_steps and batch of at least 1.")
+        counts_fit = stage is None or min(stage.steps, stage.epoch_steps, stage.batch) >= 1
+        _require(counts_fit, f"{name} needs steps, epoch_steps and batch of at least 1.")
+
+
+def _check_data(data: DataConfig) -> None:
+    for i, source in enumerate(data.sources):
+        _require(source.kind in SOURCE_KINDS, f"data.sources[{i}].kind must be one of {', '.join(SOURCE_KINDS)}, not {source.kind!r}.")
+    phantoms = data.phantoms
+    first, last = sorted(((phantoms.first_seed, phantoms.count), (phantoms.first_held_out_seed, phantoms.held_out)))
+    apart = first[0] + first[1] <= last[0] or min(first[1], last[1]) == 0
+    _require(apart, "data.phantoms trains on seeds that are also held out; move first_held_out_seed.")
+    if data.split is not None:
+        shares = (data.split.validation_share, data.split.test_share)
+        _require(min(shares) >= 0 and sum(shares) < 1, "The shares in data.split must not be negative and must leave patients to train on.")
+
+
+def _require(fits: bool, message: str) -> None:
+    if not fits:
+        raise UnusableInput(message)

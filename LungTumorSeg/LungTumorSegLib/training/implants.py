@@ -6,6 +6,7 @@ procedural shapes carry the large sizes, real nodules the texture. Everything wo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -159,8 +160,8 @@ def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) ->
 
 def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Generator) -> Nodule:
     """A nodule for a wanted radius: the nearest in size of three drawn at random, so that scales stay moderate."""
-    drawn = [nodules[i] for i in rng.integers(len(nodules), size=3)]
-    return min(drawn, key=lambda n: abs(np.log(n.radius_mm / radius_mm)))
+    drawn: list[Nodule] = [nodules[i] for i in rng.integers(len(nodules), size=3)]
+    return min(drawn, key=lambda nodule: abs(math.log(nodule.radius_mm / radius_mm)))
 
 
 def _paint(
@@ -205,7 +206,10 @@ def _texture(points: Float, rng: np.random.Generator) -> Float:
     """Smooth structure of SD about 1 and wavelengths of 10 to 40 mm."""
     waves = rng.normal(size=(4, 3))
     waves *= (2 * np.pi / rng.uniform(10, 40, 4) / np.linalg.norm(waves, axis=1))[:, None]
-    return np.asarray(sum(np.cos(np.tensordot(w.astype(np.float32), points, 1) + np.float32(rng.uniform(0, 7))) for w in waves) / np.sqrt(2.0))
+    total = np.zeros(points.shape[1:], np.float32)
+    for wave in waves.astype(np.float32):
+        total += np.cos(np.tensordot(wave, points, 1) + np.float32(rng.uniform(0, 7)))
+    return np.asarray(total / np.sqrt(2.0))
 
 
 def _may_leave_lung(radius_mm: float, rng: np.random.Generator) -> bool:

@@ -1,4 +1,4 @@
-"""The loop that trains one network: steps, epochs with mining and selection between them, checkpoints from which it goes on after a kill."""
+"""The loop that trains one network: steps; between epochs mining and selection; checkpoints from which it goes on after a kill."""
 
 from __future__ import annotations
 
@@ -49,6 +49,12 @@ class LoopState:
     frozen: bool = False
     finished: bool = False
 
+    @classmethod
+    def restore(cls, values: dict[str, Any]) -> LoopState:
+        """From what JSON makes of ``vars`` of a state."""
+        sites = tuple((case, k, i, j) for case, k, i, j in values["hard_negatives"])
+        return cls(**{**values, "hard_negatives": sites})
+
 
 class TrainingLoop:
     """Trains ``network`` on samples of ``data``; ``name`` names files and log rows, ``stream`` its random numbers."""
@@ -79,7 +85,7 @@ class TrainingLoop:
     def run(self, on_progress: ProgressCallback) -> EncoderDecoder:
         """Train, or go on training, to the end; the network comes back with its best weights, in evaluation mode."""
         if self._last.is_file():
-            self._state = LoopState(**load_checkpoint(self._last, self._network, self._optimizer))
+            self._state = LoopState.restore(load_checkpoint(self._last, self._network, self._optimizer))
         else:
             set_prior(self._network, self._stage.prior)
         self._log.resume(self._name, self._state.step)
@@ -120,7 +126,8 @@ class TrainingLoop:
     def _step(self, image: Tensor, label: Tensor, rate: float, loss_of: Any) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        torch.manual_seed(hash((self._config.seed, self._stream, self._state.step)))  # dropout repeats itself after a resume
+        dropout_seed = np.random.SeedSequence([self._config.seed, self._stream, self._state.step]).generate_state(1)[0]
+        torch.manual_seed(int(dropout_seed))  # a resumed run repeats itself
         x, target, valid = self._tensors(image, label)
         with autocast(self._device, self._precision):
             logits = self._network.logits(x)
@@ -154,7 +161,7 @@ class TrainingLoop:
         which = [*rng.permutation(scans)[:from_scans], *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans]]
         mined = self._volumes.mine(self._network, cases, [int(i) for i in which], state.step)
         kept = [site for site in state.hard_negatives if site[0] not in which]  # a case mined anew forgets its old mistakes
-        state.hard_negatives = tuple(tuple(site) for site in [*kept, *mined])
+        state.hard_negatives = (*kept, *mined)
 
     def _select(self) -> None:
         state = self._state

@@ -28,7 +28,7 @@ def recalibrate(network: nn.Module, forward: Iterable[object]) -> None:
     norms = trainable_norms(network)
     sums: dict[BatchNorm, list[Tensor]] = {}
 
-    def collect(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def collect(norm: BatchNorm, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0].detach().float()
         dims = [d for d in range(x.ndim) if d != 1]
         now = [torch.tensor(1.0), x.mean(dims).double().cpu(), (x * x).mean(dims).double().cpu()]

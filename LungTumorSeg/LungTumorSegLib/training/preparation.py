@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import multiprocessing
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import Volume
 from ..errors import UnusableInput
 from ..events import Progress, ProgressCallback
-from ..io import read_ct, read_volume
+from ..io import read_ct
 from ..phantom import PhantomOptions, make_phantom
-from .config import CaseConfig, DataConfig, GridConfig, NoduleConfig
+from .config import CaseConfig, DataConfig, GridConfig
+from .datasets import find_cases, read_label
 from .implants import Nodule
-from .store import IGNORED, StoredCase, load_case, prepare_case
+from .nodules import read_nodules
+from .splits import PatientNames, check_no_leak, draw_split, read_split, write_split
+from .store import StoredCase, load_case, prepare_case
 
 STORE_VERSION = 1
 """Counts changes of the code that would make a cached case differ; part of a case's name."""
@@ -41,90 +44,97 @@ class PreparedData:
     nodules: list[Nodule]
 
 
-def prepare_data(data: DataConfig, grid: GridConfig, workers: int, on_progress: ProgressCallback) -> PreparedData:
-    """Fill the cache with what is missing and load it. Raises UnusableInput where a file cannot be used, naming it."""
-    training = [*((_case_folder(c, data, grid), c) for c in data.cases), *_phantoms(data, grid, held_out=False)]
-    held_out = list(_phantoms(data, grid, held_out=True))
-    missing = [(folder, source) for folder, source in [*training, *held_out] if not (folder / "case.json").is_file()]
-    jobs = [(folder, source, grid.spacing_mm) for folder, source in missing]
+def prepare_data(data: DataConfig, grid: GridConfig, seed: int, workers: int, on_progress: ProgressCallback) -> PreparedData:
+    """Fill the cache with what is missing and load it.
+
+    Raises UnusableInput where a file cannot be used, naming it, where one patient is in two parts of the split, or where nothing is left
+    to train on.
+    """
+    parts = assign_parts(data, seed)
+    training = [*_jobs(parts.training, data, grid), *_phantoms(data, grid, held_out=False)]
+    held_out = [*_jobs(parts.validation, data, grid), *_phantoms(data, grid, held_out=True)]
+    if not training:
+        raise UnusableInput("There is no case to train on; name cases, sources or phantoms in data.")
+    missing = {job.folder: job for job in (*training, *held_out) if not (job.folder / "case.json").is_file()}
     with ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(_prepare, *job) for job in jobs]
-        for done, future in enumerate(as_completed(futures)):
-            on_progress(Progress("preparing cases", done, len(futures)))
-            future.result()
-    return PreparedData(
-        [load_case(folder) for folder, _ in training],
-        [load_case(folder) for folder, _ in held_out],
-        read_nodules(data.nodules) if data.nodules else [],
+        try:
+            futures = [pool.submit(_prepare, job) for job in missing.values()]
+            for done, future in enumerate(as_completed(futures)):
+                on_progress(Progress("preparing cases", done, len(futures)))
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return PreparedData([load_case(job.folder) for job in training], [load_case(job.folder) for job in held_out], parts.nodules)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Cases and nodules by what they are for."""
+
+    training: list[CaseConfig]
+    validation: list[CaseConfig]
+    nodules: list[Nodule]
+
+
+def assign_parts(data: DataConfig, seed: int) -> Parts:
+    """Who is trained on: the split's patients, and of the nodules only theirs. Draws and writes the split where its file is missing."""
+    cases = [*data.cases, *(case for source in data.sources for case in find_cases(source))]
+    nodules = read_nodules(data.nodules) if data.nodules else []
+    if data.split is None:
+        return Parts(cases, [], nodules)
+    names, path = PatientNames(data.split.same_patients), Path(data.split.file)
+    patients = {*(case.patient for case in cases), *(nodule.patient for nodule in nodules)}
+    if not path.is_file():
+        shares = {"validation_share": data.split.validation_share, "test_share": data.split.test_share}
+        write_split(draw_split(patients, seed=seed, names=names, **shares), path)
+    split = read_split(path)
+    check_no_leak(split, names)
+    part = {patient: split.part_of(patient, names) for patient in patients}
+    return Parts(
+        [case for case in cases if part[case.patient] == "training"],
+        [case for case in cases if part[case.patient] == "validation"],
+        [nodule for nodule in nodules if part[nodule.patient] == "training"],
     )
 
 
-def read_nodules(config: NoduleConfig) -> list[Nodule]:
-    """The nodule crops of a folder that have a mask; a file name begins with the patient (``LIDC-IDRI-0001_R_1.nii.gz``)."""
-    folder = Path(config.folder)
-    paths = sorted(path for path in (folder / "image").glob("*.nii.gz") if (folder / "mask" / path.name).is_file())
-    if not paths:
-        raise UnusableInput(f"There are no nodule crops with masks in {folder}.")
-    nodules = []
-    for path in paths:
-        patient = path.name.split("_")[0]
-        if patient in config.left_out:
-            continue
-        image, mask = read_volume(path), read_volume(folder / "mask" / path.name)
-        inside = mask.array > 0
-        if inside.sum() >= config.min_voxels and inside.sum() * mask.voxel_volume_ml >= config.min_volume_ml:
-            nodules.append(Nodule.from_mask(patient, image.array.astype(np.int16), inside, image.spacing))
-    return nodules
+@dataclass(frozen=True)
+class _Job:
+    """A case to prepare: from files, or the phantom of a seed."""
+
+    folder: Path
+    source: CaseConfig | int
+    spacing_mm: tuple[float, float, float]
+    held_out: bool = False
 
 
-def read_label(case: CaseConfig, grid: Volume) -> Volume:
-    """The label of a case on its CT's grid: each lesion mask's components of labels 1 ... n, ``IGNORED`` where masks say so."""
-    label = np.zeros(grid.shape, np.uint8)
-    for path in case.ignored:
-        label[_mask(path, grid) > 0] = IGNORED
-    number = 0
-    for path in case.lesions:
-        mask = _mask(path, grid)
-        for value in np.unique(mask[mask > 0]):
-            if not case.labels or int(value) in case.labels:
-                number += 1
-                label[mask == value] = number
-    return grid.with_array(label)
+def _jobs(cases: list[CaseConfig], data: DataConfig, grid: GridConfig) -> Iterator[_Job]:
+    for case in cases:
+        yield _Job(_folder(Path(data.cache), case.patient, dataclasses.asdict(case), grid), case, grid.spacing_mm)
 
 
-def _mask(path: str, grid: Volume) -> np.ndarray:
-    mask = read_volume(path)
-    if not mask.same_grid(grid):
-        raise UnusableInput(f"The mask {path} does not lie on its CT's grid; resample it to the CT first.")
-    return mask.array
-
-
-def _case_folder(case: CaseConfig, data: DataConfig, grid: GridConfig) -> Path:
-    return _folder(Path(data.cache), case.patient, dataclasses.asdict(case), grid)
+def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[_Job]:
+    phantoms = data.phantoms
+    first, count = (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
+    for seed in range(first, first + count):
+        yield _Job(_folder(Path(data.cache), f"phantom-{seed}", [seed, held_out], grid), seed, grid.spacing_mm, held_out)
 
 
 def _folder(cache: Path, name: str, source: object, grid: GridConfig) -> Path:
     """A name that changes with everything that would change the case."""
     key = json.dumps([STORE_VERSION, source, grid.spacing_mm], sort_keys=True)
-    return cache / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    return cache / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[tuple[Path, tuple[int, bool]]]:
-    phantoms = data.phantoms
-    first, count = (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
-    for seed in range(first, first + count):
-        yield _folder(Path(data.cache), f"phantom-{seed}", [seed, held_out], grid), (seed, held_out)
-
-
-def _prepare(folder: Path, source: CaseConfig | tuple[int, bool], spacing_mm: tuple[float, float, float]) -> None:
+def _prepare(job: _Job) -> None:
     """One case, in a worker process."""
-    if isinstance(source, CaseConfig):
-        ct = read_ct(source.ct)
-        prepare_case(folder, ct, read_label(source, ct), patient=source.patient, spacing_mm=spacing_mm)
+    if isinstance(job.source, CaseConfig):
+        ct = read_ct(job.source.ct, series=job.source.series or None)
+        prepare_case(job.folder, ct, read_label(job.source, ct), patient=job.source.patient, spacing_mm=job.spacing_mm)
         return
-    seed, held_out = source
-    phantom = make_phantom(seed, PhantomOptions() if held_out else training_phantom_options(seed))
-    prepare_case(folder, phantom.ct, phantom.tumor, patient=f"phantom-{seed}", spacing_mm=spacing_mm, is_phantom=True)
+    seed = job.source
+    phantom = make_phantom(seed, PhantomOptions() if job.held_out else training_phantom_options(seed))
+    prepare_case(job.folder, phantom.ct, phantom.tumor, patient=f"phantom-{seed}", spacing_mm=job.spacing_mm, is_phantom=True)
 
 
 def training_phantom_options(seed: int) -> PhantomOptions:
@@ -136,5 +146,3 @@ def training_phantom_options(seed: int) -> PhantomOptions:
     if rng.random() < TUMOR_FREE_SHARE:
         return PhantomOptions(spacing_mm=spacing_mm, lesions=())
     return PhantomOptions(spacing_mm=spacing_mm)
-
-

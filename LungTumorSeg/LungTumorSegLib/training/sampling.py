@@ -56,7 +56,7 @@ class Sampler:
         """An image (slices, rows, columns) float32 in 0 ... 1 and its label uint8: 0, 1 tumor, 255 does not count."""
         kind = self._kind(rng)
         case, place = self._place(kind, rng)
-        size = np.asarray(self._config.crop) + (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS)
+        size = np.add(self._config.crop, (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS))
         radius = draw_radius_mm(rng, self._config.large)
         corner = self._corner(place, size, radius if kind == "implants" else 0.0, rng)
         patch = _gather(case, corner, size, self._grid.spacing_mm)
@@ -84,7 +84,7 @@ class Sampler:
     def _place(self, kind: str, rng: np.random.Generator) -> tuple[StoredCase, Array]:
         """A case and a position (voxels) in it."""
         if kind == "hard_negatives":
-            case, *position = self._negatives[rng.integers(len(self._negatives))]
+            case, *position = self._negatives[int(rng.integers(len(self._negatives)))]
             return self._cases[case], np.asarray(position, float)
         case_index = self._background(rng)
         sites = self._cases[case_index].sites

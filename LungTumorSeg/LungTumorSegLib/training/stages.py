@@ -40,7 +40,7 @@ def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
-    data = prepare_data(config.data, config.grid, config.workers + 1, on_progress)
+    data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
     torch.manual_seed(config.seed)
     network = build_network(config.model.name, config.model.width, variant=config.model.variant)
     if isinstance(network, FusionNetwork) and config.extractor is not None:

@@ -91,7 +91,7 @@ class StoredCase:
         return WorkingGrid(Volume(image, affine), region, Grid(region.shape, affine), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
     def _array(self, name: str) -> Array:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        return np.asanyarray(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
 
 def load_case(folder: Path) -> StoredCase:
@@ -127,20 +127,47 @@ def prepare_case(
         return np.asarray(fraction > 0.5)
 
     lungs = _close(on_grid(isolation.left_lung.array | isolation.right_lung.array), spacing_mm)
-    region = grid.region.array * np.uint8(MASK_BIT) + lungs * np.uint8(LUNG_BIT)
     stored = np.zeros(hu.shape, np.uint8)
     for value in np.unique(label.array[label.array > 0]):
         stored[on_grid(label.array == value)] = value
     stored[(stored > 0) & ~grid.region.array] = IGNORED
-    sites = _find_sites(lungs, stored, spacing_mm)
-    affine = grid.image.affine
-    return _write(folder, {"hu": hu, "label": stored, "region": region}, sites, affine, patient, is_phantom)
+    arrays = CaseArrays(hu, stored, grid.region.array, lungs)
+    return write_case(folder, arrays, grid.image.affine, patient=patient, is_phantom=is_phantom)
+
+
+@dataclass(frozen=True, eq=False)
+class CaseArrays:
+    """A case on its way to the disk, (slice, row, column): ``hu`` int16, ``label`` uint8, isolation ``mask`` and ``lungs`` bool."""
+
+    hu: Array
+    label: Array
+    mask: Array
+    lungs: Array
+
+
+def write_case(folder: Path, arrays: CaseArrays, affine: Array, *, patient: str, is_phantom: bool = False) -> StoredCase:
+    """Store arrays in canonical axial order, with the positions that samples are drawn from; ``folder`` appears when complete."""
+    spacing_mm = Volume(arrays.hu, affine).spacing
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
+    unfinished.mkdir(parents=True)
+    np.save(unfinished / "hu.npy", arrays.hu, allow_pickle=False)
+    np.save(unfinished / "label.npy", arrays.label, allow_pickle=False)
+    region = arrays.mask * np.uint8(MASK_BIT) + arrays.lungs * np.uint8(LUNG_BIT)
+    np.save(unfinished / "region.npy", region, allow_pickle=False)
+    np.savez(unfinished / "sites.npz", **_find_sites(arrays.lungs, arrays.label, spacing_mm))  # type: ignore[arg-type]
+    values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
+    (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    unfinished.rename(folder)
+    return load_case(folder)
 
 
 def _close(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
     """The lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: where an implant may lie."""
     near = ndimage.distance_transform_edt(~lungs, sampling=spacing_mm) <= CLOSING_MM
-    return np.asarray(ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=spacing_mm)[1:-1, 1:-1, 1:-1] > CLOSING_MM) | lungs
+    from_far_mm = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=spacing_mm)
+    return np.asarray((from_far_mm[1:-1, 1:-1, 1:-1] > CLOSING_MM) | lungs)
 
 
 def _find_sites(lungs: Array, label: Array, spacing_mm: tuple[float, float, float]) -> dict[str, Array]:
@@ -157,19 +184,3 @@ def _some(mask: Array, most: int) -> Array:
     if len(found) > most:
         found = found[np.sort(np.random.default_rng(0).choice(len(found), most, replace=False))]
     return found
-
-
-def _write(
-    folder: Path, arrays: dict[str, Array], sites: dict[str, Array], affine: Array, patient: str, is_phantom: bool
-) -> StoredCase:
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    unfinished.mkdir(parents=True)
-    for name, array in arrays.items():
-        np.save(unfinished / f"{name}.npy", array, allow_pickle=False)
-    np.savez(unfinished / "sites.npz", **sites)  # type: ignore[arg-type]
-    values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
-    (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
-    return load_case(folder)

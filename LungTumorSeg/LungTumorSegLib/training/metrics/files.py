@@ -15,12 +15,7 @@ import numpy as np
 from ...ct import Volume
 from ...errors import UnusableInput
 from ...io import read_volume
-from ...lesions.selection import is_lesion
-from ...segmentation_file import read_segmentation
-
-SEGMENTATION = ".seg.nrrd"
-SUFFIXES = (SEGMENTATION, ".nii.gz", ".nii", ".nrrd", ".mha")
-"""Longest first, so that a name loses all of its suffix."""
+from ..labels import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
 
 RESULT, PROBABILITY = "segmentation.seg.nrrd", "probability.nrrd"
 """The files of a result folder that are compared."""
@@ -42,7 +37,7 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
     """
     predictions, references = _cases(prediction), _cases(reference)
     if predictions is None and references is None:
-        return [Pair(_name(reference), _file(prediction), _file(reference))], []
+        return [Pair(name_without_suffix(reference), _file(prediction), _file(reference))], []
     if predictions is None or references is None:
         raise UnusableInput(f"{prediction} and {reference} must be two files or two folders of files with the same names.")
     missing = sorted(references.keys() - predictions.keys())
@@ -57,12 +52,12 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
 
     A .seg.nrrd may cover a part of the other's grid, as Slicer crops them. Raises UnusableInput where grids differ otherwise.
     """
-    prediction, reference = _read_labels(pair.prediction), _read_labels(pair.reference)
+    prediction, reference = (_canonical(read_lesion_labels(path)) for path in (pair.prediction, pair.reference))
     map_file = pair.prediction.with_name(PROBABILITY)
     probability = _canonical(read_volume(map_file)) if pair.prediction.name == RESULT and map_file.is_file() else None
-    if pair.prediction.name.endswith(SEGMENTATION):
+    if pair.prediction.name.endswith(SEGMENTATION_SUFFIX):
         prediction = _on_grid(prediction, reference)
-    if pair.reference.name.endswith(SEGMENTATION):
+    if pair.reference.name.endswith(SEGMENTATION_SUFFIX):
         reference = _on_grid(reference, prediction)
     if not prediction.same_grid(reference):
         raise UnusableInput(f"{pair.prediction} does not lie on the grid of {pair.reference}; resample one to the other first.")
@@ -78,35 +73,19 @@ def _cases(path: Path) -> dict[str, Path] | None:
     cases: dict[str, Path] = {}
     for entry in sorted(path.iterdir()):
         file = entry / RESULT if entry.is_dir() else entry
-        if file.name.startswith(".") or not file.is_file() or not file.name.endswith(SUFFIXES):
+        if file.name.startswith(".") or not file.is_file() or not file.name.endswith(LABEL_SUFFIXES):
             continue
-        name = _name(entry)
+        name = name_without_suffix(entry)
         if name in cases:
             raise UnusableInput(f"{cases[name]} and {file} have the same name; keep one of them.")
         cases[name] = file
     if not cases:
-        raise UnusableInput(f"{path} holds no segmentations ({', '.join(SUFFIXES)}).")
+        raise UnusableInput(f"{path} holds no segmentations ({', '.join(LABEL_SUFFIXES)}).")
     return cases
 
 
 def _file(path: Path) -> Path:
     return path / RESULT if path.is_dir() else path
-
-
-def _name(path: Path) -> str:
-    suffix = next((s for s in SUFFIXES if path.name.endswith(s)), "") if path.is_file() else ""
-    return path.name.removesuffix(suffix)
-
-
-def _read_labels(path: Path) -> Volume:
-    """One label a lesion segment, uint16; a voxel of two segments belongs to the smaller one, which would be hidden else."""
-    segments = read_segmentation(path)
-    grid = segments[0].mask if segments else read_volume(path)
-    lesions = sorted((s.mask.array for s in segments if is_lesion(s)), key=lambda mask: -int(np.count_nonzero(mask)))
-    labels = np.zeros(grid.shape, np.uint16)
-    for number, mask in enumerate(lesions, start=1):
-        labels[mask] = number
-    return _canonical(grid.with_array(labels))
 
 
 def _canonical(volume: Volume) -> Volume:

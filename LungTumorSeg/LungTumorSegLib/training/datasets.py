@@ -1,0 +1,128 @@
+"""Data sets on the disk as lists of cases, whatever their layout: image and mask folders, Medical Segmentation Decathlon, DICOM CT with
+RTSTRUCT. Nothing but names and headers is read here; ``read_label`` reads a case's masks when it is prepared.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ct import Array, Volume
+from ..dicom import is_dicom_file
+from ..errors import UnusableInput
+from .config import CaseConfig, SourceConfig
+from .labels import LABEL_SUFFIXES, name_without_suffix, read_lesion_labels
+from .rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
+from .store import IGNORED
+
+MOST_LESIONS = IGNORED - 1
+"""Labels that a stored case can hold (uint8, without ``IGNORED``)."""
+
+
+def find_cases(source: SourceConfig) -> list[CaseConfig]:
+    """The labelled cases of a data set, by name. Raises UnusableInput where the folder does not hold what its kind needs."""
+    folder = Path(source.folder)
+    if not folder.is_dir():
+        raise UnusableInput(f"The data set {folder} is no folder; check data.sources.")
+    finders = {"folders": _in_folders, "decathlon": _in_decathlon, "rtstruct": _in_dicom}
+    cases = finders[source.kind](folder, source)
+    if not cases:
+        raise UnusableInput(f"The data set {folder} holds no case of the kind {source.kind!r}; check data.sources.")
+    return cases
+
+
+def read_label(case: CaseConfig, ct: Volume) -> Volume:
+    """A case's label on its CT's grid, uint8: lesions 1 ... n, ``IGNORED`` where the ignored masks say so and no lesion is.
+
+    Raises UnusableInput where a mask cannot be read or lies on another grid, or where there are more than ``MOST_LESIONS``.
+    """
+    label = np.zeros(ct.shape, np.uint8)
+    for path in case.ignored:
+        for mask in _masks(Path(path), case, ct):
+            label[mask] = IGNORED
+    number = 0
+    for path in case.lesions:
+        for mask in _masks(Path(path), case, ct):
+            number += 1
+            if number > MOST_LESIONS:
+                raise UnusableInput(f"The masks of {case.ct} hold more than {MOST_LESIONS} labels; give lesions, not a CT or a map.")
+            label[mask] = number
+    return ct.with_array(label)
+
+
+def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
+    """The masks (bool) in a file: chosen labels of a label map, segments of a segmentation, ROIs of a structure set."""
+    if path.is_file() and is_dicom_file(path):
+        return [read_roi(path, name, ct).array for name in case.rois]
+    labels = read_lesion_labels(path)
+    if not labels.same_grid(ct):
+        raise UnusableInput(f"The mask {path} does not lie on its CT's grid; resample it to the CT first.")
+    return [labels.array == value for value in np.unique(labels.array[labels.array > 0]) if not case.labels or int(value) in case.labels]
+
+
+def _in_folders(folder: Path, source: SourceConfig) -> list[CaseConfig]:
+    """Files of the same name, whatever their suffix, in ``images`` and ``masks``; a CT without mask is an error, a tumor-free one has an
+    empty mask."""
+    images, masks = _by_name(folder / source.images), _by_name(folder / source.masks)
+    unpaired = sorted(images.keys() ^ masks.keys())
+    if unpaired:
+        raise UnusableInput(f"{folder} has no image and mask of the same name for {', '.join(unpaired)}; tumor-free CT need an empty mask.")
+    return [
+        CaseConfig(ct=str(images[name]), patient=_patient(name, source), lesions=(str(masks[name]),), labels=source.labels)
+        for name in sorted(images)
+    ]
+
+
+def _in_decathlon(folder: Path, source: SourceConfig) -> list[CaseConfig]:
+    """The training cases that dataset.json lists (Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9)."""
+    listing = folder / "dataset.json"
+    try:
+        entries: list[Any] = json.loads(listing.read_text(encoding="utf-8"))["training"]
+        pairs = [(folder / str(entry["image"]), folder / str(entry["label"])) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnusableInput(f"{listing} does not list training images and labels as the Decathlon does.") from error
+    missing = [str(path) for pair in pairs for path in pair if not path.is_file()]
+    if missing:
+        raise UnusableInput(f"{listing} lists {missing[0]}, which is not there; unpack the data set again.")
+    return [
+        CaseConfig(ct=str(image), patient=_patient(name_without_suffix(image), source), lesions=(str(label),), labels=source.labels)
+        for image, label in pairs
+    ]
+
+
+def _in_dicom(folder: Path, source: SourceConfig) -> list[CaseConfig]:
+    """One case a structure set, with the CT series it names, sought in the patient's folder (the layout of NSCLC-Radiomics and LOTUS)."""
+    cases = []
+    for patient_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(path for path in patient_folder.rglob("*") if path.is_file() and _is_structure_set(path)):
+            header = read_structure_set(path)
+            patient = _patient(header.patient or patient_folder.name, source)
+            cases.append(CaseConfig(str(patient_folder), patient, (str(path),), rois=source.rois, series=header.series))
+    return cases
+
+
+def _is_structure_set(path: Path) -> bool:
+    from pydicom.filereader import read_file_meta_info
+
+    return is_dicom_file(path) and str(read_file_meta_info(path).get("MediaStorageSOPClassUID", "")) == RTSTRUCT_CLASS
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise UnusableInput(f"The folder {folder} does not exist; check data.sources.")
+    paths = [path for path in sorted(folder.iterdir()) if path.name.endswith(LABEL_SUFFIXES) or path.is_dir()]
+    return {name_without_suffix(path): path for path in paths if not path.name.startswith(".")}
+
+
+def _patient(name: str, source: SourceConfig) -> str:
+    """Whose case it is: the first group of ``patient_pattern`` in its name, or all of the name."""
+    if not source.patient_pattern:
+        return name
+    found = re.search(source.patient_pattern, name)
+    if found is None or not found.groups():
+        raise UnusableInput(f"The patient pattern {source.patient_pattern!r} finds no group in the name {name!r}; check data.sources.")
+    return str(found.group(1))

@@ -1,0 +1,89 @@
+"""Who is trained on, who chooses between checkpoints, and who is kept for the test: by patient, in a file, checked for leaks.
+
+One patient may go by several names in several data sets; ``PatientNames`` knows which names are one person.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UnusableInput
+from ..io import complete_file
+
+SCHEMA_VERSION = 1
+
+
+class PatientNames:
+    """The identity of patients across data sets: each group of ``same`` lists the names of one person."""
+
+    def __init__(self, same: Sequence[Sequence[str]] = ()) -> None:
+        self._first: dict[str, str] = {}
+        for group in same:
+            known = {self.person(name) for name in group}
+            for name in {*group, *(other for other, first in self._first.items() if first in known)}:
+                self._first[name] = min(known)
+
+    def person(self, name: str) -> str:
+        """One name a person, whichever of theirs is given."""
+        return self._first.get(name, name)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Names of patients. ``training``: seen by the network; ``validation``: chooses checkpoints; ``test``: not read at all."""
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+
+    def part_of(self, patient: str, names: PatientNames) -> str:
+        """``training``, ``validation`` or ``test``. Raises UnusableInput for a patient that is in none."""
+        for part, members in asdict(self).items():
+            if names.person(patient) in {names.person(member) for member in members}:
+                return str(part)
+        raise UnusableInput(f"The patient {patient!r} is in no part of the split; add it to the split file or delete the file.")
+
+
+def draw_split(patients: Iterable[str], *, validation_share: float, test_share: float, seed: int, names: PatientNames) -> Split:
+    """Patients at random, all names of one person into the same part; shares are rounded to whole patients."""
+    people: dict[str, list[str]] = {}
+    for patient in sorted(set(patients)):
+        people.setdefault(names.person(patient), []).append(patient)
+    order = [sorted(people)[i] for i in np.random.default_rng(seed).permutation(len(people))]
+    test, validation = round(test_share * len(order)), round(validation_share * len(order))
+    parts = (order[test + validation :], order[test : test + validation], order[:test])
+    return Split(*(tuple(sorted(name for person in part for name in people[person])) for part in parts))
+
+
+def check_no_leak(split: Split, names: PatientNames) -> None:
+    """Raise UnusableInput, naming the patient, if one person is in two parts, under whatever name."""
+    seen: dict[str, tuple[str, str]] = {}
+    for part, members in asdict(split).items():
+        for member in members:
+            other, other_name = seen.setdefault(names.person(member), (part, member))
+            if other != part:
+                raise UnusableInput(f"The split leaks: {other_name!r} ({other}) and {member!r} ({part}) are one patient.")
+
+
+def read_split(path: Path) -> Split:
+    """A split from its JSON file. Raises UnusableInput where the file is damaged."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored.pop("schema_version") != SCHEMA_VERSION:
+            raise ValueError("it is of another version")
+        parts = {part: tuple(map(str, members)) for part, members in stored.items()}
+        return Split(**parts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnusableInput(f"The split file {path} is not readable ({error}); delete it to draw the split anew.") from error
+
+
+def write_split(split: Split, path: Path) -> None:
+    """Write a split as JSON; the file appears only when complete."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with complete_file(path) as unfinished:
+        unfinished.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **asdict(split)}, indent=1) + "\n", encoding="utf-8")

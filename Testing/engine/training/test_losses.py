@@ -1,0 +1,127 @@
+"""Losses against closed forms and MONAI."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.training.config import LossConfig
+from LungTumorSegLib.training.losses import (
+    BACKGROUND_WEIGHT,
+    TUMOR_WEIGHT,
+    bce_loss,
+    build_loss,
+    dice_loss,
+    squared_dice_loss,
+    tversky_loss,
+    weighted_bce_loss,
+    weighted_softmax_loss,
+)
+
+ALL = ("bce", "weighted_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax")
+
+
+def logit(p):
+    return math.log(p / (1 - p))
+
+
+def tensors(probabilities, target, valid=None):
+    """Shape (1, 1, n) from lists."""
+    z = torch.tensor([[[logit(p) for p in probabilities]]], dtype=torch.float32)
+    t = torch.tensor([[target]], dtype=torch.float32)
+    return z, t, torch.ones_like(t) if valid is None else torch.tensor([[valid]], dtype=torch.float32)
+
+
+@pytest.fixture
+def a_batch():
+    """Logits, target and validity of two small stacks; the second has no tumor."""
+    rng = np.random.default_rng(8)
+    target = rng.random((2, 1, 3, 8, 8)) < 0.2
+    target[1] = False
+    logits = torch.from_numpy(rng.normal(0, 2, target.shape).astype(np.float32))
+    return logits, torch.from_numpy(target).float(), torch.ones(target.shape)
+
+
+def test_bce_is_the_mean_of_minus_the_log_of_what_was_given_to_the_truth():
+    loss = bce_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))
+    assert float(loss) == pytest.approx(-(math.log(0.8) + math.log(0.3) + math.log(0.9)) / 3, rel=1e-5)
+
+
+def test_weighted_bce_weighs_each_class_by_the_others_share():
+    # One tumor voxel of four: it weighs 3/4, each other 1/4.
+    loss = weighted_bce_loss(*tensors([0.6, 0.2, 0.1, 0.3], [1, 0, 0, 0]))
+    expected = -(0.75 * math.log(0.6) + 0.25 * (math.log(0.8) + math.log(0.9) + math.log(0.7))) / 4
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_dice_of_probabilities_with_one_voxel_of_smoothing():
+    # |P T| = 0.8 + 0.3, |P| = 1.2, |T| = 2
+    assert float(dice_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))) == pytest.approx(1 - (2 * 1.1 + 1) / (1.2 + 2 + 1), rel=1e-5)
+
+
+def test_v_nets_dice_squares_the_denominator():
+    squares = 0.8**2 + 0.3**2 + 0.1**2
+    assert float(squared_dice_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))) == pytest.approx(1 - (2 * 1.1 + 1) / (squares + 2 + 1), rel=1e-5)
+
+
+def test_tversky_weighs_false_positives_by_alpha_and_false_negatives_by_beta():
+    # TP 1.1, FP 0.1, FN 0.9
+    loss = tversky_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]), alpha=0.3, beta=0.7, smooth=0)
+    assert float(loss) == pytest.approx(1 - 1.1 / (1.1 + 0.3 * 0.1 + 0.7 * 0.9), rel=1e-5)
+
+
+def test_the_weighted_softmax_loss_is_that_of_two_classes_with_scores_0_and_z():
+    z, t, valid = tensors([0.8, 0.3, 0.1], [1, 1, 0])
+    scores = torch.stack([torch.zeros_like(z), z], dim=1)
+    of_truth = torch.log_softmax(scores, dim=1).gather(1, t.long()[:, None])[:, 0]
+    weights = torch.where(t > 0, TUMOR_WEIGHT, BACKGROUND_WEIGHT)
+    assert (TUMOR_WEIGHT, BACKGROUND_WEIGHT) == (0.96, 0.04)
+    assert float(weighted_softmax_loss(z, t, valid)) == pytest.approx(float(-(weights * of_truth).mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_voxels_that_do_not_count_change_nothing_and_get_no_gradient(name):
+    loss_of = build_loss(LossConfig(name=name))
+    z, t, valid = tensors([0.8, 0.3, 0.1, 0.9, 0.2], [1, 1, 0, 0, 1], [1, 1, 1, 0, 0])
+    z.requires_grad_(True)
+    loss = loss_of(z, t, valid)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(loss_of(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))), rel=1e-5)
+    assert z.grad[0, 0, 3:].tolist() == [0, 0]
+    assert (z.grad[0, 0, :3] != 0).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("tumor", [0.0, 1.0])
+def test_a_batch_of_one_class_or_without_valid_voxels_stays_finite(name, tumor):
+    loss_of = build_loss(LossConfig(name=name))
+    z = torch.full((1, 1, 6), 30.0, requires_grad=True)
+    for valid in (torch.ones(1, 1, 6), torch.zeros(1, 1, 6)):
+        loss = loss_of(z, torch.full((1, 1, 6), tumor), valid)
+        loss.backward()
+        assert math.isfinite(float(loss.detach()))
+        assert torch.isfinite(z.grad).all()
+
+
+def test_the_dice_share_changes_after_the_favored_epochs():
+    config = LossConfig(dice_weight=0.5, bce_weight=2.0, favored_epochs=50, favored_dice_weight=3.0)
+    batch = tensors([0.8, 0.3, 0.1], [1, 1, 0])
+    dice, bce = float(dice_loss(*batch)), float(bce_loss(*batch))
+    assert float(build_loss(config, 49)(*batch)) == pytest.approx(3 * dice + 2 * bce)
+    assert float(build_loss(config, 50)(*batch)) == pytest.approx(0.5 * dice + 2 * bce)
+
+
+def test_an_unknown_loss_is_named_with_the_known_ones():
+    with pytest.raises(UnusableInput, match=r"no loss 'focal'.*tversky"):
+        build_loss(LossConfig(name="focal"))
+
+
+def test_monai_agrees(a_batch):
+    monai = pytest.importorskip("monai.losses")
+    z, t, valid = a_batch
+    common = {"sigmoid": True, "batch": True, "smooth_nr": 1.0, "smooth_dr": 1.0}
+    assert float(dice_loss(z, t, valid)) == pytest.approx(float(monai.DiceLoss(**common)(z, t)), rel=1e-5)
+    assert float(squared_dice_loss(z, t, valid)) == pytest.approx(float(monai.DiceLoss(squared_pred=True, **common)(z, t)), rel=1e-5)
+    theirs = monai.TverskyLoss(alpha=0.3, beta=0.7, **common)(z, t)
+    assert float(tversky_loss(z, t, valid, alpha=0.3, beta=0.7)) == pytest.approx(float(theirs), rel=1e-5)

@@ -1,0 +1,46 @@
+"""Small chests and stored cases for tests of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.training.store import IGNORED, CaseArrays, StoredCase, write_case
+from volumes import affine_of
+
+SPACING_MM = (5.0, 6.0, 7.0)
+SHAPE = (24, 44, 56)
+
+
+def ellipsoid(center, radii, shape=SHAPE, spacing=SPACING_MM):
+    """A mask (bool) of voxels inside an ellipsoid; center and radii in mm along (slice, row, column)."""
+    points = [(np.arange(n) * s - c) / r for n, s, c, r in zip(shape, spacing, center, radii, strict=True)]
+    return (points[0] ** 2)[:, None, None] + (points[1] ** 2)[:, None] + points[2] ** 2 <= 1
+
+
+def a_chest_ct():
+    """A CT with body, bony spine, two lungs and a lesion of label 1 in the left and one of label 2 in the right lung; and the label."""
+    body = ellipsoid((60, 130, 196), (1e4, 100, 160))
+    spine = ellipsoid((60, 205, 196), (1e4, 14, 16))
+    right, left = ellipsoid((60, 125, 120), (55, 70, 52)), ellipsoid((60, 125, 272), (55, 70, 52))
+    lesions = ellipsoid((60, 125, 280), (16, 16, 16)), ellipsoid((70, 110, 110), (12, 12, 12))
+    hu = np.where(body, 40, -1000)
+    hu[spine], hu[right | left], hu[lesions[0] | lesions[1]] = 400, -850, 30
+    label = lesions[0] * np.uint8(1) + lesions[1] * np.uint8(2)
+    affine = affine_of(spacing=SPACING_MM)
+    return CTVolume(hu.astype(np.int16), affine), Volume(label, affine)
+
+
+def a_stored_case(folder: Path, patient: str = "one", *, is_phantom: bool = False, seed: int = 0) -> StoredCase:
+    """A case of two box lungs, lesions 1 and 2, and an ignored part, whose HU are noise around -850 in lung and 30 elsewhere."""
+    shape = (14, 40, 48)
+    lungs, mask, label = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, np.uint8)
+    mask[1:13, 2:38, 2:46] = True
+    lungs[2:12, 5:35, 5:20], lungs[2:12, 5:35, 28:43] = True, True
+    label[5:9, 15:22, 8:15], label[4:6, 20:24, 33:37], label[10, 8:11, 30:33] = 1, 2, IGNORED
+    rng = np.random.default_rng(seed)
+    hu = np.where(lungs & (label == 0), -850, 30) + rng.normal(0, 20, shape)
+    hu[~mask] = -1024
+    affine = affine_of(spacing=(3.0, 1.5, 1.5))
+    return write_case(folder, CaseArrays(hu.astype(np.int16), label, mask, lungs), affine, patient=patient, is_phantom=is_phantom)
