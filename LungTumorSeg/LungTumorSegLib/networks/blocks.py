@@ -6,19 +6,15 @@ same. The slices of a stack (D) are never pooled: pooling and upsampling act wit
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-Dims = Literal[2, 3]
+from .convolution import Dims, convolution
 
 # The published networks are Keras networks: these are Keras's batch norm constants (its momentum 0.99 is 0.01 in torch's reading).
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01
-
-SAFE_CHANNELS = 32
 
 
 def relu(x: torch.Tensor) -> torch.Tensor:
@@ -63,41 +59,6 @@ class BatchNorm(nn.Module):
         return functional.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, self.training, BATCH_NORM_MOMENTUM, BATCH_NORM_EPS
         )
-
-
-class Convolution2d(nn.Conv2d):
-    """nn.Conv2d that can be trained in bfloat16 on a CPU, see `with_safe_channels`."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self._conv_forward(*with_safe_channels(x, self.weight), self.bias)
-
-
-class Convolution3d(nn.Conv3d):
-    """nn.Conv3d that can be trained in bfloat16 on a CPU, see `with_safe_channels`."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self._conv_forward(*with_safe_channels(x, self.weight), self.bias)
-
-
-def with_safe_channels(x: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input and weight, filled up with zero channels where torch could not train the convolution; they change nothing.
-
-    On CPUs with AMX the bfloat16 weight gradient of a convolution with 16 or fewer input channels hangs or crashes on large images
-    (torch 2.13); with
-    more channels it is right.
-    """
-    missing = SAFE_CHANNELS - weight.shape[1]
-    bfloat16 = x.dtype == torch.bfloat16 or torch.is_autocast_enabled("cpu")
-    if missing <= 0 or x.device.type != "cpu" or not (bfloat16 and weight.requires_grad and torch.is_grad_enabled()):
-        return x, weight
-    zero_channels = (0, 0) * (x.ndim - 2) + (0, missing)
-    return functional.pad(x, zero_channels), functional.pad(weight, zero_channels)
-
-
-def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.Module:
-    """A convolution of stride 1 with an odd cubic (or square) kernel and zero padding that keeps the size."""
-    conv = Convolution2d if dims == 2 else Convolution3d
-    return conv(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)
 
 
 def pool(x: torch.Tensor) -> torch.Tensor:

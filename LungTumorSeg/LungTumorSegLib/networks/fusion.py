@@ -1,6 +1,7 @@
 """Spatial feature fusion: a frozen 2D encoder looks at each slice, and its features join the 3D network at three scales.
 
-After Najeeb and Bhuiyan 2022: training goes in two stages, first the 2D network, then the 3D network with the first one's encoder.
+After Najeeb and Bhuiyan 2022 (doi:10.1016/j.bspc.2022.103996): training goes in two stages, first the 2D
+network, then the 3D network with the first one's encoder.
 """
 
 from __future__ import annotations
@@ -17,10 +18,8 @@ class FeatureExtractor(Encoder):
     """The frozen encoder of a 2D network: slices (N, 1, H, W) -> its pooled outputs at 1/2, 1/4 and 1/8 of the size.
 
     Its parameters take no gradient and its batch norms stay in inference mode. Its channel dropout does not freeze (in the
-    published Keras graphs
-    training=True reaches it): in training every map below the first is noisy, and each has its own noise, drawn anew on the way
-    down from the
-    clean first map.
+    published Keras graphs training=True reaches it): in training every map below the first is noisy, and each has its own noise,
+    drawn anew on the way down from the clean first map.
     """
 
     def __init__(self, family: Family, width: int, levels: int = LEVELS) -> None:

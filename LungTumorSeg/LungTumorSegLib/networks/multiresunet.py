@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from .blocks import Block, ConvBatchNorm, Dims, MultiResBlock, ResPath
+from .blocks import Block, ConvBatchNorm, MultiResBlock, ResPath
+from .convolution import Dims
 from .unet import Family
 
 PUBLISHED_LENGTHS = (3, 2, 1)

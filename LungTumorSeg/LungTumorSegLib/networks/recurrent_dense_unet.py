@@ -15,7 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import BatchNorm, Block, DenseBlock, Dims, Identity
+from .blocks import BatchNorm, Block, DenseBlock, Identity
+from .convolution import Dims
 from .unet import ConvHead, Family, plain_skip
 
 Recurrence = Literal["rows", "slices"]

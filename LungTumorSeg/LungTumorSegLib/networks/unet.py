@@ -1,8 +1,8 @@
 """The shape that all networks share, and its plainest family, the U-Net.
 
 Three levels down, a base, three levels up. A `Family` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D
-and 3D, with and
-without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022 (spatial feature fusion).
+and 3D, with and without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022
+(doi:10.1016/j.bspc.2022.103996).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .blocks import Block, Dims, Identity, PlainBlock, Upsampling, channel_dropout, channels_last, convolution, initialize_as_keras, pool
+from .blocks import Block, Identity, PlainBlock, Upsampling, channel_dropout, channels_last, initialize_as_keras, pool
+from .convolution import Dims, convolution
 
 LEVELS = 3
 SIZE_MULTIPLE = 2**LEVELS
