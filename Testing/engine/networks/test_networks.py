@@ -71,6 +71,16 @@ def test_dropout_stays_active_in_the_frozen_extractor_below_its_first_tap(name, 
     assert all(torch.equal(a, b) for a, b in zip(network.features(slices), network.features(slices), strict=True))
 
 
+@pytest.mark.parametrize(("training", "expected"), [(True, [0, 0, None]), (False, [0, 1])])
+def test_each_map_of_the_extractor_draws_its_own_dropout_on_the_way_from_the_clean_first_map(training, expected):
+    network = a_network("sff_unet3d").train(training)
+    dropped = []
+    network.fe.drop.register_forward_pre_hook(lambda _, inputs: dropped.append(inputs[0]))
+    maps = network.features(torch.rand(2, 1, 16, 16))
+    # Which map went into each dropout; in training the third map comes down through a second map of its own.
+    assert [next((level for level, known in enumerate(maps) if known is x), None) for x in dropped] == expected
+
+
 def test_a_trained_2d_network_lends_its_encoder():
     network, donor = a_network("sff_multires_unet3d"), a_network("multires_unet2d")
     with torch.no_grad():
