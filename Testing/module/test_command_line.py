@@ -34,8 +34,8 @@ def real_child(tmp_path, monkeypatch):
     from LungTumorSegLib.networks import build_network
 
     torch.manual_seed(0)
-    manifest = Manifest("random", "Random weights", "unet3d", 2, (5.0, 5.0, 5.0), (-1000.0, 400.0), "", stride=8)
-    save_model(build_network("unet3d", 2), manifest, tmp_path / "models" / "random")
+    manifest = Manifest("random", "Random weights", "unet3d", 4, (5.0, 5.0, 5.0), (-1000.0, 400.0), "", stride=8)
+    save_model(build_network("unet3d", 4), manifest, tmp_path / "models" / "random")
     monkeypatch.setenv("LUNGTUMORSEG_MODELS", str(tmp_path / "models"))
     blocked = tmp_path / "blocked"
     blocked.mkdir()
