@@ -58,7 +58,7 @@ class Sampler:
         case, place = self._place(kind, rng)
         size = np.add(self._config.crop, (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS))
         radius = draw_radius_mm(rng, self._config.large)
-        corner = self._corner(place, size, radius if kind == "implants" else 0.0, rng)
+        corner = self._corner(case, place, size, radius if kind == "implants" else 0.0, rng)
         patch = _gather(case, corner, size, self._grid.spacing_mm)
         _vary_enhancement(patch, rng)
         if rng.random() < DISTRACTOR_SHARE:
@@ -97,11 +97,16 @@ class Sampler:
         group = self._scans if from_scans else self._phantoms
         return group[rng.integers(len(group))]
 
-    def _corner(self, place: Array, size: Array, radius_mm: float, rng: np.random.Generator) -> Array:
-        """First voxel of a patch around ``place``; a lesion's center may lie off the patch's by most of its radius."""
+    def _corner(self, case: StoredCase, place: Array, size: Array, radius_mm: float, rng: np.random.Generator) -> Array:
+        """First voxel of a patch around ``place``; a lesion's center may lie off the patch's by most of its radius.
+
+        Slices stay inside the case, as the stacks of inference do.
+        """
         spread = np.maximum(0.7 * radius_mm / np.asarray(self._grid.spacing_mm), (np.asarray(self._config.crop) - 1) * 0.3)
         spread = np.minimum(spread, (10_000, self._config.crop[1] * 0.45, self._config.crop[2] * 0.45))
-        return np.rint(place - size / 2 + rng.uniform(-1, 1, 3) * spread).astype(int)
+        corner = np.rint(place - size / 2 + rng.uniform(-1, 1, 3) * spread).astype(int)
+        corner[0] = np.clip(corner[0], 0, max(0, case.hu.shape[0] - size[0]))
+        return corner
 
     def _implant(self, patch: Patch, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
         if self._nodules and rng.random() < self._config.real_nodules:
