@@ -180,6 +180,8 @@ class TrainingConfig:
 
     output: str
     seed: int = 1
+    start_from: str = ""
+    """A model or its folder whose weights the training begins with; then the 2D stage is left out."""
     device: str = "auto"
     precision: str = "auto"
     """``auto``, ``float32`` or ``bfloat16`` (autocast; the weights stay float32)."""

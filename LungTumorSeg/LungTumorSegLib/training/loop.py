@@ -73,7 +73,7 @@ class TrainingLoop:
         self._name, self._stream, self._stage, self._config, self._data = name, stream, stage, config, data
         self._device, self._precision = device, precision
         self._network = network
-        prepare_network(network, device, precision)
+        prepare_network(network, device)
         self._trainable = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
         self._volumes = WholeVolumes(config.grid, device, precision)
@@ -86,8 +86,6 @@ class TrainingLoop:
         """Train, or go on training, to the end; the network comes back with its best weights, in evaluation mode."""
         if self._last.is_file():
             self._state = LoopState.restore(load_checkpoint(self._last, self._network, self._optimizer))
-        else:
-            set_prior(self._network, self._stage.prior)
         self._log.resume(self._name, self._state.step)
         while not self._state.finished:
             self._epoch(on_progress)

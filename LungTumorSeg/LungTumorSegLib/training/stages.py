@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
+from ..errors import UnusableInput
 from ..events import ProgressCallback, ignore_progress
 from ..inference.predictor import choose_device, choose_precision
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
-from ..weights.manifest import Manifest, save_model
+from ..weights.manifest import Manifest, load_model, save_model
 from .config import TrainingConfig, read_config
-from .loop import TrainingLoop
+from .loop import TrainingLoop, set_prior
 from .preparation import PreparedData, prepare_data
 
 EXTRACTORS = {"sff_unet3d": "unet2d", "sff_multires_unet3d": "multires_unet2d", "sff_recurrent_dense_unet3d": "dense_unet2d"}
@@ -43,12 +44,26 @@ def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
     torch.manual_seed(config.seed)
     network = build_network(config.model.name, config.model.width, variant=config.model.variant)
-    if isinstance(network, FusionNetwork) and config.extractor is not None:
+    if config.start_from:
+        _copy_weights(config.start_from, network)
+    else:
+        set_prior(network, config.network.prior)
+    if isinstance(network, FusionNetwork) and config.extractor is not None and not config.start_from:
         extractor = build_network(EXTRACTORS[config.model.name], config.model.width)
+        set_prior(extractor, config.extractor.prior)
         loop = TrainingLoop("extractor", EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
         network.load_extractor(loop.run(on_progress))
     loop = TrainingLoop("network", NETWORK_STREAM, network, config.network, config, data, device, precision)
     return export(loop.run(on_progress), config, data)
+
+
+def _copy_weights(model: str, network: torch.nn.Module) -> None:
+    """Gives ``network`` the weights of a stored model; raises UnusableInput where they are of another network."""
+    stored = load_model(model)
+    try:
+        network.load_state_dict(stored.network.state_dict())
+    except RuntimeError as error:
+        raise UnusableInput(f"start_from: the model {stored.manifest.id} is of another network or width than configured.") from error
 
 
 def export(network: torch.nn.Module, config: TrainingConfig, data: PreparedData) -> Path:
