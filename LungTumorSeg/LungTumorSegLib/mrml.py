@@ -86,7 +86,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     _add_surfaces(content, run.folder)
     scene = volume.GetScene()
     if segmentation is None:
-        name = scene.GenerateUniqueName(f"{volume.GetName()} lung tumors")
+        name = scene.GenerateUniqueName(f"{volume.GetName()} tumors")
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation.SetAndObserveSegmentation(content)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
