@@ -9,6 +9,8 @@ it at any points, ``blend_lesion`` puts it into HU. To implant into a CT::
     x, y, z = ...                            # LPS mm of the patch's voxels relative to the lesion's center, broadcastable
     truth = blend_lesion(hu_patch, shape, x, y, z, rng, room=closed_lung, edge_mm=1.0)   # hu_patch is changed in place
 
+``shape.extent_mm`` bounds the patch. Make the room a soft mask (a closed lung, slightly grown and blurred), without bone.
+
 The truth is every voxel whose center lies inside the star-shaped surface and in the room: ground glass and cavity belong to the
 tumor, the thin spicules outside the surface do not (readers' outlines leave them out too).
 """
@@ -28,8 +30,11 @@ PLACES = ("lung", "pleura", "fissure", "diaphragm", "hilum", "mediastinum")
 DIAMETER_RANGE_MM = (3.0, 100.0)
 """From the smallest nodule that is reported to a mass that fills a lobe."""
 
-ROUGHNESS_RANGE = (0.03, 0.18)
-"""Amplitude of the waves as a share of the radius (a spike's 0.03 to 0.22 served in training; star shapes fold above 0.2)."""
+ROUGHNESS_RANGE = (0.05, 0.20)
+"""Standard deviation of the waves as a share of the radius; 0.03 to 0.22 served in a training trial."""
+
+LEAST_RIPPLE = 0.25
+"""The surface comes no nearer to the center than this share of the radius."""
 
 GROUND_GLASS_HU = (-680.0, -420.0)
 SOLID_HU = (10.0, 70.0)
@@ -130,7 +135,7 @@ def _ripple(waves: Array, ux: Array, uy: Array, uz: Array) -> Array:
     total = np.ones(np.broadcast_shapes(ux.shape, uy.shape, uz.shape), np.float32)
     for wx, wy, wz, phase, amplitude in waves:
         total += amplitude * np.sin(wx * ux + wy * uy + wz * uz + phase)
-    return total
+    return np.asarray(np.maximum(total, np.float32(LEAST_RIPPLE)))
 
 
 def lesion_shape(spec: LesionSpec, rng: np.random.Generator) -> LesionShape:

@@ -95,7 +95,7 @@ def draw_patient(seed: int, options: PhantomOptions) -> Patient:
     """
     rng = stream(seed, "patient")
     female = bool(rng.random() < 0.5)
-    size = rng.normal(1.0, 0.045) - (0.04 if female else -0.02)
+    size = rng.normal(1.0, 0.045) + (-0.03 if female else 0.03)
     scale = np.clip(size * rng.normal(1, 0.025, 3), 0.82, 1.15)
     unenhanced = UNENHANCED_BLOOD_HU + float(rng.uniform(-7, 8))
     enhancement = _chosen(options.enhancement_hu, float(rng.uniform(60, 240)) * bool(rng.random() < 0.6))
@@ -104,13 +104,13 @@ def draw_patient(seed: int, options: PhantomOptions) -> Patient:
         scoliosis_mm=_chosen(options.scoliosis_mm, float(rng.choice([-1, 1]) * rng.gamma(1.5, 3.0))),
         fat_mm=float(np.clip(rng.gamma(4, 4.0), 4, 45)),
         breasts=float(rng.uniform(0.3, 1.0)) * female,
-        inspiration_mm=float(rng.normal(0, 9)),
+        inspiration_mm=float(rng.normal(3, 9)),
         heart_scale=float(np.clip(rng.normal(1, 0.07), 0.85, 1.25)),
         arms=_chosen(options.arms, str(rng.choice(ARMS, p=(0.85, 0.15)))),
         couch=_chosen(options.couch, str(rng.choice(COUCHES, p=(0.6, 0.3, 0.1)))),
         blood_hu=unenhanced + enhancement,
         venous_hu=unenhanced + enhancement * float(rng.uniform(0.5, 1.0)),
-        lung_hu=float(rng.uniform(-865, -790)),
+        lung_hu=float(rng.uniform(-890, -775)),
         gravity_hu_per_mm=float(rng.uniform(0.15, 0.75)),
         emphysema=_chosen(options.emphysema, float(rng.uniform(0.02, 0.3)) * bool(rng.random() < 0.25)),
         bone_scale=float(rng.uniform(0.7, 1.15)),

@@ -61,11 +61,11 @@ def place_lesions(
         spec = specs[number]
         if spec.center_lps_mm is None:
             room = rooms[spec.place in CENTRAL_PLACES and spec.kind not in GLASS_KINDS]
-            candidates = _candidates(spec, thorax, np.maximum(room, -airless))
-            center = _find_center(spec, list(placed.values()), candidates, grid, rng)
+            center = _find_center(spec, list(placed.values()), thorax, np.maximum(room, -airless), grid, rng)
         else:
             room = np.minimum(rooms[False], rooms[True])
-            center = _checked_center(np.asarray(spec.center_lps_mm) - shift, room, thorax, grid)
+            center = np.asarray(spec.center_lps_mm) - shift
+            center = center if _is_free(center, room, thorax, grid) else None
         if center is not None:
             placed[number] = PlacedLesion(spec, center, room)
         elif options.lesions is not None:
@@ -92,23 +92,24 @@ def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[Lesio
     return tuple(sorted(specs, key=lambda spec: -spec.diameter_mm))
 
 
-def _find_center(spec: LesionSpec, placed: list[PlacedLesion], candidates: Array, grid: Grid, rng: np.random.Generator) -> Array | None:
+def _find_center(
+    spec: LesionSpec, placed: list[PlacedLesion], thorax: Thorax, free: Array, grid: Grid, rng: np.random.Generator
+) -> Array | None:
+    """A random suitable voxel center (so that the smallest lesion has a voxel) in the ``free`` field, clear of ``placed``."""
+    candidates = _candidates(spec, thorax, free)
     for _ in range(TRIES if len(candidates) else 0):
         point = candidates[rng.integers(len(candidates))] + rng.uniform(-2, 2, 3)
-        center = grid.index_to_lps(np.rint(grid.lps_to_index(point)))  # on a voxel's center, so that the smallest lesion has a voxel
+        center = grid.index_to_lps(np.rint(grid.lps_to_index(point)))
         gaps = [np.linalg.norm(center - p.center_lps) - 0.6 * (spec.diameter_mm + p.spec.diameter_mm) - CLEARANCE_MM for p in placed]
-        if _inside(center, grid) and all(gap > 0 for gap in gaps):
+        if all(gap > 0 for gap in gaps) and _is_free(center, free, thorax, grid):
             return np.asarray(center)
     return None
 
 
-def _checked_center(center: Array, room: Array, thorax: Thorax, grid: Grid) -> Array | None:
-    return center if _inside(center, grid) and thorax.grid.at(room, center[None])[0] < 0 else None
-
-
-def _inside(point: Array, grid: Grid) -> bool:
+def _is_free(point: Array, room: Array, thorax: Thorax, grid: Grid) -> bool:
+    """True if an LPS point lies on the grid and in the room."""
     index = np.rint(grid.lps_to_index(point))
-    return bool((index >= 0).all() and (index < grid.shape).all())
+    return bool((index >= 0).all() and (index < grid.shape).all() and thorax.grid.at(room, point[None])[0] < 0)
 
 
 def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:

@@ -15,7 +15,7 @@ SLICE_BLUR_VOXELS = 0.35
 
 IN_PLANE_MM, BETWEEN_SLICES_MM = (1.0, 1.4), (2.5, 3.0)
 FIELD_OF_VIEW_MM, FIELD_WITH_ARMS_MM = (345.0, 400.0), 500.0
-LOWEST_MM, HIGHEST_MM = -200.0, 105.0
+LOWEST_MM, HIGHEST_MM = -212.0, 105.0
 """Model heights that a default scan covers: from below the posterior costophrenic angle to above the apices."""
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))

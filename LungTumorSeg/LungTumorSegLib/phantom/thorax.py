@@ -158,6 +158,7 @@ def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm:
     top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
     away = np.clip(away, 0, 0.995)
     surface = top - drop * (0.4 * away + 0.6 * (1 - np.sqrt(1 - away)))  # between a paraboloid and an ellipsoid
+    surface = surface + 28 * np.exp(-((x / 42) ** 2)) * np.clip((-20 - y) / 50, 0, 1)  # before the heart it hangs from the xiphoid
     return as_distance(surface - z, spacing_mm)
 
 
