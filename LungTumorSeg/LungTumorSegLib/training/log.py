@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from ..io import complete_file
+
 COLUMNS = (
     "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_negatives", "dice", "false_ml", "score",
 )  # fmt: skip
@@ -17,16 +19,16 @@ class TrainingLog:
         self._path = path
 
     def resume(self, stage: str, step: int) -> None:
-        """Keep rows of other stages and of ``stage`` up to ``step``."""
+        """Keep the whole rows of other stages, and those of ``stage`` up to ``step``."""
         rows = []
         if self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if row["stage"] != stage or int(row["step"]) <= step]
+                rows = [row for row in csv.DictReader(file) if row[COLUMNS[-1]] is not None]  # a kill may have cut the last one
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("w", newline="", encoding="utf-8") as file:
+        with complete_file(self._path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(row for row in rows if row["stage"] != stage or int(row["step"]) <= step)
 
     def write(self, **values: object) -> None:
         """One row; columns not given stay empty, floats get five digits."""

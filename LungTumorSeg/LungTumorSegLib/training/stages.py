@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..errors import UnusableInput
 from ..events import ProgressCallback, ignore_progress
 from ..inference.predictor import choose_device, choose_precision
+from ..io import complete_file
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
 from ..weights.manifest import Manifest, load_model, save_model
@@ -22,6 +24,9 @@ EXTRACTORS = {"sff_unet3d": "unet2d", "sff_multires_unet3d": "multires_unet2d", 
 """The 2D network whose encoder each SFF network fuses."""
 
 EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
+
+FREE_SETTINGS = ("output", "cache", "device", "precision", "threads", "workers", "max_minutes")
+"""Where, how fast and how long a training runs may change between its parts; all else would make it another one."""
 
 
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
@@ -38,9 +43,7 @@ def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.json").write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n", encoding="utf-8")
+    keep_config(config)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
     torch.manual_seed(config.seed)
     network = build_network(config.model.name, config.model.width, variant=config.model.variant)
@@ -64,6 +67,32 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
         network.load_state_dict(stored.network.state_dict())
     except RuntimeError as error:
         raise UnusableInput(f"start_from: the model {stored.manifest.id} is of another network or width than configured.") from error
+
+
+def keep_config(config: TrainingConfig) -> None:
+    """Write ``config.json`` into the output folder. Raises UnusableInput if a training of another configuration has begun there."""
+    output, values = Path(config.output), json.loads(json.dumps(dataclasses.asdict(config)))
+    file = output / "config.json"
+    if any(output.glob("*.safetensors")) and file.is_file():
+        before, now = _flat(json.loads(file.read_text(encoding="utf-8"))), _flat(values)
+        changed = [key for key in now if key in before and before[key] != now[key] and not key.endswith(FREE_SETTINGS)]
+        if changed:
+            key = changed[0]
+            raise UnusableInput(
+                f"{output} holds a training of another configuration ({key} was {before[key]!r}, now {now[key]!r}); "
+                "restore it, or choose another output."
+            )
+    output.mkdir(parents=True, exist_ok=True)
+    with complete_file(file) as unfinished:
+        unfinished.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{place}{key}.") if isinstance(value, dict) else {place + key: value}
+    return flat
 
 
 def export(network: torch.nn.Module, config: TrainingConfig, data: PreparedData) -> Path:
