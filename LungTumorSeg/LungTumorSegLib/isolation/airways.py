@@ -27,7 +27,8 @@ TRACK_MM = 40.0
 def find_airways(ct: Volume, body: Volume) -> Volume:
     """Lumen of trachea and main bronchi, a bool mask on the grid of ``ct`` (axial LPS, HU); ``body`` is a mask on the same grid.
 
-    A track begins at a region wide enough for a lumen that has no such region above it, and goes down from there through the overlapping regions of the
+    A track begins at a region wide enough for a lumen that has no such region above it, and goes down from there through the
+    overlapping regions of the
     next slice. It is an airway if it goes on for 40 mm with a small cross-section and soft tissue around it; gas in a bowel may pass
     as one, which does no harm.
     """
@@ -86,7 +87,10 @@ def _is_airway(region: Array, image: Array, spacing: tuple[float, float, float])
         return False
     rows, columns = np.nonzero(region)
     margin = [int(RING_MM / s) + 2 for s in spacing[1:]]
-    box = (slice(max(rows.min() - margin[0], 0), rows.max() + margin[0] + 1), slice(max(columns.min() - margin[1], 0), columns.max() + margin[1] + 1))
+    box = (
+        slice(max(rows.min() - margin[0], 0), rows.max() + margin[0] + 1),
+        slice(max(columns.min() - margin[1], 0), columns.max() + margin[1] + 1),
+    )
     lumen = region[box]
     ring = dilate(lumen[None], max(RING_MM, 2 * spacing[2]), spacing, planar=True)[0] & ~lumen
     return bool(image[box][ring].mean() > RING_HU)

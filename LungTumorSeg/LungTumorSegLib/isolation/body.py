@@ -1,7 +1,8 @@
 """The patient's body without couch, table top, blankets and leads: step 1 of lung isolation.
 
 A couch is told from a patient by two things. It keeps its cross-section along z, so a low percentile over the slices shows the couch and
-little else; and whatever is around a patient (shells of a table top, blankets, cushions' covers, leads) is thin, so an opening takes it away.
+little else; and whatever is around a patient (shells of a table top, blankets, cushions' covers, leads) is thin, so an opening takes
+it away.
 The opening alone is not enough where the back lies on a flat table top: skin and shell are then one thick object.
 """
 
@@ -11,10 +12,12 @@ import numpy as np
 from scipy import ndimage
 
 from ..ct import Array, Volume
-from .morphology import biggest_component, dilate, erode, open_
+from .morphology import biggest_component, dilate, open_
 
 TISSUE_HU = -300
-"""Above it a voxel is tissue, HU. Fat lies at -120 to -60; a carbon table top, thinned by partial volume, at -600 to -400 (lung1_001, 4dlung_113)."""
+"""Above it a voxel is tissue, HU. Fat lies at -120 to -60; a carbon table top, thinned by partial volume, at -600 to -400 (lung1_001,
+4dlung_113).
+"""
 
 CLOTH_RADIUS_MM = 4.0
 """What is thinner in the axial plane than twice this is no body: table tops measure 3 to 8 mm, blankets and leads less."""

@@ -30,13 +30,13 @@ def lung_hulls(lung: Array, spacing: Spacing) -> Array:
     spanned = seeds.copy()
     for plane in spanned:
         _fill_hull(plane)
-    return spanned & dilate(seeds, FARTHEST_MM, spacing, planar=True)
+    return np.asarray(spanned & dilate(seeds, FARTHEST_MM, spacing, planar=True))
 
 
 def _lost_back(lung: Array, spacing: Spacing) -> Array:
     """The back of the lung in the slices above, in those slices with lung where it is missing."""
-    slices, rows, _ = lung.shape
-    present = lung.any(axis=2)
+    rows = lung.shape[1]
+    present = np.asarray(lung.any(axis=2))
     backmost = np.where(present.any(axis=1), rows - 1 - present[:, ::-1].argmax(axis=1), -1)
     reach = round(CARRIED_MM / spacing[0])
     lost = np.zeros_like(lung)

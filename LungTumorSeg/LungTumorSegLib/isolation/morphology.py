@@ -1,6 +1,7 @@
 """Binary morphology in millimeters on (slice, row, column) arrays, and the components of masks.
 
-Dilation by a ball is the union of shifted copies of the mask that were widened along the rows before: for the radii used here (2 to 30 mm on
+Dilation by a ball is the union of shifted copies of the mask that were widened along the rows before: for the radii used here (2 to 30
+mm on
 a grid of 2 mm) twenty times as fast as a distance map, and exact.
 """
 

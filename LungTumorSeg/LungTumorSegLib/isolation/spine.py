@@ -4,9 +4,11 @@ The method described with this pipeline projects the lung-window image of each s
 seventh-order moving average, takes its peak x_t as the spine, starts with S0, the mean over the first five slices with lung, and smooths:
 S_t = a x_t + (1 - a) S_(t-1), a = 0.3 (S. Primakov et al., Nature Communications 13, 3423, 2022, doi:10.1038/s41467-022-30841-3).
 
-Read literally it fails on real CT, because in a lung window heart, liver, shoulders and spine are equally white. On lung1_001 the peak lies 11 mm
+Read literally it fails on real CT, because in a lung window heart, liver, shoulders and spine are equally white. On lung1_001 the peak
+lies 11 mm
 (median) and up to 113 mm from the spinal cord: on the heart in the middle, on a shoulder at the top; 4dlung_113, lidc_0003 and cip_ct64
-end on a shoulder too. Kept are projection, filter, start and smoothing. Changed are two things: what is projected is bone and above all what
+end on a shoulder too. Kept are projection, filter, start and smoothing. Changed are two things: what is projected is bone and above
+all what
 bone encloses behind the middle of the body (the spinal canal, the marrow of a vertebra), and x_t is not each slice's own peak but the best
 path through all slices' profiles, which may bend with scoliosis but not jump to a shoulder blade.
 """
@@ -115,9 +117,9 @@ CANAL_DEPTH_MM = 15.0
 def _midline(body: Array, spacing: tuple[float, float, float]) -> Array:
     """1 in the middle column of the body in each slice, falling to 0 over 100 mm, shape (slices, columns)."""
     columns = np.arange(body.shape[2])
-    occupied = body.any(axis=1)
+    occupied = np.asarray(body.any(axis=1))
     middle = np.array([columns[plane].mean() if plane.any() else body.shape[2] / 2 for plane in occupied])
-    return np.clip(1 - np.abs(columns - middle[:, None]) * spacing[2] / 100.0, 0, None)
+    return np.asarray(np.clip(1 - np.abs(columns - middle[:, None]) * spacing[2] / 100.0, 0, None))
 
 
 def _best_path(profiles: Array, reach: int) -> Array:

@@ -1,8 +1,10 @@
 """The isolation mask: the lungs, their mirror image about the spine axis, and what lies between: steps 4 and 5 of lung isolation.
 
 The published pipeline unites the lung mask with its mirror image and dilates it with a disk of radius 5, so that a collapsed lung, fluid or
-a large mass stays inside. On lung1_001 that holds 98.8 % of the tumor, but only 97 % of a tumor beside the spine of 4dlung_113, whose lungs are not
-symmetric, and 21 % of the mass of ibsi1_phantom, whose other lung is outside the image. So two things are united with it: a closing, which fills
+a large mass stays inside. On lung1_001 that holds 98.8 % of the tumor, but only 97 % of a tumor beside the spine of 4dlung_113, whose
+lungs are not
+symmetric, and 21 % of the mass of ibsi1_phantom, whose other lung is outside the image. So two things are united with it: a closing,
+which fills
 gaps up to 40 mm wide, and each lung's hull (``hull.py``).
 """
 
@@ -27,7 +29,9 @@ GAP_MM = 20.0
 
 
 def search_region(left: Array, right: Array, axis: SpineAxis, like: Volume) -> Array:
-    """Where lung may be, without margin: both lungs, bool (slices, rows, columns) on the grid of ``like``, mirrored, closed, and their hulls."""
+    """Where lung may be, without margin: both lungs, bool (slices, rows, columns) on the grid of ``like``, mirrored, closed, and their
+    hulls.
+    """
     lungs = left | right
     region = np.asarray(lungs | mirrored(lungs, axis.columns(like)))
     hulls = lung_hulls(left, like.spacing) | lung_hulls(right, like.spacing)
@@ -39,7 +43,9 @@ def search_region(left: Array, right: Array, axis: SpineAxis, like: Volume) -> A
 
 
 def mirrored(mask: Array, columns: Array) -> Array:
-    """``mask``, bool (slices, rows, columns), reflected in each slice about that slice's column of ``columns``, which may have fractions."""
+    """``mask``, bool (slices, rows, columns), reflected in each slice about that slice's column of ``columns``, which may have
+    fractions.
+    """
     reflected = np.zeros_like(mask)
     width = mask.shape[2]
     for index, center in enumerate(columns):

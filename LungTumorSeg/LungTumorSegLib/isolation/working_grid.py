@@ -12,7 +12,9 @@ from scipy import ndimage
 from ..ct import Array, Volume
 
 WORKING_SPACING_MM = 2.0
-"""Aim of the coarse spacing along each axis, mm: a third of the thinnest wall (a main bronchus and its lung, 6 mm) that must stay visible."""
+"""Aim of the coarse spacing along each axis, mm: a third of the thinnest wall (a main bronchus and its lung, 6 mm) that must stay
+visible.
+"""
 
 
 def block_factors(volume: Volume) -> tuple[int, int, int]:
@@ -36,7 +38,8 @@ def _coarse_slice(slab: Array, factors: tuple[int, int]) -> Array:
     plane = slab.sum(axis=0, dtype=np.float32) if len(slab) > 1 else slab[0]
     missing = [(0, -size % factor) for size, factor in zip(plane.shape, factors, strict=True)]
     plane = np.pad(plane, missing, mode="edge")
-    total = sum(plane[row :: factors[0], column :: factors[1]].astype(np.float32) for row in range(factors[0]) for column in range(factors[1]))
+    offsets = [(row, column) for row in range(factors[0]) for column in range(factors[1])]
+    total = sum(plane[row :: factors[0], column :: factors[1]].astype(np.float32) for row, column in offsets)
     return np.asarray(np.rint(total / (len(slab) * factors[0] * factors[1])), dtype=np.int16)
 
 
