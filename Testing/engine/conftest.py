@@ -1,0 +1,41 @@
+"""A made CT with known lesions, and what the shipped model's command makes of it, once for all tests that look at it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from LungTumorSegLib.phantom import LesionSpec, Phantom, PhantomOptions, make_phantom, write_phantom
+
+COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished ``lungtumorseg segment``: the phantom, the folder with its files, the folder of the results."""
+
+    phantom: Phantom
+    ct: Path
+    output: Path
+
+
+@pytest.fixture(scope="session")
+def a_phantom_with_two_lesions(tmp_path_factory) -> tuple[Phantom, Path]:
+    """A 30 mm lesion in the left lung, one of 18 mm in the right, and the folder where the files lie."""
+    lesions = (LesionSpec("solid", 30.0, "lung", "left"), LesionSpec("solid", 18.0, "lung", "right"))
+    phantom = make_phantom(7101, PhantomOptions(spacing_mm=(3.0, 1.4, 1.4), lesions=lesions, distractors=()))
+    folder = tmp_path_factory.mktemp("phantom")
+    write_phantom(phantom, folder)
+    return phantom, folder
+
+
+@pytest.fixture(scope="session")
+def a_run(a_phantom_with_two_lesions, tmp_path_factory) -> Run:
+    """The shipped model on the phantom, through the command line."""
+    phantom, folder = a_phantom_with_two_lesions
+    output = tmp_path_factory.mktemp("run") / "results"
+    subprocess.run([*COMMAND, "segment", str(folder / "ct.nii.gz"), "-o", str(output)], check=True)
+    return Run(phantom, folder / "ct.nii.gz", output)

@@ -1,0 +1,208 @@
+"""The main job as its user runs it: one command, then what lies in the folder."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_series import write_dicom_series
+from LungTumorSegLib.io import read_volume
+from LungTumorSegLib.segmentation_file import read_segmentation
+from LungTumorSegLib.weights.manifest import load_model
+
+COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
+CSV_COLUMNS = (
+    "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"
+)
+SUMMARY_KEYS = {"schema_version", "model", "weights_sha256", "options", "device", "precision", "warnings", "lungs", "lesions", "seconds"}
+
+
+def command(*arguments, **options):
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=600, **options)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "lesions.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_all_promised_files_are_there_and_nothing_else(a_run):
+    files = {path.name for path in a_run.output.iterdir()}
+    assert files == {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd", "spread.png"}
+
+
+def test_both_lesions_are_found_on_their_sides(a_run):
+    rows = table(a_run.output)
+    assert (a_run.output / "lesions.csv").read_text().startswith(CSV_COLUMNS)
+    for lesion, side in zip(a_run.phantom.lesions, ("Left", "Right"), strict=True):
+        def distance(row, center=lesion.center_lps_mm):
+            return np.linalg.norm([float(row[f"centroid_{axis}_lps_mm"]) - c for axis, c in zip("xyz", center, strict=True)])
+
+        nearest = min(rows, key=distance)
+        assert distance(nearest) < lesion.diameter_mm / 3
+        assert nearest["side"] == side
+        assert 0.6 < float(nearest["volume_ml"]) / lesion.volume_ml < 1.6
+
+
+def test_rows_are_numbered_by_falling_volume(a_run):
+    rows = table(a_run.output)
+    volumes = [float(row["volume_ml"]) for row in rows]
+    assert volumes == sorted(volumes, reverse=True)
+    assert [row["segment"] for row in rows] == [f"Tumor {n}" for n in range(1, len(rows) + 1)]
+
+
+def test_the_segmentation_lies_on_the_cts_grid_and_its_parts_do_not_overlap(a_run):
+    segments = read_segmentation(a_run.output / "segmentation.seg.nrrd")
+    assert [segment.name for segment in segments] == ["Left lung", "Right lung", *(row["segment"] for row in table(a_run.output))]
+    taken = np.zeros(a_run.phantom.ct.shape, int)
+    for segment in segments:
+        assert segment.mask.same_grid(a_run.phantom.ct, tolerance_mm=1e-3)  # the CT came through NIfTI's single precision
+        taken += segment.mask.array
+    assert taken.max() == 1
+
+
+def test_table_segmentation_and_maps_tell_one_story(a_run):
+    segments = {segment.name: segment for segment in read_segmentation(a_run.output / "segmentation.seg.nrrd")}
+    probability, disagreement = (read_volume(a_run.output / f"{name}.nrrd") for name in ("probability", "disagreement"))
+    assert probability.same_grid(a_run.phantom.ct, tolerance_mm=1e-3)
+    assert 0 <= probability.array.min() <= probability.array.max() <= 1
+    assert 0 < disagreement.array.max() <= 0.5  # the largest standard deviation of values from 0 to 1
+    for row in table(a_run.output):
+        mask = segments[row["segment"]].mask
+        assert float(row["volume_ml"]) == pytest.approx(mask.array.sum() * mask.voxel_volume_ml, rel=1e-5)
+        assert probability.array[mask.array].min() > 0.5
+        side = {"Left": "Left", "Right": "Right"}[row["side"]]
+        assert side in segments[row["segment"]].terminology
+
+
+def test_the_summary_explains_the_run(a_run):
+    summary = json.loads((a_run.output / "summary.json").read_text(encoding="utf-8"))
+    assert summary.keys() >= SUMMARY_KEYS
+    manifest = load_model().manifest
+    assert (summary["model"], summary["weights_sha256"]) == (manifest.id, manifest.weights_sha256)
+    assert summary["options"]["stride"] == manifest.stride
+    assert [lesion["volume_ml"] for lesion in summary["lesions"]] == [float(row["volume_ml"]) for row in table(a_run.output)]
+    assert str(a_run.ct.parent) not in json.dumps(summary)
+
+
+def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
+    done = command("measure", a_run.ct, a_run.output / "segmentation.seg.nrrd", "-o", tmp_path / "measured")
+    assert done.returncode == 0, done.stderr
+    for first, second in zip(table(a_run.output), table(tmp_path / "measured"), strict=True):
+        for name in CSV_COLUMNS.split(",")[:-1]:  # without maps there is no confidence
+            assert second[name] == first[name]
+
+
+def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
+    write_dicom_series(a_run.phantom.ct, tmp_path / "series")
+    done = command("segment", tmp_path / "series", "-o", tmp_path / "out", "--no-picture", "--events", "jsonl", stdin=subprocess.PIPE)
+    assert done.returncode == 130  # its stdin was closed at once
+
+    with subprocess.Popen(
+        [*COMMAND, "segment", str(tmp_path / "series"), "-o", str(tmp_path / "out"), "--no-picture", "--events", "jsonl"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as child:
+        events = [json.loads(line) for line in child.stdout]
+    assert child.returncode == 0
+    assert events[-1]["event"] == "result"
+    stages = [event["stage"] for event in events[:-1]]
+    assert list(dict.fromkeys(stages)) == ["reading", "isolation", "predicting", "measuring", "writing"]
+    assert not (tmp_path / "out" / "spread.png").exists()
+    for first, second in zip(table(a_run.output), table(tmp_path / "out"), strict=True):
+        assert second["side"] == first["side"]
+        assert float(second["volume_ml"]) == pytest.approx(float(first["volume_ml"]), rel=1e-3)  # HU are rounded alike
+
+
+def test_cancelled_in_the_middle_nothing_is_left(a_run, tmp_path):
+    with subprocess.Popen(
+        [*COMMAND, "segment", str(a_run.ct), "-o", str(tmp_path / "out"), "--events", "jsonl"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as child:
+        for line in child.stdout:
+            event = json.loads(line)
+            if event.get("stage") == "predicting" and event["done"] == 2:
+                child.stdin.write("cancel\n")
+                child.stdin.flush()
+        last = child.stderr.read().splitlines()[-1]
+    assert child.returncode == 130
+    assert (event["event"], event["code"]) == ("error", 130)
+    assert last == event["message"]
+    assert list(tmp_path.iterdir()) == []
+
+
+REFUSED = [
+    (["segment", "{missing}", "-o", "{out}"], 2, "does not exist"),
+    (["segment", "{ct}", "-o", "{out}", "--model", "nonsense"], 2, "no model 'nonsense'"),
+    (["segment", "{ct}", "-o", "{out}", "--stride", "9"], 2, "from 1 to 8"),
+    (["segment", "{ct}", "-o", "{out}", "--thresholds", "0.3", "0.5"], 2, "thresholds"),
+    (["segment", "{ct}", "-o", "{out}", "--min-lesion-ml", "-1"], 2, "smallest lesion"),
+    (["segment", "{ct}", "-o", "{out}", "--device", "tpu"], 2, "invalid choice"),
+    (["segment", "{ct}", "-o", "{file}/out"], 2, "cannot be written"),
+    (["isolate", "{lesions}", "-o", "{out}"], 2, "CT"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
+def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
+    a_phantom_with_two_lesions, tmp_path, arguments, code, message
+):
+    _, folder = a_phantom_with_two_lesions
+    (tmp_path / "file").write_text("not a folder")
+    places = {"ct": folder / "ct.nii.gz", "lesions": folder / "tumor.nii.gz", "missing": tmp_path / "none.nii.gz",
+              "out": tmp_path / "out", "file": tmp_path / "file"}
+    done = command(*(str(argument).format(**places) for argument in arguments))
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_missing_gpu_is_said_and_has_its_own_code(a_phantom_with_two_lesions, tmp_path):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("This machine has a CUDA device.")
+    done = command("segment", a_phantom_with_two_lesions[1] / "ct.nii.gz", "-o", tmp_path / "out", "--device", "cuda")
+    assert done.returncode == 3
+    assert "no CUDA device" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_is_named_and_has_its_own_code(a_phantom_with_two_lesions, tmp_path):
+    block = (
+        "import sys; sys.modules['torch'] = None; from LungTumorSegLib.cli import main; "
+        f"sys.exit(main(['segment', {str(a_phantom_with_two_lesions[1] / 'ct.nii.gz')!r}, '-o', {str(tmp_path / 'out')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "torch" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_isolate_writes_its_three_files(a_phantom_with_two_lesions, tmp_path):
+    phantom, folder = a_phantom_with_two_lesions
+    done = command("isolate", folder / "ct.nii.gz", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"isolation.seg.nrrd", "isolated.nrrd", "isolation.json"}
+    segments = read_segmentation(tmp_path / "out" / "isolation.seg.nrrd")
+    assert [segment.name for segment in segments] == ["Body", "Left lung", "Right lung", "Isolation mask"]
+    points = json.loads((tmp_path / "out" / "isolation.json").read_text())["spine_axis_lps"]
+    assert len(points) == phantom.ct.shape[0]
+
+
+def test_models_lists_the_shipped_one():
+    done = command("models")
+    assert done.returncode == 0
+    assert done.stdout.startswith("default: ")
+
+
+def test_the_child_runs_where_slicer_cannot_be_imported(a_phantom_with_two_lesions, tmp_path):
+    block = (
+        "import sys; sys.modules.update(slicer=None, qt=None, ctk=None); from LungTumorSegLib.cli import main; "
+        f"sys.exit(main(['isolate', {str(a_phantom_with_two_lesions[1] / 'ct.nii.gz')!r}, '-o', {str(tmp_path / 'out')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
