@@ -55,9 +55,10 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
     """
     labels, sizes = _air_regions(ct, body, airways)
     labels[air.array] = 0
-    numbers = np.arange(1, len(sizes))
-    keep = np.zeros(len(sizes), bool)
-    keep[1:] = (sizes[1:] * ct.voxel_volume_ml >= SMALLEST_ML) & (ndimage.mean(region, labels, numbers) >= 0.5)
+    left = np.bincount(labels.ravel(), minlength=len(sizes))
+    inside = np.bincount(labels[region], minlength=len(sizes))
+    keep = (left * ct.voxel_volume_ml >= SMALLEST_ML) & (2 * inside >= left)
+    keep[0] = False
     boxes = ndimage.find_objects(labels)
     for label in np.flatnonzero(keep):
         box = boxes[label - 1]
