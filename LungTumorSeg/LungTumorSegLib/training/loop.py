@@ -31,7 +31,7 @@ from .store import IGNORED
 CHECKPOINT_SECONDS = 90.0
 """At most this much work is repeated after a kill (never lost: the repetition gives the same weights)."""
 
-LOG_STEPS = 20
+LOG, LOG_STEPS = "log.csv", 20
 RECALIBRATION_BATCHES = 16
 MINING_STREAM, RECALIBRATION_STREAM = 1001, 1002
 """Random streams beside those of the stages' samples (1, 2)."""
@@ -77,7 +77,7 @@ class TrainingLoop:
         self._trainable = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
         self._volumes = WholeVolumes(config.grid, device, precision)
-        self._log = TrainingLog(Path(config.output) / "log.csv")
+        self._log = TrainingLog(Path(config.output) / LOG)
         self._last = Path(config.output) / f"{name}-last.safetensors"
         self._best = Path(config.output) / f"{name}-best.safetensors"
         self._state = LoopState()
@@ -89,6 +89,7 @@ class TrainingLoop:
         self._log.resume(self._name, self._state.step)
         while not self._state.finished:
             self._epoch(on_progress)
+        self._log.close()
         load_checkpoint(self._best if self._best.is_file() else self._last, self._network)
         return self._network.eval()
 

@@ -54,12 +54,16 @@ class WholeVolumes:
         grid = case.working_grid(self._grid.window_hu)
         return predict_maps(grid, network, stride=self._stride, device=self._device, precision=self._precision).mean
 
+    @staticmethod
+    def decide(probability: Array, thresholds: Thresholds) -> Array:
+        """The two-step threshold on the working grid: a mask (bool)."""
+        return np.asarray((probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None])
+
     def score(self, network: torch.nn.Module, cases: Sequence[StoredCase], thresholds: Thresholds) -> Score:
         """The selection score over ``cases``, with the two-step threshold."""
         dices, false_ml = [], []
         for case in cases:
-            probability = self.probability(network, case)
-            found = (probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None]
+            found = self.decide(self.probability(network, case), thresholds)
             truth = (case.label > 0) & (case.label != IGNORED)
             found &= case.label != IGNORED
             components, count = ndimage.label(found)

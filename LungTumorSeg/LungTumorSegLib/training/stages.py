@@ -15,10 +15,14 @@ from ..inference.predictor import choose_device, choose_precision
 from ..io import complete_file
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
+from ..networks.unet import EncoderDecoder
 from ..weights.manifest import Manifest, load_model, save_model
 from .config import TrainingConfig, read_config
-from .loop import TrainingLoop, set_prior
+from .held_out import evaluate_held_out
+from .loop import LOG, TrainingLoop, set_prior
+from .pictures import write_curves
 from .preparation import PreparedData, prepare_data
+from .selection import WholeVolumes
 
 EXTRACTORS = {"sff_unet3d": "unet2d", "sff_multires_unet3d": "multires_unet2d", "sff_recurrent_dense_unet3d": "dense_unet2d"}
 """The 2D network whose encoder each SFF network fuses."""
@@ -32,6 +36,7 @@ FREE_SETTINGS = ("output", "cache", "device", "precision", "threads", "workers",
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
     """Train as the YAML file says, or go on where an interrupted run stopped; returns the folder of the finished model.
 
+    Beside it lie the log, its curves, and what the model finds in the held-out cases (see ``held_out``).
     Raises UnusableInput for a bad configuration or unusable data, MachineLimit for a missing package.
     """
     return run_training(read_config(config_path), on_progress)
@@ -44,20 +49,34 @@ def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     keep_config(config)
+    output = Path(config.output)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
+    machine = (config, data, device, precision)
+    network = TrainingLoop("network", NETWORK_STREAM, _begin(*machine, on_progress), config.network, *machine).run(on_progress)
+    model = export(network, config, data)
+    write_curves(output / LOG, output / "curves.svg")
+    if data.held_out:
+        volumes = WholeVolumes(config.grid, device, precision)
+        evaluate_held_out(network, data.held_out, config.grid, volumes, output, on_progress)
+    return model
+
+
+def _begin(
+    config: TrainingConfig, data: PreparedData, device: torch.device, precision: str, on_progress: ProgressCallback
+) -> EncoderDecoder:
+    """The network as its own training finds it: fresh, with a trained 2D encoder, or with the weights of a stored model."""
     torch.manual_seed(config.seed)
     network = build_network(config.model.name, config.model.width, variant=config.model.variant)
     if config.start_from:
         _copy_weights(config.start_from, network)
-    else:
-        set_prior(network, config.network.prior)
-    if isinstance(network, FusionNetwork) and config.extractor is not None and not config.start_from:
+        return network
+    set_prior(network, config.network.prior)
+    if isinstance(network, FusionNetwork) and config.extractor is not None:
         extractor = build_network(EXTRACTORS[config.model.name], config.model.width)
         set_prior(extractor, config.extractor.prior)
         loop = TrainingLoop("extractor", EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
         network.load_extractor(loop.run(on_progress))
-    loop = TrainingLoop("network", NETWORK_STREAM, network, config.network, config, data, device, precision)
-    return export(loop.run(on_progress), config, data)
+    return network
 
 
 def _copy_weights(model: str, network: torch.nn.Module) -> None:

@@ -1,6 +1,7 @@
 """The training log survives kills and resumed runs."""
 
 import csv
+import sys
 
 import pytest
 from LungTumorSegLib.training.log import TrainingLog
@@ -54,3 +55,31 @@ def test_a_kill_while_resuming_loses_nothing(log, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         log.resume("network", 20)
     assert rows(tmp_path) == [("network", 20, "1")]
+
+
+def scalars(folder):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator(str(folder))
+    accumulator.Reload()
+    return {name: [(event.step, event.value) for event in accumulator.Scalars(name)] for name in accumulator.Tags()["scalars"]}
+
+
+def test_tensorboard_gets_the_same_numbers_without_what_was_repeated(tmp_path):
+    first = TrainingLog(tmp_path / "run/log.csv")
+    first.resume("network", 0)
+    for step in (20, 40, 60):
+        first.write(stage="network", step=step, epoch=0, loss=float(step))
+    second = TrainingLog(tmp_path / "run/log.csv")  # the first one was killed
+    second.resume("network", 40)
+    second.write(stage="network", step=60, epoch=0, loss=0.5)
+    second.close()
+    assert scalars(tmp_path / "run/tensorboard/network") == {"loss": [(20, 20.0), (40, 40.0), (60, 0.5)]}
+
+
+def test_without_tensorboard_there_is_the_table_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    log = TrainingLog(tmp_path / "run/log.csv")
+    log.resume("network", 0)
+    log.write(stage="network", step=20, loss=1.0)
+    log.close()
+    assert rows(tmp_path) == [("network", 20, "1")]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["log.csv"]

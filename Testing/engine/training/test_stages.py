@@ -83,6 +83,10 @@ def test_a_training_writes_a_model_that_inference_loads(undisturbed):
     stored = {name.name for name in undisturbed.iterdir()}
     assert {"config.json", "log.csv", "extractor-last.safetensors", "network-last.safetensors", "network-best.safetensors"} <= stored
     assert json.loads((undisturbed / "config.json").read_text())["network"]["steps"] == 4
+    found = {name.name for name in (undisturbed / "held-out").iterdir()}
+    assert found == {"metrics.json", "cases.csv", "froc.svg", "c.png"}
+    assert json.loads((undisturbed / "held-out/metrics.json").read_text())["cases"] == 1
+    assert (undisturbed / "curves.svg").is_file()
     rows = log_rows(undisturbed)
     assert [(row["stage"], row["step"]) for row in rows if row["loss"]] == [
         ("extractor", "1"), ("extractor", "2"), ("network", "1"), ("network", "2"), ("network", "3"), ("network", "4")

@@ -1,0 +1,57 @@
+"""What a finished network finds in the held-out cases, on the working grid: metrics, a table, pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..ct import Volume
+from ..events import Progress, ProgressCallback
+from ..inference.decision import Thresholds
+from ..io import complete_file
+from .config import GridConfig
+from .metrics import CaseMetrics, evaluate_case, summarize
+from .metrics.evaluation import row, write_table
+from .pictures import write_froc, write_overlay
+from .selection import WholeVolumes
+from .store import IGNORED, StoredCase
+
+FOLDER = "held-out"
+
+
+def evaluate_held_out(
+    network: torch.nn.Module,
+    cases: list[StoredCase],
+    grid: GridConfig,
+    volumes: WholeVolumes,
+    output: Path,
+    on_progress: ProgressCallback,
+) -> dict[str, Any]:
+    """Write ``metrics.json``, ``cases.csv``, ``froc.svg`` and an overlay a case to ``output``/held-out; returns the metrics.
+
+    Voxels that do not count are left out of prediction and reference.
+    """
+    folder = output / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics: dict[str, CaseMetrics] = {}
+    for done, case in enumerate(cases):
+        on_progress(Progress("evaluating held-out cases", done, len(cases)))
+        counts = case.label != IGNORED
+        probability = volumes.probability(network, case) * counts
+        found = volumes.decide(probability, Thresholds())
+        truth = np.where(counts, case.label, 0)
+        affine = np.asarray(case.affine)
+        metrics[case.patient] = evaluate_case(Volume(found, affine), Volume(truth, affine), Volume(probability, affine))
+        image = case.working_grid(grid.window_hu).image
+        write_overlay(image.array, truth > 0, found, image.spacing, folder / f"{case.id}.png")
+    on_progress(Progress("evaluating held-out cases", len(cases), len(cases)))
+    summary = summarize(list(metrics.values()))
+    write_table([row(patient, case) for patient, case in metrics.items()], folder / "cases.csv")
+    write_froc([(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], folder / "froc.svg")
+    with complete_file(folder / "metrics.json") as unfinished:
+        unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
