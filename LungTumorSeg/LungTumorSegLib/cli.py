@@ -56,10 +56,10 @@ def _segment(options: argparse.Namespace, channel: Channel) -> None:
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     channel.progress(Progress("reading", 1, 1))
-    _segment_ct(ct, options, channel)
+    _segment_ct(ct, options, channel, source=options.input)
 
 
-def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> LesionReport:
+def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None) -> LesionReport:
     from .inference.decision import Thresholds
     from .pipeline import SegmentOptions, segment
     from .results import write_segment_result
@@ -67,7 +67,7 @@ def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
     thresholds = Thresholds(*options.thresholds) if options.thresholds else None
     choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, options.min_lesion_ml)
     result = segment(ct, choices, channel.progress)
-    files = {"picture": not options.no_picture, "surfaces": options.surfaces}
+    files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
     summary = write_segment_result(result, options.output, **files, on_progress=channel.progress)
     text = _report_text(result.report, summary["warnings"], options.output)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
@@ -83,7 +83,7 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
     ct = read_ct(options.input, series=options.series)
     isolation = isolate_lungs(ct, channel.progress)
     warnings = (*ct.warnings, *isolation.warnings)
-    write_isolation(ct, isolation, options.output)
+    write_isolation(ct, isolation, options.output, source=options.input)
     text = "\n".join([*(f"Warning: {warning}" for warning in warnings), f"Lung isolation written to {options.output}."])
     channel.result({"output": str(options.output.resolve()), "warnings": warnings}, text)
 
@@ -142,7 +142,13 @@ def _models(options: argparse.Namespace, channel: Channel) -> None:
 def _train(options: argparse.Namespace, channel: Channel) -> None:
     from .training import train
 
-    train(options.config, channel.progress)
+    model = train(options.config, channel.progress)
+    measured = model.parent / "held-out" / "metrics.json"
+    metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
+    text = f"Model written to {model}."
+    if metrics:
+        text += f" Held-out cases: mean 3D Dice {metrics['dice_3d']:.2f}, {metrics['lesions_found']} of {metrics['lesions']} lesions found."
+    channel.result({"model": str(model.resolve()), "held_out": metrics}, text)
 
 
 def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> str:

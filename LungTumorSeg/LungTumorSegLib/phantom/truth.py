@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..ct import CTVolume, Volume
+from ..result_folder import complete_or_nothing
 from .shapes import Array, Point
 
 
@@ -42,9 +43,12 @@ class Phantom:
 
 
 def write_phantom(phantom: Phantom, folder: Path) -> None:
-    """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``, which is made if need be."""
+    """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``, which is made if need be.
+
+    Raises MachineLimit if one cannot be written; then none is.
+    """
     from ..io import write_volume
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, volume in (("ct", phantom.ct), ("tumor", phantom.tumor), ("lungs", phantom.lungs)):
-        write_volume(volume, folder / f"{name}.nii.gz")
+    with complete_or_nothing(folder) as private:
+        for name, volume in (("ct", phantom.ct), ("tumor", phantom.tumor), ("lungs", phantom.lungs)):
+            write_volume(volume, private / f"{name}.nii.gz")

@@ -1,0 +1,105 @@
+"""All files of a run take their place together; on any failure the folder is as it was."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.result_folder import complete_or_nothing, files_of_earlier_run
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def an_earlier_run(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for name in ("lesions.csv", "spread.png", "notes.txt"):
+        (folder / name).write_text("earlier")
+    return folder
+
+
+def test_files_appear_only_when_the_block_ends(tmp_path):
+    folder = tmp_path / "Ärzte 肺" / "out"
+    with complete_or_nothing(folder) as private:
+        (private / "lesions.csv").write_text("new")
+        assert not (folder / "lesions.csv").exists()
+    assert contents(tmp_path) == {"Ärzte 肺/out/lesions.csv": "new"}
+    assert [path.name for path in folder.iterdir()] == ["lesions.csv"], "no empty private folder is left"
+
+
+def test_files_of_the_same_name_and_obsolete_ones_give_way_and_others_stay(an_earlier_run):
+    with complete_or_nothing(an_earlier_run, obsolete={"spread.png", "never written"}) as private:
+        (private / "lesions.csv").write_text("new")
+    assert contents(an_earlier_run) == {"lesions.csv": "new", "notes.txt": "earlier"}
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_block_leaves_the_folder_as_it_was(an_earlier_run, failure):
+    before = contents(an_earlier_run)
+    with pytest.raises(failure), complete_or_nothing(an_earlier_run, obsolete={"spread.png"}) as private:
+        (private / "lesions.csv").write_text("new")
+        raise failure
+    assert contents(an_earlier_run) == before
+
+
+def test_a_failed_block_removes_all_folders_that_it_made(tmp_path):
+    with pytest.raises(RuntimeError), complete_or_nothing(tmp_path / "a" / "b") as private:
+        (private / "lesions.csv").write_text("new")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failure", [PermissionError(errno.EACCES, "Permission denied", "summary.json"), KeyboardInterrupt()])
+def test_an_exchange_that_fails_halfway_is_undone(an_earlier_run, monkeypatch, failure):
+    replace = Path.replace
+    before = contents(an_earlier_run)
+
+    def stopped(source, target):
+        if source.name == "summary.json" and source.parent.name == "new":  # the last file, as when a program holds it
+            raise failure
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    expected = MachineLimit if isinstance(failure, OSError) else KeyboardInterrupt
+    with pytest.raises(expected), complete_or_nothing(an_earlier_run, obsolete={"spread.png"}) as private:
+        for name in ("lesions.csv", "probability.nrrd", "summary.json"):
+            (private / name).write_text("new")
+    assert contents(an_earlier_run) == before
+
+
+def test_a_full_disk_is_said_in_one_sentence(tmp_path):
+    sentence = "could not be written .No space left on device.; close it in other programs, free some disk space"
+    with pytest.raises(MachineLimit, match=sentence), complete_or_nothing(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):
+    folder = tmp_path / "out"
+    with pytest.raises(RuntimeError), complete_or_nothing(folder) as ours:
+        (ours / "lesions.csv").write_text("ours")
+        with complete_or_nothing(folder) as theirs:
+            (theirs / "summary.json").write_text("theirs")
+        raise RuntimeError
+    assert contents(folder) == {"summary.json": "theirs"}
+
+
+def test_an_earlier_run_names_its_files_but_none_elsewhere_and_not_the_next_runs_input(an_earlier_run):
+    record = an_earlier_run / "summary.json"
+    (an_earlier_run.parent / "outside.txt").write_text("not of a run")
+    record.write_text(json.dumps({"files": ["lesions.csv", "spread.png", "gone.nrrd", "../outside.txt", ".."]}))
+    assert files_of_earlier_run(record) == {"lesions.csv", "spread.png"}
+    assert files_of_earlier_run(record, keep=an_earlier_run / ".." / "out" / "spread.png") == {"lesions.csv"}
+
+
+@pytest.mark.parametrize("content", [None, "no JSON", "[]", "{}", '{"files": 3}', '{"files": [1]}'])
+def test_where_no_run_of_ours_was_nothing_is_obsolete(tmp_path, content):
+    if content is not None:
+        (tmp_path / "summary.json").write_text(content)
+    assert files_of_earlier_run(tmp_path / "summary.json") == set()
