@@ -105,12 +105,13 @@ def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
         parts.append(f'<text x="{right(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>')
     parts.append(f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>')
+    names = []
     for number, line in enumerate(drawn):
         color = css(LINE_COLORS[number % len(LINE_COLORS)])
         path = " ".join(f"{right(x):.1f},{down(y):.1f}" for x, y in line.points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6"/>')
-        place = f'x="{WIDTH - RIGHT - 6}" y="{TOP + 14 * (number + 1)}" text-anchor="end"'
-        parts.append(f'<text {place} fill="{color}">{escape(line.name)}</text>')
+        names.append(f'<tspan fill="{color}">{escape(line.name)}</tspan>')
+    parts.append(f'<text x="{WIDTH - RIGHT}" y="18" text-anchor="end">{"&#8195;".join(names)}</text>')
     return "".join(parts)
 
 

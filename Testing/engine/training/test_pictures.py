@@ -33,7 +33,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def parse(text):
     root = ElementTree.fromstring(text)  # noqa: S314 (our own text)
     lines = [[tuple(map(float, p.split(","))) for p in line.get("points").split()] for line in root.iter(f"{SVG}polyline")]
-    return lines, [text.text for text in root.iter(f"{SVG}text")]
+    return lines, [text.text for kind in ("text", "tspan") for text in root.iter(f"{SVG}{kind}")]
 
 
 def test_a_curve_fills_its_plot_from_corner_to_corner():

@@ -1,0 +1,81 @@
+"""``lungtumorseg train`` as a process: killed without warning and started again, it ends in the same place."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from LungTumorSegLib.io import write_volume
+from safetensors.numpy import load_file
+from training_cases import a_chest_ct
+
+CONFIG = """
+output: {output}
+device: cpu
+precision: float32
+threads: 1
+workers: 1
+model: {{name: sff_multires_unet3d, width: 4}}
+grid: {{spacing_mm: [6, 5, 5.5]}}
+data:
+  cache: cache
+  sources: [{{kind: folders, folder: set}}]
+  split: {{file: split.json}}
+sampling: {{crop: [8, 16, 16]}}
+extractor: {{steps: 4, epoch_steps: 2, batch: 2}}
+network: {{steps: 12, epoch_steps: 3, batch: 2, freeze_norm_at: 0.5, mined_cases: 1}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data set of two patients, of whom one chooses the checkpoint, and two configurations that differ in their output alone."""
+    for kind, volume in zip(("images", "masks"), a_chest_ct(), strict=True):
+        (tmp_path / "set" / kind).mkdir(parents=True)
+        for patient in ("anna", "ben"):
+            write_volume(volume, tmp_path / "set" / kind / f"{patient}.nii.gz")
+    (tmp_path / "split.json").write_text(json.dumps({"schema_version": 1, "training": ["anna"], "validation": ["ben"]}))
+    for output in ("undisturbed", "killed"):
+        (tmp_path / f"{output}.yaml").write_text(CONFIG.format(output=output))
+    return tmp_path
+
+
+def start(folder, name):
+    command = [sys.executable, "-m", "LungTumorSegLib", "train", f"{name}.yaml"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 300
+    while not path.is_file():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_twice_ends_in_the_same_place(folder):
+    run = start(folder, "undisturbed")
+    out, err = run.communicate()
+    assert run.returncode == 0, err
+    assert "Held-out cases: mean 3D Dice" in out
+    for moment in ("extractor-last.safetensors", "network-last.safetensors"):
+        run = start(folder, "killed")
+        wait_for(folder / "killed" / moment, run)
+        run.kill()
+        run.communicate()
+        assert not (folder / "killed/model").exists()
+    assert start(folder, "killed").wait() == 0
+    undisturbed, killed = (load_file(folder / name / "model/model.safetensors") for name in ("undisturbed", "killed"))
+    assert all((killed[name] == undisturbed[name]).all() for name in undisturbed)
+    measured = [json.loads((folder / name / "held-out/metrics.json").read_text()) for name in ("undisturbed", "killed")]
+    assert measured[0] == measured[1]
+
+
+def test_a_wrong_configuration_ends_with_code_2_and_one_sentence(folder):
+    (folder / "wrong.yaml").write_text("output: o\nnetwork: {step: 3}\n")
+    run = start(folder, "wrong")
+    _, err = run.communicate()
+    assert run.returncode == 2
+    assert "network has no setting 'step'" in err.strip().splitlines()[-1]
