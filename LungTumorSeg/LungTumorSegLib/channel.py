@@ -6,6 +6,7 @@ lines that are not JSON all the same.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -28,7 +29,8 @@ class Channel(Protocol):
 def set_stdout_aside() -> IO[str]:
     """The real stdout as a text stream; from now on file descriptor 1 is stderr."""
     sys.stdout.flush()
-    aside = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    # A path may hold bytes that are no text.
+    aside = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     os.dup2(2, 1)
     return aside
 
@@ -70,7 +72,8 @@ class JsonLinesChannel:
         self._write({"event": "result", **data})
 
     def error(self, code: int, message: str) -> None:
-        self._write({"event": "error", "code": code, "message": message})
+        with contextlib.suppress(Cancelled):  # nobody listens, which the exit code need not repeat
+            self._write({"event": "error", "code": code, "message": message})
         sys.stderr.write(message + "\n")
         sys.stderr.flush()
 
@@ -83,8 +86,9 @@ class JsonLinesChannel:
     def _watch_stdin(self) -> None:
         """Reads the descriptor itself: a thread that waits in Python's buffered stdin would abort the interpreter's exit."""
         pending = b""
-        while block := os.read(0, 1024):
-            *lines, pending = (pending + block).split(b"\n")
-            if any(line.strip() == CANCEL_WORD for line in lines):
-                break
+        with contextlib.suppress(OSError):  # there was no stdin from the start
+            while block := os.read(0, 1024):
+                *lines, pending = (pending + block).split(b"\n")
+                if any(line.strip() == CANCEL_WORD for line in lines):
+                    break
         self._cancelled.set()

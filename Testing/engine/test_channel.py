@@ -31,8 +31,8 @@ def start(*arguments):
 
 
 def test_stdout_holds_json_lines_alone_and_stray_prints_go_to_stderr():
-    child = start()
-    out, err = child.communicate(timeout=30)
+    with start() as child:  # its stdin stays open until it has ended: else it might be cancelled first
+        out, err = child.stdout.read(), child.stderr.read()
     events = [json.loads(line) for line in out.splitlines()]
     assert events == [
         {"event": "progress", "stage": "predicting", "done": 1, "total": 3},
@@ -58,3 +58,26 @@ def test_another_word_does_not_cancel():
     lines = [child.stdout.readline() for _ in range(5)]
     assert all(json.loads(line)["event"] == "progress" for line in lines)
     child.communicate(timeout=30)
+
+
+def test_a_missing_stdin_cancels_without_a_traceback():
+    child = subprocess.run(
+        [sys.executable, "-c", "import os; os.close(0)\n" + CHILD, "wait"], capture_output=True, text=True, timeout=30
+    )
+    assert child.returncode == 130
+    assert "Traceback" not in child.stderr
+
+
+def test_where_nobody_listens_the_message_still_reaches_stderr():
+    lines = "import os; os.dup2(os.open(os.devnull, os.O_RDONLY), 0); r, w = os.pipe(); os.dup2(w, 1); os.close(r); os.close(w)\n"
+    child = subprocess.run([sys.executable, "-c", lines + UNHEARD], stderr=subprocess.PIPE, text=True, timeout=30)
+    assert child.returncode == 3, child.stderr
+    assert child.stderr.splitlines()[-1] == "the message"
+
+
+UNHEARD = """
+import sys
+from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
+JsonLinesChannel(set_stdout_aside()).error(3, "the message")
+sys.exit(3)
+"""

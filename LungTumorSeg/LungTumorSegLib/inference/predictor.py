@@ -22,6 +22,9 @@ from .stacks import STACK_SLICES, StackStatistics, stack_starts
 BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
 """Instruction sets that compute in bfloat16; elsewhere it is emulated and slower than single precision."""
 
+CPU_ALLOCATOR = "DefaultCPUAllocator"
+"""Stands in torch's message where the computer's memory does not suffice, for which it has no exception of its own."""
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 Features = tuple[torch.Tensor, ...]
@@ -65,10 +68,10 @@ def predict_maps(
     """
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
     statistics = StackStatistics(grid.image.shape)
-    network = network.to(device).eval()
     slices = torch.from_numpy(grid.image.array)
-    shared = _SharedFeatures(network, slices, device) if isinstance(network, FusionNetwork) else None
     try:
+        network = network.to(device).eval()
+        shared = _SharedFeatures(network, slices, device) if isinstance(network, FusionNetwork) else None
         with torch.inference_mode(), _autocast(device, precision):
             for done, start in enumerate(starts):
                 on_progress(Progress("predicting", done, len(starts)))
@@ -77,6 +80,10 @@ def predict_maps(
                 statistics.add(start, _to_array(answer[0, 0]))
     except torch.OutOfMemoryError as error:
         raise MachineLimit("The graphics card's memory does not suffice; choose the device cpu.") from error
+    except RuntimeError as error:
+        if CPU_ALLOCATOR not in str(error):
+            raise
+        raise MachineLimit("The memory does not suffice; close other programs or crop the CT to the chest.") from error
     on_progress(Progress("predicting", len(starts), len(starts)))
     return statistics
 

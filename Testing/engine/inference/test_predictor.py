@@ -103,6 +103,33 @@ def test_bfloat16_agrees_with_single_precision_to_its_accuracy(a_grid):
     assert half.mean.dtype == np.float32
 
 
+class _Failing(torch.nn.Module):
+    def __init__(self, fail):
+        super().__init__()
+        self.fail = fail
+
+    def forward(self, stack):
+        return self.fail()
+
+
+def _out_of_graphics_memory():
+    raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+@pytest.mark.parametrize(
+    ("fail", "sentence"),
+    [(lambda: torch.empty(1 << 60), "The memory does not suffice; close"), (_out_of_graphics_memory, "graphics card's memory")],
+)
+def test_memory_that_does_not_suffice_is_said(a_grid, fail, sentence):
+    with pytest.raises(MachineLimit, match=sentence):
+        predict_maps(a_grid, _Failing(fail), stride=4, device=CPU)
+
+
+def test_another_error_of_torch_is_not_taken_for_a_lack_of_memory(a_grid):
+    with pytest.raises(RuntimeError, match="must match the size"):
+        predict_maps(a_grid, _Failing(lambda: torch.ones(2) + torch.ones(3)), stride=4, device=CPU)
+
+
 def test_unknown_words_and_missing_hardware_are_refused():
     with pytest.raises(UnusableInput, match="auto, cpu or cuda"):
         choose_device("tpu")
