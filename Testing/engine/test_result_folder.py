@@ -15,6 +15,14 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+def write(folder: Path, *names: str, failure: BaseException | None = None, obsolete=()) -> None:
+    with complete_or_nothing(folder, obsolete=obsolete) as private:
+        for name in names:
+            (private / name).write_text("new")
+        if failure is not None:
+            raise failure
+
+
 @pytest.fixture
 def an_earlier_run(tmp_path):
     folder = tmp_path / "out"
@@ -34,24 +42,21 @@ def test_files_appear_only_when_the_block_ends(tmp_path):
 
 
 def test_files_of_the_same_name_and_obsolete_ones_give_way_and_others_stay(an_earlier_run):
-    with complete_or_nothing(an_earlier_run, obsolete={"spread.png", "never written"}) as private:
-        (private / "lesions.csv").write_text("new")
+    write(an_earlier_run, "lesions.csv", obsolete={"spread.png", "never written"})
     assert contents(an_earlier_run) == {"lesions.csv": "new", "notes.txt": "earlier"}
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_a_failed_block_leaves_the_folder_as_it_was(an_earlier_run, failure):
     before = contents(an_earlier_run)
-    with pytest.raises(failure), complete_or_nothing(an_earlier_run, obsolete={"spread.png"}) as private:
-        (private / "lesions.csv").write_text("new")
-        raise failure
+    with pytest.raises(failure):
+        write(an_earlier_run, "lesions.csv", obsolete={"spread.png"}, failure=failure())
     assert contents(an_earlier_run) == before
 
 
 def test_a_failed_block_removes_all_folders_that_it_made(tmp_path):
-    with pytest.raises(RuntimeError), complete_or_nothing(tmp_path / "a" / "b") as private:
-        (private / "lesions.csv").write_text("new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match="stop"):
+        write(tmp_path / "a" / "b", "lesions.csv", failure=RuntimeError("stop"))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,27 +72,30 @@ def test_an_exchange_that_fails_halfway_is_undone(an_earlier_run, monkeypatch, f
 
     monkeypatch.setattr(Path, "replace", stopped)
     expected = MachineLimit if isinstance(failure, OSError) else KeyboardInterrupt
-    with pytest.raises(expected), complete_or_nothing(an_earlier_run, obsolete={"spread.png"}) as private:
-        for name in ("lesions.csv", "probability.nrrd", "summary.json"):
-            (private / name).write_text("new")
+    with pytest.raises(expected):
+        write(an_earlier_run, "lesions.csv", "probability.nrrd", "summary.json", obsolete={"spread.png"})
     assert contents(an_earlier_run) == before
 
 
 def test_a_full_disk_is_said_in_one_sentence(tmp_path):
     sentence = "could not be written .No space left on device.; close it in other programs, free some disk space"
-    with pytest.raises(MachineLimit, match=sentence), complete_or_nothing(tmp_path / "out"):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(MachineLimit, match=sentence):
+        write(tmp_path / "out", "lesions.csv", failure=OSError(errno.ENOSPC, "No space left on device"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):
     folder = tmp_path / "out"
-    with pytest.raises(RuntimeError), complete_or_nothing(folder) as ours:
-        (ours / "lesions.csv").write_text("ours")
-        with complete_or_nothing(folder) as theirs:
-            (theirs / "summary.json").write_text("theirs")
-        raise RuntimeError
-    assert contents(folder) == {"summary.json": "theirs"}
+
+    def fail_after_another_run():
+        with complete_or_nothing(folder) as ours:
+            (ours / "lesions.csv").write_text("ours")
+            write(folder, "summary.json")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_after_another_run()
+    assert contents(folder) == {"summary.json": "new"}
 
 
 def test_an_earlier_run_names_its_files_but_none_elsewhere_and_not_the_next_runs_input(an_earlier_run):
