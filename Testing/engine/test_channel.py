@@ -12,16 +12,26 @@ from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
 from LungTumorSegLib.events import Cancelled, Progress
 channel = JsonLinesChannel(set_stdout_aside())
 os.write(1, b"a C++ library prints here\\n")
-channel.progress(Progress("predicting", 1, 3))
-if "wait" in sys.argv:
-    try:
-        for _ in range(200):
-            time.sleep(0.05)
-            channel.progress(Progress("predicting", 2, 3))
-    except Cancelled:
-        channel.error(130, "Cancelled")
-        sys.exit(130)
+try:
+    channel.progress(Progress("predicting", 1, 3))
+    for _ in range(200 if "wait" in sys.argv else 0):
+        time.sleep(0.05)
+        channel.progress(Progress("predicting", 2, 3))
+except Cancelled:
+    channel.error(130, "Cancelled")
+    sys.exit(130)
 channel.result({"answer": 42}, "text for people")
+"""
+
+UNHEARD = """
+import os, sys
+read_end, write_end = os.pipe()
+os.dup2(write_end, 1)
+os.close(read_end)
+os.close(write_end)
+from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
+JsonLinesChannel(set_stdout_aside()).error(3, "the message")
+sys.exit(3)
 """
 
 
@@ -69,15 +79,6 @@ def test_a_missing_stdin_cancels_without_a_traceback():
 
 
 def test_where_nobody_listens_the_message_still_reaches_stderr():
-    lines = "import os; os.dup2(os.open(os.devnull, os.O_RDONLY), 0); r, w = os.pipe(); os.dup2(w, 1); os.close(r); os.close(w)\n"
-    child = subprocess.run([sys.executable, "-c", lines + UNHEARD], stderr=subprocess.PIPE, text=True, timeout=30)
+    child = subprocess.run([sys.executable, "-c", UNHEARD], stderr=subprocess.PIPE, text=True, timeout=30)
     assert child.returncode == 3, child.stderr
     assert child.stderr.splitlines()[-1] == "the message"
-
-
-UNHEARD = """
-import sys
-from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
-JsonLinesChannel(set_stdout_aside()).error(3, "the message")
-sys.exit(3)
-"""
