@@ -20,8 +20,7 @@ from .grid import WorkingGrid
 class Thresholds:
     """Probabilities from 0 to 1: a slice is kept if its maximum exceeds ``gate``; its voxels are tumor where they exceed ``voxel``.
 
-    The defaults are the paper's. Raises UnusableInput outside 0 to 1 or if the gate is below the voxel
-    threshold.
+    The defaults are the paper's. Raises UnusableInput outside 0 to 1 or if the gate is below the voxel threshold.
     """
 
     gate: float = 0.7

@@ -14,8 +14,7 @@ STACK_SLICES = 8
 def stack_starts(slices: int, stride: int) -> list[int]:
     """First slices of the stacks that cover ``slices`` slices at ``stride``; the last stack ends with the last slice.
 
-    Stride 1 is the published way. Raises UnusableInput for a stride outside 1 to 8, ValueError for fewer slices
-    than a stack has.
+    Stride 1 is the published way. Raises UnusableInput for a stride outside 1 to 8, ValueError for fewer slices than a stack has.
     """
     check_stride(stride)
     if slices < STACK_SLICES:

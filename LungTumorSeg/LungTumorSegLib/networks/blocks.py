@@ -1,7 +1,7 @@
 """The parts that all networks are made of, in 2D and 3D.
 
-Feature maps are (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. `dims` (2 or 3) chooses the convolution; everything else is the
-same. The slices of a stack (D) are never pooled: pooling and upsampling act within the slice plane only.
+Feature maps are (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. ``dims`` (2 or 3) chooses the convolution; everything else is the same.
+The slices of a stack (D) are never pooled: pooling and upsampling act within the slice plane only.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def relu(x: torch.Tensor) -> torch.Tensor:
 
 
 class Block(nn.Module):
-    """A module that turns one feature map into another of `out_channels` channels, of the same size."""
+    """A module that turns one feature map into another of ``out_channels`` channels, of the same size."""
 
     out_channels: int
 
@@ -40,9 +40,7 @@ class Identity(Block):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over the channel axis, with or without a scale, in Keras's terms: no scale means no tensor for it, and no batch
-    counter either.
-    """
+    """Batch norm over the channel axis, with or without a scale, as in Keras: no scale, no tensor for it; and no counter of batches."""
 
     weight: nn.Parameter | None
     running_mean: torch.Tensor

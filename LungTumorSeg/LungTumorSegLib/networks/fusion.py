@@ -1,7 +1,7 @@
 """Spatial feature fusion: a frozen 2D encoder looks at each slice, and its features join the 3D network at three scales.
 
-After Najeeb and Bhuiyan 2022 (doi:10.1016/j.bspc.2022.103996): training goes in two stages, first the 2D
-network, then the 3D network with the first one's encoder.
+After Najeeb and Bhuiyan 2022 (doi:10.1016/j.bspc.2022.103996): training goes in two stages, first the 2D network, then the 3D network
+with the first one's encoder.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .unet import LEVELS, Encoder, EncoderDecoder, Family
 class FeatureExtractor(Encoder):
     """The frozen encoder of a 2D network: slices (N, 1, H, W) -> its pooled outputs at 1/2, 1/4 and 1/8 of the size.
 
-    Its parameters take no gradient and its batch norms stay in inference mode. Its channel dropout does not freeze (in the
-    published Keras graphs training=True reaches it): in training every map below the first is noisy, and each has its own noise,
-    drawn anew on the way down from the clean first map.
+    Its parameters take no gradient and its batch norms stay in inference mode. Its channel dropout does not freeze (in the published Keras
+    graphs training=True reaches it): in training every map below the first is noisy, and each has its own noise, drawn anew on the way
+    down from the clean first map.
     """
 
     def __init__(self, family: Family, width: int, levels: int = LEVELS) -> None:
@@ -46,7 +46,7 @@ class FeatureExtractor(Encoder):
 
 
 class FusionNetwork(EncoderDecoder):
-    """A 3D network whose levels below the first also see the 2D features of each slice. Its frozen extractor is the module `fe`.
+    """A 3D network whose levels below the first also see the 2D features of each slice. Its frozen extractor is the module ``fe``.
 
     In inference mode the features of a slice depend on that slice alone, so that overlapping stacks can share them.
     """
@@ -66,13 +66,11 @@ class FusionNetwork(EncoderDecoder):
         return tuple(stack_of(maps, depth=stack.shape[2]) for maps in self.features(slices_of(stack)))
 
     def forward(self, stack: torch.Tensor, features: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
-        """Stack (N, 1, D, H, W), and its 2D features (N, C, D, h, w) where they are known already -> tumor probability of the
-        stack's shape.
-        """
+        """Stack (N, 1, D, H, W) -> tumor probability of the same shape; ``features`` (N, C, D, h, w) where they are known already."""
         return torch.sigmoid(self.logits(stack, features))
 
     def logits(self, stack: torch.Tensor, features: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
-        """As `forward`, before the sigmoid."""
+        """As ``forward``, before the sigmoid."""
         self._check(stack)
         return self._logits(stack, self.stack_features(stack) if features is None else features)
 

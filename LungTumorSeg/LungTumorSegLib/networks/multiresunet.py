@@ -1,8 +1,7 @@
 """The MultiResUNet family (Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025), as Najeeb and Bhuiyan 2022 built it in 2D and 3D.
 
-No dropout anywhere, residual paths as skips, and a batch norm before the last sigmoid. The published parameter counts and figures
-belong to residual
-paths of 3, 2 and 1 units; the 3D network in the authors' repository has 3, 2 and 2.
+No dropout anywhere, residual paths as skips, and a batch norm before the last sigmoid. The published parameter counts and figures belong
+to residual paths of 3, 2 and 1 units; the 3D network in the authors' repository has 3, 2 and 2.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class BatchNormHead(ConvBatchNorm):
 
 
 def residual_skip(dims: Dims, level: int, in_channels: int, filters: int, lengths: tuple[int, int, int]) -> Block:
-    """The skip of level 1, 2 or 3 through as many residual units as `lengths` says."""
+    """The skip of level 1, 2 or 3 through as many residual units as ``lengths`` says."""
     return ResPath(dims, in_channels, filters, lengths[level - 1])
 
 

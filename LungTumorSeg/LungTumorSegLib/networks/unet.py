@@ -1,7 +1,7 @@
 """The shape that all networks share, and its plainest family, the U-Net.
 
-Three levels down, a base, three levels up. A `Family` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D
-and 3D, with and without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022
+Three levels down, a base, three levels up. A ``Family`` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D and 3D,
+with and without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022
 (doi:10.1016/j.bspc.2022.103996).
 """
 
@@ -39,21 +39,23 @@ def plain_skip(dims: Dims, level: int, in_channels: int, filters: int) -> Block:
 
 @dataclass(frozen=True)
 class Family:
-    """What makes a family of networks: its block and the base's (dims, in_channels, filters), the skips (dims, level, in_channels,
-    filters) and the head (dims, in_channels).
+    """What makes a family of networks.
+
+    ``block`` and ``base`` take (dims, in_channels, filters), ``skip`` (dims, level, in_channels, filters), ``head`` (dims, in_channels).
+    ``dropout`` is the share of channels that is dropped after each pooling, in training.
     """
 
     block: Callable[[Dims, int, int], Block]
     base: Callable[[Dims, int, int], Block]
     skip: Callable[[Dims, int, int, int], Block]
     head: Callable[[Dims, int], Block]
-    dropout: float  # share of channels dropped after each pooling, in training
+    dropout: float
 
 
 class Encoder(nn.Module):
-    """The levels downward: modules `enc1` ... of `width`, 2 `width`, 4 `width` filters, pooling between them.
+    """The levels downward: modules ``enc1`` ... of ``width``, 2 ``width``, 4 ``width`` filters, pooling between them.
 
-    `fused` gives, level by level, how many channels of other features join after that level's pooling.
+    ``fused`` gives, level by level, how many channels of other features join after that level's pooling.
     """
 
     def __init__(self, family: Family, dims: Dims, width: int, levels: int = LEVELS, fused: Sequence[int] = (0,) * LEVELS) -> None:
@@ -105,7 +107,7 @@ class EncoderDecoder(Encoder):
         return self._logits(image, ())
 
     def _logits(self, image: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """`features`, level by level, join after that level's pooling; there may be fewer than levels."""
+        """``features``, level by level, join after that level's pooling; there may be fewer than levels."""
         self._check(image)
         x, skips = channels_last(image), []
         for level, block in enumerate(self.blocks):
