@@ -26,6 +26,7 @@ class ModelConfig:
     name: str = "sff_multires_unet3d"
     width: int = 32
     variant: str = "published"
+    recurrence: str = "rows"
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,9 @@ class StageConfig:
     epoch_steps: int = 200
     batch: int = 4
     learning_rate: float = 3e-3
+    schedule: str = "cosine"
+    """``cosine`` to 0 at the end; ``plateau`` (halved where the loss stays, as published for the SFF networks); ``falling`` (TS-FCN's);
+    ``constant``. See ``schedules``."""
     warmup_steps: int = 100
     clip: float = 5.0
     prior: float = 0.01
@@ -203,6 +207,8 @@ CHOICES = {
     "sampling.augmentation": ("paper", "none"),
 }
 SOURCE_KINDS = ("folders", "decathlon", "rtstruct")
+SCHEDULES = ("cosine", "plateau", "falling", "constant")
+LOSSES = ("bce", "weighted_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax")
 
 
 def read_config(path: Path) -> TrainingConfig:
@@ -287,10 +293,17 @@ def _check(config: TrainingConfig) -> None:
     _require(fits, "sampling.crop needs rows and columns that are multiples of 8 (three poolings).")
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_negatives)
     _require(min(shares) >= 0 and sum(shares) > 0, "The shares in sampling must not be negative, and at least one must be above zero.")
-    for name in ("extractor", "network"):
-        stage = getattr(config, name)
-        counts_fit = stage is None or min(stage.steps, stage.epoch_steps, stage.batch) >= 1
-        _require(counts_fit, f"{name} needs steps, epoch_steps and batch of at least 1.")
+    for name, stage in (("extractor", config.extractor), ("network", config.network)):
+        if stage is not None:
+            _check_stage(name, stage)
+
+
+def _check_stage(name: str, stage: StageConfig) -> None:
+    _require(min(stage.steps, stage.epoch_steps, stage.batch) >= 1, f"{name} needs steps, epoch_steps and batch of at least 1.")
+    _require(stage.learning_rate > 0, f"{name}.learning_rate must be above zero.")
+    _require(0 < stage.prior < 1, f"{name}.prior must lie between 0 and 1.")
+    _require(stage.schedule in SCHEDULES, f"{name}.schedule must be one of {', '.join(SCHEDULES)}, not {stage.schedule!r}.")
+    _require(stage.loss.name in LOSSES, f"{name}.loss.name must be one of {', '.join(LOSSES)}, not {stage.loss.name!r}.")
 
 
 def _check_data(data: DataConfig) -> None:

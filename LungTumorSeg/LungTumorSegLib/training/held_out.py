@@ -15,8 +15,8 @@ from ..inference.decision import Thresholds
 from ..io import complete_file
 from .config import GridConfig
 from .metrics import CaseMetrics, evaluate_case, summarize
-from .metrics.evaluation import row, write_table
-from .pictures import write_froc, write_overlay
+from .metrics.evaluation import row, write_froc_of, write_table
+from .pictures import write_overlay
 from .selection import WholeVolumes
 from .store import IGNORED, StoredCase
 
@@ -51,7 +51,7 @@ def evaluate_held_out(
     on_progress(Progress("evaluating held-out cases", len(cases), len(cases)))
     summary = summarize(list(metrics.values()))
     write_table([row(patient, case) for patient, case in metrics.items()], folder / "cases.csv")
-    write_froc([(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], folder / "froc.svg")
+    write_froc_of(summary, folder / "froc.svg")
     with complete_file(folder / "metrics.json") as unfinished:
         unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .normalization import freeze, recalibrate
 from .precision import autocast, channels_last, prepare_network
 from .preparation import PreparedData
 from .sampling import Sampler
+from .schedules import Plateau, learning_rate
 from .selection import WholeVolumes
 from .store import IGNORED
 
@@ -46,14 +47,18 @@ class LoopState:
     best: float | None = None
     best_epoch: int = 0
     hard_negatives: tuple[tuple[int, int, int, int], ...] = ()
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    """Of the losses of this epoch so far."""
+    plateau: Plateau = field(default_factory=Plateau)
     frozen: bool = False
     finished: bool = False
 
     @classmethod
     def restore(cls, values: dict[str, Any]) -> LoopState:
-        """From what JSON makes of ``vars`` of a state."""
+        """From what JSON makes of ``asdict`` of a state."""
         sites = tuple((case, k, i, j) for case, k, i, j in values["hard_negatives"])
-        return cls(**{**values, "hard_negatives": sites})
+        return cls(**{**values, "hard_negatives": sites, "plateau": Plateau(**values.get("plateau", {}))})
 
 
 class TrainingLoop:
@@ -105,8 +110,9 @@ class TrainingLoop:
         if state.frozen:
             freeze(self._network)
         for image, label in batches(self._samples(self._stream), first, last, stage.batch, self._config.workers):
-            rate = self._learning_rate()
+            rate = learning_rate(stage, step=state.step, fraction=self._fraction(), reductions=state.plateau.reductions)
             losses.append(self._step(image, label, rate, loss_of))
+            state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
             state.step += 1
             state.seconds = spent + time.monotonic() - begin
             on_progress(Progress(f"training {self._name}", state.step, stage.steps))
@@ -141,6 +147,8 @@ class TrainingLoop:
         """Freezing of statistics, mining, selection, each from its own share of the training on."""
         state, stage, fraction = self._state, self._stage, self._fraction()
         state.finished = state.step >= stage.steps or fraction >= 1
+        state.plateau.see(state.loss_sum / max(1, state.loss_count))
+        state.loss_sum, state.loss_count = 0.0, 0
         if not state.frozen:
             recalibrate(self._network, self._calibration())
             state.frozen = fraction >= stage.freeze_norm_at
@@ -197,10 +205,6 @@ class TrainingLoop:
         steps = self._state.step / self._stage.steps
         return max(steps, self._state.seconds / 60 / self._stage.max_minutes) if self._stage.max_minutes else steps
 
-    def _learning_rate(self) -> float:
-        warmup = min(1.0, (self._state.step + 1) / max(1, self._stage.warmup_steps))
-        return self._stage.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * min(1.0, self._fraction())))
-
     def _write_log(self, **values: object) -> None:
         state, fraction = self._state, self._fraction()
         self._log.write(
@@ -214,7 +218,7 @@ class TrainingLoop:
         )
 
     def _save(self, path: Path) -> None:
-        save_checkpoint(path, self._network, self._optimizer, vars(self._state))
+        save_checkpoint(path, self._network, self._optimizer, asdict(self._state))
 
 
 def set_prior(network: EncoderDecoder, prior: float) -> None:

@@ -17,7 +17,7 @@ from ..networks import build_network
 from ..networks.fusion import FusionNetwork
 from ..networks.unet import EncoderDecoder
 from ..weights.manifest import Manifest, load_model, save_model
-from .config import TrainingConfig, read_config
+from .config import ModelConfig, TrainingConfig, read_config
 from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop, set_prior
 from .pictures import write_curves
@@ -48,6 +48,7 @@ def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
+    check_stages(config)
     keep_config(config)
     output = Path(config.output)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
@@ -66,7 +67,7 @@ def _begin(
 ) -> EncoderDecoder:
     """The network as its own training finds it: fresh, with a trained 2D encoder, or with the weights of a stored model."""
     torch.manual_seed(config.seed)
-    network = build_network(config.model.name, config.model.width, variant=config.model.variant)
+    network = _new_network(config.model)
     if config.start_from:
         _copy_weights(config.start_from, network)
         return network
@@ -77,6 +78,21 @@ def _begin(
         loop = TrainingLoop("extractor", EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
         network.load_extractor(loop.run(on_progress))
     return network
+
+
+def check_stages(config: TrainingConfig) -> None:
+    """Raise UnusableInput for an unknown network, one that is not 3D, or stages that do not go with it."""
+    network, name = _new_network(config.model), config.model.name
+    if network.dims != 3:
+        raise UnusableInput(f"model.name must be a 3D network, not {name}; 2D ones are trained by the extractor stage.")
+    if not isinstance(network, FusionNetwork) and config.extractor is not None:
+        raise UnusableInput(f"{name} fuses no 2D features; leave the extractor stage out.")
+    if isinstance(network, FusionNetwork) and config.extractor is None and not config.start_from:
+        raise UnusableInput(f"{name} fuses 2D features that must be trained first; add the extractor stage, or start_from a model.")
+
+
+def _new_network(model: ModelConfig) -> EncoderDecoder:
+    return build_network(model.name, model.width, variant=model.variant, recurrence=model.recurrence)
 
 
 def _copy_weights(model: str, network: torch.nn.Module) -> None:
@@ -123,6 +139,7 @@ def export(network: torch.nn.Module, config: TrainingConfig, data: PreparedData)
         network=config.model.name,
         width=config.model.width,
         variant=config.model.variant,
+        recurrence=config.model.recurrence,
         spacing_mm=config.grid.spacing_mm,
         intensity_range_hu=config.grid.window_hu,
         weights_sha256="",

@@ -1,6 +1,8 @@
 """Every mistake in a configuration is named with its place."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import LungTumorSegLib.training.config as config_module
@@ -46,6 +48,10 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
         ({"output": "o", "network": {"steps": True}}, "network.steps must be of type int, not True"),
         ({"output": "o", "network": {"steps": 0}}, "network needs steps, epoch_steps and batch of at least 1"),
         ({"output": "o", "network": {"loss": {"bce_weight": "1"}}}, "network.loss.bce_weight must be of type float"),
+        ({"output": "o", "network": {"loss": {"name": "focal"}}}, "network.loss.name must be one of bce, .*, not 'focal'"),
+        ({"output": "o", "extractor": {"schedule": "step"}}, "extractor.schedule must be one of cosine, .*, not 'step'"),
+        ({"output": "o", "network": {"learning_rate": 0}}, "network.learning_rate must be above zero"),
+        ({"output": "o", "network": {"prior": 1}}, "network.prior must lie between"),
         ({"output": "o", "grid": {"spacing_mm": 3}}, "grid.spacing_mm must be a list"),
         ({"output": "o", "grid": {"spacing_mm": [3, 1]}}, "grid.spacing_mm must have 3 values, not 2"),
         ({"output": "o", "grid": {"spacing_mm": [3, 1, "x"]}}, r"grid.spacing_mm\[2\] must be of type float"),
@@ -81,3 +87,10 @@ def test_unreadable_files_are_named(tmp_path):
     (tmp_path / "wrong.yaml").write_text("output: o\ndevice: 1")
     with pytest.raises(UnusableInput, match=r"wrong\.yaml: device must be of type str"):
         read_config(tmp_path / "wrong.yaml")
+
+
+def test_configurations_and_metrics_are_read_without_torch_and_monai():
+    code = "import sys; sys.modules.update(dict.fromkeys(('torch', 'monai', 'tensorboard', 'yaml')))\nimport LungTumorSegLib.training."
+    for module in ("config", "metrics", "splits", "datasets"):
+        done = subprocess.run([sys.executable, "-c", code + module], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

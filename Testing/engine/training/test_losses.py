@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from LungTumorSegLib.errors import UnusableInput
-from LungTumorSegLib.training.config import LossConfig
+from LungTumorSegLib.training.config import LOSSES, LossConfig
 from LungTumorSegLib.training.losses import (
     BACKGROUND_WEIGHT,
     TUMOR_WEIGHT,
@@ -18,8 +18,6 @@ from LungTumorSegLib.training.losses import (
     weighted_bce_loss,
     weighted_softmax_loss,
 )
-
-ALL = ("bce", "weighted_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax")
 
 
 def logit(p):
@@ -80,7 +78,7 @@ def test_the_weighted_softmax_loss_is_that_of_two_classes_with_scores_0_and_z():
     assert float(weighted_softmax_loss(z, t, valid)) == pytest.approx(float(-(weights * of_truth).mean()), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", LOSSES)
 def test_voxels_that_do_not_count_change_nothing_and_get_no_gradient(name):
     loss_of = build_loss(LossConfig(name=name))
     z, t, valid = tensors([0.8, 0.3, 0.1, 0.9, 0.2], [1, 1, 0, 0, 1], [1, 1, 1, 0, 0])
@@ -92,7 +90,7 @@ def test_voxels_that_do_not_count_change_nothing_and_get_no_gradient(name):
     assert (z.grad[0, 0, :3] != 0).all()
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("tumor", [0.0, 1.0])
 def test_a_batch_of_one_class_or_without_valid_voxels_stays_finite(name, tumor):
     loss_of = build_loss(LossConfig(name=name))

@@ -175,7 +175,7 @@ def test_training_stops_early_without_a_better_score(config, tmp_path, monkeypat
 
 
 def test_a_network_without_extractor_trains_in_one_stage(config, tmp_path):
-    run_training(replace(config, output=str(tmp_path / "run"), model=ModelConfig("multires_unet3d", 4)), ignore_progress)
+    run_training(replace(config, output=str(tmp_path / "run"), model=ModelConfig("multires_unet3d", 4), extractor=None), ignore_progress)
     assert not (tmp_path / "run/extractor-last.safetensors").exists()
     assert load_model(str(tmp_path / "run/model")).manifest.network == "multires_unet3d"
 
@@ -196,3 +196,35 @@ def test_a_training_may_begin_with_the_weights_of_a_stored_model(config, undistu
     assert not (tmp_path / "more/extractor-last.safetensors").exists()
     with pytest.raises(UnusableInput, match="of another network or width"):
         run_training(replace(begun, output=str(tmp_path / "wide"), model=ModelConfig("sff_multires_unet3d", 8)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": ModelConfig("unet4d")}, "no network 'unet4d'"),
+        ({"model": ModelConfig("multires_unet2d")}, "must be a 3D network"),
+        ({"model": ModelConfig("multires_unet3d")}, "leave the extractor stage out"),
+        ({"extractor": None}, "must be trained first"),
+    ],
+)
+def test_stages_that_do_not_go_with_the_network_are_refused_before_anything_is_written(config, tmp_path, changes, message):
+    with pytest.raises(UnusableInput, match=message):
+        run_training(replace(config, output=str(tmp_path / "run"), **changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_training_on_a_plateau_goes_on_as_if_it_had_never_stopped(config, tmp_path, monkeypatch):
+    """The epochs without progress are counted across kills."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("LungTumorSegLib.training.schedules.PLATEAU_EPOCHS", 1)
+    stage = replace(config.network, schedule="plateau", steps=6, mined_cases=0, selection_after=2.0, learning_rate=0.3)
+    configs = [replace(config, output=str(tmp_path / name), network=stage, seed=3) for name in ("a", "b")]
+    run_training(configs[0])
+    for moment in (5, 2):
+        with pytest.raises(KeyboardInterrupt):
+            run_training(configs[1], Kill(moment))
+    run_training(configs[1])
+    rates = [[row["learning_rate"] for row in log_rows(tmp_path / name) if row["learning_rate"]] for name in ("a", "b")]
+    assert rates[0] == rates[1]
+    assert float(min(rates[0], key=float)) < 0.2  # there was a plateau
+    assert all(torch.equal(value, weights(tmp_path / "b")[name]) for name, value in weights(tmp_path / "a").items())

@@ -13,6 +13,7 @@ import numpy as np
 from ...ct import Volume
 from ...errors import UnusableInput
 from ...io import complete_file
+from ..pictures import write_froc
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
 from .files import find_pairs, read_pair
 from .overlap import SliceCounts, dice, iou, slice_dices
@@ -148,7 +149,8 @@ def summarize(cases: Sequence[CaseMetrics]) -> dict[str, Any]:
 def evaluate_files(prediction: Path, reference: Path, cases: Path | None = None) -> dict[str, Any]:
     """Compare files, or folders of files matched by name: a label map or the lesion segments of a .seg.nrrd (see ``files``).
 
-    Returns ``summarize`` of all cases and, in ``per_case``, the table's lines; ``cases`` is a CSV file to write them to as well.
+    Returns ``summarize`` of all cases and, in ``per_case``, the table's lines; ``cases`` is a CSV file to write them to as well, with the
+    FROC curve beside it (``-froc.svg``) where all cases have a probability map.
     Raises UnusableInput where files cannot be read or matched, or where grids differ; MachineLimit if the table cannot be written.
     """
     pairs, unmatched = find_pairs(Path(prediction), Path(reference))
@@ -158,10 +160,17 @@ def evaluate_files(prediction: Path, reference: Path, cases: Path | None = None)
             metrics[pair.name] = evaluate_case(*read_pair(pair))
         except UnusableInput as error:
             raise UnusableInput(f"{pair.name}: {error}") from error
-    rows = [row(name, case) for name, case in metrics.items()]
+    rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
     if cases is not None:
         write_table(rows, Path(cases))
-    return {**summarize(list(metrics.values())), "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
+        if "froc" in summary:
+            write_froc_of(summary, Path(cases).with_name(f"{Path(cases).stem}-froc.svg"))
+    return {**summary, "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
+
+
+def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
+    """The FROC curve of ``summarize`` as an SVG."""
+    write_froc([(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], picture)
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:

@@ -8,7 +8,10 @@ import pytest
 from LungTumorSegLib.ct import Volume
 from LungTumorSegLib.errors import UnusableInput
 from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.segmentation_file import Segment, write_segmentation
+from LungTumorSegLib.terminology import TUMOR
 from LungTumorSegLib.training.metrics import evaluate_case, evaluate_files, summarize
+from LungTumorSegLib.training.metrics.files import PROBABILITY, RESULT
 from LungTumorSegLib.training.metrics.overlap import SliceCounts
 from volumes import ORIENTATIONS, affine_of
 
@@ -101,6 +104,15 @@ def test_files_give_json_and_a_table(tmp_path):
         one, two = csv.DictReader(file)
     assert float(one["dice_3d"]) == pytest.approx(16 / 37)
     assert (one["slice_fn"], one["lesions_found"], two["hd95_mm"]) == ("1", "1", "")
+
+
+def test_the_froc_curve_is_drawn_beside_the_table(tmp_path):
+    write_segmentation([Segment("Tumor 1", ANSWER.with_array(ANSWER.array > 0), (1, 0, 0), TUMOR["Left"])], tmp_path / RESULT)
+    write_volume(ANSWER.with_array((ANSWER.array > 0) * np.float32(0.8)), tmp_path / PROBABILITY)
+    write_volume(TRUTH, tmp_path / "truth.nii.gz")
+    metrics = evaluate_files(tmp_path, tmp_path / "truth.nii.gz", tmp_path / "table.csv")
+    assert metrics["froc"]["score"] == pytest.approx((0.125 + 0.25 + 4 * 0.5) / 6)  # on the line from nothing to one lesion and one false
+    assert "sensitivity" in (tmp_path / "table-froc.svg").read_text()
 
 
 def test_the_case_that_cannot_be_compared_is_named(tmp_path):
