@@ -45,12 +45,12 @@ def evaluate_held_out(
         found = volumes.decide(probability, Thresholds())
         truth = np.where(counts, case.label, 0)
         affine = np.asarray(case.affine)
-        metrics[case.patient] = evaluate_case(Volume(found, affine), Volume(truth, affine), Volume(probability, affine))
+        metrics[case.id] = evaluate_case(Volume(found, affine), Volume(truth, affine), Volume(probability, affine))
         image = case.working_grid(grid.window_hu).image
         write_overlay(image.array, truth > 0, found, image.spacing, folder / f"{case.id}.png")
     on_progress(Progress("evaluating held-out cases", len(cases), len(cases)))
     summary = summarize(list(metrics.values()))
-    write_table([row(patient, case) for patient, case in metrics.items()], folder / "cases.csv")
+    write_table([row(name, case) for name, case in metrics.items()], folder / "cases.csv")
     write_froc_of(summary, folder / "froc.svg")
     with complete_file(folder / "metrics.json") as unfinished:
         unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

@@ -9,12 +9,13 @@ import multiprocessing
 import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import UnusableInput
+from ..errors import MachineLimit, UnusableInput
 from ..events import Progress, ProgressCallback
 from ..io import read_ct
 from ..phantom import PhantomOptions, make_phantom
@@ -48,7 +49,7 @@ def prepare_data(data: DataConfig, grid: GridConfig, seed: int, workers: int, on
     """Fill the cache with what is missing and load it.
 
     Raises UnusableInput where a file cannot be used, naming it, where one patient is in two parts of the split, or where nothing is left
-    to train on.
+    to train on; MachineLimit where the memory does not suffice.
     """
     parts = assign_parts(data, seed)
     training = [*_jobs(parts.training, data, grid), *_phantoms(data, grid, held_out=False)]
@@ -62,6 +63,8 @@ def prepare_data(data: DataConfig, grid: GridConfig, seed: int, workers: int, on
             for done, future in enumerate(as_completed(futures)):
                 on_progress(Progress("preparing cases", done, len(futures)))
                 future.result()
+        except BrokenProcessPool as error:
+            raise MachineLimit("A process that prepared cases was ended, mostly for want of memory; set fewer workers.") from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -36,7 +36,8 @@ FREE_SETTINGS = ("output", "cache", "device", "precision", "threads", "workers",
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
     """Train as the YAML file says, or go on where an interrupted run stopped; returns the folder of the finished model.
 
-    Beside it lie the log, its curves, and what the model finds in the held-out cases (see ``held_out``).
+    On a CPU, with the same number of threads, an interrupted run ends in the same place as an undisturbed one, unless ``max_minutes``
+    limits it. Beside the model lie the log, its curves, and what the model finds in the held-out cases (see ``held_out``).
     Raises UnusableInput for a bad configuration or unusable data, MachineLimit for a missing package.
     """
     return run_training(read_config(config_path), on_progress)

@@ -1,11 +1,12 @@
 """From a configuration to prepared cases: the cache, who is trained on, and no leak."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.events import Cancelled, ignore_progress
 from LungTumorSegLib.io import write_volume
 from LungTumorSegLib.training import preparation
@@ -162,3 +163,13 @@ def test_some_training_phantoms_are_tumor_free_and_all_are_coarse():
     assert 15 < sum(option.lesions == () for option in options) < 45  # 15 %
     assert all(2.5 <= option.spacing_mm[0] <= 4.0 and 1.3 <= option.spacing_mm[1] <= 1.8 for option in options)
     assert training_phantom_options(3) == training_phantom_options(3)
+
+
+def test_a_process_that_the_system_ended_is_a_limit_of_the_machine(a_data_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "_prepare", end_the_process)
+    with pytest.raises(MachineLimit, match="for want of memory"):
+        prepare_data(DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 1, ignore_progress)
+
+
+def end_the_process(_):
+    os._exit(9)
