@@ -38,6 +38,8 @@ def complete_or_nothing(folder: Path, *, obsolete: Collection[str] = ()) -> Iter
             old.mkdir()
             yield new
             _exchange(new, folder, old, obsolete)
+        except MachineLimit as error:  # the user knows no private folder
+            raise MachineLimit(str(error).replace(str(new), str(folder))) from error
         except OSError as error:
             problem = f"{error.filename or folder} could not be written ({error.strerror})"
             raise MachineLimit(f"{problem}; close it in other programs, free some disk space or choose another folder.") from error

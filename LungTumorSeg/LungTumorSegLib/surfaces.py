@@ -63,7 +63,7 @@ def write_surface(surface: vtkPolyData, path: Path) -> None:
     writer = vtkXMLPolyDataWriter()
     writer.SetInputData(surface)
     writer.SetFileName(str(path))
-    if not writer.Write():
+    if not writer.Write() or writer.GetErrorCode():  # Write alone calls a cut-off file a success
         raise MachineLimit(f"{path} could not be written; free some disk space or choose another output folder.")
 
 

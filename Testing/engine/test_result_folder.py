@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,15 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path):
     with pytest.raises(MachineLimit, match=sentence):
         write(tmp_path / "out", "lesions.csv", failure=OSError(errno.ENOSPC, "No space left on device"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_message_names_the_file_where_the_user_looks_for_it(tmp_path):
+    def fail():
+        with complete_or_nothing(tmp_path / "out") as private:
+            raise MachineLimit(f"{private / 'probability.nrrd'} could not be written.")
+
+    with pytest.raises(MachineLimit, match=re.escape(f"{tmp_path / 'out' / 'probability.nrrd'} could not be written.") + "$"):
+        fail()
 
 
 def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):

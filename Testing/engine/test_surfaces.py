@@ -1,12 +1,17 @@
 """Surfaces of masks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.surfaces import mesh_of, surface_of
+from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.surfaces import mesh_of, surface_of, write_surface
 from volumes import ORIENTATIONS, affine_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkFiltersCore import vtkFeatureEdges, vtkMassProperties
+
+FULL_DISK = Path("/dev/full")
 
 
 def a_ball(radius_mm, spacing=(2.5, 0.8, 0.7)) -> Volume:
@@ -66,6 +71,13 @@ def test_the_order_of_axes_changes_no_surface(order):
 
 def test_no_voxel_gives_an_empty_surface():
     assert surface_of(Volume(np.zeros((3, 4, 5), dtype=bool), affine_of())).GetNumberOfPoints() == 0
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="Only Linux has a device that is always full.")
+def test_a_surface_that_the_disk_cuts_off_is_an_error(tmp_path):
+    (tmp_path / "lung.vtp").symlink_to(FULL_DISK)
+    with pytest.raises(MachineLimit, match="could not be written; free some disk space"):
+        write_surface(surface_of(a_ball(5.0)), tmp_path / "lung.vtp")
 
 
 def test_a_mesh_is_seen_counterclockwise_from_outside_and_encloses_its_voxels_less_their_corners():
