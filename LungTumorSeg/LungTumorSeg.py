@@ -676,8 +676,8 @@ def _burdenText(lesions, summary):
     if not lesions:
         return summary.get("message", "")
     volume = sum(lesion.volume_ml for lesion in lesions)
-    lungs = sum(summary.get("lungs", {}).values()) + volume
-    share = _(", {percent:.1f} % of the lungs").format(percent=100 * volume / lungs) if summary.get("lungs") else ""
+    percent = summary.get("spread", {}).get("burden_percent")  # of the lungs with their lesions
+    share = "" if percent is None else _(", {percent:.1f} % of the lungs").format(percent=percent)
     count = _("{count} lesions").format(count=len(lesions)) if len(lesions) > 1 else _("1 lesion")
     return _("{count}, {volume:.1f} mL together{share}").format(count=count, volume=volume, share=share)
 

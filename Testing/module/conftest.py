@@ -114,6 +114,7 @@ def write_results(folder: Path, ct: Volume, masks=None, *, lesions: int = 2, war
         "warnings": list(warnings),
         "message": "" if lesions else "No lesion found; this does not exclude disease",
         "lungs": {"left_ml": 2000.0, "right_ml": 2500.0},
+        "spread": {"burden_percent": 0.347},
         "lesions": [lesion_row(ct, masks[name], number) for number, name in enumerate(names[2:], start=1)],
         "seconds": {"prediction": 1.0},
     }

@@ -157,6 +157,7 @@ def test_a_click_segments_and_shows_the_lesions(done, ct):
     assert table[1][-1] == "0.40 check"
     assert done.ui.resultLabel.text == "CT 5: chest"
     assert done.ui.burdenLabel.text.startswith("2 lesions, ")
+    assert done.ui.burdenLabel.text.endswith(" together, 0.3 % of the lungs"), "the share that the run has measured"
     assert done.ui.saveButton.enabled
     assert done.ui.statusLabel.text.startswith("Check each lesion")
 
