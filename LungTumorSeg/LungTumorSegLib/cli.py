@@ -7,7 +7,7 @@ import errno
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import NOTICE
 from .channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
@@ -56,10 +56,14 @@ def _segment(options: argparse.Namespace, channel: Channel) -> None:
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     channel.progress(Progress("reading", 1, 1))
-    _segment_ct(ct, options, channel, source=options.input)
+    _, data, text = _segment_ct(ct, options, channel, source=options.input)
+    channel.result(data, text)
 
 
-def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None) -> LesionReport:
+def _segment_ct(
+    ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None
+) -> tuple[LesionReport, dict[str, Any], str]:
+    """Segments and writes; the lesions, and what to tell programs and people."""
     from .inference.decision import Thresholds
     from .pipeline import SegmentOptions, segment
     from .results import write_segment_result
@@ -70,8 +74,7 @@ def _segment_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel, *, 
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
     summary = write_segment_result(result, options.output, **files, on_progress=channel.progress)
     text = _report_text(result.report, summary["warnings"], options.output)
-    channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
-    return result.report
+    return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
@@ -124,11 +127,12 @@ def _demo(options: argparse.Namespace, channel: Channel) -> None:
 
     check_output_folder(options.output)
     phantom = make_phantom(options.seed)
-    report = _segment_ct(phantom.ct, options, channel)
+    report, data, text = _segment_ct(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom")
     both = ((report.labels.array > 0) & (phantom.tumor.array > 0)).sum()
     dice = 2 * both / max(1, (report.labels.array > 0).sum() + (phantom.tumor.array > 0).sum())
-    channel.result({"dice": round(float(dice), 4)}, f"The phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {dice:.2f}.")
+    text += f"\nThe phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {dice:.2f}."
+    channel.result({**data, "dice": round(float(dice), 4)}, text)
 
 
 def _models(options: argparse.Namespace, channel: Channel) -> None:

@@ -5,38 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from chests import block, make_chest
-from LungTumorSegLib.inference.decision import Thresholds
+from chests import make_chest
 from LungTumorSegLib.io import read_volume, write_volume
-from LungTumorSegLib.isolation import LungIsolation, SpineAxis
-from LungTumorSegLib.lesions import NO_LESION, report_lesions
-from LungTumorSegLib.pipeline import SegmentResult, Settings
+from LungTumorSegLib.lesions import NO_LESION
 from LungTumorSegLib.results import write_isolation, write_measures, write_segment_result
 from LungTumorSegLib.segmentation_file import read_segmentation
-from LungTumorSegLib.weights.manifest import Manifest
+from made_results import SHAPE, a_result, an_isolation
 
 ALWAYS = {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd"}
-MANIFEST = Manifest("made", "made", "unet3d", 8, (3.0, 1.5, 1.5), (-1000.0, 400.0), "0" * 64)
-SHAPE = (30, 40, 60)
-
-
-def a_result(*, tumor: bool = True, resampled: bool = False) -> SegmentResult:
-    chest = make_chest(SHAPE)
-    if tumor:
-        chest = chest.with_tumor(block(SHAPE, (10, 15, 35), (16, 22, 44)))
-    ct = replace(chest.ct, resampled=resampled)
-    nothing = chest.tumor.with_array(np.zeros(SHAPE, np.float32))
-    report = report_lesions(chest.tumor, ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
-    settings = Settings("made", "cpu", "float32", 4, Thresholds(), 0.0)
-    return SegmentResult(ct, an_isolation(chest), nothing, nothing, report, MANIFEST, settings, "cpu", "float32", (), {})
-
-
-def an_isolation(chest) -> LungIsolation:
-    lungs = chest.tumor.with_array(chest.left_lung.array | chest.right_lung.array)
-    return LungIsolation(lungs, chest.left_lung, chest.right_lung, SpineAxis(np.zeros((SHAPE[0], 3))), lungs, chest.ct, ())
-
 
 def names(folder) -> set[str]:
     return {path.name for path in folder.iterdir()}
