@@ -15,6 +15,7 @@ from made_results import SHAPE, a_result, an_isolation
 
 ALWAYS = {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd"}
 
+
 def names(folder) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
