@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ct import Array, AxisOrder, CTVolume, Volume
+from ..ct import AIR_HU, AxisOrder, CTVolume, Volume
 from ..errors import UnusableInput
 from ..events import Progress, ProgressCallback, ignore_progress
 from .airways import find_airways
 from .body import TISSUE_HU, find_body
-from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air
-from .morphology import dilate
+from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air, with_walls
+from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
-from .symmetry import MARGIN_MM, isolate, search_region
+from .symmetry import mirrored
 from .working_grid import coarsen, enlarge, refine
 
 __all__ = ["LungIsolation", "SpineAxis", "isolate_lungs"]
@@ -27,8 +27,8 @@ __all__ = ["LungIsolation", "SpineAxis", "isolate_lungs"]
 LEAST_LUNG_ML = 150.0
 """A CT with less lung in view, mL, is not taken for a chest; both lungs of an adult hold 3000 to 6000 mL."""
 
-STEPS = 6
-"""Progress is told this many times: body, airways, lungs, spine axis, region, masks on the CT's own grid."""
+STEPS = 7
+"""Progress is told this many times: body, airways, lungs, spine axis, sides, isolation mask, the CT's own grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,40 +72,44 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     airways = find_airways(coarse, body)
     step_done()
     air = find_lung_air(coarse, body, airways)
-    _check_lung_in_view(air)
     step_done()
     axis = find_spine_axis(coarse, body, air)
+    _check_lung_in_view(air, axis)
     step_done()
     left, right = separate_sides(air, axis)
-    fragments = find_fragments(coarse, body, airways, air, search_region(left.array, right.array, axis, air)).array
+    expected = np.logical_or(*expected_lung(left, right, airways, axis))
+    fragments = find_fragments(coarse, body, airways, air, expected).array
     beyond = is_left(axis, air)
     left = fill_lung(air.with_array(left.array | (fragments & beyond)), body, airways)
     right = fill_lung(air.with_array(right.array | (fragments & ~beyond)), body, airways)
     right = right.with_array(right.array & ~left.array)
-    region = search_region(left.array, right.array, axis, air)
     step_done()
-
-    mask = Volume(_with_margin(region, body.array, axial), axial.affine)
+    mask = isolation_mask(left, right, airways, axis, body, axial)
+    step_done()
+    tubes = enlarge(with_walls(airways), axial)
+    left_lung = refine(left.array, axial, -np.inf, LUNG_HU) & ~tubes & ~enlarge(right.array, axial)
+    right_lung = refine(right.array, axial, -np.inf, LUNG_HU) & ~tubes & ~left_lung
     result = LungIsolation(
         body=order.undo(Volume(refine(body.array, axial, TISSUE_HU, np.inf), axial.affine)),
-        left_lung=order.undo(Volume(refine(left.array, axial, -np.inf, LUNG_HU), axial.affine)),
-        right_lung=order.undo(Volume(refine(right.array, axial, -np.inf, LUNG_HU), axial.affine)),
+        left_lung=order.undo(Volume(left_lung, axial.affine)),
+        right_lung=order.undo(Volume(right_lung, axial.affine)),
         spine_axis=axis.on(axial),
         mask=order.undo(mask),
-        isolated=order.undo(isolate(axial, mask)),
+        isolated=order.undo(_isolated(axial, mask)),
         warnings=_warnings(air),
     )
     step_done()
     return result
 
 
-def _with_margin(region: Array, body: Array, ct: Volume) -> Array:
-    """The coarse ``region`` on the grid of ``ct`` with the mask's margin, within the coarse ``body``."""
-    return np.asarray(dilate(enlarge(region, ct), MARGIN_MM, ct.spacing, planar=True) & enlarge(body, ct))
+def _isolated(ct: CTVolume, mask: Volume) -> CTVolume:
+    """``ct`` with every voxel outside ``mask`` (bool, same grid) set to ``AIR_HU``."""
+    return replace(ct, array=np.where(mask.array, ct.array, ct.array.dtype.type(AIR_HU)))
 
 
-def _check_lung_in_view(air: Volume) -> None:
-    volume_ml = float(np.count_nonzero(air.array)) * air.voxel_volume_ml
+def _check_lung_in_view(air: Volume, axis: SpineAxis) -> None:
+    """A lung that is collapsed or filled counts as well, so the volume is that of the air with its mirror image."""
+    volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
     if volume_ml < LEAST_LUNG_ML:
         raise UnusableInput(f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({volume_ml:.0f} mL); choose a CT of the chest.")
 

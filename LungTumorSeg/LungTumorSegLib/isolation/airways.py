@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..ct import Array, Volume
-from .morphology import dilate
+from .morphology import Spacing, bounding_box, dilate
 
 LUMEN_HU = (-500, -650, -800, -900)
 """Tried in turn, HU: where a thin wall lets the lumen run together with the lung at one threshold, a lower one still parts them."""
@@ -27,17 +27,17 @@ TRACK_MM = 40.0
 def find_airways(ct: Volume, body: Volume) -> Volume:
     """Lumen of trachea and main bronchi, a bool mask on the grid of ``ct`` (axial LPS, HU); ``body`` is a mask on the same grid.
 
-    A track begins at a region wide enough for a lumen that has no such region above it, and goes down from there through the
-    overlapping regions of the
-    next slice. It is an airway if it goes on for 40 mm with a small cross-section and soft tissue around it; gas in a bowel may pass
-    as one, which does no harm.
+    A track begins above the widest slice of the lungs, at a region wide enough for a lumen that has no such region above it, and goes down
+    through the overlapping regions of the next slices. It is an airway if it goes on for 40 mm with a small cross-section and soft tissue
+    around it. A lung's tip passes neither; it ends where the lumen runs into the lung.
     """
+    slices = ct.shape[0]
     pixel_mm2 = ct.spacing[1] * ct.spacing[2]
     found = np.zeros(ct.shape, bool)
     above = np.zeros(ct.shape[1:], bool)
     widest = int((body.array & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
-    top = ct.shape[0] - 1
-    for index in range(top, min(widest, top - round(TRACK_MM / ct.spacing[0])), -1):
+    lowest_start = min(widest, slices - 1 - round(TRACK_MM / ct.spacing[0]))  # a CT of the lower chest has its widest slice on top
+    for index in range(slices - 1, lowest_start, -1):
         air = np.zeros_like(above)
         labels, count = ndimage.label(body.array[index] & (ct.array[index] < LUMEN_HU[0]))
         for label in range(1, count + 1):
@@ -65,7 +65,7 @@ def _track(ct: Volume, body: Array, index: int, region: Array) -> list[Array]:
     return track
 
 
-def _lumens(image: Array, body: Array, previous: Array, spacing: tuple[float, float, float]) -> Array:
+def _lumens(image: Array, body: Array, previous: Array, spacing: Spacing) -> Array:
     """The regions of a slice that go on from the lumens of the slice above, each at the highest threshold that keeps it small."""
     lumens = np.zeros_like(previous)
     rest = previous
@@ -81,16 +81,13 @@ def _lumens(image: Array, body: Array, previous: Array, spacing: tuple[float, fl
     return lumens
 
 
-def _is_airway(region: Array, image: Array, spacing: tuple[float, float, float]) -> bool:
+def _is_airway(region: Array, image: Array, spacing: Spacing) -> bool:
+    """Whether a region (rows, columns) of a slice has the area of an airway and mediastinum around it."""
     area = region.sum() * spacing[1] * spacing[2]
     if not LUMEN_AREA_MM2[0] <= area <= LUMEN_AREA_MM2[1]:
         return False
-    rows, columns = np.nonzero(region)
-    margin = [int(RING_MM / s) + 2 for s in spacing[1:]]
-    box = (
-        slice(max(rows.min() - margin[0], 0), rows.max() + margin[0] + 1),
-        slice(max(columns.min() - margin[1], 0), columns.max() + margin[1] + 1),
-    )
-    lumen = region[box]
-    ring = dilate(lumen[None], max(RING_MM, 2 * spacing[2]), spacing, planar=True)[0] & ~lumen
-    return bool(image[box][ring].mean() > RING_HU)
+    width_mm = max(RING_MM, 2 * spacing[2])  # at least two voxels: the first is blurred by the lumen
+    box = bounding_box(region[None], width_mm, spacing)
+    lumen = region[None][box]
+    ring = dilate(lumen, width_mm, spacing, planar=True) & ~lumen
+    return bool(image[None][box][ring].mean() > RING_HU)

@@ -1,9 +1,8 @@
 """The patient's body without couch, table top, blankets and leads: step 1 of lung isolation.
 
 A couch is told from a patient by two things. It keeps its cross-section along z, so a low percentile over the slices shows the couch and
-little else; and whatever is around a patient (shells of a table top, blankets, cushions' covers, leads) is thin, so an opening takes
-it away.
-The opening alone is not enough where the back lies on a flat table top: skin and shell are then one thick object.
+little else; and whatever is around a patient (shells of a table top, blankets, covers of cushions, leads) is thin, so an opening takes
+it away. The opening alone is not enough where the back lies on a flat table top: skin and shell are then one thick object.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from ..ct import Array, Volume
 from .morphology import biggest_component, dilate, open_
 
 TISSUE_HU = -300
-"""Above it a voxel is tissue, HU. Fat lies at -120 to -60; a carbon table top, thinned by partial volume, at -600 to -400 (lung1_001,
-4dlung_113).
-"""
+"""Above it a voxel is tissue, HU. Fat lies at -120 to -60, a carbon table top, thinned by partial volume, at -600 to -400
+(lung1_001, 4dlung_113)."""
 
 CLOTH_RADIUS_MM = 4.0
 """What is thinner in the axial plane than twice this is no body: table tops measure 3 to 8 mm, blankets and leads less."""
@@ -48,7 +46,8 @@ PADDING_HU = -1020
 """At or below it a coarse voxel lies outside the scanned circle: scanned air is noisy and averages -1000 HU."""
 
 OUTSIDE_AIR_HU = -920
-"""A region that meets the image border is a cut lung above this median, HU, and room air below; lung has -910 to -700, room air -1000."""
+"""A region that meets the image border is room air if its median is below this, HU; lung has -910 to -700, room air -1000 to -940.
+Foam under a patient may be as dense as lung (-900), so a region with no tissue behind it is outside too."""
 
 
 def find_body(ct: Volume) -> Volume:
@@ -87,9 +86,9 @@ def _couch_rows(ct: Volume) -> tuple[Array, Array]:
     for label in range(1, count + 1):
         surface = ridge & (labels == label)
         present = np.flatnonzero(surface.any(axis=0))
-        if len(present) * column_spacing >= COUCH_WIDTH_MM or len(present) >= COUCH_WIDTH_SHARE * columns:
+        if len(present) >= min(COUCH_WIDTH_MM / column_spacing, COUCH_WIDTH_SHARE * columns):
             span = np.arange(present[0], present[-1] + 1)
-            top = np.interp(span, present, surface.argmax(axis=0)[present]).astype(int) - 1  # the shell's blurred front precedes its ridge
+            top = np.interp(span, present, surface.argmax(axis=0)[present]).astype(int) - 1  # a shell's blurred front precedes its ridge
             first[0, span] = np.minimum(first[0, span], top)
             if np.ptp(top) * spacing <= FLAT_MM:
                 first[1] = np.minimum(first[1], top.min())
@@ -106,9 +105,10 @@ def _filled(ring: Array, hu: Array, couch: Array) -> Array:
         gaps = ~tissue & ~outside
         outside |= _touching(gaps, ndimage.binary_dilation(couch))
         labels, _ = ndimage.label(gaps)
+        behind = np.cumsum(tissue[::-1], axis=0)[::-1] > 0
         for label in np.unique(labels[gaps & (border | ndimage.binary_dilation(outside))]):
             region = labels == label
-            if np.median(image[region]) < OUTSIDE_AIR_HU:
+            if np.median(image[region]) < OUTSIDE_AIR_HU or behind[region].mean() < 0.5:
                 outside |= region
         filled[index] = ~outside
     return filled

@@ -12,7 +12,13 @@ LUNG_HU = -500
 """Below it a voxel is lung or gas, HU: halfway between air and soft tissue, so that the border lies where partial volume puts it."""
 
 GAS_HU = -960
-"""A large region darker than this in the median is gas in stomach or colon (-990 to -970); lung, emphysema included, has walls in it."""
+"""A region darker than this in the median is gas (-990 to -970 in stomach and colon), HU."""
+
+DARK_HU = -900
+"""A region as dark as this may be emphysema or gas blurred by partial volume (-955 to -920), HU; healthy lung has -870 to -730."""
+
+GAS_HEIGHT = 0.25
+"""Such a region is gas if its center lies below this share of the height of the lungs that are not dark."""
 
 FRAGMENT_GAS_HU = -920
 """The same for fragments: colon gas mixed with the partial volume of its wall has -950 to -925, fragments of lung -870 to -520."""
@@ -36,14 +42,15 @@ def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
     ``body`` and ``airways`` are masks on the same grid. Empty if there is no lung.
     """
     labels, sizes = _air_regions(ct, body, airways)
+    large = [int(label) for label in np.argsort(-sizes) if sizes[label] > 0 and sizes[label] >= MAIN_SHARE * sizes.max()]
+    medians = {label: float(np.median(ct.array[labels == label])) for label in large}
     keep = np.zeros(len(sizes), bool)
-    largest = 0
-    for label in np.argsort(-sizes):
-        if sizes[label] == 0 or sizes[label] < MAIN_SHARE * largest:
-            break
-        if np.median(ct.array[labels == label]) > GAS_HU:
-            keep[label] = True
-            largest = max(largest, int(sizes[label]))
+    keep[[label for label in large if medians[label] > DARK_HU]] = True
+    slices = np.flatnonzero(keep[labels].any(axis=(1, 2)))
+    floor = slices[0] + GAS_HEIGHT * (slices[-1] - slices[0]) if len(slices) else -1.0
+    for label in large:
+        if GAS_HU < medians[label] <= DARK_HU:
+            keep[label] = np.nonzero(labels == label)[0].mean() > floor
     return ct.with_array(keep[labels])
 
 
@@ -54,11 +61,9 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
     large regions; a fragment lies by half or more within ``region``, where lung is expected, and is not as dark as gas.
     """
     labels, sizes = _air_regions(ct, body, airways)
-    labels[air.array] = 0
-    left = np.bincount(labels.ravel(), minlength=len(sizes))
+    sizes[np.unique(labels[air.array])] = 0
     inside = np.bincount(labels[region], minlength=len(sizes))
-    keep = (left * ct.voxel_volume_ml >= SMALLEST_ML) & (2 * inside >= left)
-    keep[0] = False
+    keep = (sizes * ct.voxel_volume_ml >= SMALLEST_ML) & (inside >= 0.5 * sizes)
     boxes = ndimage.find_objects(labels)
     for label in np.flatnonzero(keep):
         box = boxes[label - 1]
@@ -74,13 +79,18 @@ def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
         closed = close(lung[box], VESSEL_MM, air.spacing)
         for plane in closed:
             plane |= ndimage.binary_fill_holes(plane)
-        lung[box] |= closed & body.array[box] & ~dilate(airways.array[box], WALL_MM, air.spacing)
+        lung[box] |= closed & body.array[box] & ~with_walls(airways)[box]
     return air.with_array(lung)
+
+
+def with_walls(airways: Volume) -> Array:
+    """The airways' lumen together with its wall, a bool array (slices, rows, columns)."""
+    return dilate(airways.array, WALL_MM, airways.spacing)
 
 
 def _air_regions(ct: Volume, body: Volume, airways: Volume) -> tuple[Array, Array]:
     """The connected regions of air in the body, without airways, as labels 1 ... n, and their voxel counts (0 for label 0)."""
-    air = body.array & (ct.array < LUNG_HU) & ~dilate(airways.array, WALL_MM, ct.spacing)
+    air = body.array & (ct.array < LUNG_HU) & ~with_walls(airways)
     labels, count = ndimage.label(air)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0

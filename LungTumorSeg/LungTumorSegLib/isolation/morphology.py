@@ -1,8 +1,7 @@
 """Binary morphology in millimeters on (slice, row, column) arrays, and the components of masks.
 
-Dilation by a ball is the union of shifted copies of the mask that were widened along the rows before: for the radii used here (2 to 30
-mm on
-a grid of 2 mm) twenty times as fast as a distance map, and exact.
+Dilation by a ball is the union of shifted copies of the mask that were widened along the rows before: for the radii used here (2 to 50 mm
+on a grid of 2 mm) ten times as fast as a distance map, and exact.
 """
 
 from __future__ import annotations
@@ -26,21 +25,29 @@ def dilate(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = Fa
 
     With ``planar`` the distance counts within the axial slice only (a disk instead of a ball).
     """
-    reach = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(3)]
-    widened = [mask]
-    for _ in range(reach[2]):
-        last, wider = widened[-1], widened[-1].copy()
-        wider[..., 1:] |= last[..., :-1]
-        wider[..., :-1] |= last[..., 1:]
-        widened.append(wider)
     grown = np.zeros_like(mask)
+    if mask.any():
+        box = bounding_box(mask, radius_mm, spacing, planar=planar)
+        _dilate_into(grown[box], mask[box].copy(), radius_mm, spacing, planar)
+    return grown
+
+
+def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, planar: bool) -> None:
+    """Unite into ``grown`` the shifted copies of ``wide``, which is widened along the rows on the way."""
+    reach = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(2)]
+    shifts = []
     for dz in range(-reach[0], reach[0] + 1):
         for dy in range(-reach[1], reach[1] + 1):
             left = radius_mm**2 - (dz * spacing[0]) ** 2 - (dy * spacing[1]) ** 2
             if left >= -ROUNDING:
-                width = floor(sqrt(max(left, 0.0)) / spacing[2] + ROUNDING)
-                _unite_shifted(grown, widened[width], dz, dy)
-    return grown
+                shifts.append((floor(sqrt(max(left, 0.0)) / spacing[2] + ROUNDING), dz, dy))
+    width = 0
+    for wanted, dz, dy in sorted(shifts):
+        for _ in range(width, wanted):
+            wide[..., 1:] |= wide[..., :-1]
+            wide[..., :-1] |= wide[..., 1:]
+        width = wanted
+        _unite_shifted(grown, wide, dz, dy)
 
 
 def erode(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
@@ -79,16 +86,16 @@ def biggest_component(mask: Array) -> Array:
     return np.asarray(labels == sizes.argmax())
 
 
-def bounding_box(mask: Array, margin_mm: float = 0.0, spacing: Spacing = (1.0, 1.0, 1.0)) -> tuple[slice, slice, slice]:
-    """The slices (slice, row, column) of the smallest box around ``mask``, widened by ``margin_mm`` within the array.
+def bounding_box(mask: Array, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:
+    """The slices (slice, row, column) of the smallest box around ``mask``, widened by ``margin_mm`` (with ``planar`` not along z).
 
-    Raises ValueError if the mask is empty.
+    It stays within the array. Raises ValueError if the mask is empty.
     """
     box = []
     for axis in range(3):
         present = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
         if len(present) == 0:
             raise ValueError("An empty mask has no bounding box.")
-        margin = int(np.ceil(margin_mm / spacing[axis]))
+        margin = 0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis]))
         box.append(slice(max(0, int(present[0]) - margin), min(mask.shape[axis], int(present[-1]) + 1 + margin)))
     return box[0], box[1], box[2]

@@ -43,25 +43,36 @@ def is_left(axis: SpineAxis, grid: Volume) -> Array:
 
 def _left_part(region: Array, left_of_axis: Array, spacing: Spacing) -> Array:
     """The voxels of a connected ``region`` that belong to the left lung; cut at the axis where no erosion parts it."""
+    levels = [region]
     for radius in BRIDGE_RADII_MM:
-        labels, count = ndimage.label(erode(region, radius, spacing))
-        numbers = np.arange(1, count + 1)
-        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        shares = np.asarray(ndimage.mean(left_of_axis, labels, numbers)) if count else np.zeros(0)
-        lefts, rights = numbers[shares > 1 - BRIDGE_SHARE], numbers[shares < BRIDGE_SHARE]
-        eroded = sizes.sum()
-        if sizes[lefts - 1].sum() + sizes[rights - 1].sum() > (1 - BRIDGE_SHARE) * eroded and len(lefts) and len(rights):
-            return _grown(np.isin(labels, lefts), np.isin(labels, rights), region)
+        levels.append(erode(region, radius, spacing))
+        cores = _cores(levels[-1], left_of_axis)
+        if cores is not None:
+            left, right = cores
+            for level in reversed(levels[:-1]):  # thick parts first, so that the sides meet where the bridge is thinnest
+                left, right = _grown(left, right, level)
+            return left
     return region & left_of_axis
 
 
-def _grown(left: Array, right: Array, region: Array) -> Array:
-    """``left`` grown within ``region`` at the same pace as ``right``, one voxel a step, until all of it is shared out."""
-    touching = ndimage.generate_binary_structure(3, 1)
+def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
+    """The left and the right parts of an eroded region, if together they are nearly all of it."""
+    labels, count = ndimage.label(eroded)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(float)
+    shares = np.bincount(labels[left_of_axis], minlength=count + 1) / np.maximum(sizes, 1)
+    sizes[0] = 0
+    lefts, rights = shares > 1 - BRIDGE_SHARE, shares < BRIDGE_SHARE
+    lefts[0] = rights[0] = False
+    parted = sizes[lefts].sum() + sizes[rights].sum() >= (1 - BRIDGE_SHARE) * sizes.sum()
+    return (lefts[labels], rights[labels]) if parted and lefts.any() and rights.any() else None
+
+
+def _grown(left: Array, right: Array, region: Array) -> tuple[Array, Array]:
+    """``left`` and ``right`` grown within ``region`` at the same pace, one voxel a step, as far as they reach."""
     while True:
-        more_left = ndimage.binary_dilation(left, touching, mask=region & ~right) & ~left
-        left = left | more_left
-        more_right = ndimage.binary_dilation(right, touching, mask=region & ~left) & ~right
-        right = right | more_right
+        free = region & ~left & ~right
+        more_left = ndimage.binary_dilation(left) & free
+        more_right = ndimage.binary_dilation(right) & free & ~more_left
         if not more_left.any() and not more_right.any():
-            return left
+            return left, right
+        left, right = left | more_left, right | more_right
