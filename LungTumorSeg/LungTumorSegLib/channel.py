@@ -81,6 +81,9 @@ class JsonLinesChannel:
         try:
             self._stdout.write(json.dumps(data) + "\n")
         except BrokenPipeError as error:  # nobody listens any more
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stdout.fileno())  # else Python complains of what is still buffered when it ends
+            os.close(nowhere)
             raise Cancelled from error
 
     def _watch_stdin(self) -> None:
