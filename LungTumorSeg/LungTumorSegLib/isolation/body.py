@@ -2,7 +2,9 @@
 
 A couch is told from a patient by two things. It keeps its cross-section along z, so a low percentile over the slices shows the couch and
 little else; and whatever is around a patient (shells of a table top, blankets, covers of cushions, leads) is thin, so an opening takes
-it away. The opening alone is not enough where the back lies on a flat table top: skin and shell are then one thick object.
+it away. The opening alone is not enough where the back lies on a flat table top, as skin and shell are then one thick object: nothing
+behind a flat surface is taken for body. A curved surface carries a soft mattress, which a pelvis presses 10 mm below the line of the other
+slices (ts_example_3mm), so there the opening has to do.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..ct import Array, Volume
-from .morphology import biggest_component, dilate, open_
+from .morphology import Spacing, biggest_component, dilate, open_
 
 TISSUE_HU = -300
 """Above it a voxel is tissue, HU. Fat lies at -120 to -60, a carbon table top, thinned by partial volume, at -600 to -400
@@ -20,8 +22,11 @@ TISSUE_HU = -300
 CLOTH_RADIUS_MM = 4.0
 """What is thinner in the axial plane than twice this is no body: table tops measure 3 to 8 mm, blankets and leads less."""
 
+THREAD_RADIUS_MM = 2.5
+"""What is thinner than twice this hangs by a thread: no part of the ring around the lungs, except ..."""
+
 WALL_GAP_MM = 10.0
-"""Tissue this near the thick trunk is kept until the lungs are filled: bridges a thin chest wall of up to twice this along its length."""
+"""... within this distance of what is thicker: bridges a chest wall thinner than 5 mm over 20 mm of its length."""
 
 COUCH_PERCENTILE = 20.0
 """Percentile over the slices that shows the couch also below the patient: the back rises from it (neck, loin) in a fifth of the slices."""
@@ -36,11 +41,7 @@ COUCH_WIDTH_SHARE = 0.6
 """... or this share of an image that is narrower (ibsi1_phantom: 199 mm)."""
 
 COUCH_THICKNESS_MM = 10.0
-"""A table top's shell is thinner than this; it may be hidden over this width without being cut in two."""
-
-FLAT_MM = 6.0
-"""A surface whose rows differ by less is a flat table top: hard, so nothing of the patient lies behind it. A curved one carries a soft
-mattress, which a pelvis presses 10 mm below the line of the other slices (ts_example_3mm), so the body is not cut there."""
+"""A surface is thinner than this, and may be hidden over this width without being cut in two."""
 
 PADDING_HU = -1020
 """At or below it a coarse voxel lies outside the scanned circle: scanned air is noisy and averages -1000 HU."""
@@ -56,43 +57,59 @@ def find_body(ct: Volume) -> Volume:
     All zero if nothing in the image is thicker than 8 mm. Arms stay where they touch the trunk.
     """
     spacing = ct.spacing
-    behind = np.arange(ct.shape[1])[:, None]
-    couch, flat_couch = (behind >= rows for rows in _couch_rows(ct))
+    ridge = _couch_ridges(ct)
+    rows = np.arange(ct.shape[1])[:, None]
+    flat_couch = rows >= _flat_couch_row(ridge, spacing)
+    couch = flat_couch | (rows >= _couch_rows(ridge, spacing))
     tissue = (ct.array > TISSUE_HU) & ~flat_couch
-    trunk = biggest_component(open_(tissue, CLOTH_RADIUS_MM, spacing, planar=True))
-    # A chest wall may be as thin as a blanket: tissue near the trunk closes the ring around the lungs, and what of it was cloth
-    # lies on the outside and goes with a second opening once the lungs are filled.
+    trunk = biggest_component(open_(tissue, THREAD_RADIUS_MM, spacing, planar=True))
+    # A chest wall may be as thin as a blanket. So the ring around the lungs is closed first, with some cloth that lies near it; that
+    # lies on the outside, and goes with a wider opening once the lungs are filled.
     ring = trunk | (tissue & dilate(trunk, WALL_GAP_MM, spacing, planar=True))
     filled = _filled(ring, ct.array, couch)
     return ct.with_array(biggest_component(open_(filled, CLOTH_RADIUS_MM, spacing, planar=True)))
 
 
-def _couch_rows(ct: Volume) -> tuple[Array, Array]:
-    """First row of any couch surface and of flat ones alone in each column, shape (columns,); the number of rows where there is none.
-
-    A surface is a ridge, at most 10 mm thick, in the percentile image. It lies behind the middle of the tissue and runs over 200 mm or, in
-    a narrow image, 60 % of its width. Columns that miss it (a patient rests on it in every slice) are bridged by straight lines.
-    """
-    _, spacing, column_spacing = ct.spacing
-    slices, rows, columns = ct.shape
+def _couch_ridges(ct: Volume) -> Array:
+    """What is bright in most slices, at most 10 mm thick and behind the middle of the body, bool (rows, columns): surfaces of a couch."""
+    slices, rows, _ = ct.shape
     typical = np.percentile(ct.array[:: max(1, slices // 40)], COUCH_PERCENTILE, axis=0)
-    relief = typical - ndimage.grey_opening(typical, (max(3, 2 * round(COUCH_THICKNESS_MM / 2 / spacing) + 1), 1))
+    thickness = 2 * round(COUCH_THICKNESS_MM / 2 / ct.spacing[1]) + 1
+    relief = typical - ndimage.grey_opening(typical, (max(3, thickness), 1))
     tissue_rows = np.flatnonzero((typical > TISSUE_HU).any(axis=1))
     middle = tissue_rows.mean() if len(tissue_rows) else rows / 2
-    ridge = (relief > COUCH_RELIEF_HU) & (np.arange(rows)[:, None] > middle)
-    bridged = ndimage.binary_dilation(ridge, np.ones((1, 2 * round(COUCH_THICKNESS_MM / column_spacing) + 1), bool))
+    return np.asarray((relief > COUCH_RELIEF_HU) & (np.arange(rows)[:, None] > middle))
+
+
+def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
+    """The row before the first one in which a flat surface runs over 200 mm (or most of the image); the number of rows if none does.
+
+    The patient may hide its middle; neighboring rows count with it, as a table may be tilted a little.
+    """
+    near = ndimage.binary_dilation(ridge, np.ones((3, 1), bool)).sum(axis=1)
+    flat = np.flatnonzero(near >= _least_width(ridge, spacing))
+    return int(flat[0]) if len(flat) else ridge.shape[0]
+
+
+def _couch_rows(ridge: Array, spacing: Spacing) -> Array:
+    """The row before the first surface, flat or curved, in each column, shape (columns,); the number of rows where there is none."""
+    rows, columns = ridge.shape
+    bridged = ndimage.binary_dilation(ridge, np.ones((1, 2 * round(COUCH_THICKNESS_MM / spacing[2]) + 1), bool))
     labels, count = ndimage.label(bridged, np.ones((3, 3)))
-    first = np.full((2, columns), rows)
+    first = np.full(columns, rows)
     for label in range(1, count + 1):
         surface = ridge & (labels == label)
         present = np.flatnonzero(surface.any(axis=0))
-        if len(present) >= min(COUCH_WIDTH_MM / column_spacing, COUCH_WIDTH_SHARE * columns):
+        if len(present) >= _least_width(ridge, spacing):
             span = np.arange(present[0], present[-1] + 1)
-            top = np.interp(span, present, surface.argmax(axis=0)[present]).astype(int) - 1  # a shell's blurred front precedes its ridge
-            first[0, span] = np.minimum(first[0, span], top)
-            if np.ptp(top) * spacing <= FLAT_MM:
-                first[1] = np.minimum(first[1], top.min())
-    return first[0], first[1]
+            top = np.interp(span, present, surface.argmax(axis=0)[present])
+            first[span] = np.minimum(first[span], top.astype(int) - 1)
+    return first
+
+
+def _least_width(ridge: Array, spacing: Spacing) -> float:
+    """Columns that a surface must cover to be a couch's."""
+    return float(min(COUCH_WIDTH_MM / spacing[2], COUCH_WIDTH_SHARE * ridge.shape[1]))
 
 
 def _filled(ring: Array, hu: Array, couch: Array) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..ct import Array, Volume
+from .morphology import ROUNDING
 
 FINEST_MM = 1.6
 """A coarse voxel is no finer than this along any axis, mm, and at most twice that where the CT allows: walls of 5 mm stay visible."""
@@ -19,7 +20,7 @@ FINEST_MM = 1.6
 
 def block_factors(volume: Volume) -> tuple[int, int, int]:
     """How many voxels along (slice, row, column) make one coarse voxel; 1 where the spacing is 1.6 mm or more already."""
-    factors = [ceil(FINEST_MM / spacing) for spacing in volume.spacing]
+    factors = [ceil(FINEST_MM / spacing - ROUNDING) for spacing in volume.spacing]
     return factors[0], factors[1], factors[2]
 
 

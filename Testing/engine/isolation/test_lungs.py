@@ -1,0 +1,67 @@
+"""Lungs are the air that belongs to lungs: without gas in a bowel, with vessels and with the remnants that disease leaves."""
+
+import numpy as np
+import pytest
+from LungTumorSegLib.isolation.lungs import fill_lung, find_fragments, find_lung_air, with_walls
+from simple_chest import ellipsoid
+
+
+def lung_air_of(chest):
+    return find_lung_air(chest.ct, chest.volume("body"), chest.volume("airways"))
+
+
+def test_air_is_lung_without_vessels_and_airways(a_chest):
+    air = lung_air_of(a_chest).array
+    expected = a_chest.lungs & (a_chest.hu < -500) & ~with_walls(a_chest.volume("airways"))
+    np.testing.assert_array_equal(air, expected)
+
+
+@pytest.mark.parametrize("gas_hu", [-1000, -930], ids=["pure", "blurred"])
+def test_gas_below_the_lungs_is_no_lung(a_chest, gas_hu):
+    stomach = ellipsoid((60, -50, -28), (40, 25, 12))
+    gas = stomach & a_chest.body & ~a_chest.lungs
+    assert gas.sum() > 0.05 * a_chest.left.sum()  # so that only its density and place tell it from a lung
+    assert not lung_air_of(a_chest.painted(gas, gas_hu)).array[gas].any()
+
+
+def test_a_lung_with_emphysema_is_lung(a_chest):
+    emphysema = a_chest.painted(a_chest.left & (a_chest.hu < -500), -930)
+    air = lung_air_of(emphysema).array
+    assert air[a_chest.left & (a_chest.hu < -500)].mean() > 0.99
+
+
+def test_a_chest_without_air_has_no_lung(a_chest):
+    assert not lung_air_of(a_chest.painted(a_chest.body, 40)).array.any()
+
+
+class TestFragments:
+    def fragments(self, chest, hu, region):
+        remnant = ellipsoid((60, 20, 40), (12, 8, 10))
+        collapsed = chest.painted(chest.left, 40).painted(remnant, hu)
+        air = lung_air_of(collapsed)
+        assert not air.array[remnant].any()
+        found = find_fragments(collapsed.ct, chest.volume("body"), chest.volume("airways"), air, region).array
+        return found, remnant
+
+    def test_a_remnant_where_lung_is_expected_is_lung(self, a_chest):
+        found, remnant = self.fragments(a_chest, -700, a_chest.left)
+        np.testing.assert_array_equal(found, remnant)
+
+    def test_air_where_no_lung_is_expected_is_none(self, a_chest):
+        assert not self.fragments(a_chest, -700, a_chest.right)[0].any()
+
+    def test_a_pocket_of_gas_is_none(self, a_chest):
+        assert not self.fragments(a_chest, -960, a_chest.left)[0].any()
+
+
+def test_filling_takes_vessels_in_and_nothing_beyond_the_lung(a_chest):
+    right = a_chest.volume("right").with_array(a_chest.right & (a_chest.hu < -500))
+    filled = fill_lung(right, a_chest.volume("body"), a_chest.volume("airways")).array
+    inside = a_chest.right & ~with_walls(a_chest.volume("airways"))
+    assert filled[inside].mean() > 0.999  # a voxel may be missing where the vessel leaves the lung
+    assert (filled & ~a_chest.right).sum() < 0.002 * a_chest.right.sum()  # an ellipsoid is convex: a closing adds the voxels' corners only
+
+
+def test_filling_an_empty_lung_leaves_it_empty(a_chest):
+    nothing = a_chest.volume("left").with_array(np.zeros_like(a_chest.left))
+    assert not fill_lung(nothing, a_chest.volume("body"), a_chest.volume("airways")).array.any()
