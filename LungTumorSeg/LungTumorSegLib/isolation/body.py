@@ -82,13 +82,14 @@ def _couch_ridges(ct: Volume) -> Array:
 
 
 def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
-    """The row before the first one in which a flat surface runs over 200 mm (or most of the image); the number of rows if none does.
+    """Two rows before the first one in which a flat surface runs over 200 mm (or most of the image); the number of rows if none does.
 
-    The patient may hide its middle; neighboring rows count with it, as a table may be tilted a little.
+    The patient may hide its middle; neighboring rows count with it, as a table may be tilted a little. The second row is for ``refine``,
+    which looks one coarse voxel farther for tissue.
     """
     near = ndimage.binary_dilation(ridge, np.ones((3, 1), bool)).sum(axis=1)
     flat = np.flatnonzero(near >= _least_width(ridge, spacing))
-    return int(flat[0]) if len(flat) else ridge.shape[0]
+    return int(flat[0]) - 1 if len(flat) else ridge.shape[0]
 
 
 def _couch_rows(ridge: Array, spacing: Spacing) -> Array:

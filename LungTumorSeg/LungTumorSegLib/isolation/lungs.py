@@ -32,6 +32,9 @@ MAIN_SHARE = 0.05
 SMALLEST_ML = 0.03
 """Regions below this, mL, are noise; half a dozen voxels of the coarse grid."""
 
+SMALLEST_LUNG_ML = 1.0
+"""Air on one side below this, mL, is no lung: a bit of a bronchus at the border of ibsi1_phantom, which shows half a chest."""
+
 VESSEL_MM = 8.0
 """Radius of the closing that fills vessels and joins regions: twice that is the width of the largest vessels within a lung (16 mm)."""
 
@@ -72,9 +75,14 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
 
 
 def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
-    """One lung's air with the vessels and small consolidations in it: closed in 3D, then without holes in any axial slice."""
+    """One lung's air with the vessels and small consolidations in it: closed in 3D, then without holes in any axial slice.
+
+    Empty where there is less than 1 mL of air, which is no lung.
+    """
     lung = air.array.copy()
-    if lung.any():
+    if np.count_nonzero(lung) * air.voxel_volume_ml < SMALLEST_LUNG_ML:
+        lung[:] = False
+    else:
         box = bounding_box(lung, VESSEL_MM, air.spacing)
         closed = close(lung[box], VESSEL_MM, air.spacing)
         for plane in closed:

@@ -26,6 +26,8 @@ CENTRAL_MM = 35.0
 """How far from the lumen of trachea and main bronchi, in the slice, tumors and lymph nodes of the mediastinum are looked for: holds a mass
 of 70 mm beside them (phantoms: 25 mm 93 to 95 % of masses of 55 and 69 mm, 35 mm all)."""
 
+NECK_SHARE = 0.1
+"""Slices with less than this share of the lungs' largest cross-section show the neck, where no mediastinum is."""
 
 AIRWAY_REACH_MM = 70.0
 """Airways farther from the spine axis are lobar bronchi, or gas in a colon that passed for an airway (ts_example_3mm)."""
@@ -42,9 +44,11 @@ def expected_lung(left: Volume, right: Volume, airways: Volume, axis: SpineAxis)
 
 
 def _around_airways(airways: Volume, lungs: Volume, axis: SpineAxis) -> Array:
-    """What lies within 35 mm of a central airway, in the slices with lung."""
+    """What lies within 35 mm of a central airway, in the slices of the chest."""
+    areas = lungs.array.sum(axis=(1, 2))
+    in_chest = areas >= NECK_SHARE * areas.max()
     sideways_mm = np.abs(np.arange(lungs.shape[2]) - axis.columns(lungs)[:, None]) * lungs.spacing[2]
-    wanted = (sideways_mm <= AIRWAY_REACH_MM) & np.asarray(lungs.array.any(axis=(1, 2)))[:, None]
+    wanted = (sideways_mm <= AIRWAY_REACH_MM) & in_chest[:, None]
     return dilate(airways.array & wanted[:, None, :], CENTRAL_MM, lungs.spacing, planar=True)
 
 

@@ -1,7 +1,8 @@
 """What a lung spans, against hulls computed another way."""
 
 import numpy as np
-from LungTumorSegLib.isolation.hull import BULGE_MM, FARTHEST_MM, _filled_hulls, spanned_by_lungs
+from LungTumorSegLib.isolation.hull import BULGE_MM, FARTHEST_MM, RIM_MM, _filled_hulls, spanned_by_lungs
+from LungTumorSegLib.isolation.morphology import dilate
 from scipy.spatial import Delaunay
 
 SPACING = (3.0, 2.0, 2.5)
@@ -65,9 +66,10 @@ def test_a_mass_at_the_chest_wall_may_bulge_beyond_the_hull():
     assert (hull_begins - row_of_mass[0]) * SPACING[2] <= BULGE_MM
 
 
-def test_a_healthy_lung_does_not_bulge():
+def test_a_healthy_lung_has_its_rim_and_no_bulge():
     lung = disk((3, 80, 60), (40, 30), 60)
-    np.testing.assert_array_equal(spanned_by_lungs(lung, nothing_like(lung), SPACING), lung)
+    spanned = spanned_by_lungs(lung, nothing_like(lung), SPACING)
+    np.testing.assert_array_equal(spanned, dilate(lung, RIM_MM, SPACING, planar=True))
 
 
 class TestLostBack:

@@ -180,7 +180,7 @@ def test_metal_does_not_hurt(a_chest, isolated):
     ("seed", "options"),
     [
         (7321, {"distractors": ("collapse",)}),
-        pytest.param(7322, {"distractors": ("effusion",)}, marks=pytest.mark.xfail(reason="12 % of a lesion in fluid stays outside")),
+        (7322, {"distractors": ("effusion",)}),
         (7323, {"scoliosis_mm": 30.0, "distractors": ()}),
         (7324, {"arms": "down", "couch": "flat", "distractors": ()}),
         (7325, {"field_of_view_mm": 300.0, "distractors": ()}),

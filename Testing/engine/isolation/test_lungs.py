@@ -62,6 +62,9 @@ def test_filling_takes_vessels_in_and_nothing_beyond_the_lung(a_chest):
     assert (filled & ~a_chest.right).sum() < 0.002 * a_chest.right.sum()  # an ellipsoid is convex: a closing adds the voxels' corners only
 
 
-def test_filling_an_empty_lung_leaves_it_empty(a_chest):
-    nothing = a_chest.volume("left").with_array(np.zeros_like(a_chest.left))
-    assert not fill_lung(nothing, a_chest.volume("body"), a_chest.volume("airways")).array.any()
+@pytest.mark.parametrize(("volume_ml", "is_lung"), [(0.0, False), (0.9, False), (1.1, True)])
+def test_less_than_1_ml_of_air_is_no_lung(a_chest, volume_ml, is_lung):
+    air = np.zeros_like(a_chest.left)
+    air.flat[np.flatnonzero(a_chest.left)[: round(volume_ml / a_chest.volume("left").voxel_volume_ml)]] = True
+    filled = fill_lung(a_chest.volume("left").with_array(air), a_chest.volume("body"), a_chest.volume("airways"))
+    assert filled.array.any() == is_lung
