@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # how long an example may take says nothing on a slow one
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

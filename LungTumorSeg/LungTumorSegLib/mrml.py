@@ -280,15 +280,19 @@ def _columns_of(segmentation: Node) -> dict[str, list[Any]]:
 
 
 def _fill_volume(node: Node, volume: Volume) -> None:
+    """Shows the map without a copy, in the window of probabilities: the window that Slicer would choose costs it a look at every voxel."""
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().AutoWindowLevelOff()
+        node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
     image = vtk.vtkImageData()
     image.SetDimensions(*volume.shape[::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(volume.array.ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(volume.array.ravel()))  # keeps the array alive
     to_ras = LPS_TO_RAS @ volume.affine[:, [2, 1, 0, 3]]
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(to_ras.ravel())
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveImageData(image)
-    node.CreateDefaultDisplayNodes()
 
 
 def _place_beside(node: Node, volume: Node) -> None:

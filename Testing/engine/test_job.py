@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from LungTumorSegLib import child
 from LungTumorSegLib.events import Cancelled, Progress
 from LungTumorSegLib.job import INPUT_FILE, Outcome, SegmentationJob, child_environment, find_interpreter, segment_arguments
 
-PATIENCE_SECONDS = 20.0  # a loaded machine starts an interpreter in a second or two
+PATIENCE_SECONDS = 60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
 
 GOOD_RUN = """
     import json, pathlib, sys
@@ -133,12 +134,13 @@ def test_cancel_at_any_moment_is_heeded(start):
         assert run_to_end(job)[1].code == 130
 
 
-def test_close_in_the_middle_ends_everything_at_once(start):
-    job = start("import time\nprint('{\"event\": \"progress\", \"stage\": \"a\", \"done\": 0, \"total\": 1}', flush=True)\ntime.sleep(60)")
+def test_close_in_the_middle_ends_everything_without_grace(start, monkeypatch):
+    monkeypatch.setattr(child, "GRACE_SECONDS", 600)
+    job = start("import time\nprint('{\"event\": \"progress\", \"stage\": \"a\", \"done\": 0, \"total\": 1}', flush=True)\ntime.sleep(600)")
     wait_for_progress(job)
     began = time.monotonic()
     job.close()
-    assert time.monotonic() - began < 2  # no grace time
+    assert time.monotonic() - began < PATIENCE_SECONDS
     assert not job.folder.exists()
 
 

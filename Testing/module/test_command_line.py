@@ -90,9 +90,9 @@ def test_the_real_child_heeds_cancel(module, real_child, phantom):
     volume = add_volume(slicer.mrmlScene, phantom.ct, "CT")
     seen, finished = [], []
     run = module.LungTumorSegLogic().startSegmentation(volume, real_child, seen.append, finished.append)
-    process_until(lambda: seen, seconds=60)
+    process_until(lambda: seen)
     run.cancel()
-    process_until(lambda: finished, seconds=10)
+    process_until(lambda: finished)
     assert str(run.error) == "Cancelled."
     assert run.result is None
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 import slicer
-from LungTumorSegLib import mrml
+from LungTumorSegLib import child, mrml
 
-from .conftest import add_volume, process_until
+from .conftest import PATIENCE_SECONDS, add_volume, process_until
 
 
 @pytest.fixture
@@ -92,16 +92,14 @@ def test_damaged_results_raise_and_leave_the_scene_as_it_was(logic, tmp_path, vo
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
-def test_start_returns_at_once_and_calls_back(logic, volume):
+def test_start_calls_back_with_progress_and_the_result(logic, volume):
     finished, on_finished = finished_list()
     seen = []
-    began = time.monotonic()
 
     def on_progress(progress):
         seen.append((progress.stage, progress.percent))
 
     run = logic.startSegmentation(volume, onProgress=on_progress, onFinished=on_finished)
-    assert time.monotonic() - began < 0.2
     assert not run.finished
     process_until(lambda: finished)
     assert finished == [run]
@@ -113,7 +111,7 @@ def test_start_returns_at_once_and_calls_back(logic, volume):
 
 
 def test_cancel_ends_the_run_without_a_trace(logic, fake_child, volume):
-    fake_child("slow")
+    fake_child("slow")  # until it is cancelled: a start that waited for it would never return
     before = slicer.mrmlScene.GetNumberOfNodes()
     finished, on_finished = finished_list()
     seen = []
@@ -127,8 +125,6 @@ def test_cancel_ends_the_run_without_a_trace(logic, fake_child, volume):
 
 
 def test_a_child_that_does_not_listen_is_killed(logic, fake_child, volume, monkeypatch):
-    from LungTumorSegLib import child
-
     monkeypatch.setattr(child, "GRACE_SECONDS", 0.3)
     fake_child("deaf")
     finished, on_finished = finished_list()
@@ -136,7 +132,7 @@ def test_a_child_that_does_not_listen_is_killed(logic, fake_child, volume, monke
     run = logic.startSegmentation(volume, onProgress=seen.append, onFinished=on_finished)
     process_until(lambda: len(seen) > 1)
     run.cancel()
-    process_until(lambda: finished, seconds=5)
+    process_until(lambda: finished)
 
 
 @pytest.mark.parametrize("what", ["volume", "scene"])
@@ -160,7 +156,7 @@ def test_a_run_whose_ct_is_gone_ends_itself(logic, fake_child, volume, what, whe
 def test_a_scene_closed_when_the_result_is_ready_gets_nothing(logic, volume):
     finished, on_finished = finished_list()
     run = logic.startSegmentation(volume, onFinished=on_finished)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while run._job.outcome() is None:  # without Qt's event loop nobody takes it
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -169,13 +165,14 @@ def test_a_scene_closed_when_the_result_is_ready_gets_nothing(logic, volume):
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
-def test_close_ends_at_once_and_calls_nobody(logic, fake_child, volume):
+def test_close_ends_without_grace_and_calls_nobody(logic, fake_child, volume, monkeypatch):
+    monkeypatch.setattr(child, "GRACE_SECONDS", 600)
     fake_child("deaf")
     finished, on_finished = finished_list()
     run = logic.startSegmentation(volume, onFinished=on_finished)
     began = time.monotonic()
     run.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < PATIENCE_SECONDS
     assert run.finished
     assert finished == []
 

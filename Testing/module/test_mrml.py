@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from dataclasses import replace
@@ -207,6 +208,24 @@ def test_the_probability_map_lies_on_its_own_grid(scene, results, ct, ct_node):
     back = mrml.volume_of_node(node)
     np.testing.assert_array_equal(back.array, probability.array)
     np.testing.assert_allclose(back.affine, probability.affine, atol=1e-9)
+
+
+def test_the_probability_map_outlives_the_run_that_read_it(scene, results, ct, ct_node):
+    def load():
+        probability = ct.with_array(np.full(ct.shape, 0.625, np.float32))
+        return mrml.load_results(replace(read_run(results), probability=probability), ct_node)
+
+    segmentation = load()
+    gc.collect()
+    others = [np.zeros(ct.shape, np.float32) for _ in range(100)]  # would get freed memory
+    assert (mrml.volume_of_node(segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)).array == 0.625).all()
+    assert not any(other.any() for other in others)
+
+
+def test_the_probability_map_is_shown_from_none_to_certain(scene, results, ct, ct_node):
+    run = replace(read_run(results), probability=ct.with_array(np.full(ct.shape, 0.25, np.float32)))
+    display = mrml.load_results(run, ct_node).GetNodeReference(mrml.PROBABILITY_ROLE).GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0.0, 1.0)
 
 
 # A second run

@@ -5,21 +5,36 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib import mrml
 from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.nrrd import write_nrrd
 from LungTumorSegLib.run_files import read_run
 from LungTumorSegLib.surfaces import surface_of, write_surface
 
 from .conftest import MODULE_FILE, add_volume, process_until, write_results
 
 LONGEST_BLOCK_SECONDS = 0.2
-LONGEST_LOADING_SECONDS = 1.0
-LONGEST_START_SECONDS = 0.3
+"""What a person does not notice. A slower machine may take longer for everything, so the limits below are shares of what it takes for
+something else: a copy or a wait in Slicer's thread is told by its share on any machine."""
+
+BLOCK_SHARE = 0.5
+"""Of the time that writing the volume takes: the longest block, where writing takes long."""
+
+START_SHARE = 0.25
+"""Of the processor time that Slicer's own libraries take to load; was 0.06 (0.07 s of 1.1 s) when measured."""
+
+LOADING_SHARE = 5.0
+"""Of the time in which Slicer reads the segmentation's file: the whole result may take this often as long.
+Was 1.6 when measured (0.16 s); 20 where Slicer had to draw the surfaces, 13 with a copy of the probability map and its histogram."""
+
+TRIES = 4
 
 START = """
 import sys, time
@@ -28,9 +43,9 @@ from pathlib import Path
 from stand_in import application
 application.install(Path({temporary!r}))
 import qt, vtk, numpy, vtk.util.numpy_support  # loaded with Slicer itself
-began = time.process_time()  # others use this machine too
+loaded = time.process_time()  # others use this machine too
 import LungTumorSeg
-print(time.process_time() - began, "torch" in sys.modules, "SimpleITK" in sys.modules, "scipy" in sys.modules)
+print((time.process_time() - loaded) / loaded, "torch" in sys.modules, "SimpleITK" in sys.modules, "scipy" in sys.modules)
 """
 
 
@@ -67,8 +82,8 @@ def test_starting_the_module_takes_no_time_and_imports_no_torch(tmp_path):
     script = START.format(testing=str(MODULE_FILE.parents[1] / "Testing"), module=str(MODULE_FILE.parent), temporary=str(tmp_path))
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
-    seconds, *loaded = done.stdout.split()
-    assert float(seconds) < LONGEST_START_SECONDS
+    share, *loaded = done.stdout.split()
+    assert float(share) < START_SHARE
     assert loaded == ["False", "False", "False"]
 
 
@@ -76,38 +91,62 @@ def test_the_window_never_blocks_from_the_click_to_the_childs_end(module, fake_c
     volume = add_volume(slicer.mrmlScene, full_size, "large CT")
     logic = module.LungTumorSegLogic()
     fake_child("error:2:The end of the child is what counts here.")
+    began = time.perf_counter()
+    write_nrrd(full_size, tmp_path / "ct.nrrd", threading.Event())
+    limit = max(LONGEST_BLOCK_SECONDS, BLOCK_SHARE * (time.perf_counter() - began))
     longest = []
-    for _ in range(2):  # the better of two: others use this machine too
+    while len(longest) < TRIES and min(longest, default=limit) >= limit:  # the best of some: others use this machine too
         beat, finished = Heartbeat(), []
         process_until(lambda beat=beat: beat.longest > 0)
         beat.restart()
         logic.startSegmentation(volume, onFinished=finished.append)
-        process_until(lambda finished=finished: finished, seconds=60)
+        process_until(lambda finished=finished: finished)
         beat.stop()
         longest.append(beat.longest)
-        if longest[-1] < LONGEST_BLOCK_SECONDS:
-            break
-    assert min(longest) < LONGEST_BLOCK_SECONDS
+    assert min(longest) < limit
 
 
-@pytest.mark.slow
-def test_loading_a_result_of_full_size_blocks_a_second_at_most(module, full_size, tmp_path):
-    masks = {name: np.zeros(full_size.shape, bool) for name in ("Left lung", "Right lung", "Tumor 1", "Tumor 2")}
-    for name, box in (
-        ("Left lung", np.s_[20:280, 100:400, 280:460]),
-        ("Right lung", np.s_[20:280, 100:400, 60:240]),
-        ("Tumor 1", np.s_[120:160, 200:260, 300:360]),
-        ("Tumor 2", np.s_[60:70, 150:160, 100:110]),
-    ):
-        masks[name][box] = True
-    volumes = {name: full_size.with_array(mask) for name, mask in masks.items()}
+def test_loading_a_result_of_full_size_takes_little_more_than_reading_its_file(module, full_size, tmp_path):
+    boxes = {
+        "Tumor 1": np.s_[120:160, 200:260, 300:360],
+        "Tumor 2": np.s_[60:70, 150:160, 100:110],
+        "Left lung": np.s_[20:280, 100:400, 280:460],
+        "Right lung": np.s_[20:280, 100:400, 60:240],
+    }
+    taken, volumes = np.zeros(full_size.shape, bool), {}
+    for name, box in boxes.items():  # as the command line writes them: a tumor voxel belongs to its tumor
+        mask = np.zeros(full_size.shape, bool)
+        mask[box] = ~taken[box]
+        taken |= mask
+        volumes[name] = full_size.with_array(mask)
     results = write_results(tmp_path / "results", full_size, volumes)
     for name, mask in volumes.items():
-        write_surface(surface_of(mask, grid_mm=2.0), results / f"{name.replace(' ', '_')}.vtp")
+        write_surface(surface_of(mask, grid_mm=4.0), results / f"{name.replace(' ', '_')}.vtp")
     volume = add_volume(slicer.mrmlScene, full_size, "large CT")
-    run = read_run(results)  # in the job's thread
-    began = time.thread_time()  # of this thread alone: others use this machine too
-    segmentation = mrml.load_results(run, volume)
-    module.LungTumorSegLogic().showTumorSpread(segmentation)
-    assert time.thread_time() - began < LONGEST_LOADING_SECONDS
+    probability = full_size.with_array(np.zeros(full_size.shape, np.float32))
+    run = replace(read_run(results), probability=probability)  # in the job's thread
+
+    def load():
+        segmentation = mrml.load_results(run, volume)
+        module.LungTumorSegLogic().showTumorSpread(segmentation)
+        return segmentation
+
+    def read():
+        storage = slicer.vtkMRMLSegmentationStorageNode()
+        storage.SetFileName(str(run.segmentation))
+        assert storage.ReadData(slicer.vtkMRMLScene().AddNewNodeByClass("vtkMRMLSegmentationNode"))
+
+    alone, _ = _least_time(read)
+    whole, segmentation = _least_time(load)
+    assert whole < LOADING_SHARE * alone
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+
+
+def _least_time(action):
+    """Of this thread alone, in seconds: others use this machine too; and what the action gave."""
+    times = []
+    for _ in range(TRIES):
+        began = time.thread_time()
+        value = action()
+        times.append(time.thread_time() - began)
+    return min(times), value
