@@ -91,9 +91,8 @@ def test_the_window_never_blocks_from_the_click_to_the_childs_end(module, fake_c
     volume = add_volume(slicer.mrmlScene, full_size, "large CT")
     logic = module.LungTumorSegLogic()
     fake_child("error:2:The end of the child is what counts here.")
-    began = time.perf_counter()
-    write_nrrd(full_size, tmp_path / "ct.nrrd", threading.Event())
-    limit = max(LONGEST_BLOCK_SECONDS, BLOCK_SHARE * (time.perf_counter() - began))
+    writing, _ = _least_time(lambda: write_nrrd(full_size, tmp_path / "ct.nrrd", threading.Event()))
+    limit = max(LONGEST_BLOCK_SECONDS, BLOCK_SHARE * writing)
     longest = []
     while len(longest) < TRIES and min(longest, default=limit) >= limit:  # the best of some: others use this machine too
         beat, finished = Heartbeat(), []
