@@ -50,17 +50,32 @@ def _gradients(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wa
     return result
 
 
+class Convolution2d(nn.Conv2d):
+    """nn.Conv2d of stride 1 that keeps the size."""
+
+    def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """As ``forward``, with another kernel and bias."""
+        return functional.conv2d(x, weight, bias, padding=self.kernel_size[-1] // 2)
+
+
 class Convolution3d(nn.Conv3d):
     """nn.Conv3d of stride 1 that keeps the size, with right gradients in bfloat16 on a CPU."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.convolve(x, self.weight, self.bias)
+
+    def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """As ``forward``, with another kernel and bias."""
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-        if bfloat16 and x.device.type == "cpu" and x.shape[-1] > SAFE_ROW and torch.is_grad_enabled() and self.weight.requires_grad:
-            return _MixedGradient.apply(x, self.weight, self.bias)
-        return super().forward(x)
+        if bfloat16 and x.device.type == "cpu" and x.shape[-1] > SAFE_ROW and torch.is_grad_enabled() and weight.requires_grad:
+            return _MixedGradient.apply(x, weight, bias)
+        return functional.conv3d(x, weight, bias, padding=self.kernel_size[-1] // 2)
 
 
-def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> nn.Module:
+Convolution = Convolution2d | Convolution3d
+
+
+def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> Convolution:
     """A convolution of stride 1 with an odd cubic (or square) kernel and zero padding that keeps the size."""
-    conv = nn.Conv2d if dims == 2 else Convolution3d
+    conv = Convolution2d if dims == 2 else Convolution3d
     return conv(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)

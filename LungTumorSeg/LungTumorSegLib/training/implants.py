@@ -110,8 +110,13 @@ def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.ra
     _paint(patch, depth, tissue, edge_mm=rng.uniform(0.4, 1.6), anywhere=_may_leave_lung(radius_mm, rng))
 
 
-def implant_nodule(patch: Patch, nodule: Nodule, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
-    """Paint a real nodule, scaled toward ``radius_mm``, turned and mirrored, at ``center`` (voxels) into HU and label."""
+def implant_nodule(
+    patch: Patch, nodule: Nodule, center: Array, radius_mm: float, rng: np.random.Generator, *, vary_density: bool = True
+) -> None:
+    """Paint a real nodule, scaled toward ``radius_mm``, turned and mirrored, at ``center`` (voxels) into HU and label.
+
+    ``vary_density`` makes half of them denser: the crops' mean is -280 HU, and advanced tumors are denser.
+    """
     scale = float(np.clip(radius_mm / nodule.radius_mm, *REAL_SCALE))
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
@@ -130,8 +135,8 @@ def implant_nodule(patch: Patch, nodule: Nodule, center: Array, radius_mm: float
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     depth[box] = scale * ndimage.affine_transform(nodule.depth_mm, matrix, offset, size, order=1, cval=1e3)
     tissue[box] = ndimage.affine_transform(nodule.hu.astype(np.float32), matrix, offset, size, order=1, mode="nearest")
-    if rng.random() < 0.5:
-        tissue[box] += np.float32(rng.uniform(0, 200))  # the crops' mean is -280 HU; advanced tumors are denser
+    if vary_density and rng.random() < 0.5:
+        tissue[box] += np.float32(rng.uniform(0, 200))
     if scale > 1.5:
         tissue[box] += rng.normal(0, 15, size).astype(np.float32)  # enlarging smooths the noise away
     _paint(patch, depth, tissue, edge_mm=1.0, anywhere=_may_leave_lung(radius_mm, rng), rim_mm=REAL_RIM_MM)

@@ -26,11 +26,17 @@ from .nodules import read_nodules
 from .splits import PatientNames, check_no_leak, draw_split, read_split, write_split
 from .store import StoredCase, load_case, prepare_case
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Counts changes of the code that would make a cached case differ; part of a case's name."""
 
 TUMOR_FREE_SHARE = 0.15
 """Share of the phantoms without a lesion."""
+
+TRAINING_DISTRACTOR_SHARES = {"collapse": 0.2, "effusion": 0.25, "scars": 0.35}
+"""Training phantoms have disease that is no tumor more often than drawn patients: hard cases teach more."""
+
+TRAINING_LESIONS = (2, 5)
+"""Lesions of a training phantom that has any, from ... to."""
 
 TRAINING_SPACING_MM = ((2.5, 4.0), (1.3, 1.8))
 """Slice and in-plane spacing of training phantoms: about the working grid's, which is several times faster than a scanner's."""
@@ -146,6 +152,8 @@ def training_phantom_options(seed: int) -> PhantomOptions:
     (low, high), (fine, coarse) = TRAINING_SPACING_MM
     in_plane = float(rng.uniform(fine, coarse))
     spacing_mm = (float(rng.uniform(low, high)), in_plane, in_plane)
+    distractors = tuple(name for name, share in TRAINING_DISTRACTOR_SHARES.items() if rng.random() < share)
     if rng.random() < TUMOR_FREE_SHARE:
-        return PhantomOptions(spacing_mm=spacing_mm, lesions=())
-    return PhantomOptions(spacing_mm=spacing_mm)
+        return PhantomOptions(spacing_mm=spacing_mm, distractors=distractors, lesions=())
+    count = int(rng.integers(TRAINING_LESIONS[0], TRAINING_LESIONS[1], endpoint=True))
+    return PhantomOptions(spacing_mm=spacing_mm, distractors=distractors, lesion_count=count)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from LungTumorSegLib.networks.blocks import ConvBatchNorm
 from LungTumorSegLib.networks.convolution import SAFE_ROW, Convolution3d, convolution
 
 LONG_ROW = SAFE_ROW + 32
@@ -52,3 +53,20 @@ def test_single_precision_is_torchs_own_convolution():
     assert isinstance(conv, Convolution3d)
     for ours, theirs in zip(gradients(conv, image, gradient, torch.float32), gradients(plain, image, gradient, torch.float32), strict=True):
         assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_batch_norm_with_fixed_statistics_in_the_kernel_changes_neither_answer_nor_gradient(dims):
+    torch.manual_seed(6)
+    block = ConvBatchNorm(dims, 5, 7, 3)
+    with torch.no_grad():
+        block.bn.running_mean.normal_()
+        block.bn.running_var.uniform_(0.5, 2)
+        block.bn.bias.normal_()
+    block.eval()
+    image = torch.randn(2, 5, *(3, 8, 16)[-dims:])
+    folded, apart = block(image), block.bn(block.conv(image))
+    torch.testing.assert_close(folded, apart, rtol=1e-5, atol=1e-5)
+    weight = torch.randn_like(folded)
+    gradients = [torch.autograd.grad((answer * weight).sum(), [block.conv.weight, block.bn.bias]) for answer in (folded, apart)]
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-4)

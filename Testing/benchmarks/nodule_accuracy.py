@@ -1,0 +1,125 @@
+"""What the model finds of real nodules of patients that training never saw, put into the lungs of whole CT.
+
+    python Testing/benchmarks/nodule_accuracy.py TABLE.json NODULES CT=TUMOR_MASK [CT=TUMOR_MASK ...] [--split FILE] [--model ID]
+
+NODULES is a folder of crops (``image`` and ``mask``); those of the split's test patients that are as large as training's are implanted
+at their true size with their rim, turned and mirrored, at random places in the lungs away from the tumors, a dozen a CT and as many
+rounds as it takes. A nodule's Dice is that of the found lesions that touch it, and 0 where none does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from LungTumorSegLib.ct import CTVolume
+from LungTumorSegLib.io import read_ct, read_volume
+from LungTumorSegLib.isolation import isolate_lungs
+from LungTumorSegLib.pipeline import SegmentOptions, segment
+from LungTumorSegLib.training.config import NoduleConfig
+from LungTumorSegLib.training.implants import Nodule, Patch, implant_nodule
+from LungTumorSegLib.training.nodules import read_nodules
+from LungTumorSegLib.training.splits import read_split
+from scipy import ndimage
+
+Array = np.ndarray[Any, Any]
+
+SPLIT = Path(__file__).parents[2] / "LungTumorSeg/LungTumorSegLib/training/configs/default_split.json"
+SEED = 41
+NODULES_A_CT = 12
+AWAY_FROM_TUMOR_MM, APART_MM, INSIDE_LUNG_MM = 20.0, 45.0, 1.0
+REACH_MM = 8.0
+"""A patch around a nodule reaches so far beyond its radius."""
+
+
+class Background:
+    """A CT with its lungs, and the places in them where a nodule may lie."""
+
+    def __init__(self, ct_path: str, mask_path: str) -> None:
+        self.ct = read_ct(ct_path)
+        isolation = isolate_lungs(self.ct)
+        self.lungs, self.mask = isolation.lungs.array, isolation.mask.array
+        self.tumor = read_volume(mask_path).array > 0
+        self._depth_mm = ndimage.distance_transform_edt(self.lungs, sampling=self.ct.spacing).astype(np.float32)
+        far = ndimage.distance_transform_edt(~self.tumor, sampling=self.ct.spacing) > AWAY_FROM_TUMOR_MM
+        self._depth_mm[~far] = 0
+
+    def places(self, radii_mm: list[float], rng: np.random.Generator) -> list[Array]:
+        """A voxel for each radius, so deep in the lung that the nodule lies inside, and apart from the others."""
+        places: list[Array] = []
+        for radius in radii_mm:
+            voxels = np.argwhere(self._depth_mm > radius + INSIDE_LUNG_MM)
+            while True:
+                place = voxels[rng.integers(len(voxels))]
+                if all(np.linalg.norm((place - other) * self.ct.spacing) > APART_MM for other in places):
+                    places.append(place)
+                    break
+        return places
+
+
+def main() -> None:
+    options = parse()
+    rng = np.random.default_rng(SEED)
+    test_patients = set(read_split(options.split).test)
+    nodules = [n for n in read_nodules(NoduleConfig(str(options.nodules))) if n.patient in test_patients]
+    nodules = [nodules[i] for i in rng.permutation(len(nodules))]
+    backgrounds = [Background(*pair.split("=")) for pair in options.cases]
+    rows: list[dict[str, Any]] = []
+    false_components: list[int] = []
+    for round_, first in enumerate(range(0, len(nodules), NODULES_A_CT)):
+        background, batch = backgrounds[round_ % len(backgrounds)], nodules[first : first + NODULES_A_CT]
+        ct, truth = with_nodules(background, batch, rng)
+        found = segment(ct, SegmentOptions(model=options.model)).report.labels.array
+        rows += [row(nodule, found, truth == number) for number, nodule in enumerate(batch, 1)]
+        true = set(np.unique(found[(truth > 0) | background.tumor]).tolist())
+        false_components.append(len(set(np.unique(found).tolist()) - true - {0}))
+        sys.stderr.write(f"{len(rows)} of {len(nodules)}: {summary(rows)}, false components {false_components[-1]}\n")
+    table = {"model": options.model, **summary(rows), "false_components_a_scan": false_components, "nodules": rows}
+    options.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+def with_nodules(background: Background, nodules: list[Nodule], rng: np.random.Generator) -> tuple[CTVolume, Array]:
+    """The CT with the nodules in it, and their numbers (from 1) as a label map."""
+    ct, truth = background.ct, np.zeros(background.ct.shape, np.uint8)
+    hu = ct.array.copy()
+    for number, (nodule, place) in enumerate(zip(nodules, background.places([n.radius_mm for n in nodules], rng), strict=True), 1):
+        longest_mm = (np.asarray(nodule.hu.shape) * nodule.spacing_mm).max()
+        reach = np.ceil((longest_mm + REACH_MM) / np.asarray(ct.spacing))
+        low, high = np.maximum(place - reach, 0).astype(int), np.minimum(place + reach, ct.shape).astype(int)
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        piece = hu[box].astype(np.float32)
+        patch = Patch(piece, np.zeros(piece.shape, np.uint8), background.lungs[box], background.mask[box], ct.spacing)
+        implant_nodule(patch, nodule, place - low, nodule.radius_mm, rng, vary_density=False)
+        hu[box] = np.rint(patch.hu)
+        truth[box][patch.label > 0] = number
+    return CTVolume(hu, ct.affine), truth
+
+
+def row(nodule: Nodule, found: Array, truth: Array) -> dict[str, Any]:
+    touching = np.unique(found[truth])
+    answer = np.isin(found, touching[touching > 0])
+    dice = 2 * int((answer & truth).sum()) / max(1, int(answer.sum() + truth.sum()))
+    return {"patient": nodule.patient, "radius_mm": round(nodule.radius_mm, 2), "dice": round(dice, 3)}
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    dice = [row["dice"] for row in rows]
+    return {"nodules": len(rows), "found": round(float(np.mean([d > 0 for d in dice])), 3), "median_dice": round(float(np.median(dice)), 3)}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("nodules", type=Path)
+    parser.add_argument("cases", nargs="+", metavar="CT=TUMOR_MASK")
+    parser.add_argument("--split", type=Path, default=SPLIT)
+    parser.add_argument("--model", default="default")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
