@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.io import read_ct, read_volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
+from scipy import ndimage
 from simple_chest import dice
 
 pytestmark = pytest.mark.real_ct
@@ -104,9 +105,14 @@ def test_half_a_chest_has_a_right_lung_alone(isolation_of):
 
 
 @pytest.mark.slow
-def test_134_slices_take_15_s_at_most(real_ct_folder):
-    """On two free cores; processor time, so that another program does not count."""
+def test_134_slices_take_no_longer_than_20_smoothings(real_ct_folder):
+    """Of processor time, so that another program does not count; in smoothings of the CT, so that a slower machine does not.
+
+    Measured were 3.9 s against 0.61 s, 6.3 smoothings, on one core; 20 are the 15 s that a user may have to wait there.
+    """
     ct = read_ct(real_ct_folder / "lung1_001" / "ct.nii.gz")
     begin = time.process_time()
     isolate_lungs(ct)
-    assert time.process_time() - begin <= 15
+    isolated = time.process_time()
+    ndimage.gaussian_filter(ct.array, 1.0, output=np.float32)
+    assert isolated - begin <= 20 * (time.process_time() - isolated)
