@@ -39,3 +39,37 @@ def put(mask: Array, box: Box, around: Box) -> Array:
     whole = np.zeros([b - a for a, b in zip(*around, strict=True)], dtype=bool)
     whole[tuple(slice(a - o, b - o) for a, b, o in zip(*box, around[0], strict=True))] = mask
     return whole
+
+
+def box_of_label(labels: Array, label: int) -> Box | None:
+    """The bounding box of the voxels equal to ``label``, slice by slice: a mask of the whole array would cost more than the search."""
+    slices: list[int] = []
+    rows, columns = np.zeros(labels.shape[1], dtype=bool), np.zeros(labels.shape[2], dtype=bool)
+    here = np.empty(labels.shape[1:], dtype=bool)
+    for k, plane in enumerate(labels):
+        np.equal(plane, label, out=here)
+        in_columns = here.any(axis=0)
+        if in_columns.any():
+            slices.append(k)
+            columns |= in_columns
+            rows |= here.any(axis=1)
+    if not slices:
+        return None
+    i, j = np.flatnonzero(rows), np.flatnonzero(columns)
+    return (slices[0], int(i[0]), int(j[0])), (slices[-1] + 1, int(i[-1]) + 1, int(j[-1]) + 1)
+
+
+def box_of_changes(before: Array, after: Array) -> Box | None:
+    """The smallest box that holds every voxel in which two arrays of one shape differ; None where they are equal."""
+    slices = [k for k, (old, new) in enumerate(zip(before, after, strict=True)) if not np.array_equal(old, new)]
+    if not slices:
+        return None
+    first, last = slices[0], slices[-1] + 1
+    (k0, i0, j0), (k1, i1, j1) = bounding_box(before[first:last] != after[first:last]) or ((0, 0, 0), (0, 0, 0))
+    return (first + k0, i0, j0), (first + k1, i1, j1)
+
+
+def united(a: Box, b: Box) -> Box:
+    """The smallest box that holds both."""
+    (k0, i0, j0), (k1, i1, j1) = np.minimum(a[0], b[0]).tolist(), np.maximum(a[1], b[1]).tolist()
+    return (k0, i0, j0), (k1, i1, j1)

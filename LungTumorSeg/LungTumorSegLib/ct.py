@@ -194,12 +194,17 @@ class AxisOrder:
     def apply(self, volume: AnyVolume) -> AnyVolume:
         """``volume`` with its axes permuted and flipped, each voxel at its old place in space."""
         array = np.transpose(volume.array, self.permutation)
-        affine = volume.affine[:, (*self.permutation, 3)].copy()
+        array = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
+        return replace(volume, array=np.ascontiguousarray(array), affine=self.apply_to_grid(volume.grid).affine)
+
+    def apply_to_grid(self, grid: Grid) -> Grid:
+        """``grid`` with its axes permuted and flipped, as ``apply`` does it with a volume's."""
+        size = (grid.shape[self.permutation[0]], grid.shape[self.permutation[1]], grid.shape[self.permutation[2]])
+        affine = grid.affine[:, (*self.permutation, 3)].copy()
         for axis in (axis for axis in range(3) if self.flips[axis]):
-            array = np.flip(array, axis)
-            affine[:3, 3] += affine[:3, axis] * (array.shape[axis] - 1)
+            affine[:3, 3] += affine[:3, axis] * (size[axis] - 1)
             affine[:3, axis] *= -1
-        return replace(volume, array=np.ascontiguousarray(array), affine=affine)
+        return Grid(size, affine)
 
     def undo(self, volume: AnyVolume) -> AnyVolume:
         """The inverse of ``apply``."""

@@ -23,6 +23,9 @@ from .terminology import UNSPECIFIED
 UNSPECIFIED_COLORS = ((0.50, 0.68, 0.50), (0.95, 0.84, 0.57), (0.69, 0.48, 0.40), (0.44, 0.72, 0.82), (0.85, 0.40, 0.31))
 """Colors in turn for the labels of a plain label map, which names none."""
 
+REVIEW_TAG = "LungTumorSeg.Review"
+"""Segment tag in which the Slicer module keeps whether a person has confirmed or rejected a lesion."""
+
 MAX_LABELS = 256
 """More than any atlas of the whole body has; an image with more values is a CT or a map, not a label map."""
 
@@ -31,7 +34,8 @@ MAX_LABELS = 256
 class Segment:
     """One segment: ``mask`` (bool), ``color`` red, green, blue of 0 to 1, ``terminology`` Slicer's serialized entry.
 
-    ``id`` is unique within a segmentation; by default it follows from the name.
+    ``id`` is unique within a segmentation; by default it follows from the name. ``review``: "confirmed" or "rejected" where a person
+    has said so.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Segment:
     color: tuple[float, float, float]
     terminology: str
     id: str = ""
+    review: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", self.id or re.sub(r"\W+", "_", self.name))
@@ -173,7 +178,8 @@ def _header(segments: Sequence[Segment], places: Sequence[_Place], grid: Grid) -
             "Layer": str(place.layer),
             "LabelValue": str(place.label),
             "Extent": " ".join(extent),
-            "Tags": f"Segmentation.Status:notstarted|TerminologyEntry:{segment.terminology}|",
+            "Tags": f"Segmentation.Status:notstarted|TerminologyEntry:{segment.terminology}|"
+            + (f"{REVIEW_TAG}:{segment.review}|" if segment.review else ""),
         }
         header |= {f"Segment{number}_{key}": value for key, value in values.items()}
     return header
@@ -196,7 +202,8 @@ def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Seg
         red, green, blue = map(float, stated.get("Color", "0.5 0.5 0.5").split())
         tags = dict(tag.split(":", 1) for tag in stated.get("Tags", "").split("|") if ":" in tag)
         terminology = tags.get("TerminologyEntry", UNSPECIFIED)
-        segments.append(Segment(stated.get("Name", stated["ID"]), Volume(mask, affine), (red, green, blue), terminology, stated["ID"]))
+        name, review = stated.get("Name", stated["ID"]), tags.get(REVIEW_TAG, "")
+        segments.append(Segment(name, Volume(mask, affine), (red, green, blue), terminology, stated["ID"], review))
         number += 1
     return segments
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..ct import Volume
 
@@ -14,12 +14,15 @@ LESION_WORDS = frozenset({
 })
 """A text with one of these words means a lesion, even one that names its place: "Lung tumor", "Nodule, left lung"."""
 
+REJECTED = "rejected"
+"""The ``review`` of a segment that a person has declared to be no lesion."""
+
 ORGAN_WORDS = frozenset({"body", "isolation", "lung", "lungs"})
 MARGIN_WORDS = frozenset({"margin", "margins"})
 
 
 class NamedSegment(Protocol):
-    """What selection and measurement need of a segment (see ``segmentation_file.Segment``)."""
+    """What selection and measurement need of a segment (see ``segmentation_file.Segment``); one with a ``review`` may be rejected."""
 
     @property
     def name(self) -> str: ...
@@ -29,6 +32,9 @@ class NamedSegment(Protocol):
 
     @property
     def terminology(self) -> str: ...
+
+
+AnySegment = TypeVar("AnySegment", bound=NamedSegment)
 
 
 def _words(text: str) -> set[str]:
@@ -44,23 +50,33 @@ def _type_meaning(terminology: str) -> str:
 
 
 def is_lesion(segment: NamedSegment) -> bool:
-    """True unless the segment's name or its terminology's type says lung, body or margin.
+    """True unless the segment's name or its terminology's type says lung, body or margin, or a person has rejected it.
 
     A name that says lung or body as the place of a tumor ("Lung tumor") is a lesion's; a margin of a tumor is none. Only the type of
     the terminology counts: its category and its anatomic region say lung for a lung tumor too.
     """
+    return getattr(segment, "review", "") != REJECTED and _may_be_lesion(segment)
+
+
+def _may_be_lesion(segment: NamedSegment) -> bool:
     for words in (_words(segment.name), _words(_type_meaning(segment.terminology))):
         if words & MARGIN_WORDS or (words & ORGAN_WORDS and not words & LESION_WORDS):
             return False
     return True
 
 
-def lung_segments(segments: Iterable[NamedSegment]) -> tuple[Volume, Volume] | None:
-    """Masks (bool) of the left and the right lung among segments, by name; None unless both are there."""
-    found: dict[str, Volume] = {}
+def lung_pair(segments: Iterable[AnySegment]) -> tuple[AnySegment, AnySegment] | None:
+    """The left and the right lung among segments, by name; None unless both are there."""
+    found: dict[str, AnySegment] = {}
     for segment in segments:
         words = _words(segment.name)
         side = words & {"left", "right"}
-        if not is_lesion(segment) and words & {"lung", "lungs"} and not words & MARGIN_WORDS and len(side) == 1:
-            found.setdefault(side.pop(), segment.mask)
+        if not _may_be_lesion(segment) and words & {"lung", "lungs"} and not words & MARGIN_WORDS and len(side) == 1:
+            found.setdefault(side.pop(), segment)
     return (found["left"], found["right"]) if len(found) == 2 else None
+
+
+def lung_segments(segments: Iterable[NamedSegment]) -> tuple[Volume, Volume] | None:
+    """Masks (bool) of the left and the right lung among segments, by name; None unless both are there."""
+    pair = lung_pair(segments)
+    return None if pair is None else (pair[0].mask, pair[1].mask)
