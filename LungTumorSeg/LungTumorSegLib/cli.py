@@ -17,6 +17,7 @@ from .events import Cancelled, Progress
 if TYPE_CHECKING:
     from .ct import CTVolume
     from .lesions import LesionReport
+    from .results import Extras
 
 UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
@@ -68,13 +69,20 @@ def _segment_ct(
     from .pipeline import SegmentOptions, segment
     from .results import write_segment_result
 
+    extras = _extras(options, report=not options.no_picture if options.report is None else options.report)
     thresholds = Thresholds(*options.thresholds) if options.thresholds else None
     choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, options.min_lesion_ml)
     result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
-    summary = write_segment_result(result, options.output, **files, on_progress=channel.progress)
+    summary = write_segment_result(result, options.output, **files, extras=extras, on_progress=channel.progress)
     text = _report_text(result.report, summary["warnings"], options.output)
     return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
+
+
+def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
+    from .results import Extras
+
+    return Extras(report, options.patient, options.margins or ())
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
@@ -93,14 +101,17 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
 
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
     from .io import check_output_folder, read_ct
-    from .lesions import measure
+    from .lesions import lungs_of, measure
     from .results import write_measures
     from .segmentation_file import read_segmentation
 
     check_output_folder(options.output)
+    extras = _extras(options, report=options.report is not False)
     ct = read_ct(options.input, series=options.series)
-    report = measure(ct, read_segmentation(options.segmentation))
-    summary = write_measures(ct, report, options.output)
+    segments = read_segmentation(options.segmentation)
+    lungs = lungs_of(ct, segments)
+    report = measure(ct, segments, lungs=lungs)
+    summary = write_measures(ct, report, options.output, lungs=lungs, extras=extras)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output))
 
 
@@ -183,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("input", metavar="CT", type=Path)
     measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path)
     _add_output(measure)
+    _add_report_options(measure, "report.html is written unless --no-report is given")
     measure.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
     measure.set_defaults(run=_measure)
 
@@ -222,6 +234,12 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
 
 
+def _add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=default)
+    parser.add_argument("--patient", metavar="TEXT", help="a line about the patient for report.html; nothing about the patient else")
+    parser.add_argument("--margins", metavar="MM", nargs="+", type=float, help="also write margins.seg.nrrd, for example of 5 8 20 mm")
+
+
 def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="ID", default="default", help="a model that 'lungtumorseg models' lists, or its folder")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -230,5 +248,6 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5")
     parser.add_argument("--min-lesion-ml", metavar="X", type=float, help="report no lesion below this volume")
     parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
+    _add_report_options(parser, "report.html is written unless --no-picture or --no-report is given")
     parser.add_argument("--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm)")
     parser.add_argument("--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels")

@@ -65,7 +65,7 @@ class SegmentResult:
     """Everything a run found, on the grid of ``ct`` as it was given.
 
     ``probability`` and ``disagreement`` are float32, 0 to 1; ``seconds`` is the time a stage took; ``settings`` are those used,
-    ``device`` and ``precision`` what ``auto`` became.
+    ``device`` and ``precision`` what ``auto`` became; ``model_card`` is what the card says of use and failures.
     """
 
     ct: CTVolume
@@ -79,6 +79,7 @@ class SegmentResult:
     precision: str
     warnings: tuple[str, ...]
     seconds: dict[str, float]
+    model_card: str = ""
 
 
 def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: ProgressCallback = ignore_progress) -> SegmentResult:
@@ -122,7 +123,7 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     clock.stage("measurement")
     return SegmentResult(
         ct, isolation.reordered(axes.inverse()), axes.undo(probability), axes.undo(disagreement), report.reordered(axes.inverse()),
-        model.manifest, settings, str(device), precision, (*ct.warnings, *isolation.warnings), clock.seconds,
+        model.manifest, settings, str(device), precision, (*ct.warnings, *isolation.warnings), clock.seconds, model.card,
     )
 
 

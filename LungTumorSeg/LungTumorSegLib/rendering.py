@@ -15,14 +15,17 @@ import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register what draws
 from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOImage import vtkPNGWriter
-from vtkmodules.vtkRenderingAnnotation import vtkAnnotatedCubeActor
-from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow, vtkTextActor, vtkWindowToImageFilter
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkProp, vtkRenderer, vtkRenderWindow, vtkWindowToImageFilter
 
-from .colors import LUNG_COLOR, Color, lesion_color
+from .coloring import ColorBy, Coloring, coloring
+from .colors import LUNG_COLOR, ZONE_COLORS, Color
 from .ct import Volume
 from .errors import MachineLimit
 from .io import complete_file
-from .lesions.components import lesion_crops
+from .lesions import Lesion, Margin, Ruler, lung_zones
+from .lesions.components import numbered_crops
+from .lesions.zones import Side
+from .rendering_marks import BACKGROUND, legend_texts, orientation_cube, ruler_props, side_letters
 from .surfaces import surface_of
 
 PICTURE_SIZE = (1200, 900)
@@ -35,17 +38,12 @@ LUNG_OPACITY = 0.22
 MOST_LAYERS = 6
 """Translucent walls behind one another that are drawn in the right order; lungs have four, more cost time only."""
 
-BACKGROUND: Color = (0.96, 0.97, 0.98)
-INK: Color = (0.15, 0.18, 0.22)
+MARGIN_OPACITY = 0.15
 VIEW_ANGLE_DEGREES = 20.0
 ZOOM = 1.3
 """vtk frames the sphere about everything; lungs fill less of it."""
 
-CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
-"""Lower right corner, square at the picture's aspect."""
-
-MOST_LEGEND_LINES = 8
-LEGEND_HEIGHT = 0.025
+TEXT_HEIGHT = 0.025
 """Font size as a share of the picture's height."""
 
 FIRST_VTK_WITHOUT_SCREEN = (9, 4)
@@ -69,6 +67,24 @@ FROM_THE_LEFT = View("left", 90.0, 8.0, ("A", "P"))
 FROM_ABOVE = View("above", 0.0, 80.0, ("R", "L"))
 
 
+@dataclass(frozen=True)
+class Look:
+    """What is shown beside lungs and lesions, and how.
+
+    ``color_by`` colors the lesions; ``margins`` lie about them as translucent shells, ``zones`` tints the thirds of the lungs, ``rulers``
+    draws long and short axis of each lesion over everything; ``text_height`` is the font size as a share of the picture's height.
+    """
+
+    color_by: ColorBy = "number"
+    margins: Sequence[Margin] = ()
+    zones: bool = False
+    rulers: bool = False
+    text_height: float = TEXT_HEIGHT
+
+
+PLAIN = Look()
+
+
 def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: str | os.PathLike[str]) -> None:
     """Draws translucent lungs (bool) and opaque lesions (``labels`` 1 ... n, 0 elsewhere) from the front into a PNG.
 
@@ -82,29 +98,38 @@ def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: s
 
 
 def spread_pictures(
-    left_lung: Volume, right_lung: Volume, labels: Volume, views: Sequence[View], size: tuple[int, int] = PICTURE_SIZE
+    left_lung: Volume,
+    right_lung: Volume,
+    labels: Volume,
+    views: Sequence[View],
+    size: tuple[int, int] = PICTURE_SIZE,
+    *,
+    lesions: Sequence[Lesion] | None = None,
+    look: Look = PLAIN,
 ) -> list[bytes]:
     """The picture of ``render_spread`` from several sides, each as the content of a PNG file of ``size`` (width, height).
 
+    ``lesions`` are those of ``labels``; without them they are called "Tumor 1" ... and have neither confidence nor rulers.
     Raises MachineLimit where vtk finds no way to draw.
     """
     window = _offscreen_window(size)
     scene = vtkRenderer()
     scene.SetBackground(*BACKGROUND)
-    for lung in (left_lung, right_lung):
-        scene.AddViewProp(_actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY))
-    legend = []
-    for number, lesion in enumerate(lesion_crops(labels), start=1):
-        scene.AddViewProp(_actor(surface_of(lesion.mask), lesion_color(number)))
-        legend.append((f"Tumor {number}: {np.count_nonzero(lesion.mask.array) * labels.voxel_volume_ml:.1f} mL", lesion_color(number)))
+    shown = list(lesions) if lesions is not None else _unnamed(labels)
+    colors = coloring(shown, look.color_by)
+    for actor in _surfaces(left_lung, right_lung, labels, [lesion.side for lesion in shown], colors, look):
+        scene.AddViewProp(actor)
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
-    cube = _orientation_cube()
-    letters = _side_letters(size)
-    for text in (*_legend_texts(legend, size), *letters):
-        scene.AddViewProp(text)
-    window.AddRenderer(scene)
-    window.AddRenderer(cube)
+    above, cube, letters = vtkRenderer(), orientation_cube(), side_letters(size, look.text_height)
+    above.SetActiveCamera(scene.GetActiveCamera())
+    rulers = [ruler for lesion in lesions or () for ruler in (lesion.long_axis, lesion.short_axis)] if look.rulers else []
+    for prop in (*legend_texts(colors.legend, size, look.text_height), *letters, *_ruler_props(rulers, size, look.text_height)):
+        above.AddViewProp(prop)
+    window.SetNumberOfLayers(2)
+    for renderer, layer in ((scene, 0), (above, 1), (cube, 1)):  # layer 1 hides behind nothing
+        renderer.SetLayer(layer)
+        window.AddRenderer(renderer)
     pictures = []
     for view in views:
         _look(scene, cube, view)
@@ -112,6 +137,44 @@ def spread_pictures(
             text.SetInput(letter)
         pictures.append(_png(window))
     return pictures
+
+
+@dataclass(frozen=True)
+class _Unnamed:
+    """A lesion of which only the mask is known."""
+
+    number: int
+    segment: str
+    volume_ml: float
+    confidence: None = None
+    side: None = None
+
+
+def _unnamed(labels: Volume) -> list[_Unnamed]:
+    volumes = {n: float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml for n, crop in numbered_crops(labels)}
+    return [_Unnamed(n, f"Tumor {n}", volumes.get(n, 0.0)) for n in range(1, max(volumes, default=0) + 1)]
+
+
+def _surfaces(
+    left_lung: Volume, right_lung: Volume, labels: Volume, sides: Sequence[Side | None], colors: Coloring, look: Look
+) -> Iterator[vtkActor]:
+    if look.zones:
+        for zone in lung_zones(left_lung, right_lung, labels, sides):
+            yield _actor(surface_of(zone.mask, grid_mm=LUNG_GRID_MM), ZONE_COLORS[zone.name], LUNG_OPACITY)
+    else:
+        for lung in (left_lung, right_lung):
+            yield _actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY)
+    for number, crop in numbered_crops(labels):
+        yield _actor(surface_of(crop.mask), colors.colors[number - 1])
+    for margin in look.margins:
+        around = margin.mask.array.copy()  # with its lesion, whose own surface would be drawn twice else
+        around |= labels.crop(*margin.box).array == margin.number
+        yield _actor(surface_of(margin.mask.with_array(around)), colors.colors[margin.number - 1], MARGIN_OPACITY)
+
+
+def _ruler_props(rulers: Sequence[Ruler], size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:
+    for ruler in rulers:
+        yield from ruler_props(ruler, size, text_height)
 
 
 def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
@@ -167,60 +230,6 @@ def _look(scene: vtkRenderer, cube: vtkRenderer, view: View) -> None:
     beside.SetViewUp(*camera.GetViewUp())
     beside.ParallelProjectionOn()
     cube.ResetCamera()
-
-
-def _orientation_cube() -> vtkRenderer:
-    cube = vtkAnnotatedCubeActor()
-    cube.SetXPlusFaceText("L")
-    cube.SetXMinusFaceText("R")
-    cube.SetYPlusFaceText("P")
-    cube.SetYMinusFaceText("A")
-    cube.SetZPlusFaceText("S")
-    cube.SetZMinusFaceText("I")
-    cube.SetFaceTextScale(0.65)
-    cube.GetCubeProperty().SetColor(0.80, 0.84, 0.88)
-    cube.GetCubeProperty().SetAmbient(0.7)
-    cube.GetCubeProperty().SetDiffuse(0.3)
-    cube.GetTextEdgesProperty().SetColor(*INK)
-    for face in (cube.GetXPlusFaceProperty(), cube.GetXMinusFaceProperty(), cube.GetYPlusFaceProperty(),
-                 cube.GetYMinusFaceProperty(), cube.GetZPlusFaceProperty(), cube.GetZMinusFaceProperty()):
-        face.SetColor(*INK)
-    corner = vtkRenderer()
-    corner.SetViewport(*CUBE_VIEWPORT)
-    corner.SetBackground(*BACKGROUND)
-    corner.AddActor(cube)
-    return corner
-
-
-def _legend_texts(lines: Sequence[tuple[str, Color]], size: tuple[int, int]) -> list[vtkTextActor]:
-    """A line a lesion, in its color, below one another in the upper left corner."""
-    shown = list(lines[:MOST_LEGEND_LINES])
-    if len(lines) > len(shown):
-        shown.append((f"and {len(lines) - len(shown)} more", INK))
-    if not lines:
-        shown.append(("No lesion", INK))
-    texts = []
-    font = round(size[1] * LEGEND_HEIGHT)
-    for row, (line, color) in enumerate(shown):
-        text = vtkTextActor()
-        text.SetInput(line)
-        text.GetTextProperty().SetFontSize(font)
-        text.GetTextProperty().SetColor(*color)
-        text.SetPosition(font, size[1] - 2 * font - round(1.4 * font) * row)
-        texts.append(text)
-    return texts
-
-
-def _side_letters(size: tuple[int, int]) -> tuple[vtkTextActor, vtkTextActor]:
-    """Texts at the left and the right edge for what lies there, as on a radiograph."""
-    width, height = size
-    font = round(1.5 * height * LEGEND_HEIGHT)
-    left, right = vtkTextActor(), vtkTextActor()
-    for text, x in ((left, font // 2), (right, width - 3 * font // 2)):
-        text.GetTextProperty().SetFontSize(font)
-        text.GetTextProperty().SetColor(*INK)
-        text.SetPosition(x, height // 2)
-    return left, right
 
 
 def _png(window: vtkRenderWindow) -> bytes:

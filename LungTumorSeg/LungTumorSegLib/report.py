@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 
 from . import NOTICE
-from .colors import lesion_color
+from .colors import ZONE_COLORS, Color, lesion_color
 from .ct import CTVolume, Volume
 from .errors import MachineLimit
 from .io import complete_file
-from .lesions import Lesion, LesionReport
-from .lesions.components import lesion_crops
-from .rendering import FROM_ABOVE, FROM_THE_LEFT, FRONT, spread_pictures
+from .lesions import Lesion, LesionReport, Margin, all_measures
+from .lesions.components import numbered_crops
+from .rendering import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
 from .section_pictures import css, histogram, sections
 
 MOST_PICTURED = 12
@@ -23,6 +24,9 @@ MOST_PICTURED = 12
 
 VIEW_SIZE = (800, 600)
 """Pixels of each 3D view; three of them stand side by side."""
+
+VIEW_TEXT_HEIGHT = 0.045
+"""As a share of a view's height."""
 
 METHOD = (
     "Long axis: longest in-plane diameter over all axial slices; short axis: longest diameter perpendicular to it in that slice "
@@ -45,7 +49,8 @@ table{border-collapse:collapse;width:100%;font-size:13.5px}th,td{padding:4px 8px
 th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}
 .notice{background:#fff4e0;border:1px solid #f0c36d;padding:8px 12px}.views img{width:32.5%}
 .row{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}figure{margin:0}figcaption{font-size:12px;color:#52606d}
-.row svg{background:#000;max-width:100%;height:auto;max-height:300px;width:auto}.row .plain svg{background:none}
+.row svg{background:#000;max-width:100%;height:260px;width:auto}.row .plain svg{background:none;height:170px}
+summary{font-size:19px;font-weight:bold;margin:24px 0 8px}.key{margin-left:14px}.all{overflow-x:auto}
 .mark{display:inline-block;width:11px;height:11px;margin-right:6px}
 @media print{h2{break-after:avoid}.lesion{break-inside:avoid}}
 """
@@ -66,16 +71,24 @@ class Heading:
 
 
 def write_report(
-    report: LesionReport, ct: CTVolume, left_lung: Volume, right_lung: Volume, path: str | os.PathLike[str], heading: Heading | None = None
+    report: LesionReport,
+    ct: CTVolume,
+    left_lung: Volume,
+    right_lung: Volume,
+    path: str | os.PathLike[str],
+    heading: Heading | None = None,
+    margins: Sequence[Margin] = (),
 ) -> None:
-    """Writes the report as HTML: table, 3D views, spread, and of each lesion sections with outline and rulers, and its histogram.
+    """Writes the report as HTML: table, 3D views, spread, and of each lesion sections with outline and rulers, histogram, all measures.
 
     Volumes lie on one grid, in any orientation. Where the machine cannot draw in 3D the report says so in place of the views.
     Raises MachineLimit if the file cannot be written.
     """
+    heading = heading or Heading()
     parts = [
-        _head(heading or Heading()), _table(report), _views(report, left_lung, right_lung), _spread(report), *_lesions(report, ct),
-        f"<h2>Method</h2><p>{escape(METHOD)}</p>", _model(heading or Heading()), f'<p class="notice">{escape(NOTICE)}</p></body></html>',
+        _head(heading), _table(report), _views(report, left_lung, right_lung, margins), _spread(report, margins), *_lesions(report, ct),
+        f"<h2>Method</h2><p>{escape(METHOD)}</p>", _model(heading), _all_measures(report),
+        f'<p class="notice">{escape(NOTICE)}</p></body></html>',
     ]
     with complete_file(path) as unfinished:
         unfinished.write_text("\n".join(parts), encoding="utf-8")
@@ -99,16 +112,14 @@ def _number(value: float | None, digits: int = 1) -> str:
 def _table(report: LesionReport) -> str:
     if not report.lesions:
         return f"<h2>Lesions</h2><p>{escape(report.message)}.</p>"
-    rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in _cells(lesion)) + "</tr>" for lesion in report.lesions)
-    return f"<h2>Lesions</h2><table><tr>{''.join(f'<th>{name}</th>' for name in HEAD)}</tr>{rows}</table>"
+    return f"<h2>Lesions</h2>{_html_table(HEAD, map(_cells, report.lesions))}"
 
 
 def _cells(lesion: Lesion) -> list[str]:
     where = lesion.location
     low, high = lesion.volume_range_ml or (None, None)
-    mark = f'<span class="mark" style="background:{css(lesion_color(lesion.number))}"></span>'
     return [
-        mark + escape(lesion.segment),
+        _named(lesion),
         f"{where.side} {where.zone}, {where.depth}" if where else "",
         _number(lesion.volume_ml, 2),
         f"{_number(low, 2)} to {_number(high, 2)}" if low is not None else "",
@@ -117,20 +128,27 @@ def _cells(lesion: Lesion) -> list[str]:
     ]
 
 
-def _views(report: LesionReport, left_lung: Volume, right_lung: Volume) -> str:
+def _views(report: LesionReport, left_lung: Volume, right_lung: Volume, margins: Sequence[Margin]) -> str:
     views = (FRONT, FROM_THE_LEFT, FROM_ABOVE)
+    look = Look(margins=margins, zones=True, text_height=VIEW_TEXT_HEIGHT)
     try:
-        pictures = spread_pictures(left_lung, right_lung, report.labels, views, VIEW_SIZE)
+        pictures = spread_pictures(left_lung, right_lung, report.labels, views, VIEW_SIZE, lesions=report.lesions, look=look)
     except MachineLimit as error:
         return f"<h2>3D views</h2><p>{escape(str(error))}</p>"
     images = "".join(
         f'<img alt="{view.name}" src="data:image/png;base64,{base64.b64encode(picture).decode("ascii")}">'
         for view, picture in zip(views, pictures, strict=True)
     )
-    return f'<h2>3D views</h2><div class="views">{images}</div><p>From the front, from the patient\'s left, from above.</p>'
+    legend = "".join(f'<span class="key">{_mark(color)}{name} zone</span>' for name, color in ZONE_COLORS.items())
+    caption = f"From the front, from the patient's left, from above. {legend}"
+    return f'<h2>3D views</h2><div class="views">{images}</div><p>{caption}</p>'
 
 
-def _spread(report: LesionReport) -> str:
+def _mark(color: Color) -> str:
+    return f'<span class="mark" style="background:{css(color)}"></span>'
+
+
+def _spread(report: LesionReport, margins: Sequence[Margin]) -> str:
     spread = report.spread
     if not spread.count:
         return ""
@@ -138,14 +156,54 @@ def _spread(report: LesionReport) -> str:
     percent = f" ({_number(spread.burden_percent, 2)} % of {spread.lung_ml:.0f} mL of lung)" if spread.lung_ml else ""
     farthest = f" Largest distance between lesions: {spread.largest_distance_mm:.0f} mm." if spread.count > 1 else ""
     where = f" By zone: {places}." if places else ""
-    return f"<h2>Spread</h2><p>{escape(report.message)}; burden {spread.burden_ml:.2f} mL{percent}.{where}{farthest}</p>"
+    text = f"{escape(report.message)}; burden {spread.burden_ml:.2f} mL{percent}.{where}{farthest}"
+    return f"<h2>Spread</h2><p>{text}</p>{_distances(report)}{_margins(margins)}"
+
+
+def _distances(report: LesionReport) -> str:
+    """Where the other lesions lie, seen from the dominant one."""
+    if report.spread.count < 2:
+        return ""
+    rows = [
+        (_named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", report.side_from_dominant(lesion) or "")
+        for lesion in report.lesions[1:]
+    ]
+    return _html_table(("Lesion", "mm from the dominant lesion", "Side"), rows)
+
+
+def _margins(margins: Sequence[Margin]) -> str:
+    if not margins:
+        return ""
+    rows = [(escape(margin.name), f"{margin.distance_mm:g}", f"{margin.volume_ml:.2f}") for margin in margins]
+    return "<p>What surrounds the lesions, within the lungs:</p>" + _html_table(("Margin", "Width mm", "Volume mL"), rows)
+
+
+def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """``rows`` are HTML already."""
+    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table>"
+
+
+def _named(lesion: Lesion) -> str:
+    return _mark(lesion_color(lesion.number)) + escape(lesion.segment)
+
+
+def _all_measures(report: LesionReport) -> str:
+    """Every number of lesions.csv as it stands there, a column a lesion."""
+    if not report.lesions:
+        return ""
+    columns = [all_measures(lesion) for lesion in report.lesions[:MOST_PICTURED]]
+    rows = [(name, *("" if column[name] is None else escape(str(column[name])) for column in columns)) for name in columns[0]]
+    head = ("Measure", *(lesion.segment for lesion in report.lesions[:MOST_PICTURED]))
+    return f'<details><summary>All measures, as in lesions.csv</summary><div class="all">{_html_table(head, rows)}</div></details>'
 
 
 def _lesions(report: LesionReport, ct: CTVolume) -> list[str]:
     order = ct.canonical_axes()
     axial, labels = order.apply(ct), order.apply(report.labels)
     parts = []
-    for lesion, crop in zip(report.lesions[:MOST_PICTURED], lesion_crops(labels), strict=False):
+    for number, crop in islice(numbered_crops(labels), MOST_PICTURED):
+        lesion = report.lesions[number - 1]
         color = lesion_color(lesion.number)
         figures = "".join(
             f"<figure>{svg}<figcaption>{name}</figcaption></figure>" for name, svg in sections(crop, lesion, axial, color).items()

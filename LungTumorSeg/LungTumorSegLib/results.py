@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ import numpy as np
 from scipy import ndimage
 
 from . import NOTICE, terminology
-from .colors import LUNG_COLOR, lesion_color
+from .colors import LUNG_COLOR, lesion_color, lightened
 from .ct import CTVolume, Volume
-from .errors import MachineLimit
+from .errors import MachineLimit, UnusableInput
 from .events import Progress, ProgressCallback, ignore_progress
 from .io import write_volume
 from .isolation import LungIsolation
 from .lesions import Lesion, LesionReport
-from .lesions.table import lesions_as_json, spread_as_json, write_lesions_csv
+from .lesions.spread import Margin, margins
+from .lesions.table import lesions_as_json, margins_as_json, spread_as_json, write_lesions_csv
 from .pipeline import SegmentResult
 from .rendering import LUNG_GRID_MM, render_spread
+from .report import Heading, write_report
 from .result_folder import FILES_KEY, complete_or_nothing, files_of_earlier_run
 from .run_files import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
 from .segmentation_file import Segment, write_segmentation
@@ -29,6 +31,11 @@ from .surfaces import surface_of, write_surface
 
 SCHEMA_VERSION = 1
 ISOLATION_FILE = "isolation.json"
+REPORT_FILE = "report.html"
+MARGINS_FILE = "margins.seg.nrrd"
+
+MOST_MARGIN_MM = 50.0
+"""More is no margin of a lung tumor; the widest in use is a surgeon's 20 mm."""
 
 TRACE = 0.002
 """Probability and disagreement below this are stored as 0."""
@@ -37,16 +44,37 @@ BODY_COLOR = (0.89, 0.76, 0.66)
 MASK_COLOR = (0.96, 0.84, 0.35)
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What a run writes beside its numbers if asked: report.html, with ``patient`` in its heading, and margins.seg.nrrd.
+
+    ``margins_mm``: distances about each lesion, any order; none means no file.
+    """
+
+    report: bool = False
+    patient: str | None = None
+    margins_mm: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
+            raise UnusableInput(f"Margins must be above 0 and at most {MOST_MARGIN_MM:.0f} mm.")
+
+
+NOTHING_MORE = Extras()
+
+
 def write_segment_result(
     result: SegmentResult,
     folder: Path,
     *,
     picture: bool = True,
+    extras: Extras = NOTHING_MORE,
     surfaces: bool = False,
     source: Path | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
-    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` if asked, ct.nrrd where the grid is new.
+    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` and ``extras`` if asked, ct.nrrd where
+    the grid is new.
 
     ``surfaces``: also ``<segment id>.vtp`` for each segment, LPS mm, so that Slicer need not make them in its window's thread.
     Files of an earlier run that this one does not write again vanish, but never ``source``, the file that the CT was read from.
@@ -54,8 +82,9 @@ def write_segment_result(
     Raises MachineLimit if a file cannot be written; then none is.
     """
     isolation, report = result.isolation, result.report
-    summary = summary_of(result)
-    steps = 4
+    found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
+    summary = summary_of(result) | {"margins": margins_as_json(found_margins)}
+    steps = 5
     with complete_or_nothing(folder, obsolete=files_of_earlier_run(folder / SUMMARY_FILE, keep=source)) as private:
         on_progress(Progress("writing", 0, steps))
         segments = lung_and_tumor_segments(isolation, report)
@@ -73,6 +102,12 @@ def write_segment_result(
         if picture:
             summary["warnings"] += _draw_spread(isolation, report, private / "spread.png")
         on_progress(Progress("writing", 3, steps))
+        if extras.report:
+            heading = Heading(patient=extras.patient, model=result.manifest.id, model_card=result.model_card, warnings=summary["warnings"])
+            write_report(report, result.ct, isolation.left_lung, isolation.right_lung, private / REPORT_FILE, heading, found_margins)
+        if found_margins:
+            write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
+        on_progress(Progress("writing", 4, steps))
         _write_record(summary, private / SUMMARY_FILE)
         on_progress(Progress("writing", steps, steps))
     return summary
@@ -94,8 +129,6 @@ def _without_traces(values: Volume) -> Volume:
 
 def summary_of(result: SegmentResult) -> dict[str, Any]:
     """What summary.json holds: how the result was made and what it is, without a path or a patient's name."""
-    lungs = {side: round(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml, 3)
-             for side, lung in (("left_ml", result.isolation.left_lung), ("right_ml", result.isolation.right_lung))}
     return {
         "schema_version": SCHEMA_VERSION,
         "model": result.manifest.id,
@@ -105,12 +138,17 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "precision": result.precision,
         "warnings": list(result.warnings),
         "message": result.report.message,
-        "lungs": lungs,
+        "lungs": _lung_volumes(result.isolation.left_lung, result.isolation.right_lung),
         "lesions": lesions_as_json(result.report),
         "spread": spread_as_json(result.report),
         "seconds": result.seconds,
         "notice": NOTICE,
     }
+
+
+def _lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
+    lungs = (("left_ml", left), ("right_ml", right))
+    return {name: round(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml, 3) for name, lung in lungs}
 
 
 def _write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ()) -> None:
@@ -142,20 +180,49 @@ def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: s
     return Segment(name, mask.with_array(mask.array & (tumors.array == 0)), color, code)
 
 
-def write_measures(ct: CTVolume, report: LesionReport, folder: Path) -> dict[str, Any]:
-    """Writes lesions.csv and summary.json for the measures of an existing segmentation; returns what summary.json says.
+def write_measures(
+    ct: CTVolume,
+    report: LesionReport,
+    folder: Path,
+    *,
+    lungs: tuple[Volume, Volume] | None = None,
+    extras: Extras = NOTHING_MORE,
+) -> dict[str, Any]:
+    """Writes lesions.csv, summary.json and ``extras`` for the measures of an existing segmentation; returns what summary.json says.
 
+    ``lungs`` (left, right; bool on the CT's grid) are drawn in the report and bound the margins; without them these keep to nothing.
     Other files of an earlier run stay: the segmentation is likely to be among them. Raises MachineLimit if a file cannot be written.
     """
+    left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
+    within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
+    found_margins = _margins(report, within, None, extras.margins_mm)
     summary = {
         "schema_version": SCHEMA_VERSION, "warnings": list(ct.warnings), "message": report.message,
-        "lesions": lesions_as_json(report), "notice": NOTICE,
+        "lungs": None if lungs is None else _lung_volumes(left, right),
+        "lesions": lesions_as_json(report), "spread": spread_as_json(report), "margins": margins_as_json(found_margins), "notice": NOTICE,
     }
     earlier = files_of_earlier_run(folder / SUMMARY_FILE)
     with complete_or_nothing(folder) as private:
         write_lesions_csv(report, private / "lesions.csv")
+        if extras.report:
+            heading = Heading(patient=extras.patient, warnings=ct.warnings)
+            write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
+        if found_margins:
+            write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
         _write_record(summary, private / SUMMARY_FILE, also=earlier)
     return summary
+
+
+def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:
+    return list(margins(report.labels, lungs, body, sorted(set(distances_mm)))) if distances_mm else []
+
+
+def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
+    """In the lesion's color, the wider the lighter; they overlap, so that the file holds them in layers."""
+    return [
+        Segment(margin.name, margin.mask, lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM), terminology.MARGIN)
+        for margin in found
+    ]
 
 
 def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, source: Path | None = None) -> None:

@@ -24,6 +24,11 @@ AROUND_MM = 20.0
 """What is shown about a lesion on each side."""
 
 PIXELS_PER_MM = 3.0
+TEXT_SHARE = 0.06
+"""Height of letters as a share of a section's shorter side."""
+
+SCALE_BAR_MM = 10.0
+RULER_COLOR = "#ffe14d"
 HISTOGRAM_BIN_HU = 50
 
 Place = Callable[[float, float], tuple[float, float]]
@@ -67,11 +72,11 @@ def _section(plane: Plane, position: int, ct: Volume, mask: Array, lesion: Lesio
         down = height - 1 - row if head_up else row
         return (column + 0.5) * column_mm, (down + 0.5) * row_mm
 
+    size_mm = width * column_mm, height * row_mm
     shapes = [_outline(place, inside, color)]
     if plane.axis == 0:
         for ruler, dashes in ((lesion.long_axis, ""), (lesion.short_axis, "2 1.5")):
-            shapes.append(_ruler(place, ct, ruler, dashes))
-    size_mm = width * column_mm, height * row_mm
+            shapes.append(_ruler(place, ct, ruler, dashes, 0.8 * _font_mm(size_mm)))
     return _svg(size_mm, _png(image[::-1] if head_up else image), shapes, plane.edges)
 
 
@@ -85,25 +90,51 @@ def _outline(place: Place, inside: Array, color: Color) -> str:
     return f'<path d="{"".join(moves)}" stroke="{css(color)}" stroke-width="0.7" fill="none"/>'
 
 
-def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str) -> str:
+def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) -> str:
+    """The line and, beyond its second end, its length."""
     ends = ct.lps_to_index([ruler.start_lps, ruler.end_lps])
     (x0, y0), (x1, y1) = (place(float(row), float(column)) for _, row, column in ends)
+    along = np.array([x1 - x0, y1 - y0]) / max(ruler.length_mm, np.finfo(float).tiny)
+    x, y = np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]  # numbers are wider than high
     return (
-        f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="#ffe14d" stroke-width="0.6" '
+        f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" stroke-width="{font_mm / 7:.2f}" '
         f'stroke-dasharray="{dashes}"><title>{ruler.length_mm:.1f} mm</title></line>'
+        f'<text x="{x:.2f}" y="{y:.2f}" {_text_look(font_mm)} text-anchor="middle" '
+        f'style="fill:{RULER_COLOR}">{ruler.length_mm:.1f}</text>'
     )
 
 
 def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges: tuple[str, str, str, str]) -> str:
     width, height = size_mm
-    places = ((2.0, height / 2), (width - 4.5, height / 2), (width / 2 - 1, 5.0), (width / 2 - 1, height - 2.0))
+    font = _font_mm(size_mm)
+    places = ((font, height / 2), (width - font, height / 2), (width / 2, 1.1 * font), (width / 2, height - 0.4 * font))
     letters = "".join(f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, (x, y) in zip(edges, places, strict=True))
     data = base64.b64encode(png).decode("ascii")
-    look = 'fill="#fff" stroke="#000" stroke-width="0.8" paint-order="stroke" font-size="4.5" font-family="sans-serif"'
+    look = f'{_text_look(font)} text-anchor="middle"'
     return (
         f'<svg viewBox="0 0 {width:.2f} {height:.2f}" width="{width * PIXELS_PER_MM:.0f}" height="{height * PIXELS_PER_MM:.0f}">'
         f'<image href="data:image/png;base64,{data}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none"/>'
-        f'{"".join(shapes)}<g {look}>{letters}</g></svg>'
+        f'{"".join(shapes)}<g {look}>{letters}</g>{_scale_bar(size_mm)}</svg>'
+    )
+
+
+def _font_mm(size_mm: tuple[float, float]) -> float:
+    """Height of letters: the same part of a small picture and of a large one."""
+    return TEXT_SHARE * min(size_mm)
+
+
+def _text_look(font_mm: float) -> str:
+    stroke = f'stroke="#000" stroke-width="{font_mm / 6:.2f}" paint-order="stroke"'
+    return f'fill="#fff" {stroke} font-size="{font_mm:.2f}" font-family="sans-serif"'
+
+
+def _scale_bar(size_mm: tuple[float, float]) -> str:
+    """A bar of 10 mm in the lower left corner."""
+    font = _font_mm(size_mm)
+    left, down = font, size_mm[1] - font
+    return (
+        f'<path d="M{left:.2f} {down:.2f}h{SCALE_BAR_MM:g}" stroke="#fff" stroke-width="{font / 4:.2f}"/>'
+        f'<text x="{left:.2f}" y="{down - 0.5 * font:.2f}" {_text_look(0.8 * font)}>{SCALE_BAR_MM:g} mm</text>'
     )
 
 

@@ -26,7 +26,8 @@ LEFT_LUNG = _entry(_ANATOMICAL_STRUCTURE, _LUNG, _SIDES["Left"])
 RIGHT_LUNG = _entry(_ANATOMICAL_STRUCTURE, _LUNG, _SIDES["Right"])
 BODY = _entry(_ANATOMICAL_STRUCTURE, "SCT^38266002^Entire body")
 ISOLATION_MASK = _entry(_SPATIAL_CONCEPT, "DCM^111099^Selected region", region=_LUNG)
-
+MARGIN = ISOLATION_MASK
+"""The lists have no code for what surrounds a tumor; the segment's name says it."""
 
 TUMOR: dict[str | None, str] = {
     side: _entry(_MORPHOLOGICALLY_ALTERED, "SCT^108369006^Neoplasm", region=_LUNG, region_modifier=modifier)

@@ -31,7 +31,8 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def test_all_promised_files_are_there_and_nothing_else(a_run):
     files = {path.name for path in a_run.output.iterdir()}
-    assert files == {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd", "spread.png"}
+    assert files == {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd", "spread.png",
+                     "report.html"}
 
 
 def test_both_lesions_are_found_on_their_sides(a_run):

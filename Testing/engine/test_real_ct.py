@@ -67,7 +67,7 @@ def a_chest(request, real_ct_folder, tmp_path_factory) -> tuple[Path, Path]:
 
 def test_a_real_chest_gives_all_files_on_its_own_grid(a_chest):
     path, output = a_chest
-    assert {file.name for file in output.iterdir()} == {*RESULT_FILES, "spread.png"}
+    assert {file.name for file in output.iterdir()} == {*RESULT_FILES, "spread.png", "report.html"}
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert LUNGS_ML[0] < sum(summary["lungs"].values()) < LUNGS_ML[1]
     rows = table(output)

@@ -2,12 +2,14 @@
 
 from .diameters import Ruler
 from .lesion import Lesion
-from .lesion_report import NO_LESION, LesionReport, measure, report_lesions
+from .lesion_report import NO_LESION, LesionReport, lungs_of, measure, report_lesions
 from .selection import is_lesion, lung_segments
 from .spread import Margin, Spread, margins
-from .table import lesions_as_json, spread_as_json, write_lesions_csv
+from .table import all_measures, lesions_as_json, margins_as_json, spread_as_json, write_lesions_csv
+from .zones import Zone, lung_zones
 
 __all__ = [
-    "NO_LESION", "Lesion", "LesionReport", "Margin", "Ruler", "Spread", "is_lesion", "lesions_as_json", "lung_segments", "margins",
-    "measure", "report_lesions", "spread_as_json", "write_lesions_csv",
+    "NO_LESION", "Lesion", "LesionReport", "Margin", "Ruler", "Spread", "Zone", "all_measures", "is_lesion", "lesions_as_json",
+    "lung_segments", "lung_zones", "lungs_of", "margins", "margins_as_json", "measure", "report_lesions", "spread_as_json",
+    "write_lesions_csv",
 ]

@@ -61,15 +61,23 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
 
 
 def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
-    """The lesions of a label map (1 ... n without gaps), in the order of their labels, each inside its own bounding box."""
+    """The lesions of a label map (1 ... n), in the order of their labels, each inside its own bounding box."""
+    for _, crop in numbered_crops(labels):
+        yield crop
+
+
+def numbered_crops(labels: Volume) -> Iterator[tuple[int, LesionCrop]]:
+    """The same with their labels; one that lies wholly under others is left out."""
     whole = bounding_box(labels.array)
     if whole is None:
         return
     (k0, i0, j0), _ = whole
-    for number, (k, i, j) in enumerate(ndimage.find_objects(labels.array[slices_of(whole)]), start=1):
-        box: Box = (k0 + k.start, i0 + i.start, j0 + j.start), (k0 + k.stop, i0 + i.stop, j0 + j.stop)
-        crop = labels.crop(*box)
-        yield LesionCrop(crop.with_array(crop.array == number), box)
+    for number, part in enumerate(ndimage.find_objects(labels.array[slices_of(whole)]), start=1):
+        if part is not None:
+            k, i, j = part
+            box: Box = (k0 + k.start, i0 + i.start, j0 + j.start), (k0 + k.stop, i0 + i.stop, j0 + j.stop)
+            crop = labels.crop(*box)
+            yield number, LesionCrop(crop.with_array(crop.array == number), box)
 
 
 def crop_of(mask: Volume) -> LesionCrop | None:

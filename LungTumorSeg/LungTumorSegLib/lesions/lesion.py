@@ -10,7 +10,7 @@ from scipy import ndimage
 from ..ct import CTVolume, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point, Ruler, axial_diameters
-from .location import Location, Side
+from .location import Location
 from .measurements import (
     Density,
     Intensities,
@@ -24,6 +24,7 @@ from .measurements import (
     volume_range_ml,
 )
 from .staging import size_category
+from .zones import Side
 
 
 @dataclass(frozen=True)

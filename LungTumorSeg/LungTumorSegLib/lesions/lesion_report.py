@@ -36,6 +36,13 @@ class LesionReport:
         count = len(self.lesions)
         return NO_LESION if count == 0 else f"{count} lesion{'s' if count > 1 else ''} found"
 
+    def side_from_dominant(self, lesion: Lesion) -> str | None:
+        """Whether a lesion lies on the "same side" as the largest one or on the "other side"; None where no lung is known."""
+        dominant = self.lesions[0].side
+        if dominant is None or lesion.side is None:
+            return None
+        return "same side" if lesion.side == dominant else "other side"
+
     def reordered(self, order: AxisOrder) -> LesionReport:
         """The same report with its labels in another order of axes; measures and points in LPS do not depend on it."""
         return replace(self, labels=order.apply(self.labels))
@@ -99,7 +106,7 @@ def measure(
     named.sort(key=lambda pair: -np.count_nonzero(pair[1].mask.array))
     if len(named) > MOST_LESIONS:
         raise UnusableInput(f"The segmentation has {len(named)} lesions, more than {MOST_LESIONS}; merge some first.")
-    images = _canonical(ct, lungs or (_lungs_of(ct, segments) if named else None), probability, disagreement, voxel_threshold)
+    images = _canonical(ct, lungs or (lungs_of(ct, segments) if named else None), probability, disagreement, voxel_threshold)
     labels = np.zeros(images.ct.shape, dtype=np.uint16)
     for number, (_, crop) in enumerate(named, start=1):
         labels[crop.slices][crop.mask.array] = number
@@ -107,8 +114,8 @@ def measure(
     return _report(names, crops, Volume(labels, images.ct.affine), images).reordered(order.inverse())
 
 
-def _lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
-    """Left and right lung from the segmentation or else isolated; None where the CT shows too little lung."""
+def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
+    """Left and right lung (bool, on the CT's grid) from the segmentation or else isolated; None where the CT shows too little lung."""
     from ..isolation import isolate_lungs  # takes seconds, and is needed only where nobody has drawn the lungs
 
     drawn = lung_segments(segments)

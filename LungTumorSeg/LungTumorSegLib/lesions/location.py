@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +13,8 @@ from ..ct import Array, Volume
 from .components import LesionCrop
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
+from .zones import Side, ZoneName, span_of, zone_at
 
-Side = Literal["Left", "Right"]
-Zone = Literal["upper", "middle", "lower"]
 Depth = Literal["central", "peripheral"]
 
 NEAREST_LUNG_GRID_MM = 5.0
@@ -26,16 +25,13 @@ CENTRAL_MM = 20.0
 """A lesion no farther than this from the mediastinum is central, as in radiotherapy (Park 2015, J Thorac Oncol 10:832: within 2 cm of
 bronchial tree, heart, great vessels, trachea or other mediastinal structures; the bronchial tree is not segmented here)."""
 
-ZONES: tuple[Zone, ...] = ("lower", "middle", "upper")
-"""Thirds of the lung's height, from its lowest to its highest slice in view; a lesion lies in that of its centroid."""
-
 
 @dataclass(frozen=True)
 class Location:
     """``mediastinum_mm``: from the lesion's nearest voxel to the medial surface of a lung, infinite where only one lung is known."""
 
     side: Side
-    zone: Zone
+    zone: ZoneName
     depth: Depth
     mediastinum_mm: float
     pleura: PleuralContact
@@ -48,24 +44,42 @@ def locate(lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume)
     """
     sides = Sides(left_lung, right_lung)
     named = [(lesion, sides.of(lesion)) for lesion in lesions]
+    known = [(lesion, side) for lesion, side in named if side is not None]
+    if len(known) < len(named):
+        return None
+    surroundings = Surroundings(filled_lungs(known, left_lung, right_lung))
+    return [surroundings.location_of(lesion, side) for lesion, side in known], surroundings.lung_ml
+
+
+def filled_lungs(lesions: Iterable[tuple[LesionCrop, Side]], left_lung: Volume, right_lung: Volume) -> dict[Side, Volume]:
+    """Both lungs (bool) with their lesions."""
     lungs: dict[Side, Array] = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
-    for lesion, side in named:
-        if side is None:
-            return None
+    for lesion, side in lesions:
         lungs[side][lesion.slices] |= lesion.mask.array
-    filled = {side: left_lung.with_array(array) for side, array in lungs.items()}
-    space = medial_space(filled["Left"], filled["Right"])
-    surface = space.surface_lps()
-    own = {side: _own_lung(lung, side) for side, lung in filled.items()}
-    locations = [_located(lesion, side, own[side], space, surface) for lesion, side in named if side is not None]
-    voxels = sum(int(np.count_nonzero(array)) for array in lungs.values())
-    return locations, voxels * left_lung.voxel_volume_ml
+    return {side: left_lung.with_array(array) for side, array in lungs.items()}
+
+
+class Surroundings:
+    """What each lesion is located in: both lungs with all lesions filled in (``lungs``, see ``filled_lungs``)."""
+
+    def __init__(self, lungs: dict[Side, Volume]) -> None:
+        self.lungs = lungs
+        self._space = medial_space(lungs["Left"], lungs["Right"])
+        self._surface_lps = self._space.surface_lps()
+        self._own = {side: _own_lung(lung, side) for side, lung in lungs.items()}
+
+    @property
+    def lung_ml(self) -> float:
+        """Volume of both lungs with their lesions."""
+        return sum(int(np.count_nonzero(lung.array)) for lung in self.lungs.values()) * self.lungs["Left"].voxel_volume_ml
+
+    def location_of(self, lesion: LesionCrop, side: Side) -> Location:
+        """Where a lesion of one of these lungs lies."""
+        return _located(lesion, side, self._own[side], self._space, self._surface_lps)
 
 
 def _own_lung(inside: Volume, side: Side) -> OwnLung:
-    slices = np.flatnonzero(inside.array.any(axis=(1, 2)))
-    base, apex = (int(slices[0]), int(slices[-1])) if len(slices) else (0, inside.shape[0] - 1)
-    return OwnLung(inside, base, apex, toward_midline=-1.0 if side == "Left" else 1.0)
+    return OwnLung(inside, *span_of(inside), toward_midline=-1.0 if side == "Left" else 1.0)
 
 
 def _located(lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array) -> Location:
@@ -75,7 +89,7 @@ def _located(lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, 
     mediastinum_mm = distance_to_surface_mm(lesion.mask.index_to_lps(np.argwhere(rim)), surface_lps)
     return Location(
         side=side,
-        zone=ZONES[min(2, max(0, int(3 * height)))],
+        zone=zone_at(height),
         depth="central" if mediastinum_mm <= CENTRAL_MM else "peripheral",
         mediastinum_mm=mediastinum_mm,
         pleura=pleural_contact(lesion, lung, space),

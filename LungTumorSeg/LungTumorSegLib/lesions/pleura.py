@@ -14,6 +14,7 @@ from ..ct import Array, Volume
 from ..surfaces import surface_of, triangles_of
 from .components import LesionCrop
 from .mediastinum import MedialSpace
+from .zones import heights
 
 SEARCH_MM = 20.0
 """First distance in which the pleura is looked for; doubled until it is found. Half of all nodules lie nearer."""
@@ -71,7 +72,7 @@ class OwnLung:
 
     def height_of(self, points_lps: Array) -> Array:
         """Share of the lung's height, 0 at its base, 1 at its apex, of LPS points (n, 3)."""
-        return np.asarray((self.inside.lps_to_index(points_lps)[..., 0] - self.base + 0.5) / (self.apex - self.base + 1))
+        return heights(self.inside.lps_to_index(points_lps)[..., 0], self.base, self.apex)
 
 
 def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> PleuralContact:

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from ..boxes import grown, put, slices_of
+from ..boxes import Box, grown, put, slices_of
 from ..ct import Volume
-from .components import lesion_crops
+from .components import numbered_crops
 from .diameters import Point
 
 MARGINS_MM = (5.0, 8.0, 20.0)
@@ -53,11 +54,17 @@ def distances_from_dominant_mm(centroids: Sequence[Point]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """What lies within ``distance_mm`` of lesion ``number``, no lesion itself; ``mask`` (bool) is a crop of the CT's grid."""
+    """What lies within ``distance_mm`` of lesion ``number``, no lesion itself; ``mask`` (bool) fills the ``box`` of the CT's grid."""
 
     number: int
     distance_mm: float
     mask: Volume
+    box: Box
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of its voxels."""
+        return float(np.count_nonzero(self.mask.array)) * self.mask.voxel_volume_ml
 
     @property
     def name(self) -> str:
@@ -72,7 +79,7 @@ def margins(
 
     All volumes lie on one grid. Distances run between voxel centers.
     """
-    for number, lesion in enumerate(lesion_crops(labels), start=1):
+    for number, lesion in numbered_crops(labels):
         box = grown(lesion.box, max(distances_mm), labels)
         here = slices_of(box)
         distance_mm = ndimage.distance_transform_edt(~put(lesion.mask.array, lesion.box, box), sampling=labels.spacing)
@@ -81,4 +88,4 @@ def margins(
             allowed &= body.array[here]
         crop = labels.crop(*box)
         for limit_mm in distances_mm:
-            yield Margin(number, limit_mm, crop.with_array(allowed & (distance_mm <= limit_mm)))
+            yield Margin(number, limit_mm, crop.with_array(allowed & (distance_mm <= limit_mm)), box)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..io import complete_file
@@ -13,6 +13,7 @@ from .diameters import Ruler
 from .lesion import Lesion
 from .lesion_report import LesionReport
 from .location import Location
+from .spread import Margin
 
 Value = str | int | float | None
 
@@ -84,13 +85,13 @@ def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str]) -> Non
     with complete_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([_rounded(value(lesion)) for value in COLUMNS.values()] for lesion in report.lesions)
+        writer.writerows(all_measures(lesion).values() for lesion in report.lesions)
 
 
 def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:
     """The lesions for summary.json: the table's names and numbers, and the rulers' end points as LPS mm; null where not known."""
     return [
-        {name: _rounded(value(lesion)) for name, value in COLUMNS.items()}
+        all_measures(lesion)
         | {"long_axis_lps_mm": _ends(lesion.long_axis), "short_axis_lps_mm": _ends(lesion.short_axis)}
         for lesion in report.lesions
     ]
@@ -111,3 +112,21 @@ def spread_as_json(report: LesionReport) -> dict[str, Any]:
         "largest_distance_mm": _rounded(spread.largest_distance_mm),
         "places": [{"side": side, "zone": zone, "count": count} for (side, zone), count in sorted(spread.places.items())],
     }
+
+
+def margins_as_json(found: Iterable[Margin]) -> list[dict[str, Any]]:
+    """The margins for summary.json: about which lesion, how wide, and how much of it is left inside lung and body."""
+    return [
+        {
+            "number": margin.number,
+            "segment": margin.name,
+            "distance_mm": _rounded(float(margin.distance_mm)),
+            "volume_ml": _rounded(margin.volume_ml),
+        }
+        for margin in found
+    ]
+
+
+def all_measures(lesion: Lesion) -> dict[str, Value]:
+    """Every column of lesions.csv with its value as the file has it."""
+    return {name: _rounded(value(lesion)) for name, value in COLUMNS.items()}

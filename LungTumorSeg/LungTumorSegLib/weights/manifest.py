@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import PACKAGE_REMEDY, MachineLimit, UnusableInput
 from ..inference.decision import Thresholds
+from .model_card import card_excerpt
 
 if TYPE_CHECKING:
     import torch
@@ -72,10 +73,11 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Model:
-    """A network in evaluation mode with its weights, and its manifest."""
+    """A network in evaluation mode with its weights, its manifest, and what its card says of use and failures ("" without a card)."""
 
     network: torch.nn.Module
     manifest: Manifest
+    card: str = ""
 
 
 def model_folders() -> dict[str, Path]:
@@ -120,7 +122,7 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
         network.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
     except RuntimeError as error:
         raise MachineLimit(f"The weights of model {manifest.id} do not fit its network {manifest.network}; install it again.") from error
-    return Model(network.eval(), manifest)
+    return Model(network.eval(), manifest, card_excerpt(folder))
 
 
 def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Manifest:

@@ -1,0 +1,66 @@
+"""The upper, middle and lower zone of each lung: thirds of its height."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..ct import Array, Volume
+
+Side = Literal["Left", "Right"]
+ZoneName = Literal["upper", "middle", "lower"]
+
+ZONES: tuple[ZoneName, ...] = ("lower", "middle", "upper")
+"""Thirds of the lung's height, from its lowest to its highest slice in view; a lesion lies in that of its centroid."""
+
+
+@dataclass(frozen=True, eq=False)
+class Zone:
+    """A third of a lung; ``mask`` (bool) lies on the lung's grid."""
+
+    side: Side
+    name: ZoneName
+    mask: Volume
+
+    @property
+    def segment(self) -> str:
+        """The name of its segment; it says lung, so that the segment is not taken for a lesion."""
+        return f"{self.side} lung, {self.name} zone"
+
+
+def span_of(lung: Volume) -> tuple[int, int]:
+    """First and last slice of a lung (bool, canonical axes); the whole grid where it is empty."""
+    slices = np.flatnonzero(lung.array.any(axis=(1, 2)))
+    return (int(slices[0]), int(slices[-1])) if len(slices) else (0, lung.shape[0] - 1)
+
+
+def zone_at(height: float) -> ZoneName:
+    """The zone at a share of a lung's height, 0 at its base and 1 at its apex."""
+    return ZONES[min(2, max(0, int(3 * height)))]
+
+
+def heights(slices: Array, base: int, apex: int) -> Array:
+    """Share of a lung's height of slice positions (center 0, 1, 2 ...) between its first and its last slice."""
+    return np.asarray((slices - base + 0.5) / (apex - base + 1))
+
+
+def lung_zones(left_lung: Volume, right_lung: Volume, labels: Volume, sides: Sequence[Side | None]) -> Iterator[Zone]:
+    """The zones of both lungs (bool), in any one orientation, lesions left out of the masks.
+
+    ``labels`` holds lesions 1 ... n, whose sides are ``sides``: they count as lung for its height, as in ``Location.zone``.
+    """
+    order = left_lung.canonical_axes()
+    numbers = order.apply(labels).array
+    lungs: tuple[tuple[Side, Volume], ...] = (("Left", left_lung), ("Right", right_lung))
+    for side, given in lungs:
+        lung = order.apply(given)
+        own = np.array([False, *(of_lesion == side for of_lesion in sides)])
+        base, apex = span_of(lung.with_array(lung.array | own[numbers]))
+        shares = heights(np.arange(lung.shape[0]), base, apex)
+        zone = np.array([ZONES.index(zone_at(share)) for share in shares])
+        for number, name in enumerate(ZONES):
+            mask = lung.array & (numbers == 0) & (zone == number)[:, None, None]
+            yield Zone(side, name, order.undo(lung.with_array(mask)))

@@ -1,0 +1,128 @@
+"""Report, margins and JSON of a run: written together, one story."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from json_schema import problems
+from LungTumorSegLib import cli
+from LungTumorSegLib import report as report_module
+from LungTumorSegLib.channel import TerminalChannel
+from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.lesions import is_lesion
+from LungTumorSegLib.lesions.table import COLUMNS
+from LungTumorSegLib.results import Extras, lung_and_tumor_segments, write_measures, write_segment_result
+from LungTumorSegLib.segmentation_file import read_segmentation, write_segmentation
+from made_results import SHAPE, a_result
+
+SCHEMA = json.loads((files("LungTumorSegLib") / "summary.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch):
+    """3D views are tested with rendering."""
+    monkeypatch.setattr(report_module, "spread_pictures", lambda left, right, labels, views, size, **_: [b"a picture"] * len(views))
+
+
+@pytest.fixture(params=["segment", "measure"])
+def folder(request, tmp_path):
+    """What either command writes of the same lesion, with report and margins."""
+    result = a_result()
+    extras = Extras(report=True, patient="Doe, J.", margins_mm=(8.0, 5.0))
+    if request.param == "segment":
+        write_segment_result(result, tmp_path, picture=False, extras=extras)
+    else:
+        lungs = result.isolation.left_lung, result.isolation.right_lung
+        write_measures(result.ct, result.report, tmp_path, lungs=lungs, extras=extras)
+    return tmp_path
+
+
+def summary_in(folder) -> dict:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_table_summary_and_report_have_the_same_numbers(folder):
+    with (folder / "lesions.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    (lesion,) = summary_in(folder)["lesions"]
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"<tr><td>([a-z0-9_]+)</td><td>([^<]*)</td></tr>", html))
+    assert list(row) == list(shown) == list(COLUMNS)
+    assert row == shown
+    assert row == {name: "" if lesion[name] is None else str(lesion[name]) for name in row}
+    table = re.search(r"<td><span[^>]*></span>Tumor 1</td>(.*?)</tr>", html)[1]
+    assert re.findall(r"<td>([^<]*)</td>", table)[1] == f"{lesion['volume_ml']:.2f}"
+
+
+def test_the_summary_keeps_to_its_schema(folder):
+    assert problems(summary_in(folder), SCHEMA) == []
+
+
+def test_the_schema_knows_every_column_and_has_a_version():
+    lesion = SCHEMA["properties"]["lesions"]["items"]
+    assert set(lesion["required"]) == set(lesion["properties"]) == {*COLUMNS, "long_axis_lps_mm", "short_axis_lps_mm"}
+    assert SCHEMA["properties"]["schema_version"] == {"const": 1}
+
+
+def test_a_summary_that_breaks_the_schema_is_noticed(folder):
+    summary = summary_in(folder)
+    summary["lesions"][0]["volume_ml"] = "large"
+    del summary["spread"]["count"]
+    assert problems(summary, SCHEMA) == ["$.lesions[0].volume_ml is 'large', not number", "$.spread has no count"]
+
+
+def test_the_summary_without_lesions_or_lungs_keeps_to_its_schema(tmp_path):
+    result = a_result(tumor=False)
+    write_measures(result.ct, result.report, tmp_path)
+    assert problems(summary_in(tmp_path), SCHEMA) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"lesions.csv", "summary.json"}
+
+
+def test_margins_lie_in_layers_of_their_own_file_and_in_the_summary(folder):
+    segments = read_segmentation(folder / "margins.seg.nrrd")
+    assert [segment.name for segment in segments] == ["Tumor 1 margin 5 mm", "Tumor 1 margin 8 mm"]
+    assert not any(is_lesion(segment) for segment in segments)
+    inner, outer = (segment.mask for segment in segments)
+    assert inner.shape == SHAPE
+    assert not (inner.array & ~outer.array).any()
+    assert not (outer.array & (a_result().report.labels.array > 0)).any()
+    for segment, margin in zip(segments, summary_in(folder)["margins"], strict=True):
+        assert margin["segment"] == segment.name
+        assert margin["volume_ml"] == pytest.approx(np.count_nonzero(segment.mask.array) * segment.mask.voxel_volume_ml, rel=1e-6)
+
+
+def test_the_patient_stands_in_the_report_and_nowhere_else(folder):
+    for path in folder.iterdir():
+        assert (b"Doe" in path.read_bytes()) == (path.name == "report.html")
+
+
+def test_a_second_run_without_them_leaves_no_old_report_and_margins(tmp_path):
+    write_segment_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, margins_mm=(5.0,)))
+    write_segment_result(a_result(), tmp_path, picture=False)
+    assert not {"report.html", "margins.seg.nrrd"} & {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("distance_mm", [0.0, -3.0, 51.0, float("nan")])
+def test_margins_of_no_use_are_refused(distance_mm):
+    with pytest.raises(UnusableInput, match="Margins must be above 0"):
+        Extras(margins_mm=(5.0, distance_mm))
+
+
+@pytest.mark.parametrize(("options", "written"), [
+    ((), {"report.html"}), (("--no-report",), set()), (("--margins", "5", "20", "--no-report"), {"margins.seg.nrrd"}),
+])  # fmt: skip
+def test_measure_writes_the_report_unless_told_otherwise(tmp_path, options, written):
+    result = a_result()
+    write_volume(result.ct, tmp_path / "ct.nrrd")
+    write_segmentation(lung_and_tumor_segments(result.isolation, result.report), tmp_path / "lungs and tumor.seg.nrrd")
+    places = [str(tmp_path / name) for name in ("ct.nrrd", "lungs and tumor.seg.nrrd", "out")]
+    parsed = cli._parser().parse_args(["measure", *places[:2], "-o", places[2], *options])
+    parsed.run(parsed, TerminalChannel(io.StringIO()))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"lesions.csv", "summary.json", *written}
