@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -255,23 +256,26 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         """What has to be installed before a run: torch first where it is among them."""
         return packages.missing_packages([packages.TORCH, *packages.read_requirements(_resource("requirements.txt"))])
 
-    def installPackages(self, missing):
+    def installPackages(self, missing, onStep=None):
         """Installs them: torch by Slicer's PyTorch extension, the rest by pip, which may not replace what is there.
 
-        Raises RuntimeError, with the way out, where that is not possible.
+        Returns when it is done; Slicer looks at its events meanwhile, and ``onStep`` gets each packages.PipStep. Raises RuntimeError,
+        with the way out, where that is not possible.
         """
         others = [requirement for requirement in missing if requirement != packages.TORCH]
         if others:
-            replaced = packages.replaced_packages(packages.dry_run(find_interpreter(), others), others)
+            report = _withEvents(lambda: packages.dry_run(find_interpreter(), others))
+            replaced = packages.replaced_packages(report, others)
             if replaced:
                 names = ", ".join(replaced)
                 raise RuntimeError(_("Nothing was installed: it would replace Slicer's own {names}.").format(names=names))
-        if packages.TORCH in missing:
-            self._installTorch()
-        if others and hasattr(slicer, "packaging"):  # Slicer 5.12 and later: with progress
-            slicer.packaging.pip_install(others, requester="Lung Tumor Segmentation")
-        elif others:
-            slicer.util.pip_install(others)
+        with packages.listening_to_pip(onStep or (lambda step: None)):
+            if packages.TORCH in missing:
+                self._installTorch()
+            if others and hasattr(slicer, "packaging"):  # Slicer 5.12 and later: with a dialog of its own
+                slicer.packaging.pip_install(others, requester="Lung Tumor Segmentation")
+            elif others:
+                slicer.util.pip_install(others)
 
     def _installTorch(self):
         try:
@@ -282,6 +286,16 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         least = packages.TORCH.removeprefix("torch")
         if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=least) is None:
             raise RuntimeError(_("torch could not be installed; Slicer's log says why."))
+
+
+def _withEvents(action):
+    """What the action gives, or raises; it runs in a thread, and Slicer looks at its events meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        outcome = thread.submit(action)
+        while not outcome.done():
+            slicer.app.processEvents()
+            time.sleep(POLL_MILLISECONDS / 1000)
+        return outcome.result()
 
 
 def _resource(name):
@@ -298,6 +312,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._guiTag = None
         self._run = None
+        self._installing = False
         self._entered = False
         self._shown = None  # the segmentation that the lesion table shows
         self._message = ""  # what happened last; without it the panel says what to do next
@@ -451,7 +466,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run.cancel()
             self.ui.segmentButton.enabled = False
             self._showStatus(_("Cancelling ..."))
-        elif self._ensurePackages():
+        elif self._ensurePackages() and self._parameterNode is not None:  # the scene may have been closed meanwhile
             self._start()
 
     def _ensurePackages(self):
@@ -464,10 +479,13 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not slicer.util.confirmOkCancelDisplay(question.format(names=names), windowTitle=_("Lung Tumor Segmentation")):
             self._showStatus(_("Nothing was installed and nothing changed. Segmenting needs {names}.").format(names=names))
             return False
+        self._installing = True
+        self._showStatus(_("Installing {names} ...").format(names=names))
+        self.ui.progressBar.maximum = 0  # moves without a number
+        self._updateButtons()
         try:
-            self._showStatus(_("Installing {names} ...").format(names=names))
             with slicer.util.WaitCursor():
-                self.logic.installPackages(missing)
+                self.logic.installPackages(missing, self._onPipStep)
         except Exception as error:  # pip's ways to fail are many
             logging.exception("Installing failed.")
             offline = _(
@@ -476,7 +494,22 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             )
             self._showStatus(offline.format(error=error, names=names))
             return False
+        finally:
+            self._installing = False
+            self.ui.progressBar.maximum = 100
+            self._updateButtons()
         return True
+
+    def _onPipStep(self, step):
+        if step.stage == "unpacking":
+            self.ui.progressBar.maximum = 0
+            self._showStatus(_("Unpacking the packages. The window may stand still for a minute."))
+        else:
+            self.ui.progressBar.maximum = 100 if step.total else 0
+            self.ui.progressBar.value = 100 * step.done // max(1, step.total)
+            text = _("Downloading {name}: {done} of {total} MB") if step.total else _("Downloading {name} ...")
+            self._showStatus(text.format(name=step.name, done=step.done // 1_000_000, total=step.total // 1_000_000))
+        slicer.app.processEvents()  # shows it before the next line of pip's, which may take long
 
     def _start(self):
         node = self._parameterNode
@@ -551,7 +584,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui, running = self.ui, self._run is not None
         volume = self._parameterNode.inputVolume if self._parameterNode is not None else None
         ui.segmentButton.text = _("Cancel") if running else _("Segment")
-        ui.segmentButton.enabled = running or (volume is not None and bool(self._manifests))
+        ui.segmentButton.enabled = running or (volume is not None and bool(self._manifests) and not self._installing)
         ui.segmentButton.toolTip = (
             _("Stop the run. The scene stays as it is.")
             if running
@@ -559,9 +592,9 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if volume is not None
             else _("Choose a chest CT first.")
         )
-        ui.progressBar.visible = running
+        ui.progressBar.visible = running or self._installing
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector):
-            selector.enabled = not running
+            selector.enabled = not running and not self._installing
         self._showStatus(self._message)
 
     def _advice(self, volume):

@@ -1,16 +1,24 @@
-"""Which Python packages are missing, and what installing them would replace. Nothing is imported and nothing installed here."""
+"""Which Python packages are missing, what installing them would replace, and how far pip has come. Nothing is installed here."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import io
 import json
+import os
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 TORCH = "torch>=2.8"
 """Installed by Slicer's PyTorch extension, which picks the build for the computer's graphics card."""
+
+PROGRESS_VARIABLE = "PIP_PROGRESS_BAR"
 
 
 def read_requirements(path: Path) -> list[str]:
@@ -38,6 +46,60 @@ def dry_run(interpreter: str, requirements: Sequence[str]) -> str:
     if done.returncode != 0:
         raise RuntimeError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
     return done.stdout
+
+
+@dataclass(frozen=True)
+class PipStep:
+    """What pip is doing: "downloading" ``name``, ``done`` of ``total`` bytes so far, or "unpacking", which it does in silence."""
+
+    stage: str
+    name: str = ""
+    done: int = 0
+    total: int = 0
+
+
+@contextlib.contextmanager
+def listening_to_pip(on_step: Callable[[PipStep], None]) -> Iterator[None]:
+    """While it lasts, a pip that this process runs and whose lines it prints, as Slicer does, tells ``on_step`` how far it has come.
+
+    pip prints its progress four times a second then (PIP_PROGRESS_BAR; pip 24.1 or later), and Slicer looks at its events with each line
+    of a process that it runs: else the window would stand still until gigabytes are there.
+    """
+    before = os.environ.get(PROGRESS_VARIABLE)
+    os.environ[PROGRESS_VARIABLE] = "raw"
+    try:
+        with contextlib.redirect_stdout(_PipOutput(sys.stdout, on_step)):
+            yield
+    finally:
+        del os.environ[PROGRESS_VARIABLE]
+        if before is not None:
+            os.environ[PROGRESS_VARIABLE] = before
+
+
+class _PipOutput(io.TextIOBase):
+    """Stands in for stdout: lines of pip's become steps, and all but those of its progress bar go on to the console."""
+
+    def __init__(self, console: IO[str], on_step: Callable[[PipStep], None]) -> None:
+        self._console, self._on_step = console, on_step
+        self._pending, self._name = "", ""
+
+    def write(self, text: str) -> int:
+        *lines, self._pending = (self._pending + text).split("\n")
+        for line in lines:
+            progress = re.fullmatch(r"Progress (\d+) of (\d+)", line.strip())
+            if progress is None:
+                self._console.write(line + "\n")
+                self._notice(line.strip())
+            else:
+                self._on_step(PipStep("downloading", self._name, int(progress[1]), int(progress[2])))
+        return len(text)
+
+    def _notice(self, line: str) -> None:
+        if line.startswith("Downloading "):  # "Downloading torch-2.8.0-cp312-cp312-win_amd64.whl (241.0 MB)", or its address
+            self._name = line.split()[1].rpartition("/")[2].partition("-")[0]
+            self._on_step(PipStep("downloading", self._name))
+        elif line.startswith("Installing collected packages"):
+            self._on_step(PipStep("unpacking"))
 
 
 def _is_installed(requirement: str) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from LungTumorSegLib import packages
-from LungTumorSegLib.packages import dry_run, missing_packages, read_requirements, replaced_packages
+from LungTumorSegLib.packages import PipStep, dry_run, listening_to_pip, missing_packages, read_requirements, replaced_packages
 
 REQUIREMENTS = Path(packages.__file__).parents[1] / "Resources" / "requirements.txt"
 BUNDLED = {"numpy", "scipy", "simpleitk", "vtk", "torch", "slicer-core", "pyside6", "pyside6-essentials", "pydicom"}
@@ -75,3 +77,41 @@ def test_a_dry_run_asks_pip_for_wheels_and_a_report(tmp_path):
     asked = dry_run(str(program), ["safetensors>=0.4"]).split()
     assert asked[:3] == ["-m", "pip", "install"]
     assert {"--dry-run", "--only-binary", "--report", "safetensors>=0.4"} <= set(asked)
+
+
+PIP_LINES = """Collecting torch>=2.8
+  Downloading torch-2.8.0-cp312-cp312-win_amd64.whl (240.0 MB)
+Progress 0 of 240000000
+Progress 60000000 of 240000000
+Collecting filelock
+  Downloading https://files.example/filelock-3.18.0-py3-none-any.whl.metadata (2.9 kB)
+Installing collected packages: filelock, torch
+Successfully installed filelock-3.18.0 torch-2.8.0
+"""
+
+
+def test_what_pip_prints_becomes_steps_and_its_progress_bar_stays_out_of_the_console(capsys, monkeypatch):
+    monkeypatch.delenv("PIP_PROGRESS_BAR", raising=False)
+    steps = []
+    with listening_to_pip(steps.append):
+        assert os.environ["PIP_PROGRESS_BAR"] == "raw"
+        for line in PIP_LINES.splitlines():
+            print(line)  # noqa: T201  as Slicer does
+    assert steps == [
+        PipStep("downloading", "torch"),
+        PipStep("downloading", "torch", 0, 240_000_000),
+        PipStep("downloading", "torch", 60_000_000, 240_000_000),
+        PipStep("downloading", "filelock"),
+        PipStep("unpacking"),
+    ]
+    assert capsys.readouterr().out == "".join(line for line in PIP_LINES.splitlines(True) if not line.startswith("Progress"))
+    assert "PIP_PROGRESS_BAR" not in os.environ
+
+
+def test_a_failed_installation_leaves_stdout_and_environment_as_they_were(monkeypatch):
+    monkeypatch.setenv("PIP_PROGRESS_BAR", "off")
+    stdout = sys.stdout
+    with pytest.raises(RuntimeError, match="no network"), listening_to_pip(print):
+        raise RuntimeError("no network")
+    assert os.environ["PIP_PROGRESS_BAR"] == "off"
+    assert sys.stdout is stdout

@@ -9,7 +9,7 @@ import types
 
 import pytest
 import slicer
-from LungTumorSegLib import child, mrml
+from LungTumorSegLib import child, mrml, packages
 from stand_in import application as stand_in
 
 from .conftest import PATIENCE_SECONDS, add_volume, process_until
@@ -405,7 +405,7 @@ def without_torch(with_ct, monkeypatch):
 def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
     asked = []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text))
-    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing: pytest.fail("installed without leave"))
+    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing, onStep: pytest.fail("installed without leave"))
     without_torch.ui.segmentButton.click()
     assert len(asked) == 1
     assert "torch>=2.8, safetensors>=0.4" in asked[0]
@@ -416,7 +416,7 @@ def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
 def test_accepting_installs_and_goes_on(without_torch, monkeypatch):
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     installed = []
-    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing: installed.extend(missing))
+    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing, onStep: installed.extend(missing))
     run_to_end(without_torch)
     assert installed == ["torch>=2.8", "safetensors>=0.4"]
     assert without_torch.ui.lesionTable.rowCount == 2
@@ -425,7 +425,7 @@ def test_accepting_installs_and_goes_on(without_torch, monkeypatch):
 def test_a_failed_installation_says_how_to_do_it_offline(without_torch, monkeypatch):
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
 
-    def fail(self, missing):
+    def fail(self, missing, onStep):
         raise RuntimeError("ERROR: No matching distribution found.")
 
     monkeypatch.setattr(type(without_torch.logic), "installPackages", fail)
@@ -438,8 +438,6 @@ def test_a_failed_installation_says_how_to_do_it_offline(without_torch, monkeypa
 
 @pytest.mark.parametrize("version", ["5.10", "5.12"])
 def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with_ct, monkeypatch, version):
-    from LungTumorSegLib import packages
-
     calls = []
 
     class PyTorchUtilsLogic:
@@ -459,13 +457,79 @@ def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with
 
 
 def test_pip_may_not_replace_what_slicer_brings(with_ct, monkeypatch):
-    from LungTumorSegLib import packages
-
     report = '{"install": [{"metadata": {"name": "numpy"}}, {"metadata": {"name": "safetensors"}}]}'
     monkeypatch.setattr(packages, "dry_run", lambda interpreter, requirements: report)
     monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: pytest.fail("numpy would be replaced"))
     with pytest.raises(RuntimeError, match="would replace Slicer's own numpy"):
         with_ct.logic.installPackages(["safetensors>=0.4"])
+
+
+PIP = """
+import os, time
+assert os.environ["PIP_PROGRESS_BAR"] == "raw"
+print("Collecting torch>=2.8\\n  Downloading https://download.pytorch.org/torch-2.8.0-cp312-cp312-win_amd64.whl (240.0 MB)", flush=True)
+for done in range(0, 241, 60):
+    print(f"Progress {done}000000 of 240000000", flush=True)
+    time.sleep(0.05)
+print("Installing collected packages: torch", flush=True)
+time.sleep(0.05)
+print("Successfully installed torch-2.8.0", flush=True)
+"""
+
+
+def test_while_torch_is_installed_the_panel_says_how_far_it_has_come(without_torch, monkeypatch, capsys):
+    """With Slicer's own way of running pip, and a script in pip's place."""
+    import qt
+
+    ui, seen = without_torch.ui, []
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, askConfirmation, torchVersionRequirement):
+            slicer.util.logProcessOutput(slicer.util.launchConsoleProcess([sys.executable, "-c", PIP], useStartupEnvironment=False))
+            return object()
+
+    def look():
+        seen.append((ui.statusLabel.text, ui.progressBar.maximum, ui.progressBar.value, ui.segmentButton.enabled))
+
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
+    timer = qt.QTimer()
+    timer.setInterval(5)
+    timer.connect("timeout()", look)
+    without_torch.missing.remove("safetensors>=0.4")
+    timer.start()
+    try:
+        run_to_end(without_torch)
+    finally:
+        timer.stop()
+    assert ("Downloading torch: 120 of 240 MB", 100, 50, False) in seen
+    assert any(text.startswith("Unpacking") and maximum == 0 and not enabled for text, maximum, _, enabled in seen)
+    assert ui.lesionTable.rowCount == 2
+    printed = capsys.readouterr().out
+    assert "Successfully installed torch-2.8.0" in printed
+    assert "Progress" not in printed
+
+
+def test_the_window_stays_alive_while_pip_is_asked_what_it_would_replace(with_ct, monkeypatch):
+    import qt
+
+    beats = []
+
+    def dry_run(interpreter, requirements):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while len(beats) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return '{"install": []}'
+
+    timer = qt.QTimer()
+    timer.setInterval(5)
+    timer.connect("timeout()", lambda: beats.append(1))
+    monkeypatch.setattr(packages, "dry_run", dry_run)
+    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: None)
+    timer.start()
+    with_ct.logic.installPackages(["safetensors>=0.4"])
+    timer.stop()
+    assert len(beats) >= 3
 
 
 def test_without_the_pytorch_extension_the_message_names_it(with_ct, monkeypatch):
