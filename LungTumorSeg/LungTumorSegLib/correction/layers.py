@@ -15,14 +15,7 @@ from ..boxes import Box, bounding_box, box_of_changes, box_of_label, slices_of, 
 from ..ct import GRID_TOLERANCE_MM, Array, Grid, Volume
 from ..errors import UnusableInput
 from ..lesions.components import LesionCrop
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A label map of a segmentation: whole numbers on a part of the CT's grid, and the segments in it by id with their values."""
-
-    labels: Volume
-    values: Mapping[str, int]
+from .snapshot import Layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +65,7 @@ class SegmentMasks:
                 found = self._cut(now.array, value, changed if old is None else united(old.box, changed))
             else:
                 found = old
-            crops[segment_id] = old if _same(old, found) else found
+            crops[segment_id] = old if same_voxels(old, found) else found
         return crops
 
     def _cut(self, array: Array, value: int, region: Box | None) -> LesionCrop | None:
@@ -111,7 +104,8 @@ def _values_at_changes(before: Array, now: Array, box: Box) -> set[int]:
     return {int(value) for array in (old, new) for value in np.unique(array[differs])}
 
 
-def _same(a: LesionCrop | None, b: LesionCrop | None) -> bool:
+def same_voxels(a: LesionCrop | None, b: LesionCrop | None) -> bool:
+    """Whether two masks on one grid are equal; None is an empty one."""
     if a is None or b is None:
         return a is b
     return a is b or (a.box == b.box and np.array_equal(a.mask.array, b.mask.array))

@@ -6,14 +6,14 @@ import csv
 import math
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from ..io import complete_file
 from .diameters import Ruler
 from .lesion import Lesion
 from .lesion_report import LesionReport
 from .location import Location
-from .spread import Margin
+from .spread import Margin, Spread
 
 Value = str | int | float | None
 
@@ -90,18 +90,26 @@ def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str]) -> Non
 
 def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:
     """The lesions for summary.json: the table's names and numbers, and the rulers' end points as LPS mm; null where not known."""
-    return [
-        all_measures(lesion)
-        | {"long_axis_lps_mm": _ends(lesion.long_axis), "short_axis_lps_mm": _ends(lesion.short_axis)}
-        for lesion in report.lesions
-    ]
+    return [lesion_as_json(lesion) for lesion in report.lesions]
+
+
+def lesion_as_json(lesion: Lesion) -> dict[str, Any]:
+    """One of ``lesions_as_json``."""
+    return all_measures(lesion) | {"long_axis_lps_mm": _ends(lesion.long_axis), "short_axis_lps_mm": _ends(lesion.short_axis)}
 
 
 def _ends(ruler: Ruler) -> list[list[Value]]:
     return [[_rounded(coordinate) for coordinate in end] for end in (ruler.start_lps, ruler.end_lps)]
 
 
-def spread_as_json(report: LesionReport) -> dict[str, Any]:
+class WithSpread(Protocol):
+    """A report, also one of lesions under correction."""
+
+    @property
+    def spread(self) -> Spread: ...
+
+
+def spread_as_json(report: WithSpread) -> dict[str, Any]:
     """How far the lesions have spread, for summary.json; ``places`` counts them by side and zone."""
     spread = report.spread
     return {

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.correction.layers import Layer, SegmentMasks
+from LungTumorSegLib.correction.layers import SegmentMasks
+from LungTumorSegLib.correction.snapshot import Layer
 from LungTumorSegLib.ct import Volume
 from LungTumorSegLib.errors import UnusableInput
 from volumes import ORIENTATIONS, affine_of

@@ -1,0 +1,166 @@
+"""The measures of a segmentation while it is being edited: after an edit only what it changed is measured anew.
+
+The numbers are those of ``lesions.measure`` on the same segments; the tests compare them after random edits. What a lesion is by itself
+(volume, diameters, HU, shape) follows within a tenth of a second; where it sits takes a second a lesion and comes afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..boxes import put
+from ..ct import CTVolume, Grid, Volume
+from ..lesions.components import LesionCrop
+from ..lesions.lesion import Lesion, measure_lesion
+from ..lesions.location import Location, Sides, Surroundings, filled_lungs
+from ..lesions.selection import REJECTED, is_lesion, lung_pair
+from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
+from ..lesions.zones import Side
+
+
+@dataclass(frozen=True, eq=False)
+class LiveSegment:
+    """A segment as it is now: ``crop`` on the CT's grid with canonical axes, None where it is empty; ``review`` as in a file."""
+
+    id: str
+    name: str
+    terminology: str
+    crop: LesionCrop | None
+    review: str = ""
+
+    @property
+    def mask(self) -> Volume:
+        """The voxels (bool), on a part of the CT's grid."""
+        return self.crop.mask if self.crop is not None else Volume(np.zeros((1, 1, 1), dtype=bool), np.eye(4))
+
+
+@dataclass(frozen=True, eq=False)
+class LiveReport:
+    """Lesions, largest first, and the spread; then what a person has rejected, which counts nowhere and has no place.
+
+    ``ids``: the segments of ``lesions`` and then of ``rejected``, whose numbers go on. Until the report is ``complete``, where a lesion
+    lies may be what it was before the edit, or None where that was not known.
+    """
+
+    lesions: tuple[Lesion, ...]
+    rejected: tuple[Lesion, ...]
+    ids: tuple[str, ...]
+    spread: Spread
+    complete: bool
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A lesion among the segments; ``crop`` is never None."""
+
+    id: str
+    name: str
+    crop: LesionCrop
+
+
+class LiveMeasurement:
+    """Follows the edits of one segmentation on one CT (canonical axes)."""
+
+    def __init__(self, ct: CTVolume) -> None:
+        self._ct = ct
+        self._measured: dict[str, tuple[LesionCrop, Lesion]] = {}
+        self._located: dict[str, tuple[LesionCrop, Surroundings, Location]] = {}
+        self._rejected: list[_Found] = []
+        self._lungs: _Lungs | None = None
+        self._surroundings: Surroundings | None = None
+
+    def update(self, segments: Sequence[LiveSegment]) -> Iterator[LiveReport]:
+        """The report after an edit, more complete with each step; whoever has a newer edit stops asking.
+
+        A lesion whose ``crop`` is the same object as last time is not measured anew.
+        """
+        found = [_Found(s.id, s.name, s.crop) for s in segments if s.crop is not None and is_lesion(s)]
+        found.sort(key=lambda lesion: -np.count_nonzero(lesion.crop.mask.array))
+        self._rejected = [_Found(s.id, s.name, s.crop) for s in segments if s.crop is not None and s.review == REJECTED]
+        self._measured = {lesion.id: self._measure(lesion) for lesion in (*found, *self._rejected)}
+        self._located = {lesion.id: self._located[lesion.id] for lesion in found if lesion.id in self._located}
+        pair = lung_pair(segments)
+        if pair is None or not found:
+            self._forget_locations()
+        else:
+            yield self._report(found, complete=False)
+            yield from self._locate(found, self._lungs_of(*pair))
+        yield self._report(found, complete=True)
+
+    def _measure(self, lesion: _Found) -> tuple[LesionCrop, Lesion]:
+        known = self._measured.get(lesion.id)
+        if known is not None and known[0] is lesion.crop:
+            return known
+        start, stop = lesion.crop.box
+        here = LesionCrop(lesion.crop.mask, ((0, 0, 0), lesion.crop.mask.shape))
+        ct = CTVolume(self._ct.crop(start, stop).array, lesion.crop.mask.affine)
+        return lesion.crop, measure_lesion(
+            here, number=0, segment="", ct=ct, labels=lesion.crop.mask, location=None, from_dominant_mm=0.0, maps=None
+        )
+
+    def _lungs_of(self, left: LiveSegment, right: LiveSegment) -> _Lungs:
+        if self._lungs is None or self._lungs.left_crop is not left.crop or self._lungs.right_crop is not right.crop:
+            self._lungs = _Lungs(left.crop, right.crop, self._ct.grid)
+        return self._lungs
+
+    def _locate(self, found: Sequence[_Found], lungs: _Lungs) -> Iterator[LiveReport]:
+        """Locates the lesions that were edited and then, if the lungs with all lesions have another outline now, the others."""
+        placed = [(lesion, side) for lesion in found if (side := lungs.sides.of(lesion.crop)) is not None]
+        if len(placed) < len(found):
+            self._forget_locations()
+            return
+        filled = filled_lungs([(lesion.crop, side) for lesion, side in placed], lungs.left, lungs.right)
+        if self._surroundings is None or not _same_lungs(filled, self._surroundings.lungs):
+            self._surroundings = Surroundings(filled)
+        waiting = [(lesion, side) for lesion, side in placed if not self._is_located(lesion)]
+        waiting.sort(key=lambda pair: self._located.get(pair[0].id, (None,))[0] is pair[0].crop)
+        for lesion, side in waiting:
+            self._located[lesion.id] = lesion.crop, self._surroundings, self._surroundings.location_of(lesion.crop, side)
+            yield self._report(found, complete=False)
+
+    def _forget_locations(self) -> None:
+        self._located, self._surroundings = {}, None
+
+    def _is_located(self, lesion: _Found) -> bool:
+        known = self._located.get(lesion.id)
+        return known is not None and known[0] is lesion.crop and known[1] is self._surroundings
+
+    def _report(self, found: Sequence[_Found], *, complete: bool) -> LiveReport:
+        measured = [self._measured[lesion.id][1] for lesion in found]
+        distances_mm = distances_from_dominant_mm([lesion.centroid_lps for lesion in measured])
+        located = [self._located.get(lesion.id) for lesion in found]
+        rows = zip(found, measured, located, distances_mm, strict=True)
+        lesions = tuple(
+            replace(measures, number=number, segment=lesion.name, location=where and where[2], distance_from_dominant_mm=distance_mm)
+            for number, (lesion, measures, where, distance_mm) in enumerate(rows, start=1)
+        )
+        rejected = tuple(
+            replace(self._measured[lesion.id][1], number=number, segment=lesion.name)
+            for number, lesion in enumerate(self._rejected, start=len(found) + 1)
+        )
+        places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]
+        lung_ml = None if self._surroundings is None else self._surroundings.lung_ml
+        spread = spread_of([x.volume_ml for x in lesions], [x.centroid_lps for x in lesions], places, lung_ml)
+        return LiveReport(lesions, rejected, tuple(lesion.id for lesion in (*found, *self._rejected)), spread, complete)
+
+
+class _Lungs:
+    """Both lungs as they are drawn, on the whole grid."""
+
+    def __init__(self, left: LesionCrop | None, right: LesionCrop | None, grid: Grid) -> None:
+        self.left_crop, self.right_crop = left, right
+        self.left, self.right = _on_grid(left, grid), _on_grid(right, grid)
+        self.sides = Sides(self.left, self.right)
+
+
+def _on_grid(crop: LesionCrop | None, grid: Grid) -> Volume:
+    if crop is None:
+        return Volume(np.zeros(grid.shape, dtype=bool), grid.affine)
+    return Volume(put(crop.mask.array, crop.box, ((0, 0, 0), grid.shape)), grid.affine)
+
+
+def _same_lungs(a: Mapping[Side, Volume], b: Mapping[Side, Volume]) -> bool:
+    return all(np.array_equal(a[side].array, b[side].array) for side in a)

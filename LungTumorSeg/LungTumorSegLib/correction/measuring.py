@@ -1,0 +1,34 @@
+"""From snapshots of a segmentation under correction to the rows of its lesion table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..ct import CTVolume, Volume
+from ..lesions.selection import is_lesion
+from ..lesions.table import spread_as_json
+from .layers import SegmentMasks
+from .live import LiveMeasurement, LiveSegment
+from .rows import correction_rows
+from .snapshot import Measures, Snapshot
+
+
+class SnapshotMeasurement:
+    """Measures one snapshot after the other, in whatever thread calls."""
+
+    def __init__(self, ct: Volume) -> None:
+        """``ct``: HU, any orientation; a view that stays as it is."""
+        self._masks = SegmentMasks(ct.grid)
+        self._answer_masks = SegmentMasks(ct.grid)
+        self._live = LiveMeasurement(self._masks.order.apply(CTVolume(ct.array, ct.affine)))
+
+    def measure(self, snapshot: Snapshot) -> Iterator[Measures]:
+        """Ever more complete measures; raises UnusableInput where the segmentation does not lie on the CT's voxels."""
+        crops, answer = self._masks.update(snapshot.layers), self._answer_masks.update(snapshot.answer)
+        segments = [LiveSegment(info.id, info.name, info.terminology, crops[info.id], info.review) for info in snapshot.segments]
+        reviews = {info.id: info.review for info in snapshot.segments}
+        there = {segment.id for segment in segments if segment.crop is not None and is_lesion(segment)}
+        removed = [segment_id for segment_id in snapshot.network if segment_id not in there]
+        for report in self._live.update(segments):
+            rows = correction_rows(report, crops, answer, snapshot.network, reviews)
+            yield Measures(rows, spread_as_json(report), removed, report.complete)

@@ -1,0 +1,49 @@
+"""The lesion table of a corrected segmentation: measures, and for each lesion what a person has done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..lesions.components import LesionCrop
+from ..lesions.table import lesion_as_json
+from .layers import same_voxels
+from .live import LiveReport
+
+CORRECTED, ADDED = "corrected", "added"
+"""What the column ``correction`` says of a lesion with other voxels than the network's, and of one that the network has not found."""
+
+OF_THE_MASK = ("volume_p5_ml", "volume_p95_ml")
+"""What the network says of its own outline, and of no other."""
+
+Row = dict[str, Any]
+
+
+def correction_rows(report: LiveReport, crops: Mapping[str, LesionCrop | None], answer: Mapping[str, LesionCrop | None],
+                    network: Mapping[str, Row], reviews: Mapping[str, str]) -> list[Row]:
+    """A row a lesion, with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id.
+
+    ``crops``: the masks now, ``answer``: those of the network (empty where it is not known), both by segment id; ``network``: the rows
+    that the run gave them. A lesion's ``confidence`` is the network's in its own answer, whatever was corrected since.
+    """
+    rows = []
+    for segment_id, lesion in zip(report.ids, (*report.lesions, *report.rejected), strict=True):
+        said, own = network.get(segment_id, {}), answer.get(segment_id)
+        correction = "" if not answer else ADDED if own is None else "" if same_voxels(crops[segment_id], own) else CORRECTED
+        row = lesion_as_json(lesion)
+        row["confidence"] = said.get("confidence")
+        row |= {name: said.get(name) for name in OF_THE_MASK if not correction}
+        row |= {
+            "correction": correction,
+            "review": reviews.get(segment_id, ""),
+            "network_volume_ml": said.get("volume_ml") if own is None else _volume_ml(own),
+            "segment_id": segment_id,
+        }
+        rows.append(row)
+    return rows
+
+
+def _volume_ml(crop: LesionCrop) -> float:
+    return float(f"{np.count_nonzero(crop.mask.array) * crop.mask.voxel_volume_ml:.7g}")

@@ -1,0 +1,154 @@
+"""Measures that follow edits: the same numbers as measuring everything anew."""
+
+import numpy as np
+import pytest
+from chests import block, make_chest
+from LungTumorSegLib.correction.layers import SegmentMasks
+from LungTumorSegLib.correction.live import LiveMeasurement, LiveSegment
+from LungTumorSegLib.correction.snapshot import Layer
+from LungTumorSegLib.lesions import lesion as lesion_module
+from LungTumorSegLib.lesions import measure
+from LungTumorSegLib.segmentation_file import Segment
+from LungTumorSegLib.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
+from volumes import ORIENTATIONS
+
+SHAPE = (30, 40, 60)
+IDS = {"left": ("Left lung", LEFT_LUNG), "right": ("Right lung", RIGHT_LUNG),
+       "t1": ("Tumor 1", TUMOR["Left"]), "t2": ("Tumor 2", TUMOR["Right"]), "t3": ("Growth", "")}
+FIRST = {"t1": block(SHAPE, (10, 10, 40), (14, 15, 46)), "t2": block(SHAPE, (12, 20, 10), (15, 24, 13)),
+         "t3": block(SHAPE, (20, 5, 20), (22, 9, 26))}
+
+
+class Edited:
+    """A segmentation under edits, followed live, that can be measured as a whole too."""
+
+    def __init__(self, order=None, reviews=None) -> None:
+        chest = make_chest(turn_degrees=(14, -9, 25))
+        rng = np.random.default_rng(3)
+        chest.ct.array[:] += rng.normal(0, 20, SHAPE).astype(np.float32)
+        self.chest = chest if order is None else chest.reordered(order)
+        volumes = {name: chest.tumor.with_array(mask.copy()) for name, mask in FIRST.items()}
+        self.masks = {name: (volume if order is None else order.apply(volume)).array for name, volume in volumes.items()}
+        self.reviews = reviews or {}
+        self.segment_masks = SegmentMasks(self.chest.ct.grid)
+        self.live = LiveMeasurement(self.segment_masks.order.apply(self.chest.ct))
+
+    def all_masks(self):
+        tumors = np.any(list(self.masks.values()), axis=0)
+        return {"left": self.chest.left_lung.array & ~tumors, "right": self.chest.right_lung.array & ~tumors, **self.masks}
+
+    def steps(self):
+        masks = self.all_masks()
+        layers = [Layer(self.chest.tumor.with_array(mask.astype(np.uint8)), {name: 1}) for name, mask in masks.items()]
+        crops = self.segment_masks.update(layers)
+        segments = [LiveSegment(i, *IDS[i], crop, self.reviews.get(i, "")) for i, crop in crops.items()]
+        return list(self.live.update(segments))
+
+    def measured(self):
+        segments = [Segment(IDS[i][0], self.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i, self.reviews.get(i, ""))
+                    for i, mask in self.all_masks().items()]
+        return measure(self.chest.ct, segments)
+
+
+def agree(edited) -> None:
+    *_, last = edited.steps()
+    expected = edited.measured()
+    assert last.complete
+    assert last.lesions == expected.lesions
+    assert last.spread == expected.spread
+
+
+@pytest.mark.parametrize("order", [None, *ORIENTATIONS[7::13]], ids=str)
+def test_the_numbers_are_those_of_measuring_everything(order):
+    agree(Edited(order))
+
+
+def test_after_random_edits_the_numbers_are_those_of_measuring_everything():
+    edited, rng = Edited(), np.random.default_rng(11)
+    for _ in range(8):
+        name = rng.choice(list(FIRST))
+        start = rng.integers(2, np.subtract(SHAPE, 10))
+        edited.masks[name][tuple(slice(a, a + int(n)) for a, n in zip(start, rng.integers(1, 8, 3), strict=True))] = rng.random() < 0.7
+        agree(edited)
+
+
+def test_an_edit_beyond_the_lung_moves_the_pleura_of_the_other_lesions_too():
+    edited = Edited()
+    before = edited.steps()[-1]
+    edited.masks["t3"][4:22, 0:9, 30:56] = True  # fills the chest wall in front of tumor 1
+    agree(edited)
+    after = edited.steps()[-1]
+    distances = [report.lesions[report.ids.index("t1")].location.pleura.distance_mm for report in (before, after)]
+    assert distances[0] < distances[1]
+
+
+def test_the_volume_comes_with_the_first_step_and_the_place_later():
+    edited = Edited()
+    first, *_, last = edited.steps()
+    assert [x.volume_ml for x in first.lesions] == [x.volume_ml for x in last.lesions]
+    assert not first.complete
+    assert all(x.location is None for x in first.lesions)
+    assert all(x.location is not None for x in last.lesions)
+    edited.masks["t2"][5:8, 20:24, 10:13] = True
+    first, *_ = edited.steps()
+    assert all(x.location is not None for x in first.lesions), "the last known place stays until the new one is found"
+
+
+def test_only_the_edited_lesion_is_measured_anew(monkeypatch):
+    edited, measured = Edited(), []
+    edited.steps()
+    original = lesion_module.shape_of
+    monkeypatch.setattr(lesion_module, "shape_of", lambda mask: measured.append(np.count_nonzero(mask.array)) or original(mask))
+    edited.masks["t1"][14:16, 10:15, 40:46] = True
+    edited.steps()
+    assert measured == [np.count_nonzero(edited.masks["t1"])]
+
+
+def test_an_edit_within_the_lung_locates_the_edited_lesion_alone(monkeypatch):
+    from LungTumorSegLib.lesions import location
+
+    edited, located = Edited(), []
+    edited.steps()
+    original = location._located
+    monkeypatch.setattr(location, "_located", lambda lesion, *rest: located.append(lesion.box) or original(lesion, *rest))
+    edited.masks["t1"][14:16, 10:15, 40:46] = True
+    agree_without_measure = edited.steps()[-1]
+    assert agree_without_measure.complete
+    assert located == [((10, 10, 40), (16, 15, 46))]
+
+
+def test_an_abandoned_update_is_made_good_by_the_next():
+    edited = Edited()
+    edited.steps()
+    edited.masks["t1"][14:16, 10:15, 40:46] = True
+    masks = edited.all_masks()
+    crops = edited.segment_masks.update([Layer(edited.chest.tumor.with_array(m.astype(np.uint8)), {i: 1}) for i, m in masks.items()])
+    next(edited.live.update([LiveSegment(i, *IDS[i], crop) for i, crop in crops.items()]))
+    edited.masks["t2"][5:8, 20:24, 10:13] = True
+    agree(edited)
+
+
+def test_a_rejected_lesion_is_none_until_it_is_one_again():
+    edited = Edited(reviews={"t1": "rejected", "t2": "confirmed"})
+    agree(edited)
+    assert [x.segment for x in edited.steps()[-1].lesions] == ["Growth", "Tumor 2"]
+    edited.reviews = {}
+    agree(edited)
+    assert len(edited.steps()[-1].lesions) == 3
+
+
+def test_without_any_lesion_there_is_an_empty_report():
+    edited = Edited()
+    edited.masks = {name: np.zeros(SHAPE, bool) for name in FIRST}
+    (report,) = edited.steps()
+    assert report.complete
+    assert report.lesions == ()
+    assert report.spread == edited.measured().spread
+
+
+def test_without_drawn_lungs_lesions_have_no_place():
+    edited = Edited()
+    crops = edited.segment_masks.update([Layer(edited.chest.tumor.with_array(m.astype(np.uint8)), {i: 1}) for i, m in edited.masks.items()])
+    (report,) = edited.live.update([LiveSegment(i, *IDS[i], crop) for i, crop in crops.items()])
+    assert report.complete
+    assert [x.location for x in report.lesions] == [None] * 3
