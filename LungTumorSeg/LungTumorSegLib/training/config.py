@@ -124,7 +124,7 @@ class SamplingConfig:
     implants: float = 0.50
     lesions: float = 0.15
     lung: float = 0.15
-    hard_negatives: float = 0.20
+    hard_sites: float = 0.20
     real_nodules: float = 0.40
     """Share of the implants that are real nodules (the rest is procedural)."""
     large: float = 0.22
@@ -169,9 +169,9 @@ class StageConfig:
     freeze_norm_at: float = 1.0
     """Share of the training after which batch normalization keeps its statistics; small batches gain from 0.5."""
     mine_after: float = 0.2
-    """Share of the training after which hard negatives are mined at the end of each epoch."""
+    """Share of the training after which hard sites are mined at the end of each epoch."""
     mined_cases: int = 6
-    """CTs and phantoms searched for hard negatives an epoch."""
+    """CTs and phantoms searched for hard sites (false tumor, missed tumor) an epoch."""
     selection_after: float = 0.3
     patience: int = 0
     """Epochs without a better selection score after which training stops; 0: never."""
@@ -291,7 +291,7 @@ def _check(config: TrainingConfig) -> None:
     _, rows, columns = config.sampling.crop
     fits = min(config.sampling.crop) >= 1 and rows % 8 == 0 and columns % 8 == 0
     _require(fits, "sampling.crop needs rows and columns that are multiples of 8 (three poolings).")
-    shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_negatives)
+    shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_sites)
     _require(min(shares) >= 0 and sum(shares) > 0, "The shares in sampling must not be negative, and at least one must be above zero.")
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..io import complete_file
 
 COLUMNS = (
-    "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_negatives", "dice", "false_ml", "score",
+    "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_sites", "dice", "false_ml", "score",
 )  # fmt: skip
 
 NOT_DRAWN = ("stage", "step", "epoch")

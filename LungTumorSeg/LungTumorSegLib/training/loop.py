@@ -46,7 +46,7 @@ class LoopState:
     seconds: float = 0.0
     best: float | None = None
     best_epoch: int = 0
-    hard_negatives: tuple[tuple[int, int, int, int], ...] = ()
+    hard_sites: tuple[tuple[int, int, int, int], ...] = ()
     loss_sum: float = 0.0
     loss_count: int = 0
     """Of the losses of this epoch so far."""
@@ -57,8 +57,8 @@ class LoopState:
     @classmethod
     def restore(cls, values: dict[str, Any]) -> LoopState:
         """From what JSON makes of ``asdict`` of a state."""
-        sites = tuple((case, k, i, j) for case, k, i, j in values["hard_negatives"])
-        return cls(**{**values, "hard_negatives": sites, "plateau": Plateau(**values.get("plateau", {}))})
+        sites = tuple((case, k, i, j) for case, k, i, j in values["hard_sites"])
+        return cls(**{**values, "hard_sites": sites, "plateau": Plateau(**values.get("plateau", {}))})
 
 
 class TrainingLoop:
@@ -167,8 +167,8 @@ class TrainingLoop:
         from_scans = min(len(scans), math.ceil(self._stage.mined_cases / 2))
         which = [*rng.permutation(scans)[:from_scans], *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans]]
         mined = self._volumes.mine(self._network, cases, [int(i) for i in which], state.step)
-        kept = [site for site in state.hard_negatives if site[0] not in which]  # a case mined anew forgets its old mistakes
-        state.hard_negatives = (*kept, *mined)
+        kept = [site for site in state.hard_sites if site[0] not in which]  # a case mined anew forgets its old mistakes
+        state.hard_sites = (*kept, *mined)
 
     def _select(self) -> None:
         state = self._state
@@ -182,7 +182,7 @@ class TrainingLoop:
             state.finished = True
 
     def _samples(self, stream: int) -> SampleDataset:
-        sampler = Sampler(self._data.training, self._data.nodules, self._config.grid, self._config.sampling, self._state.hard_negatives)
+        sampler = Sampler(self._data.training, self._data.nodules, self._config.grid, self._config.sampling, self._state.hard_sites)
         return SampleDataset(sampler, self._config.seed, stream)
 
     def _calibration(self) -> Iterator[None]:
@@ -213,7 +213,7 @@ class TrainingLoop:
             epoch=(state.step - 1) // self._stage.epoch_steps,
             seconds=state.seconds,
             seconds_left=state.seconds * (1 - fraction) / max(fraction, 1e-9),
-            hard_negatives=len(state.hard_negatives),
+            hard_sites=len(state.hard_sites),
             **values,
         )
 

@@ -44,10 +44,10 @@ class Sampler:
         nodules: Sequence[Nodule],
         grid: GridConfig,
         config: SamplingConfig,
-        hard_negatives: Sequence[Site] = (),
+        hard_sites: Sequence[Site] = (),
     ) -> None:
         self._cases, self._nodules, self._grid, self._config = cases, nodules, grid, config
-        self._negatives = hard_negatives
+        self._hard = hard_sites
         self._augment = build_augmentation(config.augmentation)
         self._scans = [i for i, case in enumerate(cases) if not case.is_phantom]
         self._phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
@@ -75,16 +75,16 @@ class Sampler:
         return np.ascontiguousarray(image[inner]), np.ascontiguousarray(label[inner])
 
     def _kind(self, rng: np.random.Generator) -> str:
-        names = ["implants", "lesions", "lung", "hard_negatives"]
+        names = ["implants", "lesions", "lung", "hard_sites"]
         shares = np.array([getattr(self._config, name) for name in names])
-        if not self._negatives:
+        if not self._hard:
             shares[3] = 0.0
         return str(names[_pick(shares if shares.any() else np.ones(3), rng)])
 
     def _place(self, kind: str, rng: np.random.Generator) -> tuple[StoredCase, Array]:
         """A case and a position (voxels) in it."""
-        if kind == "hard_negatives":
-            case, *position = self._negatives[int(rng.integers(len(self._negatives)))]
+        if kind == "hard_sites":
+            case, *position = self._hard[int(rng.integers(len(self._hard)))]
             return self._cases[case], np.asarray(position, float)
         case_index = self._background(rng)
         sites = self._cases[case_index].sites

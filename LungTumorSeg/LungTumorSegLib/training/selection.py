@@ -1,4 +1,4 @@
-"""Whole volumes in training: mining of hard negatives and the score by which checkpoints are chosen. Never crops (their Dice misleads)."""
+"""Whole volumes in training: mining of hard sites and the score by which checkpoints are chosen. Never crops (their Dice misleads)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .sampling import Site
 from .store import IGNORED, StoredCase
 
 HARD_PROBABILITY = 0.3
-"""A voxel that is no tumor and gets at least this is a hard negative."""
+"""A voxel that is no tumor and gets more than this is a hard negative; a tumor's voxel that gets less is a hard positive."""
 
 HARD_SITES = 40
-"""Hard negatives kept a case: spread over components, so that one big mistake does not crowd out the others."""
+"""Hard sites kept a case: spread over components, so that one big mistake does not crowd out the others."""
 
-NEAR_LESION_VOXELS = 3
-"""In-plane distance from a lesion within which a wrong voxel is an inexact outline, no hard negative."""
+NEAR_VOXELS = 3
+"""In-plane distance within which a wrong voxel belongs to an inexact outline, not to a mistake worth mining."""
 
 FALSE_ML_SCALE = 50.0
 """False-positive volume, mL a scan, that costs as much as the whole Dice."""
@@ -75,13 +75,13 @@ class WholeVolumes:
         return Score(float(np.mean(dices)) if dices else 0.0, float(np.mean(false_ml)) if false_ml else 0.0)
 
     def mine(self, network: torch.nn.Module, cases: Sequence[StoredCase], which: Sequence[int], seed: int) -> list[Site]:
-        """Places where ``network`` sees tumor and there is none, in the cases with the indices ``which``."""
+        """Places where ``network`` sees tumor and there is none, or misses it, in the cases with the indices ``which``."""
         rng = np.random.default_rng(seed)
         found: list[Site] = []
         for index in which:
             case = cases[index]
-            lesion = ndimage.maximum_filter(case.label > 0, size=(3, 2 * NEAR_LESION_VOXELS + 1, 2 * NEAR_LESION_VOXELS + 1))
-            wrong = (self.probability(network, case) > HARD_PROBABILITY) & ~lesion
+            seen = self.probability(network, case) > HARD_PROBABILITY
+            wrong = (seen & ~_near(case.label > 0)) | ((case.label > 0) & (case.label != IGNORED) & ~_near(seen))
             components, count = ndimage.label(wrong)
             voxels = np.argwhere(components)
             if not count:
@@ -91,3 +91,8 @@ class WholeVolumes:
             chosen = rng.choice(len(voxels), min(HARD_SITES, len(voxels)), replace=False, p=chance / chance.sum())
             found += [(int(index), *map(int, voxels[k])) for k in np.sort(chosen)]  # type: ignore[misc]
         return found
+
+
+def _near(mask: Array) -> Array:
+    """``mask`` grown by ``NEAR_VOXELS`` in the slice and by one slice."""
+    return np.asarray(ndimage.maximum_filter(mask, size=(3, 2 * NEAR_VOXELS + 1, 2 * NEAR_VOXELS + 1)))

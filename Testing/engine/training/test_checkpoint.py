@@ -7,7 +7,7 @@ from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training.checkpoint import load_checkpoint, save_checkpoint
 from LungTumorSegLib.training.precision import channels_last
 
-STATE = {"step": 7, "best": 0.25, "hard_negatives": [[0, 1, 2, 3]]}
+STATE = {"step": 7, "best": 0.25, "hard_sites": [[0, 1, 2, 3]]}
 
 
 def a_network(seed, width=4):

@@ -9,7 +9,7 @@ from training_cases import a_stored_case
 
 CROP = (4, 16, 24)
 GRID = GridConfig(spacing_mm=(3.0, 1.5, 1.5))
-PLAIN = SamplingConfig(crop=CROP, implants=0, lesions=0, lung=0, hard_negatives=0, augmentation="none")
+PLAIN = SamplingConfig(crop=CROP, implants=0, lesions=0, lung=0, hard_sites=0, augmentation="none")
 
 
 @pytest.fixture(scope="module")
@@ -95,23 +95,23 @@ def test_only_the_given_cases_are_looked_at(cases, tmp_path):
 
 
 def test_shares_and_backgrounds_are_kept(cases):
-    sampler = Sampler(cases, [], GRID, shares(implants=0.5, lesions=0.2, lung=0.3), hard_negatives=())
+    sampler = Sampler(cases, [], GRID, shares(implants=0.5, lesions=0.2, lung=0.3), hard_sites=())
     kinds = [sampler._kind(np.random.default_rng(i)) for i in range(2000)]
     assert kinds.count("implants") / 2000 == pytest.approx(0.5, abs=0.04)
-    assert kinds.count("hard_negatives") == 0
+    assert kinds.count("hard_sites") == 0
     backgrounds = [sampler._background(np.random.default_rng(i)) for i in range(2000)]
     assert backgrounds.count(0) / 2000 == pytest.approx(0.6, abs=0.04)  # real_backgrounds; case 0 is the CT
 
 
-def test_without_hard_negatives_the_other_shares_fill_in(cases):
-    sampler = Sampler(cases, [], GRID, shares(hard_negatives=1))
+def test_without_hard_sites_the_other_shares_fill_in(cases):
+    sampler = Sampler(cases, [], GRID, shares(hard_sites=1))
     assert {sampler._kind(np.random.default_rng(i)) for i in range(60)} == {"implants", "lesions", "lung"}
 
 
-def test_hard_negatives_are_seen_in_their_case_and_place(cases):
-    sampler = Sampler(cases, [], GRID, shares(hard_negatives=1), hard_negatives=[(1, 6, 25, 35)])
+def test_hard_sites_are_seen_in_their_case_and_place(cases):
+    sampler = Sampler(cases, [], GRID, shares(hard_sites=1), hard_sites=[(1, 6, 25, 35)])
     for i in range(20):
-        case, place = sampler._place("hard_negatives", np.random.default_rng(i))
+        case, place = sampler._place("hard_sites", np.random.default_rng(i))
         assert case is cases[1]
         assert place.tolist() == [6, 25, 35]
     image, label = sampler.draw(np.random.default_rng(3))

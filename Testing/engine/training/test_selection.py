@@ -8,6 +8,7 @@ from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.selection import FALSE_ML_SCALE, HARD_SITES, Score, WholeVolumes
 from LungTumorSegLib.training.store import IGNORED
+from scipy import ndimage
 from training_cases import a_stored_case
 
 SPACING_MM = (3.0, 1.5, 1.5)
@@ -68,8 +69,8 @@ def test_a_large_false_volume_costs_no_more_than_the_whole_dice():
     assert Score(dice=0.8, false_ml=1e6).value == pytest.approx(-0.2)
 
 
-def test_hard_negatives_are_confident_mistakes_away_from_lesions(volumes, monkeypatch, case):
-    probability = np.zeros(case.hu.shape, np.float32)
+def test_hard_sites_are_confident_mistakes_away_from_lesions(volumes, monkeypatch, case):
+    probability = (lesions(case) * 0.9).astype(np.float32)
     probability[5:9, 15:22, 8:18] = 0.9  # a lesion and its rim of three columns
     probability[10, 8:11, 30:33] = 0.9  # does not count
     probability[2:4, 30:33, 30:33] = 0.29  # not confident
@@ -95,7 +96,16 @@ def test_one_large_mistake_leaves_room_for_small_ones(volumes, monkeypatch, case
     assert answer.mine(None, [case], [0], seed=3) == answer.mine(None, [case], [0], seed=3)
 
 
-def test_no_mistake_no_hard_negative(volumes, monkeypatch, case):
+def test_a_missed_lesion_is_a_hard_site_and_the_rim_of_a_found_one_is_not(volumes, monkeypatch, case):
+    missed = answering(volumes, monkeypatch, np.zeros(case.hu.shape, np.float32)).mine(None, [case], [0], seed=0)
+    assert missed
+    assert all(lesions(case)[site[1:]] for site in missed)
+    found = ndimage.binary_erosion(lesions(case), np.ones((1, 3, 3))) * 1.0
+    assert found.any()
+    assert answering(volumes, monkeypatch, found).mine(None, [case], [0], seed=0) == []
+
+
+def test_no_mistake_no_hard_site(volumes, monkeypatch, case):
     assert answering(volumes, monkeypatch, lesions(case) * 1.0).mine(None, [case], [0], seed=0) == []
 
 
