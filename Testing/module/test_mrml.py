@@ -95,6 +95,21 @@ def test_several_values_a_voxel_are_refused(scene):
         mrml.volume_of_node(node)
 
 
+@pytest.mark.parametrize(("value", "marked"), [(-1000, True), (-200, True), (-199, False), (0, False)])
+def test_air_in_a_few_columns_of_a_large_image_makes_it_a_ct(scene, ct, value, marked):
+    array = np.zeros((40, 128, 128), np.int16)
+    array[:, :, 77:79] = value
+    node = add_volume(scene, Volume(array, ct.affine), "large")
+    assert mrml.mark_if_ct(node) is marked
+    assert node.GetAttribute(mrml.CT_ATTRIBUTE) == ("1" if marked else None)
+
+
+def test_an_image_without_voxels_is_no_ct(scene):
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    node.SetAndObserveImageData(vtk.vtkImageData())
+    assert not mrml.mark_if_ct(node)
+
+
 def test_sheared_axes_are_refused(ct_node):
     matrix = vtk.vtkMatrix4x4()
     ct_node.GetIJKToRASMatrix(matrix)
