@@ -30,6 +30,9 @@ SPILL_MM = 2.0
 NECROSIS_FROM_MM = 12.0
 """Radius above which a fifth of the lesions is cavitary or necrotic."""
 
+GROUND_GLASS_SHARE, PART_SOLID_SHARE = 0.18, 0.2
+"""Of the procedural lesions, of any size: networks that see few of them miss them all."""
+
 CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
 REAL_RIM_MM = 1.0
 """A real nodule is carried over with so much of its surroundings; then it fades into the new ones."""
@@ -95,11 +98,11 @@ def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.ra
     """Paint a tumor of about ``radius_mm`` at ``center`` (voxels, may lie outside the patch) into HU and label."""
     points = patch.points_mm(center)
     depth = _blob(points, radius_mm, rng)
-    ground_glass = rng.random() < 0.12 and radius_mm < 20
+    ground_glass = rng.random() < GROUND_GLASS_SHARE
     value = rng.uniform(-720, -450) if ground_glass else rng.normal(35, 35)
     texture = _texture(points, rng) * rng.uniform(5, 30) + rng.normal(0, rng.uniform(10, 60), depth.shape)
     tissue = (value + texture).astype(np.float32)
-    if not ground_glass and radius_mm < 18 and rng.random() < 0.2:  # part-solid: a core in ground glass
+    if not ground_glass and rng.random() < PART_SOLID_SHARE:  # part-solid: a core in ground glass
         halo = depth > -radius_mm * rng.uniform(0.25, 0.6)
         tissue[halo] -= np.float32(rng.uniform(350, 650))
     if radius_mm > NECROSIS_FROM_MM and rng.random() < CAVITY_SHARE:
