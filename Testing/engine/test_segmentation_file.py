@@ -160,6 +160,22 @@ def test_segments_come_back_complete(tmp_path, grid):
         assert read.mask.same_grid(grid, tolerance_mm=EXACT_MM)
 
 
+@pytest.mark.parametrize("review", ["", "confirmed", "rejected"])
+def test_what_a_person_said_of_a_lesion_is_kept_where_slicer_keeps_it_too(tmp_path, review):
+    slicer = pytest.importorskip("slicer")
+    vtk = pytest.importorskip("vtk")
+    segment = Segment("Tumor 1", box(an_oblique_ct(), (3, 4, 7), (5, 6, 9)), (1, 0, 0), terminology.TUMOR["Left"], review=review)
+    write_segmentation([segment], tmp_path / "a.seg.nrrd", grid=an_oblique_ct().grid)
+    node, storage, tag = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationStorageNode(), vtk.reference("")
+    storage.SetFileName(str(tmp_path / "a.seg.nrrd"))
+    assert storage.ReadData(node)
+    node.GetSegmentation().GetNthSegment(0).GetTag("LungTumorSeg.Review", tag)
+    assert str(tag) == review
+    storage.SetFileName(str(tmp_path / "b.seg.nrrd"))
+    assert storage.WriteData(node)
+    assert [read_segmentation(tmp_path / name)[0].review for name in ("a.seg.nrrd", "b.seg.nrrd")] == [review] * 2
+
+
 def test_masks_on_a_crop_land_in_their_place(tmp_path):
     grid = an_oblique_ct()
     full = box(grid, (3, 4, 7), (5, 6, 9))

@@ -53,3 +53,13 @@ def test_lungs_are_found_by_name_and_need_both_sides():
 
 def test_the_isolation_mask_is_no_lesion():
     assert not is_lesion(a_segment("Isolation mask", ISOLATION_MASK))
+
+
+@pytest.mark.parametrize(("review", "expected"), [("", True), ("confirmed", True), ("rejected", False)])
+def test_what_a_person_has_rejected_is_no_lesion(review, expected):
+    segment = a_segment("Tumor 1", TUMOR["Left"])
+    segment.review = review
+    assert is_lesion(segment) is expected
+    lung = a_segment("Left lung", LEFT_LUNG, "left mask")
+    lung.review = review
+    assert lung_segments([lung, a_segment("Right lung", RIGHT_LUNG, "right mask")]) == ("left mask", "right mask")
