@@ -6,8 +6,6 @@ the four classes that Slicer expects: module, panel (Widget), logic without a wi
 
 import logging
 import os
-import shutil
-import tempfile
 import threading
 import time
 import unittest
@@ -22,8 +20,9 @@ import vtk
 from LungTumorSegLib import hardware, mrml, packages
 from LungTumorSegLib.child import ChildProcess
 from LungTumorSegLib.errors import MachineLimit
-from LungTumorSegLib.job import SegmentationJob, child_environment, find_interpreter, segment_arguments
+from LungTumorSegLib.job import FOLDER_PREFIX, SegmentationJob, child_environment, find_interpreter, segment_arguments
 from LungTumorSegLib.nrrd import write_nrrd
+from LungTumorSegLib.private_folder import private_folder
 from LungTumorSegLib.run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
@@ -236,21 +235,18 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
 
     def makePhantom(self, seed=PHANTOM_SEED):
         """A procedural chest CT with lesions as a new volume node, made by a child process; the window stays alive meanwhile."""
-        folder = Path(tempfile.mkdtemp(prefix="LungTumorSeg-", dir=slicer.app.temporaryPath))
-        child = None
-        try:
+        with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
             command = [find_interpreter(), "-m", "LungTumorSegLib", "phantom", "-o", str(folder / "phantom"), "--seed", str(seed)]
             child = ChildProcess(command, child_environment(os.environ))
-            while child.exit_code is None:
-                slicer.app.processEvents()
-                time.sleep(POLL_MILLISECONDS / 1000)
+            try:
+                while child.exit_code is None:
+                    slicer.app.processEvents()
+                    time.sleep(POLL_MILLISECONDS / 1000)
+            finally:
+                child.kill()
             if child.exit_code != 0:
                 raise RuntimeError((child.stderr_lines or [_("The phantom could not be made.")])[-1])
             return mrml.load_volume(folder / "phantom" / "ct.nii.gz", slicer.mrmlScene, "Lung tumor phantom")
-        finally:
-            if child is not None:
-                child.kill()
-            shutil.rmtree(folder, ignore_errors=True)
 
     def missingPackages(self):
         """What has to be installed before a run: torch first where it is among them."""

@@ -7,6 +7,7 @@ Qt, and nothing but ``close`` blocks.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -22,8 +23,10 @@ from .child import ChildProcess, Event
 from .cli import CANCELLED, MACHINE, UNUSABLE
 from .errors import MachineLimit
 from .events import Cancelled, Progress
+from .private_folder import left_behind, private_folder
 from .run_files import RunFiles, read_run
 
+FOLDER_PREFIX = "LungTumorSeg-"
 INPUT_FILE = "input.nrrd"
 RESULTS_FOLDER = "results"
 
@@ -60,10 +63,15 @@ class SegmentationJob:
     ) -> None:
         """Starts at once. ``arguments`` are options of ``segment``; ``probability`` is read too if asked for.
 
+        What jobs of killed processes left in ``temporary_folder`` is deleted: it holds patients' images.
         Raises FileNotFoundError where no interpreter is found.
         """
         program = interpreter or find_interpreter()
-        self._folder = Path(tempfile.mkdtemp(prefix="LungTumorSeg-", dir=temporary_folder))  # for this user alone
+        parent = Path(temporary_folder or tempfile.gettempdir())
+        for old in left_behind(parent, FOLDER_PREFIX):
+            shutil.rmtree(old, ignore_errors=True)
+        self._cleaning = contextlib.ExitStack()
+        self._folder = self._cleaning.enter_context(private_folder(parent, FOLDER_PREFIX))
         segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]
         self._command = [program, "-m", __package__, *segment, "--no-picture", "--surfaces", "--events", "jsonl", *arguments]
         self._write_input = write_input
@@ -104,12 +112,7 @@ class SegmentationJob:
             if self._child is not None:
                 self._child.kill()
             self._thread.join(POLL_SECONDS)
-        try:
-            shutil.rmtree(self._folder)
-        except FileNotFoundError:
-            pass  # closed before
-        except OSError:
-            logging.getLogger(__name__).warning("The folder %s could not be deleted.", self._folder, exc_info=True)
+        self._cleaning.close()
 
     def _run(self) -> None:
         try:

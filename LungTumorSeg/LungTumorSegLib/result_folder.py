@@ -5,23 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import MachineLimit
+from .private_folder import held, left_behind, private_folder
+
+PRIVATE_PREFIX = ".unfinished-"
+NEW, OLD = "new", "old"
+"""Within a run's private folder: the files that it writes, and those that had to give way to them."""
 
 FILES_KEY = "files"
 """Under it a run's JSON file names all files of the run, so that the next run into the same folder leaves none of them behind."""
 
 
 @contextmanager
-def complete_or_nothing(folder: Path, *, obsolete: Collection[str] = ()) -> Iterator[Path]:
+def complete_or_nothing(folder: Path, *, obsolete: Callable[[], Collection[str]] = set) -> Iterator[Path]:
     """A private folder to write files into, which take their place in ``folder`` when the block ends well.
 
-    Files of the same names, and those named in ``obsolete``, give way. Where the block or the exchange fails, ``folder`` is as it was
-    before, and is gone if it was not there. Another run may write into the same folder meanwhile.
+    Files of the same names, and those that ``obsolete`` names then, give way. Where the block or the exchange fails, ``folder`` is as it
+    was before, and is gone if it was not there. Another run may write into the same folder meanwhile: the last to end wins, with all its
+    files. What a killed run left there is removed.
 
     Raises MachineLimit if the disk refuses, or if a file that has to give way is held by another program.
     """
@@ -31,13 +36,14 @@ def complete_or_nothing(folder: Path, *, obsolete: Collection[str] = ()) -> Iter
             cleaning.callback(_remove_if_empty, path)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            private = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
-            cleaning.callback(shutil.rmtree, private, ignore_errors=True)
-            new, old = private / "new", private / "old"
+            _clear_up(folder)
+            private = cleaning.enter_context(private_folder(folder, PRIVATE_PREFIX))
+            new, old = private / NEW, private / OLD
             new.mkdir()
             old.mkdir()
             yield new
-            _exchange(new, folder, old, obsolete)
+            with held(folder):
+                _exchange(new, folder, old, obsolete())
         except MachineLimit as error:  # the user knows no private folder
             raise MachineLimit(str(error).replace(str(new), str(folder))) from error
         except OSError as error:
@@ -53,6 +59,15 @@ def files_of_earlier_run(record: Path, *, keep: Path | None = None) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return set()  # no run of ours
     return {name for name in present if keep is None or not keep.exists() or not keep.samefile(record.parent / name)}
+
+
+def _clear_up(folder: Path) -> None:
+    """Removes what killed runs left in ``folder``; files that one of them was about to replace return to their place first."""
+    for private in left_behind(folder, PRIVATE_PREFIX):
+        with held(folder):
+            for path in (private / OLD).glob("*"):
+                path.replace(folder / path.name)
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def _exchange(new: Path, folder: Path, old: Path, obsolete: Collection[str]) -> None:

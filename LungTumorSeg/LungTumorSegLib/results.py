@@ -85,7 +85,7 @@ def write_segment_result(
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
     summary = summary_of(result) | {"margins": margins_as_json(found_margins)}
     steps = 5
-    with complete_or_nothing(folder, obsolete=files_of_earlier_run(folder / SUMMARY_FILE, keep=source)) as private:
+    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / SUMMARY_FILE, keep=source)) as private:
         on_progress(Progress("writing", 0, steps))
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
@@ -236,7 +236,7 @@ def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, sou
         Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
         Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
     ]
-    with complete_or_nothing(folder, obsolete=files_of_earlier_run(folder / ISOLATION_FILE, keep=source)) as private:
+    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / ISOLATION_FILE, keep=source)) as private:
         write_segmentation(segments, private / "isolation.seg.nrrd")
         write_volume(isolation.isolated, private / "isolated.nrrd")
         if ct.resampled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import textwrap
 import threading
@@ -13,6 +14,7 @@ import pytest
 from LungTumorSegLib import child
 from LungTumorSegLib.events import Cancelled, Progress
 from LungTumorSegLib.job import INPUT_FILE, Outcome, SegmentationJob, child_environment, find_interpreter, segment_arguments
+from LungTumorSegLib.private_folder import STALE_SECONDS
 
 PATIENCE_SECONDS = 60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
 
@@ -216,6 +218,16 @@ def test_an_interpreter_that_cannot_be_run_is_reported(tmp_path):
     assert outcome.code == 3
     assert "missing" in outcome.message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_job_deletes_what_a_crashed_slicer_left(start, tmp_path):
+    left = tmp_path / "temporary" / "LungTumorSeg-crashed"
+    left.mkdir()
+    (left / INPUT_FILE).write_text("a patient's image")
+    past = left.stat().st_mtime - STALE_SECONDS - 1
+    os.utime(left, (past, past))
+    start(GOOD_RUN)
+    assert not left.exists()
 
 
 def test_the_interpreter_is_pythonslicer_from_the_path(tmp_path, monkeypatch):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.private_folder import STALE_SECONDS
 from LungTumorSegLib.result_folder import complete_or_nothing, files_of_earlier_run
 
 
@@ -17,7 +22,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def write(folder: Path, *names: str, failure: BaseException | None = None, obsolete=()) -> None:
-    with complete_or_nothing(folder, obsolete=obsolete) as private:
+    with complete_or_nothing(folder, obsolete=lambda: obsolete) as private:
         for name in names:
             (private / name).write_text("new")
         if failure is not None:
@@ -106,6 +111,71 @@ def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):
     with pytest.raises(RuntimeError, match="stop"):
         fail_after_another_run()
     assert contents(folder) == {"summary.json": "new"}
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from LungTumorSegLib.result_folder import complete_or_nothing
+replace, moves = Path.replace, []
+def killed(source, target):
+    moves.append(source)
+    if len(moves) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(source, target)
+Path.replace = killed
+with complete_or_nothing(Path(sys.argv[1])) as private:
+    for name in ("lesions.csv", "spread.png", "summary.json"):
+        (private / name).write_text("half")
+    if sys.argv[2] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("move", [0, 1, 2, 3, 4, 5])
+def test_what_a_killed_run_left_is_cleared_up_by_the_next(an_earlier_run, move):
+    """Killed while it wrote (0), while two old files gave way (1, 2) or while three new ones took their place (3, 4, 5)."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(an_earlier_run), str(move)])
+    assert done.returncode == -signal.SIGKILL
+    (left,) = an_earlier_run.glob(".unfinished-*")
+    past = left.stat().st_mtime - STALE_SECONDS - 1
+    os.utime(left, (past, past))
+    with pytest.raises(RuntimeError, match="stop"):  # the earlier run's files are back even if the next run fails
+        write(an_earlier_run, "lesions.csv", failure=RuntimeError("stop"))
+    assert contents(an_earlier_run) == dict.fromkeys(("lesions.csv", "spread.png", "notes.txt"), "earlier")
+    assert not list(an_earlier_run.glob(".unfinished-*"))
+
+
+RIVAL = """
+import json, sys, time
+from pathlib import Path
+from LungTumorSegLib.result_folder import complete_or_nothing, files_of_earlier_run
+replace = Path.replace
+def slowly(source, target):
+    time.sleep(0.002)
+    return replace(source, target)
+Path.replace = slowly
+folder, name = Path(sys.argv[1]), sys.argv[2]
+sys.stdin.readline()
+for _ in range(8):
+    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / "summary.json")) as private:
+        files = [f"{kind}-{name}.txt" for kind in "abc"] + ["shared.txt", "summary.json"]
+        for file in files[:-1]:
+            (private / file).write_text(name)
+        (private / "summary.json").write_text(json.dumps({"files": files, "run": name}))
+"""
+
+
+def test_runs_that_end_in_the_same_moment_never_mix_their_files(tmp_path):
+    rivals = [
+        subprocess.Popen([sys.executable, "-c", RIVAL, str(tmp_path), name], stdin=subprocess.PIPE) for name in ("one", "two", "three")
+    ]
+    for rival in rivals:
+        rival.stdin.close()  # now
+    assert [rival.wait() for rival in rivals] == [0, 0, 0]
+    last = json.loads((tmp_path / "summary.json").read_text())
+    assert {path.name for path in tmp_path.iterdir()} == set(last["files"])
+    assert (tmp_path / "shared.txt").read_text() == last["run"]
 
 
 def test_an_earlier_run_names_its_files_but_none_elsewhere_and_not_the_next_runs_input(an_earlier_run):
