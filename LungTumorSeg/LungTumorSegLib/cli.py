@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import NOTICE
 from .channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
@@ -25,9 +26,13 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code. The last line on stderr of a failed run is the message."""
-    options = _parser().parse_args(arguments)
-    stdout = set_stdout_aside()
-    channel: Channel = JsonLinesChannel(stdout) if getattr(options, "events", None) == "jsonl" else TerminalChannel(stdout)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = _parser().parse_args(given)
+    except UnusableInput as error:
+        _channel(for_a_program="jsonl" in given or "--events=jsonl" in given).error(UNUSABLE, str(error))
+        return UNUSABLE
+    channel = _channel(for_a_program=getattr(options, "events", None) == "jsonl")
     try:
         options.run(options, channel)
     except (Cancelled, KeyboardInterrupt):
@@ -48,6 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     channel.error(code, message)
     return code
+
+
+def _channel(*, for_a_program: bool) -> Channel:
+    stdout = set_stdout_aside()
+    return JsonLinesChannel(stdout) if for_a_program else TerminalChannel(stdout)
 
 
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
@@ -177,8 +187,16 @@ def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) ->
     return "\n".join([*lines, f"Written to {output}. {NOTICE}"])
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong arguments like any other unusable input; argparse would end the process without a word to the channel."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise UnusableInput(f"{self.prog}: {message}")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lungtumorseg", description=f"Lung tumors in chest CT: found, measured, drawn. {NOTICE}")
+    parser = _Parser(prog="lungtumorseg", description=f"Lung tumors in chest CT: found, measured, drawn. {NOTICE}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     segment = commands.add_parser("segment", help="find and measure the lung tumors of a CT")

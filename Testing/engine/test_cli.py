@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import LungTumorSegLib.phantom
 import LungTumorSegLib.pipeline
 import numpy as np
+import pytest
 from LungTumorSegLib import cli
 from LungTumorSegLib.phantom import Phantom
 from made_results import a_result
@@ -41,3 +44,39 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     assert data["summary"] == json.loads((tmp_path / "demo" / "summary.json").read_text(encoding="utf-8"))
     assert text.splitlines()[-1] == "The phantom has 0 lesions; 3D Dice over all of them 0.94."
     assert {path.name for path in (tmp_path / "demo" / "phantom").iterdir()} == {"ct.nii.gz", "tumor.nii.gz", "lungs.nii.gz"}
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "LungTumorSegLib", *arguments], capture_output=True, text=True, stdin=subprocess.PIPE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["segment", "ct.nii.gz", "--events", "jsonl"], "lungtumorseg segment: the following arguments are required: -o/--output"),
+        (["segment", "ct.nii.gz", "-o", "out", "--events=jsonl", "--stride", "two"], "argument --stride: invalid int value: 'two'"),
+        (["demo", "-o", "out", "--events", "jsonl", "--colour"], "lungtumorseg: unrecognized arguments: --colour"),
+    ],
+)
+def test_a_program_hears_of_wrong_arguments_in_an_event(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2
+    (event,) = map(json.loads, done.stdout.splitlines())
+    assert (event["event"], event["code"]) == ("error", 2)
+    assert message in event["message"]
+    assert done.stderr.splitlines()[-1] == event["message"]
+
+
+def test_a_person_reads_of_wrong_arguments_after_the_usage():
+    done = run("isolate", "ct.nii.gz")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("usage: lungtumorseg isolate")
+    assert done.stderr.splitlines()[-1] == "lungtumorseg isolate: the following arguments are required: -o/--output"
+
+
+def test_help_is_a_result_and_no_error():
+    done = run("segment", "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: lungtumorseg segment")
+    assert done.stderr == ""
