@@ -29,6 +29,10 @@ FIRST_COLUMNS: dict[str, type[Value]] = {
 }
 """The columns that lesions.csv begins with; runs of later versions append others."""
 
+CORRECTION_COLUMNS: dict[str, type[Value]] = {"correction": str, "review": str, "network_volume_ml": float, "segment_id": str}
+"""What is appended where somebody may correct: "corrected" or "added" and "confirmed" or "rejected" (empty: neither), the volume that the
+network gave the lesion, and the id of its segment, which stays when it is renamed."""
+
 UNITS = {"_ml": "mL", "_mm": "mm", "_hu": "HU"}
 """Unit of a column by the end of its name."""
 
@@ -47,6 +51,10 @@ class LesionRow:
     confidence: float
     centroid_lps: tuple[float, float, float]
     """Before the segmentation's parent transform, mm."""
+    correction: str = ""
+    review: str = ""
+    network_volume_ml: float = math.nan
+    segment_id: str = ""
 
     @property
     def check(self) -> bool:
@@ -62,7 +70,9 @@ def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
     kinds = dict(FIRST_COLUMNS)
     for lesion in lesions:
         for name, value in lesion.items():
-            if isinstance(value, str | int | float):
+            if name in CORRECTION_COLUMNS:
+                kinds.setdefault(name, CORRECTION_COLUMNS[name])
+            elif isinstance(value, str | int | float):
                 kinds.setdefault(name, str if isinstance(value, str) else float)
     return {name: [_typed(lesion.get(name), kind) for lesion in lesions] for name, kind in kinds.items()}
 
@@ -70,7 +80,7 @@ def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
 def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
     """The rows of columns as ``columns_of`` gives them."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    fields = [name for name in FIRST_COLUMNS if not name.startswith("centroid")]
+    fields = [name for name in (*FIRST_COLUMNS, *CORRECTION_COLUMNS) if name in columns and not name.startswith("centroid")]
     return [
         LesionRow(
             **{name: row[name] for name in fields},

@@ -1,6 +1,8 @@
-"""Volumes out of Slicer's scene, results into it. The one file that knows ``slicer``, and the one place where LPS turns into RAS.
+"""Volumes out of Slicer's scene, results into it.
 
-Runs in Slicer and on slicer-core alone, so it takes the scene from the nodes and asks for no module, application or window.
+Only files named ``*mrml.py`` know ``slicer`` and turn LPS into RAS: this one a run's results, ``table_mrml.py`` the lesion table,
+``segments_mrml.py`` voxels of segments, ``correction_mrml.py`` and ``live_mrml.py`` what a person changes. They run in Slicer and on
+slicer-core alone, so they take the scene from the nodes and ask for no module, application or window.
 """
 
 from __future__ import annotations
@@ -8,9 +10,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import slicer
@@ -19,11 +19,13 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .ct import Array, Volume
 from .errors import MachineLimit
-from .lesion_rows import FIRST_COLUMNS, UNITS, LesionRow, columns_of, rows_of, write_csv
+from .lesion_rows import LesionRow, columns_of, write_csv
+from .nodes_mrml import LPS_TO_RAS, MEASURES_ATTRIBUTE, PROBABILITY_ROLE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
 from .run_files import RunFiles
-
-Node = Any
-"""A MRML node; slicer's classes have no type hints."""
+from .table_mrml import columns_in_scene, fill_table, keep_answer, rows_with_marks, saved_summary, without_rejected
+from .table_mrml import lesions_of as lesions_of
+from .table_mrml import summary_of as summary_of
+from .terminology import REVIEW_TAG
 
 CT_ATTRIBUTE = "LungTumorSeg.CT"
 """Marks the volumes that the panel's selector offers."""
@@ -34,12 +36,6 @@ AIR_BELOW_HU = -200
 SAMPLED_VOXELS = 100_000
 """So many voxels tell whether there is air, which is a large part of any CT; a look at all of 80 million takes a second."""
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-TABLE_ROLE = "LungTumorSeg.LesionTable"
-PROBABILITY_ROLE = "LungTumorSeg.Probability"
-"""Node references by which a segmentation finds what belongs to it, also after the scene was saved and loaded."""
-
-SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 FINGERPRINT_ATTRIBUTE = "LungTumorSeg.Fingerprint"
 
 LUNG_OPACITY_3D = 0.25
@@ -86,6 +82,8 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     subject hierarchy. Raises MachineLimit, the scene untouched, where the segmentation cannot be read.
     """
     content = _read_segmentation(run.segmentation)
+    answer = slicer.vtkSegmentation()
+    answer.DeepCopy(content)
     _add_surfaces(content, run.folder)
     scene = volume.GetScene()
     if segmentation is None:
@@ -95,12 +93,14 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     segmentation.SetAttribute(SUMMARY_ATTRIBUTE, json.dumps(run.summary))
     segmentation.SetAttribute(FINGERPRINT_ATTRIBUTE, fingerprint(segmentation))
+    segmentation.SetAttribute(MEASURES_ATTRIBUTE, None)
+    keep_answer(segmentation, answer)
     _show_segments(segmentation)
-    table = _referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table")
-    _fill_table(table, run.summary["lesions"])
+    table = referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table")
+    fill_table(table, rows_with_marks(segmentation, run.summary["lesions"]))
     nodes = [segmentation, table]
     if run.probability is not None:
-        map_node = _referenced(segmentation, PROBABILITY_ROLE, "vtkMRMLScalarVolumeNode", f"{volume.GetName()} tumor probability")
+        map_node = referenced(segmentation, PROBABILITY_ROLE, "vtkMRMLScalarVolumeNode", f"{volume.GetName()} tumor probability")
         _fill_volume(map_node, run.probability)
         nodes.append(map_node)
     for node in nodes:
@@ -109,7 +109,10 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
 
 
 def is_edited(segmentation: Node) -> bool:
-    """True unless the segments' voxels are those that a run once put there."""
+    """True unless the segments' voxels are those that a run once put there and nobody has said anything of a lesion."""
+    content = segmentation.GetSegmentation()
+    if any(content.GetNthSegment(i).HasTag(REVIEW_TAG) for i in range(content.GetNumberOfSegments())):
+        return True
     return bool(segmentation.GetAttribute(FINGERPRINT_ATTRIBUTE) != fingerprint(segmentation))
 
 
@@ -119,17 +122,6 @@ def fingerprint(segmentation: Node) -> str:
     names = [content.GetNthSegment(i).GetName() for i in range(content.GetNumberOfSegments())]
     layers = [content.GetLayerDataObject(i, content.GetSourceRepresentationName()) for i in range(content.GetNumberOfLayers())]
     return json.dumps([names, *(_checksum(layer) for layer in layers)])
-
-
-def lesions_of(segmentation: Node) -> list[LesionRow]:
-    """The rows of the segmentation's lesion table, as stored in the scene; empty without one."""
-    return rows_of(_columns_of(segmentation))
-
-
-def summary_of(segmentation: Node) -> dict[str, Any]:
-    """The summary.json of the run that made the segmentation; empty where none did."""
-    stored = segmentation.GetAttribute(SUMMARY_ATTRIBUTE)
-    return json.loads(stored) if stored else {}
 
 
 def ct_of(segmentation: Node) -> Node:
@@ -148,17 +140,19 @@ def file_name(node: Node) -> str:
 
 
 def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Path]:
-    """Write segmentation.seg.nrrd and lesions.csv into ``folder``, which is made if need be; returns the paths.
+    """Write segmentation.seg.nrrd, lesions.csv and summary.json into ``folder``, which is made if need be; returns the paths.
 
-    Neither holds a node's name or a patient's. Raises OSError where the disk fails.
+    None holds a node's name or a patient's. Lesions that a person has rejected stand in summary.json alone. Raises OSError where the
+    disk fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{prefix}segmentation.seg.nrrd", folder / f"{prefix}lesions.csv"]
+    paths = [folder / f"{prefix}{name}" for name in ("segmentation.seg.nrrd", "lesions.csv", "summary.json")]
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(paths[0]))
     if not storage.WriteData(segmentation):
         raise OSError(f"{paths[0]} could not be written; choose another folder or free some space.")
-    write_csv(_columns_of(segmentation) or columns_of([]), paths[1])
+    write_csv(without_rejected(columns_in_scene(segmentation)) or columns_of([]), paths[1])
+    paths[2].write_text(json.dumps(saved_summary(segmentation), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return paths
 
 
@@ -258,37 +252,6 @@ def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
     content = segmentation.GetSegmentation()
     named = [(segment_id, content.GetSegment(segment_id).GetName()) for segment_id in content.GetSegmentIDs()]
     return [(segment_id, name) for segment_id, name in named if name not in ("Left lung", "Right lung", "Body", "Isolation mask")]
-
-
-def _referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:
-    """The node that the segmentation refers to in this role, made where there is none."""
-    node = segmentation.GetNodeReference(role)
-    if node is None:
-        scene = segmentation.GetScene()
-        node = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
-        segmentation.SetNodeReferenceID(role, node.GetID())
-    return node
-
-
-def _fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
-    node.RemoveAllColumns()
-    for name, values in columns_of(lesions).items():
-        kind = FIRST_COLUMNS.get(name, type(values[0]) if values else float)
-        column = {int: vtk.vtkIntArray, str: vtk.vtkStringArray, float: vtk.vtkDoubleArray}[kind]()
-        column.SetName(name)
-        for value in values:
-            column.InsertNextValue(value)
-        node.AddColumn(column)
-        node.SetColumnUnitLabel(name, UNITS.get(name[-3:], ""))
-
-
-def _columns_of(segmentation: Node) -> dict[str, list[Any]]:
-    node = segmentation.GetNodeReference(TABLE_ROLE)
-    if node is None:
-        return {}
-    table = node.GetTable()
-    columns = [table.GetColumn(i) for i in range(table.GetNumberOfColumns())]
-    return {column.GetName(): [column.GetValue(row) for row in range(column.GetNumberOfValues())] for column in columns}
 
 
 def _fill_volume(node: Node, volume: Volume) -> None:

@@ -18,13 +18,10 @@ import SimpleITK as sitk
 from .ct import Array, Grid, Volume
 from .errors import UnusableInput
 from .io import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
-from .terminology import UNSPECIFIED
+from .terminology import REVIEW_TAG, UNSPECIFIED
 
 UNSPECIFIED_COLORS = ((0.50, 0.68, 0.50), (0.95, 0.84, 0.57), (0.69, 0.48, 0.40), (0.44, 0.72, 0.82), (0.85, 0.40, 0.31))
 """Colors in turn for the labels of a plain label map, which names none."""
-
-REVIEW_TAG = "LungTumorSeg.Review"
-"""Segment tag in which the Slicer module keeps whether a person has confirmed or rejected a lesion."""
 
 MAX_LABELS = 256
 """More than any atlas of the whole body has; an image with more values is a CT or a map, not a label map."""

@@ -1,4 +1,4 @@
-"""What a segment is, in SNOMED CT codes, as Slicer serializes it.
+"""What a segment is, in SNOMED CT codes, as Slicer serializes it, and what a person said of it.
 
 An entry has seven parts joined by ``~``: context, category, type, type modifier, anatomic context, region, region modifier; each
 code is ``scheme^value^meaning``. Codes are those of Slicer's "DICOM master list" (DICOM PS3.16 CID 7150 and following).
@@ -37,3 +37,9 @@ TUMOR: dict[str | None, str] = {
 
 UNSPECIFIED = _entry("SCT^85756007^Tissue", "SCT^85756007^Tissue")
 """What Slicer gives a segment of which nothing is known."""
+
+REVIEW_TAG = "LungTumorSeg.Review"
+"""Tag of a segment, in Slicer's scenes and in .seg.nrrd files, in which is kept what a person said of a lesion."""
+
+CONFIRMED, REJECTED = "confirmed", "rejected"
+"""What a person may say of a lesion; nothing is no tag."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -212,7 +213,7 @@ def test_saving_writes_files_that_hold_no_name(logic, tmp_path, volume):
     segmentation = logic.segment(volume)
     slicer.app._layout_manager.threeDViewCount = 0
     paths = logic.save(segmentation, tmp_path / "new" / "folder")
-    assert [path.name for path in paths] == ["segmentation.seg.nrrd", "lesions.csv"]
+    assert [path.name for path in paths] == ["segmentation.seg.nrrd", "lesions.csv", "summary.json"]
     for path in paths:
         assert b"Doe" not in path.read_bytes()
         assert b"Jane" not in path.read_bytes()
@@ -224,18 +225,21 @@ def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
     from LungTumorSegLib.segmentation_file import read_segmentation
 
     slicer.app._layout_manager.threeDViewCount = 0
-    segmentation_path, table_path = logic.save(logic.segment(volume), tmp_path / "out", "Jane ")
+    segmentation_path, table_path, summary_path = logic.save(logic.segment(volume), tmp_path / "out", "Jane ")
     assert segmentation_path.name == "Jane segmentation.seg.nrrd"
     assert [segment.name for segment in read_segmentation(segmentation_path)] == ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
     rows = list(csv.DictReader(table_path.open()))
     assert [row["side"] for row in rows] == ["Left", "Right"]
     assert float(rows[0]["volume_ml"]) == pytest.approx(18 * ct.voxel_volume_ml)
+    summary = json.loads(summary_path.read_text())
+    assert [row["segment"] for row in summary["lesions"]] == ["Tumor 1", "Tumor 2"]
+    assert (summary["model"], summary["rejected"], summary["removed"]) == ("test", [], [])
 
 
 def test_no_lesion_saves_a_table_with_its_columns_alone(logic, fake_child, tmp_path, volume):
     fake_child("good", lesions=0)
     slicer.app._layout_manager.threeDViewCount = 0
-    _, table_path = logic.save(logic.segment(volume), tmp_path / "out")
+    _, table_path, _ = logic.save(logic.segment(volume), tmp_path / "out")
     columns = "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,"
     assert table_path.read_text() == columns + "centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence\n"
 

@@ -170,7 +170,17 @@ def test_only_the_result_enters_the_scene(scene, results, ct_node):
     mrml.load_results(read_run(results), ct_node)
     after = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
     new = sorted(node.GetClassName() for node in after if node.GetID() not in before)
-    assert new == ["vtkMRMLSegmentationDisplayNode", "vtkMRMLSegmentationNode", "vtkMRMLTableNode"]
+    assert new == ["vtkMRMLSegmentationDisplayNode", "vtkMRMLSegmentationNode", "vtkMRMLSegmentationNode", "vtkMRMLTableNode"]
+
+
+def test_the_networks_answer_is_kept_where_no_list_shows_it(loaded):
+    answer = loaded.GetNodeReference("LungTumorSeg.Answer")
+    assert answer.GetHideFromEditors()
+    assert answer.GetDisplayNode() is None
+    content = answer.GetSegmentation()
+    assert list(content.GetSegmentIDs()) == list(loaded.GetSegmentation().GetSegmentIDs())
+    loaded.GetSegmentation().RemoveSegment("Tumor_1")
+    assert content.GetNumberOfSegments() == 4
 
 
 def test_lungs_are_translucent_and_tumors_are_not(loaded):

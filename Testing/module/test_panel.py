@@ -234,13 +234,14 @@ def test_running_twice_updates_the_chosen_segmentation(done):
     first = done._parameterNode.outputSegmentation
     run_to_end(done)
     assert done._parameterNode.outputSegmentation is first
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2, "the result and the network's answer"
 
 
 def test_running_twice_adds_where_new_is_chosen(done):
     done.ui.outputSelector.setCurrentNode(None)
     run_to_end(done)
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 4
+    assert done.ui.outputSelector.nodeCount() == 2
 
 
 def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
@@ -336,10 +337,10 @@ def camera(monkeypatch):
 def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_path, camera):
     done.ui.folderButton.directory = str(tmp_path / "out")
     done.ui.saveButton.click()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["lesions.csv", "segmentation.seg.nrrd"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["lesions.csv", "segmentation.seg.nrrd", "summary.json"]
     assert camera == [str(tmp_path / "out" / "spread.png")]
     assert len(list(csv.reader((tmp_path / "out" / "lesions.csv").open()))) == 3
-    assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, spread.png")
+    assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, summary.json, spread.png")
 
 
 def test_the_folder_is_remembered(done, tmp_path, camera):
@@ -354,7 +355,8 @@ def test_names_go_into_file_names_only_where_asked_for(done, tmp_path, camera):
     done.ui.folderButton.directory = str(tmp_path / "out")
     done.ui.namesCheckBox.checked = True
     done.ui.saveButton.click()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CT 5_ chest lesions.csv", "CT 5_ chest segmentation.seg.nrrd"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["CT 5_ chest lesions.csv", "CT 5_ chest segmentation.seg.nrrd", "CT 5_ chest summary.json"]
 
 
 def test_a_folder_that_cannot_be_written_is_said_without_a_box(done, tmp_path, camera):

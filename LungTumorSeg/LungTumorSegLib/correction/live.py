@@ -16,9 +16,10 @@ from ..ct import CTVolume, Grid, Volume
 from ..lesions.components import LesionCrop
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
-from ..lesions.selection import REJECTED, is_lesion, lung_pair
+from ..lesions.selection import is_lesion, lung_pair
 from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
 from ..lesions.zones import Side
+from ..terminology import REJECTED
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 from ..ct import Volume
+from ..terminology import REJECTED
 
 LESION_WORDS = frozenset({
     "cancer", "carcinoma", "adenocarcinoma", "gtv", "lesion", "lesions", "mass", "masses", "metastasis", "metastases", "neoplasm", "nodule",
     "nodules", "tumor", "tumors", "tumour", "tumours",
 })
 """A text with one of these words means a lesion, even one that names its place: "Lung tumor", "Nodule, left lung"."""
-
-REJECTED = "rejected"
-"""The ``review`` of a segment that a person has declared to be no lesion."""
 
 ORGAN_WORDS = frozenset({"body", "isolation", "lung", "lungs"})
 MARGIN_WORDS = frozenset({"margin", "margins"})

@@ -1,0 +1,33 @@
+"""What all that speaks to Slicer's scene shares: how nodes refer to each other, and where LPS turns into RAS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Node = Any
+"""A MRML node; slicer's classes have no type hints."""
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+TABLE_ROLE = "LungTumorSeg.LesionTable"
+PROBABILITY_ROLE = "LungTumorSeg.Probability"
+"""Node references by which a segmentation finds what belongs to it, also after the scene was saved and loaded."""
+
+ANSWER_ROLE = "LungTumorSeg.Answer"
+"""Refers to a hidden segmentation: the network's answer, to which corrections are compared and reset."""
+
+SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
+MEASURES_ATTRIBUTE = "LungTumorSeg.Measures"
+"""JSON: ``spread`` and ``removed`` (the network's lesions that are none now) of the corrected segmentation, as its table has its rows."""
+
+
+def referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:
+    """The node that the segmentation refers to in this role, made where there is none."""
+    node = segmentation.GetNodeReference(role)
+    if node is None:
+        scene = segmentation.GetScene()
+        node = scene.AddNewNodeByClass(class_name, scene.GenerateUniqueName(name))
+        segmentation.SetNodeReferenceID(role, node.GetID())
+    return node
