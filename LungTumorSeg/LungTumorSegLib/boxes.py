@@ -73,3 +73,25 @@ def united(a: Box, b: Box) -> Box:
     """The smallest box that holds both."""
     (k0, i0, j0), (k1, i1, j1) = np.minimum(a[0], b[0]).tolist(), np.maximum(a[1], b[1]).tolist()
     return (k0, i0, j0), (k1, i1, j1)
+
+
+def placed(mask: Volume, on: Volume) -> Array:
+    """``mask`` (bool), on the same lattice of voxels as ``on``, in an array of its shape; what lies beyond it is left out."""
+    start = np.rint(on.lps_to_index(mask.origin)).astype(int)
+    first, last = np.maximum(start, 0), np.minimum(start + mask.shape, on.shape)
+    whole = np.zeros(on.shape, dtype=bool)
+    if (first < last).all():
+        inside = tuple(slice(a - o, b - o) for a, b, o in zip(first, last, start, strict=True))
+        whole[tuple(slice(a, b) for a, b in zip(first, last, strict=True))] = mask.array[inside]
+    return whole
+
+
+def union(a: Volume, b: Volume) -> Volume:
+    """The voxels of two masks (bool) on one lattice, on the smallest grid that holds both."""
+    start = np.rint(a.lps_to_index(b.origin)).astype(int)
+    first = np.minimum(start, 0)
+    shape = np.maximum(a.shape, start + b.shape) - first
+    affine = a.affine.copy()
+    affine[:3, 3] = a.index_to_lps(first)
+    whole = Volume(np.zeros(shape, dtype=bool), affine)
+    return whole.with_array(placed(a, whole) | placed(b, whole))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .boxes import box_of_label
+from .boxes import box_of_label, union
 from .correction.snapshot import Layer, SegmentInfo
 from .ct import Array, Volume
 from .nodes_mrml import LPS_TO_RAS, Node
@@ -79,18 +78,22 @@ def mask_of(content: Node, segment_id: str) -> Volume | None:
     return crop.with_array(crop.array == segment.GetLabelValue())
 
 
-def set_mask(segmentation: Node, segment_id: str, mask: Volume | None, *, add: bool = False) -> None:
-    """Gives a segment the voxels of ``mask`` (bool, LPS; on the segmentation's lattice), or adds them; other segments keep theirs."""
-    content = segmentation.GetSegmentation()
+def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
+    """Gives a segment the voxels of ``mask`` (bool, LPS; on the segmentation's lattice); other segments keep theirs."""
     if mask is None or not mask.array.any():
-        if not add:
-            content.ClearSegment(segment_id)
+        segmentation.GetSegmentation().ClearSegment(segment_id)
         return
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    mode = logic.MODE_MERGE_MAX if add else logic.MODE_REPLACE
     image = _image(mask, _lattice(segmentation))
-    if not logic.SetBinaryLabelmapToSegment(image, segmentation, segment_id, mode, image.GetExtent()):
+    if not logic.SetBinaryLabelmapToSegment(image, segmentation, segment_id, logic.MODE_REPLACE, image.GetExtent()):
         raise ValueError(f"The segment {segment_id} could not be changed.")
+
+
+def add_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
+    """Adds voxels to a segment."""
+    present = mask_of(segmentation.GetSegmentation(), segment_id)
+    if mask is not None:
+        set_mask(segmentation, segment_id, mask if present is None else union(present, mask))
 
 
 def next_lesion_number(contents: Sequence[Node]) -> int:
@@ -109,9 +112,7 @@ def _volume(image: Node) -> Volume:
         array: Array = np.zeros((1, 1, 1), np.uint8)
     else:
         array = vtk_to_numpy(scalars).reshape(shape)
-    matrix = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(matrix)
-    affine = LPS_TO_RAS @ _array(matrix)[:, [2, 1, 0, 3]]
+    affine = LPS_TO_RAS @ _to_ras(image)[:, [2, 1, 0, 3]]
     affine[:3, 3] = affine[:3, :3] @ (k0, i0, j0) + affine[:3, 3]
     return Volume(array, affine)
 
@@ -121,14 +122,14 @@ def _copied(image: Node) -> Volume:
     return volume.with_array(volume.array.copy())
 
 
-def _image(mask: Volume, lattice: Array) -> Node:
-    """``mask`` as a vtkOrientedImageData of 0 and 1 on a lattice (4 x 4, from column, row, slice to RAS)."""
-    x, y, z = mask.origin
-    j, i, k = np.rint(np.linalg.solve(lattice, (-x, -y, z, 1.0))).astype(int)[:3].tolist()
+def _image(mask: Volume, lattice: Node) -> Node:
+    """``mask`` as a vtkOrientedImageData of 0 and 1, on the lattice of another."""
     image = slicer.vtkOrientedImageData()
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(lattice.ravel())
-    image.SetImageToWorldMatrix(matrix)
+    image.SetOrigin(lattice.GetOrigin())  # these three and not the matrix, which would be a rounding error away
+    image.SetSpacing(lattice.GetSpacing())
+    image.CopyDirections(lattice)
+    x, y, z = mask.origin
+    j, i, k = np.rint(np.linalg.solve(_to_ras(image), (-x, -y, z, 1.0))).astype(int)[:3].tolist()
     slices, rows, columns = mask.shape
     image.SetExtent(j, j + columns - 1, i, i + rows - 1, k, k + slices - 1)
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
@@ -136,21 +137,24 @@ def _image(mask: Volume, lattice: Array) -> Node:
     return image
 
 
-def _lattice(segmentation: Node) -> Array:
-    """From column, row and slice of the segmentation's own lattice to RAS: that of its voxels, or of its CT while it has none."""
+def _lattice(segmentation: Node) -> Node:
+    """A vtkOrientedImageData on the segmentation's lattice of voxels: one of its layers, or its CT's while it has none."""
     content = segmentation.GetSegmentation()
-    matrix = vtk.vtkMatrix4x4()
     for index in range(content.GetNumberOfLayers()):
         image = content.GetLayerDataObject(index, content.GetSourceRepresentationName())
         if not image.IsEmpty():
-            image.GetImageToWorldMatrix(matrix)
-            return _array(matrix)
+            return image
     volume = segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
     if volume is None:
         raise ValueError("The CT of this segmentation is not in the scene.")
+    matrix, image = vtk.vtkMatrix4x4(), slicer.vtkOrientedImageData()
     volume.GetIJKToRASMatrix(matrix)
-    return _array(matrix)
+    image.SetImageToWorldMatrix(matrix)
+    return image
 
 
-def _array(matrix: Any) -> Array:
+def _to_ras(image: Node) -> Array:
+    """From column, row and slice to RAS mm, 4 x 4."""
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])

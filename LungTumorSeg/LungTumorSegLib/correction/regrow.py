@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..boxes import Box, bounding_box, grown, slices_of
+from ..boxes import Box, bounding_box, grown, placed
 from ..ct import Array, Volume
 from ..errors import UnusableInput
 from ..lesions.components import CONNECTIVITY
@@ -42,13 +42,13 @@ def at_threshold(probability: Volume, lesion: Volume, threshold: float, *, other
         return _nothing(probability)
     box = grown(inside, REACH_MM, probability)
     here = probability.crop(*box)
-    return _connected(here, (here.array >= threshold) & ~_any(others, here), _placed(lesion, here))
+    return _connected(here, (here.array >= threshold) & ~_any(others, here), placed(lesion, here))
 
 
 def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volume] = ()) -> Volume:
     """What is connected to the most probable voxel near a point (LPS mm) and has at least half of its probability.
 
-    Raises UnusableInput where the point lies outside the map or the network sees nothing there.
+    Raises UnusableInput where the point lies outside the map or in one of ``others``, or the network sees nothing there.
     """
     center = np.rint(probability.lps_to_index(point_lps)).astype(int)
     if (center < 0).any() or (center >= probability.shape).any():
@@ -56,13 +56,15 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     at: Box = tuple(center.tolist()), tuple((center + 1).tolist())
     near_box = grown(at, CLICK_MM, probability)
     near = probability.crop(*near_box)
+    if _any(others, probability.crop(*at)).any():
+        raise UnusableInput("The point lies in another lesion; choose that lesion, or click beside it.")
     free = np.where(_any(others, near), 0, near.array)
     peak = float(free.max())
     if peak < LEAST_PEAK:
         raise UnusableInput("The network sees no tumor at this point, so there is no edge to grow to; paint the lesion instead.")
     here = probability.crop(*grown(at, CLICK_REACH_MM, probability))
     seed = near.with_array(free == peak)
-    return _connected(here, (here.array >= EDGE_SHARE * peak) & ~_any(others, here), _placed(seed, here))
+    return _connected(here, (here.array >= EDGE_SHARE * peak) & ~_any(others, here), placed(seed, here))
 
 
 def _connected(here: Volume, possible: Array, seed: Array) -> Volume:
@@ -81,28 +83,13 @@ def _nothing(volume: Volume) -> Volume:
     return corner.with_array(np.zeros((1, 1, 1), dtype=bool))
 
 
-def _start_of(mask: Volume, on: Volume) -> Array:
-    return np.asarray(np.rint(on.lps_to_index(mask.origin)).astype(int))
-
-
 def _box_on(volume: Volume, mask: Volume) -> Box | None:
     """The box of the true voxels of ``mask``, as far as they lie on ``volume``; None where none does."""
-    return bounding_box(_placed(mask, volume)) if mask.array.any() else None
-
-
-def _placed(mask: Volume, on: Volume) -> Array:
-    """``mask`` in an array of the shape of ``on``; false elsewhere."""
-    start = _start_of(mask, on)
-    first, last = np.maximum(start, 0), np.minimum(start + mask.shape, on.shape)
-    whole = np.zeros(on.shape, dtype=bool)
-    if (first < last).all():
-        inside = tuple(slice(a - o, b - o) for a, b, o in zip(first, last, start, strict=True))
-        whole[slices_of((tuple(first), tuple(last)))] = mask.array[inside]
-    return whole
+    return bounding_box(placed(mask, volume)) if mask.array.any() else None
 
 
 def _any(masks: Sequence[Volume], on: Volume) -> Array:
     covered = np.zeros(on.shape, dtype=bool)
     for mask in masks:
-        covered |= _placed(mask, on)
+        covered |= placed(mask, on)
     return covered

@@ -19,17 +19,21 @@ ORGAN_WORDS = frozenset({"body", "isolation", "lung", "lungs"})
 MARGIN_WORDS = frozenset({"margin", "margins"})
 
 
-class NamedSegment(Protocol):
-    """What selection and measurement need of a segment (see ``segmentation_file.Segment``); one with a ``review`` may be rejected."""
+class Named(Protocol):
+    """By what a segment is selected."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def mask(self) -> Volume: ...
+    def terminology(self) -> str: ...
+
+
+class NamedSegment(Named, Protocol):
+    """What selection and measurement need of a segment (see ``segmentation_file.Segment``); one with a ``review`` may be rejected."""
 
     @property
-    def terminology(self) -> str: ...
+    def mask(self) -> Volume: ...
 
 
 AnySegment = TypeVar("AnySegment", bound=NamedSegment)
@@ -53,10 +57,11 @@ def is_lesion(segment: NamedSegment) -> bool:
     A name that says lung or body as the place of a tumor ("Lung tumor") is a lesion's; a margin of a tumor is none. Only the type of
     the terminology counts: its category and its anatomic region say lung for a lung tumor too.
     """
-    return getattr(segment, "review", "") != REJECTED and _may_be_lesion(segment)
+    return getattr(segment, "review", "") != REJECTED and may_be_lesion(segment)
 
 
-def _may_be_lesion(segment: NamedSegment) -> bool:
+def may_be_lesion(segment: Named) -> bool:
+    """``is_lesion`` whatever a person said."""
     for words in (_words(segment.name), _words(_type_meaning(segment.terminology))):
         if words & MARGIN_WORDS or (words & ORGAN_WORDS and not words & LESION_WORDS):
             return False
@@ -69,7 +74,7 @@ def lung_pair(segments: Iterable[AnySegment]) -> tuple[AnySegment, AnySegment] |
     for segment in segments:
         words = _words(segment.name)
         side = words & {"left", "right"}
-        if not _may_be_lesion(segment) and words & {"lung", "lungs"} and not words & MARGIN_WORDS and len(side) == 1:
+        if not may_be_lesion(segment) and words & {"lung", "lungs"} and not words & MARGIN_WORDS and len(side) == 1:
             found.setdefault(side.pop(), segment)
     return (found["left"], found["right"]) if len(found) == 2 else None
 

@@ -82,6 +82,8 @@ def test_a_click_near_another_lesion_leaves_it_alone():
     other = on_grid(block(SHAPE, (0, 0, 36), (24, 60, 70)))
     found = whole(about_point(on_grid(values), tuple(on_grid(values).index_to_lps(CENTER)), others=[other]))
     np.testing.assert_array_equal(found, (values >= 0.5) & ~other.array)
+    with pytest.raises(UnusableInput, match="lies in another lesion"):
+        about_point(on_grid(values), tuple(on_grid(values).index_to_lps((12, 30, 36))), others=[other])
 
 
 def test_where_the_network_sees_nothing_a_click_is_refused_with_the_way_out():
