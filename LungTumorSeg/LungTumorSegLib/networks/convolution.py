@@ -1,8 +1,8 @@
 """Convolutions that can be trained in bfloat16 on a CPU.
 
-On CPUs with AMX, the bfloat16 weight gradient of 3D convolutions (oneDNN in torch 2.13) is wrong, or writes past its memory, on rows
-longer than about 72 voxels. The forward pass, the input gradient and 2D convolutions are right. So on long rows the weight gradient
-alone is computed in float32.
+On CPUs with AMX, the bfloat16 weight gradient of 3D convolutions (oneDNN in torch 2.13) is wrong, or writes past its memory, on slices
+with more than about 72 rows or columns. The forward pass, the input gradient and 2D convolutions are right. So on large slices the
+weight gradient alone is computed in float32.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch.nn import functional
 
 Dims = Literal[2, 3]
 
-# Longest row, in voxels, on which the bfloat16 weight gradient was right for every combination of 1 to 212 channels that was tried.
-SAFE_ROW = 64
+# Longest side, in voxels, on which the bfloat16 weight gradient was right for every combination of 1 to 212 channels that was tried.
+SAFE_SIDE = 64
 
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
@@ -67,7 +67,7 @@ class Convolution3d(nn.Conv3d):
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """As ``forward``, with another kernel and bias."""
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-        if bfloat16 and x.device.type == "cpu" and x.shape[-1] > SAFE_ROW and torch.is_grad_enabled() and weight.requires_grad:
+        if bfloat16 and x.device.type == "cpu" and max(x.shape[-2:]) > SAFE_SIDE and torch.is_grad_enabled() and weight.requires_grad:
             return _MixedGradient.apply(x, weight, bias)
         return functional.conv3d(x, weight, bias, padding=self.kernel_size[-1] // 2)
 

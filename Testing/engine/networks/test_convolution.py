@@ -1,11 +1,11 @@
-"""Gradients of convolutions in bfloat16 on a CPU, which oneDNN gets wrong on long rows."""
+"""Gradients of convolutions in bfloat16 on a CPU, which oneDNN gets wrong on large slices."""
 
 import pytest
 import torch
 from LungTumorSegLib.networks.blocks import ConvBatchNorm
-from LungTumorSegLib.networks.convolution import SAFE_ROW, Convolution3d, convolution
+from LungTumorSegLib.networks.convolution import SAFE_SIDE, Convolution3d, convolution
 
-LONG_ROW = SAFE_ROW + 32
+LONG_SIDE = SAFE_SIDE + 32
 
 
 def gradients(conv, image, answer_gradient, dtype):
@@ -18,20 +18,21 @@ def gradients(conv, image, answer_gradient, dtype):
     return image.grad, *(parameter.grad.clone() for parameter in conv.parameters())
 
 
-def a_case(in_channels, out_channels, kernel, row, **options):
+def a_case(in_channels, out_channels, kernel, size, **options):
     """A convolution, its input and its output's gradient, all exact in bfloat16: the two precisions then differ by their sums alone."""
     torch.manual_seed(5)
     conv = convolution(3, in_channels, out_channels, kernel, **options)
     with torch.no_grad():
         for parameter in conv.parameters():
             parameter.copy_(parameter.bfloat16())
-    image = torch.randn(1, in_channels, 3, 8, row).bfloat16().float()
-    return conv, image, torch.randn(1, out_channels, 3, 8, row).bfloat16().float()
+    image = torch.randn(1, in_channels, 3, *size).bfloat16().float()
+    return conv, image, torch.randn(1, out_channels, 3, *size).bfloat16().float()
 
 
+@pytest.mark.parametrize("size", [(8, LONG_SIDE), (LONG_SIDE, 8)])
 @pytest.mark.parametrize(("in_channels", "out_channels", "kernel", "bias"), [(1, 25, 1, False), (8, 13, 3, True), (51, 32, 3, False)])
-def test_weight_gradients_on_long_rows_are_those_of_single_precision(in_channels, out_channels, kernel, bias):
-    case = a_case(in_channels, out_channels, kernel, LONG_ROW, bias=bias)
+def test_weight_gradients_on_large_slices_are_those_of_single_precision(in_channels, out_channels, kernel, bias, size):
+    case = a_case(in_channels, out_channels, kernel, size, bias=bias)
     exact, mixed = gradients(*case, torch.float32), gradients(*case, torch.bfloat16)
     torch.testing.assert_close(mixed[0], exact[0], rtol=0, atol=0.02 * exact[0].abs().max().item())  # bfloat16 keeps 8 bits
     for half, single in zip(mixed[1:], exact[1:], strict=True):
@@ -39,15 +40,15 @@ def test_weight_gradients_on_long_rows_are_those_of_single_precision(in_channels
         torch.testing.assert_close(half, single, rtol=0, atol=1e-5 * single.abs().max().item())  # a bfloat16 gradient is 1e-3 off
 
 
-def test_short_rows_keep_the_fast_bfloat16_gradient():
-    case = a_case(8, 13, 3, SAFE_ROW)
+def test_small_slices_keep_the_fast_bfloat16_gradient():
+    case = a_case(8, 13, 3, (8, SAFE_SIDE))
     exact, half = gradients(*case, torch.float32)[1], gradients(*case, torch.bfloat16)[1]
     assert 0 < (half - exact).abs().max() < 0.02 * exact.abs().max()
     assert torch.equal(half, half.bfloat16().float())
 
 
 def test_single_precision_is_torchs_own_convolution():
-    conv, image, gradient = a_case(8, 13, 3, LONG_ROW)
+    conv, image, gradient = a_case(8, 13, 3, (8, LONG_SIDE))
     plain = torch.nn.Conv3d(8, 13, 3, padding=1)
     plain.load_state_dict(conv.state_dict())
     assert isinstance(conv, Convolution3d)
