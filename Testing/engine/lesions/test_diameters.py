@@ -39,10 +39,7 @@ def box(a, b, c, degrees):
 
 
 def errors_in_pixels(shape, long_mm, short_mm, size_mm) -> np.ndarray:
-    """Errors (placements, long and short) of a shape that lies differently between the voxels each time.
-
-    A mask does not tell where in the last voxel a tip lies, so that a single placement may be off by a pixel at each end.
-    """
+    """Errors (placements, long and short) of a shape that lies differently between the voxels each time."""
     errors = []
     for shift in np.random.default_rng(4).uniform(-0.5, 0.5, (30, 2)):
         found = axial_diameters(sampled(shape, size_mm, shift=(0, *shift)))
@@ -54,8 +51,37 @@ def errors_in_pixels(shape, long_mm, short_mm, size_mm) -> np.ndarray:
 @pytest.mark.parametrize("degrees", [0, 17, 45])
 def test_an_ellipsoid_has_its_axes_within_half_a_pixel(a, b, degrees):
     errors = np.abs(errors_in_pixels(ellipsoid(a, b, 12, degrees), 2 * a, 2 * b, 2 * a))
-    assert errors.mean(axis=0).max() <= 0.5
-    assert errors.max() <= 1.0
+    long_axis, short_axis = errors.T
+    assert long_axis.max() <= 0.5
+    # the short axis ends on flat sides: along rows or columns a mask tells their place no better than to a pixel
+    assert short_axis.max() <= (0.65 if degrees == 0 else 0.5)
+    assert np.quantile(short_axis, 0.8) <= 0.5
+
+
+@pytest.mark.parametrize(("a", "b", "c"), [(15, 10, 8), (20, 12, 9), (8.2, 6, 20), (9, 6, 7), (30, 21, 26)])
+def test_an_ellipsoid_about_a_voxels_center_has_its_axes_within_half_a_pixel(a, b, c):
+    found = axial_diameters(sampled(ellipsoid(a, b, c, 0), 2 * max(a, b, c)))
+    assert found.long_axis.length_mm == pytest.approx(2 * a, abs=PIXEL_MM / 2)
+    assert found.short_axis.length_mm == pytest.approx(2 * b, abs=PIXEL_MM / 2)
+
+
+@pytest.mark.parametrize(("a", "b"), [(12, 9), (4, 3), (5, 5), (2, 1.5)])
+def test_where_tips_end_between_rows_an_ellipsoid_has_its_axes_within_a_pixel(a, b):
+    found = axial_diameters(sampled(ellipsoid(a, b, 6, 0), 2 * a))
+    assert found.long_axis.length_mm == pytest.approx(2 * a, abs=PIXEL_MM)
+    assert found.short_axis.length_mm == pytest.approx(2 * b, abs=PIXEL_MM)
+
+
+def test_boxes_of_all_sizes_have_their_diagonal_within_half_a_pixel():
+    errors = []
+    for columns in range(3, 40, 2):
+        for rows in range(3, columns + 1, 2):
+            mask = np.zeros((1, rows + 2, columns + 2), dtype=bool)
+            mask[0, 1:-1, 1:-1] = True
+            found = axial_diameters(Volume(mask, affine_of(SPACING)))
+            errors.append(abs(found.long_axis.length_mm / PIXEL_MM - np.hypot(columns, rows)))
+    assert np.quantile(errors, 0.95) <= 0.5
+    assert max(errors) <= 0.7  # some slender ones, whose corners look round
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(20, 20), (31, 12), (40, 37), (9, 5), (30, 4)])
@@ -71,12 +97,38 @@ def test_a_box_has_its_diagonal_within_half_a_pixel(columns, rows):
 
 
 @pytest.mark.parametrize("degrees", [10, 27, 40])
-def test_a_tilted_box_has_its_diagonal_within_half_a_pixel_on_average(degrees):
+def test_a_tilted_box_has_its_diagonal_within_half_a_pixel_but_for_corners_that_miss_every_center(degrees):
     errors = errors_in_pixels(box(14, 9, 6, degrees), 2 * np.hypot(14, 9), 18 * np.hypot(14, 9) / 14, 36)
-    long_axis, short_axis = errors.mean(axis=0)
-    assert abs(long_axis) <= 0.5
-    assert abs(short_axis) <= 0.65  # both its ends lie on slanted sides, and the longest of many lines catches their steps
-    assert np.abs(errors).max() <= 1.3
+    assert np.abs(errors.mean(axis=0)).max() <= 0.3
+    assert np.quantile(np.abs(errors), 0.75, axis=0).max() <= 0.5
+    assert np.abs(errors).max() <= 0.9  # where both corners lie between centers, the mask does not hold them
+
+
+def test_translation_changes_nothing():
+    mask = sampled(ellipsoid(9, 5, 8, 25), 22).array
+    moved = np.zeros((mask.shape[0] + 7, mask.shape[1] + 20, mask.shape[2] + 33), dtype=bool)
+    moved[4:-3, 15:-5, 2:-31] = mask
+    expected = axial_diameters(Volume(mask, affine_of(SPACING)))
+    found = axial_diameters(Volume(moved, affine_of(SPACING, origin=(-210.4, 77.3, 1204.9))))
+    assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
+    assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (1, 2), (0, 1, 2)])
+def test_flips_change_nothing(axes):
+    mask = sampled(box(9, 5, 8, 25), 24, shift=(0, 0.2, 0.35)).array
+    mask[1, 5:9, 7:20] ^= True  # no symmetry left
+    expected = axial_diameters(Volume(mask, affine_of(SPACING)))
+    found = axial_diameters(Volume(np.flip(mask, axes), affine_of(SPACING)))
+    assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
+    assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 7), (1, 6, 9), (5, 1, 1)])
+def test_the_smallest_lesions_have_diameters(shape):
+    found = axial_diameters(Volume(np.ones(shape, dtype=bool), affine_of(SPACING)))
+    assert np.isfinite([found.long_axis.length_mm, found.short_axis.length_mm]).all()
+    assert found.long_axis.length_mm >= found.short_axis.length_mm >= PIXEL_MM / 2
 
 
 def test_the_longest_slice_is_chosen():

@@ -1,12 +1,14 @@
 """Shape, HU statistics, solid part, confidence."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from LungTumorSegLib.ct import Volume
 from LungTumorSegLib.lesions.components import crop_of, lesion_crops
 from LungTumorSegLib.lesions.measurements import confidence, intensities_of, shape_of, solid_part, volume_range_ml
 from scipy import ndimage
-from volumes import affine_of
+from volumes import ORIENTATIONS, affine_of
 
 
 def test_confidence_is_the_probability_less_the_disagreement():
@@ -52,6 +54,17 @@ def test_the_smallest_lesions_have_numbers(array):
     assert shape.least_axis_mm == 0
     hu = intensities_of(np.full(array.size, -37.0))
     assert (hu.mean_hu, hu.sd_hu, hu.p5_hu, hu.skewness, hu.excess_kurtosis) == (-37, 0, -37, 0, 0)
+
+
+@pytest.mark.parametrize("order", ORIENTATIONS[1::5], ids=str)
+def test_turning_flipping_and_moving_a_lesion_changes_no_shape(order):
+    blob = ndimage.gaussian_filter(np.random.default_rng(5).random((14, 15, 16)), 1.2) > 0.51
+    blob = np.pad(blob, 2)
+    expected = shape_of(Volume(blob, affine_of((1, 1, 1))))
+    turned = order.apply(Volume(blob, affine_of((1, 1, 1)))).array
+    found = shape_of(Volume(turned, affine_of((1, 1, 1), origin=(310.5, -77.2, 95.1))))  # the lesion turned, not its axes
+    for name, value in asdict(expected).items():
+        assert getattr(found, name) == pytest.approx(value, rel=1e-6)
 
 
 def test_statistics_of_a_ramp():
