@@ -11,7 +11,7 @@ import slicer
 from . import terminology
 from .boxes import placed
 from .colors import lesion_color
-from .ct import Volume
+from .ct import Array, Volume
 from .mrml import TUMOR_FILL_2D, volume_of_node
 from .nodes_mrml import LPS_TO_RAS, PROBABILITY_ROLE, Node
 from .segments_mrml import add_mask, mask_of, next_lesion_number, review_of, segment_infos, segments_of, set_mask, set_review
@@ -229,15 +229,13 @@ class Corrections:
 
     def _reset(self, segment_id: str) -> None:
         answer = answer_of(self._node)
-        former = None
         if self._content.GetSegment(segment_id) is None:
             self._content.CopySegmentFromSegmentation(answer, segment_id)
-        else:
-            former = mask_of(self._content, segment_id)
-            wanted = mask_of(answer, segment_id)
-            if not _equal(former, wanted):
-                set_mask(self._node, segment_id, wanted)
-        self._give_back(former)
+            return
+        former, wanted = mask_of(self._content, segment_id), mask_of(answer, segment_id)
+        if not _equal(former, wanted):
+            set_mask(self._node, segment_id, wanted)
+            self._give_back(former)
 
     def _give_back(self, former: Volume | None) -> None:
         """Voxels that a lesion had, and that were lung before anybody painted, are lung again."""
@@ -246,9 +244,10 @@ class Corrections:
             return
         for info in segment_infos(answer):
             if info.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG) and self._content.GetSegment(info.id) is not None:
-                back = _common(former, mask_of(answer, info.id))
-                if back is not None:
-                    add_mask(self._node, info.id, back)
+                before, now = mask_of(answer, info.id), mask_of(self._content, info.id)
+                lost = former.array & _at(before, former) & ~_at(now, former)
+                if lost.any():
+                    add_mask(self._node, info.id, former.with_array(lost))
 
     def _probability(self) -> Volume:
         node = self._node.GetNodeReference(PROBABILITY_ROLE)
@@ -298,7 +297,5 @@ def _equal(a: Volume | None, b: Volume | None) -> bool:
     return a.same_grid(b) and np.array_equal(a.array, b.array)
 
 
-def _common(a: Volume, b: Volume | None) -> Volume | None:
-    """Voxels of both masks, on the grid of ``a``; None where there is none."""
-    both = a.array & placed(b, a) if b is not None else a.array & False
-    return a.with_array(both) if both.any() else None
+def _at(mask: Volume | None, on: Volume) -> Array:
+    return np.zeros(on.shape, dtype=bool) if mask is None else placed(mask, on)

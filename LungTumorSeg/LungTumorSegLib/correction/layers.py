@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..boxes import Box, bounding_box, box_of_changes, box_of_label, slices_of, united
+from ..boxes import Box, box_of_changes, box_of_label, slices_of, united
 from ..ct import GRID_TOLERANCE_MM, Array, Grid, Volume
 from ..errors import UnusableInput
 from ..lesions.components import LesionCrop
@@ -20,11 +20,22 @@ from .snapshot import Layer
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A layer as it was last time: its copy, the same on the whole canonical grid, its segments."""
+    """A layer as it was last time: its copy, the same with canonical axes in its ``box`` of the grid, its segments."""
 
     source: Volume
     array: Array
+    box: Box
     values: Mapping[str, int]
+
+    def within(self, box: Box) -> Array:
+        """The labels in a box of the grid, 0 beyond the layer."""
+        if box == self.box:
+            return self.array
+        labels = np.zeros(np.subtract(box[1], box[0]), self.array.dtype)
+        inner = _intersection(box, self.box)
+        if inner is not None:
+            labels[slices_of(_relative(inner, box))] = self.array[slices_of(_relative(inner, self.box))]
+        return labels
 
 
 class SegmentMasks:
@@ -47,61 +58,84 @@ class SegmentMasks:
         for index, layer in enumerate(layers):
             before = self._seen[index] if index < len(self._seen) else None
             unchanged = before is not None and before.source is layer.labels
-            now = _Seen(layer.labels, before.array if before and unchanged else self._placed(layer.labels), dict(layer.values))
+            array, box = (before.array, before.box) if before and unchanged else self._placed(layer.labels)
+            now = _Seen(layer.labels, array, box, dict(layer.values))
             crops |= self._crops_of(before, now)
             seen.append(now)
         self._seen, self._crops = seen, crops
         return crops
 
     def _crops_of(self, before: _Seen | None, now: _Seen) -> dict[str, LesionCrop | None]:
-        changed = None if before is None or before.array is now.array else box_of_changes(before.array, now.array)
-        touched = set() if before is None or changed is None else _values_at_changes(before.array, now.array, changed)
+        changed = None if before is None or before.array is now.array else _changes(before, now)
+        touched = set() if before is None or changed is None else _values_at_changes(before, now, changed)
         crops = {}
         for segment_id, value in now.values.items():
             old = self._crops.get(segment_id)
             if before is None or before.values.get(segment_id) != value:  # new, or moved to another layer
-                found = self._cut(now.array, value, box_of_label(now.array, value))
+                found = self._cut(now, value, now.box)
             elif value in touched and changed is not None:
-                found = self._cut(now.array, value, changed if old is None else united(old.box, changed))
+                found = self._cut(now, value, changed if old is None else united(old.box, changed))
             else:
                 found = old
             crops[segment_id] = old if same_voxels(old, found) else found
         return crops
 
-    def _cut(self, array: Array, value: int, region: Box | None) -> LesionCrop | None:
+    def _cut(self, layer: _Seen, value: int, region: Box) -> LesionCrop | None:
         """The voxels of ``value``, all of which lie in ``region``."""
-        if region is None:
+        inner = _intersection(region, layer.box)
+        labels = None if inner is None else layer.array[slices_of(_relative(inner, layer.box))]
+        found = None if labels is None else box_of_label(labels, value)
+        if inner is None or labels is None or found is None:
             return None
-        mask = array[slices_of(region)] == value
-        inner = bounding_box(mask)
-        if inner is None:
-            return None
-        start, stop = ((region[0][0] + p[0], region[0][1] + p[1], region[0][2] + p[2]) for p in inner)
+        start, stop = (_moved(corner, inner[0]) for corner in found)
         affine = self.grid.affine.copy()
         affine[:3, 3] = self.grid.index_to_lps(start)
-        return LesionCrop(Volume(np.ascontiguousarray(mask[slices_of(inner)]), affine), (start, stop))
+        return LesionCrop(Volume(labels[slices_of(found)] == value, affine), (start, stop))
 
-    def _placed(self, labels: Volume) -> Array:
-        """A layer on the whole grid, 0 beyond it; what Slicer padded around the CT is empty and left out."""
+    def _placed(self, labels: Volume) -> tuple[Array, Box]:
+        """A layer with canonical axes and its box on the grid; what Slicer padded around the CT is empty and left out."""
         part = self.order.apply(labels)
         start = np.rint(self.grid.lps_to_index(part.origin)).astype(int)
-        stop = start + part.shape
-        whole = np.zeros(self.grid.shape, part.array.dtype)
-        first, last = np.maximum(start, 0), np.minimum(stop, self.grid.shape)
-        corner = self.grid.index_to_lps(stop - 1)
-        if max(np.abs(self.grid.index_to_lps(start) - part.origin).max(),
-               np.abs(corner - part.index_to_lps(np.subtract(part.shape, 1))).max()) > GRID_TOLERANCE_MM:
+        last = start + part.shape - 1
+        off_mm = self.grid.index_to_lps((start, last)) - (part.origin, part.index_to_lps(np.subtract(part.shape, 1)))
+        if np.abs(off_mm).max() > GRID_TOLERANCE_MM:
             raise UnusableInput("The segmentation does not lie on the CT's voxels; set its source geometry to this CT first.")
-        if (first < last).all():
-            inside = tuple(slice(a - o, b - o) for a, b, o in zip(first, last, start, strict=True))
-            whole[tuple(slice(a, b) for a, b in zip(first, last, strict=True))] = part.array[inside]
-        return whole
+        box = _as_box(start, last + 1)
+        inner = _intersection(box, ((0, 0, 0), self.grid.shape))
+        if inner is None:
+            return np.zeros((0, 0, 0), np.uint8), ((0, 0, 0), (0, 0, 0))
+        return part.array[slices_of(_relative(inner, box))], inner
 
 
-def _values_at_changes(before: Array, now: Array, box: Box) -> set[int]:
-    old, new = before[slices_of(box)], now[slices_of(box)]
+def _changes(before: _Seen, now: _Seen) -> Box | None:
+    """The smallest box that holds every voxel in which two layers differ."""
+    box = united(before.box, now.box)
+    found = box_of_changes(before.within(box), now.within(box))
+    return None if found is None else (_moved(found[0], box[0]), _moved(found[1], box[0]))
+
+
+def _values_at_changes(before: _Seen, now: _Seen, box: Box) -> set[int]:
+    old, new = before.within(box), now.within(box)
     differs = old != new
     return {int(value) for array in (old, new) for value in np.unique(array[differs])}
+
+
+def _intersection(a: Box, b: Box) -> Box | None:
+    start, stop = np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
+    return _as_box(start, stop) if (start < stop).all() else None
+
+
+def _relative(box: Box, to: Box) -> Box:
+    return _as_box(np.subtract(box[0], to[0]), np.subtract(box[1], to[0]))
+
+
+def _moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
+    return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
+
+
+def _as_box(start: Array, stop: Array) -> Box:
+    (a, b, c), (d, e, f) = start.tolist(), stop.tolist()
+    return (a, b, c), (d, e, f)
 
 
 def same_voxels(a: LesionCrop | None, b: LesionCrop | None) -> bool:

@@ -82,16 +82,21 @@ def test_an_edit_beyond_the_lung_moves_the_pleura_of_the_other_lesions_too():
     assert distances[0] < distances[1]
 
 
-def test_the_volume_comes_with_the_first_step_and_the_place_later():
+def test_the_volume_comes_first_then_the_shape_then_the_place():
     edited = Edited()
-    first, *_, last = edited.steps()
-    assert [x.volume_ml for x in first.lesions] == [x.volume_ml for x in last.lesions]
-    assert not first.complete
+    first, *_, before = edited.steps()
     assert all(x.location is None for x in first.lesions)
-    assert all(x.location is not None for x in last.lesions)
     edited.masks["t2"][5:8, 20:24, 10:13] = True
-    first, *_ = edited.steps()
-    assert all(x.location is not None for x in first.lesions), "the last known place stays until the new one is found"
+    first, second, *_, last = edited.steps()
+    at = last.ids.index("t2")
+    volumes, shapes, places = ([getattr(r.lesions[r.ids.index("t2")], name) for r in (before, first, second, last)]
+                               for name in ("volume_ml", "shape", "location"))
+    assert volumes[0] < volumes[1] == volumes[2] == volumes[3]
+    assert shapes[0] == shapes[1] != shapes[2] == shapes[3]
+    assert places[0] == places[1] == places[2] != places[3]
+    assert [r.complete for r in (first, second, last)] == [False, False, True]
+    assert last.lesions == edited.measured().lesions
+    assert last.lesions[at].volume_ml == volumes[1]
 
 
 def test_only_the_edited_lesion_is_measured_anew(monkeypatch):
