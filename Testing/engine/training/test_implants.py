@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from LungTumorSegLib.training import implants
 from LungTumorSegLib.training.implants import (
     BONE_HU,
     LESION,
@@ -166,3 +167,121 @@ def test_a_nodule_of_similar_size_is_preferred():
     rng = np.random.default_rng(0)
     chosen = [choose_nodule(nodules, 8.0, rng).radius_mm for _ in range(300)]
     assert np.mean(np.array(chosen) > 7) == pytest.approx(1 - (2 / 3) ** 3, abs=0.08)  # unless it is not among the three drawn
+
+
+# Kinds of lesions, each made certain by its share
+
+
+def kinds(monkeypatch, **shares):
+    """Sets the shares of kinds of lesions; those not given are 0."""
+    names = ("ground_glass", "part_solid", "cavity", "spicule")
+    for name in names:
+        monkeypatch.setattr(implants, f"{name.upper()}_SHARE", shares.get(name, 0.0))
+
+
+def implanted(radius_mm, seed, patch=None):
+    patch = patch or a_patch()
+    implant_procedural(patch, CENTER, radius_mm, np.random.default_rng(seed))
+    return patch, ndimage.distance_transform_edt(patch.label == LESION, sampling=SPACING_MM)
+
+
+def test_ground_glass_has_its_share_at_any_size():
+    for radius_mm in (4.0, 12.0):
+        medians = [np.median(patch.hu[depth > 2]) for patch, depth in (implanted(radius_mm, seed) for seed in range(80))]
+        # part-solid ones have a core of soft tissue, so that few of them come near
+        assert np.mean((np.array(medians) > -740) & (np.array(medians) < -400)) == pytest.approx(0.18 + 0.05, abs=0.12)
+
+
+def test_vessels_stay_visible_in_ground_glass(monkeypatch):
+    kinds(monkeypatch, ground_glass=1.0)
+    patch = a_patch()
+    patch.hu[:, 30:32, 24:26] = 100
+    before = patch.hu.copy()
+    patch, depth = implanted(10.0, 4, patch)
+    vessel = (before == 100) & (depth > 0)
+    assert vessel.any()
+    assert (patch.hu[vessel] >= 100).all()
+    assert -760 < np.median(patch.hu[(depth > 2) & ~vessel]) < -400
+
+
+def test_a_part_solid_lesion_has_a_dense_core_in_ground_glass(monkeypatch):
+    kinds(monkeypatch, part_solid=1.0)
+    steps = []
+    for seed in range(8):
+        patch, depth = implanted(14.0, seed)
+        steps.append(patch.hu[depth > 0.8 * depth.max()].mean() - patch.hu[(depth > 1.5) & (depth < 4)].mean())
+    assert min(steps) > 250  # the halo is 350 to 650 HU thinner; core and rim need not lie quite like the depth
+
+
+def test_only_lesions_beyond_12_mm_are_hollow(monkeypatch):
+    kinds(monkeypatch, cavity=1.0)
+
+    def hollow(radius_mm):
+        found = [(patch.hu[depth > 4] < -700).any() for patch, depth in (implanted(radius_mm, seed) for seed in range(20))]
+        return np.mean(found)
+
+    assert hollow(10.0) == 0
+    assert hollow(18.0) == pytest.approx(0.6, abs=0.3)  # the others hold dead tissue, a little thinner
+    kinds(monkeypatch)
+    assert hollow(18.0) == 0
+
+
+def test_spicules_reach_beyond_the_lesion(monkeypatch):
+    def reach(share):
+        kinds(monkeypatch, spicule=share)
+        ratios = []
+        for seed in range(16):
+            patch, _ = implanted(10.0, seed)
+            points = (np.argwhere(patch.label == LESION) - CENTER) * SPACING_MM
+            ratios.append(np.linalg.norm(points, axis=1).max() / (volume_ml(patch) / ball_ml(1.0)) ** (1 / 3))
+        return np.mean(ratios)
+
+    assert reach(1.0) > reach(0.0) + 0.1
+
+
+def test_the_edge_of_a_lesion_is_as_soft_as_a_scanner_makes_it(monkeypatch):
+    kinds(monkeypatch)
+    patch, depth = implanted(12.0, 2)
+    outside = ndimage.distance_transform_edt(patch.label != LESION, sampling=SPACING_MM)
+    between = (patch.hu > -650) & (patch.hu < -250) & patch.lungs
+    assert np.count_nonzero(between) > 100
+    assert np.maximum(depth, outside)[between].max() <= 4.5  # the longest way across a voxel
+
+
+# Real nodules
+
+
+def nodule_of(hu=0):
+    """A ball of one density."""
+    shape, spacing = (13, 21, 25), (2.0, 1.0, 0.9)
+    mask = ellipsoid((12, 10, 10.8), (7.0,) * 3, shape, spacing)
+    return Nodule.from_mask("p", np.where(mask, hu, -800).astype(np.int16), mask, spacing)
+
+
+def inside(radius_mm, seed, **options):
+    """HU well inside an implanted ball of 0 HU."""
+    patch = a_patch()
+    implant_nodule(patch, nodule_of(), CENTER, radius_mm, np.random.default_rng(seed), **options)
+    return patch.hu[ndimage.distance_transform_edt(patch.label == LESION, sampling=SPACING_MM) > 4]
+
+
+def test_half_of_the_real_nodules_become_denser():
+    added = np.array([inside(7.0, seed).mean() for seed in range(60)])
+    assert added.min() >= -1
+    assert added.max() <= 200
+    assert np.mean(added > 1) == pytest.approx(0.5, abs=0.2)
+    assert np.abs([inside(7.0, seed, vary_density=False).mean() for seed in range(10)]).max() < 1
+
+
+def test_an_enlarged_nodule_gets_the_noise_back_that_enlarging_took():
+    assert inside(7.0, 0, vary_density=False).std() < 1
+    assert inside(14.0, 0, vary_density=False).std() == pytest.approx(15, rel=0.15)
+
+
+def test_every_distractor_is_denser_than_the_lung_around_it():
+    for seed in range(30):
+        patch = a_patch()
+        implant_distractor(patch, CENTER, np.random.default_rng(seed))
+        changed = (patch.hu != a_patch().hu) & patch.lungs
+        assert changed.any()
+        assert np.percentile(patch.hu[changed], 90) > -250

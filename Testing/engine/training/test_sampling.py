@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from LungTumorSegLib.training import sampling
 from LungTumorSegLib.training.config import GridConfig, SamplingConfig
+from LungTumorSegLib.training.implants import Patch
 from LungTumorSegLib.training.sampling import Sampler
 from LungTumorSegLib.training.store import IGNORED
 from training_cases import a_stored_case
@@ -134,3 +136,54 @@ def test_stacks_stay_inside_the_case_however_large_the_lesion(cases):
         rng = np.random.default_rng(i)
         corner = sampler._corner(cases[0], np.array([rng.integers(14), 20.0, 24.0]), np.array([8, 40, 48]), 60.0, rng)
         assert 0 <= corner[0] <= 14 - 8
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What a sample implants: the names in order, instead of implanting."""
+    made = []
+    for name in ("implant_procedural", "implant_nodule", "implant_distractor"):
+        monkeypatch.setattr(sampling, name, lambda *_, name=name: made.append(name.removeprefix("implant_")))
+    monkeypatch.setattr(sampling, "choose_nodule", lambda *_: None)
+    return made
+
+
+def test_second_lesions_and_look_alikes_have_their_shares(cases, calls):
+    draw(Sampler(cases, [], GRID, shares(implants=1)), 600)
+    assert calls.count("procedural") / 600 == pytest.approx(1.15, abs=0.04)
+    assert calls.count("distractor") / 600 == pytest.approx(0.2, abs=0.05)
+
+
+def test_other_samples_get_no_lesion_but_look_alikes_too(cases, calls):
+    draw(Sampler(cases, [object()], GRID, shares(lung=1)), 200)
+    assert set(calls) == {"distractor"}
+
+
+def test_real_nodules_have_their_share_of_the_implants(cases, calls):
+    draw(Sampler(cases, [object()], GRID, shares(implants=1, real_nodules=0.3)), 600)
+    lesions = [name for name in calls if name != "distractor"]
+    assert lesions.count("nodule") / len(lesions) == pytest.approx(0.3, abs=0.05)
+
+
+def test_most_implants_sit_at_the_border_of_the_lung(cases):
+    sampler = Sampler(cases[:1], [], GRID, SamplingConfig(crop=CROP))
+    border = {tuple(site) for site in cases[0].sites["border"]}
+    inner = {tuple(site) for site in cases[0].sites["lung"]} - border
+    places = [tuple(sampler._place("implants", np.random.default_rng(i))[1].astype(int)) for i in range(600)]
+    from_lung = len(border & {tuple(site) for site in cases[0].sites["lung"]}) / len(cases[0].sites["lung"])
+    assert sum(place in inner for place in places) / 600 == pytest.approx(0.45 * (1 - from_lung), abs=0.05)
+
+
+def test_enhancement_varies_in_half_of_the_samples_and_in_what_is_enhanced_alone():
+    factors = []
+    for seed in range(300):
+        hu = np.array([[[-850, -100, 40, 140, 250, 1000]]], np.float32)
+        patch = Patch(hu, np.zeros(hu.shape, np.uint8), np.ones(hu.shape, bool), np.ones(hu.shape, bool), (1.0, 1.0, 1.0))
+        sampling._vary_enhancement(patch, np.random.default_rng(seed))
+        factor = (patch.hu[0, 0, 3] - 40) / 100
+        expected = [-850, -100, 40, 40 + 100 * factor, 40 + 210 * factor, 1000 + 210 * (factor - 1)]
+        np.testing.assert_allclose(patch.hu[0, 0], expected, atol=0.01)
+        factors.append(factor)
+    varied = np.array([factor for factor in factors if factor != 1])
+    assert len(varied) / 300 == pytest.approx(0.5, abs=0.1)
+    assert (varied.min(), varied.max()) == pytest.approx((0.1, 1.2), abs=0.05)
