@@ -111,6 +111,7 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
 
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
     from .io import check_output_folder, read_ct
+    from .isolation import carina_of
     from .lesions import lungs_of, measure
     from .results import write_measures
     from .segmentation_file import read_segmentation
@@ -120,7 +121,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     ct = read_ct(options.input, series=options.series)
     segments = read_segmentation(options.segmentation)
     lungs = lungs_of(ct, segments)
-    report = measure(ct, segments, lungs=lungs)
+    report = measure(ct, segments, lungs=lungs, carina_lps=carina_of(ct) if lungs else None)
     summary = write_measures(ct, report, options.output, lungs=lungs, extras=extras)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output))
 

@@ -117,7 +117,7 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     report = report_lesions(
         tumor, upright, isolation.left_lung, isolation.right_lung,
         probability=probability, disagreement=disagreement,
-        voxel_threshold=settings.thresholds.voxel, min_lesion_ml=settings.min_lesion_ml,
+        voxel_threshold=settings.thresholds.voxel, min_lesion_ml=settings.min_lesion_ml, carina_lps=isolation.carina_lps,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")

@@ -32,8 +32,10 @@ METHOD = (
     "Long axis: longest in-plane diameter over all axial slices; short axis: longest diameter perpendicular to it in that slice "
     "(RECIST 1.1). Volume: voxels of the mask. Volume range: the mask cut with the probability lowered and raised by 1.645 times the "
     "disagreement of overlapping stacks. Confidence: mean of probability minus disagreement; no probability of malignancy. "
-    "Zones: thirds of the lung's height. Central: within 20 mm of the mediastinum. Contact: the part of a lesion's surface that "
-    "looks out of the lung as segmented. Size category: T descriptor of the ninth edition of TNM by size alone, of part-solid lesions "
+    "Zones: thirds of the lung's height, a lesion in that of its centroid. Central: within 20 mm of the mediastinum, which is what lies "
+    "between the lungs. Distances run from the lesion's nearest voxel; the carina lies where the trachea's lumen divides. Contact: the "
+    "part of a lesion's surface that looks out of the lung as segmented. Size category: T descriptor of the ninth edition of TNM by size "
+    "alone, of part-solid lesions "
     "by their solid part (at and above -300 HU). Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
 )
 
@@ -228,6 +230,8 @@ def _sentence(lesion: Lesion) -> str:
         areas = (("mediastinum", pleura.mediastinum_cm2), ("chest wall", pleura.chest_wall_cm2), ("diaphragm", pleura.diaphragm_cm2))
         contacts = [f"{name} {area:.1f} cm²" for name, area in areas if area >= 0.05]
         parts.append("contact: " + ", ".join(contacts) if contacts else f"{pleura.distance_mm:.0f} mm from the pleura")
+        if where.carina_mm is not None:
+            parts.append(f"{where.carina_mm:.0f} mm from the carina")
     return escape("; ".join(parts) + ".")
 
 

@@ -243,5 +243,5 @@ def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, sou
             write_volume(ct, private / "ct.nrrd")
         points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
         warnings = [*ct.warnings, *isolation.warnings]
-        record = {"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "warnings": warnings}
+        record = {"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "carina_lps": isolation.carina_lps, "warnings": warnings}
         _write_record(record, private / ISOLATION_FILE)

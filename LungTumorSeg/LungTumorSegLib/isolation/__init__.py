@@ -15,6 +15,7 @@ from ..errors import UnusableInput
 from ..events import Progress, ProgressCallback, ignore_progress
 from .airways import find_airways
 from .body import TISSUE_HU, find_body
+from .carina import Point, carina_of, find_carina
 from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air, with_walls
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
@@ -22,7 +23,7 @@ from .spine import SpineAxis, find_spine_axis
 from .symmetry import mirrored
 from .working_grid import coarsen, enlarge, refine
 
-__all__ = ["LungIsolation", "SpineAxis", "isolate_lungs"]
+__all__ = ["LungIsolation", "SpineAxis", "carina_of", "isolate_lungs"]
 
 LEAST_LUNG_ML = 150.0
 """A CT with less lung in view, mL, is not taken for a chest; both lungs of an adult hold 3000 to 6000 mL."""
@@ -33,7 +34,10 @@ STEPS = 7
 
 @dataclass(frozen=True, eq=False)
 class LungIsolation:
-    """What ``isolate_lungs`` finds: bool masks on the CT's own grid, and a spine axis with one point a canonical axial slice."""
+    """What ``isolate_lungs`` finds: bool masks on the CT's own grid, and a spine axis with one point a canonical axial slice.
+
+    ``carina_lps`` (mm) is None where trachea and both main bronchi are not found.
+    """
 
     body: Volume
     left_lung: Volume
@@ -42,6 +46,7 @@ class LungIsolation:
     mask: Volume
     isolated: CTVolume
     warnings: tuple[str, ...]
+    carina_lps: Point | None = None
 
     @property
     def lungs(self) -> Volume:
@@ -49,7 +54,7 @@ class LungIsolation:
         return self.left_lung.with_array(self.left_lung.array | self.right_lung.array)
 
     def reordered(self, order: AxisOrder) -> LungIsolation:
-        """The same isolation with every volume in another order of axes; the spine axis, in LPS, does not depend on it."""
+        """The same isolation with every volume in another order of axes; the spine axis and the carina, in LPS, do not depend on it."""
         volumes = {name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")}
         return replace(self, **volumes)
 
@@ -97,6 +102,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         mask=order.undo(mask),
         isolated=order.undo(_isolated(axial, mask)),
         warnings=_warnings(air),
+        carina_lps=find_carina(airways),
     )
     step_done()
     return result

@@ -10,6 +10,7 @@ import numpy as np
 from ..ct import AxisOrder, CTVolume, Volume
 from ..errors import UnusableInput
 from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops
+from .diameters import Point
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
 from .measurements import centroid_lps
@@ -55,6 +56,7 @@ class _Images:
     ct: CTVolume
     lungs: tuple[Volume, Volume] | None
     maps: Maps | None
+    carina_lps: Point | None
 
 
 def report_lesions(
@@ -67,15 +69,17 @@ def report_lesions(
     disagreement: Volume | None = None,
     voxel_threshold: float = VOXEL_THRESHOLD,
     min_lesion_ml: float,
+    carina_lps: Point | None = None,
 ) -> LesionReport:
     """The connected components of a tumor mask (bool) as lesions "Tumor 1" ..., largest first, none smaller than ``min_lesion_ml`` mL.
 
-    All volumes lie on the CT's grid, which may have any orientation; lungs are bool, probability and disagreement 0 ... 1.
+    All volumes lie on the CT's grid, which may have any orientation; lungs are bool, probability and disagreement 0 ... 1; the carina is a
+    point in LPS mm.
     ``voxel_threshold`` is the probability at which the mask was cut. Raises UnusableInput where a grid differs from the CT's.
     """
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
-    images = _canonical(ct, (left_lung, right_lung), probability, disagreement, voxel_threshold)
+    images = _canonical(ct, (left_lung, right_lung), probability, disagreement, voxel_threshold, carina_lps)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
     crops = list(lesion_crops(labels))
     return _report([f"Tumor {number}" for number in range(1, len(crops) + 1)], crops, labels, images).reordered(order.inverse())
@@ -89,6 +93,7 @@ def measure(
     probability: Volume | None = None,
     disagreement: Volume | None = None,
     voxel_threshold: float = VOXEL_THRESHOLD,
+    carina_lps: Point | None = None,
 ) -> LesionReport:
     """The lesions of an existing or corrected segmentation, largest first: each segment that ``is_lesion`` is one, in one piece or not.
 
@@ -106,7 +111,8 @@ def measure(
     named.sort(key=lambda pair: -np.count_nonzero(pair[1].mask.array))
     if len(named) > MOST_LESIONS:
         raise UnusableInput(f"The segmentation has {len(named)} lesions, more than {MOST_LESIONS}; merge some first.")
-    images = _canonical(ct, lungs or (lungs_of(ct, segments) if named else None), probability, disagreement, voxel_threshold)
+    lungs = lungs or (lungs_of(ct, segments) if named else None)
+    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps)
     labels = np.zeros(images.ct.shape, dtype=np.uint16)
     for number, (_, crop) in enumerate(named, start=1):
         labels[crop.slices][crop.mask.array] = number
@@ -149,7 +155,12 @@ def _check_grid(ct: CTVolume, **volumes: Volume) -> None:
 
 
 def _canonical(
-    ct: CTVolume, lungs: tuple[Volume, Volume] | None, probability: Volume | None, disagreement: Volume | None, threshold: float
+    ct: CTVolume,
+    lungs: tuple[Volume, Volume] | None,
+    probability: Volume | None,
+    disagreement: Volume | None,
+    threshold: float,
+    carina_lps: Point | None,
 ) -> _Images:
     order = ct.canonical_axes()
     if lungs is not None:
@@ -161,11 +172,11 @@ def _canonical(
         if disagreement is not None:
             _check_grid(ct, disagreement=disagreement)
         maps = Maps(order.apply(probability), None if disagreement is None else order.apply(disagreement), threshold)
-    return _Images(order.apply(ct), lungs, maps)
+    return _Images(order.apply(ct), lungs, maps, carina_lps)
 
 
 def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, images: _Images) -> LesionReport:
-    located = None if images.lungs is None else locate(crops, *images.lungs)
+    located = None if images.lungs is None else locate(crops, *images.lungs, images.carina_lps)
     locations, lung_ml = ([None] * len(crops), None) if located is None else located
     distances_mm = distances_from_dominant_mm([centroid_lps(crop.mask) for crop in crops])
     lesions = tuple(

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ..ct import Array, Volume
 from .components import LesionCrop
+from .diameters import Point
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
 from .zones import Side, ZoneName, span_of, zone_at
@@ -28,16 +29,22 @@ bronchial tree, heart, great vessels, trachea or other mediastinal structures; t
 
 @dataclass(frozen=True)
 class Location:
-    """``mediastinum_mm``: from the lesion's nearest voxel to the medial surface of a lung, infinite where only one lung is known."""
+    """``mediastinum_mm``: from the lesion's nearest voxel to the medial surface of a lung, infinite where only one lung is known.
+
+    ``carina_mm``: from the lesion's nearest voxel to the carina, None where that is not known.
+    """
 
     side: Side
     zone: ZoneName
     depth: Depth
     mediastinum_mm: float
     pleura: PleuralContact
+    carina_mm: float | None = None
 
 
-def locate(lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume) -> tuple[list[Location], float] | None:
+def locate(
+    lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume, carina_lps: Point | None = None
+) -> tuple[list[Location], float] | None:
     """Where each lesion lies, and the volume (mL) of both lungs with their lesions; None where there is no lung at all.
 
     Lungs are bool on the grid of the lesions, with canonical axes.
@@ -47,7 +54,7 @@ def locate(lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume)
     known = [(lesion, side) for lesion, side in named if side is not None]
     if len(known) < len(named):
         return None
-    surroundings = Surroundings(filled_lungs(known, left_lung, right_lung))
+    surroundings = Surroundings(filled_lungs(known, left_lung, right_lung), carina_lps)
     return [surroundings.location_of(lesion, side) for lesion, side in known], surroundings.lung_ml
 
 
@@ -60,10 +67,11 @@ def filled_lungs(lesions: Iterable[tuple[LesionCrop, Side]], left_lung: Volume, 
 
 
 class Surroundings:
-    """What each lesion is located in: both lungs with all lesions filled in (``lungs``, see ``filled_lungs``)."""
+    """What each lesion is located in: both lungs with all lesions filled in (``lungs``, see ``filled_lungs``), and the carina if known."""
 
-    def __init__(self, lungs: dict[Side, Volume]) -> None:
+    def __init__(self, lungs: dict[Side, Volume], carina_lps: Point | None = None) -> None:
         self.lungs = lungs
+        self._carina_lps = carina_lps
         self._space = medial_space(lungs["Left"], lungs["Right"])
         self._surface_lps = self._space.surface_lps()
         self._own = {side: _own_lung(lung, side) for side, lung in lungs.items()}
@@ -75,24 +83,28 @@ class Surroundings:
 
     def location_of(self, lesion: LesionCrop, side: Side) -> Location:
         """Where a lesion of one of these lungs lies."""
-        return _located(lesion, side, self._own[side], self._space, self._surface_lps)
+        return _located(lesion, side, self._own[side], self._space, self._surface_lps, self._carina_lps)
 
 
 def _own_lung(inside: Volume, side: Side) -> OwnLung:
     return OwnLung(inside, *span_of(inside), toward_midline=-1.0 if side == "Left" else 1.0)
 
 
-def _located(lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array) -> Location:
+def _located(
+    lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
+) -> Location:
     voxels = np.argwhere(lesion.mask.array)
     height = float(lung.height_of(lesion.mask.index_to_lps(voxels.mean(axis=0))))
     rim = lesion.mask.array & ~ndimage.binary_erosion(lesion.mask.array)
-    mediastinum_mm = distance_to_surface_mm(lesion.mask.index_to_lps(np.argwhere(rim)), surface_lps)
+    rim_lps = lesion.mask.index_to_lps(np.argwhere(rim))
+    mediastinum_mm = distance_to_surface_mm(rim_lps, surface_lps)
     return Location(
         side=side,
         zone=zone_at(height),
         depth="central" if mediastinum_mm <= CENTRAL_MM else "peripheral",
         mediastinum_mm=mediastinum_mm,
         pleura=pleural_contact(lesion, lung, space),
+        carina_mm=None if carina_lps is None else distance_to_surface_mm(rim_lps, np.array([carina_lps])),
     )
 
 

@@ -107,6 +107,16 @@ def test_a_lesion_is_central_within_2_cm_of_the_mediastinum(gap_mm, depth):
     assert location.mediastinum_mm == pytest.approx(gap_mm, abs=SPACING[2])
 
 
+@pytest.mark.parametrize("toward", [(0, 0, -1), (0, 1, 0), (1, 0, 0), (1, 1, -1)])
+def test_the_distance_to_the_carina_is_that_of_the_nearest_voxel(toward):
+    chest = with_ball(MIDDLE, 12)
+    direction = np.asarray(toward) / np.linalg.norm(toward)
+    carina_lps = chest.ct.index_to_lps(MIDDLE + direction * 30 / SPACING)
+    found = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0, carina_lps=tuple(carina_lps))
+    assert found.lesions[0].location.carina_mm == pytest.approx(30 - 12, abs=max(SPACING))
+    assert located(chest).carina_mm is None
+
+
 @pytest.mark.parametrize("order", ORIENTATIONS[::9], ids=str)
 def test_orientation_changes_no_location(order):
     chest = with_ball(on_face("medial", 6), 13)

@@ -1,0 +1,72 @@
+"""The carina: where the trachea divides into the two main bronchi."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from ..ct import Array, CTVolume, Volume
+from .airways import find_airways
+from .body import find_body
+from .working_grid import coarsen
+
+Point = tuple[float, float, float]
+
+BRONCHUS_MM = 9.0
+"""Both lumens go on for at least this long below the division: a main bronchus is 20 to 50 mm long, a pocket of the trachea short."""
+
+
+def carina_of(ct: CTVolume) -> Point | None:
+    """The carina of a chest CT in any orientation, LPS mm; None where trachea and both main bronchi are not found."""
+    coarse = coarsen(ct.canonical_axes().apply(ct))
+    return find_carina(find_airways(coarse, find_body(coarse)))
+
+
+def find_carina(airways: Volume) -> Point | None:
+    """The point midway between both lumens in the uppermost axial slice in which the trachea is two, LPS mm; None where it never is.
+
+    ``airways`` (bool, canonical axes) is the lumen of trachea and main bronchi.
+    """
+    occupied = np.flatnonzero(airways.array.any(axis=(1, 2)))
+    if not len(occupied):
+        return None
+    trachea = airways.array[occupied[-1]]
+    slices = int(np.ceil(BRONCHUS_MM / airways.spacing[0]))
+    for index in range(int(occupied[-1]) - 1, -1, -1):
+        lumens = _going_on(airways.array[index], trachea)
+        if len(lumens) == 2 and _stay_apart(airways.array[: index + 1], lumens, slices):
+            return _between(lumens, index, airways)
+        if not lumens:
+            return None
+        trachea = np.logical_or.reduce(lumens)
+    return None
+
+
+def _going_on(slice_: Array, above: Array) -> list[Array]:
+    """The regions of a slice (bool) that overlap with a lumen of the slice above."""
+    labels, _ = ndimage.label(slice_)
+    return [labels == label for label in np.unique(labels[above & slice_])]
+
+
+def _stay_apart(airways: Array, lumens: list[Array], slices: int) -> bool:
+    """Whether two lumens of the last slice go on for as many slices, never as one."""
+    if slices > len(airways) - 1:
+        return False
+    for slice_ in airways[-2 : -2 - slices : -1]:
+        followed = [_going_on(slice_, lumen) for lumen in lumens]
+        if not all(followed):
+            return False
+        lumens = [np.logical_or.reduce(regions) for regions in followed]
+        if (lumens[0] & lumens[1]).any():
+            return False
+    return True
+
+
+def _between(lumens: list[Array], index: int, airways: Volume) -> Point:
+    """Midway between the nearest voxels of two lumens of a slice; of several equally near pairs their mean."""
+    first, second = (airways.index_to_lps(np.column_stack([np.full(lumen.sum(), index), np.argwhere(lumen)])) for lumen in lumens)
+    distance, nearest = cKDTree(second).query(first)
+    close = distance <= distance.min() + min(airways.spacing[1:]) / 2
+    x, y, z = ((first[close] + second[nearest[close]]) / 2).mean(axis=0).tolist()
+    return x, y, z
