@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from chests import Chest, make_chest
+from LungTumorSegLib.ct import CTVolume, Volume
 from LungTumorSegLib.lesions import report_lesions
-from volumes import ORIENTATIONS
+from volumes import ORIENTATIONS, affine_of
 
 SHAPE = (60, 90, 120)
 SPACING = (2.0, 1.0, 1.2)
@@ -53,6 +54,25 @@ def test_half_a_ball_touches_what_its_face_lies_on_with_the_area_of_its_disc(fac
     assert pleura.area_cm2 == pytest.approx(np.pi * 1.6**2, rel=0.1)
     assert pleura.length_mm == pytest.approx(32, abs=2 * max(SPACING))
     assert pleura.distance_mm == 0
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 1.0, 1.2), (3.0, 0.9, 0.9)])
+@pytest.mark.parametrize("toward", [(1, 0, 0), (0, 0, 1), (1, 1, 1), (1, -0.5, -0.7), (-1, 0.2, 0)])
+@pytest.mark.parametrize("radius_mm", [9.0, 18.0])
+def test_a_ball_on_a_curved_pleura_touches_a_cap_of_its_own_cross_section(spacing, toward, radius_mm):
+    lung_mm = 45.0
+    shape = tuple(int(n / s) for n, s in zip((110, 110, 210), spacing, strict=True))
+    grid = Volume(np.zeros(shape, dtype=bool), affine_of(spacing))
+    x, y, z = np.moveaxis(grid.index_to_lps(np.moveaxis(np.indices(shape), 0, -1)), -1, 0)
+    x, y, z = (axis - axis.mean() for axis in (x, y, z))
+    left, right = (np.hypot(np.hypot(x - side * 52, y), z) <= lung_mm for side in (1, -1))
+    a, b, c = np.asarray(toward) / np.linalg.norm(toward) * lung_mm
+    tumor = left & (np.hypot(np.hypot(x - 52 - a, y - b), z - c) <= radius_mm)
+    hu = np.where(tumor, 40.0, np.where(left | right, -850.0, 30.0)).astype(np.float32)
+    pleura = located(Chest(CTVolume(hu, grid.affine), *(grid.with_array(mask) for mask in (left, right, tumor)))).pleura
+    # a ball that cuts from a sphere a cap whose rim lies radius_mm from the cap's pole: its area is that of the ball's cross-section
+    tolerance = 0.1 if radius_mm > 10 else 0.12  # of 9 voxels across, one of 20 is off by 0.11
+    assert pleura.area_cm2 == pytest.approx(np.pi * (radius_mm / 10) ** 2, rel=tolerance)
 
 
 @pytest.mark.parametrize("face", ["lateral", "front", "base", "apex"])
