@@ -27,6 +27,9 @@ something else: a copy or a wait in Slicer's thread is told by its share on any 
 BLOCK_SHARE = 0.5
 """Of the time that writing the volume takes: the longest block, where writing takes long."""
 
+IDLE_BEATS, IDLE_FACTOR = 100, 3.0
+"""Of the longest block in so many beats without a run: the same, on a machine that is busy with other work."""
+
 START_SHARE = 0.25
 """Of the processor time that Slicer's own libraries take to load; was 0.06 (0.07 s of 1.1 s) when measured."""
 
@@ -55,7 +58,7 @@ class Heartbeat:
     def __init__(self) -> None:
         import qt
 
-        self.longest, self._last = 0.0, time.perf_counter()
+        self.restart()
         self._timer = qt.QTimer()
         self._timer.setInterval(5)
         self._timer.connect("timeout()", self._beat)
@@ -63,10 +66,10 @@ class Heartbeat:
 
     def _beat(self) -> None:
         now = time.perf_counter()
-        self.longest, self._last = max(self.longest, now - self._last), now
+        self.longest, self._last, self.count = max(self.longest, now - self._last), now, self.count + 1
 
     def restart(self) -> None:
-        self.longest, self._last = 0.0, time.perf_counter()
+        self.longest, self._last, self.count = 0.0, time.perf_counter(), 0
 
     def stop(self) -> None:
         self._timer.stop()
@@ -92,17 +95,17 @@ def test_the_window_never_blocks_from_the_click_to_the_childs_end(module, fake_c
     logic = module.LungTumorSegLogic()
     fake_child("error:2:The end of the child is what counts here.")
     writing, _ = _least_time(lambda: write_nrrd(full_size, tmp_path / "ct.nrrd", threading.Event()))
-    limit = max(LONGEST_BLOCK_SECONDS, BLOCK_SHARE * writing)
-    longest = []
-    while len(longest) < TRIES and min(longest, default=limit) >= limit:  # the best of some: others use this machine too
+    tries = []
+    while len(tries) < TRIES and not any(block < limit for block, limit in tries):  # others use this machine too
         beat, finished = Heartbeat(), []
-        process_until(lambda beat=beat: beat.longest > 0)
+        process_until(lambda beat=beat: beat.count >= IDLE_BEATS)
+        idle = beat.longest
         beat.restart()
         logic.startSegmentation(volume, onFinished=finished.append)
         process_until(lambda finished=finished: finished)
         beat.stop()
-        longest.append(beat.longest)
-    assert min(longest) < limit
+        tries.append((beat.longest, max(LONGEST_BLOCK_SECONDS, BLOCK_SHARE * writing, IDLE_FACTOR * idle)))
+    assert any(block < limit for block, limit in tries), tries
 
 
 def test_loading_a_result_of_full_size_takes_little_more_than_reading_its_file(module, full_size, tmp_path):
