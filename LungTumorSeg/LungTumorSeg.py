@@ -19,12 +19,18 @@ import slicer
 import vtk
 from LungTumorSegLib import hardware, mrml, packages
 from LungTumorSegLib.child import ChildProcess
+from LungTumorSegLib.correction_mrml import Corrections
 from LungTumorSegLib.errors import MachineLimit
 from LungTumorSegLib.job import FOLDER_PREFIX, SegmentationJob, child_environment, find_interpreter, segment_arguments
+from LungTumorSegLib.lesion_rows import ADDED, CORRECTED
+from LungTumorSegLib.live_mrml import LiveTable
 from LungTumorSegLib.nrrd import write_nrrd
 from LungTumorSegLib.private_folder import private_folder
 from LungTumorSegLib.run import SegmentationRun
+from LungTumorSegLib.terminology import CONFIRMED, REJECTED
+from LungTumorSegLib.upgrade_mrml import VERSION, upgrade
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
+from LungTumorSegPanel.correct_section import CorrectSection
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -107,8 +113,9 @@ class LungTumorSegParameterNode:
     voxelThreshold: Annotated[float, WithinRange(0, 1)] = 0.5
     stride: Annotated[int, WithinRange(1, 8)] = 4
     smallestLesionMl: Annotated[float, WithinRange(0, 1000)] = 0.03
-    loadProbability: bool = False
-    version: int = 1
+    loadProbability: bool = True
+    paintInside: bool = False
+    version: int = VERSION
 
 
 def _replaceable(segmentationNode):
@@ -123,7 +130,13 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
     """The module without its panel, for scripts, batch and tests."""
 
     def getParameterNode(self):
-        return LungTumorSegParameterNode(super().getParameterNode())
+        """The scene's parameters; those of an older version, and what belongs to them in the scene, are brought up to this one."""
+        parameterNode = LungTumorSegParameterNode(super().getParameterNode())
+        if parameterNode.version < VERSION:
+            for segmentationNode in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+                upgrade(segmentationNode)
+            parameterNode.version = VERSION
+        return parameterNode
 
     def segment(self, volumeNode, options=None, segmentationNode=None):
         """Finds the lung tumors of a CT and returns the segmentation node; blocks until then and needs no window.
@@ -193,14 +206,35 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         if layoutManager is not None:  # there is none without a main window
             layoutManager.resetThreeDViews()
 
+    def corrections(self, segmentationNode):
+        """What a person may do to its lesions: add, delete, confirm, reject, merge, split, reset, undo and more, without a window.
+
+        Raises ValueError where there is no segmentation; so does each action that cannot be done.
+        """
+        if segmentationNode is None:
+            raise ValueError(_("There is no segmentation to correct."))
+        return Corrections(segmentationNode)
+
+    def measureLesions(self, segmentationNode):
+        """Brings the lesion table up to the voxels as they are now, in this process, and waits for it.
+
+        Raises ValueError where the CT is gone or does not have the segmentation's grid.
+        """
+        if segmentationNode is None:
+            raise ValueError(_("There is no segmentation to measure."))
+        LiveTable(segmentationNode).measure_now()
+
     def models(self):
         """Id and description of the installed models, the default first."""
         manifests = {name: Manifest.read(folder) for name, folder in model_folders().items()}
         return dict(sorted(manifests.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
-    def save(self, segmentationNode, folder, namePrefix="", dicom=False):
-        """Writes segmentation, lesion table and, where there is a 3D view, its picture; returns the paths. No file holds a name
-        unless ``namePrefix`` does, or ``dicom`` asks for DICOM, which must. Raises OSError or RuntimeError where writing fails."""
+    def save(self, segmentationNode, folder, namePrefix="", dicom=False, measure=True):
+        """Writes segmentation, lesion table, summary and, where there is a 3D view, its picture; returns the paths. No file holds a name
+        unless ``namePrefix`` does, or ``dicom`` asks for DICOM, which must. What was edited is measured first, unless ``measure`` is
+        False or the CT is gone. Raises OSError or RuntimeError where writing fails."""
+        if measure and mrml.ct_of(segmentationNode) is not None and mrml.is_edited(segmentationNode):
+            self.measureLesions(segmentationNode)
         paths = mrml.save_results(segmentationNode, Path(folder), namePrefix)
         layoutManager = slicer.app.layoutManager()
         if layoutManager is not None and layoutManager.threeDViewCount > 0:
@@ -339,6 +373,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (slicer.mrmlScene.NodeRemovedEvent, self._onNodesChanged),
         ):
             self.addObserver(slicer.mrmlScene, event, method)
+        self._correct = CorrectSection(self.ui, self._showLesions)
         self._nodesTimer = self._singleShotTimer(0, self._offerVolumes)
         self._deviceTimer = self._singleShotTimer(POLL_MILLISECONDS, self._showDevices)
         self._devices = None
@@ -361,18 +396,22 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._run = None
         for timer in (self._nodesTimer, self._deviceTimer):
             timer.stop()
+        self._correct.close()
         self._releaseParameterNode()
         self.removeObservers()
 
     def enter(self):
         self._entered = True
         self._initializeParameterNode()
+        self._correct.activate()
 
     def exit(self):
         self._entered = False
+        self._correct.deactivate()
 
     def _onSceneStartClose(self, caller, event):
         self._setParameterNode(None)
+        self._correct.close()
 
     def _onSceneEndClose(self, caller, event):
         if self._entered:  # else when the module is opened again
@@ -568,6 +607,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         segmentation = node.outputSegmentation if node is not None else None
         if segmentation is not self._shown or segmentation is None:
             self._shown = segmentation
+            self._correct.show(segmentation)
             self._showLesions()
         self._updateButtons()
 
@@ -600,13 +640,13 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return _("Load a chest CT: add a DICOM folder or a file, or take the Lung tumor phantom from the Sample Data module.")
         if self._shown is None:
             return _("Press Segment to look for lung tumors.")
-        return _("Check each lesion; correct outlines in the Segment Editor.") if mrml.lesions_of(self._shown) else ""
+        return _("Check each lesion; correct outlines under Correct.") if mrml.lesions_of(self._shown) else ""
 
     def _columns(self):
         return {
             _("No."): lambda lesion: str(lesion.number),
             _("Side"): lambda lesion: lesion.side or "?",
-            _("Volume\nmL"): lambda lesion: f"{lesion.volume_ml:.2f}",
+            _("Volume\nmL"): _volumeText,
             _("Long\nmm"): lambda lesion: f"{lesion.long_axis_mm:.1f}",
             _("Short\nmm"): lambda lesion: f"{lesion.short_axis_mm:.1f}",
             _("Mean\nHU"): lambda lesion: f"{lesion.mean_hu:.0f}",
@@ -616,21 +656,25 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showLesions(self):
         """Table, burden, warnings and CT of the chosen segmentation."""
         ui, segmentation = self.ui, self._shown
+        chosen = self._correct.chosenIds()
         lesions = mrml.lesions_of(segmentation) if segmentation is not None else []
         summary = mrml.summary_of(segmentation) if segmentation is not None else {}
         ui.lesionTable.blockSignals(True)
+        ui.lesionTable.clearSelection()
         ui.lesionTable.setRowCount(len(lesions))
         for row, lesion in enumerate(lesions):
             for column, text in enumerate(self._columns().values()):
                 item = qt.QTableWidgetItem(text(lesion))
                 item.setTextAlignment(qt.Qt.AlignCenter)
-                if lesion.check:
-                    item.setToolTip(_("The network is not sure of this one: check it before you use it."))
+                item.setToolTip(_remarkText(lesion))
+                item.setData(qt.Qt.UserRole, lesion.segment_id)
                 ui.lesionTable.setItem(row, column, item)
-        ui.lesionTable.clearSelection()
+                item.setSelected(lesion.segment_id in chosen)
         for column in range(len(self._columns()) - 1):  # the last one takes the rest
             ui.lesionTable.resizeColumnToContents(column)
         ui.lesionTable.blockSignals(False)
+        if self._correct.chosenIds() != chosen:  # one is gone
+            self._onLesionSelected()
         ui.resultLabel.text = self._describeResult(segmentation)
         ui.burdenLabel.text = _burdenText(lesions, summary)
         ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
@@ -662,6 +706,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showLesion(self.ui.lesionTable.currentRow())
         elif self._shown is not None:
             mrml.highlight(self._shown, None)
+        self._correct.onChosen()
 
     def _showLesion(self, row):
         lesion = mrml.lesions_of(self._shown)[row]
@@ -685,7 +730,9 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         prefix = f"{mrml.file_name(mrml.ct_of(self._shown))} " if ui.namesCheckBox.checked and mrml.ct_of(self._shown) is not None else ""
         try:
             with slicer.util.WaitCursor():
-                paths = self.logic.save(self._shown, folder, prefix, ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled)
+                self._correct.finish()
+                dicom = ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled
+                paths = self.logic.save(self._shown, folder, prefix, dicom, measure=False)
         except (OSError, RuntimeError) as error:
             ui.savedLabel.text = _("Not saved: {error}").format(error=error)
         else:
@@ -694,20 +741,50 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.savedLabel.visible = True
 
 
+def _volumeText(lesion):
+    if lesion.correction == CORRECTED:
+        return f"{lesion.network_volume_ml:.2f} \N{RIGHTWARDS ARROW} {lesion.volume_ml:.2f}"
+    return f"{lesion.volume_ml:.2f}"
+
+
 def _confidenceText(lesion):
-    if lesion.confidence != lesion.confidence:  # nan: not known
-        return "?"
-    return _("{value:.2f} check").format(value=lesion.confidence) if lesion.check else f"{lesion.confidence:.2f}"
+    """The network's confidence and what a person has done; who has looked need not check again."""
+    if lesion.review == REJECTED:
+        return _("rejected")
+    known = "?" if lesion.confidence != lesion.confidence else f"{lesion.confidence:.2f}"  # nan is not equal to itself
+    marks = {"": "", CORRECTED: _("corrected"), ADDED: _("added")}[lesion.correction]
+    if lesion.review == CONFIRMED:
+        marks = f"{marks} \N{CHECK MARK}".strip()
+    elif lesion.check and not marks:
+        marks = _("check")
+    return f"{known} {marks}".strip()
+
+
+def _remarkText(lesion):
+    remarks = []
+    if lesion.check and not lesion.correction and not lesion.review:
+        remarks.append(_("The network is not sure of this one: check it before you use it."))
+    if lesion.correction == CORRECTED:
+        remarks.append(_("Corrected by hand: {before:.2f} mL before.").format(before=lesion.network_volume_ml))
+    if lesion.correction == ADDED:
+        remarks.append(_("Added by hand: the network has not found it."))
+    if lesion.review == CONFIRMED:
+        remarks.append(_("Somebody has looked at it and agrees."))
+    if lesion.review == REJECTED:
+        remarks.append(_("Somebody has said that this is no lesion: it is hidden and counts nowhere."))
+    return " ".join(remarks)
 
 
 def _burdenText(lesions, summary):
-    """All lesions in one line, or that none was found."""
-    if not lesions:
-        return summary.get("message", "")
-    volume = sum(lesion.volume_ml for lesion in lesions)
+    """All lesions in one line, or that there is none."""
+    counted = [lesion for lesion in lesions if lesion.review != REJECTED]
+    if not counted:
+        wasSome = bool(lesions or summary.get("lesions"))
+        return _("No lesion is left; this does not exclude disease") if wasSome else summary.get("message", "")
+    volume = sum(lesion.volume_ml for lesion in counted)
     percent = summary.get("spread", {}).get("burden_percent")  # of the lungs with their lesions
     share = "" if percent is None else _(", {percent:.1f} % of the lungs").format(percent=percent)
-    count = _("{count} lesions").format(count=len(lesions)) if len(lesions) > 1 else _("1 lesion")
+    count = _("{count} lesions").format(count=len(counted)) if len(counted) > 1 else _("1 lesion")
     return _("{count}, {volume:.1f} mL together{share}").format(count=count, volume=volume, share=share)
 
 

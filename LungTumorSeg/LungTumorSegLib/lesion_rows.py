@@ -29,8 +29,11 @@ FIRST_COLUMNS: dict[str, type[Value]] = {
 }
 """The columns that lesions.csv begins with; runs of later versions append others."""
 
+CORRECTED, ADDED = "corrected", "added"
+"""What the column ``correction`` says of a lesion with other voxels than the network's, and of one that the network has not found."""
+
 CORRECTION_COLUMNS: dict[str, type[Value]] = {"correction": str, "review": str, "network_volume_ml": float, "segment_id": str}
-"""What is appended where somebody may correct: "corrected" or "added" and "confirmed" or "rejected" (empty: neither), the volume that the
+"""What is appended where somebody may correct: the two above and "confirmed" or "rejected" (empty: neither), the volume that the
 network gave the lesion, and the id of its segment, which stays when it is renamed."""
 
 UNITS = {"_ml": "mL", "_mm": "mm", "_hu": "HU"}

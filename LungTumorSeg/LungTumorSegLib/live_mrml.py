@@ -43,6 +43,11 @@ class LiveTable:
         """True while measures are still to come."""
         return self._measuring is not None and self._measuring[1].busy
 
+    @property
+    def current(self) -> bool:
+        """True where all is measured that ``update`` was told of."""
+        return self._measuring is not None and not self._measuring[1].busy
+
     def update(self) -> None:
         """Has the segmentation measured as it is now."""
         volume = self._volume()

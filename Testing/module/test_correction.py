@@ -12,16 +12,14 @@ from LungTumorSegLib.live_mrml import LiveTable
 from LungTumorSegLib.run_files import read_run
 from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_mask
 
-from .conftest import lung_and_tumor_masks, write_results
+from .conftest import lung_and_tumor_masks, probability_map, write_results
 
 NAMES = ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
 
 
 @pytest.fixture
 def probability(ct):
-    """Falls from 0.9 in the middle of Tumor 1; nothing elsewhere."""
-    offset = (np.moveaxis(np.indices(ct.shape), 0, -1) - (4, 5, 10)) * ct.spacing
-    return ct.with_array(np.clip(0.9 - 0.25 * np.linalg.norm(offset, axis=-1), 0, 1).astype(np.float32))
+    return probability_map(ct)
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QSlider,
     QStyle,
@@ -243,7 +245,96 @@ class qMRMLNodeComboBox(QComboBox):
             self.currentNodeChanged.emit(self.currentNode())
 
 
+class qMRMLSegmentEditorWidget(QWidget):
+    """Which segmentation, volume, segment and effect are set, with Slicer's own undo history; a row of buttons, nothing to paint with."""
+
+    currentSegmentIDChanged = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._node: Any = None
+        self._effect = ""
+        self._history = slicer.vtkSegmentationHistory()
+        self.in_views = self.has_shortcuts = False
+        self._flags = {"unorderedEffectsVisible": True}
+        self._buttons = QGridLayout(self)
+        self._table = QLabel("")
+        self._buttons.addWidget(self._table, 0, 0, 1, 4)
+
+    unorderedEffectsVisible = Property(
+        bool, lambda self: self._flags["unorderedEffectsVisible"], lambda self, on: self._flags.update(unorderedEffectsVisible=on)
+    )
+
+    def setMRMLScene(self, scene: Any) -> None: ...
+
+    def setEffectNameOrder(self, names: list[str]) -> None:
+        for index, name in enumerate(names):
+            self._buttons.addWidget(QPushButton(name), 1 + index // 4, index % 4)
+
+    def setSegmentationNodeSelectorVisible(self, visible: bool) -> None: ...
+
+    def setSourceVolumeNodeSelectorVisible(self, visible: bool) -> None: ...
+
+    def setSwitchToSegmentationsButtonVisible(self, visible: bool) -> None: ...
+
+    def mrmlSegmentEditorNode(self) -> Any:
+        return self._node
+
+    def setMRMLSegmentEditorNode(self, node: Any) -> None:
+        self._node = node
+
+    def segmentationNode(self) -> Any:
+        return self._set_node().GetSegmentationNode()
+
+    def setSegmentationNode(self, node: Any) -> None:
+        self._set_node().SetAndObserveSegmentationNode(node)
+        self._history.SetSegmentation(node.GetSegmentation() if node is not None else None)
+        content = node.GetSegmentation() if node is not None else slicer.vtkSegmentation()
+        self._table.setText("\n".join(content.GetNthSegment(i).GetName() for i in range(content.GetNumberOfSegments())))
+
+    def sourceVolumeNode(self) -> Any:
+        return self._set_node().GetSourceVolumeNode()
+
+    def setSourceVolumeNode(self, node: Any) -> None:
+        self._set_node().SetAndObserveSourceVolumeNode(node)
+
+    def currentSegmentID(self) -> str:
+        return str(self._set_node().GetSelectedSegmentID() or "")
+
+    def setCurrentSegmentID(self, segment_id: str) -> None:
+        self._set_node().SetSelectedSegmentID(segment_id)
+
+    def setActiveEffect(self, effect: Any) -> None:
+        assert effect is None, "the stand-in has no effects"
+        self._effect = ""
+
+    def setActiveEffectByName(self, name: str) -> None:
+        self._effect = name
+
+    def setupViewObservations(self) -> None:
+        self.in_views = True
+
+    def removeViewObservations(self) -> None:
+        self.in_views = False
+
+    def installKeyboardShortcuts(self) -> None:
+        self.has_shortcuts = True
+
+    def uninstallKeyboardShortcuts(self) -> None:
+        self.has_shortcuts = False
+
+    def saveStateForUndo(self) -> None:
+        self._history.SaveState()
+
+    def undo(self) -> None:
+        self._history.RestorePreviousState()
+
+    def _set_node(self) -> Any:
+        assert self._node is not None, "Slicer logs an error where no editor node is set"
+        return self._node
+
+
 CTK = (ctkCollapsibleButton, ctkDirectoryButton, ctkSliderWidget)
-QMRML = (qMRMLNodeComboBox, qMRMLThreeDWidget, qMRMLWidget)
+QMRML = (qMRMLNodeComboBox, qMRMLSegmentEditorWidget, qMRMLThreeDWidget, qMRMLWidget)
 
 __all__ = ["CTK", "QMRML", "QObject", "QVBoxLayout"]

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ..lesion_rows import ADDED, CORRECTED
 from ..lesions.components import LesionCrop
 from ..lesions.table import lesion_as_json
 from .layers import same_voxels
 from .live import LiveReport
-
-CORRECTED, ADDED = "corrected", "added"
-"""What the column ``correction`` says of a lesion with other voxels than the network's, and of one that the network has not found."""
 
 OF_THE_MASK = ("volume_p5_ml", "volume_p95_ml")
 """What the network says of its own outline, and of no other."""
