@@ -8,7 +8,6 @@ complete, so a killed preparation leaves nothing half done.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from scipy import ndimage
 from ..ct import AIR_HU, Array, CTVolume, Grid, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
 from ..isolation import isolate_lungs
+from ..private_folder import left_behind, private_folder
 from ..resampling import resample_separable
 
 IGNORED = 255
@@ -148,18 +148,23 @@ class CaseArrays:
 def write_case(folder: Path, arrays: CaseArrays, affine: Array, *, patient: str, is_phantom: bool = False) -> StoredCase:
     """Store arrays in canonical axial order, with the positions that samples are drawn from; ``folder`` appears when complete."""
     spacing_mm = Volume(arrays.hu, affine).spacing
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}")
-    unfinished.mkdir(parents=True)
-    np.save(unfinished / "hu.npy", arrays.hu, allow_pickle=False)
-    np.save(unfinished / "label.npy", arrays.label, allow_pickle=False)
-    region = arrays.mask * np.uint8(MASK_BIT) + arrays.lungs * np.uint8(LUNG_BIT)
-    np.save(unfinished / "region.npy", region, allow_pickle=False)
-    np.savez(unfinished / "sites.npz", **_find_sites(arrays.lungs, arrays.label, spacing_mm))  # type: ignore[arg-type]
-    values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
-    (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    unfinished.rename(folder)
+    prefix = f".{folder.name}-"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in left_behind(folder.parent, prefix):
+        shutil.rmtree(left, ignore_errors=True)
+    with private_folder(folder.parent, prefix) as private:
+        unfinished = private / folder.name
+        unfinished.mkdir()
+        np.save(unfinished / "hu.npy", arrays.hu, allow_pickle=False)
+        np.save(unfinished / "label.npy", arrays.label, allow_pickle=False)
+        region = arrays.mask * np.uint8(MASK_BIT) + arrays.lungs * np.uint8(LUNG_BIT)
+        np.save(unfinished / "region.npy", region, allow_pickle=False)
+        np.savez(unfinished / "sites.npz", **_find_sites(arrays.lungs, arrays.label, spacing_mm))  # type: ignore[arg-type]
+        values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
+        (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        unfinished.rename(folder)
     return load_case(folder)
 
 

@@ -1,11 +1,13 @@
 """Cases in the working grid: labels, sites, and what inference would see."""
 
+import os
 import pickle
 
 import numpy as np
 import pytest
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.isolation import isolate_lungs
+from LungTumorSegLib.private_folder import STALE_SECONDS
 from LungTumorSegLib.training.store import HIGHEST_HU, IGNORED, LUNG_BIT, MASK_BIT, load_case, prepare_case
 from training_cases import a_chest_ct, a_stored_case
 from volumes import ORIENTATIONS
@@ -105,3 +107,21 @@ def test_a_killed_preparation_leaves_no_case(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         a_stored_case(tmp_path / "case")
     assert not (tmp_path / "case").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_preparation_left_is_cleared_up_by_the_next(tmp_path):
+    left = tmp_path / ".case-x1y2"
+    (left / "case").mkdir(parents=True)
+    (left / "case" / "hu.npy").touch()
+    past = left.stat().st_mtime - STALE_SECONDS - 1
+    os.utime(left, (past, past))
+    a_stored_case(tmp_path / "case")
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
+
+
+def test_a_case_that_is_made_anew_replaces_the_old_one(tmp_path):
+    a_stored_case(tmp_path / "case", "someone")
+    a_stored_case(tmp_path / "case", "someone else")
+    assert load_case(tmp_path / "case").patient == "someone else"
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
