@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import vtkmodules.vtkRenderingFreeType
 import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register what draws
+from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOImage import vtkPNGWriter
@@ -40,8 +41,8 @@ MOST_LAYERS = 6
 
 MARGIN_OPACITY = 0.15
 VIEW_ANGLE_DEGREES = 20.0
-ZOOM = 1.3
-"""vtk frames the sphere about everything; lungs fill less of it."""
+FILLED = 0.94
+"""Share of the picture's height or width that is filled; the rest is margin."""
 
 TEXT_HEIGHT = 0.025
 """Font size as a share of the picture's height."""
@@ -132,7 +133,7 @@ def spread_pictures(
         window.AddRenderer(renderer)
     pictures = []
     for view in views:
-        _look(scene, cube, view)
+        _look(scene, cube, view, size)
         for text, letter in zip(letters, view.side_letters, strict=True):
             text.SetInput(letter)
         pictures.append(_png(window))
@@ -212,7 +213,7 @@ def _actor(surface: vtkPolyData, color: Color, opacity: float = 1.0) -> vtkActor
     return actor
 
 
-def _look(scene: vtkRenderer, cube: vtkRenderer, view: View) -> None:
+def _look(scene: vtkRenderer, cube: vtkRenderer, view: View, size: tuple[int, int]) -> None:
     """Frames everything; y grows to the back in LPS, so the front is at negative y."""
     camera = scene.GetActiveCamera()
     camera.SetFocalPoint(0, 0, 0)
@@ -222,7 +223,7 @@ def _look(scene: vtkRenderer, cube: vtkRenderer, view: View) -> None:
     camera.Elevation(view.elevation_degrees)
     camera.SetViewAngle(VIEW_ANGLE_DEGREES)
     scene.ResetCamera()
-    camera.Zoom(ZOOM)
+    _fill(scene, size)
     scene.ResetCameraClippingRange()
     beside = cube.GetActiveCamera()
     beside.SetFocalPoint(0, 0, 0)
@@ -241,6 +242,24 @@ def _png(window: vtkRenderWindow) -> bytes:
     writer.WriteToMemoryOn()
     writer.Write()
     return bytes(memoryview(writer.GetResult()))
+
+
+def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
+    """Narrows or widens the view until all surfaces just fill it: vtk itself frames the sphere about everything, and lungs fill less."""
+    camera = scene.GetActiveCamera()
+    matrix = camera.GetCompositeProjectionTransformMatrix(size[0] / size[1], 0.0, 1.0)
+    to_view = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    farthest = 0.0
+    actors = scene.GetActors()
+    actors.InitTraversal()
+    for _ in range(actors.GetNumberOfItems()):
+        points = actors.GetNextActor().GetMapper().GetInput().GetPoints()
+        if points is not None and points.GetNumberOfPoints():
+            x, y, _, w = to_view @ np.column_stack([vtk_to_numpy(points.GetData()), np.ones(points.GetNumberOfPoints())]).T
+            farthest = max(farthest, float(np.abs(x / w).max()), float(np.abs(y / w).max()))
+    if farthest > 0:
+        half = np.deg2rad(camera.GetViewAngle() / 2)
+        camera.SetViewAngle(2 * float(np.rad2deg(np.arctan(np.tan(half) * farthest / FILLED))))
 
 
 @contextmanager

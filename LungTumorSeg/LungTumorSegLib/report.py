@@ -51,7 +51,7 @@ table{border-collapse:collapse;width:100%;font-size:13.5px}th,td{padding:4px 8px
 th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}
 .notice{background:#fff4e0;border:1px solid #f0c36d;padding:8px 12px}.views img{width:32.5%}
 .row{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}figure{margin:0}figcaption{font-size:12px;color:#52606d}
-.row svg{background:#000;max-width:100%;height:260px;width:auto}.row .plain svg{background:none;height:170px}
+.row svg{background:#000;max-width:100%;height:225px;width:auto}.row .plain svg{background:none;height:120px}
 summary{font-size:19px;font-weight:bold;margin:24px 0 8px}.key{margin-left:14px}.all{overflow-x:auto}
 .mark{display:inline-block;width:11px;height:11px;margin-right:6px}
 @media print{h2{break-after:avoid}.lesion{break-inside:avoid}}
