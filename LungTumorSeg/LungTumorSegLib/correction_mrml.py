@@ -253,7 +253,8 @@ class Corrections:
         node = self._node.GetNodeReference(PROBABILITY_ROLE)
         if node is None:
             raise ValueError("The tumor probability map of this result is not in the scene; load it with the next run (Advanced).")
-        return volume_of_node(node)
+        probability = volume_of_node(node)
+        return probability.canonical_axes().apply(probability)  # as masks are; a file may have turned its axes
 
     def _masks_but(self, segment_id: str | None) -> Iterator[Volume]:
         for other in self.lesion_ids():

@@ -22,7 +22,7 @@ from .errors import MachineLimit
 from .lesion_rows import LesionRow, columns_of, write_csv
 from .nodes_mrml import LPS_TO_RAS, MEASURES_ATTRIBUTE, PROBABILITY_ROLE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
 from .run_files import RunFiles
-from .table_mrml import columns_in_scene, fill_table, keep_answer, rows_with_marks, saved_summary, without_rejected
+from .table_mrml import fill_table, keep_answer, rows_with_marks, saved_summary, stored_rows, without_rejected
 from .table_mrml import lesions_of as lesions_of
 from .table_mrml import summary_of as summary_of
 from .terminology import REVIEW_TAG
@@ -151,7 +151,7 @@ def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Pat
     storage.SetFileName(str(paths[0]))
     if not storage.WriteData(segmentation):
         raise OSError(f"{paths[0]} could not be written; choose another folder or free some space.")
-    write_csv(without_rejected(columns_in_scene(segmentation)) or columns_of([]), paths[1])
+    write_csv(columns_of(without_rejected(stored_rows(segmentation))), paths[1])
     paths[2].write_text(json.dumps(saved_summary(segmentation), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return paths
 

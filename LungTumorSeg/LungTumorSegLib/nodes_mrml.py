@@ -20,7 +20,7 @@ ANSWER_ROLE = "LungTumorSeg.Answer"
 
 SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 MEASURES_ATTRIBUTE = "LungTumorSeg.Measures"
-"""JSON: ``spread`` and ``removed`` (the network's lesions that are none now) of the corrected segmentation, as its table has its rows."""
+"""JSON of the corrected segmentation: ``rows`` and ``spread`` as in summary.json, ``removed``: the network's lesions that are none now."""
 
 
 def referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:

@@ -65,7 +65,7 @@ def set_review(segment: Node, review: str) -> None:
 
 
 def mask_of(content: Node, segment_id: str) -> Volume | None:
-    """The voxels (bool) of a segment in their bounding box, LPS; None for an empty one."""
+    """The voxels (bool) of a segment in their bounding box, LPS with canonical axes; None for an empty one."""
     segment = content.GetSegment(segment_id)
     image = segment.GetRepresentation(content.GetSourceRepresentationName())
     if image is None or image.IsEmpty():
@@ -75,11 +75,11 @@ def mask_of(content: Node, segment_id: str) -> Volume | None:
     if box is None:
         return None
     crop = labels.crop(*box)
-    return crop.with_array(crop.array == segment.GetLabelValue())
+    return crop.canonical_axes().apply(crop.with_array(crop.array == segment.GetLabelValue()))
 
 
 def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
-    """Gives a segment the voxels of ``mask`` (bool, LPS; on the segmentation's lattice); other segments keep theirs."""
+    """Gives a segment the voxels of ``mask`` (bool, LPS, on the segmentation's lattice, any axes); other segments keep theirs."""
     if mask is None or not mask.array.any():
         segmentation.GetSegmentation().ClearSegment(segment_id)
         return
@@ -90,7 +90,7 @@ def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
 
 
 def add_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
-    """Adds voxels to a segment."""
+    """Adds voxels to a segment; ``mask`` has canonical axes."""
     present = mask_of(segmentation.GetSegmentation(), segment_id)
     if mask is not None:
         set_mask(segmentation, segment_id, mask if present is None else union(present, mask))
@@ -128,6 +128,8 @@ def _image(mask: Volume, lattice: Node) -> Node:
     image.SetOrigin(lattice.GetOrigin())  # these three and not the matrix, which would be a rounding error away
     image.SetSpacing(lattice.GetSpacing())
     image.CopyDirections(lattice)
+    axes = Volume(np.zeros((1, 1, 1), dtype=bool), LPS_TO_RAS @ _to_ras(image)[:, [2, 1, 0, 3]]).canonical_axes()
+    mask = axes.undo(mask.canonical_axes().apply(mask))
     x, y, z = mask.origin
     j, i, k = np.rint(np.linalg.solve(_to_ras(image), (-x, -y, z, 1.0))).astype(int)[:3].tolist()
     slices, rows, columns = mask.shape

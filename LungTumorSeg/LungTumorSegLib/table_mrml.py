@@ -1,4 +1,8 @@
-"""The lesion table in the scene, the network's answer beside it, and the summary of the run."""
+"""The lesions of a segmentation as the scene keeps them, the network's answer beside it, and the summary of the run.
+
+Rows are kept in attributes of the segmentation as JSON, since Slicer saves the numbers of a table with six digits only; the table node
+shows them.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,25 @@ from .terminology import REJECTED
 
 
 def lesions_of(segmentation: Node) -> list[LesionRow]:
-    """The rows of the segmentation's lesion table, as stored in the scene; empty without one."""
-    return rows_of(columns_in_scene(segmentation))
+    """The segmentation's lesions, as stored in the scene; none where nothing was measured."""
+    return rows_of(columns_of(stored_rows(segmentation)))
+
+
+def stored_rows(segmentation: Node) -> list[dict[str, Any]]:
+    """The lesions as summary.json has them: as they were measured after the last correction, or else by the run."""
+    rows = _json_of(segmentation, MEASURES_ATTRIBUTE).get("rows")
+    return rows_with_marks(segmentation, summary_of(segmentation).get("lesions", [])) if rows is None else rows
 
 
 def summary_of(segmentation: Node) -> dict[str, Any]:
     """The summary.json of the run that made the segmentation, with the spread as it is after corrections; empty where no run did."""
-    stored = segmentation.GetAttribute(SUMMARY_ATTRIBUTE), segmentation.GetAttribute(MEASURES_ATTRIBUTE)
-    summary, measures = (json.loads(text) if text else {} for text in stored)
-    return {**summary, **measures}
+    measures = {name: value for name, value in _json_of(segmentation, MEASURES_ATTRIBUTE).items() if name != "rows"}
+    return {**_json_of(segmentation, SUMMARY_ATTRIBUTE), **measures}
+
+
+def _json_of(segmentation: Node, attribute: str) -> dict[str, Any]:
+    stored = segmentation.GetAttribute(attribute)
+    return dict(json.loads(stored)) if stored else {}
 
 
 def keep_answer(segmentation: Node, answer: Node) -> None:
@@ -45,44 +59,34 @@ def rows_with_marks(segmentation: Node, lesions: Sequence[dict[str, Any]]) -> li
     answer = answer_of(segmentation)
     return [
         lesion | {"correction": "", "review": "", "network_volume_ml": lesion["volume_ml"],
-                  "segment_id": answer.GetSegmentIdBySegmentName(lesion["segment"])}
+                  "segment_id": "" if answer is None else answer.GetSegmentIdBySegmentName(lesion["segment"])}
         for lesion in lesions
     ]
 
 
 def saved_summary(segmentation: Node) -> dict[str, Any]:
     """summary.json as the scene has it now: of the run, with the lesions that count, those ``rejected``, and what was ``removed``."""
-    columns = columns_in_scene(segmentation)
-    rows = [dict(zip(columns, map(_known, values), strict=True)) for values in zip(*columns.values(), strict=True)]
+    rows = stored_rows(segmentation)
     found = network_rows(segmentation)
     summary = {name: value for name, value in summary_of(segmentation).items() if name != "files"}  # those of the run's own folder
     return summary | {
-        "lesions": [row for row in rows if row.get("review") != REJECTED],
-        "rejected": [row for row in rows if row.get("review") == REJECTED],
+        "lesions": without_rejected(rows),
+        "rejected": [row for row in rows if row["review"] == REJECTED],
         "removed": [{"segment_id": name, "segment": found[name]["segment"], "network_volume_ml": found[name]["volume_ml"]}
                     for name in summary.get("removed", []) if name in found],
     }
 
 
-def without_rejected(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The columns of the lesions that count."""
-    reviews = columns.get("review")
-    if reviews is None:
-        return columns
-    return {name: [value for value, review in zip(values, reviews, strict=True) if review != REJECTED] for name, values in columns.items()}
-
-
-def _known(value: Any) -> Any:
-    return None if value == "" or value != value else value  # nan is not equal to itself
+def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lesions that count."""
+    return [row for row in rows if row["review"] != REJECTED]
 
 
 def store_measures(segmentation: Node, measures: Measures) -> None:
     """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
-    table = referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table")
-    modified = table.StartModify()
-    fill_table(table, measures.rows)
-    table.EndModify(modified)
-    segmentation.SetAttribute(MEASURES_ATTRIBUTE, json.dumps({"spread": measures.spread, "removed": list(measures.removed)}))
+    fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows)
+    stored = {"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed)}
+    segmentation.SetAttribute(MEASURES_ATTRIBUTE, json.dumps(stored))
 
 
 def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:
@@ -93,6 +97,8 @@ def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:
 
 
 def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
+    """Shows lesions in a table node."""
+    modified = node.StartModify()
     node.RemoveAllColumns()
     for name, values in columns_of(lesions).items():
         kind = FIRST_COLUMNS.get(name, type(values[0]) if values else float)
@@ -102,12 +108,4 @@ def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
             column.InsertNextValue(value)
         node.AddColumn(column)
         node.SetColumnUnitLabel(name, UNITS.get(name[-3:], ""))
-
-
-def columns_in_scene(segmentation: Node) -> dict[str, list[Any]]:
-    node = segmentation.GetNodeReference(TABLE_ROLE)
-    if node is None:
-        return {}
-    table = node.GetTable()
-    columns = [table.GetColumn(i) for i in range(table.GetNumberOfColumns())]
-    return {column.GetName(): [column.GetValue(row) for row in range(column.GetNumberOfValues())] for column in columns}
+    node.EndModify(modified)

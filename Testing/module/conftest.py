@@ -143,6 +143,16 @@ def lesion_row(ct: Volume, mask: Volume, number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def whole_mask(ct: Volume, mask: Volume | None) -> np.ndarray:
+    """A mask with canonical axes, cropped, as an array on the CT's grid; None is empty."""
+    whole = np.zeros(ct.shape, bool)
+    if mask is not None:
+        mask = ct.canonical_axes().undo(mask)
+        start = np.rint(ct.lps_to_index(mask.origin)).astype(int)
+        whole[tuple(slice(a, a + n) for a, n in zip(start, mask.shape, strict=True))] = mask.array
+    return whole
+
+
 @pytest.fixture
 def fake_child(tmp_path, ct, monkeypatch):
     """A PythonSlicer on the path that plays the command line: ``fake_child("slow")`` and so on; writes_results says what it finds."""

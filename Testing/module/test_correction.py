@@ -12,7 +12,7 @@ from LungTumorSegLib.live_mrml import LiveTable
 from LungTumorSegLib.run_files import read_run
 from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_mask
 
-from .conftest import lung_and_tumor_masks, probability_map, write_results
+from .conftest import lung_and_tumor_masks, probability_map, whole_mask, write_results
 
 NAMES = ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
 
@@ -34,12 +34,7 @@ def corrections(segmentation):
 
 
 def voxels(segmentation, ct, segment_id) -> np.ndarray:
-    whole = np.zeros(ct.shape, bool)
-    mask = mask_of(segmentation.GetSegmentation(), segment_id)
-    if mask is not None:
-        start = np.rint(ct.lps_to_index(mask.origin)).astype(int)
-        whole[tuple(slice(a, a + n) for a, n in zip(start, mask.shape, strict=True))] = mask.array
-    return whole
+    return whole_mask(ct, mask_of(segmentation.GetSegmentation(), segment_id))
 
 
 def state(segmentation, ct) -> dict[str, tuple]:

@@ -103,9 +103,10 @@ def test_the_self_test_skips_runs_without_torch(self_test, module, monkeypatch):
     self_test().runTest()
 
 
-def test_every_text_that_a_user_reads_can_be_translated():
+@pytest.mark.parametrize("path", [MODULE_FILE, *MODULE_FILE.parent.glob("LungTumorSegPanel/*.py")], ids=lambda path: path.name)
+def test_every_text_that_a_user_reads_can_be_translated(path):
     """Texts set on widgets go through _(), whole: an f-string in it could not be translated."""
-    tree = ast.parse(MODULE_FILE.read_text())
+    tree = ast.parse(path.read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_"]
     translated = {id(part) for call in calls for part in ast.walk(call)}
     assert [ast.unparse(call) for call in calls if not isinstance(call.args[0], ast.Constant)] == []

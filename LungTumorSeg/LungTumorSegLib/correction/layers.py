@@ -94,7 +94,7 @@ class SegmentMasks:
 
     def _placed(self, labels: Volume) -> tuple[Array, Box]:
         """A layer with canonical axes and its box on the grid; what Slicer padded around the CT is empty and left out."""
-        part = self.order.apply(labels)
+        part = labels.canonical_axes().apply(labels)  # its own: Slicer turns the slices of a left-handed CT when it loads it
         start = np.rint(self.grid.lps_to_index(part.origin)).astype(int)
         last = start + part.shape - 1
         off_mm = self.grid.index_to_lps((start, last)) - (part.origin, part.index_to_lps(np.subtract(part.shape, 1)))

@@ -128,3 +128,10 @@ def test_masks_have_canonical_axes_however_the_ct_is_stored(order):
     crop = masks.update([Layer(stored, {"a": 1, "b": 2})])["a"]
     assert masks.grid.same_grid(GRID)
     assert crop.box == ((1, 2, 3), (4, 5, 7))
+
+
+@pytest.mark.parametrize("order", ORIENTATIONS[3::11], ids=str)
+def test_a_layer_may_be_stored_along_other_axes_than_the_ct(order):
+    crops = SegmentMasks(GRID.grid).update([Layer(order.apply(GRID.with_array(labels(A, B))), {"a": 1, "b": 2})])
+    assert crops["a"].box == ((1, 2, 3), (4, 5, 7))
+    np.testing.assert_array_equal(whole(crops["b"]), labels(A, B) == 2)

@@ -1,0 +1,426 @@
+"""The section Correct of the real panel: buttons, effects, quick tools, and a table that follows every edit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import slicer
+from LungTumorSegLib import mrml
+from LungTumorSegLib.segments_mrml import mask_of, review_of, set_mask
+from stand_in import application as stand_in
+
+from .conftest import add_volume, probability_map, process_until, whole_mask
+
+
+@pytest.fixture
+def widget(module, model, fake_child, volume, monkeypatch):
+    """The panel after a run, its section Correct open."""
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    widget.enter()
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    widget.ui.correctSection.collapsed = False
+    settled(widget)
+    yield widget
+    widget.cleanup()
+    widget.parent.deleteLater()
+    slicer.app.processEvents()
+
+
+def settled(widget) -> None:
+    """Until every edit has been measured and shown."""
+    section = widget._correct
+    process_until(lambda: section._live is None or not (section._editTimer.active or section._live.busy))
+
+
+@pytest.fixture
+def segmentation(widget):
+    return widget._parameterNode.outputSegmentation
+
+
+def editor(widget):
+    return widget._correct._editor
+
+
+def cells(widget, column) -> list[str]:
+    table = widget.ui.lesionTable
+    return [table.item(row, column).text() for row in range(table.rowCount)]
+
+
+def paint(segmentation, ct, segment_id, box) -> None:
+    """As an effect does it: other voxels, and the events that come with them."""
+    mask = whole_mask(ct, mask_of(segmentation.GetSegmentation(), segment_id))
+    mask[box] = True
+    set_mask(segmentation, segment_id, ct.with_array(mask))
+
+
+PAINTED = np.s_[2:6, 7:9, 9:12]
+"""24 voxels beside Tumor 1, which has 18."""
+
+
+# The editor
+
+
+def test_the_editor_works_on_the_result_with_the_effects_that_matter(widget, segmentation, volume):
+    assert editor(widget).segmentationNode() is segmentation
+    assert editor(widget).sourceVolumeNode() is volume
+    assert not editor(widget).unorderedEffectsVisible
+    node = editor(widget).mrmlSegmentEditorNode()
+    assert node.GetOverwriteMode() == node.OverwriteNone, "lungs stay whole beneath what is painted"
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 1
+
+
+def test_the_editor_has_views_and_keys_only_while_it_is_in_front(widget):
+    qt_editor = editor(widget)._qt
+    assert (qt_editor.in_views, qt_editor.has_shortcuts) == (True, True)
+    widget.ui.correctSection.collapsed = True
+    assert (qt_editor.in_views, qt_editor.has_shortcuts) == (False, False)
+    widget.ui.correctSection.collapsed = False
+    editor(widget).setActiveEffectByName("Paint")
+    widget.exit()
+    assert (qt_editor.in_views, qt_editor.has_shortcuts, qt_editor._effect) == (False, False, "")
+    widget.enter()
+    assert qt_editor.in_views
+
+
+def test_painting_may_be_kept_inside_lungs_and_lesions(widget):
+    node, kind = editor(widget).mrmlSegmentEditorNode(), slicer.vtkMRMLSegmentationNode
+    assert node.GetMaskMode() == kind.EditAllowedEverywhere
+    widget.ui.insideCheckBox.checked = True
+    assert node.GetMaskMode() == kind.EditAllowedInsideAllSegments
+    assert widget._parameterNode.paintInside, "the scene keeps it"
+
+
+def test_choosing_a_row_chooses_the_segment_to_paint(widget):
+    widget.ui.lesionTable.selectRow(1)
+    assert editor(widget).currentSegmentID() == "Tumor_2"
+
+
+# The table follows
+
+
+def test_painting_shows_the_new_volume_beside_that_before(widget, segmentation, ct):
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    settled(widget)
+    before, after = (n * ct.voxel_volume_ml for n in (18, 42))
+    assert cells(widget, 2)[0] == f"{before:.2f} \N{RIGHTWARDS ARROW} {after:.2f}"
+    assert cells(widget, 6) == ["0.90 corrected", "0.40 check"]
+    assert widget.ui.burdenLabel.text.startswith(f"2 lesions, {after + 2 * ct.voxel_volume_ml:.1f} mL together")
+    assert "mL before" in widget.ui.lesionTable.item(0, 2).toolTip()
+
+
+def test_the_order_follows_the_volumes_and_the_choice_follows_its_lesion(widget, segmentation, ct):
+    widget.ui.lesionTable.selectRow(1)
+    paint(segmentation, ct, "Tumor_2", np.s_[2:7, 6:9, 1:5])
+    settled(widget)
+    assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 2", "Tumor 1"]
+    assert widget._correct.chosenIds() == ["Tumor_2"]
+    assert [item.row() for item in widget.ui.lesionTable.selectedItems()] == [0] * 7
+
+
+def test_edits_made_with_the_section_closed_or_in_another_module_reach_the_table_too(widget, segmentation, ct):
+    widget.ui.correctSection.collapsed = True
+    widget.exit()
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    settled(widget)
+    assert mrml.lesions_of(segmentation)[0].correction == "corrected"
+
+
+def test_a_renamed_lesion_has_its_new_name_in_the_table(widget, segmentation):
+    segmentation.GetSegmentation().GetSegment("Tumor_1").SetName("Hamartoma")
+    settled(widget)
+    assert mrml.lesions_of(segmentation)[0].segment == "Hamartoma"
+    widget.ui.lesionTable.selectRow(0)  # highlights by name
+
+
+def test_painting_and_undoing_it_is_no_correction(widget, segmentation, ct):
+    editor(widget).saveStateForUndo()  # as an effect does before its stroke
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    settled(widget)
+    widget.ui.undoButton.click()
+    settled(widget)
+    assert cells(widget, 6) == ["0.90", "0.40 check"]
+
+
+def test_a_segmentation_of_another_geometry_is_said(widget, segmentation, ct):
+    content = segmentation.GetSegmentation()
+    image = slicer.vtkOrientedImageData()
+    image.DeepCopy(content.GetSegment("Tumor_1").GetRepresentation("Binary labelmap"))
+    image.SetOrigin(*np.add(image.GetOrigin(), (0.3, 0, 0)))  # mm, half a voxel
+    odd = slicer.vtkSegment()
+    odd.SetName("odd")
+    odd.AddRepresentation("Binary labelmap", image)
+    content.AddSegment(odd)
+    settled(widget)
+    assert "does not lie on the CT's voxels" in widget.ui.correctionLabel.text
+
+
+# The buttons
+
+
+def test_buttons_are_there_for_what_is_chosen(widget):
+    ui = widget.ui
+    single = (ui.deleteButton, ui.splitButton, ui.confirmButton, ui.rejectButton, ui.resetButton, ui.lesionThresholdSlider)
+    assert [button.enabled for button in single] == [False] * 6
+    assert (ui.addButton.enabled, ui.undoButton.enabled, ui.resetAllButton.enabled, ui.growButton.enabled) == (True,) * 4
+    ui.lesionTable.selectRow(0)
+    assert [button.enabled for button in single] == [True] * 6
+    assert not ui.mergeButton.enabled
+    ui.lesionTable._qt.selectAll()
+    assert ui.mergeButton.enabled
+    assert [button.enabled for button in single] == [False] * 6
+
+
+def test_adding_chooses_the_new_segment_and_the_brush(widget, segmentation):
+    widget.ui.addButton.click()
+    assert editor(widget).currentSegmentID() == "Tumor_3"
+    assert editor(widget)._qt._effect == "Paint"
+    assert "Tumor 3 is empty" in widget.ui.correctionLabel.text
+
+
+def test_a_painted_new_lesion_joins_the_table(widget, segmentation, ct):
+    widget.ui.addButton.click()
+    paint(segmentation, ct, "Tumor_3", np.s_[1:3, 2:4, 2:4])
+    settled(widget)
+    assert [cells(widget, column)[1] for column in (1, 6)] == ["Right", "? added"]
+
+
+def test_confirming_and_rejecting_are_switches(widget, segmentation):
+    ui = widget.ui
+    ui.lesionTable.selectRow(1)
+    ui.confirmButton.click()
+    settled(widget)
+    assert cells(widget, 6)[1] == "0.40 \N{CHECK MARK}"
+    assert ui.confirmButton.checked
+    ui.rejectButton.click()
+    settled(widget)
+    assert cells(widget, 6)[1] == "rejected"
+    assert (ui.confirmButton.checked, ui.rejectButton.checked) == (False, True)
+    assert ui.burdenLabel.text.startswith("1 lesion, ")
+    ui.rejectButton.click()
+    settled(widget)
+    assert cells(widget, 6)[1] == "0.40 check"
+
+
+def test_deleting_the_last_lesion_says_that_this_excludes_nothing(widget):
+    for _ in range(2):
+        widget.ui.lesionTable.selectRow(0)
+        widget.ui.deleteButton.click()
+        settled(widget)
+    assert widget.ui.lesionTable.rowCount == 0
+    assert widget.ui.burdenLabel.text == "No lesion is left; this does not exclude disease"
+    for _ in range(2):
+        widget.ui.undoButton.click()
+    settled(widget)
+    assert cells(widget, 6) == ["0.90", "0.40 check"]
+    widget.ui.undoButton.click()
+    assert widget.ui.correctionLabel.text == "There is nothing to undo."
+
+
+def test_merging_two_rows_makes_one(widget, ct):
+    widget.ui.lesionTable._qt.selectAll()
+    widget.ui.mergeButton.click()
+    settled(widget)
+    assert cells(widget, 2) == [f"{18 * ct.voxel_volume_ml:.2f} \N{RIGHTWARDS ARROW} {20 * ct.voxel_volume_ml:.2f}"]
+
+
+def test_what_cannot_be_done_is_said_without_a_box(widget):
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.splitButton.click()
+    assert "is in one piece" in widget.ui.correctionLabel.text
+    assert widget.ui.correctionLabel.isVisibleTo(widget.parent)
+    widget.ui.confirmButton.click()
+    assert not widget.ui.correctionLabel.isVisibleTo(widget.parent), "what was done says nothing"
+
+
+def test_resetting_brings_the_networks_numbers_back(widget, segmentation, ct):
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    widget.ui.addButton.click()
+    settled(widget)
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.resetButton.click()
+    settled(widget)
+    assert cells(widget, 6) == ["0.90", "0.40 check"]
+    widget.ui.resetAllButton.click()
+    assert segmentation.GetSegmentation().GetNumberOfSegments() == 4
+
+
+# Quick tools
+
+
+def test_the_slider_cuts_the_chosen_lesion_at_once_and_is_one_step_to_undo(widget, segmentation, ct):
+    slider = widget.ui.lesionThresholdSlider
+    widget.ui.lesionTable.selectRow(0)
+    assert slider.value == pytest.approx(0.4), "where the run has cut"
+    for value in (0.7, 0.2):
+        slider.value = value
+        found = mask_of(segmentation.GetSegmentation(), "Tumor_1")
+        assert np.count_nonzero(found.array) == np.count_nonzero(probability_map(ct).array >= value)
+    settled(widget)
+    assert mrml.lesions_of(segmentation)[0].correction == "corrected"
+    widget.ui.undoButton.click()
+    settled(widget)
+    assert cells(widget, 6)[0] == "0.90"
+
+
+def test_choosing_another_lesion_moves_the_slider_back_and_changes_nothing(widget, segmentation):
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.lesionThresholdSlider.value = 0.6
+    settled(widget)
+    voxels = mask_of(segmentation.GetSegmentation(), "Tumor_2").array.copy()
+    widget.ui.lesionTable.selectRow(1)
+    assert widget.ui.lesionThresholdSlider.value == pytest.approx(0.4)
+    np.testing.assert_array_equal(mask_of(segmentation.GetSegmentation(), "Tumor_2").array, voxels)
+
+
+@pytest.fixture
+def mouse(slicer_app):
+    """The application's nodes for placing, and a click with them."""
+    selection = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSelectionNode")
+    interaction = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLInteractionNode")
+
+    def click(point_ras) -> None:
+        assert interaction.GetCurrentInteractionMode() == interaction.Place
+        slicer.mrmlScene.GetNodeByID(selection.GetActivePlaceNodeID()).AddControlPoint(*point_ras)
+        slicer.app.processEvents()
+
+    click.interaction = interaction
+    return click
+
+
+def beside_tumor_1(ct):
+    x, y, z = ct.index_to_lps((4, 6, 10))
+    return -x, -y, z
+
+
+def test_a_click_grows_a_new_lesion_to_the_edge(widget, segmentation, ct, mouse):
+    widget.ui.growButton.click()
+    assert widget.ui.correctionLabel.text == "Click on the tumor in a slice view."
+    mouse(beside_tumor_1(ct))
+    settled(widget)
+    assert not widget.ui.growButton.checked
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
+    assert mouse.interaction.GetCurrentInteractionMode() == mouse.interaction.ViewTransform
+    assert "? added" in cells(widget, 6)
+
+
+def test_a_click_where_the_network_sees_nothing_is_refused_in_words(widget, segmentation, ct, mouse):
+    widget.ui.growButton.click()
+    x, y, z = ct.index_to_lps((1, 1, 1))
+    mouse((-x, -y, z))
+    assert "sees no tumor at this point" in widget.ui.correctionLabel.text
+    assert segmentation.GetSegmentation().GetNumberOfSegments() == 4
+
+
+@pytest.mark.parametrize("how", ["button", "exit", "scene"])
+def test_growing_can_be_given_up(widget, mouse, how):
+    widget.ui.growButton.click()
+    {"button": widget.ui.growButton.click, "exit": widget.exit, "scene": lambda: slicer.mrmlScene.Clear(0)}[how]()
+    assert not widget.ui.growButton.checked
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
+
+
+def test_without_a_probability_map_the_quick_tools_are_off(widget, segmentation):
+    slicer.mrmlScene.RemoveNode(segmentation.GetNodeReference(mrml.PROBABILITY_ROLE))
+    widget.ui.lesionTable.selectRow(0)
+    assert not widget.ui.lesionThresholdSlider.enabled
+    assert not widget.ui.growButton.enabled
+
+
+# Saving, running again, closing
+
+
+def test_saving_waits_for_the_last_edit(widget, segmentation, ct, tmp_path):
+    slicer.app._layout_manager.threeDViewCount = 0
+    widget.ui.lesionTable.selectRow(1)
+    widget.ui.rejectButton.click()
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    widget.ui.folderButton.directory = str(tmp_path / "out")
+    widget.ui.saveButton.click()
+    saved = json.loads((tmp_path / "out" / "summary.json").read_text())
+    (lesion,) = saved["lesions"]
+    assert lesion["volume_ml"] == pytest.approx(42 * ct.voxel_volume_ml)
+    assert (lesion["correction"], lesion["network_volume_ml"]) == ("corrected", pytest.approx(18 * ct.voxel_volume_ml))
+    assert [row["segment"] for row in saved["rejected"]] == ["Tumor 2"]
+
+
+@pytest.mark.parametrize("how", ["painted", "confirmed"])
+def test_a_corrected_segmentation_survives_a_second_run(widget, segmentation, ct, how):
+    if how == "painted":
+        paint(segmentation, ct, "Tumor_1", PAINTED)
+    else:
+        widget.ui.lesionTable.selectRow(0)
+        widget.ui.confirmButton.click()
+    settled(widget)
+    rows = mrml.lesions_of(segmentation)
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    assert widget._parameterNode.outputSegmentation is not segmentation
+    assert editor(widget).segmentationNode() is widget._parameterNode.outputSegmentation
+    assert mrml.lesions_of(segmentation) == rows
+
+
+def test_a_second_run_on_an_unedited_result_is_followed_too(widget, segmentation, ct):
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    assert widget._parameterNode.outputSegmentation is segmentation
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    settled(widget)
+    assert cells(widget, 6)[0] == "0.90 corrected"
+
+
+@pytest.mark.parametrize("when", ["open", "painted", "measuring", "trying a threshold", "added", "left"])
+def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
+    section = widget._correct
+    if when in ("painted", "measuring"):
+        paint(segmentation, ct, "Tumor_1", PAINTED)
+    if when == "measuring":
+        process_until(lambda: section._live.busy)
+    if when == "trying a threshold":
+        widget.ui.lesionTable.selectRow(0)
+        widget.ui.lesionThresholdSlider.value = 0.3
+    if when == "added":
+        widget.ui.addButton.click()
+    if when == "left":
+        widget.exit()
+    slicer.mrmlScene.Clear(0)
+    for _ in range(20):
+        slicer.app.processEvents()
+    assert section._live is None
+    assert widget.ui.lesionTable.rowCount == 0
+    assert not widget.ui.addButton.enabled
+    for button in (widget.ui.undoButton, widget.ui.addButton, widget.ui.resetAllButton):
+        button._qt.clicked.emit()  # even if somebody could
+    if when == "left":
+        widget.enter()
+    again = add_volume(slicer.mrmlScene, ct, "the next CT")
+    process_until(lambda: widget.ui.inputSelector.currentNode() is again)
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    settled(widget)
+    paint(widget._parameterNode.outputSegmentation, ct, "Tumor_1", PAINTED)
+    settled(widget)
+    assert cells(widget, 6)[0] == "0.90 corrected"
+
+
+def test_deleting_the_segmentation_empties_the_section(widget, segmentation):
+    slicer.mrmlScene.RemoveNode(segmentation)
+    process_until(lambda: not widget.ui.addButton.enabled)
+    assert widget._correct._live is None
+
+
+def test_deleting_the_ct_is_said_at_the_next_edit(widget, segmentation, ct, volume):
+    slicer.mrmlScene.RemoveNode(volume)
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    process_until(lambda: "CT of this segmentation is not in the scene" in widget.ui.correctionLabel.text)
+
+
+def test_marks_are_tags_of_the_segments(widget, segmentation):
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.confirmButton.click()
+    assert review_of(segmentation.GetSegmentation().GetSegment("Tumor_1")) == "confirmed"

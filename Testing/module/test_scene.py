@@ -1,0 +1,200 @@
+"""Saved and loaded scenes: everything is there again, also from older versions of the extension."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from LungTumorSegLib import mrml
+from LungTumorSegLib.segments_mrml import mask_of, review_of, segments_of, set_mask
+
+from .conftest import lung_and_tumor_masks
+
+
+@pytest.fixture
+def logic(module, fake_child):
+    return module.LungTumorSegLogic()
+
+
+@pytest.fixture
+def corrected(logic, volume, ct):
+    """A result with every kind of correction, chosen in the parameters."""
+    segmentation = logic.segment(volume, {"probability": True})
+    corrections = logic.corrections(segmentation)
+    mask = lung_and_tumor_masks(ct)["Tumor 1"].array.copy()
+    mask[2:6, 7:9, 9:12] = True
+    set_mask(segmentation, "Tumor_1", ct.with_array(mask))
+    corrections.confirm("Tumor_1")
+    corrections.reject("Tumor_2")
+    added = corrections.add()
+    set_mask(segmentation, added, ct.with_array(np.roll(lung_and_tumor_masks(ct)["Tumor 1"].array, -7, axis=2)))
+    content = segmentation.GetSegmentation()
+    content.GetSegment("Tumor_1").SetName("My mass")
+    content.GetSegment("Tumor_1").SetColor(0.25, 0.5, 0.75)
+    content.AddEmptySegment("vessel", "A vessel of mine")
+    logic.measureLesions(segmentation)
+    parameters = logic.getParameterNode()
+    parameters.inputVolume, parameters.outputSegmentation = volume, segmentation
+    parameters.stride, parameters.paintInside = 3, True
+    return segmentation
+
+
+def stored_state() -> dict:
+    """All that a scene holds of the extension's, found as the panel finds it."""
+    parameters = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode")
+    segmentation, volume = (parameters.GetNodeReference(name) for name in ("outputSegmentation", "inputVolume"))
+    content, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
+    map_node = segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)
+    return {
+        "parameters": {name: parameters.GetParameter(name) for name in sorted(parameters.GetParameterNames())},
+        "ct": (mrml.ct_of(segmentation) is volume, volume.GetName(), voxels(volume)),
+        "rows": [repr(row) for row in mrml.lesions_of(segmentation)],
+        "summary": mrml.summary_of(segmentation),
+        "edited": mrml.is_edited(segmentation),
+        "map": voxels(map_node),
+        "segments": [
+            (segment_id, segment.GetName(), np.round(segment.GetColor(), 5).tolist(), segment.GetTerminology(), review_of(segment),
+             display.GetSegmentVisibility(segment_id), placed(content, segment_id))
+            for segment_id, segment in segments_of(content)
+        ],
+        "answer": [(i, placed(answer, i)) for answer in [segmentation.GetNodeReference("LungTumorSeg.Answer").GetSegmentation()]
+                   for i in answer.GetSegmentIDs()],
+    }  # fmt: skip
+
+
+def voxels(node) -> tuple:
+    """With canonical axes: Slicer turns the slices of a left-handed volume when it reads it from a file."""
+    volume = mrml.volume_of_node(node)
+    volume = volume.canonical_axes().apply(volume)
+    return np.round(volume.affine, 4).tolist(), volume.array.tobytes()
+
+
+def placed(content, segment_id):
+    mask = mask_of(content, segment_id)
+    return None if mask is None else (np.round(mask.origin, 4).tolist(), mask.shape, mask.array.tobytes())
+
+
+def save_mrml(folder: Path) -> Path:
+    """As Slicer's save dialog does: every storable node into a file, then the scene."""
+    folder.mkdir()
+    scene = slicer.mrmlScene
+    for index in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
+        node = scene.GetNthNodeByClass(index, "vtkMRMLStorableNode")
+        if node.GetSaveWithScene() and not node.GetSingletonTag() and node.AddDefaultStorageNode():
+            storage = node.GetStorageNode()
+            suffix = storage.GetDefaultWriteFileExtension()
+            storage.SetFileName(str(folder / f"{node.GetID()}.{suffix}"))
+            assert storage.WriteData(node), node.GetName()
+    scene.SetRootDirectory(str(folder))
+    scene.SetURL(str(folder / "scene.mrml"))
+    assert scene.Commit()
+    return folder / "scene.mrml"
+
+
+def load_mrml(path: Path) -> None:
+    slicer.mrmlScene.Clear(0)
+    slicer.mrmlScene.SetURL(str(path))
+    assert slicer.mrmlScene.Connect()
+
+
+def save_and_load(kind: str, folder: Path) -> None:
+    if kind == "mrml":
+        load_mrml(save_mrml(folder / "scene"))
+    else:
+        assert slicer.mrmlScene.WriteToMRB(str(folder / "scene.mrb"))
+        slicer.mrmlScene.Clear(0)
+        cache, files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()  # the application has them
+        cache.SetRemoteCacheDirectory(str(folder))
+        files.SetCacheManager(cache)
+        slicer.mrmlScene.SetDataIOManager(files)
+        assert slicer.mrmlScene.ReadFromMRB(str(folder / "scene.mrb"))
+
+
+@pytest.mark.parametrize("kind", ["mrml", "mrb"])
+def test_a_scene_saved_closed_and_loaded_is_equal_in_every_stored_value(corrected, tmp_path, kind):
+    before = stored_state()
+    assert before["edited"]
+    assert [row[4] for row in before["segments"]] == ["", "", "confirmed", "rejected", "", ""]
+    save_and_load(kind, tmp_path)
+    after = stored_state()
+    for name, value in before.items():
+        assert after[name] == value, name
+
+
+def test_correction_goes_on_in_a_loaded_scene(corrected, logic, tmp_path, ct):
+    save_and_load("mrml", tmp_path)
+    segmentation = logic.getParameterNode().outputSegmentation
+    logic.corrections(segmentation).reset_all()
+    logic.measureLesions(segmentation)
+    rows = {row.segment_id: row for row in mrml.lesions_of(segmentation)}
+    assert set(rows) == {"Tumor_1", "Tumor_2"}
+    assert rows["Tumor_1"].volume_ml == pytest.approx(18 * ct.voxel_volume_ml)
+    assert rows["Tumor_1"].correction == ""
+    assert rows["Tumor_1"].review == "confirmed"
+
+
+def test_an_untouched_result_is_still_untouched_after_loading(logic, volume, tmp_path):
+    parameters = logic.getParameterNode()
+    parameters.outputSegmentation = logic.segment(volume)
+    save_and_load("mrml", tmp_path)
+    segmentation = logic.getParameterNode().outputSegmentation
+    assert not mrml.is_edited(segmentation)
+    assert logic.segment(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"), segmentationNode=segmentation) is segmentation
+
+
+# Scenes of version 1
+
+
+@pytest.fixture
+def old_scene(logic, volume, ct):
+    """What version 1 kept: a result without the network's answer and without marks, parameters without later ones."""
+
+    def make(edited: bool):
+        segmentation = logic.segment(volume)
+        slicer.mrmlScene.RemoveNode(segmentation.GetNodeReference("LungTumorSeg.Answer"))
+        table = segmentation.GetNodeReference(mrml.TABLE_ROLE)
+        assert segmentation.GetAttribute("LungTumorSeg.Measures") is None
+        for name in ("correction", "review", "network_volume_ml", "segment_id"):
+            table.RemoveColumn(table.GetColumnIndex(name))
+        if edited:
+            set_mask(segmentation, "Tumor_2", None)
+        parameters = logic.getParameterNode().parameterNode
+        parameters.SetParameter("version", "1")
+        parameters.SetParameter("stride", "2")
+        parameters.UnsetParameter("paintInside")
+        parameters.SetNodeReferenceID("outputSegmentation", segmentation.GetID())
+
+    return make
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_scene_of_version_1_opens_with_its_values(old_scene, logic, tmp_path, edited):
+    old_scene(edited)
+    load_mrml(save_mrml(tmp_path / "old"))
+    parameters = logic.getParameterNode()
+    segmentation = parameters.outputSegmentation
+    assert (parameters.version, parameters.stride, parameters.paintInside) == (2, 2, False)
+    assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 1", "Tumor 2"]
+    assert logic.corrections(segmentation).has_answer("Tumor_1") is not edited, "what was edited before nobody knows"
+    assert mrml.is_edited(segmentation) is edited
+
+
+def test_a_result_of_version_1_can_be_corrected_like_a_new_one(old_scene, logic, tmp_path, ct):
+    old_scene(False)
+    load_mrml(save_mrml(tmp_path / "old"))
+    segmentation = logic.getParameterNode().outputSegmentation
+    logic.corrections(segmentation).merge(["Tumor_1", "Tumor_2"])
+    logic.measureLesions(segmentation)
+    (row,) = mrml.lesions_of(segmentation)
+    assert (row.correction, row.confidence) == ("corrected", 0.9)
+    assert row.network_volume_ml == pytest.approx(18 * ct.voxel_volume_ml)
+
+
+def test_segmentations_of_others_are_left_alone_by_the_upgrade(old_scene, logic):
+    old_scene(False)
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "somebody's")
+    logic.getParameterNode()
+    assert other.GetNodeReference("LungTumorSeg.Answer") is None
+    assert mrml.summary_of(other) == {}
