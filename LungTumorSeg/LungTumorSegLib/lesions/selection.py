@@ -36,7 +36,7 @@ class NamedSegment(Named, Protocol):
     def mask(self) -> Volume: ...
 
 
-AnySegment = TypeVar("AnySegment", bound=NamedSegment)
+AnySegment = TypeVar("AnySegment", bound=Named)
 
 
 def _words(text: str) -> set[str]:

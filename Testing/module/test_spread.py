@@ -1,0 +1,118 @@
+"""How the tumor has spread, in the scene: colors, margins, zones, rulers."""
+
+import numpy as np
+import pytest
+import vtk
+from LungTumorSegLib import mrml, spread_mrml
+from LungTumorSegLib.coloring import RAMP
+from LungTumorSegLib.lesions.diameters import axial_diameters
+from LungTumorSegLib.run_files import read_run
+from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_review
+from LungTumorSegLib.spread_mrml import color_lesions, show_margins, show_rulers, show_zones
+
+from .conftest import lung_and_tumor_masks, whole_mask, write_results
+
+
+@pytest.fixture
+def segmentation(ct, ct_node, tmp_path):
+    """Two lesions, one a lung, under a parent transform."""
+    transform = ct_node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 12.0)
+    transform.SetMatrixTransformToParent(matrix)
+    ct_node.SetAndObserveTransformNodeID(transform.GetID())
+    return mrml.load_results(read_run(write_results(tmp_path / "results", ct)), ct_node)
+
+
+def masks_in(node, ct) -> dict[str, np.ndarray]:
+    content = node.GetSegmentation()
+    return {segment.GetName(): whole_mask(ct, mask_of(content, segment_id)) for segment_id, segment in segments_of(content)}
+
+
+def test_lesions_are_colored_by_confidence_and_get_their_own_colors_again(segmentation):
+    display = segmentation.GetDisplayNode()
+    found = color_lesions(segmentation, "confidence")
+    assert found.colors == (RAMP[4], RAMP[0])
+    assert display.GetSegmentColor("Tumor_1") == pytest.approx(RAMP[4])
+    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor() != pytest.approx(RAMP[4])  # a saved file keeps its own
+    color_lesions(segmentation, "number")
+    assert display.GetSegmentColor("Tumor_1") == pytest.approx(segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor())
+
+
+def test_margins_surround_the_lesions_within_the_lungs(segmentation, ct):
+    node = show_margins(segmentation, (2.0, 1.0))
+    truth = {name: mask.array for name, mask in lung_and_tumor_masks(ct).items()}
+    found = masks_in(node, ct)
+    assert list(found) == [f"Tumor {n} margin {d} mm" for n in (1, 2) for d in (1, 2)]
+    tumors = truth["Tumor 1"] | truth["Tumor 2"]
+    for name, mask in found.items():
+        assert mask.any(), name
+        assert not (mask & (tumors | ~(truth["Left lung"] | truth["Right lung"]))).any()
+    assert not (found["Tumor 1 margin 1 mm"] & ~found["Tumor 1 margin 2 mm"]).any()
+    assert found["Tumor 1 margin 2 mm"][3, 6, 10]  # the next row, 0.7 mm away
+    assert node.GetTransformNodeID() == segmentation.GetTransformNodeID()
+
+
+def test_margins_are_drawn_anew_and_vanish(segmentation):
+    scene = segmentation.GetScene()
+    before = scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    show_margins(segmentation, (1.0,))
+    show_margins(segmentation, (2.0,))
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before + 1
+    assert show_margins(segmentation, ()) is None
+    assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before
+    assert segmentation.GetNodeReference(spread_mrml.MARGINS_ROLE) is None
+
+
+def test_zones_take_the_place_of_the_lungs(segmentation, ct):
+    node = show_zones(segmentation, True)
+    truth = lung_and_tumor_masks(ct)
+    found = masks_in(node, ct)
+    assert set(found) == {f"{side} lung, {name} zone" for side in ("Left", "Right") for name in ("lower", "middle", "upper")}
+    np.testing.assert_array_equal(np.sum(list(found.values()), axis=0), truth["Left lung"].array | truth["Right lung"].array)
+    # slices of this CT run to the feet
+    middles = [np.argwhere(found[f"Left lung, {name} zone"])[:, 0].mean() for name in ("upper", "middle", "lower")]
+    assert middles == sorted(middles)
+    display = segmentation.GetDisplayNode()
+    assert not display.GetSegmentVisibility("Left_lung")
+    assert display.GetSegmentVisibility("Tumor_1")
+    assert show_zones(segmentation, False) is None
+    assert display.GetSegmentVisibility("Left_lung")
+
+
+def test_rulers_lie_where_the_axes_were_measured(segmentation, ct):
+    lines = show_rulers(segmentation, True)
+    expected = axial_diameters(mask_of(segmentation.GetSegmentation(), "Tumor_1"))
+    assert len(lines) == 2 * 2 + 1
+    assert lines[0].GetName() == f"Tumor 1 long axis {expected.long_axis.length_mm:.1f} mm"
+    ends = np.array([lines[0].GetNthControlPointPosition(i) for i in range(2)])
+    np.testing.assert_allclose(ends * (-1, -1, 1), [expected.long_axis.start_lps, expected.long_axis.end_lps], atol=1e-6)
+    world = np.array(lines[0].GetNthControlPointPositionWorld(0)) - ends[0]
+    np.testing.assert_allclose(world, (12, 0, 0), atol=1e-6)
+    centers = [ct.index_to_lps(np.argwhere(mask.array).mean(axis=0)) for name, mask in lung_and_tumor_masks(ct).items() if "Tumor" in name]
+    assert lines[-1].GetName() == f"Dmax {np.linalg.norm(centers[0] - centers[1]):.1f} mm"
+    assert all(line.GetLocked() for line in lines)
+
+
+def test_rulers_vanish(segmentation):
+    show_rulers(segmentation, True)
+    show_rulers(segmentation, True)
+    assert segmentation.GetScene().GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 5
+    show_rulers(segmentation, False)
+    assert segmentation.GetScene().GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 0
+
+
+def test_a_rejected_lesion_has_neither_rulers_nor_margins(segmentation):
+    set_review(segmentation.GetSegmentation().GetSegment("Tumor_2"), "rejected")
+    assert [line.GetName().rsplit(" ", 2)[0] for line in show_rulers(segmentation, True)] == ["Tumor 1 long axis", "Tumor 1 short axis"]
+    names = [segment.GetName() for _, segment in segments_of(show_margins(segmentation, (1.0,)).GetSegmentation())]
+    assert names == ["Tumor 1 margin 1 mm"]
+
+
+def test_without_lungs_the_reason_is_said_and_the_scene_stays(segmentation):
+    segmentation.GetSegmentation().RemoveSegment("Left_lung")
+    before = segmentation.GetScene().GetNumberOfNodes()
+    for show in (lambda: show_margins(segmentation, (1.0,)), lambda: show_zones(segmentation, True)):
+        with pytest.raises(ValueError, match="no left and right lung"):
+            show()
+    assert segmentation.GetScene().GetNumberOfNodes() == before
