@@ -13,7 +13,10 @@ import numpy as np
 
 from ..boxes import put
 from ..ct import CTVolume, Grid, Volume
+from ..errors import UnusableInput
+from ..isolation import carina_of
 from ..lesions.components import LesionCrop
+from ..lesions.diameters import Point
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
 from ..lesions.measurements import centroid_lps, intensities_of
@@ -74,6 +77,7 @@ class LiveMeasurement:
         self._rejected: list[_Found] = []
         self._lungs: _Lungs | None = None
         self._surroundings: Surroundings | None = None
+        self._carina_lps: tuple[Point | None] | None = None
 
     def update(self, segments: Sequence[LiveSegment]) -> Iterator[LiveReport]:
         """The report after an edit, more complete with each step; whoever has a newer edit stops asking.
@@ -135,12 +139,21 @@ class LiveMeasurement:
             return
         filled = filled_lungs([(lesion.crop, side) for lesion, side in placed], lungs.left, lungs.right)
         if self._surroundings is None or not _same_lungs(filled, self._surroundings.lungs):
-            self._surroundings = Surroundings(filled)
+            self._surroundings = Surroundings(filled, self._carina())
         waiting = [(lesion, side) for lesion, side in placed if not self._is_located(lesion)]
         waiting.sort(key=lambda pair: self._located.get(pair[0].id, (None,))[0] is pair[0].crop)
         for lesion, side in waiting:
             self._located[lesion.id] = lesion.crop, self._surroundings, self._surroundings.location_of(lesion.crop, side)
             yield self._report(found, complete=False)
+
+    def _carina(self) -> Point | None:
+        """Looked for once: edits of segments do not move it."""
+        if self._carina_lps is None:
+            try:
+                self._carina_lps = (carina_of(self._ct),)
+            except UnusableInput:  # no body in view
+                self._carina_lps = (None,)
+        return self._carina_lps[0]
 
     def _forget_locations(self) -> None:
         self._located, self._surroundings = {}, None

@@ -138,6 +138,7 @@ def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:
     """``mask`` on the CT's whole grid; Slicer stores segments on the part of it that they fill."""
     if ct.same_grid(mask):
         return mask
+    mask = ct.canonical_axes().undo(mask.canonical_axes().apply(mask))  # Slicer turns the slices of a left-handed CT when it loads it
     start = np.rint(ct.lps_to_index(mask.origin)).astype(int)
     stop = start + mask.shape
     inside = (start >= 0).all() and (stop <= ct.shape).all()

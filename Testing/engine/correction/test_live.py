@@ -44,10 +44,10 @@ class Edited:
         segments = [LiveSegment(i, *IDS[i], crop, self.reviews.get(i, "")) for i, crop in crops.items()]
         return list(self.live.update(segments))
 
-    def measured(self):
+    def measured(self, **options):
         segments = [Segment(IDS[i][0], self.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i, self.reviews.get(i, ""))
                     for i, mask in self.all_masks().items()]
-        return measure(self.chest.ct, segments)
+        return measure(self.chest.ct, segments, **options)
 
 
 def agree(edited) -> None:
@@ -140,6 +140,20 @@ def test_a_rejected_lesion_is_none_until_it_is_one_again():
     edited.reviews = {}
     agree(edited)
     assert len(edited.steps()[-1].lesions) == 3
+
+
+def test_the_carina_is_looked_for_once_and_measured_from(monkeypatch):
+    from LungTumorSegLib.correction import live
+
+    asked = []
+    edited = Edited()
+    carina = tuple(edited.chest.ct.index_to_lps((15, 20, 26)).tolist())
+    monkeypatch.setattr(live, "carina_of", lambda ct: asked.append(ct.shape) or carina)
+    edited.steps()
+    edited.masks["t3"][4:22, 0:9, 30:56] = True
+    *_, last = edited.steps()
+    assert last.lesions == edited.measured(carina_lps=carina).lesions
+    assert asked == [SHAPE]
 
 
 def test_without_any_lesion_there_is_an_empty_report():

@@ -129,6 +129,14 @@ def test_a_segment_stored_on_a_part_of_the_grid_is_put_in_its_place():
     np.testing.assert_array_equal(report.labels.array > 0, block(SHAPE, *IN_LEFT))
 
 
+@pytest.mark.parametrize("order", ORIENTATIONS[1::9], ids=str)
+def test_a_segment_stored_along_other_axes_than_the_ct_is_put_in_its_place(order):
+    chest = a_chest(turn_degrees=(14, -9, 25))
+    segment = SimpleNamespace(name="Tumor", terminology="", mask=order.apply(chest.tumor.crop((5, 6, 30), (20, 30, 60))))
+    report = measure(chest.ct, [*segments_of(chest), segment])
+    np.testing.assert_array_equal(report.labels.array > 0, block(SHAPE, *IN_LEFT))
+
+
 @pytest.mark.parametrize("geometry", [{"origin": (-10.8, 7.0, -30.0)}, {"spacing": (2.5, 0.8, 0.75)}, {"origin": (-81.0, 7.0, -30.0)}])
 def test_a_segment_between_the_voxels_or_outside_is_refused(geometry):
     chest = a_chest()
