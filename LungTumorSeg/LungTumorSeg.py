@@ -27,6 +27,7 @@ from LungTumorSegLib.live_mrml import LiveTable
 from LungTumorSegLib.nrrd import write_nrrd
 from LungTumorSegLib.private_folder import private_folder
 from LungTumorSegLib.run import SegmentationRun
+from LungTumorSegLib.segments_mrml import mask_of, set_mask
 from LungTumorSegLib.terminology import CONFIRMED, REJECTED
 from LungTumorSegLib.upgrade_mrml import VERSION, upgrade
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
@@ -844,6 +845,34 @@ class LungTumorSegTest(ScriptedLoadableModuleTest):
         self.assertEqual(finished, [run])
         self.assertIsNone(run.result)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_CorrectionIsMeasuredSavedAndRestored(self):
+        segmentationNode = self.logic.segment(self._phantom())
+        self.assertGreater(len(mrml.lesions_of(segmentationNode)), 0)
+        before = mrml.lesions_of(segmentationNode)[0]
+        corrections = self.logic.corrections(segmentationNode)
+        mask = mask_of(segmentationNode.GetSegmentation(), before.segment_id)
+        mask.array[0] = False  # its lowest slice is erased
+        set_mask(segmentationNode, before.segment_id, mask)
+        corrections.confirm(before.segment_id)
+        self.logic.measureLesions(segmentationNode)
+        lesions = mrml.lesions_of(segmentationNode)
+        corrected = next(lesion for lesion in lesions if lesion.segment_id == before.segment_id)
+        self.assertEqual((corrected.correction, corrected.review), (CORRECTED, CONFIRMED))
+        self.assertAlmostEqual(corrected.volume_ml, mask.array.sum() * mask.voxel_volume_ml, places=4)
+        self.assertAlmostEqual(corrected.network_volume_ml, before.volume_ml, places=4)
+
+        self.logic.getParameterNode().outputSegmentation = segmentationNode
+        with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
+            scenePath = os.path.join(folder, "scene.mrb")
+            self.assertTrue(slicer.mrmlScene.WriteToMRB(scenePath))
+            slicer.mrmlScene.Clear()
+            self.assertTrue(slicer.mrmlScene.ReadFromMRB(scenePath))
+        restored = self.logic.getParameterNode().outputSegmentation
+        self.assertEqual(mrml.lesions_of(restored), lesions)
+        self.logic.corrections(restored).reset_all()
+        self.logic.measureLesions(restored)
+        self.assertEqual(mrml.lesions_of(restored)[0].correction, "")
 
     def _phantom(self):
         if self.logic.missingPackages():

@@ -105,10 +105,6 @@ def save_and_load(kind: str, folder: Path) -> None:
     else:
         assert slicer.mrmlScene.WriteToMRB(str(folder / "scene.mrb"))
         slicer.mrmlScene.Clear(0)
-        cache, files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()  # the application has them
-        cache.SetRemoteCacheDirectory(str(folder))
-        files.SetCacheManager(cache)
-        slicer.mrmlScene.SetDataIOManager(files)
         assert slicer.mrmlScene.ReadFromMRB(str(folder / "scene.mrb"))
 
 

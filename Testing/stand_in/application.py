@@ -189,6 +189,10 @@ def install(temporary: Path, *, views: bool = True) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the rules from label maps to surfaces
     logic.SetMRMLScene(slicer.mrmlScene)
     slicer.segmentations_logic = logic  # keeps it alive
+    cache, files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(str(temporary))
+    files.SetCacheManager(cache)
+    slicer.mrmlScene.SetDataIOManager(files)  # scene bundles (.mrb) are unpacked there
     if views:
         _add_views()
 
