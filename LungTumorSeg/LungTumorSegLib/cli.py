@@ -112,17 +112,19 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
     from .io import check_output_folder, read_ct
     from .isolation import carina_of
-    from .lesions import lungs_of, measure
+    from .lesions import lungs_of, measure, with_known
     from .results import write_measures
+    from .run_files import read_summary
     from .segmentation_file import read_segmentation
 
     check_output_folder(options.output)
     extras = _extras(options, report=options.report is not False)
     ct = read_ct(options.input, series=options.series)
     segments = read_segmentation(options.segmentation)
+    run = read_summary(options.run_summary) if options.run_summary else {}
     lungs = lungs_of(ct, segments)
-    report = measure(ct, segments, lungs=lungs, carina_lps=carina_of(ct) if lungs else None)
-    summary = write_measures(ct, report, options.output, lungs=lungs, extras=extras)
+    report = with_known(measure(ct, segments, lungs=lungs, carina_lps=carina_of(ct) if lungs else None), run.get("lesions", []))
+    summary = write_measures(ct, report, options.output, lungs=lungs, model=run.get("model"), extras=extras)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output))
 
 
@@ -215,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(measure)
     _add_report_options(measure, "report.html is written unless --no-report is given")
     measure.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
+    measure.add_argument("--run-summary", metavar="JSON", type=Path, help="summary.json of the run that made the segmentation: model, confidence")
     measure.set_defaults(run=_measure)
 
     evaluate = commands.add_parser("evaluate", help="compare a segmentation with a reference; JSON on stdout")

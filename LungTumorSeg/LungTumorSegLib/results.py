@@ -28,6 +28,8 @@ from .result_folder import FILES_KEY, complete_or_nothing, files_of_earlier_run
 from .run_files import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
 from .segmentation_file import Segment, write_segmentation
 from .surfaces import surface_of, write_surface
+from .weights.manifest import model_folders
+from .weights.model_card import card_excerpt
 
 SCHEMA_VERSION = 1
 ISOLATION_FILE = "isolation.json"
@@ -186,11 +188,13 @@ def write_measures(
     folder: Path,
     *,
     lungs: tuple[Volume, Volume] | None = None,
+    model: str | None = None,
     extras: Extras = NOTHING_MORE,
 ) -> dict[str, Any]:
     """Writes lesions.csv, summary.json and ``extras`` for the measures of an existing segmentation; returns what summary.json says.
 
     ``lungs`` (left, right; bool on the CT's grid) are drawn in the report and bound the margins; without them these keep to nothing.
+    ``model`` is the id of the one that made the segmentation, where that is known; its card is quoted if it is installed here.
     Other files of an earlier run stay: the segmentation is likely to be among them. Raises MachineLimit if a file cannot be written.
     """
     left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
@@ -205,7 +209,8 @@ def write_measures(
     with complete_or_nothing(folder) as private:
         write_lesions_csv(report, private / "lesions.csv")
         if extras.report:
-            heading = Heading(patient=extras.patient, warnings=ct.warnings)
+            card = card_excerpt(model_folders()[model]) if model in model_folders() else None
+            heading = Heading(patient=extras.patient, model=model, model_card=card, warnings=ct.warnings)
             write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
@@ -214,13 +219,17 @@ def write_measures(
 
 
 def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:
-    return list(margins(report.labels, lungs, body, sorted(set(distances_mm)))) if distances_mm else []
+    names = [lesion.segment for lesion in report.lesions]
+    return list(margins(report.labels, lungs, body, sorted(set(distances_mm)), names)) if distances_mm else []
 
 
 def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
     """In the lesion's color, the wider the lighter; they overlap, so that the file holds them in layers."""
     return [
-        Segment(margin.name, margin.mask, lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM), terminology.MARGIN)
+        Segment(
+            margin.name, margin.mask, lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM), terminology.MARGIN,
+            f"Margin_{margin.number}_{margin.distance_mm:g}",
+        )
         for margin in found
     ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .ct import Volume
-from .errors import MachineLimit
+from .errors import MachineLimit, UnusableInput
 from .file_headers import check_image_file
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
@@ -37,15 +37,28 @@ def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
     Raises MachineLimit where one is missing or damaged: Slicer's own reader ends the whole application on a truncated file.
     """
     try:
-        summary = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-        if not isinstance(summary, dict) or "lesions" not in summary:
-            raise ValueError("it names no lesions")
+        summary = _read_summary(folder / SUMMARY_FILE)
         check_image_file(folder / SEGMENTATION_FILE)
         maps = _read_probability(folder / PROBABILITY_FILE) if probability else None
     except (OSError, ValueError) as error:  # UnusableInput is a ValueError
         logging.getLogger(__name__).exception("A result cannot be used.")
         raise MachineLimit("The results of the run are damaged; run it again.") from error
     return RunFiles(folder, summary, maps)
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """The summary.json of a run; raises UnusableInput where it is none."""
+    try:
+        return _read_summary(path)
+    except (OSError, ValueError) as error:
+        raise UnusableInput(f"{path} is no summary of a run ({error}); choose a summary.json that segment or the module wrote.") from error
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(summary, dict) or not isinstance(summary.get("lesions"), list):
+        raise ValueError("it names no lesions")
+    return summary
 
 
 def _read_probability(path: Path) -> Volume:

@@ -107,7 +107,7 @@ def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) 
 def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges: tuple[str, str, str, str]) -> str:
     width, height = size_mm
     font = _font_mm(size_mm)
-    places = ((font, height / 2), (width - font, height / 2), (width / 2, 1.1 * font), (width / 2, height - 0.4 * font))
+    places = ((font, height / 5), (width - font, height / 5), (0.8 * width, 1.1 * font), (0.8 * width, height - 0.4 * font))
     letters = "".join(f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, (x, y) in zip(edges, places, strict=True))
     data = base64.b64encode(png).decode("ascii")
     look = f'{_text_look(font)} text-anchor="middle"'

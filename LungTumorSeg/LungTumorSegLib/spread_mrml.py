@@ -72,11 +72,11 @@ def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | No
     left, right = _lungs(segmentation)
     labels, (whole_left, whole_right) = _together(lesions, left, right)
     node = _new_segmentation(segmentation, MARGINS_ROLE, f"{segmentation.GetName()} margins")
-    names = {lesion.number: lesion.name for lesion in lesions}
+    names = [lesion.name for lesion in lesions]
     lungs = labels.with_array(whole_left.array | whole_right.array | (labels.array > 0))
-    for margin in margins(labels, lungs, None, sorted(set(distances_mm))):
+    for margin in margins(labels, lungs, None, sorted(set(distances_mm)), names):
         color = lightened(lesion_color(margin.number), margin.distance_mm / WIDEST_MARGIN_MM)
-        _add(node, f"{names[margin.number]} margin {margin.distance_mm:g} mm", margin.mask, color, MARGIN, MARGIN_OPACITY_3D)
+        _add(node, margin.name, margin.mask, color, MARGIN, MARGIN_OPACITY_3D)
     _draw(node)
     return node
 

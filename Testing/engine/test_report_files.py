@@ -16,9 +16,10 @@ from LungTumorSegLib import report as report_module
 from LungTumorSegLib.channel import TerminalChannel
 from LungTumorSegLib.errors import UnusableInput
 from LungTumorSegLib.io import write_volume
-from LungTumorSegLib.lesions import is_lesion
+from LungTumorSegLib.lesions import is_lesion, with_known
 from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.results import Extras, lung_and_tumor_segments, write_measures, write_segment_result
+from LungTumorSegLib.run_files import read_summary
 from LungTumorSegLib.segmentation_file import read_segmentation, write_segmentation
 from made_results import SHAPE, a_result
 
@@ -107,6 +108,24 @@ def test_a_second_run_without_them_leaves_no_old_report_and_margins(tmp_path):
     write_segment_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, margins_mm=(5.0,)))
     write_segment_result(a_result(), tmp_path, picture=False)
     assert not {"report.html", "margins.seg.nrrd"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_measures_of_a_runs_segmentation_keep_what_the_run_knew_of_its_lesions(tmp_path):
+    result = a_result()
+    lesion = result.report.lesions[0]
+    row = {"segment": lesion.segment, "volume_ml": lesion.volume_ml, "volume_p5_ml": 0.1, "volume_p95_ml": 0.9, "confidence": 0.75}
+    same = with_known(result.report, [row]).lesions[0]
+    assert (same.confidence, same.volume_range_ml) == (0.75, (0.1, 0.9))
+    corrected = with_known(result.report, [row | {"volume_ml": 2 * lesion.volume_ml}]).lesions[0]
+    assert (corrected.confidence, corrected.volume_range_ml) == (0.75, None)
+    assert with_known(result.report, [row | {"segment": "another"}]).lesions == result.report.lesions
+
+
+def test_what_is_no_summary_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"lesions": 3}')
+    for name in ("a.json", "none.json"):
+        with pytest.raises(UnusableInput, match=f"{name} is no summary of a run"):
+            read_summary(tmp_path / name)
 
 
 @pytest.mark.parametrize("distance_mm", [0.0, -3.0, 51.0, float("nan")])

@@ -54,9 +54,13 @@ def distances_from_dominant_mm(centroids: Sequence[Point]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """What lies within ``distance_mm`` of lesion ``number``, no lesion itself; ``mask`` (bool) fills the ``box`` of the CT's grid."""
+    """What lies within ``distance_mm`` of lesion ``number``, called ``segment``, and is no lesion itself.
+
+    ``mask`` (bool) fills the ``box`` of the CT's grid.
+    """
 
     number: int
+    segment: str
     distance_mm: float
     mask: Volume
     box: Box
@@ -69,15 +73,19 @@ class Margin:
     @property
     def name(self) -> str:
         """The segment's name; it says margin, so that the segment is not taken for a lesion."""
-        return f"Tumor {self.number} margin {self.distance_mm:g} mm"
+        return f"{self.segment} margin {self.distance_mm:g} mm"
 
 
 def margins(
-    labels: Volume, lungs: Volume, body: Volume | None = None, distances_mm: Sequence[float] = MARGINS_MM
+    labels: Volume,
+    lungs: Volume,
+    body: Volume | None = None,
+    distances_mm: Sequence[float] = MARGINS_MM,
+    names: Sequence[str] | None = None,
 ) -> Iterator[Margin]:
     """Margins about each lesion of ``labels`` (1 ... n), from GTV to CTV: clipped at the surfaces of the ``lungs`` and the ``body`` (bool).
 
-    All volumes lie on one grid. Distances run between voxel centers.
+    All volumes lie on one grid. Distances run between voxel centers. ``names`` are the lesions', "Tumor n" where not given.
     """
     for number, lesion in numbered_crops(labels):
         box = grown(lesion.box, max(distances_mm), labels)
@@ -88,4 +96,5 @@ def margins(
             allowed &= body.array[here]
         crop = labels.crop(*box)
         for limit_mm in distances_mm:
-            yield Margin(number, limit_mm, crop.with_array(allowed & (distance_mm <= limit_mm)), box)
+            segment = f"Tumor {number}" if names is None else names[number - 1]
+            yield Margin(number, segment, limit_mm, crop.with_array(allowed & (distance_mm <= limit_mm)), box)

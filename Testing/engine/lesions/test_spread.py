@@ -99,8 +99,8 @@ def test_orientation_changes_no_margin(order):
 
 
 def test_a_margin_is_not_taken_for_a_lesion():
-    margin = Margin(3, 5.0, balls((3, 3, 3))[1], ((0, 0, 0), (1, 1, 1)))
-    assert margin.name == "Tumor 3 margin 5 mm"
+    margin = Margin(3, "GTV left", 5.0, balls((3, 3, 3))[1], ((0, 0, 0), (1, 1, 1)))
+    assert margin.name == "GTV left margin 5 mm"
 
     class Segment:
         name, mask, terminology = margin.name, margin.mask, ""
