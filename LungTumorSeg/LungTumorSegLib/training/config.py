@@ -142,6 +142,8 @@ class LossConfig:
     name: str = "dice_bce"
     dice_weight: float = 1.0
     bce_weight: float = 2.0
+    sample_dice_weight: float = 0.0
+    """Of the mean Dice over single samples, beside the one that pools the batch: there small lesions count as much as large ones."""
     favored_epochs: int = 0
     """In so many first epochs Dice has ``favored_dice_weight`` (seed paper: 50)."""
     favored_dice_weight: float = 1.0

@@ -42,6 +42,15 @@ def dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return tversky_loss(logits, target, valid, alpha=0.5, beta=0.5, smooth=DICE_SMOOTH / 2)
 
 
+def sample_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """The mean of ``dice_loss`` over the samples that hold tumor; 0 where none does."""
+    p, t = torch.sigmoid(logits) * valid, target * valid
+    hit, both = (p * t).flatten(1).sum(1), (p + t).flatten(1).sum(1)
+    holds = (t.flatten(1).sum(1) > 0).float()
+    each = 1 - (2 * hit + DICE_SMOOTH) / (both + DICE_SMOOTH)
+    return (each * holds).sum() / holds.sum().clamp(min=1)
+
+
 def squared_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """V-Net's Dice: the denominator sums squares (Milletari et al. 2016, doi:10.1109/3DV.2016.79)."""
     p, t = torch.sigmoid(logits) * valid, target * valid
@@ -68,7 +77,8 @@ def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
     dice_weight = config.favored_dice_weight if epoch < config.favored_epochs else config.dice_weight
 
     def dice_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-        return dice_weight * dice_loss(logits, target, valid) + config.bce_weight * bce_loss(logits, target, valid)
+        pooled = dice_weight * dice_loss(logits, target, valid) + config.bce_weight * bce_loss(logits, target, valid)
+        return pooled + config.sample_dice_weight * sample_dice_loss(logits, target, valid) if config.sample_dice_weight else pooled
 
     def settable_tversky_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         return tversky_loss(logits, target, valid, alpha=config.tversky_alpha, beta=config.tversky_beta)

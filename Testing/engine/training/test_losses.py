@@ -13,6 +13,7 @@ from LungTumorSegLib.training.losses import (
     bce_loss,
     build_loss,
     dice_loss,
+    sample_dice_loss,
     squared_dice_loss,
     tversky_loss,
     weighted_bce_loss,
@@ -100,6 +101,25 @@ def test_a_batch_of_one_class_or_without_valid_voxels_stays_finite(name, tumor):
         loss.backward()
         assert math.isfinite(float(loss.detach()))
         assert torch.isfinite(z.grad).all()
+
+
+def test_the_sample_dice_counts_each_sample_with_tumor_alike_and_none_without(a_batch):
+    logits, target, valid = a_batch  # the second sample has no tumor
+    assert float(sample_dice_loss(logits, target, valid)) == pytest.approx(float(dice_loss(logits[:1], target[:1], valid[:1])), rel=1e-5)
+    large, small = torch.ones(1, 1, 4, 4, 4), torch.zeros(1, 1, 4, 4, 4)
+    small[..., 0, 0, 0] = 1
+    both = torch.cat([large, small])
+    only_large = torch.where(torch.cat([large, torch.zeros_like(small)]) > 0, 20.0, -20.0)
+    missed = 1 - 1 / (1 + 1)  # the smoothing voxel over itself and the missed one
+    assert float(sample_dice_loss(only_large, both, torch.ones_like(both))) == pytest.approx(missed / 2, abs=1e-5)
+    assert float(dice_loss(only_large, both, torch.ones_like(both))) < 0.01
+    nothing = torch.zeros_like(both)
+    assert float(sample_dice_loss(only_large, nothing, torch.ones_like(both))) == 0
+
+
+def test_the_configured_loss_adds_the_sample_dice_by_its_weight(a_batch):
+    without, with_it = (float(build_loss(LossConfig(sample_dice_weight=weight))(*a_batch)) for weight in (0.0, 0.7))
+    assert with_it - without == pytest.approx(0.7 * float(sample_dice_loss(*a_batch)), rel=1e-4)
 
 
 def test_the_dice_share_changes_after_the_favored_epochs():
