@@ -217,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(measure)
     _add_report_options(measure, "report.html is written unless --no-report is given")
     measure.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
-    measure.add_argument("--run-summary", metavar="JSON", type=Path, help="summary.json of the run that made the segmentation: model, confidence")
+    measure.add_argument("--run-summary", metavar="JSON", type=Path, help="summary.json of its run: model, confidence")
     measure.set_defaults(run=_measure)
 
     evaluate = commands.add_parser("evaluate", help="compare a segmentation with a reference; JSON on stdout")
