@@ -38,6 +38,19 @@ def test_the_probability_map_is_read_where_it_is_wanted(results):
     np.testing.assert_allclose(probability.spacing, (3.0, 0.7, 0.6))
 
 
+def test_only_the_part_of_the_map_that_says_something_is_kept(results):
+    grid = np.diag([0.6, 0.7, 3.0, 1.0])[:, [2, 1, 0, 3]]
+    values = np.zeros((6, 7, 8), np.float32)
+    write_volume(Volume(values, grid), results / "probability.nrrd")
+    assert read_run(results, probability=True).probability.shape == (1, 1, 1)
+    values[2:4, 1:6, 3] = 0.25
+    write_volume(Volume(values, grid), results / "probability.nrrd")
+    probability = read_run(results, probability=True).probability
+    assert probability.shape == (2, 5, 1)
+    np.testing.assert_allclose(probability.origin, (3 * 0.6, 1 * 0.7, 2 * 3.0), atol=1e-6)
+    assert (probability.array == 0.25).all()
+
+
 @pytest.mark.parametrize("name", ["segmentation.seg.nrrd", "summary.json", "probability.nrrd"])
 @pytest.mark.parametrize("kept_bytes", [None, 0, 10, -20])
 def test_a_missing_or_truncated_file_is_refused(results, name, kept_bytes):

@@ -31,6 +31,8 @@ LEAST_PEAK = 0.05
 EDGE_SHARE = 0.5
 """The edge lies where the probability falls to this share of its peak: half maximum, where a blurred step has its middle."""
 
+NOTHING_THERE = "The network sees no tumor at this point, so there is no edge to grow to; paint the lesion instead."
+
 
 def at_threshold(probability: Volume, lesion: Volume, threshold: float, *, others: Sequence[Volume] = ()) -> Volume:
     """The lesion cut out of ``probability`` (0 ... 1) at ``threshold``: what is connected (26) to its voxels, at most 20 mm outside.
@@ -52,7 +54,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     """
     center = np.rint(probability.lps_to_index(point_lps)).astype(int)
     if (center < 0).any() or (center >= probability.shape).any():
-        raise UnusableInput("The point lies outside the probability map; click on the lesion.")
+        raise UnusableInput(NOTHING_THERE)  # the map ends where it says nothing any more
     at: Box = tuple(center.tolist()), tuple((center + 1).tolist())
     near_box = grown(at, CLICK_MM, probability)
     near = probability.crop(*near_box)
@@ -61,7 +63,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     free = np.where(_any(others, near), 0, near.array)
     peak = float(free.max())
     if peak < LEAST_PEAK:
-        raise UnusableInput("The network sees no tumor at this point, so there is no edge to grow to; paint the lesion instead.")
+        raise UnusableInput(NOTHING_THERE)
     here = probability.crop(*grown(at, CLICK_REACH_MM, probability))
     seed = near.with_array(free == peak)
     return _connected(here, (here.array >= EDGE_SHARE * peak) & ~_any(others, here), placed(seed, here))
