@@ -259,7 +259,7 @@ class qMRMLSegmentEditorWidget(QWidget):
         self._flags = {"unorderedEffectsVisible": True}
         self._buttons = QGridLayout(self)
         self._table = QLabel("")
-        self._buttons.addWidget(self._table, 0, 0, 1, 4)
+        self._buttons.addWidget(self._table, 0, 0, 1, 3)
 
     unorderedEffectsVisible = Property(
         bool, lambda self: self._flags["unorderedEffectsVisible"], lambda self, on: self._flags.update(unorderedEffectsVisible=on)
@@ -269,7 +269,7 @@ class qMRMLSegmentEditorWidget(QWidget):
 
     def setEffectNameOrder(self, names: list[str]) -> None:
         for index, name in enumerate(names):
-            self._buttons.addWidget(QPushButton(name), 1 + index // 4, index % 4)
+            self._buttons.addWidget(QPushButton(name), 1 + index // 3, index % 3)
 
     def setSegmentationNodeSelectorVisible(self, visible: bool) -> None: ...
 
