@@ -673,6 +673,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 item.setSelected(lesion.segment_id in chosen)
         for column in range(len(self._columns()) - 1):  # the last one takes the rest
             ui.lesionTable.resizeColumnToContents(column)
+        ui.lesionTable.resizeRowsToContents()
         ui.lesionTable.blockSignals(False)
         if self._correct.chosenIds() != chosen:  # one is gone
             self._onLesionSelected()
@@ -744,7 +745,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 def _volumeText(lesion):
     if lesion.correction == CORRECTED:
-        return f"{lesion.network_volume_ml:.2f} \N{RIGHTWARDS ARROW} {lesion.volume_ml:.2f}"
+        return _("{after:.2f}\nwas {before:.2f}").format(after=lesion.volume_ml, before=lesion.network_volume_ml)
     return f"{lesion.volume_ml:.2f}"
 
 

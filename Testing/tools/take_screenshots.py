@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -112,7 +113,62 @@ def main() -> None:
         ui.advancedSection.collapsed = False
         process(lambda: "CPU" in ui.foundDeviceLabel.text)
         studio.take("advanced")
+        ui.advancedSection.collapsed = True
+        correct(studio)
         studio.widget.cleanup()
+
+
+def a_chest() -> tuple[Volume, dict[str, Volume]]:
+    """Two lungs of 2 L, a mass on the left, a nodule on the right; 3 x 2.5 x 2.5 mm."""
+    shape, affine = (75, 100, 130), np.diag([2.5, 2.5, 3.0, 1.0])[:, [2, 1, 0, 3]]
+
+    def ellipsoid(center: tuple[int, int, int], radii_mm: tuple[float, float, float]) -> Any:
+        offset = (np.moveaxis(np.indices(shape), 0, -1) - center) * (3.0, 2.5, 2.5)
+        return (np.square(offset / radii_mm).sum(axis=-1) <= 1)[...]
+
+    masks = {"Tumor 1": ellipsoid((45, 55, 95), (22, 19, 20)), "Tumor 2": ellipsoid((30, 60, 30), (7, 6, 6))}
+    masks["Left lung"] = ellipsoid((40, 50, 95), (110, 95, 70)) & ~masks["Tumor 1"]
+    masks["Right lung"] = ellipsoid((40, 50, 35), (110, 95, 70)) & ~masks["Tumor 2"]
+    lung = masks["Left lung"] | masks["Right lung"]
+    hu = np.random.default_rng(1).normal(np.where(lung, -850, 35), 15).astype(np.int16)
+    return Volume(hu, affine), {name: Volume(mask, affine) for name, mask in masks.items()}
+
+
+def correct(studio: Studio) -> None:
+    """The section Correct: a lesion being corrected, an uncertain one chosen, and the same after the scene was saved and loaded."""
+    from LungTumorSegLib.segments_mrml import set_mask
+
+    ui, section = studio.widget.ui, studio.widget._correct
+
+    def settle() -> None:
+        process(lambda: not (section._editTimer.active or section._live.busy))
+
+    ct, masks = a_chest()
+    slicer.mrmlScene.Clear(0)
+    shutil.rmtree(studio.folder / "results")
+    studio.tests.write_results(studio.folder / "results", ct, masks)
+    studio.tests.add_volume(slicer.mrmlScene, ct, "5: Chest 1.5 mm lung")
+    process(lambda: ui.inputSelector.currentNode() is not None)
+    studio.click("good", lambda: studio.widget._run is None)
+    ui.segmentSection.collapsed = True
+    ui.correctSection.collapsed = False
+    settle()
+    ui.lesionTable.selectRow(1)
+    studio.take("low-confidence")
+    segmentation = studio.widget._parameterNode.outputSegmentation
+    set_mask(segmentation, "Tumor_1", ct.with_array(masks["Tumor 1"].array | np.roll(masks["Tumor 1"].array, 4, axis=1)))
+    ui.lesionTable.selectRow(1)
+    ui.confirmButton.click()
+    settle()
+    ui.lesionTable.selectRow(0)
+    studio.take("correcting")
+    scene_file = studio.folder / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(scene_file))
+    slicer.mrmlScene.Clear(0)
+    slicer.app.processEvents()
+    assert slicer.mrmlScene.ReadFromMRB(str(scene_file))
+    process(lambda: ui.lesionTable.rowCount > 0)
+    studio.take("reloaded")
 
 
 if __name__ == "__main__":
