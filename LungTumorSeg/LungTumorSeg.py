@@ -754,12 +754,11 @@ def _confidenceText(lesion):
     if lesion.review == REJECTED:
         return _("rejected")
     known = "?" if lesion.confidence != lesion.confidence else f"{lesion.confidence:.2f}"  # nan is not equal to itself
-    marks = {"": "", CORRECTED: _("corrected"), ADDED: _("added")}[lesion.correction]
-    if lesion.review == CONFIRMED:
-        marks = f"{marks} \N{CHECK MARK}".strip()
-    elif lesion.check and not marks:
-        marks = _("check")
-    return f"{known} {marks}".strip()
+    mark = {"": "", CORRECTED: _("corrected"), ADDED: _("added")}[lesion.correction]
+    if lesion.check and not mark and not lesion.review:
+        return _("{value} check").format(value=known)
+    second = f"\n{mark}" if mark else ""  # in a line of its own: the panel is narrow
+    return f"{known}{second} \N{CHECK MARK}" if lesion.review == CONFIRMED else f"{known}{second}"
 
 
 def _remarkText(lesion):

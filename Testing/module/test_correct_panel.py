@@ -109,7 +109,7 @@ def test_painting_shows_the_new_volume_beside_that_before(widget, segmentation, 
     settled(widget)
     before, after = (n * ct.voxel_volume_ml for n in (18, 42))
     assert cells(widget, 2)[0] == f"{after:.2f}\nwas {before:.2f}"
-    assert cells(widget, 6) == ["0.90 corrected", "0.40 check"]
+    assert cells(widget, 6) == ["0.90\ncorrected", "0.40 check"]
     assert widget.ui.burdenLabel.text.startswith(f"2 lesions, {after + 2 * ct.voxel_volume_ml:.1f} mL together")
     assert "mL before" in widget.ui.lesionTable.item(0, 2).toolTip()
 
@@ -187,7 +187,7 @@ def test_a_painted_new_lesion_joins_the_table(widget, segmentation, ct):
     widget.ui.addButton.click()
     paint(segmentation, ct, "Tumor_3", np.s_[1:3, 2:4, 2:4])
     settled(widget)
-    assert [cells(widget, column)[1] for column in (1, 6)] == ["Right", "? added"]
+    assert [cells(widget, column)[1] for column in (1, 6)] == ["Right", "?\nadded"]
 
 
 def test_confirming_and_rejecting_are_switches(widget, segmentation):
@@ -306,7 +306,7 @@ def test_a_click_grows_a_new_lesion_to_the_edge(widget, segmentation, ct, mouse)
     assert not widget.ui.growButton.checked
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 0
     assert mouse.interaction.GetCurrentInteractionMode() == mouse.interaction.ViewTransform
-    assert "? added" in cells(widget, 6)
+    assert "?\nadded" in cells(widget, 6)
 
 
 def test_a_click_where_the_network_sees_nothing_is_refused_in_words(widget, segmentation, ct, mouse):
@@ -371,7 +371,7 @@ def test_a_second_run_on_an_unedited_result_is_followed_too(widget, segmentation
     assert widget._parameterNode.outputSegmentation is segmentation
     paint(segmentation, ct, "Tumor_1", PAINTED)
     settled(widget)
-    assert cells(widget, 6)[0] == "0.90 corrected"
+    assert cells(widget, 6)[0] == "0.90\ncorrected"
 
 
 @pytest.mark.parametrize("when", ["open", "painted", "measuring", "trying a threshold", "added", "left"])
@@ -405,7 +405,7 @@ def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     settled(widget)
     paint(widget._parameterNode.outputSegmentation, ct, "Tumor_1", PAINTED)
     settled(widget)
-    assert cells(widget, 6)[0] == "0.90 corrected"
+    assert cells(widget, 6)[0] == "0.90\ncorrected"
 
 
 def test_deleting_the_segmentation_empties_the_section(widget, segmentation):
