@@ -671,7 +671,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 item.setData(qt.Qt.UserRole, lesion.segment_id)
                 ui.lesionTable.setItem(row, column, item)
                 item.setSelected(lesion.segment_id in chosen)
-        for column in range(len(self._columns()) - 1):  # the last one takes the rest
+        for column in range(len(self._columns())):  # the last one takes the rest
             ui.lesionTable.resizeColumnToContents(column)
         ui.lesionTable.resizeRowsToContents()
         ui.lesionTable.blockSignals(False)
