@@ -32,6 +32,7 @@ from LungTumorSegLib.terminology import CONFIRMED, REJECTED
 from LungTumorSegLib.upgrade_mrml import VERSION, upgrade
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel.correct_section import CorrectSection
+from LungTumorSegPanel.spread_section import SpreadSection
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -375,6 +376,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ):
             self.addObserver(slicer.mrmlScene, event, method)
         self._correct = CorrectSection(self.ui, self._showLesions)
+        self._spread = SpreadSection(self.ui)
         self._nodesTimer = self._singleShotTimer(0, self._offerVolumes)
         self._deviceTimer = self._singleShotTimer(POLL_MILLISECONDS, self._showDevices)
         self._devices = None
@@ -609,6 +611,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if segmentation is not self._shown or segmentation is None:
             self._shown = segmentation
             self._correct.show(segmentation)
+            self._spread.show(segmentation)
             self._showLesions()
         self._updateButtons()
 
@@ -689,6 +692,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             else _("There is nothing to save yet: segment a CT first.")
         )
         ui.dicomCheckBox.enabled = self.logic.canSaveDicom()
+        self._spread.refresh()
 
     def _describeResult(self, segmentation):
         """The CT's name and series, or what is missing."""

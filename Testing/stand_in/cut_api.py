@@ -13,7 +13,7 @@ from typing import Any
 API_FILE = Path(__file__).with_name("api.json")
 
 WIDGETS = (
-    "qt.QCheckBox", "qt.QComboBox", "qt.QDoubleSpinBox", "qt.QLabel", "qt.QProgressBar", "qt.QPushButton", "qt.QSpinBox",
+    "qt.QCheckBox", "qt.QComboBox", "qt.QDoubleSpinBox", "qt.QLabel", "qt.QLineEdit", "qt.QProgressBar", "qt.QPushButton", "qt.QSpinBox",
     "qt.QTableWidget", "ctk.ctkCollapsibleButton", "ctk.ctkDirectoryButton", "ctk.ctkSliderWidget", "slicer.qMRMLNodeComboBox",
     "slicer.qMRMLSegmentEditorWidget", "slicer.qMRMLThreeDWidget", "slicer.qMRMLWidget",
 )  # fmt: skip

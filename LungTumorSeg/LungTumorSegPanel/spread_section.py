@@ -1,0 +1,143 @@
+"""The section Spread: colors with their legend, margins, zones and rulers in the views.
+
+What it does lies in LungTumorSegLib.spread_mrml; here are its widgets.
+"""
+
+import re
+
+import slicer
+from LungTumorSegLib.mrml import lesions_of, show_lungs, summary_of
+from slicer.i18n import tr as _
+
+COLORS = ("number", "volume", "confidence")
+"""In the order of the selector's items."""
+
+
+class SpreadSection:
+    """Follows one segmentation at a time."""
+
+    def __init__(self, ui):
+        self._ui = ui
+        self._segmentation = None
+        self._rows = []  # of the table when it was looked at last
+        for widget, signal, method in (
+            (ui.colorSelector, "currentIndexChanged(int)", self._onColor),
+            (ui.zonesCheckBox, "toggled(bool)", self._onZones),
+            (ui.rulersCheckBox, "toggled(bool)", self._onRulers),
+            (ui.marginsCheckBox, "toggled(bool)", self._onMargins),
+            (ui.marginsEdit, "editingFinished()", self._onMarginsEdited),
+        ):
+            widget.connect(signal, method)
+        self.refresh()
+
+    def show(self, segmentation):
+        """Follows a segmentation from now on; None for none. What is drawn for the one before stays with it."""
+        if segmentation is self._segmentation:
+            return
+        self._segmentation = segmentation
+        self._rows = []
+        for box in (self._ui.zonesCheckBox, self._ui.rulersCheckBox, self._ui.marginsCheckBox):
+            _setQuietly(box, False)
+        self.refresh()
+
+    def refresh(self):
+        """Brings colors, legend and rulers up to date with the lesion table. Margins of a corrected lesion vanish: they take a while."""
+        ui, isThere = self._ui, self._segmentation is not None
+        for widget in (ui.colorSelector, ui.zonesCheckBox, ui.rulersCheckBox, ui.marginsCheckBox, ui.marginsEdit):
+            widget.enabled = isThere
+        ui.legendLabel.text = ui.spreadLabel.text = ""
+        if not isThere:
+            return
+        rows = lesions_of(self._segmentation)
+        if rows != self._rows:
+            wereKnown, self._rows = bool(self._rows), rows
+            if wereKnown and ui.marginsCheckBox.checked:
+                ui.marginsCheckBox.checked = False
+            if wereKnown and ui.rulersCheckBox.checked:
+                self._onRulers(True)
+        if ui.colorSelector.currentIndex != 0:  # by number they have their own colors already
+            self._onColor(ui.colorSelector.currentIndex)
+        ui.spreadLabel.text = _spreadText(summary_of(self._segmentation).get("spread", {}))
+
+    def _onColor(self, index):
+        if self._segmentation is None or not 0 <= index < len(COLORS):
+            return
+        from LungTumorSegLib.spread_mrml import color_lesions  # scipy: only where there is something to show
+
+        by = COLORS[index]
+        legend = color_lesions(self._segmentation, by).legend
+        self._ui.legendLabel.text = "" if by == "number" else "&nbsp;&nbsp; ".join(_legendText(line, color) for line, color in legend)
+
+    def _onZones(self, visible):
+        from LungTumorSegLib.spread_mrml import show_zones
+
+        self._draw(self._ui.zonesCheckBox, lambda: show_zones(self._segmentation, visible))
+        if not visible and self._segmentation is not None:
+            show_lungs(self._segmentation, self._ui.showLungsCheckBox.checked)
+
+    def _onRulers(self, visible):
+        from LungTumorSegLib.spread_mrml import show_rulers
+
+        self._draw(self._ui.rulersCheckBox, lambda: show_rulers(self._segmentation, visible))
+
+    def _onMargins(self, visible):
+        from LungTumorSegLib.spread_mrml import show_margins
+
+        self._draw(self._ui.marginsCheckBox, lambda: show_margins(self._segmentation, self._marginsMm() if visible else ()))
+
+    def _onMarginsEdited(self):
+        if self._ui.marginsCheckBox.checked:
+            self._onMargins(True)
+
+    def _marginsMm(self):
+        """The distances in the field, mm. Raises ValueError where it holds anything else."""
+        words = re.split(r"[\s,;]+", self._ui.marginsEdit.text.strip())
+        try:
+            distances = [float(word) for word in words]
+        except ValueError as error:
+            raise ValueError(_("Give the margins in mm, as in: 5 8 20")) from error
+        if not all(0 < distance <= 50 for distance in distances):
+            raise ValueError(_("Margins must be above 0 and at most 50 mm."))
+        return distances
+
+    def _draw(self, box, draw):
+        """Draws or removes; what cannot be drawn is said, and its box is empty again."""
+        if self._segmentation is None:
+            return
+        text = _spreadText(summary_of(self._segmentation).get("spread", {}))
+        try:
+            with slicer.util.WaitCursor():
+                draw()
+        except ValueError as error:
+            text = str(error)
+            _setQuietly(box, False)
+        self._ui.spreadLabel.text = text
+
+
+def _setQuietly(box, checked):
+    box.blockSignals(True)
+    box.checked = checked
+    box.blockSignals(False)
+
+
+def _legendText(line, color):
+    hexadecimal = "#" + "".join(f"{round(255 * part):02x}" for part in color)
+    return f'<span style="color:{hexadecimal}">\N{BLACK SQUARE}</span> {line}'
+
+
+def _spreadText(spread):
+    """Where the lesions lie and how far apart, in one line."""
+    places = [_("{count} {side} {zone}").format(count=place["count"], side=_side(place["side"]), zone=_zone(place["zone"]))
+              for place in spread.get("places", [])]
+    parts = [_("By side and zone: {places}").format(places=", ".join(places))] if places else []
+    if spread.get("count", 0) > 1:
+        parts.append(_("largest distance between lesions (Dmax) {distance:.0f} mm").format(distance=spread["largest_distance_mm"]))
+    return "; ".join(parts)
+
+
+def _side(side):
+    return {"Left": _("left"), "Right": _("right")}[side]
+
+
+def _zone(zone):
+    return {"upper": _("upper"), "middle": _("middle"), "lower": _("lower")}[zone]

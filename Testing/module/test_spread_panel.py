@@ -1,0 +1,84 @@
+"""The section Spread of the real panel."""
+
+import pytest
+import slicer
+from LungTumorSegLib.coloring import RAMP
+from LungTumorSegLib.spread_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from stand_in import application as stand_in
+
+from .conftest import process_until
+
+
+@pytest.fixture
+def widget(module, model, fake_child, volume, monkeypatch):
+    """The panel after a run."""
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    widget.enter()
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    yield widget
+    widget.cleanup()
+    widget.parent.deleteLater()
+    slicer.app.processEvents()
+
+
+@pytest.fixture
+def segmentation(widget):
+    return widget._parameterNode.outputSegmentation
+
+
+def test_without_a_result_there_is_nothing_to_show(module, model, slicer_app):
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    for name in ("colorSelector", "zonesCheckBox", "rulersCheckBox", "marginsCheckBox", "marginsEdit"):
+        assert not getattr(widget.ui, name).enabled
+    widget.cleanup()
+
+
+def test_the_colors_come_with_a_legend(widget, segmentation):
+    widget.ui.colorSelector.currentIndex = 2
+    assert segmentation.GetDisplayNode().GetSegmentColor("Tumor_2") == pytest.approx(RAMP[0])
+    assert "below 0.6" in widget.ui.legendLabel.text
+    widget.ui.colorSelector.currentIndex = 1
+    assert "from 65 mL" in widget.ui.legendLabel.text
+    widget.ui.colorSelector.currentIndex = 0
+    assert widget.ui.legendLabel.text == ""
+
+
+@pytest.mark.parametrize(("box", "role"), [
+    ("marginsCheckBox", MARGINS_ROLE), ("zonesCheckBox", ZONES_ROLE), ("rulersCheckBox", RULERS_ROLE),
+])  # fmt: skip
+def test_each_box_draws_and_removes_what_it_says(widget, segmentation, box, role):
+    getattr(widget.ui, box).checked = True
+    assert segmentation.GetNodeReference(role) is not None
+    getattr(widget.ui, box).checked = False
+    assert segmentation.GetNodeReference(role) is None
+
+
+def test_lungs_that_were_hidden_stay_hidden_after_the_zones(widget, segmentation):
+    widget.ui.showLungsCheckBox.checked = False
+    widget.ui.zonesCheckBox.checked = True
+    widget.ui.zonesCheckBox.checked = False
+    assert not segmentation.GetDisplayNode().GetSegmentVisibility("Left_lung")
+
+
+def test_other_margins_are_drawn_when_the_field_says_so(widget, segmentation):
+    widget.ui.marginsEdit.text = "1.5, 2"
+    widget.ui.marginsCheckBox.checked = True
+    content = segmentation.GetNodeReference(MARGINS_ROLE).GetSegmentation()
+    assert content.GetNthSegment(0).GetName() == "Tumor 1 margin 1.5 mm"
+    widget.ui.marginsEdit.text = "3"
+    widget.ui.marginsEdit._qt.editingFinished.emit()
+    assert segmentation.GetNodeReference(MARGINS_ROLE).GetSegmentation().GetNthSegment(0).GetName() == "Tumor 1 margin 3 mm"
+
+
+@pytest.mark.parametrize(("text", "reason"), [("five", "as in: 5 8 20"), ("", "as in: 5 8 20"), ("0", "above 0"), ("60", "at most 50")])
+def test_margins_that_are_none_are_refused_in_words(widget, segmentation, text, reason):
+    widget.ui.marginsEdit.text = text
+    widget.ui.marginsCheckBox.checked = True
+    assert reason in widget.ui.spreadLabel.text
+    assert not widget.ui.marginsCheckBox.checked
+    assert segmentation.GetNodeReference(MARGINS_ROLE) is None
