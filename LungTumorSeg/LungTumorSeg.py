@@ -6,6 +6,7 @@ the four classes that Slicer expects: module, panel (Widget), logic without a wi
 
 import logging
 import os
+import shutil
 import threading
 import time
 import unittest
@@ -250,6 +251,35 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
             paths.append(self._saveDicom(segmentationNode, Path(folder)))
         return paths
 
+    def saveReport(self, segmentationNode, folder, namePrefix=""):
+        """Writes report.html beside what ``save`` has written into ``folder``, and returns its path; needs the CT in the scene.
+
+        A child process measures the saved segmentation and draws; the window stays alive meanwhile. Raises OSError or RuntimeError
+        where that fails.
+        """
+        volumeNode = mrml.ct_of(segmentationNode)
+        if volumeNode is None:
+            raise RuntimeError(_("The CT of this segmentation is not in the scene, so there is no report."))
+        segmentationPath, summaryPath = (str(Path(folder) / f"{namePrefix}{name}") for name in ("segmentation.seg.nrrd", "summary.json"))
+        with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as private:
+            ctPath, output = private / "input.nrrd", private / "measured"
+            write_nrrd(mrml.volume_of_node(volumeNode), ctPath, threading.Event())
+            measure = ["measure", str(ctPath), segmentationPath, "-o", str(output), "--run-summary", summaryPath]
+            self._runChild(measure, _("The report could not be made."))
+            return Path(shutil.copy(output / "report.html", Path(folder) / f"{namePrefix}report.html"))
+
+    def _runChild(self, arguments, failure):
+        """Runs the command line to its end; Slicer looks at its events meanwhile. Raises RuntimeError with its message where it fails."""
+        child = ChildProcess([find_interpreter(), "-m", "LungTumorSegLib", *arguments], child_environment(os.environ))
+        try:
+            while child.exit_code is None:
+                slicer.app.processEvents()
+                time.sleep(POLL_MILLISECONDS / 1000)
+        finally:
+            child.kill()
+        if child.exit_code != 0:
+            raise RuntimeError((child.stderr_lines or [failure])[-1])
+
     def canSaveDicom(self):
         return hasattr(slicer.modules, "dicomsegmentationplugin")
 
@@ -272,16 +302,7 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
     def makePhantom(self, seed=PHANTOM_SEED):
         """A procedural chest CT with lesions as a new volume node, made by a child process; the window stays alive meanwhile."""
         with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
-            command = [find_interpreter(), "-m", "LungTumorSegLib", "phantom", "-o", str(folder / "phantom"), "--seed", str(seed)]
-            child = ChildProcess(command, child_environment(os.environ))
-            try:
-                while child.exit_code is None:
-                    slicer.app.processEvents()
-                    time.sleep(POLL_MILLISECONDS / 1000)
-            finally:
-                child.kill()
-            if child.exit_code != 0:
-                raise RuntimeError((child.stderr_lines or [_("The phantom could not be made.")])[-1])
+            self._runChild(["phantom", "-o", str(folder / "phantom"), "--seed", str(seed)], _("The phantom could not be made."))
             return mrml.load_volume(folder / "phantom" / "ct.nii.gz", slicer.mrmlScene, "Lung tumor phantom")
 
     def missingPackages(self):
@@ -743,8 +764,23 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.savedLabel.text = _("Not saved: {error}").format(error=error)
         else:
             qt.QSettings().setValue(FOLDER_SETTING, folder)
-            ui.savedLabel.text = _("Saved in {folder}: {names}").format(folder=folder, names=", ".join(path.name for path in paths))
+            problem = self._saveReport(folder, prefix, paths) if ui.reportCheckBox.checked else ""
+            saved = _("Saved in {folder}: {names}").format(folder=folder, names=", ".join(path.name for path in paths))
+            ui.savedLabel.text = f"{saved}. {problem}" if problem else saved
         ui.savedLabel.visible = True
+
+    def _saveReport(self, folder, prefix, paths):
+        """Adds the report's path to ``paths``; what went wrong in words, or an empty text."""
+        self.ui.saveButton.enabled = False
+        self.ui.savedLabel.text = _("Drawing the report ...")
+        self.ui.savedLabel.visible = True
+        try:
+            paths.append(self.logic.saveReport(self._shown, folder, prefix))
+        except (OSError, RuntimeError, ValueError) as error:
+            return _("There is no report: {error}").format(error=error)
+        finally:
+            self.ui.saveButton.enabled = self._shown is not None
+        return ""
 
 
 def _volumeText(lesion):

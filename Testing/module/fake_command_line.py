@@ -52,5 +52,18 @@ def segment(arguments: list[str]) -> None:
     say(event="result", output=str(folder))
 
 
+def measure(arguments: list[str]) -> None:
+    Path(os.environ["FAKE_RESULTS"], "last_arguments.json").write_text(json.dumps(arguments))
+    if os.environ.get("FAKE_RUN", "good").startswith("error:"):
+        sys.exit(os.environ["FAKE_RUN"].split(":", 2)[2])
+    assert all(Path(path).is_file() for path in (arguments[1], arguments[2], arguments[-1]))
+    folder = Path(arguments[arguments.index("-o") + 1])
+    folder.mkdir()
+    (folder / "report.html").write_text("<html>a report</html>")
+
+
 if __name__ == "__main__":
-    segment(sys.argv[1:])
+    if "measure" in sys.argv:
+        measure(sys.argv[sys.argv.index("measure") :])
+    else:
+        segment(sys.argv[1:])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 
 import pytest
@@ -234,6 +236,25 @@ def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
     summary = json.loads(summary_path.read_text())
     assert [row["segment"] for row in summary["lesions"]] == ["Tumor 1", "Tumor 2"]
     assert (summary["model"], summary["rejected"], summary["removed"]) == ("test", [], [])
+
+
+def test_the_report_is_made_by_the_command_line_from_what_was_saved(logic, tmp_path, volume, monkeypatch):
+    segmentation = logic.segment(volume)
+    volume.SetName("Quexlander^Jane")
+    slicer.app._layout_manager.threeDViewCount = 0
+    logic.save(segmentation, tmp_path / "out")
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "PythonSlicer").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (real / "PythonSlicer").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{real}{os.pathsep}{os.environ['PATH']}")
+    path = logic.saveReport(segmentation, tmp_path / "out")
+    html = path.read_text(encoding="utf-8")
+    assert path == tmp_path / "out" / "report.html"
+    assert "<td>segment</td><td>Tumor 1</td><td>Tumor 2</td>" in html
+    assert "<td>confidence</td><td>0.9</td><td>0.4</td>" in html  # the network's, which masks do not tell
+    assert "Quexlander" not in html
+    assert str(tmp_path) not in html
 
 
 def test_no_lesion_saves_a_table_with_its_columns_alone(logic, fake_child, tmp_path, volume):

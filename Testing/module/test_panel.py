@@ -337,7 +337,8 @@ def camera(monkeypatch):
 def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_path, camera):
     done.ui.folderButton.directory = str(tmp_path / "out")
     done.ui.saveButton.click()
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["lesions.csv", "segmentation.seg.nrrd", "summary.json"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json"]
     assert camera == [str(tmp_path / "out" / "spread.png")]
     assert len(list(csv.reader((tmp_path / "out" / "lesions.csv").open()))) == 3
     assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, summary.json, spread.png")
@@ -356,7 +357,23 @@ def test_names_go_into_file_names_only_where_asked_for(done, tmp_path, camera):
     done.ui.namesCheckBox.checked = True
     done.ui.saveButton.click()
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["CT 5_ chest lesions.csv", "CT 5_ chest segmentation.seg.nrrd", "CT 5_ chest summary.json"]
+    assert names == [f"CT 5_ chest {name}" for name in ("lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json")]
+
+
+def test_the_report_is_left_out_where_it_is_not_wanted(done, tmp_path, camera):
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.reportCheckBox.checked = False
+    done.ui.saveButton.click()
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+def test_why_there_is_no_report_is_said_beside_what_was_saved(done, tmp_path, camera, monkeypatch):
+    monkeypatch.setenv("FAKE_RUN", "error:3:The machine cannot.")
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.saveButton.click()
+    assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd")
+    assert done.ui.savedLabel.text.endswith("There is no report: The machine cannot.")
+    assert done.ui.saveButton.enabled
 
 
 def test_a_folder_that_cannot_be_written_is_said_without_a_box(done, tmp_path, camera):
