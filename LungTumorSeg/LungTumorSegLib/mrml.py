@@ -109,19 +109,24 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
 
 
 def is_edited(segmentation: Node) -> bool:
-    """True unless the segments' voxels are those that a run once put there and nobody has said anything of a lesion."""
+    """True unless voxels, names and colors of the segments are those that a run once put there and nobody has said anything of a lesion."""
     content = segmentation.GetSegmentation()
     if any(content.GetNthSegment(i).HasTag(REVIEW_TAG) for i in range(content.GetNumberOfSegments())):
         return True
-    return bool(segmentation.GetAttribute(FINGERPRINT_ATTRIBUTE) != fingerprint(segmentation))
+    stored = segmentation.GetAttribute(FINGERPRINT_ATTRIBUTE)
+    return stored is None or stored not in (fingerprint(segmentation), fingerprint(segmentation, colors=False))
 
 
-def fingerprint(segmentation: Node) -> str:
-    """Names of all segments and a checksum of their voxels; padding and cropping, as saving does, do not change it."""
+def fingerprint(segmentation: Node, *, colors: bool = True) -> str:
+    """Names and colors of all segments and a checksum of their voxels; padding and cropping, as saving does, do not change it.
+
+    Without ``colors`` it is that of scenes of version 1.
+    """
     content = segmentation.GetSegmentation()
-    names = [content.GetNthSegment(i).GetName() for i in range(content.GetNumberOfSegments())]
+    segments = [content.GetNthSegment(i) for i in range(content.GetNumberOfSegments())]
+    named = [[s.GetName(), *(round(255 * part) for part in s.GetColor())] if colors else s.GetName() for s in segments]
     layers = [content.GetLayerDataObject(i, content.GetSourceRepresentationName()) for i in range(content.GetNumberOfLayers())]
-    return json.dumps([names, *(_checksum(layer) for layer in layers)])
+    return json.dumps([named, *(_checksum(layer) for layer in layers)])
 
 
 def ct_of(segmentation: Node) -> Node:

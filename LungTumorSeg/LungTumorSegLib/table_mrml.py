@@ -84,9 +84,10 @@ def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def store_measures(segmentation: Node, measures: Measures) -> None:
     """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
-    fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows)
-    stored = {"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed)}
-    segmentation.SetAttribute(MEASURES_ATTRIBUTE, json.dumps(stored))
+    stored = json.dumps({"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed)})
+    if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # else nobody has to look again
+        segmentation.SetAttribute(MEASURES_ATTRIBUTE, stored)
+        fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows)
 
 
 def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:

@@ -302,6 +302,14 @@ def test_a_new_segment_or_name_is_an_edit(loaded):
     assert mrml.is_edited(loaded)
 
 
+def test_another_color_is_an_edit_but_in_scenes_of_version_1(loaded):
+    old = mrml.fingerprint(loaded, colors=False)
+    loaded.GetSegmentation().GetNthSegment(2).SetColor(0.0, 0.0, 1.0)
+    assert mrml.is_edited(loaded)
+    loaded.SetAttribute(mrml.FINGERPRINT_ATTRIBUTE, old)
+    assert not mrml.is_edited(loaded)
+
+
 def test_empty_voxels_around_the_segments_are_no_edit(loaded):
     content = loaded.GetSegmentation()
     layer = content.GetLayerDataObject(0, content.GetSourceRepresentationName())

@@ -156,6 +156,8 @@ def old_scene(logic, volume, ct):
             table.RemoveColumn(table.GetColumnIndex(name))
         if edited:
             set_mask(segmentation, "Tumor_2", None)
+        else:
+            segmentation.SetAttribute(mrml.FINGERPRINT_ATTRIBUTE, mrml.fingerprint(segmentation, colors=False))
         parameters = logic.getParameterNode().parameterNode
         parameters.SetParameter("version", "1")
         parameters.SetParameter("stride", "2")

@@ -14,7 +14,7 @@ import numpy as np
 from ..boxes import put
 from ..ct import CTVolume, Grid, Volume
 from ..errors import UnusableInput
-from ..isolation import carina_of
+from ..isolation import carina_of, isolate_lungs
 from ..lesions.components import LesionCrop
 from ..lesions.diameters import Point
 from ..lesions.lesion import Lesion, measure_lesion
@@ -75,7 +75,8 @@ class LiveMeasurement:
         self._measured: dict[str, LesionCrop] = {}
         self._located: dict[str, tuple[LesionCrop, Surroundings, Location]] = {}
         self._rejected: list[_Found] = []
-        self._lungs: _Lungs | None = None
+        self._drawn: tuple[LesionCrop | None, LesionCrop | None, _Lungs] | None = None
+        self._isolated: tuple[_Lungs | None] | None = None
         self._surroundings: Surroundings | None = None
         self._carina_lps: tuple[Point | None] | None = None
 
@@ -92,12 +93,13 @@ class LiveMeasurement:
         self._measured = {id_: crop for id_, crop in self._measured.items() if id_ in self._lesions}
         self._located = {lesion.id: self._located[lesion.id] for lesion in found if lesion.id in self._located}
         yield from self._measure(everything, found)
-        pair = lung_pair(segments)
-        if pair is None or not found:
+        if found:
+            yield self._report(found, complete=False)
+        lungs = self._lungs_of(segments) if found else None
+        if lungs is None:
             self._forget_locations()
         else:
-            yield self._report(found, complete=False)
-            yield from self._locate(found, self._lungs_of(*pair))
+            yield from self._locate(found, lungs)
         yield self._report(found, complete=True)
 
     def _measure(self, lesions: Sequence[_Found], counted: Sequence[_Found]) -> Iterator[LiveReport]:
@@ -126,10 +128,17 @@ class LiveMeasurement:
         ct = CTVolume(self._ct.crop(start, stop).array, lesion.crop.mask.affine)
         return measure_lesion(here, number=0, segment="", ct=ct, labels=lesion.crop.mask, location=None, from_dominant_mm=0.0, maps=None)
 
-    def _lungs_of(self, left: LiveSegment, right: LiveSegment) -> _Lungs:
-        if self._lungs is None or self._lungs.left_crop is not left.crop or self._lungs.right_crop is not right.crop:
-            self._lungs = _Lungs(left.crop, right.crop, self._ct.grid)
-        return self._lungs
+    def _lungs_of(self, segments: Sequence[LiveSegment]) -> _Lungs | None:
+        """As they are drawn, or else isolated once, which takes seconds; None where the CT shows too little lung."""
+        pair = lung_pair(segments)
+        if pair is None:
+            if self._isolated is None:
+                self._isolated = (_isolated_lungs(self._ct),)
+            return self._isolated[0]
+        left, right = pair[0].crop, pair[1].crop
+        if self._drawn is None or self._drawn[0] is not left or self._drawn[1] is not right:
+            self._drawn = left, right, _Lungs(_on_grid(left, self._ct.grid), _on_grid(right, self._ct.grid))
+        return self._drawn[2]
 
     def _locate(self, found: Sequence[_Found], lungs: _Lungs) -> Iterator[LiveReport]:
         """Locates the lesions that were edited and then, if the lungs with all lesions have another outline now, the others."""
@@ -182,12 +191,19 @@ class LiveMeasurement:
 
 
 class _Lungs:
-    """Both lungs as they are drawn, on the whole grid."""
+    """Both lungs (bool) on the whole grid."""
 
-    def __init__(self, left: LesionCrop | None, right: LesionCrop | None, grid: Grid) -> None:
-        self.left_crop, self.right_crop = left, right
-        self.left, self.right = _on_grid(left, grid), _on_grid(right, grid)
-        self.sides = Sides(self.left, self.right)
+    def __init__(self, left: Volume, right: Volume) -> None:
+        self.left, self.right = left, right
+        self.sides = Sides(left, right)
+
+
+def _isolated_lungs(ct: CTVolume) -> _Lungs | None:
+    try:
+        isolation = isolate_lungs(ct)
+    except UnusableInput:  # a crop around a lesion can be measured without a side
+        return None
+    return _Lungs(isolation.left_lung, isolation.right_lung)
 
 
 def _on_grid(crop: LesionCrop | None, grid: Grid) -> Volume:

@@ -1,5 +1,7 @@
 """Measures that follow edits: the same numbers as measuring everything anew."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from chests import block, make_chest
@@ -165,9 +167,31 @@ def test_without_any_lesion_there_is_an_empty_report():
     assert report.spread == edited.measured().spread
 
 
-def test_without_drawn_lungs_lesions_have_no_place():
-    edited = Edited()
-    crops = edited.segment_masks.update([Layer(edited.chest.tumor.with_array(m.astype(np.uint8)), {i: 1}) for i, m in edited.masks.items()])
-    (report,) = edited.live.update([LiveSegment(i, *IDS[i], crop) for i, crop in crops.items()])
+def without_lungs(edited):
+    layers = [Layer(edited.chest.tumor.with_array(mask.astype(np.uint8)), {i: 1}) for i, mask in edited.masks.items()]
+    crops = edited.segment_masks.update(layers)
+    return list(edited.live.update([LiveSegment(i, *IDS[i], crop) for i, crop in crops.items()]))
+
+
+def test_without_drawn_lungs_and_with_too_little_lung_in_view_lesions_have_no_place():
+    *_, report = without_lungs(Edited())
     assert report.complete
     assert [x.location for x in report.lesions] == [None] * 3
+
+
+def test_lungs_that_nobody_has_drawn_are_isolated_once(monkeypatch):
+    from LungTumorSegLib.correction import live
+
+    edited, asked = Edited(), []
+
+    def isolate(ct):
+        asked.append(ct)
+        return SimpleNamespace(left_lung=edited.chest.left_lung, right_lung=edited.chest.right_lung)
+
+    monkeypatch.setattr(live, "isolate_lungs", isolate)
+    without_lungs(edited)
+    edited.masks["t1"][14:16, 10:15, 40:46] = True
+    *_, report = without_lungs(edited)
+    segments = [Segment(IDS[i][0], edited.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i) for i, mask in edited.masks.items()]
+    assert report.lesions == measure(edited.chest.ct, segments, lungs=(edited.chest.left_lung, edited.chest.right_lung)).lesions
+    assert len(asked) == 1
