@@ -18,6 +18,9 @@ PROBABILITY_ROLE = "LungTumorSeg.Probability"
 ANSWER_ROLE = "LungTumorSeg.Answer"
 """Refers to a hidden segmentation: the network's answer, to which corrections are compared and reset."""
 
+MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zones", "LungTumorSeg.Rulers"
+"""Refer to what is drawn of the spread; see spread_mrml.py."""
+
 SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 MEASURES_ATTRIBUTE = "LungTumorSeg.Measures"
 """JSON of the corrected segmentation: ``rows`` and ``spread`` as in summary.json, ``removed``: the network's lesions that are none now."""

@@ -23,12 +23,10 @@ from .lesions.location import Sides
 from .lesions.measurements import centroid_lps
 from .lesions.selection import lung_pair, may_be_lesion
 from .mrml import ct_of, show_lungs
-from .nodes_mrml import LPS_TO_RAS, Node, referenced
+from .nodes_mrml import LPS_TO_RAS, MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE, Node, referenced
 from .segments_mrml import mask_of, segment_infos, set_mask
 from .table_mrml import lesions_of
 from .terminology import LEFT_LUNG, MARGIN, REJECTED, RIGHT_LUNG
-
-MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zones", "LungTumorSeg.Rulers"
 
 MARGIN_OPACITY_3D, ZONE_OPACITY_3D = 0.15, 0.25
 WIDEST_MARGIN_MM = 50.0

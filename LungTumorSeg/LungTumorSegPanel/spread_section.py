@@ -7,6 +7,7 @@ import re
 
 import slicer
 from LungTumorSegLib.mrml import lesions_of, show_lungs, summary_of
+from LungTumorSegLib.nodes_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
 from slicer.i18n import tr as _
 
 COLORS = ("number", "volume", "confidence")
@@ -36,8 +37,10 @@ class SpreadSection:
             return
         self._segmentation = segmentation
         self._rows = []
-        for box in (self._ui.zonesCheckBox, self._ui.rulersCheckBox, self._ui.marginsCheckBox):
-            _setQuietly(box, False)
+        for box, role in (
+            (self._ui.zonesCheckBox, ZONES_ROLE), (self._ui.rulersCheckBox, RULERS_ROLE), (self._ui.marginsCheckBox, MARGINS_ROLE),
+        ):
+            _setQuietly(box, segmentation is not None and segmentation.GetNodeReference(role) is not None)  # a scene keeps them
         self.refresh()
 
     def refresh(self):

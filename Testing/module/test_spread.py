@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import vtk
-from LungTumorSegLib import mrml, spread_mrml
+from LungTumorSegLib import mrml
 from LungTumorSegLib.coloring import RAMP
 from LungTumorSegLib.lesions.diameters import axial_diameters
+from LungTumorSegLib.nodes_mrml import MARGINS_ROLE
 from LungTumorSegLib.run_files import read_run
 from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_review
 from LungTumorSegLib.spread_mrml import color_lesions, show_margins, show_rulers, show_zones
@@ -61,7 +62,7 @@ def test_margins_are_drawn_anew_and_vanish(segmentation):
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before + 1
     assert show_margins(segmentation, ()) is None
     assert scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before
-    assert segmentation.GetNodeReference(spread_mrml.MARGINS_ROLE) is None
+    assert segmentation.GetNodeReference(MARGINS_ROLE) is None
 
 
 def test_zones_take_the_place_of_the_lungs(segmentation, ct):

@@ -1,9 +1,11 @@
 """The section Spread of the real panel."""
 
+import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib.coloring import RAMP
-from LungTumorSegLib.spread_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from LungTumorSegLib.nodes_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from LungTumorSegLib.segments_mrml import set_mask
 from stand_in import application as stand_in
 
 from .conftest import process_until
@@ -82,3 +84,24 @@ def test_margins_that_are_none_are_refused_in_words(widget, segmentation, text, 
     assert reason in widget.ui.spreadLabel.text
     assert not widget.ui.marginsCheckBox.checked
     assert segmentation.GetNodeReference(MARGINS_ROLE) is None
+
+
+def test_what_a_loaded_scene_has_drawn_is_checked(widget, segmentation):
+    widget.ui.rulersCheckBox.checked = True
+    widget._parameterNode.outputSegmentation = None
+    assert not widget.ui.rulersCheckBox.checked
+    widget._parameterNode.outputSegmentation = segmentation
+    assert widget.ui.rulersCheckBox.checked
+    assert not widget.ui.zonesCheckBox.checked
+
+
+def test_a_correction_redraws_rulers_and_takes_old_margins_away(widget, segmentation, ct):
+    widget.ui.rulersCheckBox.checked = widget.ui.marginsCheckBox.checked = True
+    before = [segmentation.GetNthNodeReference(RULERS_ROLE, i).GetName() for i in range(2)]
+    widget.ui.correctSection.collapsed = False
+    set_mask(segmentation, "Tumor_1", ct.with_array(np.pad(np.ones((2, 4, 2), bool), ((3, 5), (4, 4), (9, 3)))))
+    process_until(lambda: not widget.ui.marginsCheckBox.checked)
+    after = [segmentation.GetNthNodeReference(RULERS_ROLE, i).GetName() for i in range(2)]
+    assert segmentation.GetNodeReference(MARGINS_ROLE) is None
+    assert widget.ui.rulersCheckBox.checked
+    assert before != after  # names hold lengths

@@ -115,6 +115,7 @@ def main() -> None:
         studio.take("advanced")
         ui.advancedSection.collapsed = True
         correct(studio)
+        spread(studio)
         studio.widget.cleanup()
 
 
@@ -169,6 +170,17 @@ def correct(studio: Studio) -> None:
     assert slicer.mrmlScene.ReadFromMRB(str(scene_file))
     process(lambda: ui.lesionTable.rowCount > 0)
     studio.take("reloaded")
+
+
+def spread(studio: Studio) -> None:
+    """The section Spread: lesions colored by volume, margins and rulers drawn."""
+    ui = studio.widget.ui
+    ui.correctSection.collapsed = True
+    ui.spreadSection.collapsed = False
+    ui.colorSelector.currentIndex = 1
+    ui.marginsCheckBox.checked = True
+    ui.rulersCheckBox.checked = True
+    studio.take("spread")
 
 
 if __name__ == "__main__":
