@@ -125,7 +125,8 @@ def _setQuietly(box, checked):
 
 def _legendText(line, color):
     hexadecimal = "#" + "".join(f"{round(255 * part):02x}" for part in color)
-    return f'<span style="color:{hexadecimal}">\N{BLACK SQUARE}</span> {line}'
+    square = f'<span style="color:{hexadecimal}">\N{BLACK SQUARE}</span>'
+    return f"{square} {line}".replace(" ", "&nbsp;").replace("span&nbsp;", "span ")  # lines break between classes alone
 
 
 def _spreadText(spread):
