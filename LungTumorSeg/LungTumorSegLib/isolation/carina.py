@@ -7,6 +7,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..ct import Array, CTVolume, Volume
+from ..errors import UnusableInput
 from .airways import find_airways
 from .body import find_body
 from .working_grid import coarsen
@@ -20,7 +21,11 @@ BRONCHUS_MM = 9.0
 def carina_of(ct: CTVolume) -> Point | None:
     """The carina of a chest CT in any orientation, LPS mm; None where trachea and both main bronchi are not found."""
     coarse = coarsen(ct.canonical_axes().apply(ct))
-    return find_carina(find_airways(coarse, find_body(coarse)))
+    try:
+        body = find_body(coarse)
+    except UnusableInput:  # a crop without a body's outline
+        return None
+    return find_carina(find_airways(coarse, body))
 
 
 def find_carina(airways: Volume) -> Point | None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.ct import CTVolume, Volume
 from LungTumorSegLib.io import read_ct, read_volume
 from LungTumorSegLib.isolation import carina_of, isolate_lungs
 from LungTumorSegLib.isolation.carina import find_carina
@@ -47,6 +47,10 @@ def test_the_carina_of_a_ct_is_that_of_its_isolation_in_every_orientation(a_ches
     assert point == pytest.approx(carina_of(order.apply(a_chest.ct)), abs=1e-6)
     assert point == pytest.approx(isolate_lungs(a_chest.ct).carina_lps, abs=1e-6)
     assert point == pytest.approx((0, -10, CARINA_Z_MM - 4), abs=4)  # two voxels; the lumens of this chest part at once
+
+
+def test_a_crop_without_a_body_has_no_carina():
+    assert carina_of(CTVolume(np.full((20, 24, 28), -1000, np.int16), AFFINE)) is None
 
 
 @pytest.mark.real_ct
