@@ -7,7 +7,6 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..ct import Array, CTVolume, Volume
-from ..errors import UnusableInput
 from .airways import find_airways
 from .body import find_body
 from .working_grid import coarsen
@@ -21,11 +20,7 @@ BRONCHUS_MM = 9.0
 def carina_of(ct: CTVolume) -> Point | None:
     """The carina of a chest CT in any orientation, LPS mm; None where trachea and both main bronchi are not found."""
     coarse = coarsen(ct.canonical_axes().apply(ct))
-    try:
-        body = find_body(coarse)
-    except UnusableInput:  # a crop without a body's outline
-        return None
-    return find_carina(find_airways(coarse, body))
+    return find_carina(find_airways(coarse, find_body(coarse)))
 
 
 def find_carina(airways: Volume) -> Point | None:

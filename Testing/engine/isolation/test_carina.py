@@ -49,8 +49,10 @@ def test_the_carina_of_a_ct_is_that_of_its_isolation_in_every_orientation(a_ches
     assert point == pytest.approx((0, -10, CARINA_Z_MM - 4), abs=4)  # two voxels; the lumens of this chest part at once
 
 
-def test_a_crop_without_a_body_has_no_carina():
-    assert carina_of(CTVolume(np.full((20, 24, 28), -1000, np.int16), AFFINE)) is None
+@pytest.mark.parametrize("shape", [(20, 24, 28), (1, 9, 12), (3, 1, 2)])
+@pytest.mark.parametrize("hu", [-1000, -850, 40])
+def test_a_crop_without_an_airway_has_no_carina(shape, hu):
+    assert carina_of(CTVolume(np.full(shape, hu, np.int16), AFFINE)) is None
 
 
 @pytest.mark.real_ct
