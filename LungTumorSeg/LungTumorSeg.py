@@ -784,7 +784,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 def _volumeText(lesion):
-    if lesion.correction == CORRECTED:
+    if lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml:  # nan of a piece that was split off
         return _("{after:.2f}\nwas {before:.2f}").format(after=lesion.volume_ml, before=lesion.network_volume_ml)
     return f"{lesion.volume_ml:.2f}"
 
@@ -805,8 +805,10 @@ def _remarkText(lesion):
     remarks = []
     if lesion.check and not lesion.correction and not lesion.review:
         remarks.append(_("The network is not sure of this one: check it before you use it."))
-    if lesion.correction == CORRECTED:
+    if lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml:
         remarks.append(_("Corrected by hand: {before:.2f} mL before.").format(before=lesion.network_volume_ml))
+    elif lesion.correction == CORRECTED:
+        remarks.append(_("Corrected by hand: a piece of what the network has found."))
     if lesion.correction == ADDED:
         remarks.append(_("Added by hand: the network has not found it."))
     if lesion.review == CONFIRMED:

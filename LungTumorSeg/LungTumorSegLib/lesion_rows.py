@@ -30,7 +30,8 @@ FIRST_COLUMNS: dict[str, type[Value]] = {
 """The columns that lesions.csv begins with; runs of later versions append others."""
 
 CORRECTED, ADDED = "corrected", "added"
-"""What the column ``correction`` says of a lesion with other voxels than the network's, and of one that the network has not found."""
+"""What the column ``correction`` says of a lesion with other voxels than the network's (a piece that was split off too, whose volume before
+is not known), and of one that the network has not found."""
 
 CORRECTION_COLUMNS: dict[str, type[Value]] = {"correction": str, "review": str, "network_volume_ml": float, "segment_id": str}
 """What is appended where somebody may correct: the two above and "confirmed" or "rejected" (empty: neither), the volume that the

@@ -229,6 +229,19 @@ def test_merging_two_rows_makes_one(widget, ct):
     assert cells(widget, 2) == [f"{20 * ct.voxel_volume_ml:.2f}\nwas {18 * ct.voxel_volume_ml:.2f}"]
 
 
+def test_the_pieces_of_a_split_lesion_are_both_called_corrected(widget, segmentation, ct):
+    mask = np.zeros(ct.shape, bool)
+    mask[1:4, 3:6, 8:12] = mask[5:9, 3:8, 9:13] = True  # both hold voxels of the network's tumor 1
+    set_mask(segmentation, "Tumor_1", ct.with_array(mask))
+    settled(widget)
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.splitButton.click()
+    settled(widget)
+    assert cells(widget, 6)[:2] == ["0.90\ncorrected", "?\ncorrected"]
+    assert cells(widget, 2)[1] == f"{36 * ct.voxel_volume_ml:.2f}"
+    assert "a piece of what the network has found" in widget.ui.lesionTable.item(1, 2).toolTip()
+
+
 def test_what_cannot_be_done_is_said_without_a_box(widget):
     widget.ui.lesionTable.selectRow(0)
     widget.ui.splitButton.click()

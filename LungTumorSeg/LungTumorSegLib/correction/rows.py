@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..boxes import placed
 from ..lesion_rows import ADDED, CORRECTED
 from ..lesions.components import LesionCrop
 from ..lesions.table import lesion_as_json
@@ -29,7 +30,7 @@ def correction_rows(report: LiveReport, crops: Mapping[str, LesionCrop | None], 
     rows = []
     for segment_id, lesion in zip(report.ids, (*report.lesions, *report.rejected), strict=True):
         said, own = network.get(segment_id, {}), answer.get(segment_id)
-        correction = "" if not answer else ADDED if own is None else "" if same_voxels(crops[segment_id], own) else CORRECTED
+        correction = _correction_of(crops[segment_id], own, [answer.get(other) for other in network]) if answer else ""
         row = lesion_as_json(lesion)
         row["confidence"] = said.get("confidence")
         row |= {name: said.get(name) for name in OF_THE_MASK if not correction}
@@ -41,6 +42,14 @@ def correction_rows(report: LiveReport, crops: Mapping[str, LesionCrop | None], 
         }
         rows.append(row)
     return rows
+
+
+def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Sequence[LesionCrop | None]) -> str:
+    """What was done to a lesion that has no voxels of its ``own`` in the network's answer, or some; ``found``: all lesions there."""
+    if own is not None:
+        return "" if same_voxels(now, own) else CORRECTED
+    overlaps = now is not None and any(other is not None and (placed(other.mask, now.mask) & now.mask.array).any() for other in found)
+    return CORRECTED if overlaps else ADDED  # a piece that was split off was found by the network
 
 
 def _volume_ml(crop: LesionCrop) -> float:

@@ -83,6 +83,12 @@ def test_each_row_says_what_was_done_to_the_lesion_and_its_volume_before():
     assert rows["new"]["network_volume_ml"] is None
 
 
+def test_a_piece_that_was_split_off_was_found_by_the_network_but_has_no_volume_before():
+    rows = {row["segment_id"]: row for row in measured(snapshot(t1=block(SHAPE, (10, 10, 40), (12, 15, 46)), t2=T2,
+                                                                new=block(SHAPE, (13, 10, 40), (14, 15, 46)))).rows}
+    assert (rows["new"]["correction"], rows["new"]["network_volume_ml"]) == ("corrected", None)
+
+
 def test_confidence_stays_the_networks_and_its_volume_range_goes_with_its_outline():
     before = measured(snapshot(t1=T1, t2=T2)).rows[0]
     after = measured(snapshot(t1=T1 | T2, new=NEW)).rows[0]
