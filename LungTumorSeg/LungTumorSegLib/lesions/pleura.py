@@ -31,6 +31,9 @@ MEDIALWARD = 0.0
 BEYOND_MM = (5.0, 10.0)
 """So far beyond a contact there is no lung again: else the lesion touches a vessel, a fissure or consolidated lung, which is no pleura."""
 
+ACROSS_MM = tuple(float(depth) for depth in range(15, 125, 5))
+"""Depths at which lung is looked for beyond a contact; the mediastinum of an adult is at most this wide, the heart with it."""
+
 LOWER_THIRD = 1 / 3
 """The diaphragm is looked for in this share of the lung's height, from its base."""
 
@@ -131,7 +134,8 @@ def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung,
         share[_lies_in(lung.inside, probe + normal * depth_mm)] = 0.0
     touching = share >= TOUCHING_SHARE
     diaphragm = (lung.height_of(probe) < LOWER_THIRD) & (normal[:, 2] <= DOWNWARD)
-    mediastinum = ~diaphragm & space.holds(probe) & (normal[:, 0] * lung.toward_midline >= MEDIALWARD)
+    medial = space.holds(probe) & (normal[:, 0] * lung.toward_midline >= MEDIALWARD)
+    mediastinum = ~diaphragm & (medial | _looks_at_lung(space, probe, normal))
     area_cm2 = share * twice_area / 200 if touching.any() else np.zeros_like(share)
     return PleuralContact(
         distance_mm=0.0 if touching.any() else distance_mm,
@@ -140,6 +144,17 @@ def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung,
         diaphragm_cm2=float(area_cm2[diaphragm].sum()),
         length_mm=_extent_mm(vertices[np.unique(triangles[touching])]),
     )
+
+
+def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Array:
+    """Whether there is lung again, of either side, where the points (n, 3) look along their normals; bool (n,).
+
+    Lungs bulge outward: who looks at ribs sees no lung behind them, who looks into the mediastinum does on its far side.
+    """
+    found = np.zeros(len(points_lps), dtype=bool)
+    for depth_mm in ACROSS_MM:
+        found |= _lies_in(space.lungs, points_lps + normal * depth_mm)
+    return found
 
 
 def _share_of(mask: Volume, points_lps: Array) -> Array:
