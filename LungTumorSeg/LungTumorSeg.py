@@ -62,7 +62,7 @@ class LungTumorSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Lung Tumor Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # their widgets and nodes are part of the panel
         self.parent.contributors = ["The LungTumorSeg developers"]
         self.parent.helpText = _(
             "Finds, measures and draws lung tumors in a chest CT: choose the CT, press Segment, check the lesions, save."

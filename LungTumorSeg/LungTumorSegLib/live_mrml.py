@@ -12,7 +12,7 @@ from .correction.remeasuring import Remeasuring
 from .correction.snapshot import Layer, Measures, Snapshot
 from .mrml import ct_of, volume_of_node
 from .nodes_mrml import Node
-from .segments_mrml import LayerCopies, segment_infos, segments_of
+from .segments_mrml import LayerCopies, segment_infos, segments_of, unchanging_layers
 from .table_mrml import answer_of, network_rows, store_measures
 
 NO_CT = "The CT of this segmentation is not in the scene, so its lesions cannot be measured anew."
@@ -96,12 +96,12 @@ class LiveTable:
         return Snapshot(self._copies.of(content), segment_infos(content), self._answer_layers(), network_rows(self._node))
 
     def _answer_layers(self) -> list[Layer]:
-        """Copied once: nobody changes the network's answer but a new run, which brings another vtkSegmentation."""
+        """The same objects each time: nobody changes the network's answer but a new run, which brings another vtkSegmentation."""
         answer = answer_of(self._node)
         if answer is None:
             return []
         if self._answer is None or self._answer[0] is not answer:
-            self._answer = answer, LayerCopies().of(answer)
+            self._answer = answer, unchanging_layers(answer)
         return self._answer[1]
 
     def _store(self, measures: Measures) -> None:

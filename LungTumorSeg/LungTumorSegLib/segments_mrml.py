@@ -32,10 +32,20 @@ class LayerCopies:
             if known is None or known[0] is not image or known[1] != image.GetMTime():
                 known = (image, image.GetMTime(), _copied(image))
             copies.append(known)
-            ids = content.GetSegmentIDsForLayer(index, content.GetSourceRepresentationName())
-            layers.append(Layer(known[2], {segment_id: content.GetSegment(segment_id).GetLabelValue() for segment_id in ids}))
+            layers.append(Layer(known[2], _values(content, index)))
         self._copies = copies
         return layers
+
+
+def unchanging_layers(content: Node) -> list[Layer]:
+    """The layers of a vtkSegmentation that nobody will edit: views that keep its voxels alive."""
+    images = [content.GetLayerDataObject(index, content.GetSourceRepresentationName()) for index in range(content.GetNumberOfLayers())]
+    return [Layer(_volume(image), _values(content, index)) for index, image in enumerate(images)]
+
+
+def _values(content: Node, layer: int) -> dict[str, int]:
+    ids = content.GetSegmentIDsForLayer(layer, content.GetSourceRepresentationName())
+    return {segment_id: content.GetSegment(segment_id).GetLabelValue() for segment_id in ids}
 
 
 def segment_infos(content: Node) -> list[SegmentInfo]:

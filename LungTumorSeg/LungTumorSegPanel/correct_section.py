@@ -182,6 +182,7 @@ class CorrectSection(VTKObservationMixin):
             return
         self._editor.setupViewObservations()
         self._editor.installKeyboardShortcuts()
+        self._chooseSegment()
         self._measure()  # what is known beforehand is not waited for at the first stroke
 
     # The table
@@ -225,11 +226,17 @@ class CorrectSection(VTKObservationMixin):
     def onChosen(self):
         """Other rows of the table were chosen."""
         self._threshold = None
-        chosen = self.chosenIds()
-        if len(chosen) == 1 and not self._ui.correctSection.collapsed:
-            self._editor.setCurrentSegmentID(chosen[0])
+        if self._segmentation is not None:
+            self._chooseSegment()
         self._setSlider()
         self.updateButtons()
+
+    def _chooseSegment(self):
+        """What the effects work on: the chosen lesion or the first one. Left alone, the editor would take the first segment, a lung."""
+        ids = self.chosenIds() or [row.segment_id for row in lesions_of(self._segmentation)]
+        content = self._segmentation.GetSegmentation()
+        if ids and content.GetSegment(ids[0]) is not None:
+            self._editor.setCurrentSegmentID(ids[0])
 
     def updateButtons(self):
         ui, chosen = self._ui, self.chosenIds()

@@ -97,6 +97,7 @@ def test_painting_may_be_kept_inside_lungs_and_lesions(widget):
 
 
 def test_choosing_a_row_chooses_the_segment_to_paint(widget):
+    assert editor(widget).currentSegmentID() == "Tumor_1", "not the lung, which is the first segment"
     widget.ui.lesionTable.selectRow(1)
     assert editor(widget).currentSegmentID() == "Tumor_2"
 
@@ -419,6 +420,31 @@ def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     paint(widget._parameterNode.outputSegmentation, ct, "Tumor_1", PAINTED)
     settled(widget)
     assert cells(widget, 6)[0] == "0.90\ncorrected"
+
+
+def test_after_loading_a_saved_scene_the_panel_shows_all_of_it_again_and_correction_goes_on(widget, segmentation, ct, tmp_path):
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    widget.ui.lesionTable.selectRow(1)
+    widget.ui.confirmButton.click()
+    widget.ui.insideCheckBox.checked = True
+    editor(widget).mrmlSegmentEditorNode().SetAttribute("Paint,BrushRelativeDiameter", "7")
+    settled(widget)
+    before = [cells(widget, column) for column in range(7)]
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    slicer.app.processEvents()
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    process_until(lambda: widget.ui.lesionTable.rowCount == 2)
+    settled(widget)
+    assert [cells(widget, column) for column in range(7)] == before
+    assert widget.ui.insideCheckBox.checked
+    node = editor(widget).mrmlSegmentEditorNode()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 1
+    assert (node.GetAttribute("Paint,BrushRelativeDiameter"), node.GetOverwriteMode()) == ("7", node.OverwriteNone)
+    assert node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideAllSegments
+    widget.ui.resetAllButton.click()
+    settled(widget)
+    assert cells(widget, 6) == ["0.90", "0.40 \N{CHECK MARK}"]
 
 
 def test_deleting_the_segmentation_empties_the_section(widget, segmentation):

@@ -10,7 +10,7 @@ from ..lesions.table import spread_as_json
 from .layers import SegmentMasks
 from .live import LiveMeasurement, LiveSegment
 from .rows import correction_rows
-from .snapshot import Measures, Snapshot
+from .snapshot import Layer, Measures, Snapshot
 
 
 class SnapshotMeasurement:
@@ -24,7 +24,9 @@ class SnapshotMeasurement:
 
     def measure(self, snapshot: Snapshot) -> Iterator[Measures]:
         """Ever more complete measures; raises UnusableInput where the segmentation does not lie on the CT's voxels."""
-        crops, answer = self._masks.update(snapshot.layers), self._answer_masks.update(snapshot.answer)
+        crops = self._masks.update(snapshot.layers)
+        found = [Layer(layer.labels, {i: n for i, n in layer.values.items() if i in snapshot.network}) for layer in snapshot.answer]
+        answer = self._answer_masks.update(found) if found else None
         segments = [LiveSegment(info.id, info.name, info.terminology, crops[info.id], info.review) for info in snapshot.segments]
         reviews = {info.id: info.review for info in snapshot.segments}
         there = {segment.id for segment in segments if segment.crop is not None and is_lesion(segment)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,17 +20,22 @@ OF_THE_MASK = ("volume_p5_ml", "volume_p95_ml")
 Row = dict[str, Any]
 
 
-def correction_rows(report: LiveReport, crops: Mapping[str, LesionCrop | None], answer: Mapping[str, LesionCrop | None],
-                    network: Mapping[str, Row], reviews: Mapping[str, str]) -> list[Row]:
+def correction_rows(
+    report: LiveReport,
+    crops: Mapping[str, LesionCrop | None],
+    answer: Mapping[str, LesionCrop | None] | None,
+    network: Mapping[str, Row],
+    reviews: Mapping[str, str],
+) -> list[Row]:
     """A row a lesion, with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id.
 
-    ``crops``: the masks now, ``answer``: those of the network (empty where it is not known), both by segment id; ``network``: the rows
-    that the run gave them. A lesion's ``confidence`` is the network's in its own answer, whatever was corrected since.
+    ``crops``: the masks now, ``answer``: those of the network's lesions (None where it is not known), both by segment id; ``network``: the
+    rows that the run gave them. A lesion's ``confidence`` is the network's in its own answer, whatever was corrected since.
     """
     rows = []
     for segment_id, lesion in zip(report.ids, (*report.lesions, *report.rejected), strict=True):
-        said, own = network.get(segment_id, {}), answer.get(segment_id)
-        correction = _correction_of(crops[segment_id], own, [answer.get(other) for other in network]) if answer else ""
+        said, own = network.get(segment_id, {}), (answer or {}).get(segment_id)
+        correction = "" if answer is None else _correction_of(crops[segment_id], own, answer.values())
         row = lesion_as_json(lesion)
         row["confidence"] = said.get("confidence")
         row |= {name: said.get(name) for name in OF_THE_MASK if not correction}
@@ -44,7 +49,7 @@ def correction_rows(report: LiveReport, crops: Mapping[str, LesionCrop | None], 
     return rows
 
 
-def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Sequence[LesionCrop | None]) -> str:
+def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterable[LesionCrop | None]) -> str:
     """What was done to a lesion that has no voxels of its ``own`` in the network's answer, or some; ``found``: all lesions there."""
     if own is not None:
         return "" if same_voxels(now, own) else CORRECTED

@@ -96,6 +96,12 @@ def test_confidence_stays_the_networks_and_its_volume_range_goes_with_its_outlin
     assert (after["confidence"], after["volume_p5_ml"], after["volume_p95_ml"]) == (0.8, None, None)
 
 
+def test_what_is_drawn_where_the_network_found_nothing_is_added():
+    taken = snapshot(answer=layers(), new=NEW)
+    (row,) = measured(Snapshot(taken.layers, taken.segments, taken.answer, {})).rows
+    assert row["correction"] == "added"
+
+
 def test_without_the_networks_answer_nothing_is_called_corrected():
     assert [row["correction"] for row in measured(snapshot(answer=(), t1=NEW, t2=T2)).rows] == ["", ""]
 
