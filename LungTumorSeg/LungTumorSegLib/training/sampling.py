@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ BORDER_SHARE = 0.55
 
 SOFT_TISSUE_HU, VESSEL_TOP_HU = 40.0, 250.0
 """Between these lie enhanced vessels and heart; training CTs are mostly enhanced, so the enhancement is varied."""
+
+T = TypeVar("T")
 
 Site = tuple[int, int, int, int]
 """(case index, slice, row, column)."""
@@ -84,7 +87,7 @@ class Sampler:
     def _place(self, kind: str, rng: np.random.Generator) -> tuple[StoredCase, Array]:
         """A case and a position (voxels) in it."""
         if kind == "hard_sites":
-            case, *position = self._hard[int(rng.integers(len(self._hard)))]
+            case, *position = self._hard_site(rng)
             return self._cases[case], np.asarray(position, float)
         case_index = self._background(rng)
         sites = self._cases[case_index].sites
@@ -93,9 +96,19 @@ class Sampler:
         return self._cases[case_index], sites[name][rng.integers(len(sites[name]))].astype(float)
 
     def _background(self, rng: np.random.Generator) -> int:
-        from_scans = bool(self._scans) and (not self._phantoms or rng.random() < self._config.real_backgrounds)
-        group = self._scans if from_scans else self._phantoms
-        return group[rng.integers(len(group))]
+        return self._of_either(self._scans, self._phantoms, rng)
+
+    def _hard_site(self, rng: np.random.Generator) -> Site:
+        """The few CTs teach more than the many phantoms, which would drown their sites."""
+        scans = [site for site in self._hard if not self._cases[site[0]].is_phantom]
+        phantoms = [site for site in self._hard if self._cases[site[0]].is_phantom]
+        return self._of_either(scans, phantoms, rng)
+
+    def _of_either(self, scans: Sequence[T], phantoms: Sequence[T], rng: np.random.Generator) -> T:
+        """One at random, of the scans in the configured share."""
+        from_scans = bool(scans) and (not phantoms or rng.random() < self._config.real_backgrounds)
+        group = scans if from_scans else phantoms
+        return group[int(rng.integers(len(group)))]
 
     def _corner(self, case: StoredCase, place: Array, size: Array, radius_mm: float, rng: np.random.Generator) -> Array:
         """First voxel of a patch around ``place``; a lesion's center may lie off the patch's by most of its radius.

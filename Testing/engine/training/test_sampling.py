@@ -121,6 +121,16 @@ def test_hard_sites_are_seen_in_their_case_and_place(cases):
     assert label.shape == CROP
 
 
+def test_the_few_hard_sites_of_scans_are_not_drowned_by_those_of_phantoms(cases):
+    sites = [(0, 6, 25, 35), *[(1, 6, 25, column) for column in range(20, 40)]]
+    sampler = Sampler(cases, [], GRID, shares(hard_sites=1, real_backgrounds=0.7), hard_sites=sites)
+    rng = np.random.default_rng(2)
+    scans = sum(not sampler._place("hard_sites", rng)[0].is_phantom for _ in range(400))
+    assert scans / 400 == pytest.approx(0.7, abs=0.07)  # 3 standard deviations of the binomial
+    only_phantoms = Sampler(cases, [], GRID, shares(hard_sites=1, real_backgrounds=0.7), hard_sites=sites[1:])
+    assert only_phantoms._place("hard_sites", rng)[0].is_phantom
+
+
 def test_a_sample_depends_on_its_generator_alone(cases):
     config = shares(implants=0.6, lesions=0.2, lung=0.2, augmentation="paper")
     one, other = Sampler(cases, [], GRID, config), Sampler(cases, [], GRID, config)
