@@ -48,7 +48,7 @@ STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;color:#1f2933;max-width:1100px;margin:24px auto;padding:0 16px}
 h1{font-size:24px}h2{font-size:19px;margin-top:32px;border-bottom:1px solid #d5dbe1}h3{font-size:16px}
 table{border-collapse:collapse;width:100%;font-size:13.5px}th,td{padding:4px 8px;text-align:right;border-bottom:1px solid #e3e8ec}
-th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}
+th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}td:first-child{white-space:nowrap}
 .notice{background:#fff4e0;border:1px solid #f0c36d;padding:8px 12px}.views img{width:32.5%}
 .row{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}figure{margin:0}figcaption{font-size:12px;color:#52606d}
 .row svg{background:#000;max-width:100%;height:225px;width:auto}.row .plain svg{background:none;height:120px}
