@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from LungTumorSegLib import mrml, terminology
-from LungTumorSegLib.correction_mrml import Corrections
+from LungTumorSegLib.correction_mrml import UNDO_STEPS, Corrections
 from LungTumorSegLib.live_mrml import LiveTable
 from LungTumorSegLib.run_files import read_run
 from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_mask
@@ -82,6 +82,26 @@ ACTIONS = {
 }
 
 
+def _shifted(ct, name, by):
+    return ct.with_array(np.roll(lung_and_tumor_masks(ct)[name].array, by, axis=(0, 1, 2)))
+
+
+ONE_LESION = {
+    "add": lambda c, ct, chosen, ids: set_mask(c._node, c.add(), _shifted(ct, "Tumor 1", (1, -2, -6))),
+    "delete": lambda c, ct, chosen, ids: c.delete(chosen),
+    "confirm": lambda c, ct, chosen, ids: c.confirm(chosen),
+    "reject": lambda c, ct, chosen, ids: c.reject(chosen),
+    "withdraw": lambda c, ct, chosen, ids: c.withdraw(chosen),
+    "merge": lambda c, ct, chosen, ids: c.merge(ids[:2]),
+    "split": lambda c, ct, chosen, ids: c.split(chosen),
+    "reset": lambda c, ct, chosen, ids: c.reset(chosen),
+    "reset all": lambda c, ct, chosen, ids: c.reset_all(),
+    "threshold": lambda c, ct, chosen, ids: c.threshold(chosen).preview(0.3),
+    "grow": lambda c, ct, chosen, ids: c.grow(center_of(ct, "Tumor 1"), chosen),
+}
+"""Actions on a lesion of several, by chance."""
+
+
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_action_changes_something_and_undo_brings_all_of_it_back(corrections, segmentation, ct, action):
     two_pieces(segmentation, ct)
@@ -123,6 +143,27 @@ def test_actions_are_undone_one_after_the_other(corrections, segmentation, ct):
     for expected in reversed(states[:-1]):
         assert corrections.undo()
         assert state(segmentation, ct) == expected
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_sequence_of_actions_can_be_undone_step_by_step(corrections, segmentation, ct, seed):
+    rng = np.random.default_rng(seed)
+    states = [state(segmentation, ct)]
+    for _ in range(UNDO_STEPS - 1):
+        ids = corrections.lesion_ids()
+        chosen = ids[rng.integers(len(ids))] if ids else "none"
+        action = list(ONE_LESION)[rng.integers(len(ONE_LESION))]
+        try:
+            ONE_LESION[action](corrections, ct, chosen, ids)
+        except ValueError:  # in words, and nothing has changed
+            assert state(segmentation, ct) == states[-1], action
+        else:
+            now = state(segmentation, ct)
+            states += [now] if now != states[-1] else []
+    for later, expected in zip(reversed(states), reversed(states[:-1]), strict=False):
+        while (now := state(segmentation, ct)) == later:  # an action that changed nothing may be a step of its own
+            assert corrections.undo()
+        assert now == expected
 
 
 def test_an_added_lesion_is_empty_rightly_named_and_coded(corrections, segmentation):
