@@ -257,6 +257,28 @@ def test_the_report_is_made_by_the_command_line_from_what_was_saved(logic, tmp_p
     assert str(tmp_path) not in html
 
 
+def test_saving_measures_first_what_was_edited(logic, tmp_path, volume, ct):
+    import csv
+
+    from LungTumorSegLib.segments_mrml import mask_of, set_mask
+
+    slicer.app._layout_manager.threeDViewCount = 0
+    segmentation = logic.segment(volume)
+    set_mask(segmentation, "Tumor_2", mask_of(segmentation.GetSegmentation(), "Tumor_1"))
+    for measure, voxels in ((False, 2), (True, 18)):
+        _, table_path, _ = logic.save(segmentation, tmp_path / "out", measure=measure)
+        row = next(row for row in csv.DictReader(table_path.open()) if row["segment"] == "Tumor 2")
+        assert float(row["volume_ml"]) == pytest.approx(voxels * ct.voxel_volume_ml)
+    slicer.mrmlScene.RemoveNode(volume)
+    assert logic.save(segmentation, tmp_path / "out"), "without its CT it is saved as it was measured last"
+
+
+@pytest.mark.parametrize("call", ["corrections", "measureLesions"])
+def test_without_a_segmentation_there_is_nothing_to_correct_or_measure(logic, call):
+    with pytest.raises(ValueError, match="There is no segmentation"):
+        getattr(logic, call)(None)
+
+
 def test_no_lesion_saves_a_table_with_its_columns_alone(logic, fake_child, tmp_path, volume):
     fake_child("good", lesions=0)
     slicer.app._layout_manager.threeDViewCount = 0
