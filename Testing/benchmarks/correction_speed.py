@@ -1,0 +1,141 @@
+"""How soon a painted stroke is in the lesion table, and how long the window does nothing else: the real panel on the stand-in.
+
+    python Testing/benchmarks/correction_speed.py
+
+A chest of 512 x 512 x 300 voxels with three lesions, surfaces shown in 3D; three strokes of 10 mL, each put in by the function that
+Slicer's brush calls. Prints one JSON line a stroke.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "LungTumorSeg")]
+
+import numpy as np
+import slicer
+from LungTumorSegLib import mrml, terminology
+from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.lesions import lesions_as_json, measure
+from LungTumorSegLib.lesions.table import spread_as_json
+from LungTumorSegLib.run_files import RunFiles
+from LungTumorSegLib.segmentation_file import Segment, write_segmentation
+from LungTumorSegLib.surfaces import surface_of, write_surface
+from stand_in import application
+
+SHAPE, SPACING_MM = (300, 512, 512), (1.0, 0.7, 0.7)
+AFFINE = np.diag([SPACING_MM[2], SPACING_MM[1], SPACING_MM[0], 1.0])[:, [2, 1, 0, 3]]
+STROKES_ROWS = (29, 58, 87)
+"""How far from the middle of a lesion of 10 mL a brush as large is put down, in rows."""
+
+
+def ball(center: tuple[int, int, int], radius_mm: float) -> np.ndarray[Any, Any]:
+    return ellipsoid(center, (radius_mm, radius_mm, radius_mm))
+
+
+def ellipsoid(center: tuple[int, int, int], radii_mm: tuple[float, float, float]) -> np.ndarray[Any, Any]:
+    axes = np.ogrid[tuple(slice(0, size) for size in SHAPE)]
+    parts = [((axis - c) * s / r) ** 2 for axis, c, s, r in zip(axes, center, SPACING_MM, radii_mm, strict=True)]
+    inside: np.ndarray[Any, Any] = parts[0] + parts[1] + parts[2] <= 1
+    return inside
+
+
+def make_result(folder: Path) -> tuple[CTVolume, RunFiles]:
+    masks = {
+        "Right lung": ellipsoid((150, 256, 140), (130, 105, 66)), "Left lung": ellipsoid((150, 256, 372), (130, 105, 66)),
+        "Tumor 1": ball((120, 250, 400), 13.4), "Tumor 2": ball((200, 200, 120), 8), "Tumor 3": ball((60, 330, 380), 27),
+    }  # fmt: skip
+    lungs = masks["Right lung"] | masks["Left lung"]
+    tumors = masks["Tumor 1"] | masks["Tumor 2"] | masks["Tumor 3"]
+    hu = np.where(lungs & ~tumors, -850, 35).astype(np.int16) + np.random.default_rng(1).integers(-15, 15, SHAPE, np.int16)
+    for name in ("Right lung", "Left lung"):
+        masks[name] &= ~tumors
+    codes = {"Right lung": terminology.RIGHT_LUNG, "Left lung": terminology.LEFT_LUNG}
+    tumor = terminology.TUMOR[None]
+    segments = [Segment(name, Volume(mask, AFFINE), (0.5, 0.5, 0.5), codes.get(name, tumor)) for name, mask in masks.items()]
+    write_segmentation(segments, folder / "segmentation.seg.nrrd")
+    for segment in segments:
+        write_surface(surface_of(segment.mask, grid_mm=2.0 if "lung" in segment.name else None), folder / f"{segment.id}.vtp")
+    ct = CTVolume(hu, AFFINE)
+    report = measure(ct, segments)
+    return ct, RunFiles(folder, {"lesions": lesions_as_json(report), "spread": spread_as_json(report)})
+
+
+class Heartbeat:
+    """The longest time between two turns of Qt's event loop, in seconds."""
+
+    def __init__(self) -> None:
+        import qt
+
+        self.longest, self._last = 0.0, time.perf_counter()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(5)
+        self._timer.connect("timeout()", self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.longest, self._last = max(self.longest, now - self._last), now
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        application.install(Path(folder))
+        slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(ROOT / "LungTumorSeg/LungTumorSeg.py"))
+        spec = importlib.util.spec_from_file_location("LungTumorSeg", ROOT / "LungTumorSeg/LungTumorSeg.py")
+        module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+        ct, files = make_result(Path(folder))
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+        mrml._fill_volume(volume, ct)
+        segmentation = mrml.load_results(files, volume)
+        widget = module.LungTumorSegWidget(application.new_panel_parent())
+        widget.setup()
+        widget.enter()
+        widget._parameterNode.outputSegmentation = segmentation
+        widget.ui.correctSection.collapsed = False
+        wait(lambda: not widget._correct._live.busy)
+        for rows in STROKES_ROWS:
+            sys.stdout.write(json.dumps(stroke(widget, segmentation, rows)) + "\n")
+        widget.cleanup()
+
+
+def stroke(widget: Any, segmentation: Any, rows: int) -> dict[str, float]:
+    from LungTumorSegLib.segments_mrml import _image, _lattice
+
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    brush = Volume(ball((120, 250 + rows, 400), 13.4), AFFINE).crop((100, 230, 370), (140, 370, 430))
+    image = _image(brush, _lattice(segmentation))
+    before, beat = volume_ml(segmentation), Heartbeat()
+    began, processor = time.perf_counter(), time.process_time()
+    logic.SetBinaryLabelmapToSegment(image, segmentation, "Tumor_1", logic.MODE_MERGE_MAX, image.GetExtent(), False, [])
+    wait(lambda: volume_ml(segmentation) != before)
+    shown = {"shown_seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - processor}
+    wait(lambda: not widget._correct._live.busy)
+    times = shown | {"complete_seconds": time.perf_counter() - began, "longest_block_seconds": beat.longest}
+    return {"painted_ml": round(volume_ml(segmentation) - before, 2)} | {name: round(value, 3) for name, value in times.items()}
+
+
+def volume_ml(segmentation: Any) -> float:
+    return next(float(row.volume_ml) for row in mrml.lesions_of(segmentation) if row.segment_id == "Tumor_1")
+
+
+def wait(until: Any) -> None:
+    while not until():
+        slicer.app.processEvents()
+        time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    main()
