@@ -167,7 +167,7 @@ def _distances(report: LesionReport) -> str:
     if report.spread.count < 2:
         return ""
     rows = [
-        (_named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", report.side_from_dominant(lesion) or "")
+        (_named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
         for lesion in report.lesions[1:]
     ]
     return _html_table(("Lesion", "mm from the dominant lesion", "Side"), rows)

@@ -126,7 +126,9 @@ class LiveMeasurement:
         start, stop = lesion.crop.box
         here = LesionCrop(lesion.crop.mask, ((0, 0, 0), lesion.crop.mask.shape))
         ct = CTVolume(self._ct.crop(start, stop).array, lesion.crop.mask.affine)
-        return measure_lesion(here, number=0, segment="", ct=ct, labels=lesion.crop.mask, location=None, from_dominant_mm=0.0, maps=None)
+        return measure_lesion(
+            here, number=0, segment="", ct=ct, labels=lesion.crop.mask, location=None, from_dominant_mm=0.0, dominant_side=None, maps=None
+        )
 
     def _lungs_of(self, segments: Sequence[LiveSegment]) -> _Lungs | None:
         """As they are drawn, or else isolated once, which takes seconds; None where the CT shows too little lung."""
@@ -174,11 +176,15 @@ class LiveMeasurement:
     def _report(self, found: Sequence[_Found], *, complete: bool) -> LiveReport:
         measured = [self._lesions[lesion.id] for lesion in found]
         distances_mm = distances_from_dominant_mm([lesion.centroid_lps for lesion in measured])
-        located = [self._located.get(lesion.id) for lesion in found]
-        rows = zip(found, measured, located, distances_mm, strict=True)
+        locations = [self._located[lesion.id][2] if lesion.id in self._located else None for lesion in found]
+        dominant_side = locations[0].side if locations and locations[0] else None
+        rows = zip(found, measured, locations, distances_mm, strict=True)
         lesions = tuple(
-            replace(measures, number=number, segment=lesion.name, location=where and where[2], distance_from_dominant_mm=distance_mm)
-            for number, (lesion, measures, where, distance_mm) in enumerate(rows, start=1)
+            replace(
+                measures, number=number, segment=lesion.name, location=location,
+                distance_from_dominant_mm=distance_mm, dominant_side=dominant_side,
+            )
+            for number, (lesion, measures, location, distance_mm) in enumerate(rows, start=1)
         )
         rejected = tuple(
             replace(self._lesions[lesion.id], number=number, segment=lesion.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -33,6 +34,7 @@ class Lesion:
 
     ``location`` is None where no lung is known, ``confidence`` (0 ... 1) and ``volume_range_ml`` (5th and 95th percentile) where there are
     no probabilities. ``solid_long_axis`` is that of the largest solid piece, None where nothing is solid.
+    ``dominant_side`` is the side of the largest lesion.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Lesion:
     solid_long_axis: Ruler | None
     location: Location | None
     distance_from_dominant_mm: float
+    dominant_side: Side | None
     confidence: float | None
     volume_range_ml: tuple[float, float] | None
 
@@ -55,6 +58,13 @@ class Lesion:
     def side(self) -> Side | None:
         """The patient's own "Left" or "Right"; None where no lung is known."""
         return self.location.side if self.location else None
+
+    @property
+    def side_from_dominant(self) -> Literal["same side", "other side"] | None:
+        """Where it lies as seen from the dominant lesion; None where no lung is known."""
+        if self.side is None or self.dominant_side is None:
+            return None
+        return "same side" if self.side == self.dominant_side else "other side"
 
     @property
     def long_axis_mm(self) -> float:
@@ -96,6 +106,7 @@ def measure_lesion(
     labels: Volume,
     location: Location | None,
     from_dominant_mm: float,
+    dominant_side: Side | None,
     maps: Maps | None,
 ) -> Lesion:
     """All measures of one lesion; volumes lie on one grid with canonical axes."""
@@ -115,6 +126,7 @@ def measure_lesion(
         solid_long_axis=_solid_long_axis(solid),
         location=location,
         distance_from_dominant_mm=from_dominant_mm,
+        dominant_side=dominant_side,
         confidence=None if maps is None else confidence(crop, maps.probability, maps.disagreement),
         volume_range_ml=None if maps is None else _volume_range_ml(crop, number, labels, maps),
     )

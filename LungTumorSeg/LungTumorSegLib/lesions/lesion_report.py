@@ -37,13 +37,6 @@ class LesionReport:
         count = len(self.lesions)
         return NO_LESION if count == 0 else f"{count} lesion{'s' if count > 1 else ''} found"
 
-    def side_from_dominant(self, lesion: Lesion) -> str | None:
-        """Whether a lesion lies on the "same side" as the largest one or on the "other side"; None where no lung is known."""
-        dominant = self.lesions[0].side
-        if dominant is None or lesion.side is None:
-            return None
-        return "same side" if lesion.side == dominant else "other side"
-
     def reordered(self, order: AxisOrder) -> LesionReport:
         """The same report with its labels in another order of axes; measures and points in LPS do not depend on it."""
         return replace(self, labels=order.apply(self.labels))
@@ -180,10 +173,11 @@ def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, i
     located = None if images.lungs is None else locate(crops, *images.lungs, images.carina_lps)
     locations, lung_ml = ([None] * len(crops), None) if located is None else located
     distances_mm = distances_from_dominant_mm([centroid_lps(crop.mask) for crop in crops])
+    dominant_side = locations[0].side if locations and locations[0] else None
     lesions = tuple(
         measure_lesion(
             crop, number=number, segment=name, ct=images.ct, labels=labels, maps=images.maps,
-            location=location, from_dominant_mm=distance_mm,
+            location=location, from_dominant_mm=distance_mm, dominant_side=dominant_side,
         )
         for number, (name, crop, location, distance_mm) in enumerate(zip(names, crops, locations, distances_mm, strict=True), start=1)
     )

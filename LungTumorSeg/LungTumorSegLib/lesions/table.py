@@ -67,6 +67,7 @@ COLUMNS: dict[str, Callable[[Lesion], Value]] = {
     )},
     **{name: _hu(name) for name in ("sd_hu", "min_hu", "p5_hu", "p10_hu", "p25_hu", "median_hu", "p75_hu", "p90_hu", "p95_hu", "max_hu")},
     "carina_distance_mm": _where(lambda where: where.carina_mm),
+    "side_from_dominant": lambda lesion: lesion.side_from_dominant,
 }
 """Columns of lesions.csv in order. Others rely on their names and places: new ones are appended."""
 

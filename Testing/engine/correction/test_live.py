@@ -177,6 +177,7 @@ def test_without_drawn_lungs_and_with_too_little_lung_in_view_lesions_have_no_pl
     *_, report = without_lungs(Edited())
     assert report.complete
     assert [x.location for x in report.lesions] == [None] * 3
+    assert [x.side_from_dominant for x in report.lesions] == [None] * 3
 
 
 def test_lungs_that_nobody_has_drawn_are_isolated_once(monkeypatch):

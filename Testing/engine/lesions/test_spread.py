@@ -49,6 +49,11 @@ def test_distances_run_between_centroids():
     assert report.spread.largest_distance_mm == pytest.approx(max(*from_dominant, np.linalg.norm(points[1] - points[2])))
 
 
+def test_each_lesion_lies_on_the_largest_ones_side_or_the_other():
+    assert [lesion.side_from_dominant for lesion in a_report(LARGE, SMALL, OTHER)[1].lesions] == ["same side", "same side", "other side"]
+    assert [lesion.side_from_dominant for lesion in a_report(SMALL, OTHER)[1].lesions] == ["same side", "other side"]
+
+
 def test_lesions_are_counted_by_side_and_zone():
     _, report = a_report(LARGE, SMALL, OTHER)
     assert report.spread.places == {("Left", "lower"): 1, ("Left", "upper"): 1, ("Right", "middle"): 1}

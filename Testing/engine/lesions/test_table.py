@@ -34,6 +34,18 @@ def test_the_table_says_what_the_report_says(tmp_path):
     assert float(row["centroid_z_lps_mm"]) == pytest.approx(lesion.centroid_lps[2], rel=1e-6)
 
 
+def test_the_table_says_on_which_side_a_lesion_lies_as_seen_from_the_largest_one(tmp_path):
+    lesions = block((30, 40, 60), (10, 10, 40), (14, 15, 46)) | block((30, 40, 60), (12, 20, 10), (14, 24, 13))
+    chest = make_chest().with_tumor(lesions)
+    report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
+    write_lesions_csv(report, tmp_path / "lesions.csv")
+    with open(tmp_path / "lesions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["side"], row["side_from_dominant"]) for row in rows] == [("Left", "same side"), ("Right", "other side")]
+    assert list(rows[0])[-1] == "side_from_dominant"  # appended: others rely on the columns' places
+    assert [lesion["side_from_dominant"] for lesion in lesions_as_json(report)] == ["same side", "other side"]
+
+
 def test_a_report_without_lesions_is_a_header(tmp_path):
     chest = make_chest()
     report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
