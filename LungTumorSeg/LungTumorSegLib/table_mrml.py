@@ -69,8 +69,12 @@ def saved_summary(segmentation: Node) -> dict[str, Any]:
     rows = stored_rows(segmentation)
     found = network_rows(segmentation)
     summary = {name: value for name, value in summary_of(segmentation).items() if name != "files"}  # those of the run's own folder
+    counted = without_rejected(rows)
+    if summary.get("removed") or any(row["correction"] or row["review"] for row in rows):
+        summary["message"] = f"{len(counted)} lesion{'' if len(counted) == 1 else 's'} after correction by a person"
+        summary.pop("margins", None)  # they were about the network's lesions
     return summary | {
-        "lesions": without_rejected(rows),
+        "lesions": counted,
         "rejected": [row for row in rows if row["review"] == REJECTED],
         "removed": [{"segment_id": name, "segment": found[name]["segment"], "network_volume_ml": found[name]["volume_ml"]}
                     for name in summary.get("removed", []) if name in found],

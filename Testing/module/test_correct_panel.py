@@ -358,6 +358,7 @@ def test_saving_waits_for_the_last_edit(widget, segmentation, ct, tmp_path):
     widget.ui.saveButton.click()
     saved = json.loads((tmp_path / "out" / "summary.json").read_text())
     (lesion,) = saved["lesions"]
+    assert saved["message"] == "1 lesion after correction by a person"
     assert lesion["volume_ml"] == pytest.approx(42 * ct.voxel_volume_ml)
     assert (lesion["correction"], lesion["network_volume_ml"]) == ("corrected", pytest.approx(18 * ct.voxel_volume_ml))
     assert [row["segment"] for row in saved["rejected"]] == ["Tumor 2"]

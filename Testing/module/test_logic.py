@@ -235,7 +235,7 @@ def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
     assert float(rows[0]["volume_ml"]) == pytest.approx(18 * ct.voxel_volume_ml)
     summary = json.loads(summary_path.read_text())
     assert [row["segment"] for row in summary["lesions"]] == ["Tumor 1", "Tumor 2"]
-    assert (summary["model"], summary["rejected"], summary["removed"]) == ("test", [], [])
+    assert (summary["model"], summary["rejected"], summary["removed"], summary["message"]) == ("test", [], [], "")
 
 
 def test_the_report_is_made_by_the_command_line_from_what_was_saved(logic, tmp_path, volume, monkeypatch):
