@@ -58,6 +58,10 @@ def axial_diameters(mask: Volume) -> AxialDiameters:
     doi:10.1016/j.ejca.2008.10.026): long axis in the plane of acquisition. As under a radiologist's ruler, a line may leave a lesion
     of concave outline and enter it again. The ends lie where the tips of the lesion are to be expected beyond the centers of its last
     voxels (``_tip``), so that discs and boxes come out right alike; a single voxel has its own size.
+
+    A mask knows where a side along rows or columns lies to half a pixel only. So boxes of 20.8 x 19.2 and of 20 x 20 pixels may have one
+    mask, and short axes of 26.1 and 28.3 pixels, for another side turns the diagonal and with it the line across: of such boxes the long
+    axis misses the truth by up to 1.3 pixels, the short axis by up to 2.4, and both that of the box that the pixels fill by 0.6.
     """
     spacing = np.asarray(mask.spacing[1:])
     near = 2 * float(np.linalg.norm(spacing))  # more than refining changes
