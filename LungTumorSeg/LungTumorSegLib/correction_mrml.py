@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
-import slicer
 
 from . import terminology
 from .boxes import placed
 from .colors import lesion_color
 from .ct import Array, Volume
+from .history_mrml import History, SegmentationHistory
 from .mrml import TUMOR_FILL_2D, volume_of_node
 from .nodes_mrml import LPS_TO_RAS, PROBABILITY_ROLE, Node
 from .segments_mrml import add_mask, mask_of, next_lesion_number, review_of, segment_infos, segments_of, set_mask, set_review
 from .table_mrml import answer_of
 
-UNDO_STEPS = 10
-"""As many as Slicer's Segment Editor keeps."""
+LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG)
 
-
-class History(Protocol):
-    """States of a segmentation to come back to; the Segment Editor has one of its own, which then serves its effects too."""
-
-    def save(self) -> None: ...
-
-    def undo(self) -> bool:
-        """False where there is nothing to undo."""
-        ...
-
-
-class SegmentationHistory:
-    """Slicer's own history of a segmentation (vtkSegmentationHistory): voxels, names, colors, tags, order of all segments.
-
-    It shares what a step did not touch, covers every action here alike, and is what the Segment Editor's effects use.
-    """
-
-    def __init__(self, segmentation: Node) -> None:
-        self._history = slicer.vtkSegmentationHistory()
-        self._history.SetMaximumNumberOfStates(UNDO_STEPS)
-        self._history.SetSegmentation(segmentation.GetSegmentation())
-
-    def save(self) -> None:
-        self._history.SaveState()
-
-    def undo(self) -> bool:
-        return bool(self._history.RestorePreviousState())
+MOSTLY_SURROUNDED = 0.5
+"""A lesion of whose outermost neighbors more than this share is lung lies in the lung."""
 
 
 class Corrections:
@@ -62,12 +35,13 @@ class Corrections:
         return self._add()
 
     def delete(self, segment_id: str) -> None:
-        """Removes a lesion; what it had taken from a lung goes back to the lung."""
+        """Removes a lesion; what it had taken from a lung goes back to the lung, and all of one that a lung surrounds."""
         self._check(segment_id)
         self._save()
         former = mask_of(self._content, segment_id)
         self._content.RemoveSegment(segment_id)
         self._give_back(former)
+        self._fill_lung(former)
 
     def confirm(self, segment_id: str) -> None:
         """Keeps that a person has looked at the lesion and agrees."""
@@ -243,11 +217,22 @@ class Corrections:
         if answer is None or former is None:
             return
         for info in segment_infos(answer):
-            if info.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG) and self._content.GetSegment(info.id) is not None:
+            if info.terminology in LUNGS and self._content.GetSegment(info.id) is not None:
                 before, now = mask_of(answer, info.id), mask_of(self._content, info.id)
                 lost = former.array & _at(before, former) & ~_at(now, former)
                 if lost.any():
                     add_mask(self._node, info.id, former.with_array(lost))
+
+    def _fill_lung(self, former: Volume | None) -> None:
+        """Runs take lesions out of the lungs: without its lesion a lung would keep a hole. A mass in the mediastinum leaves none."""
+        from .correction.pieces import surrounded_share
+
+        if former is None:
+            return
+        for info in segment_infos(self._content):
+            lung = mask_of(self._content, info.id) if info.terminology in LUNGS else None
+            if lung is not None and surrounded_share(former, lung) > MOSTLY_SURROUNDED:
+                add_mask(self._node, info.id, former)
 
     def _probability(self) -> Volume:
         node = self._node.GetNodeReference(PROBABILITY_ROLE)

@@ -266,7 +266,8 @@ class CorrectSection(VTKObservationMixin):
     def _do(self, action):
         """One action on the lesions, which ends the trying of thresholds. Returns what it returned, None where it was not done."""
         self._threshold = None
-        return self._try(action)
+        with slicer.util.WaitCursor():  # a lung's surface takes Slicer a second to draw anew
+            return self._try(action)
 
     def _try(self, action):
         """What keeps an action from being done is said."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from LungTumorSegLib import mrml, terminology
-from LungTumorSegLib.correction_mrml import UNDO_STEPS, Corrections
+from LungTumorSegLib.correction_mrml import Corrections
+from LungTumorSegLib.history_mrml import UNDO_STEPS
 from LungTumorSegLib.live_mrml import LiveTable
 from LungTumorSegLib.run_files import read_run
 from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_mask
@@ -186,7 +187,18 @@ def test_deleting_gives_back_to_the_lung_what_was_painted_over_it(corrections, s
     set_mask(segmentation, "Tumor_1", ct.with_array(painted))
     set_mask(segmentation, "Left_lung", ct.with_array(lung & ~painted))
     corrections.delete("Tumor_1")
-    np.testing.assert_array_equal(voxels(segmentation, ct, "Left_lung"), lung)
+    tumor = lung_and_tumor_masks(ct)["Tumor 1"].array  # which the lung surrounds
+    np.testing.assert_array_equal(voxels(segmentation, ct, "Left_lung"), lung | tumor)
+
+
+def test_a_deleted_lesion_outside_the_lungs_leaves_them_as_they_are(corrections, segmentation, ct):
+    masks = lung_and_tumor_masks(ct)
+    wall = np.zeros(ct.shape, bool)
+    wall[3:6, 0:2, 9:12] = True  # in front of the left lung, and touching it
+    set_mask(segmentation, "Tumor_2", ct.with_array(wall))
+    corrections.delete("Tumor_2")
+    for name in ("Left lung", "Right lung"):
+        np.testing.assert_array_equal(voxels(segmentation, ct, name.replace(" ", "_")), masks[name].array)
 
 
 def test_merging_keeps_the_larger_lesion_with_all_voxels(corrections, segmentation, ct):

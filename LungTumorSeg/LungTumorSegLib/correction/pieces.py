@@ -1,10 +1,11 @@
-"""A lesion taken apart into what is not connected."""
+"""A lesion taken apart into what is not connected, and what lies around it."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
+from ..boxes import placed
 from ..ct import Volume
 from ..lesions.components import CONNECTIVITY
 
@@ -21,3 +22,12 @@ def pieces_of(mask: Volume, *, smallest_ml: float = SMALLEST_PIECE_ML) -> list[V
     separate = [mask.with_array(parts == number + 1) for number in own]
     rest = mask.array & ~np.isin(parts, np.asarray(own, dtype=int) + 1)
     return [mask.with_array(rest), *separate]
+
+
+def surrounded_share(mask: Volume, by: Volume) -> float:
+    """The share of the voxels next to ``mask`` (over a face; bool, at least one true voxel) that belong to another mask on its lattice."""
+    affine = mask.affine.copy()
+    affine[:3, 3] = mask.index_to_lps((-1, -1, -1))
+    padded = Volume(np.pad(mask.array, 1), affine)
+    rim = ndimage.binary_dilation(padded.array) & ~padded.array
+    return float(np.count_nonzero(rim & placed(by, padded)) / np.count_nonzero(rim))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from chests import block
-from LungTumorSegLib.correction.pieces import pieces_of
+from LungTumorSegLib.correction.pieces import pieces_of, surrounded_share
 from LungTumorSegLib.ct import Volume
 from volumes import affine_of
 
@@ -34,3 +34,11 @@ def test_the_smallest_piece_has_a_volume_in_ml():
 def test_pieces_that_touch_at_a_corner_are_one(corner):
     second = block(SHAPE, (5, 9, 9), (8, 13, 13)) if corner else block(SHAPE, (6, 9, 9), (8, 13, 13))
     assert len(pieces_of(volume(LARGE, second))) == (1 if corner else 2)
+
+
+def test_the_share_of_neighbors_counts_faces_also_at_the_grids_edge():
+    mask, beside = volume(block(SHAPE, (0, 0, 0), (2, 3, 4))), volume(block(SHAPE, (0, 0, 4), (9, 20, 30)))
+    faces = 2 * (2 * 3 + 2 * 4 + 3 * 4)
+    assert surrounded_share(mask, beside) == pytest.approx(2 * 3 / faces)
+    assert surrounded_share(mask.crop((0, 0, 0), (2, 3, 4)), beside) == pytest.approx(2 * 3 / faces)
+    assert surrounded_share(volume(SMALL), volume(~SMALL)) == 1.0
