@@ -57,7 +57,7 @@ class CorrectSection(VTKObservationMixin):
         self._threshold = None  # of the lesion whose slider is being moved
         self._placement = None
         self._active = False
-        self._inside = False
+        self._leftAt = 0  # the segmentation's modified time when the panel was left
         self._editor = slicer.qMRMLSegmentEditorWidget()
         self._editor.setMRMLScene(slicer.mrmlScene)
         self._editor.setEffectNameOrder(EFFECTS)
@@ -116,6 +116,7 @@ class CorrectSection(VTKObservationMixin):
     def activate(self):
         """The panel is in front: keys and views serve the editor."""
         self._active = True
+        self._forgetHistoryOfOthers()
         self._onCollapsed(self._ui.correctSection.collapsed)
 
     def deactivate(self):
@@ -123,6 +124,14 @@ class CorrectSection(VTKObservationMixin):
         self._active = False
         self._stopPlacing()
         self._releaseViews()
+        self._leftAt = self._segmentation.GetSegmentation().GetMTime() if self._segmentation is not None else 0
+
+    def _forgetHistoryOfOthers(self):
+        """What was edited elsewhere meanwhile is not in this editor's history: an undo to before it would take it away unasked."""
+        if self._segmentation is not None and self._leftAt not in (0, self._segmentation.GetSegmentation().GetMTime()):
+            self._editor.setSegmentationNode(None)
+            self._editor.setSegmentationNode(self._segmentation)
+        self._leftAt = 0
 
     def close(self):
         """Lets go of everything, for good or until the next ``show``."""

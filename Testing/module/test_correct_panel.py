@@ -132,6 +132,29 @@ def test_edits_made_with_the_section_closed_or_in_another_module_reach_the_table
     assert mrml.lesions_of(segmentation)[0].correction == "corrected"
 
 
+def test_undo_takes_nothing_away_that_was_edited_in_another_module(widget, segmentation, ct):
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.confirmButton.click()
+    widget.exit()
+    paint(segmentation, ct, "Tumor_1", PAINTED)
+    widget.enter()
+    widget.ui.undoButton.click()
+    assert widget.ui.correctionLabel.text == "There is nothing to undo."
+    settled(widget)
+    assert cells(widget, 6)[0] == "0.90\ncorrected \N{CHECK MARK}"
+
+
+def test_leaving_the_panel_and_coming_back_keeps_what_can_be_undone(widget):
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.confirmButton.click()
+    settled(widget)
+    widget.exit()
+    widget.enter()
+    widget.ui.undoButton.click()
+    settled(widget)
+    assert cells(widget, 6)[0] == "0.90"
+
+
 def test_a_renamed_lesion_has_its_new_name_in_the_table(widget, segmentation):
     segmentation.GetSegmentation().GetSegment("Tumor_1").SetName("Hamartoma")
     settled(widget)
