@@ -8,6 +8,7 @@ import re
 import slicer
 from LungTumorSegLib.mrml import lesions_of, show_lungs, summary_of
 from LungTumorSegLib.nodes_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from LungTumorSegLib.terminology import REJECTED
 from slicer.i18n import tr as _
 
 COLORS = ("number", "volume", "confidence")
@@ -21,6 +22,7 @@ class SpreadSection:
         self._ui = ui
         self._segmentation = None
         self._rows = []  # of the table when it was looked at last
+        self._marginsWereOld = False
         for widget, signal, method in (
             (ui.colorSelector, "currentIndexChanged(int)", self._onColor),
             (ui.zonesCheckBox, "toggled(bool)", self._onZones),
@@ -37,6 +39,7 @@ class SpreadSection:
             return
         self._segmentation = segmentation
         self._rows = []
+        self._marginsWereOld = False
         for box, role in (
             (self._ui.zonesCheckBox, ZONES_ROLE), (self._ui.rulersCheckBox, RULERS_ROLE), (self._ui.marginsCheckBox, MARGINS_ROLE),
         ):
@@ -44,7 +47,7 @@ class SpreadSection:
         self.refresh()
 
     def refresh(self):
-        """Brings colors, legend and rulers up to date with the lesion table. Margins of a corrected lesion vanish: they take a while."""
+        """Brings colors, legend and rulers up to date with the lesion table. Old margins go, which is said: new ones take a while."""
         ui, isThere = self._ui, self._segmentation is not None
         for widget in (ui.colorSelector, ui.zonesCheckBox, ui.rulersCheckBox, ui.marginsCheckBox, ui.marginsEdit):
             widget.enabled = isThere
@@ -53,14 +56,16 @@ class SpreadSection:
             return
         rows = lesions_of(self._segmentation)
         if rows != self._rows:
-            wereKnown, self._rows = bool(self._rows), rows
-            if wereKnown and ui.marginsCheckBox.checked:
+            wereKnown, changed = bool(self._rows), _lesionsIn(rows) != _lesionsIn(self._rows)
+            self._rows = rows
+            if wereKnown and changed and ui.marginsCheckBox.checked:
                 ui.marginsCheckBox.checked = False
+                self._marginsWereOld = True
             if wereKnown and ui.rulersCheckBox.checked:
                 self._onRulers(True)
         if ui.colorSelector.currentIndex != 0:  # by number they have their own colors already
             self._onColor(ui.colorSelector.currentIndex)
-        ui.spreadLabel.text = _spreadText(summary_of(self._segmentation).get("spread", {}))
+        ui.spreadLabel.text = self._text()
 
     def _onColor(self, index):
         if self._segmentation is None or not 0 <= index < len(COLORS):
@@ -86,6 +91,7 @@ class SpreadSection:
     def _onMargins(self, visible):
         from LungTumorSegLib.spread_mrml import show_margins
 
+        self._marginsWereOld = False
         self._draw(self._ui.marginsCheckBox, lambda: show_margins(self._segmentation, self._marginsMm() if visible else ()))
 
     def _onMarginsEdited(self):
@@ -107,7 +113,7 @@ class SpreadSection:
         """Draws or removes; what cannot be drawn is said, and its box is empty again."""
         if self._segmentation is None:
             return
-        text = _spreadText(summary_of(self._segmentation).get("spread", {}))
+        text = self._text()
         try:
             with slicer.util.WaitCursor():
                 draw()
@@ -116,11 +122,23 @@ class SpreadSection:
             _setQuietly(box, False)
         self._ui.spreadLabel.text = text
 
+    def _text(self):
+        """What stands below the choices."""
+        text = _spreadText(summary_of(self._segmentation).get("spread", {}))
+        if not self._marginsWereOld:
+            return text
+        return "\n".join(filter(None, [text, _("A lesion was corrected, so its margins were removed. Check Margins to draw them again.")]))
+
 
 def _setQuietly(box, checked):
     box.blockSignals(True)
     box.checked = checked
     box.blockSignals(False)
+
+
+def _lesionsIn(rows):
+    """What margins are made of, as far as a table shows it: a lesion that was confirmed or measured further keeps its own."""
+    return [(row.segment, row.volume_ml, row.centroid_lps) for row in rows if row.review != REJECTED]
 
 
 def _legendText(line, color):

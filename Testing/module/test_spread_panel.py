@@ -105,3 +105,36 @@ def test_a_correction_redraws_rulers_and_takes_old_margins_away(widget, segmenta
     assert segmentation.GetNodeReference(MARGINS_ROLE) is None
     assert widget.ui.rulersCheckBox.checked
     assert before != after  # names hold lengths
+
+
+def test_that_a_correction_took_the_margins_away_is_said_until_they_are_drawn_again(widget, segmentation, ct):
+    widget.ui.marginsCheckBox.checked = True
+    widget.ui.correctSection.collapsed = False
+    assert "margins were removed" not in widget.ui.spreadLabel.text
+    set_mask(segmentation, "Tumor_1", ct.with_array(np.pad(np.ones((2, 4, 2), bool), ((3, 5), (4, 4), (9, 3)))))
+    process_until(lambda: "margins were removed" in widget.ui.spreadLabel.text)
+    widget._spread.refresh()  # as with each later step of measuring
+    assert "margins were removed" in widget.ui.spreadLabel.text
+    widget.ui.marginsCheckBox.checked = True
+    assert "margins were removed" not in widget.ui.spreadLabel.text
+    assert segmentation.GetNodeReference(MARGINS_ROLE) is not None
+
+
+def test_a_lesion_that_is_confirmed_keeps_its_margins_and_one_that_is_rejected_loses_them(widget, segmentation):
+    widget.ui.correctSection.collapsed = False
+    settled(widget)
+    widget.ui.marginsCheckBox.checked = True
+    widget.ui.lesionTable.selectRow(0)
+    widget.ui.confirmButton.click()
+    settled(widget)
+    assert segmentation.GetNodeReference(MARGINS_ROLE) is not None
+    widget.ui.rejectButton.click()
+    settled(widget)
+    assert segmentation.GetNodeReference(MARGINS_ROLE) is None
+    assert "margins were removed" in widget.ui.spreadLabel.text
+
+
+def settled(widget):
+    """Until every edit has been measured and shown."""
+    section = widget._correct
+    process_until(lambda: section._live is not None and not (section._editTimer.active or section._live.busy))
