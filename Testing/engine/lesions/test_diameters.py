@@ -109,7 +109,7 @@ def test_a_box_along_rows_and_columns_is_measured_as_well_as_its_mask_tells():
         width = rng.uniform(6, 60)
         height = width * rng.uniform(0.2, 1)
         start = rng.random(2)  # of the box, among pixels whose centers lie at whole numbers
-        columns, rows = (np.floor(start + [width, height]) - np.ceil(start) + 1).astype(int)
+        columns, rows = (np.floor(start + np.array([width, height])) - np.ceil(start) + 1).astype(int)
         mask = np.pad(np.ones((1, rows, columns), dtype=bool), ((0, 0), (1, 1), (1, 1)))
         found = axial_diameters(Volume(mask, affine_of(SPACING)))
         lengths = np.array([found.long_axis.length_mm, found.short_axis.length_mm]) / PIXEL_MM
