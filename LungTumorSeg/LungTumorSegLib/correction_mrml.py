@@ -242,8 +242,9 @@ class Corrections:
         return probability.canonical_axes().apply(probability)  # as masks are; a file may have turned its axes
 
     def _masks_but(self, segment_id: str | None) -> Iterator[Volume]:
+        """The other lesions, whose voxels are not to be taken; a rejected one has no claim to any."""
         for other in self.lesion_ids():
-            if other != segment_id and (mask := mask_of(self._content, other)) is not None:
+            if other != segment_id and other not in self._rejected() and (mask := mask_of(self._content, other)) is not None:
                 yield mask
 
     def _rejected(self) -> set[str]:

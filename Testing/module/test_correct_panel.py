@@ -124,6 +124,25 @@ def test_the_order_follows_the_volumes_and_the_choice_follows_its_lesion(widget,
     assert [item.row() for item in widget.ui.lesionTable.selectedItems()] == [0] * 7
 
 
+def test_a_segmentation_that_no_run_made_is_measured_and_corrected_too(widget, volume, ct):
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn by hand")
+    own.CreateDefaultDisplayNodes()
+    own.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    for segment_id in ("A nodule", "Body", "Lesion margin"):
+        own.GetSegmentation().AddEmptySegment(segment_id, segment_id)
+    paint(own, ct, "A nodule", np.s_[2:4, 2:5, 2:6])
+    paint(own, ct, "Body", np.s_[1:9, 1:11, 1:13])
+    widget.ui.outputSelector.setCurrentNode(own)
+    settled(widget)
+    assert [(row.segment, row.correction) for row in mrml.lesions_of(own)] == [("A nodule", "")]
+    assert cells(widget, 2) == [f"{24 * ct.voxel_volume_ml:.2f}"]
+    widget.ui.addButton.click()
+    paint(own, ct, "Tumor_1", np.s_[5:6, 2:4, 2:6])
+    settled(widget)
+    assert [row.segment for row in mrml.lesions_of(own)] == ["A nodule", "Tumor 1"]
+    assert not widget.ui.resetAllButton.enabled, "there is nothing to go back to"
+
+
 def test_edits_made_with_the_section_closed_or_in_another_module_reach_the_table_too(widget, segmentation, ct):
     widget.ui.correctSection.collapsed = True
     widget.exit()

@@ -304,6 +304,13 @@ def test_growing_adds_to_a_lesion_and_leaves_the_others_alone(corrections, segme
     np.testing.assert_array_equal(voxels(segmentation, ct, "Tumor_2"), tumor_2 | (free >= free.max() / 2))
 
 
+def test_growing_goes_over_what_was_rejected(corrections, segmentation, ct, probability):
+    corrections.reject("Tumor_1")
+    grown = corrections.grow(center_of(ct, "Tumor 1"))
+    np.testing.assert_array_equal(voxels(segmentation, ct, grown), probability.array >= probability.array.max() / 2)
+    np.testing.assert_array_equal(voxels(segmentation, ct, "Tumor_1"), lung_and_tumor_masks(ct)["Tumor 1"].array)
+
+
 def test_a_point_is_taken_where_the_parent_transform_has_it(corrections, segmentation, scene, ct, probability):
     from .test_mrml import a_transform
 
