@@ -23,7 +23,8 @@ MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zo
 
 SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 MEASURES_ATTRIBUTE = "LungTumorSeg.Measures"
-"""JSON of the corrected segmentation: ``rows`` and ``spread`` as in summary.json, ``removed``: the network's lesions that are none now."""
+"""JSON of the corrected segmentation: ``rows`` and ``spread`` as in summary.json, ``removed``: the network's lesions that are none now,
+``complete``: false while more is being measured."""
 
 
 def referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:

@@ -31,8 +31,13 @@ def stored_rows(segmentation: Node) -> list[dict[str, Any]]:
 
 def summary_of(segmentation: Node) -> dict[str, Any]:
     """The summary.json of the run that made the segmentation, with the spread as it is after corrections; empty where no run did."""
-    measures = {name: value for name, value in _json_of(segmentation, MEASURES_ATTRIBUTE).items() if name != "rows"}
-    return {**_json_of(segmentation, SUMMARY_ATTRIBUTE), **measures}
+    measures = _json_of(segmentation, MEASURES_ATTRIBUTE)
+    return {**_json_of(segmentation, SUMMARY_ATTRIBUTE), **{name: measures[name] for name in ("spread", "removed") if name in measures}}
+
+
+def is_measured(segmentation: Node) -> bool:
+    """False where the scene was saved while lesions were being measured after an edit."""
+    return bool(_json_of(segmentation, MEASURES_ATTRIBUTE).get("complete", True))
 
 
 def _json_of(segmentation: Node, attribute: str) -> dict[str, Any]:
@@ -88,7 +93,8 @@ def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def store_measures(segmentation: Node, measures: Measures) -> None:
     """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
-    stored = json.dumps({"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed)})
+    known = {"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed), "complete": measures.complete}
+    stored = json.dumps(known)
     if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # else nobody has to look again
         segmentation.SetAttribute(MEASURES_ATTRIBUTE, stored)
         fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows)

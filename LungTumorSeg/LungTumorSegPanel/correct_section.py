@@ -12,6 +12,7 @@ from LungTumorSegLib.correction_mrml import Corrections
 from LungTumorSegLib.live_mrml import LiveTable, edit_events
 from LungTumorSegLib.mrml import ct_of, is_edited, lesions_of, summary_of
 from LungTumorSegLib.placing_mrml import PointPlacement
+from LungTumorSegLib.table_mrml import is_measured
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
@@ -110,6 +111,8 @@ class CorrectSection(VTKObservationMixin):
             self._editor.setSourceVolumeNode(ct_of(segmentation))
             self._observe(segmentation)
             self._onInside(self._ui.insideCheckBox.checked)
+            if not is_measured(segmentation):
+                self._measure()
         self._onCollapsed(self._ui.correctSection.collapsed)
         self.updateButtons()
 
@@ -141,7 +144,9 @@ class CorrectSection(VTKObservationMixin):
 
     def finish(self):
         """Waits until the table says what the voxels say, as before saving."""
-        if self._live is None or not is_edited(self._segmentation) or (self._live.current and not self._editTimer.active):
+        if self._live is None or (self._live.current and not self._editTimer.active):
+            return
+        if is_measured(self._segmentation) and not is_edited(self._segmentation):
             return
         try:
             self._live.measure_now()

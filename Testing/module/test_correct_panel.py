@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib import mrml
+from LungTumorSegLib.correction.snapshot import Measures
 from LungTumorSegLib.segments_mrml import mask_of, review_of, set_mask
+from LungTumorSegLib.table_mrml import is_measured, store_measures, stored_rows
 from stand_in import application as stand_in
 
 from .conftest import add_volume, probability_map, process_until, whole_mask
@@ -488,6 +490,23 @@ def test_after_loading_a_saved_scene_the_panel_shows_all_of_it_again_and_correct
     widget.ui.resetAllButton.click()
     settled(widget)
     assert cells(widget, 6) == ["0.90", "0.40 \N{CHECK MARK}"]
+
+
+def test_what_was_not_measured_when_the_scene_was_saved_is_measured_when_it_is_loaded(widget, segmentation, ct, tmp_path):
+    settled(widget)
+    right = stored_rows(segmentation)
+    unfinished = Measures([{**row, "long_axis_mm": 1.0} for row in right], mrml.summary_of(segmentation)["spread"], complete=False)
+    store_measures(segmentation, unfinished)
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    widget.ui.correctSection.collapsed = True
+    slicer.mrmlScene.Clear(0)
+    slicer.app.processEvents()
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    process_until(lambda: widget.ui.lesionTable.rowCount == 2)
+    settled(widget)
+    loaded = widget._parameterNode.outputSegmentation
+    assert is_measured(loaded)
+    assert stored_rows(loaded) == right
 
 
 def test_deleting_the_segmentation_empties_the_section(widget, segmentation):
