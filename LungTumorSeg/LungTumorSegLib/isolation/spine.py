@@ -65,6 +65,10 @@ MIDLINE_MM = 100.0
 STEEPEST = 1.0
 """Largest sideways step of the axis per step along z: 45 degrees, more than a severe scoliosis has over one slice."""
 
+COLUMN_DECIMALS = 6
+"""A voxel may lie just on the axis, or its mirror image just between two columns: the last digits of an affine must not decide where
+(4dlung_113 as NIfTI and as DICOM: 374 voxels of the mask, 0.4 % of a tumor's volume)."""
+
 
 @dataclass(frozen=True, eq=False)
 class SpineAxis:
@@ -81,7 +85,7 @@ class SpineAxis:
 
     def columns(self, grid: _Geometry) -> Array:
         """Column, with fraction, of the axis on each slice of ``grid``, shape (slices,)."""
-        return np.asarray(grid.lps_to_index(self.on(grid).points_lps)[:, 2])
+        return np.asarray(grid.lps_to_index(self.on(grid).points_lps)[:, 2].round(COLUMN_DECIMALS))
 
 
 def find_spine_axis(ct: Volume, body: Volume, lungs: Volume) -> SpineAxis:

@@ -73,4 +73,16 @@ def test_an_axis_is_carried_to_another_grid(slices):
     carried = SpineAxis(points).on(grid)
     expected_x = np.linspace(-8, 12, slices)
     np.testing.assert_allclose(carried.points_lps[:, 0], expected_x, atol=1e-9)
-    np.testing.assert_allclose(SpineAxis(points).columns(grid), (expected_x + 50) / 2, atol=1e-9)
+    np.testing.assert_allclose(SpineAxis(points).columns(grid), (expected_x + 50) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("rounding", [1e-12, -1e-12, 3e-11])
+def test_the_last_digits_of_an_affine_move_no_column(rounding):
+    """An axis a quarter of a column off: the mirror image of each column lies just between two."""
+    points = np.stack([np.full(9, 10.25 * 0.9766 - 250), np.full(9, 60.0), np.linspace(0, 24, 9)], axis=1)
+    affine = np.array([[0, 0, 0.9766, -250], [0, 0.9766, 0, -163], [3.0, 0, 0, 0], [0, 0, 0, 1]])
+    moved = affine.copy()
+    moved[0, 3] += rounding
+    columns = SpineAxis(points).columns(Grid((9, 80, 60), moved))
+    np.testing.assert_array_equal(columns, SpineAxis(points).columns(Grid((9, 80, 60), affine)))
+    assert (columns == 10.25).all()
