@@ -81,7 +81,10 @@ class OwnLung:
 
 
 def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> PleuralContact:
-    """Contact of a lesion with the surface of its lung, as segmented: what is consolidated and in neither mask counts as outside."""
+    """Contact of a lesion with the surface of its lung, by the masks: what a voxel of lung parts does not touch.
+
+    What is consolidated and in neither mask counts as outside, and as chest wall where no lung lies behind it.
+    """
     reach_mm = SEARCH_MM
     while True:
         box = grown(lesion.box, reach_mm, lung.inside)
