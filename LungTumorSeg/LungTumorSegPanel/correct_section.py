@@ -4,6 +4,7 @@ What it does lies in LungTumorSegLib.correction_mrml and live_mrml; here are but
 """
 
 import logging
+import time
 
 import qt
 import slicer
@@ -23,6 +24,10 @@ EDIT_MILLISECONDS = 100
 """So long after the last edit measuring begins: a stroke sends several events, and the hand should not wait for any of them."""
 
 POLL_MILLISECONDS = 40
+
+TURN_SECONDS = 0.01
+"""So long the window lets the measuring thread have Python at each look: enough for it to get on, too short to be noticed, should Slicer's
+event loop hold on to Python while it is idle."""
 
 EDITOR_TAG = "LungTumorSeg.SegmentEditor"
 """Singleton tag of the section's own editor node, which the scene keeps with brush sizes and all."""
@@ -223,6 +228,8 @@ class CorrectSection(VTKObservationMixin):
             self.updateButtons()
         if self._live is None or not self._live.busy:
             self._pollTimer.stop()
+        else:
+            time.sleep(TURN_SECONDS)
 
     # Choosing
 
