@@ -34,6 +34,7 @@ def corrected(logic, volume, ct):
     content.GetSegment("Tumor_1").SetName("My mass")
     content.GetSegment("Tumor_1").SetColor(0.25, 0.5, 0.75)
     content.AddEmptySegment("vessel", "A vessel of mine")
+    content.GetSegment("vessel").SetColor(0.5, 0.25, 0.75)  # not one by chance: files keep six digits
     logic.measureLesions(segmentation)
     parameters = logic.getParameterNode()
     parameters.inputVolume, parameters.outputSegmentation = volume, segmentation
