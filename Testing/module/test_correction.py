@@ -381,6 +381,9 @@ def test_a_painted_lesion_gets_the_code_of_its_side(live, corrections, segmentat
 def test_removed_and_rejected_lesions_stand_in_the_summary_alone(live, corrections, segmentation, tmp_path):
     import csv
     import json
+    from importlib import resources
+
+    from json_schema import problems
 
     corrections.reject("Tumor_1")
     corrections.delete("Tumor_2")
@@ -392,6 +395,9 @@ def test_removed_and_rejected_lesions_stand_in_the_summary_alone(live, correctio
     assert (saved["lesions"], saved["spread"]["count"]) == ([], 0)
     assert [row["segment"] for row in saved["rejected"]] == ["Tumor 1"]
     assert [row["segment"] for row in saved["removed"]] == ["Tumor 1", "Tumor 2"]
+    schema = json.loads((resources.files("LungTumorSegLib") / "summary.schema.json").read_text(encoding="utf-8"))
+    for part in ("rejected", "removed"):
+        assert problems(saved[part], schema["properties"][part]) == []
 
 
 @pytest.mark.parametrize("gone", ["ct", "scene"])
