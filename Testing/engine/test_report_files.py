@@ -16,6 +16,7 @@ from LungTumorSegLib import report as report_module
 from LungTumorSegLib.channel import TerminalChannel
 from LungTumorSegLib.errors import UnusableInput
 from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.lesions import is_lesion, with_known
 from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.results import Extras, lung_and_tumor_segments, write_measures, write_segment_result
@@ -68,7 +69,8 @@ def test_the_summary_keeps_to_its_schema(folder):
 
 def test_the_schema_knows_every_column_and_has_a_version():
     lesion = SCHEMA["properties"]["lesions"]["items"]
-    assert set(lesion["required"]) == set(lesion["properties"]) == {*COLUMNS, "long_axis_lps_mm", "short_axis_lps_mm"}
+    assert set(lesion["required"]) == {*COLUMNS, "long_axis_lps_mm", "short_axis_lps_mm"}
+    assert set(lesion["properties"]) == {*lesion["required"], *CORRECTION_COLUMNS}
     assert SCHEMA["properties"]["schema_version"] == {"const": 1}
 
 
