@@ -126,10 +126,10 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
 
 
 def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Manifest:
-    """Writes weights (half precision, so that they stay small) and manifest into ``folder``; the manifest gets the checksum."""
+    """Writes weights, as they are, and manifest into ``folder``; the manifest gets the checksum."""
     from safetensors.torch import save
 
-    weights = save({name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()})
+    weights = save({name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS_FILE).write_bytes(weights)
     complete = replace(manifest, weights_sha256=hashlib.sha256(weights).hexdigest())
