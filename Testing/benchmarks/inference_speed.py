@@ -55,12 +55,14 @@ def main() -> None:
     model = load_model(options.model)
     cases: list[tuple[str, CTVolume]] = [(Path(path).parent.name or path, read_ct(path)) for path in options.ct]
     cases += [(f"phantom seed {seed}", make_phantom(seed).ct) for seed in options.phantoms]
-    table = {name: measure_case(ct, model, options.agreement) for name, ct in cases}
     setting = {"threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.manifest.id}
-    text = json.dumps({**setting, "cases": table}, indent=2)
-    sys.stdout.write(text + "\n")
-    if options.output:
-        options.output.write_text(text + "\n", encoding="utf-8")
+    table: dict[str, Any] = {}
+    for name, ct in cases:  # each takes minutes: the table is written after each
+        table[name] = measure_case(ct, model, options.agreement)
+        sys.stdout.write(json.dumps({name: table[name]}, indent=2) + "\n")
+        sys.stdout.flush()
+        if options.output:
+            options.output.write_text(json.dumps({**setting, "cases": table}, indent=2) + "\n", encoding="utf-8")
 
 
 def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
