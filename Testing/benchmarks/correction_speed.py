@@ -21,10 +21,11 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "LungTumorSeg")]
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "Testing/helpers"), str(ROOT / "LungTumorSeg")]
 
 import numpy as np
 import slicer
+from heartbeat import Heartbeat
 from LungTumorSegLib import mrml, terminology
 from LungTumorSegLib.ct import CTVolume, Volume
 from LungTumorSegLib.lesions import lesions_as_json, measure
@@ -70,23 +71,6 @@ def make_result(folder: Path) -> tuple[CTVolume, RunFiles]:
     ct = CTVolume(hu, AFFINE)
     report = measure(ct, segments)
     return ct, RunFiles(folder, {"lesions": lesions_as_json(report), "spread": spread_as_json(report)})
-
-
-class Heartbeat:
-    """The longest time between two turns of Qt's event loop, in seconds."""
-
-    def __init__(self) -> None:
-        import qt
-
-        self.longest, self._last = 0.0, time.perf_counter()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(5)
-        self._timer.connect("timeout()", self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.longest, self._last = max(self.longest, now - self._last), now
 
 
 def main() -> None:

@@ -230,3 +230,19 @@ def process_until(condition, seconds: float = PATIENCE_SECONDS):
         slicer.app.processEvents()
         time.sleep(0.005)
     return value
+
+
+@pytest.fixture
+def finished_panel(module, model, fake_child, volume, monkeypatch):
+    """The panel after a run."""
+    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    widget.enter()
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    widget.ui.segmentButton.click()
+    process_until(lambda: widget._run is None)
+    yield widget
+    widget.cleanup()
+    widget.parent.deleteLater()
+    slicer.app.processEvents()

@@ -11,27 +11,16 @@ from LungTumorSegLib import mrml
 from LungTumorSegLib.correction.snapshot import Measures
 from LungTumorSegLib.segments_mrml import mask_of, review_of, set_mask
 from LungTumorSegLib.table_mrml import is_measured, store_measures, stored_rows
-from stand_in import application as stand_in
 
 from .conftest import add_volume, probability_map, process_until, whole_mask
 
 
 @pytest.fixture
-def widget(module, model, fake_child, volume, monkeypatch):
+def widget(finished_panel):
     """The panel after a run, its section Correct open."""
-    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
-    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
-    widget.setup()
-    widget.enter()
-    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
-    widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
-    widget.ui.correctSection.collapsed = False
-    settled(widget)
-    yield widget
-    widget.cleanup()
-    widget.parent.deleteLater()
-    slicer.app.processEvents()
+    finished_panel.ui.correctSection.collapsed = False
+    settled(finished_panel)
+    return finished_panel
 
 
 def settled(widget) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import slicer
+from heartbeat import Heartbeat
 from LungTumorSegLib import mrml
 from LungTumorSegLib.correction.measuring import SnapshotMeasurement
 from LungTumorSegLib.ct import Volume
@@ -57,29 +58,6 @@ loaded = time.process_time()  # others use this machine too
 import LungTumorSeg
 print((time.process_time() - loaded) / loaded, "torch" in sys.modules, "SimpleITK" in sys.modules, "scipy" in sys.modules)
 """
-
-
-class Heartbeat:
-    """The longest time in which Qt's event loop did nothing else, in seconds."""
-
-    def __init__(self) -> None:
-        import qt
-
-        self.restart()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(5)
-        self._timer.connect("timeout()", self._beat)
-        self._timer.start()
-
-    def _beat(self) -> None:
-        now = time.perf_counter()
-        self.longest, self._last, self.count = max(self.longest, now - self._last), now, self.count + 1
-
-    def restart(self) -> None:
-        self.longest, self._last, self.count = 0.0, time.perf_counter(), 0
-
-    def stop(self) -> None:
-        self._timer.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import slicer
 from LungTumorSegLib.coloring import RAMP
 from LungTumorSegLib.nodes_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
 from LungTumorSegLib.segments_mrml import set_mask
@@ -12,19 +11,8 @@ from .conftest import process_until
 
 
 @pytest.fixture
-def widget(module, model, fake_child, volume, monkeypatch):
-    """The panel after a run."""
-    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
-    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
-    widget.setup()
-    widget.enter()
-    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
-    widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
-    yield widget
-    widget.cleanup()
-    widget.parent.deleteLater()
-    slicer.app.processEvents()
+def widget(finished_panel):
+    return finished_panel
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""How long Qt's event loop stands still."""
+
+from __future__ import annotations
+
+import time
+
+
+class Heartbeat:
+    """The longest time in which Qt's event loop did nothing else, in seconds."""
+
+    def __init__(self) -> None:
+        import qt  # the stand-in's, once it is installed
+
+        self.restart()
+        self._timer = qt.QTimer()
+        self._timer.setInterval(5)
+        self._timer.connect("timeout()", self._beat)
+        self._timer.start()
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.longest, self._last, self.count = max(self.longest, now - self._last), now, self.count + 1
+
+    def restart(self) -> None:
+        self.longest, self._last, self.count = 0.0, time.perf_counter(), 0
+
+    def stop(self) -> None:
+        self._timer.stop()
