@@ -180,9 +180,11 @@ def segment_arguments(
     stride: int | None = None,
     thresholds: tuple[float, float] | None = None,
     min_lesion_ml: float | None = None,
+    min_confidence: float | None = None,
 ) -> list[str]:
     """Options as arguments of ``segment``; None leaves the choice to the model's manifest."""
-    named = {"model": model, "device": device, "precision": precision, "stride": stride, "min-lesion-ml": min_lesion_ml}
+    limits = {"min-lesion-ml": min_lesion_ml, "min-confidence": min_confidence}
+    named = {"model": model, "device": device, "precision": precision, "stride": stride, **limits}
     arguments = [text for name, value in named.items() if value is not None for text in (f"--{name}", str(value))]
     return arguments if thresholds is None else [*arguments, "--thresholds", *map(str, thresholds)]
 

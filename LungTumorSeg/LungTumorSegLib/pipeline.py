@@ -29,12 +29,15 @@ class SegmentOptions:
     stride: int | None = None
     thresholds: Thresholds | None = None
     min_lesion_ml: float | None = None
+    min_confidence: float | None = None
 
     def __post_init__(self) -> None:
         if self.stride is not None:
             check_stride(self.stride)
         if self.min_lesion_ml is not None and not 0 <= self.min_lesion_ml < float("inf"):
             raise UnusableInput(f"The smallest lesion must be 0 mL or more, not {self.min_lesion_ml}.")
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise UnusableInput(f"The least confidence must lie between 0 and 1; {self.min_confidence} does not.")
 
     def settled(self, manifest: Manifest) -> Settings:
         """These choices with the manifest's values where none were made."""
@@ -45,6 +48,7 @@ class SegmentOptions:
             manifest.stride if self.stride is None else self.stride,
             manifest.thresholds if self.thresholds is None else self.thresholds,
             manifest.min_lesion_ml if self.min_lesion_ml is None else self.min_lesion_ml,
+            manifest.min_confidence if self.min_confidence is None else self.min_confidence,
         )
 
 
@@ -58,6 +62,7 @@ class Settings:
     stride: int
     thresholds: Thresholds
     min_lesion_ml: float
+    min_confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +122,8 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     report = report_lesions(
         tumor, upright, isolation.left_lung, isolation.right_lung,
         probability=probability, disagreement=disagreement,
-        voxel_threshold=settings.thresholds.voxel, min_lesion_ml=settings.min_lesion_ml, carina_lps=isolation.carina_lps,
+        voxel_threshold=settings.thresholds.voxel, min_lesion_ml=settings.min_lesion_ml, min_confidence=settings.min_confidence,
+        carina_lps=isolation.carina_lps,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")

@@ -140,6 +140,7 @@ REFUSED = [
     (["segment", "{ct}", "-o", "{out}", "--stride", "9"], 2, "from 1 to 8"),
     (["segment", "{ct}", "-o", "{out}", "--thresholds", "0.3", "0.5"], 2, "thresholds"),
     (["segment", "{ct}", "-o", "{out}", "--min-lesion-ml", "-1"], 2, "smallest lesion"),
+    (["segment", "{ct}", "-o", "{out}", "--min-confidence", "1.5"], 2, "least confidence"),
     (["segment", "{ct}", "-o", "{out}", "--device", "tpu"], 2, "invalid choice"),
     (["segment", "{ct}", "-o", "{file}/out"], 2, "cannot be written"),
     (["isolate", "{lesions}", "-o", "{out}"], 2, "CT"),

@@ -41,9 +41,11 @@ def test_segment_needs_no_window(tmp_path, fake_child, module, ct):
 
 
 def test_options_reach_the_command_line(logic, fake_child, volume):
-    logic.segment(volume, {"model": "m", "device": "cpu", "stride": 2, "thresholds": (0.6, 0.4), "min_lesion_ml": 0.5})
+    numbers = {"stride": 2, "thresholds": (0.6, 0.4), "min_lesion_ml": 0.5, "min_confidence": 0.8}
+    logic.segment(volume, {"model": "m", "device": "cpu", **numbers})
     arguments = fake_child.arguments()
-    for option, *values in (["--model", "m"], ["--device", "cpu"], ["--stride", "2"], ["--thresholds", "0.6", "0.4"]):
+    given = (["--model", "m"], ["--device", "cpu"], ["--stride", "2"], ["--thresholds", "0.6", "0.4"], ["--min-confidence", "0.8"])
+    for option, *values in given:
         start = arguments.index(option) + 1
         assert arguments[start : start + len(values)] == values
 

@@ -164,8 +164,10 @@ def test_a_click_segments_and_shows_the_lesions(done, ct):
 def test_the_choices_reach_the_command_line(with_ct, fake_child):
     with_ct.ui.deviceSelector.currentIndex = 1
     with_ct.ui.strideSpinBox.value = 3
+    with_ct.ui.leastConfidenceSlider.value = 0.6
     run_to_end(with_ct)
     arguments = fake_child.arguments()
+    assert float(arguments[arguments.index("--min-confidence") + 1]) == pytest.approx(0.6)
     assert arguments[arguments.index("--device") + 1] == "cpu"
     assert arguments[arguments.index("--stride") + 1] == "3"
     assert arguments[arguments.index("--model") + 1] == "default"

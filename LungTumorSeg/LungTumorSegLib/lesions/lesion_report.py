@@ -9,11 +9,11 @@ import numpy as np
 
 from ..ct import AxisOrder, CTVolume, Volume
 from ..errors import UnusableInput
-from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops
+from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops, numbered_crops
 from .diameters import Point
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
-from .measurements import centroid_lps
+from .measurements import centroid_lps, confidence
 from .selection import NamedSegment, is_lesion, lung_segments
 from .spread import Spread, distances_from_dominant_mm, spread_of
 
@@ -62,9 +62,11 @@ def report_lesions(
     disagreement: Volume | None = None,
     voxel_threshold: float = VOXEL_THRESHOLD,
     min_lesion_ml: float,
+    min_confidence: float = 0.0,
     carina_lps: Point | None = None,
 ) -> LesionReport:
-    """The connected components of a tumor mask (bool) as lesions "Tumor 1" ..., largest first, none smaller than ``min_lesion_ml`` mL.
+    """The connected components of a tumor mask (bool) as lesions "Tumor 1" ..., largest first, none smaller than ``min_lesion_ml`` mL,
+    none of less confidence than ``min_confidence`` (0 ... 1; only with a probability).
 
     All volumes lie on the CT's grid, which may have any orientation; lungs are bool, probability and disagreement 0 ... 1; the carina is a
     point in LPS mm.
@@ -74,6 +76,8 @@ def report_lesions(
     order = ct.canonical_axes()
     images = _canonical(ct, (left_lung, right_lung), probability, disagreement, voxel_threshold, carina_lps)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
+    if images.maps is not None:
+        labels = _confident(labels, images.maps, min_confidence)
     crops = list(lesion_crops(labels))
     return _report([f"Tumor {number}" for number in range(1, len(crops) + 1)], crops, labels, images).reordered(order.inverse())
 
@@ -140,6 +144,16 @@ def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:
     whole = np.zeros(ct.shape, dtype=bool)
     whole[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = mask.array
     return Volume(whole, ct.affine)
+
+
+def _confident(labels: Volume, maps: Maps, least: float) -> Volume:
+    """The lesions of ``labels`` whose confidence is at least ``least``, numbered anew in the same order."""
+    number = np.zeros(int(labels.array.max()) + 1, dtype=np.uint16)
+    kept = [n for n, crop in numbered_crops(labels) if confidence(crop, maps.probability, maps.disagreement) >= least]
+    if len(kept) == len(number) - 1:
+        return labels
+    number[kept] = np.arange(1, len(kept) + 1)
+    return labels.with_array(number[labels.array])
 
 
 def _check_grid(ct: CTVolume, **volumes: Volume) -> None:

@@ -129,6 +129,10 @@ class SamplingConfig:
     """Share of the implants that are real nodules (the rest is procedural)."""
     large: float = 0.22
     """Share of the implants with a radius above 28 mm."""
+    small: float = 0.0
+    """Share of the implants with a radius below 8 mm, beside those among the rest."""
+    extra: float = 0.15
+    """Share of the samples, of any kind, that get one more small lesion in their lung."""
     real_backgrounds: float = 0.6
     """Share of the samples that come from CTs (the rest from phantoms)."""
     augmentation: str = "paper"
@@ -169,7 +173,8 @@ class StageConfig:
     max_minutes: float = 0.0
     """Wall-clock limit; the schedule is shortened to end within it. 0: none (then a resumed run repeats itself exactly)."""
     freeze_norm_at: float = 1.0
-    """Share of the training after which batch normalization keeps its statistics; small batches gain from 0.5."""
+    """Share of the training after which batch normalization keeps its statistics; small batches gain from 0.5. 0: from the first step
+    on, for trainings that ``start_from`` a model."""
     mine_after: float = 0.2
     """Share of the training after which hard sites are mined at the end of each epoch."""
     mined_cases: int = 6
@@ -298,6 +303,8 @@ def _check(config: TrainingConfig) -> None:
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:
             _check_stage(name, stage)
+            begun = stage.freeze_norm_at > 0 or bool(config.start_from)
+            _require(begun, f"{name}.freeze_norm_at must be above 0 where no model is started from.")
 
 
 def _check_stage(name: str, stage: StageConfig) -> None:

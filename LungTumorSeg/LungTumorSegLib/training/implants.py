@@ -87,10 +87,13 @@ class Nodule:
         return cls(patient, hu, depth, spacing_mm, radius)
 
 
-def draw_radius_mm(rng: np.random.Generator, large_share: float) -> float:
-    """A lesion radius: ``large_share`` evenly from 28 to 60 mm, the rest log-uniform from 3 to 28 mm."""
-    if rng.random() < large_share:
+def draw_radius_mm(rng: np.random.Generator, large_share: float, small_share: float = 0.0) -> float:
+    """A lesion radius: ``large_share`` evenly from 28 to 60 mm, ``small_share`` from 3 to 8 mm, the rest log-uniform from 3 to 28 mm."""
+    kind = rng.random()
+    if kind < large_share:
         return float(rng.uniform(28, 60))
+    if kind < large_share + small_share:
+        return float(rng.uniform(3, 8))
     return float(np.exp(rng.uniform(np.log(3.0), np.log(28.0))))
 
 
@@ -146,23 +149,25 @@ def implant_nodule(
 
 
 def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) -> None:
-    """Paint something that is no tumor at ``center``: a vessel, a scar or band, or dependent consolidation or effusion."""
+    """Paint something that is no tumor at ``center``: a vessel, a scar or band, effusion, or airless lung."""
     points = patch.points_mm(center)
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)
     along = np.tensordot(axis, points, 1)
     across = np.sqrt(np.maximum((points**2).sum(axis=0) - along**2, 0))
-    kind = rng.choice(["vessel", "scar", "dependent"])
+    kind = rng.choice(["vessel", "scar", "filled"])
     if kind == "vessel":
         depth = np.maximum(across - rng.uniform(1.5, 5.0), np.abs(along) - rng.uniform(15, 50))
         tissue = rng.uniform(20, 220) + rng.normal(0, 15, depth.shape)
     elif kind == "scar":
         depth = np.maximum(np.abs(along) - rng.uniform(0.7, 2.5), across - rng.uniform(8, 35))
         tissue = rng.uniform(-150, 60) + rng.normal(0, 20, depth.shape)
-    else:  # fluid or airless lung lies behind a slightly tilted plane: rows grow to the back
-        depth = -(points[1] + 0.15 * points[2] + rng.uniform(-0.3, 0.3) * points[0])
-        depth = depth + 4 * _texture(points, rng)
-        tissue = rng.choice([rng.uniform(-10, 25), rng.uniform(25, 80)]) + rng.normal(0, 15, depth.shape)
+    else:  # beyond a plane: fluid and most airless lung at the back (rows grow to it), a collapsed lobe anywhere, brighter than a tumor
+        if rng.random() < 0.6:
+            axis = np.array([rng.uniform(-0.3, 0.3), 1.0, rng.uniform(-0.3, 0.3)])
+        depth = 4 * _texture(points, rng) - np.tensordot(axis, points, 1)
+        value = rng.choice([rng.uniform(-10, 25), rng.uniform(25, 80), rng.uniform(70, 120)])
+        tissue = value + rng.normal(0, 15, depth.shape)
     _paint(patch, depth.astype(np.float32), tissue.astype(np.float32), edge_mm=1.0, anywhere=False, label=0)
 
 

@@ -85,7 +85,7 @@ class TrainingLoop:
         self._log = TrainingLog(Path(config.output) / LOG)
         self._last = Path(config.output) / f"{name}-last.safetensors"
         self._best = Path(config.output) / f"{name}-best.safetensors"
-        self._state = LoopState()
+        self._state = LoopState(frozen=stage.freeze_norm_at <= 0)
 
     def run(self, on_progress: ProgressCallback) -> EncoderDecoder:
         """Train, or go on training, to the end; the network comes back with its best weights, in evaluation mode."""

@@ -24,8 +24,7 @@ from .store import LUNG_BIT, MASK_BIT, StoredCase
 MARGIN_VOXELS = 12
 """Extra rows and columns on each side of a crop, so that rotation and deformation pull in tissue, not emptiness."""
 
-DISTRACTOR_SHARE = 0.2
-SECOND_LESION_SHARE = 0.15
+DISTRACTOR_SHARE = 0.25
 BORDER_SHARE = 0.55
 """Share of the implants that sit at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
 
@@ -60,7 +59,7 @@ class Sampler:
         kind = self._kind(rng)
         case, place = self._place(kind, rng)
         size = np.add(self._config.crop, (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS))
-        radius = draw_radius_mm(rng, self._config.large)
+        radius = draw_radius_mm(rng, self._config.large, self._config.small)
         corner = self._corner(case, place, size, radius if kind == "implants" else 0.0, rng)
         patch = _gather(case, corner, size, self._grid.spacing_mm)
         _vary_enhancement(patch, rng)
@@ -68,8 +67,8 @@ class Sampler:
             implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
         if kind == "implants":
             self._implant(patch, place - corner, radius, rng)
-            if rng.random() < SECOND_LESION_SHARE:
-                self._implant(patch, rng.uniform(0.1, 0.9, 3) * size, draw_radius_mm(rng, 0.0), rng)
+        if rng.random() < self._config.extra:
+            self._implant_small(patch, rng)
         low, high = self._grid.window_hu
         image = np.clip((patch.hu - low) / (high - low), 0, 1)
         label = np.where((patch.label > 0) & (patch.label < 255), 1, patch.label).astype(np.uint8)
@@ -120,6 +119,12 @@ class Sampler:
         corner = np.rint(place - size / 2 + rng.uniform(-1, 1, 3) * spread).astype(int)
         corner[0] = np.clip(corner[0], 0, max(0, case.hu.shape[0] - size[0]))
         return corner
+
+    def _implant_small(self, patch: Patch, rng: np.random.Generator) -> None:
+        """One more lesion anywhere in the lung: among true lesions and look-alikes the small ones are to be told from vessels."""
+        inside = np.argwhere(patch.lungs & (patch.label == 0))
+        if len(inside):
+            self._implant(patch, inside[rng.integers(len(inside))].astype(float), draw_radius_mm(rng, 0.0, 1.0), rng)
 
     def _implant(self, patch: Patch, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
         if self._nodules and rng.random() < self._config.real_nodules:

@@ -71,6 +71,20 @@ def test_lesions_below_the_smallest_volume_are_left_out():
     assert report.message == "1 lesion found"
 
 
+def test_lesions_below_the_least_confidence_are_left_out_and_the_others_numbered_anew():
+    chest = a_chest()
+    large, small = block(SHAPE, *IN_LEFT), block(SHAPE, *IN_RIGHT)
+    probability = chest.tumor.with_array(np.float32(0.8) * large + np.float32(0.9) * small)
+    (kept,) = (report := reported(chest, probability=probability, min_confidence=0.85)).lesions
+    assert (kept.number, kept.segment, kept.side) == (1, "Tumor 1", "Right")
+    np.testing.assert_array_equal(report.labels.array, small)
+    assert len(reported(chest, probability=probability, min_confidence=0.79).lesions) == 2
+    disagreement = chest.tumor.with_array(np.float32(0.1) * small)
+    assert len(reported(chest, probability=probability, disagreement=disagreement, min_confidence=0.79).lesions) == 2
+    assert reported(chest, probability=probability, disagreement=disagreement, min_confidence=0.81).lesions == ()
+    assert len(reported(chest, min_confidence=1.0).lesions) == 2, "a mask alone says nothing about confidence"
+
+
 def test_confidence_needs_probabilities():
     chest = a_chest()
     probability = chest.tumor.with_array(chest.tumor.array * np.float32(0.9))

@@ -162,6 +162,15 @@ def test_radii_are_log_uniform_but_for_the_large_share():
     assert np.mean(small < np.sqrt(3 * 28)) == pytest.approx(0.5, abs=0.03)
 
 
+def test_small_radii_come_in_their_share():
+    rng = np.random.default_rng(0)
+    radii = np.array([draw_radius_mm(rng, 0.2, 0.5) for _ in range(4000)])
+    among_the_rest = 0.3 * np.log(8 / 3) / np.log(28 / 3)
+    assert np.mean(radii < 8) == pytest.approx(0.5 + among_the_rest, abs=0.02)
+    assert np.mean(radii > 28) == pytest.approx(0.2, abs=0.02)
+    assert radii.min() >= 3
+
+
 def test_a_nodule_of_similar_size_is_preferred():
     nodules = [a_nodule(radius) for radius in (3.0, 5.0, 8.0)]
     rng = np.random.default_rng(0)

@@ -199,6 +199,17 @@ def test_frozen_statistics_stay_as_they_were_and_are_recalibrated_before(new_loo
     assert torch.equal(means[1], means[3])
 
 
+def test_statistics_frozen_from_the_start_are_those_that_the_network_came_with(new_loop):
+    training = new_loop(steps=2, freeze_norm_at=0.0)
+    norm = trainable_norms(training._network)[0]
+    before = norm.running_mean.clone(), norm.running_var.clone()
+    weight = norm.weight.detach().clone() if norm.weight is not None else None
+    training.run(ignore_progress)
+    assert torch.equal(norm.running_mean, before[0])
+    assert torch.equal(norm.running_var, before[1])
+    assert weight is None or not torch.equal(norm.weight, weight)
+
+
 def test_the_first_of_equal_scores_is_kept(new_loop, monkeypatch):
     training = new_loop(steps=3, selection_after=0.0)
     scores = iter([Score(0.5, 0.0), Score(0.5, 0.0), Score(0.4, 0.0)])

@@ -11,7 +11,7 @@ from training_cases import a_stored_case
 
 CROP = (4, 16, 24)
 GRID = GridConfig(spacing_mm=(3.0, 1.5, 1.5))
-PLAIN = SamplingConfig(crop=CROP, implants=0, lesions=0, lung=0, hard_sites=0, augmentation="none")
+PLAIN = SamplingConfig(crop=CROP, implants=0, lesions=0, lung=0, hard_sites=0, extra=0, augmentation="none")
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,17 @@ def test_a_lesion_sample_shows_a_lesion_and_an_implant_sample_nearly_always(case
 def test_samples_from_lung_show_a_lesion_only_by_chance(cases):
     found = [bool((label == 1).any()) for _, label in draw(Sampler(cases, [], GRID, shares(lung=1)), 40)]
     assert 0 < np.mean(found) < 0.9
+
+
+def test_any_sample_may_get_one_more_small_lesion_in_its_lung(cases):
+    def volumes_ml(**values):
+        drawn = draw(Sampler(cases[1:], [], GRID, shares(hard_sites=1, **values), [(0, 2, 8, 4)]), 40)
+        return np.array([(label == 1).sum() * np.prod(GRID.spacing_mm) / 1000 for _, label in drawn])
+
+    without, more = volumes_ml(), volumes_ml(extra=1)
+    assert (more >= without).all()
+    assert np.mean(more > without) > 0.3  # it may lie in the margin that is cut off
+    assert (more - without).max() < 4  # mL: a lumpy ball of 8 mm
 
 
 def test_the_cases_stay_as_they_are(cases):
@@ -159,9 +170,9 @@ def calls(monkeypatch):
 
 
 def test_second_lesions_and_look_alikes_have_their_shares(cases, calls):
-    draw(Sampler(cases, [], GRID, shares(implants=1)), 600)
+    draw(Sampler(cases, [], GRID, shares(implants=1, extra=0.15)), 600)
     assert calls.count("procedural") / 600 == pytest.approx(1.15, abs=0.04)
-    assert calls.count("distractor") / 600 == pytest.approx(0.2, abs=0.05)
+    assert calls.count("distractor") / 600 == pytest.approx(0.25, abs=0.05)
 
 
 def test_other_samples_get_no_lesion_but_look_alikes_too(cases, calls):
