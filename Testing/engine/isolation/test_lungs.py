@@ -54,6 +54,23 @@ class TestFragments:
         assert not self.fragments(a_chest, -960, a_chest.left)[0].any()
 
 
+    def test_a_rest_of_an_airways_wall_is_none(self, a_chest):
+        """A bit of air 3 voxels wide right beside the wall that was taken out, and the same bit somewhat farther away."""
+        airways, everywhere = a_chest.volume("airways"), np.ones_like(a_chest.body)
+        walls = with_walls(airways)
+        index, row, column = np.argwhere(airways.array).mean(axis=0).astype(int)
+        outside = column + int(np.argmin(walls[index, row, column:]))
+        for gap, is_lung in ((0, False), (3, True)):
+            bit = np.zeros_like(walls)
+            bit[index - 1 : index + 2, row - 1 : row + 2, outside + gap : outside + gap + 3] = True
+            bit &= ~walls
+            chest = a_chest.painted(np.ones_like(walls), 40).painted(bit, -700)
+            nothing = airways.with_array(np.zeros_like(walls))
+            body = airways.with_array(everywhere)
+            assert bit.sum() * airways.voxel_volume_ml > 0.03
+            assert find_fragments(chest.ct, body, airways, nothing, everywhere).array.any() == is_lung
+
+
 def test_filling_takes_vessels_in_and_nothing_beyond_the_lung(a_chest):
     right = a_chest.volume("right").with_array(a_chest.right & (a_chest.hu < -500))
     filled = fill_lung(right, a_chest.volume("body"), a_chest.volume("airways")).array
