@@ -152,7 +152,10 @@ def lesion_labels(grid: WorkingGrid, maps: StackStatistics, ct: CTVolume, isolat
     """Lesion numbers on the CT's grid, as the pipeline would report them."""
     probability = grid.carry_back(maps.mean)
     tumor = decide(grid, maps.mean, probability, model.manifest.thresholds)
-    report = report_lesions(tumor, ct, isolation.left_lung, isolation.right_lung, min_lesion_ml=model.manifest.min_lesion_ml)
+    report = report_lesions(
+        tumor, ct, isolation.left_lung, isolation.right_lung, probability=probability, disagreement=grid.carry_back(maps.deviation()),
+        min_lesion_ml=model.manifest.min_lesion_ml, min_confidence=model.manifest.min_confidence,
+    )
     return report.labels
 
 
