@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ Float = npt.NDArray[np.float32]
 LESION = 254
 """Label of implanted tumor in a patch (any value but 0 and ``IGNORED`` counts as tumor)."""
 
+HEALTHY_LUNG_HU = -850.0
+
 BONE_HU = 150.0
 """Tumor is not painted over what is brighter: bone, metal, strongly enhanced vessels."""
 
@@ -30,8 +33,14 @@ SPILL_MM = 2.0
 NECROSIS_FROM_MM = 12.0
 """Radius above which a fifth of the lesions is cavitary or necrotic."""
 
-GROUND_GLASS_SHARE, PART_SOLID_SHARE = 0.18, 0.2
+GROUND_GLASS_SHARE, PART_SOLID_SHARE = 0.3, 0.2
 """Of the procedural lesions, of any size: networks that see few of them miss them all."""
+
+GROUND_GLASS_HU = (80.0, 400.0)
+"""By so much ground glass is brighter than the lung around it, which has -850 HU or, scanned in expiration or sick, -650."""
+
+FAINT_SHARE, FAINT_HU = 0.3, -450.0
+"""Share of the real nodules that are drawn among those of less than this mean HU, mostly ground glass; a sixth of them is."""
 
 CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
 REAL_RIM_MM = 1.0
@@ -75,6 +84,11 @@ class Nodule:
     spacing_mm: tuple[float, float, float]
     radius_mm: float
 
+    @cached_property
+    def mean_hu(self) -> float:
+        """Mean within its outline."""
+        return float(self.hu[self.depth_mm < 0].mean())
+
     @classmethod
     def from_mask(cls, patient: str, hu: Array, mask: Array, spacing_mm: tuple[float, float, float]) -> Nodule:
         """From HU and a bool mask (slice, row, column) of a crop; the radius is that of the ball of equal volume."""
@@ -102,7 +116,7 @@ def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.ra
     points = patch.points_mm(center)
     depth = _blob(points, radius_mm, rng)
     ground_glass = rng.random() < GROUND_GLASS_SHARE
-    value = rng.uniform(-720, -450) if ground_glass else rng.normal(35, 35)
+    value = _lung_hu(patch) + rng.uniform(*GROUND_GLASS_HU) if ground_glass else rng.normal(35, 35)
     texture = _texture(points, rng) * rng.uniform(5, 30) + rng.normal(0, rng.uniform(10, 60), depth.shape)
     tissue = (value + texture).astype(np.float32)
     if not ground_glass and rng.random() < PART_SOLID_SHARE:  # part-solid: a core in ground glass
@@ -172,9 +186,20 @@ def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) ->
 
 
 def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Generator) -> Nodule:
-    """A nodule for a wanted radius: the nearest in size of three drawn at random, so that scales stay moderate."""
+    """A nodule for a wanted radius: the nearest in size of three drawn at random, so that scales stay moderate.
+
+    Faint ones are drawn in ``FAINT_SHARE``, where there are any.
+    """
+    faint = [nodule for nodule in nodules if nodule.mean_hu < FAINT_HU]
+    if faint and rng.random() < FAINT_SHARE:
+        nodules = faint
     drawn: list[Nodule] = [nodules[i] for i in rng.integers(len(nodules), size=3)]
     return min(drawn, key=lambda nodule: abs(math.log(nodule.radius_mm / radius_mm)))
+
+
+def _lung_hu(patch: Patch) -> float:
+    """The HU of aerated lung in a patch: the median of the lungs; of healthy lung where there are none."""
+    return float(np.median(patch.hu[patch.lungs])) if patch.lungs.any() else HEALTHY_LUNG_HU
 
 
 def _paint(

@@ -178,6 +178,16 @@ def test_a_nodule_of_similar_size_is_preferred():
     assert np.mean(np.array(chosen) > 7) == pytest.approx(1 - (2 / 3) ** 3, abs=0.08)  # unless it is not among the three drawn
 
 
+def test_faint_nodules_are_drawn_more_often_than_they_are():
+    solid, faint = a_nodule(), a_nodule()
+    faint = Nodule(faint.patient, (faint.hu - 600).astype(np.int16), faint.depth_mm, faint.spacing_mm, faint.radius_mm)
+    assert (round(solid.mean_hu), round(faint.mean_hu)) == (32, -568)
+    rng = np.random.default_rng(0)
+    chosen = [choose_nodule([faint] + 9 * [solid], 6.0, rng) is faint for _ in range(600)]
+    at_random = 1 / 10  # all are of one size: the first of the three is taken
+    assert np.mean(chosen) == pytest.approx(0.3 + 0.7 * at_random, abs=0.06)
+
+
 # Kinds of lesions, each made certain by its share
 
 
@@ -198,7 +208,18 @@ def test_ground_glass_has_its_share_at_any_size():
     for radius_mm in (4.0, 12.0):
         medians = [np.median(patch.hu[depth > 2]) for patch, depth in (implanted(radius_mm, seed) for seed in range(80))]
         # part-solid ones have a core of soft tissue, so that few of them come near
-        assert np.mean((np.array(medians) > -740) & (np.array(medians) < -400)) == pytest.approx(0.18 + 0.05, abs=0.12)
+        assert np.mean((np.array(medians) > -740) & (np.array(medians) < -400)) == pytest.approx(0.3 * 0.9 + 0.05, abs=0.12)
+
+
+@pytest.mark.parametrize("lung_hu", [-900.0, -650.0])
+def test_ground_glass_is_a_little_brighter_than_the_lung_around_it(monkeypatch, lung_hu):
+    kinds(monkeypatch, ground_glass=1.0)
+    for seed in range(10):
+        patch = a_patch()
+        patch.hu[patch.lungs] = lung_hu
+        implant_procedural(patch, CENTER, 12.0, np.random.default_rng(seed))
+        inside = ndimage.binary_erosion(patch.label == LESION)
+        assert 50 < patch.hu[inside].mean() - lung_hu < 470
 
 
 def test_vessels_stay_visible_in_ground_glass(monkeypatch):
