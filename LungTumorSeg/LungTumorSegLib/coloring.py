@@ -20,7 +20,7 @@ UNKNOWN_COLOR: Color = (0.55, 0.55, 0.55)
 VOLUME_BOUNDS_ML = (0.5, 4.0, 14.0, 65.0)
 """About the volumes of balls of 10, 20, 30 and 50 mm, bounds of the T descriptor's size categories."""
 
-CONFIDENCE_BOUNDS = (0.6, 0.7, 0.8, 0.9)
+CONFIDENCE_BOUNDS = (0.75, 0.8, 0.85, 0.9)
 """Below the first a lesion is marked "check" in Slicer's table."""
 
 

@@ -31,7 +31,7 @@ def test_without_a_result_there_is_nothing_to_show(module, model, slicer_app):
 def test_the_colors_come_with_a_legend(widget, segmentation):
     widget.ui.colorSelector.currentIndex = 2
     assert segmentation.GetDisplayNode().GetSegmentColor("Tumor_2") == pytest.approx(RAMP[0])
-    assert "below&nbsp;0.6" in widget.ui.legendLabel.text
+    assert "below&nbsp;0.75" in widget.ui.legendLabel.text
     widget.ui.colorSelector.currentIndex = 1
     assert "from&nbsp;65&nbsp;mL" in widget.ui.legendLabel.text
     widget.ui.colorSelector.currentIndex = 0
