@@ -31,7 +31,8 @@ def test_the_legend_of_classes_shows_all_of_them_whatever_lesions_there_are():
     assert coloring([a_lesion(1)], "volume").legend == tuple(
         zip(("below 0.5 mL", "0.5 to 4 mL", "4 to 14 mL", "14 to 65 mL", "from 65 mL"), RAMP, strict=True)
     )
-    assert [line for line, _ in coloring([], "confidence").legend] == ["below 0.75", "0.75 to 0.8", "0.8 to 0.85", "0.85 to 0.9", "from 0.9"]
+    lines = [line for line, _ in coloring([], "confidence").legend]
+    assert lines == ["below 0.75", "0.75 to 0.8", "0.8 to 0.85", "0.85 to 0.9", "from 0.9"]
 
 
 @pytest.mark.parametrize("unknown", [None, float("nan")])

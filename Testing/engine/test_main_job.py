@@ -74,7 +74,7 @@ def test_table_segmentation_and_maps_tell_one_story(a_run):
     for row in table(a_run.output):
         mask = segments[row["segment"]].mask
         assert float(row["volume_ml"]) == pytest.approx(mask.array.sum() * mask.voxel_volume_ml, rel=1e-5)
-        assert probability.array[mask.array].min() > 0.5
+        assert probability.array[mask.array].min() > load_model().manifest.thresholds.voxel
         side = {"Left": "Left", "Right": "Right"}[row["side"]]
         assert side in segments[row["segment"]].terminology
 
