@@ -62,7 +62,7 @@ class Settings:
     stride: int
     thresholds: Thresholds
     min_lesion_ml: float
-    min_confidence: float
+    min_confidence: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,7 +111,7 @@ def like(picture, color) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("by", "options", "color"), [
-    ("number", {}, lesion_color(1)), ("volume", {}, RAMP[4]), ("confidence", {"confidence": 0.65}, RAMP[1]),
+    ("number", {}, lesion_color(1)), ("volume", {}, RAMP[4]), ("confidence", {"confidence": 0.78}, RAMP[1]),
     ("confidence", {"confidence": 0.95}, RAMP[4]), ("confidence", {}, None),
 ])  # fmt: skip
 def test_a_lesion_has_the_color_that_was_asked_for(tmp_path, by, options, color):
