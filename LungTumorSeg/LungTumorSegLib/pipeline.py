@@ -15,6 +15,9 @@ from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
 from .weights.manifest import DEFAULT_MODEL, Manifest, load_model
 
+TELLING_ML = 0.5
+"""What is left out for its low confidence is told from this volume on, a ball of 10 mm; smaller is often noise."""
+
 
 @dataclass(frozen=True)
 class SegmentOptions:
@@ -129,8 +132,19 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     clock.stage("measurement")
     return SegmentResult(
         ct, isolation.reordered(axes.inverse()), axes.undo(probability), axes.undo(disagreement), report.reordered(axes.inverse()),
-        model.manifest, settings, str(device), precision, (*ct.warnings, *isolation.warnings), clock.seconds, model.card,
+        model.manifest, settings, str(device), precision, (*ct.warnings, *isolation.warnings, *_unsure(report, settings)), clock.seconds,
+        model.card,
     )
+
+
+def _unsure(report: LesionReport, settings: Settings) -> list[str]:
+    """Says what was left out because the network was not sure, so that nobody takes it for searched and clean."""
+    volumes_ml = [volume_ml for volume_ml in report.unsure_ml if volume_ml >= TELLING_ML]
+    if not volumes_ml:
+        return []
+    found = f"{len(volumes_ml)} findings were" if len(volumes_ml) > 1 else "1 finding was"
+    size = f"the largest of {volumes_ml[0]:.1f} mL" if len(volumes_ml) > 1 else f"{volumes_ml[0]:.1f} mL"
+    return [f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); a lower least confidence shows more."]
 
 
 class _Clock:

@@ -97,6 +97,18 @@ def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
             assert second[name] == first[name]
 
 
+def test_what_is_left_out_for_its_low_confidence_is_told(a_run, tmp_path):
+    done = command("segment", a_run.ct, "-o", tmp_path / "out", "--no-picture", "--min-confidence", "1")
+    assert done.returncode == 0, done.stderr
+    assert table(tmp_path / "out") == []
+    (warning,) = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["warnings"]
+    largest = float(table(a_run.output)[0]["volume_ml"])
+    assert warning.startswith("2 findings were left out for a confidence below 1 (the largest of")
+    assert float(warning.partition("largest of ")[2].split()[0]) == pytest.approx(largest, abs=0.1)
+    assert f"Warning: {warning}" in done.stdout
+    assert json.loads((a_run.output / "summary.json").read_text(encoding="utf-8"))["warnings"] == []
+
+
 def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
     write_dicom_series(a_run.phantom.ct, tmp_path / "series")
     done = command("segment", tmp_path / "series", "-o", tmp_path / "out", "--no-picture", "--events", "jsonl", stdin=subprocess.PIPE)

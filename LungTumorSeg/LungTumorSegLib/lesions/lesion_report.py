@@ -25,11 +25,15 @@ VOXEL_THRESHOLD = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LesionReport:
-    """Lesions, largest first, their ``labels`` (uint16, 0 elsewhere) on the CT's grid, and how far they have spread."""
+    """Lesions, largest first, their ``labels`` (uint16, 0 elsewhere) on the CT's grid, and how far they have spread.
+
+    ``unsure_ml``: volumes in mL, largest first, of what was large enough for a lesion and is left out for its low confidence.
+    """
 
     lesions: tuple[Lesion, ...]
     labels: Volume
     spread: Spread
+    unsure_ml: tuple[float, ...] = ()
 
     @property
     def message(self) -> str:
@@ -76,10 +80,12 @@ def report_lesions(
     order = ct.canonical_axes()
     images = _canonical(ct, (left_lung, right_lung), probability, disagreement, voxel_threshold, carina_lps)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
+    unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
-        labels = _confident(labels, images.maps, min_confidence)
+        labels, unsure_ml = _confident(labels, images.maps, min_confidence)
     crops = list(lesion_crops(labels))
-    return _report([f"Tumor {number}" for number in range(1, len(crops) + 1)], crops, labels, images).reordered(order.inverse())
+    report = _report([f"Tumor {number}" for number in range(1, len(crops) + 1)], crops, labels, images)
+    return replace(report.reordered(order.inverse()), unsure_ml=unsure_ml)
 
 
 def measure(
@@ -146,14 +152,16 @@ def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:
     return Volume(whole, ct.affine)
 
 
-def _confident(labels: Volume, maps: Maps, least: float) -> Volume:
-    """The lesions of ``labels`` whose confidence is at least ``least``, numbered anew in the same order."""
+def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[float, ...]]:
+    """The lesions of ``labels`` whose confidence is at least ``least``, numbered anew in the same order; the volumes, mL, of the others."""
     number = np.zeros(int(labels.array.max()) + 1, dtype=np.uint16)
-    kept = [n for n, crop in numbered_crops(labels) if confidence(crop, maps.probability, maps.disagreement) >= least]
-    if len(kept) == len(number) - 1:
-        return labels
-    number[kept] = np.arange(1, len(kept) + 1)
-    return labels.with_array(number[labels.array])
+    unsure_ml = []
+    for label, crop in numbered_crops(labels):
+        if confidence(crop, maps.probability, maps.disagreement) >= least:
+            number[label] = number.max() + 1
+        else:
+            unsure_ml.append(float(np.count_nonzero(crop.mask.array) * labels.voxel_volume_ml))
+    return (labels.with_array(number[labels.array]) if unsure_ml else labels), tuple(unsure_ml)
 
 
 def _check_grid(ct: CTVolume, **volumes: Volume) -> None:

@@ -39,7 +39,7 @@ GROUND_GLASS_SHARE, PART_SOLID_SHARE = 0.3, 0.2
 GROUND_GLASS_HU = (80.0, 400.0)
 """By so much ground glass is brighter than the lung around it, which has -850 HU or, scanned in expiration or sick, -650."""
 
-FAINT_SHARE, FAINT_HU = 0.3, -450.0
+FAINT_SHARE, FAINT_HU = 0.4, -450.0
 """Share of the real nodules that are drawn among those of less than this mean HU, mostly ground glass; a sixth of them is."""
 
 CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
@@ -135,7 +135,7 @@ def implant_nodule(
 ) -> None:
     """Paint a real nodule, scaled toward ``radius_mm``, turned and mirrored, at ``center`` (voxels) into HU and label.
 
-    ``vary_density`` makes half of them denser: the crops' mean is -280 HU, and advanced tumors are denser.
+    ``vary_density`` makes half of them denser: the crops' mean is -280 HU, and advanced tumors are denser. Faint ones stay as they are.
     """
     scale = float(np.clip(radius_mm / nodule.radius_mm, *REAL_SCALE))
     angle = rng.uniform(0, 2 * np.pi)
@@ -155,7 +155,7 @@ def implant_nodule(
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     depth[box] = scale * ndimage.affine_transform(nodule.depth_mm, matrix, offset, size, order=1, cval=1e3)
     tissue[box] = ndimage.affine_transform(nodule.hu.astype(np.float32), matrix, offset, size, order=1, mode="nearest")
-    if vary_density and rng.random() < 0.5:
+    if vary_density and nodule.mean_hu >= FAINT_HU and rng.random() < 0.5:
         tissue[box] += np.float32(rng.uniform(0, 200))
     if scale > 1.5:
         tissue[box] += rng.normal(0, 15, size).astype(np.float32)  # enlarging smooths the noise away

@@ -78,7 +78,9 @@ def test_lesions_below_the_least_confidence_are_left_out_and_the_others_numbered
     (kept,) = (report := reported(chest, probability=probability, min_confidence=0.85)).lesions
     assert (kept.number, kept.segment, kept.side) == (1, "Tumor 1", "Right")
     np.testing.assert_array_equal(report.labels.array, small)
-    assert len(reported(chest, probability=probability, min_confidence=0.79).lesions) == 2
+    assert report.unsure_ml == pytest.approx([120 * VOXEL_ML]), "what was left out is known"
+    assert len((both := reported(chest, probability=probability, min_confidence=0.79)).lesions) == 2
+    assert both.unsure_ml == ()
     disagreement = chest.tumor.with_array(np.float32(0.1) * small)
     assert len(reported(chest, probability=probability, disagreement=disagreement, min_confidence=0.79).lesions) == 2
     assert reported(chest, probability=probability, disagreement=disagreement, min_confidence=0.81).lesions == ()
