@@ -23,6 +23,7 @@ LESION = 254
 """Label of implanted tumor in a patch (any value but 0 and ``IGNORED`` counts as tumor)."""
 
 HEALTHY_LUNG_HU = -850.0
+"""Aerated lung in a patch that shows none."""
 
 BONE_HU = 150.0
 """Tumor is not painted over what is brighter: bone, metal, strongly enhanced vessels."""

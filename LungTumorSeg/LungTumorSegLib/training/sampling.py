@@ -25,6 +25,8 @@ MARGIN_VOXELS = 12
 """Extra rows and columns on each side of a crop, so that rotation and deformation pull in tissue, not emptiness."""
 
 DISTRACTOR_SHARE = 0.25
+"""Share of the samples that get something that is no tumor, before any lesion is painted."""
+
 BORDER_SHARE = 0.55
 """Share of the implants that sit at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
 
