@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 LOW_CONFIDENCE = 0.75
-"""Lesions below it are marked "check": of those on held-out phantoms and training CT, nearly all false ones lay below, and a tenth of the
-true ones; the shipped model reports none below 0.6."""
+"""Lesions below it are marked "check": on CT of patients left out of training 7 of 8 false ones lay below, on held-out phantoms and
+implanted nodules 4 of 64 true ones; the shipped model reports none below 0.6."""
 
 Value = str | int | float
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from LungTumorSegLib.ct import CTVolume, Volume
 from LungTumorSegLib.inference.decision import decide
-from LungTumorSegLib.inference.grid import WorkingGrid, make_working_grid
+from LungTumorSegLib.inference.grid import IN_PLANE_MULTIPLE, WorkingGrid, make_working_grid
 from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
 from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics, stack_starts
 from LungTumorSegLib.io import read_ct
@@ -103,7 +103,11 @@ def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
 
 
 def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
-    """The same grid extended to the whole CT and at least 256 x 256: outside the isolation mask all is air, so it is padded with air."""
+    """The same grid extended to the whole CT and at least 256 x 256: outside the isolation mask all is air, so it is padded with air.
+
+    In plane by multiples of 8 at its beginning, so that pooling joins the same voxels: which ones is as arbitrary as the grid's origin, and
+    is no part of what is compared (shifted by a few voxels the shipped network's masks agree with themselves at Dice 0.95).
+    """
     before, after = [], []
     for axis in range(3):
         first = int(np.ceil((grid.start[axis] + 0.5) / grid.step[axis]))
@@ -111,8 +115,9 @@ def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
         last = max(0, int(np.ceil(reach)) - grid.image.shape[axis])
         first = max(0, first)
         if axis:
+            first += -first % IN_PLANE_MULTIPLE
             size = first + grid.image.shape[axis] + last
-            last += max(SMALLEST_PLANE - size, -size % 8)
+            last += max(SMALLEST_PLANE - size, -size % IN_PLANE_MULTIPLE)
         before.append(first)
         after.append(last)
     widths = list(zip(before, after, strict=True))

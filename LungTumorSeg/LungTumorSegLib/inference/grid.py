@@ -21,6 +21,10 @@ MARGIN_VOXELS = 4
 """Working-grid voxels of air kept on every side of the mask. In plane they keep zero padding away from the lungs; along the slices
 they let the first and last slice of lung lie in two stacks at any stride up to half a stack."""
 
+LEADING_ROWS = IN_PLANE_MULTIPLE
+"""Working-grid rows of air beyond the margin in front of the chest: the networks' ConvLSTM begins at the first row, and its state has to
+settle before it reaches the lungs, or the answer would depend on where the grid was cropped."""
+
 
 @dataclass(frozen=True, eq=False)
 class WorkingGrid:
@@ -82,4 +86,5 @@ def _extent(mask: Array, axis: int, step: float) -> tuple[float, int]:
     low, high = inside[0] - 0.5, inside[-1] + 0.5  # voxel edges
     size = int(np.ceil((high - low) / step)) + 2 * MARGIN_VOXELS
     size = max(size, STACK_SLICES) if axis == 0 else -(-size // IN_PLANE_MULTIPLE) * IN_PLANE_MULTIPLE
-    return float((low + high) / 2 - step * (size - 1) / 2), size
+    first = (low + high) / 2 - step * (size - 1) / 2
+    return (float(first - LEADING_ROWS * step), size + LEADING_ROWS) if axis == 1 else (float(first), size)

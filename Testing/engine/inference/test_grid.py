@@ -66,6 +66,13 @@ def test_the_whole_mask_lies_inside_with_air_around(a_ct_with_a_mask):
         assert not np.take(grid.image.array, [0, 1, -1, -2], axis=axis).any()
 
 
+def test_rows_of_air_lead_to_the_mask_so_that_the_recurrence_has_settled(a_ct_with_a_mask):
+    grid = working_grid(a_ct_with_a_mask)
+    rows = np.flatnonzero(grid.region.array.any(axis=(0, 2)))
+    assert rows[0] >= 4 + 8 - 1  # the region is blurred by up to a voxel
+    assert grid.image.shape[1] - 1 - rows[-1] < 4 + 8, "behind the mask nothing depends on it"
+
+
 def test_carrying_the_image_back_reproduces_a_smooth_ct(a_ct_with_a_mask):
     ct, mask, _ = a_ct_with_a_mask
     grid = working_grid(a_ct_with_a_mask)
