@@ -65,7 +65,7 @@ class Settings:
     stride: int
     thresholds: Thresholds
     min_lesion_ml: float
-    min_confidence: float = 0.0
+    min_confidence: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +144,7 @@ def _unsure(report: LesionReport, settings: Settings) -> list[str]:
         return []
     found = f"{len(volumes_ml)} findings were" if len(volumes_ml) > 1 else "1 finding was"
     size = f"the largest of {volumes_ml[0]:.1f} mL" if len(volumes_ml) > 1 else f"{volumes_ml[0]:.1f} mL"
-    return [f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); a lower least confidence shows more."]
+    return [f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); lower the least confidence to see more."]
 
 
 class _Clock:

@@ -26,7 +26,7 @@ from stand_in import application
 PANEL_WIDTH = 420
 """Pixels that Slicer's panel has in a window 1600 wide."""
 
-LESIONS = (("Left", 41.27, 52.4, 38.9, 31.0, 0.93), ("Right", 3.86, 21.7, 16.2, 12.0, 0.81), ("Right", 0.21, 8.3, 6.9, -214.0, 0.47))
+LESIONS = (("Left", 41.27, 52.4, 38.9, 31.0, 0.93), ("Right", 3.86, 21.7, 16.2, 12.0, 0.81), ("Right", 0.21, 8.3, 6.9, -214.0, 0.67))
 
 
 def load(name: str, path: Path) -> Any:

@@ -21,9 +21,10 @@ MARGIN_VOXELS = 4
 """Working-grid voxels of air kept on every side of the mask. In plane they keep zero padding away from the lungs; along the slices
 they let the first and last slice of lung lie in two stacks at any stride up to half a stack."""
 
-LEADING_ROWS = IN_PLANE_MULTIPLE
-"""Working-grid rows of air beyond the margin in front of the chest: the networks' ConvLSTM begins at the first row, and its state has to
-settle before it reaches the lungs, or the answer would depend on where the grid was cropped."""
+LEADING_VOXELS = (0, IN_PLANE_MULTIPLE, 0)
+"""Working-grid voxels of air before the margin, by axis: rows in front of the chest. The networks' ConvLSTM runs from the first row on,
+and its state has to settle before it reaches the lungs, or the answer depends on where the grid was cropped (masks of a phantom agree with
+those of its whole grid at Dice 0.995 instead of 0.969)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +82,10 @@ def make_working_grid(
 
 
 def _extent(mask: Array, axis: int, step: float) -> tuple[float, int]:
-    """First sample position (CT index) and number of samples along ``axis``: the mask's extent, margins, a permitted size."""
+    """First sample position (CT index) and number of samples along ``axis``: the mask's extent, margins, a permitted size, the lead."""
     inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
     low, high = inside[0] - 0.5, inside[-1] + 0.5  # voxel edges
     size = int(np.ceil((high - low) / step)) + 2 * MARGIN_VOXELS
     size = max(size, STACK_SLICES) if axis == 0 else -(-size // IN_PLANE_MULTIPLE) * IN_PLANE_MULTIPLE
-    first = (low + high) / 2 - step * (size - 1) / 2
-    return (float(first - LEADING_ROWS * step), size + LEADING_ROWS) if axis == 1 else (float(first), size)
+    first = (low + high) / 2 - step * (size - 1) / 2 - step * LEADING_VOXELS[axis]
+    return float(first), size + LEADING_VOXELS[axis]

@@ -154,14 +154,17 @@ def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:
 
 def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[float, ...]]:
     """The lesions of ``labels`` whose confidence is at least ``least``, numbered anew in the same order; the volumes, mL, of the others."""
-    number = np.zeros(int(labels.array.max()) + 1, dtype=np.uint16)
-    unsure_ml = []
+    kept, unsure_ml = [], []
     for label, crop in numbered_crops(labels):
         if confidence(crop, maps.probability, maps.disagreement) >= least:
-            number[label] = number.max() + 1
+            kept.append(label)
         else:
             unsure_ml.append(float(np.count_nonzero(crop.mask.array) * labels.voxel_volume_ml))
-    return (labels.with_array(number[labels.array]) if unsure_ml else labels), tuple(unsure_ml)
+    if not unsure_ml:
+        return labels, ()
+    number = np.zeros(int(labels.array.max()) + 1, dtype=np.uint16)
+    number[kept] = np.arange(1, len(kept) + 1)
+    return labels.with_array(number[labels.array]), tuple(unsure_ml)
 
 
 def _check_grid(ct: CTVolume, **volumes: Volume) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from .sampling import Sampler
+from .workers import end_with_parent
 
 PREFETCH = 4
 
@@ -40,10 +41,11 @@ def batches(dataset: SampleDataset, first: int, last: int, batch: int, workers: 
         sampler=numbers,
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
     )
     return iter(loader)
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
+    end_with_parent()
     torch.set_num_threads(1)

@@ -25,6 +25,7 @@ from .implants import Nodule
 from .nodules import read_nodules
 from .splits import PatientNames, check_no_leak, draw_split, read_split, write_split
 from .store import StoredCase, load_case, prepare_case
+from .workers import end_with_parent
 
 STORE_VERSION = 2
 """Counts changes of the code that would make a cached case differ; part of a case's name."""
@@ -63,7 +64,8 @@ def prepare_data(data: DataConfig, grid: GridConfig, seed: int, workers: int, on
     if not training:
         raise UnusableInput("There is no case to train on; name cases, sources or phantoms in data.")
     missing = {job.folder: job for job in (*training, *held_out) if not (job.folder / "case.json").is_file()}
-    with ProcessPoolExecutor(max(1, workers), mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, workers), mp_context=spawn, initializer=end_with_parent) as pool:
         try:
             futures = [pool.submit(_prepare, job) for job in missing.values()]
             for done, future in enumerate(as_completed(futures)):

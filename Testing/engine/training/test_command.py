@@ -27,6 +27,9 @@ extractor: {{steps: 4, epoch_steps: 2, batch: 2}}
 network: {{steps: 12, epoch_steps: 3, batch: 2, freeze_norm_at: 0.5, mined_cases: 1}}
 """
 
+LONG, SOON = 300, 60
+"""Seconds after which a training, or the end of a killed one, is not awaited any more."""
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -46,36 +49,49 @@ def start(folder, name):
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(path, process):
-    deadline = time.monotonic() + 300
-    while not path.is_file():
+def wait_for(folder, pattern, process):
+    deadline = time.monotonic() + LONG
+    while not any(folder.glob(pattern)):
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, f"{path} did not appear"
+        assert time.monotonic() < deadline, f"{pattern} did not appear in {folder}"
         time.sleep(0.02)
+
+
+def kill(process):
+    """Kills a training and waits for the end of its workers too, which hold its pipes as long as they live."""
+    process.kill()
+    process.communicate(timeout=SOON)
 
 
 @pytest.mark.slow
 def test_a_training_that_is_killed_twice_ends_in_the_same_place(folder):
     run = start(folder, "undisturbed")
-    out, err = run.communicate()
+    out, err = run.communicate(timeout=LONG)
     assert run.returncode == 0, err
     assert "Held-out cases: mean 3D Dice" in out
     for moment in ("extractor-last.safetensors", "network-last.safetensors"):
         run = start(folder, "killed")
-        wait_for(folder / "killed" / moment, run)
-        run.kill()
-        run.communicate()
+        wait_for(folder, f"killed/{moment}", run)
+        kill(run)
         assert not (folder / "killed/model").exists()
-    assert start(folder, "killed").wait() == 0
+    run = start(folder, "killed")
+    _, err = run.communicate(timeout=LONG)
+    assert run.returncode == 0, err
     undisturbed, killed = (load_file(folder / name / "model/model.safetensors") for name in ("undisturbed", "killed"))
     assert all((killed[name] == undisturbed[name]).all() for name in undisturbed)
     measured = [json.loads((folder / name / "held-out/metrics.json").read_text()) for name in ("undisturbed", "killed")]
     assert measured[0] == measured[1]
 
 
+def test_a_training_that_is_killed_while_it_prepares_cases_leaves_no_process_behind(folder):
+    run = start(folder, "killed")
+    wait_for(folder, "cache/*", run)
+    kill(run)
+
+
 def test_a_wrong_configuration_ends_with_code_2_and_one_sentence(folder):
     (folder / "wrong.yaml").write_text("output: o\nnetwork: {step: 3}\n")
     run = start(folder, "wrong")
-    _, err = run.communicate()
+    _, err = run.communicate(timeout=LONG)
     assert run.returncode == 2
     assert "network has no setting 'step'" in err.strip().splitlines()[-1]
