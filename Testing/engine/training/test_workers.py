@@ -1,5 +1,6 @@
 """The processes of a training end with it, even when it is killed before they have begun."""
 
+import multiprocessing
 import subprocess
 import sys
 
@@ -47,7 +48,7 @@ def kill_at(script, word):
     process.communicate(timeout=SOON)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", sorted({"fork", "spawn"} & {*multiprocessing.get_all_start_methods()}))
 @pytest.mark.parametrize(("before", "word"), [(0, "working"), (2, "started")])
 def test_a_worker_ends_with_its_parent(tmp_path, method, before, word):
     script = tmp_path / "training.py"
