@@ -82,7 +82,7 @@ def _segment_ct(
     extras = _extras(options, report=not options.no_picture if options.report is None else options.report)
     thresholds = Thresholds(*options.thresholds) if options.thresholds else None
     limits = options.min_lesion_ml, options.min_confidence
-    choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, *limits)
+    choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, *limits, options.mirror)
     result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
     summary = write_segment_result(result, options.output, **files, extras=extras, on_progress=channel.progress)
@@ -271,6 +271,8 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5")
     parser.add_argument("--min-lesion-ml", metavar="X", type=float, help="report no lesion below this volume")
     parser.add_argument("--min-confidence", metavar="X", type=float, help="report no lesion below this confidence, 0 to 1")
+    mirror = "let the network see each stack mirrored too: steadier, at twice the time (published: no)"
+    parser.add_argument("--mirror", action=argparse.BooleanOptionalAction, help=mirror)
     parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
     _add_report_options(parser, "report.html is written unless --no-picture or --no-report is given")
     parser.add_argument("--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm)")

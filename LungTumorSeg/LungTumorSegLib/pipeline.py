@@ -33,6 +33,7 @@ class SegmentOptions:
     thresholds: Thresholds | None = None
     min_lesion_ml: float | None = None
     min_confidence: float | None = None
+    mirror: bool | None = None
 
     def __post_init__(self) -> None:
         if self.stride is not None:
@@ -52,6 +53,7 @@ class SegmentOptions:
             manifest.thresholds if self.thresholds is None else self.thresholds,
             manifest.min_lesion_ml if self.min_lesion_ml is None else self.min_lesion_ml,
             manifest.min_confidence if self.min_confidence is None else self.min_confidence,
+            manifest.mirror if self.mirror is None else self.mirror,
         )
 
 
@@ -66,6 +68,7 @@ class Settings:
     thresholds: Thresholds
     min_lesion_ml: float
     min_confidence: float
+    mirror: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +118,10 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
         isolation.isolated, isolation.mask,
         spacing_mm=model.manifest.spacing_mm, intensity_range_hu=model.manifest.intensity_range_hu,
     )
-    maps = predict_maps(grid, model.network, stride=settings.stride, device=device, precision=precision, on_progress=on_progress)
+    maps = predict_maps(
+        grid, model.network,
+        stride=settings.stride, mirror=settings.mirror, device=device, precision=precision, on_progress=on_progress,
+    )
     clock.stage("prediction")
 
     on_progress(Progress("measuring", 0, 1))

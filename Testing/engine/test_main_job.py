@@ -84,7 +84,7 @@ def test_the_summary_explains_the_run(a_run):
     assert summary.keys() >= SUMMARY_KEYS
     manifest = load_model().manifest
     assert (summary["model"], summary["weights_sha256"]) == (manifest.id, manifest.weights_sha256)
-    assert summary["options"]["stride"] == manifest.stride
+    assert (summary["options"]["stride"], summary["options"]["mirror"]) == (manifest.stride, manifest.mirror)
     assert [lesion["volume_ml"] for lesion in summary["lesions"]] == [float(row["volume_ml"]) for row in table(a_run.output)]
     assert str(a_run.ct.parent) not in json.dumps(summary)
 

@@ -2,7 +2,7 @@
 
 What makes it fast: the grid holds the lungs only; stacks without lung are skipped; the 2D extractor sees each slice once and every
 stack that holds the slice shares its features; bfloat16 where the processor computes in it. What bounds memory: features live only
-while their slice lies in the current stack.
+while their slice lies in the current stack. What makes it steadier, where a model asks for it: each stack is seen mirrored as well.
 """
 
 from __future__ import annotations
@@ -57,13 +57,15 @@ def predict_maps(
     network: torch.nn.Module,
     *,
     stride: int,
+    mirror: bool = False,
     device: torch.device,
     precision: str = "float32",
     on_progress: ProgressCallback = ignore_progress,
 ) -> StackStatistics:
     """Mean and deviation of the tumor probability over the stacks that cover each voxel of ``grid`` (slice, row, column).
 
-    ``network`` takes (1, 1, 8, H, W). Progress counts stacks; whatever ``on_progress`` raises ends the prediction within one.
+    ``network`` takes (1, 1, 8, H, W). With ``mirror`` it also sees each stack with left and right exchanged, as it did in training; its
+    answer, turned back, counts as another stack's. Progress counts stacks; whatever ``on_progress`` raises ends the prediction within one.
     Raises MachineLimit when the device's memory does not suffice.
     """
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
@@ -71,13 +73,12 @@ def predict_maps(
     slices = torch.from_numpy(grid.image.array)
     try:
         network = network.to(device).eval()
-        shared = _SharedFeatures(network, slices, device) if isinstance(network, FusionNetwork) else None
+        views = [_View(network, slices, device, mirrored) for mirrored in ((False, True) if mirror else (False,))]
         with torch.inference_mode(), _autocast(device, precision):
             for done, start in enumerate(starts):
                 on_progress(Progress("predicting", done, len(starts)))
-                stack = slices[None, None, start : start + STACK_SLICES].to(device, memory_format=torch.channels_last_3d)
-                answer = network(stack) if shared is None else network(stack, shared.of_stack(start))
-                statistics.add(start, _to_array(answer[0, 0]))
+                for view in views:
+                    statistics.add(start, view.answer(start))
     except torch.OutOfMemoryError as error:
         raise MachineLimit("The graphics card's memory does not suffice; choose the device cpu.") from error
     except RuntimeError as error:
@@ -86,6 +87,22 @@ def predict_maps(
         raise MachineLimit("The memory does not suffice; close other programs or crop the CT to the chest.") from error
     on_progress(Progress("predicting", len(starts), len(starts)))
     return statistics
+
+
+class _View:
+    """The network's answers to the stacks of ``slices`` (slice, row, column); ``mirrored``: to their mirror images, turned back."""
+
+    def __init__(self, network: torch.nn.Module, slices: torch.Tensor, device: torch.device, mirrored: bool) -> None:
+        self._network, self._device, self._mirrored = network, device, mirrored
+        self._slices = slices.flip(-1) if mirrored else slices
+        self._shared = _SharedFeatures(network, self._slices, device) if isinstance(network, FusionNetwork) else None
+
+    def answer(self, start: int) -> npt.NDArray[np.float32]:
+        """Tumor probability (8, row, column) of the stack that begins at slice ``start``; starts must not go back."""
+        stack = self._slices[None, None, start : start + STACK_SLICES].to(self._device, memory_format=torch.channels_last_3d)
+        answer = self._network(stack) if self._shared is None else self._network(stack, self._shared.of_stack(start))
+        probability = np.asarray(answer[0, 0].float().cpu().numpy())
+        return probability[..., ::-1] if self._mirrored else probability
 
 
 class _SharedFeatures:
@@ -109,7 +126,3 @@ class _SharedFeatures:
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])
-
-
-def _to_array(answer: torch.Tensor) -> npt.NDArray[np.float32]:
-    return np.asarray(answer.float().cpu().numpy())

@@ -30,7 +30,7 @@ def check_stride(stride: int) -> None:
 
 
 class StackStatistics:
-    """Mean and population standard deviation a voxel over the stacks that cover it, with the count each slice really has.
+    """Mean and population standard deviation a voxel over the answers for it, with the count each slice really has.
 
     Welford's update (Technometrics 4:419, 1962): one pass, exact in single precision where a sum of squares is not.
     """

@@ -34,9 +34,9 @@ SCHEMA_VERSION = 1
 class Manifest:
     """How a model was built and is to be used; every option that a run does not name comes from here.
 
-    ``spacing_mm`` is the working grid's (slice, row, column); ``intensity_range_hu`` becomes 0 to 1; ``min_lesion_ml`` and
-    ``min_confidence`` are the volume and the confidence below which a lesion is not reported; ``weights_sha256`` belongs to the file
-    beside the manifest.
+    ``spacing_mm`` is the working grid's (slice, row, column); ``intensity_range_hu`` becomes 0 to 1; ``mirror`` lets the network see each
+    stack mirrored too; ``min_lesion_ml`` and ``min_confidence`` are the volume and the confidence below which a lesion is not reported;
+    ``weights_sha256`` belongs to the file beside the manifest.
     """
 
     id: str
@@ -50,6 +50,7 @@ class Manifest:
     recurrence: str = "rows"
     thresholds: Thresholds = field(default_factory=Thresholds)
     stride: int = 4
+    mirror: bool = False
     min_lesion_ml: float = 0.03
     min_confidence: float = 0.0
     training_data: str = ""

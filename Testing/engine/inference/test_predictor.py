@@ -1,5 +1,7 @@
 """The fast prediction gives what the plain one gives: every stack alone, whole network, mean over the stacks that cover a slice."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,21 @@ def test_shared_features_change_nothing(a_grid, name, stride):
         np.testing.assert_allclose(maps.deviation()[k], np.std(covering, axis=0), atol=2e-5)
         spread = max(spread, float(np.std(covering, axis=0).max()))
     assert spread > 1e-3  # the stacks do answer differently, so that a wrong average would show
+
+
+@pytest.mark.parametrize("name", ["sff_multires_unet3d", "multires_unet3d"])
+def test_mirrored_stacks_count_as_stacks_of_their_own(a_grid, name):
+    network = a_network(name)
+    both = predict_maps(a_grid, network, stride=2, mirror=True, device=CPU)
+    image, region = (v.with_array(np.ascontiguousarray(v.array[..., ::-1])) for v in (a_grid.image, a_grid.region))
+    plain = predict_maps(a_grid, network, stride=2, device=CPU)
+    other = predict_maps(replace(a_grid, image=image, region=region), network, stride=2, device=CPU)
+    mean, deviation = other.mean[..., ::-1], other.deviation()[..., ::-1]
+    assert (both.count == 2 * plain.count).all()
+    np.testing.assert_allclose(both.mean, (plain.mean + mean) / 2, atol=2e-5)
+    variance = (plain.deviation() ** 2 + deviation**2) / 2 + ((plain.mean - mean) / 2) ** 2  # of halves of equal size
+    np.testing.assert_allclose(both.deviation() ** 2, variance, atol=2e-5)
+    assert np.abs(plain.mean - mean).max() > 1e-2  # the network does tell left from right, so that a view left out would show
 
 
 def test_stacks_without_lung_are_skipped(a_grid):
