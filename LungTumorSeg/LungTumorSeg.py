@@ -115,6 +115,7 @@ class LungTumorSegParameterNode:
     sliceThreshold: Annotated[float, WithinRange(0, 1)] = 0.7
     voxelThreshold: Annotated[float, WithinRange(0, 1)] = 0.5
     stride: Annotated[int, WithinRange(1, 8)] = 4
+    mirror: bool = True
     smallestLesionMl: Annotated[float, WithinRange(0, 1000)] = 0.03
     leastConfidence: Annotated[float, WithinRange(0, 1)] = 0.0
     loadProbability: bool = True
@@ -145,8 +146,8 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
     def segment(self, volumeNode, options=None, segmentationNode=None):
         """Finds the lung tumors of a CT and returns the segmentation node; blocks until then and needs no window.
 
-        ``options``: model, device, precision, stride, thresholds, min_lesion_ml, min_confidence, probability; what is left out comes from
-        the model.
+        ``options``: model, device, precision, stride, mirror, thresholds, min_lesion_ml, min_confidence, probability; what is left out
+        comes from the model.
         ``segmentationNode`` takes the result, unless it was edited by hand: then, and without one, a new node is made.
         Raises ValueError for unusable input, RuntimeError where the machine cannot, Cancelled where the CT vanished meanwhile; the scene
         is then as it was.
@@ -504,8 +505,8 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if node.model != model:
             node.model = model
             node.sliceThreshold, node.voxelThreshold = manifest.thresholds.gate, manifest.thresholds.voxel
-            node.stride, node.smallestLesionMl = manifest.stride, manifest.min_lesion_ml
-            node.leastConfidence = manifest.min_confidence
+            node.stride, node.mirror = manifest.stride, manifest.mirror
+            node.smallestLesionMl, node.leastConfidence = manifest.min_lesion_ml, manifest.min_confidence
 
     def _onAdvancedCollapsed(self, collapsed):
         if not collapsed and self._devices is None:
@@ -580,6 +581,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "device": node.device.value,
             "thresholds": (node.sliceThreshold, node.voxelThreshold),
             "stride": node.stride,
+            "mirror": node.mirror,
             "min_lesion_ml": node.smallestLesionMl,
             "min_confidence": node.leastConfidence,
             "probability": node.loadProbability,

@@ -178,6 +178,7 @@ def segment_arguments(
     device: str | None = None,
     precision: str | None = None,
     stride: int | None = None,
+    mirror: bool | None = None,
     thresholds: tuple[float, float] | None = None,
     min_lesion_ml: float | None = None,
     min_confidence: float | None = None,
@@ -186,6 +187,8 @@ def segment_arguments(
     limits = {"min-lesion-ml": min_lesion_ml, "min-confidence": min_confidence}
     named = {"model": model, "device": device, "precision": precision, "stride": stride, **limits}
     arguments = [text for name, value in named.items() if value is not None for text in (f"--{name}", str(value))]
+    if mirror is not None:
+        arguments.append("--mirror" if mirror else "--no-mirror")
     return arguments if thresholds is None else [*arguments, "--thresholds", *map(str, thresholds)]
 
 

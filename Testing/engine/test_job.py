@@ -258,4 +258,6 @@ def test_options_become_arguments_and_none_stays_the_manifests():
     assert segment_arguments(model="m", device="cpu", stride=2, thresholds=(0.6, 0.4), min_lesion_ml=0.5) == (
         ["--model", "m", "--device", "cpu", "--stride", "2", "--min-lesion-ml", "0.5", "--thresholds", "0.6", "0.4"]
     )
+    assert segment_arguments(mirror=True) == ["--mirror"]
+    assert segment_arguments(mirror=False) == ["--no-mirror"]
     assert segment_arguments(min_confidence=0.0) == ["--min-confidence", "0.0"], "0 is a choice too"

@@ -182,11 +182,11 @@ def fake_child(tmp_path, ct, monkeypatch):
 @pytest.fixture
 def model(tmp_path, monkeypatch):
     """Two installed models; the module reads their manifests only."""
-    for name, gate in (("default", 0.7), ("other", 0.6)):
+    for name, gate, own in (("default", 0.7, {"mirror": True}), ("other", 0.6, {})):
         folder = tmp_path / "models" / name
         folder.mkdir(parents=True)
         grid = {"spacing_mm": (3.0, 2.0, 2.0), "intensity_range_hu": (-1000.0, 400.0)}
-        manifest = Manifest(name, f"The {name} model", "unet3d", 8, weights_sha256="0", thresholds=Thresholds(gate, 0.4), **grid)
+        manifest = Manifest(name, f"The {name} model", "unet3d", 8, weights_sha256="0", thresholds=Thresholds(gate, 0.4), **own, **grid)
         manifest.write(folder)
     monkeypatch.setattr(manifest_module, "SHIPPED", tmp_path / "models")
 

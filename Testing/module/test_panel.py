@@ -127,8 +127,10 @@ def test_mr_and_label_maps_are_not_offered(widget, ct):
 def test_a_model_brings_its_own_numbers_and_the_user_may_change_them(with_ct):
     ui, node = with_ct.ui, with_ct._parameterNode
     assert (node.model, node.sliceThreshold, node.voxelThreshold, node.stride) == ("default", 0.7, 0.4, 4)
+    assert node.mirror
+    assert ui.mirrorCheckBox.checked
     ui.modelSelector.currentIndex = 1
-    assert (node.model, node.sliceThreshold) == ("other", 0.6)
+    assert (node.model, node.sliceThreshold, node.mirror, ui.mirrorCheckBox.checked) == ("other", 0.6, False, False)
     assert ui.sliceThresholdSlider.value == pytest.approx(0.6)
     ui.sliceThresholdSlider.value = 0.65
     ui.strideSpinBox.value = 2
@@ -165,11 +167,13 @@ def test_the_choices_reach_the_command_line(with_ct, fake_child):
     with_ct.ui.deviceSelector.currentIndex = 1
     with_ct.ui.strideSpinBox.value = 3
     with_ct.ui.leastConfidenceSlider.value = 0.6
+    with_ct.ui.mirrorCheckBox.checked = False
     run_to_end(with_ct)
     arguments = fake_child.arguments()
     assert float(arguments[arguments.index("--min-confidence") + 1]) == pytest.approx(0.6)
     assert arguments[arguments.index("--device") + 1] == "cpu"
     assert arguments[arguments.index("--stride") + 1] == "3"
+    assert "--no-mirror" in arguments
     assert arguments[arguments.index("--model") + 1] == "default"
 
 
