@@ -70,6 +70,16 @@ class Settings:
     min_confidence: float
     mirror: bool
 
+    @property
+    def in_words(self) -> str:
+        """For the report: which model found the lesions, and with which numbers."""
+        mirrored = ", each stack mirrored as well" if self.mirror else ""
+        limits = f"lesions from {self.min_lesion_ml:g} mL and a confidence of {self.min_confidence:g} on"
+        return (
+            f"{self.model} (slice threshold {self.thresholds.gate:g}, voxel threshold {self.thresholds.voxel:g}, "
+            f"stride {self.stride}{mirrored}; {limits})"
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:

@@ -62,7 +62,7 @@ summary{font-size:19px;font-weight:bold;margin:24px 0 8px}.key{margin-left:14px}
 class Heading:
     """What stands above the numbers. No field is filled from a file by itself: patient data appear only where the caller gives them.
 
-    ``model_card``: an excerpt, one paragraph a line. ``warnings``: sentences.
+    ``model``: its id, and how it was used where that is known; ``model_card``: an excerpt, one paragraph a line. ``warnings``: sentences.
     """
 
     title: str = "Lung tumor report"

@@ -105,7 +105,8 @@ def write_segment_result(
             summary["warnings"] += _draw_spread(isolation, report, private / "spread.png")
         on_progress(Progress("writing", 3, steps))
         if extras.report:
-            heading = Heading(patient=extras.patient, model=result.manifest.id, model_card=result.model_card, warnings=summary["warnings"])
+            made_by = result.settings.in_words
+            heading = Heading(patient=extras.patient, model=made_by, model_card=result.model_card, warnings=summary["warnings"])
             write_report(report, result.ct, isolation.left_lung, isolation.right_lung, private / REPORT_FILE, heading, found_margins)
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)

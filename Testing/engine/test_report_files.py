@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -110,6 +111,17 @@ def test_a_second_run_without_them_leaves_no_old_report_and_margins(tmp_path):
     write_segment_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, margins_mm=(5.0,)))
     write_segment_result(a_result(), tmp_path, picture=False)
     assert not {"report.html", "margins.seg.nrrd"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_report_says_with_which_numbers_the_network_was_used(tmp_path):
+    result = a_result()
+    numbers = {"stride": 2, "mirror": True, "min_lesion_ml": 0.05, "min_confidence": 0.5}
+    write_segment_result(
+        replace(result, settings=replace(result.settings, **numbers)), tmp_path, picture=False, extras=Extras(report=True)
+    )
+    said = "made (slice threshold 0.7, voxel threshold 0.5, stride 2, each stack mirrored as well; lesions from 0.05 mL"
+    assert f"Model: {said} and a confidence of 0.5 on)" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "mirrored" not in result.settings.in_words
 
 
 def test_measures_of_a_runs_segmentation_keep_what_the_run_knew_of_its_lesions(tmp_path):
