@@ -132,7 +132,7 @@ class SamplingConfig:
     small: float = 0.0
     """Share of the implants with a radius below 8 mm, beside those among the rest."""
     extra: float = 0.15
-    """Share of the samples, of any kind, that get one more small lesion in their lung."""
+    """Chance of one more small lesion in the lung of any sample, and after each of another; below 1."""
     real_backgrounds: float = 0.6
     """Share of the samples that come from CTs (the rest from phantoms)."""
     augmentation: str = "paper"
@@ -300,6 +300,7 @@ def _check(config: TrainingConfig) -> None:
     _require(fits, "sampling.crop needs rows and columns that are multiples of 8 (three poolings).")
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_sites)
     _require(min(shares) >= 0 and sum(shares) > 0, "The shares in sampling must not be negative, and at least one must be above zero.")
+    _require(0 <= config.sampling.extra < 1, "sampling.extra must be at least 0 and below 1.")
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:
             _check_stage(name, stage)

@@ -103,13 +103,18 @@ class Nodule:
 
 
 def draw_radius_mm(rng: np.random.Generator, large_share: float, small_share: float = 0.0) -> float:
-    """A lesion radius: ``large_share`` evenly from 28 to 60 mm, ``small_share`` from 3 to 8 mm, the rest log-uniform from 3 to 28 mm."""
+    """A lesion radius: ``large_share`` evenly from 28 to 60 mm, ``small_share`` log-uniform from 3 to 8 mm, the rest from 3
+    to 28 mm."""
     kind = rng.random()
     if kind < large_share:
         return float(rng.uniform(28, 60))
     if kind < large_share + small_share:
-        return float(rng.uniform(3, 8))
-    return float(np.exp(rng.uniform(np.log(3.0), np.log(28.0))))
+        return _log_uniform(3.0, 8.0, rng)
+    return _log_uniform(3.0, 28.0, rng)
+
+
+def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.random.Generator) -> None:

@@ -69,7 +69,7 @@ class Sampler:
             implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
         if kind == "implants":
             self._implant(patch, place - corner, radius, rng)
-        if rng.random() < self._config.extra:
+        while rng.random() < self._config.extra:
             self._implant_small(patch, rng)
         low, high = self._grid.window_hu
         image = np.clip((patch.hu - low) / (high - low), 0, 1)

@@ -60,6 +60,7 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
         ({"output": "o", "device": "tpu"}, "device must be one of auto, cpu, cuda"),
         ({"output": "o", "sampling": {"crop": [8, 90, 96]}}, "multiples of 8"),
         ({"output": "o", "sampling": {"implants": -1}}, "must not be negative"),
+        ({"output": "o", "sampling": {"extra": 1}}, "sampling.extra must be at least 0 and below 1"),
         ({"output": "o", "data": {"cases": [{"ct": "a"}]}}, r"data.cases\[0\] lacks the setting 'patient'"),
         ({"output": "o", "data": {"sources": [{"folder": "f", "kind": "zip"}]}}, r"data.sources\[0\].kind must be one of folders"),
         ({"output": "o", "data": {"phantoms": {"count": 10, "first_seed": 5, "held_out": 1, "first_held_out_seed": 14}}}, "also held out"),
