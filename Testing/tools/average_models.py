@@ -1,0 +1,31 @@
+"""The mean of the weights of several models of one network, as a new model.
+
+    python Testing/tools/average_models.py OUT MODEL MODEL ...
+
+Models are ids or folders; the manifest is the first one's. Weights of one training, or of trainings that went on from each other, may be
+averaged: the mean errs less than each (Wortsman et al. 2022, "Model soups", ICML).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from LungTumorSegLib.weights.manifest import load_model, save_model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("models", nargs="+", metavar="MODEL")
+    options = parser.parse_args()
+    models = [load_model(name) for name in options.models]
+    states = [model.network.state_dict() for model in models]
+    mean = {name: torch.stack([state[name].double() for state in states]).mean(0).to(kept.dtype) for name, kept in states[0].items()}
+    models[0].network.load_state_dict(mean)
+    save_model(models[0].network, models[0].manifest, options.out)
+
+
+if __name__ == "__main__":
+    main()
