@@ -3,7 +3,7 @@
     python Testing/tools/average_models.py OUT MODEL MODEL ...
 
 Models are ids or folders; the manifest is the first one's. Weights of one training, or of trainings that went on from each other, may be
-averaged: the mean errs less than each (Wortsman et al. 2022, "Model soups", ICML).
+averaged: the mean often errs less than each (Wortsman et al. 2022, "Model soups", ICML).
 """
 
 from __future__ import annotations

@@ -103,8 +103,7 @@ class Nodule:
 
 
 def draw_radius_mm(rng: np.random.Generator, large_share: float, small_share: float = 0.0) -> float:
-    """A lesion radius: ``large_share`` evenly from 28 to 60 mm, ``small_share`` log-uniform from 3 to 8 mm, the rest from 3
-    to 28 mm."""
+    """A lesion radius: ``large_share`` evenly from 28 to 60 mm; log-uniform ``small_share`` from 3 to 8 mm, the rest from 3 to 28 mm."""
     kind = rng.random()
     if kind < large_share:
         return float(rng.uniform(28, 60))
