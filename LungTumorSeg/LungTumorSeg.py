@@ -18,19 +18,20 @@ from typing import Annotated, Any
 import qt
 import slicer
 import vtk
-from LungTumorSegLib import hardware, mrml, packages
-from LungTumorSegLib.child import ChildProcess
-from LungTumorSegLib.correction_mrml import Corrections
-from LungTumorSegLib.errors import MachineLimit
-from LungTumorSegLib.job import FOLDER_PREFIX, SegmentationJob, child_environment, find_interpreter, segment_arguments
-from LungTumorSegLib.lesion_rows import ADDED, CORRECTED
-from LungTumorSegLib.live_mrml import LiveTable
-from LungTumorSegLib.nrrd import write_nrrd
-from LungTumorSegLib.private_folder import private_folder
-from LungTumorSegLib.run import SegmentationRun
-from LungTumorSegLib.segments_mrml import mask_of, set_mask
-from LungTumorSegLib.terminology import CONFIRMED, REJECTED
-from LungTumorSegLib.upgrade_mrml import VERSION, upgrade
+from LungTumorSegLib.core.errors import MachineLimit
+from LungTumorSegLib.core.private_folder import private_folder
+from LungTumorSegLib.core.terminology import CONFIRMED, REJECTED
+from LungTumorSegLib.io.nrrd import write_nrrd
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.corrections import Corrections
+from LungTumorSegLib.mrml.live_table import LiveTable
+from LungTumorSegLib.mrml.segments import mask_of, set_mask
+from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
+from LungTumorSegLib.process import hardware, packages
+from LungTumorSegLib.process.child import ChildProcess
+from LungTumorSegLib.process.segmentation_job import FOLDER_PREFIX, SegmentationJob, child_environment, find_interpreter, segment_arguments
+from LungTumorSegLib.process.segmentation_run import SegmentationRun
+from LungTumorSegLib.results.lesion_rows import ADDED, CORRECTED
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel.correct_section import CorrectSection
 from LungTumorSegPanel.spread_section import SpreadSection

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import NOTICE
-from .channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
-from .errors import PACKAGE_REMEDY, MachineLimit, UnusableInput
-from .events import Cancelled, Progress
+from .core.errors import PACKAGE_REMEDY, MachineLimit, UnusableInput
+from .core.events import Cancelled, Progress
+from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 
 if TYPE_CHECKING:
-    from .ct import CTVolume
+    from .core.volume import CTVolume
     from .lesions import LesionReport
-    from .results import Extras
+    from .results.writer import Extras
 
 UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
@@ -61,7 +61,7 @@ def _channel(*, for_a_program: bool) -> Channel:
 
 
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
-    from .io import check_output_folder, read_ct
+    from .io.images import check_output_folder, read_ct
 
     check_output_folder(options.output)
     channel.progress(Progress("reading", 0, 1))
@@ -77,7 +77,7 @@ def _segment_ct(
     """Segments and writes; the lesions, and what to tell programs and people."""
     from .inference.decision import Thresholds
     from .pipeline import SegmentOptions, segment
-    from .results import write_segment_result
+    from .results.writer import write_segment_result
 
     extras = _extras(options, report=not options.no_picture if options.report is None else options.report)
     thresholds = Thresholds(*options.thresholds) if options.thresholds else None
@@ -91,15 +91,15 @@ def _segment_ct(
 
 
 def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
-    from .results import Extras
+    from .results.writer import Extras
 
     return Extras(report, options.patient, options.margins or ())
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
-    from .io import check_output_folder, read_ct
+    from .io.images import check_output_folder, read_ct
     from .isolation import isolate_lungs
-    from .results import write_isolation
+    from .results.writer import write_isolation
 
     check_output_folder(options.output)
     ct = read_ct(options.input, series=options.series)
@@ -111,12 +111,12 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
-    from .io import check_output_folder, read_ct
+    from .io.images import check_output_folder, read_ct
+    from .io.seg_nrrd import read_segmentation
     from .isolation import carina_of
     from .lesions import lungs_of, measure, with_known
-    from .results import write_measures
-    from .run_files import read_summary
-    from .segmentation_file import read_segmentation
+    from .results.reader import read_summary
+    from .results.writer import write_measures
 
     check_output_folder(options.output)
     extras = _extras(options, report=options.report is not False)
@@ -130,14 +130,14 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
-    from .training.metrics import evaluate_files
+    from .evaluation import evaluate_files
 
     metrics = evaluate_files(options.prediction, options.reference, cases=options.cases)
     channel.result(metrics, json.dumps(metrics, indent=2))
 
 
 def _phantom(options: argparse.Namespace, channel: Channel) -> None:
-    from .io import check_output_folder
+    from .io.images import check_output_folder
     from .phantom import make_phantom, write_phantom
 
     check_output_folder(options.output)
@@ -147,7 +147,7 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
-    from .io import check_output_folder
+    from .io.images import check_output_folder
     from .phantom import make_phantom, write_phantom
 
     check_output_folder(options.output)

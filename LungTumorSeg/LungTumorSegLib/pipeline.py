@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from .ct import CTVolume, Volume
-from .errors import UnusableInput
-from .events import Progress, ProgressCallback, ignore_progress
+from .core.errors import UnusableInput
+from .core.events import Progress, ProgressCallback, ignore_progress
+from .core.volume import CTVolume, Volume
 from .inference.decision import Thresholds, decide
 from .inference.grid import make_working_grid
 from .inference.stacks import check_stride
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
-from .weights.manifest import DEFAULT_MODEL, Manifest, load_model
+from .networks.stored import load_model
+from .weights.manifest import DEFAULT_MODEL, Manifest
 
 TELLING_ML = 0.5
 """What is left out for its low confidence is told from this volume on, a ball of 10 mm; smaller is often noise."""

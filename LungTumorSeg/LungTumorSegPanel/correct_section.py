@@ -1,6 +1,6 @@
 """The section Correct: the embedded Segment Editor, what can be done to a lesion, and the table that follows.
 
-What it does lies in LungTumorSegLib.correction_mrml and live_mrml; here are buttons, timers and observers.
+What it does lies in LungTumorSegLib.mrml.corrections and live_mrml; here are buttons, timers and observers.
 """
 
 import logging
@@ -8,12 +8,12 @@ import time
 
 import qt
 import slicer
-from LungTumorSegLib import terminology
-from LungTumorSegLib.correction_mrml import Corrections
-from LungTumorSegLib.live_mrml import LiveTable, edit_events
-from LungTumorSegLib.mrml import ct_of, is_edited, lesions_of, summary_of
-from LungTumorSegLib.placing_mrml import PointPlacement
-from LungTumorSegLib.table_mrml import is_measured
+from LungTumorSegLib.core import terminology
+from LungTumorSegLib.mrml.corrections import Corrections
+from LungTumorSegLib.mrml.lesion_table import is_measured
+from LungTumorSegLib.mrml.live_table import LiveTable, edit_events
+from LungTumorSegLib.mrml.placing import PointPlacement
+from LungTumorSegLib.mrml.results import ct_of, is_edited, lesions_of, summary_of
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 

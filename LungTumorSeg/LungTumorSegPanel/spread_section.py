@@ -1,14 +1,14 @@
 """The section Spread: colors with their legend, margins, zones and rulers in the views.
 
-What it does lies in LungTumorSegLib.spread_mrml; here are its widgets.
+What it does lies in LungTumorSegLib.mrml.spread; here are its widgets.
 """
 
 import re
 
 import slicer
-from LungTumorSegLib.mrml import lesions_of, show_lungs, summary_of
-from LungTumorSegLib.nodes_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
-from LungTumorSegLib.terminology import REJECTED
+from LungTumorSegLib.core.terminology import REJECTED
+from LungTumorSegLib.mrml.nodes import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from LungTumorSegLib.mrml.results import lesions_of, show_lungs, summary_of
 from slicer.i18n import tr as _
 
 COLORS = ("number", "volume", "confidence")
@@ -70,26 +70,26 @@ class SpreadSection:
     def _onColor(self, index):
         if self._segmentation is None or not 0 <= index < len(COLORS):
             return
-        from LungTumorSegLib.spread_mrml import color_lesions  # scipy: only where there is something to show
+        from LungTumorSegLib.mrml.spread import color_lesions  # scipy: only where there is something to show
 
         by = COLORS[index]
         legend = color_lesions(self._segmentation, by).legend
         self._ui.legendLabel.text = "" if by == "number" else "&nbsp;&nbsp; ".join(_legendText(line, color) for line, color in legend)
 
     def _onZones(self, visible):
-        from LungTumorSegLib.spread_mrml import show_zones
+        from LungTumorSegLib.mrml.spread import show_zones
 
         self._draw(self._ui.zonesCheckBox, lambda: show_zones(self._segmentation, visible))
         if not visible and self._segmentation is not None:
             show_lungs(self._segmentation, self._ui.showLungsCheckBox.checked)
 
     def _onRulers(self, visible):
-        from LungTumorSegLib.spread_mrml import show_rulers
+        from LungTumorSegLib.mrml.spread import show_rulers
 
         self._draw(self._ui.rulersCheckBox, lambda: show_rulers(self._segmentation, visible))
 
     def _onMargins(self, visible):
-        from LungTumorSegLib.spread_mrml import show_margins
+        from LungTumorSegLib.mrml.spread import show_margins
 
         self._marginsWereOld = False
         self._draw(self._ui.marginsCheckBox, lambda: show_margins(self._segmentation, self._marginsMm() if visible else ()))

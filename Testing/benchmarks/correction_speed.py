@@ -26,13 +26,14 @@ sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "Testing/helpers"), str(ROOT /
 import numpy as np
 import slicer
 from heartbeat import Heartbeat
-from LungTumorSegLib import mrml, terminology
-from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.core import terminology
+from LungTumorSegLib.core.surfaces import surface_of, write_surface
+from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
 from LungTumorSegLib.lesions import lesions_as_json, measure
 from LungTumorSegLib.lesions.table import spread_as_json
-from LungTumorSegLib.run_files import RunFiles
-from LungTumorSegLib.segmentation_file import Segment, write_segmentation
-from LungTumorSegLib.surfaces import surface_of, write_surface
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.results.reader import RunFiles
 from stand_in import application
 
 SHAPE, SPACING_MM = (300, 512, 512), (1.0, 0.7, 0.7)
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 def stroke(widget: Any, segmentation: Any, rows: int) -> dict[str, float]:
-    from LungTumorSegLib.segments_mrml import _image, _lattice
+    from LungTumorSegLib.mrml.segments import _image, _lattice
 
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     brush = Volume(ball((120, 250 + rows, 400), 13.4), AFFINE).crop((100, 230, 370), (140, 370, 430))

@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.inference.decision import decide
 from LungTumorSegLib.inference.grid import IN_PLANE_MULTIPLE, WorkingGrid, make_working_grid
 from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
 from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics, stack_starts
-from LungTumorSegLib.io import read_ct
+from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
 from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.networks.stored import Model, load_model
 from LungTumorSegLib.phantom import make_phantom
-from LungTumorSegLib.weights.manifest import Model, load_model
 
 TIMED_STACKS = 20
 SMALLEST_PLANE = 256

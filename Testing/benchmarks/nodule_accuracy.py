@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LungTumorSegLib.ct import CTVolume
-from LungTumorSegLib.io import read_ct, read_volume
+from LungTumorSegLib.core.volume import CTVolume
+from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.pipeline import SegmentOptions, segment
 from LungTumorSegLib.training.config import NoduleConfig

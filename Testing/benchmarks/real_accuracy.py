@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LungTumorSegLib.io import read_ct, read_volume
+from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.pipeline import SegmentOptions, segment
 from scipy import ndimage
 

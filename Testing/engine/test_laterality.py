@@ -2,12 +2,12 @@
 
 import pytest
 from dicom_series import write_dicom_series
-from LungTumorSegLib.io import read_ct
+from LungTumorSegLib.io.images import read_ct
+from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom
-from LungTumorSegLib.results import lung_and_tumor_segments
-from LungTumorSegLib.segmentation_file import read_segmentation, write_segmentation
+from LungTumorSegLib.results.writer import lung_and_tumor_segments
 from volumes import ORIENTATIONS
 
 

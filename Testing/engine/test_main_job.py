@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
-from LungTumorSegLib.io import read_volume
-from LungTumorSegLib.segmentation_file import read_segmentation
-from LungTumorSegLib.weights.manifest import load_model
+from LungTumorSegLib.io.images import read_volume
+from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.networks.stored import load_model
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 CSV_COLUMNS = (

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.io import read_ct, read_volume
-from LungTumorSegLib.segmentation_file import read_segmentation
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import read_ct, read_volume
+from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 pytestmark = [pytest.mark.real_ct, pytest.mark.slow]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from LungTumorSegLib.ct import AxisOrder, CTVolume, Volume
+from LungTumorSegLib.core.volume import AxisOrder, CTVolume, Volume
 from volumes import affine_of
 
 

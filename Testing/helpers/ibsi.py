@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.io import read_volume
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.lesions.measurements import Intensities, Shape, intensities_of, shape_of
 from scipy import ndimage
 

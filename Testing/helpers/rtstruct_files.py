@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from LungTumorSegLib.training.rtstruct import RTSTRUCT_CLASS
+from LungTumorSegLib.io.rtstruct import RTSTRUCT_CLASS
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.core.volume import CTVolume, Volume
 
 SPACING = (3.0, 1.7, 1.5)
 SHAPE = (67, 142, 220)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.training.store import IGNORED, CaseArrays, StoredCase, write_case
 from volumes import affine_of
 

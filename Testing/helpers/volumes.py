@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 import numpy as np
 from hypothesis import strategies as st
-from LungTumorSegLib.ct import AxisOrder, CTVolume, Volume
+from LungTumorSegLib.core.volume import AxisOrder, CTVolume, Volume
 from scipy.spatial.transform import Rotation
 
 GRADIENT_HU_PER_MM = np.array([1.5, -2.25, 3.0])

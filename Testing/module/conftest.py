@@ -16,11 +16,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import numpy as np
 import pytest
 import slicer
-from LungTumorSegLib import terminology
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core import terminology
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.inference.decision import Thresholds
-from LungTumorSegLib.io import write_volume
-from LungTumorSegLib.segmentation_file import Segment, write_segmentation
+from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
 from LungTumorSegLib.weights import manifest as manifest_module
 from LungTumorSegLib.weights.manifest import Manifest
 

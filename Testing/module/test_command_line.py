@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from LungTumorSegLib import mrml
-from LungTumorSegLib.ct import AxisOrder
+from LungTumorSegLib.core.volume import AxisOrder
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.networks.stored import save_model
 from LungTumorSegLib.phantom import make_phantom
 from LungTumorSegLib.phantom.options import PhantomOptions
-from LungTumorSegLib.weights.manifest import Manifest, save_model
+from LungTumorSegLib.weights.manifest import Manifest
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .conftest import add_volume, process_until

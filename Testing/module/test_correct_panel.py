@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 import slicer
-from LungTumorSegLib import mrml
 from LungTumorSegLib.correction.snapshot import Measures
-from LungTumorSegLib.segments_mrml import mask_of, review_of, set_mask
-from LungTumorSegLib.table_mrml import is_measured, store_measures, stored_rows
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.lesion_table import is_measured, store_measures, stored_rows
+from LungTumorSegLib.mrml.segments import mask_of, review_of, set_mask
 
 from .conftest import add_volume, probability_map, process_until, whole_mask
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from LungTumorSegLib import mrml, terminology
-from LungTumorSegLib.correction_mrml import Corrections
-from LungTumorSegLib.history_mrml import UNDO_STEPS
-from LungTumorSegLib.live_mrml import LiveTable
-from LungTumorSegLib.run_files import read_run
-from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_mask
+from LungTumorSegLib.core import terminology
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.corrections import Corrections
+from LungTumorSegLib.mrml.history import UNDO_STEPS
+from LungTumorSegLib.mrml.live_table import LiveTable
+from LungTumorSegLib.mrml.segments import mask_of, segments_of, set_mask
+from LungTumorSegLib.results.reader import read_run
 
 from .conftest import lung_and_tumor_masks, probability_map, whole_mask, write_results
 
@@ -51,7 +52,7 @@ def state(segmentation, ct) -> dict[str, tuple]:
 
 
 def mrml_review(segment) -> str:
-    from LungTumorSegLib.segments_mrml import review_of
+    from LungTumorSegLib.mrml.segments import review_of
 
     return review_of(segment)
 
@@ -395,7 +396,7 @@ def test_removed_and_rejected_lesions_stand_in_the_summary_alone(live, correctio
     assert (saved["lesions"], saved["spread"]["count"]) == ([], 0)
     assert [row["segment"] for row in saved["rejected"]] == ["Tumor 1"]
     assert [row["segment"] for row in saved["removed"]] == ["Tumor 1", "Tumor 2"]
-    schema = json.loads((resources.files("LungTumorSegLib") / "summary.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((resources.files("LungTumorSegLib.results") / "summary.schema.json").read_text(encoding="utf-8"))
     for part in ("rejected", "removed"):
         assert problems(saved[part], schema["properties"][part]) == []
 
@@ -413,9 +414,9 @@ def test_without_the_ct_nothing_is_measured_and_it_is_said(live, segmentation, s
 
 
 def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(live, segmentation, ct, ct_node, tmp_path, corrections):
-    from LungTumorSegLib.ct import CTVolume
+    from LungTumorSegLib.core.volume import CTVolume
+    from LungTumorSegLib.io.seg_nrrd import read_segmentation
     from LungTumorSegLib.lesions import lesions_as_json, measure
-    from LungTumorSegLib.segmentation_file import read_segmentation
 
     two_pieces(segmentation, ct)
     corrections.split("Tumor_1")

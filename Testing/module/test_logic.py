@@ -9,7 +9,8 @@ import time
 
 import pytest
 import slicer
-from LungTumorSegLib import child, mrml
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.process import child
 
 from .conftest import PATIENCE_SECONDS, add_volume, process_until
 
@@ -204,7 +205,7 @@ def test_an_empty_segmentation_can_be_filled(logic, volume):
 
 def test_the_probability_map_is_loaded_only_where_it_is_asked_for(logic, tmp_path, volume, ct):
     import numpy as np
-    from LungTumorSegLib.io import write_volume
+    from LungTumorSegLib.io.images import write_volume
 
     write_volume(ct.with_array(np.full(ct.shape, 0.25, np.float32)), tmp_path / "fake/results/probability.nrrd")
     assert logic.segment(volume).GetNodeReference(mrml.PROBABILITY_ROLE) is None
@@ -226,7 +227,7 @@ def test_saving_writes_files_that_hold_no_name(logic, tmp_path, volume):
 def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
     import csv
 
-    from LungTumorSegLib.segmentation_file import read_segmentation
+    from LungTumorSegLib.io.seg_nrrd import read_segmentation
 
     slicer.app._layout_manager.threeDViewCount = 0
     segmentation_path, table_path, summary_path = logic.save(logic.segment(volume), tmp_path / "out", "Jane ")
@@ -262,7 +263,7 @@ def test_the_report_is_made_by_the_command_line_from_what_was_saved(logic, tmp_p
 def test_saving_measures_first_what_was_edited(logic, tmp_path, volume, ct):
     import csv
 
-    from LungTumorSegLib.segments_mrml import mask_of, set_mask
+    from LungTumorSegLib.mrml.segments import mask_of, set_mask
 
     slicer.app._layout_manager.threeDViewCount = 0
     segmentation = logic.segment(volume)

@@ -47,7 +47,7 @@ def test_the_sample_data_are_registered_once_slicer_has_started(parent, monkeypa
 
 
 def test_the_phantom_comes_from_a_child_process_and_leaves_no_file(module, tmp_path, ct, monkeypatch):
-    from LungTumorSegLib.io import write_volume
+    from LungTumorSegLib.io.images import write_volume
 
     made = tmp_path / "made.nii.gz"
     write_volume(ct, made)

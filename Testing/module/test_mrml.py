@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from LungTumorSegLib import mrml, terminology
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import MachineLimit
-from LungTumorSegLib.run_files import read_run
+from LungTumorSegLib.core import terminology
+from LungTumorSegLib.core.errors import MachineLimit
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.results.reader import read_run
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .conftest import RED, add_volume, lung_and_tumor_masks, write_results

@@ -9,7 +9,8 @@ import types
 
 import pytest
 import slicer
-from LungTumorSegLib import child, mrml, packages
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.process import child, packages
 from stand_in import application as stand_in
 
 from .conftest import PATIENCE_SECONDS, add_volume, process_until
@@ -138,7 +139,7 @@ def test_a_model_brings_its_own_numbers_and_the_user_may_change_them(with_ct):
 
 
 def test_what_this_computer_has_is_shown_when_advanced_is_opened(widget, monkeypatch):
-    monkeypatch.setattr("LungTumorSegLib.hardware.describe_devices", lambda: "CUDA: NVIDIA X, 8 GB\nCPU: 2 threads")
+    monkeypatch.setattr("LungTumorSegLib.process.hardware.describe_devices", lambda: "CUDA: NVIDIA X, 8 GB\nCPU: 2 threads")
     assert widget.ui.foundDeviceLabel.text == ""
     widget.ui.advancedSection.collapsed = False
     process_until(lambda: "NVIDIA X, 8 GB" in widget.ui.foundDeviceLabel.text)

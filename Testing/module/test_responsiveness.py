@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import slicer
 from heartbeat import Heartbeat
-from LungTumorSegLib import mrml
+from LungTumorSegLib.core.surfaces import surface_of, write_surface
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.correction.measuring import SnapshotMeasurement
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.live_mrml import LiveTable
-from LungTumorSegLib.nrrd import write_nrrd
-from LungTumorSegLib.run_files import read_run
-from LungTumorSegLib.segments_mrml import set_mask
-from LungTumorSegLib.surfaces import surface_of, write_surface
+from LungTumorSegLib.io.nrrd import write_nrrd
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.live_table import LiveTable
+from LungTumorSegLib.mrml.segments import set_mask
+from LungTumorSegLib.results.reader import read_run
 
 from .conftest import MODULE_FILE, add_volume, process_until, write_results
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
-from LungTumorSegLib import mrml
-from LungTumorSegLib.segments_mrml import mask_of, review_of, segments_of, set_mask
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.segments import mask_of, review_of, segments_of, set_mask
 
 from .conftest import lung_and_tumor_masks
 

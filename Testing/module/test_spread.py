@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import vtk
-from LungTumorSegLib import mrml
-from LungTumorSegLib.coloring import RAMP
 from LungTumorSegLib.lesions.diameters import axial_diameters
-from LungTumorSegLib.nodes_mrml import MARGINS_ROLE
-from LungTumorSegLib.run_files import read_run
-from LungTumorSegLib.segments_mrml import mask_of, segments_of, set_review
-from LungTumorSegLib.spread_mrml import color_lesions, show_margins, show_rulers, show_zones
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.nodes import MARGINS_ROLE
+from LungTumorSegLib.mrml.segments import mask_of, segments_of, set_review
+from LungTumorSegLib.mrml.spread import color_lesions, show_margins, show_rulers, show_zones
+from LungTumorSegLib.report.color_maps import RAMP
+from LungTumorSegLib.results.reader import read_run
 
 from .conftest import lung_and_tumor_masks, whole_mask, write_results
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.coloring import RAMP
-from LungTumorSegLib.nodes_mrml import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
-from LungTumorSegLib.segments_mrml import set_mask
+from LungTumorSegLib.mrml.nodes import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from LungTumorSegLib.mrml.segments import set_mask
+from LungTumorSegLib.report.color_maps import RAMP
 from stand_in import application as stand_in
 
 from .conftest import process_until

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import torch
-from LungTumorSegLib.weights.manifest import load_model, save_model
+from LungTumorSegLib.networks.stored import load_model, save_model
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "LungTumorSeg")]
 
 import numpy as np
 import slicer
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from stand_in import application
 
 PANEL_WIDTH = 420
@@ -137,7 +137,7 @@ def a_chest() -> tuple[Volume, dict[str, Volume]]:
 
 def correct(studio: Studio) -> None:
     """The section Correct: a lesion being corrected, an uncertain one chosen, and the same after the scene was saved and loaded."""
-    from LungTumorSegLib.segments_mrml import set_mask
+    from LungTumorSegLib.mrml.segments import set_mask
 
     ui, section = studio.widget.ui, studio.widget._correct
 

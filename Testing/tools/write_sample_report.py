@@ -7,8 +7,8 @@ from pathlib import Path
 from LungTumorSegLib.isolation import carina_of
 from LungTumorSegLib.lesions import margins, report_lesions
 from LungTumorSegLib.phantom import make_phantom
-from LungTumorSegLib.rendering import render_spread
-from LungTumorSegLib.report import Heading, write_report
+from LungTumorSegLib.report.html import Heading, write_report
+from LungTumorSegLib.report.views_3d import render_spread
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, find_model
 from LungTumorSegLib.weights.model_card import card_excerpt
 

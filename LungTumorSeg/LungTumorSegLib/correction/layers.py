@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..boxes import Box, box_of_changes, box_of_label, slices_of, united
-from ..ct import GRID_TOLERANCE_MM, Array, Grid, Volume
-from ..errors import UnusableInput
+from ..core.boxes import Box, box_of_changes, box_of_label, slices_of, united
+from ..core.errors import UnusableInput
+from ..core.volume import GRID_TOLERANCE_MM, Array, Grid, Volume
 from ..lesions.components import LesionCrop
 from .snapshot import Layer
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..boxes import put
-from ..ct import CTVolume, Grid, Volume
-from ..errors import UnusableInput
+from ..core.boxes import put
+from ..core.errors import UnusableInput
+from ..core.terminology import REJECTED
+from ..core.volume import CTVolume, Grid, Volume
 from ..isolation import carina_of, isolate_lungs
 from ..lesions.components import LesionCrop
 from ..lesions.diameters import Point
@@ -23,7 +24,6 @@ from ..lesions.measurements import centroid_lps, intensities_of
 from ..lesions.selection import is_lesion, lung_pair
 from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
 from ..lesions.zones import Side
-from ..terminology import REJECTED
 
 
 @dataclass(frozen=True, eq=False)

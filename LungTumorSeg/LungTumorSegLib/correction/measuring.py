@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ct import CTVolume, Volume
+from ..core.volume import CTVolume, Volume
 from ..lesions.selection import is_lesion
 from ..lesions.table import spread_as_json
 from .layers import SegmentMasks

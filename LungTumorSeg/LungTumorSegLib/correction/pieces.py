@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..boxes import placed
-from ..ct import Volume
+from ..core.boxes import placed
+from ..core.volume import Volume
 from ..lesions.components import CONNECTIVITY
 
 SMALLEST_PIECE_ML = 0.03

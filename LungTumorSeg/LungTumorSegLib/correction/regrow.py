@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..boxes import Box, bounding_box, grown, placed
-from ..ct import Array, Volume
-from ..errors import UnusableInput
+from ..core.boxes import Box, bounding_box, grown, placed
+from ..core.errors import UnusableInput
+from ..core.volume import Array, Volume
 from ..lesions.components import CONNECTIVITY
 from ..lesions.diameters import Point
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from ..ct import Volume
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
+from ..core.volume import Volume
 from .snapshot import Measures, Snapshot
 
 UNEXPECTED = "The lesions could not be measured; the log has the details."

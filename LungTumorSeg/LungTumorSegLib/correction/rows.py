@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..boxes import placed
-from ..lesion_rows import ADDED, CORRECTED
+from ..core.boxes import placed
 from ..lesions.components import LesionCrop
 from ..lesions.table import lesion_as_json
+from ..results.lesion_rows import ADDED, CORRECTED
 from .layers import same_voxels
 from .live import LiveReport
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ct import Volume
+from ..core.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)

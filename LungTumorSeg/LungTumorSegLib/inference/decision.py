@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..ct import Array, Volume
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
+from ..core.volume import Array, Volume
 from .grid import WorkingGrid
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ct import AIR_HU, Array, CTVolume, Grid, Volume
-from ..resampling import resample_separable
+from ..core.resampling import resample_separable
+from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .stacks import STACK_SLICES
 
 IN_PLANE_MULTIPLE = 8

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import MachineLimit, UnusableInput
-from ..events import Progress, ProgressCallback, ignore_progress
+from ..core.errors import MachineLimit, UnusableInput
+from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..networks.fusion import FusionNetwork
 from .grid import WorkingGrid
 from .stacks import STACK_SLICES, StackStatistics, stack_starts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
 
 STACK_SLICES = 8
 """Consecutive axial slices that the network sees at once (Najeeb & Bhuiyan 2022)."""

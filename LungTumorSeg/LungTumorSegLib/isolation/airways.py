@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 from .morphology import Spacing, bounding_box, dilate
 
 LUMEN_HU = (-500, -650, -800, -900)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 from .morphology import Spacing, biggest_component, dilate, open_
 
 TISSUE_HU = -300

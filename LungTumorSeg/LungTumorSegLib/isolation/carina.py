@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ..ct import Array, CTVolume, Volume
+from ..core.volume import Array, CTVolume, Volume
 from .airways import find_airways
 from .body import find_body
 from .working_grid import coarsen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import Array
+from ..core.volume import Array
 from .morphology import ROUNDING, Spacing, close, dilate, open_
 
 FARTHEST_MM = 50.0

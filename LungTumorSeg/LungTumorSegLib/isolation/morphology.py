@@ -11,7 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array
+from ..core.volume import Array
 
 Spacing = tuple[float, float, float]
 """Distance of voxels along (slice, row, column), mm."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 from .hull import spanned_by_lungs
 from .morphology import dilate
 from .spine import SpineAxis

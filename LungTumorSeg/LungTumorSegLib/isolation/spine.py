@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array, Volume, _Geometry
+from ..core.volume import Array, Volume, _Geometry
 from .morphology import Spacing, close
 
 BONE_HU = 150

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 from .morphology import bounding_box, close
 from .spine import SpineAxis
 

@@ -11,7 +11,7 @@ from math import ceil
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 from .morphology import ROUNDING
 
 FINEST_MM = 1.6

@@ -1,16 +1,55 @@
 """Lesions: from a tumor mask and the CT to what a radiologist reports."""
 
-from .diameters import Ruler
-from .known import with_known
-from .lesion import Lesion
-from .lesion_report import NO_LESION, LesionReport, lungs_of, measure, report_lesions
-from .selection import is_lesion, lung_segments
-from .spread import Margin, Spread, margins
-from .table import all_measures, lesions_as_json, margins_as_json, spread_as_json, write_lesions_csv
-from .zones import Zone, lung_zones
+from __future__ import annotations
 
-__all__ = [
-    "NO_LESION", "Lesion", "LesionReport", "Margin", "Ruler", "Spread", "Zone", "all_measures", "is_lesion", "lesions_as_json",
-    "lung_segments", "lung_zones", "lungs_of", "margins", "margins_as_json", "measure", "report_lesions", "spread_as_json",
-    "with_known", "write_lesions_csv",
-]
+from typing import TYPE_CHECKING
+
+from ..core import lazy
+
+if TYPE_CHECKING:
+    from .diameters import Ruler as Ruler
+    from .known import with_known as with_known
+    from .lesion import Lesion as Lesion
+    from .lesion_report import NO_LESION as NO_LESION
+    from .lesion_report import LesionReport as LesionReport
+    from .lesion_report import lungs_of as lungs_of
+    from .lesion_report import measure as measure
+    from .lesion_report import report_lesions as report_lesions
+    from .selection import is_lesion as is_lesion
+    from .selection import lung_segments as lung_segments
+    from .spread import Margin as Margin
+    from .spread import Spread as Spread
+    from .spread import margins as margins
+    from .table import all_measures as all_measures
+    from .table import lesions_as_json as lesions_as_json
+    from .table import margins_as_json as margins_as_json
+    from .table import spread_as_json as spread_as_json
+    from .table import write_lesions_csv as write_lesions_csv
+    from .zones import Zone as Zone
+    from .zones import lung_zones as lung_zones
+
+__getattr__, __all__ = lazy.exports(
+    __name__,
+    {
+        "Ruler": "diameters",
+        "with_known": "known",
+        "Lesion": "lesion",
+        "LesionReport": "lesion_report",
+        "NO_LESION": "lesion_report",
+        "lungs_of": "lesion_report",
+        "measure": "lesion_report",
+        "report_lesions": "lesion_report",
+        "is_lesion": "selection",
+        "lung_segments": "selection",
+        "Margin": "spread",
+        "Spread": "spread",
+        "margins": "spread",
+        "all_measures": "table",
+        "lesions_as_json": "table",
+        "margins_as_json": "table",
+        "spread_as_json": "table",
+        "write_lesions_csv": "table",
+        "Zone": "zones",
+        "lung_zones": "zones",
+    },
+)

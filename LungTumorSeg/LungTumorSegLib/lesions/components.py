@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..boxes import Box, bounding_box, slices_of
-from ..ct import Array, Volume
-from ..errors import UnusableInput
+from ..core.boxes import Box, bounding_box, slices_of
+from ..core.errors import UnusableInput
+from ..core.volume import Array, Volume
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
 """26-connectivity: voxels that share a face, an edge or a corner are one lesion. CT slices are thick compared with their pixels, so

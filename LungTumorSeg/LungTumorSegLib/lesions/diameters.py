@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 
 TIE_MM = 1e-6
 """Diameters closer than this are equal; of equal long axes the one with the longer short axis counts, whatever the axes' order."""

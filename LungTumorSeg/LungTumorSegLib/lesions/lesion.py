@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..ct import CTVolume, Volume
+from ..core.volume import CTVolume, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point, Ruler, axial_diameters
 from .location import Location

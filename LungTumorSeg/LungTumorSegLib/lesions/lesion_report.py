@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..ct import AxisOrder, CTVolume, Volume
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
+from ..core.volume import AxisOrder, CTVolume, Volume
 from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops, numbered_crops
 from .diameters import Point
 from .lesion import Lesion, Maps, measure_lesion

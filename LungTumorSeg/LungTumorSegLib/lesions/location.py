@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 from .components import LesionCrop
 from .diameters import Point
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space

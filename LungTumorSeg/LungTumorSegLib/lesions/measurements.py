@@ -14,9 +14,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..boxes import grown, put, slices_of
-from ..ct import Array, Volume
-from ..surfaces import mesh_of
+from ..core.boxes import grown, put, slices_of
+from ..core.surfaces import mesh_of
+from ..core.volume import Array, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point
 

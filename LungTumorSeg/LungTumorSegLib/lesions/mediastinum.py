@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 
 REACH_RIGHT_MM, REACH_LEFT_MM = 70.0, 100.0
 """Farthest from the midline that the heart reaches, with room for a large one (its width is at most half the chest's, about 150 mm, two

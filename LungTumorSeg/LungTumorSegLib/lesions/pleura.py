@@ -9,9 +9,9 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..boxes import grown
-from ..ct import Array, Volume
-from ..surfaces import surface_of, triangles_of
+from ..core.boxes import grown
+from ..core.surfaces import surface_of, triangles_of
+from ..core.volume import Array, Volume
 from .components import LesionCrop
 from .mediastinum import MedialSpace
 from .zones import heights

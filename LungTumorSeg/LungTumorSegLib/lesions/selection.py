@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from ..ct import Volume
-from ..terminology import REJECTED
+from ..core.terminology import REJECTED
+from ..core.volume import Volume
 
 LESION_WORDS = frozenset({
     "cancer", "carcinoma", "adenocarcinoma", "gtv", "lesion", "lesions", "mass", "masses", "metastasis", "metastases", "neoplasm", "nodule",

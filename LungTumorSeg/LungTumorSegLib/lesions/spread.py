@@ -10,8 +10,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from ..boxes import Box, grown, put, slices_of
-from ..ct import Volume
+from ..core.boxes import Box, grown, put, slices_of
+from ..core.volume import Volume
 from .components import numbered_crops
 from .diameters import Point
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from ..io import complete_file
+from ..io.images import complete_file
 from .diameters import Ruler
 from .lesion import Lesion
 from .lesion_report import LesionReport

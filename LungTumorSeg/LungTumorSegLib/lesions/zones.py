@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..ct import Array, Volume
+from ..core.volume import Array, Volume
 
 Side = Literal["Left", "Right"]
 ZoneName = Literal["upper", "middle", "lower"]

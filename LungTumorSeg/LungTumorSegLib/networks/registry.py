@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
 from .fusion import FusionNetwork
 from .multiresunet import MULTIRES_UNET, MULTIRES_UNET_REPOSITORY
 from .recurrent_dense_unet import DENSE_UNET, RECURRENT_DENSE_UNET_ORIGINAL, Recurrence, recurrent_dense_unet

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from ..ct import Grid
+from ..core.volume import Grid
 from .shapes import Array
 
 Box = tuple[slice, slice, slice]

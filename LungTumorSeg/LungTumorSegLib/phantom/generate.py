@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ct import AxisOrder, CTVolume, Grid, Volume
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
+from ..core.volume import AxisOrder, CTVolume, Grid, Volume
 from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
 from .shapes import TINY, Array, merge_tube
 
 KINDS = ("solid", "part_solid", "ground_glass", "spiculated", "cavitary")

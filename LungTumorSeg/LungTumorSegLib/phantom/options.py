@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
 from .lesions import LesionSpec
 
 COUCHES = ("curved", "flat", "none")

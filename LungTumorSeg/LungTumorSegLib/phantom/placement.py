@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ct import Grid
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
+from ..core.volume import Grid
 from .lesions import LesionSpec
 from .lungs import fissure_sheets
 from .options import PhantomOptions

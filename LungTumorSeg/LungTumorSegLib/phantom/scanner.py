@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..ct import AIR_HU, Grid
+from ..core.volume import AIR_HU, Grid
 from .options import PhantomOptions
 from .patient import Patient, stream
 from .shapes import Array

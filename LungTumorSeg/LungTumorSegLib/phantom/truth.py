@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..ct import CTVolume, Volume
-from ..result_folder import complete_or_nothing
+from ..core.volume import CTVolume, Volume
+from ..results.folder import complete_or_nothing
 from .shapes import Array, Point
 
 
@@ -47,7 +47,7 @@ def write_phantom(phantom: Phantom, folder: Path) -> None:
 
     Raises MachineLimit if one cannot be written; then none is.
     """
-    from ..io import write_volume
+    from ..io.images import write_volume
 
     with complete_or_nothing(folder) as private:
         for name, volume in (("ct", phantom.ct), ("tumor", phantom.tumor), ("lungs", phantom.lungs)):

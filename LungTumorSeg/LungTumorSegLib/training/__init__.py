@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..events import ProgressCallback, ignore_progress
+from ..core.events import ProgressCallback, ignore_progress
 
 
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:

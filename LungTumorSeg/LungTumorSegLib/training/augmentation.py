@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..ct import Array
-from ..errors import MachineLimit
+from ..core.errors import MachineLimit
+from ..core.volume import Array
 
 IMAGE, LABEL = "image", "label"
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
-from ..errors import MachineLimit
+from ..core.errors import MachineLimit
 
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import MachineLimit, UnusableInput
+from ..core.errors import MachineLimit, UnusableInput
 
 DEFAULT_ROIS = ("GTV-1",)
 """The primary tumor in NSCLC-Radiomics and LOTUS."""

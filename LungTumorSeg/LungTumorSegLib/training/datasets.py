@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ct import Array, Volume
-from ..dicom import is_dicom_file
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
+from ..core.volume import Array, Volume
+from ..io.dicom_series import is_dicom_file
+from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
 from .config import CaseConfig, SourceConfig
 from .labels import LABEL_SUFFIXES, name_without_suffix, read_lesion_labels
-from .rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
 from .store import IGNORED
 
 MOST_LESIONS = IGNORED - 1

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..ct import Volume
-from ..events import Progress, ProgressCallback
+from ..core.events import Progress, ProgressCallback
+from ..core.volume import Volume
+from ..evaluation import CaseMetrics, evaluate_case, summarize
+from ..evaluation.cases import row, write_froc_of, write_table
 from ..inference.decision import Thresholds
-from ..io import complete_file
+from ..io.images import complete_file
 from .config import GridConfig
-from .metrics import CaseMetrics, evaluate_case, summarize
-from .metrics.evaluation import row, write_froc_of, write_table
-from .pictures import write_overlay
+from .overlays import write_overlay
 from .selection import WholeVolumes
 from .store import IGNORED, StoredCase
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ..ct import Array
+from ..core.volume import Array
 
 Float = npt.NDArray[np.float32]
 

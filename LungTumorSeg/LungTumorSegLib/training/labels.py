@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..ct import Array, Volume
-from ..errors import UnusableInput
-from ..io import read_volume
+from ..core.errors import UnusableInput
+from ..core.volume import Array, Volume
+from ..io.images import read_volume
+from ..io.seg_nrrd import MAX_LABELS, read_segmentation
 from ..lesions.selection import is_lesion
-from ..segmentation_file import MAX_LABELS, read_segmentation
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 LABEL_SUFFIXES = (SEGMENTATION_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".mha")

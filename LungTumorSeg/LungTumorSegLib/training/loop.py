@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..events import Progress, ProgressCallback
+from ..core.events import Progress, ProgressCallback
 from ..inference.decision import Thresholds
 from ..networks.unet import EncoderDecoder
 from .checkpoint import load_checkpoint, save_checkpoint

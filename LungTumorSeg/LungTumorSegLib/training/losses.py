@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from ..errors import UnusableInput
+from ..core.errors import UnusableInput
 from .config import LossConfig
 
 DICE_SMOOTH = 1.0

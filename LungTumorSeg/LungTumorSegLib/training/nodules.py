@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UnusableInput
-from ..io import read_volume
+from ..core.errors import UnusableInput
+from ..io.images import read_volume
 from .config import NoduleConfig
 from .implants import Nodule
 

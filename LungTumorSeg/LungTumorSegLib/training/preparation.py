@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import MachineLimit, UnusableInput
-from ..events import Progress, ProgressCallback
-from ..io import read_ct
+from ..core.errors import MachineLimit, UnusableInput
+from ..core.events import Progress, ProgressCallback
+from ..io.images import read_ct
 from ..phantom import PhantomOptions, make_phantom
 from .config import CaseConfig, DataConfig, GridConfig
 from .datasets import find_cases, read_label

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..ct import AIR_HU, Array
+from ..core.volume import AIR_HU, Array
 from .augmentation import build_augmentation
 from .config import GridConfig, SamplingConfig
 from .implants import (

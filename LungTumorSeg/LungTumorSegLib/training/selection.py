@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ..ct import Array
+from ..core.volume import Array
 from ..inference.decision import Thresholds, kept_slices
 from ..inference.predictor import predict_maps
 from ..inference.stacks import STACK_SLICES

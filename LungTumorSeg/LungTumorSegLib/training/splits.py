@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UnusableInput
-from ..io import complete_file
+from ..core.errors import UnusableInput
+from ..io.images import complete_file
 
 SCHEMA_VERSION = 1
 

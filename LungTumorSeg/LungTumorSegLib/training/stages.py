@@ -9,18 +9,19 @@ from typing import Any
 
 import torch
 
-from ..errors import UnusableInput
-from ..events import ProgressCallback, ignore_progress
+from ..core.errors import UnusableInput
+from ..core.events import ProgressCallback, ignore_progress
 from ..inference.predictor import choose_device, choose_precision
-from ..io import complete_file
+from ..io.images import complete_file
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
+from ..networks.stored import load_model, save_model
 from ..networks.unet import EncoderDecoder
-from ..weights.manifest import Manifest, load_model, save_model
+from ..report.charts import write_curves
+from ..weights.manifest import Manifest
 from .config import ModelConfig, TrainingConfig, read_config
 from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop, set_prior
-from .pictures import write_curves
 from .preparation import PreparedData, prepare_data
 from .selection import WholeVolumes
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ..ct import AIR_HU, Array, CTVolume, Grid, Volume
+from ..core.private_folder import left_behind, private_folder
+from ..core.resampling import resample_separable
+from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
 from ..isolation import isolate_lungs
-from ..private_folder import left_behind, private_folder
-from ..resampling import resample_separable
 
 IGNORED = 255
 """Label of voxels that count neither as tumor nor as background."""

@@ -6,19 +6,14 @@ in storage is fine; networks get single precision.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import PACKAGE_REMEDY, MachineLimit, UnusableInput
+from ..core.errors import MachineLimit, UnusableInput
 from ..inference.decision import Thresholds
-from .model_card import card_excerpt
-
-if TYPE_CHECKING:
-    import torch
 
 DEFAULT_MODEL = "default"
 MODELS_VARIABLE = "LUNGTUMORSEG_MODELS"
@@ -74,15 +69,6 @@ class Manifest:
             raise MachineLimit(f"The model in {folder} has no readable manifest ({error}); install it again.") from error
 
 
-@dataclass(frozen=True)
-class Model:
-    """A network in evaluation mode with its weights, its manifest, and what its card says of use and failures ("" without a card)."""
-
-    network: torch.nn.Module
-    manifest: Manifest
-    card: str = ""
-
-
 def model_folders() -> dict[str, Path]:
     """Model id to folder: the shipped models and those below the folder that ``LUNGTUMORSEG_MODELS`` names."""
     places = [SHIPPED]
@@ -99,42 +85,3 @@ def find_model(model_id: str) -> Path:
     if (Path(model_id) / MANIFEST_FILE).is_file():
         return Path(model_id)
     raise UnusableInput(f"There is no model {model_id!r}; choose one of: {', '.join(sorted(known)) or 'none is installed'}.")
-
-
-def load_model(model_id: str = DEFAULT_MODEL) -> Model:
-    """The network of ``model_id`` with its weights, on the CPU, in evaluation mode.
-
-    Raises UnusableInput for an unknown model, MachineLimit where files are missing, damaged or do not fit the network, or torch is missing.
-    """
-    folder = find_model(model_id)
-    manifest = Manifest.read(folder)
-    try:
-        from safetensors.torch import load
-
-        from ..networks import build_network
-    except ImportError as error:
-        raise MachineLimit(f"The package {error.name} is missing; {PACKAGE_REMEDY}.") from error
-    try:
-        data = (folder / WEIGHTS_FILE).read_bytes()
-    except OSError as error:
-        raise MachineLimit(f"The weights of model {manifest.id} cannot be read; install the extension or the model again.") from error
-    if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
-        raise MachineLimit(f"The weights of model {manifest.id} are damaged (wrong checksum); install the extension or the model again.")
-    network = build_network(manifest.network, manifest.width, variant=manifest.variant, recurrence=manifest.recurrence)
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
-    except RuntimeError as error:
-        raise MachineLimit(f"The weights of model {manifest.id} do not fit its network {manifest.network}; install it again.") from error
-    return Model(network.eval(), manifest, card_excerpt(folder))
-
-
-def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Manifest:
-    """Writes weights, as they are, and manifest into ``folder``; the manifest gets the checksum."""
-    from safetensors.torch import save
-
-    weights = save({name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS_FILE).write_bytes(weights)
-    complete = replace(manifest, weights_sha256=hashlib.sha256(weights).hexdigest())
-    complete.write(folder)
-    return complete

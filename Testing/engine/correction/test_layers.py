@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.correction.layers import SegmentMasks
 from LungTumorSegLib.correction.snapshot import Layer
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import UnusableInput
 from volumes import ORIENTATIONS, affine_of
 
 SHAPE = (9, 11, 13)

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from chests import block, make_chest
+from LungTumorSegLib.core.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
 from LungTumorSegLib.correction.layers import SegmentMasks
 from LungTumorSegLib.correction.live import LiveMeasurement, LiveSegment
 from LungTumorSegLib.correction.snapshot import Layer
+from LungTumorSegLib.io.seg_nrrd import Segment
 from LungTumorSegLib.lesions import lesion as lesion_module
 from LungTumorSegLib.lesions import measure
-from LungTumorSegLib.segmentation_file import Segment
-from LungTumorSegLib.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
 from volumes import ORIENTATIONS
 
 SHAPE = (30, 40, 60)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from chests import block
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.correction.pieces import pieces_of, surrounded_share
-from LungTumorSegLib.ct import Volume
 from volumes import affine_of
 
 SHAPE = (9, 20, 30)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from chests import block
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.correction.regrow import about_point, at_threshold
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import UnusableInput
 from scipy.spatial.transform import Rotation
 from volumes import affine_of
 

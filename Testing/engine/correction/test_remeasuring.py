@@ -8,13 +8,13 @@ import time
 import numpy as np
 import pytest
 from chests import block, make_chest
+from LungTumorSegLib.core.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
 from LungTumorSegLib.correction import remeasuring
 from LungTumorSegLib.correction.measuring import SnapshotMeasurement
 from LungTumorSegLib.correction.remeasuring import Remeasuring
 from LungTumorSegLib.correction.snapshot import Layer, SegmentInfo, Snapshot
+from LungTumorSegLib.io.seg_nrrd import Segment
 from LungTumorSegLib.lesions import lesions_as_json, measure, spread_as_json
-from LungTumorSegLib.segmentation_file import Segment
-from LungTumorSegLib.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
 
 SHAPE = (30, 40, 60)
 CHEST = make_chest()

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import AIR_HU, CTVolume
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import AIR_HU, CTVolume
 from LungTumorSegLib.inference.decision import Thresholds, decide, kept_slices
 from LungTumorSegLib.inference.grid import make_working_grid
 

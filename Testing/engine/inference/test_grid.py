@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import AIR_HU, CTVolume
+from LungTumorSegLib.core.volume import AIR_HU, CTVolume
 from LungTumorSegLib.inference.grid import make_working_grid
 
 

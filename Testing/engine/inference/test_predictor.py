@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from LungTumorSegLib.ct import CTVolume
-from LungTumorSegLib.errors import MachineLimit, UnusableInput
-from LungTumorSegLib.events import Cancelled
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.core.volume import CTVolume
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
 from LungTumorSegLib.inference.stacks import STACK_SLICES, stack_starts

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.isolation.body import find_body
 from simple_chest import AFFINE, COUCH_TOP_MM, SHAPE, SPACING, X, Y, Z, dice
 

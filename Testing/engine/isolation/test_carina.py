@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import CTVolume, Volume
-from LungTumorSegLib.io import read_ct, read_volume
+from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import carina_of, isolate_lungs
 from LungTumorSegLib.isolation.carina import find_carina
 from simple_chest import AFFINE, CARINA_Z_MM, SHAPE, SPACING, Z, tube

@@ -4,9 +4,9 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import AIR_HU, AxisOrder, CTVolume, Volume
-from LungTumorSegLib.errors import UnusableInput
-from LungTumorSegLib.events import Cancelled
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.core.volume import AIR_HU, AxisOrder, CTVolume, Volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
 from LungTumorSegLib.isolation.lungs import with_walls
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom

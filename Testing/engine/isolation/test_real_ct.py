@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from LungTumorSegLib.io import read_ct, read_volume
+from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
 from scipy import ndimage
 from simple_chest import dice

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.isolation.morphology import dilate
 from LungTumorSegLib.isolation.region import CENTRAL_MM, MARGIN_MM, expected_lung, isolation_mask
 from LungTumorSegLib.isolation.spine import SpineAxis

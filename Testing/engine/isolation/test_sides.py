@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.isolation.sides import is_left, separate_sides
 from LungTumorSegLib.isolation.spine import SpineAxis
 from simple_chest import AFFINE, SHAPE, SPACING, X, Y, Z, ellipsoid

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Grid, Volume
+from LungTumorSegLib.core.volume import Grid, Volume
 from LungTumorSegLib.isolation.spine import SpineAxis, _exponential, find_spine_axis
 from simple_chest import AFFINE, CANAL_Y_MM, ORIGIN, SHAPE, SPACING, X, Y, Z
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.isolation.working_grid import block_factors, coarsen, enlarge, refine
 from volumes import affine_of, hu_at, make_ct
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from chests import block
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import components
 from LungTumorSegLib.lesions.components import crop_of, label_lesions, lesion_crops
 from volumes import affine_of

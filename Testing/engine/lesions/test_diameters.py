@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions.diameters import axial_diameters
 from volumes import affine_of
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from chests import block, make_chest
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.lesions import NO_LESION, measure, report_lesions
 from volumes import ORIENTATIONS
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions.components import crop_of, lesion_crops
 from LungTumorSegLib.lesions.measurements import confidence, intensities_of, shape_of, solid_part, volume_range_ml
 from scipy import ndimage

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from chests import Chest, make_chest
-from LungTumorSegLib.ct import CTVolume, Volume
+from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.lesions import report_lesions
 from volumes import ORIENTATIONS, affine_of
 

@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 
 import pytest
+from LungTumorSegLib.core.terminology import BODY, ISOLATION_MASK, LEFT_LUNG, RIGHT_LUNG, TUMOR, UNSPECIFIED
 from LungTumorSegLib.lesions.selection import is_lesion, lung_segments
-from LungTumorSegLib.terminology import BODY, ISOLATION_MASK, LEFT_LUNG, RIGHT_LUNG, TUMOR, UNSPECIFIED
 
 
 def a_segment(name, terminology="", mask=None):

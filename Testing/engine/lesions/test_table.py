@@ -5,7 +5,7 @@ import json
 
 import pytest
 from chests import block, make_chest
-from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.lesions import lesions_as_json, report_lesions, write_lesions_csv
 
 CONTRACT = (

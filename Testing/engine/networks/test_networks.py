@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks.recurrent_dense_unet import ConvLSTM, RecurrentBase, hard_sigmoid
 

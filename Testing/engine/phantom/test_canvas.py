@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Grid
+from LungTumorSegLib.core.volume import Grid
 from LungTumorSegLib.phantom.canvas import Canvas, CoarseGrid, coverage
 
 TURN = np.array([[0.0, -0.6, 0.8], [0.0, 0.8, 0.6], [1.0, 0.0, 0.0]])

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import AIR_HU, AxisOrder, Volume
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import AIR_HU, AxisOrder, Volume
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom
 from scipy import ndimage
 

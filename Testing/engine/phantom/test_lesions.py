@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.phantom import LesionSpec, blend_lesion, lesion_shape
 from LungTumorSegLib.phantom.lesions import KINDS
 from LungTumorSegLib.phantom.shapes import ellipsoid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.phantom import PhantomOptions
 from LungTumorSegLib.phantom.patient import draw_patient
 

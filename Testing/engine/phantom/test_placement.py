@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.phantom import LesionSpec, Phantom, PhantomOptions, make_phantom
 from LungTumorSegLib.phantom.placement import GLASS_KINDS, LARGEST_GLASS_MM, draw_specs
 from scipy import ndimage

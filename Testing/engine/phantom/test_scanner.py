@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import AIR_HU
+from LungTumorSegLib.core.volume import AIR_HU
 from LungTumorSegLib.phantom.options import PhantomOptions
 from LungTumorSegLib.phantom.patient import draw_patient
 from LungTumorSegLib.phantom.scanner import place_grid, scan

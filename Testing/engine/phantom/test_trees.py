@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Grid
+from LungTumorSegLib.core.volume import Grid
 from LungTumorSegLib.phantom.canvas import Canvas, CoarseGrid
 from LungTumorSegLib.phantom.trees import MURRAY_EXPONENT, TIP_RADIUS_MM, Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from LungTumorSegLib.io import read_ct, read_volume
+from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.phantom import write_phantom
 
 

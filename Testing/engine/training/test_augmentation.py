@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.training.augmentation import build_augmentation
 from LungTumorSegLib.training.store import IGNORED
 from scipy import ndimage

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training.checkpoint import load_checkpoint, save_checkpoint
 from LungTumorSegLib.training.precision import channels_last

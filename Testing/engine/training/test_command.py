@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.io.images import write_volume
 from safetensors.numpy import load_file
 from training_cases import a_chest_ct
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import LungTumorSegLib.training.config as config_module
 import pytest
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training.config import CaseConfig, TrainingConfig, config_from_dict, read_config
 
 SHIPPED = sorted((Path(config_module.__file__).parent / "configs").glob("*.yaml"))

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import UnusableInput
-from LungTumorSegLib.io import read_ct, write_volume
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import read_ct, write_volume
 from LungTumorSegLib.training.config import CaseConfig, SourceConfig
 from LungTumorSegLib.training.datasets import find_cases, read_label
 from LungTumorSegLib.training.store import IGNORED

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from LungTumorSegLib.events import ignore_progress
+from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.held_out import evaluate_held_out
 from LungTumorSegLib.training.selection import WholeVolumes

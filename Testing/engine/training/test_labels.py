@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import UnusableInput
-from LungTumorSegLib.io import write_volume
-from LungTumorSegLib.segmentation_file import Segment, write_segmentation
-from LungTumorSegLib.terminology import LEFT_LUNG, TUMOR
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.terminology import LEFT_LUNG, TUMOR
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
 from LungTumorSegLib.training.labels import name_without_suffix, read_lesion_labels
 from volumes import affine_of
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from LungTumorSegLib.events import ignore_progress
+from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.config import SamplingConfig, StageConfig, TrainingConfig

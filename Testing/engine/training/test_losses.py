@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training.config import LOSSES, LossConfig
 from LungTumorSegLib.training.losses import (
     BACKGROUND_WEIGHT,

@@ -4,9 +4,9 @@ import logging
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import AxisOrder, Volume
-from LungTumorSegLib.errors import UnusableInput
-from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import AxisOrder, Volume
+from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.training.config import NoduleConfig
 from LungTumorSegLib.training.nodules import find_crops, read_nodules
 from training_cases import ellipsoid

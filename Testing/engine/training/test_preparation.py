@@ -5,10 +5,10 @@ import os
 
 import numpy as np
 import pytest
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import MachineLimit, UnusableInput
-from LungTumorSegLib.events import Cancelled, ignore_progress
-from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.events import Cancelled, ignore_progress
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.training import preparation
 from LungTumorSegLib.training.config import CaseConfig, DataConfig, GridConfig, NoduleConfig, PhantomConfig, SourceConfig, SplitConfig
 from LungTumorSegLib.training.preparation import assign_parts, prepare_data, training_phantom_options

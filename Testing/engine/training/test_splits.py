@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from LungTumorSegLib.errors import UnusableInput
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training.splits import PatientNames, Split, check_no_leak, draw_split, read_split, write_split
 
 PATIENTS = [f"p{i:02d}" for i in range(40)]

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from LungTumorSegLib.errors import UnusableInput
-from LungTumorSegLib.events import ignore_progress
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.events import ignore_progress
+from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.config import ModelConfig, SamplingConfig, StageConfig, TrainingConfig
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.selection import Score
 from LungTumorSegLib.training.stages import run_training
-from LungTumorSegLib.weights.manifest import load_model
 from safetensors.torch import load_file
 from training_cases import a_stored_case
 

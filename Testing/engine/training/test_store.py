@@ -5,9 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+from LungTumorSegLib.core.private_folder import STALE_SECONDS
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.isolation import isolate_lungs
-from LungTumorSegLib.private_folder import STALE_SECONDS
 from LungTumorSegLib.training.store import HIGHEST_HU, IGNORED, LUNG_BIT, MASK_BIT, load_case, prepare_case
 from training_cases import a_chest_ct, a_stored_case
 from volumes import ORIENTATIONS

@@ -4,10 +4,11 @@ import json
 
 import pytest
 import torch
-from LungTumorSegLib.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.networks import build_network
-from LungTumorSegLib.weights.manifest import Manifest, find_model, load_model, model_folders, save_model
+from LungTumorSegLib.networks.stored import load_model, save_model
+from LungTumorSegLib.weights.manifest import Manifest, find_model, model_folders
 
 
 @pytest.fixture

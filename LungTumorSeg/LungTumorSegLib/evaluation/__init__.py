@@ -1,0 +1,23 @@
+"""How well a segmentation agrees with a reference: voxels, slices, surfaces, lesions. Needs numpy and scipy only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core import lazy
+
+if TYPE_CHECKING:
+    from .cases import CaseMetrics as CaseMetrics
+    from .cases import evaluate_case as evaluate_case
+    from .cases import evaluate_files as evaluate_files
+    from .cases import summarize as summarize
+
+__getattr__, __all__ = lazy.exports(
+    __name__,
+    {
+        "CaseMetrics": "cases",
+        "evaluate_case": "cases",
+        "summarize": "cases",
+        "evaluate_files": "cases",
+    },
+)

@@ -1,0 +1,201 @@
+"""Metrics of whole cases and data sets, from volumes and from files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import UnusableInput
+from ..core.volume import Volume
+from ..io.images import complete_file
+from ..report.charts import write_froc
+from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
+from .files import find_pairs, read_pair
+from .overlap import SliceCounts, dice, iou, slice_dices
+from .surface_distance import surface_distances
+
+
+@dataclass(frozen=True, eq=False)
+class CaseMetrics:
+    """The metrics of one case. ``tumor_slices`` marks the slices (bool) that hold tumor in the reference; surface distances are None
+    where a mask is empty, ``candidates`` where there is no probability map."""
+
+    dice_3d: float
+    iou_3d: float
+    slice_dices: np.ndarray
+    tumor_slices: np.ndarray
+    slices: SliceCounts
+    hd95_mm: float | None
+    mean_surface_distance_mm: float | None
+    detection: Detection
+    candidates: Candidates | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The metrics of one case as numbers: a line of the table."""
+
+    case: str
+    dice_3d: float
+    iou_3d: float
+    dice_2d_all_slices: float
+    dice_2d_tumor_slices: float | None
+    slice_tp: int
+    slice_fp: int
+    slice_tn: int
+    slice_fn: int
+    slice_f1: float | None
+    slice_mcc: float | None
+    slice_false_positive_rate: float | None
+    hd95_mm: float | None
+    mean_surface_distance_mm: float | None
+    lesions: int
+    lesions_found: int
+    lesion_sensitivity: float | None
+    median_lesion_dice: float | None
+    false_positives: int
+    false_positive_ml: float
+
+
+def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | None = None) -> CaseMetrics:
+    """Compare a mask (bool, or labels) with a reference (bool, or one label a lesion) on the same grid, in any orientation.
+
+    ``probability`` (0 to 1, same grid) adds what the FROC curve needs. Raises UnusableInput where the grids differ.
+    """
+    order = reference.canonical_axes()
+    for volume in (prediction, probability):
+        if volume is not None and not volume.same_grid(reference):
+            raise UnusableInput("Prediction and reference do not lie on the same grid; resample one to the other first.")
+    truth, answer = order.apply(reference), order.apply(prediction)
+    p, r, lesions = answer.array > 0, truth.array > 0, separate_lesions(truth.array.astype(np.int32))
+    distances = surface_distances(p, r, spacing_mm=truth.spacing)
+    return CaseMetrics(
+        dice_3d=dice(p, r),
+        iou_3d=iou(p, r),
+        slice_dices=slice_dices(p, r),
+        tumor_slices=np.asarray(r.any(axis=(1, 2))),
+        slices=SliceCounts.of(p, r),
+        hd95_mm=distances.hd95_mm if distances else None,
+        mean_surface_distance_mm=distances.mean_mm if distances else None,
+        detection=detect(p, lesions, voxel_ml=truth.voxel_volume_ml),
+        candidates=None if probability is None else score_candidates(order.apply(probability).array, lesions),
+    )
+
+
+def row(case: str, metrics: CaseMetrics) -> Row:
+    """One case as a line of the table."""
+    counts, detection = metrics.slices, metrics.detection
+    return Row(
+        case=case,
+        dice_3d=metrics.dice_3d,
+        iou_3d=metrics.iou_3d,
+        dice_2d_all_slices=float(metrics.slice_dices.mean()),
+        dice_2d_tumor_slices=_mean(metrics.slice_dices[metrics.tumor_slices]),
+        **_slice_columns(counts),
+        hd95_mm=metrics.hd95_mm,
+        mean_surface_distance_mm=metrics.mean_surface_distance_mm,
+        lesions=len(detection.dices),
+        lesions_found=detection.found,
+        lesion_sensitivity=_mean([value > 0 for value in detection.dices]),
+        median_lesion_dice=_median(detection.dices),
+        false_positives=len(detection.false_ml),
+        false_positive_ml=sum(detection.false_ml),
+    )
+
+
+def summarize(cases: Sequence[CaseMetrics]) -> dict[str, Any]:
+    """The metrics of a data set, ready for JSON; None is undefined.
+
+    3D Dice, IoU and surface distances are means over cases (the latter over the cases that have them); 2D Dice and slice counts pool
+    the slices of all cases, lesion metrics their lesions. ``froc`` is there if all cases have a probability map.
+    """
+    detections = [case.detection for case in cases]
+    lesion_dices = [value for detection in detections for value in detection.dices]
+    false_ml = [volume for detection in detections for volume in detection.false_ml]
+    all_slices = np.concatenate([case.slice_dices for case in cases])
+    tumor_slices = np.concatenate([case.slice_dices[case.tumor_slices] for case in cases])
+    distances = [(case.hd95_mm, case.mean_surface_distance_mm) for case in cases if case.hd95_mm is not None]
+    summary = {
+        "cases": len(cases),
+        "dice_3d": _mean([case.dice_3d for case in cases]),
+        "median_dice_3d": _median([case.dice_3d for case in cases]),
+        "iou_3d": _mean([case.iou_3d for case in cases]),
+        "dice_2d_all_slices": _mean(all_slices),
+        "dice_2d_tumor_slices": _mean(tumor_slices),
+        **_slice_columns(sum((case.slices for case in cases), SliceCounts())),
+        "cases_with_surface_distances": len(distances),
+        "hd95_mm": _mean([hd95_mm for hd95_mm, _ in distances]),
+        "mean_surface_distance_mm": _mean([mean_mm for _, mean_mm in distances]),
+        "lesions": len(lesion_dices),
+        "lesions_found": sum(detection.found for detection in detections),
+        "lesion_sensitivity": _mean([value > 0 for value in lesion_dices]),
+        "median_lesion_dice": _median(lesion_dices),
+        "false_positives": len(false_ml),
+        "false_positives_per_scan": len(false_ml) / len(cases),
+        "false_positive_ml_per_scan": sum(false_ml) / len(cases),
+    }
+    candidates = [case.candidates for case in cases if case.candidates is not None]
+    if len(candidates) == len(cases):
+        curve = froc_curve(candidates)
+        summary["froc"] = {"score": froc_score(curve), "curve": [asdict(point) for point in curve]}
+    return summary
+
+
+def evaluate_files(prediction: Path, reference: Path, cases: Path | None = None) -> dict[str, Any]:
+    """Compare files, or folders of files matched by name: a label map or the lesion segments of a .seg.nrrd (see ``files``).
+
+    Returns ``summarize`` of all cases and, in ``per_case``, the table's lines; ``cases`` is a CSV file to write them to as well, with the
+    FROC curve beside it (``-froc.svg``) where all cases have a probability map.
+    Raises UnusableInput where files cannot be read or matched, or where grids differ; MachineLimit if the table cannot be written.
+    """
+    pairs, unmatched = find_pairs(Path(prediction), Path(reference))
+    metrics = {}
+    for pair in pairs:
+        try:
+            metrics[pair.name] = evaluate_case(*read_pair(pair))
+        except UnusableInput as error:
+            raise UnusableInput(f"{pair.name}: {error}") from error
+    rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
+    if cases is not None:
+        write_table(rows, Path(cases))
+        if "froc" in summary:
+            write_froc_of(summary, Path(cases).with_name(f"{Path(cases).stem}-froc.svg"))
+    return {**summary, "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
+
+
+def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
+    """The FROC curve of ``summarize`` as an SVG."""
+    write_froc([(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], picture)
+
+
+def write_table(rows: Sequence[Row], path: Path) -> None:
+    """One line a case; undefined values stay empty. The file appears only when complete."""
+    with complete_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
+        writer.writeheader()
+        writer.writerows(asdict(line) for line in rows)
+
+
+def _slice_columns(counts: SliceCounts) -> dict[str, Any]:
+    return {
+        "slice_tp": counts.true_positives,
+        "slice_fp": counts.false_positives,
+        "slice_tn": counts.true_negatives,
+        "slice_fn": counts.false_negatives,
+        "slice_f1": counts.f1,
+        "slice_mcc": counts.mcc,
+        "slice_false_positive_rate": counts.false_positive_rate,
+    }
+
+
+def _mean(values: Any) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _median(values: Any) -> float | None:
+    return float(np.median(values)) if len(values) else None

@@ -1,0 +1,81 @@
+"""Overlap of two masks, voxel by voxel and slice by slice; arrays are bool (slice, row, column), slices axial.
+
+Two empty masks agree fully (Dice and IoU 1); where only one is empty, they are 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.volume import Array
+
+
+def dice(prediction: Array, reference: Array) -> float:
+    """2 |P and R| / (|P| + |R|) (Dice 1945, doi:10.2307/1932409)."""
+    total = np.count_nonzero(prediction) + np.count_nonzero(reference)
+    return float(2 * np.count_nonzero(prediction & reference) / total) if total else 1.0
+
+
+def iou(prediction: Array, reference: Array) -> float:
+    """Intersection over union, |P and R| / |P or R| (Jaccard index)."""
+    union = np.count_nonzero(prediction | reference)
+    return float(np.count_nonzero(prediction & reference) / union) if union else 1.0
+
+
+def slice_dices(prediction: Array, reference: Array) -> Array:
+    """The 2D Dice of each slice, float64 (slices,).
+
+    An empty slice rightly left empty counts 1, a tumor in the prediction alone 0: the overall 2D Dice of Najeeb and Bhuiyan 2022 is
+    the mean over the slices of all cases.
+    """
+    return np.array([dice(p, r) for p, r in zip(prediction, reference, strict=True)])
+
+
+@dataclass(frozen=True)
+class SliceCounts:
+    """How many slices are rightly or wrongly said to hold tumor; a slice is positive if any voxel of it is.
+
+    Rates whose denominator is 0 are None: undefined.
+    """
+
+    true_positives: int = 0
+    false_positives: int = 0
+    true_negatives: int = 0
+    false_negatives: int = 0
+
+    @classmethod
+    def of(cls, prediction: Array, reference: Array) -> SliceCounts:
+        """The counts of one case."""
+        p, r = prediction.any(axis=(1, 2)), reference.any(axis=(1, 2))
+        return cls(*(int(np.count_nonzero(kind)) for kind in (p & r, p & ~r, ~p & ~r, ~p & r)))
+
+    def __add__(self, other: SliceCounts) -> SliceCounts:
+        return SliceCounts(
+            self.true_positives + other.true_positives,
+            self.false_positives + other.false_positives,
+            self.true_negatives + other.true_negatives,
+            self.false_negatives + other.false_negatives,
+        )
+
+    @property
+    def f1(self) -> float | None:
+        """2 TP / (2 TP + FP + FN)."""
+        return _ratio(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
+
+    @property
+    def mcc(self) -> float | None:
+        """Matthews correlation coefficient, -1 to 1 (doi:10.1016/0005-2795(75)90109-9)."""
+        tp, fp, tn, fn = self.true_positives, self.false_positives, self.true_negatives, self.false_negatives
+        return _ratio(tp * tn - fp * fn, math.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
+
+    @property
+    def false_positive_rate(self) -> float | None:
+        """FP / (FP + TN)."""
+        return _ratio(self.false_positives, self.false_positives + self.true_negatives)
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator else None

@@ -1,0 +1,122 @@
+"""The lesions of a segmentation as the scene keeps them, the network's answer beside it, and the summary of the run.
+
+Rows are kept in attributes of the segmentation as JSON, since Slicer saves the numbers of a table with six digits only; the table node
+shows them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import vtk
+
+from ..core.terminology import REJECTED
+from ..correction.snapshot import Measures
+from ..results.lesion_rows import FIRST_COLUMNS, UNITS, LesionRow, columns_of, rows_of
+from .nodes import ANSWER_ROLE, MEASURES_ATTRIBUTE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
+
+
+def lesions_of(segmentation: Node) -> list[LesionRow]:
+    """The segmentation's lesions, as stored in the scene; none where nothing was measured."""
+    return rows_of(columns_of(stored_rows(segmentation)))
+
+
+def stored_rows(segmentation: Node) -> list[dict[str, Any]]:
+    """The lesions as summary.json has them: as they were measured after the last correction, or else by the run."""
+    rows = _json_of(segmentation, MEASURES_ATTRIBUTE).get("rows")
+    return rows_with_marks(segmentation, summary_of(segmentation).get("lesions", [])) if rows is None else rows
+
+
+def summary_of(segmentation: Node) -> dict[str, Any]:
+    """The summary.json of the run that made the segmentation, with the spread as it is after corrections; empty where no run did."""
+    measures = _json_of(segmentation, MEASURES_ATTRIBUTE)
+    return {**_json_of(segmentation, SUMMARY_ATTRIBUTE), **{name: measures[name] for name in ("spread", "removed") if name in measures}}
+
+
+def is_measured(segmentation: Node) -> bool:
+    """False where the scene was saved while lesions were being measured after an edit."""
+    return bool(_json_of(segmentation, MEASURES_ATTRIBUTE).get("complete", True))
+
+
+def _json_of(segmentation: Node, attribute: str) -> dict[str, Any]:
+    stored = segmentation.GetAttribute(attribute)
+    return dict(json.loads(stored)) if stored else {}
+
+
+def keep_answer(segmentation: Node, answer: Node) -> None:
+    """Keeps ``answer`` (a vtkSegmentation) as what the network has found, in a node that no list shows and that is saved with the scene."""
+    node = referenced(segmentation, ANSWER_ROLE, "vtkMRMLSegmentationNode", f"{segmentation.GetName()} network's answer")
+    node.HideFromEditorsOn()
+    node.SetAttribute("SubjectHierarchy.ExcludeFromTree", "1")
+    node.SetAndObserveSegmentation(answer)
+
+
+def answer_of(segmentation: Node) -> Node:
+    """The vtkSegmentation that the network has found; None where that is not known."""
+    node = segmentation.GetNodeReference(ANSWER_ROLE)
+    return None if node is None else node.GetSegmentation()
+
+
+def rows_with_marks(segmentation: Node, lesions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a fresh run, to which nobody has done anything yet, with the columns that say so."""
+    answer = answer_of(segmentation)
+    return [
+        lesion | {"correction": "", "review": "", "network_volume_ml": lesion["volume_ml"],
+                  "segment_id": "" if answer is None else answer.GetSegmentIdBySegmentName(lesion["segment"])}
+        for lesion in lesions
+    ]
+
+
+def saved_summary(segmentation: Node) -> dict[str, Any]:
+    """summary.json as the scene has it now: of the run, with the lesions that count, those ``rejected``, and what was ``removed``."""
+    rows = stored_rows(segmentation)
+    found = network_rows(segmentation)
+    summary = {name: value for name, value in summary_of(segmentation).items() if name != "files"}  # those of the run's own folder
+    counted = without_rejected(rows)
+    if summary.get("removed") or any(row["correction"] or row["review"] for row in rows):
+        summary["message"] = f"{len(counted)} lesion{'' if len(counted) == 1 else 's'} after correction by a person"
+        summary.pop("margins", None)  # they were about the network's lesions
+    return summary | {
+        "lesions": counted,
+        "rejected": [row for row in rows if row["review"] == REJECTED],
+        "removed": [{"segment_id": name, "segment": found[name]["segment"], "network_volume_ml": found[name]["volume_ml"]}
+                    for name in summary.get("removed", []) if name in found],
+    }
+
+
+def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lesions that count."""
+    return [row for row in rows if row["review"] != REJECTED]
+
+
+def store_measures(segmentation: Node, measures: Measures) -> None:
+    """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
+    known = {"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed), "complete": measures.complete}
+    stored = json.dumps(known)
+    if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # else nobody has to look again
+        segmentation.SetAttribute(MEASURES_ATTRIBUTE, stored)
+        fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows)
+
+
+def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:
+    """The rows that the run gave the network's lesions, by segment id."""
+    answer = answer_of(segmentation)
+    lesions = summary_of(segmentation).get("lesions", []) if answer is not None else []
+    return {answer.GetSegmentIdBySegmentName(lesion["segment"]): lesion for lesion in lesions}
+
+
+def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
+    """Shows lesions in a table node."""
+    modified = node.StartModify()
+    node.RemoveAllColumns()
+    for name, values in columns_of(lesions).items():
+        kind = FIRST_COLUMNS.get(name, type(values[0]) if values else float)
+        column = {int: vtk.vtkIntArray, str: vtk.vtkStringArray, float: vtk.vtkDoubleArray}[kind]()
+        column.SetName(name)
+        for value in values:
+            column.InsertNextValue(value)
+        node.AddColumn(column)
+        node.SetColumnUnitLabel(name, UNITS.get(name[-3:], ""))
+    node.EndModify(modified)

@@ -1,0 +1,172 @@
+"""The segments of a segmentation node: voxels out and in, what they are, what a person said of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+from ..core.boxes import box_of_label, union
+from ..core.terminology import REVIEW_TAG
+from ..core.volume import Array, Volume
+from ..correction.snapshot import Layer, SegmentInfo
+from .nodes import LPS_TO_RAS, Node
+
+
+class LayerCopies:
+    """Copies of a segmentation's layers for a thread of its own, made anew only where Slicer touched the layer."""
+
+    def __init__(self) -> None:
+        self._copies: list[tuple[Node, int, Volume]] = []
+
+    def of(self, content: Node) -> list[Layer]:
+        """The layers of a vtkSegmentation, in its order."""
+        layers, copies = [], []
+        for index in range(content.GetNumberOfLayers()):
+            image = content.GetLayerDataObject(index, content.GetSourceRepresentationName())
+            known = self._copies[index] if index < len(self._copies) else None
+            if known is None or known[0] is not image or known[1] != image.GetMTime():
+                known = (image, image.GetMTime(), _copied(image))
+            copies.append(known)
+            layers.append(Layer(known[2], _values(content, index)))
+        self._copies = copies
+        return layers
+
+
+def unchanging_layers(content: Node) -> list[Layer]:
+    """The layers of a vtkSegmentation that nobody will edit: views that keep its voxels alive."""
+    images = [content.GetLayerDataObject(index, content.GetSourceRepresentationName()) for index in range(content.GetNumberOfLayers())]
+    return [Layer(_volume(image), _values(content, index)) for index, image in enumerate(images)]
+
+
+def _values(content: Node, layer: int) -> dict[str, int]:
+    ids = content.GetSegmentIDsForLayer(layer, content.GetSourceRepresentationName())
+    return {segment_id: content.GetSegment(segment_id).GetLabelValue() for segment_id in ids}
+
+
+def segment_infos(content: Node) -> list[SegmentInfo]:
+    """What is known of each segment of a vtkSegmentation beside its voxels, in its order."""
+    return [SegmentInfo(segment_id, segment.GetName() or "", segment.GetTerminology() or "", review_of(segment))
+            for segment_id, segment in segments_of(content)]
+
+
+def segments_of(content: Node) -> Iterator[tuple[str, Node]]:
+    """Id and vtkSegment of each segment, in order."""
+    for segment_id in content.GetSegmentIDs():
+        yield segment_id, content.GetSegment(segment_id)
+
+
+def review_of(segment: Node) -> str:
+    """"confirmed", "rejected", or "" where nobody has said anything."""
+    tag = vtk.reference("")
+    return str(tag) if segment.GetTag(REVIEW_TAG, tag) else ""
+
+
+def set_review(segment: Node, review: str) -> None:
+    """Keeps what a person said of a lesion; "" takes it back."""
+    if review:
+        segment.SetTag(REVIEW_TAG, review)
+    else:
+        segment.RemoveTag(REVIEW_TAG)
+
+
+def mask_of(content: Node, segment_id: str) -> Volume | None:
+    """The voxels (bool) of a segment in their bounding box, LPS with canonical axes; None for an empty one."""
+    segment = content.GetSegment(segment_id)
+    image = segment.GetRepresentation(content.GetSourceRepresentationName())
+    if image is None or image.IsEmpty():
+        return None
+    labels = _volume(image)
+    box = box_of_label(labels.array, segment.GetLabelValue())
+    if box is None:
+        return None
+    crop = labels.crop(*box)
+    return crop.canonical_axes().apply(crop.with_array(crop.array == segment.GetLabelValue()))
+
+
+def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
+    """Gives a segment the voxels of ``mask`` (bool, LPS, on the segmentation's lattice, any axes); other segments keep theirs."""
+    if mask is None or not mask.array.any():
+        segmentation.GetSegmentation().ClearSegment(segment_id)
+        return
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    image = _image(mask, _lattice(segmentation))
+    if not logic.SetBinaryLabelmapToSegment(image, segmentation, segment_id, logic.MODE_REPLACE, image.GetExtent()):
+        raise ValueError(f"The segment {segment_id} could not be changed.")
+
+
+def add_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
+    """Adds voxels to a segment; ``mask`` has canonical axes."""
+    present = mask_of(segmentation.GetSegmentation(), segment_id)
+    if mask is not None:
+        set_mask(segmentation, segment_id, mask if present is None else union(present, mask))
+
+
+def next_lesion_number(contents: Sequence[Node]) -> int:
+    """One more than the largest n of the segments "Tumor n"."""
+    names = [segment.GetName() or "" for content in contents for _, segment in segments_of(content)]
+    numbers = [int(match[1]) for name in names if (match := re.fullmatch(r"Tumor (\d+)", name))]
+    return max(numbers, default=0) + 1
+
+
+def _volume(image: Node) -> Volume:
+    """A vtkOrientedImageData as a volume in LPS; a view. An image without voxels is a single 0."""
+    j0, _, i0, _, k0, _ = image.GetExtent()
+    scalars = image.GetPointData().GetScalars() if image.GetPointData() is not None else None
+    shape = image.GetDimensions()[::-1]
+    if scalars is None or min(shape) < 1:
+        array: Array = np.zeros((1, 1, 1), np.uint8)
+    else:
+        array = vtk_to_numpy(scalars).reshape(shape)
+    affine = LPS_TO_RAS @ _to_ras(image)[:, [2, 1, 0, 3]]
+    affine[:3, 3] = affine[:3, :3] @ (k0, i0, j0) + affine[:3, 3]
+    return Volume(array, affine)
+
+
+def _copied(image: Node) -> Volume:
+    volume = _volume(image)
+    return volume.with_array(volume.array.copy())
+
+
+def _image(mask: Volume, lattice: Node) -> Node:
+    """``mask`` as a vtkOrientedImageData of 0 and 1, on the lattice of another."""
+    image = slicer.vtkOrientedImageData()
+    image.SetOrigin(lattice.GetOrigin())  # these three and not the matrix, which would be a rounding error away
+    image.SetSpacing(lattice.GetSpacing())
+    image.CopyDirections(lattice)
+    axes = Volume(np.zeros((1, 1, 1), dtype=bool), LPS_TO_RAS @ _to_ras(image)[:, [2, 1, 0, 3]]).canonical_axes()
+    mask = axes.undo(mask.canonical_axes().apply(mask))
+    x, y, z = mask.origin
+    j, i, k = np.rint(np.linalg.solve(_to_ras(image), (-x, -y, z, 1.0))).astype(int)[:3].tolist()
+    slices, rows, columns = mask.shape
+    image.SetExtent(j, j + columns - 1, i, i + rows - 1, k, k + slices - 1)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+    vtk_to_numpy(image.GetPointData().GetScalars())[:] = mask.array.ravel()
+    return image
+
+
+def _lattice(segmentation: Node) -> Node:
+    """A vtkOrientedImageData on the segmentation's lattice of voxels: one of its layers, or its CT's while it has none."""
+    content = segmentation.GetSegmentation()
+    for index in range(content.GetNumberOfLayers()):
+        image = content.GetLayerDataObject(index, content.GetSourceRepresentationName())
+        if not image.IsEmpty():
+            return image
+    volume = segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
+    if volume is None:
+        raise ValueError("The CT of this segmentation is not in the scene.")
+    matrix, image = vtk.vtkMatrix4x4(), slicer.vtkOrientedImageData()
+    volume.GetIJKToRASMatrix(matrix)
+    image.SetImageToWorldMatrix(matrix)
+    return image
+
+
+def _to_ras(image: Node) -> Array:
+    """From column, row and slice to RAS mm, 4 x 4."""
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])

@@ -1,0 +1,208 @@
+"""How the tumor has spread, in Slicer's views: colors, margins, zones, rulers. All of it is made of the segments as they are now.
+
+What is drawn beside the segmentation lies in nodes of its own, which go when it is hidden; the segmentation's own colors stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from ..core.boxes import placed, union
+from ..core.colors import ZONE_COLORS, lesion_color, lightened
+from ..core.terminology import LEFT_LUNG, MARGIN, REJECTED, RIGHT_LUNG
+from ..core.volume import Volume
+from ..lesions import Ruler, lung_zones, margins
+from ..lesions.components import crop_of
+from ..lesions.diameters import axial_diameters
+from ..lesions.location import Sides
+from ..lesions.measurements import centroid_lps
+from ..lesions.selection import lung_pair, may_be_lesion
+from ..report.color_maps import ColorBy, Coloring, coloring
+from .lesion_table import lesions_of
+from .nodes import LPS_TO_RAS, MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE, Node, referenced
+from .results import ct_of, show_lungs
+from .segments import mask_of, segment_infos, set_mask
+
+MARGIN_OPACITY_3D, ZONE_OPACITY_3D = 0.15, 0.25
+WIDEST_MARGIN_MM = 50.0
+"""At half of it a margin's color is halfway to white."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Lesion:
+    """A lesion of the segmentation: the segment's name, its place among the lesions (1 ...), its voxels (bool, LPS, canonical axes)."""
+
+    name: str
+    number: int
+    mask: Volume
+
+
+def color_lesions(segmentation: Node, by: ColorBy) -> Coloring:
+    """Colors the lesions in all views and returns the colors with their legend; by number each has its segment's own color again."""
+    rows = lesions_of(segmentation)
+    found = coloring(rows, by)
+    content, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
+    for row, color in zip(rows, found.colors, strict=True):
+        segment_id = content.GetSegmentIdBySegmentName(row.segment)
+        if not segment_id or display is None:
+            continue
+        if by == "number":
+            display.UnsetSegmentOverrideColor(segment_id)
+        else:
+            display.SetSegmentOverrideColor(segment_id, *color)
+    return found
+
+
+def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | None:
+    """Draws what lies within the distances (mm) of each lesion, clipped at the lungs; none of them removes what was drawn before.
+
+    Returns the segmentation node of the margins. Raises ValueError where lungs or CT are missing.
+    """
+    _remove(segmentation, MARGINS_ROLE)
+    lesions = _lesions(segmentation)
+    if not distances_mm or not lesions:
+        return None
+    left, right = _lungs(segmentation)
+    labels, (whole_left, whole_right) = _together(lesions, left, right)
+    node = _new_segmentation(segmentation, MARGINS_ROLE, f"{segmentation.GetName()} margins")
+    names = [lesion.name for lesion in lesions]
+    lungs = labels.with_array(whole_left.array | whole_right.array | (labels.array > 0))
+    for margin in margins(labels, lungs, None, sorted(set(distances_mm)), names):
+        color = lightened(lesion_color(margin.number), margin.distance_mm / WIDEST_MARGIN_MM)
+        _add(node, margin.name, margin.mask, color, MARGIN, MARGIN_OPACITY_3D)
+    _draw(node)
+    return node
+
+
+def show_zones(segmentation: Node, visible: bool) -> Node | None:
+    """Draws the upper, middle and lower zone of each lung in place of the lungs, or the lungs again; returns the zones' node.
+
+    Raises ValueError where lungs or CT are missing.
+    """
+    _remove(segmentation, ZONES_ROLE)
+    if not visible:
+        show_lungs(segmentation, True)
+        return None
+    left, right = _lungs(segmentation)
+    lesions = _lesions(segmentation)
+    labels, (whole_left, whole_right) = _together(lesions, left, right)
+    sides = Sides(whole_left, whole_right)
+    crops = [crop_of(labels.with_array(labels.array == lesion.number)) for lesion in lesions]
+    node = _new_segmentation(segmentation, ZONES_ROLE, f"{segmentation.GetName()} zones")
+    for zone in lung_zones(whole_left, whole_right, labels, [None if crop is None else sides.of(crop) for crop in crops]):
+        code = LEFT_LUNG if zone.side == "Left" else RIGHT_LUNG
+        _add(node, zone.segment, zone.mask, ZONE_COLORS[zone.name], code, ZONE_OPACITY_3D)
+    _draw(node)
+    show_lungs(segmentation, False)
+    return node
+
+
+def show_rulers(segmentation: Node, visible: bool) -> list[Node]:
+    """Draws long and short axis of each lesion, and Dmax between the two lesions farthest apart, as line markups; or removes them."""
+    _remove(segmentation, RULERS_ROLE)
+    if not visible:
+        return []
+    lesions = _lesions(segmentation)
+    rulers: list[tuple[str, Ruler]] = []
+    for lesion in lesions:
+        diameters = axial_diameters(lesion.mask)
+        rulers += [(f"{lesion.name} long axis", diameters.long_axis), (f"{lesion.name} short axis", diameters.short_axis)]
+    farthest = _farthest_apart(lesions)
+    if farthest is not None:
+        rulers.append(("Dmax", farthest))
+    return [_line(segmentation, name, ruler) for name, ruler in rulers]
+
+
+def _farthest_apart(lesions: Sequence[_Lesion]) -> Ruler | None:
+    """Between the centroids of the two lesions farthest apart; None for fewer than two."""
+    if len(lesions) < 2:
+        return None
+    points = [centroid_lps(lesion.mask) for lesion in lesions]
+    distance = cdist(points, points)
+    first, second = np.unravel_index(int(distance.argmax()), distance.shape)
+    return Ruler(points[first], points[second])
+
+
+def _lesions(segmentation: Node) -> list[_Lesion]:
+    """The lesions that count, in the segmentation's order."""
+    content = segmentation.GetSegmentation()
+    masks = [(info.name, mask_of(content, info.id)) for info in segment_infos(content) if may_be_lesion(info) and info.review != REJECTED]
+    found = [(name, mask) for name, mask in masks if mask is not None]
+    return [_Lesion(name, number, mask) for number, (name, mask) in enumerate(found, start=1)]
+
+
+def _lungs(segmentation: Node) -> tuple[Volume, Volume]:
+    content = segmentation.GetSegmentation()
+    pair = lung_pair(segment_infos(content))
+    masks = [None, None] if pair is None else [mask_of(content, info.id) for info in pair]
+    left, right = masks
+    if left is None or right is None:
+        raise ValueError("The segmentation has no left and right lung.")
+    return left, right
+
+
+def _together(lesions: Sequence[_Lesion], left: Volume, right: Volume) -> tuple[Volume, tuple[Volume, Volume]]:
+    """Labels of the lesions (uint16, by number) and both lungs (bool) on the smallest grid that holds all."""
+    whole = reduce(union, [left, right, *(lesion.mask for lesion in lesions)])
+    labels = np.zeros(whole.shape, dtype=np.uint16)
+    for lesion in lesions:
+        labels[placed(lesion.mask, whole)] = lesion.number
+    return whole.with_array(labels), (whole.with_array(placed(left, whole)), whole.with_array(placed(right, whole)))
+
+
+def _new_segmentation(segmentation: Node, role: str, name: str) -> Node:
+    volume = ct_of(segmentation)
+    if volume is None:
+        raise ValueError("The CT of this segmentation is not in the scene.")
+    node = referenced(segmentation, role, "vtkMRMLSegmentationNode", name)
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _add(node: Node, name: str, mask: Volume, color: tuple[float, float, float], code: str, opacity: float) -> None:
+    if not mask.array.any():
+        return
+    content, display = node.GetSegmentation(), node.GetDisplayNode()
+    segment_id = content.AddEmptySegment(content.GenerateUniqueSegmentID(name), name, color)
+    content.GetSegment(segment_id).SetTerminology(code)
+    crop = crop_of(mask)
+    set_mask(node, segment_id, mask if crop is None else crop.mask)
+    display.SetSegmentOpacity3D(segment_id, opacity)
+    display.SetSegmentOpacity2DFill(segment_id, 0.0)
+
+
+def _draw(node: Node) -> None:
+    node.CreateClosedSurfaceRepresentation()
+    node.GetDisplayNode().SetVisibility3D(True)
+
+
+def _line(segmentation: Node, name: str, ruler: Ruler) -> Node:
+    """A locked line between a ruler's ends, in the segmentation's own coordinates under its parent transform."""
+    scene = segmentation.GetScene()
+    line = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", f"{name} {ruler.length_mm:.1f} mm")
+    line.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
+    for point in (ruler.start_lps, ruler.end_lps):
+        line.AddControlPoint((LPS_TO_RAS @ [*point, 1.0])[:3].tolist())
+    line.SetLocked(True)
+    line.CreateDefaultDisplayNodes()
+    if line.GetDisplayNode() is not None:
+        line.GetDisplayNode().SetPropertiesLabelVisibility(True)
+        line.GetDisplayNode().SetPointLabelsVisibility(False)
+    segmentation.AddNodeReferenceID(RULERS_ROLE, line.GetID())
+    return line
+
+
+def _remove(segmentation: Node, role: str) -> None:
+    scene = segmentation.GetScene()
+    nodes = [segmentation.GetNthNodeReference(role, i) for i in range(segmentation.GetNumberOfNodeReferences(role))]
+    segmentation.RemoveNodeReferenceIDs(role)
+    for node in nodes:
+        if node is not None:
+            scene.RemoveNode(node)

@@ -1,0 +1,97 @@
+"""What a 3D picture says beside its surfaces: orientation cube, letters at the sides, legend, rulers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vtkmodules.vtkFiltersSources import vtkLineSource
+from vtkmodules.vtkRenderingAnnotation import vtkAnnotatedCubeActor
+from vtkmodules.vtkRenderingCore import vtkActor, vtkBillboardTextActor3D, vtkPolyDataMapper, vtkProp, vtkRenderer, vtkTextActor
+
+from ..core.colors import Color
+from ..lesions import Ruler
+
+BACKGROUND: Color = (0.96, 0.97, 0.98)
+INK: Color = (0.15, 0.18, 0.22)
+
+CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
+"""Lower right corner, square at the picture's aspect."""
+
+MOST_LEGEND_LINES = 8
+RULER_WIDTH = 0.004
+"""Width of a ruler's line as a share of the picture's height."""
+
+
+def orientation_cube() -> vtkRenderer:
+    """A renderer in the lower right corner with a cube that shows left, right, front (A), back (P), head (S), feet (I)."""
+    cube = vtkAnnotatedCubeActor()
+    cube.SetXPlusFaceText("L")
+    cube.SetXMinusFaceText("R")
+    cube.SetYPlusFaceText("P")
+    cube.SetYMinusFaceText("A")
+    cube.SetZPlusFaceText("S")
+    cube.SetZMinusFaceText("I")
+    cube.SetFaceTextScale(0.65)
+    cube.GetCubeProperty().SetColor(0.80, 0.84, 0.88)
+    cube.GetCubeProperty().SetAmbient(0.7)
+    cube.GetCubeProperty().SetDiffuse(0.3)
+    cube.GetTextEdgesProperty().SetColor(*INK)
+    for face in (cube.GetXPlusFaceProperty(), cube.GetXMinusFaceProperty(), cube.GetYPlusFaceProperty(),
+                 cube.GetYMinusFaceProperty(), cube.GetZPlusFaceProperty(), cube.GetZMinusFaceProperty()):
+        face.SetColor(*INK)
+    corner = vtkRenderer()
+    corner.SetViewport(*CUBE_VIEWPORT)
+    corner.SetBackground(*BACKGROUND)
+    corner.AddActor(cube)
+    return corner
+
+
+def legend_texts(lines: Sequence[tuple[str, Color]], size: tuple[int, int], text_height: float) -> Iterator[vtkTextActor]:
+    """Lines below one another in the upper left corner, each behind a square of its color; "No lesion" where there are none."""
+    shown = list(lines[:MOST_LEGEND_LINES]) or [("No lesion", BACKGROUND)]
+    if len(lines) > len(shown):
+        shown.append((f"and {len(lines) - len(shown)} more", BACKGROUND))
+    font = round(size[1] * text_height)
+    for row, (line, color) in enumerate(shown):
+        down = size[1] - 2 * font - round(1.5 * font) * row
+        yield _text(line, font, INK, 2 * font, down)
+        square = _text("M", font, color, font // 2, down)
+        square.GetTextProperty().SetBackgroundColor(*color)
+        square.GetTextProperty().SetBackgroundOpacity(1.0)
+        yield square
+
+
+def side_letters(size: tuple[int, int], text_height: float) -> tuple[vtkTextActor, vtkTextActor]:
+    """Texts at the left and the right edge for what lies there, as on a radiograph."""
+    width, height = size
+    font = round(1.5 * height * text_height)
+    return _text("", font, INK, font // 2, height // 2), _text("", font, INK, width - 3 * font // 2, height // 2)
+
+
+def ruler_props(ruler: Ruler, size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:
+    """A line between the ruler's ends, and its length at the second one."""
+    line = vtkLineSource()
+    line.SetPoint1(*ruler.start_lps)
+    line.SetPoint2(*ruler.end_lps)
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputConnection(line.GetOutputPort())
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    actor.GetProperty().SetColor(*INK)
+    actor.GetProperty().SetLineWidth(max(1.0, size[1] * RULER_WIDTH))
+    yield actor
+    text = vtkBillboardTextActor3D()
+    text.SetInput(f"{ruler.length_mm:.0f} mm")
+    text.SetPosition(*ruler.end_lps)
+    text.GetTextProperty().SetFontSize(round(size[1] * text_height))
+    text.GetTextProperty().SetColor(*INK)
+    yield text
+
+
+def _text(line: str, font: int, color: Color, x: int, y: int) -> vtkTextActor:
+    text = vtkTextActor()
+    text.SetInput(line)
+    text.GetTextProperty().SetFontSize(font)
+    text.GetTextProperty().SetColor(*color)
+    text.SetPosition(x, y)
+    return text

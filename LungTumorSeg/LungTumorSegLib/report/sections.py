@@ -1,0 +1,176 @@
+"""Sections through a lesion as SVG: the CT with outline and rulers, and the histogram of its HU; no drawing library needed."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.boxes import grown, put
+from ..core.colors import Color
+from ..core.volume import Array, Volume
+from ..lesions import Lesion, Ruler
+from ..lesions.components import LesionCrop
+from ..lesions.diameters import outline
+
+WINDOW_HU = (-1000.0, 400.0)
+"""HU shown black and white: lung and soft tissue both keep their structure."""
+
+AROUND_MM = 20.0
+"""What is shown about a lesion on each side."""
+
+PIXELS_PER_MM = 3.0
+TEXT_SHARE = 0.06
+"""Height of letters as a share of a section's shorter side."""
+
+SCALE_BAR_MM = 10.0
+RULER_COLOR = "#ffe14d"
+HISTOGRAM_BIN_HU = 50
+
+Place = Callable[[float, float], tuple[float, float]]
+"""From (row, column) of a section to (right, down) in its picture, mm."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A section: the axis it is cut across, and names of the edges left, right, top, bottom, with canonical axes."""
+
+    name: str
+    axis: int
+    edges: tuple[str, str, str, str]
+
+
+PLANES = (Plane("axial", 0, ("R", "L", "A", "P")), Plane("coronal", 1, ("R", "L", "S", "I")), Plane("sagittal", 2, ("A", "P", "S", "I")))
+
+
+def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, str]:
+    """An SVG of each plane by name; axial through the long axis, the others through the centroid.
+
+    ``ct`` (HU) has canonical axes. Left and right are as on a radiograph.
+    """
+    box = grown(crop.box, AROUND_MM, ct)
+    around = ct.crop(*box)
+    mask = put(crop.mask.array, crop.box, box)
+    index = np.rint(around.lps_to_index(lesion.centroid_lps)).astype(int)
+    index[0] = round(float(around.lps_to_index(lesion.long_axis.start_lps)[0]))
+    return {plane.name: _section(plane, int(index[plane.axis]), around, mask, lesion, color) for plane in PLANES}
+
+
+def _section(plane: Plane, position: int, ct: Volume, mask: Array, lesion: Lesion, color: Color) -> str:
+    """Rows run down: in coronal and sagittal sections slices are turned, so that the head is up."""
+    rows, columns = (axis for axis in range(3) if axis != plane.axis)
+    height, width = ct.shape[rows], ct.shape[columns]
+    row_mm, column_mm = ct.spacing[rows], ct.spacing[columns]
+    image, inside = np.take(ct.array, position, plane.axis), np.take(mask, position, plane.axis)
+    head_up = plane.axis != 0
+
+    def place(row: float, column: float) -> tuple[float, float]:
+        down = height - 1 - row if head_up else row
+        return (column + 0.5) * column_mm, (down + 0.5) * row_mm
+
+    size_mm = width * column_mm, height * row_mm
+    shapes = [_outline(place, inside, color)]
+    if plane.axis == 0:
+        for ruler, dashes in ((lesion.long_axis, ""), (lesion.short_axis, "2 1.5")):
+            shapes.append(_ruler(place, ct, ruler, dashes, 0.8 * _font_mm(size_mm)))
+    return _svg(size_mm, _png(image[::-1] if head_up else image), shapes, plane.edges)
+
+
+def _outline(place: Place, inside: Array, color: Color) -> str:
+    if not inside.any():
+        return ""
+    moves = []
+    for (r0, c0), (r1, c1) in outline(inside).tolist():
+        (x0, y0), (x1, y1) = place(r0, c0), place(r1, c1)
+        moves.append(f"M{x0:.2f} {y0:.2f}L{x1:.2f} {y1:.2f}")
+    return f'<path d="{"".join(moves)}" stroke="{css(color)}" stroke-width="0.7" fill="none"/>'
+
+
+def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) -> str:
+    """The line and, beyond its second end, its length."""
+    ends = ct.lps_to_index([ruler.start_lps, ruler.end_lps])
+    (x0, y0), (x1, y1) = (place(float(row), float(column)) for _, row, column in ends)
+    along = np.array([x1 - x0, y1 - y0]) / max(ruler.length_mm, np.finfo(float).tiny)
+    x, y = np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]  # numbers are wider than high
+    return (
+        f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" stroke-width="{font_mm / 7:.2f}" '
+        f'stroke-dasharray="{dashes}"><title>{ruler.length_mm:.1f} mm</title></line>'
+        f'<text x="{x:.2f}" y="{y:.2f}" {_text_look(font_mm)} text-anchor="middle" '
+        f'style="fill:{RULER_COLOR}">{ruler.length_mm:.1f}</text>'
+    )
+
+
+def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges: tuple[str, str, str, str]) -> str:
+    width, height = size_mm
+    font = _font_mm(size_mm)
+    places = ((font, height / 5), (width - font, height / 5), (0.8 * width, 1.1 * font), (0.8 * width, height - 0.4 * font))
+    letters = "".join(f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, (x, y) in zip(edges, places, strict=True))
+    data = base64.b64encode(png).decode("ascii")
+    look = f'{_text_look(font)} text-anchor="middle"'
+    return (
+        f'<svg viewBox="0 0 {width:.2f} {height:.2f}" width="{width * PIXELS_PER_MM:.0f}" height="{height * PIXELS_PER_MM:.0f}">'
+        f'<image href="data:image/png;base64,{data}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none"/>'
+        f'{"".join(shapes)}<g {look}>{letters}</g>{_scale_bar(size_mm)}</svg>'
+    )
+
+
+def _font_mm(size_mm: tuple[float, float]) -> float:
+    """Height of letters: the same part of a small picture and of a large one."""
+    return TEXT_SHARE * min(size_mm)
+
+
+def _text_look(font_mm: float) -> str:
+    stroke = f'stroke="#000" stroke-width="{font_mm / 6:.2f}" paint-order="stroke"'
+    return f'fill="#fff" {stroke} font-size="{font_mm:.2f}" font-family="sans-serif"'
+
+
+def _scale_bar(size_mm: tuple[float, float]) -> str:
+    """A bar of 10 mm in the lower left corner."""
+    font = _font_mm(size_mm)
+    left, down = font, size_mm[1] - font
+    return (
+        f'<path d="M{left:.2f} {down:.2f}h{SCALE_BAR_MM:g}" stroke="#fff" stroke-width="{font / 4:.2f}"/>'
+        f'<text x="{left:.2f}" y="{down - 0.5 * font:.2f}" {_text_look(0.8 * font)}>{SCALE_BAR_MM:g} mm</text>'
+    )
+
+
+def histogram(values_hu: Array, color: Color) -> str:
+    """An SVG of the distribution of HU values (n,), in bins of 50 HU over the window; what lies beyond is in the outer bins."""
+    edges = np.arange(WINDOW_HU[0], WINDOW_HU[1] + 1, HISTOGRAM_BIN_HU)
+    count, _ = np.histogram(np.clip(values_hu, edges[0], edges[-1] - 1), edges)
+    share = count / count.max()
+    bars = ""
+    for i, (height, low, voxels) in enumerate(zip(95 * share, edges, count, strict=False)):
+        title = f"<title>{low:.0f} to {low + HISTOGRAM_BIN_HU:.0f} HU: {voxels} voxels</title>"
+        bars += f'<rect x="{10 * i}" y="{100 - height:.1f}" width="9" height="{height:.1f}">{title}</rect>'
+    ticks = ""
+    for hu in range(-800, 401, 400):
+        ticks += f'<text x="{(hu - WINDOW_HU[0]) / HISTOGRAM_BIN_HU * 10:.0f}" y="114" text-anchor="middle">{hu}</text>'
+    width = 10 * len(count)
+    return (
+        f'<svg viewBox="-10 0 {width + 25} 120" width="{width + 25}" height="150"><g fill="{css(color)}">{bars}</g>'
+        f'<line x1="0" y1="100.5" x2="{width}" y2="100.5" stroke="#888"/>'
+        f'<g font-size="11" font-family="sans-serif" fill="#444">{ticks}</g></svg>'
+    )
+
+
+def css(color: Color) -> str:
+    """A color (0 to 1) as #rrggbb."""
+    return "#" + "".join(f"{round(255 * part):02x}" for part in color)
+
+
+def _png(hu: Array) -> bytes:
+    """The values in the window as an 8-bit gray PNG (ISO/IEC 15948)."""
+    low, high = WINDOW_HU
+    gray = np.clip((hu.astype(np.float32) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
+    rows = np.pad(gray, ((0, 0), (1, 0))).tobytes()  # a 0 before each row: no filter
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", gray.shape[1], gray.shape[0], 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b"")

@@ -1,0 +1,273 @@
+"""The picture of how the tumor has spread: vtk alone, no window, no screen needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ctypes.util import find_library
+from dataclasses import dataclass
+
+import numpy as np
+import vtkmodules.vtkRenderingFreeType
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register what draws
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
+from vtkmodules.vtkCommonDataModel import vtkPolyData
+from vtkmodules.vtkIOImage import vtkPNGWriter
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkProp, vtkRenderer, vtkRenderWindow, vtkWindowToImageFilter
+
+from ..core.colors import LUNG_COLOR, ZONE_COLORS, Color
+from ..core.errors import MachineLimit
+from ..core.surfaces import surface_of
+from ..core.volume import Volume
+from ..io.images import complete_file
+from ..lesions import Lesion, Margin, Ruler, lung_zones
+from ..lesions.components import numbered_crops
+from ..lesions.zones import Side
+from .annotations_3d import BACKGROUND, legend_texts, orientation_cube, ruler_props, side_letters
+from .color_maps import ColorBy, Coloring, coloring
+
+PICTURE_SIZE = (1200, 900)
+"""Width and height in pixels."""
+
+LUNG_GRID_MM = 2.0
+"""Lungs are drawn from voxels of about this size: on a picture of half a millimeter a pixel finer ones change nothing but the time."""
+
+LUNG_OPACITY = 0.22
+MOST_LAYERS = 6
+"""Translucent walls behind one another that are drawn in the right order; lungs have four, more cost time only."""
+
+MARGIN_OPACITY = 0.15
+VIEW_ANGLE_DEGREES = 20.0
+FILLED = 0.94
+"""Share of the picture's height or width that is filled; the rest is margin."""
+
+TEXT_HEIGHT = 0.025
+"""Font size as a share of the picture's height."""
+
+FIRST_VTK_WITHOUT_SCREEN = (9, 4)
+"""From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
+
+
+@dataclass(frozen=True)
+class View:
+    """From where to look: turned from the front toward the patient's left, then raised; letters for what lies on the left and right."""
+
+    name: str
+    azimuth_degrees: float
+    elevation_degrees: float
+    side_letters: tuple[str, str]
+
+
+FRONT = View("front", 18.0, 12.0, ("R", "L"))
+"""Turned a little, so that the lungs get depth and the orientation cube shows three faces."""
+
+FROM_THE_LEFT = View("left", 90.0, 8.0, ("A", "P"))
+FROM_ABOVE = View("above", 0.0, 80.0, ("R", "L"))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is shown beside lungs and lesions, and how.
+
+    ``color_by`` colors the lesions; ``margins`` lie about them as translucent shells, ``zones`` tints the thirds of the lungs, ``rulers``
+    draws long and short axis of each lesion over everything; ``text_height`` is the font size as a share of the picture's height.
+    """
+
+    color_by: ColorBy = "number"
+    margins: Sequence[Margin] = ()
+    zones: bool = False
+    rulers: bool = False
+    text_height: float = TEXT_HEIGHT
+
+
+PLAIN = Look()
+
+
+def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: str | os.PathLike[str]) -> None:
+    """Draws translucent lungs (bool) and opaque lesions (``labels`` 1 ... n, 0 elsewhere) from the front into a PNG.
+
+    The patient's left is on the viewer's right; a cube shows left (L), right (R), front (A), back (P), head (S) and feet (I).
+    The file appears only when complete.
+    Raises MachineLimit where vtk finds no way to draw, or the file cannot be written.
+    """
+    (picture,) = spread_pictures(left_lung, right_lung, labels, [FRONT])
+    with complete_file(path) as unfinished:
+        unfinished.write_bytes(picture)
+
+
+def spread_pictures(
+    left_lung: Volume,
+    right_lung: Volume,
+    labels: Volume,
+    views: Sequence[View],
+    size: tuple[int, int] = PICTURE_SIZE,
+    *,
+    lesions: Sequence[Lesion] | None = None,
+    look: Look = PLAIN,
+) -> list[bytes]:
+    """The picture of ``render_spread`` from several sides, each as the content of a PNG file of ``size`` (width, height).
+
+    ``lesions`` are those of ``labels``; without them they are called "Tumor 1" ... and have neither confidence nor rulers.
+    Raises MachineLimit where vtk finds no way to draw.
+    """
+    window = _offscreen_window(size)
+    scene = vtkRenderer()
+    scene.SetBackground(*BACKGROUND)
+    shown = list(lesions) if lesions is not None else _unnamed(labels)
+    colors = coloring(shown, look.color_by)
+    for actor in _surfaces(left_lung, right_lung, labels, [lesion.side for lesion in shown], colors, look):
+        scene.AddViewProp(actor)
+    scene.SetUseDepthPeeling(True)
+    scene.SetMaximumNumberOfPeels(MOST_LAYERS)
+    above, cube, letters = vtkRenderer(), orientation_cube(), side_letters(size, look.text_height)
+    above.SetActiveCamera(scene.GetActiveCamera())
+    rulers = [ruler for lesion in lesions or () for ruler in (lesion.long_axis, lesion.short_axis)] if look.rulers else []
+    for prop in (*legend_texts(colors.legend, size, look.text_height), *letters, *_ruler_props(rulers, size, look.text_height)):
+        above.AddViewProp(prop)
+    window.SetNumberOfLayers(2)
+    for renderer, layer in ((scene, 0), (above, 1), (cube, 1)):  # layer 1 hides behind nothing
+        renderer.SetLayer(layer)
+        window.AddRenderer(renderer)
+    pictures = []
+    for view in views:
+        _look(scene, cube, view, size)
+        for text, letter in zip(letters, view.side_letters, strict=True):
+            text.SetInput(letter)
+        pictures.append(_png(window))
+    return pictures
+
+
+@dataclass(frozen=True)
+class _Unnamed:
+    """A lesion of which only the mask is known."""
+
+    number: int
+    segment: str
+    volume_ml: float
+    confidence: None = None
+    side: None = None
+
+
+def _unnamed(labels: Volume) -> list[_Unnamed]:
+    volumes = {n: float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml for n, crop in numbered_crops(labels)}
+    return [_Unnamed(n, f"Tumor {n}", volumes.get(n, 0.0)) for n in range(1, max(volumes, default=0) + 1)]
+
+
+def _surfaces(
+    left_lung: Volume, right_lung: Volume, labels: Volume, sides: Sequence[Side | None], colors: Coloring, look: Look
+) -> Iterator[vtkActor]:
+    if look.zones:
+        for zone in lung_zones(left_lung, right_lung, labels, sides):
+            yield _actor(surface_of(zone.mask, grid_mm=LUNG_GRID_MM), ZONE_COLORS[zone.name], LUNG_OPACITY)
+    else:
+        for lung in (left_lung, right_lung):
+            yield _actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY)
+    for number, crop in numbered_crops(labels):
+        yield _actor(surface_of(crop.mask), colors.colors[number - 1])
+    for margin in look.margins:
+        around = margin.mask.array.copy()  # with its lesion, whose own surface would be drawn twice else
+        around |= labels.crop(*margin.box).array == margin.number
+        yield _actor(surface_of(margin.mask.with_array(around)), colors.colors[margin.number - 1], MARGIN_OPACITY)
+
+
+def _ruler_props(rulers: Sequence[Ruler], size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:
+    for ruler in rulers:
+        yield from ruler_props(ruler, size, text_height)
+
+
+def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        version = vtkVersion()
+        if (version.GetVTKMajorVersion(), version.GetVTKMinorVersion()) < FIRST_VTK_WITHOUT_SCREEN:
+            raise MachineLimit("This vtk cannot draw without a screen; install vtk 9.4 or later, or run with --no-picture.")
+    with _quiet_vtk():
+        window = vtkRenderWindow()
+        window.SetOffScreenRendering(True)
+        window.SetSize(*size)
+        window.SetMultiSamples(0)  # depth peeling needs it
+        window.SetAlphaBitPlanes(True)
+        window.Initialize()
+        without_library = window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None  # would crash
+        if without_library or not window.SupportsOpenGL():
+            raise MachineLimit("This machine cannot draw in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with --no-picture.")
+    return window
+
+
+def _actor(surface: vtkPolyData, color: Color, opacity: float = 1.0) -> vtkActor:
+    mapper = vtkPolyDataMapper()
+    mapper.SetInputData(surface)
+    mapper.ScalarVisibilityOff()
+    actor = vtkActor()
+    actor.SetMapper(mapper)
+    look = actor.GetProperty()
+    look.SetColor(*color)
+    look.SetOpacity(opacity)
+    look.SetInterpolationToPhong()
+    look.SetAmbient(0.2)
+    look.SetDiffuse(0.8)
+    look.SetSpecular(0.15)
+    look.SetSpecularPower(20)
+    return actor
+
+
+def _look(scene: vtkRenderer, cube: vtkRenderer, view: View, size: tuple[int, int]) -> None:
+    """Frames everything; y grows to the back in LPS, so the front is at negative y."""
+    camera = scene.GetActiveCamera()
+    camera.SetFocalPoint(0, 0, 0)
+    camera.SetPosition(0, -1, 0)
+    camera.SetViewUp(0, 0, 1)
+    camera.Azimuth(view.azimuth_degrees)
+    camera.Elevation(view.elevation_degrees)
+    camera.SetViewAngle(VIEW_ANGLE_DEGREES)
+    scene.ResetCamera()
+    _fill(scene, size)
+    scene.ResetCameraClippingRange()
+    beside = cube.GetActiveCamera()
+    beside.SetFocalPoint(0, 0, 0)
+    beside.SetPosition(*(-np.asarray(camera.GetDirectionOfProjection())).tolist())
+    beside.SetViewUp(*camera.GetViewUp())
+    beside.ParallelProjectionOn()
+    cube.ResetCamera()
+
+
+def _png(window: vtkRenderWindow) -> bytes:
+    picture = vtkWindowToImageFilter()
+    picture.SetInput(window)
+    picture.ReadFrontBufferOff()
+    writer = vtkPNGWriter()
+    writer.SetInputConnection(picture.GetOutputPort())
+    writer.WriteToMemoryOn()
+    writer.Write()
+    return bytes(memoryview(writer.GetResult()))
+
+
+def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
+    """Narrows or widens the view until all surfaces just fill it: vtk itself frames the sphere about everything, and lungs fill less."""
+    camera = scene.GetActiveCamera()
+    matrix = camera.GetCompositeProjectionTransformMatrix(size[0] / size[1], 0.0, 1.0)
+    to_view = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    farthest = 0.0
+    actors = scene.GetActors()
+    actors.InitTraversal()
+    for _ in range(actors.GetNumberOfItems()):
+        points = actors.GetNextActor().GetMapper().GetInput().GetPoints()
+        if points is not None and points.GetNumberOfPoints():
+            x, y, _, w = to_view @ np.column_stack([vtk_to_numpy(points.GetData()), np.ones(points.GetNumberOfPoints())]).T
+            farthest = max(farthest, float(np.abs(x / w).max()), float(np.abs(y / w).max()))
+    if farthest > 0:
+        half = np.deg2rad(camera.GetViewAngle() / 2)
+        camera.SetViewAngle(2 * float(np.rad2deg(np.arctan(np.tan(half) * farthest / FILLED))))
+
+
+@contextmanager
+def _quiet_vtk() -> Iterator[None]:
+    """vtk tries an X server first and complains on stderr before it finds another way."""
+    before = vtkLogger.GetCurrentVerbosityCutoff()
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+    try:
+        yield
+    finally:
+        vtkLogger.SetStderrVerbosity(before)

@@ -1,0 +1,1 @@
+"""The files of a result: written, read, exchanged as a whole."""

@@ -1,0 +1,258 @@
+"""What a run writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from .. import NOTICE
+from ..core import terminology
+from ..core.colors import LUNG_COLOR, lesion_color, lightened
+from ..core.errors import MachineLimit, UnusableInput
+from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.surfaces import surface_of, write_surface
+from ..core.volume import CTVolume, Volume
+from ..io.images import write_volume
+from ..io.seg_nrrd import Segment, write_segmentation
+from ..isolation import LungIsolation
+from ..lesions import Lesion, LesionReport
+from ..lesions.spread import Margin, margins
+from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json, write_lesions_csv
+from ..pipeline import SegmentResult
+from ..report.html import Heading, write_report
+from ..report.views_3d import LUNG_GRID_MM, render_spread
+from ..weights.manifest import model_folders
+from ..weights.model_card import card_excerpt
+from .folder import FILES_KEY, complete_or_nothing, files_of_earlier_run
+from .reader import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
+
+SCHEMA_VERSION = 1
+ISOLATION_FILE = "isolation.json"
+REPORT_FILE = "report.html"
+MARGINS_FILE = "margins.seg.nrrd"
+
+MOST_MARGIN_MM = 50.0
+"""More is no margin of a lung tumor; the widest in use is a surgeon's 20 mm."""
+
+TRACE = 0.002
+"""Probability and disagreement below this are stored as 0."""
+
+BODY_COLOR = (0.89, 0.76, 0.66)
+MASK_COLOR = (0.96, 0.84, 0.35)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a run writes beside its numbers if asked: report.html, with ``patient`` in its heading, and margins.seg.nrrd.
+
+    ``margins_mm``: distances about each lesion, any order; none means no file.
+    """
+
+    report: bool = False
+    patient: str | None = None
+    margins_mm: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
+            raise UnusableInput(f"Margins must be above 0 and at most {MOST_MARGIN_MM:.0f} mm.")
+
+
+NOTHING_MORE = Extras()
+
+
+def write_segment_result(
+    result: SegmentResult,
+    folder: Path,
+    *,
+    picture: bool = True,
+    extras: Extras = NOTHING_MORE,
+    surfaces: bool = False,
+    source: Path | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+) -> dict[str, Any]:
+    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` and ``extras`` if asked, ct.nrrd where
+    the grid is new.
+
+    ``surfaces``: also ``<segment id>.vtp`` for each segment, LPS mm, so that Slicer need not make them in its window's thread.
+    Files of an earlier run that this one does not write again vanish, but never ``source``, the file that the CT was read from.
+    Returns what summary.json says. ``on_progress`` may still cancel; files appear only after its last call.
+    Raises MachineLimit if a file cannot be written; then none is.
+    """
+    isolation, report = result.isolation, result.report
+    found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
+    summary = summary_of(result) | {"margins": margins_as_json(found_margins)}
+    steps = 5
+    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / SUMMARY_FILE, keep=source)) as private:
+        on_progress(Progress("writing", 0, steps))
+        segments = lung_and_tumor_segments(isolation, report)
+        write_segmentation(segments, private / SEGMENTATION_FILE)
+        for segment in segments if surfaces else ():
+            is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG)
+            write_surface(surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp")
+        on_progress(Progress("writing", 1, steps))
+        write_volume(_without_traces(result.probability), private / PROBABILITY_FILE)
+        write_volume(_without_traces(result.disagreement), private / "disagreement.nrrd")
+        on_progress(Progress("writing", 2, steps))
+        if result.ct.resampled:
+            write_volume(result.ct, private / "ct.nrrd")
+        write_lesions_csv(report, private / "lesions.csv")
+        if picture:
+            summary["warnings"] += _draw_spread(isolation, report, private / "spread.png")
+        on_progress(Progress("writing", 3, steps))
+        if extras.report:
+            made_by = result.settings.in_words
+            heading = Heading(patient=extras.patient, model=made_by, model_card=result.model_card, warnings=summary["warnings"])
+            write_report(report, result.ct, isolation.left_lung, isolation.right_lung, private / REPORT_FILE, heading, found_margins)
+        if found_margins:
+            write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
+        on_progress(Progress("writing", 4, steps))
+        _write_record(summary, private / SUMMARY_FILE)
+        on_progress(Progress("writing", steps, steps))
+    return summary
+
+
+def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> list[str]:
+    """Draws the picture; where the machine cannot draw, gives the warning that says so, since the result is worth more than its picture."""
+    try:
+        render_spread(isolation.left_lung, isolation.right_lung, report.labels, path)
+    except MachineLimit as error:
+        return [f"There is no spread.png: {error}"]
+    return []
+
+
+def _without_traces(values: Volume) -> Volume:
+    """The map with 0 where it says nothing: its file shrinks tenfold and is written as much faster."""
+    return values.with_array(np.where(values.array < TRACE, np.float32(0), values.array))
+
+
+def summary_of(result: SegmentResult) -> dict[str, Any]:
+    """What summary.json holds: how the result was made and what it is, without a path or a patient's name."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": result.manifest.id,
+        "weights_sha256": result.manifest.weights_sha256,
+        "options": asdict(result.settings),
+        "device": result.device,
+        "precision": result.precision,
+        "warnings": list(result.warnings),
+        "message": result.report.message,
+        "lungs": _lung_volumes(result.isolation.left_lung, result.isolation.right_lung),
+        "lesions": lesions_as_json(result.report),
+        "spread": spread_as_json(result.report),
+        "seconds": result.seconds,
+        "notice": NOTICE,
+    }
+
+
+def _lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
+    lungs = (("left_ml", left), ("right_ml", right))
+    return {name: round(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml, 3) for name, lung in lungs}
+
+
+def _write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ()) -> None:
+    """Writes ``data`` as indented UTF-8 JSON, and into it the names of all files beside it; the last file of a run."""
+    data[FILES_KEY] = sorted({*(each.name for each in path.parent.iterdir()), path.name, *also})
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:
+    """Left lung, Right lung, Tumor 1, Tumor 2 ...: a tumor voxel belongs to its tumor, not to the lung around it."""
+    lungs = [
+        _segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG, report.labels),
+        _segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG, report.labels),
+    ]
+    boxes = ndimage.find_objects(report.labels.array)
+    tumors = [_tumor_segment(lesion, report.labels, boxes[lesion.number - 1]) for lesion in report.lesions]
+    return lungs + tumors
+
+
+def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slice]) -> Segment:
+    """The lesion's voxels in its bounding box: the file needs no more, and a volume of many lesions stays cheap."""
+    start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
+    crop = labels.crop(start, stop)
+    mask = crop.with_array(crop.array == lesion.number)
+    return Segment(lesion.segment, mask, lesion_color(lesion.number), terminology.TUMOR[lesion.side])
+
+
+def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: str, tumors: Volume) -> Segment:
+    return Segment(name, mask.with_array(mask.array & (tumors.array == 0)), color, code)
+
+
+def write_measures(
+    ct: CTVolume,
+    report: LesionReport,
+    folder: Path,
+    *,
+    lungs: tuple[Volume, Volume] | None = None,
+    model: str | None = None,
+    extras: Extras = NOTHING_MORE,
+) -> dict[str, Any]:
+    """Writes lesions.csv, summary.json and ``extras`` for the measures of an existing segmentation; returns what summary.json says.
+
+    ``lungs`` (left, right; bool on the CT's grid) are drawn in the report and bound the margins; without them these keep to nothing.
+    ``model`` is the id of the one that made the segmentation, where that is known; its card is quoted if it is installed here.
+    Other files of an earlier run stay: the segmentation is likely to be among them. Raises MachineLimit if a file cannot be written.
+    """
+    left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
+    within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
+    found_margins = _margins(report, within, None, extras.margins_mm)
+    summary = {
+        "schema_version": SCHEMA_VERSION, "warnings": list(ct.warnings), "message": report.message,
+        "lungs": None if lungs is None else _lung_volumes(left, right),
+        "lesions": lesions_as_json(report), "spread": spread_as_json(report), "margins": margins_as_json(found_margins), "notice": NOTICE,
+    }
+    earlier = files_of_earlier_run(folder / SUMMARY_FILE)
+    with complete_or_nothing(folder) as private:
+        write_lesions_csv(report, private / "lesions.csv")
+        if extras.report:
+            card = card_excerpt(model_folders()[model]) if model in model_folders() else None
+            heading = Heading(patient=extras.patient, model=model, model_card=card, warnings=ct.warnings)
+            write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
+        if found_margins:
+            write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
+        _write_record(summary, private / SUMMARY_FILE, also=earlier)
+    return summary
+
+
+def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:
+    names = [lesion.segment for lesion in report.lesions]
+    return list(margins(report.labels, lungs, body, sorted(set(distances_mm)), names)) if distances_mm else []
+
+
+def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
+    """In the lesion's color, the wider the lighter; they overlap, so that the file holds them in layers."""
+    return [
+        Segment(
+            margin.name, margin.mask, lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM), terminology.MARGIN,
+            f"Margin_{margin.number}_{margin.distance_mm:g}",
+        )
+        for margin in found
+    ]
+
+
+def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, source: Path | None = None) -> None:
+    """Writes isolation.seg.nrrd, isolated.nrrd, isolation.json (the spine axis, one LPS point a slice), ct.nrrd where the grid is new.
+
+    ``source`` and errors as in ``write_segment_result``.
+    """
+    segments = [
+        Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
+        Segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG),
+        Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
+        Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
+    ]
+    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / ISOLATION_FILE, keep=source)) as private:
+        write_segmentation(segments, private / "isolation.seg.nrrd")
+        write_volume(isolation.isolated, private / "isolated.nrrd")
+        if ct.resampled:
+            write_volume(ct, private / "ct.nrrd")
+        points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
+        warnings = [*ct.warnings, *isolation.warnings]
+        record = {"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "carina_lps": isolation.carina_lps, "warnings": warnings}
+        _write_record(record, private / ISOLATION_FILE)

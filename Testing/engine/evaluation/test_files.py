@@ -1,0 +1,141 @@
+"""What is compared with what: single files, data sets, result folders; grids are checked."""
+
+import numpy as np
+import pytest
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.terminology import LEFT_LUNG, TUMOR
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.evaluation.files import Pair, find_pairs, read_pair
+from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from volumes import ORIENTATIONS, affine_of
+
+SHAPE = (6, 7, 9)
+AFFINE = affine_of(turn_degrees=(4, -3, 7))
+
+
+def a_label_map(dtype=np.uint8):
+    labels = np.zeros(SHAPE, dtype)
+    labels[1:3, 2:5, 3:7], labels[4, 1, 1:4] = 1, 2
+    return Volume(labels, AFFINE)
+
+
+def write(volume, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_volume(volume, path)
+    return path
+
+
+def segments_of(volume):
+    """A lung, which must not count, over everything; and the lesions."""
+    lung = Segment("Left lung", volume.with_array(np.ones(volume.shape, bool)), (0, 0, 1), LEFT_LUNG)
+    tumors = [Segment(f"Tumor {n}", volume.with_array(volume.array == n), (1, 0, 0), TUMOR["Left"]) for n in (1, 2)]
+    return [lung, *tumors]
+
+
+def test_two_files_are_one_case_named_after_the_reference(tmp_path):
+    prediction, reference = write(a_label_map(), tmp_path / "mine.nrrd"), write(a_label_map(), tmp_path / "theirs.nii.gz")
+    assert find_pairs(prediction, reference) == ([Pair("theirs", prediction, reference)], [])
+
+
+def test_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
+    reference_a = write(a_label_map(), tmp_path / "truth/a.nii.gz")
+    reference_b = write(a_label_map(), tmp_path / "truth/b.nrrd")
+    prediction_a = tmp_path / "mine/a.seg.nrrd"
+    write(a_label_map(), prediction_a.parent / "c.nii.gz")
+    write_segmentation(segments_of(a_label_map()), prediction_a)
+    result_b = tmp_path / "mine/b/segmentation.seg.nrrd"
+    result_b.parent.mkdir()
+    write_segmentation(segments_of(a_label_map()), result_b)
+    (tmp_path / "mine/notes.txt").write_text("not a case")
+    pairs, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
+    assert pairs == [Pair("a", prediction_a, reference_a), Pair("b", result_b, reference_b)]
+    assert unmatched == ["c"]
+
+
+def test_a_reference_without_prediction_is_an_error(tmp_path):
+    write(a_label_map(), tmp_path / "truth/a.nii.gz")
+    write(a_label_map(), tmp_path / "truth/b.nii.gz")
+    write(a_label_map(), tmp_path / "mine/a.nii.gz")
+    with pytest.raises(UnusableInput, match="no prediction for b"):
+        find_pairs(tmp_path / "mine", tmp_path / "truth")
+
+
+def test_what_cannot_be_matched_is_an_error(tmp_path):
+    file = write(a_label_map(), tmp_path / "data/a.nii.gz")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UnusableInput, match="two files or two folders"):
+        find_pairs(file, tmp_path / "data")
+    with pytest.raises(UnusableInput, match="holds no segmentations"):
+        find_pairs(tmp_path / "empty", tmp_path / "data")
+    with pytest.raises(UnusableInput, match="nowhere does not exist"):
+        find_pairs(tmp_path / "nowhere", tmp_path / "data")
+    write(a_label_map(), tmp_path / "data/a.nrrd")
+    with pytest.raises(UnusableInput, match="have the same name"):
+        find_pairs(tmp_path / "data", tmp_path / "data")
+
+
+def test_the_lesion_segments_of_a_segmentation_count_and_its_lung_does_not(tmp_path):
+    write_segmentation(segments_of(a_label_map()), tmp_path / "p.seg.nrrd")
+    reference = write(a_label_map(), tmp_path / "r.nii.gz")
+    prediction, truth, probability = read_pair(Pair("r", tmp_path / "p.seg.nrrd", reference))
+    np.testing.assert_array_equal(prediction.array, truth.array)
+    assert probability is None
+
+
+def test_a_segmentation_without_lesions_is_an_empty_prediction(tmp_path):
+    write_segmentation(segments_of(a_label_map())[:1], tmp_path / "p.seg.nrrd")
+    write_segmentation([], tmp_path / "none.seg.nrrd", grid=a_label_map().grid)
+    reference = write(a_label_map(), tmp_path / "r.nii.gz")
+    for name in ("p", "none"):
+        prediction, truth, _ = read_pair(Pair("r", tmp_path / f"{name}.seg.nrrd", reference))
+        assert not prediction.array.any()
+        assert prediction.shape == truth.shape
+
+
+def test_a_segmentation_that_slicer_cropped_is_put_back(tmp_path):
+    whole = a_label_map()
+    write_segmentation(segments_of(whole.crop((1, 1, 1), (5, 6, 8))), tmp_path / "cropped.seg.nrrd")
+    label_map = write(whole, tmp_path / "r.nii.gz")
+    for pair in (Pair("", tmp_path / "cropped.seg.nrrd", label_map), Pair("", label_map, tmp_path / "cropped.seg.nrrd")):
+        prediction, truth, _ = read_pair(pair)
+        assert prediction.same_grid(truth)
+        np.testing.assert_array_equal(prediction.array > 0, truth.array > 0)
+
+
+def test_a_label_map_of_another_size_or_place_is_refused(tmp_path):
+    whole = a_label_map()
+    reference = write(whole, tmp_path / "r.nii.gz")
+    shifted = AFFINE.copy()
+    shifted[:3, 3] += 0.4
+    for other in (whole.crop((0, 0, 0), (5, 7, 9)), Volume(whole.array, shifted)):
+        with pytest.raises(UnusableInput, match=r"does not lie on the grid of .*r\.nii\.gz"):
+            read_pair(Pair("r", write(other, tmp_path / "p.nii.gz"), reference))
+    moved = Volume(whole.array, shifted).crop((1, 1, 1), (5, 6, 8))
+    write_segmentation(segments_of(moved), tmp_path / "p.seg.nrrd")
+    with pytest.raises(UnusableInput, match="does not lie on the grid"):
+        read_pair(Pair("r", tmp_path / "p.seg.nrrd", reference))
+
+
+@pytest.mark.parametrize("order", ORIENTATIONS[::7])
+def test_the_same_mask_stored_along_other_axes_is_the_same(tmp_path, order):
+    reference, prediction = write(a_label_map(), tmp_path / "r.nrrd"), write(order.apply(a_label_map()), tmp_path / "p.nrrd")
+    found, truth, _ = read_pair(Pair("r", prediction, reference))
+    np.testing.assert_array_equal(found.array, truth.array)
+
+
+def test_a_probability_map_is_no_label_map(tmp_path):
+    reference = write(a_label_map(), tmp_path / "r.nrrd")
+    prediction = write(a_label_map().with_array(np.full(SHAPE, 0.25, np.float32)), tmp_path / "p.nrrd")
+    with pytest.raises(UnusableInput, match="are not labels"):
+        read_pair(Pair("r", prediction, reference))
+
+
+def test_the_probability_map_of_a_result_folder_comes_along(tmp_path):
+    write_segmentation(segments_of(a_label_map()), tmp_path / "segmentation.seg.nrrd")
+    chance = np.random.default_rng(2).random(SHAPE).astype(np.float32)
+    write(a_label_map().with_array(chance), tmp_path / "probability.nrrd")
+    reference = write(a_label_map(), tmp_path / "r.nii.gz")
+    pairs, _ = find_pairs(tmp_path, reference)
+    _, _, probability = read_pair(pairs[0])
+    np.testing.assert_array_equal(probability.array, chance)

@@ -1,0 +1,200 @@
+"""Contours of RT structure sets as masks."""
+
+import numpy as np
+import pytest
+from dicom_series import write_dicom_series
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.rtstruct import fill_contours, fill_polygons, read_roi, read_structure_set
+from pydicom.dataset import Dataset
+from rtstruct_files import write_rtstruct
+from volumes import affine_of, an_oblique_ct
+
+SHAPE = (12, 15)
+
+
+def rectangle(top, left, bottom, right):
+    return np.array([[top, left], [top, right], [bottom, right], [bottom, left]], float)
+
+
+def circle(center, radius, points=200):
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return np.stack([center[0] + radius * np.sin(angle), center[1] + radius * np.cos(angle)], axis=1)
+
+
+def by_winding_of_each_pixel(polygons):
+    """The slow way: a ray to the right of each pixel's center, and how many edges it crosses."""
+    inside = np.zeros(SHAPE, bool)
+    for row, column in np.ndindex(SHAPE):
+        crossings = 0
+        for polygon in polygons:
+            for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+                if (a[0] > row) != (b[0] > row):
+                    crossings += column < a[1] + (row - a[0]) * (b[1] - a[1]) / (b[0] - a[0])
+        inside[row, column] = crossings % 2
+    return inside
+
+
+def test_a_rectangle_holds_the_pixels_whose_centers_are_inside():
+    mask = fill_polygons([rectangle(1.5, 2.5, 4.5, 7.5)], SHAPE)
+    expected = np.zeros(SHAPE, bool)
+    expected[2:5, 3:8] = True
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_nested_contours_are_holes_and_islands():
+    rings = [rectangle(0.5, 0.5, 11.5, 13.5), rectangle(2.5, 2.5, 9.5, 11.5), rectangle(4.5, 4.5, 7.5, 9.5)]
+    expected = np.zeros(SHAPE, bool)
+    expected[1:12, 1:14] = True
+    expected[3:10, 3:12] = False
+    expected[5:8, 5:10] = True
+    for order in ([0, 1, 2], [2, 0, 1]):
+        np.testing.assert_array_equal(fill_polygons([rings[i] for i in order], SHAPE), expected)
+
+
+def test_contours_side_by_side_are_not_joined():
+    mask = fill_polygons([rectangle(1.5, 1.5, 4.5, 4.5), rectangle(1.5, 8.5, 4.5, 11.5)], SHAPE)
+    assert mask.sum() == 9 + 9
+    assert not mask[:, 5:9].any()
+
+
+def test_a_concave_contour_stays_concave():
+    letter_u = np.array([[1, 1], [9, 1], [9, 12], [1, 12], [1, 9], [6, 9], [6, 4], [1, 4]]) - 0.5
+    mask = fill_polygons([letter_u], SHAPE)
+    assert not mask[1:6, 4:9].any()
+    assert mask.sum() == 8 * 11 - 5 * 5
+
+
+def test_a_keyhole_is_a_hole():
+    keyhole = np.array([[0.5, 0.5], [0.5, 12.5], [9.5, 12.5], [9.5, 0.5], [5.2, 0.5], [5.2, 3.5], [7.5, 3.5], [7.5, 8.5], [2.5, 8.5],
+                        [2.5, 3.5], [5.2, 3.5], [5.2, 0.5]])
+    mask = fill_polygons([keyhole], SHAPE)
+    assert mask.sum() == 9 * 12 - 5 * 5
+    assert not mask[3:8, 4:9].any()
+
+
+def test_polygons_that_share_an_edge_leave_no_gap_and_do_not_overlap():
+    left, right = rectangle(1, 1, 8, 5), rectangle(1, 5, 8, 11)
+    both = [fill_polygons([polygon], SHAPE) for polygon in (left, right)]
+    assert not (both[0] & both[1]).any()
+    np.testing.assert_array_equal(both[0] | both[1], fill_polygons([rectangle(1, 1, 8, 11)], SHAPE))
+
+
+def test_what_lies_outside_the_image_is_cut_off():
+    assert fill_polygons([rectangle(-9, -9, 99, 99)], SHAPE).all()
+    assert not fill_polygons([rectangle(-9, -9, -2, 99), rectangle(20, 2, 30, 9), rectangle(2, 20, 9, 30)], SHAPE).any()
+    np.testing.assert_array_equal(fill_polygons([rectangle(-9, 2.5, 99, 5.5)], SHAPE)[0], [False] * 3 + [True] * 3 + [False] * 9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_star_shaped_and_self_crossing_polygons_as_pixel_by_pixel(seed):
+    rng = np.random.default_rng(seed)
+    polygons = [rng.uniform(-3, 16, (7, 2)), rng.uniform(0, 12, (4, 2)), circle((5.3, 7.1), 3.9)]
+    np.testing.assert_array_equal(fill_polygons(polygons, SHAPE), by_winding_of_each_pixel(polygons))
+
+
+def test_the_orientation_and_first_point_of_a_contour_do_not_matter():
+    star = np.random.default_rng(4).uniform(0, 12, (6, 2))
+    expected = fill_polygons([star], SHAPE)
+    np.testing.assert_array_equal(fill_polygons([star[::-1]], SHAPE), expected)
+    np.testing.assert_array_equal(fill_polygons([np.roll(star, 2, axis=0)], SHAPE), expected)
+
+
+def a_grid(shape=(6, 40, 50), **geometry):
+    return Volume(np.zeros(shape, np.int16), affine_of(**geometry))
+
+
+def contour(grid, level, polygon):
+    """A polygon of (row, column) in a slice, in LPS mm."""
+    return grid.index_to_lps(np.column_stack([np.full(len(polygon), level), polygon]))
+
+
+@pytest.mark.parametrize("geometry", [{}, {"turn_degrees": (10, -20, 35)}, {"spacing": (-2.0, 0.9, 1.1)}])
+def test_contours_in_mm_land_on_their_slice(geometry):
+    grid = a_grid(**geometry)
+    mask = fill_contours([contour(grid, 3, circle((20, 25), 9)), contour(grid, 4, rectangle(5.5, 6.5, 9.5, 20.5))], grid)
+    assert [mask.array[k].any() for k in range(6)] == [False, False, False, True, True, False]
+    assert mask.array[3].sum() == pytest.approx(np.pi * 81, rel=0.02)
+    assert mask.array[4].sum() == 4 * 14
+
+
+def test_a_contour_a_little_off_its_slice_belongs_to_the_nearest():
+    grid = a_grid()
+    mask = fill_contours([contour(grid, 2.3, circle((20, 25), 9))], grid)
+    assert mask.array[2].any()
+
+
+def test_contours_off_the_ct_or_across_slices_are_refused():
+    grid = a_grid()
+    with pytest.raises(ValueError, match="above or below"):
+        fill_contours([contour(grid, 6.0, circle((20, 25), 9))], grid)
+    tilted = contour(grid, 2, circle((20, 25), 9))
+    tilted[:, 2] += np.linspace(0, 12, len(tilted))
+    with pytest.raises(ValueError, match="not axial"):
+        fill_contours([tilted], grid)
+
+
+def test_an_roi_is_read_by_its_name(tmp_path):
+    ct = an_oblique_ct()
+    rois = {
+        "Lung_L": [contour(ct, 4, rectangle(0.5, 0.5, 8.5, 10.5))],
+        "GTV-1": [contour(ct, 4, rectangle(1.5, 1.5, 7.5, 9.5)), contour(ct, 4, rectangle(3.5, 3.5, 5.5, 5.5)),
+                  contour(ct, 6, rectangle(2.5, 2.5, 4.5, 4.5))],
+    }
+    path = write_rtstruct(tmp_path / "rs.dcm", rois, series="1.2.3", patient="LUNG1-007")
+    mask = read_roi(path, "gtv-1 ", ct)
+    assert mask.same_grid(ct)
+    assert [int(plane.sum()) for plane in mask.array] == [0, 0, 0, 0, 6 * 8 - 2 * 2, 0, 2 * 2, 0, 0]
+    header = read_structure_set(path)
+    assert (header.patient, header.series, header.rois) == ("LUNG1-007", "1.2.3", ("Lung_L", "GTV-1"))
+
+
+def test_missing_and_empty_rois_are_named(tmp_path):
+    ct = an_oblique_ct()
+    path = write_rtstruct(tmp_path / "rs.dcm", {"PTV": [contour(ct, 4, rectangle(1, 1, 5, 5))], "Iso": []})
+    with pytest.raises(UnusableInput, match=r"has no ROI 'GTV-1'; it has Iso, PTV"):
+        read_roi(path, "GTV-1", ct)
+    with pytest.raises(UnusableInput, match=r"'Iso' of .* has no closed contour"):
+        read_roi(path, "Iso", ct)
+
+
+def test_an_roi_of_another_ct_is_refused(tmp_path):
+    ct = an_oblique_ct()
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV-1": [contour(ct, 40, rectangle(1, 1, 5, 5))]})
+    with pytest.raises(UnusableInput, match="does not lie on the slices of its CT"):
+        read_roi(path, "GTV-1", ct)
+
+
+def test_points_are_no_contours(tmp_path):
+    ct = an_oblique_ct()
+
+    def as_points(data: Dataset) -> None:
+        for item in data.ROIContourSequence[0].ContourSequence:
+            item.ContourGeometricType = "POINT"
+
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV-1": [contour(ct, 4, rectangle(1, 1, 5, 5))]}, edit=as_points)
+    with pytest.raises(UnusableInput, match="no closed contour"):
+        read_roi(path, "GTV-1", ct)
+
+
+def test_other_files_are_refused(tmp_path):
+    (tmp_path / "rs.dcm").write_bytes(b"nothing of that kind")
+    with pytest.raises(UnusableInput, match="is no DICOM file"):
+        read_structure_set(tmp_path / "rs.dcm")
+    with pytest.raises(UnusableInput, match="is no RT structure set"):
+        read_structure_set(write_dicom_series(an_oblique_ct(), tmp_path / "ct")[0])
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+def test_a_truncated_file_is_refused_or_whole(tmp_path):
+    ct = an_oblique_ct()
+    path = write_rtstruct(tmp_path / "cut.dcm", {"GTV-1": [contour(ct, 4, circle((4, 5), 3, points=9))]})
+    data, whole = path.read_bytes(), read_roi(path, "GTV-1", ct).array
+    refused = 0
+    for length in range(140, len(data), 7):
+        path.write_bytes(data[:length])
+        try:
+            np.testing.assert_array_equal(read_roi(path, "GTV-1", ct).array, whole)
+        except UnusableInput:
+            refused += 1
+    assert refused > 0.9 * len(range(140, len(data), 7))
