@@ -19,8 +19,14 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 
 def main() -> int:
     """Makes the environment and runs what was asked for; returns the first exit code that is not 0."""
-    parser = argparse.ArgumentParser(description="Sets up LungTumorSeg in a virtual environment of its own and runs it.")
-    parser.add_argument("job", choices=("demo", "test"), help="demo: segment a made CT and draw it; test: lint, types and the test suite")
+    parser = argparse.ArgumentParser(
+        description="Sets up LungTumorSeg in a virtual environment of its own and runs it."
+    )
+    parser.add_argument(
+        "job",
+        choices=("demo", "test"),
+        help="demo: segment a made CT and draw it; test: lint, types and the test suite",
+    )
     parser.add_argument("--environment", type=Path, default=ROOT / ".venv", metavar="DIR")
     parser.add_argument("rest", nargs="*", metavar="...", help="passed on to pytest, after --")
     options = parser.parse_args()

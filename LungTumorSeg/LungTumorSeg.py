@@ -29,7 +29,13 @@ from LungTumorSegLib.mrml.segments import mask_of, set_mask
 from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
 from LungTumorSegLib.process import hardware, packages
 from LungTumorSegLib.process.child import ChildProcess
-from LungTumorSegLib.process.segmentation_job import FOLDER_PREFIX, SegmentationJob, child_environment, find_interpreter, segment_arguments
+from LungTumorSegLib.process.segmentation_job import (
+    FOLDER_PREFIX,
+    SegmentationJob,
+    child_environment,
+    find_interpreter,
+    segment_arguments,
+)
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.results.lesion_rows import ADDED, CORRECTED
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
@@ -63,7 +69,11 @@ class LungTumorSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Lung Tumor Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # their widgets and nodes are part of the panel
+        self.parent.dependencies = [
+            "Segmentations",
+            "SegmentEditor",
+            "Markups",
+        ]  # their widgets and nodes are part of the panel
         self.parent.contributors = ["The LungTumorSeg developers"]
         self.parent.helpText = _(
             "Finds, measures and draws lung tumors in a chest CT: choose the CT, press Segment, check the lesions, save."
@@ -264,7 +274,9 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         volumeNode = mrml.ct_of(segmentationNode)
         if volumeNode is None:
             raise RuntimeError(_("The CT of this segmentation is not in the scene, so there is no report."))
-        segmentationPath, summaryPath = (str(Path(folder) / f"{namePrefix}{name}") for name in ("segmentation.seg.nrrd", "summary.json"))
+        segmentationPath, summaryPath = (
+            str(Path(folder) / f"{namePrefix}{name}") for name in ("segmentation.seg.nrrd", "summary.json")
+        )
         with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as private:
             ctPath, output = private / "input.nrrd", private / "measured"
             write_nrrd(mrml.volume_of_node(volumeNode), ctPath, threading.Event())
@@ -306,7 +318,9 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
     def makePhantom(self, seed=PHANTOM_SEED):
         """A procedural chest CT with lesions as a new volume node, made by a child process; the window stays alive meanwhile."""
         with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
-            self._runChild(["phantom", "-o", str(folder / "phantom"), "--seed", str(seed)], _("The phantom could not be made."))
+            self._runChild(
+                ["phantom", "-o", str(folder / "phantom"), "--seed", str(seed)], _("The phantom could not be made.")
+            )
             return mrml.load_volume(folder / "phantom" / "ct.nii.gz", slicer.mrmlScene, "Lung tumor phantom")
 
     def missingPackages(self):
@@ -325,7 +339,9 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
             replaced = packages.replaced_packages(report, others)
             if replaced:
                 names = ", ".join(replaced)
-                raise RuntimeError(_("Nothing was installed: it would replace Slicer's own {names}.").format(names=names))
+                raise RuntimeError(
+                    _("Nothing was installed: it would replace Slicer's own {names}.").format(names=names)
+                )
         with packages.listening_to_pip(onStep or (lambda step: None)):
             if packages.TORCH in missing:
                 self._installTorch()
@@ -338,7 +354,9 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         try:
             import PyTorchUtils
         except ImportError as error:
-            message = _("Install the extension PyTorch in the Extensions Manager, restart Slicer and press Segment again.")
+            message = _(
+                "Install the extension PyTorch in the Extensions Manager, restart Slicer and press Segment again."
+            )
             raise RuntimeError(message) from error
         least = packages.TORCH.removeprefix("torch")
         if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=least) is None:
@@ -539,9 +557,15 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not missing:
             return True
         names = ", ".join(missing)
-        question = _("The network needs Python packages that Slicer does not bring: {names}. torch takes 200 MB to 3 GB. Install now?")
-        if not slicer.util.confirmOkCancelDisplay(question.format(names=names), windowTitle=_("Lung Tumor Segmentation")):
-            self._showStatus(_("Nothing was installed and nothing changed. Segmenting needs {names}.").format(names=names))
+        question = _(
+            "The network needs Python packages that Slicer does not bring: {names}. torch takes 200 MB to 3 GB. Install now?"
+        )
+        if not slicer.util.confirmOkCancelDisplay(
+            question.format(names=names), windowTitle=_("Lung Tumor Segmentation")
+        ):
+            self._showStatus(
+                _("Nothing was installed and nothing changed. Segmenting needs {names}.").format(names=names)
+            )
             return False
         self._installing = True
         self._showStatus(_("Installing {names} ...").format(names=names))
@@ -623,7 +647,9 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._parameterNode.outputSegmentation = run.result
                 if chosen is not None and chosen is not run.result:
                     self._showStatus(
-                        _("{name} was edited by hand, so it was kept; the new result stands beside it.").format(name=chosen.GetName())
+                        _("{name} was edited by hand, so it was kept; the new result stands beside it.").format(
+                            name=chosen.GetName()
+                        )
                     )
             if self.ui.show3DCheckBox.checked:
                 self.logic.showTumorSpread(run.result)
@@ -669,7 +695,9 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self._manifests:
             return _("No model is installed; install the extension again.")
         if volume is None:
-            return _("Load a chest CT: add a DICOM folder or a file, or take the Lung tumor phantom from the Sample Data module.")
+            return _(
+                "Load a chest CT: add a DICOM folder or a file, or take the Lung tumor phantom from the Sample Data module."
+            )
         if self._shown is None:
             return _("Press Segment to look for lung tumors.")
         return _("Check each lesion; correct outlines under Correct.") if mrml.lesions_of(self._shown) else ""
@@ -761,7 +789,11 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Writes everything into the chosen folder and says what and where."""
         ui = self.ui
         folder = ui.folderButton.directory
-        prefix = f"{mrml.file_name(mrml.ct_of(self._shown))} " if ui.namesCheckBox.checked and mrml.ct_of(self._shown) is not None else ""
+        prefix = (
+            f"{mrml.file_name(mrml.ct_of(self._shown))} "
+            if ui.namesCheckBox.checked and mrml.ct_of(self._shown) is not None
+            else ""
+        )
         try:
             with slicer.util.WaitCursor():
                 self._correct.finish()
@@ -791,7 +823,9 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 def _volumeText(lesion):
-    if lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml:  # nan of a piece that was split off
+    if (
+        lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml
+    ):  # nan of a piece that was split off
         return _("{after:.2f}\nwas {before:.2f}").format(after=lesion.volume_ml, before=lesion.network_volume_ml)
     return f"{lesion.volume_ml:.2f}"
 

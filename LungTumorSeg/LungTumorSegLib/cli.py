@@ -82,7 +82,9 @@ def _segment_ct(
     extras = _extras(options, report=not options.no_picture if options.report is None else options.report)
     thresholds = Thresholds(*options.thresholds) if options.thresholds else None
     limits = options.min_lesion_ml, options.min_confidence
-    choices = SegmentOptions(options.model, options.device, options.precision, options.stride, thresholds, *limits, options.mirror)
+    choices = SegmentOptions(
+        options.model, options.device, options.precision, options.stride, thresholds, *limits, options.mirror
+    )
     result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
     summary = write_segment_result(result, options.output, **files, extras=extras, on_progress=channel.progress)
@@ -124,9 +126,13 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     segments = read_segmentation(options.segmentation)
     run = read_summary(options.run_summary) if options.run_summary else {}
     lungs = lungs_of(ct, segments)
-    report = with_known(measure(ct, segments, lungs=lungs, carina_lps=carina_of(ct) if lungs else None), run.get("lesions", []))
+    report = with_known(
+        measure(ct, segments, lungs=lungs, carina_lps=carina_of(ct) if lungs else None), run.get("lesions", [])
+    )
     summary = write_measures(ct, report, options.output, lungs=lungs, model=run.get("model"), extras=extras)
-    channel.result({"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output))
+    channel.result(
+        {"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output)
+    )
 
 
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
@@ -143,7 +149,10 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
     check_output_folder(options.output)
     phantom = make_phantom(options.seed)
     write_phantom(phantom, options.output)
-    channel.result({"output": str(options.output.resolve())}, f"Phantom with {len(phantom.lesions)} lesions written to {options.output}.")
+    channel.result(
+        {"output": str(options.output.resolve())},
+        f"Phantom with {len(phantom.lesions)} lesions written to {options.output}.",
+    )
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
@@ -222,7 +231,9 @@ def _parser() -> argparse.ArgumentParser:
     measure.set_defaults(run=_measure)
 
     evaluate = commands.add_parser("evaluate", help="compare a segmentation with a reference; JSON on stdout")
-    evaluate.add_argument("prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd or a folder of them")
+    evaluate.add_argument(
+        "prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd or a folder of them"
+    )
     evaluate.add_argument("reference", metavar="REFERENCE", type=Path)
     evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one line a case")
     evaluate.set_defaults(run=_evaluate)
@@ -259,21 +270,35 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
 
 def _add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=default)
-    parser.add_argument("--patient", metavar="TEXT", help="a line about the patient for report.html; nothing about the patient else")
-    parser.add_argument("--margins", metavar="MM", nargs="+", type=float, help="also write margins.seg.nrrd, for example of 5 8 20 mm")
+    parser.add_argument(
+        "--patient", metavar="TEXT", help="a line about the patient for report.html; nothing about the patient else"
+    )
+    parser.add_argument(
+        "--margins", metavar="MM", nargs="+", type=float, help="also write margins.seg.nrrd, for example of 5 8 20 mm"
+    )
 
 
 def _add_segment_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="ID", default="default", help="a model that 'lungtumorseg models' lists, or its folder")
+    parser.add_argument(
+        "--model", metavar="ID", default="default", help="a model that 'lungtumorseg models' lists, or its folder"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
-    parser.add_argument("--stride", metavar="N", type=int, help="slices from one stack to the next, 1 (the published way) to 8")
-    parser.add_argument("--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5")
+    parser.add_argument(
+        "--stride", metavar="N", type=int, help="slices from one stack to the next, 1 (the published way) to 8"
+    )
+    parser.add_argument(
+        "--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5"
+    )
     parser.add_argument("--min-lesion-ml", metavar="X", type=float, help="report no lesion below this volume")
-    parser.add_argument("--min-confidence", metavar="X", type=float, help="report no lesion below this confidence, 0 to 1")
+    parser.add_argument(
+        "--min-confidence", metavar="X", type=float, help="report no lesion below this confidence, 0 to 1"
+    )
     mirror = "let the network see each stack mirrored too: steadier, at twice the time (published: no)"
     parser.add_argument("--mirror", action=argparse.BooleanOptionalAction, help=mirror)
     parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
     _add_report_options(parser, "report.html is written unless --no-picture or --no-report is given")
     parser.add_argument("--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm)")
-    parser.add_argument("--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels")
+    parser.add_argument(
+        "--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels"
+    )

@@ -104,7 +104,9 @@ class SegmentResult:
     model_card: str = ""
 
 
-def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: ProgressCallback = ignore_progress) -> SegmentResult:
+def segment(
+    ct: CTVolume, options: SegmentOptions | None = None, on_progress: ProgressCallback = ignore_progress
+) -> SegmentResult:
     """Finds and measures the lung tumors of ``ct``.
 
     Raises UnusableInput for a CT without enough lung or unusable options, MachineLimit where memory, device, weights or a package fail,
@@ -126,12 +128,19 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     clock.stage("isolation")
 
     grid = make_working_grid(
-        isolation.isolated, isolation.mask,
-        spacing_mm=model.manifest.spacing_mm, intensity_range_hu=model.manifest.intensity_range_hu,
+        isolation.isolated,
+        isolation.mask,
+        spacing_mm=model.manifest.spacing_mm,
+        intensity_range_hu=model.manifest.intensity_range_hu,
     )
     maps = predict_maps(
-        grid, model.network,
-        stride=settings.stride, mirror=settings.mirror, device=device, precision=precision, on_progress=on_progress,
+        grid,
+        model.network,
+        stride=settings.stride,
+        mirror=settings.mirror,
+        device=device,
+        precision=precision,
+        on_progress=on_progress,
     )
     clock.stage("prediction")
 
@@ -140,16 +149,31 @@ def segment(ct: CTVolume, options: SegmentOptions | None = None, on_progress: Pr
     disagreement = grid.carry_back(maps.deviation())
     tumor = decide(grid, maps.mean, probability, settings.thresholds)
     report = report_lesions(
-        tumor, upright, isolation.left_lung, isolation.right_lung,
-        probability=probability, disagreement=disagreement,
-        voxel_threshold=settings.thresholds.voxel, min_lesion_ml=settings.min_lesion_ml, min_confidence=settings.min_confidence,
+        tumor,
+        upright,
+        isolation.left_lung,
+        isolation.right_lung,
+        probability=probability,
+        disagreement=disagreement,
+        voxel_threshold=settings.thresholds.voxel,
+        min_lesion_ml=settings.min_lesion_ml,
+        min_confidence=settings.min_confidence,
         carina_lps=isolation.carina_lps,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")
     return SegmentResult(
-        ct, isolation.reordered(axes.inverse()), axes.undo(probability), axes.undo(disagreement), report.reordered(axes.inverse()),
-        model.manifest, settings, str(device), precision, (*ct.warnings, *isolation.warnings, *_unsure(report, settings)), clock.seconds,
+        ct,
+        isolation.reordered(axes.inverse()),
+        axes.undo(probability),
+        axes.undo(disagreement),
+        report.reordered(axes.inverse()),
+        model.manifest,
+        settings,
+        str(device),
+        precision,
+        (*ct.warnings, *isolation.warnings, *_unsure(report, settings)),
+        clock.seconds,
         model.card,
     )
 
@@ -161,7 +185,9 @@ def _unsure(report: LesionReport, settings: Settings) -> list[str]:
         return []
     found = f"{len(volumes_ml)} findings were" if len(volumes_ml) > 1 else "1 finding was"
     size = f"the largest of {volumes_ml[0]:.1f} mL" if len(volumes_ml) > 1 else f"{volumes_ml[0]:.1f} mL"
-    return [f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); lower the least confidence to see more."]
+    return [
+        f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); lower the least confidence to see more."
+    ]
 
 
 class _Clock:

@@ -84,8 +84,12 @@ class CorrectSection(VTKObservationMixin):
         ui.deleteButton.connect("clicked()", lambda: self._do(lambda c: c.delete(self._chosen())))
         ui.mergeButton.connect("clicked()", lambda: self._do(lambda c: c.merge(self.chosenIds())))
         ui.splitButton.connect("clicked()", lambda: self._do(lambda c: c.split(self._chosen())))
-        ui.confirmButton.connect("clicked(bool)", lambda on: self._do(lambda c: (c.confirm if on else c.withdraw)(self._chosen())))
-        ui.rejectButton.connect("clicked(bool)", lambda on: self._do(lambda c: (c.reject if on else c.withdraw)(self._chosen())))
+        ui.confirmButton.connect(
+            "clicked(bool)", lambda on: self._do(lambda c: (c.confirm if on else c.withdraw)(self._chosen()))
+        )
+        ui.rejectButton.connect(
+            "clicked(bool)", lambda on: self._do(lambda c: (c.reject if on else c.withdraw)(self._chosen()))
+        )
         ui.resetButton.connect("clicked()", lambda: self._do(lambda c: c.reset(self._chosen())))
         ui.resetAllButton.connect("clicked()", lambda: self._do(lambda c: c.reset_all()))
         ui.undoButton.connect("clicked()", self._onUndo)
@@ -262,7 +266,11 @@ class CorrectSection(VTKObservationMixin):
     def updateButtons(self):
         ui, chosen = self._ui, self.chosenIds()
         one, known = len(chosen) == 1, self._corrections is not None
-        review = next((row.review for row in lesions_of(self._segmentation) if row.segment_id == chosen[0]), "") if one else ""
+        review = (
+            next((row.review for row in lesions_of(self._segmentation) if row.segment_id == chosen[0]), "")
+            if one
+            else ""
+        )
         ui.confirmButton.checked = review == terminology.CONFIRMED
         ui.rejectButton.checked = review == terminology.REJECTED
         ui.addButton.enabled = ui.undoButton.enabled = known

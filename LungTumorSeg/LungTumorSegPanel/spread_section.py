@@ -41,9 +41,13 @@ class SpreadSection:
         self._rows = []
         self._marginsWereOld = False
         for box, role in (
-            (self._ui.zonesCheckBox, ZONES_ROLE), (self._ui.rulersCheckBox, RULERS_ROLE), (self._ui.marginsCheckBox, MARGINS_ROLE),
+            (self._ui.zonesCheckBox, ZONES_ROLE),
+            (self._ui.rulersCheckBox, RULERS_ROLE),
+            (self._ui.marginsCheckBox, MARGINS_ROLE),
         ):
-            _setQuietly(box, segmentation is not None and segmentation.GetNodeReference(role) is not None)  # a scene keeps them
+            _setQuietly(
+                box, segmentation is not None and segmentation.GetNodeReference(role) is not None
+            )  # a scene keeps them
         self.refresh()
 
     def refresh(self):
@@ -74,7 +78,9 @@ class SpreadSection:
 
         by = COLORS[index]
         legend = color_lesions(self._segmentation, by).legend
-        self._ui.legendLabel.text = "" if by == "number" else "&nbsp;&nbsp; ".join(_legendText(line, color) for line, color in legend)
+        self._ui.legendLabel.text = (
+            "" if by == "number" else "&nbsp;&nbsp; ".join(_legendText(line, color) for line, color in legend)
+        )
 
     def _onZones(self, visible):
         from LungTumorSegLib.mrml.spread import show_zones
@@ -92,7 +98,9 @@ class SpreadSection:
         from LungTumorSegLib.mrml.spread import show_margins
 
         self._marginsWereOld = False
-        self._draw(self._ui.marginsCheckBox, lambda: show_margins(self._segmentation, self._marginsMm() if visible else ()))
+        self._draw(
+            self._ui.marginsCheckBox, lambda: show_margins(self._segmentation, self._marginsMm() if visible else ())
+        )
 
     def _onMarginsEdited(self):
         if self._ui.marginsCheckBox.checked:
@@ -127,7 +135,12 @@ class SpreadSection:
         text = _spreadText(summary_of(self._segmentation).get("spread", {}))
         if not self._marginsWereOld:
             return text
-        return "\n".join(filter(None, [text, _("A lesion was corrected, so its margins were removed. Check Margins to draw them again.")]))
+        return "\n".join(
+            filter(
+                None,
+                [text, _("A lesion was corrected, so its margins were removed. Check Margins to draw them again.")],
+            )
+        )
 
 
 def _setQuietly(box, checked):
@@ -149,11 +162,17 @@ def _legendText(line, color):
 
 def _spreadText(spread):
     """Where the lesions lie and how far apart, in one line."""
-    places = [_("{count} {side} {zone}").format(count=place["count"], side=_side(place["side"]), zone=_zone(place["zone"]))
-              for place in spread.get("places", [])]
+    places = [
+        _("{count} {side} {zone}").format(count=place["count"], side=_side(place["side"]), zone=_zone(place["zone"]))
+        for place in spread.get("places", [])
+    ]
     parts = [_("By side and zone: {places}").format(places=", ".join(places))] if places else []
     if spread.get("count", 0) > 1:
-        parts.append(_("largest distance between lesions (Dmax) {distance:.0f} mm").format(distance=spread["largest_distance_mm"]))
+        parts.append(
+            _("largest distance between lesions (Dmax) {distance:.0f} mm").format(
+                distance=spread["largest_distance_mm"]
+            )
+        )
     return "; ".join(parts)
 
 

@@ -60,15 +60,21 @@ def make_result(folder: Path) -> tuple[CTVolume, RunFiles]:
     }  # fmt: skip
     lungs = masks["Right lung"] | masks["Left lung"]
     tumors = masks["Tumor 1"] | masks["Tumor 2"] | masks["Tumor 3"]
-    hu = np.where(lungs & ~tumors, -850, 35).astype(np.int16) + np.random.default_rng(1).integers(-15, 15, SHAPE, np.int16)
+    hu = np.where(lungs & ~tumors, -850, 35).astype(np.int16) + np.random.default_rng(1).integers(
+        -15, 15, SHAPE, np.int16
+    )
     for name in ("Right lung", "Left lung"):
         masks[name] &= ~tumors
     codes = {"Right lung": terminology.RIGHT_LUNG, "Left lung": terminology.LEFT_LUNG}
     tumor = terminology.TUMOR[None]
-    segments = [Segment(name, Volume(mask, AFFINE), (0.5, 0.5, 0.5), codes.get(name, tumor)) for name, mask in masks.items()]
+    segments = [
+        Segment(name, Volume(mask, AFFINE), (0.5, 0.5, 0.5), codes.get(name, tumor)) for name, mask in masks.items()
+    ]
     write_segmentation(segments, folder / "segmentation.seg.nrrd")
     for segment in segments:
-        write_surface(surface_of(segment.mask, grid_mm=2.0 if "lung" in segment.name else None), folder / f"{segment.id}.vtp")
+        write_surface(
+            surface_of(segment.mask, grid_mm=2.0 if "lung" in segment.name else None), folder / f"{segment.id}.vtp"
+        )
     ct = CTVolume(hu, AFFINE)
     report = measure(ct, segments)
     return ct, RunFiles(folder, {"lesions": lesions_as_json(report), "spread": spread_as_json(report)})
@@ -109,7 +115,9 @@ def stroke(widget: Any, segmentation: Any, rows: int) -> dict[str, float]:
     shown = {"shown_seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - processor}
     wait(lambda: not widget._correct._live.busy)
     times = shown | {"complete_seconds": time.perf_counter() - began, "longest_block_seconds": beat.longest}
-    return {"painted_ml": round(volume_ml(segmentation) - before, 2)} | {name: round(value, 3) for name, value in times.items()}
+    return {"painted_ml": round(volume_ml(segmentation) - before, 2)} | {
+        name: round(value, 3) for name, value in times.items()
+    }
 
 
 def volume_ml(segmentation: Any) -> float:

@@ -71,7 +71,10 @@ def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
     isolation = isolate_lungs(upright)
     manifest = model.manifest
     cropped = make_working_grid(
-        isolation.isolated, isolation.mask, spacing_mm=manifest.spacing_mm, intensity_range_hu=manifest.intensity_range_hu
+        isolation.isolated,
+        isolation.mask,
+        spacing_mm=manifest.spacing_mm,
+        intensity_range_hu=manifest.intensity_range_hu,
     )
     plain_grid = uncropped(cropped, upright)
     everywhere = replace(plain_grid, region=plain_grid.region.with_array(np.ones(plain_grid.image.shape, bool)))
@@ -90,8 +93,12 @@ def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
     default, default_maps = timed(lambda: predict_maps(cropped, model.network, **usual, precision=fast))
     single, _ = timed(lambda: predict_maps(cropped, model.network, **usual, precision="float32"))
     row: dict[str, Any] = {
-        "grid": everywhere.image.shape, "cropped": cropped.image.shape, "reference_s": round(reference, 1), "default_s": round(default, 2),
-        "times faster": round(reference / default, 1), "times faster in float32": round(reference / single, 1),
+        "grid": everywhere.image.shape,
+        "cropped": cropped.image.shape,
+        "reference_s": round(reference, 1),
+        "default_s": round(default, 2),
+        "times faster": round(reference / default, 1),
+        "times faster in float32": round(reference / single, 1),
         "levers alone": {name: round(reference / seconds, 2) for name, seconds in levers.items()},
     }
     if agreement:
@@ -101,7 +108,9 @@ def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
         row["agreement"] = compare(lesion_labels(cropped, default_maps, upright, isolation, model), reference_labels)
         if manifest.mirror:
             maps = predict_maps(cropped, model.network, stride=manifest.stride, device=CPU, precision=fast)
-            row["agreement without mirror"] = compare(lesion_labels(cropped, maps, upright, isolation, model), reference_labels)
+            row["agreement without mirror"] = compare(
+                lesion_labels(cropped, maps, upright, isolation, model), reference_labels
+            )
     return row
 
 
@@ -128,8 +137,11 @@ def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
     affine[:3, 3] = grid.image.index_to_lps([-n for n in before])
     start = tuple(s - n * step for s, n, step in zip(grid.start, before, grid.step, strict=True))
     return WorkingGrid(
-        Volume(np.pad(grid.image.array, widths), affine), Volume(np.pad(grid.region.array, widths), affine), grid.ct,
-        (start[0], start[1], start[2]), grid.step,
+        Volume(np.pad(grid.image.array, widths), affine),
+        Volume(np.pad(grid.region.array, widths), affine),
+        grid.ct,
+        (start[0], start[1], start[2]),
+        grid.step,
     )
 
 
@@ -143,7 +155,8 @@ def time_of(grid: WorkingGrid, network: torch.nn.Module, stride: int, precision:
     sample = starts[max(0, len(starts) // 2 - TIMED_STACKS // 2) :][:TIMED_STACKS]
     first, last = sample[0], sample[-1] + STACK_SLICES
     part = replace(
-        grid, image=grid.image.crop((first, 0, 0), (last, *grid.image.shape[1:])),
+        grid,
+        image=grid.image.crop((first, 0, 0), (last, *grid.image.shape[1:])),
         region=everywhere_like(grid).crop((first, 0, 0), (last, *grid.image.shape[1:])),
     )
     seconds, _ = timed(lambda: predict_maps(part, network, stride=stride, device=CPU, precision=precision))
@@ -156,13 +169,21 @@ def timed(call: Callable[[], StackStatistics]) -> tuple[float, StackStatistics]:
     return time.perf_counter() - begin, value
 
 
-def lesion_labels(grid: WorkingGrid, maps: StackStatistics, ct: CTVolume, isolation: LungIsolation, model: Model) -> Volume:
+def lesion_labels(
+    grid: WorkingGrid, maps: StackStatistics, ct: CTVolume, isolation: LungIsolation, model: Model
+) -> Volume:
     """Lesion numbers on the CT's grid, as the pipeline would report them."""
     probability = grid.carry_back(maps.mean)
     tumor = decide(grid, maps.mean, probability, model.manifest.thresholds)
     report = report_lesions(
-        tumor, ct, isolation.left_lung, isolation.right_lung, probability=probability, disagreement=grid.carry_back(maps.deviation()),
-        min_lesion_ml=model.manifest.min_lesion_ml, min_confidence=model.manifest.min_confidence,
+        tumor,
+        ct,
+        isolation.left_lung,
+        isolation.right_lung,
+        probability=probability,
+        disagreement=grid.carry_back(maps.deviation()),
+        min_lesion_ml=model.manifest.min_lesion_ml,
+        min_confidence=model.manifest.min_confidence,
     )
     return report.labels
 
@@ -184,7 +205,9 @@ def unmatched(labels: Volume, other: np.ndarray[Any, Any]) -> list[float]:
     """Volumes (mL) of the lesions of 0.5 mL or more that do not touch ``other``."""
     sizes = np.bincount(labels.array.ravel()) * labels.voxel_volume_ml
     touching = set(np.unique(labels.array[other]).tolist())
-    return [round(float(size), 2) for n, size in enumerate(sizes) if n and size >= LARGE_LESION_ML and n not in touching]
+    return [
+        round(float(size), 2) for n, size in enumerate(sizes) if n and size >= LARGE_LESION_ML and n not in touching
+    ]
 
 
 def parse() -> argparse.Namespace:

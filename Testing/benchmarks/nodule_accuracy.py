@@ -86,7 +86,9 @@ def with_nodules(background: Background, nodules: list[Nodule], rng: np.random.G
     """The CT with the nodules in it, and their numbers (from 1) as a label map."""
     ct, truth = background.ct, np.zeros(background.ct.shape, np.uint8)
     hu = ct.array.copy()
-    for number, (nodule, place) in enumerate(zip(nodules, background.places([n.radius_mm for n in nodules], rng), strict=True), 1):
+    for number, (nodule, place) in enumerate(
+        zip(nodules, background.places([n.radius_mm for n in nodules], rng), strict=True), 1
+    ):
         longest_mm = (np.asarray(nodule.hu.shape) * nodule.spacing_mm).max()
         reach = np.ceil((longest_mm + REACH_MM) / np.asarray(ct.spacing))
         low, high = np.maximum(place - reach, 0).astype(int), np.minimum(place + reach, ct.shape).astype(int)
@@ -108,7 +110,11 @@ def row(nodule: Nodule, found: Array, truth: Array) -> dict[str, Any]:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     dice = [row["dice"] for row in rows]
-    return {"nodules": len(rows), "found": round(float(np.mean([d > 0 for d in dice])), 3), "median_dice": round(float(np.median(dice)), 3)}
+    return {
+        "nodules": len(rows),
+        "found": round(float(np.mean([d > 0 for d in dice])), 3),
+        "median_dice": round(float(np.median(dice)), 3),
+    }
 
 
 def parse() -> argparse.Namespace:

@@ -37,7 +37,9 @@ def acceptance_options() -> Iterator[tuple[int, PhantomOptions]]:
     """Seed and options of the ten phantoms and the three without a tumor."""
     for i in range(PHANTOMS):
         lesions = tuple(
-            LesionSpec(KINDS[(i + 2 * j) % len(KINDS)], float(DIAMETERS_MM[i + PHANTOMS * j]), PLACES[(i + j) % len(PLACES)])
+            LesionSpec(
+                KINDS[(i + 2 * j) % len(KINDS)], float(DIAMETERS_MM[i + PHANTOMS * j]), PLACES[(i + j) % len(PLACES)]
+            )
             for j in range(LESIONS_EACH)
         )
         seed = FIRST_SEED + i
@@ -57,7 +59,9 @@ def main() -> None:
         found = segment(phantom.ct, SegmentOptions(model=options.model)).report.labels.array
         rows += [{"seed": seed, **row} for row in lesion_rows(phantom, found)]
         false_components[seed] = false_volumes_ml(phantom, found)
-        sys.stderr.write(f"seed {seed}: {[row['dice'] for row in rows if row['seed'] == seed]}, false {false_components[seed]}\n")
+        sys.stderr.write(
+            f"seed {seed}: {[row['dice'] for row in rows if row['seed'] == seed]}, false {false_components[seed]}\n"
+        )
     table = {"model": options.model, **summary(rows), "false_components_ml": false_components, "lesions": rows}
     text = json.dumps(table, indent=1)
     sys.stdout.write(text + "\n")
@@ -71,10 +75,17 @@ def lesion_rows(phantom: Phantom, found: np.ndarray[Any, Any]) -> Iterator[dict[
         truth = phantom.tumor.array == lesion.label
         touching = np.unique(found[truth])
         answer = np.isin(found, touching[touching > 0]) if (touching > 0).any() else np.zeros_like(truth)
-        others = (phantom.tumor.array > 0) & ~truth  # a found lesion that covers two true ones is not blamed for the other
+        others = (
+            phantom.tumor.array > 0
+        ) & ~truth  # a found lesion that covers two true ones is not blamed for the other
         answer &= ~others
         dice = 2 * int((answer & truth).sum()) / max(1, int(answer.sum() + truth.sum()))
-        yield {"kind": lesion.kind, "place": lesion.place, "diameter_mm": round(lesion.diameter_mm, 1), "dice": round(dice, 3)}
+        yield {
+            "kind": lesion.kind,
+            "place": lesion.place,
+            "diameter_mm": round(lesion.diameter_mm, 1),
+            "dice": round(dice, 3),
+        }
 
 
 def false_volumes_ml(phantom: Phantom, found: np.ndarray[Any, Any]) -> list[float]:
@@ -90,8 +101,14 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     classes = {}
     for low, high in pairwise(SIZE_CLASSES_MM):
         dice = [row["dice"] for row in rows if low <= row["diameter_mm"] < high]
-        classes[f"{low} to {high} mm"] = f"{sum(d > 0 for d in dice)} of {len(dice)} found, median Dice {np.median(dice or [np.nan]):.2f}"
-    return {"median_dice_from_6_mm": round(float(np.median(counted)), 3), "lesions_from_6_mm": len(counted), "by_size": classes}
+        classes[f"{low} to {high} mm"] = (
+            f"{sum(d > 0 for d in dice)} of {len(dice)} found, median Dice {np.median(dice or [np.nan]):.2f}"
+        )
+    return {
+        "median_dice_from_6_mm": round(float(np.median(counted)), 3),
+        "lesions_from_6_mm": len(counted),
+        "by_size": classes,
+    }
 
 
 def parse() -> argparse.Namespace:

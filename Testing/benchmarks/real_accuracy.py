@@ -27,8 +27,14 @@ def main() -> None:
     begin = time.perf_counter()
     result = segment(ct, SegmentOptions(model=options.model))
     seconds = time.perf_counter() - begin
-    row = {**compare(result.report.labels.array, lesions_of(options.masks), ct.voxel_volume_ml), "seconds": round(seconds, 1)}
-    row["lesions"] = [f"{lesion.side} {lesion.volume_ml:.2f} mL, confidence {lesion.confidence:.2f}" for lesion in result.report.lesions]
+    row = {
+        **compare(result.report.labels.array, lesions_of(options.masks), ct.voxel_volume_ml),
+        "seconds": round(seconds, 1),
+    }
+    row["lesions"] = [
+        f"{lesion.side} {lesion.volume_ml:.2f} mL, confidence {lesion.confidence:.2f}"
+        for lesion in result.report.lesions
+    ]
     table: dict[str, Any] = json.loads(options.table.read_text()) if options.table.exists() else {}
     table[options.name or Path(options.ct).parent.name] = row
     options.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
@@ -57,8 +63,10 @@ def compare(found: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], voxel_ml: 
     return {
         "dice": dice(found > 0, truth > 0),
         "dice of touching components": dice(np.isin(found, list(touching)), truth > 0),
-        "true lesions": len(set(np.unique(truth).tolist()) - {0}), "found": len(hit),
-        "true_ml": round(float((truth > 0).sum()) * voxel_ml, 2), "found_ml": round(float(sizes[1:].sum()), 2),
+        "true lesions": len(set(np.unique(truth).tolist()) - {0}),
+        "found": len(hit),
+        "true_ml": round(float((truth > 0).sum()) * voxel_ml, 2),
+        "found_ml": round(float(sizes[1:].sum()), 2),
         "false_components_ml": sorted(false, reverse=True),
     }
 

@@ -43,18 +43,30 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     assert data["dice"] == round(2 * 8 / (8 + 9), 4)
     assert data["summary"] == json.loads((tmp_path / "demo" / "summary.json").read_text(encoding="utf-8"))
     assert text.splitlines()[-1] == "The phantom has 0 lesions; 3D Dice over all of them 0.94."
-    assert {path.name for path in (tmp_path / "demo" / "phantom").iterdir()} == {"ct.nii.gz", "tumor.nii.gz", "lungs.nii.gz"}
+    assert {path.name for path in (tmp_path / "demo" / "phantom").iterdir()} == {
+        "ct.nii.gz",
+        "tumor.nii.gz",
+        "lungs.nii.gz",
+    }
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "LungTumorSegLib", *arguments], capture_output=True, text=True, stdin=subprocess.PIPE)
+    return subprocess.run(
+        [sys.executable, "-m", "LungTumorSegLib", *arguments], capture_output=True, text=True, stdin=subprocess.PIPE
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["segment", "ct.nii.gz", "--events", "jsonl"], "lungtumorseg segment: the following arguments are required: -o/--output"),
-        (["segment", "ct.nii.gz", "-o", "out", "--events=jsonl", "--stride", "two"], "argument --stride: invalid int value: 'two'"),
+        (
+            ["segment", "ct.nii.gz", "--events", "jsonl"],
+            "lungtumorseg segment: the following arguments are required: -o/--output",
+        ),
+        (
+            ["segment", "ct.nii.gz", "-o", "out", "--events=jsonl", "--stride", "two"],
+            "argument --stride: invalid int value: 'two'",
+        ),
         (["demo", "-o", "out", "--events", "jsonl", "--colour"], "lungtumorseg: unrecognized arguments: --colour"),
     ],
 )

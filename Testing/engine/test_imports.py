@@ -12,7 +12,13 @@ ROOT = Path(LungTumorSegLib.__file__).parent
 TOP_LEVEL = {"__init__.py", "__main__.py", "cli.py", "options.py", "pipeline.py"}
 """The entrances; every other module has a room."""
 
-ROOMS = {"slicer": {"mrml"}, "qt": set(), "ctk": set(), "torch": {"networks", "inference", "refinement", "training"}, "monai": {"training"}}
+ROOMS = {
+    "slicer": {"mrml"},
+    "qt": set(),
+    "ctk": set(),
+    "torch": {"networks", "inference", "refinement", "training"},
+    "monai": {"training"},
+}
 """From a package to the rooms that may import it, anywhere in a file."""
 
 MODULES = sorted(
@@ -36,7 +42,9 @@ for module in {modules!r}:
 
 
 def import_with_blocked(modules, blocked):
-    return subprocess.run([sys.executable, "-c", BLOCKED.format(modules=modules, blocked=blocked)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKED.format(modules=modules, blocked=blocked)], capture_output=True, text=True
+    )
 
 
 def imported_packages(path: Path) -> set[str]:

@@ -14,10 +14,19 @@ from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
-CSV_COLUMNS = (
-    "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"
-)
-SUMMARY_KEYS = {"schema_version", "model", "weights_sha256", "options", "device", "precision", "warnings", "lungs", "lesions", "seconds"}
+CSV_COLUMNS = "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"  # noqa: E501
+SUMMARY_KEYS = {
+    "schema_version",
+    "model",
+    "weights_sha256",
+    "options",
+    "device",
+    "precision",
+    "warnings",
+    "lungs",
+    "lesions",
+    "seconds",
+}
 
 
 def command(*arguments, **options):
@@ -31,16 +40,26 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 def test_all_promised_files_are_there_and_nothing_else(a_run):
     files = {path.name for path in a_run.output.iterdir()}
-    assert files == {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd", "spread.png",
-                     "report.html"}
+    assert files == {
+        "segmentation.seg.nrrd",
+        "lesions.csv",
+        "summary.json",
+        "probability.nrrd",
+        "disagreement.nrrd",
+        "spread.png",
+        "report.html",
+    }
 
 
 def test_both_lesions_are_found_on_their_sides(a_run):
     rows = table(a_run.output)
     assert (a_run.output / "lesions.csv").read_text().startswith(CSV_COLUMNS)
     for lesion, side in zip(a_run.phantom.lesions, ("Left", "Right"), strict=True):
+
         def distance(row, center=lesion.center_lps_mm):
-            return np.linalg.norm([float(row[f"centroid_{axis}_lps_mm"]) - c for axis, c in zip("xyz", center, strict=True)])
+            return np.linalg.norm(
+                [float(row[f"centroid_{axis}_lps_mm"]) - c for axis, c in zip("xyz", center, strict=True)]
+            )
 
         nearest = min(rows, key=distance)
         assert distance(nearest) < lesion.diameter_mm / 3
@@ -57,10 +76,16 @@ def test_rows_are_numbered_by_falling_volume(a_run):
 
 def test_the_segmentation_lies_on_the_cts_grid_and_its_parts_do_not_overlap(a_run):
     segments = read_segmentation(a_run.output / "segmentation.seg.nrrd")
-    assert [segment.name for segment in segments] == ["Left lung", "Right lung", *(row["segment"] for row in table(a_run.output))]
+    assert [segment.name for segment in segments] == [
+        "Left lung",
+        "Right lung",
+        *(row["segment"] for row in table(a_run.output)),
+    ]
     taken = np.zeros(a_run.phantom.ct.shape, int)
     for segment in segments:
-        assert segment.mask.same_grid(a_run.phantom.ct, tolerance_mm=1e-3)  # the CT came through NIfTI's single precision
+        assert segment.mask.same_grid(
+            a_run.phantom.ct, tolerance_mm=1e-3
+        )  # the CT came through NIfTI's single precision
         taken += segment.mask.array
     assert taken.max() == 1
 
@@ -85,7 +110,9 @@ def test_the_summary_explains_the_run(a_run):
     manifest = load_model().manifest
     assert (summary["model"], summary["weights_sha256"]) == (manifest.id, manifest.weights_sha256)
     assert (summary["options"]["stride"], summary["options"]["mirror"]) == (manifest.stride, manifest.mirror)
-    assert [lesion["volume_ml"] for lesion in summary["lesions"]] == [float(row["volume_ml"]) for row in table(a_run.output)]
+    assert [lesion["volume_ml"] for lesion in summary["lesions"]] == [
+        float(row["volume_ml"]) for row in table(a_run.output)
+    ]
     assert str(a_run.ct.parent) not in json.dumps(summary)
 
 
@@ -111,12 +138,32 @@ def test_what_is_left_out_for_its_low_confidence_is_told(a_run, tmp_path):
 
 def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
     write_dicom_series(a_run.phantom.ct, tmp_path / "series")
-    done = command("segment", tmp_path / "series", "-o", tmp_path / "out", "--no-picture", "--events", "jsonl", stdin=subprocess.PIPE)
+    done = command(
+        "segment",
+        tmp_path / "series",
+        "-o",
+        tmp_path / "out",
+        "--no-picture",
+        "--events",
+        "jsonl",
+        stdin=subprocess.PIPE,
+    )
     assert done.returncode == 130  # its stdin was closed at once
 
     with subprocess.Popen(
-        [*COMMAND, "segment", str(tmp_path / "series"), "-o", str(tmp_path / "out"), "--no-picture", "--events", "jsonl"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [
+            *COMMAND,
+            "segment",
+            str(tmp_path / "series"),
+            "-o",
+            str(tmp_path / "out"),
+            "--no-picture",
+            "--events",
+            "jsonl",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as child:
         events = [json.loads(line) for line in child.stdout]
     assert child.returncode == 0
@@ -132,7 +179,10 @@ def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
 def test_cancelled_in_the_middle_nothing_is_left(a_run, tmp_path):
     with subprocess.Popen(
         [*COMMAND, "segment", str(a_run.ct), "-o", str(tmp_path / "out"), "--events", "jsonl"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as child:
         for line in child.stdout:
             event = json.loads(line)
@@ -165,8 +215,13 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
 ):
     _, folder = a_phantom_with_two_lesions
     (tmp_path / "file").write_text("not a folder")
-    places = {"ct": folder / "ct.nii.gz", "lesions": folder / "tumor.nii.gz", "missing": tmp_path / "none.nii.gz",
-              "out": tmp_path / "out", "file": tmp_path / "file"}
+    places = {
+        "ct": folder / "ct.nii.gz",
+        "lesions": folder / "tumor.nii.gz",
+        "missing": tmp_path / "none.nii.gz",
+        "out": tmp_path / "out",
+        "file": tmp_path / "file",
+    }
     done = command(*(str(argument).format(**places) for argument in arguments))
     assert done.returncode == code, done.stderr
     assert message in done.stderr.splitlines()[-1]
@@ -200,7 +255,11 @@ def test_isolate_writes_its_three_files(a_phantom_with_two_lesions, tmp_path):
     phantom, folder = a_phantom_with_two_lesions
     done = command("isolate", folder / "ct.nii.gz", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"isolation.seg.nrrd", "isolated.nrrd", "isolation.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "isolation.seg.nrrd",
+        "isolated.nrrd",
+        "isolation.json",
+    }
     segments = read_segmentation(tmp_path / "out" / "isolation.seg.nrrd")
     assert [segment.name for segment in segments] == ["Body", "Left lung", "Right lung", "Isolation mask"]
     points = json.loads((tmp_path / "out" / "isolation.json").read_text())["spine_axis_lps"]

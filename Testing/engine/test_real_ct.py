@@ -75,13 +75,19 @@ def test_a_real_chest_gives_all_files_on_its_own_grid(a_chest):
     assert [segment.name for segment in segments] == ["Left lung", "Right lung", *(row["segment"] for row in rows)]
     assert {row["side"] for row in rows} <= {"Left", "Right"}
     ct = read_ct(path)
-    for volume in (segments[0].mask, read_volume(output / "probability.nrrd"), read_volume(output / "disagreement.nrrd")):
+    for volume in (
+        segments[0].mask,
+        read_volume(output / "probability.nrrd"),
+        read_volume(output / "disagreement.nrrd"),
+    ):
         assert volume.same_grid(ct, tolerance_mm=HEADER_TOLERANCE_MM)
 
 
 def test_the_lungs_of_a_real_chest_lie_on_their_sides(a_chest):
     left, right = (segment.mask for segment in read_segmentation(a_chest[1] / "segmentation.seg.nrrd")[:2])
-    assert _center_x_mm(left) > _center_x_mm(right) + 50  # LPS: x grows to the patient's left; the mediastinum is wider than 5 cm
+    assert (
+        _center_x_mm(left) > _center_x_mm(right) + 50
+    )  # LPS: x grows to the patient's left; the mediastinum is wider than 5 cm
 
 
 def _center_x_mm(mask: Volume) -> float:
@@ -106,7 +112,11 @@ def test_its_dicom_series_gives_the_same_lesions(a_chest, coding, tmp_path):
 def test_a_part_of_a_chest_is_isolated_with_a_warning(real_ct_folder, name, tmp_path):
     path = real_ct_folder / name / "ct.nii.gz"
     record = run("isolate", path, tmp_path / "results")
-    assert {file.name for file in (tmp_path / "results").iterdir()} == {"isolation.seg.nrrd", "isolated.nrrd", "isolation.json"}
+    assert {file.name for file in (tmp_path / "results").iterdir()} == {
+        "isolation.seg.nrrd",
+        "isolated.nrrd",
+        "isolation.json",
+    }
     ct = read_ct(path)
     segments = read_segmentation(tmp_path / "results" / "isolation.seg.nrrd")
     assert [segment.name for segment in segments] == ["Body", "Left lung", "Right lung", "Isolation mask"]

@@ -36,13 +36,20 @@ def test_build_products_do_not_ship(tmp_path):
     for path in ("a.py", "__pycache__/a.pyc", "x.egg-info/PKG-INFO", ".hidden/b.py", "weights/w/model.safetensors"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    assert shipped.files_on_disk(tmp_path) == {shipped.SCRIPTS: ["a.py"], shipped.RESOURCES: ["weights/w/model.safetensors"]}
+    assert shipped.files_on_disk(tmp_path) == {
+        shipped.SCRIPTS: ["a.py"],
+        shipped.RESOURCES: ["weights/w/model.safetensors"],
+    }
 
 
 @pytest.mark.slow
 def test_wheel_holds_exactly_the_package_on_disk(tmp_path):
-    source = tmp_path / "source"  # setuptools would leave its build folder, and take stale files from it, in the checkout
-    shutil.copytree(ROOT / "LungTumorSeg", source / "LungTumorSeg", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"))
+    source = (
+        tmp_path / "source"
+    )  # setuptools would leave its build folder, and take stale files from it, in the checkout
+    shutil.copytree(
+        ROOT / "LungTumorSeg", source / "LungTumorSeg", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__")
+    )
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)]

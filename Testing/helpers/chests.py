@@ -24,7 +24,11 @@ class Chest:
 
     def with_tumor(self, mask: np.ndarray, hu: float = 40.0) -> Chest:
         """The same chest with other tumor voxels, of ``hu``."""
-        array = np.where(mask, np.float32(hu), np.where(self.left_lung.array | self.right_lung.array, np.float32(-850), np.float32(30)))
+        array = np.where(
+            mask,
+            np.float32(hu),
+            np.where(self.left_lung.array | self.right_lung.array, np.float32(-850), np.float32(30)),
+        )
         return replace(self, ct=CTVolume(array, self.ct.affine), tumor=self.tumor.with_array(mask))
 
 
@@ -35,7 +39,12 @@ def make_chest(shape=(30, 40, 60), **geometry) -> Chest:
     right[3:-3, 5:-5, 4:24] = True  # columns grow to the patient's left
     left[3:-3, 5:-5, 28:-4] = True
     nothing = Volume(np.zeros(shape, dtype=bool), affine)
-    chest = Chest(CTVolume(np.zeros(shape, dtype=np.float32), affine), nothing.with_array(left), nothing.with_array(right), nothing)
+    chest = Chest(
+        CTVolume(np.zeros(shape, dtype=np.float32), affine),
+        nothing.with_array(left),
+        nothing.with_array(right),
+        nothing,
+    )
     return chest.with_tumor(nothing.array)
 
 

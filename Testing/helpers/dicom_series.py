@@ -43,7 +43,11 @@ def write_dicom_series(
         if index in skip:
             continue
         dataset = _slice(volume, index, plane, slope, intercept)
-        dataset.SeriesInstanceUID, dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = series_uid, study_uid, frame_uid
+        dataset.SeriesInstanceUID, dataset.StudyInstanceUID, dataset.FrameOfReferenceUID = (
+            series_uid,
+            study_uid,
+            frame_uid,
+        )
         dataset.SeriesDescription, dataset.PatientPosition = description, patient_position
         if edit:
             edit(dataset, index)
@@ -74,7 +78,11 @@ def _slice(volume, index: int, plane: np.ndarray, slope: float, intercept: float
     dataset.ImageOrientationPatient = _decimal([*column_axis, *row_axis])
     dataset.PixelSpacing = _decimal([row_mm, column_mm])
     dataset.SliceThickness = _decimal([volume.spacing[0]])[0]
-    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = _decimal([slope])[0], _decimal([intercept])[0], "HU"
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = (
+        _decimal([slope])[0],
+        _decimal([intercept])[0],
+        "HU",
+    )
     dataset.Rows, dataset.Columns = plane.shape
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1

@@ -19,7 +19,9 @@ def problems(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:
     found = []
     if "type" in schema:
         names = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-        if not any(isinstance(value, TYPES[name]) and not (isinstance(value, bool) and name != "boolean") for name in names):
+        if not any(
+            isinstance(value, TYPES[name]) and not (isinstance(value, bool) and name != "boolean") for name in names
+        ):
             return [f"{where} is {value!r}, not {' or '.join(names)}"]
     if "enum" in schema and value not in schema["enum"]:
         found.append(f"{where} is {value!r}, none of {schema['enum']}")

@@ -25,9 +25,13 @@ def a_result(*, tumor: bool = True, resampled: bool = False) -> SegmentResult:
     nothing = chest.tumor.with_array(np.zeros(SHAPE, np.float32))
     report = report_lesions(chest.tumor, ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
     settings = Settings("made", "cpu", "float32", 4, Thresholds(), 0.0, 0.0, False)
-    return SegmentResult(ct, an_isolation(chest), nothing, nothing, report, MANIFEST, settings, "cpu", "float32", (), {})
+    return SegmentResult(
+        ct, an_isolation(chest), nothing, nothing, report, MANIFEST, settings, "cpu", "float32", (), {}
+    )
 
 
 def an_isolation(chest: Chest) -> LungIsolation:
     lungs = chest.tumor.with_array(chest.left_lung.array | chest.right_lung.array)
-    return LungIsolation(lungs, chest.left_lung, chest.right_lung, SpineAxis(np.zeros((SHAPE[0], 3))), lungs, chest.ct, ())
+    return LungIsolation(
+        lungs, chest.left_lung, chest.right_lung, SpineAxis(np.zeros((SHAPE[0], 3))), lungs, chest.ct, ()
+    )

@@ -27,15 +27,22 @@ def write_rtstruct(
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
     data.Modality, data.PatientID, data.StructureSetLabel = "RTSTRUCT", patient, "test"
     if series:
-        data.ReferencedFrameOfReferenceSequence = [_item(RTReferencedStudySequence=[_item(
-            RTReferencedSeriesSequence=[_item(SeriesInstanceUID=series)])])]
+        data.ReferencedFrameOfReferenceSequence = [
+            _item(RTReferencedStudySequence=[_item(RTReferencedSeriesSequence=[_item(SeriesInstanceUID=series)])])
+        ]
     data.StructureSetROISequence = [_item(ROINumber=n, ROIName=name) for n, name in enumerate(rois, start=1)]
     data.ROIContourSequence = [
-        _item(ReferencedROINumber=n, ContourSequence=[
-            _item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(contour),
-                  ContourData=[f"{value:.6f}" for value in np.ravel(contour)])
-            for contour in contours
-        ])
+        _item(
+            ReferencedROINumber=n,
+            ContourSequence=[
+                _item(
+                    ContourGeometricType="CLOSED_PLANAR",
+                    NumberOfContourPoints=len(contour),
+                    ContourData=[f"{value:.6f}" for value in np.ravel(contour)],
+                )
+                for contour in contours
+            ],
+        )
         for n, contours in enumerate(rois.values(), start=1)
     ]
     if edit:

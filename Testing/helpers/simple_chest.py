@@ -11,7 +11,9 @@ SPACING = (3.0, 1.7, 1.5)
 SHAPE = (67, 142, 220)
 ORIGIN = (-165.0, -115.0, -40.0)
 
-AFFINE = np.array([[0, 0, SPACING[2], ORIGIN[0]], [0, SPACING[1], 0, ORIGIN[1]], [SPACING[0], 0, 0, ORIGIN[2]], [0, 0, 0, 1]])
+AFFINE = np.array(
+    [[0, 0, SPACING[2], ORIGIN[0]], [0, SPACING[1], 0, ORIGIN[1]], [SPACING[0], 0, 0, ORIGIN[2]], [0, 0, 0, 1]]
+)
 Z, Y, X = (np.arange(n).reshape([-1 if i == axis else 1 for i in range(3)]) * s + ORIGIN[2 - axis]
            for axis, (n, s) in enumerate(zip(SHAPE, SPACING, strict=True)))  # fmt: skip
 """LPS coordinates of the voxel centers, mm, ready to broadcast: Z (slices, 1, 1), Y (1, rows, 1), X (1, 1, columns)."""

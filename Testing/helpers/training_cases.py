@@ -43,4 +43,6 @@ def a_stored_case(folder: Path, patient: str = "one", *, is_phantom: bool = Fals
     hu = np.where(lungs & (label == 0), -850, 30) + rng.normal(0, 20, shape)
     hu[~mask] = -1024
     affine = affine_of(spacing=(3.0, 1.5, 1.5))
-    return write_case(folder, CaseArrays(hu.astype(np.int16), label, mask, lungs), affine, patient=patient, is_phantom=is_phantom)
+    return write_case(
+        folder, CaseArrays(hu.astype(np.int16), label, mask, lungs), affine, patient=patient, is_phantom=is_phantom
+    )

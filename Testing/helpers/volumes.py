@@ -21,7 +21,9 @@ def hu_at(points_lps: np.ndarray) -> np.ndarray:
     return -700 + points_lps @ GRADIENT_HU_PER_MM
 
 
-def affine_of(spacing=(2.5, 0.8, 0.7), turn_degrees=(0.0, 0.0, 0.0), origin=(-11.0, 7.0, -30.0), axes=CANONICAL_AXES) -> np.ndarray:
+def affine_of(
+    spacing=(2.5, 0.8, 0.7), turn_degrees=(0.0, 0.0, 0.0), origin=(-11.0, 7.0, -30.0), axes=CANONICAL_AXES
+) -> np.ndarray:
     """Affine with ``axes`` turned about x, y and z, and the voxel (0, 0, 0) at ``origin``."""
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ axes * np.asarray(spacing)
@@ -42,7 +44,9 @@ def an_oblique_ct() -> CTVolume:
 
 
 ORIENTATIONS = tuple(
-    AxisOrder(permutation, flips) for permutation in permutations(range(3)) for flips in product((False, True), repeat=3)
+    AxisOrder(permutation, flips)
+    for permutation in permutations(range(3))
+    for flips in product((False, True), repeat=3)
 )
 """The 48 ways to store a volume along the axes of the patient."""
 
@@ -54,7 +58,9 @@ def random_volumes(draw, values=None) -> Volume:
     quaternion = draw(st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1))
     hand = draw(st.sampled_from([-1.0, 1.0]))
     affine = np.eye(4)
-    affine[:3, :3] = Rotation.from_quat(quaternion).as_matrix() @ np.diag([hand, 1, 1]) * draw(st.tuples(*[st.floats(0.3, 8)] * 3))
+    affine[:3, :3] = (
+        Rotation.from_quat(quaternion).as_matrix() @ np.diag([hand, 1, 1]) * draw(st.tuples(*[st.floats(0.3, 8)] * 3))
+    )
     affine[:3, 3] = draw(st.tuples(*[st.floats(-1000, 1000)] * 3))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return Volume(rng.integers(-1024, 3000, shape).astype(np.int16) if values is None else values(rng, shape), affine)

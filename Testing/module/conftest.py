@@ -54,7 +54,11 @@ def scene():
 def ct() -> Volume:
     """10 x 12 x 14 voxels of 3.0 x 0.7 x 0.6 mm, turned by 20 degrees, slices running to the feet, a far origin."""
     cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
-    slices, rows, columns = np.array([0, 0, -3.0]), 0.7 * np.array([-sine, cosine, 0]), 0.6 * np.array([cosine, sine, 0])
+    slices, rows, columns = (
+        np.array([0, 0, -3.0]),
+        0.7 * np.array([-sine, cosine, 0]),
+        0.6 * np.array([cosine, sine, 0]),
+    )
     affine = np.eye(4)
     affine[:3] = np.column_stack([slices, rows, columns, (101.25, -33.5, 250.0)])
     return Volume(np.arange(10 * 12 * 14, dtype=np.int16).reshape(10, 12, 14) - 1000, affine)
@@ -186,7 +190,9 @@ def model(tmp_path, monkeypatch):
         folder = tmp_path / "models" / name
         folder.mkdir(parents=True)
         grid = {"spacing_mm": (3.0, 2.0, 2.0), "intensity_range_hu": (-1000.0, 400.0)}
-        manifest = Manifest(name, f"The {name} model", "unet3d", 8, weights_sha256="0", thresholds=Thresholds(gate, 0.4), **own, **grid)
+        manifest = Manifest(
+            name, f"The {name} model", "unet3d", 8, weights_sha256="0", thresholds=Thresholds(gate, 0.4), **own, **grid
+        )
         manifest.write(folder)
     monkeypatch.setattr(manifest_module, "SHIPPED", tmp_path / "models")
 
@@ -200,7 +206,9 @@ def slicer_app(tmp_path):
     failed_connections.clear()
     yield slicer.app
     assert failed_connections == [], "connected to signals that do not exist"
-    assert [path.name for path in temporary.iterdir() if path.name.startswith("LungTumorSeg-")] == [], "a folder was left behind"
+    assert [path.name for path in temporary.iterdir() if path.name.startswith("LungTumorSeg-")] == [], (
+        "a folder was left behind"
+    )
     slicer.mrmlScene.Clear(True)
 
 

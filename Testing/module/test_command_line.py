@@ -82,7 +82,10 @@ def test_a_flipped_ct_under_a_transform_comes_back_with_its_lungs_on_the_right_s
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface"), "surfaces come ready-made"
     summary = mrml.summary_of(segmentation)
     assert summary["model"] == "random"
-    names = [segmentation.GetSegmentation().GetNthSegment(i).GetName() for i in range(segmentation.GetSegmentation().GetNumberOfSegments())]
+    names = [
+        segmentation.GetSegmentation().GetNthSegment(i).GetName()
+        for i in range(segmentation.GetSegmentation().GetNumberOfSegments())
+    ]
     assert names == ["Left lung", "Right lung", *(row.segment for row in mrml.lesions_of(segmentation))]
 
 

@@ -199,9 +199,18 @@ def test_a_segmentation_of_another_geometry_is_said(widget, segmentation, ct):
 
 def test_buttons_are_there_for_what_is_chosen(widget):
     ui = widget.ui
-    single = (ui.deleteButton, ui.splitButton, ui.confirmButton, ui.rejectButton, ui.resetButton, ui.lesionThresholdSlider)
+    single = (
+        ui.deleteButton,
+        ui.splitButton,
+        ui.confirmButton,
+        ui.rejectButton,
+        ui.resetButton,
+        ui.lesionThresholdSlider,
+    )
     assert [button.enabled for button in single] == [False] * 6
-    assert (ui.addButton.enabled, ui.undoButton.enabled, ui.resetAllButton.enabled, ui.growButton.enabled) == (True,) * 4
+    assert (ui.addButton.enabled, ui.undoButton.enabled, ui.resetAllButton.enabled, ui.growButton.enabled) == (
+        True,
+    ) * 4
     ui.lesionTable.selectRow(0)
     assert [button.enabled for button in single] == [True] * 6
     assert not ui.mergeButton.enabled
@@ -456,7 +465,9 @@ def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     assert cells(widget, 6)[0] == "0.90\ncorrected"
 
 
-def test_after_loading_a_saved_scene_the_panel_shows_all_of_it_again_and_correction_goes_on(widget, segmentation, ct, tmp_path):
+def test_after_loading_a_saved_scene_the_panel_shows_all_of_it_again_and_correction_goes_on(
+    widget, segmentation, ct, tmp_path
+):
     paint(segmentation, ct, "Tumor_1", PAINTED)
     widget.ui.lesionTable.selectRow(1)
     widget.ui.confirmButton.click()
@@ -481,10 +492,14 @@ def test_after_loading_a_saved_scene_the_panel_shows_all_of_it_again_and_correct
     assert cells(widget, 6) == ["0.90", "0.40 \N{CHECK MARK}"]
 
 
-def test_what_was_not_measured_when_the_scene_was_saved_is_measured_when_it_is_loaded(widget, segmentation, ct, tmp_path):
+def test_what_was_not_measured_when_the_scene_was_saved_is_measured_when_it_is_loaded(
+    widget, segmentation, ct, tmp_path
+):
     settled(widget)
     right = stored_rows(segmentation)
-    unfinished = Measures([{**row, "long_axis_mm": 1.0} for row in right], mrml.summary_of(segmentation)["spread"], complete=False)
+    unfinished = Measures(
+        [{**row, "long_axis_mm": 1.0} for row in right], mrml.summary_of(segmentation)["spread"], complete=False
+    )
     store_measures(segmentation, unfinished)
     assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
     widget.ui.correctSection.collapsed = True

@@ -244,12 +244,18 @@ def test_resetting_one_lesion_brings_the_networks_voxels_back_and_leaves_the_oth
     if how == "deleted":
         corrections.delete("Tumor_1")
     else:
-        set_mask(segmentation, "Tumor_1", None if how == "emptied" else ct.with_array(np.roll(masks["Tumor 1"].array, 2, axis=1)))
+        set_mask(
+            segmentation,
+            "Tumor_1",
+            None if how == "emptied" else ct.with_array(np.roll(masks["Tumor 1"].array, 2, axis=1)),
+        )
         segmentation.GetSegmentation().GetSegment("Tumor_1").SetName("My mass")
     corrections.reset("Tumor_1")
     np.testing.assert_array_equal(voxels(segmentation, ct, "Tumor_1"), masks["Tumor 1"].array)
     np.testing.assert_array_equal(voxels(segmentation, ct, "Tumor_2"), other)
-    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetName() == ("Tumor 1" if how == "deleted" else "My mass")
+    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetName() == (
+        "Tumor 1" if how == "deleted" else "My mass"
+    )
 
 
 def test_resetting_all_brings_the_run_back_and_keeps_what_is_the_users_own(corrections, segmentation, ct):
@@ -259,12 +265,22 @@ def test_resetting_all_brings_the_run_back_and_keeps_what_is_the_users_own(corre
     content.GetSegment("Tumor_1").SetName("My mass")
     content.GetSegment("Tumor_1").SetColor(0, 0, 1)
     corrections.delete("Tumor_2")
-    set_mask(segmentation, corrections.add(), ct.with_array(np.roll(lung_and_tumor_masks(ct)["Tumor 1"].array, 2, axis=1)))
+    set_mask(
+        segmentation, corrections.add(), ct.with_array(np.roll(lung_and_tumor_masks(ct)["Tumor 1"].array, 2, axis=1))
+    )
     corrections.reset_all()
-    assert sorted(segment.GetName() for _, segment in segments_of(content)) == ["Body", "Left lung", "My mass", "Right lung", "Tumor 2"]
+    assert sorted(segment.GetName() for _, segment in segments_of(content)) == [
+        "Body",
+        "Left lung",
+        "My mass",
+        "Right lung",
+        "Tumor 2",
+    ]
     assert content.GetSegment("Tumor_1").GetColor() == (0, 0, 1)
     for name in NAMES:
-        np.testing.assert_array_equal(voxels(segmentation, ct, name.replace(" ", "_")), lung_and_tumor_masks(ct)[name].array)
+        np.testing.assert_array_equal(
+            voxels(segmentation, ct, name.replace(" ", "_")), lung_and_tumor_masks(ct)[name].array
+        )
 
 
 def test_without_the_networks_answer_there_is_nothing_to_go_back_to(corrections, segmentation, scene):
@@ -285,7 +301,9 @@ def test_a_rejected_lesion_is_hidden_and_shown_again_when_that_is_withdrawn(corr
     assert display.GetSegmentVisibility("Tumor_1")
 
 
-def test_a_threshold_is_previewed_from_the_networks_outline_and_undone_as_one_step(corrections, segmentation, ct, probability):
+def test_a_threshold_is_previewed_from_the_networks_outline_and_undone_as_one_step(
+    corrections, segmentation, ct, probability
+):
     before = state(segmentation, ct)
     threshold = corrections.threshold("Tumor_1")
     for value in (0.8, 0.3, 0.5):
@@ -396,7 +414,9 @@ def test_removed_and_rejected_lesions_stand_in_the_summary_alone(live, correctio
     assert (saved["lesions"], saved["spread"]["count"]) == ([], 0)
     assert [row["segment"] for row in saved["rejected"]] == ["Tumor 1"]
     assert [row["segment"] for row in saved["removed"]] == ["Tumor 1", "Tumor 2"]
-    schema = json.loads((resources.files("LungTumorSegLib.results") / "summary.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads(
+        (resources.files("LungTumorSegLib.results") / "summary.schema.json").read_text(encoding="utf-8")
+    )
     for part in ("rejected", "removed"):
         assert problems(saved[part], schema["properties"][part]) == []
 
@@ -413,7 +433,9 @@ def test_without_the_ct_nothing_is_measured_and_it_is_said(live, segmentation, s
         live.measure_now()
 
 
-def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(live, segmentation, ct, ct_node, tmp_path, corrections):
+def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(
+    live, segmentation, ct, ct_node, tmp_path, corrections
+):
     from LungTumorSegLib.core.volume import CTVolume
     from LungTumorSegLib.io.seg_nrrd import read_segmentation
     from LungTumorSegLib.lesions import lesions_as_json, measure
@@ -430,6 +452,8 @@ def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(live, segme
         for name, value in expected.items():
             if name not in ("confidence", "volume_p5_ml", "volume_p95_ml"):
                 if isinstance(value, float | list):
-                    np.testing.assert_allclose(row[name], value, rtol=1e-5, atol=1e-5, err_msg=name)  # of the file's geometry
+                    np.testing.assert_allclose(
+                        row[name], value, rtol=1e-5, atol=1e-5, err_msg=name
+                    )  # of the file's geometry
                 else:
                     assert row[name] == value, name

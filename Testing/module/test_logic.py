@@ -45,7 +45,13 @@ def test_options_reach_the_command_line(logic, fake_child, volume):
     numbers = {"stride": 2, "thresholds": (0.6, 0.4), "min_lesion_ml": 0.5, "min_confidence": 0.8}
     logic.segment(volume, {"model": "m", "device": "cpu", **numbers})
     arguments = fake_child.arguments()
-    given = (["--model", "m"], ["--device", "cpu"], ["--stride", "2"], ["--thresholds", "0.6", "0.4"], ["--min-confidence", "0.8"])
+    given = (
+        ["--model", "m"],
+        ["--device", "cpu"],
+        ["--stride", "2"],
+        ["--thresholds", "0.6", "0.4"],
+        ["--min-confidence", "0.8"],
+    )
     for option, *values in given:
         start = arguments.index(option) + 1
         assert arguments[start : start + len(values)] == values
@@ -232,7 +238,12 @@ def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
     slicer.app._layout_manager.threeDViewCount = 0
     segmentation_path, table_path, summary_path = logic.save(logic.segment(volume), tmp_path / "out", "Jane ")
     assert segmentation_path.name == "Jane segmentation.seg.nrrd"
-    assert [segment.name for segment in read_segmentation(segmentation_path)] == ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
+    assert [segment.name for segment in read_segmentation(segmentation_path)] == [
+        "Left lung",
+        "Right lung",
+        "Tumor 1",
+        "Tumor 2",
+    ]
     rows = list(csv.DictReader(table_path.open()))
     assert [row["side"] for row in rows] == ["Left", "Right"]
     assert float(rows[0]["volume_ml"]) == pytest.approx(18 * ct.voxel_volume_ml)
@@ -298,5 +309,3 @@ def test_a_folder_that_cannot_be_written_is_said(logic, tmp_path, volume):
 
 def test_models_come_with_the_default_first(logic, model):
     assert list(logic.models()) == ["default", "other"]
-
-

@@ -52,7 +52,9 @@ def test_the_phantom_comes_from_a_child_process_and_leaves_no_file(module, tmp_p
     made = tmp_path / "made.nii.gz"
     write_volume(ct, made)
     program = tmp_path / "PythonSlicer"
-    program.write_text(f'#!/bin/sh\nmkdir -p "$5" && cp "{made}" "$5/ct.nii.gz" && echo "$@" > "{tmp_path}/arguments"\n')
+    program.write_text(
+        f'#!/bin/sh\nmkdir -p "$5" && cp "{made}" "$5/ct.nii.gz" && echo "$@" > "{tmp_path}/arguments"\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     node = module.LungTumorSegLogic().makePhantom(seed=3)
@@ -75,7 +77,9 @@ def test_a_phantom_that_cannot_be_made_says_why(module, tmp_path, monkeypatch):
 def self_test(module, model, fake_child, ct, monkeypatch):
     """The self-test class with a phantom and a command line that are played."""
     monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
-    monkeypatch.setattr(module.LungTumorSegLogic, "makePhantom", lambda self: add_volume(slicer.mrmlScene, ct, "phantom"))
+    monkeypatch.setattr(
+        module.LungTumorSegLogic, "makePhantom", lambda self: add_volume(slicer.mrmlScene, ct, "phantom")
+    )
     return module.LungTumorSegTest
 
 
@@ -99,11 +103,15 @@ def test_the_self_test_notices_a_run_that_finds_nothing(self_test, fake_child):
 
 def test_the_self_test_skips_runs_without_torch(self_test, module, monkeypatch):
     monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: ["torch>=2.8"])
-    monkeypatch.setattr(module.LungTumorSegLogic, "startSegmentation", lambda *_, **__: pytest.fail("a run was started"))
+    monkeypatch.setattr(
+        module.LungTumorSegLogic, "startSegmentation", lambda *_, **__: pytest.fail("a run was started")
+    )
     self_test().runTest()
 
 
-@pytest.mark.parametrize("path", [MODULE_FILE, *MODULE_FILE.parent.glob("LungTumorSegPanel/*.py")], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [MODULE_FILE, *MODULE_FILE.parent.glob("LungTumorSegPanel/*.py")], ids=lambda path: path.name
+)
 def test_every_text_that_a_user_reads_can_be_translated(path):
     """Texts set on widgets go through _(), whole: an f-string in it could not be translated."""
     tree = ast.parse(path.read_text())
@@ -113,7 +121,9 @@ def test_every_text_that_a_user_reads_can_be_translated(path):
     untranslated = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") in ("text", "toolTip"):
-            constants = [part for part in ast.walk(node.value) if isinstance(part, ast.Constant) and id(part) not in translated]
+            constants = [
+                part for part in ast.walk(node.value) if isinstance(part, ast.Constant) and id(part) not in translated
+            ]
             untranslated += [part.value for part in constants if re.search("[a-z] ", str(part.value))]
     assert untranslated == []
 

@@ -48,7 +48,9 @@ def mask_in_scene(segmentation, name: str, volume_node) -> np.ndarray:
     ids = vtk.vtkStringArray()
     ids.InsertNextValue(segment_id)
     label_map = volume_node.GetScene().AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
-    assert slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(segmentation, ids, label_map, volume_node)
+    assert slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(
+        segmentation, ids, label_map, volume_node
+    )
     image = label_map.GetImageData()
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1]) > 0
 
@@ -171,7 +173,12 @@ def test_only_the_result_enters_the_scene(scene, results, ct_node):
     mrml.load_results(read_run(results), ct_node)
     after = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
     new = sorted(node.GetClassName() for node in after if node.GetID() not in before)
-    assert new == ["vtkMRMLSegmentationDisplayNode", "vtkMRMLSegmentationNode", "vtkMRMLSegmentationNode", "vtkMRMLTableNode"]
+    assert new == [
+        "vtkMRMLSegmentationDisplayNode",
+        "vtkMRMLSegmentationNode",
+        "vtkMRMLSegmentationNode",
+        "vtkMRMLTableNode",
+    ]
 
 
 def test_the_networks_answer_is_kept_where_no_list_shows_it(loaded):
@@ -186,7 +193,9 @@ def test_the_networks_answer_is_kept_where_no_list_shows_it(loaded):
 
 def test_lungs_are_translucent_and_tumors_are_not(loaded):
     content, display = loaded.GetSegmentation(), loaded.GetDisplayNode()
-    opacity = {name: display.GetSegmentOpacity3D(content.GetSegmentIdBySegmentName(name)) for name in ("Left lung", "Tumor 1")}
+    opacity = {
+        name: display.GetSegmentOpacity3D(content.GetSegmentIdBySegmentName(name)) for name in ("Left lung", "Tumor 1")
+    }
     assert opacity == {"Left lung": mrml.LUNG_OPACITY_3D, "Tumor 1": 1.0}
 
 
@@ -228,7 +237,9 @@ def test_a_segmentation_from_elsewhere_has_no_table_and_no_summary(scene):
 
 
 def test_the_probability_map_lies_on_its_own_grid(scene, results, ct, ct_node):
-    probability = Volume(np.linspace(0, 1, 4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6), ct.crop((2, 3, 4), (6, 8, 10)).affine)
+    probability = Volume(
+        np.linspace(0, 1, 4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6), ct.crop((2, 3, 4), (6, 8, 10)).affine
+    )
     segmentation = mrml.load_results(replace(read_run(results), probability=probability), ct_node)
     node = segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)
     back = mrml.volume_of_node(node)
@@ -342,7 +353,9 @@ def test_a_segmentation_that_no_run_made_counts_as_edited(scene):
 
 @pytest.mark.parametrize("transformed", [False, True])
 def test_jumping_centers_all_slice_views_on_the_lesion(scene, results, ct, ct_node, transformed):
-    expected = np.array([-1, -1, 1]) * ct.index_to_lps(np.argwhere(lung_and_tumor_masks(ct)["Tumor 1"].array).mean(axis=0))
+    expected = np.array([-1, -1, 1]) * ct.index_to_lps(
+        np.argwhere(lung_and_tumor_masks(ct)["Tumor 1"].array).mean(axis=0)
+    )
     if transformed:
         transform = a_transform(scene)
         ct_node.SetAndObserveTransformNodeID(transform.GetID())
@@ -360,7 +373,10 @@ def test_a_highlighted_tumor_stands_out_and_none_undoes_it(loaded):
     display, content = loaded.GetDisplayNode(), loaded.GetSegmentation()
 
     def fills():
-        return [display.GetSegmentOpacity2DFill(content.GetSegmentIdBySegmentName(name)) for name in ("Tumor 1", "Tumor 2", "Left lung")]
+        return [
+            display.GetSegmentOpacity2DFill(content.GetSegmentIdBySegmentName(name))
+            for name in ("Tumor 1", "Tumor 2", "Left lung")
+        ]
 
     mrml.highlight(loaded, "Tumor 2")
     assert fills() == [mrml.DIMMED_FILL_2D, mrml.TUMOR_FILL_2D, mrml.LUNG_FILL_2D]
@@ -371,7 +387,10 @@ def test_a_highlighted_tumor_stands_out_and_none_undoes_it(loaded):
 def test_lungs_can_be_hidden_without_the_tumors(loaded):
     display, content = loaded.GetDisplayNode(), loaded.GetSegmentation()
     mrml.show_lungs(loaded, False)
-    visible = [display.GetSegmentVisibility(content.GetSegmentIdBySegmentName(n)) for n in ("Left lung", "Right lung", "Tumor 1")]
+    visible = [
+        display.GetSegmentVisibility(content.GetSegmentIdBySegmentName(n))
+        for n in ("Left lung", "Right lung", "Tumor 1")
+    ]
     assert visible == [False, False, True]
     mrml.show_lungs(loaded, True)
     assert display.GetSegmentVisibility(content.GetSegmentIdBySegmentName("Left lung"))
@@ -406,4 +425,6 @@ def test_surfaces_that_came_with_the_result_are_used_and_turned_to_ras(results, 
     outward = ((points - [-20, 30, 40]) * normals).sum(axis=1)
     assert (outward > 4).all(), "normals turn with the points"
     mrml.show_surfaces(segmentation, True)
-    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetRepresentation("Closed surface") is surface, "not made anew"
+    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetRepresentation("Closed surface") is surface, (
+        "not made anew"
+    )

@@ -54,7 +54,8 @@ def cells(table) -> list[list[str]]:
 def fills(segmentation) -> dict[str, float]:
     content = segmentation.GetSegmentation()
     return {
-        content.GetSegment(i).GetName(): segmentation.GetDisplayNode().GetSegmentOpacity2DFill(i) for i in content.GetSegmentIDs()
+        content.GetSegment(i).GetName(): segmentation.GetDisplayNode().GetSegmentOpacity2DFill(i)
+        for i in content.GetSegmentIDs()
     }
 
 
@@ -93,8 +94,23 @@ def test_the_panel_is_set_up_without_a_window_torch_or_network(tmp_path, module,
 
 
 def test_every_widget_that_a_user_meets_has_a_tool_tip(widget):
-    met = ("QPush", "QCombo", "QCheck", "QSpin", "QDouble", "QTable", "QProgress", "qMRMLNode", "ctkSlider", "ctkDirectory")
-    named = {name: child for name, child in vars(widget.ui).items() if type(child).__name__.startswith(met) and "qt_" not in name}
+    met = (
+        "QPush",
+        "QCombo",
+        "QCheck",
+        "QSpin",
+        "QDouble",
+        "QTable",
+        "QProgress",
+        "qMRMLNode",
+        "ctkSlider",
+        "ctkDirectory",
+    )
+    named = {
+        name: child
+        for name, child in vars(widget.ui).items()
+        if type(child).__name__.startswith(met) and "qt_" not in name
+    }
     assert len(named) > 15
     assert [name for name, child in named.items() if not child.toolTip] == []
 
@@ -139,7 +155,9 @@ def test_a_model_brings_its_own_numbers_and_the_user_may_change_them(with_ct):
 
 
 def test_what_this_computer_has_is_shown_when_advanced_is_opened(widget, monkeypatch):
-    monkeypatch.setattr("LungTumorSegLib.process.hardware.describe_devices", lambda: "CUDA: NVIDIA X, 8 GB\nCPU: 2 threads")
+    monkeypatch.setattr(
+        "LungTumorSegLib.process.hardware.describe_devices", lambda: "CUDA: NVIDIA X, 8 GB\nCPU: 2 threads"
+    )
     assert widget.ui.foundDeviceLabel.text == ""
     widget.ui.advancedSection.collapsed = False
     process_until(lambda: "NVIDIA X, 8 GB" in widget.ui.foundDeviceLabel.text)
@@ -241,7 +259,9 @@ def test_running_twice_updates_the_chosen_segmentation(done):
     first = done._parameterNode.outputSegmentation
     run_to_end(done)
     assert done._parameterNode.outputSegmentation is first
-    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2, "the result and the network's answer"
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2, (
+        "the result and the network's answer"
+    )
 
 
 def test_running_twice_adds_where_new_is_chosen(done):
@@ -348,7 +368,9 @@ def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_pa
     assert names == ["lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json"]
     assert camera == [str(tmp_path / "out" / "spread.png")]
     assert len(list(csv.reader((tmp_path / "out" / "lesions.csv").open()))) == 3
-    assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, summary.json, spread.png")
+    assert done.ui.savedLabel.text.startswith(
+        f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, summary.json, spread.png"
+    )
 
 
 def test_the_folder_is_remembered(done, tmp_path, camera):
@@ -364,7 +386,9 @@ def test_names_go_into_file_names_only_where_asked_for(done, tmp_path, camera):
     done.ui.namesCheckBox.checked = True
     done.ui.saveButton.click()
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == [f"CT 5_ chest {name}" for name in ("lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json")]
+    assert names == [
+        f"CT 5_ chest {name}" for name in ("lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json")
+    ]
 
 
 def test_the_report_is_left_out_where_it_is_not_wanted(done, tmp_path, camera):
@@ -408,7 +432,9 @@ def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeyp
             exported.extend(exportables)
             return ""
 
-    monkeypatch.setitem(sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=Exporter))
+    monkeypatch.setitem(
+        sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=Exporter)
+    )
     slicer.modules.dicomsegmentationplugin = object()
     done._showLesions()
     done.ui.dicomCheckBox.checked = True
@@ -431,7 +457,11 @@ def without_torch(with_ct, monkeypatch):
 def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
     asked = []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text))
-    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing, onStep: pytest.fail("installed without leave"))
+    monkeypatch.setattr(
+        type(without_torch.logic),
+        "installPackages",
+        lambda self, missing, onStep: pytest.fail("installed without leave"),
+    )
     without_torch.ui.segmentButton.click()
     assert len(asked) == 1
     assert "torch>=2.8, safetensors>=0.4" in asked[0]
@@ -442,7 +472,9 @@ def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
 def test_accepting_installs_and_goes_on(without_torch, monkeypatch):
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
     installed = []
-    monkeypatch.setattr(type(without_torch.logic), "installPackages", lambda self, missing, onStep: installed.extend(missing))
+    monkeypatch.setattr(
+        type(without_torch.logic), "installPackages", lambda self, missing, onStep: installed.extend(missing)
+    )
     run_to_end(without_torch)
     assert installed == ["torch>=2.8", "safetensors>=0.4"]
     assert without_torch.ui.lesionTable.rowCount == 2
@@ -511,7 +543,9 @@ def test_while_torch_is_installed_the_panel_says_how_far_it_has_come(without_tor
 
     class PyTorchUtilsLogic:
         def installTorch(self, askConfirmation, torchVersionRequirement):
-            slicer.util.logProcessOutput(slicer.util.launchConsoleProcess([sys.executable, "-c", PIP], useStartupEnvironment=False))
+            slicer.util.logProcessOutput(
+                slicer.util.launchConsoleProcess([sys.executable, "-c", PIP], useStartupEnvironment=False)
+            )
             return object()
 
     def look():

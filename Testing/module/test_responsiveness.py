@@ -67,7 +67,9 @@ def full_size(ct) -> Volume:
 
 
 def test_starting_the_module_takes_no_time_and_imports_no_torch(tmp_path):
-    script = START.format(testing=str(MODULE_FILE.parents[1] / "Testing"), module=str(MODULE_FILE.parent), temporary=str(tmp_path))
+    script = START.format(
+        testing=str(MODULE_FILE.parents[1] / "Testing"), module=str(MODULE_FILE.parent), temporary=str(tmp_path)
+    )
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
     share, *loaded = done.stdout.split()
@@ -136,7 +138,9 @@ def test_a_painted_lesions_volume_is_known_long_before_everything_is_measured(sl
     masks = {name: half.with_array(np.zeros(half.shape, bool)) for name in boxes}
     for name, box in boxes.items():
         masks[name].array[box] = True
-    segmentation = mrml.load_results(read_run(write_results(tmp_path / "r", half, masks)), add_volume(slicer.mrmlScene, half, "CT"))
+    segmentation = mrml.load_results(
+        read_run(write_results(tmp_path / "r", half, masks)), add_volume(slicer.mrmlScene, half, "CT")
+    )
     table, measurement = LiveTable(segmentation), SnapshotMeasurement(half)
 
     def paint(last_row):

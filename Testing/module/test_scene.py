@@ -138,7 +138,10 @@ def test_an_untouched_result_is_still_untouched_after_loading(logic, volume, tmp
     save_and_load("mrml", tmp_path)
     segmentation = logic.getParameterNode().outputSegmentation
     assert not mrml.is_edited(segmentation)
-    assert logic.segment(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"), segmentationNode=segmentation) is segmentation
+    assert (
+        logic.segment(slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode"), segmentationNode=segmentation)
+        is segmentation
+    )
 
 
 # Scenes of version 1

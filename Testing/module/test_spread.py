@@ -27,7 +27,9 @@ def segmentation(ct, ct_node, tmp_path):
 
 def masks_in(node, ct) -> dict[str, np.ndarray]:
     content = node.GetSegmentation()
-    return {segment.GetName(): whole_mask(ct, mask_of(content, segment_id)) for segment_id, segment in segments_of(content)}
+    return {
+        segment.GetName(): whole_mask(ct, mask_of(content, segment_id)) for segment_id, segment in segments_of(content)
+    }
 
 
 def test_lesions_are_colored_by_confidence_and_get_their_own_colors_again(segmentation):
@@ -35,9 +37,13 @@ def test_lesions_are_colored_by_confidence_and_get_their_own_colors_again(segmen
     found = color_lesions(segmentation, "confidence")
     assert found.colors == (RAMP[4], RAMP[0])
     assert display.GetSegmentColor("Tumor_1") == pytest.approx(RAMP[4])
-    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor() != pytest.approx(RAMP[4])  # a saved file keeps its own
+    assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor() != pytest.approx(
+        RAMP[4]
+    )  # a saved file keeps its own
     color_lesions(segmentation, "number")
-    assert display.GetSegmentColor("Tumor_1") == pytest.approx(segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor())
+    assert display.GetSegmentColor("Tumor_1") == pytest.approx(
+        segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor()
+    )
 
 
 def test_margins_surround_the_lesions_within_the_lungs(segmentation, ct):
@@ -69,8 +75,12 @@ def test_zones_take_the_place_of_the_lungs(segmentation, ct):
     node = show_zones(segmentation, True)
     truth = lung_and_tumor_masks(ct)
     found = masks_in(node, ct)
-    assert set(found) == {f"{side} lung, {name} zone" for side in ("Left", "Right") for name in ("lower", "middle", "upper")}
-    np.testing.assert_array_equal(np.sum(list(found.values()), axis=0), truth["Left lung"].array | truth["Right lung"].array)
+    assert set(found) == {
+        f"{side} lung, {name} zone" for side in ("Left", "Right") for name in ("lower", "middle", "upper")
+    }
+    np.testing.assert_array_equal(
+        np.sum(list(found.values()), axis=0), truth["Left lung"].array | truth["Right lung"].array
+    )
     # slices of this CT run to the feet
     middles = [np.argwhere(found[f"Left lung, {name} zone"])[:, 0].mean() for name in ("upper", "middle", "lower")]
     assert middles == sorted(middles)
@@ -87,10 +97,16 @@ def test_rulers_lie_where_the_axes_were_measured(segmentation, ct):
     assert len(lines) == 2 * 2 + 1
     assert lines[0].GetName() == f"Tumor 1 long axis {expected.long_axis.length_mm:.1f} mm"
     ends = np.array([lines[0].GetNthControlPointPosition(i) for i in range(2)])
-    np.testing.assert_allclose(ends * (-1, -1, 1), [expected.long_axis.start_lps, expected.long_axis.end_lps], atol=1e-6)
+    np.testing.assert_allclose(
+        ends * (-1, -1, 1), [expected.long_axis.start_lps, expected.long_axis.end_lps], atol=1e-6
+    )
     world = np.array(lines[0].GetNthControlPointPositionWorld(0)) - ends[0]
     np.testing.assert_allclose(world, (12, 0, 0), atol=1e-6)
-    centers = [ct.index_to_lps(np.argwhere(mask.array).mean(axis=0)) for name, mask in lung_and_tumor_masks(ct).items() if "Tumor" in name]
+    centers = [
+        ct.index_to_lps(np.argwhere(mask.array).mean(axis=0))
+        for name, mask in lung_and_tumor_masks(ct).items()
+        if "Tumor" in name
+    ]
     assert lines[-1].GetName() == f"Dmax {np.linalg.norm(centers[0] - centers[1]):.1f} mm"
     assert all(line.GetLocked() for line in lines)
 
@@ -105,7 +121,10 @@ def test_rulers_vanish(segmentation):
 
 def test_a_rejected_lesion_has_neither_rulers_nor_margins(segmentation):
     set_review(segmentation.GetSegmentation().GetSegment("Tumor_2"), "rejected")
-    assert [line.GetName().rsplit(" ", 2)[0] for line in show_rulers(segmentation, True)] == ["Tumor 1 long axis", "Tumor 1 short axis"]
+    assert [line.GetName().rsplit(" ", 2)[0] for line in show_rulers(segmentation, True)] == [
+        "Tumor 1 long axis",
+        "Tumor 1 short axis",
+    ]
     names = [segment.GetName() for _, segment in segments_of(show_margins(segmentation, (1.0,)).GetSegmentation())]
     assert names == ["Tumor 1 margin 1 mm"]
 

@@ -62,10 +62,15 @@ def test_other_margins_are_drawn_when_the_field_says_so(widget, segmentation):
     assert content.GetNthSegment(0).GetName() == "Tumor 1 margin 1.5 mm"
     widget.ui.marginsEdit.text = "3"
     widget.ui.marginsEdit._qt.editingFinished.emit()
-    assert segmentation.GetNodeReference(MARGINS_ROLE).GetSegmentation().GetNthSegment(0).GetName() == "Tumor 1 margin 3 mm"
+    assert (
+        segmentation.GetNodeReference(MARGINS_ROLE).GetSegmentation().GetNthSegment(0).GetName()
+        == "Tumor 1 margin 3 mm"
+    )
 
 
-@pytest.mark.parametrize(("text", "reason"), [("five", "as in: 5 8 20"), ("", "as in: 5 8 20"), ("0", "above 0"), ("60", "at most 50")])
+@pytest.mark.parametrize(
+    ("text", "reason"), [("five", "as in: 5 8 20"), ("", "as in: 5 8 20"), ("0", "above 0"), ("60", "at most 50")]
+)
 def test_margins_that_are_none_are_refused_in_words(widget, segmentation, text, reason):
     widget.ui.marginsEdit.text = text
     widget.ui.marginsCheckBox.checked = True

@@ -144,7 +144,11 @@ def test_the_application_has_only_slicers_names(slicer_app):
         ('name="wordWrap"', 'name="wordwrap"', "QLabel .* has no property 'wordwrap'"),
         ('name="noneDisplay"', 'name="noneText"', "qMRMLNodeComboBox .* has no property 'noneText'"),
         ('class="QSpinBox"', 'class="QSpinbox"', "class QSpinbox"),
-        ("<signal>mrmlSceneChanged(vtkMRMLScene*)", "<signal>sceneChanged(vtkMRMLScene*)", "has no signal sceneChanged"),
+        (
+            "<signal>mrmlSceneChanged(vtkMRMLScene*)",
+            "<signal>sceneChanged(vtkMRMLScene*)",
+            "has no signal sceneChanged",
+        ),
     ],
 )
 def test_a_mistake_in_the_ui_file_is_found(qt, tmp_path, right, wrong, message):

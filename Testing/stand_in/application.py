@@ -28,7 +28,9 @@ class _Listed:
 
     def __getattr__(self, name: str) -> Any:
         listed = API[self.api_name]
-        known = name in listed["properties"] or any(entry.partition("(")[0] == name for entry in (*listed["slots"], *listed["methods"]))
+        known = name in listed["properties"] or any(
+            entry.partition("(")[0] == name for entry in (*listed["slots"], *listed["methods"])
+        )
         if known:
             raise NotImplementedError(f"{self.api_name}.{name} exists in Slicer, but not in the stand-in yet.")
         raise AttributeError(f"{self.api_name} has no attribute named '{name}'")
@@ -209,7 +211,12 @@ def _add_views() -> None:
 def _install_modules() -> None:
     _install_qt()
     slicer.util.loadUI = load_ui
-    bases = (ScriptedLoadableModule, ScriptedLoadableModuleWidget, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest)
+    bases = (
+        ScriptedLoadableModule,
+        ScriptedLoadableModuleWidget,
+        ScriptedLoadableModuleLogic,
+        ScriptedLoadableModuleTest,
+    )
     _module("slicer.ScriptedLoadableModule", __all__=[b.__name__ for b in bases], **{b.__name__: b for b in bases})
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
     wrapper = {name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "WithinRange")}
@@ -221,7 +228,9 @@ def _install_qt() -> None:
     own = {kind.__name__: kind for kind in (*widgets.CTK, *widgets.QMRML)}
     for full_name, entry in API.items():
         module, _, name = full_name.partition(".")
-        qt_class = own.get(name) or next((getattr(part, name) for part in (QtWidgets, QtGui, QtCore) if hasattr(part, name)), None)
+        qt_class = own.get(name) or next(
+            (getattr(part, name) for part in (QtWidgets, QtGui, QtCore) if hasattr(part, name)), None
+        )
         if isinstance(entry, dict) and qt_class is not None:
             modules[module][name] = make_class(full_name, qt_class)
     modules["qt"]["Qt"] = QtCore.Qt

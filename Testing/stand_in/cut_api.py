@@ -43,4 +43,6 @@ def cut(full: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     table = cut(json.loads(Path(sys.argv[1]).read_text()))
-    API_FILE.write_text("{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in table.items()) + "\n}\n")
+    API_FILE.write_text(
+        "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in table.items()) + "\n}\n"
+    )

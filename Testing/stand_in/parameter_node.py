@@ -79,7 +79,10 @@ def parameterNodeWrapper(class_: type) -> type:
                 parameter.write(node, parameter.default)
 
     def make_property(parameter: _Parameter) -> property:
-        return property(lambda self: parameter.read(self.parameterNode), lambda self, value: parameter.write(self.parameterNode, value))
+        return property(
+            lambda self: parameter.read(self.parameterNode),
+            lambda self, value: parameter.write(self.parameterNode, value),
+        )
 
     def add_observer(self: Any, event: Any, callback: Any, priority: float = 0.0) -> int:
         return int(self.parameterNode.AddObserver(event, callback, priority))
@@ -109,7 +112,9 @@ class _Binding:
         kind = type(widget).__name__
         how = _HOW.get((kind, parameter.kind_name))
         if how is None:
-            raise RuntimeError(f"Unable to create GUI connector from datatype '{parameter.kind}' to widget type '{kind}'")
+            raise RuntimeError(
+                f"Unable to create GUI connector from datatype '{parameter.kind}' to widget type '{kind}'"
+            )
         self.signal, self.read, self.write = how
         if parameter.range is not None:
             widget.minimum, widget.maximum = parameter.range.minimum, parameter.range.maximum
@@ -138,7 +143,11 @@ def _set_value(widget: Proxy, _: _Parameter) -> Any:
 
 _NUMBER = (lambda widget, _: widget.value, _set_value)
 _HOW: dict[tuple[str, str], tuple[str, Any, Any]] = {
-    ("QCheckBox", "bool"): ("toggled(bool)", lambda w, _: w.checked, lambda w, _: lambda value: setattr(w, "checked", value)),
+    ("QCheckBox", "bool"): (
+        "toggled(bool)",
+        lambda w, _: w.checked,
+        lambda w, _: lambda value: setattr(w, "checked", value),
+    ),
     ("QSpinBox", "int"): ("valueChanged(int)", *_NUMBER),
     ("QDoubleSpinBox", "float"): ("valueChanged(double)", *_NUMBER),
     ("ctkSliderWidget", "float"): ("valueChanged(double)", *_NUMBER),
@@ -147,7 +156,11 @@ _HOW: dict[tuple[str, str], tuple[str, Any, Any]] = {
         lambda w, p: list(p.kind)[w.currentIndex],
         lambda w, p: lambda value: setattr(w, "currentIndex", list(p.kind).index(value)),
     ),
-    ("qMRMLNodeComboBox", "node"): ("currentNodeChanged(vtkMRMLNode*)", lambda w, _: w.currentNode(), lambda w, _: w.setCurrentNode),
+    ("qMRMLNodeComboBox", "node"): (
+        "currentNodeChanged(vtkMRMLNode*)",
+        lambda w, _: w.currentNode(),
+        lambda w, _: w.setCurrentNode,
+    ),
 }
 
 

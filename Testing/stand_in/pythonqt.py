@@ -38,7 +38,9 @@ class ProxyType(type):
     """Class attributes: enumeration values and static methods that api.json lists."""
 
     def __getattr__(cls, name: str) -> Any:
-        if not name.startswith("_") and (name in cls.api.get("methods", ()) or name == "singleShot"):  # QTimer's property is static too
+        if not name.startswith("_") and (
+            name in cls.api.get("methods", ()) or name == "singleShot"
+        ):  # QTimer's property is static too
             return wrap(getattr(cls.qt_class, name))
         raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
 
@@ -79,7 +81,9 @@ class Proxy(metaclass=ProxyType):
         name = "objectName" if name == "name" else name
         if name not in properties:
             kind = type(self).__name__
-            raise AttributeError(f"'{name}' does not exist on {kind} and creating new attributes on C++ objects is not allowed")
+            raise AttributeError(
+                f"'{name}' does not exist on {kind} and creating new attributes on C++ objects is not allowed"
+            )
         if "read only" in properties[name]:
             raise AttributeError(f"Property '{name}' of type '{properties[name]}' is not writable")
         if not self._qt.setProperty(name, _as_declared(self._qt, name, unwrap(value))):
@@ -89,7 +93,9 @@ class Proxy(metaclass=ProxyType):
         if signature.replace(" ", "") not in type(self).api["signals"]:
             failed_connections.append(f"{type(self).__name__}: {signature}")
             return False
-        return self._attach(signature.partition("(")[0], _argument_count(signature), callback, signature.endswith("(bool)"))
+        return self._attach(
+            signature.partition("(")[0], _argument_count(signature), callback, signature.endswith("(bool)")
+        )
 
     def _attach(self, name: str, count: int, callback: Any, as_bool: bool = False) -> bool:
         takes = _most_arguments(callback)
@@ -166,7 +172,11 @@ def make_class(full_name: str, qt_class: Any) -> type[Proxy]:
             kind: {**base[kind], **api[kind]} if kind == "properties" else [*base[kind], *api[kind]] for kind in base
         }  # fmt: skip
     name = full_name.partition(".")[2]
-    created = ProxyType(name, (_classes.get("QWidget", Proxy) if "show()" in api["slots"] else Proxy,), {"qt_class": qt_class, "api": api})
+    created = ProxyType(
+        name,
+        (_classes.get("QWidget", Proxy) if "show()" in api["slots"] else Proxy,),
+        {"qt_class": qt_class, "api": api},
+    )
     _classes[name] = created
     return created
 
@@ -208,9 +218,11 @@ def _property(qt_object: Any, name: str) -> Any:
 def _as_declared(qt_object: Any, name: str, value: Any) -> Any:
     """None is an empty text, and a whole number a fraction, as PythonQt converts."""
     kind = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name)).typeName()
-    return {"QString": lambda: "" if value is None else str(value), "double": lambda: float(value), "bool": lambda: bool(value)}.get(
-        kind, lambda: value
-    )()
+    return {
+        "QString": lambda: "" if value is None else str(value),
+        "double": lambda: float(value),
+        "bool": lambda: bool(value),
+    }.get(kind, lambda: value)()
 
 
 def _base_names(signatures: list[str]) -> set[str]:

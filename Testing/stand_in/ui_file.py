@@ -49,7 +49,8 @@ def _check_widget(element: ElementTree.Element) -> None:
 
 def _connect(root: QWidget, connection: dict[str, Any]) -> None:
     sender, receiver = (
-        root if root.objectName() == connection[end] else root.findChild(QWidget, connection[end]) for end in ("sender", "receiver")
+        root if root.objectName() == connection[end] else root.findChild(QWidget, connection[end])
+        for end in ("sender", "receiver")
     )
     slot = connection["slot"].partition("(")[0]
     if not wrap(sender).connect(connection["signal"], getattr(wrap(receiver), slot)):

@@ -76,7 +76,11 @@ class ctkCollapsibleButton(QWidget):
         option.initFrom(self)
         option.rect.setHeight(HEADER_HEIGHT)
         painter.drawControl(QStyle.ControlElement.CE_PushButtonBevel, option)
-        arrow = QStyle.PrimitiveElement.PE_IndicatorArrowRight if self._collapsed else QStyle.PrimitiveElement.PE_IndicatorArrowDown
+        arrow = (
+            QStyle.PrimitiveElement.PE_IndicatorArrowRight
+            if self._collapsed
+            else QStyle.PrimitiveElement.PE_IndicatorArrowDown
+        )
         arrow_option = QStyleOptionButton()
         arrow_option.initFrom(self)
         arrow_option.rect.setRect(6, HEADER_HEIGHT // 2 - 5, 10, 10)
@@ -215,7 +219,11 @@ class qMRMLNodeComboBox(QComboBox):
 
     def _offered(self) -> list[Any]:
         nodes = [] if self._scene is None else slicer.util.getNodesByClass("vtkMRMLNode", self._scene)
-        return [node for node in nodes if not node.GetHideFromEditors() and any(self._accepts(node, kind) for kind in self._types)]
+        return [
+            node
+            for node in nodes
+            if not node.GetHideFromEditors() and any(self._accepts(node, kind) for kind in self._types)
+        ]
 
     def _accepts(self, node: Any, kind: str) -> bool:
         if not node.IsA(kind) or (not self._flags["showChildNodeTypes"] and node.GetClassName() != kind):
@@ -224,7 +232,9 @@ class qMRMLNodeComboBox(QComboBox):
             return True
         name, value = self._attributes[kind]
         if not node.HasObserver("ModifiedEvent"):
-            self._observers.append((node, node.AddObserver("ModifiedEvent", lambda *_: QTimer.singleShot(0, self, self._refresh))))
+            self._observers.append(
+                (node, node.AddObserver("ModifiedEvent", lambda *_: QTimer.singleShot(0, self, self._refresh)))
+            )
         return node.GetAttribute(name) is not None and value in ("", node.GetAttribute(name))
 
     def _refresh(self) -> None:
@@ -262,7 +272,9 @@ class qMRMLSegmentEditorWidget(QWidget):
         self._buttons.addWidget(self._table, 0, 0, 1, 3)
 
     unorderedEffectsVisible = Property(
-        bool, lambda self: self._flags["unorderedEffectsVisible"], lambda self, on: self._flags.update(unorderedEffectsVisible=on)
+        bool,
+        lambda self: self._flags["unorderedEffectsVisible"],
+        lambda self, on: self._flags.update(unorderedEffectsVisible=on),
     )
 
     def setMRMLScene(self, scene: Any) -> None: ...

@@ -22,7 +22,10 @@ def main() -> None:
     options = parser.parse_args()
     models = [load_model(name) for name in options.models]
     states = [model.network.state_dict() for model in models]
-    mean = {name: torch.stack([state[name].double() for state in states]).mean(0).to(kept.dtype) for name, kept in states[0].items()}
+    mean = {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(kept.dtype)
+        for name, kept in states[0].items()
+    }
     models[0].network.load_state_dict(mean)
     save_model(models[0].network, models[0].manifest, options.out)
 

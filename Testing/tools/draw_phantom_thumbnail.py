@@ -32,7 +32,10 @@ def main() -> None:
     slices_mm, _, columns_mm = ct.spacing
     scale = SIZE_PIXELS[1] / (height * slices_mm)
     scaled = image.scaled(
-        round(width * columns_mm * scale), SIZE_PIXELS[1], Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation
+        round(width * columns_mm * scale),
+        SIZE_PIXELS[1],
+        Qt.AspectRatioMode.IgnoreAspectRatio,
+        Qt.TransformationMode.SmoothTransformation,
     )
     scaled.copy((scaled.width() - SIZE_PIXELS[0]) // 2, 0, *SIZE_PIXELS).save(str(TARGET))
 

@@ -26,7 +26,11 @@ from stand_in import application
 PANEL_WIDTH = 420
 """Pixels that Slicer's panel has in a window 1600 wide."""
 
-LESIONS = (("Left", 41.27, 52.4, 38.9, 31.0, 0.93), ("Right", 3.86, 21.7, 16.2, 12.0, 0.81), ("Right", 0.21, 8.3, 6.9, -214.0, 0.67))
+LESIONS = (
+    ("Left", 41.27, 52.4, 38.9, 31.0, 0.93),
+    ("Right", 3.86, 21.7, 16.2, 12.0, 0.81),
+    ("Right", 0.21, 8.3, 6.9, -214.0, 0.67),
+)
 
 
 def load(name: str, path: Path) -> Any:
@@ -55,10 +59,15 @@ class Studio:
         slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(ROOT / "LungTumorSeg/LungTumorSeg.py"))
         self.module = load("LungTumorSeg", ROOT / "LungTumorSeg/LungTumorSeg.py")
         self.module.LungTumorSegLogic.missingPackages = lambda self: []
-        self.folder, self.ct = folder, Volume(np.full((10, 12, 14), -1000, np.int16), np.diag([0.6, 0.7, 3.0, 1.0])[:, [2, 1, 0, 3]])
+        self.folder, self.ct = (
+            folder,
+            Volume(np.full((10, 12, 14), -1000, np.int16), np.diag([0.6, 0.7, 3.0, 1.0])[:, [2, 1, 0, 3]]),
+        )
         self._write_results()
         program = folder / "PythonSlicer"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "Testing/module/fake_command_line.py"}" "$@"\n')
+        program.write_text(
+            f'#!/bin/sh\nexec "{sys.executable}" "{ROOT / "Testing/module/fake_command_line.py"}" "$@"\n'
+        )
         program.chmod(0o755)
         os.environ.update(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}", FAKE_RESULTS=str(folder))
         self.parent = application.new_panel_parent()
@@ -102,7 +111,10 @@ def main() -> None:
         studio.tests.add_volume(slicer.mrmlScene, studio.ct, "5: Chest 1.5 mm lung")
         process(lambda: ui.inputSelector.currentNode() is not None)
         studio.take("idle")
-        studio.click("error:3:The graphics card's memory does not suffice; choose the device cpu.", lambda: studio.widget._run is None)
+        studio.click(
+            "error:3:The graphics card's memory does not suffice; choose the device cpu.",
+            lambda: studio.widget._run is None,
+        )
         studio.take("error")
         studio.click("slow", lambda: ui.progressBar.value > 55)
         studio.take("running")
@@ -157,7 +169,9 @@ def correct(studio: Studio) -> None:
     ui.lesionTable.selectRow(1)
     studio.take("low-confidence")
     segmentation = studio.widget._parameterNode.outputSegmentation
-    set_mask(segmentation, "Tumor_1", ct.with_array(masks["Tumor 1"].array | np.roll(masks["Tumor 1"].array, 4, axis=1)))
+    set_mask(
+        segmentation, "Tumor_1", ct.with_array(masks["Tumor 1"].array | np.roll(masks["Tumor 1"].array, 4, axis=1))
+    )
     ui.lesionTable.selectRow(1)
     ui.confirmButton.click()
     settle()

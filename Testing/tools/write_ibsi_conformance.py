@@ -18,7 +18,9 @@ def main(ct_folder: Path) -> None:
         for configuration in ("digital", *CONFIGURATIONS):
             for row in rows(configuration, ct_folder):
                 ours, conforms = f"{row.ours:.5g}", "yes" if row.conforms else "no"
-                writer.writerow([row.configuration, row.tag, f"{row.reference:g}", f"{row.tolerance:g}", ours, conforms])
+                writer.writerow(
+                    [row.configuration, row.tag, f"{row.reference:g}", f"{row.tolerance:g}", ours, conforms]
+                )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,13 @@ Color = tuple[float, float, float]
 
 LUNG_COLOR: Color = (0.50, 0.68, 0.83)
 
-LESION_COLORS: tuple[Color, ...] = ((0.85, 0.16, 0.16), (0.95, 0.55, 0.10), (0.75, 0.20, 0.65), (0.55, 0.35, 0.10), (0.95, 0.80, 0.10))
+LESION_COLORS: tuple[Color, ...] = (
+    (0.85, 0.16, 0.16),
+    (0.95, 0.55, 0.10),
+    (0.75, 0.20, 0.65),
+    (0.55, 0.35, 0.10),
+    (0.95, 0.80, 0.10),
+)
 """In turn, by lesion number; far from the lungs' blue also for eyes that confuse red and green."""
 
 

@@ -172,7 +172,9 @@ class CTVolume(Volume):
             array = array.astype(np.float32)
         lowest = array.min()
         if not np.isfinite(lowest) or not np.isfinite(array.max()):
-            raise UnusableInput("The CT contains values that are not numbers (NaN or infinite); export it again from its source.")
+            raise UnusableInput(
+                "The CT contains values that are not numbers (NaN or infinite); export it again from its source."
+            )
         if lowest < AIR_HU:
             array = np.maximum(array, array.dtype.type(AIR_HU))
         object.__setattr__(self, "array", array)

@@ -94,12 +94,16 @@ class SegmentMasks:
 
     def _placed(self, labels: Volume) -> tuple[Array, Box]:
         """A layer with canonical axes and its box on the grid; what Slicer padded around the CT is empty and left out."""
-        part = labels.canonical_axes().apply(labels)  # its own: Slicer turns the slices of a left-handed CT when it loads it
+        part = labels.canonical_axes().apply(
+            labels
+        )  # its own: Slicer turns the slices of a left-handed CT when it loads it
         start = np.rint(self.grid.lps_to_index(part.origin)).astype(int)
         last = start + part.shape - 1
         off_mm = self.grid.index_to_lps((start, last)) - (part.origin, part.index_to_lps(np.subtract(part.shape, 1)))
         if np.abs(off_mm).max() > GRID_TOLERANCE_MM:
-            raise UnusableInput("The segmentation does not lie on the CT's voxels; set its source geometry to this CT first.")
+            raise UnusableInput(
+                "The segmentation does not lie on the CT's voxels; set its source geometry to this CT first."
+            )
         box = _as_box(start, last + 1)
         inner = _intersection(box, ((0, 0, 0), self.grid.shape))
         if inner is None:

@@ -107,7 +107,9 @@ class LiveMeasurement:
         edited = [lesion for lesion in lesions if self._measured.get(lesion.id) is not lesion.crop]
         for lesion in edited:
             known = self._lesions.get(lesion.id)
-            self._lesions[lesion.id] = self._all_measures(lesion) if known is None else self._first_measures(lesion, known)
+            self._lesions[lesion.id] = (
+                self._all_measures(lesion) if known is None else self._first_measures(lesion, known)
+            )
             if known is None:
                 self._measured[lesion.id] = lesion.crop
         unfinished = [lesion for lesion in edited if self._measured.get(lesion.id) is not lesion.crop]
@@ -120,14 +122,24 @@ class LiveMeasurement:
         start, stop = lesion.crop.box
         voxels = self._ct.crop(start, stop).array[lesion.crop.mask.array]
         volume_ml = float(len(voxels) * self._ct.voxel_volume_ml)
-        return replace(before, volume_ml=volume_ml, centroid_lps=centroid_lps(lesion.crop.mask), hu=intensities_of(voxels))
+        return replace(
+            before, volume_ml=volume_ml, centroid_lps=centroid_lps(lesion.crop.mask), hu=intensities_of(voxels)
+        )
 
     def _all_measures(self, lesion: _Found) -> Lesion:
         start, stop = lesion.crop.box
         here = LesionCrop(lesion.crop.mask, ((0, 0, 0), lesion.crop.mask.shape))
         ct = CTVolume(self._ct.crop(start, stop).array, lesion.crop.mask.affine)
         return measure_lesion(
-            here, number=0, segment="", ct=ct, labels=lesion.crop.mask, location=None, from_dominant_mm=0.0, dominant_side=None, maps=None
+            here,
+            number=0,
+            segment="",
+            ct=ct,
+            labels=lesion.crop.mask,
+            location=None,
+            from_dominant_mm=0.0,
+            dominant_side=None,
+            maps=None,
         )
 
     def _lungs_of(self, segments: Sequence[LiveSegment]) -> _Lungs | None:
@@ -154,7 +166,11 @@ class LiveMeasurement:
         waiting = [(lesion, side) for lesion, side in placed if not self._is_located(lesion)]
         waiting.sort(key=lambda pair: self._located.get(pair[0].id, (None,))[0] is pair[0].crop)
         for lesion, side in waiting:
-            self._located[lesion.id] = lesion.crop, self._surroundings, self._surroundings.location_of(lesion.crop, side)
+            self._located[lesion.id] = (
+                lesion.crop,
+                self._surroundings,
+                self._surroundings.location_of(lesion.crop, side),
+            )
             yield self._report(found, complete=False)
 
     def _carina(self) -> Point | None:
@@ -181,8 +197,12 @@ class LiveMeasurement:
         rows = zip(found, measured, locations, distances_mm, strict=True)
         lesions = tuple(
             replace(
-                measures, number=number, segment=lesion.name, location=location,
-                distance_from_dominant_mm=distance_mm, dominant_side=dominant_side,
+                measures,
+                number=number,
+                segment=lesion.name,
+                location=location,
+                distance_from_dominant_mm=distance_mm,
+                dominant_side=dominant_side,
             )
             for number, (lesion, measures, location, distance_mm) in enumerate(rows, start=1)
         )

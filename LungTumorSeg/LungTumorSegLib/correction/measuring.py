@@ -25,9 +25,14 @@ class SnapshotMeasurement:
     def measure(self, snapshot: Snapshot) -> Iterator[Measures]:
         """Ever more complete measures; raises UnusableInput where the segmentation does not lie on the CT's voxels."""
         crops = self._masks.update(snapshot.layers)
-        found = [Layer(layer.labels, {i: n for i, n in layer.values.items() if i in snapshot.network}) for layer in snapshot.answer]
+        found = [
+            Layer(layer.labels, {i: n for i, n in layer.values.items() if i in snapshot.network})
+            for layer in snapshot.answer
+        ]
         answer = self._answer_masks.update(found) if found else None
-        segments = [LiveSegment(info.id, info.name, info.terminology, crops[info.id], info.review) for info in snapshot.segments]
+        segments = [
+            LiveSegment(info.id, info.name, info.terminology, crops[info.id], info.review) for info in snapshot.segments
+        ]
         reviews = {info.id: info.review for info in snapshot.segments}
         there = {segment.id for segment in segments if segment.crop is not None and is_lesion(segment)}
         removed = [segment_id for segment_id in snapshot.network if segment_id not in there]

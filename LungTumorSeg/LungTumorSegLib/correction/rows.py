@@ -53,7 +53,9 @@ def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterab
     """What was done to a lesion that has no voxels of its ``own`` in the network's answer, or some; ``found``: all lesions there."""
     if own is not None:
         return "" if same_voxels(now, own) else CORRECTED
-    overlaps = now is not None and any(other is not None and (placed(other.mask, now.mask) & now.mask.array).any() for other in found)
+    overlaps = now is not None and any(
+        other is not None and (placed(other.mask, now.mask) & now.mask.array).any() for other in found
+    )
     return CORRECTED if overlaps else ADDED  # a piece that was split off was found by the network
 
 

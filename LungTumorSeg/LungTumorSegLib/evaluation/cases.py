@@ -70,7 +70,9 @@ def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | N
     order = reference.canonical_axes()
     for volume in (prediction, probability):
         if volume is not None and not volume.same_grid(reference):
-            raise UnusableInput("Prediction and reference do not lie on the same grid; resample one to the other first.")
+            raise UnusableInput(
+                "Prediction and reference do not lie on the same grid; resample one to the other first."
+            )
     truth, answer = order.apply(reference), order.apply(prediction)
     p, r, lesions = answer.array > 0, truth.array > 0, separate_lesions(truth.array.astype(np.int32))
     distances = surface_distances(p, r, spacing_mm=truth.spacing)
@@ -170,7 +172,9 @@ def evaluate_files(prediction: Path, reference: Path, cases: Path | None = None)
 
 def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
     """The FROC curve of ``summarize`` as an SVG."""
-    write_froc([(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], picture)
+    write_froc(
+        [(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], picture
+    )
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:

@@ -92,7 +92,9 @@ def score_candidates(probability: Array, lesions: Array) -> Candidates:
     """The candidates of a probability map (0 to 1), scored by their highest probability, against labelled lesions."""
     components, count = ndimage.label(probability > FROC_CANDIDATE, structure=CONNECTIVITY)
     scores = np.array([0.0, *ndimage.maximum(probability, components, range(1, count + 1))])
-    found = [scores[_labels_in(components, lesions == number)].max(initial=0.0) for number in np.unique(lesions[lesions > 0])]
+    found = [
+        scores[_labels_in(components, lesions == number)].max(initial=0.0) for number in np.unique(lesions[lesions > 0])
+    ]
     false = np.setdiff1d(np.arange(1, count + 1), _labels_in(components, lesions > 0))
     return Candidates(tuple(map(float, found)), tuple(map(float, scores[false])))
 

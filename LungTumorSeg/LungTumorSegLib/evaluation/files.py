@@ -39,7 +39,9 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
     if predictions is None and references is None:
         return [Pair(name_without_suffix(reference), _file(prediction), _file(reference))], []
     if predictions is None or references is None:
-        raise UnusableInput(f"{prediction} and {reference} must be two files or two folders of files with the same names.")
+        raise UnusableInput(
+            f"{prediction} and {reference} must be two files or two folders of files with the same names."
+        )
     missing = sorted(references.keys() - predictions.keys())
     if missing:
         raise UnusableInput(f"{prediction} holds no prediction for {', '.join(missing)}; files are matched by name.")
@@ -60,7 +62,9 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
     if pair.reference.name.endswith(SEGMENTATION_SUFFIX):
         reference = _on_grid(reference, prediction)
     if not prediction.same_grid(reference):
-        raise UnusableInput(f"{pair.prediction} does not lie on the grid of {pair.reference}; resample one to the other first.")
+        raise UnusableInput(
+            f"{pair.prediction} does not lie on the grid of {pair.reference}; resample one to the other first."
+        )
     return prediction, reference, probability
 
 

@@ -22,7 +22,9 @@ class SurfaceDistances:
     mean_mm: float
 
 
-def surface_distances(prediction: Array, reference: Array, *, spacing_mm: tuple[float, float, float]) -> SurfaceDistances | None:
+def surface_distances(
+    prediction: Array, reference: Array, *, spacing_mm: tuple[float, float, float]
+) -> SurfaceDistances | None:
     """From each surface voxel of one mask (bool; slice, row, column) to the nearest of the other, both ways; None where a mask is empty.
 
     A voxel is on the surface if one of its six neighbors is not in the mask; beyond the image's border nothing is.

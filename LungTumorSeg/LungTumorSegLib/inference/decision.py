@@ -28,7 +28,9 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         if not 0 < self.voxel <= self.gate < 1:
-            raise UnusableInput(f"The thresholds must satisfy 0 < second <= first < 1; {self.gate} and {self.voxel} do not.")
+            raise UnusableInput(
+                f"The thresholds must satisfy 0 < second <= first < 1; {self.gate} and {self.voxel} do not."
+            )
 
 
 def kept_slices(probability: Array, gate: float) -> npt.NDArray[np.bool_]:

@@ -69,7 +69,9 @@ def make_working_grid(
         raise ValueError("The isolation mask is empty; there is nothing to look at.")
     given = isolated.spacing
     step = (spacing_mm[0] / given[0], spacing_mm[1] / given[1], spacing_mm[2] / given[2])
-    (first_slice, slices), (first_row, rows), (first_column, columns) = (_extent(mask.array, axis, step[axis]) for axis in range(3))
+    (first_slice, slices), (first_row, rows), (first_column, columns) = (
+        _extent(mask.array, axis, step[axis]) for axis in range(3)
+    )
     first, size = (first_slice, first_row, first_column), (slices, rows, columns)
     hu = resample_separable(isolated.array, start=first, step=step, size=size, offset=-AIR_HU) + AIR_HU
     low, high = intensity_range_hu

@@ -99,7 +99,9 @@ class _View:
 
     def answer(self, start: int) -> npt.NDArray[np.float32]:
         """Tumor probability (8, row, column) of the stack that begins at slice ``start``; starts must not go back."""
-        stack = self._slices[None, None, start : start + STACK_SLICES].to(self._device, memory_format=torch.channels_last_3d)
+        stack = self._slices[None, None, start : start + STACK_SLICES].to(
+            self._device, memory_format=torch.channels_last_3d
+        )
         answer = self._network(stack) if self._shared is None else self._network(stack, self._shared.of_stack(start))
         probability = np.asarray(answer[0, 0].float().cpu().numpy())
         return probability[..., ::-1] if self._mirrored else probability
@@ -121,7 +123,9 @@ class _SharedFeatures:
         for k, *features in zip(missing, *self._network.features(images), strict=True):
             self._kept[k] = tuple(features)
         levels = zip(*(self._kept[k] for k in wanted), strict=True)
-        return tuple(torch.stack(level, dim=1)[None].contiguous(memory_format=torch.channels_last_3d) for level in levels)
+        return tuple(
+            torch.stack(level, dim=1)[None].contiguous(memory_format=torch.channels_last_3d) for level in levels
+        )
 
 
 def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -19,7 +19,14 @@ from pydicom.uid import CTImageStorage
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.volume import AIR_HU, Array, CTVolume
 from .plausibility import MAX_HU, MIN_SLICES, check_intensities, check_slice_count
-from .slice_stack import IN_PLANE_TOLERANCE_MM, Planes, groups_at_same_place, parallel_planes, plan_stack, resample_stack
+from .slice_stack import (
+    IN_PLANE_TOLERANCE_MM,
+    Planes,
+    groups_at_same_place,
+    parallel_planes,
+    plan_stack,
+    resample_stack,
+)
 
 PREAMBLE_BYTES = 128
 
@@ -73,7 +80,9 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
     planes = _planes(files, path)
     groups = groups_at_same_place(planes)
     check_slice_count(len(groups), path)
-    plan = plan_stack(planes.subset(np.array([group[0] for group in groups])), (files[0].header.Rows, files[0].header.Columns), path)
+    plan = plan_stack(
+        planes.subset(np.array([group[0] for group in groups])), (files[0].header.Rows, files[0].header.Columns), path
+    )
     slices = _read_slices(files, planes, groups)
     check_intensities(slices, path)
     if not plan.warning:
@@ -93,7 +102,9 @@ class _File:
         except (KeyError, TypeError, ValueError):
             values = []
         if len(values) != count:
-            raise UnusableInput(f"{self.path} does not state its {keyword}; export the series again as original CT slices.")
+            raise UnusableInput(
+                f"{self.path} does not state its {keyword}; export the series again as original CT slices."
+            )
         return values
 
     def rescale(self) -> tuple[float, float]:
@@ -104,13 +115,18 @@ class _File:
 
 def _ct_files(path: Path) -> list[_File]:
     """The CT slices at ``path``. Raises UnusableInput if there are none."""
-    paths = [path] if path.is_file() else sorted(Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    paths = (
+        [path] if path.is_file() else sorted(Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    )
     found = [_File(each, _header(each)) for each in paths if is_dicom_file(each)]
     if not found:
         raise UnusableInput(f"{path} holds no DICOM files; give a DICOM folder, or the image file itself.")
     files = [file for file in found if _is_ct_slice(file)]
     if not files:
-        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(str(file.header.get("Modality", "index")) for file in found).items()))
+        kinds = ", ".join(
+            f"{n} {kind}"
+            for kind, n in sorted(Counter(str(file.header.get("Modality", "index")) for file in found).items())
+        )
         raise UnusableInput(f"{path} holds no CT slices (found: {kinds}); give a CT series.")
     return files
 
@@ -144,7 +160,9 @@ def _chosen_series(files: list[_File], path: Path, series: str | None) -> list[_
     if len(all_series) > 1:
         long_enough = {uid: members for uid, members in all_series.items() if len(members) >= MIN_SLICES}
         if len(long_enough) != 1:
-            raise UnusableInput(f"{path} holds {len(all_series)} CT series; choose one with --series: {_listed(all_series)}.")
+            raise UnusableInput(
+                f"{path} holds {len(all_series)} CT series; choose one with --series: {_listed(all_series)}."
+            )
         all_series = long_enough
     return next(iter(all_series.values()))
 
@@ -159,11 +177,15 @@ def _listed(all_series: dict[str, list[_File]]) -> str:
 def _planes(files: list[_File], path: Path) -> Planes:
     """Where the slices lie. Raises UnusableInput if they are not gray, single-frame images of one size, orientation and spacing."""
     if any(int(file.header.get("NumberOfFrames") or 1) > 1 for file in files):
-        raise UnusableInput(f"{path} holds multi-frame DICOM (enhanced CT), which is not read; convert it to single-frame CT or NIfTI.")
+        raise UnusableInput(
+            f"{path} holds multi-frame DICOM (enhanced CT), which is not read; convert it to single-frame CT or NIfTI."
+        )
     if any(file.header.get("SamplesPerPixel", 1) != 1 for file in files):
         raise UnusableInput(f"{path} holds color images, not CT slices; give the original CT series.")
     if len({(file.header.Rows, file.header.Columns) for file in files}) > 1:
-        raise UnusableInput(f"The slices of {path} differ in their number of rows or columns; export the series as one axial stack.")
+        raise UnusableInput(
+            f"The slices of {path} differ in their number of rows or columns; export the series as one axial stack."
+        )
     return parallel_planes(
         np.array([file.numbers("ImagePositionPatient", 3) for file in files]),
         np.array([file.numbers("ImageOrientationPatient", 6) for file in files]),
@@ -183,7 +205,9 @@ def _read_slices(files: list[_File], planes: Planes, groups: list[Array]) -> Arr
         result[level] = _hu(files[first], whole)
         for copy in copies:
             apart = np.linalg.norm(planes.positions_lps[copy] - planes.positions_lps[first])
-            if apart > IN_PLANE_TOLERANCE_MM or not np.array_equal(_hu(files[copy], whole).astype(result.dtype), result[level]):
+            if apart > IN_PLANE_TOLERANCE_MM or not np.array_equal(
+                _hu(files[copy], whole).astype(result.dtype), result[level]
+            ):
                 raise UnusableInput(
                     f"{files[first].path} and {files[copy].path} are different slices at the same place (several phases in one series?); "
                     "give a folder with one of them only."
@@ -210,8 +234,12 @@ def _stored_values(file: _File) -> Array:
         pixels: Array = data.pixel_array
     except DAMAGE as error:
         if package and not all(map(importlib.util.find_spec, ("pylibjpeg", package.removeprefix("pylibjpeg-")))):
-            raise MachineLimit(f"{file.path} is compressed; install the packages pylibjpeg and {package} to read it.") from error
-        raise UnusableInput(f"{file.path} is a damaged or truncated DICOM file; copy or export the series again.") from error
+            raise MachineLimit(
+                f"{file.path} is compressed; install the packages pylibjpeg and {package} to read it."
+            ) from error
+        raise UnusableInput(
+            f"{file.path} is a damaged or truncated DICOM file; copy or export the series again."
+        ) from error
     if pixels.shape != (file.header.Rows, file.header.Columns):
         raise UnusableInput(f"{file.path} is a damaged or truncated DICOM file; copy or export the series again.")
     return pixels

@@ -30,7 +30,14 @@ NIFTI_BYTES = 352
 NIFTI_FLOATS = {16: "f4", 64: "f8"}
 """NIfTI-1 datatype codes that can hold NaN, and their numpy types."""
 
-NRRD_SPACES = {b"left-posterior-superior", b"lps", b"right-anterior-superior", b"ras", b"left-anterior-superior", b"las"}
+NRRD_SPACES = {
+    b"left-posterior-superior",
+    b"lps",
+    b"right-anterior-superior",
+    b"ras",
+    b"left-anterior-superior",
+    b"las",
+}
 """NRRD spaces in which left and right are defined."""
 
 
@@ -53,11 +60,17 @@ def check_image_file(path: Path) -> None:
     except (EOFError, OSError, zlib.error) as error:
         raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error
     except _UnknownFormatError as error:
-        raise UnusableInput(f"{path} is none of DICOM, NIfTI (.nii, .nii.gz), NRRD or MetaImage (.mha, .mhd); convert it.") from error
+        raise UnusableInput(
+            f"{path} is none of DICOM, NIfTI (.nii, .nii.gz), NRRD or MetaImage (.mha, .mhd); convert it."
+        ) from error
     except _NotFiniteError as error:
-        raise UnusableInput(f"{path} contains values that are not numbers (NaN or infinite); export it again from its source.") from error
+        raise UnusableInput(
+            f"{path} contains values that are not numbers (NaN or infinite); export it again from its source."
+        ) from error
     if not states_geometry:
-        raise UnusableInput(f"{path} does not state its voxel spacing and axes; export it again from its source with its geometry.")
+        raise UnusableInput(
+            f"{path} does not state its voxel spacing and axes; export it again from its source with its geometry."
+        )
 
 
 class _UnknownFormatError(Exception):
@@ -71,7 +84,10 @@ class _NotFiniteError(Exception):
 def _check_nrrd(file: BinaryIO, start: bytes) -> bool:
     """True if the NRRD header states spacing and axes; raises zlib.error, OSError or EOFError if gzipped voxels are damaged."""
     header, _, _ = start.partition(b"\n\n")
-    fields = {key.lower(): value.strip().lower() for key, value in re.findall(rb"^([^:#\n]+): ([^\n]*)$", header, re.MULTILINE)}
+    fields = {
+        key.lower(): value.strip().lower()
+        for key, value in re.findall(rb"^([^:#\n]+): ([^\n]*)$", header, re.MULTILINE)
+    }
     if fields.get(b"encoding") in (b"gzip", b"gz") and not {b"data file", b"datafile"} & fields.keys():
         file.seek(len(header) + 2)
         for _ in _unpacked(file):

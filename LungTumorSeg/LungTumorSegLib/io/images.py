@@ -46,7 +46,9 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
 
 def _read_ct_image(path: Path, series: str | None) -> CTVolume:
     if series is not None:
-        raise UnusableInput(f"A series can be chosen in a DICOM folder only, and {path} is an image file; leave --series out.")
+        raise UnusableInput(
+            f"A series can be chosen in a DICOM folder only, and {path} is an image file; leave --series out."
+        )
     array, affine = from_simpleitk(read_image_file(path))
     check_intensities(array, path)
     return CTVolume(_as_hu(array), affine)
@@ -76,7 +78,9 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
             if not path.name.endswith((".nrrd", ".mha")):
                 check_image_file(unfinished)  # SimpleITK does not notice a full disk when it writes NIfTI
         except (RuntimeError, UnusableInput) as error:
-            raise MachineLimit(f"{path} could not be written; free some disk space or choose another folder.") from error
+            raise MachineLimit(
+                f"{path} could not be written; free some disk space or choose another folder."
+            ) from error
 
 
 @contextmanager
@@ -91,7 +95,9 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield unfinished
         os.replace(unfinished, path)
     except OSError as error:
-        raise MachineLimit(f"{path} could not be written ({error.strerror}); free some disk space or choose another folder.") from error
+        raise MachineLimit(
+            f"{path} could not be written ({error.strerror}); free some disk space or choose another folder."
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -104,7 +110,9 @@ def check_output_folder(path: str | os.PathLike[str]) -> None:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise UnusableInput(f"The output folder {path} cannot be written ({error.strerror}); choose another one.") from error
+        raise UnusableInput(
+            f"The output folder {path} cannot be written ({error.strerror}); choose another one."
+        ) from error
 
 
 def to_simpleitk(volume: Volume) -> sitk.Image:
@@ -151,7 +159,9 @@ def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
         size = " x ".join(map(str, reader.GetSize()))
         raise UnusableInput(f"{path} is not a 3D image (its size is {size}); give a single 3D volume.")
     if reader.GetNumberOfComponents() > 1 and not allow_layers:
-        raise UnusableInput(f"{path} holds {reader.GetNumberOfComponents()} values a voxel (color or time); give a single 3D volume.")
+        raise UnusableInput(
+            f"{path} holds {reader.GetNumberOfComponents()} values a voxel (color or time); give a single 3D volume."
+        )
     check_image_file(path)
     try:
         Grid(reader.GetSize()[::-1], _affine(reader))
@@ -179,4 +189,3 @@ def _as_hu(array: Array) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:
         return array
     is_integer = array.dtype.kind in "iu" or all(np.array_equal(plane, np.rint(plane)) for plane in array)
     return np.clip(array, AIR_HU, MAX_HU).astype(np.int16) if is_integer else array.astype(np.float32, copy=False)
-

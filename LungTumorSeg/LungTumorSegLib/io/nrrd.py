@@ -38,7 +38,9 @@ def write_nrrd(volume: Volume, path: Path, stop: Event) -> None:
 
 def _header(volume: Volume) -> str:
     if volume.array.dtype.name not in _TYPES:
-        raise ValueError(f"Voxels of type {volume.array.dtype} cannot be written; convert the volume to a scalar volume.")
+        raise ValueError(
+            f"Voxels of type {volume.array.dtype} cannot be written; convert the volume to a scalar volume."
+        )
     axes = [_vector(volume.affine[:3, axis]) for axis in (2, 1, 0)]  # NRRD names the fastest axis, the column, first
     return "\n".join(
         (

@@ -25,13 +25,17 @@ MAX_HU = np.iinfo(np.int16).max
 def check_slice_count(slices: int, path: Path) -> None:
     """Raise UnusableInput for fewer than ``MIN_SLICES`` axial slices."""
     if slices < MIN_SLICES:
-        raise UnusableInput(f"{path} has too few axial slices ({slices}, and at least {MIN_SLICES} are needed); give the whole chest CT.")
+        raise UnusableInput(
+            f"{path} has too few axial slices ({slices}, and at least {MIN_SLICES} are needed); give the whole chest CT."
+        )
 
 
 def check_grid(grid: Grid, path: Path) -> None:
     """Raise UnusableInput if the grid is flat, its spacing cannot be a CT's or there are too few axial slices."""
     if min(grid.shape) == 1:
-        raise UnusableInput(f"{path} is not a 3D image (its size is {' x '.join(map(str, grid.shape[::-1]))}); give a single 3D volume.")
+        raise UnusableInput(
+            f"{path} is not a 3D image (its size is {' x '.join(map(str, grid.shape[::-1]))}); give a single 3D volume."
+        )
     spacing = grid.spacing
     if min(spacing) < MIN_SPACING_MM or max(spacing) > MAX_SPACING_MM:
         found = " x ".join(f"{mm:g}" for mm in spacing)
@@ -46,7 +50,9 @@ def check_intensities(array: Array, path: Path) -> None:
     """Raise UnusableInput if the voxels are not finite, all equal, or cannot be the HU of a chest (nothing as dark as lung)."""
     lowest, highest = float(array.min()), float(array.max())
     if not np.isfinite([lowest, highest]).all():
-        raise UnusableInput(f"{path} contains values that are not numbers (NaN or infinite); export it again from its source.")
+        raise UnusableInput(
+            f"{path} contains values that are not numbers (NaN or infinite); export it again from its source."
+        )
     if lowest == highest:
         raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; give an image with content.")
     if lowest > LUNG_MAX_HU:

@@ -51,7 +51,9 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
     with _refusing_damage(path):
         contours = _contours(_read(path), name, path)
     if not contours:
-        raise UnusableInput(f"The ROI {name!r} of {path} has no closed contour; export the structure set again or choose another ROI.")
+        raise UnusableInput(
+            f"The ROI {name!r} of {path} has no closed contour; export the structure set again or choose another ROI."
+        )
     try:
         return fill_contours(contours, grid)
     except ValueError as error:

@@ -20,7 +20,13 @@ from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.volume import Array, Grid, Volume
 from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
 
-UNSPECIFIED_COLORS = ((0.50, 0.68, 0.50), (0.95, 0.84, 0.57), (0.69, 0.48, 0.40), (0.44, 0.72, 0.82), (0.85, 0.40, 0.31))
+UNSPECIFIED_COLORS = (
+    (0.50, 0.68, 0.50),
+    (0.95, 0.84, 0.57),
+    (0.69, 0.48, 0.40),
+    (0.44, 0.72, 0.82),
+    (0.85, 0.40, 0.31),
+)
 """Colors in turn for the labels of a plain label map, which names none."""
 
 MAX_LABELS = 256
@@ -64,7 +70,9 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
             raise ValueError("Without segments the grid must be given.")
         grid = segments[0].mask.grid
     layers, places = _into_layers(segments, grid)
-    image = sitk.GetImageFromArray(layers[0] if len(layers) == 1 else np.stack(layers, axis=-1), isVector=len(layers) > 1)
+    image = sitk.GetImageFromArray(
+        layers[0] if len(layers) == 1 else np.stack(layers, axis=-1), isVector=len(layers) > 1
+    )
     set_simpleitk_geometry(image, grid)
     for key, value in _header(segments, places, grid).items():
         image.SetMetaData(key, value)
@@ -87,11 +95,20 @@ def read_segmentation(path: str | os.PathLike[str]) -> list[Segment]:
         try:
             return _stated_segments(image, array, affine)
         except (IndexError, ValueError) as error:
-            raise UnusableInput(f"The header of {path} describes its segments wrongly; save the segmentation in Slicer again.") from error
+            raise UnusableInput(
+                f"The header of {path} describes its segments wrongly; save the segmentation in Slicer again."
+            ) from error
     if array.ndim > 3:
-        raise UnusableInput(f"{path} holds several values a voxel but names no segments; give a segmentation or a label map.")
+        raise UnusableInput(
+            f"{path} holds several values a voxel but names no segments; give a segmentation or a label map."
+        )
     return [
-        Segment(f"Segment {label}", Volume(array == label, affine), UNSPECIFIED_COLORS[i % len(UNSPECIFIED_COLORS)], UNSPECIFIED)
+        Segment(
+            f"Segment {label}",
+            Volume(array == label, affine),
+            UNSPECIFIED_COLORS[i % len(UNSPECIFIED_COLORS)],
+            UNSPECIFIED,
+        )
         for i, label in enumerate(_labels(array, path))
     ]
 
@@ -100,7 +117,9 @@ def _labels(array: Array, path: Path) -> list[int]:
     """The labels of a label map, ascending. Raises UnusableInput if values are not whole, below zero or too many to be labels."""
     labels = sorted({float(label) for plane in array for label in np.unique(plane[plane != 0])})
     if any(label < 0 or not label.is_integer() for label in labels) or len(labels) > MAX_LABELS:
-        raise UnusableInput(f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map.")
+        raise UnusableInput(
+            f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map."
+        )
     return [int(label) for label in labels]
 
 

@@ -73,11 +73,22 @@ def parallel_planes(positions_lps: Array, orientations: Array, pixel_spacings_mm
     """
     cosines = orientations.reshape(-1, 2, 3)[:, ::-1]  # DICOM names the direction of growing column index first
     lengths = np.linalg.norm(cosines, axis=2)
-    sane = np.isfinite(positions_lps).all() and np.abs(lengths - 1).max() <= ORTHOGONALITY_TOLERANCE and pixel_spacings_mm.min() > 0
+    sane = (
+        np.isfinite(positions_lps).all()
+        and np.abs(lengths - 1).max() <= ORTHOGONALITY_TOLERANCE
+        and pixel_spacings_mm.min() > 0
+    )
     if not sane or np.abs((cosines[:, 0] * cosines[:, 1]).sum(axis=1)).max() > ORTHOGONALITY_TOLERANCE:
-        raise UnusableInput(f"The slices of {path} state an impossible position, orientation or pixel spacing; export the series again.")
-    if np.ptp(cosines, axis=0).max() > PARALLEL_TOLERANCE or np.ptp(pixel_spacings_mm, axis=0).max() > PARALLEL_TOLERANCE:
-        raise UnusableInput(f"The slices of {path} differ in orientation or pixel spacing; export the series as one axial stack.")
+        raise UnusableInput(
+            f"The slices of {path} state an impossible position, orientation or pixel spacing; export the series again."
+        )
+    if (
+        np.ptp(cosines, axis=0).max() > PARALLEL_TOLERANCE
+        or np.ptp(pixel_spacings_mm, axis=0).max() > PARALLEL_TOLERANCE
+    ):
+        raise UnusableInput(
+            f"The slices of {path} differ in orientation or pixel spacing; export the series as one axial stack."
+        )
     axes = cosines[0] / lengths[0][:, np.newaxis]
     return Planes(positions_lps, axes, pixel_spacings_mm[0])
 
@@ -116,7 +127,9 @@ def plan_stack(planes: Planes, plane_shape: tuple[int, int], path: Path) -> Stac
     step = float(distances.mean())
     even = _is_even(heights - heights[0], step)
     if not even:
-        step = float(np.sort(distances)[(len(distances) - 1) // 2])  # the lower median: gaps leave it alone, and it is a real distance
+        step = float(
+            np.sort(distances)[(len(distances) - 1) // 2]
+        )  # the lower median: gaps leave it alone, and it is a real distance
         _check_gaps(distances, step, path)
     if (np.ptp(shifts_mm, axis=0) > np.multiply(plane_shape, planes.pixel_spacing_mm)).any():
         raise UnusableInput(f"The slices of {path} do not lie above each other; export the series as one axial stack.")
@@ -154,7 +167,10 @@ def _warning(straight: bool, even: bool, shifts_mm: Array, distances: Array, ste
         findings.append(f"are tilted against their stack by {tilt:.1f} degrees")
     if not even:
         missing = int(np.rint(distances / step - 1).clip(min=0).sum())
-        findings.append(f"are {distances.min():.4g} to {distances.max():.4g} mm apart" + (f" ({missing} missing)" if missing else ""))
+        findings.append(
+            f"are {distances.min():.4g} to {distances.max():.4g} mm apart"
+            + (f" ({missing} missing)" if missing else "")
+        )
     if not findings:
         return ""
     found = " and ".join(findings)
@@ -168,7 +184,9 @@ def resample_stack(slices: Array, plan: StackPlan) -> Array:
     for level in range(plan.shape[0]):
         above = int(np.searchsorted(plan.levels, level - ON_SLICE))
         below = above if plan.levels[above] <= level + ON_SLICE else above - 1
-        placed = {i: placed[i] if i in placed else _placed(slices[i], plan.shifts[i], plan.shape[1:]) for i in (below, above)}
+        placed = {
+            i: placed[i] if i in placed else _placed(slices[i], plan.shifts[i], plan.shape[1:]) for i in (below, above)
+        }
         mixed = placed[below]
         if above != below:
             weight = np.float32((level - plan.levels[below]) / (plan.levels[above] - plan.levels[below]))

@@ -36,7 +36,9 @@ def find_airways(ct: Volume, body: Volume) -> Volume:
     found = np.zeros(ct.shape, bool)
     above = np.zeros(ct.shape[1:], bool)
     widest = int((body.array & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
-    lowest_start = min(widest, slices - 1 - round(TRACK_MM / ct.spacing[0]))  # a CT of the lower chest has its widest slice on top
+    lowest_start = min(
+        widest, slices - 1 - round(TRACK_MM / ct.spacing[0])
+    )  # a CT of the lower chest has its widest slice on top
     lowest_start = max(lowest_start, -1)  # one of less than 40 mm has no room for an airway
     for index in range(slices - 1, lowest_start, -1):
         air = np.zeros_like(above)

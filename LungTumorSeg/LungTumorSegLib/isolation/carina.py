@@ -65,7 +65,9 @@ def _stay_apart(airways: Array, lumens: list[Array], slices: int) -> bool:
 
 def _between(lumens: list[Array], index: int, airways: Volume) -> Point:
     """Midway between the nearest voxels of two lumens of a slice; of several equally near pairs their mean."""
-    first, second = (airways.index_to_lps(np.column_stack([np.full(lumen.sum(), index), np.argwhere(lumen)])) for lumen in lumens)
+    first, second = (
+        airways.index_to_lps(np.column_stack([np.full(lumen.sum(), index), np.argwhere(lumen)])) for lumen in lumens
+    )
     distance, nearest = cKDTree(second).query(first)
     close = distance <= distance.min() + min(airways.spacing[1:]) / 2
     x, y, z = ((first[close] + second[nearest[close]]) / 2).mean(axis=0).tolist()

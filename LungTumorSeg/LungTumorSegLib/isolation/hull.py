@@ -67,7 +67,9 @@ def _lost_back(lung: Array, spacing: Spacing) -> Array:
     for index in np.flatnonzero(backmost >= 0):
         above = slice(index, index + reach + 1)
         expected = backmost[above].max()
-        if (expected - backmost[index]) * spacing[1] > LOST_BACK_MM and areas[index] >= LOST_BACK_AREA * areas[above].max():
+        if (expected - backmost[index]) * spacing[1] > LOST_BACK_MM and areas[index] >= LOST_BACK_AREA * areas[
+            above
+        ].max():
             back = max(0, int(np.ceil(expected - LOST_BACK_MM / spacing[1])))
             lost[index, back:] = lung[above, back:].any(axis=0)
     return lost

@@ -55,7 +55,9 @@ class LungIsolation:
 
     def reordered(self, order: AxisOrder) -> LungIsolation:
         """The same isolation with every volume in another order of axes; the spine axis and the carina, in LPS, do not depend on it."""
-        volumes = {name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")}
+        volumes = {
+            name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")
+        }
         return replace(self, **volumes)
 
 
@@ -117,7 +119,9 @@ def _check_lung_in_view(air: Volume, axis: SpineAxis) -> None:
     """A lung that is collapsed or filled counts as well, so the volume is that of the air with its mirror image."""
     volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
     if volume_ml < LEAST_LUNG_ML:
-        raise UnusableInput(f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({volume_ml:.0f} mL); choose a CT of the chest.")
+        raise UnusableInput(
+            f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({volume_ml:.0f} mL); choose a CT of the chest."
+        )
 
 
 def _warnings(lungs: Volume) -> tuple[str, ...]:

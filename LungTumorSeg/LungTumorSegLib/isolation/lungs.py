@@ -52,7 +52,9 @@ def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
     ``body`` and ``airways`` are masks on the same grid. Empty if there is no lung.
     """
     labels, sizes = _air_regions(ct, body, airways)
-    large = [int(label) for label in np.argsort(-sizes) if sizes[label] > 0 and sizes[label] >= MAIN_SHARE * sizes.max()]
+    large = [
+        int(label) for label in np.argsort(-sizes) if sizes[label] > 0 and sizes[label] >= MAIN_SHARE * sizes.max()
+    ]
     medians = {label: float(np.median(ct.array[labels == label])) for label in large}
     keep = np.zeros(len(sizes), bool)
     keep[[label for label in large if medians[label] > DARK_HU]] = True

@@ -86,7 +86,9 @@ def biggest_component(mask: Array) -> Array:
     return np.asarray(labels == sizes.argmax())
 
 
-def bounding_box(mask: Array, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:
+def bounding_box(
+    mask: Array, margin_mm: float, spacing: Spacing, *, planar: bool = False
+) -> tuple[slice, slice, slice]:
     """The slices (slice, row, column) of the smallest box around ``mask``, widened by ``margin_mm`` (with ``planar`` not along z).
 
     It stays within the array. Raises ValueError if the mask is empty.

@@ -49,7 +49,9 @@ def _left_part(region: Array, left_of_axis: Array, spacing: Spacing) -> Array:
         cores = _cores(levels[-1], left_of_axis)
         if cores is not None:
             left, right = cores
-            for level in reversed(levels[:-1]):  # thick parts first, so that the sides meet where the bridge is thinnest
+            for level in reversed(
+                levels[:-1]
+            ):  # thick parts first, so that the sides meet where the bridge is thinnest
                 left, right = _grown(left, right, level)
             return left
     return region & left_of_axis

@@ -105,7 +105,9 @@ def find_spine_axis(ct: Volume, body: Volume, lungs: Volume) -> SpineAxis:
     smooth_columns = _smoothed(path.astype(float))
     smooth_rows = _smoothed(rows[np.arange(len(path)), path])
     inside = np.clip(np.arange(ct.shape[0]), first, last) - first
-    return SpineAxis(ct.index_to_lps(np.stack([np.arange(ct.shape[0]), smooth_rows[inside], smooth_columns[inside]], axis=1)))
+    return SpineAxis(
+        ct.index_to_lps(np.stack([np.arange(ct.shape[0]), smooth_rows[inside], smooth_columns[inside]], axis=1))
+    )
 
 
 def _projection(image: Array, body: Array, spacing: Spacing) -> tuple[Array, Array]:

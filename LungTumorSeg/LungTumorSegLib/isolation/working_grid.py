@@ -30,7 +30,10 @@ def coarsen(volume: Volume) -> Volume:
     affine = volume.affine.copy()
     affine[:3, 3] = volume.index_to_lps([(f - 1) / 2 for f in factors])
     affine[:3, :3] *= factors
-    slices = [_coarse_slice(volume.array[first : first + factors[0]], factors[1:]) for first in range(0, volume.shape[0], factors[0])]
+    slices = [
+        _coarse_slice(volume.array[first : first + factors[0]], factors[1:])
+        for first in range(0, volume.shape[0], factors[0])
+    ]
     return Volume(np.stack(slices), affine)
 
 
@@ -40,7 +43,9 @@ def _coarse_slice(slab: Array, factors: tuple[int, int]) -> Array:
     missing = [(0, -size % factor) for size, factor in zip(plane.shape, factors, strict=True)]
     plane = np.pad(plane, missing, mode="edge")
     total = sum(
-        plane[row :: factors[0], column :: factors[1]].astype(np.float32) for row in range(factors[0]) for column in range(factors[1])
+        plane[row :: factors[0], column :: factors[1]].astype(np.float32)
+        for row in range(factors[0])
+        for column in range(factors[1])
     )
     return np.asarray(np.rint(total / (len(slab) * factors[0] * factors[1])), dtype=np.int16)
 

@@ -52,7 +52,9 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
     voxels = np.bincount(components.ravel(), minlength=count + 1)[1:]
     kept = np.flatnonzero(voxels * tumor.voxel_volume_ml >= min_lesion_ml)
     if len(kept) > MOST_LESIONS:
-        raise UnusableInput(f"The mask has {len(kept)} separate lesions; raise the smallest lesion volume above {min_lesion_ml:g} mL.")
+        raise UnusableInput(
+            f"The mask has {len(kept)} separate lesions; raise the smallest lesion volume above {min_lesion_ml:g} mL."
+        )
     kept = kept[np.argsort(-voxels[kept], kind="stable")]
     number = np.zeros(count + 1, dtype=np.uint16)
     number[kept + 1] = np.arange(1, len(kept) + 1)

@@ -69,7 +69,11 @@ def axial_diameters(mask: Volume) -> AxialDiameters:
     least_mm = max(_length(pair) for _, pair in pairs) - near
     lines = [(k, _refined(mask.array[k], pair, spacing)) for k, pair in pairs if _length(pair) >= least_mm]
     longest_mm = max(_length(line) for _, line in lines)
-    candidates = [(k, line, _widest_across(mask.array[k], line, spacing)) for k, line in lines if _length(line) > longest_mm - TIE_MM]
+    candidates = [
+        (k, line, _widest_across(mask.array[k], line, spacing))
+        for k, line in lines
+        if _length(line) > longest_mm - TIE_MM
+    ]
     k, long, short = max(candidates, key=lambda candidate: round(_length(candidate[2]) / TIE_MM))
     return AxialDiameters(_ruler(mask, k, long / spacing), _ruler(mask, k, short / spacing))
 
@@ -143,7 +147,9 @@ def _tip(pixels: Array, along: Array, spacing: Array) -> _Tip:
     depth, count = _distinct(depth)
     round_depth = min(TIP_DEPTH * pixel, ROUND_SHARE * smaller)
     corner_depth = min(round_depth, max(LEAST_CORNER * pixel, CORNER_SHARE * smaller))
-    in_round, in_corner = (int(np.count_nonzero(depth <= max(2 * half_width, limit) + TIE_MM)) for limit in (round_depth, corner_depth))
+    in_round, in_corner = (
+        int(np.count_nonzero(depth <= max(2 * half_width, limit) + TIE_MM)) for limit in (round_depth, corner_depth)
+    )
     if in_corner < 2:
         return _Tip(half_width, False)
     number = np.cumsum(count) - count / 2  # the center itself counts half
@@ -227,5 +233,7 @@ def _longest_mean(positions: Array, lengths: Array, window: float) -> tuple[floa
 
 def _extent(pixels: Array, along: Array, spacing: Array) -> float:
     """Length (mm) of a shape's shadow on a line, a pixel's at least: no line across it is longer, whatever the outline's steps say."""
-    length = float(np.ptp(pixels @ along)) + _tip(pixels, along, spacing).reach_mm + _tip(pixels, -along, spacing).reach_mm
+    length = (
+        float(np.ptp(pixels @ along)) + _tip(pixels, along, spacing).reach_mm + _tip(pixels, -along, spacing).reach_mm
+    )
     return max(length, float(np.abs(along) @ spacing))

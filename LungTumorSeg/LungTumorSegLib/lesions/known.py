@@ -23,6 +23,10 @@ def with_known(report: LesionReport, rows: Iterable[Mapping[str, Any]]) -> Lesio
         row = known.get(lesion.segment, {})
         low, high, volume_ml = (row.get(name) for name in ("volume_p5_ml", "volume_p95_ml", "volume_ml"))
         unchanged = volume_ml is not None and abs(volume_ml - lesion.volume_ml) <= SAME_VOLUME * lesion.volume_ml
-        volume_range = (float(low), float(high)) if unchanged and low is not None and high is not None else lesion.volume_range_ml
-        lesions.append(replace(lesion, confidence=row.get("confidence", lesion.confidence), volume_range_ml=volume_range))
+        volume_range = (
+            (float(low), float(high)) if unchanged and low is not None and high is not None else lesion.volume_range_ml
+        )
+        lesions.append(
+            replace(lesion, confidence=row.get("confidence", lesion.confidence), volume_range_ml=volume_range)
+        )
     return replace(report, lesions=tuple(lesions))

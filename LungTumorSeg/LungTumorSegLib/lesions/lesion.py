@@ -85,7 +85,9 @@ class Lesion:
     def size_category(self) -> str:
         """T1a to T4 by size alone: the axial long axis, of a part-solid lesion that of its solid part."""
         part_solid = self.density == "part-solid" and self.solid_long_axis is not None
-        return size_category(self.solid_long_axis.length_mm if part_solid and self.solid_long_axis else self.long_axis_mm)
+        return size_category(
+            self.solid_long_axis.length_mm if part_solid and self.solid_long_axis else self.long_axis_mm
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,12 +141,16 @@ def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:
     """``mask`` on the CT's whole grid; Slicer stores segments on the part of it that they fill."""
     if ct.same_grid(mask):
         return mask
-    mask = ct.canonical_axes().undo(mask.canonical_axes().apply(mask))  # Slicer turns the slices of a left-handed CT when it loads it
+    mask = ct.canonical_axes().undo(
+        mask.canonical_axes().apply(mask)
+    )  # Slicer turns the slices of a left-handed CT when it loads it
     start = np.rint(ct.lps_to_index(mask.origin)).astype(int)
     stop = start + mask.shape
     inside = (start >= 0).all() and (stop <= ct.shape).all()
     if not inside or not ct.crop(tuple(start), tuple(stop)).same_grid(mask):
-        raise UnusableInput(f"The segment {name} does not lie on the CT's voxels; resample the segmentation to this CT first.")
+        raise UnusableInput(
+            f"The segment {name} does not lie on the CT's voxels; resample the segmentation to this CT first."
+        )
     whole = np.zeros(ct.shape, dtype=bool)
     whole[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = mask.array
     return Volume(whole, ct.affine)
@@ -170,7 +174,9 @@ def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[
 def _check_grid(ct: CTVolume, **volumes: Volume) -> None:
     for name, volume in volumes.items():
         if not ct.same_grid(volume):
-            raise UnusableInput(f"The {name.replace('_', ' ')} does not lie on the CT's grid; resample it to this CT first.")
+            raise UnusableInput(
+                f"The {name.replace('_', ' ')} does not lie on the CT's grid; resample it to this CT first."
+            )
 
 
 def _canonical(
@@ -201,11 +207,22 @@ def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, i
     dominant_side = locations[0].side if locations and locations[0] else None
     lesions = tuple(
         measure_lesion(
-            crop, number=number, segment=name, ct=images.ct, labels=labels, maps=images.maps,
-            location=location, from_dominant_mm=distance_mm, dominant_side=dominant_side,
+            crop,
+            number=number,
+            segment=name,
+            ct=images.ct,
+            labels=labels,
+            maps=images.maps,
+            location=location,
+            from_dominant_mm=distance_mm,
+            dominant_side=dominant_side,
         )
-        for number, (name, crop, location, distance_mm) in enumerate(zip(names, crops, locations, distances_mm, strict=True), start=1)
+        for number, (name, crop, location, distance_mm) in enumerate(
+            zip(names, crops, locations, distances_mm, strict=True), start=1
+        )
     )
     places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]
-    spread = spread_of([lesion.volume_ml for lesion in lesions], [lesion.centroid_lps for lesion in lesions], places, lung_ml)
+    spread = spread_of(
+        [lesion.volume_ml for lesion in lesions], [lesion.centroid_lps for lesion in lesions], places, lung_ml
+    )
     return LesionReport(lesions, labels, spread)

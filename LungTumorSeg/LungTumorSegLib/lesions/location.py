@@ -58,7 +58,9 @@ def locate(
     return [surroundings.location_of(lesion, side) for lesion, side in known], surroundings.lung_ml
 
 
-def filled_lungs(lesions: Iterable[tuple[LesionCrop, Side]], left_lung: Volume, right_lung: Volume) -> dict[Side, Volume]:
+def filled_lungs(
+    lesions: Iterable[tuple[LesionCrop, Side]], left_lung: Volume, right_lung: Volume
+) -> dict[Side, Volume]:
     """Both lungs (bool) with their lesions."""
     lungs: dict[Side, Array] = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
     for lesion, side in lesions:
@@ -79,7 +81,9 @@ class Surroundings:
     @property
     def lung_ml(self) -> float:
         """Volume of both lungs with their lesions."""
-        return sum(int(np.count_nonzero(lung.array)) for lung in self.lungs.values()) * self.lungs["Left"].voxel_volume_ml
+        return (
+            sum(int(np.count_nonzero(lung.array)) for lung in self.lungs.values()) * self.lungs["Left"].voxel_volume_ml
+        )
 
     def location_of(self, lesion: LesionCrop, side: Side) -> Location:
         """Where a lesion of one of these lungs lies."""

@@ -132,7 +132,17 @@ def intensities_of(values_hu: Array) -> Intensities:
     z = (values - mean) / sd if sd > 0 else np.zeros_like(values)
     p5, p10, p25, median, p75, p90, p95 = np.percentile(values, (5, 10, 25, 50, 75, 90, 95)).tolist()
     return Intensities(
-        float(mean), float(sd), float(values.min()), p5, p10, p25, median, p75, p90, p95, float(values.max()),
+        float(mean),
+        float(sd),
+        float(values.min()),
+        p5,
+        p10,
+        p25,
+        median,
+        p75,
+        p90,
+        p95,
+        float(values.max()),
         skewness=float((z**3).mean()),
         excess_kurtosis=float((z**4).mean() - 3) if sd > 0 else 0.0,
     )
@@ -146,7 +156,9 @@ def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
     """
     hu = ct.array[lesion.slices]
     solid = lesion.mask.array & (hu >= SOLID_HU)
-    core = ndimage.binary_erosion(lesion.mask.array, structure=CONNECTIVITY[1:2])  # in plane: the next slice may be 5 mm away
+    core = ndimage.binary_erosion(
+        lesion.mask.array, structure=CONNECTIVITY[1:2]
+    )  # in plane: the next slice may be 5 mm away
     small = np.count_nonzero(core) * ct.voxel_volume_ml < DENSITY_CORE_ML
     if small:
         core = lesion.mask.array

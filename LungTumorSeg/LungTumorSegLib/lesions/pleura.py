@@ -98,7 +98,9 @@ def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> Pl
 def _outside(lung: Volume) -> Volume:
     """What lies beyond a part of the lung: slits closed, vessels and other holes left out."""
     radius = [int(GAP_MM / 2 / s) for s in lung.spacing]
-    ball = np.stack(np.meshgrid(*[np.arange(-n, n + 1) * s for n, s in zip(radius, lung.spacing, strict=True)], indexing="ij"))
+    ball = np.stack(
+        np.meshgrid(*[np.arange(-n, n + 1) * s for n, s in zip(radius, lung.spacing, strict=True)], indexing="ij")
+    )
     closed = lung.array | ndimage.binary_closing(lung.array, structure=np.linalg.norm(ball, axis=0) <= GAP_MM / 2)
     parts, count = ndimage.label(~closed)
     open_ = np.zeros(count + 1, dtype=bool)

@@ -9,10 +9,27 @@ from typing import Protocol, TypeVar
 from ..core.terminology import REJECTED
 from ..core.volume import Volume
 
-LESION_WORDS = frozenset({
-    "cancer", "carcinoma", "adenocarcinoma", "gtv", "lesion", "lesions", "mass", "masses", "metastasis", "metastases", "neoplasm", "nodule",
-    "nodules", "tumor", "tumors", "tumour", "tumours",
-})
+LESION_WORDS = frozenset(
+    {
+        "cancer",
+        "carcinoma",
+        "adenocarcinoma",
+        "gtv",
+        "lesion",
+        "lesions",
+        "mass",
+        "masses",
+        "metastasis",
+        "metastases",
+        "neoplasm",
+        "nodule",
+        "nodules",
+        "tumor",
+        "tumors",
+        "tumour",
+        "tumours",
+    }
+)
 """A text with one of these words means a lesion, even one that names its place: "Lung tumor", "Nodule, left lung"."""
 
 ORGAN_WORDS = frozenset({"body", "isolation", "lung", "lungs"})

@@ -41,7 +41,9 @@ class Spread:
         return None if not self.lung_ml else 100 * self.burden_ml / self.lung_ml
 
 
-def spread_of(volumes_ml: Sequence[float], centroids: Sequence[Point], places: Sequence[tuple[str, str]], lung_ml: float | None) -> Spread:
+def spread_of(
+    volumes_ml: Sequence[float], centroids: Sequence[Point], places: Sequence[tuple[str, str]], lung_ml: float | None
+) -> Spread:
     """The spread of lesions by their volumes (mL), centroids (LPS mm) and places (side, zone; none where no lung is known)."""
     largest = float(cdist(centroids, centroids).max()) if centroids else 0.0
     return Spread(len(volumes_ml), float(sum(volumes_ml)), lung_ml, dict(Counter(places)), largest)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-SIZE_CATEGORIES = ((10.0, "T1a"), (20.0, "T1b"), (30.0, "T1c"), (40.0, "T2a"), (50.0, "T2b"), (70.0, "T3"), (float("inf"), "T4"))
+SIZE_CATEGORIES = (
+    (10.0, "T1a"),
+    (20.0, "T1b"),
+    (30.0, "T1c"),
+    (40.0, "T2a"),
+    (50.0, "T2b"),
+    (70.0, "T3"),
+    (float("inf"), "T4"),
+)
 """Largest size (mm) of each category: ninth edition of the TNM classification of lung cancer, unchanged from the eighth."""
 
 

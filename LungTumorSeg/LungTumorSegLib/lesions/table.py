@@ -61,11 +61,35 @@ COLUMNS: dict[str, Callable[[Lesion], Value]] = {
     "chest_wall_contact_cm2": _where(lambda where: where.pleura.chest_wall_cm2),
     "diaphragm_contact_cm2": _where(lambda where: where.pleura.diaphragm_cm2),
     "distance_from_dominant_mm": lambda lesion: lesion.distance_from_dominant_mm,
-    **{name: _shape(name) for name in (
-        "mesh_volume_ml", "surface_mm2", "sphericity", "diameter_3d_mm", "major_axis_mm", "minor_axis_mm", "least_axis_mm", "elongation",
-        "flatness",
-    )},
-    **{name: _hu(name) for name in ("sd_hu", "min_hu", "p5_hu", "p10_hu", "p25_hu", "median_hu", "p75_hu", "p90_hu", "p95_hu", "max_hu")},
+    **{
+        name: _shape(name)
+        for name in (
+            "mesh_volume_ml",
+            "surface_mm2",
+            "sphericity",
+            "diameter_3d_mm",
+            "major_axis_mm",
+            "minor_axis_mm",
+            "least_axis_mm",
+            "elongation",
+            "flatness",
+        )
+    },
+    **{
+        name: _hu(name)
+        for name in (
+            "sd_hu",
+            "min_hu",
+            "p5_hu",
+            "p10_hu",
+            "p25_hu",
+            "median_hu",
+            "p75_hu",
+            "p90_hu",
+            "p95_hu",
+            "max_hu",
+        )
+    },
     "carina_distance_mm": _where(lambda where: where.carina_mm),
     "side_from_dominant": lambda lesion: lesion.side_from_dominant,
 }
@@ -97,7 +121,10 @@ def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:
 
 def lesion_as_json(lesion: Lesion) -> dict[str, Any]:
     """One of ``lesions_as_json``."""
-    return all_measures(lesion) | {"long_axis_lps_mm": _ends(lesion.long_axis), "short_axis_lps_mm": _ends(lesion.short_axis)}
+    return all_measures(lesion) | {
+        "long_axis_lps_mm": _ends(lesion.long_axis),
+        "short_axis_lps_mm": _ends(lesion.short_axis),
+    }
 
 
 def _ends(ruler: Ruler) -> list[list[Value]]:
@@ -120,7 +147,9 @@ def spread_as_json(report: WithSpread) -> dict[str, Any]:
         "lung_ml": _rounded(spread.lung_ml),
         "burden_percent": _rounded(spread.burden_percent),
         "largest_distance_mm": _rounded(spread.largest_distance_mm),
-        "places": [{"side": side, "zone": zone, "count": count} for (side, zone), count in sorted(spread.places.items())],
+        "places": [
+            {"side": side, "zone": zone, "count": count} for (side, zone), count in sorted(spread.places.items())
+        ],
     }
 
 

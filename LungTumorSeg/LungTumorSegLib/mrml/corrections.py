@@ -62,7 +62,9 @@ class Corrections:
         if len(set(segment_ids)) < 2:
             raise ValueError("Choose two lesions to merge.")
         masks = {segment_id: mask_of(self._content, segment_id) for segment_id in segment_ids}
-        kept = max(masks, key=lambda segment_id: 0 if (mask := masks[segment_id]) is None else np.count_nonzero(mask.array))
+        kept = max(
+            masks, key=lambda segment_id: 0 if (mask := masks[segment_id]) is None else np.count_nonzero(mask.array)
+        )
         self._save()
         for segment_id, mask in masks.items():
             if segment_id != kept:
@@ -193,7 +195,9 @@ class Corrections:
         answer = answer_of(self._node)
         number = next_lesion_number([self._content, *([] if answer is None else [answer])])
         name = f"Tumor {number}"
-        segment_id = str(self._content.AddEmptySegment(self._content.GenerateUniqueSegmentID(name.replace(" ", "_")), name))
+        segment_id = str(
+            self._content.AddEmptySegment(self._content.GenerateUniqueSegmentID(name.replace(" ", "_")), name)
+        )
         segment = self._content.GetSegment(segment_id)
         segment.SetColor(*lesion_color(number))
         segment.SetTerminology(code)
@@ -237,18 +241,28 @@ class Corrections:
     def _probability(self) -> Volume:
         node = self._node.GetNodeReference(PROBABILITY_ROLE)
         if node is None:
-            raise ValueError("The tumor probability map of this result is not in the scene; load it with the next run (Advanced).")
+            raise ValueError(
+                "The tumor probability map of this result is not in the scene; load it with the next run (Advanced)."
+            )
         probability = volume_of_node(node)
         return probability.canonical_axes().apply(probability)  # as masks are; a file may have turned its axes
 
     def _masks_but(self, segment_id: str | None) -> Iterator[Volume]:
         """The other lesions, whose voxels are not to be taken; a rejected one has no claim to any."""
         for other in self.lesion_ids():
-            if other != segment_id and other not in self._rejected() and (mask := mask_of(self._content, other)) is not None:
+            if (
+                other != segment_id
+                and other not in self._rejected()
+                and (mask := mask_of(self._content, other)) is not None
+            ):
                 yield mask
 
     def _rejected(self) -> set[str]:
-        return {segment_id for segment_id, segment in segments_of(self._content) if review_of(segment) == terminology.REJECTED}
+        return {
+            segment_id
+            for segment_id, segment in segments_of(self._content)
+            if review_of(segment) == terminology.REJECTED
+        }
 
     def _show(self, segment_id: str, visible: bool) -> None:
         if self._node.GetDisplayNode() is not None:
@@ -260,7 +274,13 @@ class Threshold:
     grows from, whatever was tried in between."""
 
     def __init__(
-        self, segmentation: Node, segment_id: str, probability: Volume, seed: Volume, others: Sequence[Volume], history: History
+        self,
+        segmentation: Node,
+        segment_id: str,
+        probability: Volume,
+        seed: Volume,
+        others: Sequence[Volume],
+        history: History,
     ) -> None:
         self._node, self._segment_id, self._history = segmentation, segment_id, history
         self._probability, self._seed, self._others = probability, seed, others
@@ -275,7 +295,9 @@ class Threshold:
         if not self._saved:
             self._history.save()
             self._saved = True
-        set_mask(self._node, self._segment_id, at_threshold(self._probability, self._seed, threshold, others=self._others))
+        set_mask(
+            self._node, self._segment_id, at_threshold(self._probability, self._seed, threshold, others=self._others)
+        )
 
 
 def _equal(a: Volume | None, b: Volume | None) -> bool:

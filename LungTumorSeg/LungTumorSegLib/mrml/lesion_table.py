@@ -32,7 +32,10 @@ def stored_rows(segmentation: Node) -> list[dict[str, Any]]:
 def summary_of(segmentation: Node) -> dict[str, Any]:
     """The summary.json of the run that made the segmentation, with the spread as it is after corrections; empty where no run did."""
     measures = _json_of(segmentation, MEASURES_ATTRIBUTE)
-    return {**_json_of(segmentation, SUMMARY_ATTRIBUTE), **{name: measures[name] for name in ("spread", "removed") if name in measures}}
+    return {
+        **_json_of(segmentation, SUMMARY_ATTRIBUTE),
+        **{name: measures[name] for name in ("spread", "removed") if name in measures},
+    }
 
 
 def is_measured(segmentation: Node) -> bool:
@@ -47,7 +50,9 @@ def _json_of(segmentation: Node, attribute: str) -> dict[str, Any]:
 
 def keep_answer(segmentation: Node, answer: Node) -> None:
     """Keeps ``answer`` (a vtkSegmentation) as what the network has found, in a node that no list shows and that is saved with the scene."""
-    node = referenced(segmentation, ANSWER_ROLE, "vtkMRMLSegmentationNode", f"{segmentation.GetName()} network's answer")
+    node = referenced(
+        segmentation, ANSWER_ROLE, "vtkMRMLSegmentationNode", f"{segmentation.GetName()} network's answer"
+    )
     node.HideFromEditorsOn()
     node.SetAttribute("SubjectHierarchy.ExcludeFromTree", "1")
     node.SetAndObserveSegmentation(answer)
@@ -63,8 +68,13 @@ def rows_with_marks(segmentation: Node, lesions: Sequence[dict[str, Any]]) -> li
     """The rows of a fresh run, to which nobody has done anything yet, with the columns that say so."""
     answer = answer_of(segmentation)
     return [
-        lesion | {"correction": "", "review": "", "network_volume_ml": lesion["volume_ml"],
-                  "segment_id": "" if answer is None else answer.GetSegmentIdBySegmentName(lesion["segment"])}
+        lesion
+        | {
+            "correction": "",
+            "review": "",
+            "network_volume_ml": lesion["volume_ml"],
+            "segment_id": "" if answer is None else answer.GetSegmentIdBySegmentName(lesion["segment"]),
+        }
         for lesion in lesions
     ]
 
@@ -73,7 +83,9 @@ def saved_summary(segmentation: Node) -> dict[str, Any]:
     """summary.json as the scene has it now: of the run, with the lesions that count, those ``rejected``, and what was ``removed``."""
     rows = stored_rows(segmentation)
     found = network_rows(segmentation)
-    summary = {name: value for name, value in summary_of(segmentation).items() if name != "files"}  # those of the run's own folder
+    summary = {
+        name: value for name, value in summary_of(segmentation).items() if name != "files"
+    }  # those of the run's own folder
     counted = without_rejected(rows)
     if summary.get("removed") or any(row["correction"] or row["review"] for row in rows):
         summary["message"] = f"{len(counted)} lesion{'' if len(counted) == 1 else 's'} after correction by a person"
@@ -81,8 +93,11 @@ def saved_summary(segmentation: Node) -> dict[str, Any]:
     return summary | {
         "lesions": counted,
         "rejected": [row for row in rows if row["review"] == REJECTED],
-        "removed": [{"segment_id": name, "segment": found[name]["segment"], "network_volume_ml": found[name]["volume_ml"]}
-                    for name in summary.get("removed", []) if name in found],
+        "removed": [
+            {"segment_id": name, "segment": found[name]["segment"], "network_volume_ml": found[name]["volume_ml"]}
+            for name in summary.get("removed", [])
+            if name in found
+        ],
     }
 
 
@@ -93,11 +108,18 @@ def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def store_measures(segmentation: Node, measures: Measures) -> None:
     """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
-    known = {"rows": list(measures.rows), "spread": measures.spread, "removed": list(measures.removed), "complete": measures.complete}
+    known = {
+        "rows": list(measures.rows),
+        "spread": measures.spread,
+        "removed": list(measures.removed),
+        "complete": measures.complete,
+    }
     stored = json.dumps(known)
     if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # else nobody has to look again
         segmentation.SetAttribute(MEASURES_ATTRIBUTE, stored)
-        fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows)
+        fill_table(
+            referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows
+        )
 
 
 def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:

@@ -21,8 +21,13 @@ NO_CT = "The CT of this segmentation is not in the scene, so its lesions cannot 
 def edit_events() -> tuple[Any, ...]:
     """The events of a vtkSegmentation that an edit, a new or lost segment, another name, a mark or an undone step sends."""
     content = slicer.vtkSegmentation
-    return (content.SourceRepresentationModified, content.SegmentModified, content.SegmentAdded, content.SegmentRemoved,
-            vtkCommand.ModifiedEvent)
+    return (
+        content.SourceRepresentationModified,
+        content.SegmentModified,
+        content.SegmentAdded,
+        content.SegmentRemoved,
+        vtkCommand.ModifiedEvent,
+    )
 
 
 class LiveTable:
@@ -93,7 +98,9 @@ class LiveTable:
 
     def _snapshot(self) -> Snapshot:
         content = self._node.GetSegmentation()
-        return Snapshot(self._copies.of(content), segment_infos(content), self._answer_layers(), network_rows(self._node))
+        return Snapshot(
+            self._copies.of(content), segment_infos(content), self._answer_layers(), network_rows(self._node)
+        )
 
     def _answer_layers(self) -> list[Layer]:
         """The same objects each time: nobody changes the network's answer but a new run, which brings another vtkSegmentation."""
@@ -111,4 +118,6 @@ class LiveTable:
         sides = {row["segment_id"]: row["side"] for row in measures.rows}
         for segment_id, segment in segments_of(self._node.GetSegmentation()):
             if sides.get(segment_id) and segment.GetTerminology() == terminology.TUMOR[None]:
-                segment.SetTerminology(terminology.TUMOR[sides[segment_id]])  # of a lesion that was painted without a known side
+                segment.SetTerminology(
+                    terminology.TUMOR[sides[segment_id]]
+                )  # of a lesion that was painted without a known side

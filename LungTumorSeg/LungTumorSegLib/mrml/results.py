@@ -100,7 +100,9 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     fill_table(table, rows_with_marks(segmentation, run.summary["lesions"]))
     nodes = [segmentation, table]
     if run.probability is not None:
-        map_node = referenced(segmentation, PROBABILITY_ROLE, "vtkMRMLScalarVolumeNode", f"{volume.GetName()} tumor probability")
+        map_node = referenced(
+            segmentation, PROBABILITY_ROLE, "vtkMRMLScalarVolumeNode", f"{volume.GetName()} tumor probability"
+        )
         _fill_volume(map_node, run.probability)
         nodes.append(map_node)
     for node in nodes:
@@ -125,7 +127,9 @@ def fingerprint(segmentation: Node, *, colors: bool = True) -> str:
     content = segmentation.GetSegmentation()
     segments = [content.GetNthSegment(i) for i in range(content.GetNumberOfSegments())]
     named = [[s.GetName(), *(round(255 * part) for part in s.GetColor())] if colors else s.GetName() for s in segments]
-    layers = [content.GetLayerDataObject(i, content.GetSourceRepresentationName()) for i in range(content.GetNumberOfLayers())]
+    layers = [
+        content.GetLayerDataObject(i, content.GetSourceRepresentationName()) for i in range(content.GetNumberOfLayers())
+    ]
     return json.dumps([named, *(_checksum(layer) for layer in layers)])
 
 
@@ -256,7 +260,11 @@ def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
     """Id and name of the segments that are neither a lung nor the body."""
     content = segmentation.GetSegmentation()
     named = [(segment_id, content.GetSegment(segment_id).GetName()) for segment_id in content.GetSegmentIDs()]
-    return [(segment_id, name) for segment_id, name in named if name not in ("Left lung", "Right lung", "Body", "Isolation mask")]
+    return [
+        (segment_id, name)
+        for segment_id, name in named
+        if name not in ("Left lung", "Right lung", "Body", "Isolation mask")
+    ]
 
 
 def _fill_volume(node: Node, volume: Volume) -> None:
@@ -282,7 +290,9 @@ def _place_beside(node: Node, volume: Node) -> None:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
     volume_item = hierarchy.GetItemByDataNode(volume)
     if volume_item != hierarchy.GetInvalidItemID():
-        hierarchy.CreateItem(hierarchy.GetItemParent(volume_item), node)  # moves the item where the node has one already
+        hierarchy.CreateItem(
+            hierarchy.GetItemParent(volume_item), node
+        )  # moves the item where the node has one already
 
 
 def _checksum(layer: Node) -> int:

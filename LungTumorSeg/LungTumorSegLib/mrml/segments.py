@@ -39,7 +39,10 @@ class LayerCopies:
 
 def unchanging_layers(content: Node) -> list[Layer]:
     """The layers of a vtkSegmentation that nobody will edit: views that keep its voxels alive."""
-    images = [content.GetLayerDataObject(index, content.GetSourceRepresentationName()) for index in range(content.GetNumberOfLayers())]
+    images = [
+        content.GetLayerDataObject(index, content.GetSourceRepresentationName())
+        for index in range(content.GetNumberOfLayers())
+    ]
     return [Layer(_volume(image), _values(content, index)) for index, image in enumerate(images)]
 
 
@@ -50,8 +53,10 @@ def _values(content: Node, layer: int) -> dict[str, int]:
 
 def segment_infos(content: Node) -> list[SegmentInfo]:
     """What is known of each segment of a vtkSegmentation beside its voxels, in its order."""
-    return [SegmentInfo(segment_id, segment.GetName() or "", segment.GetTerminology() or "", review_of(segment))
-            for segment_id, segment in segments_of(content)]
+    return [
+        SegmentInfo(segment_id, segment.GetName() or "", segment.GetTerminology() or "", review_of(segment))
+        for segment_id, segment in segments_of(content)
+    ]
 
 
 def segments_of(content: Node) -> Iterator[tuple[str, Node]]:
@@ -61,7 +66,7 @@ def segments_of(content: Node) -> Iterator[tuple[str, Node]]:
 
 
 def review_of(segment: Node) -> str:
-    """"confirmed", "rejected", or "" where nobody has said anything."""
+    """ "confirmed", "rejected", or "" where nobody has said anything."""
     tag = vtk.reference("")
     return str(tag) if segment.GetTag(REVIEW_TAG, tag) else ""
 

@@ -94,7 +94,9 @@ def show_zones(segmentation: Node, visible: bool) -> Node | None:
     sides = Sides(whole_left, whole_right)
     crops = [crop_of(labels.with_array(labels.array == lesion.number)) for lesion in lesions]
     node = _new_segmentation(segmentation, ZONES_ROLE, f"{segmentation.GetName()} zones")
-    for zone in lung_zones(whole_left, whole_right, labels, [None if crop is None else sides.of(crop) for crop in crops]):
+    for zone in lung_zones(
+        whole_left, whole_right, labels, [None if crop is None else sides.of(crop) for crop in crops]
+    ):
         code = LEFT_LUNG if zone.side == "Left" else RIGHT_LUNG
         _add(node, zone.segment, zone.mask, ZONE_COLORS[zone.name], code, ZONE_OPACITY_3D)
     _draw(node)
@@ -111,7 +113,10 @@ def show_rulers(segmentation: Node, visible: bool) -> list[Node]:
     rulers: list[tuple[str, Ruler]] = []
     for lesion in lesions:
         diameters = axial_diameters(lesion.mask)
-        rulers += [(f"{lesion.name} long axis", diameters.long_axis), (f"{lesion.name} short axis", diameters.short_axis)]
+        rulers += [
+            (f"{lesion.name} long axis", diameters.long_axis),
+            (f"{lesion.name} short axis", diameters.short_axis),
+        ]
     farthest = _farthest_apart(lesions)
     if farthest is not None:
         rulers.append(("Dmax", farthest))
@@ -131,7 +136,11 @@ def _farthest_apart(lesions: Sequence[_Lesion]) -> Ruler | None:
 def _lesions(segmentation: Node) -> list[_Lesion]:
     """The lesions that count, in the segmentation's order."""
     content = segmentation.GetSegmentation()
-    masks = [(info.name, mask_of(content, info.id)) for info in segment_infos(content) if may_be_lesion(info) and info.review != REJECTED]
+    masks = [
+        (info.name, mask_of(content, info.id))
+        for info in segment_infos(content)
+        if may_be_lesion(info) and info.review != REJECTED
+    ]
     found = [(name, mask) for name, mask in masks if mask is not None]
     return [_Lesion(name, number, mask) for number, (name, mask) in enumerate(found, start=1)]
 

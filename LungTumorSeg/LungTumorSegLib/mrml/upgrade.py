@@ -20,7 +20,11 @@ def upgrade(segmentation: Node) -> None:
 
     The voxels are the network's answer if nobody has edited them; else it is not known, and there is nothing to go back to.
     """
-    if not segmentation.GetAttribute(SUMMARY_ATTRIBUTE) or answer_of(segmentation) is not None or is_edited(segmentation):
+    if (
+        not segmentation.GetAttribute(SUMMARY_ATTRIBUTE)
+        or answer_of(segmentation) is not None
+        or is_edited(segmentation)
+    ):
         return
     answer = slicer.vtkSegmentation()
     answer.SetSourceRepresentationName(segmentation.GetSegmentation().GetSourceRepresentationName())

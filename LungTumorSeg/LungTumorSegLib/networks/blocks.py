@@ -62,7 +62,14 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, BATCH_NORM_MOMENTUM, BATCH_NORM_EPS
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            BATCH_NORM_MOMENTUM,
+            BATCH_NORM_EPS,
         )
 
 

@@ -30,19 +30,28 @@ class _MixedGradient(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
         return functional.conv3d(
-            x, weight.to(torch.bfloat16), None if bias is None else bias.to(torch.bfloat16), padding=weight.shape[-1] // 2
+            x,
+            weight.to(torch.bfloat16),
+            None if bias is None else bias.to(torch.bfloat16),
+            padding=weight.shape[-1] // 2,
         )
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Gradients:
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
-        grad_x = _gradients(gradient, x, weight.to(torch.bfloat16), (True, False, False))[0] if ctx.needs_input_grad[0] else None
+        grad_x = (
+            _gradients(gradient, x, weight.to(torch.bfloat16), (True, False, False))[0]
+            if ctx.needs_input_grad[0]
+            else None
+        )
         _, grad_weight, grad_bias = _gradients(gradient.float(), x.float(), weight.float(), (False, True, ctx.has_bias))
         return grad_x, grad_weight, grad_bias
 
 
-def _gradients(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: tuple[bool, bool, bool]) -> Gradients:
+def _gradients(
+    gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: tuple[bool, bool, bool]
+) -> Gradients:
     ones, padding = [1, 1, 1], [weight.shape[-1] // 2] * 3
     result: Gradients = torch.ops.aten.convolution_backward(
         gradient, x, weight, [weight.shape[0]], ones, padding, ones, False, [0, 0, 0], 1, list(wanted)
@@ -67,7 +76,13 @@ class Convolution3d(nn.Conv3d):
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """As ``forward``, with another kernel and bias."""
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-        if bfloat16 and x.device.type == "cpu" and max(x.shape[-2:]) > SAFE_SIDE and torch.is_grad_enabled() and weight.requires_grad:
+        if (
+            bfloat16
+            and x.device.type == "cpu"
+            and max(x.shape[-2:]) > SAFE_SIDE
+            and torch.is_grad_enabled()
+            and weight.requires_grad
+        ):
             return _MixedGradient.apply(x, weight, bias)
         return functional.conv3d(x, weight, bias, padding=self.kernel_size[-1] // 2)
 

@@ -83,5 +83,7 @@ class FusionNetwork(EncoderDecoder):
         own = self.fe.state_dict()
         theirs = network_2d.state_dict()
         if any(name not in theirs or theirs[name].shape != own[name].shape for name in own):
-            raise ValueError("The 2D network's encoder does not fit: it must be of the same family and width as this network.")
+            raise ValueError(
+                "The 2D network's encoder does not fit: it must be of the same family and width as this network."
+            )
         self.fe.load_state_dict({name: theirs[name] for name in own})

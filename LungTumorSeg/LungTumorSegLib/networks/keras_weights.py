@@ -34,10 +34,14 @@ def load_keras_weights(network: nn.Module, arrays: Mapping[str, npt.ArrayLike]) 
     for name, (tensor, axes) in entries.items():
         array = np.asarray(arrays[name], np.float32)
         value = np.transpose(array, axes) if len(axes) == array.ndim else array
-        if value.size == tensor.numel() and value.ndim + 1 == tensor.ndim:  # a transposed convolution without the depth of 1
+        if (
+            value.size == tensor.numel() and value.ndim + 1 == tensor.ndim
+        ):  # a transposed convolution without the depth of 1
             value = np.expand_dims(value, 2)
         if value.shape != tuple(tensor.shape):
-            raise ValueError(f"The array {name} of shape {array.shape} does not fit a weight of shape {tuple(tensor.shape)}.")
+            raise ValueError(
+                f"The array {name} of shape {array.shape} does not fit a weight of shape {tuple(tensor.shape)}."
+            )
         values[name] = torch.from_numpy(np.ascontiguousarray(value))
     with torch.no_grad():
         for name, (tensor, _) in entries.items():
@@ -74,4 +78,3 @@ def keras_counts(network: nn.Module) -> tuple[int, int]:
     """Keras's counts of weights, total and trainable; running means and variances count as not trainable."""
     total = sum(tensor.numel() for _, tensor, _ in _weights(network))
     return total, sum(p.numel() for p in network.parameters() if p.requires_grad)
-

@@ -52,7 +52,9 @@ class ConvLSTM(nn.Module):
 
     def forward(self, sequence: torch.Tensor) -> torch.Tensor:
         steps = sequence.shape[0]
-        driven = functional.conv2d(sequence.flatten(0, 1), self.kernel, self.bias, padding=KERNEL // 2).unflatten(0, (steps, -1))
+        driven = functional.conv2d(sequence.flatten(0, 1), self.kernel, self.bias, padding=KERNEL // 2).unflatten(
+            0, (steps, -1)
+        )
         hidden = cell = torch.zeros_like(driven[0].chunk(GATES, dim=1)[0])
         states = []
         for now in driven:

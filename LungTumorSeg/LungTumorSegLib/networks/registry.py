@@ -34,7 +34,9 @@ _BUILDERS: dict[tuple[str, str], Builder] = {
 """(name, variant) -> a builder of width and recurrence."""
 
 
-def build_network(name: str, width: int = 32, *, variant: str = "published", recurrence: str = "rows") -> EncoderDecoder:
+def build_network(
+    name: str, width: int = 32, *, variant: str = "published", recurrence: str = "rows"
+) -> EncoderDecoder:
     """A network with random weights: stacks (N, 1, D, H, W), or slices (N, 1, H, W) for the 2D ones, to tumor probability.
 
     ``width`` is the first level's filter count (32 as published). ``variant`` is "published" (the paper's counts), "repository" (as

@@ -40,14 +40,20 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
     try:
         data = (folder / WEIGHTS_FILE).read_bytes()
     except OSError as error:
-        raise MachineLimit(f"The weights of model {manifest.id} cannot be read; install the extension or the model again.") from error
+        raise MachineLimit(
+            f"The weights of model {manifest.id} cannot be read; install the extension or the model again."
+        ) from error
     if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
-        raise MachineLimit(f"The weights of model {manifest.id} are damaged (wrong checksum); install the extension or the model again.")
+        raise MachineLimit(
+            f"The weights of model {manifest.id} are damaged (wrong checksum); install the extension or the model again."
+        )
     network = build_network(manifest.network, manifest.width, variant=manifest.variant, recurrence=manifest.recurrence)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
     except RuntimeError as error:
-        raise MachineLimit(f"The weights of model {manifest.id} do not fit its network {manifest.network}; install it again.") from error
+        raise MachineLimit(
+            f"The weights of model {manifest.id} do not fit its network {manifest.network}; install it again."
+        ) from error
     return Model(network.eval(), manifest, card_excerpt(folder))
 
 

@@ -58,7 +58,9 @@ class Encoder(nn.Module):
     ``fused`` gives, level by level, how many channels of other features join after that level's pooling.
     """
 
-    def __init__(self, family: Family, dims: Dims, width: int, levels: int = LEVELS, fused: Sequence[int] = (0,) * LEVELS) -> None:
+    def __init__(
+        self, family: Family, dims: Dims, width: int, levels: int = LEVELS, fused: Sequence[int] = (0,) * LEVELS
+    ) -> None:
         super().__init__()
         self.block_channels: tuple[int, ...] = ()
         channels = 1
@@ -129,7 +131,9 @@ class EncoderDecoder(Encoder):
             raise ValueError(f"The network takes {expected}, but got an array of shape {tuple(image.shape)}.")
         if any(size == 0 or size % SIZE_MULTIPLE for size in image.shape[-2:]):
             height, width = image.shape[-2:]
-            raise ValueError(f"Height and width must be multiples of {SIZE_MULTIPLE}, not {height} and {width}; pad or crop the slices.")
+            raise ValueError(
+                f"Height and width must be multiples of {SIZE_MULTIPLE}, not {height} and {width}; pad or crop the slices."
+            )
 
 
 UNET = Family(block=PlainBlock, base=PlainBlock, skip=plain_skip, head=ConvHead, dropout=0.1)

@@ -29,7 +29,9 @@ def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.rand
     canvas.paint_field(hollow, FAT_HU)
     _paint_great_vessels(canvas, patient, thorax)
     z = z + patient.inspiration_mm
-    liver = smooth_min(ellipsoid(x, y, z, (-62, -4, -168), (88, 94, 80)), ellipsoid(x, y, z, (0, -48, -142), (80, 44, 38)), 20)
+    liver = smooth_min(
+        ellipsoid(x, y, z, (-62, -4, -168), (88, 94, 80)), ellipsoid(x, y, z, (0, -48, -142), (80, 44, 38)), 20
+    )
     liver = smooth_max(smooth_max(hollow, liver, 5), 5 - _aorta(thorax), 4)
     spleen = smooth_max(hollow + 1, ellipsoid(x, y, z, (92, 42, -160), (36, 42, 52)), 4)
     stomach = smooth_max(ellipsoid(x, y, z, (60, -12, -160), (46, 48, 50)), 3 - spleen, 4)

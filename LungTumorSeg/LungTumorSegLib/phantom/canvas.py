@@ -72,7 +72,9 @@ class Canvas:
         self.edge_mm = float(np.mean(self.grid.spacing[1:]))
         self.aligned = bool(np.abs(self.grid.direction[::-1] - np.eye(3)).max() < ALIGNED_TOLERANCE)
         affine, shape = self.grid.affine, self.grid.shape
-        self._axes = tuple((affine[2 - i, i] * np.arange(shape[i]) + affine[2 - i, 3]).astype(np.float32) for i in range(3))
+        self._axes = tuple(
+            (affine[2 - i, i] * np.arange(shape[i]) + affine[2 - i, 3]).astype(np.float32) for i in range(3)
+        )
 
     @property
     def everything(self) -> Box:
@@ -84,7 +86,12 @@ class Canvas:
         margin = np.broadcast_to(margin_mm, len(low))[:, None]
         ends = np.stack([low - margin, high + margin])
         corners = np.stack(
-            [np.stack([ends[i, :, 0], ends[j, :, 1], ends[k, :, 2]], axis=-1) for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+            [
+                np.stack([ends[i, :, 0], ends[j, :, 1], ends[k, :, 2]], axis=-1)
+                for i in (0, 1)
+                for j in (0, 1)
+                for k in (0, 1)
+            ]
         )
         index = self.grid.lps_to_index(corners)
         start = np.clip(np.floor(index.min(axis=0)).astype(int), 0, self.grid.shape)
@@ -122,7 +129,10 @@ class Canvas:
     def sample(self, level: Array, box: Box) -> Array:
         """A coarse field at the voxel centers of ``box``, by linear interpolation, constant beyond the coarse grid; float32."""
         points = self.points(box)
-        index = [(p - np.float32(low)) / np.float32(self.coarse.spacing_mm) for p, low in zip(points, self.coarse.low, strict=True)][::-1]
+        index = [
+            (p - np.float32(low)) / np.float32(self.coarse.spacing_mm)
+            for p, low in zip(points, self.coarse.low, strict=True)
+        ][::-1]
         if not self.aligned:
             return np.asarray(ndimage.map_coordinates(level, index, order=1, mode="nearest", output=np.float32))
         values = level

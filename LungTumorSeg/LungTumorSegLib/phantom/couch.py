@@ -26,13 +26,19 @@ def paint_couch(canvas: Canvas, patient: Patient, skin: Array, rng: np.random.Ge
         depth = back + gap - (radius - np.sqrt(np.maximum(radius**2 - x**2, 1)))
         shape = np.maximum(depth + 0 * y - y, np.abs(x) - rng.uniform(195, 225))
         _paint_slab(canvas, shape, y - depth, thickness_mm=float(rng.uniform(10, 40)), rng=rng)
-        canvas.paint(box, np.maximum(np.abs(y - depth + gap / 2) - gap / 2, np.abs(x) - 190), float(rng.uniform(*MATTRESS_HU)))
+        canvas.paint(
+            box, np.maximum(np.abs(y - depth + gap / 2) - gap / 2, np.abs(x) - 190), float(rng.uniform(*MATTRESS_HU))
+        )
     elif patient.couch == "flat":
-        depth = np.float32(back + gap)
+        depth = np.asarray(back + gap, np.float32)
         shape = np.maximum(depth - y, np.abs(x) - rng.uniform(210, 265))
         _paint_slab(canvas, shape, y - depth, thickness_mm=float(rng.uniform(45, 75)), rng=rng)
         if rng.random() < 0.5:
-            canvas.paint(box, np.maximum(np.abs(y - depth + gap / 2) - gap / 2, np.abs(x) - 200), float(rng.uniform(*MATTRESS_HU)))
+            canvas.paint(
+                box,
+                np.maximum(np.abs(y - depth + gap / 2) - gap / 2, np.abs(x) - 200),
+                float(rng.uniform(*MATTRESS_HU)),
+            )
     if patient.blanket:
         _paint_blanket(canvas, skin, rng)
 

@@ -101,7 +101,9 @@ def _within(lung: Array, level: Array, hu: float) -> Disease:
     return Disease(smooth_max(level, lung - OVERLAP_MM, 2).astype(np.float32), hu)
 
 
-def paint_disease(canvas: Canvas, patient: Patient, thorax: Thorax, diseases: list[Disease], rng: np.random.Generator) -> None:
+def paint_disease(
+    canvas: Canvas, patient: Patient, thorax: Thorax, diseases: list[Disease], rng: np.random.Generator
+) -> None:
     """Paint the airless regions, and the scars of patients who have them (scarred lung still counts as lung)."""
     for disease in diseases:
         canvas.paint_field(disease.level, disease.hu)
@@ -130,5 +132,7 @@ def _paint_band(canvas: Canvas, thorax: Thorax, rng: np.random.Generator) -> Non
     x, y, z = (p - np.float32(c) for p, c in zip(canvas.points(box), start[0], strict=True))
     u, v, w = (row[0] * x + row[1] * y + row[2] * z for row in frame)
     share = np.clip(np.abs(u) / length, 0, 1)
-    plate = np.maximum(np.maximum(np.abs(w) - thickness * (1 - share), np.abs(v) - width * (1 - share)), np.abs(u) - length)
+    plate = np.maximum(
+        np.maximum(np.abs(w) - thickness * (1 - share), np.abs(v) - width * (1 - share)), np.abs(u) - length
+    )
     canvas.paint(box, np.maximum(plate, canvas.sample(thorax.lungs, box) - OVERLAP_MM), float(rng.uniform(*SCAR_HU)))

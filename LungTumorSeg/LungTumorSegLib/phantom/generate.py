@@ -93,7 +93,9 @@ def _lung_labels(canvas: Canvas, thorax: Thorax, diseases: list[Disease]) -> Arr
     return labels
 
 
-def _add_lesions(canvas: Canvas, seed: int, placed: list[PlacedLesion], lungs: Array, shift: Array) -> tuple[Array, list[PhantomLesion]]:
+def _add_lesions(
+    canvas: Canvas, seed: int, placed: list[PlacedLesion], lungs: Array, shift: Array
+) -> tuple[Array, list[PhantomLesion]]:
     tumor = np.zeros(canvas.grid.shape, np.uint8)
     lesions: list[PhantomLesion] = []
     for label, lesion in enumerate(placed, start=1):
@@ -109,7 +111,9 @@ def _add_lesions(canvas: Canvas, seed: int, placed: list[PlacedLesion], lungs: A
         lungs[box][inside] = 0
         volume_ml = float(inside.sum()) * canvas.grid.voxel_volume_ml
         center = _point(lesion.center_lps + shift)
-        lesions.append(PhantomLesion(label, lesion.spec.kind, lesion.spec.place, lesion.spec.diameter_mm, volume_ml, center))
+        lesions.append(
+            PhantomLesion(label, lesion.spec.kind, lesion.spec.place, lesion.spec.diameter_mm, volume_ml, center)
+        )
     return tumor, lesions
 
 

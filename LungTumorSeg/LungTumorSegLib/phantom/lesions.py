@@ -74,7 +74,9 @@ class LesionSpec:
                 raise UnusableInput(f"There is no lesion {what} {value!r}; choose from {', '.join(map(str, choices))}.")
         low, high = DIAMETER_RANGE_MM
         if not low <= self.diameter_mm <= high:
-            raise UnusableInput(f"A lesion's diameter must lie between {low:g} and {high:g} mm; {self.diameter_mm} does not.")
+            raise UnusableInput(
+                f"A lesion's diameter must lie between {low:g} and {high:g} mm; {self.diameter_mm} does not."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +129,9 @@ class LesionShape:
         length = np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) + np.float32(TINY)
         waves = self.waves + np.array([0, 0, 0, phase, 0])
         ripple = _ripple(waves.astype(np.float32), p[0] / length, p[1] / length, p[2] / length)
-        along_ray = (np.sqrt(x * x + y * y + z * z) + np.float32(TINY)) / length  # a length in the stretched space, back in mm
+        along_ray = (
+            np.sqrt(x * x + y * y + z * z) + np.float32(TINY)
+        ) / length  # a length in the stretched space, back in mm
         return np.asarray((length - np.float32(self.radius_mm * share) * ripple) * along_ray)
 
 
@@ -249,5 +253,5 @@ def blend_lesion(
     return np.asarray((distance < 0) & (room > 0.5))
 
 
-def _soft(distance: Array, edge_mm: float) -> Array:
+def _soft(distance: Array, edge_mm: float | np.floating) -> Array:
     return np.clip(0.5 - distance / edge_mm, 0, 1).astype(np.float32)

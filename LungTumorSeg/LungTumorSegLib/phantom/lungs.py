@@ -44,7 +44,9 @@ def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random
     paint_airways(canvas, airways)
 
 
-def _parenchyma(canvas: Canvas, patient: Patient, thorax: Thorax, box: tuple[slice, slice, slice], rng: np.random.Generator) -> Array:
+def _parenchyma(
+    canvas: Canvas, patient: Patient, thorax: Thorax, box: tuple[slice, slice, slice], rng: np.random.Generator
+) -> Array:
     shape = canvas.hu[box].shape
     _, y, _ = canvas.points(box)
     fine = rng.standard_normal(shape, dtype=np.float32)
@@ -79,7 +81,9 @@ def _paint_fissures(canvas: Canvas, patient: Patient, thorax: Thorax) -> None:
             canvas.paint(box, distance, FISSURE_HU, 1.5)
 
 
-def _vessel_trees(patient: Patient, thorax: Thorax, side: str, lung: Array, rng: np.random.Generator) -> tuple[Tree, Tree]:
+def _vessel_trees(
+    patient: Patient, thorax: Thorax, side: str, lung: Array, rng: np.random.Generator
+) -> tuple[Tree, Tree]:
     sign = 1.0 if side == "left" else -1.0
     rows = LEFT_PULMONARY_ARTERY_MM if side == "left" else RIGHT_PULMONARY_ARTERY_MM
     artery_root = patient_tube(patient, rows, 6)[-1, :3]

@@ -74,12 +74,16 @@ def _paint_tube(canvas: Canvas, rows: Array, hu: float) -> None:
     boxes = canvas.boxes(np.minimum(start, end)[:, :3], np.maximum(start, end)[:, :3], reach + canvas.edge_mm)
     for i, box in enumerate(boxes):
         if box is not None:
-            canvas.paint(box, capsule(*canvas.points(box), start[i, :3], end[i, :3], float(start[i, 3]), float(end[i, 3])), hu)
+            canvas.paint(
+                box, capsule(*canvas.points(box), start[i, :3], end[i, :3], float(start[i, 3]), float(end[i, 3])), hu
+            )
 
 
 def _paint_nodes(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
     """Small normal lymph nodes beside the trachea, under the carina and at the hila."""
-    sites = np.array([(-14, 4, 22), (16, 4, 8), (0, 14, -22), (-34, 2, -10), (36, 6, -6), (4, -44, 10), (-12, 10, 44)], dtype=float)
+    sites = np.array(
+        [(-14, 4, 22), (16, 4, 8), (0, 14, -22), (-34, 2, -10), (36, 6, -6), (4, -44, 10), (-12, 10, 44)], dtype=float
+    )
     for site in sites[rng.random(len(sites)) < 0.7]:
         center = patient.to_lps(site[None] + rng.normal(0, 3, (1, 3)))[0]
         radii = rng.uniform(2.0, 5.0, 3)

@@ -60,7 +60,9 @@ class PhantomOptions:
     def __post_init__(self) -> None:
         low, high = SPACING_RANGE_MM
         if self.spacing_mm is not None and not all(low <= s <= high for s in self.spacing_mm):
-            raise UnusableInput(f"The phantom's spacing must lie between {low} and {high} mm on each axis; {self.spacing_mm} does not.")
+            raise UnusableInput(
+                f"The phantom's spacing must lie between {low} and {high} mm on each axis; {self.spacing_mm} does not."
+            )
         if self.direction is not None and not _is_rotation(self.direction):
             raise UnusableInput("The phantom's direction must be a 3 x 3 matrix with orthonormal columns.")
         if self.height_mm is not None and self.height_mm[1] - self.height_mm[0] < low:

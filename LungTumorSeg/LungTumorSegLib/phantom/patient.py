@@ -20,7 +20,18 @@ T = TypeVar("T")
 DISTRACTOR_SHARES = {"collapse": 0.08, "effusion": 0.12, "scars": 0.35}
 """How often drawn patients have each."""
 
-SPINE_DEPTH_MM = ((120, 22), (90, 30), (60, 40), (20, 48), (-20, 51), (-60, 51), (-100, 47), (-140, 41), (-180, 33), (-240, 24))
+SPINE_DEPTH_MM = (
+    (120, 22),
+    (90, 30),
+    (60, 40),
+    (20, 48),
+    (-20, 51),
+    (-60, 51),
+    (-100, 47),
+    (-140, 41),
+    (-180, 33),
+    (-240, 24),
+)
 """(z, y) of the vertebral bodies' centers in the model chest: the thoracic kyphosis."""
 
 UNENHANCED_BLOOD_HU = 42.0

@@ -57,7 +57,9 @@ def place_lesions(
     specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
     rooms = {False: (thorax.lungs - INVASION_MM).astype(np.float32), True: _central_room(patient, thorax)}
     placed: dict[int, PlacedLesion] = {}
-    for number in sorted(range(len(specs)), key=lambda n: -specs[n].diameter_mm):  # the largest first, while there is room
+    for number in sorted(
+        range(len(specs)), key=lambda n: -specs[n].diameter_mm
+    ):  # the largest first, while there is room
         spec = specs[number]
         if spec.center_lps_mm is None:
             room = rooms[spec.place in CENTRAL_PLACES and spec.kind not in GLASS_KINDS]
@@ -69,7 +71,9 @@ def place_lesions(
         if center is not None:
             placed[number] = PlacedLesion(spec, center, room)
         elif options.lesions is not None:
-            raise UnusableInput(f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the place asked for ({spec.place}).")
+            raise UnusableInput(
+                f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the place asked for ({spec.place})."
+            )
     return [placed[number] for number in sorted(placed)]
 
 
@@ -100,7 +104,10 @@ def _find_center(
     for _ in range(TRIES if len(candidates) else 0):
         point = candidates[rng.integers(len(candidates))] + rng.uniform(-2, 2, 3)
         center = grid.index_to_lps(np.rint(grid.lps_to_index(point)))
-        gaps = [np.linalg.norm(center - p.center_lps) - 0.6 * (spec.diameter_mm + p.spec.diameter_mm) - CLEARANCE_MM for p in placed]
+        gaps = [
+            np.linalg.norm(center - p.center_lps) - 0.6 * (spec.diameter_mm + p.spec.diameter_mm) - CLEARANCE_MM
+            for p in placed
+        ]
         if all(gap > 0 for gap in gaps) and _is_free(center, free, thorax, grid):
             return np.asarray(center)
     return None
@@ -127,7 +134,9 @@ def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
         near = np.min([np.maximum(np.abs(sheet), field) for sheet, field in fissure_sheets(thorax)], axis=0)
         wanted = (near < 3) & (depth > min(0.6 * radius, 0.7 * float(depth.max())))
     elif spec.place == "diaphragm":
-        wanted = (-thorax.above_diaphragm < 0.6 * radius + 4) & (depth > max(0.2 * radius, 1)) & (depth < 0.8 * radius + 4)
+        wanted = (
+            (-thorax.above_diaphragm < 0.6 * radius + 4) & (depth > max(0.2 * radius, 1)) & (depth < 0.8 * radius + 4)
+        )
     elif spec.kind in GLASS_KINDS:
         wanted = (thorax.mediastinum < 0.7 * radius + 5) & (np.abs(z) < 60) & (depth > max(0.3 * radius, 1))
     else:

@@ -37,9 +37,15 @@ def smooth_max(a: Array, b: Array, blend_mm: float) -> Array:
 
 def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Array:
     """Nearly exact signed distance of an axis-aligned ellipsoid: level over the length of its gradient."""
-    along = [(c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip((z, y, x), center[::-1], radii[::-1], strict=True)]
-    level = np.sqrt(sum(t * t for t in along) + np.float32(TINY))  # z and y first: on an aligned grid their sum is a plane
-    steepness = np.sqrt(sum((t * np.float32(1 / r)) ** 2 for t, r in zip(along, radii[::-1], strict=True)) + np.float32(TINY))
+    along = [
+        (c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip((z, y, x), center[::-1], radii[::-1], strict=True)
+    ]
+    level = np.sqrt(
+        sum(t * t for t in along) + np.float32(TINY)
+    )  # z and y first: on an aligned grid their sum is a plane
+    steepness = np.sqrt(
+        sum((t * np.float32(1 / r)) ** 2 for t, r in zip(along, radii[::-1], strict=True)) + np.float32(TINY)
+    )
     return np.asarray(level * (level - 1) / steepness)
 
 
@@ -68,7 +74,14 @@ def tube(x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLi
 
 
 def merge_tube(
-    distance: Array, x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLike, blend_mm: float, farthest_mm: float = FAR_MM
+    distance: Array,
+    x: Array,
+    y: Array,
+    z: Array,
+    points: npt.ArrayLike,
+    radii: npt.ArrayLike,
+    blend_mm: float,
+    farthest_mm: float = FAR_MM,
 ) -> None:
     """Unite ``distance``, in place, with a tube, the seam rounded over ``blend_mm``; voxels beyond ``farthest_mm`` stay untouched.
 
@@ -79,7 +92,10 @@ def merge_tube(
     for i in range(len(centers) - 1):
         reach = farthest_mm + float(max(widths[i], widths[i + 1]))
         low, high = np.minimum(centers[i], centers[i + 1]) - reach, np.maximum(centers[i], centers[i + 1]) + reach
-        box = tuple(_span(c, axis, a, b) for axis, c, a, b in ((0, z, low[2], high[2]), (1, y, low[1], high[1]), (2, x, low[0], high[0])))
+        box = tuple(
+            _span(c, axis, a, b)
+            for axis, c, a, b in ((0, z, low[2], high[2]), (1, y, low[1], high[1]), (2, x, low[0], high[0]))
+        )
         near = distance[box]
         if near.size:
             local = (_cut(x, box), _cut(y, box), _cut(z, box))
@@ -108,7 +124,9 @@ def curve(points: npt.ArrayLike, count: int) -> Array:
     index = position.astype(int)
     t = (position - index)[:, None]
     p0, p1, p2, p3 = (padded[index + k] for k in range(4))
-    return np.asarray(0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3))
+    return np.asarray(
+        0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+    )
 
 
 def profile(at: Array, table: npt.ArrayLike) -> Array:

@@ -11,7 +11,15 @@ from .patient import Patient
 from .shapes import Array, capsule, curve, ellipsoid, smooth_min, tube
 from .thorax import CAGE_ROUNDNESS, Thorax, cage_dent, cage_section
 
-CORTEX_HU, MARROW_HU, RIB_MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 620.0, 180.0, 120.0, 110.0, 85.0, 15.0, 42.0
+CORTEX_HU, MARROW_HU, RIB_MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = (
+    620.0,
+    180.0,
+    120.0,
+    110.0,
+    85.0,
+    15.0,
+    42.0,
+)
 DISC_OVERLAP_MM = 1.5
 """Discs reach into each other by this much, so that no gap opens where the spine bends."""
 
@@ -54,7 +62,9 @@ def paint_skeleton(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.ran
     _paint_shoulder_girdle(canvas, patient, thorax)
 
 
-def _paint_bone(canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice], distance: Array, cortex_mm: float = CORTEX_MM) -> None:
+def _paint_bone(
+    canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice], distance: Array, cortex_mm: float = CORTEX_MM
+) -> None:
     canvas.paint(box, distance, CORTEX_HU * patient.bone_scale)
     canvas.paint(box, distance + cortex_mm, MARROW_HU * patient.bone_scale)
 
@@ -81,7 +91,11 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
     ring = np.maximum(np.sqrt((u / 1.2) ** 2 + canal_v**2) - 12.0 * size, np.abs(along) - 7.5)
     reach = (1 + 0.1 * rng.random()) * size
     for side in (-1, 1):
-        ring = smooth_min(ring, capsule(u, v, along, np.array([side * 10, 26, 2.0]), np.array([side * 30 * reach, 37, 4.0]), 5.0, 4.0), 4)
+        ring = smooth_min(
+            ring,
+            capsule(u, v, along, np.array([side * 10, 26, 2.0]), np.array([side * 30 * reach, 37, 4.0]), 5.0, 4.0),
+            4,
+        )
     spinous = capsule(u, v, along, np.array([0, 33, 0.0]), np.array([0, 56 * reach, -16.0]), 4.5, 3.0)
     body = np.maximum(column, np.abs(along) - (half - 2.2))
     arch = smooth_min(ring, spinous, 4)
@@ -164,8 +178,19 @@ def _paint_shoulder_girdle(canvas: Canvas, patient: Patient, thorax: Thorax) -> 
         canvas.hu[box] += share * (CORTEX_HU * 0.75 * patient.bone_scale - canvas.hu[box])
     high = 20.0 if patient.arms == "up" else 0.0
     for sign in (-1.0, 1.0):
-        ridge = [(sign * 78, 96, 48), (sign * 115, 88, 62), (sign * 150, 60, 80 + high / 2), (sign * 166, 30, 92 + high / 2)]
-        collar = [(sign * 18, -52, 52), (sign * 50, -54, 66), (sign * 95, -36, 82), (sign * 140, -10, 92), (sign * 162, 14, 96)]
+        ridge = [
+            (sign * 78, 96, 48),
+            (sign * 115, 88, 62),
+            (sign * 150, 60, 80 + high / 2),
+            (sign * 166, 30, 92 + high / 2),
+        ]
+        collar = [
+            (sign * 18, -52, 52),
+            (sign * 50, -54, 66),
+            (sign * 95, -36, 82),
+            (sign * 140, -10, 92),
+            (sign * 162, 14, 96),
+        ]
         for line, radius, count in ((ridge, (4, 5, 6, 7), 4), (collar, (8, 6, 5.5, 5.5, 6), 12)):
             widths = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(radius)), radius)
             points = patient.to_lps(curve(line, count))
@@ -177,7 +202,13 @@ def _paint_shoulder_girdle(canvas: Canvas, patient: Patient, thorax: Thorax) -> 
 
 def _paint_humerus(canvas: Canvas, patient: Patient, sign: float, high: float) -> None:
     head = patient.to_lps(np.array([[sign * 178, 14, 72 + high]]))[0]
-    down = [(sign * 180, 16, 70), (sign * 222, 26, 20), (sign * 236, 24, -80), (sign * 240, 10, -200), (sign * 242, 0, -240)]
+    down = [
+        (sign * 180, 16, 70),
+        (sign * 222, 26, 20),
+        (sign * 236, 24, -80),
+        (sign * 240, 10, -200),
+        (sign * 242, 0, -240),
+    ]
     up = [(sign * 180, 14, 90), (sign * 190, 5, 130), (sign * 195, -5, 200)]
     shaft = patient.to_lps(curve(down if patient.arms == "down" else up, 10))
     box = canvas.box(np.minimum(shaft.min(axis=0), head - 24), np.maximum(shaft.max(axis=0), head + 24), 14)

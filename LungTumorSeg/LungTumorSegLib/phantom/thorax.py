@@ -11,7 +11,19 @@ import numpy as np
 
 from .canvas import CoarseGrid
 from .patient import SPINE_DEPTH_MM, Patient
-from .shapes import Array, Rows, as_distance, curve, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, turned_ellipsoid
+from .shapes import (
+    Array,
+    Rows,
+    as_distance,
+    curve,
+    ellipsoid,
+    merge_tube,
+    profile,
+    smooth_max,
+    smooth_min,
+    smooth_noise,
+    turned_ellipsoid,
+)
 
 CAGE_HALF_WIDTH_MM = (
     (110, 50),
@@ -26,8 +38,31 @@ CAGE_HALF_WIDTH_MM = (
     (-170, 134),
     (-240, 126),
 )
-CAGE_FRONT_MM = ((110, 0), (90, -10), (70, -26), (55, -40), (30, -61), (0, -77), (-40, -86), (-80, -91), (-120, -93), (-240, -92))
-CAGE_BACK_MM = ((110, 36), (90, 46), (70, 58), (55, 66), (30, 77), (0, 83), (-40, 86), (-80, 86), (-120, 84), (-170, 79), (-240, 70))
+CAGE_FRONT_MM = (
+    (110, 0),
+    (90, -10),
+    (70, -26),
+    (55, -40),
+    (30, -61),
+    (0, -77),
+    (-40, -86),
+    (-80, -91),
+    (-120, -93),
+    (-240, -92),
+)
+CAGE_BACK_MM = (
+    (110, 36),
+    (90, 46),
+    (70, 58),
+    (55, 66),
+    (30, 77),
+    (0, 83),
+    (-40, 86),
+    (-80, 86),
+    (-120, 84),
+    (-170, 79),
+    (-240, 70),
+)
 """(z, mm) of the pleura: half the width, the front and the back of the rib cage's inside, after adult chest CT."""
 
 CAGE_ROUNDNESS = 2.35
@@ -48,7 +83,14 @@ LOWER_VENA_CAVA_MM: Rows = ((-22, -8, -85, 11), (-26, 0, -112, 12), (-24, 4, -15
 PULMONARY_TRUNK_MM: Rows = ((18, -56, -58, 13), (19, -48, -35, 14), (16, -28, -14, 13.5), (20, -10, -8, 12.5))
 LEFT_PULMONARY_ARTERY_MM: Rows = ((18, -16, -10, 12), (32, -4, -4, 11), (46, 8, -12, 9.5))
 RIGHT_PULMONARY_ARTERY_MM: Rows = ((16, -18, -16, 12), (-8, -8, -20, 11.5), (-30, -6, -22, 10.5), (-46, -2, -26, 8.5))
-ESOPHAGUS_MM: Rows = ((2, 12, 120, 6), (4, 20, 60, 6.5), (3, 24, 0, 7), (4, 24, -50, 7), (10, 14, -100, 8), (22, 0, -128, 9))
+ESOPHAGUS_MM: Rows = (
+    (2, 12, 120, 6),
+    (4, 20, 60, 6.5),
+    (3, 24, 0, 7),
+    (4, 24, -50, 7),
+    (10, 14, -100, 8),
+    (22, 0, -128, 9),
+)
 BRANCH_ARTERIES_MM: tuple[Rows, ...] = (
     ((-9, -24, 26, 7), (-16, -20, 48, 6.5), (-26, -14, 75, 5.5), (-38, -10, 120, 4)),
     ((4, -12, 34, 5), (12, -10, 60, 4.5), (20, -8, 120, 4)),
@@ -139,7 +181,9 @@ def cage_dent(x: Array, backward: Array) -> Array:
 def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
     half_width, center, half_depth = cage_section(z)
     y = y + cage_dent(x, (y - center) / half_depth)
-    level = (np.abs(x / half_width) ** CAGE_ROUNDNESS + np.abs((y - center) / half_depth) ** CAGE_ROUNDNESS + 1e-9) ** (1 / CAGE_ROUNDNESS)
+    level = (np.abs(x / half_width) ** CAGE_ROUNDNESS + np.abs((y - center) / half_depth) ** CAGE_ROUNDNESS + 1e-9) ** (
+        1 / CAGE_ROUNDNESS
+    )
     return as_distance((level - 1) * np.minimum(half_width, half_depth), spacing_mm)
 
 
@@ -152,13 +196,18 @@ def _with_cupolas(x: Array, y: Array, z: Array, cage: Array) -> Array:
 
 def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm: float) -> Array:
     side = np.abs(x)
-    away = np.where(side > 62, (side - 62) / 71, (side - 62) / 115) ** 2 + np.where(y > -8, (y + 8) / 89, (y + 8) / 88) ** 2
+    away = (
+        np.where(side > 62, (side - 62) / 71, (side - 62) / 115) ** 2
+        + np.where(y > -8, (y + 8) / 89, (y + 8) / 88) ** 2
+    )
     drop = profile(y, ((-95, 30), (-40, 60), (0, 76), (50, 94), (90, 102)))
     toward_left = 1 / (1 + np.exp(-x / 12))
     top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
     away = np.clip(away, 0, 0.995)
     surface = top - drop * (0.4 * away + 0.6 * (1 - np.sqrt(1 - away)))  # between a paraboloid and an ellipsoid
-    surface = surface + 28 * np.exp(-((x / 42) ** 2)) * np.clip((-20 - y) / 50, 0, 1)  # before the heart it hangs from the xiphoid
+    surface = surface + 28 * np.exp(-((x / 42) ** 2)) * np.clip(
+        (-20 - y) / 50, 0, 1
+    )  # before the heart it hangs from the xiphoid
     return as_distance(surface - z, spacing_mm)
 
 

@@ -21,8 +21,28 @@ CHEST_WALL_MM = 10.0
 
 LEAST_FAT_MM = 3.0
 
-ENVELOPE_HALF_WIDTH_MM = ((130, 188), (90, 188), (60, 182), (30, 171), (0, 161), (-40, 154), (-80, 152), (-130, 153), (-240, 148))
-ENVELOPE_FRONT_MM = ((130, -38), (90, -52), (60, -72), (30, -88), (0, -99), (-40, -105), (-80, -108), (-130, -109), (-240, -106))
+ENVELOPE_HALF_WIDTH_MM = (
+    (130, 188),
+    (90, 188),
+    (60, 182),
+    (30, 171),
+    (0, 161),
+    (-40, 154),
+    (-80, 152),
+    (-130, 153),
+    (-240, 148),
+)
+ENVELOPE_FRONT_MM = (
+    (130, -38),
+    (90, -52),
+    (60, -72),
+    (30, -88),
+    (0, -99),
+    (-40, -105),
+    (-80, -108),
+    (-130, -109),
+    (-240, -106),
+)
 ENVELOPE_BACK_MM = ((130, 92), (90, 104), (60, 112), (30, 115), (0, 116), (-80, 114), (-130, 111), (-240, 104))
 """(z, mm) of the surface that just holds all muscles, the shoulder girdle included; the subcutaneous fat lies on it."""
 
@@ -44,15 +64,22 @@ def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> T
     """Evaluate skin and muscle of ``patient``."""
     x, y, z = thorax.model
     size = thorax.grid.size
-    envelope = smooth_min(_envelope(x, y, z, thorax.grid.spacing_mm), thorax.cage - 17, 10) + 1.5 * smooth_noise(rng, size, 5)
+    envelope = smooth_min(_envelope(x, y, z, thorax.grid.spacing_mm), thorax.cage - 17, 10) + 1.5 * smooth_noise(
+        rng, size, 5
+    )
     muscle = np.maximum(_muscles(x, y, z, thorax, patient) + 1.2 * smooth_noise(rng, size, 2.5), envelope)
     back = np.clip((y - 40) / 60, 0, 1)
-    skin = envelope - np.maximum(patient.fat_mm * (1 - 0.45 * back) * (1 + 0.15 * smooth_noise(rng, size, 8)), LEAST_FAT_MM)
+    skin = envelope - np.maximum(
+        patient.fat_mm * (1 - 0.45 * back) * (1 + 0.15 * smooth_noise(rng, size, 8)), LEAST_FAT_MM
+    )
     if patient.breasts > 0:
         skin = smooth_min(skin, _breasts(x, y, z, patient), 25)
     if patient.arms == "down":
         arm = tube(np.abs(x), y, z, [row[:3] for row in ARM_MM], [row[3] for row in ARM_MM])
-        skin, muscle = smooth_min(skin, arm - np.maximum(patient.fat_mm * 0.4, LEAST_FAT_MM), 6), smooth_min(muscle, arm, 6)
+        skin, muscle = (
+            smooth_min(skin, arm - np.maximum(patient.fat_mm * 0.4, LEAST_FAT_MM), 6),
+            smooth_min(muscle, arm, 6),
+        )
     skin = smooth_max(skin, y - (118 + 0.35 * patient.fat_mm), 12)  # the back is pressed flat by the couch
     muscle = np.maximum(muscle, skin + LEAST_FAT_MM)
     return Torso(skin.astype(np.float32), muscle.astype(np.float32), smooth_noise(rng, size, 1.5))
@@ -71,16 +98,30 @@ def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> 
     strength = 1.25 - 0.35 * patient.breasts
     belly = 8 / (1 + np.exp((z + 105) / 9))
     muscles = outward - CHEST_WALL_MM - belly
-    pectoral = smooth_max(np.abs(outward - 20) - 8 * strength, np.maximum(np.maximum(y + 22, 10 - side), np.abs(z - 18) - 62), 14)
-    scapular = smooth_max(np.abs(outward - 27) - 15, np.maximum(np.maximum(2 - y, 58 - side), np.maximum(z - 95, -88 - z)), 16)
-    latissimus = smooth_max(np.abs(outward - 19) - 5.0, np.maximum(np.maximum(-22 - y, 45 - side), np.maximum(z - 20, -190 - z)), 10)
+    pectoral = smooth_max(
+        np.abs(outward - 20) - 8 * strength, np.maximum(np.maximum(y + 22, 10 - side), np.abs(z - 18) - 62), 14
+    )
+    scapular = smooth_max(
+        np.abs(outward - 27) - 15, np.maximum(np.maximum(2 - y, 58 - side), np.maximum(z - 95, -88 - z)), 16
+    )
+    latissimus = smooth_max(
+        np.abs(outward - 19) - 5.0, np.maximum(np.maximum(-22 - y, 45 - side), np.maximum(z - 20, -190 - z)), 10
+    )
     for group in (pectoral, scapular, latissimus):
         muscles = smooth_min(muscles, group, 5)
     depth = float(profile(np.zeros(1), SPINE_DEPTH_MM)[0])
-    back = [(30, depth + 26, 130), (31, depth + 45, 60), (32, depth + 46, 0), (33, depth + 44, -80), (36, depth + 28, -240)]
+    back = [
+        (30, depth + 26, 130),
+        (31, depth + 45, 60),
+        (32, depth + 46, 0),
+        (33, depth + 44, -80),
+        (36, depth + 28, -240),
+    ]
     merge_tube(muscles, side, y, z, back, (17, 18, 19, 21, 25), 12)
     merge_tube(muscles, side, y, z, [(110, 40, 96), (168, 22, 78)], (26, 40), 12)  # deltoid and supraspinatus
-    merge_tube(muscles, side, y, z, [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12)  # neck and trapezius
+    merge_tube(
+        muscles, side, y, z, [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12
+    )  # neck and trapezius
     return np.asarray(muscles)
 
 

@@ -136,7 +136,9 @@ def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
             for i, box in enumerate(boxes):
                 if box is not None:
                     radii = float(radius_start[i] + extra[i]), float(radius_end[i] + extra[i])
-                    canvas.paint(box, capsule(*canvas.points(box), start[i], end[i], *radii), WALL_HU if wall else AIR_HU)
+                    canvas.paint(
+                        box, capsule(*canvas.points(box), start[i], end[i], *radii), WALL_HU if wall else AIR_HU
+                    )
 
 
 def chain(rows: Array) -> Tree:

@@ -25,4 +25,6 @@ def _graphics_cards() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []  # a driver that does not answer cannot compute either
     cards = [line.rpartition(",") for line in answer.stdout.splitlines()]
-    return [f"{name.strip()}, {int(megabytes) / 1024:.0f} GB" for name, _, megabytes in cards if megabytes.strip().isdigit()]
+    return [
+        f"{name.strip()}, {int(megabytes) / 1024:.0f} GB" for name, _, megabytes in cards if megabytes.strip().isdigit()
+    ]

@@ -41,7 +41,19 @@ def replaced_packages(report: str, requirements: Iterable[str]) -> list[str]:
 
 def dry_run(interpreter: str, requirements: Sequence[str]) -> str:
     """pip's report of what it would install. Raises RuntimeError with pip's last line, for one where the network cannot be reached."""
-    pip = [interpreter, "-m", "pip", "install", "--dry-run", "--quiet", "--only-binary", ":all:", "--report", "-", *requirements]
+    pip = [
+        interpreter,
+        "-m",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "--report",
+        "-",
+        *requirements,
+    ]
     done = subprocess.run(pip, capture_output=True, text=True, check=False)  # noqa: S603  no shell, arguments of our own
     if done.returncode != 0:
         raise RuntimeError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
@@ -95,7 +107,9 @@ class _PipOutput(io.TextIOBase):
         return len(text)
 
     def _notice(self, line: str) -> None:
-        if line.startswith("Downloading "):  # "Downloading torch-2.8.0-cp312-cp312-win_amd64.whl (241.0 MB)", or its address
+        if line.startswith(
+            "Downloading "
+        ):  # "Downloading torch-2.8.0-cp312-cp312-win_amd64.whl (241.0 MB)", or its address
             self._name = line.split()[1].rpartition("/")[2].partition("-")[0]
             self._on_step(PipStep("downloading", self._name))
         elif line.startswith("Installing collected packages"):

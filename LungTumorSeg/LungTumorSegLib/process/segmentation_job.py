@@ -73,7 +73,17 @@ class SegmentationJob:
         self._cleaning = contextlib.ExitStack()
         self._folder = self._cleaning.enter_context(private_folder(parent, FOLDER_PREFIX))
         segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]
-        self._command = [program, "-m", __package__, *segment, "--no-picture", "--surfaces", "--events", "jsonl", *arguments]
+        self._command = [
+            program,
+            "-m",
+            __package__,
+            *segment,
+            "--no-picture",
+            "--surfaces",
+            "--events",
+            "jsonl",
+            *arguments,
+        ]
         self._write_input = write_input
         self._probability = probability
         self._stop = threading.Event()
@@ -143,7 +153,9 @@ class SegmentationJob:
         if code == 0 and last_event.get("event") == "result":
             return Outcome(0, results=read_run(self._folder / RESULTS_FOLDER, probability=self._probability))
         failure = _failure(code, last_event, self._child.stderr_lines)
-        return replace(failure, message=failure.message.replace(str(self._folder / INPUT_FILE), "the CT"))  # users know no such file
+        return replace(
+            failure, message=failure.message.replace(str(self._folder / INPUT_FILE), "the CT")
+        )  # users know no such file
 
     def _pass_on(self, events: Sequence[Event], last_event: Event) -> Event:
         for event in events:

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from vtkmodules.vtkFiltersSources import vtkLineSource
 from vtkmodules.vtkRenderingAnnotation import vtkAnnotatedCubeActor
-from vtkmodules.vtkRenderingCore import vtkActor, vtkBillboardTextActor3D, vtkPolyDataMapper, vtkProp, vtkRenderer, vtkTextActor
+from vtkmodules.vtkRenderingCore import (
+    vtkActor,
+    vtkBillboardTextActor3D,
+    vtkPolyDataMapper,
+    vtkProp,
+    vtkRenderer,
+    vtkTextActor,
+)
 
 from ..core.colors import Color
 from ..lesions import Ruler
@@ -36,8 +43,14 @@ def orientation_cube() -> vtkRenderer:
     cube.GetCubeProperty().SetAmbient(0.7)
     cube.GetCubeProperty().SetDiffuse(0.3)
     cube.GetTextEdgesProperty().SetColor(*INK)
-    for face in (cube.GetXPlusFaceProperty(), cube.GetXMinusFaceProperty(), cube.GetYPlusFaceProperty(),
-                 cube.GetYMinusFaceProperty(), cube.GetZPlusFaceProperty(), cube.GetZMinusFaceProperty()):
+    for face in (
+        cube.GetXPlusFaceProperty(),
+        cube.GetXMinusFaceProperty(),
+        cube.GetYPlusFaceProperty(),
+        cube.GetYMinusFaceProperty(),
+        cube.GetZPlusFaceProperty(),
+        cube.GetZMinusFaceProperty(),
+    ):
         face.SetColor(*INK)
     corner = vtkRenderer()
     corner.SetViewport(*CUBE_VIEWPORT)
@@ -46,7 +59,9 @@ def orientation_cube() -> vtkRenderer:
     return corner
 
 
-def legend_texts(lines: Sequence[tuple[str, Color]], size: tuple[int, int], text_height: float) -> Iterator[vtkTextActor]:
+def legend_texts(
+    lines: Sequence[tuple[str, Color]], size: tuple[int, int], text_height: float
+) -> Iterator[vtkTextActor]:
     """Lines below one another in the upper left corner, each behind a square of its color; "No lesion" where there are none."""
     shown = list(lines[:MOST_LEGEND_LINES]) or [("No lesion", BACKGROUND)]
     if len(lines) > len(shown):

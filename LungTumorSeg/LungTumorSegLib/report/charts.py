@@ -38,7 +38,10 @@ def write_curves(log: Path, picture: Path) -> None:
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     losses = [_line(stage, [row for row in rows if row["stage"] == stage], "loss") for stage in stages]
     scores = [_line(name, rows, name) for name in ("dice", "score")]
-    charts = [chart("Training loss", losses, "step", "loss"), chart("Held-out whole volumes", scores, "step", "3D Dice, score")]
+    charts = [
+        chart("Training loss", losses, "step", "loss"),
+        chart("Held-out whole volumes", scores, "step", "3D Dice, score"),
+    ]
     with complete_file(picture) as unfinished:
         unfinished.write_text(side_by_side(charts), encoding="utf-8")
 
@@ -47,7 +50,9 @@ def write_froc(curve: Iterable[tuple[float, float]], picture: Path) -> None:
     """Sensitivity over false positives a scan, points (false positives, sensitivity): an SVG."""
     line = Line("lesions found", ((0.0, 0.0), *curve))
     with complete_file(picture) as unfinished:
-        unfinished.write_text(side_by_side([chart("FROC", [line], "false positives a scan", "sensitivity")]), encoding="utf-8")
+        unfinished.write_text(
+            side_by_side([chart("FROC", [line], "false positives a scan", "sensitivity")]), encoding="utf-8"
+        )
 
 
 def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
@@ -68,8 +73,12 @@ def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
         parts.append(f'<text x="{LEFT - 6}" y="{down(y) + 4:.1f}" text-anchor="end">{y:g}</text>')
     for x in x_ticks:
         parts.append(f'<text x="{right(x):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{x:g}</text>')
-    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>')
-    parts.append(f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>')
+    parts.append(
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>'
+    )
+    parts.append(
+        f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>'
+    )
     names = []
     for number, line in enumerate(drawn):
         color = css(LINE_COLORS[number % len(LINE_COLORS)])

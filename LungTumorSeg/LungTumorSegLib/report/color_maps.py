@@ -12,7 +12,13 @@ from ..core.colors import Color, lesion_color
 
 ColorBy = Literal["number", "volume", "confidence"]
 
-RAMP: tuple[Color, ...] = ((0.98, 0.83, 0.16), (0.97, 0.57, 0.25), (0.83, 0.29, 0.44), (0.57, 0.10, 0.61), (0.21, 0.02, 0.55))
+RAMP: tuple[Color, ...] = (
+    (0.98, 0.83, 0.16),
+    (0.97, 0.57, 0.25),
+    (0.83, 0.29, 0.44),
+    (0.57, 0.10, 0.61),
+    (0.21, 0.02, 0.55),
+)
 """From little to much; equal steps also for eyes that confuse red and green (after matplotlib's plasma, reversed)."""
 
 UNKNOWN_COLOR: Color = (0.55, 0.55, 0.55)

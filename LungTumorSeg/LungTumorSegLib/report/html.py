@@ -40,7 +40,17 @@ METHOD = (
 )
 
 HEAD = (
-    "Lesion", "Place", "Volume mL", "5 % to 95 %", "Long mm", "Short mm", "Mean HU", "Density", "Size", "Pleura mm", "Contact cm²",
+    "Lesion",
+    "Place",
+    "Volume mL",
+    "5 % to 95 %",
+    "Long mm",
+    "Short mm",
+    "Mean HU",
+    "Density",
+    "Size",
+    "Pleura mm",
+    "Contact cm²",
     "Confidence",
 )
 
@@ -88,8 +98,14 @@ def write_report(
     """
     heading = heading or Heading()
     parts = [
-        _head(heading), _table(report), _views(report, left_lung, right_lung, margins), _spread(report, margins), *_lesions(report, ct),
-        f"<h2>Method</h2><p>{escape(METHOD)}</p>", _model(heading), _all_measures(report),
+        _head(heading),
+        _table(report),
+        _views(report, left_lung, right_lung, margins),
+        _spread(report, margins),
+        *_lesions(report, ct),
+        f"<h2>Method</h2><p>{escape(METHOD)}</p>",
+        _model(heading),
+        _all_measures(report),
         f'<p class="notice">{escape(NOTICE)}</p></body></html>',
     ]
     with complete_file(path) as unfinished:
@@ -125,8 +141,14 @@ def _cells(lesion: Lesion) -> list[str]:
         f"{where.side} {where.zone}, {where.depth}" if where else "",
         _number(lesion.volume_ml, 2),
         f"{_number(low, 2)} to {_number(high, 2)}" if low is not None else "",
-        _number(lesion.long_axis_mm), _number(lesion.short_axis_mm), _number(lesion.mean_hu, 0), lesion.density, lesion.size_category,
-        _number(where.pleura.distance_mm) if where else "", _number(where.pleura.area_cm2) if where else "", _number(lesion.confidence, 2),
+        _number(lesion.long_axis_mm),
+        _number(lesion.short_axis_mm),
+        _number(lesion.mean_hu, 0),
+        lesion.density,
+        lesion.size_category,
+        _number(where.pleura.distance_mm) if where else "",
+        _number(where.pleura.area_cm2) if where else "",
+        _number(lesion.confidence, 2),
     ]
 
 
@@ -134,7 +156,9 @@ def _views(report: LesionReport, left_lung: Volume, right_lung: Volume, margins:
     views = (FRONT, FROM_THE_LEFT, FROM_ABOVE)
     look = Look(margins=margins, zones=True, text_height=VIEW_TEXT_HEIGHT)
     try:
-        pictures = spread_pictures(left_lung, right_lung, report.labels, views, VIEW_SIZE, lesions=report.lesions, look=look)
+        pictures = spread_pictures(
+            left_lung, right_lung, report.labels, views, VIEW_SIZE, lesions=report.lesions, look=look
+        )
     except MachineLimit as error:
         return f"<h2>3D views</h2><p>{escape(str(error))}</p>"
     images = "".join(
@@ -177,7 +201,9 @@ def _margins(margins: Sequence[Margin]) -> str:
     if not margins:
         return ""
     rows = [(escape(margin.name), f"{margin.distance_mm:g}", f"{margin.volume_ml:.2f}") for margin in margins]
-    return "<p>What surrounds the lesions, within the lungs:</p>" + _html_table(("Margin", "Width mm", "Volume mL"), rows)
+    return "<p>What surrounds the lesions, within the lungs:</p>" + _html_table(
+        ("Margin", "Width mm", "Volume mL"), rows
+    )
 
 
 def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -195,7 +221,10 @@ def _all_measures(report: LesionReport) -> str:
     if not report.lesions:
         return ""
     columns = [all_measures(lesion) for lesion in report.lesions[:MOST_PICTURED]]
-    rows = [(name, *("" if column[name] is None else escape(str(column[name])) for column in columns)) for name in columns[0]]
+    rows = [
+        (name, *("" if column[name] is None else escape(str(column[name])) for column in columns))
+        for name in columns[0]
+    ]
     head = ("Measure", *(lesion.segment for lesion in report.lesions[:MOST_PICTURED]))
     return f'<details><summary>All measures, as in lesions.csv</summary><div class="all">{_html_table(head, rows)}</div></details>'
 
@@ -208,7 +237,8 @@ def _lesions(report: LesionReport, ct: CTVolume) -> list[str]:
         lesion = report.lesions[number - 1]
         color = lesion_color(lesion.number)
         figures = "".join(
-            f"<figure>{svg}<figcaption>{name}</figcaption></figure>" for name, svg in sections(crop, lesion, axial, color).items()
+            f"<figure>{svg}<figcaption>{name}</figcaption></figure>"
+            for name, svg in sections(crop, lesion, axial, color).items()
         )
         figures += f'<figure class="plain">{histogram(crop.voxels_of(axial), color)}<figcaption>HU in the lesion</figcaption></figure>'
         name = f"<h2>{escape(lesion.segment)}</h2><p>{_sentence(lesion)}</p>"
@@ -220,14 +250,20 @@ def _lesions(report: LesionReport, ct: CTVolume) -> list[str]:
 
 def _sentence(lesion: Lesion) -> str:
     """What a radiologist would dictate."""
-    parts = [f"{lesion.density.capitalize()}, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm axial, {lesion.volume_ml:.2f} mL"]
+    parts = [
+        f"{lesion.density.capitalize()}, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm axial, {lesion.volume_ml:.2f} mL"
+    ]
     if lesion.density == "part-solid" and lesion.solid_long_axis:
         parts[0] += f" (solid part {lesion.solid_long_axis.length_mm:.0f} mm, {lesion.solid_ml:.2f} mL)"
     where = lesion.location
     if where is not None:
         parts.append(f"{where.side.lower()} lung, {where.zone} zone, {where.depth}")
         pleura = where.pleura
-        areas = (("mediastinum", pleura.mediastinum_cm2), ("chest wall", pleura.chest_wall_cm2), ("diaphragm", pleura.diaphragm_cm2))
+        areas = (
+            ("mediastinum", pleura.mediastinum_cm2),
+            ("chest wall", pleura.chest_wall_cm2),
+            ("diaphragm", pleura.diaphragm_cm2),
+        )
         contacts = [f"{name} {area:.1f} cm²" for name, area in areas if area >= 0.05]
         parts.append("contact: " + ", ".join(contacts) if contacts else f"{pleura.distance_mm:.0f} mm from the pleura")
         if where.carina_mm is not None:

@@ -44,7 +44,11 @@ class Plane:
     edges: tuple[str, str, str, str]
 
 
-PLANES = (Plane("axial", 0, ("R", "L", "A", "P")), Plane("coronal", 1, ("R", "L", "S", "I")), Plane("sagittal", 2, ("A", "P", "S", "I")))
+PLANES = (
+    Plane("axial", 0, ("R", "L", "A", "P")),
+    Plane("coronal", 1, ("R", "L", "S", "I")),
+    Plane("sagittal", 2, ("A", "P", "S", "I")),
+)
 
 
 def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, str]:
@@ -95,7 +99,9 @@ def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) 
     ends = ct.lps_to_index([ruler.start_lps, ruler.end_lps])
     (x0, y0), (x1, y1) = (place(float(row), float(column)) for _, row, column in ends)
     along = np.array([x1 - x0, y1 - y0]) / max(ruler.length_mm, np.finfo(float).tiny)
-    x, y = np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]  # numbers are wider than high
+    x, y = (
+        np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]
+    )  # numbers are wider than high
     return (
         f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" stroke-width="{font_mm / 7:.2f}" '
         f'stroke-dasharray="{dashes}"><title>{ruler.length_mm:.1f} mm</title></line>'
@@ -107,14 +113,21 @@ def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) 
 def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges: tuple[str, str, str, str]) -> str:
     width, height = size_mm
     font = _font_mm(size_mm)
-    places = ((font, height / 5), (width - font, height / 5), (0.8 * width, 1.1 * font), (0.8 * width, height - 0.4 * font))
-    letters = "".join(f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, (x, y) in zip(edges, places, strict=True))
+    places = (
+        (font, height / 5),
+        (width - font, height / 5),
+        (0.8 * width, 1.1 * font),
+        (0.8 * width, height - 0.4 * font),
+    )
+    letters = "".join(
+        f'<text x="{x:.1f}" y="{y:.1f}">{letter}</text>' for letter, (x, y) in zip(edges, places, strict=True)
+    )
     data = base64.b64encode(png).decode("ascii")
     look = f'{_text_look(font)} text-anchor="middle"'
     return (
         f'<svg viewBox="0 0 {width:.2f} {height:.2f}" width="{width * PIXELS_PER_MM:.0f}" height="{height * PIXELS_PER_MM:.0f}">'
         f'<image href="data:image/png;base64,{data}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none"/>'
-        f'{"".join(shapes)}<g {look}>{letters}</g>{_scale_bar(size_mm)}</svg>'
+        f"{''.join(shapes)}<g {look}>{letters}</g>{_scale_bar(size_mm)}</svg>"
     )
 
 

@@ -16,7 +16,14 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 from vtkmodules.vtkIOImage import vtkPNGWriter
-from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkProp, vtkRenderer, vtkRenderWindow, vtkWindowToImageFilter
+from vtkmodules.vtkRenderingCore import (
+    vtkActor,
+    vtkPolyDataMapper,
+    vtkProp,
+    vtkRenderer,
+    vtkRenderWindow,
+    vtkWindowToImageFilter,
+)
 
 from ..core.colors import LUNG_COLOR, ZONE_COLORS, Color
 from ..core.errors import MachineLimit
@@ -124,8 +131,14 @@ def spread_pictures(
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
     above, cube, letters = vtkRenderer(), orientation_cube(), side_letters(size, look.text_height)
     above.SetActiveCamera(scene.GetActiveCamera())
-    rulers = [ruler for lesion in lesions or () for ruler in (lesion.long_axis, lesion.short_axis)] if look.rulers else []
-    for prop in (*legend_texts(colors.legend, size, look.text_height), *letters, *_ruler_props(rulers, size, look.text_height)):
+    rulers = (
+        [ruler for lesion in lesions or () for ruler in (lesion.long_axis, lesion.short_axis)] if look.rulers else []
+    )
+    for prop in (
+        *legend_texts(colors.legend, size, look.text_height),
+        *letters,
+        *_ruler_props(rulers, size, look.text_height),
+    ):
         above.AddViewProp(prop)
     window.SetNumberOfLayers(2)
     for renderer, layer in ((scene, 0), (above, 1), (cube, 1)):  # layer 1 hides behind nothing
@@ -152,7 +165,9 @@ class _Unnamed:
 
 
 def _unnamed(labels: Volume) -> list[_Unnamed]:
-    volumes = {n: float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml for n, crop in numbered_crops(labels)}
+    volumes = {
+        n: float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml for n, crop in numbered_crops(labels)
+    }
     return [_Unnamed(n, f"Tumor {n}", volumes.get(n, 0.0)) for n in range(1, max(volumes, default=0) + 1)]
 
 
@@ -182,7 +197,9 @@ def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         version = vtkVersion()
         if (version.GetVTKMajorVersion(), version.GetVTKMinorVersion()) < FIRST_VTK_WITHOUT_SCREEN:
-            raise MachineLimit("This vtk cannot draw without a screen; install vtk 9.4 or later, or run with --no-picture.")
+            raise MachineLimit(
+                "This vtk cannot draw without a screen; install vtk 9.4 or later, or run with --no-picture."
+            )
     with _quiet_vtk():
         window = vtkRenderWindow()
         window.SetOffScreenRendering(True)
@@ -190,9 +207,13 @@ def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
         window.SetMultiSamples(0)  # depth peeling needs it
         window.SetAlphaBitPlanes(True)
         window.Initialize()
-        without_library = window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None  # would crash
+        without_library = (
+            window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None
+        )  # would crash
         if without_library or not window.SupportsOpenGL():
-            raise MachineLimit("This machine cannot draw in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with --no-picture.")
+            raise MachineLimit(
+                "This machine cannot draw in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with --no-picture."
+            )
     return window
 
 
@@ -255,7 +276,9 @@ def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
     for _ in range(actors.GetNumberOfItems()):
         points = actors.GetNextActor().GetMapper().GetInput().GetPoints()
         if points is not None and points.GetNumberOfPoints():
-            x, y, _, w = to_view @ np.column_stack([vtk_to_numpy(points.GetData()), np.ones(points.GetNumberOfPoints())]).T
+            x, y, _, w = (
+                to_view @ np.column_stack([vtk_to_numpy(points.GetData()), np.ones(points.GetNumberOfPoints())]).T
+            )
             farthest = max(farthest, float(np.abs(x / w).max()), float(np.abs(y / w).max()))
     if farthest > 0:
         half = np.deg2rad(camera.GetViewAngle() / 2)

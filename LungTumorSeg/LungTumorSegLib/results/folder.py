@@ -48,7 +48,9 @@ def complete_or_nothing(folder: Path, *, obsolete: Callable[[], Collection[str]]
             raise MachineLimit(str(error).replace(str(new), str(folder))) from error
         except OSError as error:
             problem = f"{error.filename or folder} could not be written ({error.strerror})"
-            raise MachineLimit(f"{problem}; close it in other programs, free some disk space or choose another folder.") from error
+            raise MachineLimit(
+                f"{problem}; close it in other programs, free some disk space or choose another folder."
+            ) from error
 
 
 def files_of_earlier_run(record: Path, *, keep: Path | None = None) -> set[str]:

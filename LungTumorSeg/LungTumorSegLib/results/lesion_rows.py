@@ -34,7 +34,12 @@ CORRECTED, ADDED = "corrected", "added"
 """What the column ``correction`` says of a lesion with other voxels than the network's (a piece that was split off too, whose volume before
 is not known), and of one that the network has not found."""
 
-CORRECTION_COLUMNS: dict[str, type[Value]] = {"correction": str, "review": str, "network_volume_ml": float, "segment_id": str}
+CORRECTION_COLUMNS: dict[str, type[Value]] = {
+    "correction": str,
+    "review": str,
+    "network_volume_ml": float,
+    "segment_id": str,
+}
 """What is appended where somebody may correct: the two above and "confirmed" or "rejected" (empty: neither), the volume that the
 network gave the lesion, and the id of its segment, which stays when it is renamed."""
 
@@ -85,11 +90,17 @@ def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
 def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
     """The rows of columns as ``columns_of`` gives them."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    fields = [name for name in (*FIRST_COLUMNS, *CORRECTION_COLUMNS) if name in columns and not name.startswith("centroid")]
+    fields = [
+        name for name in (*FIRST_COLUMNS, *CORRECTION_COLUMNS) if name in columns and not name.startswith("centroid")
+    ]
     return [
         LesionRow(
             **{name: row[name] for name in fields},
-            centroid_lps=(float(row["centroid_x_lps_mm"]), float(row["centroid_y_lps_mm"]), float(row["centroid_z_lps_mm"])),
+            centroid_lps=(
+                float(row["centroid_x_lps_mm"]),
+                float(row["centroid_y_lps_mm"]),
+                float(row["centroid_z_lps_mm"]),
+            ),
         )
         for row in rows
     ]

@@ -55,7 +55,9 @@ def read_summary(path: Path) -> dict[str, Any]:
     try:
         return _read_summary(path)
     except (OSError, ValueError) as error:
-        raise UnusableInput(f"{path} is no summary of a run ({error}); choose a summary.json that segment or the module wrote.") from error
+        raise UnusableInput(
+            f"{path} is no summary of a run ({error}); choose a summary.json that segment or the module wrote."
+        ) from error
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

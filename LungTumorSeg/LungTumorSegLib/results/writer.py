@@ -88,13 +88,17 @@ def write_segment_result(
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
     summary = summary_of(result) | {"margins": margins_as_json(found_margins)}
     steps = 5
-    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / SUMMARY_FILE, keep=source)) as private:
+    with complete_or_nothing(
+        folder, obsolete=lambda: files_of_earlier_run(folder / SUMMARY_FILE, keep=source)
+    ) as private:
         on_progress(Progress("writing", 0, steps))
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
         for segment in segments if surfaces else ():
             is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG)
-            write_surface(surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp")
+            write_surface(
+                surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp"
+            )
         on_progress(Progress("writing", 1, steps))
         write_volume(_without_traces(result.probability), private / PROBABILITY_FILE)
         write_volume(_without_traces(result.disagreement), private / "disagreement.nrrd")
@@ -107,8 +111,18 @@ def write_segment_result(
         on_progress(Progress("writing", 3, steps))
         if extras.report:
             made_by = result.settings.in_words
-            heading = Heading(patient=extras.patient, model=made_by, model_card=result.model_card, warnings=summary["warnings"])
-            write_report(report, result.ct, isolation.left_lung, isolation.right_lung, private / REPORT_FILE, heading, found_margins)
+            heading = Heading(
+                patient=extras.patient, model=made_by, model_card=result.model_card, warnings=summary["warnings"]
+            )
+            write_report(
+                report,
+                result.ct,
+                isolation.left_lung,
+                isolation.right_lung,
+                private / REPORT_FILE,
+                heading,
+                found_margins,
+            )
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
         on_progress(Progress("writing", 4, steps))
@@ -203,9 +217,14 @@ def write_measures(
     within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
     found_margins = _margins(report, within, None, extras.margins_mm)
     summary = {
-        "schema_version": SCHEMA_VERSION, "warnings": list(ct.warnings), "message": report.message,
+        "schema_version": SCHEMA_VERSION,
+        "warnings": list(ct.warnings),
+        "message": report.message,
         "lungs": None if lungs is None else _lung_volumes(left, right),
-        "lesions": lesions_as_json(report), "spread": spread_as_json(report), "margins": margins_as_json(found_margins), "notice": NOTICE,
+        "lesions": lesions_as_json(report),
+        "spread": spread_as_json(report),
+        "margins": margins_as_json(found_margins),
+        "notice": NOTICE,
     }
     earlier = files_of_earlier_run(folder / SUMMARY_FILE)
     with complete_or_nothing(folder) as private:
@@ -229,7 +248,10 @@ def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
     """In the lesion's color, the wider the lighter; they overlap, so that the file holds them in layers."""
     return [
         Segment(
-            margin.name, margin.mask, lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM), terminology.MARGIN,
+            margin.name,
+            margin.mask,
+            lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM),
+            terminology.MARGIN,
             f"Margin_{margin.number}_{margin.distance_mm:g}",
         )
         for margin in found
@@ -247,12 +269,19 @@ def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, sou
         Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
         Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
     ]
-    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / ISOLATION_FILE, keep=source)) as private:
+    with complete_or_nothing(
+        folder, obsolete=lambda: files_of_earlier_run(folder / ISOLATION_FILE, keep=source)
+    ) as private:
         write_segmentation(segments, private / "isolation.seg.nrrd")
         write_volume(isolation.isolated, private / "isolated.nrrd")
         if ct.resampled:
             write_volume(ct, private / "ct.nrrd")
         points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
         warnings = [*ct.warnings, *isolation.warnings]
-        record = {"schema_version": SCHEMA_VERSION, "spine_axis_lps": points, "carina_lps": isolation.carina_lps, "warnings": warnings}
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "spine_axis_lps": points,
+            "carina_lps": isolation.carina_lps,
+            "warnings": warnings,
+        }
         _write_record(record, private / ISOLATION_FILE)

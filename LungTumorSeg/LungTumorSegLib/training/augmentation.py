@@ -49,7 +49,11 @@ class PaperAugmentation:
     def __init__(self) -> None:
         try:
             from monai.transforms.compose import Compose
-            from monai.transforms.intensity.dictionary import RandAdjustContrastd, RandGaussianNoised, RandGaussianSmoothd
+            from monai.transforms.intensity.dictionary import (
+                RandAdjustContrastd,
+                RandGaussianNoised,
+                RandGaussianSmoothd,
+            )
             from monai.transforms.spatial.dictionary import Rand2DElasticd, RandAffined, RandFlipd
         except ImportError as error:
             raise MachineLimit(
@@ -59,7 +63,14 @@ class PaperAugmentation:
         self._transform = Compose(
             [
                 RandFlipd(both, prob=0.5, spatial_axis=1),
-                RandAffined(both, prob=0.5, rotate_range=ROTATION_RAD, scale_range=(ZOOM, ZOOM), mode=modes, padding_mode="zeros"),
+                RandAffined(
+                    both,
+                    prob=0.5,
+                    rotate_range=ROTATION_RAD,
+                    scale_range=(ZOOM, ZOOM),
+                    mode=modes,
+                    padding_mode="zeros",
+                ),
                 Rand2DElasticd(both, ELASTIC_SPACING, ELASTIC_MAGNITUDE, prob=0.15, mode=modes, padding_mode="zeros"),
                 RandAdjustContrastd([IMAGE], prob=0.25, gamma=GAMMA),
                 RandGaussianNoised([IMAGE], prob=0.25, std=NOISE_SD),

@@ -22,7 +22,9 @@ from ..core.errors import MachineLimit
 WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer | None, state: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, network: nn.Module, optimizer: optim.Optimizer | None, state: Mapping[str, Any]
+) -> None:
     """Write weights, optimizer and ``state`` (anything JSON can hold) to ``path``, atomically and durably."""
     tensors = {WEIGHTS + name: _plain(value) for name, value in network.state_dict().items()}
     if optimizer is not None:
@@ -44,7 +46,9 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer |
             state: dict[str, Any] = json.loads(file.metadata()["state"])
         network.load_state_dict({n.removeprefix(WEIGHTS): t for n, t in tensors.items() if n.startswith(WEIGHTS)})
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
-        raise MachineLimit(f"The checkpoint {path} is damaged or belongs to another network; remove it and start again.") from error
+        raise MachineLimit(
+            f"The checkpoint {path} is damaged or belongs to another network; remove it and start again."
+        ) from error
     if optimizer is not None:
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in tensors.items():

@@ -294,12 +294,17 @@ def _check(config: TrainingConfig) -> None:
         _require(value in choices, f"{place} must be one of {', '.join(choices)}, not {value!r}.")
     _check_data(config.data)
     _require(min(config.grid.spacing_mm) > 0, "grid.spacing_mm must be above zero along every axis.")
-    _require(config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value.")
+    _require(
+        config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
+    )
     _, rows, columns = config.sampling.crop
     fits = min(config.sampling.crop) >= 1 and rows % 8 == 0 and columns % 8 == 0
     _require(fits, "sampling.crop needs rows and columns that are multiples of 8 (three poolings).")
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_sites)
-    _require(min(shares) >= 0 and sum(shares) > 0, "The shares in sampling must not be negative, and at least one must be above zero.")
+    _require(
+        min(shares) >= 0 and sum(shares) > 0,
+        "The shares in sampling must not be negative, and at least one must be above zero.",
+    )
     _require(0 <= config.sampling.extra < 1, "sampling.extra must be at least 0 and below 1.")
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:
@@ -309,23 +314,36 @@ def _check(config: TrainingConfig) -> None:
 
 
 def _check_stage(name: str, stage: StageConfig) -> None:
-    _require(min(stage.steps, stage.epoch_steps, stage.batch) >= 1, f"{name} needs steps, epoch_steps and batch of at least 1.")
+    _require(
+        min(stage.steps, stage.epoch_steps, stage.batch) >= 1,
+        f"{name} needs steps, epoch_steps and batch of at least 1.",
+    )
     _require(stage.learning_rate > 0, f"{name}.learning_rate must be above zero.")
     _require(0 < stage.prior < 1, f"{name}.prior must lie between 0 and 1.")
-    _require(stage.schedule in SCHEDULES, f"{name}.schedule must be one of {', '.join(SCHEDULES)}, not {stage.schedule!r}.")
-    _require(stage.loss.name in LOSSES, f"{name}.loss.name must be one of {', '.join(LOSSES)}, not {stage.loss.name!r}.")
+    _require(
+        stage.schedule in SCHEDULES, f"{name}.schedule must be one of {', '.join(SCHEDULES)}, not {stage.schedule!r}."
+    )
+    _require(
+        stage.loss.name in LOSSES, f"{name}.loss.name must be one of {', '.join(LOSSES)}, not {stage.loss.name!r}."
+    )
 
 
 def _check_data(data: DataConfig) -> None:
     for i, source in enumerate(data.sources):
-        _require(source.kind in SOURCE_KINDS, f"data.sources[{i}].kind must be one of {', '.join(SOURCE_KINDS)}, not {source.kind!r}.")
+        _require(
+            source.kind in SOURCE_KINDS,
+            f"data.sources[{i}].kind must be one of {', '.join(SOURCE_KINDS)}, not {source.kind!r}.",
+        )
     phantoms = data.phantoms
     first, last = sorted(((phantoms.first_seed, phantoms.count), (phantoms.first_held_out_seed, phantoms.held_out)))
     apart = first[0] + first[1] <= last[0] or min(first[1], last[1]) == 0
     _require(apart, "data.phantoms trains on seeds that are also held out; move first_held_out_seed.")
     if data.split is not None:
         shares = (data.split.validation_share, data.split.test_share)
-        _require(min(shares) >= 0 and sum(shares) < 1, "The shares in data.split must not be negative and must leave patients to train on.")
+        _require(
+            min(shares) >= 0 and sum(shares) < 1,
+            "The shares in data.split must not be negative and must leave patients to train on.",
+        )
 
 
 def _require(fits: bool, message: str) -> None:

@@ -49,7 +49,9 @@ def read_label(case: CaseConfig, ct: Volume) -> Volume:
         for mask in _masks(Path(path), case, ct):
             number += 1
             if number > MOST_LESIONS:
-                raise UnusableInput(f"The masks of {case.ct} hold more than {MOST_LESIONS} labels; give lesions, not a CT or a map.")
+                raise UnusableInput(
+                    f"The masks of {case.ct} hold more than {MOST_LESIONS} labels; give lesions, not a CT or a map."
+                )
             label[mask] = number
     return ct.with_array(label)
 
@@ -61,7 +63,11 @@ def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
     labels = read_lesion_labels(path)
     if not labels.same_grid(ct):
         raise UnusableInput(f"The mask {path} does not lie on its CT's grid; resample it to the CT first.")
-    return [labels.array == value for value in np.unique(labels.array[labels.array > 0]) if not case.labels or int(value) in case.labels]
+    return [
+        labels.array == value
+        for value in np.unique(labels.array[labels.array > 0])
+        if not case.labels or int(value) in case.labels
+    ]
 
 
 def _in_folders(folder: Path, source: SourceConfig) -> list[CaseConfig]:
@@ -70,9 +76,13 @@ def _in_folders(folder: Path, source: SourceConfig) -> list[CaseConfig]:
     images, masks = _by_name(folder / source.images), _by_name(folder / source.masks)
     unpaired = sorted(images.keys() ^ masks.keys())
     if unpaired:
-        raise UnusableInput(f"{folder} has no image and mask of the same name for {', '.join(unpaired)}; tumor-free CT need an empty mask.")
+        raise UnusableInput(
+            f"{folder} has no image and mask of the same name for {', '.join(unpaired)}; tumor-free CT need an empty mask."
+        )
     return [
-        CaseConfig(ct=str(images[name]), patient=_patient(name, source), lesions=(str(masks[name]),), labels=source.labels)
+        CaseConfig(
+            ct=str(images[name]), patient=_patient(name, source), lesions=(str(masks[name]),), labels=source.labels
+        )
         for name in sorted(images)
     ]
 
@@ -89,7 +99,12 @@ def _in_decathlon(folder: Path, source: SourceConfig) -> list[CaseConfig]:
     if missing:
         raise UnusableInput(f"{listing} lists {missing[0]}, which is not there; unpack the data set again.")
     return [
-        CaseConfig(ct=str(image), patient=_patient(name_without_suffix(image), source), lesions=(str(label),), labels=source.labels)
+        CaseConfig(
+            ct=str(image),
+            patient=_patient(name_without_suffix(image), source),
+            lesions=(str(label),),
+            labels=source.labels,
+        )
         for image, label in pairs
     ]
 
@@ -124,5 +139,7 @@ def _patient(name: str, source: SourceConfig) -> str:
         return name
     found = re.search(source.patient_pattern, name)
     if found is None or not found.groups():
-        raise UnusableInput(f"The patient pattern {source.patient_pattern!r} finds no group in the name {name!r}; check data.sources.")
+        raise UnusableInput(
+            f"The patient pattern {source.patient_pattern!r} finds no group in the name {name!r}; check data.sources."
+        )
     return str(found.group(1))

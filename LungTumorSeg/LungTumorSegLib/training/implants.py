@@ -62,7 +62,10 @@ class Patch:
 
     def points_mm(self, center: Array) -> Float:
         """Positions (3, slice, row, column) in mm relative to ``center`` (voxels)."""
-        axes = [((np.arange(n) - c) * s).astype(np.float32) for n, c, s in zip(self.hu.shape, center, self.spacing_mm, strict=True)]
+        axes = [
+            ((np.arange(n) - c) * s).astype(np.float32)
+            for n, c, s in zip(self.hu.shape, center, self.spacing_mm, strict=True)
+        ]
         return np.stack(np.broadcast_arrays(axes[0][:, None, None], axes[1][:, None], axes[2]))
 
     def room(self, *, anywhere: bool) -> Array:
@@ -129,14 +132,24 @@ def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.ra
         tissue[halo] -= np.float32(rng.uniform(350, 650))
     if radius_mm > NECROSIS_FROM_MM and rng.random() < CAVITY_SHARE:
         hollow = _blob(points, radius_mm * rng.uniform(0.3, 0.8), rng) < 0
-        tissue[hollow] = np.float32(rng.uniform(-980, -850)) if rng.random() < 0.6 else tissue[hollow] - np.float32(rng.uniform(20, 50))
+        tissue[hollow] = (
+            np.float32(rng.uniform(-980, -850))
+            if rng.random() < 0.6
+            else tissue[hollow] - np.float32(rng.uniform(20, 50))
+        )
     if ground_glass:
         np.maximum(tissue, patch.hu, out=tissue)  # vessels stay visible in ground glass
     _paint(patch, depth, tissue, edge_mm=rng.uniform(0.4, 1.6), anywhere=_may_leave_lung(radius_mm, rng))
 
 
 def implant_nodule(
-    patch: Patch, nodule: Nodule, center: Array, radius_mm: float, rng: np.random.Generator, *, vary_density: bool = True
+    patch: Patch,
+    nodule: Nodule,
+    center: Array,
+    radius_mm: float,
+    rng: np.random.Generator,
+    *,
+    vary_density: bool = True,
 ) -> None:
     """Paint a real nodule, scaled toward ``radius_mm``, turned and mirrored, at ``center`` (voxels) into HU and label.
 
@@ -208,7 +221,14 @@ def _lung_hu(patch: Patch) -> float:
 
 
 def _paint(
-    patch: Patch, depth: Float, tissue: Float, *, edge_mm: float, anywhere: bool, rim_mm: float = 0.0, label: int = LESION
+    patch: Patch,
+    depth: Float,
+    tissue: Float,
+    *,
+    edge_mm: float,
+    anywhere: bool,
+    rim_mm: float = 0.0,
+    label: int = LESION,
 ) -> None:
     """Blend ``tissue`` in where ``depth`` (mm, negative inside) says so; ``label`` where it is below 0 and there is room."""
     near = depth < rim_mm + edge_mm

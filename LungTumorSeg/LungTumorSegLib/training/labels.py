@@ -44,5 +44,7 @@ def name_without_suffix(path: Path) -> str:
 def _checked_labels(array: Array, path: Path) -> Array:
     found = np.unique(array[array != 0])
     if len(found) > MAX_LABELS or (found < 0).any() or (found != np.rint(found)).any():
-        raise UnusableInput(f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map.")
+        raise UnusableInput(
+            f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map."
+        )
     return array.astype(np.uint16)

@@ -165,7 +165,10 @@ class TrainingLoop:
         scans = [i for i, case in enumerate(cases) if not case.is_phantom]
         phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
         from_scans = min(len(scans), math.ceil(self._stage.mined_cases / 2))
-        which = [*rng.permutation(scans)[:from_scans], *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans]]
+        which = [
+            *rng.permutation(scans)[:from_scans],
+            *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans],
+        ]
         mined = self._volumes.mine(self._network, cases, [int(i) for i in which], state.step)
         kept = [site for site in state.hard_sites if site[0] not in which]  # a case mined anew forgets its old mistakes
         state.hard_sites = (*kept, *mined)
@@ -182,7 +185,9 @@ class TrainingLoop:
             state.finished = True
 
     def _samples(self, stream: int) -> SampleDataset:
-        sampler = Sampler(self._data.training, self._data.nodules, self._config.grid, self._config.sampling, self._state.hard_sites)
+        sampler = Sampler(
+            self._data.training, self._data.nodules, self._config.grid, self._config.sampling, self._state.hard_sites
+        )
         return SampleDataset(sampler, self._config.seed, stream)
 
     def _calibration(self) -> Iterator[None]:
@@ -228,4 +233,3 @@ def set_prior(network: EncoderDecoder, prior: float) -> None:
     """
     last = [module for module in network.out.modules() if getattr(module, "bias", None) is not None][-1]
     nn.init.constant_(last.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]
-

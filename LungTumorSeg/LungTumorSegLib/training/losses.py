@@ -78,7 +78,11 @@ def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
 
     def dice_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         pooled = dice_weight * dice_loss(logits, target, valid) + config.bce_weight * bce_loss(logits, target, valid)
-        return pooled + config.sample_dice_weight * sample_dice_loss(logits, target, valid) if config.sample_dice_weight else pooled
+        return (
+            pooled + config.sample_dice_weight * sample_dice_loss(logits, target, valid)
+            if config.sample_dice_weight
+            else pooled
+        )
 
     def settable_tversky_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         return tversky_loss(logits, target, valid, alpha=config.tversky_alpha, beta=config.tversky_beta)

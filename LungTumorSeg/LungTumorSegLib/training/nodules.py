@@ -27,7 +27,9 @@ def find_crops(folder: Path) -> list[tuple[Path, Path]]:
     pairs = [(path, folder / "mask" / path.name) for path in images]
     without = [image.name for image, mask in pairs if not mask.is_file()]
     if without:
-        logging.getLogger(__name__).warning("These nodule crops of %s have no mask and are skipped: %s", folder, ", ".join(without))
+        logging.getLogger(__name__).warning(
+            "These nodule crops of %s have no mask and are skipped: %s", folder, ", ".join(without)
+        )
     pairs = [(image, mask) for image, mask in pairs if mask.is_file()]
     if not pairs:
         raise UnusableInput(f"There are no nodule crops with masks in {folder}; it needs the folders image and mask.")

@@ -21,7 +21,9 @@ PIXEL_MM = 0.75
 """Size of a pixel in overlays: outlines of one pixel stay thin on a working grid of 1.5 to 2.5 mm."""
 
 
-def write_overlay(image: Array, truth: Array, prediction: Array, spacing_mm: tuple[float, float, float], picture: Path) -> None:
+def write_overlay(
+    image: Array, truth: Array, prediction: Array, spacing_mm: tuple[float, float, float], picture: Path
+) -> None:
     """Slices with the outlines of truth and prediction, side by side: a PNG.
 
     ``image`` is 0 (black) to 1, masks are bool, all (slice, row, column) in canonical order. Shown are ``OVERLAY_SLICES`` slices, spread

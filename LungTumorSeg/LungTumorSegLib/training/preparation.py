@@ -52,7 +52,9 @@ class PreparedData:
     nodules: list[Nodule]
 
 
-def prepare_data(data: DataConfig, grid: GridConfig, seed: int, workers: int, on_progress: ProgressCallback) -> PreparedData:
+def prepare_data(
+    data: DataConfig, grid: GridConfig, seed: int, workers: int, on_progress: ProgressCallback
+) -> PreparedData:
     """Fill the cache with what is missing and load it.
 
     Raises UnusableInput where a file cannot be used, naming it, where one patient is in two parts of the split, or where nothing is left
@@ -72,11 +74,15 @@ def prepare_data(data: DataConfig, grid: GridConfig, seed: int, workers: int, on
                 on_progress(Progress("preparing cases", done, len(futures)))
                 future.result()
         except BrokenProcessPool as error:
-            raise MachineLimit("A process that prepared cases was ended, mostly for want of memory; set fewer workers.") from error
+            raise MachineLimit(
+                "A process that prepared cases was ended, mostly for want of memory; set fewer workers."
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return PreparedData([load_case(job.folder) for job in training], [load_case(job.folder) for job in held_out], parts.nodules)
+    return PreparedData(
+        [load_case(job.folder) for job in training], [load_case(job.folder) for job in held_out], parts.nodules
+    )
 
 
 @dataclass(frozen=True)
@@ -126,9 +132,13 @@ def _jobs(cases: list[CaseConfig], data: DataConfig, grid: GridConfig) -> Iterat
 
 def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[_Job]:
     phantoms = data.phantoms
-    first, count = (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
+    first, count = (
+        (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
+    )
     for seed in range(first, first + count):
-        yield _Job(_folder(Path(data.cache), f"phantom-{seed}", [seed, held_out], grid), seed, grid.spacing_mm, held_out)
+        yield _Job(
+            _folder(Path(data.cache), f"phantom-{seed}", [seed, held_out], grid), seed, grid.spacing_mm, held_out
+        )
 
 
 def _folder(cache: Path, name: str, source: object, grid: GridConfig) -> Path:
@@ -145,7 +155,9 @@ def _prepare(job: _Job) -> None:
         return
     seed = job.source
     phantom = make_phantom(seed, PhantomOptions() if job.held_out else training_phantom_options(seed))
-    prepare_case(job.folder, phantom.ct, phantom.tumor, patient=f"phantom-{seed}", spacing_mm=job.spacing_mm, is_phantom=True)
+    prepare_case(
+        job.folder, phantom.ct, phantom.tumor, patient=f"phantom-{seed}", spacing_mm=job.spacing_mm, is_phantom=True
+    )
 
 
 def training_phantom_options(seed: int) -> PhantomOptions:

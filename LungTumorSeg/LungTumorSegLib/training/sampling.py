@@ -93,7 +93,11 @@ class Sampler:
         case_index = self._background(rng)
         sites = self._cases[case_index].sites
         names = self._cases[case_index].lesion_names if kind == "lesions" else []
-        name = str(rng.choice(names)) if names else ("border" if kind == "implants" and rng.random() < BORDER_SHARE else "lung")
+        name = (
+            str(rng.choice(names))
+            if names
+            else ("border" if kind == "implants" and rng.random() < BORDER_SHARE else "lung")
+        )
         return self._cases[case_index], sites[name][rng.integers(len(sites[name]))].astype(float)
 
     def _background(self, rng: np.random.Generator) -> int:
@@ -116,7 +120,9 @@ class Sampler:
 
         Slices stay inside the case, as the stacks of inference do.
         """
-        spread = np.maximum(0.7 * radius_mm / np.asarray(self._grid.spacing_mm), (np.asarray(self._config.crop) - 1) * 0.3)
+        spread = np.maximum(
+            0.7 * radius_mm / np.asarray(self._grid.spacing_mm), (np.asarray(self._config.crop) - 1) * 0.3
+        )
         spread = np.minimum(spread, (10_000, self._config.crop[1] * 0.45, self._config.crop[2] * 0.45))
         corner = np.rint(place - size / 2 + rng.uniform(-1, 1, 3) * spread).astype(int)
         corner[0] = np.clip(corner[0], 0, max(0, case.hu.shape[0] - size[0]))

@@ -74,7 +74,9 @@ class WholeVolumes:
                 dices.append(2 * float((found & truth).sum()) / float(found.sum() + truth.sum()))
         return Score(float(np.mean(dices)) if dices else 0.0, float(np.mean(false_ml)) if false_ml else 0.0)
 
-    def mine(self, network: torch.nn.Module, cases: Sequence[StoredCase], which: Sequence[int], seed: int) -> list[Site]:
+    def mine(
+        self, network: torch.nn.Module, cases: Sequence[StoredCase], which: Sequence[int], seed: int
+    ) -> list[Site]:
         """Places where ``network`` sees tumor and there is none, or misses it, in the cases with the indices ``which``."""
         rng = np.random.default_rng(seed)
         found: list[Site] = []

@@ -46,10 +46,14 @@ class Split:
         for part, members in asdict(self).items():
             if names.person(patient) in {names.person(member) for member in members}:
                 return str(part)
-        raise UnusableInput(f"The patient {patient!r} is in no part of the split; add it to the split file or delete the file.")
+        raise UnusableInput(
+            f"The patient {patient!r} is in no part of the split; add it to the split file or delete the file."
+        )
 
 
-def draw_split(patients: Iterable[str], *, validation_share: float, test_share: float, seed: int, names: PatientNames) -> Split:
+def draw_split(
+    patients: Iterable[str], *, validation_share: float, test_share: float, seed: int, names: PatientNames
+) -> Split:
     """Patients at random, all names of one person into the same part; shares are rounded to whole patients."""
     people: dict[str, list[str]] = {}
     for patient in sorted(set(patients)):
@@ -67,7 +71,9 @@ def check_no_leak(split: Split, names: PatientNames) -> None:
         for member in members:
             other, other_name = seen.setdefault(names.person(member), (part, member))
             if other != part:
-                raise UnusableInput(f"The split leaks: {other_name!r} ({other}) and {member!r} ({part}) are one patient.")
+                raise UnusableInput(
+                    f"The split leaks: {other_name!r} ({other}) and {member!r} ({part}) are one patient."
+                )
 
 
 def read_split(path: Path) -> Split:
@@ -79,11 +85,15 @@ def read_split(path: Path) -> Split:
         parts = {part: tuple(map(str, members)) for part, members in stored.items()}
         return Split(**parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnusableInput(f"The split file {path} is not readable ({error}); delete it to draw the split anew.") from error
+        raise UnusableInput(
+            f"The split file {path} is not readable ({error}); delete it to draw the split anew."
+        ) from error
 
 
 def write_split(split: Split, path: Path) -> None:
     """Write a split as JSON; the file appears only when complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as unfinished:
-        unfinished.write_text(json.dumps({"schema_version": SCHEMA_VERSION, **asdict(split)}, indent=1) + "\n", encoding="utf-8")
+        unfinished.write_text(
+            json.dumps({"schema_version": SCHEMA_VERSION, **asdict(split)}, indent=1) + "\n", encoding="utf-8"
+        )

@@ -25,7 +25,11 @@ from .loop import LOG, TrainingLoop, set_prior
 from .preparation import PreparedData, prepare_data
 from .selection import WholeVolumes
 
-EXTRACTORS = {"sff_unet3d": "unet2d", "sff_multires_unet3d": "multires_unet2d", "sff_recurrent_dense_unet3d": "dense_unet2d"}
+EXTRACTORS = {
+    "sff_unet3d": "unet2d",
+    "sff_multires_unet3d": "multires_unet2d",
+    "sff_recurrent_dense_unet3d": "dense_unet2d",
+}
 """The 2D network whose encoder each SFF network fuses."""
 
 EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
@@ -55,7 +59,9 @@ def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_
     output = Path(config.output)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
     machine = (config, data, device, precision)
-    network = TrainingLoop("network", NETWORK_STREAM, _begin(*machine, on_progress), config.network, *machine).run(on_progress)
+    network = TrainingLoop("network", NETWORK_STREAM, _begin(*machine, on_progress), config.network, *machine).run(
+        on_progress
+    )
     model = export(network, config, data)
     write_curves(output / LOG, output / "curves.svg")
     if data.held_out:
@@ -90,7 +96,9 @@ def check_stages(config: TrainingConfig) -> None:
     if not isinstance(network, FusionNetwork) and config.extractor is not None:
         raise UnusableInput(f"{name} fuses no 2D features; leave the extractor stage out.")
     if isinstance(network, FusionNetwork) and config.extractor is None and not config.start_from:
-        raise UnusableInput(f"{name} fuses 2D features that must be trained first; add the extractor stage, or start_from a model.")
+        raise UnusableInput(
+            f"{name} fuses 2D features that must be trained first; add the extractor stage, or start_from a model."
+        )
 
 
 def _new_network(model: ModelConfig) -> EncoderDecoder:
@@ -103,7 +111,9 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
     try:
         network.load_state_dict(stored.network.state_dict())
     except RuntimeError as error:
-        raise UnusableInput(f"start_from: the model {stored.manifest.id} is of another network or width than configured.") from error
+        raise UnusableInput(
+            f"start_from: the model {stored.manifest.id} is of another network or width than configured."
+        ) from error
 
 
 def keep_config(config: TrainingConfig) -> None:

@@ -97,7 +97,9 @@ class StoredCase:
 def load_case(folder: Path) -> StoredCase:
     """A case that ``prepare_case`` wrote."""
     values = json.loads((folder / "case.json").read_text(encoding="utf-8"))
-    return StoredCase(folder, values["id"], values["patient"], values["is_phantom"], tuple(map(tuple, values["affine"])))
+    return StoredCase(
+        folder, values["id"], values["patient"], values["is_phantom"], tuple(map(tuple, values["affine"]))
+    )
 
 
 def prepare_case(
@@ -119,7 +121,9 @@ def prepare_case(
     order = ct.canonical_axes()
     ct, label = order.apply(ct), order.apply(label)
     isolation = isolate_lungs(ct)
-    grid = make_working_grid(isolation.isolated, isolation.mask, spacing_mm=spacing_mm, intensity_range_hu=(AIR_HU, HIGHEST_HU))
+    grid = make_working_grid(
+        isolation.isolated, isolation.mask, spacing_mm=spacing_mm, intensity_range_hu=(AIR_HU, HIGHEST_HU)
+    )
     hu = np.rint(grid.image.array * (HIGHEST_HU - AIR_HU) + AIR_HU).astype(np.int16)
 
     def on_grid(mask: Array) -> Array:
@@ -145,7 +149,9 @@ class CaseArrays:
     lungs: Array
 
 
-def write_case(folder: Path, arrays: CaseArrays, affine: Array, *, patient: str, is_phantom: bool = False) -> StoredCase:
+def write_case(
+    folder: Path, arrays: CaseArrays, affine: Array, *, patient: str, is_phantom: bool = False
+) -> StoredCase:
     """Store arrays in canonical axial order, with the positions that samples are drawn from; ``folder`` appears when complete."""
     spacing_mm = Volume(arrays.hu, affine).spacing
     prefix = f".{folder.name}-"

@@ -66,7 +66,9 @@ class Manifest:
             tuples = {name: tuple(stored[name]) for name in ("spacing_mm", "intensity_range_hu")}
             return cls(**{**stored, **tuples, "thresholds": Thresholds(**stored["thresholds"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MachineLimit(f"The model in {folder} has no readable manifest ({error}); install it again.") from error
+            raise MachineLimit(
+                f"The model in {folder} has no readable manifest ({error}); install it again."
+            ) from error
 
 
 def model_folders() -> dict[str, Path]:
@@ -84,4 +86,6 @@ def find_model(model_id: str) -> Path:
         return known[model_id]
     if (Path(model_id) / MANIFEST_FILE).is_file():
         return Path(model_id)
-    raise UnusableInput(f"There is no model {model_id!r}; choose one of: {', '.join(sorted(known)) or 'none is installed'}.")
+    raise UnusableInput(
+        f"There is no model {model_id!r}; choose one of: {', '.join(sorted(known)) or 'none is installed'}."
+    )

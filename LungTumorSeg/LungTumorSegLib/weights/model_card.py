@@ -17,7 +17,9 @@ def card_excerpt(folder: Path) -> str:
         text = (folder / CARD_FILE).read_text(encoding="utf-8")
     except OSError:  # a model of one's own needs no card
         return ""
-    sections = {title.strip(): body for title, body in re.findall(r"^## (.*)\n((?:(?!## ).*\n?)*)", text, flags=re.MULTILINE)}
+    sections = {
+        title.strip(): body for title, body in re.findall(r"^## (.*)\n((?:(?!## ).*\n?)*)", text, flags=re.MULTILINE)
+    }
     return "\n".join(f"{title}: {_plain(sections[title])}" for title in EXCERPT if title in sections)
 
 

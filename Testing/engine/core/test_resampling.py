@@ -41,4 +41,6 @@ def test_positions_outside_the_volume_give_zero_after_the_offset():
 
 
 def test_identity_returns_the_voxels(a_ramp):
-    np.testing.assert_array_equal(resample_separable(a_ramp, start=(0, 0, 0), step=(1, 1, 1), size=a_ramp.shape), a_ramp)
+    np.testing.assert_array_equal(
+        resample_separable(a_ramp, start=(0, 0, 0), step=(1, 1, 1), size=a_ramp.shape), a_ramp
+    )

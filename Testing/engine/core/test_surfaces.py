@@ -16,7 +16,9 @@ FULL_DISK = Path("/dev/full")
 
 def a_ball(radius_mm, spacing=(2.5, 0.8, 0.7)) -> Volume:
     count = [2 * int(radius_mm / s + 2) for s in spacing]
-    z, y, x = np.meshgrid(*[(np.arange(n) - n / 2 + 0.2) * s for n, s in zip(count, spacing, strict=True)], indexing="ij")
+    z, y, x = np.meshgrid(
+        *[(np.arange(n) - n / 2 + 0.2) * s for n, s in zip(count, spacing, strict=True)], indexing="ij"
+    )
     return Volume(x**2 + y**2 + z**2 <= radius_mm**2, affine_of(spacing, (14, -9, 25)))
 
 
@@ -88,4 +90,6 @@ def test_a_mesh_is_seen_counterclockwise_from_outside_and_encloses_its_voxels_le
         a, b, c = (vertices - vertices.mean(axis=0))[triangles].transpose(1, 0, 2)
         # the 12 edges and 8 corners of the box of 2 x 4 x 6 mm are cut at the middle of its voxels
         assert np.einsum("ij,ij->", np.cross(a, b), c) / 6 == pytest.approx(88 / 3)
-        np.testing.assert_allclose(np.ptp(vertices @ affine_of((1, 1, 1), (14, -9, 25))[:3, :3], axis=0), (2, 4, 6), atol=1e-9)
+        np.testing.assert_allclose(
+            np.ptp(vertices @ affine_of((1, 1, 1), (14, -9, 25))[:3, :3], axis=0), (2, 4, 6), atol=1e-9
+        )

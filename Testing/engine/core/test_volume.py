@@ -66,7 +66,9 @@ def test_geometry_follows_from_the_affine():
     assert ct.spacing == pytest.approx((2.5, 0.8, 0.7))
     assert ct.voxel_volume_ml == pytest.approx(2.5 * 0.8 * 0.7 / 1000)
     np.testing.assert_allclose(ct.index_to_lps((1, 0, 0)), (1, 2, 5.5))
-    np.testing.assert_allclose(ct.index_to_lps((0, 1, 0)), (0.2, 2, 3))  # rows ran back; turned about z they run to the right
+    np.testing.assert_allclose(
+        ct.index_to_lps((0, 1, 0)), (0.2, 2, 3)
+    )  # rows ran back; turned about z they run to the right
     np.testing.assert_allclose(ct.index_to_lps((0, 0, 1)), (1, 2.7, 3))
 
 
@@ -104,7 +106,12 @@ def sheared() -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("affine", "message"),
-    [(np.eye(3), "4 x 4"), (np.full((4, 4), np.nan), "finite"), (np.diag([1, 0, 1, 1]), "above zero"), (sheared(), "orthogonal")],
+    [
+        (np.eye(3), "4 x 4"),
+        (np.full((4, 4), np.nan), "finite"),
+        (np.diag([1, 0, 1, 1]), "above zero"),
+        (sheared(), "orthogonal"),
+    ],
 )
 def test_an_impossible_affine_is_refused(affine, message):
     with pytest.raises(ValueError, match=message):
@@ -131,6 +138,8 @@ def test_padding_below_air_becomes_air_and_nothing_else_changes():
     assert array[0, 0, 0] == -3024
 
 
-@pytest.mark.parametrize(("given_type", "kept"), [("int16", "int16"), ("float32", "float32"), ("float64", "float32"), ("int32", "float32")])
+@pytest.mark.parametrize(
+    ("given_type", "kept"), [("int16", "int16"), ("float32", "float32"), ("float64", "float32"), ("int32", "float32")]
+)
 def test_hu_are_int16_or_float32(given_type, kept):
     assert CTVolume(np.zeros((2, 3, 4), given_type), np.eye(4)).array.dtype == kept

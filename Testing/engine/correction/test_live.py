@@ -15,10 +15,18 @@ from LungTumorSegLib.lesions import measure
 from volumes import ORIENTATIONS
 
 SHAPE = (30, 40, 60)
-IDS = {"left": ("Left lung", LEFT_LUNG), "right": ("Right lung", RIGHT_LUNG),
-       "t1": ("Tumor 1", TUMOR["Left"]), "t2": ("Tumor 2", TUMOR["Right"]), "t3": ("Growth", "")}
-FIRST = {"t1": block(SHAPE, (10, 10, 40), (14, 15, 46)), "t2": block(SHAPE, (12, 20, 10), (15, 24, 13)),
-         "t3": block(SHAPE, (20, 5, 20), (22, 9, 26))}
+IDS = {
+    "left": ("Left lung", LEFT_LUNG),
+    "right": ("Right lung", RIGHT_LUNG),
+    "t1": ("Tumor 1", TUMOR["Left"]),
+    "t2": ("Tumor 2", TUMOR["Right"]),
+    "t3": ("Growth", ""),
+}
+FIRST = {
+    "t1": block(SHAPE, (10, 10, 40), (14, 15, 46)),
+    "t2": block(SHAPE, (12, 20, 10), (15, 24, 13)),
+    "t3": block(SHAPE, (20, 5, 20), (22, 9, 26)),
+}
 
 
 class Edited:
@@ -30,14 +38,20 @@ class Edited:
         chest.ct.array[:] += rng.normal(0, 20, SHAPE).astype(np.float32)
         self.chest = chest if order is None else chest.reordered(order)
         volumes = {name: chest.tumor.with_array(mask.copy()) for name, mask in FIRST.items()}
-        self.masks = {name: (volume if order is None else order.apply(volume)).array for name, volume in volumes.items()}
+        self.masks = {
+            name: (volume if order is None else order.apply(volume)).array for name, volume in volumes.items()
+        }
         self.reviews = reviews or {}
         self.segment_masks = SegmentMasks(self.chest.ct.grid)
         self.live = LiveMeasurement(self.segment_masks.order.apply(self.chest.ct))
 
     def all_masks(self):
         tumors = np.any(list(self.masks.values()), axis=0)
-        return {"left": self.chest.left_lung.array & ~tumors, "right": self.chest.right_lung.array & ~tumors, **self.masks}
+        return {
+            "left": self.chest.left_lung.array & ~tumors,
+            "right": self.chest.right_lung.array & ~tumors,
+            **self.masks,
+        }
 
     def steps(self):
         masks = self.all_masks()
@@ -47,8 +61,10 @@ class Edited:
         return list(self.live.update(segments))
 
     def measured(self, **options):
-        segments = [Segment(IDS[i][0], self.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i, self.reviews.get(i, ""))
-                    for i, mask in self.all_masks().items()]
+        segments = [
+            Segment(IDS[i][0], self.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i, self.reviews.get(i, ""))
+            for i, mask in self.all_masks().items()
+        ]
         return measure(self.chest.ct, segments, **options)
 
 
@@ -70,7 +86,9 @@ def test_after_random_edits_the_numbers_are_those_of_measuring_everything():
     for _ in range(8):
         name = rng.choice(list(FIRST))
         start = rng.integers(2, np.subtract(SHAPE, 10))
-        edited.masks[name][tuple(slice(a, a + int(n)) for a, n in zip(start, rng.integers(1, 8, 3), strict=True))] = rng.random() < 0.7
+        edited.masks[name][tuple(slice(a, a + int(n)) for a, n in zip(start, rng.integers(1, 8, 3), strict=True))] = (
+            rng.random() < 0.7
+        )
         agree(edited)
 
 
@@ -91,8 +109,10 @@ def test_the_volume_comes_first_then_the_shape_then_the_place():
     edited.masks["t2"][5:8, 20:24, 10:13] = True
     first, second, *_, last = edited.steps()
     at = last.ids.index("t2")
-    volumes, shapes, places = ([getattr(r.lesions[r.ids.index("t2")], name) for r in (before, first, second, last)]
-                               for name in ("volume_ml", "shape", "location"))
+    volumes, shapes, places = (
+        [getattr(r.lesions[r.ids.index("t2")], name) for r in (before, first, second, last)]
+        for name in ("volume_ml", "shape", "location")
+    )
     assert volumes[0] < volumes[1] == volumes[2] == volumes[3]
     assert shapes[0] == shapes[1] != shapes[2] == shapes[3]
     assert places[0] == places[1] == places[2] != places[3]
@@ -105,7 +125,9 @@ def test_only_the_edited_lesion_is_measured_anew(monkeypatch):
     edited, measured = Edited(), []
     edited.steps()
     original = lesion_module.shape_of
-    monkeypatch.setattr(lesion_module, "shape_of", lambda mask: measured.append(np.count_nonzero(mask.array)) or original(mask))
+    monkeypatch.setattr(
+        lesion_module, "shape_of", lambda mask: measured.append(np.count_nonzero(mask.array)) or original(mask)
+    )
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     edited.steps()
     assert measured == [np.count_nonzero(edited.masks["t1"])]
@@ -117,7 +139,9 @@ def test_an_edit_within_the_lung_locates_the_edited_lesion_alone(monkeypatch):
     edited, located = Edited(), []
     edited.steps()
     original = location._located
-    monkeypatch.setattr(location, "_located", lambda lesion, *rest: located.append(lesion.box) or original(lesion, *rest))
+    monkeypatch.setattr(
+        location, "_located", lambda lesion, *rest: located.append(lesion.box) or original(lesion, *rest)
+    )
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     agree_without_measure = edited.steps()[-1]
     assert agree_without_measure.complete
@@ -129,7 +153,9 @@ def test_an_abandoned_update_is_made_good_by_the_next():
     edited.steps()
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     masks = edited.all_masks()
-    crops = edited.segment_masks.update([Layer(edited.chest.tumor.with_array(m.astype(np.uint8)), {i: 1}) for i, m in masks.items()])
+    crops = edited.segment_masks.update(
+        [Layer(edited.chest.tumor.with_array(m.astype(np.uint8)), {i: 1}) for i, m in masks.items()]
+    )
     next(edited.live.update([LiveSegment(i, *IDS[i], crop) for i, crop in crops.items()]))
     edited.masks["t2"][5:8, 20:24, 10:13] = True
     agree(edited)
@@ -193,6 +219,12 @@ def test_lungs_that_nobody_has_drawn_are_isolated_once(monkeypatch):
     without_lungs(edited)
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     *_, report = without_lungs(edited)
-    segments = [Segment(IDS[i][0], edited.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i) for i, mask in edited.masks.items()]
-    assert report.lesions == measure(edited.chest.ct, segments, lungs=(edited.chest.left_lung, edited.chest.right_lung)).lesions
+    segments = [
+        Segment(IDS[i][0], edited.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i)
+        for i, mask in edited.masks.items()
+    ]
+    assert (
+        report.lesions
+        == measure(edited.chest.ct, segments, lungs=(edited.chest.left_lung, edited.chest.right_lung)).lesions
+    )
     assert len(asked) == 1

@@ -8,7 +8,11 @@ from LungTumorSegLib.correction.pieces import pieces_of, surrounded_share
 from volumes import affine_of
 
 SHAPE = (9, 20, 30)
-LARGE, SMALL, SPECK = block(SHAPE, (1, 1, 1), (5, 9, 9)), block(SHAPE, (6, 12, 12), (8, 16, 18)), block(SHAPE, (0, 0, 20), (1, 1, 22))
+LARGE, SMALL, SPECK = (
+    block(SHAPE, (1, 1, 1), (5, 9, 9)),
+    block(SHAPE, (6, 12, 12), (8, 16, 18)),
+    block(SHAPE, (0, 0, 20), (1, 1, 22)),
+)
 
 
 def volume(*masks) -> Volume:

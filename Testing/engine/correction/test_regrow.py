@@ -38,7 +38,9 @@ def on_grid(array) -> Volume:
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.8])
 def test_a_threshold_cuts_the_lesion_where_the_probability_has_it(threshold):
     lesion = on_grid(cone() >= 0.5)
-    np.testing.assert_array_equal(whole(at_threshold(on_grid(cone()), lesion, threshold)), cone() >= np.float32(threshold))
+    np.testing.assert_array_equal(
+        whole(at_threshold(on_grid(cone()), lesion, threshold)), cone() >= np.float32(threshold)
+    )
 
 
 def test_a_cropped_lesion_and_a_cropped_map_give_the_same():

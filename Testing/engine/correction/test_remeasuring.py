@@ -18,12 +18,23 @@ from LungTumorSegLib.lesions import lesions_as_json, measure, spread_as_json
 
 SHAPE = (30, 40, 60)
 CHEST = make_chest()
-NAMES = {"left": ("Left lung", LEFT_LUNG), "right": ("Right lung", RIGHT_LUNG), "t1": ("Tumor 1", TUMOR["Left"]),
-         "t2": ("Tumor 2", TUMOR["Right"]), "new": ("Tumor 3", TUMOR[None])}
-T1, T2, NEW = block(SHAPE, (10, 10, 40), (14, 15, 46)), block(SHAPE, (12, 20, 10), (15, 24, 13)), block(SHAPE, (20, 20, 40), (22, 22, 42))
+NAMES = {
+    "left": ("Left lung", LEFT_LUNG),
+    "right": ("Right lung", RIGHT_LUNG),
+    "t1": ("Tumor 1", TUMOR["Left"]),
+    "t2": ("Tumor 2", TUMOR["Right"]),
+    "new": ("Tumor 3", TUMOR[None]),
+}
+T1, T2, NEW = (
+    block(SHAPE, (10, 10, 40), (14, 15, 46)),
+    block(SHAPE, (12, 20, 10), (15, 24, 13)),
+    block(SHAPE, (20, 20, 40), (22, 22, 42)),
+)
 VOXEL_ML = 2.5 * 0.8 * 0.7 / 1000
-NETWORK = {"t1": {"volume_ml": 0.168, "confidence": 0.8, "volume_p5_ml": 0.1, "volume_p95_ml": 0.2},
-           "t2": {"volume_ml": 0.0504, "confidence": 0.4}}
+NETWORK = {
+    "t1": {"volume_ml": 0.168, "confidence": 0.8, "volume_p5_ml": 0.1, "volume_p95_ml": 0.2},
+    "t2": {"volume_ml": 0.0504, "confidence": 0.4},
+}
 PATIENCE_SECONDS = 60.0
 
 
@@ -62,13 +73,23 @@ def is_complete(seen) -> bool:
 
 def test_the_rows_are_those_of_measure_and_more_is_appended():
     found = measured(snapshot(t1=T1, t2=T2, new=NEW))
-    segments = [Segment(NAMES[i][0], CHEST.tumor.with_array(mask), (0, 0, 0), NAMES[i][1], i)
-                for i, mask in (("left", CHEST.left_lung.array), ("right", CHEST.right_lung.array), ("t1", T1), ("t2", T2), ("new", NEW))]
+    segments = [
+        Segment(NAMES[i][0], CHEST.tumor.with_array(mask), (0, 0, 0), NAMES[i][1], i)
+        for i, mask in (
+            ("left", CHEST.left_lung.array),
+            ("right", CHEST.right_lung.array),
+            ("t1", T1),
+            ("t2", T2),
+            ("new", NEW),
+        )
+    ]
     report = measure(CHEST.ct, segments)
     own = ("correction", "review", "network_volume_ml", "segment_id")
     network = ("confidence", "volume_p5_ml", "volume_p95_ml")
     for row, expected in zip(found.rows, lesions_as_json(report), strict=True):
-        assert {k: v for k, v in row.items() if k not in (*own, *network)} == {k: v for k, v in expected.items() if k not in network}
+        assert {k: v for k, v in row.items() if k not in (*own, *network)} == {
+            k: v for k, v in expected.items() if k not in network
+        }
         assert tuple(row)[-4:] == own
     assert found.spread == spread_as_json(report)
 
@@ -84,8 +105,12 @@ def test_each_row_says_what_was_done_to_the_lesion_and_its_volume_before():
 
 
 def test_a_piece_that_was_split_off_was_found_by_the_network_but_has_no_volume_before():
-    rows = {row["segment_id"]: row for row in measured(snapshot(t1=block(SHAPE, (10, 10, 40), (12, 15, 46)), t2=T2,
-                                                                new=block(SHAPE, (13, 10, 40), (14, 15, 46)))).rows}
+    rows = {
+        row["segment_id"]: row
+        for row in measured(
+            snapshot(t1=block(SHAPE, (10, 10, 40), (12, 15, 46)), t2=T2, new=block(SHAPE, (13, 10, 40), (14, 15, 46)))
+        ).rows
+    }
     assert (rows["new"]["correction"], rows["new"]["network_volume_ml"]) == ("corrected", None)
 
 
@@ -108,7 +133,11 @@ def test_without_the_networks_answer_nothing_is_called_corrected():
 
 @pytest.mark.parametrize("how", ["deleted", "erased", "rejected"])
 def test_what_was_removed_is_known(how):
-    taken = {"deleted": snapshot(t1=T1), "erased": snapshot(t1=T1, t2=T2 & False), "rejected": snapshot({"t2": "rejected"}, t1=T1, t2=T2)}
+    taken = {
+        "deleted": snapshot(t1=T1),
+        "erased": snapshot(t1=T1, t2=T2 & False),
+        "rejected": snapshot({"t2": "rejected"}, t1=T1, t2=T2),
+    }
     found = measured(taken[how])
     assert found.removed == ["t2"]
     assert found.spread["count"] == 1

@@ -47,7 +47,10 @@ def test_a_case_by_hand():
 
 @pytest.mark.parametrize("order", ORIENTATIONS)
 def test_metrics_do_not_depend_on_how_the_volume_is_stored(order):
-    here, there = summarize([evaluate_case(ANSWER, TRUTH)]), summarize([evaluate_case(order.apply(ANSWER), order.apply(TRUTH))])
+    here, there = (
+        summarize([evaluate_case(ANSWER, TRUTH)]),
+        summarize([evaluate_case(order.apply(ANSWER), order.apply(TRUTH))]),
+    )
     assert there == pytest.approx(here)
 
 
@@ -71,7 +74,14 @@ def test_an_empty_case_is_right_or_wrong_and_its_undefined_metrics_are_none():
     right, wrong = summarize([evaluate_case(NOTHING, NOTHING)]), summarize([evaluate_case(ANSWER, NOTHING)])
     assert (right["dice_3d"], right["dice_2d_all_slices"], right["false_positives"]) == (1, 1, 0)
     assert (wrong["dice_3d"], wrong["dice_2d_all_slices"], wrong["false_positives"]) == (0, 2 / 5, 2)
-    undefined = ("dice_2d_tumor_slices", "hd95_mm", "mean_surface_distance_mm", "lesion_sensitivity", "median_lesion_dice", "slice_mcc")
+    undefined = (
+        "dice_2d_tumor_slices",
+        "hd95_mm",
+        "mean_surface_distance_mm",
+        "lesion_sensitivity",
+        "median_lesion_dice",
+        "slice_mcc",
+    )
     assert [right[name] for name in undefined] == [wrong[name] for name in undefined] == [None] * 6
 
 
@@ -95,7 +105,9 @@ def test_files_give_json_and_a_table(tmp_path):
         write_volume(first, tmp_path / folder / "one.nii.gz")
         write_volume(NOTHING, tmp_path / folder / "two.nii.gz")
     write_volume(NOTHING, tmp_path / "mine/three.nii.gz")
-    metrics = json.loads(json.dumps(evaluate_files(tmp_path / "mine", tmp_path / "truth", tmp_path / "table.csv"), allow_nan=False))
+    metrics = json.loads(
+        json.dumps(evaluate_files(tmp_path / "mine", tmp_path / "truth", tmp_path / "table.csv"), allow_nan=False)
+    )
     assert metrics["cases"] == 2
     assert metrics["dice_3d"] == pytest.approx((16 / 37 + 1) / 2)
     assert metrics["without_reference"] == ["three"]
@@ -107,11 +119,15 @@ def test_files_give_json_and_a_table(tmp_path):
 
 
 def test_the_froc_curve_is_drawn_beside_the_table(tmp_path):
-    write_segmentation([Segment("Tumor 1", ANSWER.with_array(ANSWER.array > 0), (1, 0, 0), TUMOR["Left"])], tmp_path / RESULT)
+    write_segmentation(
+        [Segment("Tumor 1", ANSWER.with_array(ANSWER.array > 0), (1, 0, 0), TUMOR["Left"])], tmp_path / RESULT
+    )
     write_volume(ANSWER.with_array((ANSWER.array > 0) * np.float32(0.8)), tmp_path / PROBABILITY)
     write_volume(TRUTH, tmp_path / "truth.nii.gz")
     metrics = evaluate_files(tmp_path, tmp_path / "truth.nii.gz", tmp_path / "table.csv")
-    assert metrics["froc"]["score"] == pytest.approx((0.125 + 0.25 + 4 * 0.5) / 6)  # on the line from nothing to one lesion and one false
+    assert metrics["froc"]["score"] == pytest.approx(
+        (0.125 + 0.25 + 4 * 0.5) / 6
+    )  # on the line from nothing to one lesion and one false
     assert "sensitivity" in (tmp_path / "table-froc.svg").read_text()
 
 

@@ -63,7 +63,11 @@ def test_labels_are_lesions_but_one_label_is_split_into_components(three_lesions
     in_two_pieces = np.where(three_lesions == 3, 1, three_lesions)  # label 1 lies in two places
     np.testing.assert_array_equal(separate_lesions(in_two_pieces), in_two_pieces)
     one_label = (three_lesions > 0) * 7
-    assert [np.count_nonzero(separate_lesions(one_label) == n) for n in (1, 2, 3)] == [4, 2, 6]  # in the order of their first voxels
+    assert [np.count_nonzero(separate_lesions(one_label) == n) for n in (1, 2, 3)] == [
+        4,
+        2,
+        6,
+    ]  # in the order of their first voxels
 
 
 def test_candidates_score_by_their_highest_probability(three_lesions):

@@ -34,7 +34,10 @@ def segments_of(volume):
 
 
 def test_two_files_are_one_case_named_after_the_reference(tmp_path):
-    prediction, reference = write(a_label_map(), tmp_path / "mine.nrrd"), write(a_label_map(), tmp_path / "theirs.nii.gz")
+    prediction, reference = (
+        write(a_label_map(), tmp_path / "mine.nrrd"),
+        write(a_label_map(), tmp_path / "theirs.nii.gz"),
+    )
     assert find_pairs(prediction, reference) == ([Pair("theirs", prediction, reference)], [])
 
 
@@ -97,7 +100,10 @@ def test_a_segmentation_that_slicer_cropped_is_put_back(tmp_path):
     whole = a_label_map()
     write_segmentation(segments_of(whole.crop((1, 1, 1), (5, 6, 8))), tmp_path / "cropped.seg.nrrd")
     label_map = write(whole, tmp_path / "r.nii.gz")
-    for pair in (Pair("", tmp_path / "cropped.seg.nrrd", label_map), Pair("", label_map, tmp_path / "cropped.seg.nrrd")):
+    for pair in (
+        Pair("", tmp_path / "cropped.seg.nrrd", label_map),
+        Pair("", label_map, tmp_path / "cropped.seg.nrrd"),
+    ):
         prediction, truth, _ = read_pair(pair)
         assert prediction.same_grid(truth)
         np.testing.assert_array_equal(prediction.array > 0, truth.array > 0)
@@ -119,7 +125,10 @@ def test_a_label_map_of_another_size_or_place_is_refused(tmp_path):
 
 @pytest.mark.parametrize("order", ORIENTATIONS[::7])
 def test_the_same_mask_stored_along_other_axes_is_the_same(tmp_path, order):
-    reference, prediction = write(a_label_map(), tmp_path / "r.nrrd"), write(order.apply(a_label_map()), tmp_path / "p.nrrd")
+    reference, prediction = (
+        write(a_label_map(), tmp_path / "r.nrrd"),
+        write(order.apply(a_label_map()), tmp_path / "p.nrrd"),
+    )
     found, truth, _ = read_pair(Pair("r", prediction, reference))
     np.testing.assert_array_equal(found.array, truth.array)
 

@@ -70,5 +70,9 @@ def test_monai_agrees():
     counts = SliceCounts.of(prediction, reference)
     both = [torch.from_numpy(mask.any(axis=(1, 2)))[None, None].float() for mask in (prediction, reference)]
     confusion = metrics.get_confusion_matrix(*both)
-    for name, ours in (("f1 score", counts.f1), ("matthews correlation coefficient", counts.mcc), ("fall out", counts.false_positive_rate)):
+    for name, ours in (
+        ("f1 score", counts.f1),
+        ("matthews correlation coefficient", counts.mcc),
+        ("fall out", counts.false_positive_rate),
+    ):
         assert float(metrics.compute_confusion_matrix_metric(name, confusion)) == pytest.approx(ours)

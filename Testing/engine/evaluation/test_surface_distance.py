@@ -14,7 +14,9 @@ def a_mask(*voxels, shape=(6, 9, 11)):
     return mask
 
 
-@pytest.mark.parametrize(("voxel", "distance_mm"), [((4, 3, 5), 6.0), ((2, 7, 5), 2.8), ((2, 3, 9), 4.4), ((3, 3, 6), np.hypot(3, 1.1))])
+@pytest.mark.parametrize(
+    ("voxel", "distance_mm"), [((4, 3, 5), 6.0), ((2, 7, 5), 2.8), ((2, 3, 9), 4.4), ((3, 3, 6), np.hypot(3, 1.1))]
+)
 def test_two_voxels_are_apart_by_their_distance_in_mm(voxel, distance_mm):
     found = surface_distances(a_mask((2, 3, 5)), a_mask(voxel), spacing_mm=SPACING_MM)
     assert found.hd95_mm == pytest.approx(distance_mm)
@@ -40,7 +42,9 @@ def test_the_inside_of_a_mask_does_not_count():
     hollow[3, 3, 3] = False  # its six neighbors become surface; each lies 2 voxels below the solid's surface
     found = surface_distances(hollow, solid, spacing_mm=(1, 1, 1))
     surface = 125 - 27
-    assert found.mean_mm == pytest.approx(6 * 1 / (surface + 6 + surface))  # the neighbors lie 1 voxel below the outer layer
+    assert found.mean_mm == pytest.approx(
+        6 * 1 / (surface + 6 + surface)
+    )  # the neighbors lie 1 voxel below the outer layer
 
 
 def test_a_mask_that_fills_the_image_has_its_surface_at_the_border():
@@ -65,5 +69,9 @@ def test_monai_agrees():
     found = surface_distances(prediction, reference, spacing_mm=SPACING_MM)
     p, r = (torch.from_numpy(mask)[None, None] for mask in (prediction, reference))
     options = {"include_background": True, "spacing": SPACING_MM}
-    assert found.hd95_mm == pytest.approx(float(metrics.compute_hausdorff_distance(p, r, percentile=95, **options)), rel=1e-5)
-    assert found.mean_mm == pytest.approx(float(metrics.compute_average_surface_distance(p, r, symmetric=True, **options)), rel=1e-5)
+    assert found.hd95_mm == pytest.approx(
+        float(metrics.compute_hausdorff_distance(p, r, percentile=95, **options)), rel=1e-5
+    )
+    assert found.mean_mm == pytest.approx(
+        float(metrics.compute_average_surface_distance(p, r, symmetric=True, **options)), rel=1e-5
+    )

@@ -97,7 +97,9 @@ def test_nearest_slices_follow_positions(a_ct_with_a_mask):
 def test_a_mask_of_nothing_is_refused(a_ct_with_a_mask):
     ct, mask, _ = a_ct_with_a_mask
     with pytest.raises(ValueError, match="empty"):
-        make_working_grid(ct, mask.with_array(np.zeros(mask.shape, bool)), spacing_mm=(3, 1.5, 1.5), intensity_range_hu=(-1000, 400))
+        make_working_grid(
+            ct, mask.with_array(np.zeros(mask.shape, bool)), spacing_mm=(3, 1.5, 1.5), intensity_range_hu=(-1000, 400)
+        )
 
 
 def test_another_axis_order_is_refused(a_ct_with_a_mask):

@@ -43,7 +43,10 @@ def plain_answers(network, grid, stride):
     """Start -> answer of the whole network on that stack alone."""
     slices = torch.from_numpy(grid.image.array)
     with torch.no_grad():
-        return {s: network(slices[None, None, s : s + STACK_SLICES])[0, 0].numpy() for s in stack_starts(len(slices), stride)}
+        return {
+            s: network(slices[None, None, s : s + STACK_SLICES])[0, 0].numpy()
+            for s in stack_starts(len(slices), stride)
+        }
 
 
 @pytest.mark.parametrize("name", ["sff_multires_unet3d", "sff_unet3d", "multires_unet3d"])
@@ -55,7 +58,8 @@ def test_shared_features_change_nothing(a_grid, name, stride):
     spread = 0.0
     for k in np.flatnonzero(maps.count):
         covering = [
-            answer[k - s] for s, answer in answers.items()
+            answer[k - s]
+            for s, answer in answers.items()
             if 0 <= k - s < STACK_SLICES and a_grid.region.array[s : s + STACK_SLICES].any()
         ]
         assert maps.count[k] == len(covering)
@@ -77,7 +81,9 @@ def test_mirrored_stacks_count_as_stacks_of_their_own(a_grid, name):
     np.testing.assert_allclose(both.mean, (plain.mean + mean) / 2, atol=2e-5)
     variance = (plain.deviation() ** 2 + deviation**2) / 2 + ((plain.mean - mean) / 2) ** 2  # of halves of equal size
     np.testing.assert_allclose(both.deviation() ** 2, variance, atol=2e-5)
-    assert np.abs(plain.mean - mean).max() > 1e-2  # the network does tell left from right, so that a view left out would show
+    assert (
+        np.abs(plain.mean - mean).max() > 1e-2
+    )  # the network does tell left from right, so that a view left out would show
 
 
 def test_stacks_without_lung_are_skipped(a_grid):
@@ -135,7 +141,10 @@ def _out_of_graphics_memory():
 
 @pytest.mark.parametrize(
     ("fail", "sentence"),
-    [(lambda: torch.empty(1 << 60), "The memory does not suffice; close"), (_out_of_graphics_memory, "graphics card's memory")],
+    [
+        (lambda: torch.empty(1 << 60), "The memory does not suffice; close"),
+        (_out_of_graphics_memory, "graphics card's memory"),
+    ],
 )
 def test_memory_that_does_not_suffice_is_said(a_grid, fail, sentence):
     with pytest.raises(MachineLimit, match=sentence):

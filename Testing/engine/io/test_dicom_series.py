@@ -39,7 +39,9 @@ COMPRESSED = (
     RLELossless,
     JPEGLosslessSV1,
     JPEG2000Lossless,
-    pytest.param(JPEGLSLossless, marks=pytest.mark.skipif(not get_encoder(JPEGLSLossless).is_available, reason="needs pyjpegls")),
+    pytest.param(
+        JPEGLSLossless, marks=pytest.mark.skipif(not get_encoder(JPEGLSLossless).is_available, reason="needs pyjpegls")
+    ),
 )
 
 FLIPPED_SLICES = AxisOrder((0, 1, 2), (True, False, False))
@@ -216,12 +218,16 @@ def test_several_series_are_listed(tmp_path):
 def test_the_chosen_series_is_read(tmp_path):
     first, second = two_series(tmp_path)
     assert read_ct(tmp_path, series=first).same_grid(make_ct(), tolerance_mm=EXACT_MM)
-    assert read_ct(tmp_path, series=second).same_grid(an_oblique_ct().crop((1, 0, 0), (9, 10, 12)), tolerance_mm=EXACT_MM)
+    assert read_ct(tmp_path, series=second).same_grid(
+        an_oblique_ct().crop((1, 0, 0), (9, 10, 12)), tolerance_mm=EXACT_MM
+    )
 
 
 def test_a_series_that_is_not_there_is_refused(tmp_path):
     two_series(tmp_path)
-    with pytest.raises(UnusableInput, match=r"holds no CT series 9\.9; choose one of: 1\.2\.3\.1 \(Lung 1 mm, 9 slices\); 1\.2\.3\.2"):
+    with pytest.raises(
+        UnusableInput, match=r"holds no CT series 9\.9; choose one of: 1\.2\.3\.1 \(Lung 1 mm, 9 slices\); 1\.2\.3\.2"
+    ):
         read_ct(tmp_path, series="9.9")
 
 
@@ -251,7 +257,9 @@ def write_slices_at(folder: Path, positions, *, turn_degrees=(0.0, 0.0, 0.0), pi
     array = np.rint(hu_at(np.asarray(positions)[:, np.newaxis, np.newaxis] + offsets)).astype(np.int16)
 
     def place(dataset, index):
-        dataset.ImagePositionPatient = [pydicom.valuerep.format_number_as_ds(float(value)) for value in positions[index]]
+        dataset.ImagePositionPatient = [
+            pydicom.valuerep.format_number_as_ds(float(value)) for value in positions[index]
+        ]
 
     write_dicom_series(Volume(array, stack), folder, edit=place)
 
@@ -307,7 +315,10 @@ def test_up_to_three_missing_slices_are_bridged(tmp_path, missing):
 
 def test_four_missing_slices_are_refused(tmp_path):
     write_dicom_series(make_ct(shape=(20, 10, 12)), tmp_path, skip=(7, 8, 9, 10))
-    with pytest.raises(UnusableInput, match=r"4 neighboring slices of .* are missing \(12\.5 mm apart where 2\.5 mm is usual\).*at most 3"):
+    with pytest.raises(
+        UnusableInput,
+        match=r"4 neighboring slices of .* are missing \(12\.5 mm apart where 2\.5 mm is usual\).*at most 3",
+    ):
         read_ct(tmp_path)
 
 
@@ -322,7 +333,9 @@ def test_distances_that_vary_by_one_percent_are_accepted(tmp_path):
     np.testing.assert_allclose(ct.index_to_lps((19, 0, 0)), straight(heights)[-1], atol=EXACT_MM)
 
 
-@pytest.mark.parametrize("distances", [[2.0] * 10 + [2.06] + [2.0] * 8, [1.25] * 10 + [2.5] * 9, [0.99] * 60 + [1.01] * 60])
+@pytest.mark.parametrize(
+    "distances", [[2.0] * 10 + [2.06] + [2.0] * 8, [1.25] * 10 + [2.5] * 9, [0.99] * 60 + [1.01] * 60]
+)
 def test_distances_that_vary_more_or_add_up_are_resampled(tmp_path, distances):
     heights = np.concatenate([[0], np.cumsum(distances)])
     write_slices_at(tmp_path, straight(heights))
@@ -414,7 +427,9 @@ def test_unusable_series_are_refused_with_one_sentence(tmp_path, case):
 
 def test_fewer_than_eight_slices_are_refused(tmp_path):
     write_dicom_series(make_ct(shape=(7, 10, 12)), tmp_path)
-    with pytest.raises(UnusableInput, match=r"too few axial slices \(7, and at least 8 are needed\); give the whole chest CT"):
+    with pytest.raises(
+        UnusableInput, match=r"too few axial slices \(7, and at least 8 are needed\); give the whole chest CT"
+    ):
         read_ct(tmp_path)
 
 
@@ -425,12 +440,15 @@ def test_a_single_dicom_file_is_not_enough(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"PixelData": bytes(10 * 12 * 2)}, {"RescaleIntercept": -1000}, {"ImagePositionPatient": [-9, 7, -30]}]
+    "attributes",
+    [{"PixelData": bytes(10 * 12 * 2)}, {"RescaleIntercept": -1000}, {"ImagePositionPatient": [-9, 7, -30]}],
 )
 def test_different_slices_at_the_same_place_are_refused(tmp_path, attributes):
     paths = write_dicom_series(make_ct(), tmp_path)
     edit_file(Path(shutil.copy(paths[0], tmp_path / "other.dcm")), **attributes)
-    with pytest.raises(UnusableInput, match=r"are different slices at the same place \(several phases in one series\?\)"):
+    with pytest.raises(
+        UnusableInput, match=r"are different slices at the same place \(several phases in one series\?\)"
+    ):
         read_ct(tmp_path)
 
 

@@ -14,7 +14,15 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, Volume
-from LungTumorSegLib.io.images import check_output_folder, complete_file, from_simpleitk, read_ct, read_volume, to_simpleitk, write_volume
+from LungTumorSegLib.io.images import (
+    check_output_folder,
+    complete_file,
+    from_simpleitk,
+    read_ct,
+    read_volume,
+    to_simpleitk,
+    write_volume,
+)
 from volumes import an_oblique_ct, make_ct, random_volumes
 
 DOUBLE_MM = 1e-9
@@ -42,7 +50,9 @@ def test_written_volumes_come_back_in_place(tmp_path, name, tolerance_mm, volume
 def test_simpleitk_agrees_where_each_voxel_lies(volume):
     image = to_simpleitk(volume)
     index = (3, 5, 7)
-    np.testing.assert_allclose(image.TransformIndexToPhysicalPoint(index[::-1]), volume.index_to_lps(index), atol=DOUBLE_MM)
+    np.testing.assert_allclose(
+        image.TransformIndexToPhysicalPoint(index[::-1]), volume.index_to_lps(index), atol=DOUBLE_MM
+    )
     assert image[index[::-1]] == volume.array[index]
     array, affine = from_simpleitk(image)
     np.testing.assert_allclose(affine, volume.affine, atol=DOUBLE_MM)
@@ -75,7 +85,9 @@ def test_other_nrrd_spaces_are_turned_to_lps(tmp_path, space):
     ct = an_oblique_ct()
     sitk.WriteImage(to_simpleitk(ct), tmp_path / "lps.nrrd")
     flip = np.diag([1 if space.startswith("left") else -1, -1, 1])
-    other = Volume(ct.array, np.block([[flip @ ct.affine[:3, :3], flip @ ct.affine[:3, 3:]], [np.array([[0, 0, 0, 1.0]])]]))
+    other = Volume(
+        ct.array, np.block([[flip @ ct.affine[:3, :3], flip @ ct.affine[:3, 3:]], [np.array([[0, 0, 0, 1.0]])]])
+    )
     sitk.WriteImage(to_simpleitk(other), tmp_path / "ct.nrrd", useCompression=False)
     raw = (tmp_path / "ct.nrrd").read_bytes()
     (tmp_path / "ct.nrrd").write_bytes(raw.replace(b"left-posterior-superior", space.encode(), 1))

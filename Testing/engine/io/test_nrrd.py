@@ -16,7 +16,11 @@ from LungTumorSegLib.io.nrrd import write_nrrd
 def an_oblique_volume(dtype="int16") -> Volume:
     """2 x 3 x 5 voxels of unequal spacing, axes turned by 20 degrees, the slice axis flipped, a far origin."""
     cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
-    slices, rows, columns = np.array([0, 0, -2.5]), 0.7 * np.array([-sine, cosine, 0]), 0.6 * np.array([cosine, sine, 0])
+    slices, rows, columns = (
+        np.array([0, 0, -2.5]),
+        0.7 * np.array([-sine, cosine, 0]),
+        0.6 * np.array([cosine, sine, 0]),
+    )
     affine = np.eye(4)
     affine[:3] = np.column_stack([slices, rows, columns, (101.25, -33.5, 1e3 / 3)])
     return Volume(np.arange(30).reshape(2, 3, 5).astype(dtype), affine)

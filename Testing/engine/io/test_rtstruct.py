@@ -66,8 +66,22 @@ def test_a_concave_contour_stays_concave():
 
 
 def test_a_keyhole_is_a_hole():
-    keyhole = np.array([[0.5, 0.5], [0.5, 12.5], [9.5, 12.5], [9.5, 0.5], [5.2, 0.5], [5.2, 3.5], [7.5, 3.5], [7.5, 8.5], [2.5, 8.5],
-                        [2.5, 3.5], [5.2, 3.5], [5.2, 0.5]])
+    keyhole = np.array(
+        [
+            [0.5, 0.5],
+            [0.5, 12.5],
+            [9.5, 12.5],
+            [9.5, 0.5],
+            [5.2, 0.5],
+            [5.2, 3.5],
+            [7.5, 3.5],
+            [7.5, 8.5],
+            [2.5, 8.5],
+            [2.5, 3.5],
+            [5.2, 3.5],
+            [5.2, 0.5],
+        ]
+    )
     mask = fill_polygons([keyhole], SHAPE)
     assert mask.sum() == 9 * 12 - 5 * 5
     assert not mask[3:8, 4:9].any()
@@ -83,7 +97,9 @@ def test_polygons_that_share_an_edge_leave_no_gap_and_do_not_overlap():
 def test_what_lies_outside_the_image_is_cut_off():
     assert fill_polygons([rectangle(-9, -9, 99, 99)], SHAPE).all()
     assert not fill_polygons([rectangle(-9, -9, -2, 99), rectangle(20, 2, 30, 9), rectangle(2, 20, 9, 30)], SHAPE).any()
-    np.testing.assert_array_equal(fill_polygons([rectangle(-9, 2.5, 99, 5.5)], SHAPE)[0], [False] * 3 + [True] * 3 + [False] * 9)
+    np.testing.assert_array_equal(
+        fill_polygons([rectangle(-9, 2.5, 99, 5.5)], SHAPE)[0], [False] * 3 + [True] * 3 + [False] * 9
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -112,7 +128,9 @@ def contour(grid, level, polygon):
 @pytest.mark.parametrize("geometry", [{}, {"turn_degrees": (10, -20, 35)}, {"spacing": (-2.0, 0.9, 1.1)}])
 def test_contours_in_mm_land_on_their_slice(geometry):
     grid = a_grid(**geometry)
-    mask = fill_contours([contour(grid, 3, circle((20, 25), 9)), contour(grid, 4, rectangle(5.5, 6.5, 9.5, 20.5))], grid)
+    mask = fill_contours(
+        [contour(grid, 3, circle((20, 25), 9)), contour(grid, 4, rectangle(5.5, 6.5, 9.5, 20.5))], grid
+    )
     assert [mask.array[k].any() for k in range(6)] == [False, False, False, True, True, False]
     assert mask.array[3].sum() == pytest.approx(np.pi * 81, rel=0.02)
     assert mask.array[4].sum() == 4 * 14
@@ -138,8 +156,11 @@ def test_an_roi_is_read_by_its_name(tmp_path):
     ct = an_oblique_ct()
     rois = {
         "Lung_L": [contour(ct, 4, rectangle(0.5, 0.5, 8.5, 10.5))],
-        "GTV-1": [contour(ct, 4, rectangle(1.5, 1.5, 7.5, 9.5)), contour(ct, 4, rectangle(3.5, 3.5, 5.5, 5.5)),
-                  contour(ct, 6, rectangle(2.5, 2.5, 4.5, 4.5))],
+        "GTV-1": [
+            contour(ct, 4, rectangle(1.5, 1.5, 7.5, 9.5)),
+            contour(ct, 4, rectangle(3.5, 3.5, 5.5, 5.5)),
+            contour(ct, 6, rectangle(2.5, 2.5, 4.5, 4.5)),
+        ],
     }
     path = write_rtstruct(tmp_path / "rs.dcm", rois, series="1.2.3", patient="LUNG1-007")
     mask = read_roi(path, "gtv-1 ", ct)

@@ -57,10 +57,18 @@ def read_by_slicer():
             image = segment.GetRepresentation("Binary labelmap")
             to_world = vtk.vtkMatrix4x4()
             image.GetImageToWorldMatrix(to_world)
-            scalars = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()) if image.GetNumberOfPoints() else np.empty(0)
+            scalars = (
+                numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+                if image.GetNumberOfPoints()
+                else np.empty(0)
+            )
             first_column, last_column, first_row, last_row, first_slice, last_slice = image.GetExtent()
             mask = np.zeros(shape, bool)
-            window = (slice(first_slice, last_slice + 1), slice(first_row, last_row + 1), slice(first_column, last_column + 1))
+            window = (
+                slice(first_slice, last_slice + 1),
+                slice(first_row, last_row + 1),
+                slice(first_column, last_column + 1),
+            )
             mask[window] = (scalars == segment.GetLabelValue()).reshape(mask[window].shape)
             tag = vtk.reference("")
             segment.GetTag("TerminologyEntry", tag)
@@ -106,21 +114,34 @@ def test_slicer_reads_names_colors_terminology_masks_and_geometry(tmp_path, read
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_slicer_finds_any_geometry_again(tmp_path, read_by_slicer, volume):
     start, stop = (1, 2, 3), (6, 5, 8)
-    write_segmentation([Segment("Tumor 1", box(volume, start, stop), (1, 0, 0), terminology.TUMOR["Left"])], tmp_path / "one.seg.nrrd")
+    write_segmentation(
+        [Segment("Tumor 1", box(volume, start, stop), (1, 0, 0), terminology.TUMOR["Left"])], tmp_path / "one.seg.nrrd"
+    )
     (seen,) = read_by_slicer(tmp_path / "one.seg.nrrd", volume.shape).values()
     np.testing.assert_array_equal(seen["mask"], box(volume, start, stop).array)
     index = np.array([[3, 2, 1, 1], [7, 4, 5, 1]])  # first and last voxel as (column, row, slice)
     np.testing.assert_allclose(index @ seen["to_ras"].T, index @ to_ras(volume).T, atol=EXACT_MM)
     *matrix, _ = seen["reference"].split(";")
-    np.testing.assert_allclose(np.reshape([float(value) for value in matrix[:16]], (4, 4)), to_ras(volume), atol=EXACT_MM)
-    assert [int(value) for value in matrix[16:]] == [0, volume.shape[2] - 1, 0, volume.shape[1] - 1, 0, volume.shape[0] - 1]
+    np.testing.assert_allclose(
+        np.reshape([float(value) for value in matrix[:16]], (4, 4)), to_ras(volume), atol=EXACT_MM
+    )
+    assert [int(value) for value in matrix[16:]] == [
+        0,
+        volume.shape[2] - 1,
+        0,
+        volume.shape[1] - 1,
+        0,
+        volume.shape[0] - 1,
+    ]
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4, 6, 7, 9])
 def test_any_number_of_layers_is_read(tmp_path, read_by_slicer, layers):
     # Vectors of 3, 4, 6, 7 or 9 components have meanings of their own in NRRD (colors, tensors); here they must stay layers.
     grid = make_ct()
-    segments = [Segment(f"S {i}", box(grid, (0, 0, 0), (i + 1, 10, 12)), (1, 0, 0), terminology.BODY) for i in range(layers)]
+    segments = [
+        Segment(f"S {i}", box(grid, (0, 0, 0), (i + 1, 10, 12)), (1, 0, 0), terminology.BODY) for i in range(layers)
+    ]
     write_segmentation(segments, tmp_path / "s.seg.nrrd")
     seen = read_by_slicer(tmp_path / "s.seg.nrrd", grid.shape)
     for segment, own in zip(segments, read_segmentation(tmp_path / "s.seg.nrrd"), strict=True):
@@ -140,7 +161,8 @@ def test_more_than_255_segments_fit(tmp_path):
     grid = make_ct()
     voxels = [np.unravel_index(i, grid.shape) for i in range(300)]
     segments = [
-        Segment(f"T {i}", box(grid, voxel, np.add(voxel, 1)), (1, 0, 0), terminology.TUMOR["Left"]) for i, voxel in enumerate(voxels)
+        Segment(f"T {i}", box(grid, voxel, np.add(voxel, 1)), (1, 0, 0), terminology.TUMOR["Left"])
+        for i, voxel in enumerate(voxels)
     ]
     write_segmentation(segments, tmp_path / "many.seg.nrrd")
     for segment, back in zip(segments, read_segmentation(tmp_path / "many.seg.nrrd"), strict=True):
@@ -164,7 +186,9 @@ def test_segments_come_back_complete(tmp_path, grid):
 def test_what_a_person_said_of_a_lesion_is_kept_where_slicer_keeps_it_too(tmp_path, review):
     slicer = pytest.importorskip("slicer")
     vtk = pytest.importorskip("vtk")
-    segment = Segment("Tumor 1", box(an_oblique_ct(), (3, 4, 7), (5, 6, 9)), (1, 0, 0), terminology.TUMOR["Left"], review=review)
+    segment = Segment(
+        "Tumor 1", box(an_oblique_ct(), (3, 4, 7), (5, 6, 9)), (1, 0, 0), terminology.TUMOR["Left"], review=review
+    )
     write_segmentation([segment], tmp_path / "a.seg.nrrd", grid=an_oblique_ct().grid)
     node, storage, tag = slicer.vtkMRMLSegmentationNode(), slicer.vtkMRMLSegmentationStorageNode(), vtk.reference("")
     storage.SetFileName(str(tmp_path / "a.seg.nrrd"))
@@ -248,7 +272,9 @@ def test_an_empty_label_map_has_no_segments(tmp_path):
 )
 def test_images_that_are_no_label_maps_are_refused(tmp_path, array):
     write_volume(make_ct().with_array(array.reshape(9, 10, 12)), tmp_path / "map.nrrd")
-    with pytest.raises(UnusableInput, match=r"The values of .*map\.nrrd are not labels \(whole, positive, at most 256 of them\)"):
+    with pytest.raises(
+        UnusableInput, match=r"The values of .*map\.nrrd are not labels \(whole, positive, at most 256 of them\)"
+    ):
         read_segmentation(tmp_path / "map.nrrd")
 
 
@@ -267,7 +293,14 @@ def test_layers_without_names_are_refused(tmp_path):
 @pytest.mark.parametrize(("key", "value"), [("Layer", "5"), ("LabelValue", "one"), ("Color", "red")])
 def test_a_wrong_header_is_refused(tmp_path, key, value):
     image = to_simpleitk(make_ct().with_array(np.ones((9, 10, 12), np.uint8)))
-    for name, content in {"ID": "a", "Name": "A", "Layer": "0", "LabelValue": "1", "Color": "1 0 0", key: value}.items():
+    for name, content in {
+        "ID": "a",
+        "Name": "A",
+        "Layer": "0",
+        "LabelValue": "1",
+        "Color": "1 0 0",
+        key: value,
+    }.items():
         image.SetMetaData(f"Segment0_{name}", content)
     sitk.WriteImage(image, tmp_path / "wrong.seg.nrrd")
     with pytest.raises(UnusableInput, match="describes its segments wrongly; save the segmentation in Slicer again"):
@@ -283,9 +316,17 @@ def segment_on(volume: Volume, name="A", identifier="") -> Segment:
     [
         ([], "s.seg.nrrd", "Without segments the grid must be given"),
         ([segment_on(make_ct()), segment_on(make_ct())], "s.seg.nrrd", "different ids"),
-        ([segment_on(make_ct()), segment_on(make_ct(origin=(0, 0, 0)), "B")], "s.seg.nrrd", "mask of B does not lie on the segmentation's"),
+        (
+            [segment_on(make_ct()), segment_on(make_ct(origin=(0, 0, 0)), "B")],
+            "s.seg.nrrd",
+            "mask of B does not lie on the segmentation's",
+        ),
         ([segment_on(make_ct()), segment_on(make_ct(shape=(9, 10, 13)), "B")], "s.seg.nrrd", "mask of B does not lie"),
-        ([segment_on(make_ct()), segment_on(make_ct(spacing=(2.5, 0.8, 0.71)), "B")], "s.seg.nrrd", "mask of B does not lie"),
+        (
+            [segment_on(make_ct()), segment_on(make_ct(spacing=(2.5, 0.8, 0.71)), "B")],
+            "s.seg.nrrd",
+            "mask of B does not lie",
+        ),
         ([segment_on(make_ct())], "s.nrrd", r"must end in \.seg\.nrrd"),
     ],
 )

@@ -21,8 +21,12 @@ def test_main_bronchi_are_found_until_they_enter_the_lungs(a_chest):
 
 
 def test_a_thin_wall_between_trachea_and_lung_is_no_leak(a_chest):
-    touching = a_chest.painted((np.abs(X + 14) < 6) & (np.abs(Y + 10) < 12) & (np.abs(Z - 90) < 12) & ~tube(0, -10, 9), -850)
-    leaky = touching.painted(tube(-10, -10, 2) & (np.abs(Z - 90) < 12), -920)  # the wall itself, blurred by air on both sides
+    touching = a_chest.painted(
+        (np.abs(X + 14) < 6) & (np.abs(Y + 10) < 12) & (np.abs(Z - 90) < 12) & ~tube(0, -10, 9), -850
+    )
+    leaky = touching.painted(
+        tube(-10, -10, 2) & (np.abs(Z - 90) < 12), -920
+    )  # the wall itself, blurred by air on both sides
     found = airways_of(leaky)
     assert found[a_chest.airways & (Z > CARINA_Z_MM)].mean() > 0.95
     assert not found[a_chest.lungs & (Z > CARINA_Z_MM)].any()

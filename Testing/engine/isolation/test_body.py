@@ -29,7 +29,9 @@ def test_a_curved_couch_is_no_body_and_costs_no_back(a_chest):
     chest = a_chest.painted(shell & (np.abs(X) < 150) & ~a_chest.body, -150)
     body = body_of(chest)
     assert body[a_chest.body].all()
-    assert (body & ~a_chest.body).sum() < 0.005 * a_chest.body.sum()  # where shell and skin touch, a voxel of the shell may stay
+    assert (
+        body & ~a_chest.body
+    ).sum() < 0.005 * a_chest.body.sum()  # where shell and skin touch, a voxel of the shell may stay
 
 
 def test_blanket_and_leads_are_no_body(a_chest_on_a_couch, a_chest):

@@ -72,7 +72,9 @@ def test_reordering_an_isolation_reorders_its_volumes(isolated):
 @pytest.mark.parametrize("turn_degrees", [(12, 0, 0), (0, -12, 0), (0, 0, 15), (10, -12, 15)])
 def test_an_oblique_grid_changes_little(turn_degrees):
     axes = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ CANONICAL_AXES
-    phantom = make_phantom(7311, PhantomOptions(spacing_mm=(4.0, 2.6, 2.3), direction=tuple(map(tuple, axes)), distractors=()))
+    phantom = make_phantom(
+        7311, PhantomOptions(spacing_mm=(4.0, 2.6, 2.3), direction=tuple(map(tuple, axes)), distractors=())
+    )
     found = isolate_lungs(phantom.ct)
     assert dice(found.left_lung.array, phantom.lungs.array == 1) > 0.95
     assert dice(found.right_lung.array, phantom.lungs.array == 2) > 0.95
@@ -94,7 +96,9 @@ class TestLungsInView:
         return a_chest.painted(a_chest.body, 40).painted(balls, -850).ct
 
     def test_less_than_150_ml_is_refused(self, a_chest):
-        with pytest.raises(UnusableInput, match=r"Less than 150 mL of lung is in view \(1[0-4]\d mL\); choose a CT of the chest"):
+        with pytest.raises(
+            UnusableInput, match=r"Less than 150 mL of lung is in view \(1[0-4]\d mL\); choose a CT of the chest"
+        ):
             isolate_lungs(self.lungs_of(a_chest, 130))
 
     def test_more_is_taken(self, a_chest):
@@ -109,7 +113,9 @@ class TestLungsInView:
             isolate_lungs(CTVolume(np.full((12, 60, 70), -1000, np.int16), AFFINE))
 
     def test_a_filled_lung_counts_with_the_other_one(self, a_chest):
-        one_sided = a_chest.painted(a_chest.left, 40).painted(a_chest.right & ~ellipsoid((-64, -5, 55), (28, 28, 28)), 40)
+        one_sided = a_chest.painted(a_chest.left, 40).painted(
+            a_chest.right & ~ellipsoid((-64, -5, 55), (28, 28, 28)), 40
+        )
         assert isolate_lungs(one_sided.ct).mask.array[a_chest.left].any()  # 92 mL of air, 184 mL with its mirror image
 
 

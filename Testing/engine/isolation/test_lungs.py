@@ -53,7 +53,6 @@ class TestFragments:
     def test_a_pocket_of_gas_is_none(self, a_chest):
         assert not self.fragments(a_chest, -960, a_chest.left)[0].any()
 
-
     def test_a_rest_of_an_airways_wall_is_none(self, a_chest):
         """A bit of air 3 voxels wide right beside the wall that was taken out, and the same bit somewhat farther away."""
         airways, everywhere = a_chest.volume("airways"), np.ones_like(a_chest.body)
@@ -76,7 +75,9 @@ def test_filling_takes_vessels_in_and_nothing_beyond_the_lung(a_chest):
     filled = fill_lung(right, a_chest.volume("body"), a_chest.volume("airways")).array
     inside = a_chest.right & ~with_walls(a_chest.volume("airways"))
     assert filled[inside].mean() > 0.999  # a voxel may be missing where the vessel leaves the lung
-    assert (filled & ~a_chest.right).sum() < 0.002 * a_chest.right.sum()  # an ellipsoid is convex: a closing adds the voxels' corners only
+    assert (
+        filled & ~a_chest.right
+    ).sum() < 0.002 * a_chest.right.sum()  # an ellipsoid is convex: a closing adds the voxels' corners only
 
 
 @pytest.mark.parametrize(("volume_ml", "is_lung"), [(0.0, False), (0.9, False), (1.1, True)])

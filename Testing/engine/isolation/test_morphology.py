@@ -22,7 +22,9 @@ def dilated_slowly(mask, radius_mm, spacing, planar):
 @pytest.mark.parametrize("planar", [False, True])
 def test_dilation_is_a_ball_or_a_disk(spacing, radius_mm, planar):
     mask = np.random.default_rng(5).random((9, 14, 19)) < 0.004
-    np.testing.assert_array_equal(dilate(mask, radius_mm, spacing, planar=planar), dilated_slowly(mask, radius_mm, spacing, planar))
+    np.testing.assert_array_equal(
+        dilate(mask, radius_mm, spacing, planar=planar), dilated_slowly(mask, radius_mm, spacing, planar)
+    )
 
 
 def test_a_ball_holds_its_rim_although_spacings_are_rounded():

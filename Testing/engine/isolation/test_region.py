@@ -56,7 +56,9 @@ def test_no_airway_counts_above_the_lungs(a_chest, straight_axis):
 def test_gas_far_from_the_spine_is_no_central_airway(a_chest, straight_axis):
     colon = tube(95, -20, 8) & (Z < 30)
     symmetric, between = expected_lung(coarse(a_chest.left), coarse(a_chest.right), coarse(colon), straight_axis)
-    _, without = expected_lung(coarse(a_chest.left), coarse(a_chest.right), coarse(np.zeros(SHAPE, bool)), straight_axis)
+    _, without = expected_lung(
+        coarse(a_chest.left), coarse(a_chest.right), coarse(np.zeros(SHAPE, bool)), straight_axis
+    )
     np.testing.assert_array_equal(between, without)
     assert symmetric.any()
 

@@ -8,7 +8,8 @@ from volumes import affine_of, hu_at, make_ct
 
 
 @pytest.mark.parametrize(
-    ("spacing", "factors"), [((3.0, 0.977, 0.977), (1, 2, 2)), ((0.6, 0.7, 1.6), (3, 3, 1)), ((1.25, 1.59, 4.2), (2, 2, 1))]
+    ("spacing", "factors"),
+    [((3.0, 0.977, 0.977), (1, 2, 2)), ((0.6, 0.7, 1.6), (3, 3, 1)), ((1.25, 1.59, 4.2), (2, 2, 1))],
 )
 def test_coarse_voxels_measure_at_least_1_6_mm(spacing, factors):
     assert block_factors(make_ct(spacing=spacing)) == factors

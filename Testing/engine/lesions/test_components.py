@@ -50,7 +50,9 @@ def test_no_tumor_voxel_gives_no_lesion():
 
 
 def test_of_equal_lesions_the_one_nearest_the_feet_comes_first():
-    labels = label_lesions(a_mask(((6, 0, 0), (8, 2, 2)), ((1, 4, 5), (3, 6, 7)), ((1, 4, 1), (3, 6, 3))), min_lesion_ml=0)
+    labels = label_lesions(
+        a_mask(((6, 0, 0), (8, 2, 2)), ((1, 4, 5), (3, 6, 7)), ((1, 4, 1), (3, 6, 3))), min_lesion_ml=0
+    )
     assert [labels.array[at] for at in ((1, 4, 1), (1, 4, 5), (6, 0, 0))] == [1, 2, 3]
 
 
@@ -61,7 +63,9 @@ def test_more_lesions_than_labels_are_refused(monkeypatch):
 
 
 def test_a_crop_holds_its_lesion_alone():
-    labels = label_lesions(a_mask(LARGE, ((4, 6, 7), (6, 8, 9))), min_lesion_ml=0)  # the boxes overlap along every axis but one
+    labels = label_lesions(
+        a_mask(LARGE, ((4, 6, 7), (6, 8, 9))), min_lesion_ml=0
+    )  # the boxes overlap along every axis but one
     first, second = lesion_crops(labels)
     assert first.box == LARGE
     assert first.mask.array.all()

@@ -13,7 +13,9 @@ SPACING = (5.0, PIXEL_MM, PIXEL_MM)
 def sampled(inside, size_mm, spacing=SPACING, shift=(0.0, 0.0, 0.0)) -> Volume:
     """The voxels whose centers lie ``inside`` (of x, y, z in mm); the shape's center lies ``shift`` voxels off a voxel's center."""
     count = [2 * int(size_mm / 2 / s + 2) + 1 for s in spacing]
-    z, y, x = np.meshgrid(*[(np.arange(n) - n // 2 + d) * s for n, s, d in zip(count, spacing, shift, strict=True)], indexing="ij")
+    z, y, x = np.meshgrid(
+        *[(np.arange(n) - n // 2 + d) * s for n, s, d in zip(count, spacing, shift, strict=True)], indexing="ij"
+    )
     return Volume(inside(x, y, z), affine_of(spacing))
 
 
@@ -163,8 +165,9 @@ def test_the_longest_slice_is_chosen():
     mask = np.zeros((4, 20, 30), dtype=bool)
     mask[1, 5:9, 5:9] = mask[2, 5:9, 5:25] = mask[3, 5:15, 5:9] = True
     found = axial_diameters(Volume(mask, affine_of(SPACING)))
-    index = Volume(mask, affine_of(SPACING)).lps_to_index([found.long_axis.start_lps, found.long_axis.end_lps, *[
-        found.short_axis.start_lps, found.short_axis.end_lps]])
+    index = Volume(mask, affine_of(SPACING)).lps_to_index(
+        [found.long_axis.start_lps, found.long_axis.end_lps, *[found.short_axis.start_lps, found.short_axis.end_lps]]
+    )
     np.testing.assert_allclose(index[:, 0], 2, atol=1e-9)
     assert index[:, 1].min() > 4
     assert index[:, 1].max() < 9
@@ -183,11 +186,14 @@ def test_a_line_may_cross_a_notch():
     mask[0, 2:17, 9:15] = False  # a U
     found = axial_diameters(Volume(mask, affine_of((1, 1, 1))))
     assert found.long_axis.length_mm == pytest.approx(20 * np.sqrt(2), abs=0.5)
-    assert found.short_axis.length_mm == pytest.approx(20 * np.sqrt(2), abs=1.5)  # the other diagonal: outline corners are cut by 0.7
+    assert found.short_axis.length_mm == pytest.approx(
+        20 * np.sqrt(2), abs=1.5
+    )  # the other diagonal: outline corners are cut by 0.7
 
 
 @pytest.mark.parametrize(
-    ("spacing", "long_mm", "short_mm"), [((5, 0.7, 0.7), 0.7, 0.7), ((1, 3.0, 0.8), 3.0, 0.8), ((1, 0.8, 3.0), 3.0, 0.8)]
+    ("spacing", "long_mm", "short_mm"),
+    [((5, 0.7, 0.7), 0.7, 0.7), ((1, 3.0, 0.8), 3.0, 0.8), ((1, 0.8, 3.0), 3.0, 0.8)],
 )
 def test_a_single_voxel_has_its_own_size(spacing, long_mm, short_mm):
     found = axial_diameters(Volume(np.ones((1, 1, 1), dtype=bool), affine_of(spacing)))
@@ -215,6 +221,8 @@ def test_quarter_turns_in_the_slice_change_nothing(quarter_turns):
     for _ in range(20):
         array = rng.random((2, 8, 9)) < 0.4
         expected = axial_diameters(Volume(array, affine_of((3, 0.7, 0.7))))
-        found = axial_diameters(Volume(np.ascontiguousarray(np.rot90(array, quarter_turns, (1, 2))), affine_of((3, 0.7, 0.7))))
+        found = axial_diameters(
+            Volume(np.ascontiguousarray(np.rot90(array, quarter_turns, (1, 2))), affine_of((3, 0.7, 0.7)))
+        )
         assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
         assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)

@@ -93,7 +93,9 @@ def test_confidence_needs_probabilities():
     disagreement = chest.tumor.with_array(chest.tumor.array * np.float32(0.15))
     assert reported(chest).lesions[0].confidence is None
     assert reported(chest, probability=probability).lesions[0].confidence == pytest.approx(0.9)
-    assert reported(chest, probability=probability, disagreement=disagreement).lesions[0].confidence == pytest.approx(0.75)
+    assert reported(chest, probability=probability, disagreement=disagreement).lesions[0].confidence == pytest.approx(
+        0.75
+    )
 
 
 @pytest.mark.parametrize("name", ["tumor", "left_lung", "right_lung"])
@@ -111,7 +113,10 @@ def test_a_map_on_another_grid_is_refused():
 
 def segments_of(chest, **masks):
     lungs = {"Left lung": chest.left_lung.array, "Right lung": chest.right_lung.array}
-    return [SimpleNamespace(name=name, terminology="", mask=chest.tumor.with_array(mask)) for name, mask in (lungs | masks).items()]
+    return [
+        SimpleNamespace(name=name, terminology="", mask=chest.tumor.with_array(mask))
+        for name, mask in (lungs | masks).items()
+    ]
 
 
 def test_each_segment_that_is_a_lesion_is_measured_under_its_own_name():
@@ -148,12 +153,16 @@ def test_a_segment_stored_on_a_part_of_the_grid_is_put_in_its_place():
 @pytest.mark.parametrize("order", ORIENTATIONS[1::9], ids=str)
 def test_a_segment_stored_along_other_axes_than_the_ct_is_put_in_its_place(order):
     chest = a_chest(turn_degrees=(14, -9, 25))
-    segment = SimpleNamespace(name="Tumor", terminology="", mask=order.apply(chest.tumor.crop((5, 6, 30), (20, 30, 60))))
+    segment = SimpleNamespace(
+        name="Tumor", terminology="", mask=order.apply(chest.tumor.crop((5, 6, 30), (20, 30, 60)))
+    )
     report = measure(chest.ct, [*segments_of(chest), segment])
     np.testing.assert_array_equal(report.labels.array > 0, block(SHAPE, *IN_LEFT))
 
 
-@pytest.mark.parametrize("geometry", [{"origin": (-10.8, 7.0, -30.0)}, {"spacing": (2.5, 0.8, 0.75)}, {"origin": (-81.0, 7.0, -30.0)}])
+@pytest.mark.parametrize(
+    "geometry", [{"origin": (-10.8, 7.0, -30.0)}, {"spacing": (2.5, 0.8, 0.75)}, {"origin": (-81.0, 7.0, -30.0)}]
+)
 def test_a_segment_between_the_voxels_or_outside_is_refused(geometry):
     chest = a_chest()
     other = a_chest(**geometry).tumor

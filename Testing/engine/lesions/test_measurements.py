@@ -41,7 +41,9 @@ def test_an_ellipsoid_has_its_volume_diameter_and_axes():
 
 
 def test_a_ball_is_rounder_than_an_ellipsoid_and_a_rod():
-    ball, ellipsoid, rod = (shape_of(an_ellipsoid(*axes)).sphericity for axes in ((10, 10, 10), (15, 10, 6), (25, 3, 3)))
+    ball, ellipsoid, rod = (
+        shape_of(an_ellipsoid(*axes)).sphericity for axes in ((10, 10, 10), (15, 10, 6), (25, 3, 3))
+    )
     assert 1 > ball > ellipsoid > rod
     assert ball > 0.9  # 1 but for the steps of the voxels
 
@@ -49,7 +51,14 @@ def test_a_ball_is_rounder_than_an_ellipsoid_and_a_rod():
 @pytest.mark.parametrize("array", [np.ones((1, 1, 1)), np.ones((1, 4, 5)), np.ones((1, 1, 6))])
 def test_the_smallest_lesions_have_numbers(array):
     shape = shape_of(Volume(array.astype(bool), affine_of()))
-    values = [shape.mesh_volume_ml, shape.surface_mm2, shape.sphericity, shape.diameter_3d_mm, shape.elongation, shape.flatness]
+    values = [
+        shape.mesh_volume_ml,
+        shape.surface_mm2,
+        shape.sphericity,
+        shape.diameter_3d_mm,
+        shape.elongation,
+        shape.flatness,
+    ]
     assert np.isfinite(values).all()
     assert shape.least_axis_mm == 0
     hu = intensities_of(np.full(array.size, -37.0))
@@ -62,7 +71,9 @@ def test_turning_flipping_and_moving_a_lesion_changes_no_shape(order):
     blob = np.pad(blob, 2)
     expected = shape_of(Volume(blob, affine_of((1, 1, 1))))
     turned = order.apply(Volume(blob, affine_of((1, 1, 1)))).array
-    found = shape_of(Volume(turned, affine_of((1, 1, 1), origin=(310.5, -77.2, 95.1))))  # the lesion turned, not its axes
+    found = shape_of(
+        Volume(turned, affine_of((1, 1, 1), origin=(310.5, -77.2, 95.1)))
+    )  # the lesion turned, not its axes
     for name, value in asdict(expected).items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-6)
 

@@ -59,7 +59,9 @@ def test_a_mediastinal_mass_touches_the_mediastinum_on_all_its_sides(places):
 
 def test_distances_to_the_carina_are_those_of_the_true_masks(places):
     found, carina_lps = places
-    np.testing.assert_allclose(carina_lps, (0, 12, 0), atol=15)  # the model's; a patient's varies, and the lumens part below it
+    np.testing.assert_allclose(
+        carina_lps, (0, 12, 0), atol=15
+    )  # the model's; a patient's varies, and the lumens part below it
     for _, lesion, phantom in found.values():
         mask = phantom.tumor.array == 0
         points = phantom.ct.index_to_lps(np.argwhere(~mask))

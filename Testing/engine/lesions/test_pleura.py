@@ -110,7 +110,9 @@ def test_a_vessel_inside_the_lung_is_no_pleura():
 def test_a_vessel_that_leaves_the_lung_is_no_pleura_either():
     chest = with_ball(MIDDLE, 10)
     vessel = np.zeros(SHAPE, dtype=bool)
-    vessel[27:31, 30:42, 70:74] = vessel[27:31, 30:34, :74] = True  # 8 mm high, from the front of the ball to the mediastinum
+    vessel[27:31, 30:42, 70:74] = vessel[27:31, 30:34, :74] = (
+        True  # 8 mm high, from the front of the ball to the mediastinum
+    )
     chest = Chest(chest.ct, chest.left_lung.with_array(chest.left_lung.array & ~vessel), chest.right_lung, chest.tumor)
     assert located(chest).pleura.area_cm2 < 0.4
 
@@ -120,7 +122,9 @@ def test_zones_are_thirds_of_the_lungs_height():
         assert located(with_ball((slice_, *MIDDLE[1:]), 5)).zone == zone
 
 
-@pytest.mark.parametrize(("gap_mm", "depth"), [(12, "central"), (19, "central"), (22, "peripheral"), (40, "peripheral")])
+@pytest.mark.parametrize(
+    ("gap_mm", "depth"), [(12, "central"), (19, "central"), (22, "peripheral"), (40, "peripheral")]
+)
 def test_a_lesion_is_central_within_2_cm_of_the_mediastinum(gap_mm, depth):
     location = located(with_ball(on_face("medial", gap_mm + 8), 8))
     assert location.depth == depth
@@ -132,7 +136,9 @@ def test_the_distance_to_the_carina_is_that_of_the_nearest_voxel(toward):
     chest = with_ball(MIDDLE, 12)
     direction = np.asarray(toward) / np.linalg.norm(toward)
     carina_lps = chest.ct.index_to_lps(MIDDLE + direction * 30 / SPACING)
-    found = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0, carina_lps=tuple(carina_lps))
+    found = report_lesions(
+        chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0, carina_lps=tuple(carina_lps)
+    )
     assert found.lesions[0].location.carina_mm == pytest.approx(30 - 12, abs=max(SPACING))
     assert located(chest).carina_mm is None
 
@@ -143,7 +149,9 @@ def test_orientation_changes_no_location(order):
     expected, found = located(chest), located(chest.reordered(order))
     assert (found.side, found.zone, found.depth) == (expected.side, expected.zone, expected.depth)
     for name in ("mediastinum_cm2", "chest_wall_cm2", "diaphragm_cm2", "length_mm", "distance_mm"):
-        assert getattr(found.pleura, name) == pytest.approx(getattr(expected.pleura, name), abs=1e-4)  # vtk counts in single precision
+        assert getattr(found.pleura, name) == pytest.approx(
+            getattr(expected.pleura, name), abs=1e-4
+        )  # vtk counts in single precision
     assert expected.pleura.mediastinum_cm2 > 1
 
 

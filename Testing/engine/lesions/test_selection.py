@@ -11,9 +11,31 @@ def a_segment(name, terminology="", mask=None):
     return SimpleNamespace(name=name, terminology=terminology, mask=mask)
 
 
-LESIONS = ("Tumor 1", "Segment_1", "Lung tumor", "lung_nodule_left", "Right lung cancer", "GTV-1", "Mass in the left lung", "Antibody", "")
-OTHERS = ("Left lung", "LEFT LUNG", "right_lung", "LungLeft", "Lungs", "lung-1", "lung_upper_lobe_left", "Body", "Body mask",
-          "Isolation mask", "Tumor 1 margin 5 mm", "Margin")
+LESIONS = (
+    "Tumor 1",
+    "Segment_1",
+    "Lung tumor",
+    "lung_nodule_left",
+    "Right lung cancer",
+    "GTV-1",
+    "Mass in the left lung",
+    "Antibody",
+    "",
+)
+OTHERS = (
+    "Left lung",
+    "LEFT LUNG",
+    "right_lung",
+    "LungLeft",
+    "Lungs",
+    "lung-1",
+    "lung_upper_lobe_left",
+    "Body",
+    "Body mask",
+    "Isolation mask",
+    "Tumor 1 margin 5 mm",
+    "Margin",
+)
 
 
 @pytest.mark.parametrize("name", LESIONS)
@@ -46,7 +68,11 @@ def test_a_damaged_terminology_says_nothing(terminology):
 
 def test_lungs_are_found_by_name_and_need_both_sides():
     left, right = a_segment("Left lung", LEFT_LUNG, "left mask"), a_segment("lung_right", "", "right mask")
-    others = [a_segment("Left lung nodule", "", "no"), a_segment("Right lung margin", "", "no"), a_segment("Lungs", "", "no")]
+    others = [
+        a_segment("Left lung nodule", "", "no"),
+        a_segment("Right lung margin", "", "no"),
+        a_segment("Lungs", "", "no"),
+    ]
     assert lung_segments([*others, right, left]) == ("left mask", "right mask")
     assert lung_segments([*others, left]) is None
 

@@ -46,11 +46,17 @@ def test_distances_run_between_centroids():
     points = [center(chest, place) for place in (LARGE, SMALL, OTHER)]
     from_dominant = [np.linalg.norm(point - points[0]) for point in points]
     assert [x.distance_from_dominant_mm for x in report.lesions] == pytest.approx(from_dominant)
-    assert report.spread.largest_distance_mm == pytest.approx(max(*from_dominant, np.linalg.norm(points[1] - points[2])))
+    assert report.spread.largest_distance_mm == pytest.approx(
+        max(*from_dominant, np.linalg.norm(points[1] - points[2]))
+    )
 
 
 def test_each_lesion_lies_on_the_largest_ones_side_or_the_other():
-    assert [lesion.side_from_dominant for lesion in a_report(LARGE, SMALL, OTHER)[1].lesions] == ["same side", "same side", "other side"]
+    assert [lesion.side_from_dominant for lesion in a_report(LARGE, SMALL, OTHER)[1].lesions] == [
+        "same side",
+        "same side",
+        "other side",
+    ]
     assert [lesion.side_from_dominant for lesion in a_report(SMALL, OTHER)[1].lesions] == ["same side", "other side"]
 
 
@@ -74,7 +80,9 @@ def balls(spacing) -> tuple[Volume, Volume]:
     return labels, labels.with_array(np.ones(labels.shape, dtype=bool))
 
 
-@pytest.mark.parametrize(("spacing", "share"), [((1.0, 0.8, 0.9), 0.05), ((2.5, 0.8, 0.7), 0.1)])  # half a slice of 2.5 mm in 5 mm
+@pytest.mark.parametrize(
+    ("spacing", "share"), [((1.0, 0.8, 0.9), 0.05), ((2.5, 0.8, 0.7), 0.1)]
+)  # half a slice of 2.5 mm in 5 mm
 def test_a_margin_about_a_ball_is_a_shell(spacing, share):
     for margin in margins(*balls(spacing)):
         expected_ml = 4 / 3 * np.pi * ((9 + margin.distance_mm) ** 3 - 9**3) / 1000

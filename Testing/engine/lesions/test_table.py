@@ -8,9 +8,7 @@ from chests import block, make_chest
 from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.lesions import lesions_as_json, report_lesions, write_lesions_csv
 
-CONTRACT = (
-    "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"
-)
+CONTRACT = "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"  # noqa: E501
 
 
 def a_report():
@@ -41,7 +39,10 @@ def test_the_table_says_on_which_side_a_lesion_lies_as_seen_from_the_largest_one
     write_lesions_csv(report, tmp_path / "lesions.csv")
     with open(tmp_path / "lesions.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["side"], row["side_from_dominant"]) for row in rows] == [("Left", "same side"), ("Right", "other side")]
+    assert [(row["side"], row["side_from_dominant"]) for row in rows] == [
+        ("Left", "same side"),
+        ("Right", "other side"),
+    ]
     assert list(rows[0])[-1] == "side_from_dominant"  # appended: others rely on the columns' places
     assert [lesion["side_from_dominant"] for lesion in lesions_as_json(report)] == ["same side", "other side"]
 

@@ -16,7 +16,9 @@ def a_chest():
 
 def zones_of(chest):
     report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
-    return report, list(lung_zones(chest.left_lung, chest.right_lung, report.labels, [lesion.side for lesion in report.lesions]))
+    return report, list(
+        lung_zones(chest.left_lung, chest.right_lung, report.labels, [lesion.side for lesion in report.lesions])
+    )
 
 
 def test_zones_fill_both_lungs_but_for_the_lesions_once():
@@ -33,7 +35,9 @@ def test_zones_are_thirds_and_higher_ones_lie_higher():
     for first in (0, 3):
         spans = [np.flatnonzero(zone.mask.array.any(axis=(1, 2))) for zone in zones[first : first + 3]]
         assert spans[0][-1] < spans[1][0] <= spans[1][-1] < spans[2][0]
-        assert [len(span) for span in spans] == ([9, 8, 7] if first == 0 else [8, 8, 8])  # the lesion beyond the apex counts as lung
+        assert [len(span) for span in spans] == (
+            [9, 8, 7] if first == 0 else [8, 8, 8]
+        )  # the lesion beyond the apex counts as lung
 
 
 @pytest.mark.parametrize("slice_", [4, 10, 12, 19, 22, 25])
@@ -54,6 +58,7 @@ def test_orientation_changes_no_zone(order):
 
 def test_a_zone_is_not_taken_for_a_lesion():
     for zone in zones_of(a_chest())[1]:
+
         class Segment:
             name, mask, terminology = zone.segment, zone.mask, ""
 

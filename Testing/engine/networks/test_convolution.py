@@ -30,14 +30,20 @@ def a_case(in_channels, out_channels, kernel, size, **options):
 
 
 @pytest.mark.parametrize("size", [(8, LONG_SIDE), (LONG_SIDE, 8)])
-@pytest.mark.parametrize(("in_channels", "out_channels", "kernel", "bias"), [(1, 25, 1, False), (8, 13, 3, True), (51, 32, 3, False)])
+@pytest.mark.parametrize(
+    ("in_channels", "out_channels", "kernel", "bias"), [(1, 25, 1, False), (8, 13, 3, True), (51, 32, 3, False)]
+)
 def test_weight_gradients_on_large_slices_are_those_of_single_precision(in_channels, out_channels, kernel, bias, size):
     case = a_case(in_channels, out_channels, kernel, size, bias=bias)
     exact, mixed = gradients(*case, torch.float32), gradients(*case, torch.bfloat16)
-    torch.testing.assert_close(mixed[0], exact[0], rtol=0, atol=0.02 * exact[0].abs().max().item())  # bfloat16 keeps 8 bits
+    torch.testing.assert_close(
+        mixed[0], exact[0], rtol=0, atol=0.02 * exact[0].abs().max().item()
+    )  # bfloat16 keeps 8 bits
     for half, single in zip(mixed[1:], exact[1:], strict=True):
         assert half.dtype == torch.float32
-        torch.testing.assert_close(half, single, rtol=0, atol=1e-5 * single.abs().max().item())  # a bfloat16 gradient is 1e-3 off
+        torch.testing.assert_close(
+            half, single, rtol=0, atol=1e-5 * single.abs().max().item()
+        )  # a bfloat16 gradient is 1e-3 off
 
 
 def test_small_slices_keep_the_fast_bfloat16_gradient():
@@ -52,7 +58,9 @@ def test_single_precision_is_torchs_own_convolution():
     plain = torch.nn.Conv3d(8, 13, 3, padding=1)
     plain.load_state_dict(conv.state_dict())
     assert isinstance(conv, Convolution3d)
-    for ours, theirs in zip(gradients(conv, image, gradient, torch.float32), gradients(plain, image, gradient, torch.float32), strict=True):
+    for ours, theirs in zip(
+        gradients(conv, image, gradient, torch.float32), gradients(plain, image, gradient, torch.float32), strict=True
+    ):
         assert torch.equal(ours, theirs)
 
 
@@ -69,5 +77,7 @@ def test_a_batch_norm_with_fixed_statistics_in_the_kernel_changes_neither_answer
     folded, apart = block(image), block.bn(block.conv(image))
     torch.testing.assert_close(folded, apart, rtol=1e-5, atol=1e-5)
     weight = torch.randn_like(folded)
-    gradients = [torch.autograd.grad((answer * weight).sum(), [block.conv.weight, block.bn.bias]) for answer in (folded, apart)]
+    gradients = [
+        torch.autograd.grad((answer * weight).sum(), [block.conv.weight, block.bn.bias]) for answer in (folded, apart)
+    ]
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-4)

@@ -6,7 +6,14 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks.recurrent_dense_unet import ConvLSTM, RecurrentBase, hard_sigmoid
 
-STACKS = ("unet3d", "multires_unet3d", "recurrent_dense_unet3d", "sff_unet3d", "sff_multires_unet3d", "sff_recurrent_dense_unet3d")
+STACKS = (
+    "unet3d",
+    "multires_unet3d",
+    "recurrent_dense_unet3d",
+    "sff_unet3d",
+    "sff_multires_unet3d",
+    "sff_recurrent_dense_unet3d",
+)
 SLICES = ("unet2d", "multires_unet2d", "dense_unet2d")
 FUSION = [name for name in STACKS if name.startswith("sff")]
 
@@ -40,7 +47,12 @@ def test_other_shapes_are_refused(shape):
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("unet4d", {}), ("unet3d", {"variant": "original"}), ("unet3d", {"recurrence": "columns"}), ("unet3d", {"width": 3})],
+    [
+        ("unet4d", {}),
+        ("unet3d", {"variant": "original"}),
+        ("unet3d", {"recurrence": "columns"}),
+        ("unet3d", {"width": 3}),
+    ],
 )
 def test_unknown_networks_are_refused(name, options):
     with pytest.raises(UnusableInput, match=r"network|recurrence|width"):
@@ -59,7 +71,9 @@ def test_the_extractor_stays_as_it_is_while_the_rest_learns(name):
     assert not any(key.startswith("fe.") for key in changed)
 
 
-@pytest.mark.parametrize(("name", "noisy"), [("sff_unet3d", True), ("sff_recurrent_dense_unet3d", True), ("sff_multires_unet3d", False)])
+@pytest.mark.parametrize(
+    ("name", "noisy"), [("sff_unet3d", True), ("sff_recurrent_dense_unet3d", True), ("sff_multires_unet3d", False)]
+)
 def test_dropout_stays_active_in_the_frozen_extractor_below_its_first_tap(name, noisy):
     network = a_network(name).train()
     slices = torch.rand(2, 1, 16, 16)

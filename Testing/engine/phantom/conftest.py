@@ -23,6 +23,13 @@ def a_phantom_with_two_lesions(phantom_of: MakePhantom) -> Phantom:
     lesions = (LesionSpec("ground_glass", 24.0, "pleura", "right"), LesionSpec("solid", 40.0, "lung", "left"))
     spacing_mm = (5.0, 2.6, 2.3)  # unequal on every axis, so that a swapped axis shows
     options = PhantomOptions(
-        spacing_mm=spacing_mm, lesions=lesions, noise_hu=0, enhancement_hu=0, distractors=(), emphysema=0, scoliosis_mm=14, arms="up"
+        spacing_mm=spacing_mm,
+        lesions=lesions,
+        noise_hu=0,
+        enhancement_hu=0,
+        distractors=(),
+        emphysema=0,
+        scoliosis_mm=14,
+        arms="up",
     )
     return phantom_of(4, options)

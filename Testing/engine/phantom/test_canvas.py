@@ -26,7 +26,9 @@ def test_a_linear_field_is_sampled_exactly(direction):
     x, y, z = canvas.coarse.axes()
     level = (2 * x - 3 * y + 0.5 * z + 7).astype(np.float32)
     box = (slice(2, 9), slice(3, 17), slice(1, 20))
-    points = canvas.grid.index_to_lps(np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), axis=-1))
+    points = canvas.grid.index_to_lps(
+        np.stack(np.meshgrid(*[np.arange(s.start, s.stop) for s in box], indexing="ij"), axis=-1)
+    )
     assert canvas.sample(level, box) == pytest.approx(points @ [2, -3, 0.5] + 7, abs=1e-3)
 
 
@@ -57,7 +59,9 @@ def test_a_box_beside_the_grid_is_none():
 
 
 def test_coverage_is_half_at_the_surface_and_linear_over_the_edge():
-    assert coverage(np.array([-9.0, -1.0, -0.5, 0.0, 0.5, 1.0, 9.0], np.float32), 2.0) == pytest.approx([1, 1, 0.75, 0.5, 0.25, 0, 0])
+    assert coverage(np.array([-9.0, -1.0, -0.5, 0.0, 0.5, 1.0, 9.0], np.float32), 2.0) == pytest.approx(
+        [1, 1, 0.75, 0.5, 0.25, 0, 0]
+    )
 
 
 def test_painting_blends_by_coverage():

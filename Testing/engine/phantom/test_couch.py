@@ -9,13 +9,22 @@ import pytest
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
 from scipy import ndimage
 
-QUICK = {"spacing_mm": (8.0, 2.0, 2.9), "lesions": (), "distractors": (), "noise_hu": 0.0, "circle": False, "arms": "up"}
+QUICK = {
+    "spacing_mm": (8.0, 2.0, 2.9),
+    "lesions": (),
+    "distractors": (),
+    "noise_hu": 0.0,
+    "circle": False,
+    "arms": "up",
+}
 
 
 @cache
 def hu(**options) -> np.ndarray:
     """HU of one patient with the given things and no others around."""
-    return make_phantom(8, PhantomOptions(**{**QUICK, "couch": "none", "blanket": False, "leads": False, **options})).ct.array.astype(int)
+    return make_phantom(
+        8, PhantomOptions(**{**QUICK, "couch": "none", "blanket": False, "leads": False, **options})
+    ).ct.array.astype(int)
 
 
 @pytest.mark.parametrize("couch", ["curved", "flat"])

@@ -13,7 +13,9 @@ from scipy import ndimage
 @cache
 def patient_with(*distractors: str, seed: int) -> Phantom:
     """A native, tumor-free patient without noise."""
-    options = PhantomOptions(spacing_mm=(6.0, 3.1, 2.7), lesions=(), distractors=distractors, noise_hu=0, enhancement_hu=0, emphysema=0)
+    options = PhantomOptions(
+        spacing_mm=(6.0, 3.1, 2.7), lesions=(), distractors=distractors, noise_hu=0, enhancement_hu=0, emphysema=0
+    )
     return make_phantom(seed, options)
 
 
@@ -37,7 +39,9 @@ def test_an_effusion_lies_at_the_back():
 def test_no_film_of_air_remains_between_fluid_and_chest_wall():
     healthy, sick = patient_with(seed=12), patient_with("effusion", seed=12)
     lost = (healthy.lungs.array > 0) & (sick.lungs.array == 0)
-    inner = ndimage.binary_erosion(ndimage.binary_closing(lost | (healthy.lungs.array == 0)), iterations=2) & ndimage.binary_dilation(lost)
+    inner = ndimage.binary_erosion(
+        ndimage.binary_closing(lost | (healthy.lungs.array == 0)), iterations=2
+    ) & ndimage.binary_dilation(lost)
     assert np.percentile(sick.ct.array[inner & (sick.lungs.array == 0)], 1) > -250  # fat, at the darkest
 
 

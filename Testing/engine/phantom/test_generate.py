@@ -38,7 +38,9 @@ def test_the_same_seed_gives_the_same_voxels():
 def test_another_seed_is_another_patient(phantom_of):
     first, second = phantom_of(5, QUICK), phantom_of(6, QUICK)
     sizes = [phantom.lungs.array.astype(bool).sum() * phantom.lungs.voxel_volume_ml for phantom in (first, second)]
-    assert abs(sizes[0] - sizes[1]) > 20  # mL; two draws of three scales, depth of breath and heart hardly ever agree so well
+    assert (
+        abs(sizes[0] - sizes[1]) > 20
+    )  # mL; two draws of three scales, depth of breath and heart hardly ever agree so well
 
 
 def test_the_same_seed_with_other_lesions_is_the_same_patient(phantom_of):
@@ -114,7 +116,9 @@ def test_every_lesion_has_its_label_its_volume_and_its_center(a_phantom_with_two
         center = tuple(np.rint(phantom.tumor.lps_to_index(lesion.center_lps_mm)).astype(int))
         assert mask[center]
     solid = phantom.lesions[1]
-    assert solid.volume_ml == pytest.approx(np.pi * 40**3 / 6000, rel=0.04)  # uncut; voxels of 0.03 mL sample 33 mL to a percent or two
+    assert solid.volume_ml == pytest.approx(
+        np.pi * 40**3 / 6000, rel=0.04
+    )  # uncut; voxels of 0.03 mL sample 33 mL to a percent or two
 
 
 def test_lungs_and_tumors_do_not_overlap(a_phantom_with_two_lesions):
@@ -129,7 +133,9 @@ def test_lesions_have_the_hu_of_their_kind(a_phantom_with_two_lesions):
     assert -20 < solid < 90
 
 
-@pytest.mark.parametrize(("permutation", "flips"), [((1, 0, 2), (True, False, False)), ((2, 0, 1), (False, True, True))])
+@pytest.mark.parametrize(
+    ("permutation", "flips"), [((1, 0, 2), (True, False, False)), ((2, 0, 1), (False, True, True))]
+)
 def test_any_axis_order_shows_the_same_patient(permutation, flips, phantom_of):
     axial = phantom_of(5, QUICK)
     order = AxisOrder(permutation, flips)
@@ -150,7 +156,11 @@ def test_an_oblique_grid_shows_the_same_patient(phantom_of):
     index = np.argwhere(np.ones(oblique.lungs.shape, bool)).reshape(*oblique.lungs.shape, 3)
     back = np.moveaxis(axial.lungs.lps_to_index(oblique.lungs.index_to_lps(index)), -1, 0)
     expected = ndimage.map_coordinates(axial.lungs.array, back, order=0)
-    overlap = 2 * ((expected > 0) & (oblique.lungs.array > 0)).sum() / ((expected > 0).sum() + (oblique.lungs.array > 0).sum())
+    overlap = (
+        2
+        * ((expected > 0) & (oblique.lungs.array > 0)).sum()
+        / ((expected > 0).sum() + (oblique.lungs.array > 0).sum())
+    )
     assert overlap > 0.95  # voxels of 8 x 4 x 4 mm compared by nearest neighbor; a wrong axis or sign gives below 0.8
     assert (expected == oblique.lungs.array)[(expected > 0) & (oblique.lungs.array > 0)].all()
 
@@ -164,7 +174,9 @@ def test_the_origin_moves_everything_along(phantom_of):
     assert there.ct.origin == pytest.approx([11.0, -250.0, 1200.5])
     assert np.array_equal(here.ct.array, there.ct.array)
     assert np.asarray(there.lesions[0].center_lps_mm) - here.lesions[0].center_lps_mm == pytest.approx(shift)
-    assert there.spine_points_lps - here.spine_points_lps == pytest.approx(np.broadcast_to(shift, here.spine_points_lps.shape))
+    assert there.spine_points_lps - here.spine_points_lps == pytest.approx(
+        np.broadcast_to(shift, here.spine_points_lps.shape)
+    )
 
 
 def test_a_scan_covers_both_lungs_unless_told_otherwise(phantom_of):

@@ -33,7 +33,9 @@ def blended(spec: LesionSpec, seed: int, background: float = -850.0, **options) 
 def test_the_truth_has_the_volume_of_the_ball(kind, diameter_mm, tolerance):
     _, truth = blended(LesionSpec(kind, diameter_mm), seed=3)
     volume = truth.sum() * np.prod(SPACING_MM)
-    assert volume == pytest.approx(np.pi * diameter_mm**3 / 6, rel=tolerance)  # a voxel of 1.3 mm3 samples the surface of 9 mm to 4 %
+    assert volume == pytest.approx(
+        np.pi * diameter_mm**3 / 6, rel=tolerance
+    )  # a voxel of 1.3 mm3 samples the surface of 9 mm to 4 %
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -54,7 +56,9 @@ def test_a_smooth_lesion_is_an_ellipsoid():
     expected = ellipsoid(*turned, (0.0, 0.0, 0.0), (15.0, 15.0, 15.0))
     away = np.abs(expected) > 1e-3
     assert np.array_equal(smooth.distance(x, y, z)[away] < 0, expected[away] < 0)
-    assert np.linalg.det(drawn.axes) == pytest.approx(np.sign(np.linalg.det(drawn.axes)))  # the stretch keeps the volume
+    assert np.linalg.det(drawn.axes) == pytest.approx(
+        np.sign(np.linalg.det(drawn.axes))
+    )  # the stretch keeps the volume
 
 
 def test_the_center_is_inside():

@@ -30,7 +30,9 @@ def test_impossible_options_are_refused(options, message):
 
 
 def test_what_is_settled_is_not_drawn():
-    options = PhantomOptions(scoliosis_mm=-12.0, couch="none", arms="down", noise_hu=0.0, blanket=True, leads=False, distractors=())
+    options = PhantomOptions(
+        scoliosis_mm=-12.0, couch="none", arms="down", noise_hu=0.0, blanket=True, leads=False, distractors=()
+    )
     for seed in range(5):
         patient = draw_patient(seed, options)
         assert patient.scoliosis_mm == -12.0

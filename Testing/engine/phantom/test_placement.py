@@ -17,7 +17,9 @@ SPACING_MM = (6.0, 3.1, 2.7)
 @cache
 def with_lesions(*lesions: LesionSpec, seed: int = 9, distractors: tuple[str, ...] = ()) -> Phantom:
     """A patient without noise and with these lesions alone."""
-    options = PhantomOptions(spacing_mm=SPACING_MM, lesions=lesions, distractors=distractors, noise_hu=0, arms="up", emphysema=0)
+    options = PhantomOptions(
+        spacing_mm=SPACING_MM, lesions=lesions, distractors=distractors, noise_hu=0, arms="up", emphysema=0
+    )
     return make_phantom(seed, options)
 
 
@@ -56,7 +58,9 @@ def test_the_smallest_lesion_has_a_voxel_even_between_thick_slices():
 def test_a_center_is_taken_as_given():
     found = with_lesions(LesionSpec("solid", 16.0, "lung", "right")).lesions[0].center_lps_mm
     wanted = (found[0] + 1.0, found[1] - 2.0, found[2] + 3.0)
-    assert with_lesions(LesionSpec("solid", 16.0, center_lps_mm=wanted)).lesions[0].center_lps_mm == pytest.approx(wanted)
+    assert with_lesions(LesionSpec("solid", 16.0, center_lps_mm=wanted)).lesions[0].center_lps_mm == pytest.approx(
+        wanted
+    )
 
 
 def test_a_lesion_without_room_is_refused():
@@ -65,7 +69,9 @@ def test_a_lesion_without_room_is_refused():
 
 
 def test_no_lesion_begins_in_an_effusion():
-    phantom = with_lesions(LesionSpec("solid", 10.0, "pleura"), LesionSpec("solid", 8.0, "lung"), distractors=("effusion", "collapse"))
+    phantom = with_lesions(
+        LesionSpec("solid", 10.0, "pleura"), LesionSpec("solid", 8.0, "lung"), distractors=("effusion", "collapse")
+    )
     ring = ndimage.binary_dilation(phantom.tumor.array > 0, iterations=2) & (phantom.tumor.array == 0)
     assert (phantom.lungs.array[ring] > 0).mean() > 0.3
 

@@ -42,7 +42,9 @@ def test_a_sharper_kernel_has_finer_grain():
     grains = []
     for sharpness_mm in (0.3, 1.5):
         patient = replace(draw_patient(1, OPTIONS), sharpness_mm=sharpness_mm)
-        image = scan(np.full((8, 90, 80), 40, np.float32), (3.0, 1.0, 1.0), patient, np.random.default_rng(0)).astype(float)
+        image = scan(np.full((8, 90, 80), 40, np.float32), (3.0, 1.0, 1.0), patient, np.random.default_rng(0)).astype(
+            float
+        )
         grains.append(np.corrcoef(image[:, :, 1:].ravel(), image[:, :, :-1].ravel())[0, 1])
     assert grains[0] < 0.2 < 0.7 < grains[1]
 

@@ -60,7 +60,10 @@ def test_a_capsule_tapers_from_end_to_end(axes):
 def test_a_tube_is_the_nearest_of_its_capsules_up_to_the_cut(axes):
     x, y, z = axes
     points, radii = [(-20, 0, 0), (0, 5, 5), (15, -10, 12)], [4, 3, 1]
-    parts = [capsule(x, y, z, np.array(points[i], float), np.array(points[i + 1], float), radii[i], radii[i + 1]) for i in range(2)]
+    parts = [
+        capsule(x, y, z, np.array(points[i], float), np.array(points[i + 1], float), radii[i], radii[i + 1])
+        for i in range(2)
+    ]
     near = np.minimum(*parts)
     assert tube(x, y, z, points, radii)[near < FAR_MM] == pytest.approx(near[near < FAR_MM], abs=1e-4)
     full = np.broadcast_arrays(x, y, z)

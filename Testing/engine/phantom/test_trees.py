@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Grid
 from LungTumorSegLib.phantom.canvas import Canvas, CoarseGrid
-from LungTumorSegLib.phantom.trees import MURRAY_EXPONENT, TIP_RADIUS_MM, Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels
+from LungTumorSegLib.phantom.trees import (
+    MURRAY_EXPONENT,
+    TIP_RADIUS_MM,
+    Tree,
+    bronchi_beside,
+    chain,
+    grow,
+    paint_airways,
+    paint_vessels,
+)
 
 
 @pytest.fixture
@@ -20,7 +29,9 @@ def a_canvas() -> Canvas:
     affine[2, 0], affine[1, 1], affine[0, 2] = 2.0, 1.0, 1.0
     affine[:3, 3] = (-20, -20, -20)
     shape = (21, 41, 61)
-    return Canvas(Grid(shape, affine), CoarseGrid.around(np.full(3, -20.0), np.full(3, 44.0)), np.full(shape, -800, np.float32))
+    return Canvas(
+        Grid(shape, affine), CoarseGrid.around(np.full(3, -20.0), np.full(3, 44.0)), np.full(shape, -800, np.float32)
+    )
 
 
 def test_every_target_is_reached_and_every_node_has_a_parent_before_it(a_tree):

@@ -10,7 +10,11 @@ from LungTumorSegLib.phantom import write_phantom
 def test_a_written_phantom_reads_back(tmp_path, a_phantom_with_two_lesions):
     phantom = a_phantom_with_two_lesions
     write_phantom(phantom, tmp_path / "new" / "folder")
-    assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == ["ct.nii.gz", "lungs.nii.gz", "tumor.nii.gz"]
+    assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == [
+        "ct.nii.gz",
+        "lungs.nii.gz",
+        "tumor.nii.gz",
+    ]
     ct = read_ct(tmp_path / "new" / "folder" / "ct.nii.gz")
     assert ct.same_grid(phantom.ct)
     assert np.array_equal(ct.array, phantom.ct.array)

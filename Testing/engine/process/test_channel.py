@@ -55,7 +55,9 @@ def test_stdout_holds_json_lines_alone_and_stray_prints_go_to_stderr():
 def test_the_word_cancel_or_the_end_of_stdin_cancels(word):
     child = start("wait")
     child.stdout.readline()
-    out, _ = child.communicate(input=word, timeout=120)  # communicate closes stdin; a child that ignored both would run 10 s and return 0
+    out, _ = child.communicate(
+        input=word, timeout=120
+    )  # communicate closes stdin; a child that ignored both would run 10 s and return 0
     assert child.returncode == 130
     assert json.loads(out.splitlines()[-1]) == {"event": "error", "code": 130, "message": "Cancelled"}
 

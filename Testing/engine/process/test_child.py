@@ -11,7 +11,9 @@ import pytest
 from LungTumorSegLib.process import child as child_module
 from LungTumorSegLib.process.child import ChildProcess
 
-PATIENCE_SECONDS = 60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
+PATIENCE_SECONDS = (
+    60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
+)
 
 
 def start(script: str, *arguments: str) -> ChildProcess:
@@ -53,7 +55,10 @@ def test_json_lines_become_events_and_other_lines_are_skipped():
         print('{"event": "result", "folder": "\\u00e9"}')
     """)
     assert wait_for_end(child) == 0
-    assert child.events() == [{"event": "progress", "stage": "one", "done": 1, "total": 2}, {"event": "result", "folder": "é"}]
+    assert child.events() == [
+        {"event": "progress", "stage": "one", "done": 1, "total": 2},
+        {"event": "result", "folder": "é"},
+    ]
     assert child.events() == [], "each event comes once"
 
 
@@ -102,7 +107,7 @@ def test_cancel_reaches_the_child_as_a_line_on_stdin():
 
 
 def test_a_child_that_ignores_cancel_is_killed_after_the_grace_time(short_grace):
-    child = start("import time\nprint('{\"event\": \"up\"}', flush=True)\ntime.sleep(600)")
+    child = start('import time\nprint(\'{"event": "up"}\', flush=True)\ntime.sleep(600)')
     wait_until(child.events)
     began = time.monotonic()
     child.cancel()

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 from LungTumorSegLib.process import packages
-from LungTumorSegLib.process.packages import PipStep, dry_run, listening_to_pip, missing_packages, read_requirements, replaced_packages
+from LungTumorSegLib.process.packages import (
+    PipStep,
+    dry_run,
+    listening_to_pip,
+    missing_packages,
+    read_requirements,
+    replaced_packages,
+)
 
 REQUIREMENTS = Path(packages.__file__).parents[2] / "Resources" / "requirements.txt"
 BUNDLED = {"numpy", "scipy", "simpleitk", "vtk", "torch", "slicer-core", "pyside6", "pyside6-essentials", "pydicom"}
@@ -42,7 +49,14 @@ def test_comments_and_empty_lines_are_no_requirements(tmp_path):
 
 @pytest.mark.parametrize(
     ("requirement", "missing"),
-    [("torch>=2.8", False), ("torch>=2.13.1", True), ("torch>=3", True), ("safetensors>=0.4", True), ("numpy", False), ("absent", True)],
+    [
+        ("torch>=2.8", False),
+        ("torch>=2.13.1", True),
+        ("torch>=3", True),
+        ("safetensors>=0.4", True),
+        ("numpy", False),
+        ("absent", True),
+    ],
 )
 def test_absent_and_old_packages_are_missing(versions, requirement, missing):
     assert missing_packages([requirement]) == ([requirement] if missing else [])
@@ -58,7 +72,9 @@ def test_other_forms_of_requirements_are_refused():
 
 
 def test_pip_replacing_an_installed_package_is_noticed_but_an_asked_upgrade_is_not(versions):
-    report = json.dumps({"install": [{"metadata": {"name": n, "version": "9"}} for n in ("safetensors", "NumPy", "brand-new")]})
+    report = json.dumps(
+        {"install": [{"metadata": {"name": n, "version": "9"}} for n in ("safetensors", "NumPy", "brand-new")]}
+    )
     assert replaced_packages(report, ["safetensors>=0.4"]) == ["NumPy"]
 
 
@@ -104,7 +120,9 @@ def test_what_pip_prints_becomes_steps_and_its_progress_bar_stays_out_of_the_con
         PipStep("downloading", "filelock"),
         PipStep("unpacking"),
     ]
-    assert capsys.readouterr().out == "".join(line for line in PIP_LINES.splitlines(True) if not line.startswith("Progress"))
+    assert capsys.readouterr().out == "".join(
+        line for line in PIP_LINES.splitlines(True) if not line.startswith("Progress")
+    )
     assert "PIP_PROGRESS_BAR" not in os.environ
 
 

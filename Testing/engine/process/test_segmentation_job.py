@@ -23,7 +23,9 @@ from LungTumorSegLib.process.segmentation_job import (
     segment_arguments,
 )
 
-PATIENCE_SECONDS = 60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
+PATIENCE_SECONDS = (
+    60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
+)
 
 GOOD_RUN = """
     import json, pathlib, sys
@@ -61,7 +63,9 @@ def start(tmp_path):
         interpreter = tmp_path / "PythonSlicer"
         interpreter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / "script.py"}" "$@"\n')
         interpreter.chmod(0o755)
-        jobs.append(SegmentationJob(write_input, arguments, interpreter=str(interpreter), temporary_folder=str(temporary)))
+        jobs.append(
+            SegmentationJob(write_input, arguments, interpreter=str(interpreter), temporary_folder=str(temporary))
+        )
         return jobs[-1]
 
     yield start_job
@@ -145,7 +149,9 @@ def test_cancel_at_any_moment_is_heeded(start):
 
 def test_close_in_the_middle_ends_everything_without_grace(start, monkeypatch):
     monkeypatch.setattr(child, "GRACE_SECONDS", 600)
-    job = start("import time\nprint('{\"event\": \"progress\", \"stage\": \"a\", \"done\": 0, \"total\": 1}', flush=True)\ntime.sleep(600)")
+    job = start(
+        'import time\nprint(\'{"event": "progress", "stage": "a", "done": 0, "total": 1}\', flush=True)\ntime.sleep(600)'
+    )
     wait_for_progress(job)
     began = time.monotonic()
     job.close()
@@ -154,20 +160,24 @@ def test_close_in_the_middle_ends_everything_without_grace(start, monkeypatch):
 
 
 def test_an_error_event_is_the_outcome(start):
-    _, outcome = run_to_end(start("""
+    _, outcome = run_to_end(
+        start("""
         import sys
         print('{"event": "error", "code": 3, "message": "The weights are damaged."}')
         sys.exit(3)
-    """))
+    """)
+    )
     assert outcome == Outcome(3, "The weights are damaged.")
 
 
 def test_messages_speak_of_the_ct_and_not_of_a_private_file(start):
-    _, outcome = run_to_end(start("""
+    _, outcome = run_to_end(
+        start("""
         import json, sys
         print(json.dumps({"event": "error", "code": 2, "message": f"Less than 150 mL of lung in {sys.argv[4]}."}))
         sys.exit(2)
-    """))
+    """)
+    )
     assert outcome == Outcome(2, "Less than 150 mL of lung in the CT.")
 
 
@@ -195,7 +205,7 @@ def test_an_end_without_a_result_is_no_success(start):
 
 
 def test_a_success_without_files_is_none(start):
-    _, outcome = run_to_end(start("print('{\"event\": \"result\"}')"))
+    _, outcome = run_to_end(start('print(\'{"event": "result"}\')'))
     assert outcome.code == 3
     assert "results of the run are damaged" in outcome.message
 

@@ -108,7 +108,9 @@ def test_a_run_that_nobody_wants_any_more_cancels_itself():
 
 def test_a_result_that_comes_too_late_is_not_loaded():
     answers = iter([True, False])
-    run = make_run(PlayedJob(Outcome(0, results=FILES)), load=lambda files: pytest.fail("loaded"), is_wanted=lambda: next(answers))
+    run = make_run(
+        PlayedJob(Outcome(0, results=FILES)), load=lambda files: pytest.fail("loaded"), is_wanted=lambda: next(answers)
+    )
     run.poll()
     assert run.result is None
     assert isinstance(run.error, Cancelled)

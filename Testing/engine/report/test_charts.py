@@ -28,12 +28,16 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def parse(text):
     root = ElementTree.fromstring(text)  # noqa: S314 (our own text)
-    lines = [[tuple(map(float, p.split(","))) for p in line.get("points").split()] for line in root.iter(f"{SVG}polyline")]
+    lines = [
+        [tuple(map(float, p.split(","))) for p in line.get("points").split()] for line in root.iter(f"{SVG}polyline")
+    ]
     return lines, [text.text for kind in ("text", "tspan") for text in root.iter(f"{SVG}{kind}")]
 
 
 def test_a_curve_fills_its_plot_from_corner_to_corner():
-    (points,), texts = parse(side_by_side([chart("Title <b>", [Line("a & b", ((0, 0), (50, 0.5), (100, 1)))], "step", "loss")]))
+    (points,), texts = parse(
+        side_by_side([chart("Title <b>", [Line("a & b", ((0, 0), (50, 0.5), (100, 1)))], "step", "loss")])
+    )
     assert points[0] == (LEFT, HEIGHT - BOTTOM)
     assert points[2] == (WIDTH - RIGHT, TOP)
     assert points[1] == pytest.approx(((LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2))
@@ -42,7 +46,9 @@ def test_a_curve_fills_its_plot_from_corner_to_corner():
 
 @pytest.mark.parametrize("values", [(0.0,), (3.0, 3.0), (-2.5, 7.3), (1e-6, 2e-6), (0.0, 123456.0)])
 def test_ticks_enclose_any_values(values):
-    (points,), _ = parse(side_by_side([chart("", [Line("a", tuple((float(i), v) for i, v in enumerate(values)))], "", "")]))
+    (points,), _ = parse(
+        side_by_side([chart("", [Line("a", tuple((float(i), v) for i, v in enumerate(values)))], "", "")])
+    )
     assert all(TOP - 0.1 <= y <= HEIGHT - BOTTOM + 0.1 for _, y in points)
 
 

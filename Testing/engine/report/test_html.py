@@ -28,7 +28,9 @@ def written(folder, *places, heading=None, order=ORIENTATIONS[0]) -> str:
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
     """3D views take seconds each and are tested with rendering."""
-    monkeypatch.setattr(report_module, "spread_pictures", lambda left, right, labels, views, size, **_: [b"a picture"] * len(views))
+    monkeypatch.setattr(
+        report_module, "spread_pictures", lambda left, right, labels, views, size, **_: [b"a picture"] * len(views)
+    )
 
 
 LARGE, SMALL = ((20, 40, 60), (32, 56, 90)), ((40, 20, 10), (44, 26, 17))

@@ -31,7 +31,9 @@ SCHEMA = json.loads((files("LungTumorSegLib.results") / "summary.schema.json").r
 @pytest.fixture(autouse=True)
 def no_drawing(monkeypatch):
     """3D views are tested with rendering."""
-    monkeypatch.setattr(report_module, "spread_pictures", lambda left, right, labels, views, size, **_: [b"a picture"] * len(views))
+    monkeypatch.setattr(
+        report_module, "spread_pictures", lambda left, right, labels, views, size, **_: [b"a picture"] * len(views)
+    )
 
 
 @pytest.fixture(params=["segment", "measure"])
@@ -99,7 +101,9 @@ def test_margins_lie_in_layers_of_their_own_file_and_in_the_summary(folder):
     assert not (outer.array & (a_result().report.labels.array > 0)).any()
     for segment, margin in zip(segments, summary_in(folder)["margins"], strict=True):
         assert margin["segment"] == segment.name
-        assert margin["volume_ml"] == pytest.approx(np.count_nonzero(segment.mask.array) * segment.mask.voxel_volume_ml, rel=1e-6)
+        assert margin["volume_ml"] == pytest.approx(
+            np.count_nonzero(segment.mask.array) * segment.mask.voxel_volume_ml, rel=1e-6
+        )
 
 
 def test_the_patient_stands_in_the_report_and_nowhere_else(folder):
@@ -117,7 +121,10 @@ def test_the_report_says_with_which_numbers_the_network_was_used(tmp_path):
     result = a_result()
     numbers = {"stride": 2, "mirror": True, "min_lesion_ml": 0.05, "min_confidence": 0.5}
     write_segment_result(
-        replace(result, settings=replace(result.settings, **numbers)), tmp_path, picture=False, extras=Extras(report=True)
+        replace(result, settings=replace(result.settings, **numbers)),
+        tmp_path,
+        picture=False,
+        extras=Extras(report=True),
     )
     said = "made (slice threshold 0.7, voxel threshold 0.5, stride 2, each stack mirrored as well; lesions from 0.05 mL"
     assert f"Model: {said} and a confidence of 0.5 on)" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -127,7 +134,13 @@ def test_the_report_says_with_which_numbers_the_network_was_used(tmp_path):
 def test_measures_of_a_runs_segmentation_keep_what_the_run_knew_of_its_lesions(tmp_path):
     result = a_result()
     lesion = result.report.lesions[0]
-    row = {"segment": lesion.segment, "volume_ml": lesion.volume_ml, "volume_p5_ml": 0.1, "volume_p95_ml": 0.9, "confidence": 0.75}
+    row = {
+        "segment": lesion.segment,
+        "volume_ml": lesion.volume_ml,
+        "volume_p5_ml": 0.1,
+        "volume_p95_ml": 0.9,
+        "confidence": 0.75,
+    }
     same = with_known(result.report, [row]).lesions[0]
     assert (same.confidence, same.volume_range_ml) == (0.75, (0.1, 0.9))
     corrected = with_known(result.report, [row | {"volume_ml": 2 * lesion.volume_ml}]).lesions[0]

@@ -10,7 +10,15 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import margins, report_lesions
 from LungTumorSegLib.report import views_3d as rendering
 from LungTumorSegLib.report.color_maps import RAMP
-from LungTumorSegLib.report.views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, PICTURE_SIZE, Look, render_spread, spread_pictures
+from LungTumorSegLib.report.views_3d import (
+    FROM_ABOVE,
+    FROM_THE_LEFT,
+    FRONT,
+    PICTURE_SIZE,
+    Look,
+    render_spread,
+    spread_pictures,
+)
 from volumes import ORIENTATIONS, affine_of
 
 SHAPE = (30, 40, 60)
@@ -30,7 +38,9 @@ def rendered(folder, order=ORIENTATIONS[0], *places) -> np.ndarray:
 
 def where_red(picture) -> np.ndarray:
     """Mean (row, column) of pixels in the first lesion's color, legend left out."""
-    red = (picture[..., 0] > 90) & (picture[..., 1] < 0.45 * picture[..., 0]) & (picture[..., 2] < 0.45 * picture[..., 0])
+    red = (
+        (picture[..., 0] > 90) & (picture[..., 1] < 0.45 * picture[..., 0]) & (picture[..., 2] < 0.45 * picture[..., 0])
+    )
     red[:60] = False
     assert red.any()
     return np.argwhere(red).mean(axis=0)
@@ -89,9 +99,13 @@ def pictured(folder, place=(14, 16, 40), size=(400, 300), views=(FRONT,), confid
     """Pictures of a chest with one lesion of 4 x 8 x 8 voxels."""
     chest = make_chest(spacing=SPACING).with_tumor(block(SHAPE, place, np.add(place, (4, 8, 8))))
     probability = None if confidence is None else chest.tumor.with_array(np.full(SHAPE, confidence, dtype=np.float32))
-    report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, probability=probability, min_lesion_ml=0.0)
+    report = report_lesions(
+        chest.tumor, chest.ct, chest.left_lung, chest.right_lung, probability=probability, min_lesion_ml=0.0
+    )
     if look.pop("margins", False):
-        look["margins"] = list(margins(report.labels, chest.ct.with_array(chest.left_lung.array | chest.right_lung.array), None, (25.0,)))
+        look["margins"] = list(
+            margins(report.labels, chest.ct.with_array(chest.left_lung.array | chest.right_lung.array), None, (25.0,))
+        )
     lungs = chest.left_lung, chest.right_lung
     files = spread_pictures(*lungs, report.labels, views, size, lesions=report.lesions, look=Look(**look))
     found = []
@@ -126,7 +140,9 @@ def test_a_lesion_has_the_color_that_was_asked_for(tmp_path, by, options, color)
 def test_the_camera_frames_the_lungs(tmp_path, view):
     (picture,) = pictured(tmp_path, views=(view,))
     rows, columns = np.nonzero(np.abs(picture - picture[2, 200]).max(axis=2) > 12)
-    inner = (columns > 90) & (columns < 330) | (columns > 20) & (columns < 380) & (rows > 60) & (rows < 225)  # no legend, letters, cube
+    inner = (columns > 90) & (columns < 330) | (columns > 20) & (columns < 380) & (rows > 60) & (
+        rows < 225
+    )  # no legend, letters, cube
     rows, columns = rows[inner], columns[inner]
     assert rows.min() > 3
     assert rows.max() < 296

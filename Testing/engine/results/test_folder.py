@@ -66,7 +66,9 @@ def test_a_failed_block_removes_all_folders_that_it_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("failure", [PermissionError(errno.EACCES, "Permission denied", "summary.json"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "failure", [PermissionError(errno.EACCES, "Permission denied", "summary.json"), KeyboardInterrupt()]
+)
 def test_an_exchange_that_fails_halfway_is_undone(an_earlier_run, monkeypatch, failure):
     replace = Path.replace
     before = contents(an_earlier_run)
@@ -95,7 +97,9 @@ def test_the_message_names_the_file_where_the_user_looks_for_it(tmp_path):
         with complete_or_nothing(tmp_path / "out") as private:
             raise MachineLimit(f"{private / 'probability.nrrd'} could not be written.")
 
-    with pytest.raises(MachineLimit, match=re.escape(f"{tmp_path / 'out' / 'probability.nrrd'} could not be written.") + "$"):
+    with pytest.raises(
+        MachineLimit, match=re.escape(f"{tmp_path / 'out' / 'probability.nrrd'} could not be written.") + "$"
+    ):
         fail()
 
 
@@ -168,7 +172,8 @@ for _ in range(8):
 
 def test_runs_that_end_in_the_same_moment_never_mix_their_files(tmp_path):
     rivals = [
-        subprocess.Popen([sys.executable, "-c", RIVAL, str(tmp_path), name], stdin=subprocess.PIPE) for name in ("one", "two", "three")
+        subprocess.Popen([sys.executable, "-c", RIVAL, str(tmp_path), name], stdin=subprocess.PIPE)
+        for name in ("one", "two", "three")
     ]
     for rival in rivals:
         rival.stdin.close()  # now

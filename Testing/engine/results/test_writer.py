@@ -59,7 +59,10 @@ def test_measures_leave_the_segmentation_and_what_came_with_it(tmp_path):
 def test_without_a_lesion_there_are_lungs_a_table_without_rows_and_the_sentence(tmp_path):
     summary = write_segment_result(a_result(tumor=False), tmp_path, picture=False)
     assert summary["message"] == NO_LESION
-    assert [segment.name for segment in read_segmentation(tmp_path / "segmentation.seg.nrrd")] == ["Left lung", "Right lung"]
+    assert [segment.name for segment in read_segmentation(tmp_path / "segmentation.seg.nrrd")] == [
+        "Left lung",
+        "Right lung",
+    ]
     assert (tmp_path / "lesions.csv").read_text(encoding="utf-8").count("\n") == 1
 
 
@@ -80,6 +83,8 @@ def test_an_isolation_leaves_no_ct_of_an_earlier_one(tmp_path):
     chest = make_chest(SHAPE)
     write_volume(chest.ct, tmp_path / "input.nrrd")
     for resampled in (True, False):
-        write_isolation(replace(chest.ct, resampled=resampled), an_isolation(chest), tmp_path, source=tmp_path / "input.nrrd")
+        write_isolation(
+            replace(chest.ct, resampled=resampled), an_isolation(chest), tmp_path, source=tmp_path / "input.nrrd"
+        )
         assert (tmp_path / "ct.nrrd").exists() == resampled
     assert names(tmp_path) == {"input.nrrd", "isolation.seg.nrrd", "isolated.nrrd", "isolation.json"}

@@ -48,8 +48,14 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
         ({"output": "o", "network": {"steps": True}}, "network.steps must be of type int, not True"),
         ({"output": "o", "network": {"steps": 0}}, "network needs steps, epoch_steps and batch of at least 1"),
         ({"output": "o", "network": {"loss": {"bce_weight": "1"}}}, "network.loss.bce_weight must be of type float"),
-        ({"output": "o", "network": {"loss": {"name": "focal"}}}, "network.loss.name must be one of bce, .*, not 'focal'"),
-        ({"output": "o", "extractor": {"schedule": "step"}}, "extractor.schedule must be one of cosine, .*, not 'step'"),
+        (
+            {"output": "o", "network": {"loss": {"name": "focal"}}},
+            "network.loss.name must be one of bce, .*, not 'focal'",
+        ),
+        (
+            {"output": "o", "extractor": {"schedule": "step"}},
+            "extractor.schedule must be one of cosine, .*, not 'step'",
+        ),
         ({"output": "o", "network": {"learning_rate": 0}}, "network.learning_rate must be above zero"),
         ({"output": "o", "network": {"prior": 1}}, "network.prior must lie between"),
         ({"output": "o", "grid": {"spacing_mm": 3}}, "grid.spacing_mm must be a list"),
@@ -62,8 +68,17 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
         ({"output": "o", "sampling": {"implants": -1}}, "must not be negative"),
         ({"output": "o", "sampling": {"extra": 1}}, "sampling.extra must be at least 0 and below 1"),
         ({"output": "o", "data": {"cases": [{"ct": "a"}]}}, r"data.cases\[0\] lacks the setting 'patient'"),
-        ({"output": "o", "data": {"sources": [{"folder": "f", "kind": "zip"}]}}, r"data.sources\[0\].kind must be one of folders"),
-        ({"output": "o", "data": {"phantoms": {"count": 10, "first_seed": 5, "held_out": 1, "first_held_out_seed": 14}}}, "also held out"),
+        (
+            {"output": "o", "data": {"sources": [{"folder": "f", "kind": "zip"}]}},
+            r"data.sources\[0\].kind must be one of folders",
+        ),
+        (
+            {
+                "output": "o",
+                "data": {"phantoms": {"count": 10, "first_seed": 5, "held_out": 1, "first_held_out_seed": 14}},
+            },
+            "also held out",
+        ),
         ({"output": "o", "data": {"split": {"file": "s", "test_share": 0.9}}}, "must leave patients to train on"),
     ],
 )
@@ -73,7 +88,9 @@ def test_mistakes_are_named_with_their_place(values, message):
 
 
 def test_seeds_side_by_side_are_fine():
-    config_from_dict({"output": "o", "data": {"phantoms": {"count": 10, "first_seed": 5, "held_out": 1, "first_held_out_seed": 15}}})
+    config_from_dict(
+        {"output": "o", "data": {"phantoms": {"count": 10, "first_seed": 5, "held_out": 1, "first_held_out_seed": 15}}}
+    )
 
 
 def test_unreadable_files_are_named(tmp_path):

@@ -43,7 +43,9 @@ def an_image_and_mask_set(folder):
 def test_image_and_mask_folders_are_paired_by_name_and_know_their_patients(tmp_path):
     cases = find_cases(SourceConfig(str(an_image_and_mask_set(tmp_path)), "folders", patient_pattern="^([a-z]+)_"))
     assert [(case.patient, case.ct[len(str(tmp_path)) + 1 :]) for case in cases] == [
-        ("anna", "images/anna_1.nii.gz"), ("anna", "images/anna_2.nii.gz"), ("ben", "images/ben_1.nii.gz"),
+        ("anna", "images/anna_1.nii.gz"),
+        ("anna", "images/anna_2.nii.gz"),
+        ("ben", "images/ben_1.nii.gz"),
     ]
     assert cases[2].lesions == (str(tmp_path / "masks/ben_1.nrrd"),)
     np.testing.assert_array_equal(read_label(cases[0], read_ct(cases[0].ct)).array, TWO.array)
@@ -85,8 +87,16 @@ def a_decathlon(folder):
         write(TWO, folder / f"labelsTr/{name}.nii.gz")
     (folder / "imagesTr/._lung_001.nii.gz").write_bytes(b"\0")
     write(make_ct(SHAPE), folder / "imagesTs/lung_002.nii.gz")
-    training = [{"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"} for name in ("lung_023", "lung_001")]
-    listing = {"name": "Lung", "labels": {"0": "background", "1": "cancer"}, "training": training, "test": ["./imagesTs/lung_002.nii.gz"]}
+    training = [
+        {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+        for name in ("lung_023", "lung_001")
+    ]
+    listing = {
+        "name": "Lung",
+        "labels": {"0": "background", "1": "cancer"},
+        "training": training,
+        "test": ["./imagesTs/lung_002.nii.gz"],
+    }
     (folder / "dataset.json").write_text(json.dumps(listing))
     return folder
 
@@ -116,7 +126,10 @@ def rectangle(ct, level, top, left, bottom, right):
 def a_radiotherapy_set(folder):
     """Two patients in the layout of NSCLC-Radiomics: studies and series below each; the first one has a second CT."""
     ct = make_ct(SHAPE, turn_degrees=(0, 0, 12))
-    drawn = {"GTV-1": [rectangle(ct, 3, 2, 3, 6, 8), rectangle(ct, 3, 3, 4, 5, 6)], "GTV-2": [rectangle(ct, 7, 1, 1, 3, 3)]}
+    drawn = {
+        "GTV-1": [rectangle(ct, 3, 2, 3, 6, 8), rectangle(ct, 3, 3, 4, 5, 6)],
+        "GTV-2": [rectangle(ct, 7, 1, 1, 3, 3)],
+    }
     for patient, series in (("LUNG1-001", "1.2.3.4"), ("LUNG1-002", "1.2.3.5")):
         study = folder / patient / "study"
         write_dicom_series(ct, study / "CT", series_uid=series)

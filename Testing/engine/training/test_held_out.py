@@ -32,7 +32,9 @@ def test_what_does_not_count_is_left_out(measured):
     first, second = np.count_nonzero(label == 1), np.count_nonzero(label == 2)
     assert summary["dice_3d"] == pytest.approx(2 * first / (2 * first + second))
     assert (summary["lesions"], summary["lesions_found"], summary["false_positives"]) == (4, 2, 0)
-    assert summary["froc"]["curve"] == [{"threshold": pytest.approx(0.9), "sensitivity": 0.5, "false_positives_per_scan": 0.0}]
+    assert summary["froc"]["curve"] == [
+        {"threshold": pytest.approx(0.9), "sensitivity": 0.5, "false_positives_per_scan": 0.0}
+    ]
 
 
 def test_table_metrics_and_pictures_are_written_a_case_each(measured):
@@ -40,4 +42,10 @@ def test_table_metrics_and_pictures_are_written_a_case_each(measured):
     assert json.loads((folder / "metrics.json").read_text()) == summary
     with (folder / "cases.csv").open(newline="") as file:
         assert [line["case"] for line in csv.DictReader(file)] == ["first", "second"]
-    assert {path.name for path in folder.iterdir()} == {"metrics.json", "cases.csv", "froc.svg", "first.png", "second.png"}
+    assert {path.name for path in folder.iterdir()} == {
+        "metrics.json",
+        "cases.csv",
+        "froc.svg",
+        "first.png",
+        "second.png",
+    }

@@ -73,7 +73,9 @@ def test_a_real_nodule_is_scaled_to_the_wanted_volume(radius_mm):
 def test_a_real_nodule_is_not_scaled_beyond_its_limits():
     patch = a_patch()
     implant_nodule(patch, a_nodule(3.0), CENTER, 40.0, np.random.default_rng(0))
-    assert volume_ml(patch) == pytest.approx(ball_ml(3.0 * 5), rel=0.3)  # a ball of 3 to 7 voxels across becomes 5 times as large
+    assert volume_ml(patch) == pytest.approx(
+        ball_ml(3.0 * 5), rel=0.3
+    )  # a ball of 3 to 7 voxels across becomes 5 times as large
 
 
 def test_a_lesion_lies_where_it_was_put():
@@ -175,7 +177,9 @@ def test_a_nodule_of_similar_size_is_preferred():
     nodules = [a_nodule(radius) for radius in (3.0, 5.0, 8.0)]
     rng = np.random.default_rng(0)
     chosen = [choose_nodule(nodules, 8.0, rng).radius_mm for _ in range(300)]
-    assert np.mean(np.array(chosen) > 7) == pytest.approx(1 - (2 / 3) ** 3, abs=0.08)  # unless it is not among the three drawn
+    assert np.mean(np.array(chosen) > 7) == pytest.approx(
+        1 - (2 / 3) ** 3, abs=0.08
+    )  # unless it is not among the three drawn
 
 
 def test_faint_nodules_are_drawn_more_often_than_they_are():
@@ -206,9 +210,13 @@ def implanted(radius_mm, seed, patch=None):
 
 def test_ground_glass_has_its_share_at_any_size():
     for radius_mm in (4.0, 12.0):
-        medians = [np.median(patch.hu[depth > 2]) for patch, depth in (implanted(radius_mm, seed) for seed in range(80))]
+        medians = [
+            np.median(patch.hu[depth > 2]) for patch, depth in (implanted(radius_mm, seed) for seed in range(80))
+        ]
         # part-solid ones have a core of soft tissue, so that few of them come near
-        assert np.mean((np.array(medians) > -740) & (np.array(medians) < -400)) == pytest.approx(0.3 * 0.9 + 0.05, abs=0.12)
+        assert np.mean((np.array(medians) > -740) & (np.array(medians) < -400)) == pytest.approx(
+            0.3 * 0.9 + 0.05, abs=0.12
+        )
 
 
 @pytest.mark.parametrize("lung_hu", [-900.0, -650.0])
@@ -247,7 +255,9 @@ def test_only_lesions_beyond_12_mm_are_hollow(monkeypatch):
     kinds(monkeypatch, cavity=1.0)
 
     def hollow(radius_mm):
-        found = [(patch.hu[depth > 4] < -700).any() for patch, depth in (implanted(radius_mm, seed) for seed in range(20))]
+        found = [
+            (patch.hu[depth > 4] < -700).any() for patch, depth in (implanted(radius_mm, seed) for seed in range(20))
+        ]
         return np.mean(found)
 
     assert hollow(10.0) == 0
@@ -301,7 +311,9 @@ def test_half_of_the_real_nodules_become_denser():
     assert added.max() <= 200
     assert np.mean(added > 1) == pytest.approx(0.5, abs=0.2)
     assert np.abs([inside(7.0, seed, vary_density=False).mean() for seed in range(10)]).max() < 1
-    assert {round(float(inside(7.0, seed, hu=-600).mean())) for seed in range(20)} == {-600}, "faint ones would no longer be faint"
+    assert {round(float(inside(7.0, seed, hu=-600).mean())) for seed in range(20)} == {-600}, (
+        "faint ones would no longer be faint"
+    )
 
 
 def test_an_enlarged_nodule_gets_the_noise_back_that_enlarging_took():

@@ -40,7 +40,10 @@ def test_the_number_of_workers_does_not_matter(sampler):
 
 
 def test_seeds_stages_and_numbers_give_different_samples(sampler):
-    drawn = [SampleDataset(sampler, seed, stage)[number][0] for seed, stage, number in ((1, 1, 0), (2, 1, 0), (1, 2, 0), (1, 1, 1))]
+    drawn = [
+        SampleDataset(sampler, seed, stage)[number][0]
+        for seed, stage, number in ((1, 1, 0), (2, 1, 0), (1, 2, 0), (1, 1, 1))
+    ]
     assert all(not torch.equal(drawn[0], other) for other in drawn[1:])
 
 

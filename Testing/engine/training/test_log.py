@@ -31,7 +31,12 @@ def test_a_resumed_run_drops_what_it_repeats(log, tmp_path):
         log.write(stage="network", step=step, loss=float(step))
     log.resume("network", 40)
     log.write(stage="network", step=60, loss=0.5)
-    assert rows(tmp_path) == [("extractor", 40, "1"), ("network", 20, "20"), ("network", 40, "40"), ("network", 60, "0.5")]
+    assert rows(tmp_path) == [
+        ("extractor", 40, "1"),
+        ("network", 20, "20"),
+        ("network", 40, "40"),
+        ("network", 60, "0.5"),
+    ]
 
 
 def test_a_row_that_a_kill_cut_short_is_dropped(log, tmp_path):
@@ -58,9 +63,14 @@ def test_a_kill_while_resuming_loses_nothing(log, tmp_path, monkeypatch):
 
 
 def scalars(folder):
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator(str(folder))
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator").EventAccumulator(
+        str(folder)
+    )
     accumulator.Reload()
-    return {name: [(event.step, event.value) for event in accumulator.Scalars(name)] for name in accumulator.Tags()["scalars"]}
+    return {
+        name: [(event.step, event.value) for event in accumulator.Scalars(name)]
+        for name in accumulator.Tags()["scalars"]
+    }
 
 
 def test_tensorboard_gets_the_same_numbers_without_what_was_repeated(tmp_path):

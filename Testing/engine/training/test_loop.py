@@ -20,7 +20,9 @@ from LungTumorSegLib.training.selection import Score
 from LungTumorSegLib.training.store import IGNORED
 from training_cases import a_stored_case
 
-STAGE = StageConfig(steps=3, epoch_steps=1, batch=1, warmup_steps=0, schedule="constant", mined_cases=0, selection_after=2.0)
+STAGE = StageConfig(
+    steps=3, epoch_steps=1, batch=1, warmup_steps=0, schedule="constant", mined_cases=0, selection_after=2.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +39,18 @@ def new_loop(data, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "RECALIBRATION_BATCHES", 1)
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
     config = TrainingConfig(
-        output=str(tmp_path), precision="float32", workers=0, sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none")
+        output=str(tmp_path),
+        precision="float32",
+        workers=0,
+        sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none"),
     )
 
     def make(network="multires_unet3d", *, held_out=True, **settings):
         torch.manual_seed(0)
         stage, shown = replace(STAGE, **settings), data if held_out else replace(data, held_out=[])
-        return TrainingLoop("network", 2, build_network(network, 4), stage, config, shown, torch.device("cpu"), "float32")
+        return TrainingLoop(
+            "network", 2, build_network(network, 4), stage, config, shown, torch.device("cpu"), "float32"
+        )
 
     return make
 
@@ -56,7 +63,9 @@ def log_rows(folder):
 # A step
 
 
-@pytest.mark.parametrize(("network", "shape"), [("multires_unet3d", (2, 1, 8, 16, 24)), ("multires_unet2d", (16, 1, 16, 24))])
+@pytest.mark.parametrize(
+    ("network", "shape"), [("multires_unet3d", (2, 1, 8, 16, 24)), ("multires_unet2d", (16, 1, 16, 24))]
+)
 def test_a_network_sees_stacks_or_their_slices(new_loop, network, shape):
     image, label = torch.rand(2, 8, 16, 24), torch.zeros(2, 8, 16, 24, dtype=torch.uint8)
     label[1, 3, 5, 7], label[0, 2, 4, 6] = 1, IGNORED
@@ -240,9 +249,16 @@ def test_the_log_says_how_long_it_will_take(new_loop, monkeypatch, tmp_path):
     training._log.resume("network", 0)
     training._write_log(loss=1.0)
     (row,) = log_rows(tmp_path)
-    assert (row["stage"], row["step"], float(row["seconds"]), float(row["seconds_left"])) == ("network", "1", 10.0, 30.0)
+    assert (row["stage"], row["step"], float(row["seconds"]), float(row["seconds_left"])) == (
+        "network",
+        "1",
+        10.0,
+        30.0,
+    )
 
 
 def test_a_state_comes_back_from_json_as_it_was():
-    state = LoopState(7, 3.5, 0.25, 2, ((1, 2, 3, 4), (5, 6, 7, 8)), 1.5, 3, Plateau(lowest=0.5, epochs=1, reductions=2), frozen=True)
+    state = LoopState(
+        7, 3.5, 0.25, 2, ((1, 2, 3, 4), (5, 6, 7, 8)), 1.5, 3, Plateau(lowest=0.5, epochs=1, reductions=2), frozen=True
+    )
     assert LoopState.restore(json.loads(json.dumps(asdict(state)))) == state

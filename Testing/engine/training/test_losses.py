@@ -56,12 +56,16 @@ def test_weighted_bce_weighs_each_class_by_the_others_share():
 
 def test_dice_of_probabilities_with_one_voxel_of_smoothing():
     # |P T| = 0.8 + 0.3, |P| = 1.2, |T| = 2
-    assert float(dice_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))) == pytest.approx(1 - (2 * 1.1 + 1) / (1.2 + 2 + 1), rel=1e-5)
+    assert float(dice_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))) == pytest.approx(
+        1 - (2 * 1.1 + 1) / (1.2 + 2 + 1), rel=1e-5
+    )
 
 
 def test_v_nets_dice_squares_the_denominator():
     squares = 0.8**2 + 0.3**2 + 0.1**2
-    assert float(squared_dice_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))) == pytest.approx(1 - (2 * 1.1 + 1) / (squares + 2 + 1), rel=1e-5)
+    assert float(squared_dice_loss(*tensors([0.8, 0.3, 0.1], [1, 1, 0]))) == pytest.approx(
+        1 - (2 * 1.1 + 1) / (squares + 2 + 1), rel=1e-5
+    )
 
 
 def test_tversky_weighs_false_positives_by_alpha_and_false_negatives_by_beta():
@@ -105,7 +109,9 @@ def test_a_batch_of_one_class_or_without_valid_voxels_stays_finite(name, tumor):
 
 def test_the_sample_dice_counts_each_sample_with_tumor_alike_and_none_without(a_batch):
     logits, target, valid = a_batch  # the second sample has no tumor
-    assert float(sample_dice_loss(logits, target, valid)) == pytest.approx(float(dice_loss(logits[:1], target[:1], valid[:1])), rel=1e-5)
+    assert float(sample_dice_loss(logits, target, valid)) == pytest.approx(
+        float(dice_loss(logits[:1], target[:1], valid[:1])), rel=1e-5
+    )
     large, small = torch.ones(1, 1, 4, 4, 4), torch.zeros(1, 1, 4, 4, 4)
     small[..., 0, 0, 0] = 1
     both = torch.cat([large, small])
@@ -140,6 +146,8 @@ def test_monai_agrees(a_batch):
     z, t, valid = a_batch
     common = {"sigmoid": True, "batch": True, "smooth_nr": 1.0, "smooth_dr": 1.0}
     assert float(dice_loss(z, t, valid)) == pytest.approx(float(monai.DiceLoss(**common)(z, t)), rel=1e-5)
-    assert float(squared_dice_loss(z, t, valid)) == pytest.approx(float(monai.DiceLoss(squared_pred=True, **common)(z, t)), rel=1e-5)
+    assert float(squared_dice_loss(z, t, valid)) == pytest.approx(
+        float(monai.DiceLoss(squared_pred=True, **common)(z, t)), rel=1e-5
+    )
     theirs = monai.TverskyLoss(alpha=0.3, beta=0.7, **common)(z, t)
     assert float(tversky_loss(z, t, valid, alpha=0.3, beta=0.7)) == pytest.approx(float(theirs), rel=1e-5)

@@ -10,7 +10,15 @@ from LungTumorSegLib.core.events import Cancelled, ignore_progress
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.training import preparation
-from LungTumorSegLib.training.config import CaseConfig, DataConfig, GridConfig, NoduleConfig, PhantomConfig, SourceConfig, SplitConfig
+from LungTumorSegLib.training.config import (
+    CaseConfig,
+    DataConfig,
+    GridConfig,
+    NoduleConfig,
+    PhantomConfig,
+    SourceConfig,
+    SplitConfig,
+)
 from LungTumorSegLib.training.preparation import assign_parts, prepare_data, training_phantom_options
 from training_cases import a_chest_ct, a_stored_case, ellipsoid
 from volumes import affine_of
@@ -106,7 +114,10 @@ def test_a_split_keeps_cases_and_nodules_of_a_patient_together(a_data_set, crops
     parts = assign_parts(DataConfig(sources=(a_source(a_data_set),), nodules=NoduleConfig(str(crops)), split=split), 1)
     assert [case.patient for case in parts.training] == ["ben"]
     assert [case.patient for case in parts.validation] == ["anna"]
-    assert [nodule.patient for nodule in parts.nodules] == ["carl", "carl"]  # anna's nodule would leak into the training
+    assert [nodule.patient for nodule in parts.nodules] == [
+        "carl",
+        "carl",
+    ]  # anna's nodule would leak into the training
 
 
 def test_test_patients_are_neither_trained_on_nor_looked_at(a_data_set, crops, tmp_path):
@@ -148,11 +159,15 @@ def test_phantoms_are_made_from_their_seeds(tmp_path, monkeypatch):
     for seed in (5, 6, 9):
         for held_out in (False, True):
             job = next(
-                job for job in preparation._phantoms(
-                    DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(1, seed, 1, seed)), GRID, held_out=held_out)
+                job
+                for job in preparation._phantoms(
+                    DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(1, seed, 1, seed)), GRID, held_out=held_out
+                )
             )
             a_stored_case(job.folder, f"phantom-{seed}", is_phantom=True)
-    data = DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(count=2, first_seed=5, held_out=1, first_held_out_seed=9))
+    data = DataConfig(
+        cache=str(tmp_path), phantoms=PhantomConfig(count=2, first_seed=5, held_out=1, first_held_out_seed=9)
+    )
     prepared = prepare_data(data, GRID, 1, 1, ignore_progress)
     assert [folder.name.split("-")[1] for folder in prepared.training] == ["5", "6"]
     assert [folder.name.split("-")[1] for folder in prepared.held_out] == ["9"]
@@ -168,7 +183,9 @@ def test_some_training_phantoms_are_tumor_free_and_all_are_coarse():
 def test_a_process_that_the_system_ended_is_a_limit_of_the_machine(a_data_set, tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, "_prepare", end_the_process)
     with pytest.raises(MachineLimit, match="for want of memory"):
-        prepare_data(DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 1, ignore_progress)
+        prepare_data(
+            DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 1, ignore_progress
+        )
 
 
 def end_the_process(_):

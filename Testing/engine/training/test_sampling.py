@@ -17,7 +17,10 @@ PLAIN = SamplingConfig(crop=CROP, implants=0, lesions=0, lung=0, hard_sites=0, e
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
-    return [a_stored_case(folder / "scan", "one"), a_stored_case(folder / "phantom", "phantom-1", is_phantom=True, seed=1)]
+    return [
+        a_stored_case(folder / "scan", "one"),
+        a_stored_case(folder / "phantom", "phantom-1", is_phantom=True, seed=1),
+    ]
 
 
 def shares(**values):
@@ -28,7 +31,9 @@ def draw(sampler, count):
     return [sampler.draw(np.random.default_rng([7, i])) for i in range(count)]
 
 
-@pytest.mark.parametrize("config", [shares(implants=1), shares(lesions=1), shares(lung=1), shares(lung=1, augmentation="paper")])
+@pytest.mark.parametrize(
+    "config", [shares(implants=1), shares(lesions=1), shares(lung=1), shares(lung=1, augmentation="paper")]
+)
 def test_samples_have_the_crops_shape_range_and_labels(cases, config):
     for image, label in draw(Sampler(cases, [], GRID, config), 8):
         assert (image.shape, image.dtype, label.shape, label.dtype) == (CROP, np.float32, CROP, np.uint8)
@@ -150,7 +155,9 @@ def test_a_sample_depends_on_its_generator_alone(cases):
     one, other = Sampler(cases, [], GRID, config), Sampler(cases, [], GRID, config)
     draw(other, 3)  # what was drawn before must not matter
     for i in range(6):
-        for a, b in zip(one.draw(np.random.default_rng([1, i])), other.draw(np.random.default_rng([1, i])), strict=True):
+        for a, b in zip(
+            one.draw(np.random.default_rng([1, i])), other.draw(np.random.default_rng([1, i])), strict=True
+        ):
             np.testing.assert_array_equal(a, b)
 
 
@@ -202,7 +209,9 @@ def test_enhancement_varies_in_half_of_the_samples_and_in_what_is_enhanced_alone
     factors = []
     for seed in range(300):
         hu = np.array([[[-850, -100, 40, 140, 250, 1000]]], np.float32)
-        patch = Patch(hu, np.zeros(hu.shape, np.uint8), np.ones(hu.shape, bool), np.ones(hu.shape, bool), (1.0, 1.0, 1.0))
+        patch = Patch(
+            hu, np.zeros(hu.shape, np.uint8), np.ones(hu.shape, bool), np.ones(hu.shape, bool), (1.0, 1.0, 1.0)
+        )
         sampling._vary_enhancement(patch, np.random.default_rng(seed))
         factor = (patch.hu[0, 0, 3] - 40) / 100
         expected = [-850, -100, 40, 40 + 100 * factor, 40 + 210 * factor, 1000 + 210 * (factor - 1)]

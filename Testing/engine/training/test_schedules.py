@@ -16,7 +16,9 @@ def rate(schedule, step, *, fraction=0.0, reductions=0, warmup=1):
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau", "falling", "constant"])
 def test_the_rate_rises_to_its_value_in_the_warm_up(schedule):
-    assert [rate(schedule, step, warmup=4) for step in range(4)] == pytest.approx([RATE / 4, RATE / 2, RATE * 3 / 4, RATE])
+    assert [rate(schedule, step, warmup=4) for step in range(4)] == pytest.approx(
+        [RATE / 4, RATE / 2, RATE * 3 / 4, RATE]
+    )
     assert rate(schedule, 0, warmup=0) == pytest.approx(RATE)
 
 
@@ -32,7 +34,9 @@ def test_a_plateau_halves_the_rate_and_time_lowers_it_a_little():
 
 
 def test_the_falling_rate_falls_four_times_an_epoch():
-    assert [rate("falling", step) / RATE for step in (24, 25, 50, 99, 100)] == pytest.approx([1, 0.9, 0.81, 0.9**3, 0.9**4])
+    assert [rate("falling", step) / RATE for step in (24, 25, 50, 99, 100)] == pytest.approx(
+        [1, 0.9, 0.81, 0.9**3, 0.9**4]
+    )
 
 
 def test_a_constant_rate_stays():

@@ -56,7 +56,9 @@ def test_slices_below_the_gate_and_ignored_voxels_do_not_count(volumes, monkeypa
     assert answering(volumes, monkeypatch, probability).score(None, [case], Thresholds(0.7, 0.5)).dice == 1.0
 
 
-def test_scores_are_means_over_scans_and_tumor_free_ones_count_by_their_false_volume(volumes, monkeypatch, case, tmp_path):
+def test_scores_are_means_over_scans_and_tumor_free_ones_count_by_their_false_volume(
+    volumes, monkeypatch, case, tmp_path
+):
     free = a_stored_case(tmp_path / "free")
     object.__setattr__(free, "label", np.zeros(case.label.shape, np.uint8))
     probability = lesions(case) * 0.9

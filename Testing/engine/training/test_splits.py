@@ -46,7 +46,9 @@ def test_a_patient_in_two_parts_is_a_leak():
 def test_one_person_under_two_names_in_two_parts_is_a_leak():
     split = Split(training=("LIDC-IDRI-0001", "x"), validation=("lidc_0001",))
     check_no_leak(split, NOBODY)
-    with pytest.raises(UnusableInput, match=r"'LIDC-IDRI-0001' \(training\) and 'lidc_0001' \(validation\) are one patient"):
+    with pytest.raises(
+        UnusableInput, match=r"'LIDC-IDRI-0001' \(training\) and 'lidc_0001' \(validation\) are one patient"
+    ):
         check_no_leak(split, PatientNames([["lidc_0001", "LIDC-IDRI-0001"]]))
 
 
@@ -64,7 +66,9 @@ def test_a_split_is_kept_in_a_file(tmp_path):
     assert read_split(tmp_path / "deep/split.json") == split
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 2, "training": []}', '{"schema_version": 1, "train": ["a"]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema_version": 2, "training": []}', '{"schema_version": 1, "train": ["a"]}']
+)
 def test_a_damaged_file_is_named(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
     with pytest.raises(UnusableInput, match=r"split\.json is not readable"):

@@ -17,7 +17,16 @@ from LungTumorSegLib.training.stages import run_training
 from safetensors.torch import load_file
 from training_cases import a_stored_case
 
-STAGE = StageConfig(steps=4, epoch_steps=2, batch=2, learning_rate=0.01, warmup_steps=2, mine_after=0.2, mined_cases=1, selection_after=0.4)
+STAGE = StageConfig(
+    steps=4,
+    epoch_steps=2,
+    batch=2,
+    learning_rate=0.01,
+    warmup_steps=2,
+    mine_after=0.2,
+    mined_cases=1,
+    selection_after=0.4,
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +87,20 @@ def undisturbed(config, tmp_path_factory):
 
 def test_a_training_writes_a_model_that_inference_loads(undisturbed):
     model = load_model(str(undisturbed / "model"))
-    assert (model.manifest.id, model.manifest.network, model.manifest.width) == ("undisturbed", "sff_multires_unet3d", 4)
+    assert (model.manifest.id, model.manifest.network, model.manifest.width) == (
+        "undisturbed",
+        "sff_multires_unet3d",
+        4,
+    )
     assert model.manifest.training_data.startswith("1 CTs, 1 phantoms")
     stored = {name.name for name in undisturbed.iterdir()}
-    assert {"config.json", "log.csv", "extractor-last.safetensors", "network-last.safetensors", "network-best.safetensors"} <= stored
+    assert {
+        "config.json",
+        "log.csv",
+        "extractor-last.safetensors",
+        "network-last.safetensors",
+        "network-best.safetensors",
+    } <= stored
     assert json.loads((undisturbed / "config.json").read_text())["network"]["steps"] == 4
     found = {name.name for name in (undisturbed / "held-out").iterdir()}
     assert found == {"metrics.json", "cases.csv", "froc.svg", "c.png"}
@@ -89,13 +108,21 @@ def test_a_training_writes_a_model_that_inference_loads(undisturbed):
     assert (undisturbed / "curves.svg").is_file()
     rows = log_rows(undisturbed)
     assert [(row["stage"], row["step"]) for row in rows if row["loss"]] == [
-        ("extractor", "1"), ("extractor", "2"), ("network", "1"), ("network", "2"), ("network", "3"), ("network", "4")
+        ("extractor", "1"),
+        ("extractor", "2"),
+        ("network", "1"),
+        ("network", "2"),
+        ("network", "3"),
+        ("network", "4"),
     ]
     assert [row["step"] for row in rows if row["score"]] == ["2", "4"]
 
 
 def test_the_frozen_extractor_is_the_one_that_stage_1_trained(undisturbed):
-    extractor, network = load_file(undisturbed / "extractor-last.safetensors"), load_file(undisturbed / "network-last.safetensors")
+    extractor, network = (
+        load_file(undisturbed / "extractor-last.safetensors"),
+        load_file(undisturbed / "network-last.safetensors"),
+    )
     names = [name.removeprefix("weights/fe.") for name in network if name.startswith("weights/fe.")]
     assert names
     for name in names:
@@ -144,9 +171,13 @@ def test_a_finished_training_is_not_repeated(config, undisturbed, monkeypatch):
 
 
 def test_another_configuration_does_not_go_on_with_the_old_one(config, undisturbed):
-    with pytest.raises(UnusableInput, match=r"undisturbed holds a training of another configuration \(network\.learning_rate"):
+    with pytest.raises(
+        UnusableInput, match=r"undisturbed holds a training of another configuration \(network\.learning_rate"
+    ):
         run_training(replace(config, output=str(undisturbed), network=replace(config.network, learning_rate=0.5)))
-    run_training(replace(config, output=str(undisturbed), workers=1, threads=1))  # where and how fast it runs is another matter
+    run_training(
+        replace(config, output=str(undisturbed), workers=1, threads=1)
+    )  # where and how fast it runs is another matter
 
 
 def test_seeds_give_different_models(config, undisturbed, tmp_path):
@@ -175,7 +206,10 @@ def test_training_stops_early_without_a_better_score(config, tmp_path, monkeypat
 
 
 def test_a_network_without_extractor_trains_in_one_stage(config, tmp_path):
-    run_training(replace(config, output=str(tmp_path / "run"), model=ModelConfig("multires_unet3d", 4), extractor=None), ignore_progress)
+    run_training(
+        replace(config, output=str(tmp_path / "run"), model=ModelConfig("multires_unet3d", 4), extractor=None),
+        ignore_progress,
+    )
     assert not (tmp_path / "run/extractor-last.safetensors").exists()
     assert load_model(str(tmp_path / "run/model")).manifest.network == "multires_unet3d"
 
@@ -207,7 +241,9 @@ def test_a_training_may_begin_with_the_weights_of_a_stored_model(config, undistu
         ({"extractor": None}, "must be trained first"),
     ],
 )
-def test_stages_that_do_not_go_with_the_network_are_refused_before_anything_is_written(config, tmp_path, changes, message):
+def test_stages_that_do_not_go_with_the_network_are_refused_before_anything_is_written(
+    config, tmp_path, changes, message
+):
     with pytest.raises(UnusableInput, match=message):
         run_training(replace(config, output=str(tmp_path / "run"), **changes))
     assert not (tmp_path / "run").exists()

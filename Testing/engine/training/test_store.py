@@ -64,7 +64,9 @@ def test_a_vessel_or_lesion_inside_the_lung_belongs_to_it(case):
 
 def test_the_order_of_axes_of_the_file_does_not_matter(chest, case, tmp_path):
     for order in ORIENTATIONS[5::20]:
-        other = prepare_case(tmp_path / "c", order.apply(chest[0]), order.apply(chest[1]), patient="someone", spacing_mm=SPACING_MM)
+        other = prepare_case(
+            tmp_path / "c", order.apply(chest[0]), order.apply(chest[1]), patient="someone", spacing_mm=SPACING_MM
+        )
         np.testing.assert_array_equal(other.hu, case.hu)
         np.testing.assert_array_equal(other.label, case.label)
 
@@ -83,13 +85,17 @@ def test_metal_ends_at_the_highest_hu(chest, tmp_path):
     ct, label = chest
     bright = ct.array.copy()
     bright[12, 20, 38] = 20_000
-    stored = prepare_case(tmp_path / "c", ct.__class__(bright, ct.affine), label, patient="someone", spacing_mm=SPACING_MM)
+    stored = prepare_case(
+        tmp_path / "c", ct.__class__(bright, ct.affine), label, patient="someone", spacing_mm=SPACING_MM
+    )
     assert stored.hu.max() <= HIGHEST_HU
 
 
 def test_another_grid_is_refused(chest, tmp_path):
     with pytest.raises(ValueError, match="does not lie on its CT's grid"):
-        prepare_case(tmp_path / "c", chest[0], chest[1].crop((0, 0, 0), (5, 5, 5)), patient="someone", spacing_mm=SPACING_MM)
+        prepare_case(
+            tmp_path / "c", chest[0], chest[1].crop((0, 0, 0), (5, 5, 5)), patient="someone", spacing_mm=SPACING_MM
+        )
 
 
 def test_a_case_is_read_back_and_sent_to_other_processes_by_its_place(case):

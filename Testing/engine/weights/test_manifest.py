@@ -17,7 +17,9 @@ def a_model(tmp_path, monkeypatch):
     monkeypatch.setenv("LUNGTUMORSEG_MODELS", str(tmp_path))
     torch.manual_seed(2)
     network = build_network("sff_unet3d", 4)
-    manifest = Manifest("tiny", "for tests", "sff_unet3d", 4, (3.0, 1.5, 1.5), (-1000.0, 400.0), "", thresholds=Thresholds(0.8, 0.4))
+    manifest = Manifest(
+        "tiny", "for tests", "sff_unet3d", 4, (3.0, 1.5, 1.5), (-1000.0, 400.0), "", thresholds=Thresholds(0.8, 0.4)
+    )
     save_model(network, manifest, tmp_path / "tiny")
     return network.eval(), tmp_path / "tiny"
 
