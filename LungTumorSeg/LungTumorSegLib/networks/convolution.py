@@ -59,6 +59,18 @@ def _gradients(
     return result
 
 
+def _convolve_with_onednn(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: int
+) -> torch.Tensor:
+    """Return the 3D convolution of stride 1, computed by oneDNN.
+
+    For one small stack torch chooses its reference kernel ``slow_conv3d`` in float32 (torch 2.13, rule ``use_mkldnn`` in
+    aten/src/ATen/native/Convolution.cpp), which takes about four times as long for the shipped network.
+    """
+    result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, [padding] * 3, [1] * 3, [1] * 3, 1)
+    return result
+
+
 class Convolution2d(nn.Conv2d):
     """nn.Conv2d of stride 1 that keeps the size."""
 
@@ -75,16 +87,21 @@ class Convolution3d(nn.Conv3d):
 
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """As ``forward``, with another kernel and bias."""
+        on_cpu = x.device.type == "cpu"
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-        if (
-            bfloat16
-            and x.device.type == "cpu"
-            and max(x.shape[-2:]) > SAFE_SIDE
-            and torch.is_grad_enabled()
-            and weight.requires_grad
-        ):
+        trained = torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad)
+        padding = self.kernel_size[-1] // 2
+        if bfloat16 and on_cpu and max(x.shape[-2:]) > SAFE_SIDE and trained and weight.requires_grad:
             return _MixedGradient.apply(x, weight, bias)
-        return functional.conv3d(x, weight, bias, padding=self.kernel_size[-1] // 2)
+        if (
+            on_cpu
+            and not bfloat16
+            and not trained
+            and x.dtype == torch.float32
+            and torch.backends.mkldnn.is_available()
+        ):
+            return _convolve_with_onednn(x, weight, bias, padding)
+        return functional.conv3d(x, weight, bias, padding=padding)
 
 
 Convolution = Convolution2d | Convolution3d

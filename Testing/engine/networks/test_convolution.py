@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks.blocks import ConvBatchNorm
 from LungTumorSegLib.networks.convolution import SAFE_SIDE, Convolution3d, convolution
 
@@ -81,3 +82,23 @@ def test_a_batch_norm_with_fixed_statistics_in_the_kernel_changes_neither_answer
         torch.autograd.grad((answer * weight).sum(), [block.conv.weight, block.bn.bias]) for answer in (folded, apart)
     ]
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [(1, 4), (3, 16), (16, 1), (33, 8)])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_inference_in_float32_equals_torchs_own_convolution(channels, kernel):
+    conv = convolution(3, *channels, kernel).eval()
+    x = torch.randn(1, channels[0], 8, 12, 10, generator=torch.Generator().manual_seed(0))
+    expected = torch.nn.functional.conv3d(x, conv.weight, conv.bias, padding=kernel // 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(conv(x), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+def test_inference_in_float32_avoids_the_slow_kernel():
+    network = build_network("sff_multires_unet3d", 8).eval()
+    with torch.inference_mode(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        network(torch.rand(1, 1, 8, 16, 16))
+    names = {event.key for event in profile.key_averages()}
+    assert "aten::mkldnn_convolution" in names
+    assert not any("slow_conv3d" in name for name in names)
