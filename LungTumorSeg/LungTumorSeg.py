@@ -27,16 +27,10 @@ from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.segments import mask_of, set_mask
 from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
+from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process import hardware, packages
-from LungTumorSegLib.process.child import ChildProcess
-from LungTumorSegLib.process.segmentation_job import (
-    FOLDER_PREFIX,
-    SegmentationJob,
-    child_environment,
-    find_interpreter,
-    segment_arguments,
-)
-from LungTumorSegLib.process.segmentation_run import SegmentationRun
+from LungTumorSegLib.process.child import ChildProcess, child_environment, find_interpreter
+from LungTumorSegLib.process.segmentation_run import FOLDER_PREFIX, SegmentationJob, SegmentationRun
 from LungTumorSegLib.results.lesion_rows import ADDED, CORRECTED
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel.correct_section import CorrectSection
@@ -194,12 +188,10 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         return run
 
     def _newRun(self, volumeNode, options, segmentationNode, onProgress=None, onFinished=None):
-        options = dict(options or {})
-        probability = options.pop("probability", False)
-        try:
-            arguments = segment_arguments(**options)
-        except TypeError as error:
-            raise ValueError(_("There is no such option: {error}").format(error=error)) from error
+        probability = isinstance(options, dict) and options.get("probability", False)
+        if isinstance(options, dict):
+            options = {name: value for name, value in options.items() if name != "probability"}
+        arguments = SegmentOptions.of(options).arguments()
         volume = mrml.volume_of_node(volumeNode)  # a view that keeps the voxels alive
 
         def export(path, stop):

@@ -14,16 +14,20 @@ if TYPE_CHECKING:
     from .core.errors import UnusableInput as UnusableInput
     from .core.volume import CTVolume as CTVolume
     from .core.volume import Volume as Volume
-    from .inference.decision import Thresholds as Thresholds
     from .io.images import read_ct as read_ct
     from .io.seg_nrrd import read_segmentation as read_segmentation
     from .isolation import isolate_lungs as isolate_lungs
     from .lesions import Lesion as Lesion
     from .lesions import LesionReport as LesionReport
     from .lesions import measure as measure
-    from .pipeline import SegmentOptions as SegmentOptions
+    from .options import SegmentOptions as SegmentOptions
+    from .options import Thresholds as Thresholds
     from .pipeline import SegmentResult as SegmentResult
     from .pipeline import segment as segment
+    from .results.writer import write_result as write_result
+
+__version__ = "0.1.0"
+"""Of the software; pyproject.toml, ``--version`` and ``software_version`` in summary.json take it from here."""
 
 NOTICE = "Research software, not a medical device."
 
@@ -34,15 +38,16 @@ __getattr__, __all__ = lazy.exports(
         "UnusableInput": "core.errors",
         "CTVolume": "core.volume",
         "Volume": "core.volume",
-        "Thresholds": "inference.decision",
+        "Thresholds": "options",
         "read_ct": "io.images",
         "read_segmentation": "io.seg_nrrd",
         "isolate_lungs": "isolation",
         "Lesion": "lesions",
         "LesionReport": "lesions",
         "measure": "lesions",
-        "SegmentOptions": "pipeline",
+        "SegmentOptions": "options",
         "SegmentResult": "pipeline",
         "segment": "pipeline",
+        "write_result": "results.writer",
     },
 )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import NOTICE
-from .core.errors import PACKAGE_REMEDY, MachineLimit, UnusableInput
+from .core.errors import CANCELLED, MACHINE, OUT_OF_MEMORY, PACKAGE_REMEDY, UNUSABLE, MachineLimit, UnusableInput
 from .core.events import Cancelled, Progress
+from .options import OPTIONS
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .lesions import LesionReport
     from .results.writer import Extras
 
-UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 
 
@@ -30,9 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(given)
     except UnusableInput as error:
-        _channel(for_a_program="jsonl" in given or "--events=jsonl" in given).error(UNUSABLE, str(error))
+        _channel(events="jsonl" in given or "--events=jsonl" in given).error(UNUSABLE, str(error))
         return UNUSABLE
-    channel = _channel(for_a_program=getattr(options, "events", None) == "jsonl")
+    channel = _channel(
+        events=getattr(options, "events", None) == "jsonl", cancel_on_eof=getattr(options, "cancel_on_eof", False)
+    )
     try:
         options.run(options, channel)
     except (Cancelled, KeyboardInterrupt):
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MachineLimit as error:
         code, message = MACHINE, str(error)
     except MemoryError:
-        code, message = MACHINE, "The memory does not suffice; close other programs or crop the CT to the chest."
+        code, message = MACHINE, OUT_OF_MEMORY
     except ModuleNotFoundError as error:
         code, message = MACHINE, f"The package {error.name} is missing; {PACKAGE_REMEDY}."
     except OSError as error:
@@ -55,9 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _channel(*, for_a_program: bool) -> Channel:
+def _channel(*, events: bool, cancel_on_eof: bool = False) -> Channel:
     stdout = set_stdout_aside()
-    return JsonLinesChannel(stdout) if for_a_program else TerminalChannel(stdout)
+    return JsonLinesChannel(stdout, cancel_on_eof=cancel_on_eof) if events else TerminalChannel(stdout)
 
 
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
@@ -75,19 +77,14 @@ def _segment_ct(
     ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None
 ) -> tuple[LesionReport, dict[str, Any], str]:
     """Segments and writes; the lesions, and what to tell programs and people."""
-    from .inference.decision import Thresholds
-    from .pipeline import SegmentOptions, segment
-    from .results.writer import write_segment_result
+    from .pipeline import segment
+    from .results.writer import write_result
 
     extras = _extras(options, report=not options.no_picture if options.report is None else options.report)
-    thresholds = Thresholds(*options.thresholds) if options.thresholds else None
-    limits = options.min_lesion_ml, options.min_confidence
-    choices = SegmentOptions(
-        options.model, options.device, options.precision, options.stride, thresholds, *limits, options.mirror
-    )
+    choices = {option.name: getattr(options, option.name) for option in OPTIONS}
     result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
-    summary = write_segment_result(result, options.output, **files, extras=extras, on_progress=channel.progress)
+    summary = write_result(result, options.output, **files, extras=extras, on_progress=channel.progress)
     text = _report_text(result.report, summary["warnings"], options.output)
     return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
 
@@ -279,26 +276,27 @@ def _add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def _add_segment_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model", metavar="ID", default="default", help="a model that 'lungtumorseg models' lists, or its folder"
-    )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
-    parser.add_argument(
-        "--stride", metavar="N", type=int, help="slices from one stack to the next, 1 (the published way) to 8"
-    )
-    parser.add_argument(
-        "--thresholds", metavar=("GATE", "VOXEL"), nargs=2, type=float, help="two-step threshold, for example 0.7 0.5"
-    )
-    parser.add_argument("--min-lesion-ml", metavar="X", type=float, help="report no lesion below this volume")
-    parser.add_argument(
-        "--min-confidence", metavar="X", type=float, help="report no lesion below this confidence, 0 to 1"
-    )
-    mirror = "let the network see each stack mirrored too: steadier, at twice the time (published: no)"
-    parser.add_argument("--mirror", action=argparse.BooleanOptionalAction, help=mirror)
+    usual = _usual_values()
+    for option in OPTIONS:
+        option.add_to(parser, usual[option.name])
     parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
     _add_report_options(parser, "report.html is written unless --no-picture or --no-report is given")
     parser.add_argument("--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm)")
     parser.add_argument(
         "--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels"
     )
+    parser.add_argument(
+        "--cancel-on-eof",
+        action="store_true",
+        help="with --events, the end of stdin cancels too (for a parent process)",
+    )
+
+
+def _usual_values() -> dict[str, Any]:
+    """The values that help names as defaults; a damaged installation must not keep anyone from reading help."""
+    from .weights.manifest import shipped_values
+
+    try:
+        return shipped_values()
+    except MachineLimit:
+        return {option.name: option.default or "the model's" for option in OPTIONS}

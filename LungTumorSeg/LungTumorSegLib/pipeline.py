@@ -3,83 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from .core.errors import UnusableInput
 from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Volume
-from .inference.decision import Thresholds, decide
+from .inference.decision import decide
 from .inference.grid import make_working_grid
-from .inference.stacks import check_stride
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
 from .networks.stored import load_model
-from .weights.manifest import DEFAULT_MODEL, Manifest
+from .options import SegmentOptions, Settings
+from .weights.manifest import Manifest
 
 TELLING_ML = 0.5
 """What is left out for its low confidence is told from this volume on, a ball of 10 mm; smaller is often noise."""
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """What a user may choose; None means the manifest's value. Raises UnusableInput for values out of range.
-
-    ``device``: auto, cpu, cuda; ``precision``: auto, float32, bfloat16.
-    """
-
-    model: str = DEFAULT_MODEL
-    device: str = "auto"
-    precision: str = "auto"
-    stride: int | None = None
-    thresholds: Thresholds | None = None
-    min_lesion_ml: float | None = None
-    min_confidence: float | None = None
-    mirror: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.stride is not None:
-            check_stride(self.stride)
-        if self.min_lesion_ml is not None and not 0 <= self.min_lesion_ml < float("inf"):
-            raise UnusableInput(f"The smallest lesion must be 0 mL or more, not {self.min_lesion_ml}.")
-        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-            raise UnusableInput(f"The least confidence must lie between 0 and 1; {self.min_confidence} does not.")
-
-    def settled(self, manifest: Manifest) -> Settings:
-        """These choices with the manifest's values where none were made."""
-        return Settings(
-            manifest.id,
-            self.device,
-            self.precision,
-            manifest.stride if self.stride is None else self.stride,
-            manifest.thresholds if self.thresholds is None else self.thresholds,
-            manifest.min_lesion_ml if self.min_lesion_ml is None else self.min_lesion_ml,
-            manifest.min_confidence if self.min_confidence is None else self.min_confidence,
-            manifest.mirror if self.mirror is None else self.mirror,
-        )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """``SegmentOptions`` with nothing left open: what a run really used."""
-
-    model: str
-    device: str
-    precision: str
-    stride: int
-    thresholds: Thresholds
-    min_lesion_ml: float
-    min_confidence: float
-    mirror: bool
-
-    @property
-    def in_words(self) -> str:
-        """For the report: which model found the lesions, and with which numbers."""
-        mirrored = ", each stack mirrored as well" if self.mirror else ""
-        limits = f"lesions from {self.min_lesion_ml:g} mL and a confidence of {self.min_confidence:g} on"
-        return (
-            f"{self.model} (slice threshold {self.thresholds.gate:g}, voxel threshold {self.thresholds.voxel:g}, "
-            f"stride {self.stride}{mirrored}; {limits})"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,23 +43,48 @@ class SegmentResult:
     seconds: dict[str, float]
     model_card: str = ""
 
+    def save(self, folder: str | Path) -> dict[str, Any]:
+        """Write what ``lungtumorseg segment`` writes into ``folder``, picture and report included.
+
+        Returns:
+            What summary.json says.
+
+        Raises:
+            MachineLimit: If a file cannot be written; then none is.
+        """
+        from .results.writer import Extras, write_result  # what writes results knows this class
+
+        return write_result(self, Path(folder), extras=Extras(report=True))
+
 
 def segment(
-    ct: CTVolume, options: SegmentOptions | None = None, on_progress: ProgressCallback = ignore_progress
+    ct: CTVolume,
+    options: SegmentOptions | Mapping[str, Any] | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+    **choices: Any,
 ) -> SegmentResult:
-    """Finds and measures the lung tumors of ``ct``.
+    """Find and measure the lung tumors of ``ct``.
 
-    Raises UnusableInput for a CT without enough lung or unusable options, MachineLimit where memory, device, weights or a package fail,
-    and whatever ``on_progress`` raises to cancel.
+    Args:
+        ct: HU (slice, row, column) with their place in the patient.
+        options: The choices of a run; what is left out comes from the model.
+        on_progress: Called between steps; whatever it raises ends the run.
+        **choices: Single options by name, such as ``min_confidence=0.3``; they win over ``options``.
+
+    Raises:
+        UnusableInput: For a CT without enough lung, an unknown option or a value out of range.
+        MachineLimit: Where memory, device, weights or a package fail.
     """
     clock = _Clock()
-    options = options or SegmentOptions()
-    model = load_model(options.model)
-    settings = options.settled(model.manifest)
+    chosen = SegmentOptions.of(options, **choices)
+    on_progress(Progress("model", 0, 1))
+    model = load_model(chosen.model)
+    settings = chosen.settled(model.manifest)
     from .inference.predictor import choose_device, choose_precision, predict_maps  # torch: only where networks run
 
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
+    on_progress(Progress("model", 1, 1))
     clock.stage("model")
 
     axes = ct.canonical_axes()
@@ -186,7 +151,7 @@ def _unsure(report: LesionReport, settings: Settings) -> list[str]:
     found = f"{len(volumes_ml)} findings were" if len(volumes_ml) > 1 else "1 finding was"
     size = f"the largest of {volumes_ml[0]:.1f} mL" if len(volumes_ml) > 1 else f"{volumes_ml[0]:.1f} mL"
     return [
-        f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); lower the least confidence to see more."
+        f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); lower the confidence threshold to see more."
     ]
 
 

@@ -69,7 +69,7 @@ def test_input_that_is_no_ct_is_a_value_error(logic, node):
 
 
 def test_an_unknown_option_is_a_value_error(logic, volume):
-    with pytest.raises(ValueError, match="no such option"):
+    with pytest.raises(ValueError, match=r"There is no option 'colour'; the options are model"):
         logic.segment(volume, {"colour": "red"})
 
 

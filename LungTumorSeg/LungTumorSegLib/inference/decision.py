@@ -6,31 +6,12 @@ is as fine as the CT.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
-from ..core.errors import UnusableInput
 from ..core.volume import Array, Volume
+from ..options import Thresholds as Thresholds
 from .grid import WorkingGrid
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Probabilities from 0 to 1: a slice is kept if its maximum exceeds ``gate``; its voxels are tumor where they exceed ``voxel``.
-
-    The defaults are the paper's. Raises UnusableInput outside 0 to 1 or if the gate is below the voxel threshold.
-    """
-
-    gate: float = 0.7
-    voxel: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.voxel <= self.gate < 1:
-            raise UnusableInput(
-                f"The thresholds must satisfy 0 < second <= first < 1; {self.gate} and {self.voxel} do not."
-            )
 
 
 def kept_slices(probability: Array, gate: float) -> npt.NDArray[np.bool_]:

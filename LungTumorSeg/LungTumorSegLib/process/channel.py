@@ -56,10 +56,13 @@ class TerminalChannel:
 
 
 class JsonLinesChannel:
-    """For a program: one JSON object a stdout line; the line ``cancel`` or the end of stdin cancels at the next progress."""
+    """For a program: one JSON object a stdout line; the line ``cancel`` on stdin cancels at the next progress.
 
-    def __init__(self, stdout: IO[str]) -> None:
-        self._stdout = stdout
+    ``cancel_on_eof``: so does the end of stdin, for a child that must not outlive its parent.
+    """
+
+    def __init__(self, stdout: IO[str], *, cancel_on_eof: bool = False) -> None:
+        self._stdout, self._cancel_on_eof = stdout, cancel_on_eof
         self._cancelled = threading.Event()
         threading.Thread(target=self._watch_stdin, daemon=True).start()
 
@@ -93,5 +96,7 @@ class JsonLinesChannel:
             while block := os.read(0, 1024):
                 *lines, pending = (pending + block).split(b"\n")
                 if any(line.strip() == CANCEL_WORD for line in lines):
-                    break
-        self._cancelled.set()
+                    self._cancelled.set()
+                    return
+        if self._cancel_on_eof:
+            self._cancelled.set()

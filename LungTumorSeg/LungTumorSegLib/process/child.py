@@ -9,11 +9,13 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 GRACE_SECONDS = 3.0
@@ -146,3 +148,17 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
         ProcessLookupError, PermissionError
     ):  # all have ended; macOS denies permission for a group of zombies
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def find_interpreter() -> str:
+    """Slicer's command-line Python; ``sys.executable`` is empty inside Slicer. Raises FileNotFoundError where it is not on the path."""
+    program = shutil.which("PythonSlicer")
+    if program is None:
+        raise FileNotFoundError("PythonSlicer was not found on the path; install Slicer again.")
+    return program
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` with this package in reach: Slicer adds module paths to its embedded interpreter only."""
+    paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}

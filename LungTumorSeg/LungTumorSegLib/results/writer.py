@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from .. import NOTICE
+from .. import NOTICE, __version__
 from ..core import terminology
 from ..core.colors import LUNG_COLOR, lesion_color, lightened
 from ..core.errors import MachineLimit, UnusableInput
@@ -66,7 +66,7 @@ class Extras:
 NOTHING_MORE = Extras()
 
 
-def write_segment_result(
+def write_result(
     result: SegmentResult,
     folder: Path,
     *,
@@ -131,6 +131,9 @@ def write_segment_result(
     return summary
 
 
+write_segment_result = write_result
+
+
 def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> list[str]:
     """Draws the picture; where the machine cannot draw, gives the warning that says so, since the result is worth more than its picture."""
     try:
@@ -149,6 +152,7 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
     """What summary.json holds: how the result was made and what it is, without a path or a patient's name."""
     return {
         "schema_version": SCHEMA_VERSION,
+        "software_version": __version__,
         "model": result.manifest.id,
         "weights_sha256": result.manifest.weights_sha256,
         "options": asdict(result.settings),
@@ -218,6 +222,7 @@ def write_measures(
     found_margins = _margins(report, within, None, extras.margins_mm)
     summary = {
         "schema_version": SCHEMA_VERSION,
+        "software_version": __version__,
         "warnings": list(ct.warnings),
         "message": report.message,
         "lungs": None if lungs is None else _lung_volumes(left, right),
@@ -261,7 +266,7 @@ def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
 def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, source: Path | None = None) -> None:
     """Writes isolation.seg.nrrd, isolated.nrrd, isolation.json (the spine axis, one LPS point a slice), ct.nrrd where the grid is new.
 
-    ``source`` and errors as in ``write_segment_result``.
+    ``source`` and errors as in ``write_result``.
     """
     segments = [
         Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),

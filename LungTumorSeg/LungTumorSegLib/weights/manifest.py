@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import MachineLimit, UnusableInput
-from ..inference.decision import Thresholds
+from ..options import DEFAULT_MODEL as DEFAULT_MODEL
+from ..options import Thresholds, usual_values
 
-DEFAULT_MODEL = "default"
 MODELS_VARIABLE = "LUNGTUMORSEG_MODELS"
 """Environment variable: a folder that holds further installed models, one folder each."""
 
@@ -89,3 +89,12 @@ def find_model(model_id: str) -> Path:
     raise UnusableInput(
         f"There is no model {model_id!r}; choose one of: {', '.join(sorted(known)) or 'none is installed'}."
     )
+
+
+def shipped_values() -> dict[str, Any]:
+    """Return what a run with the shipped model uses where the user chooses nothing, by option name.
+
+    Raises:
+        MachineLimit: Where the shipped manifest is missing or damaged.
+    """
+    return usual_values(Manifest.read(SHIPPED / DEFAULT_MODEL))

@@ -8,9 +8,9 @@ import pytest
 
 CHILD = """
 import os, sys, time
-from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
-from LungTumorSegLib.events import Cancelled, Progress
-channel = JsonLinesChannel(set_stdout_aside())
+from LungTumorSegLib.process.channel import JsonLinesChannel, set_stdout_aside
+from LungTumorSegLib.core.events import Cancelled, Progress
+channel = JsonLinesChannel(set_stdout_aside(), cancel_on_eof="eof" in sys.argv)
 os.write(1, b"a C++ library prints here\\n")
 try:
     channel.progress(Progress("predicting", 1, 3))
@@ -29,7 +29,7 @@ read_end, write_end = os.pipe()
 os.dup2(write_end, 1)
 os.close(read_end)
 os.close(write_end)
-from LungTumorSegLib.channel import JsonLinesChannel, set_stdout_aside
+from LungTumorSegLib.process.channel import JsonLinesChannel, set_stdout_aside
 JsonLinesChannel(set_stdout_aside()).error(3, "the message")
 sys.exit(3)
 """
@@ -52,8 +52,8 @@ def test_stdout_holds_json_lines_alone_and_stray_prints_go_to_stderr():
 
 
 @pytest.mark.parametrize("word", ["cancel\n", "  cancel  \n", "noise\ncancel\n", ""])
-def test_the_word_cancel_or_the_end_of_stdin_cancels(word):
-    child = start("wait")
+def test_the_word_cancel_or_where_asked_for_the_end_of_stdin_cancels(word):
+    child = start("wait", *(() if word else ("eof",)))
     child.stdout.readline()
     out, _ = child.communicate(
         input=word, timeout=120
@@ -72,9 +72,20 @@ def test_another_word_does_not_cancel():
     child.communicate(timeout=120)
 
 
-def test_a_missing_stdin_cancels_without_a_traceback():
+@pytest.mark.parametrize("stdin", [subprocess.DEVNULL, None])
+def test_the_end_of_stdin_or_none_at_all_cancels_nothing_by_itself(stdin):
+    close = "import os; os.close(0)\n" if stdin is None else ""
+    done = subprocess.run(
+        [sys.executable, "-c", close + CHILD], stdin=stdin, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"event": "result", "answer": 42}
+
+
+def test_a_missing_stdin_cancels_without_a_traceback_where_its_end_does():
+    close = "import os; os.close(0)\n"
     child = subprocess.run(
-        [sys.executable, "-c", "import os; os.close(0)\n" + CHILD, "wait"], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", close + CHILD, "wait", "eof"], capture_output=True, text=True, timeout=120
     )
     assert child.returncode == 130
     assert "Traceback" not in child.stderr

@@ -6,10 +6,11 @@ import os
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from LungTumorSegLib.process import child as child_module
-from LungTumorSegLib.process.child import ChildProcess
+from LungTumorSegLib.process.child import ChildProcess, child_environment, find_interpreter
 
 PATIENCE_SECONDS = (
     60.0  # a loaded machine starts an interpreter in a second or two; nothing here takes as long by itself
@@ -157,3 +158,19 @@ def test_the_environment_is_passed_on():
 def test_a_missing_program_raises():
     with pytest.raises(OSError, match="no-such-program"):
         ChildProcess(["/no-such-program"])
+
+
+def test_the_interpreter_is_pythonslicer_from_the_path(tmp_path, monkeypatch):
+    program = tmp_path / "PythonSlicer"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_interpreter() == str(program)
+
+
+def test_the_package_comes_first_on_the_childs_path_and_the_rest_stays():
+    import LungTumorSegLib
+
+    package_parent = str(Path(LungTumorSegLib.__file__).parents[1])
+    assert child_environment({"PYTHONPATH": "/other", "A": "b"}) == {"PYTHONPATH": f"{package_parent}:/other", "A": "b"}
+    assert child_environment({}) == {"PYTHONPATH": package_parent}

@@ -1,0 +1,68 @@
+"""Text that came from outside, made fit to be shown: no control characters in a terminal, no endless values in a message."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+LONGEST_VALUE = 80
+"""Characters of a value from outside that a message quotes."""
+
+LONGEST_MESSAGE = 2000
+"""Characters of a whole message; a sentence of this program has at most a few hundred."""
+
+UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that steer a terminal or reorder its text: C0 and C1 controls (ANSI sequences begin with one), bidirectional
+and other invisible format characters, surrogates (bytes of a path that are no text), and line and paragraph separators."""
+
+JOINERS = "\u200c\u200d"
+"""Format characters that belong to the spelling of Persian and Indic names; they steer nothing."""
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""Return ``text`` with each character that could steer a terminal written as its escape, such as ``\x1b``.
+
+    Args:
+        text: Any text, for example a segment's name or a path.
+        keep: Control characters that stay, such as a line break.
+    """
+    return "".join(
+        character if character in keep or not _steers(character) else _escape(character) for character in text
+    )
+
+
+def quoted(value: Any) -> str:
+    """Return a value from outside as a message quotes it: its ``repr``, printable, in at most ``LONGEST_VALUE`` characters.
+
+    Large collections are not written out first, so that a hostile file costs neither time nor memory here.
+    """
+    if isinstance(value, str | bytes):
+        text = repr(value[: LONGEST_VALUE + 1])
+    elif isinstance(value, dict | list | tuple | set):
+        text = f"{type(value).__name__} of {len(value)}" if len(value) > 4 or _is_nested(value) else repr(value)
+    elif isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 4 * LONGEST_VALUE:
+        text = "a very long number"
+    else:
+        text = repr(value)
+    return bounded(printable(text), LONGEST_VALUE)
+
+
+def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return ``text``, its middle replaced by " ... " where it has more than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def _is_nested(value: Any) -> bool:
+    items = (*value.keys(), *value.values()) if isinstance(value, dict) else tuple(value)
+    return any(isinstance(item, dict | list | tuple | set) for item in items)
+
+
+def _steers(character: str) -> bool:
+    return unicodedata.category(character) in UNSAFE_CATEGORIES and character not in JOINERS
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", errors="backslashreplace").decode("ascii")

@@ -1,0 +1,300 @@
+"""The options of a run, each held once: name, default, range, label and help.
+
+The command line, the child process of the module, the module's parameter node and summary.json derive from ``OPTIONS``. To add an
+option: a field in ``SegmentOptions`` and in ``Settings``, and in the manifest if a model decides it. This module imports neither numpy
+nor torch, so that Slicer can read it at start-up.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from .core.errors import UnusableInput
+from .core.texts import quoted
+
+if TYPE_CHECKING:
+    from .weights.manifest import Manifest
+
+DEFAULT_MODEL = "default"
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The two-step threshold on the tumor probability, 0 to 1. The defaults are the paper's (Najeeb & Bhuiyan 2022).
+
+    A slice is kept if its maximum exceeds ``gate`` (the slice threshold); in kept slices, a voxel is tumor if it exceeds ``voxel``.
+    Raises UnusableInput outside 0 to 1 or if the slice threshold is below the voxel threshold.
+    """
+
+    gate: float = 0.7
+    voxel: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not all(_is_number(value) for value in (self.gate, self.voxel)) or not 0 < self.voxel <= self.gate < 1:
+            raise UnusableInput(
+                f"The thresholds must satisfy 0 < voxel threshold <= slice threshold < 1; {quoted(self.voxel)} and "
+                f"{quoted(self.gate)} do not."
+            )
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a run.
+
+    Attributes:
+        name: Field of ``SegmentOptions``, key under ``options`` in summary.json; ``flag`` is the command line's.
+        kind: Type of its value: str, int, float, bool or Thresholds.
+        default: Value where the user chooses none; None means that the model's manifest decides.
+        label: What the panel calls it; also the subject of messages about it.
+        help: What it is and what a higher or lower value does, one line.
+        choices: The possible words, where there are few.
+        minimum: Least number, included.
+        maximum: Largest number, included.
+        metavar: What stands for its value in the command line's help.
+        parameters: Fields of the module's parameter node that hold it; empty where the panel does not offer it.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    label: str
+    help: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    metavar: str | tuple[str, ...] | None = None
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The command line's name, such as ``--min-lesion-ml``."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def check(self, value: Any) -> None:
+        """Raise UnusableInput, naming label and range, where ``value`` is not possible; None is, where a manifest decides."""
+        if value is None and self.default is None:
+            return
+        if not self._is_possible(value):
+            raise UnusableInput(f"{self.label} must be {self._range}, not {quoted(value)}.")
+
+    def arguments(self, value: Any) -> list[str]:
+        """Return ``value`` as arguments of ``lungtumorseg segment``; none where it is the default."""
+        if value is None or value == self.default:
+            return []
+        if self.kind is bool:
+            return [self.flag if value else self.flag.replace("--", "--no-", 1)]
+        values = (value.gate, value.voxel) if isinstance(value, Thresholds) else (value,)
+        return [self.flag, *map(str, values)]
+
+    def add_to(self, parser: ArgumentParser, usual: Any) -> None:
+        """Add the option to a command's parser; ``usual`` is the value that help names as the default."""
+        settings: dict[str, Any] = {
+            "help": f"{self.help} (default: {_in_words(usual)})".replace("%", "%%"),
+            "dest": self.name,
+        }
+        if self.kind is bool:
+            parser.add_argument(self.flag, action=BooleanOptionalAction, **settings)
+        elif self.choices:
+            parser.add_argument(self.flag, choices=self.choices, **settings)
+        elif self.kind is Thresholds:
+            parser.add_argument(self.flag, type=float, nargs=2, metavar=self.metavar, **settings)
+        else:
+            parser.add_argument(self.flag, type=self.kind, metavar=self.metavar, **settings)
+
+    def _is_possible(self, value: Any) -> bool:
+        if self.choices:
+            return isinstance(value, str) and value in self.choices
+        if self.kind not in (int, float):
+            return isinstance(value, self.kind)
+        if not _is_number(value) or (self.kind is int and not isinstance(value, numbers.Integral)):
+            return False
+        return (self.minimum is None or value >= self.minimum) and (self.maximum is None or value <= self.maximum)
+
+    @property
+    def _range(self) -> str:
+        if self.choices:
+            return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        if self.kind in (int, float):
+            return f"a {'whole ' if self.kind is int else ''}number from {self.minimum:g} to {self.maximum:g}"
+        return {bool: "True or False", str: "a text", Thresholds: "two numbers, slice threshold and voxel threshold"}[
+            self.kind
+        ]
+
+
+def _about(kind: type, **more: Any) -> dict[str, Any]:
+    """What ``Option`` says of a field of ``SegmentOptions``, beside its name and its default."""
+    return {"kind": kind, **more}
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What a user may choose for a run; None leaves the choice to the model's manifest.
+
+    ``thresholds`` may be given as a pair (slice threshold, voxel threshold). Raises UnusableInput for values out of range.
+    """
+
+    model: str = field(
+        default=DEFAULT_MODEL,
+        metadata=_about(
+            str,
+            label="The model",
+            help="a model that 'lungtumorseg models' lists, or a model's folder",
+            metavar="ID",
+            parameters=("model",),
+        ),
+    )
+    device: str = field(
+        default="auto",
+        metadata=_about(
+            str,
+            label="The device",
+            help="where the network runs; auto takes a CUDA graphics card where there is one",
+            choices=DEVICES,
+            parameters=("device",),
+        ),
+    )
+    precision: str = field(
+        default="auto",
+        metadata=_about(
+            str,
+            label="The precision",
+            help="number format of the network; auto takes bfloat16 where it is faster",
+            choices=PRECISIONS,
+        ),
+    )
+    stride: int | None = field(
+        default=None,
+        metadata=_about(
+            int,
+            label="The stride",
+            help="slices from one stack to the next, 1 (as published) to 8; lower is steadier and slower",
+            minimum=1,
+            maximum=8,
+            metavar="N",
+            parameters=("stride",),
+        ),
+    )
+    thresholds: Thresholds | None = field(
+        default=None,
+        metadata=_about(
+            Thresholds,
+            label="The thresholds",
+            help="probability that a slice and then a voxel must exceed; lower finds more, and more false positives",
+            metavar=("SLICE", "VOXEL"),
+            parameters=("sliceThreshold", "voxelThreshold"),
+        ),
+    )
+    min_lesion_ml: float | None = field(
+        default=None,
+        metadata=_about(
+            float,
+            label="The smallest lesion volume (mL)",
+            help="report no lesion below this volume in mL",
+            minimum=0,
+            maximum=1000,
+            metavar="X",
+            parameters=("smallestLesionMl",),
+        ),
+    )
+    min_confidence: float | None = field(
+        default=None,
+        metadata=_about(
+            float,
+            label="The confidence threshold",
+            help="report no lesion below this confidence, 0 to 1; lower finds more, and more false positives",
+            minimum=0,
+            maximum=1,
+            metavar="X",
+            parameters=("leastConfidence",),
+        ),
+    )
+    mirror: bool | None = field(
+        default=None,
+        metadata=_about(
+            bool,
+            label="Mirroring",
+            help="show the network each stack mirrored too (test-time augmentation): steadier, at twice the time",
+            parameters=("mirror",),
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        if isinstance(self.thresholds, list | tuple) and len(self.thresholds) == 2:
+            object.__setattr__(self, "thresholds", Thresholds(*self.thresholds))
+        for option in OPTIONS:
+            option.check(getattr(self, option.name))
+
+    @classmethod
+    def of(cls, options: SegmentOptions | Mapping[str, Any] | None = None, /, **more: Any) -> SegmentOptions:
+        """Return ``options``, changed by ``more``; a value of None is no choice. Raises UnusableInput for an unknown name."""
+        given = dict(options) if isinstance(options, Mapping) else vars(options) if options is not None else {}
+        chosen = {name: value for name, value in {**given, **more}.items() if value is not None}
+        unknown = [name for name in chosen if name not in OPTION]
+        if unknown:
+            raise UnusableInput(f"There is no option {quoted(unknown[0])}; the options are {', '.join(OPTION)}.")
+        return cls(**chosen)
+
+    def arguments(self) -> list[str]:
+        """Return the choices that differ from the defaults as arguments of ``lungtumorseg segment``."""
+        return [text for option in OPTIONS for text in option.arguments(getattr(self, option.name))]
+
+    def settled(self, manifest: Manifest) -> Settings:
+        """Return these choices with the manifest's values where none were made."""
+        chosen = {option.name: getattr(self, option.name) for option in OPTIONS}
+        decided = {name: getattr(manifest, name) if value is None else value for name, value in chosen.items()}
+        return Settings(**{**decided, "model": manifest.id})
+
+
+OPTIONS: tuple[Option, ...] = tuple(Option(f.name, default=f.default, **f.metadata) for f in fields(SegmentOptions))
+"""All options of a run, in the order in which help and summary.json name them."""
+
+OPTION: Mapping[str, Option] = {option.name: option for option in OPTIONS}
+"""The same by name."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``SegmentOptions`` with nothing left open: what a run really used, and what summary.json says under ``options``."""
+
+    model: str
+    device: str
+    precision: str
+    stride: int
+    thresholds: Thresholds
+    min_lesion_ml: float
+    min_confidence: float
+    mirror: bool
+
+    @property
+    def in_words(self) -> str:
+        """For the report: which model found the lesions, and with which numbers."""
+        mirrored = ", each stack mirrored as well" if self.mirror else ""
+        limits = f"lesions from {self.min_lesion_ml:g} mL and a confidence of {self.min_confidence:g} on"
+        return (
+            f"{self.model} (slice threshold {self.thresholds.gate:g}, voxel threshold {self.thresholds.voxel:g}, "
+            f"stride {self.stride}{mirrored}; {limits})"
+        )
+
+
+def usual_values(manifest: Manifest) -> dict[str, Any]:
+    """Return what a run with ``manifest``'s model uses where the user chooses nothing, by option name."""
+    return {
+        option.name: getattr(manifest, option.name) if option.default is None else option.default for option in OPTIONS
+    }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value.gate:g} {value.voxel:g}" if isinstance(value, Thresholds) else str(value)
