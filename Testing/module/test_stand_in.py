@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Annotated
 
 import pytest
+from stand_in import event_loop, sample_data
 from stand_in.pythonqt import failed_connections
 from stand_in.ui_file import load_ui
 
@@ -177,3 +180,160 @@ def test_parameters_keep_their_types_and_ranges(slicer_app):
     assert Parameters(node).on is False, "the scene keeps it"
     with pytest.raises(ValueError, match="within 0 and 1"):
         parameters.size = 2.0
+
+
+# Seen in a running Slicer 5.13
+
+
+def test_the_editor_does_not_take_a_node_inside_an_import(qt, volume):
+    import slicer
+
+    editor = slicer.qMRMLSegmentEditorWidget()
+    editor.setMRMLScene(slicer.mrmlScene)
+    editor.setMRMLSegmentEditorNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    seen = []
+
+    def set_nodes(*_):
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(volume)
+        seen.append((editor.segmentationNode(), editor.sourceVolumeNode()))
+
+    slicer.mrmlScene.AddObserver(slicer.mrmlScene.EndImportEvent, set_nodes)
+    slicer.mrmlScene.StartState(slicer.mrmlScene.ImportState)
+    slicer.mrmlScene.EndState(slicer.mrmlScene.ImportState)
+    assert seen == [(None, None)]
+    assert editor.segmentationNode() is None, "it does not come later by itself"
+    set_nodes()
+    assert seen[1] == (segmentation, volume)
+
+
+def test_a_node_selector_takes_a_node_of_an_import_when_the_import_has_ended(qt):
+    import slicer
+
+    scene, selector, seen = slicer.mrmlScene, slicer.qMRMLNodeComboBox(), []
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.setMRMLScene(scene)
+    scene.StartState(scene.ImportState)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "imported")
+    selector.setCurrentNode(node)
+    scene.AddObserver(scene.EndImportEvent, lambda *_: seen.append(selector.currentNode()))
+    scene.EndState(scene.ImportState)
+    assert seen == [None]
+    assert selector.currentNode() is node
+
+
+def test_reading_makes_a_visible_display_node_for_every_segmentation_without_one(slicer_app, tmp_path):
+    import slicer
+
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "nobody shows it")
+    hidden = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "hidden")
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        node.GetSegmentation().AddEmptySegment("a")
+        node.AddDefaultStorageNode()
+    hidden.CreateDefaultDisplayNodes()
+    hidden.GetDisplayNode().SetVisibility(False)
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear(0)
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"))
+    shown = {
+        node.GetName(): bool(node.GetDisplayNode().GetVisibility())
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    }
+    assert shown == {"nobody shows it": True, "hidden": False}
+
+
+def test_python_threads_stand_still_while_the_event_loop_is_idle(slicer_app):
+    steps = []
+    stopped = threading.Event()
+
+    def work():
+        while not stopped.is_set():
+            steps.append(time.monotonic())
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    time.sleep(0.05)
+    before = len(steps)
+    event_loop.idle(0.2)
+    assert len(steps) - before <= 2, "the thread had the lock when the loop became idle, or takes it now"
+    before = len(steps)
+    time.sleep(0.2)  # Python code gives the lock away
+    assert len(steps) - before > 10
+    stopped.set()
+    thread.join()
+
+
+def test_a_timer_that_sleeps_lets_threads_get_on(qt):
+    def count_until_a_thread_has_taken(steps: int, pause: float) -> int:
+        looks, taken = [], []
+        timer = qt.QTimer()
+        timer.setInterval(5)
+        timer.connect("timeout()", lambda: (looks.append(1), time.sleep(pause)))
+        timer.start()
+        thread = threading.Thread(target=lambda: [(time.sleep(0.001), taken.append(1)) for _ in range(steps)])
+        thread.start()
+        event_loop.run_until(lambda: len(taken) == steps, 60)
+        timer.stop()
+        return len(looks)
+
+    assert 2 * count_until_a_thread_has_taken(40, 0.02) < count_until_a_thread_has_taken(40, 0.0)
+
+
+def test_the_event_loop_gives_up_after_its_time(slicer_app):
+    with pytest.raises(TimeoutError, match=r"within 0\.01 s"):
+        event_loop.run_until(lambda: False, 0.01)
+
+
+def test_sample_data_need_their_lists(slicer_app):
+    import SampleData
+    import slicer
+
+    register = SampleData.SampleDataLogic.registerCustomSampleDataSource
+    with pytest.raises(TypeError, match="'NoneType' has no len"):
+        register(category="Own", sampleName="made", customDownloader=lambda source: [])
+    with pytest.raises(ValueError, match="same length"):
+        register(category="Own", sampleName="made", uris=["a"], fileNames=[])
+    shown = []
+    register(category="Own", sampleName="made", uris=[], fileNames=[], customDownloader=shown.append)
+    (source,) = slicer.modules.sampleDataSources["Own"]
+    sample_data.click(source)
+    assert shown == [source]
+    composite = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetBackgroundVolumeID() is None, "nobody shows what was made"
+
+
+def test_an_undone_step_changes_segments_but_not_the_segmentations_modified_time(slicer_app):
+    import slicer
+
+    content = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode").GetSegmentation()
+    content.AddEmptySegment("a")
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(content)
+    history.SaveState()
+    content.GetSegment("a").SetName("other")
+    before = content.GetMTime(), content.GetSegment("a").GetMTime()
+    assert history.RestorePreviousState()
+    assert content.GetMTime() == before[0]
+    assert content.GetSegment("a").GetMTime() > before[1]
+
+
+def test_each_change_of_what_is_shown_draws_the_views_unless_drawing_is_paused(slicer_app):
+    import slicer
+
+    drawing = slicer_app.drawing
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.CreateDefaultDisplayNodes()
+    before = drawing.count
+    for opacity in (0.1, 0.2, 0.3):
+        node.GetDisplayNode().SetOpacity(opacity)
+    assert drawing.count == before + 3
+    with slicer.util.RenderBlocker(), slicer.util.RenderBlocker():
+        for opacity in (0.4, 0.5, 0.6):
+            node.GetDisplayNode().SetOpacity(opacity)
+        assert drawing.count == before + 3
+    assert drawing.count == before + 4
+    with slicer.util.RenderBlocker():
+        pass
+    assert drawing.count == before + 4, "nothing has changed"

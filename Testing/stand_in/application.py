@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from . import parameter_node, widgets
+from . import parameter_node, sample_data, widgets
+from .drawing import Drawing
 from .pythonqt import API, PlainProxy, application, make_class, wrap
 from .ui_file import load_ui
 
@@ -36,14 +38,47 @@ class _Listed:
         raise AttributeError(f"{self.api_name} has no attribute named '{name}'")
 
 
+class ThreeDView:
+    """The 3D view inside its widget; ``reset_cameras`` counts how often it was framed."""
+
+    def __init__(self) -> None:
+        self.reset_cameras = 0
+
+    def resetCamera(self) -> None:
+        self.reset_cameras += 1
+
+    def resetFocalPoint(self) -> None:
+        """Turn to what is shown, without framing it."""
+
+
+class ThreeDWidget(_Listed):
+    """The widget of the 3D view."""
+
+    api_name = "slicer.qMRMLThreeDWidget"
+
+    def __init__(self) -> None:
+        self._view = ThreeDView()
+
+    def threeDView(self) -> ThreeDView:
+        return self._view
+
+
 class LayoutManager(_Listed):
-    """The views: three slice views as nodes of the scene, one empty 3D view."""
+    """The views: three slice views as nodes of the scene, one empty 3D view. ``resetThreeDViews`` frames nothing, as in Slicer."""
 
     api_name = "slicer.qMRMLLayoutManager"
     threeDViewCount = 1
 
     def __init__(self) -> None:
         self.reset_views = 0
+        self._three_d_widget = ThreeDWidget()
+
+    def threeDWidget(self, index: int) -> ThreeDWidget | None:
+        return self._three_d_widget if index == 0 else None
+
+    def mrmlSliceLogics(self) -> Any:
+        """None that would fit a slice view to its volume: there are no pixels."""
+        return vtk.vtkCollection()
 
     def activeMRMLThreeDViewNode(self) -> Any:
         return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLViewNode")
@@ -84,6 +119,7 @@ class Application(_Listed):
     def __init__(self, temporary: Path, layout_manager: LayoutManager | None) -> None:
         self.temporaryPath = str(temporary)
         self._layout_manager, self._module_manager = layout_manager, ModuleManager()
+        self.drawing: Drawing | None = None  # of the scene; without views nothing is drawn
         self.started: list[Callable[[], None]] = []
         self.testing = False
 
@@ -101,6 +137,14 @@ class Application(_Listed):
 
     def testingEnabled(self) -> bool:
         return self.testing
+
+    def pauseRender(self) -> None:
+        if self.drawing is not None:
+            self.drawing.pause()
+
+    def resumeRender(self) -> None:
+        if self.drawing is not None:
+            self.drawing.resume()
 
     def processEvents(self) -> None:
         application().processEvents()
@@ -197,11 +241,13 @@ def install(temporary: Path, *, views: bool = True) -> None:
     slicer.mrmlScene.SetDataIOManager(files)  # scene bundles (.mrb) are unpacked there
     if views:
         _add_views()
+        slicer.app.drawing = Drawing(slicer.mrmlScene)
 
 
 def _add_views() -> None:
     """The views' nodes are singletons, which a closed scene keeps."""
-    for name, kind in (("Red", "Slice"), ("Green", "Slice"), ("Yellow", "Slice"), ("1", "View")):
+    slices = ("Red", "Green", "Yellow")
+    for name, kind in (*((n, "Slice") for n in slices), *((n, "SliceComposite") for n in slices), ("1", "View")):
         node = getattr(slicer, f"vtkMRML{kind}Node")()
         node.SetSingletonTag(name)
         node.SetName(name)
@@ -221,6 +267,7 @@ def _install_modules() -> None:
     _module("slicer.i18n", tr=lambda text: text, translate=lambda context, text: text)
     wrapper = {name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "WithinRange")}
     _module("slicer.parameterNodeWrapper", **wrapper)
+    _module("SampleData", **{name: getattr(sample_data, name) for name in ("SampleDataLogic", "SampleDataSource")})
 
 
 def _install_qt() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import slicer
@@ -148,6 +149,50 @@ class qMRMLWidget(QWidget):
         return self._scene
 
 
+class SceneFollower:
+    """Keeps up with a scene as Slicer's lists of nodes do: not while many nodes come or go at once, but at the end of that batch.
+
+    EndImportEvent and EndCloseEvent come before that end, so whoever hears them is ahead of the lists.
+    """
+
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self.is_behind = False
+        self._on_change = on_change
+        self._observed: list[tuple[Any, int]] = []
+
+    def follow(self, scene: Any) -> None:
+        """Follow another scene; None for none."""
+        self.let_go()
+        if scene is not None:
+            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+                self.observe(scene, event, self._on_node)
+            self.observe(scene, scene.StartBatchProcessEvent, self._on_batch_start)
+            self.observe(scene, scene.EndBatchProcessEvent, self._on_batch_end)
+        self.is_behind = False
+        self._on_change()
+
+    def observe(self, observed: Any, event: Any, callback: Callable[..., None]) -> None:
+        """Observe something until another scene is followed."""
+        self._observed.append((observed, observed.AddObserver(event, callback)))
+
+    def let_go(self) -> None:
+        """Follow nothing any more."""
+        for observed, tag in self._observed:
+            observed.RemoveObserver(tag)
+        self._observed = []
+
+    def _on_node(self, *_: Any) -> None:
+        if not self.is_behind:
+            self._on_change()
+
+    def _on_batch_start(self, *_: Any) -> None:
+        self.is_behind = True
+
+    def _on_batch_end(self, *_: Any) -> None:
+        self.is_behind = False
+        self._on_change()
+
+
 class qMRMLThreeDWidget(QFrame):
     """A 3D view's frame; nothing is drawn in it."""
 
@@ -160,11 +205,12 @@ class qMRMLNodeComboBox(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._scene: Any = None
-        self._observers: list[tuple[Any, int]] = []
+        self._follower = SceneFollower(self._refresh)
         self._types: list[str] = []
         self._attributes: dict[str, tuple[str, str]] = {}
         self._flags = {"showChildNodeTypes": True, "noneEnabled": False}
         self._none_display, self._current = "None", ""
+        self._requested: str | None = None  # while the list is behind the scene
         self.activated.connect(lambda index: self.setCurrentNode(self.itemData(index)))
 
     def _flag(name: str) -> Any:
@@ -194,13 +240,8 @@ class qMRMLNodeComboBox(QComboBox):
         self._refresh()
 
     def setMRMLScene(self, scene: Any) -> None:
-        for observed, tag in self._observers:
-            observed.RemoveObserver(tag)
         self._scene = scene
-        self._observers = []
-        for event in () if scene is None else (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
-            self._observers.append((scene, scene.AddObserver(event, lambda *_: self._refresh())))
-        self._refresh()
+        self._follower.follow(scene)
 
     def mrmlScene(self) -> Any:
         return self._scene
@@ -212,7 +253,10 @@ class qMRMLNodeComboBox(QComboBox):
         wanted = node if isinstance(node, str) else node.GetID() if node is not None else ""
         if wanted and wanted not in [offered.GetID() for offered in self._offered()]:
             wanted = ""
-        self._select(wanted or "")
+        if self._follower.is_behind:
+            self._requested = wanted or ""
+        else:
+            self._select(wanted or "")
 
     def nodeCount(self) -> int:
         return len(self._offered())
@@ -232,9 +276,7 @@ class qMRMLNodeComboBox(QComboBox):
             return True
         name, value = self._attributes[kind]
         if not node.HasObserver("ModifiedEvent"):
-            self._observers.append(
-                (node, node.AddObserver("ModifiedEvent", lambda *_: QTimer.singleShot(0, self, self._refresh)))
-            )
+            self._follower.observe(node, "ModifiedEvent", lambda *_: QTimer.singleShot(0, self, self._refresh))
         return node.GetAttribute(name) is not None and value in ("", node.GetAttribute(name))
 
     def _refresh(self) -> None:
@@ -246,7 +288,8 @@ class qMRMLNodeComboBox(QComboBox):
         for node in offered:
             self.addItem(node.GetName(), node.GetID())
         self.blockSignals(False)
-        self._select(self._current if self._current in [node.GetID() for node in offered] else "")
+        wanted, self._requested = self._current if self._requested is None else self._requested, None
+        self._select(wanted if wanted in [node.GetID() for node in offered] else "")
 
     def _select(self, node_id: str) -> None:
         self.setCurrentIndex(self.findData(node_id))
@@ -255,8 +298,17 @@ class qMRMLNodeComboBox(QComboBox):
             self.currentNodeChanged.emit(self.currentNode())
 
 
+_EDITOR_FLAGS = (
+    "unorderedEffectsVisible", "maskingSectionVisible", "addRemoveSegmentButtonsVisible", "show3DButtonVisible", "undoEnabled",
+    "specifyGeometryButtonVisible",
+)  # fmt: skip
+
+
 class qMRMLSegmentEditorWidget(QWidget):
-    """Which segmentation, volume, segment and effect are set, with Slicer's own undo history; a row of buttons, nothing to paint with."""
+    """Which segmentation, volume, segment and effect are set, with Slicer's own undo history; a row of buttons, nothing to paint with.
+
+    Its selectors choose the nodes: one that they have not seen yet is none, and stays none.
+    """
 
     currentSegmentIDChanged = Signal(str)
 
@@ -266,18 +318,22 @@ class qMRMLSegmentEditorWidget(QWidget):
         self._effect = ""
         self._history = slicer.vtkSegmentationHistory()
         self.in_views = self.has_shortcuts = False
-        self._flags = {"unorderedEffectsVisible": True}
+        self._flags = dict.fromkeys(_EDITOR_FLAGS, True)
+        self._selectors = SceneFollower(lambda: None)
         self._buttons = QGridLayout(self)
         self._table = QLabel("")
         self._buttons.addWidget(self._table, 0, 0, 1, 3)
 
-    unorderedEffectsVisible = Property(
-        bool,
-        lambda self: self._flags["unorderedEffectsVisible"],
-        lambda self, on: self._flags.update(unorderedEffectsVisible=on),
-    )
+    def _flag(name: str) -> Any:
+        return Property(bool, lambda self: self._flags[name], lambda self, on: self._flags.update({name: on}))
 
-    def setMRMLScene(self, scene: Any) -> None: ...
+    unorderedEffectsVisible, maskingSectionVisible = _flag("unorderedEffectsVisible"), _flag("maskingSectionVisible")
+    addRemoveSegmentButtonsVisible = _flag("addRemoveSegmentButtonsVisible")
+    show3DButtonVisible, undoEnabled = _flag("show3DButtonVisible"), _flag("undoEnabled")
+    specifyGeometryButtonVisible = _flag("specifyGeometryButtonVisible")
+
+    def setMRMLScene(self, scene: Any) -> None:
+        self._selectors.follow(scene)
 
     def setEffectNameOrder(self, names: list[str]) -> None:
         for index, name in enumerate(names):
@@ -299,6 +355,7 @@ class qMRMLSegmentEditorWidget(QWidget):
         return self._set_node().GetSegmentationNode()
 
     def setSegmentationNode(self, node: Any) -> None:
+        node = None if self._selectors.is_behind else node
         self._set_node().SetAndObserveSegmentationNode(node)
         self._history.SetSegmentation(node.GetSegmentation() if node is not None else None)
         content = node.GetSegmentation() if node is not None else slicer.vtkSegmentation()
@@ -308,6 +365,7 @@ class qMRMLSegmentEditorWidget(QWidget):
         return self._set_node().GetSourceVolumeNode()
 
     def setSourceVolumeNode(self, node: Any) -> None:
+        node = None if self._selectors.is_behind else node
         self._set_node().SetAndObserveSourceVolumeNode(node)
 
     def currentSegmentID(self) -> str:
