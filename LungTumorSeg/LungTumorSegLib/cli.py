@@ -112,8 +112,7 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import check_output_folder, read_ct
     from .io.seg_nrrd import read_segmentation
-    from .isolation import carina_of
-    from .lesions import lungs_of, measure, with_known
+    from .lesions import find_lungs, measure, with_known
     from .results.reader import read_summary
     from .results.writer import write_measures
 
@@ -122,14 +121,11 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     ct = read_ct(options.input, series=options.series)
     segments = read_segmentation(options.segmentation)
     run = read_summary(options.run_summary) if options.run_summary else {}
-    lungs = lungs_of(ct, segments)
-    report = with_known(
-        measure(ct, segments, lungs=lungs, carina_lps=carina_of(ct) if lungs else None), run.get("lesions", [])
-    )
-    summary = write_measures(ct, report, options.output, lungs=lungs, model=run.get("model"), extras=extras)
-    channel.result(
-        {"output": str(options.output.resolve()), "summary": summary}, _report_text(report, ct.warnings, options.output)
-    )
+    lungs = find_lungs(ct, segments)
+    report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
+    summary = write_measures(ct, report, options.output, lungs=lungs.pair, model=run.get("model"), extras=extras)
+    text = _report_text(report, summary["warnings"], options.output)
+    channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
 
 
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:

@@ -124,6 +124,7 @@ def segment(
         min_lesion_ml=settings.min_lesion_ml,
         min_confidence=settings.min_confidence,
         carina_lps=isolation.carina_lps,
+        sides_known=isolation.sides_known,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")

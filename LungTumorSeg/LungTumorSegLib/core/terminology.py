@@ -24,6 +24,9 @@ def _entry(category: str, type_: str, modifier: str = _NONE, region: str = _NONE
 
 LEFT_LUNG = _entry(_ANATOMICAL_STRUCTURE, _LUNG, _SIDES["Left"])
 RIGHT_LUNG = _entry(_ANATOMICAL_STRUCTURE, _LUNG, _SIDES["Right"])
+LUNGS = _entry(_ANATOMICAL_STRUCTURE, _LUNG)
+"""Both lungs in one, where left and right are unknown."""
+
 BODY = _entry(_ANATOMICAL_STRUCTURE, "SCT^38266002^Entire body")
 ISOLATION_MASK = _entry(_SPATIAL_CONCEPT, "DCM^111099^Selected region", region=_LUNG)
 MARGIN = ISOLATION_MASK

@@ -143,7 +143,7 @@ class LiveMeasurement:
         )
 
     def _lungs_of(self, segments: Sequence[LiveSegment]) -> _Lungs | None:
-        """As they are drawn, or else isolated once, which takes seconds; None where the CT shows too little lung."""
+        """As they are drawn, or else isolated once, which takes seconds; None where their sides are unknown."""
         pair = lung_pair(segments)
         if pair is None:
             if self._isolated is None:
@@ -229,7 +229,7 @@ def _isolated_lungs(ct: CTVolume) -> _Lungs | None:
         isolation = isolate_lungs(ct)
     except UnusableInput:  # a crop around a lesion can be measured without a side
         return None
-    return _Lungs(isolation.left_lung, isolation.right_lung)
+    return _Lungs(isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
 
 
 def _on_grid(crop: LesionCrop | None, grid: Grid) -> Volume:

@@ -16,6 +16,7 @@ from ..core.volume import AIR_HU, AxisOrder, CTVolume, Volume
 from .airways import find_airways
 from .body import TISSUE_HU, find_body
 from .carina import Point, carina_of, find_carina
+from .doubts import border_doubts, spine_doubts
 from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air, with_walls
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
@@ -36,7 +37,8 @@ STEPS = 7
 class LungIsolation:
     """What ``isolate_lungs`` finds: bool masks on the CT's own grid, and a spine axis with one point a canonical axial slice.
 
-    ``carina_lps`` (mm) is None where trachea and both main bronchi are not found.
+    Without ``sides_known`` no spine was seen where it belongs: left and right are then only what lies on either side of ``spine_axis``, and
+    nobody may report them as the patient's left and right. ``carina_lps`` (mm) is None where trachea and both main bronchi are not found.
     """
 
     body: Volume
@@ -47,6 +49,7 @@ class LungIsolation:
     isolated: CTVolume
     warnings: tuple[str, ...]
     carina_lps: Point | None = None
+    sides_known: bool = True
 
     @property
     def lungs(self) -> Volume:
@@ -103,8 +106,9 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         spine_axis=axis.on(axial),
         mask=order.undo(mask),
         isolated=order.undo(_isolated(axial, mask)),
-        warnings=_warnings(air),
+        warnings=(*border_doubts(air), *spine_doubts(axis)),
         carina_lps=find_carina(airways),
+        sides_known=axis.seen == "back",
     )
     step_done()
     return result
@@ -122,18 +126,3 @@ def _check_lung_in_view(air: Volume, axis: SpineAxis) -> None:
         raise UnusableInput(
             f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({volume_ml:.0f} mL); choose a CT of the chest."
         )
-
-
-def _warnings(lungs: Volume) -> tuple[str, ...]:
-    """A sentence that says where the lungs reach the border of the CT."""
-    array = lungs.array
-    faces = {
-        "top": array[-1],
-        "bottom": array[0],
-        "front": array[:, 0],
-        "back": array[:, -1],
-        "right": array[..., 0],
-        "left": array[..., -1],
-    }
-    cut = [name for name, face in faces.items() if face.any()]
-    return (f"The lungs reach beyond the CT ({', '.join(cut)}); what lies outside it is not seen.",) if cut else ()

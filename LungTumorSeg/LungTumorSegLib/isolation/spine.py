@@ -14,7 +14,8 @@ way alone lags by 2.3 slices. On lung1_001 the axis lies 1.7 mm (median) and at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -65,6 +66,17 @@ MIDLINE_MM = 100.0
 STEEPEST = 1.0
 """Largest sideways step of the axis per step along z: 45 degrees, more than a severe scoliosis has over one slice."""
 
+SEEN_EVIDENCE = 0.15
+"""Mean evidence along the path from which on a spine is seen: 0.32 to 0.97 in CTs that show one (a coarse grid and the lung bases in an
+abdomen have the least), 0.05 to 0.11 in halves of a chest that show none."""
+
+CLEAR_EVIDENCE = 0.6
+"""Mean evidence at which nobody needs to look for the spine elsewhere."""
+
+FRONT_SHARE = 2.0
+"""The spine lies in front where it has this many times the evidence there: 0.94 to 0.32 in lidc_0001 turned on its face; contrast medium in
+the heart and the sternum reach 0.35 where the back has 0.92."""
+
 COLUMN_DECIMALS = 6
 """A voxel may lie just on the axis, or its mirror image just between two columns: the last digits of an affine must not decide where
 (4dlung_113 as NIfTI and as DICOM: 374 voxels of the mask, 0.4 % of a tumor's volume)."""
@@ -72,16 +84,21 @@ COLUMN_DECIMALS = 6
 
 @dataclass(frozen=True, eq=False)
 class SpineAxis:
-    """``points_lps``: shape (n, 3), one LPS point (x, y, z) in mm on each axial slice, in the order of the slices."""
+    """One point on each axial slice, and where the spine was seen.
+
+    ``points_lps``: shape (n, 3), LPS (x, y, z) in mm, in the order of the slices. ``seen``: at the back of the body, as it should be; at
+    its front, where the header is wrong about how the patient lay; or nowhere, and then the axis is the middle of the body.
+    """
 
     points_lps: Array
+    seen: Literal["back", "front", "nowhere"] = "back"
 
     def on(self, grid: _Geometry) -> SpineAxis:
         """The axis with one point a slice of ``grid`` (axial LPS, slices parallel to the present ones); its ends go on straight."""
         index = grid.lps_to_index(self.points_lps)
         slices = np.arange(grid.shape[0])
         columns = [np.interp(slices, index[:, 0], index[:, axis]) for axis in (1, 2)]
-        return SpineAxis(grid.index_to_lps(np.stack([slices, *columns], axis=1)))
+        return replace(self, points_lps=grid.index_to_lps(np.stack([slices, *columns], axis=1)))
 
     def columns(self, grid: _Geometry) -> Array:
         """Column, with fraction, of the axis on each slice of ``grid``, shape (slices,)."""
@@ -89,25 +106,35 @@ class SpineAxis:
 
 
 def find_spine_axis(ct: Volume, body: Volume, lungs: Volume) -> SpineAxis:
-    """The axis on each slice of ``ct`` (axial LPS, HU); ``body`` and ``lungs`` are masks on the same grid.
+    """Find the axis on each slice of ``ct`` (axial LPS, HU); ``body`` and ``lungs`` are masks on the same grid.
 
     Below the first and above the last slice with lung it goes on straight. Without any lung all slices count.
     """
     with_lung = lungs.array.any(axis=(1, 2))
     slices = np.flatnonzero(with_lung) if with_lung.any() else np.arange(ct.shape[0])
     first, last = int(slices[0]), int(slices[-1])
-    profiles = np.empty((last - first + 1, ct.shape[2]))
-    rows = np.empty_like(profiles)
-    for position, index in enumerate(range(first, last + 1)):
-        profiles[position], rows[position] = _projection(ct.array[index], body.array[index], ct.spacing)
-    profiles += MIDLINE_SHARE * _midline(body.array[first : last + 1], ct.spacing)
-    path = _best_path(profiles, ct.spacing)
-    smooth_columns = _smoothed(path.astype(float))
-    smooth_rows = _smoothed(rows[np.arange(len(path)), path])
-    inside = np.clip(np.arange(ct.shape[0]), first, last) - first
-    return SpineAxis(
-        ct.index_to_lps(np.stack([np.arange(ct.shape[0]), smooth_rows[inside], smooth_columns[inside]], axis=1))
-    )
+    hu, inside = ct.array[first : last + 1], body.array[first : last + 1]
+    columns, rows, evidence = _traced(hu, inside, ct.spacing)
+    seen: Literal["back", "front", "nowhere"] = "back" if evidence >= SEEN_EVIDENCE else "nowhere"
+    if evidence < CLEAR_EVIDENCE:
+        turned_columns, turned_rows, in_front = _traced(hu[:, ::-1], inside[:, ::-1], ct.spacing)
+        if in_front >= max(FRONT_SHARE * evidence, 2 * SEEN_EVIDENCE):
+            columns, rows, seen = turned_columns, ct.shape[1] - 1 - turned_rows, "front"
+    nearest = np.clip(np.arange(ct.shape[0]), first, last) - first
+    points = np.stack([np.arange(ct.shape[0]), _smoothed(rows)[nearest], _smoothed(columns)[nearest]], axis=1)
+    return SpineAxis(ct.index_to_lps(points), seen)
+
+
+def _traced(hu: Array, body: Array, spacing: Spacing) -> tuple[Array, Array, float]:
+    """Column and row of the spine in each slice, both of shape (slices,), and the mean evidence along this path.
+
+    ``hu`` and ``body`` have the shape (slices, rows, columns); rows run toward where the spine is looked for.
+    """
+    found = [_projection(image, inside, spacing) for image, inside in zip(hu, body, strict=True)]
+    profiles, rows = (np.array(part) for part in zip(*found, strict=True))
+    path = _best_path(profiles + MIDLINE_SHARE * _midline(body, spacing), spacing)
+    slices = np.arange(len(path))
+    return path.astype(float), rows[slices, path], float(profiles[slices, path].mean())
 
 
 def _projection(image: Array, body: Array, spacing: Spacing) -> tuple[Array, Array]:

@@ -19,6 +19,8 @@ from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
 
+NO_LUNGS = "The CT shows too little lung, so the side and the place of each lesion are unknown."
+
 VOXEL_THRESHOLD = 0.5
 """Probability from which on a voxel belongs to a lesion, unless the model's manifest says otherwise."""
 
@@ -28,12 +30,14 @@ class LesionReport:
     """Lesions, largest first, their ``labels`` (uint16, 0 elsewhere) on the CT's grid, and how far they have spread.
 
     ``unsure_ml``: volumes in mL, largest first, of what was large enough for a lesion and is left out for its low confidence.
+    ``warnings``: what makes the places of the lesions doubtful, in sentences for the user.
     """
 
     lesions: tuple[Lesion, ...]
     labels: Volume
     spread: Spread
     unsure_ml: tuple[float, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
@@ -68,17 +72,19 @@ def report_lesions(
     min_lesion_ml: float,
     min_confidence: float = 0.0,
     carina_lps: Point | None = None,
+    sides_known: bool = True,
 ) -> LesionReport:
     """The connected components of a tumor mask (bool) as lesions "Tumor 1" ..., largest first, none smaller than ``min_lesion_ml`` mL,
     none of less confidence than ``min_confidence`` (0 ... 1; only with a probability).
 
     All volumes lie on the CT's grid, which may have any orientation; lungs are bool, probability and disagreement 0 ... 1; the carina is a
-    point in LPS mm.
+    point in LPS mm. Without ``sides_known`` the lesions get no place: neither side nor zone.
     ``voxel_threshold`` is the probability at which the mask was cut. Raises UnusableInput where a grid differs from the CT's.
     """
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
-    images = _canonical(ct, (left_lung, right_lung), probability, disagreement, voxel_threshold, carina_lps)
+    lungs = (left_lung, right_lung) if sides_known else None
+    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
     unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
@@ -92,7 +98,7 @@ def measure(
     ct: CTVolume,
     segments: Sequence[NamedSegment],
     *,
-    lungs: tuple[Volume, Volume] | None = None,
+    lungs: FoundLungs | tuple[Volume, Volume] | None = None,
     probability: Volume | None = None,
     disagreement: Volume | None = None,
     voxel_threshold: float = VOXEL_THRESHOLD,
@@ -101,8 +107,8 @@ def measure(
     """The lesions of an existing or corrected segmentation, largest first: each segment that ``is_lesion`` is one, in one piece or not.
 
     Masks lie on the CT's grid or on a part of it. Names stay as they are; empty segments are left out. ``lungs`` (left, right) come
-    from the segments or else from the CT; where it shows too little lung, sides stay unknown. In ``labels`` a voxel of
-    two segments belongs to the smaller one, which would be hidden else; each is measured whole.
+    from the segments or else from the CT; where it shows too little lung or no spine, sides stay unknown and a warning says so. In
+    ``labels`` a voxel of two segments belongs to the smaller one, which would be hidden else; each is measured whole.
     Raises UnusableInput where a mask does not lie on the CT's voxels.
     """
     order = ct.canonical_axes()
@@ -114,27 +120,54 @@ def measure(
     named.sort(key=lambda pair: -np.count_nonzero(pair[1].mask.array))
     if len(named) > MOST_LESIONS:
         raise UnusableInput(f"The segmentation has {len(named)} lesions, more than {MOST_LESIONS}; merge some first.")
-    lungs = lungs or (lungs_of(ct, segments) if named else None)
-    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps)
+    if lungs is None and named:
+        lungs = find_lungs(ct, segments)
+    found = lungs if isinstance(lungs, FoundLungs) else FoundLungs(lungs)
+    images = _canonical(ct, found.pair, probability, disagreement, voxel_threshold, carina_lps or found.carina_lps)
     labels = np.zeros(images.ct.shape, dtype=np.uint16)
     for number, (_, crop) in enumerate(named, start=1):
         labels[crop.slices][crop.mask.array] = number
     names, crops = [name for name, _ in named], [crop for _, crop in named]
-    return _report(names, crops, Volume(labels, images.ct.affine), images).reordered(order.inverse())
+    report = _report(names, crops, Volume(labels, images.ct.affine), images)
+    return replace(report.reordered(order.inverse()), warnings=found.warnings)
 
 
-def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
-    """Left and right lung (bool, on the CT's grid) from the segmentation or else isolated; None where the CT shows too little lung."""
-    from ..isolation import isolate_lungs  # takes seconds, and is needed only where nobody has drawn the lungs
+@dataclass(frozen=True, eq=False)
+class FoundLungs:
+    """What is known of the lungs: ``pair`` is (left, right), bool on the CT's grid, or None where their sides are unknown."""
+
+    pair: tuple[Volume, Volume] | None
+    warnings: tuple[str, ...] = ()
+    carina_lps: Point | None = None
+
+
+def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
+    """Take left and right lung from the segmentation, or else isolate them, with everything that makes them doubtful.
+
+    Raises UnusableInput where a drawn lung does not lie on the CT's voxels.
+    """
+    from ..isolation import (
+        carina_of,
+        isolate_lungs,
+    )  # takes seconds, and is needed only where nobody has drawn the lungs
+    from ..isolation.doubts import uneven_doubts
 
     drawn = lung_segments(segments)
     if drawn is not None:
-        return _on_grid(drawn[0], ct, "Left lung"), _on_grid(drawn[1], ct, "Right lung")
+        pair = _on_grid(drawn[0], ct, "Left lung"), _on_grid(drawn[1], ct, "Right lung")
+        left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
+        return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), carina_of(ct))
     try:
         isolation = isolate_lungs(ct)
     except UnusableInput:  # a crop around a lesion can be measured without a side
-        return None
-    return isolation.left_lung, isolation.right_lung
+        return FoundLungs(None, (NO_LUNGS,))
+    lungs = (isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
+    return FoundLungs(lungs, isolation.warnings, isolation.carina_lps)
+
+
+def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
+    """Left and right lung (bool, on the CT's grid) from the segmentation or else isolated; None where their sides are unknown."""
+    return find_lungs(ct, segments).pair
 
 
 def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:

@@ -16,7 +16,7 @@ from .nodes import LPS_TO_RAS, PROBABILITY_ROLE, Node
 from .results import TUMOR_FILL_2D, volume_of_node
 from .segments import add_mask, mask_of, next_lesion_number, review_of, segment_infos, segments_of, set_mask, set_review
 
-LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG)
+LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
 
 MOSTLY_SURROUNDED = 0.5
 """A lesion of whose outermost neighbors more than this share is lung lies in the lung."""

@@ -263,7 +263,7 @@ def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
     return [
         (segment_id, name)
         for segment_id, name in named
-        if name not in ("Left lung", "Right lung", "Body", "Isolation mask")
+        if name not in ("Left lung", "Right lung", "Lungs", "Body", "Isolation mask")
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def write_result(
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
         for segment in segments if surfaces else ():
-            is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG)
+            is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
             write_surface(
                 surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp"
             )
@@ -160,7 +160,9 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "precision": result.precision,
         "warnings": list(result.warnings),
         "message": result.report.message,
-        "lungs": _lung_volumes(result.isolation.left_lung, result.isolation.right_lung),
+        "lungs": _lung_volumes(result.isolation.left_lung, result.isolation.right_lung)
+        if result.isolation.sides_known
+        else None,
         "lesions": lesions_as_json(result.report),
         "spread": spread_as_json(result.report),
         "seconds": result.seconds,
@@ -181,10 +183,8 @@ def _write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ())
 
 def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:
     """Left lung, Right lung, Tumor 1, Tumor 2 ...: a tumor voxel belongs to its tumor, not to the lung around it."""
-    lungs = [
-        _segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG, report.labels),
-        _segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG, report.labels),
-    ]
+    tumor = report.labels.array > 0
+    lungs = [replace(lung, mask=lung.mask.with_array(lung.mask.array & ~tumor)) for lung in _lung_segments(isolation)]
     boxes = ndimage.find_objects(report.labels.array)
     tumors = [_tumor_segment(lesion, report.labels, boxes[lesion.number - 1]) for lesion in report.lesions]
     return lungs + tumors
@@ -198,8 +198,14 @@ def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slic
     return Segment(lesion.segment, mask, lesion_color(lesion.number), terminology.TUMOR[lesion.side])
 
 
-def _segment(name: str, mask: Volume, color: tuple[float, float, float], code: str, tumors: Volume) -> Segment:
-    return Segment(name, mask.with_array(mask.array & (tumors.array == 0)), color, code)
+def _lung_segments(isolation: LungIsolation) -> list[Segment]:
+    """Left lung and Right lung; where the sides are unknown a single segment Lungs, so that no reader takes a guess for a fact."""
+    if not isolation.sides_known:
+        return [Segment("Lungs", isolation.lungs, LUNG_COLOR, terminology.LUNGS)]
+    return [
+        Segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG),
+        Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
+    ]
 
 
 def write_measures(
@@ -220,10 +226,11 @@ def write_measures(
     left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
     within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
     found_margins = _margins(report, within, None, extras.margins_mm)
+    warnings = [*ct.warnings, *report.warnings]
     summary = {
         "schema_version": SCHEMA_VERSION,
         "software_version": __version__,
-        "warnings": list(ct.warnings),
+        "warnings": warnings,
         "message": report.message,
         "lungs": None if lungs is None else _lung_volumes(left, right),
         "lesions": lesions_as_json(report),
@@ -236,7 +243,7 @@ def write_measures(
         write_lesions_csv(report, private / "lesions.csv")
         if extras.report:
             card = card_excerpt(model_folders()[model]) if model in model_folders() else None
-            heading = Heading(patient=extras.patient, model=model, model_card=card, warnings=ct.warnings)
+            heading = Heading(patient=extras.patient, model=model, model_card=card, warnings=warnings)
             write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
@@ -270,8 +277,7 @@ def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, sou
     """
     segments = [
         Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
-        Segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG),
-        Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
+        *_lung_segments(isolation),
         Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
     ]
     with complete_or_nothing(

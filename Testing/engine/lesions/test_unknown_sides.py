@@ -1,0 +1,100 @@
+"""Where nothing shows which lung is which, no lesion gets a side, and everybody is told."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from LungTumorSegLib.core import terminology
+from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation
+from LungTumorSegLib.isolation import isolate_lungs
+from LungTumorSegLib.lesions import find_lungs, lesions_as_json, measure, report_lesions, write_lesions_csv
+from LungTumorSegLib.results.writer import write_isolation, write_measures
+from simple_chest import AFFINE, CANAL_Y_MM, SHAPE, ellipsoid, make_chest, tube
+
+TUMOR = "Tumor 1"
+
+
+def segment(name, mask, code):
+    return Segment(name, Volume(np.ascontiguousarray(mask), AFFINE), (1.0, 0.0, 0.0), code)
+
+
+@pytest.fixture(scope="module")
+def boneless():
+    """A chest whose spine is as soft as everything around it, with a ball in the right lung."""
+    spine = tube(0, 45, 22) | tube(0, CANAL_Y_MM, 17)
+    ball = ellipsoid((-64, -5, 55), (12, 12, 12))
+    chest = make_chest().painted(spine, 40).painted(ball, 40)
+    return chest.ct, segment(TUMOR, ball & np.ones(SHAPE, bool), terminology.TUMOR[None])
+
+
+@pytest.fixture(scope="module")
+def report(boneless):
+    ct, tumor = boneless
+    return measure(ct, [tumor])
+
+
+def test_a_lesion_has_no_side_and_the_report_says_why(report):
+    (lesion,) = report.lesions
+    assert lesion.side is None
+    assert lesion.location is None
+    assert lesions_as_json(report)[0]["side"] is None
+    (warning,) = report.warnings
+    assert "No spine was recognized" in warning
+    assert "side of each lesion is unknown" in warning
+
+
+def test_the_side_is_empty_in_the_table(report, tmp_path):
+    write_lesions_csv(report, tmp_path / "lesions.csv")
+    (row,) = csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8"))
+    assert (row["segment"], row["side"], row["zone"]) == (TUMOR, "", "")
+
+
+def test_the_warnings_are_in_the_summary_and_in_the_report(boneless, report, tmp_path):
+    ct, _ = boneless
+    summary = write_measures(ct, report, tmp_path)
+    assert summary["warnings"] == list(report.warnings)
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["warnings"] == list(report.warnings)
+    assert summary["lungs"] is None
+
+
+def test_the_lungs_are_one_segment_that_nobody_takes_for_two(boneless, tmp_path):
+    ct, tumor = boneless
+    isolation = isolate_lungs(ct)
+    assert not isolation.sides_known
+    write_isolation(ct, isolation, tmp_path)
+    segments = read_segmentation(tmp_path / "isolation.seg.nrrd")
+    assert [each.name for each in segments] == ["Body", "Lungs", "Isolation mask"]
+    (again,) = measure(ct, [*segments, tumor]).lesions
+    assert again.side is None
+
+
+def test_a_run_gives_its_lesions_no_side_either(boneless):
+    ct, tumor = boneless
+    isolation = isolate_lungs(ct)
+    lungs = isolation.left_lung, isolation.right_lung
+    (lesion,) = report_lesions(tumor.mask, ct, *lungs, min_lesion_ml=0.0, sides_known=isolation.sides_known).lesions
+    assert lesion.side is None
+    assert report_lesions(tumor.mask, ct, *lungs, min_lesion_ml=0.0).lesions[0].side == "Right"
+
+
+def test_drawn_lungs_that_differ_beyond_reason_are_told(boneless):
+    ct, tumor = boneless
+    chest = make_chest()
+    left = segment("Left lung", chest.left, terminology.LEFT_LUNG)
+    right = segment("Right lung", chest.right & ellipsoid((-64, 20, 55), (30, 30, 30)), terminology.RIGHT_LUNG)
+    found = find_lungs(ct, [left, right, tumor])
+    assert found.pair is not None
+    (warning,) = found.warnings
+    assert warning.startswith("The left lung measures 856 mL and the right lung")
+    assert find_lungs(ct, [left, segment("Right lung", chest.right, terminology.RIGHT_LUNG)]).warnings == ()
+
+
+def test_too_little_lung_is_told(report):
+    ct = CTVolume(np.full((10, 20, 20), 40, np.int16), AFFINE)
+    ball = np.zeros((10, 20, 20), bool)
+    ball[4:6, 8:12, 8:12] = True
+    measured = measure(ct, [segment(TUMOR, ball, terminology.TUMOR[None])])
+    assert measured.lesions[0].side is None
+    assert measured.warnings == ("The CT shows too little lung, so the side and the place of each lesion are unknown.",)
