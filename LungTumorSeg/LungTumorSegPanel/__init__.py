@@ -1,1 +1,1 @@
-"""Sections of the panel that are large enough for a file of their own. Only this package and LungTumorSeg.py know Qt."""
+"""The module's window: the panel and its sections. Only this package and LungTumorSeg.py import qt."""

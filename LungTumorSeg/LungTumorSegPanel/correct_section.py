@@ -1,88 +1,48 @@
-"""The section Correct: the embedded Segment Editor, what can be done to a lesion, and the table that follows.
+"""The section Correct: what can be done to a lesion, by buttons, quick tools and the embedded Segment Editor.
 
-What it does lies in LungTumorSegLib.mrml.corrections and live_mrml; here are buttons, timers and observers.
+What it does lies in LungTumorSegLib.mrml.corrections; here are its widgets.
 """
 
 import logging
-import time
+from collections.abc import Callable
+from typing import Any
 
 import qt
 import slicer
 from LungTumorSegLib.core import terminology
-from LungTumorSegLib.mrml.corrections import Corrections
-from LungTumorSegLib.mrml.lesion_table import is_measured
-from LungTumorSegLib.mrml.live_table import LiveTable, edit_events
-from LungTumorSegLib.mrml.placing import PointPlacement
-from LungTumorSegLib.mrml.results import ct_of, is_edited, lesions_of, summary_of
+from LungTumorSegLib.mrml.corrections import Corrections, Threshold
+from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.mrml.placing import Point, PointPlacement
+from LungTumorSegLib.mrml.results import lesions_of, summary_of
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
-EFFECTS = ("Paint", "Erase", "Grow from seeds", "Scissors", "Islands", "Smoothing", "Margin", "Threshold")
-"""In the order in which they help with tumors."""
-
-EDIT_MILLISECONDS = 100
-"""So long after the last edit measuring begins: a stroke sends several events, and the hand should not wait for any of them."""
-
-POLL_MILLISECONDS = 40
-
-TURN_SECONDS = 0.01
-"""So long the window lets the measuring thread have Python at each look: enough for it to get on, too short to be noticed, should Slicer's
-event loop hold on to Python while it is idle."""
-
-EDITOR_TAG = "LungTumorSeg.SegmentEditor"
-"""Singleton tag of the section's own editor node, which the scene keeps with brush sizes and all."""
+from .lesion_editor import LesionEditor
+from .live_measuring import LiveMeasuring
 
 DEFAULT_THRESHOLD = 0.5
 
 
-class EditorHistory:
-    """The Segment Editor's own history, so that its effects and the section's buttons are undone in the order in which they were done."""
-
-    def __init__(self, editor):
-        self._editor = editor
-
-    def save(self):
-        self._editor.saveStateForUndo()
-
-    def undo(self):
-        content = self._editor.segmentationNode().GetSegmentation()
-        before = content.GetMTime()
-        self._editor.undo()
-        return content.GetMTime() != before
-
-
-class CorrectSection(VTKObservationMixin):
+class CorrectSection:
     """Follows one segmentation at a time. ``onTable`` is called when its lesion table has changed."""
 
-    def __init__(self, ui, onTable):
-        VTKObservationMixin.__init__(self)
-        self._ui, self._onTable = ui, onTable
-        self._segmentation = None
-        self._corrections = None
-        self._live = None
-        self._threshold = None  # of the lesion whose slider is being moved
-        self._placement = None
+    def __init__(self, ui: Any, chosenIds: Callable[[], list[str]], onTable: Callable[[], None]) -> None:
+        self._ui, self._chosenInTable, self._onTable = ui, chosenIds, onTable
+        self._segmentation: Node = None
+        self._corrections: Corrections | None = None
+        self._threshold: Threshold | None = None  # of the lesion whose slider is being moved
+        self._placement: PointPlacement | None = None
         self._active = False
-        self._leftAt = 0  # the segmentation's modified time when the panel was left
-        self._editor = slicer.qMRMLSegmentEditorWidget()
-        self._editor.setMRMLScene(slicer.mrmlScene)
-        self._editor.setEffectNameOrder(EFFECTS)
-        self._editor.unorderedEffectsVisible = False
-        self._editor.setSegmentationNodeSelectorVisible(False)
-        self._editor.setSourceVolumeNodeSelectorVisible(False)
-        self._editor.setSwitchToSegmentationsButtonVisible(False)
-        ui.editorFrame.layout().addWidget(self._editor)
-        self._editTimer = self._timer(EDIT_MILLISECONDS, self._measure, singleShot=True)
-        self._pollTimer = self._timer(POLL_MILLISECONDS, self._poll)
+        self.editor = LesionEditor(ui.editorFrame.layout())
+        self.measuring = LiveMeasuring(self._onMeasures, self._onOtherContent)
         self._connect()
         self.updateButtons()
 
-    def _connect(self):
+    def _connect(self) -> None:
         ui = self._ui
         ui.correctSection.connect("contentsCollapsed(bool)", self._onCollapsed)
         ui.addButton.connect("clicked()", self._onAdd)
         ui.deleteButton.connect("clicked()", lambda: self._do(lambda c: c.delete(self._chosen())))
-        ui.mergeButton.connect("clicked()", lambda: self._do(lambda c: c.merge(self.chosenIds())))
+        ui.mergeButton.connect("clicked()", lambda: self._do(lambda c: c.merge(self._chosenIds())))
         ui.splitButton.connect("clicked()", lambda: self._do(lambda c: c.split(self._chosen())))
         ui.confirmButton.connect(
             "clicked(bool)", lambda on: self._do(lambda c: (c.confirm if on else c.withdraw)(self._chosen()))
@@ -95,160 +55,86 @@ class CorrectSection(VTKObservationMixin):
         ui.undoButton.connect("clicked()", self._onUndo)
         ui.lesionThresholdSlider.connect("valueChanged(double)", self._onThreshold)
         ui.growButton.connect("clicked(bool)", self._onGrow)
-        ui.insideCheckBox.connect("toggled(bool)", self._onInside)
-
-    def _timer(self, milliseconds, callback, singleShot=False):
-        timer = qt.QTimer()
-        timer.setSingleShot(singleShot)
-        timer.setInterval(milliseconds)
-        timer.connect("timeout()", callback)
-        return timer
+        ui.insideCheckBox.connect("toggled(bool)", self.editor.keep_inside)
 
     # Life
 
-    def show(self, segmentation):
-        """Follows a segmentation from now on; None for none."""
+    def show(self, segmentation: Node) -> None:
+        """Follow a segmentation from now on; None for none."""
         if segmentation is self._segmentation:
             return
         self._forget()
         self._segmentation = segmentation
         if segmentation is not None:
-            self._live = LiveTable(segmentation)
-            self._corrections = Corrections(segmentation, EditorHistory(self._editor))
-            self._editor.setMRMLSegmentEditorNode(self._editorNode())
-            self._editor.setSegmentationNode(segmentation)
-            self._editor.setSourceVolumeNode(ct_of(segmentation))
-            self._observe(segmentation)
-            self._onInside(self._ui.insideCheckBox.checked)
-            if not is_measured(segmentation):
-                self._measure()
+            self._corrections = Corrections(segmentation, self.editor)
+            self.editor.work_on(segmentation)
+            self.editor.keep_inside(self._ui.insideCheckBox.checked)
+            self.measuring.follow(segmentation)
         self._onCollapsed(self._ui.correctSection.collapsed)
         self.updateButtons()
 
-    def activate(self):
+    def activate(self) -> None:
         """The panel is in front: keys and views serve the editor."""
         self._active = True
-        self._forgetHistoryOfOthers()
+        self.editor.forget_history_of_others()
         self._onCollapsed(self._ui.correctSection.collapsed)
 
-    def deactivate(self):
+    def deactivate(self) -> None:
         """The panel is left: no effect stays in the views, no key is held; edits made elsewhere still reach the table."""
         self._active = False
         self._stopPlacing()
-        self._releaseViews()
-        self._leftAt = self._segmentation.GetSegmentation().GetMTime() if self._segmentation is not None else 0
+        self.editor.release()
+        self.editor.remember()
 
-    def _forgetHistoryOfOthers(self):
-        """What was edited elsewhere meanwhile is not in this editor's history: an undo to before it would take it away unasked."""
-        if self._segmentation is not None and self._leftAt not in (0, self._segmentation.GetSegmentation().GetMTime()):
-            self._editor.setSegmentationNode(None)
-            self._editor.setSegmentationNode(self._segmentation)
-        self._leftAt = 0
-
-    def close(self):
-        """Lets go of everything, for good or until the next ``show``."""
+    def close(self) -> None:
+        """Let go of everything, for good or until the next ``show``."""
         self._forget()
-        self._editor.setMRMLSegmentEditorNode(None)
+        self.editor.close()
         self.updateButtons()
 
-    def finish(self):
-        """Waits until the table says what the voxels say, as before saving."""
-        if self._live is None or (self._live.current and not self._editTimer.active):
-            return
-        if is_measured(self._segmentation) and not is_edited(self._segmentation):
-            return
+    def finish(self) -> None:
+        """Wait until the table says what the voxels say, as before saving."""
         try:
-            self._live.measure_now()
-            self._onTable()
+            self.measuring.finish()
         except ValueError as error:
             self._say(str(error))
 
-    def _forget(self):
+    def _forget(self) -> None:
         self._stopPlacing()
-        self._editTimer.stop()
-        self._pollTimer.stop()
         self._threshold = None
-        self.removeObservers()
-        if self._live is not None:
-            self._live.close()
-        self._releaseViews()
-        if self._editor.mrmlSegmentEditorNode() is not None:
-            self._editor.setSegmentationNode(None)
-            self._editor.setSourceVolumeNode(None)
-        self._segmentation = self._live = self._corrections = None
+        self.measuring.close()
+        self.editor.let_go()
+        self._segmentation = self._corrections = None
         self._say("")
 
-    def _releaseViews(self):
-        if self._editor.mrmlSegmentEditorNode() is not None:
-            self._editor.setActiveEffect(None)
-        self._editor.uninstallKeyboardShortcuts()
-        self._editor.removeViewObservations()
-
-    def _editorNode(self):
-        node = slicer.mrmlScene.GetSingletonNode(EDITOR_TAG, "vtkMRMLSegmentEditorNode")
-        if node is None:
-            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(EDITOR_TAG)
-            node = slicer.mrmlScene.AddNode(node)
-            node.SetOverwriteMode(node.OverwriteNone)  # lungs stay whole beneath what is painted
-        return node
-
-    def _observe(self, segmentation):
-        for event in edit_events():
-            self.addObserver(segmentation.GetSegmentation(), event, self._onEdit)
-        self.addObserver(segmentation, slicer.vtkMRMLSegmentationNode.SegmentationChangedEvent, self._onOtherContent)
-
-    def _onCollapsed(self, collapsed):
+    def _onCollapsed(self, collapsed: bool) -> None:
         if collapsed or not self._active or self._segmentation is None:
-            self._releaseViews()
+            self.editor.release()
             return
-        self._editor.setupViewObservations()
-        self._editor.installKeyboardShortcuts()
+        self.editor.occupy()
         self._chooseSegment()
-        self._measure()  # what is known beforehand is not waited for at the first stroke
+        self.measuring.start()  # what is known beforehand is not waited for at the first stroke
 
-    # The table
-
-    def _onOtherContent(self, caller=None, event=None):
-        """A new run has put other voxels into the segmentation."""
+    def _onOtherContent(self) -> None:
         segmentation = self._segmentation
         self._forget()
         self.show(segmentation)
 
-    def _onEdit(self, caller=None, event=None):
-        self._editTimer.start()
-
-    def _measure(self):
-        if self._live is not None:
-            self._live.update()
-            self._pollTimer.start()
-
-    def _poll(self):
-        measures = self._live.poll() if self._live is not None else None
-        if measures is not None:
-            self._say(measures.problem)
-            self._onTable()
-            self.updateButtons()
-        if self._live is None or not self._live.busy:
-            self._pollTimer.stop()
-        else:
-            time.sleep(TURN_SECONDS)
+    def _onMeasures(self, problem: str) -> None:
+        self._say(problem)
+        self._onTable()
+        self.updateButtons()
 
     # Choosing
 
-    def chosenIds(self):
-        """The segments of the chosen rows of the lesion table."""
-        if self._segmentation is None:
-            return []
-        ids = [item.data(qt.Qt.UserRole) for item in self._ui.lesionTable.selectedItems() if item.column() == 0]
-        return [segment_id for segment_id in ids if segment_id]
+    def _chosenIds(self) -> list[str]:
+        return self._chosenInTable() if self._segmentation is not None else []
 
-    def _chosen(self):
-        chosen = self.chosenIds()
+    def _chosen(self) -> str:
+        chosen = self._chosenIds()
         return chosen[0] if chosen else ""
 
-    def onChosen(self):
+    def onChosen(self) -> None:
         """Other rows of the table were chosen."""
         self._threshold = None
         if self._segmentation is not None:
@@ -256,16 +142,16 @@ class CorrectSection(VTKObservationMixin):
         self._setSlider()
         self.updateButtons()
 
-    def _chooseSegment(self):
+    def _chooseSegment(self) -> None:
         """What the effects work on: the chosen lesion or the first one. Left alone, the editor would take the first segment, a lung."""
-        ids = self.chosenIds() or [row.segment_id for row in lesions_of(self._segmentation)]
-        content = self._segmentation.GetSegmentation()
-        if ids and content.GetSegment(ids[0]) is not None:
-            self._editor.setCurrentSegmentID(ids[0])
+        ids = self._chosenIds() or [row.segment_id for row in lesions_of(self._segmentation)]
+        if ids:
+            self.editor.choose(ids[0])
 
-    def updateButtons(self):
-        ui, chosen = self._ui, self.chosenIds()
-        one, known = len(chosen) == 1, self._corrections is not None
+    def updateButtons(self) -> None:
+        """Offer what can be done to the chosen lesions."""
+        ui, chosen, corrections = self._ui, self._chosenIds(), self._corrections
+        one, known = len(chosen) == 1, corrections is not None
         review = (
             next((row.review for row in lesions_of(self._segmentation) if row.segment_id == chosen[0]), "")
             if one
@@ -277,13 +163,13 @@ class CorrectSection(VTKObservationMixin):
         for button in (ui.deleteButton, ui.splitButton, ui.confirmButton, ui.rejectButton):
             button.enabled = one
         ui.mergeButton.enabled = len(chosen) > 1
-        ui.resetButton.enabled = one and self._corrections.has_answer(chosen[0])
-        ui.resetAllButton.enabled = known and self._corrections.has_answer()
-        ui.lesionThresholdSlider.enabled = one and self._corrections.has_probability()
-        ui.growButton.enabled = known and self._corrections.has_probability()
-        self._editor.enabled = known
+        ui.resetButton.enabled = one and corrections is not None and corrections.has_answer(chosen[0])
+        ui.resetAllButton.enabled = corrections is not None and corrections.has_answer()
+        ui.growButton.enabled = corrections is not None and corrections.has_probability()
+        ui.lesionThresholdSlider.enabled = one and ui.growButton.enabled
+        self.editor.widget.enabled = known
 
-    def _setSlider(self):
+    def _setSlider(self) -> None:
         """To where the run has cut; not a wish of the user's."""
         options = summary_of(self._segmentation).get("options", {}) if self._segmentation is not None else {}
         self._ui.lesionThresholdSlider.blockSignals(True)
@@ -292,13 +178,13 @@ class CorrectSection(VTKObservationMixin):
 
     # Doing
 
-    def _do(self, action):
+    def _do(self, action: Callable[[Corrections], Any]) -> Any:
         """One action on the lesions, which ends the trying of thresholds. Returns what it returned, None where it was not done."""
         self._threshold = None
         with slicer.util.WaitCursor():  # a lung's surface takes Slicer a second to draw anew
             return self._try(action)
 
-    def _try(self, action):
+    def _try(self, action: Callable[[Corrections], Any]) -> Any:
         """What keeps an action from being done is said."""
         result = None
         try:
@@ -313,53 +199,46 @@ class CorrectSection(VTKObservationMixin):
         self.updateButtons()
         return result
 
-    def _onAdd(self):
+    def _onAdd(self) -> None:
         added = self._do(lambda corrections: corrections.add())
         if added:
-            self._editor.setCurrentSegmentID(added)
-            self._editor.setActiveEffectByName("Paint")
+            self.editor.paint(added)
             name = self._segmentation.GetSegmentation().GetSegment(added).GetName()
             self._say(_("{name} is empty: paint it, or press Grow here.").format(name=name))
 
-    def _onUndo(self):
+    def _onUndo(self) -> None:
         if self._do(lambda corrections: corrections.undo()) is False:
             self._say(_("There is nothing to undo."))
 
-    def _onThreshold(self, value):
+    def _onThreshold(self, value: float) -> None:
         if self._threshold is None:
             self._threshold = self._try(lambda corrections: corrections.threshold(self._chosen()))
-        if self._threshold is not None:
-            self._try(lambda corrections: self._threshold.preview(value))
+        threshold = self._threshold
+        if threshold is not None:
+            self._try(lambda corrections: threshold.preview(value))
 
-    def _onInside(self, inside):
-        """Where the effects may paint."""
-        node = self._editor.mrmlSegmentEditorNode()
-        if node is not None:
-            kind = slicer.vtkMRMLSegmentationNode
-            node.SetMaskMode(kind.EditAllowedInsideAllSegments if inside else kind.EditAllowedEverywhere)
-
-    def _onGrow(self, on):
+    def _onGrow(self, on: bool) -> None:
         self._stopPlacing()
         if on and self._corrections is not None:
-            self._editor.setActiveEffect(None)
+            self.editor.stop_effect()
             self._placement = PointPlacement(slicer.mrmlScene, self._onPoint)
             self._ui.growButton.checked = True
             self._say(_("Click on the tumor in a slice view."))
 
-    def _onPoint(self, point):
+    def _onPoint(self, point: Point) -> None:
         qt.QTimer.singleShot(0, lambda: self._grow(point))  # the point's node is still busy telling
 
-    def _grow(self, point):
+    def _grow(self, point: Point) -> None:
         if self._placement is not None:  # else it was given up meanwhile
             self._stopPlacing()
             self._do(lambda corrections: corrections.grow(point, self._chosen() or None))
 
-    def _stopPlacing(self):
+    def _stopPlacing(self) -> None:
         self._ui.growButton.checked = False
         if self._placement is not None:
             self._placement.close()
             self._placement = None
 
-    def _say(self, text):
+    def _say(self, text: str) -> None:
         self._ui.correctionLabel.text = text
         self._ui.correctionLabel.visible = bool(text)

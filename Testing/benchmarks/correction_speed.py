@@ -94,9 +94,9 @@ def main() -> None:
         widget = module.LungTumorSegWidget(application.new_panel_parent())
         widget.setup()
         widget.enter()
-        widget._parameterNode.outputSegmentation = segmentation
+        widget.panel.parameterNode.outputSegmentation = segmentation
         widget.ui.correctSection.collapsed = False
-        wait(lambda: not widget._correct._live.busy)
+        wait(lambda: not widget.panel.correct.measuring.busy)
         for rows in STROKES_ROWS:
             sys.stdout.write(json.dumps(stroke(widget, segmentation, rows)) + "\n")
         widget.cleanup()
@@ -113,7 +113,7 @@ def stroke(widget: Any, segmentation: Any, rows: int) -> dict[str, float]:
     logic.SetBinaryLabelmapToSegment(image, segmentation, "Tumor_1", logic.MODE_MERGE_MAX, image.GetExtent(), False, [])
     wait(lambda: volume_ml(segmentation) != before)
     shown = {"shown_seconds": time.perf_counter() - began, "processor_seconds": time.process_time() - processor}
-    wait(lambda: not widget._correct._live.busy)
+    wait(lambda: not widget.panel.correct.measuring.busy)
     times = shown | {"complete_seconds": time.perf_counter() - began, "longest_block_seconds": beat.longest}
     return {"painted_ml": round(volume_ml(segmentation) - before, 2)} | {
         name: round(value, 3) for name, value in times.items()

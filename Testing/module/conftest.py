@@ -249,7 +249,7 @@ def finished_panel(module, model, fake_child, volume, monkeypatch):
     widget.enter()
     process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
     widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
+    process_until(lambda: not widget.panel.run.running)
     yield widget
     widget.cleanup()
     widget.parent.deleteLater()

@@ -25,17 +25,17 @@ def widget(finished_panel):
 
 def settled(widget) -> None:
     """Until every edit has been measured and shown."""
-    section = widget._correct
-    process_until(lambda: section._live is None or not (section._editTimer.active or section._live.busy))
+    section = widget.panel.correct
+    process_until(lambda: not section.measuring.busy)
 
 
 @pytest.fixture
 def segmentation(widget):
-    return widget._parameterNode.outputSegmentation
+    return widget.panel.parameterNode.outputSegmentation
 
 
 def editor(widget):
-    return widget._correct._editor
+    return widget.panel.correct.editor.widget
 
 
 def cells(widget, column) -> list[str]:
@@ -84,7 +84,7 @@ def test_painting_may_be_kept_inside_lungs_and_lesions(widget):
     assert node.GetMaskMode() == kind.EditAllowedEverywhere
     widget.ui.insideCheckBox.checked = True
     assert node.GetMaskMode() == kind.EditAllowedInsideAllSegments
-    assert widget._parameterNode.paintInside, "the scene keeps it"
+    assert widget.panel.parameterNode.paintInside, "the scene keeps it"
 
 
 def test_choosing_a_row_chooses_the_segment_to_paint(widget):
@@ -111,7 +111,7 @@ def test_the_order_follows_the_volumes_and_the_choice_follows_its_lesion(widget,
     paint(segmentation, ct, "Tumor_2", np.s_[2:7, 6:9, 1:5])
     settled(widget)
     assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 2", "Tumor 1"]
-    assert widget._correct.chosenIds() == ["Tumor_2"]
+    assert widget.panel.lesions.chosenIds() == ["Tumor_2"]
     assert [item.row() for item in widget.ui.lesionTable.selectedItems()] == [0] * 7
 
 
@@ -416,16 +416,16 @@ def test_a_corrected_segmentation_survives_a_second_run(widget, segmentation, ct
     settled(widget)
     rows = mrml.lesions_of(segmentation)
     widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
-    assert widget._parameterNode.outputSegmentation is not segmentation
-    assert editor(widget).segmentationNode() is widget._parameterNode.outputSegmentation
+    process_until(lambda: not widget.panel.run.running)
+    assert widget.panel.parameterNode.outputSegmentation is not segmentation
+    assert editor(widget).segmentationNode() is widget.panel.parameterNode.outputSegmentation
     assert mrml.lesions_of(segmentation) == rows
 
 
 def test_a_second_run_on_an_unedited_result_is_followed_too(widget, segmentation, ct):
     widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
-    assert widget._parameterNode.outputSegmentation is segmentation
+    process_until(lambda: not widget.panel.run.running)
+    assert widget.panel.parameterNode.outputSegmentation is segmentation
     paint(segmentation, ct, "Tumor_1", PAINTED)
     settled(widget)
     assert cells(widget, 6)[0] == "0.90\ncorrected"
@@ -433,11 +433,11 @@ def test_a_second_run_on_an_unedited_result_is_followed_too(widget, segmentation
 
 @pytest.mark.parametrize("when", ["open", "painted", "measuring", "trying a threshold", "added", "left"])
 def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
-    section = widget._correct
+    section = widget.panel.correct
     if when in ("painted", "measuring"):
         paint(segmentation, ct, "Tumor_1", PAINTED)
     if when == "measuring":
-        process_until(lambda: section._live.busy)
+        process_until(lambda: section.measuring.busy)
     if when == "trying a threshold":
         widget.ui.lesionTable.selectRow(0)
         widget.ui.lesionThresholdSlider.value = 0.3
@@ -448,7 +448,7 @@ def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     slicer.mrmlScene.Clear(0)
     for _ in range(20):
         slicer.app.processEvents()
-    assert section._live is None
+    assert not section.measuring.following
     assert widget.ui.lesionTable.rowCount == 0
     assert not widget.ui.addButton.enabled
     for button in (widget.ui.undoButton, widget.ui.addButton, widget.ui.resetAllButton):
@@ -458,9 +458,9 @@ def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     again = add_volume(slicer.mrmlScene, ct, "the next CT")
     process_until(lambda: widget.ui.inputSelector.currentNode() is again)
     widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
+    process_until(lambda: not widget.panel.run.running)
     settled(widget)
-    paint(widget._parameterNode.outputSegmentation, ct, "Tumor_1", PAINTED)
+    paint(widget.panel.parameterNode.outputSegmentation, ct, "Tumor_1", PAINTED)
     settled(widget)
     assert cells(widget, 6)[0] == "0.90\ncorrected"
 
@@ -508,7 +508,7 @@ def test_what_was_not_measured_when_the_scene_was_saved_is_measured_when_it_is_l
     assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"))
     process_until(lambda: widget.ui.lesionTable.rowCount == 2)
     settled(widget)
-    loaded = widget._parameterNode.outputSegmentation
+    loaded = widget.panel.parameterNode.outputSegmentation
     assert is_measured(loaded)
     assert stored_rows(loaded) == right
 
@@ -516,7 +516,7 @@ def test_what_was_not_measured_when_the_scene_was_saved_is_measured_when_it_is_l
 def test_deleting_the_segmentation_empties_the_section(widget, segmentation):
     slicer.mrmlScene.RemoveNode(segmentation)
     process_until(lambda: not widget.ui.addButton.enabled)
-    assert widget._correct._live is None
+    assert not widget.panel.correct.measuring.following
 
 
 def test_deleting_the_ct_is_said_at_the_next_edit(widget, segmentation, ct, volume):

@@ -43,7 +43,7 @@ def done(with_ct):
 
 def run_to_end(widget):
     widget.ui.segmentButton.click()
-    process_until(lambda: widget._run is None)
+    process_until(lambda: not widget.panel.run.running)
     return widget
 
 
@@ -142,7 +142,7 @@ def test_mr_and_label_maps_are_not_offered(widget, ct):
 
 
 def test_a_model_brings_its_own_numbers_and_the_user_may_change_them(with_ct):
-    ui, node = with_ct.ui, with_ct._parameterNode
+    ui, node = with_ct.ui, with_ct.panel.parameterNode
     assert (node.model, node.sliceThreshold, node.voxelThreshold, node.stride) == ("default", 0.7, 0.4, 4)
     assert node.mirror
     assert ui.mirrorCheckBox.checked
@@ -167,7 +167,7 @@ def test_what_this_computer_has_is_shown_when_advanced_is_opened(widget, monkeyp
 
 
 def test_a_click_segments_and_shows_the_lesions(done, ct):
-    segmentation = done._parameterNode.outputSegmentation
+    segmentation = done.panel.parameterNode.outputSegmentation
     assert segmentation is not None
     assert done.ui.outputSelector.currentNode() is segmentation
     table = cells(done.ui.lesionTable)
@@ -207,11 +207,11 @@ def test_the_button_cancels_while_a_run_goes_on_and_progress_is_shown(with_ct, f
     assert ui.progressBar.isVisibleTo(with_ct.parent)
     ui.segmentButton.click()
     assert not ui.segmentButton.enabled
-    process_until(lambda: with_ct._run is None)
+    process_until(lambda: not with_ct.panel.run.running)
     assert (ui.segmentButton.text, ui.segmentButton.enabled, ui.inputSelector.enabled) == ("Segment", True, True)
     assert ui.statusLabel.text == "Cancelled."
     assert not ui.progressBar.isVisibleTo(with_ct.parent)
-    assert with_ct._parameterNode.outputSegmentation is None
+    assert with_ct.panel.parameterNode.outputSegmentation is None
 
 
 def test_warnings_are_shown_where_the_result_is(with_ct, fake_child):
@@ -256,9 +256,9 @@ def test_after_a_failure_a_second_try_succeeds(with_ct, fake_child):
 
 
 def test_running_twice_updates_the_chosen_segmentation(done):
-    first = done._parameterNode.outputSegmentation
+    first = done.panel.parameterNode.outputSegmentation
     run_to_end(done)
-    assert done._parameterNode.outputSegmentation is first
+    assert done.panel.parameterNode.outputSegmentation is first
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2, (
         "the result and the network's answer"
     )
@@ -272,10 +272,10 @@ def test_running_twice_adds_where_new_is_chosen(done):
 
 
 def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
-    first = done._parameterNode.outputSegmentation
+    first = done.panel.parameterNode.outputSegmentation
     first.GetSegmentation().RemoveSegment("Tumor_2")
     run_to_end(done)
-    assert done._parameterNode.outputSegmentation is not first
+    assert done.panel.parameterNode.outputSegmentation is not first
     assert first.GetSegmentation().GetNumberOfSegments() == 3
     assert "was edited by hand" in done.ui.statusLabel.text
 
@@ -284,7 +284,7 @@ def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
 
 
 def test_a_click_on_a_row_jumps_all_slice_views_and_highlights(done):
-    segmentation = done._parameterNode.outputSegmentation
+    segmentation = done.panel.parameterNode.outputSegmentation
     done.ui.lesionTable.selectRow(1)
     lesion = mrml.lesions_of(segmentation)[1]
     x, y, z = lesion.centroid_lps
@@ -296,7 +296,7 @@ def test_a_click_on_a_row_jumps_all_slice_views_and_highlights(done):
 
 
 def test_a_second_click_on_the_same_row_jumps_again(done):
-    segmentation = done._parameterNode.outputSegmentation
+    segmentation = done.panel.parameterNode.outputSegmentation
     done.ui.lesionTable.selectRow(0)
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceNode")
     there = node.GetSliceOffset()
@@ -307,7 +307,7 @@ def test_a_second_click_on_the_same_row_jumps_again(done):
 
 
 def test_lungs_and_surfaces_can_be_hidden(done):
-    segmentation = done._parameterNode.outputSegmentation
+    segmentation = done.panel.parameterNode.outputSegmentation
     display = segmentation.GetDisplayNode()
     assert display.GetVisibility3D(), "shown at once"
     done.ui.showLungsCheckBox.checked = False
@@ -320,18 +320,18 @@ def test_lungs_and_surfaces_can_be_hidden(done):
 def test_the_series_is_named_where_dicom_tells_it(done, volume):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     hierarchy.SetItemAttribute(hierarchy.CreateItem(hierarchy.GetSceneItemID(), volume), "DICOM.SeriesNumber", "5")
-    done._showLesions()
+    done.panel.refresh()
     assert done.ui.resultLabel.text == "CT 5: chest (series 5)"
 
 
 def test_a_result_whose_ct_was_deleted_says_so(done, volume):
     slicer.mrmlScene.RemoveNode(volume)
-    done._showLesions()
+    done.panel.refresh()
     assert done.ui.resultLabel.text == "The CT of this segmentation is not in the scene."
 
 
 def test_choosing_another_segmentation_shows_its_lesions(done, fake_child):
-    first = done._parameterNode.outputSegmentation
+    first = done.panel.parameterNode.outputSegmentation
     done.ui.outputSelector.setCurrentNode(None)
     assert done.ui.lesionTable.rowCount == 0
     fake_child("good", lesions=1)
@@ -417,7 +417,7 @@ def test_a_folder_that_cannot_be_written_is_said_without_a_box(done, tmp_path, c
 def test_dicom_is_offered_only_where_slicer_has_an_exporter(done):
     assert not done.ui.dicomCheckBox.enabled
     slicer.modules.dicomsegmentationplugin = object()
-    done._showLesions()
+    done.panel.refresh()
     assert done.ui.dicomCheckBox.enabled
 
 
@@ -436,7 +436,7 @@ def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeyp
         sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=Exporter)
     )
     slicer.modules.dicomsegmentationplugin = object()
-    done._showLesions()
+    done.panel.refresh()
     done.ui.dicomCheckBox.checked = True
     done.ui.folderButton.directory = str(tmp_path / "out")
     done.ui.saveButton.click()
@@ -465,7 +465,7 @@ def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
     without_torch.ui.segmentButton.click()
     assert len(asked) == 1
     assert "torch>=2.8, safetensors>=0.4" in asked[0]
-    assert without_torch._run is None
+    assert not without_torch.panel.run.running
     assert without_torch.ui.statusLabel.text.startswith("Nothing was installed")
 
 
@@ -491,7 +491,7 @@ def test_a_failed_installation_says_how_to_do_it_offline(without_torch, monkeypa
     text = without_torch.ui.statusLabel.text
     assert "No matching distribution" in text
     assert "PythonSlicer -m pip install" in text
-    assert without_torch._run is None
+    assert not without_torch.panel.run.running
 
 
 @pytest.mark.parametrize("version", ["5.10", "5.12"])
@@ -610,7 +610,7 @@ def test_closing_the_scene_at_any_stage_leaves_a_panel_that_works(with_ct, fake_
     if stage == "done":
         run_to_end(with_ct)
     slicer.mrmlScene.Clear(0)
-    process_until(lambda: with_ct._run is None)
+    process_until(lambda: not with_ct.panel.run.running)
     assert with_ct.ui.lesionTable.rowCount == 0
     fake_child("good")
     again = add_volume(slicer.mrmlScene, ct, "the next CT")
@@ -623,7 +623,7 @@ def test_a_scene_closed_while_the_module_is_not_open_waits_for_it(done):
     done.exit()
     slicer.mrmlScene.Clear(0)
     slicer.app.processEvents()
-    assert done._parameterNode is None
+    assert done.panel.parameterNode is None
     done.enter()
     assert done.ui.lesionTable.rowCount == 0
     assert "Load a chest CT" in done.ui.statusLabel.text
@@ -634,12 +634,12 @@ def test_deleting_the_ct_during_a_run_ends_the_run(with_ct, fake_child, volume):
     with_ct.ui.segmentButton.click()
     process_until(lambda: with_ct.ui.progressBar.value > 25)
     slicer.mrmlScene.RemoveNode(volume)
-    process_until(lambda: with_ct._run is None)
+    process_until(lambda: not with_ct.panel.run.running)
     assert not with_ct.ui.segmentButton.enabled
 
 
 def test_deleting_the_result_empties_the_table(done):
-    slicer.mrmlScene.RemoveNode(done._parameterNode.outputSegmentation)
+    slicer.mrmlScene.RemoveNode(done.panel.parameterNode.outputSegmentation)
     process_until(lambda: done.ui.lesionTable.rowCount == 0)
     assert not done.ui.saveButton.enabled
 
@@ -657,11 +657,11 @@ def test_unloading_the_module_during_a_run_ends_the_child_without_grace(module, 
     for told in list(slicer.app.moduleManager().unloading):
         told("LungTumorSeg")
     assert time.monotonic() - began < PATIENCE_SECONDS
-    assert widget._run is None
+    assert not widget.panel.run.running
 
 
 def test_the_choices_are_in_the_scene(done):
     done.ui.strideSpinBox.value = 2
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode")
     assert node.GetParameter("stride") == "2"
-    assert node.GetNodeReferenceID("outputSegmentation") == done._parameterNode.outputSegmentation.GetID()
+    assert node.GetNodeReferenceID("outputSegmentation") == done.panel.parameterNode.outputSegmentation.GetID()

@@ -17,7 +17,7 @@ def widget(finished_panel):
 
 @pytest.fixture
 def segmentation(widget):
-    return widget._parameterNode.outputSegmentation
+    return widget.panel.parameterNode.outputSegmentation
 
 
 def test_without_a_result_there_is_nothing_to_show(module, model, slicer_app):
@@ -81,9 +81,9 @@ def test_margins_that_are_none_are_refused_in_words(widget, segmentation, text, 
 
 def test_what_a_loaded_scene_has_drawn_is_checked(widget, segmentation):
     widget.ui.rulersCheckBox.checked = True
-    widget._parameterNode.outputSegmentation = None
+    widget.panel.parameterNode.outputSegmentation = None
     assert not widget.ui.rulersCheckBox.checked
-    widget._parameterNode.outputSegmentation = segmentation
+    widget.panel.parameterNode.outputSegmentation = segmentation
     assert widget.ui.rulersCheckBox.checked
     assert not widget.ui.zonesCheckBox.checked
 
@@ -106,7 +106,7 @@ def test_that_a_correction_took_the_margins_away_is_said_until_they_are_drawn_ag
     assert "margins were removed" not in widget.ui.spreadLabel.text
     set_mask(segmentation, "Tumor_1", ct.with_array(np.pad(np.ones((2, 4, 2), bool), ((3, 5), (4, 4), (9, 3)))))
     process_until(lambda: "margins were removed" in widget.ui.spreadLabel.text)
-    widget._spread.refresh()  # as with each later step of measuring
+    widget.panel.spread.refresh()  # as with each later step of measuring
     assert "margins were removed" in widget.ui.spreadLabel.text
     widget.ui.marginsCheckBox.checked = True
     assert "margins were removed" not in widget.ui.spreadLabel.text
@@ -129,5 +129,5 @@ def test_a_lesion_that_is_confirmed_keeps_its_margins_and_one_that_is_rejected_l
 
 def settled(widget):
     """Until every edit has been measured and shown."""
-    section = widget._correct
-    process_until(lambda: section._live is not None and not (section._editTimer.active or section._live.busy))
+    section = widget.panel.correct
+    process_until(lambda: section.measuring.following and not section.measuring.busy)

@@ -113,13 +113,13 @@ def main() -> None:
         studio.take("idle")
         studio.click(
             "error:3:The graphics card's memory does not suffice; choose the device cpu.",
-            lambda: studio.widget._run is None,
+            lambda: not studio.widget.panel.run.running,
         )
         studio.take("error")
         studio.click("slow", lambda: ui.progressBar.value > 55)
         studio.take("running")
-        studio.click("slow", lambda: studio.widget._run is None)
-        studio.click("good", lambda: studio.widget._run is None)
+        studio.click("slow", lambda: not studio.widget.panel.run.running)
+        studio.click("good", lambda: not studio.widget.panel.run.running)
         ui.lesionTable.selectRow(0)
         studio.take("done")
         ui.advancedSection.collapsed = False
@@ -151,10 +151,10 @@ def correct(studio: Studio) -> None:
     """The section Correct: a lesion being corrected, an uncertain one chosen, and the same after the scene was saved and loaded."""
     from LungTumorSegLib.mrml.segments import set_mask
 
-    ui, section = studio.widget.ui, studio.widget._correct
+    ui, section = studio.widget.ui, studio.widget.panel.correct
 
     def settle() -> None:
-        process(lambda: not (section._editTimer.active or section._live.busy))
+        process(lambda: not section.measuring.busy)
 
     ct, masks = a_chest()
     slicer.mrmlScene.Clear(0)
@@ -162,13 +162,13 @@ def correct(studio: Studio) -> None:
     studio.tests.write_results(studio.folder / "results", ct, masks)
     studio.tests.add_volume(slicer.mrmlScene, ct, "5: Chest 1.5 mm lung")
     process(lambda: ui.inputSelector.currentNode() is not None)
-    studio.click("good", lambda: studio.widget._run is None)
+    studio.click("good", lambda: not studio.widget.panel.run.running)
     ui.segmentSection.collapsed = True
     ui.correctSection.collapsed = False
     settle()
     ui.lesionTable.selectRow(1)
     studio.take("low-confidence")
-    segmentation = studio.widget._parameterNode.outputSegmentation
+    segmentation = studio.widget.panel.parameterNode.outputSegmentation
     set_mask(
         segmentation, "Tumor_1", ct.with_array(masks["Tumor 1"].array | np.roll(masks["Tumor 1"].array, 4, axis=1))
     )

@@ -1,0 +1,119 @@
+"""The section Lesions: the table with its totals and warnings, and the views that follow the chosen row."""
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.results.lesion_rows import LesionRow
+from slicer.i18n import tr as _
+
+from .lesion_texts import burdenText, confidenceText, remarkText, volumeText
+
+
+def _columns() -> dict[str, Callable[[LesionRow], str]]:
+    return {
+        _("No."): lambda lesion: str(lesion.number),
+        _("Side"): lambda lesion: lesion.side or "?",
+        _("Volume\nmL"): volumeText,
+        _("Long\nmm"): lambda lesion: f"{lesion.long_axis_mm:.1f}",
+        _("Short\nmm"): lambda lesion: f"{lesion.short_axis_mm:.1f}",
+        _("Mean\nHU"): lambda lesion: f"{lesion.mean_hu:.0f}",
+        _("Confidence"): confidenceText,
+    }
+
+
+class LesionTable:
+    """Shows one segmentation at a time. ``onChosen`` is called when other rows were chosen."""
+
+    def __init__(self, ui: Any, onChosen: Callable[[], None]) -> None:
+        self._ui, self._onChosen = ui, onChosen
+        self._segmentation: Node = None
+        table = ui.lesionTable
+        table.setColumnCount(len(_columns()))
+        table.setHorizontalHeaderLabels(list(_columns()))
+        table.horizontalHeader().setStretchLastSection(True)
+        table.horizontalHeader().setHighlightSections(False)
+        table.verticalHeader().setVisible(False)
+        table.connect("cellClicked(int,int)", self._onClicked)
+        table.connect("itemSelectionChanged()", self._onSelected)
+        ui.showLungsCheckBox.connect("toggled(bool)", self._onShowLungs)
+        ui.show3DCheckBox.connect("toggled(bool)", self._onShow3D)
+
+    def show(self, segmentation: Node) -> None:
+        """Follow a segmentation from now on; None for none. ``refresh`` fills the table."""
+        self._segmentation = segmentation
+
+    def chosenIds(self) -> list[str]:
+        """Return the segments of the chosen rows."""
+        if self._segmentation is None:
+            return []
+        ids = [item.data(qt.Qt.UserRole) for item in self._ui.lesionTable.selectedItems() if item.column() == 0]
+        return [segment_id for segment_id in ids if segment_id]
+
+    def refresh(self) -> None:
+        """Bring table, burden, warnings and CT up to date."""
+        ui, segmentation = self._ui, self._segmentation
+        chosen = self.chosenIds()
+        lesions = mrml.lesions_of(segmentation) if segmentation is not None else []
+        summary = mrml.summary_of(segmentation) if segmentation is not None else {}
+        self._fill(lesions, chosen)
+        if self.chosenIds() != chosen:  # one is gone
+            self._onSelected()
+        ui.resultLabel.text = self._describeResult()
+        ui.burdenLabel.text = burdenText(lesions, summary)
+        ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
+        ui.warningsLabel.visible = bool(ui.warningsLabel.text)
+
+    def _fill(self, lesions: list[LesionRow], chosen: list[str]) -> None:
+        table = self._ui.lesionTable
+        table.blockSignals(True)
+        table.clearSelection()
+        table.setRowCount(len(lesions))
+        for row, lesion in enumerate(lesions):
+            for column, text in enumerate(_columns().values()):
+                item = qt.QTableWidgetItem(text(lesion))
+                item.setTextAlignment(qt.Qt.AlignCenter)
+                item.setToolTip(remarkText(lesion))
+                item.setData(qt.Qt.UserRole, lesion.segment_id)
+                table.setItem(row, column, item)
+                item.setSelected(lesion.segment_id in chosen)
+        for column in range(len(_columns())):  # the last one takes the rest
+            table.resizeColumnToContents(column)
+        table.resizeRowsToContents()
+        table.blockSignals(False)
+
+    def _describeResult(self) -> str:
+        """The CT's name and series, or what is missing."""
+        if self._segmentation is None:
+            return str(_("No result yet: choose a CT and press Segment."))
+        ct = mrml.ct_of(self._segmentation)
+        if ct is None:
+            return str(_("The CT of this segmentation is not in the scene."))
+        series = mrml.series_number(ct)
+        named = _("{name} (series {series})").format(name=ct.GetName(), series=series) if series else ct.GetName()
+        return str(named)
+
+    def _onClicked(self, row: int, column: int) -> None:
+        self._showRow(row)
+
+    def _onSelected(self) -> None:
+        if self._ui.lesionTable.selectedItems():
+            self._showRow(self._ui.lesionTable.currentRow())
+        elif self._segmentation is not None:
+            mrml.highlight(self._segmentation, None)
+        self._onChosen()
+
+    def _showRow(self, row: int) -> None:
+        lesion = mrml.lesions_of(self._segmentation)[row]
+        mrml.jump_to(self._segmentation, lesion)
+        mrml.highlight(self._segmentation, lesion.segment)
+
+    def _onShowLungs(self, visible: bool) -> None:
+        if self._segmentation is not None:
+            mrml.show_lungs(self._segmentation, visible)
+
+    def _onShow3D(self, visible: bool) -> None:
+        if self._segmentation is not None:
+            mrml.show_surfaces(self._segmentation, visible)

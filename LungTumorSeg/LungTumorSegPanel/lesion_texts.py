@@ -1,0 +1,64 @@
+"""What the panel says of lesions, in words: pure functions from rows to text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from LungTumorSegLib.core.terminology import CONFIRMED, REJECTED
+from LungTumorSegLib.results.lesion_rows import ADDED, CORRECTED, LesionRow
+from slicer.i18n import tr as _
+
+
+def volumeText(lesion: LesionRow) -> str:
+    if (
+        lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml
+    ):  # nan of a piece that was split off
+        return _("{after:.2f}\nwas {before:.2f}").format(after=lesion.volume_ml, before=lesion.network_volume_ml)
+    return f"{lesion.volume_ml:.2f}"
+
+
+def confidenceText(lesion: LesionRow) -> str:
+    """The network's confidence and what a person has done; who has looked need not check again."""
+    if lesion.review == REJECTED:
+        return _("rejected")
+    known = "?" if lesion.confidence != lesion.confidence else f"{lesion.confidence:.2f}"  # nan is not equal to itself
+    mark = {"": "", CORRECTED: _("corrected"), ADDED: _("added")}[lesion.correction]
+    if lesion.check and not mark and not lesion.review:
+        return _("{value} check").format(value=known)
+    second = f"\n{mark}" if mark else ""  # in a line of its own: the panel is narrow
+    return f"{known}{second} \N{CHECK MARK}" if lesion.review == CONFIRMED else f"{known}{second}"
+
+
+def remarkText(lesion: LesionRow) -> str:
+    remarks = []
+    if lesion.check and not lesion.correction and not lesion.review:
+        remarks.append(_("The network is not sure of this one: check it before you use it."))
+    if lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml:
+        remarks.append(_("Corrected by hand: {before:.2f} mL before.").format(before=lesion.network_volume_ml))
+    elif lesion.correction == CORRECTED:
+        remarks.append(_("Corrected by hand: a piece of what the network has found."))
+    if lesion.correction == ADDED:
+        remarks.append(_("Added by hand: the network has not found it."))
+    if lesion.review == CONFIRMED:
+        remarks.append(_("Somebody has looked at it and agrees."))
+    if lesion.review == REJECTED:
+        remarks.append(_("Somebody has said that this is no lesion: it is hidden and counts nowhere."))
+    return " ".join(remarks)
+
+
+def burdenText(lesions: Sequence[LesionRow], summary: Mapping[str, Any]) -> str:
+    """All lesions in one line, or that there is none."""
+    counted = [lesion for lesion in lesions if lesion.review != REJECTED]
+    if not counted:
+        wasSome = bool(lesions or summary.get("lesions"))
+        return _("No lesion is left; this does not exclude disease") if wasSome else str(summary.get("message", ""))
+    volume = sum(lesion.volume_ml for lesion in counted)
+    percent = summary.get("spread", {}).get("burden_percent")  # of the lungs with their lesions
+    share = "" if percent is None else _(", {percent:.1f} % of the lungs").format(percent=percent)
+    count = _("{count} lesions").format(count=len(counted)) if len(counted) > 1 else _("1 lesion")
+    return str(_("{count}, {volume:.1f} mL together{share}").format(count=count, volume=volume, share=share))
+
+
+def durationText(seconds: float) -> str:
+    if seconds >= 90:
+        return str(_("{minutes} min").format(minutes=round(seconds / 60)))
+    return str(_("{seconds} s").format(seconds=max(1, round(seconds))))

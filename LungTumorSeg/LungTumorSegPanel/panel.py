@@ -1,0 +1,130 @@
+"""The panel, from top to bottom in the order of the work: segment, lesions, correct, spread, save."""
+
+from typing import TYPE_CHECKING, Any
+
+import slicer
+import vtk
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.nodes import Node
+from slicer.util import VTKObservationMixin
+
+from .correct_section import CorrectSection
+from .lesion_table import LesionTable
+from .run_section import RunSection
+from .save_section import SaveSection
+from .spread_section import SpreadSection
+from .timers import makeTimer
+
+if TYPE_CHECKING:
+    from LungTumorSeg import LungTumorSegLogic
+
+
+class Panel(VTKObservationMixin):  # type: ignore[misc]
+    """Keeps its sections, the scene's parameter node and the shown segmentation together."""
+
+    def __init__(self, ui: Any, logic: "LungTumorSegLogic") -> None:
+        VTKObservationMixin.__init__(self)
+        self.ui, self.logic = ui, logic
+        self.parameterNode: Any = None
+        self._guiTag: Any = None
+        self._entered = False
+        self._shown: Node = None  # the segmentation that the sections show
+        ui.inputSelector.addAttribute("vtkMRMLScalarVolumeNode", mrml.CT_ATTRIBUTE, "1")
+        self.lesions = LesionTable(ui, self._onChosen)
+        self.run = RunSection(ui, logic, self._onResult)
+        self.correct = CorrectSection(ui, self.lesions.chosenIds, self.refresh)
+        self.spread = SpreadSection(ui)
+        self.save = SaveSection(ui, logic, self.correct.finish)
+        self._nodesTimer = makeTimer(0, self._offerVolumes, singleShot=True)
+        for event, method in (
+            (slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose),
+            (slicer.mrmlScene.EndCloseEvent, self._onSceneEndClose),
+            (slicer.mrmlScene.EndImportEvent, self._onSceneEndClose),
+            (slicer.mrmlScene.NodeAddedEvent, self._onNodesChanged),
+            (slicer.mrmlScene.NodeRemovedEvent, self._onNodesChanged),
+        ):
+            self.addObserver(slicer.mrmlScene, event, method)
+        self._takeParameterNode()
+
+    def enter(self) -> None:
+        """The module was opened."""
+        self._entered = True
+        self._takeParameterNode()
+        self.correct.activate()
+
+    def exit(self) -> None:
+        """Another module was opened."""
+        self._entered = False
+        self.correct.deactivate()
+
+    def close(self) -> None:
+        """Let go of everything, for good."""
+        self.run.close()
+        self._nodesTimer.stop()
+        self.correct.close()
+        self._releaseParameterNode()
+        self.removeObservers()
+
+    # Scene and parameter node
+
+    def _onSceneStartClose(self, caller: Any, event: Any) -> None:
+        self._setParameterNode(None)
+        self.correct.close()
+
+    def _onSceneEndClose(self, caller: Any, event: Any) -> None:
+        if self._entered:  # else when the module is opened again
+            self._takeParameterNode()
+
+    def _takeParameterNode(self) -> None:
+        self._setParameterNode(self.logic.getParameterNode())
+        self._offerVolumes()
+
+    def _setParameterNode(self, parameterNode: Any) -> None:
+        self._releaseParameterNode()
+        self.parameterNode = parameterNode
+        self.run.follow(parameterNode)
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+        self._onParametersChanged()
+
+    def _releaseParameterNode(self) -> None:
+        if self.parameterNode is not None:
+            self.parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
+            self.parameterNode = None
+
+    def _onParametersChanged(self, caller: Any = None, event: Any = None) -> None:
+        segmentation = self.parameterNode.outputSegmentation if self.parameterNode is not None else None
+        if segmentation is not self._shown or segmentation is None:
+            self._shown = segmentation
+            for section in (self.lesions, self.correct, self.spread, self.save):
+                section.show(segmentation)
+            self.refresh()
+        self.run.refresh()
+
+    def _onNodesChanged(self, caller: Any, event: Any) -> None:
+        self._nodesTimer.start()  # once for all nodes of a scene that is being loaded
+
+    def _offerVolumes(self) -> None:
+        """Marks the CTs of the scene, which alone the selector offers, and chooses the first where none is chosen."""
+        if self.parameterNode is None:
+            return
+        volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if mrml.mark_if_ct(node)]
+        if self.parameterNode.inputVolume is None and volumes:
+            self.parameterNode.inputVolume = volumes[0]
+        self._onParametersChanged()
+
+    # From one section to the others
+
+    def _onResult(self) -> None:
+        if self.ui.show3DCheckBox.checked:
+            self.logic.showTumorSpread(self._shown)
+
+    def refresh(self) -> None:
+        self.lesions.refresh()
+        self.save.refresh()
+        self.spread.refresh()
+
+    def _onChosen(self) -> None:
+        self.correct.onChosen()

@@ -1,0 +1,109 @@
+"""The module's self-test, which Slicer runs from its Reload and Test button and as a unit test."""
+
+import os
+import time
+import unittest
+from pathlib import Path
+from typing import Any, ClassVar
+
+import slicer
+from LungTumorSegLib.core.private_folder import private_folder
+from LungTumorSegLib.core.terminology import CONFIRMED
+from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.segments import mask_of, set_mask
+from LungTumorSegLib.process.segmentation_run import FOLDER_PREFIX
+from LungTumorSegLib.results.lesion_rows import CORRECTED
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
+
+
+class SelfTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
+    """Self-test on the phantom. Runs need torch and safetensors; without them they are skipped."""
+
+    logicClass: ClassVar[Any] = None
+    """The module's logic, which this package does not import."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+        self.logic = self.logicClass()
+
+    def runTest(self) -> None:
+        """All tests, as Slicer's Reload and Test button wants it."""
+        for name in sorted(name for name in dir(self) if name.startswith("test_")):
+            self.setUp()
+            self.delayDisplay(name)
+            try:
+                getattr(self, name)()
+            except unittest.SkipTest as reason:
+                self.delayDisplay(f"{name} skipped: {reason}")
+        self.delayDisplay("All tests passed.")
+
+    def test_BadInputIsRefused(self) -> None:
+        with self.assertRaises(ValueError):
+            self.logic.segment(None)
+        with self.assertRaises(ValueError):
+            self.logic.segment(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+        with self.assertRaises(ValueError):
+            self.logic.showTumorSpread(None)
+
+    def test_FullRunBringsTheResultIntoTheScene(self) -> None:
+        volumeNode = self._phantom()
+        segmentationNode = self.logic.segment(volumeNode)
+        names = [segment.GetName() for segment in _segments(segmentationNode)]
+        self.assertEqual(names[:2], ["Left lung", "Right lung"])
+        lesions = mrml.lesions_of(segmentationNode)
+        self.assertEqual(names[2:], [lesion.segment for lesion in lesions])
+        self.assertGreater(len(lesions), 0)
+        self.logic.showTumorSpread(segmentationNode)
+        self.assertTrue(segmentationNode.GetDisplayNode().GetVisibility3D())
+
+    def test_CancelLeavesTheSceneAsItWas(self) -> None:
+        volumeNode = self._phantom()
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        finished = []
+        run = self.logic.startSegmentation(volumeNode, onFinished=finished.append)
+        run.cancel()
+        deadline = time.monotonic() + 30
+        while not finished and time.monotonic() < deadline:
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        self.assertEqual(finished, [run])
+        self.assertIsNone(run.result)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_CorrectionIsMeasuredSavedAndRestored(self) -> None:
+        segmentationNode = self.logic.segment(self._phantom())
+        self.assertGreater(len(mrml.lesions_of(segmentationNode)), 0)
+        before = mrml.lesions_of(segmentationNode)[0]
+        corrections = self.logic.corrections(segmentationNode)
+        mask = mask_of(segmentationNode.GetSegmentation(), before.segment_id)
+        mask.array[0] = False  # its lowest slice is erased
+        set_mask(segmentationNode, before.segment_id, mask)
+        corrections.confirm(before.segment_id)
+        self.logic.measureLesions(segmentationNode)
+        lesions = mrml.lesions_of(segmentationNode)
+        corrected = next(lesion for lesion in lesions if lesion.segment_id == before.segment_id)
+        self.assertEqual((corrected.correction, corrected.review), (CORRECTED, CONFIRMED))
+        self.assertAlmostEqual(corrected.volume_ml, mask.array.sum() * mask.voxel_volume_ml, places=4)
+        self.assertAlmostEqual(corrected.network_volume_ml, before.volume_ml, places=4)
+
+        self.logic.getParameterNode().outputSegmentation = segmentationNode
+        with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
+            scenePath = os.path.join(folder, "scene.mrb")
+            self.assertTrue(slicer.mrmlScene.WriteToMRB(scenePath))
+            slicer.mrmlScene.Clear()
+            self.assertTrue(slicer.mrmlScene.ReadFromMRB(scenePath))
+        restored = self.logic.getParameterNode().outputSegmentation
+        self.assertEqual(mrml.lesions_of(restored), lesions)
+        self.logic.corrections(restored).reset_all()
+        self.logic.measureLesions(restored)
+        self.assertEqual(mrml.lesions_of(restored)[0].correction, "")
+
+    def _phantom(self) -> Any:
+        if self.logic.missingPackages():
+            self.skipTest("torch or safetensors is not installed")
+        return self.logic.makePhantom()
+
+
+def _segments(segmentationNode: Any) -> list[Any]:
+    content = segmentationNode.GetSegmentation()
+    return [content.GetNthSegment(i) for i in range(content.GetNumberOfSegments())]

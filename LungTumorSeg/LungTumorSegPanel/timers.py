@@ -1,0 +1,14 @@
+"""Qt timers with their callback, the module's only way to wait."""
+
+from collections.abc import Callable
+
+import qt
+
+
+def makeTimer(milliseconds: int, callback: Callable[[], None], *, singleShot: bool = False) -> qt.QTimer:
+    """Return a timer, not yet started, that calls ``callback`` at its interval."""
+    timer = qt.QTimer()
+    timer.setSingleShot(singleShot)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", callback)
+    return timer
