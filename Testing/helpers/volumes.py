@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from LungTumorSegLib.core.volume import AxisOrder, CTVolume, Volume
 from scipy.spatial.transform import Rotation
 
-GRADIENT_HU_PER_MM = np.array([1.5, -2.25, 3.0])
+GRADIENT_HU_PER_MM = np.array([18.0, -27.0, 36.0])
 """HU grow by so much along x, y and z (LPS): no two axes, nor the two ways along one, can be confused."""
+
+CENTER_LPS = np.array([-7.0, 11.0, -20.0])
+"""Where -458 HU are, in the middle between air and water."""
 
 CANONICAL_AXES = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=float)
 """Directions of slice, row and column in its columns: to the head, to the back, to the left."""
@@ -18,7 +21,7 @@ CANONICAL_AXES = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=float)
 
 def hu_at(points_lps: np.ndarray) -> np.ndarray:
     """HU at LPS points (..., 3): linear, so that linear interpolation is exact."""
-    return -700 + points_lps @ GRADIENT_HU_PER_MM
+    return 685 + points_lps @ GRADIENT_HU_PER_MM
 
 
 def affine_of(
@@ -32,8 +35,13 @@ def affine_of(
 
 
 def make_ct(shape=(9, 10, 12), **geometry) -> CTVolume:
-    """An int16 CT of ``hu_at``, rounded, on the grid that ``affine_of(**geometry)`` gives."""
+    """An int16 CT of ``hu_at``, rounded, on the grid that ``affine_of(**geometry)`` gives, its center at ``CENTER_LPS`` by default.
+
+    So it holds air, lung and water whatever way its axes run.
+    """
     affine = affine_of(**geometry)
+    if "origin" not in geometry:
+        affine[:3, 3] = CENTER_LPS - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
     points = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
     return CTVolume(np.rint(hu_at(points)).astype(np.int16), affine)
 

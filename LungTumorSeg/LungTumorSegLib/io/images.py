@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ import SimpleITK as sitk
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_series import is_dicom_file, read_dicom
-from .headers import check_image_file
+from .headers import check_image_file, read_header
+from .image_header import ImageHeader
 from .plausibility import MAX_HU, check_grid, check_intensities
+from .regular_files import check_encodable, existing_mode
+from .voxels import read_values
 
 COMPRESSION_LEVEL = 1
 """zlib's fastest: label maps shrink nearly as well as at the default and are written several times faster."""
@@ -35,9 +40,13 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     Raises UnusableInput, with one sentence for the user, for anything that is not a plausible chest CT; MachineLimit if a decoder
     for a compressed DICOM file is not installed.
     """
-    path = _existing(path)
+    path = Path(path)
+    mode = existing_mode(path)
     try:
-        ct = read_dicom(path, series=series) if path.is_dir() or is_dicom_file(path) else _read_ct_image(path, series)
+        is_dicom = stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and is_dicom_file(path))
+        if not is_dicom:
+            return _read_ct_image(path, series)
+        ct = read_dicom(path, series=series)
     except OSError as error:
         raise UnusableInput(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
     check_grid(ct.grid, path)
@@ -49,14 +58,22 @@ def _read_ct_image(path: Path, series: str | None) -> CTVolume:
         raise UnusableInput(
             f"A series can be chosen in a DICOM folder only, and {path} is an image file; leave --series out."
         )
-    array, affine = from_simpleitk(read_image_file(path))
-    check_intensities(array, path)
-    return CTVolume(_as_hu(array), affine)
+    header = read_header(path)
+    _check_single_values(header, path)
+    check_grid(Grid(header.shape, header.affine), path)
+    values = read_values(header, path)
+    check_intensities(values, path)
+    return CTVolume(_as_hu(values), header.affine, warnings=header.warnings)
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:
-    """A mask or map in NIfTI, NRRD or MetaImage, voxels as stored. Raises UnusableInput if it cannot be read or is not 3D."""
-    return Volume(*from_simpleitk(read_image_file(_existing(path))))
+    """Read a mask or map in NIfTI, NRRD or MetaImage; raises UnusableInput if it cannot be read or is not 3D."""
+    stored = read_stored_image(Path(path))
+    if stored.array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in stored.array):
+        raise UnusableInput(
+            f"{path} contains values that are not numbers (NaN or infinite); export it again from its source."
+        )
+    return Volume(stored.array, stored.affine)
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool = True) -> None:
@@ -70,6 +87,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool
 def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bool = True) -> None:
     """``write_volume`` for a SimpleITK image, its metadata included."""
     path = Path(path)
+    check_encodable(path)
     if not path.name.endswith(WRITABLE_SUFFIXES):
         raise ValueError(f"{path.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
     with complete_file(path) as unfinished:
@@ -104,6 +122,7 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def check_output_folder(path: str | os.PathLike[str]) -> None:
     """Raise UnusableInput if ``path`` cannot become a folder that files can be written to; nothing is created."""
+    check_encodable(path)
     folder = Path(path).absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
@@ -143,44 +162,58 @@ def _affine(image: Any) -> Array:
     return affine
 
 
-def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
-    """The 3D image in a file; double precision becomes single. ``allow_layers`` admits several components a voxel.
+@dataclass(frozen=True, eq=False)
+class StoredImage:
+    """What an image file holds.
 
-    Raises UnusableInput if it cannot be read, states no spacing, or is not 3D.
+    Attributes:
+        array: Real values (slice, row, column), the components last where there are several.
+        affine: 4 x 4, from (slice, row, column) to LPS mm.
+        metadata: Free key/value pairs of the file.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        check_image_file(path)  # knows better what is wrong
-        raise UnusableInput(f"{path} is damaged or its axes are not orthogonal; export it again.") from error
-    if reader.GetDimension() != 3:
-        size = " x ".join(map(str, reader.GetSize()))
-        raise UnusableInput(f"{path} is not a 3D image (its size is {size}); give a single 3D volume.")
-    if reader.GetNumberOfComponents() > 1 and not allow_layers:
+
+    array: Array
+    affine: Array
+    metadata: dict[str, str]
+
+
+def read_stored_image(path: Path, *, allow_layers: bool = False) -> StoredImage:
+    """Read a 3D image; double precision becomes single.
+
+    Args:
+        path: A NIfTI, NRRD or MetaImage file, whatever its name.
+        allow_layers: Admit several values per voxel.
+
+    Raises:
+        UnusableInput: if it cannot be read, does not state its geometry, or is not 3D.
+        MachineLimit: if the memory does not suffice.
+    """
+    header = read_header(path)
+    if not allow_layers:
+        _check_single_values(header, path)
+    return StoredImage(read_values(header, path), header.affine, header.metadata)
+
+
+def _check_single_values(header: ImageHeader, path: Path) -> None:
+    if header.components > 1:
         raise UnusableInput(
-            f"{path} holds {reader.GetNumberOfComponents()} values a voxel (color or time); give a single 3D volume."
+            f"{path} holds {header.components} values per voxel (color or time); give a single 3D volume."
         )
-    check_image_file(path)
-    try:
-        Grid(reader.GetSize()[::-1], _affine(reader))
-    except ValueError as error:
-        raise UnusableInput(f"{path} states an impossible geometry; export it again. {error}") from error
-    if reader.GetPixelID() == sitk.sitkFloat64:
-        reader.SetOutputPixelType(sitk.sitkFloat32)
-    try:
-        image: sitk.Image = reader.Execute()
-    except RuntimeError as error:
-        raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error
+
+
+def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
+    """Return ``read_stored_image`` as a SimpleITK image, with its metadata."""
+    stored = read_stored_image(path, allow_layers=allow_layers)
+    image = sitk.GetImageFromArray(stored.array, isVector=stored.array.ndim > 3)
+    set_simpleitk_geometry(image, Grid(_shape_3d(stored.array), stored.affine))
+    for key, value in stored.metadata.items():
+        image.SetMetaData(key, value)
     return image
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
-    path = Path(path)
-    if not path.exists():
-        raise UnusableInput(f"{path} does not exist; check the path.")
-    return path
+def _shape_3d(array: Array) -> tuple[int, int, int]:
+    slices, rows, columns = array.shape[:3]
+    return slices, rows, columns
 
 
 def _as_hu(array: Array) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:

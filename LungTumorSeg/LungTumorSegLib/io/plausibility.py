@@ -15,8 +15,20 @@ MIN_SLICES = 8
 MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
 """Clinical CT lies between 0.2 mm (ultra-high resolution) and 10 mm (thick slices); what is beyond is a wrong unit or an empty field."""
 
-LUNG_MAX_HU = -500
-"""Upper end of the attenuation of aerated lung; a chest CT without a single voxel below it is not in HU."""
+AIR_HU_RANGE = (-1100, -500)
+"""Air and aerated lung. No substance is less dense: lower values mark what was not scanned, and say nothing about the scale."""
+
+WATER_HU_RANGE = (-200, 200)
+"""Fat, blood, muscle and most contrast."""
+
+MIN_AIR_SHARE = 0.01
+"""Least share of air among scanned voxels; whole chests have more than 0.3."""
+
+MIN_WATER_SHARE = 0.03
+"""Least share of water among scanned voxels; whole chests have 0.19 or more, and 0.011 at most where HU are shifted by -1024."""
+
+PADDING_MAX_HU, PADDING_MIN_SHARE = -1000, 0.05
+"""A lowest value up to here that makes up such a share of the voxels is padding, or air cut to one value: both show no scale."""
 
 MAX_HU = np.iinfo(np.int16).max
 """Whole HU are kept as int16; higher ones (no implant is that dense) are cut to this value."""
@@ -47,7 +59,15 @@ def check_grid(grid: Grid, path: Path) -> None:
 
 
 def check_intensities(array: Array, path: Path) -> None:
-    """Raise UnusableInput if the voxels are not finite, all equal, or cannot be the HU of a chest (nothing as dark as lung)."""
+    """Raise UnusableInput if the voxels cannot be the HU of a chest.
+
+    They are not finite, all equal, or too few of them lie near air or near water. A single dark voxel, or the padding around the
+    scanned circle, does not make HU of stored values.
+
+    Args:
+        array: Values (slice, row, column).
+        path: The file, for messages.
+    """
     lowest, highest = float(array.min()), float(array.max())
     if not np.isfinite([lowest, highest]).all():
         raise UnusableInput(
@@ -55,8 +75,24 @@ def check_intensities(array: Array, path: Path) -> None:
         )
     if lowest == highest:
         raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; give an image with content.")
-    if lowest > LUNG_MAX_HU:
+    air, water = _shares_near_air_and_water(array, lowest)
+    if air < MIN_AIR_SHARE or water < MIN_WATER_SHARE:
         raise UnusableInput(
-            f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU (air is near -1000); "
-            "export it again in Hounsfield units."
+            f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU ({air:.1%} of them "
+            f"lie near air at -1000, {water:.1%} near water at 0); export it again in Hounsfield units."
         )
+
+
+def _shares_near_air_and_water(array: Array, lowest: float) -> tuple[float, float]:
+    """Return the shares of air and of water among the voxels that are no padding."""
+    padding = air = water = at_lowest = 0
+    for plane in array:  # by slices: a mask of the whole volume would take as much memory again
+        padding += np.count_nonzero(plane < AIR_HU_RANGE[0])
+        air += np.count_nonzero((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1]))
+        water += np.count_nonzero((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1]))
+        at_lowest += np.count_nonzero(plane == lowest)
+    if AIR_HU_RANGE[0] <= lowest <= PADDING_MAX_HU and at_lowest >= PADDING_MIN_SHARE * array.size:
+        air -= at_lowest
+        padding += at_lowest
+    scanned = max(array.size - padding, 1)
+    return air / scanned, water / scanned

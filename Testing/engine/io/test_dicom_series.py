@@ -468,7 +468,7 @@ def test_a_missing_decoder_is_named(tmp_path):
 import sys
 for package in ("PIL", "pylibjpeg", "openjpeg", "gdcm"):
     sys.modules[package] = None
-from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.io import read_ct
 try:
     read_ct(sys.argv[1])

@@ -209,7 +209,8 @@ def scaled(low: float, high: float) -> np.ndarray:
 
 
 NO_GEOMETRY = "does not state its voxel spacing and axes; export it again from its source with its geometry"
-DAMAGED = "is damaged or truncated; copy or export it again"
+DAMAGED = "is damaged .its compressed data cannot be unpacked.; copy or export it again"
+TRUNCATED = "is truncated .its header states 2160 bytes of voxels.*; copy or export it again"
 NOT_HU = "is not a chest CT in HU"
 NOT_NUMBERS = "not numbers"
 NO_FORMAT = "is none of DICOM, NIfTI .*convert it"
@@ -219,21 +220,21 @@ REFUSED = {
     "an empty folder": (lambda d: d, "holds no DICOM files; give a DICOM folder"),
     "a text file": (lambda d: text(d, "ct.txt", "not an image"), NO_FORMAT),
     "a text file named NIfTI": (lambda d: text(d, "ct.nii.gz", "not an image"), NO_FORMAT),
-    "an empty file": (lambda d: text(d, "ct.nrrd"), NO_FORMAT),
-    "a photograph": (lambda d: written(d, "ct.png", np.zeros((10, 12), np.uint8)), "not a 3D image"),
+    "an empty file": (lambda d: text(d, "ct.nrrd"), r"is empty .0 bytes.; copy or export it again"),
+    "a photograph": (lambda d: written(d, "ct.png", np.zeros((10, 12), np.uint8)), "is a PNG picture; give the CT itself"),
     "a stack in a format without geometry": (lambda d: written(d, "ct.tif", np.zeros((9, 10, 12), np.uint8)), NO_FORMAT),
-    "a NIfTI cut in half": (lambda d: shorten(written(d, "ct.nii", noise()), 0.5), DAMAGED),
-    "a NIfTI that lacks one voxel": (lambda d: shorten(written(d, "ct.nii", noise()), 1 - 1 / 2512), DAMAGED),
-    "a compressed NIfTI cut in half": (lambda d: shorten(written(d, "ct.nii.gz", noise()), 0.5), DAMAGED),
-    "a compressed NIfTI without its checksum": (lambda d: shorten(written(d, "ct.nii.gz", noise()), 0.998), DAMAGED),
+    "a NIfTI cut in half": (lambda d: shorten(written(d, "ct.nii", noise()), 0.5), TRUNCATED),
+    "a NIfTI that lacks one voxel": (lambda d: shorten(written(d, "ct.nii", noise()), 1 - 1 / 2512), TRUNCATED),
+    "a compressed NIfTI cut in half": (lambda d: shorten(written(d, "ct.nii.gz", noise()), 0.5), TRUNCATED),
+    "a compressed NIfTI without its checksum": (lambda d: shorten(written(d, "ct.nii.gz", noise()), 0.998), TRUNCATED),
     "a compressed NIfTI with wrong bytes": (lambda d: damaged(d, "ct.nii.gz"), DAMAGED),
-    "an NRRD cut in half": (lambda d: shorten(written(d, "ct.nrrd", noise()), 0.6), DAMAGED),
+    "an NRRD cut in half": (lambda d: shorten(written(d, "ct.nrrd", noise()), 0.6), TRUNCATED),
     "an NRRD with wrong bytes": (lambda d: damaged(d, "ct.nrrd"), DAMAGED),
     "an uncompressed NRRD with short data": (
-        lambda d: shorten(nrrd_with_directions(d, "(0.7,0,0) (0,0.8,0) (0,0,2.5)"), 0.9), DAMAGED),
-    "a MetaImage cut in half": (lambda d: shorten(written(d, "ct.mha", noise()), 0.6), "is damaged"),
-    "a compressed MetaImage with wrong bytes": (lambda d: damaged(d, "ct.mha"), "damaged"),
-    "a MetaImage header without its data": (lambda d: header_alone(d), DAMAGED),
+        lambda d: shorten(nrrd_with_directions(d, "(0.7,0,0) (0,0.8,0) (0,0,2.5)"), 0.9), TRUNCATED),
+    "a MetaImage cut in half": (lambda d: shorten(written(d, "ct.mha", noise()), 0.6), TRUNCATED),
+    "a compressed MetaImage with wrong bytes": (lambda d: damaged(d, "ct.mha"), DAMAGED),
+    "a MetaImage header without its data": (lambda d: header_alone(d), "ct.raw is not there; copy both into one folder"),
     "a NIfTI with zero spacing": (lambda d: patch(written(d, "ct.nii"), 88, struct.pack("<f", 0)), NO_GEOMETRY),
     "a NIfTI with negative spacing": (lambda d: patch(written(d, "ct.nii"), 80, struct.pack("<f", -0.7)), NO_GEOMETRY),
     "a NIfTI with NaN spacing": (lambda d: patch(written(d, "ct.nii"), 84, struct.pack("<f", np.nan)), NO_GEOMETRY),
@@ -242,7 +243,7 @@ REFUSED = {
     "an NRRD without space directions": (lambda d: header_without(d, "ct.nrrd", "space directions"), NO_GEOMETRY),
     "an NRRD of an unknown space": (lambda d: in_space(d, "scanner-xyz"), NO_GEOMETRY),
     "an NRRD with a direction of length zero": (
-        lambda d: nrrd_with_directions(d, "(0,0,0) (0,0.8,0) (0,0,2.5)"), "impossible geometry; export it again"),
+        lambda d: nrrd_with_directions(d, "(0,0,0) (0,0.8,0) (0,0,2.5)"), "impossible geometry .a voxel spacing of zero.; export it again"),
     "an NRRD with sheared axes": (lambda d: nrrd_with_directions(d, "(0.7,0,0) (0.2,0.8,0) (0,0,2.5)"), "impossible geometry"),
     "a NIfTI with sheared axes": (
         lambda d: patch(patch(written(d, "ct.nii"), 252, struct.pack("<2h", 0, 1)), 280, struct.pack("<5f", -0.7, 0.3, 0, 0, 0)),
@@ -260,8 +261,8 @@ REFUSED = {
     "a 2D image": (lambda d: written(d, "ct.nii.gz", noise((10, 12))), "not a 3D image .its size is 12 x 10"),
     "a 4D image": (lambda d: written(d, "ct.nii.gz", noise((2, 9, 10, 12))), "not a 3D image .its size is 12 x 10 x 9 x 2"),
     "a 4D NRRD": (lambda d: written(d, "ct.nrrd", noise((2, 9, 10, 12))), "not a 3D image"),
-    "a color image": (lambda d: rgb(d, "ct.mha"), "3 values a voxel"),
-    "a color NIfTI": (lambda d: rgb(d, "ct.nii.gz"), "3 values a voxel"),
+    "a color image": (lambda d: rgb(d, "ct.mha"), "holds 3 values per voxel"),
+    "a color NIfTI": (lambda d: rgb(d, "ct.nii.gz"), "holds 3 values per voxel"),
     "a constant image": (lambda d: written(d, "ct.nii.gz", np.full((9, 10, 12), -1000, np.int16)), "Every voxel .* has the value -1000"),
     "a NIfTI with NaN": (lambda d: with_value(d, "ct.nii.gz", np.nan), NOT_NUMBERS),
     "a NIfTI with infinity": (lambda d: with_value(d, "ct.nii", np.inf), NOT_NUMBERS),
@@ -336,8 +337,8 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, name):
     script = """
 import resource, sys
 import numpy as np
-from LungTumorSegLib.ct import Volume
-from LungTumorSegLib.errors import MachineLimit
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.io import write_volume
 noise = Volume(np.random.default_rng(0).integers(0, 9999, (20, 50, 60)).astype(np.int16), np.eye(4))
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))  # as a full disk: no file grows beyond

@@ -1,0 +1,156 @@
+"""The header of a MetaImage file, .mha or .mhd.
+
+References:
+    MetaIO documentation, itk.org/Wiki/MetaIO/Documentation, for fields and their defaults.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..core.errors import UnusableInput
+from ..core.volume import Array
+from .image_header import (
+    ImageHeader,
+    VoxelPlace,
+    checked_affine,
+    checked_shape,
+    detached_path,
+    mm_per_unit,
+    no_geometry,
+    numbers,
+    shortened,
+    whole_numbers,
+    wrong_header,
+)
+
+MAX_HEADER_BYTES = 1 << 20
+"""More than any MetaImage header needs before its voxels begin."""
+
+TYPES = {
+    "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
+    "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
+}  # fmt: skip
+"""Types of values; the format fixes long at four bytes."""
+
+SAME_FIELD = {
+    "position": "Offset", "origin": "Offset", "offset": "Offset",
+    "rotation": "TransformMatrix", "orientation": "TransformMatrix", "transformmatrix": "TransformMatrix",
+    "elementbyteordermsb": "BinaryDataByteOrderMSB", "binarydatabyteordermsb": "BinaryDataByteOrderMSB",
+}  # fmt: skip
+"""Fields with several names. AnatomicalOrientation is not read: writers in use state it without looking at the axes."""
+
+_START = re.compile(rb"\s*(?:[A-Za-z]\w*[ \t]*=[^\n]*\n\s*){0,9}?(?:ObjectType|NDims)[ \t]*=")
+
+
+def is_metaimage(start: bytes) -> bool:
+    """Return True if a file that begins with ``start`` is a MetaImage; the format has no mark, but known first fields."""
+    return _START.match(start[:4096]) is not None
+
+
+def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
+    """Check the header of a MetaImage file that is open at its start, and return what it states.
+
+    Raises:
+        UnusableInput: for a field that is missing, wrong, or states what cannot be used here.
+    """
+    fields = _read_fields(file, path)
+    end = file.tell()
+    if fields.get("ObjectType", "Image").lower() != "image":
+        wrong_header(path, f'describes no image but "{shortened(fields["ObjectType"])}"')
+    axes = whole_numbers(fields.get("NDims", ""), 1)
+    sizes = whole_numbers(fields.get("DimSize", ""), axes[0] if axes else None)
+    channels = whole_numbers(fields.get("ElementNumberOfChannels", "1"), 1)
+    if not axes or not sizes or not channels or channels[0] < 1:
+        wrong_header(path, "does not state its number of axes, sizes and values per voxel (NDims, DimSize)")
+    while len(sizes) > 3 and sizes[-1] == 1:
+        sizes.pop()
+    shape = checked_shape(sizes, path, channels[0])
+    dtype = _dtype(fields, path)
+    slope, intercept = _scaling(fields, path)
+    affine = _affine(fields, axes[0], shape, path)
+    count = int(np.prod(shape, dtype=object)) * channels[0] * dtype.itemsize
+    place = _place(fields, end, count, path)
+    return ImageHeader(shape, affine, dtype, place, channels[0], 3, slope, intercept)
+
+
+def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:
+    """Read lines up to ElementDataFile, the last one; names that mean the same field may not contradict each other."""
+    fields: dict[str, str] = {}
+    while raw := file.readline(MAX_HEADER_BYTES):
+        if file.tell() > MAX_HEADER_BYTES:
+            wrong_header(path, f"is longer than {MAX_HEADER_BYTES >> 20} MB")
+        line = raw.decode("utf-8", "replace").strip()
+        key, separator, value = line.partition("=")
+        if not line:
+            continue
+        if not separator:
+            wrong_header(path, f'has a line that is no field ("{shortened(line)}")')
+        name = SAME_FIELD.get(key.strip().lower(), key.strip())
+        if fields.get(name, value.strip()) != value.strip():
+            wrong_header(path, f'states "{shortened(name)}" twice and differently')
+        fields[name] = value.strip()
+        if name == "ElementDataFile":
+            return fields
+    raise UnusableInput(f"{path} is truncated (it ends within its header); copy or export it again.")
+
+
+def _flag(fields: dict[str, str], name: str, default: bool, path: Path) -> bool:
+    value = fields.get(name, str(default)).lower()
+    if value not in ("true", "false", "1", "0"):
+        wrong_header(path, f'states "{shortened(value)}" as {name}')
+    return value in ("true", "1")
+
+
+def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
+    name = fields.get("ElementType", "")
+    if name not in TYPES:
+        wrong_header(path, f'states "{shortened(name)}" as the type of its values, which is not read')
+    return np.dtype(TYPES[name]).newbyteorder(">" if _flag(fields, "BinaryDataByteOrderMSB", False, path) else "<")
+
+
+def _scaling(fields: dict[str, str], path: Path) -> tuple[float, float]:
+    """Return the factor and summand from stored values to what they mean."""
+    slope = numbers(fields.get("ElementToIntensityFunctionSlope", "1"), 1)
+    intercept = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), 1)
+    if not slope or intercept is None or slope[0] == 0:
+        wrong_header(path, "states an impossible scaling of values (ElementToIntensityFunctionSlope or Offset)")
+    return slope[0], intercept[0]
+
+
+def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path: Path) -> Array:
+    """Return the affine to LPS mm; without a matrix or an offset the format's defaults hold, the identity and 0."""
+    spacing = numbers(fields.get("ElementSpacing", fields.get("ElementSize", "")), axes)
+    if spacing is None or min(spacing) <= 0:
+        no_geometry(path)
+    identity = " ".join(str(int(i % (axes + 1) == 0)) for i in range(axes * axes)) if axes <= 16 else ""
+    matrix = numbers(fields.get("TransformMatrix", identity), axes * axes)
+    offset = numbers(fields.get("Offset", "0 " * axes), axes)
+    if matrix is None or offset is None:
+        wrong_header(path, "states an impossible geometry (TransformMatrix or Offset)")
+    mm = mm_per_unit(fields["DistanceUnits"], path) if fields.get("DistanceUnits", "?") != "?" else 1.0
+    directions = np.array(matrix).reshape(axes, axes)[:3, :3]  # a row is the direction of an axis of the file
+    lengths = np.linalg.norm(directions, axis=1)
+    if np.abs(lengths - 1).max() > 1e-3:
+        wrong_header(path, "states directions in TransformMatrix that are not of length 1")
+    columns = (directions / lengths[:, np.newaxis]).T * spacing[:3] * mm
+    return checked_affine(shape, columns, np.array(offset[:3]) * mm, path)
+
+
+def _place(fields: dict[str, str], end: int, expected: int, path: Path) -> VoxelPlace:
+    if not _flag(fields, "BinaryData", True, path):
+        raise UnusableInput(f"The voxels of {path} are text, which is not read; save it with binary data.")
+    packed = _flag(fields, "CompressedData", False, path)
+    skip = whole_numbers(fields.get("HeaderSize", "0"), 1)
+    if not skip or skip[0] < -1 or (skip[0] and packed):
+        wrong_header(path, "tells to skip bytes before its voxels (HeaderSize), in a way that is not read")
+    name = fields["ElementDataFile"]
+    local = name.upper() == "LOCAL"
+    file, start = (path, end) if local else (detached_path(path, name), 0)
+    if skip[0] == -1:
+        return VoxelPlace(file, -expected, "raw")
+    return VoxelPlace(file, start, "zlib" if packed else "raw", skip[0])

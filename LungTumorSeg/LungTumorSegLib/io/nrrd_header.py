@@ -1,0 +1,237 @@
+"""The header of an NRRD file, attached or detached.
+
+References:
+    Kindlmann, "Definition of NRRD file format", teem.sourceforge.net/nrrd/format.html.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..core.errors import UnusableInput
+from ..core.volume import Array
+from .image_header import (
+    ImageHeader,
+    Packing,
+    VoxelPlace,
+    check_same_spacing,
+    checked_affine,
+    checked_shape,
+    detached_path,
+    mm_per_unit,
+    no_geometry,
+    numbers,
+    shortened,
+    whole_numbers,
+    wrong_header,
+)
+
+MAX_HEADER_BYTES = 1 << 24
+"""A segmentation's header takes about 1 kB per segment."""
+
+MAX_AXES = 16
+"""The format's own limit."""
+
+_TYPE_NAMES = {
+    "i1": "signed char, int8, int8_t",
+    "u1": "uchar, unsigned char, uint8, uint8_t",
+    "i2": "short, short int, signed short, signed short int, int16, int16_t",
+    "u2": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+    "i4": "int, signed int, int32, int32_t",
+    "u4": "uint, unsigned int, uint32, uint32_t",
+    "i8": "longlong, long long, long long int, signed long long, signed long long int, int64, int64_t",
+    "u8": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+    "f4": "float",
+    "f8": "double",
+}
+TYPES = {name: code for code, names in _TYPE_NAMES.items() for name in names.split(", ")}
+
+TO_LPS = {
+    "left-posterior-superior": (1, 1, 1), "lps": (1, 1, 1),
+    "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
+    "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
+}  # fmt: skip
+"""The spaces in which left and right are defined, and the signs that turn them to LPS."""
+
+PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
+
+ALIASES = {
+    "datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip", "centerings": "centers",
+    "oldmin": "old min", "oldmax": "old max", "sampleunits": "sample units", "axismins": "axis mins", "axismaxs": "axis maxs",
+}  # fmt: skip
+
+_FIELD = re.compile(r"([^:]+): (.*)")
+_VECTOR = re.compile(r"none|\([^()\s]*(?:\s*,\s*[^(),\s]*)*\s*\)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The lines of a header: fields by lower-case name, key/value pairs, and the byte after the empty line that ends it."""
+
+    fields: dict[str, str]
+    pairs: dict[str, str]
+    end: int
+    attached: bool
+
+
+def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
+    """Check the header of an NRRD file that is open at its start, and return what it states.
+
+    Raises:
+        UnusableInput: for a field that is missing, wrong, or states what cannot be used here.
+    """
+    text = _read_text(file, path)
+    fields = text.fields
+    sizes = _sizes(fields, path)
+    dtype = _dtype(fields, path)
+    if fields.get("space", "").lower() not in TO_LPS or "space directions" not in fields:
+        if len(sizes) != 3:
+            checked_shape(sizes, path)
+        no_geometry(path)
+    steps = _steps(fields["space directions"], len(sizes), path)
+    spatial = [axis for axis, step in enumerate(steps) if step is not None]
+    others = [axis for axis, step in enumerate(steps) if step is None]
+    components = math.prod(sizes[axis] for axis in others)
+    shape = checked_shape([sizes[axis] for axis in spatial], path, components)
+    if len(others) > 1:
+        wrong_header(path, f"states {len(others)} axes that are none of space")
+    affine, warnings = _affine(fields, [step for step in steps if step is not None], shape, path)
+    _check_values(fields, path)
+    place = _place(text, math.prod(sizes) * dtype.itemsize, path)
+    component_axis = len(sizes) - 1 - others[0] if others else 3
+    return ImageHeader(shape, affine, dtype, place, components, component_axis, metadata=text.pairs, warnings=warnings)
+
+
+def _read_text(file: BinaryIO, path: Path) -> _Text:
+    """Read lines up to the first empty one; raises UnusableInput for a line that is no field, or a field stated twice."""
+    fields: dict[str, str] = {}
+    pairs: dict[str, str] = {}
+    file.readline(64)
+    while raw := file.readline(MAX_HEADER_BYTES):
+        if file.tell() > MAX_HEADER_BYTES:
+            wrong_header(path, f"is longer than {MAX_HEADER_BYTES >> 20} MB")
+        line = raw.decode("utf-8", "replace").rstrip("\r\n")
+        if not line:
+            return _Text(fields, pairs, file.tell(), "data file" not in fields)
+        if line.startswith("#"):
+            continue
+        if field := _FIELD.fullmatch(line):
+            name = field[1].strip().lower()
+            name = ALIASES.get(name, name)
+            if name in fields:
+                wrong_header(path, f'states "{shortened(name)}" twice')
+            fields[name] = field[2].strip()
+        elif ":=" in line:
+            key, _, value = line.partition(":=")
+            pairs[key] = _unescaped(value)
+        else:
+            wrong_header(path, f'has a line that is no field ("{shortened(line)}")')
+    if "data file" not in fields:
+        raise UnusableInput(f"{path} is truncated (it ends within its header); copy or export it again.")
+    return _Text(fields, pairs, file.tell(), attached=False)
+
+
+def _unescaped(value: str) -> str:
+    return re.sub(r"\\(n|\\)", lambda match: "\n" if match[1] == "n" else "\\", value)
+
+
+def _sizes(fields: dict[str, str], path: Path) -> list[int]:
+    dimension = whole_numbers(fields.get("dimension", ""), 1)
+    if not dimension or not 1 <= dimension[0] <= MAX_AXES:
+        wrong_header(path, f'states "{shortened(fields.get("dimension", ""))}" as its number of axes')
+    sizes = whole_numbers(fields.get("sizes", ""), dimension[0])
+    if not sizes or min(sizes) < 1:
+        wrong_header(path, f'states "{shortened(fields.get("sizes", ""))}" as its {dimension[0]} sizes')
+    if "kinds" in fields and len(fields["kinds"].split()) != dimension[0]:
+        wrong_header(path, f"states {len(fields['kinds'].split())} kinds for {dimension[0]} axes")
+    return sizes
+
+
+def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
+    name = " ".join(fields.get("type", "").lower().split())
+    if name not in TYPES:
+        wrong_header(path, f'states "{shortened(name)}" as the type of its values, which is not read')
+    dtype = np.dtype(TYPES[name])
+    endian = fields.get("endian", "").lower()
+    if endian not in ("little", "big") and (dtype.itemsize > 1 or endian):
+        wrong_header(path, "does not state the byte order of its values (endian)")
+    return dtype.newbyteorder(">" if endian == "big" else "<")
+
+
+def _steps(text: str, axes: int, path: Path) -> list[list[float] | None]:
+    """Return the step along each axis, in the file's space and unit; None for an axis that is none of space."""
+    words = _VECTOR.findall(text) if len(text) < 4096 else []
+    steps: list[list[float] | None] = []
+    for word in words:
+        steps.append(None if word.lower() == "none" else numbers(word.strip("()").replace(",", " "), 3))
+        if steps[-1] is None and word.lower() != "none":
+            wrong_header(path, f'states "{shortened(word)}" as a space direction')
+    if len(steps) != axes or _VECTOR.sub("", text).strip():
+        wrong_header(path, f'states "{shortened(text)}" as the space directions of {axes} axes')
+    return steps
+
+
+def _affine(
+    fields: dict[str, str], steps: list[list[float]], shape: tuple[int, int, int], path: Path
+) -> tuple[Array, tuple[str, ...]]:
+    """Return the affine to LPS mm, and a warning where the origin is not stated."""
+    signs = np.array(TO_LPS[fields["space"].lower()], dtype=float)
+    origin = numbers(fields.get("space origin", "(0,0,0)").strip("() ").replace(",", " "), 3)
+    if origin is None:
+        wrong_header(path, f'states "{shortened(fields["space origin"])}" as its origin')
+    mm = _mm(fields, path)
+    columns = np.array(steps).T
+    affine = checked_affine(shape, signs[:, np.newaxis] * columns * mm, signs * origin * mm, path)
+    spacings = numbers(" ".join(word for word in fields.get("spacings", "").split() if word.lower() != "nan"), 3)
+    if spacings:
+        names = ("spacings", "space directions")
+        check_same_spacing(spacings, np.linalg.norm(columns, axis=0).tolist(), names, path)
+    if "space origin" in fields:
+        return affine, ()
+    return affine, (f"{path} does not state its origin; positions count from its first voxel.",)
+
+
+def _mm(fields: dict[str, str], path: Path) -> float:
+    """Return the millimeters per unit of the space."""
+    for name in ("space units", "units"):
+        stated = re.findall(r'"([^"]*)"', fields.get(name, ""))
+        units = {mm_per_unit(unit, path) for unit in stated if unit.strip()}
+        if len(units) > 1 or (units and name == "units" and units != {1.0}):
+            wrong_header(path, f"states {name} that cannot be used ({shortened(fields[name])})")
+        if units:
+            return units.pop()
+    return 1.0
+
+
+def _check_values(fields: dict[str, str], path: Path) -> None:
+    """Raise UnusableInput where stored values stand for others: the format keeps no exact way back."""
+    for name in ("old min", "old max"):
+        if name in fields and fields[name].lower() != "nan":
+            wrong_header(path, f'says that its values were quantized ("{name}"), so that they are not HU')
+
+
+def _place(text: _Text, expected: int, path: Path) -> VoxelPlace:
+    encoding = text.fields.get("encoding", "").lower()
+    if encoding not in PACKINGS:
+        raise UnusableInput(
+            f'The voxels of {path} are encoded as "{shortened(encoding)}", which is not read; '
+            "save it with raw or gzip encoding."
+        )
+    packing = PACKINGS[encoding]
+    lines = whole_numbers(text.fields.get("line skip", "0"), 1)
+    skip = whole_numbers(text.fields.get("byte skip", "0"), 1)
+    if lines != [0] or not skip or not -1 <= skip[0] <= sys.maxsize or (skip[0] == -1 and packing != "raw"):
+        wrong_header(path, "tells to skip lines or bytes before its voxels, in a way that is not read")
+    if text.attached and not skip[0]:
+        return VoxelPlace(path, text.end, packing)
+    file = path if text.attached else detached_path(path, text.fields["data file"])
+    if skip[0] == -1:
+        return VoxelPlace(file, -expected, "raw")
+    return VoxelPlace(file, text.end if text.attached else 0, packing, skip[0])

@@ -1,0 +1,186 @@
+"""The voxels of an image file: no more is unpacked than its header states, and no less is accepted."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from ..core.errors import MachineLimit, UnusableInput
+from ..core.volume import Array
+from .image_header import ImageHeader, Packing
+from .regular_files import open_regular
+
+CHUNK_BYTES = 1 << 20
+
+MAX_RATIO = 1032
+"""Deflate shrinks nothing further than this (zlib.net/zlib_tech.html)."""
+
+MAX_MEMBERS = 1 << 16
+"""Parts that a gzip file may consist of; parallel compressors write one for each 64 kB or more."""
+
+WINDOW_BITS = {"gzip": 31, "zlib": 15}
+
+
+def read_values(header: ImageHeader, path: Path) -> Array:
+    """Return the real values, (slice, row, column) with components last, in the machine's byte order.
+
+    Integers stay integers where slope and intercept are whole; double precision becomes single.
+
+    Raises:
+        UnusableInput: if bytes are missing, damaged or too many.
+        MachineLimit: if the memory does not suffice.
+    """
+    try:
+        stored = _stored(header, path)
+        return _real(stored, header)
+    except MemoryError as error:
+        raise MachineLimit(
+            f"The memory does not suffice to read {path} ({header.voxel_bytes / 1e9:.1f} GB of voxels); "
+            "close other programs or crop the image."
+        ) from error
+
+
+def check_voxels(header: ImageHeader, path: Path) -> None:
+    """Raise UnusableInput if bytes of the voxels are missing, damaged or too many; nothing is kept."""
+    for _ in _voxel_bytes(header, path):
+        pass
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """Return the first ``count`` bytes of a gzip file's content, or all of them where there are fewer.
+
+    Raises:
+        UnusableInput: if the file is damaged before that.
+    """
+    content = b""
+    try:
+        with open_regular(path) as file:
+            for piece in unpacked(file, "gzip"):
+                content += piece
+                if len(content) >= count:
+                    break
+    except EOFError:
+        pass  # a header that is cut off is for the caller to judge
+    except (OSError, zlib.error) as error:
+        raise _damaged(path) from error
+    return content[:count]
+
+
+def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
+    """Yield what the rest of ``file`` unpacks to, at most ``CHUNK_BYTES`` at once; checksums are compared.
+
+    Raises:
+        zlib.error: if it is damaged.
+        EOFError: if it is cut off.
+    """
+    packed = file.read(CHUNK_BYTES // 16)
+    for _ in range(MAX_MEMBERS):
+        unpacker = zlib.decompressobj(WINDOW_BITS[packing])
+        while not unpacker.eof:
+            packed = packed or file.read(CHUNK_BYTES // 16)
+            piece = unpacker.decompress(packed, CHUNK_BYTES)
+            if not packed and not piece:
+                raise EOFError
+            packed = unpacker.unconsumed_tail
+            yield piece
+        packed = unpacker.unused_data or file.read(CHUNK_BYTES // 16)
+        if packing == "zlib" or not packed.strip(b"\0"):  # gzip files may be padded with zeros
+            return
+    raise zlib.error("It consists of too many parts.")
+
+
+def _stored(header: ImageHeader, path: Path) -> Array:
+    values = np.empty(0, np.uint8)
+    filled = 0
+    for chunk in _voxel_bytes(header, path):
+        if not values.size:  # the file was found large enough for what its header states
+            values = np.empty(header.voxel_bytes, np.uint8)
+        values[filled : filled + len(chunk)] = np.frombuffer(chunk, np.uint8)
+        filled += len(chunk)
+    shape: tuple[int, ...] = header.shape
+    if header.components > 1 or header.component_axis != 3:
+        shape = (*shape[: header.component_axis], header.components, *shape[header.component_axis :])
+    stored = values.view(header.dtype).reshape(shape)
+    if stored.ndim > 3:
+        stored = np.moveaxis(stored, header.component_axis, -1)
+        stored = stored[..., 0] if header.components == 1 else stored
+    if not stored.dtype.isnative:
+        stored = stored.byteswap(inplace=True).view(stored.dtype.newbyteorder())
+    return np.ascontiguousarray(stored)
+
+
+def _real(stored: Array, header: ImageHeader) -> Array:
+    """Apply slope and intercept slice by slice, so that no second volume of a larger type is needed."""
+    scaled = (header.slope, header.intercept) != (1.0, 0.0)
+    whole = stored.dtype.kind in "iu" and header.slope.is_integer() and header.intercept.is_integer()
+    if stored.dtype.kind in "iu" and not scaled:
+        return stored
+    if whole:
+        ends = [int(end) * int(header.slope) + int(header.intercept) for end in (stored.min(), stored.max())]
+        whole = max(map(abs, ends)) < 2**31
+    result = stored if stored.dtype == np.float32 else np.empty(stored.shape, np.int32 if whole else np.float32)
+    for real, plane in zip(result, stored, strict=True):
+        with np.errstate(over="ignore", invalid="ignore"):
+            real[...] = plane * np.float64(header.slope) + header.intercept if scaled else plane
+    return result
+
+
+def _voxel_bytes(header: ImageHeader, path: Path) -> Iterator[bytes]:
+    """Yield exactly the bytes that the header states; raises UnusableInput if there are fewer or more, or they are damaged."""
+    place, expected = header.place, header.voxel_bytes
+    with open_regular(place.path) as file:
+        size = os.fstat(file.fileno()).st_size
+        offset = place.offset if place.offset >= 0 else size + place.offset
+        available = max(size - offset, 0) if offset >= 0 else 0
+        most = available if place.packing == "raw" else available * MAX_RATIO
+        if most < place.skip + expected:
+            raise _truncated(path, expected, None if place.packing != "raw" else max(available - place.skip, 0))
+        if place.packing == "raw" and available > place.skip + expected:
+            raise _too_long(path, expected)
+        file.seek(offset)
+        try:
+            yield from _exactly(_chunks(file, place.packing), place.skip, expected, path)
+        except EOFError as error:
+            raise _truncated(path, expected, None) from error
+        except (OSError, zlib.error) as error:
+            raise _damaged(path) from error
+
+
+def _chunks(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
+    return iter(lambda: file.read(CHUNK_BYTES), b"") if packing == "raw" else unpacked(file, packing)
+
+
+def _exactly(chunks: Iterator[bytes], skip: int, expected: int, path: Path) -> Iterator[bytes]:
+    """Yield ``expected`` bytes after the first ``skip``, and run ``chunks`` to their end, where checksums are compared."""
+    before, left = skip, expected
+    for chunk in chunks:
+        rest = chunk[before:]
+        before -= len(chunk) - len(rest)
+        if len(rest) > left:
+            raise _too_long(path, expected)
+        left -= len(rest)
+        yield rest
+    if left:
+        raise _truncated(path, expected, expected - left)
+
+
+def _truncated(path: Path, expected: int, found: int | None) -> UnusableInput:
+    there = "" if found is None else f", {found} are there"
+    return UnusableInput(
+        f"{path} is truncated (its header states {expected} bytes of voxels{there}); copy or export it again."
+    )
+
+
+def _too_long(path: Path, expected: int) -> UnusableInput:
+    return UnusableInput(
+        f"{path} holds more than the {expected} bytes of voxels that its header states; export it again."
+    )
+
+
+def _damaged(path: Path) -> UnusableInput:
+    return UnusableInput(f"{path} is damaged (its compressed data cannot be unpacked); copy or export it again.")
