@@ -87,10 +87,10 @@ def _shares_near_air_and_water(array: Array, lowest: float) -> tuple[float, floa
     """Return the shares of air and of water among the voxels that are no padding."""
     padding = air = water = at_lowest = 0
     for plane in array:  # by slices: a mask of the whole volume would take as much memory again
-        padding += np.count_nonzero(plane < AIR_HU_RANGE[0])
-        air += np.count_nonzero((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1]))
-        water += np.count_nonzero((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1]))
-        at_lowest += np.count_nonzero(plane == lowest)
+        padding += int((plane < AIR_HU_RANGE[0]).sum())
+        air += int(((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1])).sum())
+        water += int(((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1])).sum())
+        at_lowest += int((plane == lowest).sum())
     if AIR_HU_RANGE[0] <= lowest <= PADDING_MAX_HU and at_lowest >= PADDING_MIN_SHARE * array.size:
         air -= at_lowest
         padding += at_lowest
