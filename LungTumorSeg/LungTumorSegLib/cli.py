@@ -5,61 +5,108 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import logging
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from . import NOTICE
-from .core.errors import CANCELLED, MACHINE, OUT_OF_MEMORY, PACKAGE_REMEDY, UNUSABLE, MachineLimit, UnusableInput
+from . import NOTICE, __version__
+from .core.errors import CANCELLED, MACHINE, OUT_OF_MEMORY, UNUSABLE, MachineLimit, UnusableInput
 from .core.events import Cancelled, Progress
+from .core.texts import printable
 from .options import OPTIONS
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
+from .process.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
+from .process.progress import COMMAND_SHARES
+from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
+from .process.terminal import ProgressDisplay
 
 if TYPE_CHECKING:
     from .core.volume import CTVolume
     from .lesions import LesionReport
     from .results.writer import Extras
 
+BUG = 1
+"""Exit code of a failure that nobody foresaw."""
+
+MOST_THREADS = 4096
+CANCELLED_MESSAGE = "Cancelled; nothing was written."
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code. The last line on stderr of a failed run is the message."""
-    given = sys.argv[1:] if arguments is None else arguments
+    """Run one command.
+
+    Returns:
+        Its exit code: 0 done, 2 unusable input, 3 the machine cannot, 130 cancelled; others are bugs. The last line on stderr of a
+        failed command is the message.
+    """
+    open_standard_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options = _parser().parse_args(given)
     except UnusableInput as error:
         _channel(events="jsonl" in given or "--events=jsonl" in given).error(UNUSABLE, str(error))
         return UNUSABLE
-    channel = _channel(
-        events=getattr(options, "events", None) == "jsonl", cancel_on_eof=getattr(options, "cancel_on_eof", False)
-    )
-    try:
-        options.run(options, channel)
-    except (Cancelled, KeyboardInterrupt):
-        code, message = CANCELLED, "Cancelled; nothing was written."
-    except UnusableInput as error:
-        code, message = UNUSABLE, str(error)
-    except MachineLimit as error:
-        code, message = MACHINE, str(error)
-    except MemoryError:
-        code, message = MACHINE, OUT_OF_MEMORY
-    except ModuleNotFoundError as error:
-        code, message = MACHINE, f"The package {error.name} is missing; {PACKAGE_REMEDY}."
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        code, message = MACHINE, f"Writing failed ({error.strerror}); free some space or choose another output folder."
-    else:
-        return 0
-    channel.error(code, message)
+    log_safely(logging.INFO if options.verbose else logging.ERROR if options.quiet else logging.WARNING)
+    channel = _channel_for(options)
+    code, message = _run(options, channel)
+    if message:
+        channel.error(code, message)
+    settle_streams()
     return code
+
+
+def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
+    """The exit code of the command, and one sentence unless that is 0."""
+    try:
+        with ended_by_signals(channel.cancel):
+            if options.threads:
+                use_threads(options.threads)
+            check_memory_limit()
+            options.run(options, channel)
+    except Exception as error:
+        known = _known_failure(error)
+        if options.verbose or known is None:
+            say(sys.stderr, printable(traceback.format_exc(), keep="\n"))
+        return known or (
+            BUG,
+            f"LungTumorSeg failed ({type(error).__name__}: {error}); please report it with these lines.",
+        )
+    except KeyboardInterrupt:
+        return CANCELLED, CANCELLED_MESSAGE
+    return 0, ""
+
+
+def _known_failure(error: Exception) -> tuple[int, str] | None:
+    """The exit code and the sentence for a failure that the user can act on; None for a bug."""
+    if is_out_of_memory(error):
+        return MACHINE, OUT_OF_MEMORY
+    if isinstance(error, Cancelled):
+        return CANCELLED, CANCELLED_MESSAGE
+    if isinstance(error, UnusableInput):
+        return UNUSABLE, str(error)
+    if isinstance(error, MachineLimit):
+        return MACHINE, str(error)
+    if isinstance(error, ImportError):
+        return MACHINE, missing_package(error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return MACHINE, f"Writing failed ({error.strerror}); free some space or choose another output folder."
+    return None
 
 
 def _channel(*, events: bool, cancel_on_eof: bool = False) -> Channel:
     stdout = set_stdout_aside()
     return JsonLinesChannel(stdout, cancel_on_eof=cancel_on_eof) if events else TerminalChannel(stdout)
+
+
+def _channel_for(options: argparse.Namespace) -> Channel:
+    if getattr(options, "events", None) == "jsonl":
+        return _channel(events=True, cancel_on_eof=options.cancel_on_eof)
+    display = ProgressDisplay(COMMAND_SHARES[options.command])
+    return TerminalChannel(set_stdout_aside(), display, quiet=options.quiet)
 
 
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
@@ -92,7 +139,7 @@ def _segment_ct(
 def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
     from .results.writer import Extras
 
-    return Extras(report, options.patient, options.margins or ())
+    return Extras(report, options.patient, options.margins or (), options.case)
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
@@ -101,8 +148,10 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
     from .results.writer import write_isolation
 
     check_output_folder(options.output)
+    channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     isolation = isolate_lungs(ct, channel.progress)
+    channel.progress(Progress("writing", 0, 1))
     warnings = (*ct.warnings, *isolation.warnings)
     write_isolation(ct, isolation, options.output, source=options.input)
     text = "\n".join([*(f"Warning: {warning}" for warning in warnings), f"Lung isolation written to {options.output}."])
@@ -118,7 +167,9 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
 
     check_output_folder(options.output)
     extras = _extras(options, report=options.report is not False)
+    channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
+    channel.progress(Progress("reading", 1, 2))
     segments = read_segmentation(options.segmentation)
     run = read_summary(options.run_summary) if options.run_summary else {}
     lungs = find_lungs(ct, segments)
@@ -131,7 +182,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
     from .evaluation import evaluate_files
 
-    metrics = evaluate_files(options.prediction, options.reference, cases=options.cases)
+    metrics = evaluate_files(options.prediction, options.reference, options.cases, channel.progress)
     channel.result(metrics, json.dumps(metrics, indent=2))
 
 
@@ -140,7 +191,8 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
     from .phantom import make_phantom, write_phantom
 
     check_output_folder(options.output)
-    phantom = make_phantom(options.seed)
+    phantom = make_phantom(options.seed, on_progress=channel.progress)
+    channel.progress(Progress("writing", 0, 1))
     write_phantom(phantom, options.output)
     channel.result(
         {"output": str(options.output.resolve())},
@@ -153,7 +205,7 @@ def _demo(options: argparse.Namespace, channel: Channel) -> None:
     from .phantom import make_phantom, write_phantom
 
     check_output_folder(options.output)
-    phantom = make_phantom(options.seed)
+    phantom = make_phantom(options.seed, on_progress=channel.progress)
     report, data, text = _segment_ct(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom")
     both = ((report.labels.array > 0) & (phantom.tumor.array > 0)).sum()
@@ -196,78 +248,198 @@ def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) ->
 class _Parser(argparse.ArgumentParser):
     """Tells wrong arguments like any other unusable input; argparse would end the process without a word to the channel."""
 
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        settings = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **settings}
+        super().__init__(*arguments, **settings)
+
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         raise UnusableInput(f"{self.prog}: {message}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="lungtumorseg", description=f"Lung tumors in chest CT: found, measured, drawn. {NOTICE}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+class _CommandParser(_Parser):
+    """The parser of the whole command line: options may stand before the command, and lists of values before the input."""
 
-    segment = commands.add_parser("segment", help="find and measure the lung tumors of a CT")
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As in the base class."""
+        return super().parse_args(_one_value_each(_command_first(list(args or ()))), namespace)
+
+
+def _command_first(arguments: list[str]) -> list[str]:
+    """The arguments with the command in front; ``lungtumorseg --quiet segment CT`` has it elsewhere."""
+    place = next((i for i, argument in enumerate(arguments) if argument in COMMAND_SHARES), 0)
+    return [*arguments[place : place + 1], *arguments[:place], *arguments[place + 1 :]]
+
+
+def _one_value_each(arguments: list[str]) -> list[str]:
+    """Lists written as one option per value, so that ``--margins 5 8 CT`` does not take the CT for a margin."""
+    rewritten: list[str] = []
+    flag = None
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            return [*rewritten, *arguments[place:]]
+        if argument in LISTS and place + 1 < len(arguments) and LISTS[argument](arguments[place + 1]):
+            flag = argument
+        elif flag and LISTS[flag](argument):
+            rewritten.append(f"{flag}={argument}")
+        else:
+            flag = None
+            rewritten.append(argument)
+    return rewritten
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number}
+"""Options that take several values, and how a value of theirs is told from the next argument."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _CommandParser(
+        prog="lungtumorseg",
+        description=f"Finds, measures and draws lung tumors in chest CT. {NOTICE}",
+        epilog="lungtumorseg COMMAND --help explains a command. Exit codes: 0 done, 2 unusable input, 3 the machine cannot, 130 cancelled.",
+    )
+    parser.add_argument("--version", action="version", version=f"lungtumorseg {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
+
+    def add(name: str, run: Callable[[argparse.Namespace, Channel], None], about: str, *examples: str) -> _Parser:
+        lines = "\n".join(f"  lungtumorseg {name} {example}".rstrip() for example in examples)
+        command = commands.add_parser(
+            name, help=about, description=f"{about[:1].upper()}{about[1:]}.", epilog=f"examples:\n{lines}"
+        )
+        command.set_defaults(run=run)
+        return command
+
+    segment = add(
+        "segment",
+        _segment,
+        "find and measure the lung tumors of a CT",
+        "ct.nii.gz -o result",
+        "dicom-folder -o result --margins 5 8 --case P007",
+    )
     _add_input(segment)
     _add_segment_options(segment)
-    segment.set_defaults(run=_segment)
 
-    isolate = commands.add_parser("isolate", help="lung isolation only: body, lungs, spine axis, isolation mask")
+    isolate = add(
+        "isolate", _isolate, "find the lungs only: body, lungs, spine axis, isolation mask", "ct.nii.gz -o lungs"
+    )
     _add_input(isolate)
-    isolate.set_defaults(run=_isolate)
 
-    measure = commands.add_parser("measure", help="measure the lesions of an existing (corrected) segmentation")
-    measure.add_argument("input", metavar="CT", type=Path)
-    measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path)
+    measure = add(
+        "measure",
+        _measure,
+        "measure the lesions of an existing (corrected) segmentation",
+        "ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",
+    )
+    measure.add_argument("input", metavar="CT", type=Path, help="a DICOM folder, NIfTI, NRRD or MetaImage file")
+    measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path, help="its segmentation or label map")
     _add_output(measure)
-    _add_report_options(measure, "report.html is written unless --no-report is given")
-    measure.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
-    measure.add_argument("--run-summary", metavar="JSON", type=Path, help="summary.json of its run: model, confidence")
-    measure.set_defaults(run=_measure)
+    _add_report_options(measure, "write report.html (default: yes)")
+    _add_series(measure)
+    measure.add_argument(
+        "--run-summary",
+        metavar="JSON",
+        type=Path,
+        help="summary.json of the run that found the lesions: model, confidence",
+    )
 
-    evaluate = commands.add_parser("evaluate", help="compare a segmentation with a reference; JSON on stdout")
+    evaluate = add(
+        "evaluate",
+        _evaluate,
+        "compare a segmentation with a reference; JSON on stdout",
+        "result/segmentation.seg.nrrd reference.nii.gz",
+        "results references --cases table.csv",
+    )
     evaluate.add_argument(
         "prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd or a folder of them"
     )
-    evaluate.add_argument("reference", metavar="REFERENCE", type=Path)
-    evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one line a case")
-    evaluate.set_defaults(run=_evaluate)
+    evaluate.add_argument(
+        "reference", metavar="REFERENCE", type=Path, help="the same for the reference, matched by name"
+    )
+    evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one row per case")
 
-    phantom = commands.add_parser("phantom", help="make a procedural chest CT and its truth")
+    phantom = add("phantom", _phantom, "make a synthetic chest CT and its reference masks", "-o phantom --seed 7")
     _add_output(phantom)
-    phantom.add_argument("--seed", type=int, default=0)
-    phantom.set_defaults(run=_phantom)
+    _add_seed(phantom)
 
-    demo = commands.add_parser("demo", help="make a phantom and segment it: the main job on a fresh machine")
+    demo = add("demo", _demo, "make a synthetic CT and segment it: the main job on a fresh machine", "-o demo")
     _add_segment_options(demo)
     _add_output(demo)
-    demo.add_argument("--seed", type=int, default=0)
-    demo.set_defaults(run=_demo)
+    _add_seed(demo)
 
-    models = commands.add_parser("models", help="list the shipped and installed models")
-    models.set_defaults(run=_models)
+    add("models", _models, "list the shipped and installed models", "")
 
-    train = commands.add_parser("train", help="train a model as a YAML configuration says")
-    train.add_argument("config", metavar="CONFIG", type=Path)
-    train.set_defaults(run=_train)
+    train = add("train", _train, "train a model as a YAML configuration says", "config.yaml")
+    train.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file, as in the folder training/configs")
+    for command in commands.choices.values():
+        _add_common(command)
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument("--quiet", action="store_true", help="print errors only")
+    how_much.add_argument(
+        "--verbose", action="store_true", help="also print what libraries log, and where an error arose"
+    )
+    parser.add_argument(
+        "--threads",
+        metavar="N",
+        type=_positive,
+        help="processor threads to use at most (default: as many as there are)",
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_THREADS}, not {number}")
+    return number
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the results")
 
 
+def _add_series(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--series",
+        metavar="UID",
+        help="SeriesInstanceUID, where the folder holds several series (default: the only one)",
+    )
+
+
+def _add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the synthetic CT, 0 or more (default: 0)")
+
+
 def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="INPUT", type=Path, help="a DICOM folder, NIfTI, NRRD or MetaImage file")
     _add_output(parser)
-    parser.add_argument("--series", metavar="UID", help="SeriesInstanceUID, where the folder holds several series")
+    _add_series(parser)
 
 
-def _add_report_options(parser: argparse.ArgumentParser, default: str) -> None:
-    parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=default)
+def _add_report_options(parser: argparse.ArgumentParser, report: str) -> None:
+    parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
+    parser.add_argument("--case", metavar="ID", help="name of the case in lesions.csv, summary.json and report.html")
     parser.add_argument(
-        "--patient", metavar="TEXT", help="a line about the patient for report.html; nothing about the patient else"
+        "--patient",
+        metavar="TEXT",
+        help="a line about the patient for report.html; no other file holds it (default: none)",
     )
     parser.add_argument(
-        "--margins", metavar="MM", nargs="+", type=float, help="also write margins.seg.nrrd, for example of 5 8 20 mm"
+        "--margins",
+        metavar="MM ...",
+        action="append",
+        type=float,
+        help="also write margins.seg.nrrd with these distances, for example 5 8 20 (default: none)",
     )
 
 
@@ -275,9 +447,11 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     usual = _usual_values()
     for option in OPTIONS:
         option.add_to(parser, usual[option.name])
-    parser.add_argument("--no-picture", action="store_true", help="leave spread.png out")
-    _add_report_options(parser, "report.html is written unless --no-picture or --no-report is given")
-    parser.add_argument("--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm)")
+    parser.add_argument("--no-picture", action="store_true", help="leave spread.png out (default: it is written)")
+    _add_report_options(parser, "write report.html (default: yes, unless --no-picture is given)")
+    parser.add_argument(
+        "--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm) (default: no)"
+    )
     parser.add_argument(
         "--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels"
     )

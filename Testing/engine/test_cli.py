@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import LungTumorSegLib.phantom
 import LungTumorSegLib.pipeline
 import numpy as np
 import pytest
 from LungTumorSegLib import cli
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.phantom import Phantom
+from LungTumorSegLib.process.progress import COMMAND_SHARES
+from LungTumorSegLib.results.writer import Extras, write_result
 from made_results import a_result
 
 
@@ -34,7 +39,7 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     truth[:, :, truth.any(axis=(0, 1)).argmax()] = 0  # of 9 columns of lesion the truth has 8
     lungs = result.ct.with_array(np.zeros(truth.shape, np.uint8))
     phantom = Phantom(result.ct, result.ct.with_array(truth), lungs, (), np.zeros((2, 3)))
-    monkeypatch.setattr(LungTumorSegLib.phantom, "make_phantom", lambda seed: phantom)
+    monkeypatch.setattr(LungTumorSegLib.phantom, "make_phantom", lambda seed, on_progress: phantom)
     monkeypatch.setattr(LungTumorSegLib.pipeline, "segment", lambda *_: result)
     options = cli._parser().parse_args(["demo", "-o", str(tmp_path / "demo"), "--no-picture"])
     channel = Heard()
@@ -92,3 +97,97 @@ def test_help_is_a_result_and_no_error():
     assert done.returncode == 0
     assert done.stdout.startswith("usage: lungtumorseg segment")
     assert done.stderr == ""
+
+
+def parsed(*arguments):
+    return cli._parser().parse_args(list(arguments))
+
+
+ORDERS = [
+    ["segment", "ct.nii", "-o", "out", "--margins", "5", "8"],
+    ["segment", "--margins", "5", "8", "ct.nii", "-o", "out"],
+    ["segment", "-o", "out", "--margins", "5", "8", "ct.nii"],
+    ["segment", "--margins", "5", "-o", "out", "ct.nii", "--margins", "8"],
+    ["segment", "-o", "out", "--margins=5", "--margins=8", "--", "ct.nii"],
+    ["-o", "out", "--margins", "5", "8", "segment", "ct.nii"],
+    ["--margins", "5", "8", "-o", "out", "segment", "ct.nii"],
+]
+
+
+@pytest.mark.parametrize("arguments", ORDERS, ids=" ".join)
+def test_arguments_may_come_in_any_order_and_no_list_swallows_the_input(arguments):
+    options = parsed(*arguments)
+    assert (options.command, options.input, options.output) == ("segment", Path("ct.nii"), Path("out"))
+    assert options.margins == [5.0, 8.0]
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_the_two_inputs_of_measure_keep_their_order_around_options(place):
+    arguments = ["ct.nii", "seg.nrrd"]
+    arguments[min(place, 2) : min(place, 2)] = ["-o", "out", "--margins", "5"]
+    options = parsed("measure", *arguments)
+    assert (options.input, options.segmentation, options.margins) == (Path("ct.nii"), Path("seg.nrrd"), [5.0])
+
+
+def test_a_margin_that_is_no_number_is_refused():
+    with pytest.raises(UnusableInput, match="invalid float value: 'wide'"):
+        parsed("segment", "ct.nii", "-o", "out", "--margins=wide")
+
+
+COMMANDS = sorted(COMMAND_SHARES)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_each_command_has_an_example_that_can_be_parsed(command, capsys):
+    with pytest.raises(SystemExit):
+        parsed(command, "--help")
+    text = capsys.readouterr().out
+    examples = [line.split()[1:] for line in text.partition("examples:\n")[2].splitlines()]
+    assert examples
+    for example in examples:
+        assert parsed(*example).command == command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_the_common_options(command):
+    examples = {"evaluate": ["a", "b"], "measure": ["a", "b"], "train": ["a"], "segment": ["a"], "isolate": ["a"]}
+    output = [] if command in ("evaluate", "models", "train") else ["-o", "out"]
+    options = parsed("--quiet", command, *examples.get(command, []), *output, "--threads", "2")
+    assert (options.quiet, options.verbose, options.threads) == (True, False, 2)
+    with pytest.raises(UnusableInput, match="must be from 1 to"):
+        parsed(command, *examples.get(command, []), *output, "--threads", "0")
+
+
+def test_the_version_is_that_of_the_package():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"lungtumorseg {LungTumorSegLib.__version__}\n")
+
+
+def test_quiet_says_nothing_but_errors(tmp_path):
+    done = run("phantom", "-o", str(tmp_path / "out"), "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = run("isolate", str(tmp_path / "none.nii"), "-o", str(tmp_path / "two"), "--quiet")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_error_that_quotes_a_hostile_path_does_not_steer_the_terminal(tmp_path):
+    done = run("isolate", str(tmp_path / "\x1b[31mred\u202e.nii"), "-o", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+    assert "\\x1b[31mred\\u202e.nii" in done.stderr
+
+
+def test_the_case_is_in_table_summary_and_report(tmp_path):
+    write_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, case="P007 <b>"))
+    rows = list(csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8", newline="")))
+    assert [row["case"] for row in rows] == ["P007 <b>"]
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["case"] == "P007 <b>"
+    assert "Case: P007 &lt;b&gt;" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_result_is_saved_with_one_call(tmp_path):
+    summary = a_result().save(str(tmp_path / "out"))
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == summary
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert summary["software_version"] == LungTumorSegLib.__version__

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Volume
 from ..io.images import complete_file
 from ..report.charts import write_froc
@@ -148,7 +149,12 @@ def summarize(cases: Sequence[CaseMetrics]) -> dict[str, Any]:
     return summary
 
 
-def evaluate_files(prediction: Path, reference: Path, cases: Path | None = None) -> dict[str, Any]:
+def evaluate_files(
+    prediction: Path,
+    reference: Path,
+    cases: Path | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+) -> dict[str, Any]:
     """Compare files, or folders of files matched by name: a label map or the lesion segments of a .seg.nrrd (see ``files``).
 
     Returns ``summarize`` of all cases and, in ``per_case``, the table's lines; ``cases`` is a CSV file to write them to as well, with the
@@ -157,7 +163,8 @@ def evaluate_files(prediction: Path, reference: Path, cases: Path | None = None)
     """
     pairs, unmatched = find_pairs(Path(prediction), Path(reference))
     metrics = {}
-    for pair in pairs:
+    for done, pair in enumerate(pairs):
+        on_progress(Progress("comparing", done, len(pairs)))
         try:
             metrics[pair.name] = evaluate_case(*read_pair(pair))
         except UnusableInput as error:

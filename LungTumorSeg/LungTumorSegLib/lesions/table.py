@@ -103,15 +103,17 @@ def _rounded(value: Value) -> Value:
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
 
 
-def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str]) -> None:
+def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str], case: str | None = None) -> None:
     """One row a lesion, largest first, units in the column names, empty where a value is not known; UTF-8, decimal point, commas.
 
-    The file appears only when complete. Raises MachineLimit if it cannot be written.
+    ``case`` is a further last column, so that the tables of several patients can be joined. The file appears only when complete.
+    Raises MachineLimit if it cannot be written.
     """
+    last = {} if case is None else {"case": case}
     with complete_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(all_measures(lesion).values() for lesion in report.lesions)
+        writer.writerow((*COLUMNS, *last))
+        writer.writerows((*all_measures(lesion).values(), *last.values()) for lesion in report.lesions)
 
 
 def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:

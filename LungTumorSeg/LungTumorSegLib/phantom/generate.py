@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import AxisOrder, CTVolume, Grid, Volume
 from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
@@ -24,13 +25,16 @@ from .torso import build_torso, paint_torso
 from .truth import Phantom, PhantomLesion
 
 DEFAULT_OPTIONS = PhantomOptions()
+STEPS = 4
 ROOM_AIR_HU = -1000.0
 SPINE_RANGE_MM, SPINE_STEP_MM = (-280.0, 160.0), 2.0
 PATIENT_BOX_MM = {"up": ((-235, -190, -240), (235, 150, 135)), "down": ((-310, -190, -240), (310, 150, 135))}
 """Model box that holds a patient, by the arms' posture; a scan that reaches beyond shows its edge continued."""
 
 
-def make_phantom(seed: int, options: PhantomOptions = DEFAULT_OPTIONS) -> Phantom:
+def make_phantom(
+    seed: int, options: PhantomOptions = DEFAULT_OPTIONS, on_progress: ProgressCallback = ignore_progress
+) -> Phantom:
     """The phantom of ``seed``: equal seeds and options give equal voxels.
 
     Each part of the patient has random numbers of its own, so that the same seed with other lesions is the same patient. Takes
@@ -39,17 +43,21 @@ def make_phantom(seed: int, options: PhantomOptions = DEFAULT_OPTIONS) -> Phanto
     """
     if seed < 0:
         raise UnusableInput(f"The phantom's seed must not be negative; {seed} is.")
+    on_progress(Progress("phantom", 0, STEPS))
     patient = draw_patient(seed, options)
     grid = place_grid(seed, patient, options)
     order = grid.canonical_axes()
     canvas = _new_canvas(_reordered(grid, order), patient)
     thorax = build_thorax(patient, canvas.coarse, stream(seed, "thorax"))
     diseases = build_disease(patient, thorax, stream(seed, "disease"))
+    on_progress(Progress("phantom", 1, STEPS))
     _paint_patient(canvas, seed, patient, thorax, diseases)
+    on_progress(Progress("phantom", 2, STEPS))
     lungs = _lung_labels(canvas, thorax, diseases)
     shift = np.zeros(3) if options.origin_lps_mm is None else np.asarray(options.origin_lps_mm) - grid.origin
     placed = place_lesions(seed, options, patient, thorax, airless(diseases, thorax), canvas.grid, shift)
     tumor, lesions = _add_lesions(canvas, seed, placed, lungs, shift)
+    on_progress(Progress("phantom", 3, STEPS))
     hu = scan(canvas.hu, canvas.grid.spacing, patient, stream(seed, "noise"))
     affine = canvas.grid.affine.copy()
     affine[:3, 3] += shift

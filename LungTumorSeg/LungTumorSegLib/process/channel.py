@@ -14,20 +14,24 @@ import threading
 from typing import IO, Any, Protocol
 
 from ..core.events import Cancelled, Progress
+from ..core.texts import bounded, printable
+from .streams import say
+from .terminal import ProgressDisplay
 
 CANCEL_WORD = b"cancel"
 
 
 class Channel(Protocol):
-    """Where progress, the result and an error go."""
+    """Where progress, the result and an error go; after ``cancel`` the next progress raises Cancelled."""
 
     def progress(self, progress: Progress) -> None: ...
     def result(self, data: dict[str, Any], text: str) -> None: ...
     def error(self, code: int, message: str) -> None: ...
+    def cancel(self) -> None: ...
 
 
 def set_stdout_aside() -> IO[str]:
-    """The real stdout as a text stream; from now on file descriptor 1 is stderr."""
+    """Return the real stdout as a text stream; from now on file descriptor 1 is stderr."""
     sys.stdout.flush()
     # A path may hold bytes that are no text.
     aside = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
@@ -36,29 +40,39 @@ def set_stdout_aside() -> IO[str]:
 
 
 class TerminalChannel:
-    """For a person: the result as text on stdout, stages on stderr while it is a terminal."""
+    """For a person: the result as text on stdout, how far the command is on ``display``; ``quiet`` leaves out both."""
 
-    def __init__(self, stdout: IO[str]) -> None:
-        self._stdout = stdout
+    def __init__(self, stdout: IO[str], display: ProgressDisplay | None = None, *, quiet: bool = False) -> None:
+        self._stdout, self._display, self._quiet = stdout, display, quiet
+        self._cancelled = threading.Event()
 
     def progress(self, progress: Progress) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{progress.stage}: {progress.done} of {progress.total}\033[K")
-            sys.stderr.write("\n" if progress.done >= progress.total else "")
-            sys.stderr.flush()
+        if self._cancelled.is_set():
+            raise Cancelled
+        if self._display is not None and not self._quiet:
+            self._display.update(progress)
 
     def result(self, data: dict[str, Any], text: str) -> None:
-        self._stdout.write(text + "\n")
+        self._close_display()
+        if not self._quiet:
+            say(self._stdout, printable(text, keep="\n") + "\n")
 
     def error(self, code: int, message: str) -> None:
-        sys.stderr.write(message + "\n")
-        sys.stderr.flush()
+        self._close_display()
+        _tell_error(message)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def _close_display(self) -> None:
+        if self._display is not None:
+            self._display.close()
 
 
 class JsonLinesChannel:
-    """For a program: one JSON object a stdout line; the line ``cancel`` on stdin cancels at the next progress.
+    """For a program: one JSON object per stdout line; the line ``cancel`` on stdin cancels at the next progress.
 
-    ``cancel_on_eof``: so does the end of stdin, for a child that must not outlive its parent.
+    ``cancel_on_eof``, for a child that must not outlive its parent: so does the end of stdin, or of whoever reads stdout.
     """
 
     def __init__(self, stdout: IO[str], *, cancel_on_eof: bool = False) -> None:
@@ -69,25 +83,24 @@ class JsonLinesChannel:
     def progress(self, progress: Progress) -> None:
         if self._cancelled.is_set():
             raise Cancelled
-        self._write({"event": "progress", "stage": progress.stage, "done": progress.done, "total": progress.total})
+        heard = self._write(
+            {"event": "progress", "stage": progress.stage, "done": progress.done, "total": progress.total}
+        )
+        if self._cancel_on_eof and not heard:
+            raise Cancelled
 
     def result(self, data: dict[str, Any], text: str) -> None:
         self._write({"event": "result", **data})
 
     def error(self, code: int, message: str) -> None:
-        with contextlib.suppress(Cancelled):  # nobody listens, which the exit code need not repeat
-            self._write({"event": "error", "code": code, "message": message})
-        sys.stderr.write(message + "\n")
-        sys.stderr.flush()
+        self._write({"event": "error", "code": code, "message": bounded(message)})
+        _tell_error(message)
 
-    def _write(self, data: dict[str, Any]) -> None:
-        try:
-            self._stdout.write(json.dumps(data) + "\n")
-        except BrokenPipeError as error:  # nobody listens any more
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stdout.fileno())  # else Python complains of what is still buffered when it ends
-            os.close(nowhere)
-            raise Cancelled from error
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def _write(self, data: dict[str, Any]) -> bool:
+        return say(self._stdout, json.dumps(data) + "\n")
 
     def _watch_stdin(self) -> None:
         """Reads the descriptor itself: a thread that waits in Python's buffered stdin would abort the interpreter's exit."""
@@ -100,3 +113,9 @@ class JsonLinesChannel:
                     return
         if self._cancel_on_eof:
             self._cancelled.set()
+
+
+def _tell_error(message: str) -> None:
+    """Write the message as the last line of stderr."""
+    with contextlib.suppress(OSError):  # a full disk, where stderr is a file; the exit code says enough
+        say(sys.stderr, bounded(printable(message)) + "\n")

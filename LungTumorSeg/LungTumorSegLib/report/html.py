@@ -76,6 +76,7 @@ class Heading:
     """
 
     title: str = "Lung tumor report"
+    case: str | None = None
     patient: str | None = None
     model: str | None = None
     model_card: str | None = None
@@ -113,7 +114,8 @@ def write_report(
 
 
 def _head(heading: Heading) -> str:
-    patient = f"<p>{escape(heading.patient)}</p>" if heading.patient else ""
+    patient = f"<p>Case: {escape(heading.case)}</p>" if heading.case else ""
+    patient += f"<p>{escape(heading.patient)}</p>" if heading.patient else ""
     warnings = "".join(f'<p class="notice">{escape(warning)}</p>' for warning in heading.warnings)
     title = escape(heading.title)
     return (

@@ -51,12 +51,14 @@ MASK_COLOR = (0.96, 0.84, 0.35)
 class Extras:
     """What a run writes beside its numbers if asked: report.html, with ``patient`` in its heading, and margins.seg.nrrd.
 
-    ``margins_mm``: distances about each lesion, any order; none means no file.
+    ``margins_mm``: distances about each lesion, any order; none means no file. ``case``: the name of the case in lesions.csv,
+    summary.json and report.html.
     """
 
     report: bool = False
     patient: str | None = None
     margins_mm: Sequence[float] = ()
+    case: str | None = None
 
     def __post_init__(self) -> None:
         if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
@@ -86,7 +88,7 @@ def write_result(
     """
     isolation, report = result.isolation, result.report
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
-    summary = summary_of(result) | {"margins": margins_as_json(found_margins)}
+    summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | _case(extras)
     steps = 5
     with complete_or_nothing(
         folder, obsolete=lambda: files_of_earlier_run(folder / SUMMARY_FILE, keep=source)
@@ -105,14 +107,18 @@ def write_result(
         on_progress(Progress("writing", 2, steps))
         if result.ct.resampled:
             write_volume(result.ct, private / "ct.nrrd")
-        write_lesions_csv(report, private / "lesions.csv")
+        write_lesions_csv(report, private / "lesions.csv", extras.case)
         if picture:
             summary["warnings"] += _draw_spread(isolation, report, private / "spread.png")
         on_progress(Progress("writing", 3, steps))
         if extras.report:
             made_by = result.settings.in_words
             heading = Heading(
-                patient=extras.patient, model=made_by, model_card=result.model_card, warnings=summary["warnings"]
+                case=extras.case,
+                patient=extras.patient,
+                model=made_by,
+                model_card=result.model_card,
+                warnings=summary["warnings"],
             )
             write_report(
                 report,
@@ -237,18 +243,23 @@ def write_measures(
         "spread": spread_as_json(report),
         "margins": margins_as_json(found_margins),
         "notice": NOTICE,
+        **_case(extras),
     }
     earlier = files_of_earlier_run(folder / SUMMARY_FILE)
     with complete_or_nothing(folder) as private:
-        write_lesions_csv(report, private / "lesions.csv")
+        write_lesions_csv(report, private / "lesions.csv", extras.case)
         if extras.report:
             card = card_excerpt(model_folders()[model]) if model in model_folders() else None
-            heading = Heading(patient=extras.patient, model=model, model_card=card, warnings=warnings)
+            heading = Heading(case=extras.case, patient=extras.patient, model=model, model_card=card, warnings=warnings)
             write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
         _write_record(summary, private / SUMMARY_FILE, also=earlier)
     return summary
+
+
+def _case(extras: Extras) -> dict[str, str]:
+    return {} if extras.case is None else {"case": extras.case}
 
 
 def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:

@@ -1,0 +1,134 @@
+"""How far a command is, for a person at a terminal or in a log: stage, percentage, time left.
+
+A thread shows it, so that a long step does not look like standstill: in a terminal all the time (drawn by ``rich`` where that is
+installed), elsewhere as a plain line every ten seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Mapping
+from typing import IO, Any, Protocol
+
+from ..core.events import Progress
+from ..core.texts import printable
+from .progress import RunProgress, stage_in_words, time_in_words
+from .streams import say
+
+LINE_SECONDS = 10.0
+"""From one plain line to the next."""
+
+REFRESH_SECONDS = 0.5
+"""From one picture of a terminal's progress to the next."""
+
+
+class ProgressDisplay:
+    """Shows the progress of one command on ``stream`` (stderr where none is given) from the first step until ``close``."""
+
+    def __init__(
+        self, shares: Mapping[str, float], stream: IO[str] | None = None, *, period: float | None = None
+    ) -> None:
+        self._stream = stream or sys.stderr
+        self._in_terminal = self._stream.isatty()
+        self._period = period or (REFRESH_SECONDS if self._in_terminal else LINE_SECONDS)
+        self._progress = RunProgress(shares)
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._painter: _Painter | None = None
+
+    def update(self, step: Progress) -> None:
+        """Take a step into account."""
+        with self._lock:
+            self._progress.update(step)
+        if self._painter is None and not self._ended.is_set():
+            self._painter = _painter_for(self._stream, self._in_terminal)
+            threading.Thread(target=self._show_now_and_then, daemon=True).start()
+
+    def close(self) -> None:
+        """Show nothing more and leave the terminal's line empty."""
+        with self._lock:
+            if self._painter is not None and not self._ended.is_set():
+                self._painter.close()
+            self._ended.set()
+
+    def _show_now_and_then(self) -> None:
+        if self._in_terminal:
+            self._show()
+        while not self._ended.wait(self._period):
+            self._show()
+
+    def _show(self) -> None:
+        with self._lock, contextlib.suppress(OSError):  # a full disk behind stderr must not end the run
+            if self._painter is not None and not self._ended.is_set():
+                left = self._progress.seconds_left
+                text = stage_in_words(self._progress.stage)
+                self._painter.paint(
+                    printable(text), self._progress.percent, "" if left is None else time_in_words(left)
+                )
+
+
+class _Painter(Protocol):
+    """One way to show a stage, a percentage and the time left ("" where it is not known)."""
+
+    def paint(self, stage: str, percent: int, left: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Lines:
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def paint(self, stage: str, percent: int, left: str) -> None:
+        say(self._stream, _line(stage, percent, left) + "\n")
+
+    def close(self) -> None:
+        pass
+
+
+class _OneLine:
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def paint(self, stage: str, percent: int, left: str) -> None:
+        say(self._stream, f"\r{_line(stage, percent, left)}\033[K")
+
+    def close(self) -> None:
+        say(self._stream, "\r\033[K")
+
+
+class _RichBar:
+    def __init__(self, stream: IO[str]) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        columns: tuple[Any, ...] = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[left]}", markup=False),
+        )
+        self._bar = RichProgress(*columns, console=Console(file=stream), transient=True, auto_refresh=False)
+        self._task = self._bar.add_task("", total=100, left="")
+        self._bar.start()
+
+    def paint(self, stage: str, percent: int, left: str) -> None:
+        self._bar.update(self._task, description=stage, completed=percent, left=left, refresh=True)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+def _painter_for(stream: IO[str], in_terminal: bool) -> _Painter:
+    if not in_terminal:
+        return _Lines(stream)
+    try:
+        return _RichBar(stream)
+    except ImportError:
+        return _OneLine(stream)
+
+
+def _line(stage: str, percent: int, left: str) -> str:
+    return f"{stage}: {percent} %" + (f", {left}" if left else "")

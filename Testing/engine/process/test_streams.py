@@ -1,0 +1,134 @@
+"""A command whose streams are closed or whose end is asked for by a signal, as real processes have it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
+WAITING = """
+import sys, time
+from pathlib import Path
+from LungTumorSegLib import cli
+from LungTumorSegLib.core.private_folder import private_folder
+
+def wait(options, channel):
+    with private_folder(Path(sys.argv[1]), "run-") as folder:
+        (folder / "half").write_text("a result")
+        print("ready", file=sys.stderr, flush=True)
+        time.sleep(60)
+
+cli._models = wait
+sys.exit(cli.main(["models"]))
+"""
+SENTENCE = "Cancelled; nothing was written."
+
+
+def shell(line: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, **options)
+
+
+def quoted_command(*arguments: str) -> str:
+    return " ".join(f"'{part}'" for part in (*COMMAND, *arguments))
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-", "| true", "2>&1 | true", "| head -c 1"])
+def test_streams_that_nobody_reads_do_not_fail_a_finished_command(redirection, tmp_path):
+    done = shell(f"set -o pipefail; {quoted_command('models')} {redirection}")
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&- >&-", "2>&1 | true"])
+def test_an_error_keeps_its_exit_code_where_nobody_reads_it(redirection, tmp_path):
+    done = shell(
+        f"set -o pipefail; {quoted_command('isolate', 'none.nii.gz', '-o', str(tmp_path / 'out'))} {redirection}"
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_closed_stdout_is_not_taken_by_a_file_of_the_result(tmp_path):
+    done = shell(f"{quoted_command('phantom', '-o', str(tmp_path / 'out'))} >&- 2>&- <&-")
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "ct.nii.gz").read_bytes()[:2] == b"\x1f\x8b"
+
+
+def start_waiting(folder) -> subprocess.Popen[str]:
+    child = subprocess.Popen([sys.executable, "-c", WAITING, str(folder)], stderr=subprocess.PIPE, text=True)
+    assert child.stderr.readline() == "ready\n"
+    return child
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_cancels_with_one_sentence_and_leaves_nothing(tmp_path, number):
+    child = start_waiting(tmp_path)
+    child.send_signal(number)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert err.splitlines() == [SENTENCE]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signals_that_come_again_and_again_do_not_disturb_the_tidying_up(tmp_path):
+    child = start_waiting(tmp_path)
+    while child.poll() is None:
+        os.kill(child.pid, signal.SIGTERM)
+        time.sleep(0.001)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hangup_that_the_parent_ignores_stays_ignored(tmp_path):
+    child = subprocess.Popen(
+        [sys.executable, "-c", WAITING.replace("60", "0.5"), str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )
+    assert child.stderr.readline() == "ready\n"
+    child.send_signal(signal.SIGHUP)
+    assert child.wait(60) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit.")
+@pytest.mark.parametrize("kilobytes", [400_000, 900_000])
+@pytest.mark.parametrize("arguments", [("models",), ("segment", "ct.nii.gz", "-o", "out")])
+def test_too_little_memory_is_told_as_that(kilobytes, arguments, tmp_path):
+    done = shell(f"ulimit -v {kilobytes}; {quoted_command(*arguments)}", cwd=tmp_path)
+    assert done.returncode == 3
+    (sentence,) = done.stderr.splitlines()
+    assert "memory" in sentence
+    assert "ulimit" in sentence
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "words"),
+    [
+        ("MemoryError()", 3, "memory does not suffice"),
+        ("ImportError('libtorch.so: failed to map segment from shared object')", 3, "memory does not suffice"),
+        ("RuntimeError('std::bad_alloc')", 3, "memory does not suffice"),
+        ("ModuleNotFoundError('No module', name='torch._C')", 3, "for lack of memory or because it is damaged"),
+        ("ModuleNotFoundError('No module', name='nonsense.part')", 3, "The package nonsense is missing"),
+        ("OSError(28, 'No space left on device')", 3, "No space left on device"),
+        ("KeyError('\\x1b[31mbug')", 1, r"LungTumorSeg failed (KeyError: '\x1b[31mbug')"),
+    ],
+)
+def test_every_failure_ends_in_one_sentence_and_its_code(failure, code, words):
+    script = f"""
+import sys
+from LungTumorSegLib import cli
+def fail(options, channel):
+    raise {failure}
+cli._models = fail
+sys.exit(cli.main(["models"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == code
+    assert words in done.stderr.splitlines()[-1]
+    assert ("Traceback" in done.stderr) == (code == 1)
+    assert "\x1b" not in done.stderr
