@@ -11,6 +11,7 @@ from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
 from .disease import Disease, airless, build_disease, paint_disease
+from .haze import paint_haze
 from .lesions import blend_lesion, lesion_shape
 from .lungs import paint_lungs
 from .mediastinum import paint_mediastinum
@@ -85,6 +86,7 @@ def _paint_patient(canvas: Canvas, seed: int, patient: Patient, thorax: Thorax, 
     paint_mediastinum(canvas, patient, thorax, stream(seed, "mediastinum"))
     paint_skeleton(canvas, patient, thorax, stream(seed, "skeleton"))
     paint_lungs(canvas, patient, thorax, stream(seed, "lungs"))
+    paint_haze(canvas, patient, thorax, stream(seed, "haze"))
     paint_disease(canvas, patient, thorax, diseases, stream(seed, "scars"))
     if patient.leads:
         paint_leads(canvas, torso.skin, stream(seed, "leads"))

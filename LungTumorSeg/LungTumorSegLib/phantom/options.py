@@ -11,7 +11,7 @@ from .lesions import LesionSpec
 
 COUCHES = ("curved", "flat", "none")
 ARMS = ("up", "down")
-DISTRACTORS = ("collapse", "effusion", "scars")
+DISTRACTORS = ("collapse", "effusion", "scars", "dependent", "pneumonia")
 SPACING_RANGE_MM = (0.3, 10.0)
 """Below, a chest does not fit in memory; above, its anatomy is not resolved."""
 
@@ -29,7 +29,8 @@ class PhantomOptions:
     height_mm: scanned range (lowest, highest) relative to the carina; the default covers both lungs.
     lesions: explicit lesions; ``()`` is a tumor-free patient. With None, ``lesion_count`` (default 1 to 4) lesions are drawn with
         log-uniform diameters in ``lesion_diameter_mm``.
-    distractors: any of "collapse", "effusion", "scars": disease that is not tumor.
+    distractors: any of "collapse", "effusion", "scars", "dependent" (density that follows gravity), "pneumonia": what is no tumor.
+        The last two are present only where they are named.
     scoliosis_mm: largest sideways excursion of the spine, positive to the left. noise_hu: standard deviation in soft tissue.
     enhancement_hu: what a contrast agent adds to arterial blood; 0 is a native scan.
     blanket, leads: cloth and electrode wires on the patient. emphysema: share of the lung destroyed.

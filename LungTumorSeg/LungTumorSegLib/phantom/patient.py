@@ -12,13 +12,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from .options import ARMS, COUCHES, DISTRACTORS, PhantomOptions
+from .options import ARMS, COUCHES, PhantomOptions
 from .shapes import Array, profile
 
 T = TypeVar("T")
 
 DISTRACTOR_SHARES = {"collapse": 0.08, "effusion": 0.12, "scars": 0.35}
-"""How often drawn patients have each."""
+"""How often drawn patients have each; the others are present only where the options name them."""
 
 SPINE_DEPTH_MM = (
     (120, 22),
@@ -130,7 +130,9 @@ def draw_patient(seed: int, options: PhantomOptions) -> Patient:
         blanket=_chosen(options.blanket, bool(rng.random() < 0.35)),
         leads=_chosen(options.leads, bool(rng.random() < 0.25)),
         circle=_chosen(options.circle, bool(rng.random() < 0.5)),
-        distractors=_chosen(options.distractors, tuple(d for d in DISTRACTORS if rng.random() < DISTRACTOR_SHARES[d])),
+        distractors=_chosen(
+            options.distractors, tuple(d for d, share in DISTRACTOR_SHARES.items() if rng.random() < share)
+        ),
     )
 
 

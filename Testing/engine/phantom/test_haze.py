@@ -1,0 +1,38 @@
+"""Density that is no tumor."""
+
+import numpy as np
+import pytest
+from LungTumorSegLib.phantom import PhantomOptions, make_phantom
+from LungTumorSegLib.phantom.patient import draw_patient
+
+COARSE = {"spacing_mm": (6.0, 3.0, 3.0), "lesions": (), "noise_hu": 0.0}
+
+
+def pair(seed, distractor):
+    """The same patient without and with one kind of density."""
+    return (make_phantom(seed, PhantomOptions(**COARSE, distractors=kinds)) for kinds in ((), (distractor,)))
+
+
+@pytest.mark.parametrize("distractor", ["dependent", "pneumonia"])
+def test_density_appears_in_the_lungs_alone_and_nothing_becomes_less_dense(distractor):
+    before, after = pair(3, distractor)
+    change = after.ct.array.astype(int) - before.ct.array
+    lungs = before.lungs.array > 0
+    assert change.min() >= -1  # rounding
+    assert change[lungs].max() > 150
+    assert (np.abs(change[~lungs]) > 60).mean() < 0.002  # blur at the edge
+    np.testing.assert_array_equal(after.lungs.array, before.lungs.array)
+
+
+def test_dependent_density_lies_at_the_back():
+    before, after = pair(4, "dependent")
+    change = after.ct.array.astype(float) - before.ct.array
+    _, rows, _ = np.nonzero(before.lungs.array)
+    in_lung = change[before.lungs.array > 0]
+    middle = np.median(rows)
+    assert in_lung[rows > middle].mean() > 5 * max(in_lung[rows < middle].mean(), 1)
+
+
+def test_drawn_patients_have_it_only_where_it_is_named():
+    drawn = {name for seed in range(60) for name in draw_patient(seed, PhantomOptions()).distractors}
+    assert drawn == {"collapse", "effusion", "scars"}
