@@ -170,7 +170,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     channel.progress(Progress("reading", 1, 2))
-    segments = read_segmentation(options.segmentation)
+    segments = read_segmentation(options.segmentation, ct)
     run = read_summary(options.run_summary) if options.run_summary else {}
     lungs = find_lungs(ct, segments)
     report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
@@ -239,7 +239,7 @@ def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) ->
     lines = [f"Warning: {warning}" for warning in warnings]
     lines += [report.message] if report.message else []
     lines += [
-        f"{lesion.segment}: {lesion.side} lung, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm"
+        f"{lesion.segment}: {lesion.place}, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm"
         for lesion in report.lesions
     ]
     return "\n".join([*lines, f"Written to {output}. {NOTICE}"])

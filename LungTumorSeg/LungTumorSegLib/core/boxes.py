@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .volume import Array, Volume
+from .volume import Array, Geometry, Grid, Volume
 
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """First and last-plus-one (slice, row, column) index of a crop."""
@@ -29,7 +29,12 @@ def slices_of(box: Box) -> tuple[slice, slice, slice]:
     return slice(a, d), slice(b, e), slice(c, f)
 
 
-def grown(box: Box, by_mm: float, within: Volume) -> Box:
+def moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The index ``by`` voxels farther along each axis."""
+    return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
+
+
+def grown(box: Box, by_mm: float, within: Geometry) -> Box:
     """The box with at least ``by_mm`` more on each side, as far as the volume reaches."""
     steps = [int(np.ceil(by_mm / s)) for s in within.spacing]
     start = [max(0, a - n) for a, n in zip(box[0], steps, strict=True)]
@@ -62,6 +67,24 @@ def box_of_label(labels: Array, label: int) -> Box | None:
     return (slices[0], int(i[0]), int(j[0])), (slices[-1] + 1, int(i[-1]) + 1, int(j[-1]) + 1)
 
 
+def boxes_of_labels(labels: Array) -> dict[float, Box]:
+    """The bounding box of each value of ``labels`` (slice, row, column) but 0, ascending by value, in one pass over the array."""
+    found: dict[float, Box] = {}
+    for k, plane in enumerate(labels):
+        rows, columns = np.nonzero(plane)
+        values = plane[rows, columns]
+        order = np.argsort(values, kind="stable")
+        here, first = np.unique(values[order], return_index=True)
+        if not len(here):
+            continue
+        low_i, low_j = (np.minimum.reduceat(index[order], first).tolist() for index in (rows, columns))
+        high_i, high_j = (np.maximum.reduceat(index[order], first).tolist() for index in (rows, columns))
+        for value, i0, j0, i1, j1 in zip(here.tolist(), low_i, low_j, high_i, high_j, strict=True):
+            box: Box = (k, i0, j0), (k + 1, i1 + 1, j1 + 1)
+            found[value] = united(found[value], box) if value in found else box
+    return dict(sorted(found.items()))
+
+
 def box_of_changes(before: Array, after: Array) -> Box | None:
     """The smallest box that holds every voxel in which two arrays of one shape differ; None where they are equal."""
     slices = [k for k, (old, new) in enumerate(zip(before, after, strict=True)) if not np.array_equal(old, new)]
@@ -78,7 +101,7 @@ def united(a: Box, b: Box) -> Box:
     return (k0, i0, j0), (k1, i1, j1)
 
 
-def placed(mask: Volume, on: Volume) -> Array:
+def placed(mask: Volume, on: Geometry) -> Array:
     """``mask`` (bool), on the same lattice of voxels as ``on``, in an array of its shape; what lies beyond it is left out."""
     start = np.rint(on.lps_to_index(mask.origin)).astype(int)
     first, last = np.maximum(start, 0), np.minimum(start + mask.shape, on.shape)
@@ -89,12 +112,17 @@ def placed(mask: Volume, on: Volume) -> Array:
     return whole
 
 
-def union(a: Volume, b: Volume) -> Volume:
-    """The voxels of two masks (bool) on one lattice, on the smallest grid that holds both."""
+def common_grid(a: Geometry, b: Geometry) -> Grid:
+    """The smallest grid that holds two grids of one lattice of voxels and one order of axes."""
     start = np.rint(a.lps_to_index(b.origin)).astype(int)
     first = np.minimum(start, 0)
-    shape = np.maximum(a.shape, start + b.shape) - first
+    slices, rows, columns = (np.maximum(a.shape, start + b.shape) - first).tolist()
     affine = a.affine.copy()
     affine[:3, 3] = a.index_to_lps(first)
-    whole = Volume(np.zeros(shape, dtype=bool), affine)
-    return whole.with_array(placed(a, whole) | placed(b, whole))
+    return Grid((slices, rows, columns), affine)
+
+
+def union(a: Volume, b: Volume) -> Volume:
+    """The voxels of two masks (bool) on one lattice, on the smallest grid that holds both."""
+    grid = common_grid(a, b)
+    return Volume(placed(a, grid) | placed(b, grid), grid.affine)

@@ -6,6 +6,8 @@ code is ``scheme^value^meaning``. Codes are those of Slicer's "DICOM master list
 
 from __future__ import annotations
 
+import re
+
 _CONTEXT = "Segmentation category and type - DICOM master list"
 _ANATOMIC_CONTEXT = "Anatomic codes - DICOM master list"
 _NONE = "^^"
@@ -46,3 +48,47 @@ REVIEW_TAG = "LungTumorSeg.Review"
 
 CONFIRMED, REJECTED = "confirmed", "rejected"
 """What a person may say of a lesion; nothing is no tag."""
+
+ANATOMICAL = "anatomical structure"
+MORPHOLOGICALLY_ALTERED = "morphologically altered structure"
+TISSUE = "tissue"
+
+_CATEGORIES = {
+    "123037004": ANATOMICAL, "91723000": ANATOMICAL, "T-D000A": ANATOMICAL,
+    "49755003": MORPHOLOGICALLY_ALTERED, "M-01000": MORPHOLOGICALLY_ALTERED,
+    "85756007": TISSUE, "T-D0050": TISSUE,
+}  # fmt: skip
+"""Categories by code, in SNOMED CT and in SNOMED RT, which DICOM used before (PS3.16 annex L)."""
+
+UNSAID = ("", TISSUE)
+"""Categories that say nothing of a segment: none, and that of Slicer's entry for new segments."""
+
+
+def described(category: str, meaning: str) -> str:
+    """An entry of a category, ``ANATOMICAL`` or ``MORPHOLOGICALLY_ALTERED``, with a type that is a meaning without a code."""
+    text = re.sub(r"[~^|]", " ", meaning)
+    codes = {ANATOMICAL: _ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ALTERED: _MORPHOLOGICALLY_ALTERED}
+    return _entry(codes[category], f"^^{text}")
+
+
+def coded(category: tuple[str, str, str], type_: tuple[str, str, str]) -> str:
+    """An entry of a category and a type, each (scheme, value, meaning), as DICOM segments state them."""
+    return _entry(*("^".join(re.sub(r"[~^|]", " ", part) for part in code) for code in (category, type_)))
+
+
+def category_of(entry: str) -> str:
+    """The category of a serialized entry: one of the words above, "" where there is none, otherwise its code's value."""
+    value = _code(entry, 1)[1]
+    return _CATEGORIES.get(value, value)
+
+
+def type_meaning(entry: str) -> str:
+    """The meaning of the type of a serialized entry; "" where there is none."""
+    return _code(entry, 2)[2]
+
+
+def _code(entry: str, part: int) -> tuple[str, str, str]:
+    """Scheme, value and meaning of a part of an entry; empty where it has none."""
+    parts = entry.split("~")
+    scheme, value, meaning = [*(parts[part].split("^") if len(parts) > part else []), "", "", ""][:3]
+    return scheme, value, meaning

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import permutations
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ GRID_TOLERANCE_MM = 1e-3
 Array = npt.NDArray[Any]
 
 
-class _Geometry:
+class Geometry:
     """What follows from a shape and an affine. Inherited by ``Grid`` (no voxels) and ``Volume`` (with voxels)."""
 
     affine: Array
@@ -72,7 +72,7 @@ class _Geometry:
         """Fractional (slice, row, column) indices, shape (..., 3), of LPS points (x, y, z) in mm, shape (..., 3)."""
         return np.asarray((np.asarray(points, dtype=float) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T)
 
-    def same_grid(self, other: _Geometry, *, tolerance_mm: float = GRID_TOLERANCE_MM) -> bool:
+    def same_grid(self, other: Geometry, *, tolerance_mm: float = GRID_TOLERANCE_MM) -> bool:
         """True if shapes are equal and no corner voxel of one grid lies farther than ``tolerance_mm`` from the other's."""
         if self.shape != other.shape:
             return False
@@ -104,7 +104,7 @@ def _checked_affine(affine: npt.ArrayLike) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Grid(_Geometry):
+class Grid(Geometry):
     """Where voxels lie: ``size`` (slices, rows, columns) and the affine from index to LPS mm. Raises ValueError on bad geometry."""
 
     size: tuple[int, int, int]
@@ -121,7 +121,7 @@ class Grid(_Geometry):
 
 
 @dataclass(frozen=True, eq=False)
-class Volume(_Geometry):
+class Volume(Geometry):
     """Voxels and where they lie: ``array`` (slice, row, column) and the affine from that index to LPS mm.
 
     Valid once built: three axes, a finite orthogonal affine (ValueError otherwise). The array is not copied.
@@ -145,6 +145,10 @@ class Volume(_Geometry):
         if array.shape != self.array.shape:
             raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.array.shape}.")
         return Volume(array, self.affine)
+
+    def replaced(self, array: Array, affine: Array) -> Self:
+        """The same kind of volume with other voxels elsewhere."""
+        return replace(self, array=array, affine=affine)
 
     def crop(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
         """The voxels from ``start`` up to, not including, ``stop`` (slice, row, column), with the affine moved along."""
@@ -197,7 +201,7 @@ class AxisOrder:
         """``volume`` with its axes permuted and flipped, each voxel at its old place in space."""
         array = np.transpose(volume.array, self.permutation)
         array = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
-        return replace(volume, array=np.ascontiguousarray(array), affine=self.apply_to_grid(volume.grid).affine)
+        return volume.replaced(np.ascontiguousarray(array), self.apply_to_grid(volume.grid).affine)
 
     def apply_to_grid(self, grid: Grid) -> Grid:
         """``grid`` with its axes permuted and flipped, as ``apply`` does it with a volume's."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.boxes import Box, box_of_changes, box_of_label, slices_of, united
-from ..core.errors import UnusableInput
-from ..core.volume import GRID_TOLERANCE_MM, Array, Grid, Volume
+from ..core.boxes import Box, box_of_changes, box_of_label, moved, slices_of, united
+from ..core.crops import start_on
+from ..core.volume import Array, Grid, Volume
 from ..lesions.components import LesionCrop
 from .snapshot import Layer
 
@@ -87,7 +87,7 @@ class SegmentMasks:
         found = None if labels is None else box_of_label(labels, value)
         if inner is None or labels is None or found is None:
             return None
-        start, stop = (_moved(corner, inner[0]) for corner in found)
+        start, stop = (moved(corner, inner[0]) for corner in found)
         affine = self.grid.affine.copy()
         affine[:3, 3] = self.grid.index_to_lps(start)
         return LesionCrop(Volume(labels[slices_of(found)] == value, affine), (start, stop))
@@ -97,14 +97,8 @@ class SegmentMasks:
         part = labels.canonical_axes().apply(
             labels
         )  # its own: Slicer turns the slices of a left-handed CT when it loads it
-        start = np.rint(self.grid.lps_to_index(part.origin)).astype(int)
-        last = start + part.shape - 1
-        off_mm = self.grid.index_to_lps((start, last)) - (part.origin, part.index_to_lps(np.subtract(part.shape, 1)))
-        if np.abs(off_mm).max() > GRID_TOLERANCE_MM:
-            raise UnusableInput(
-                "The segmentation does not lie on the CT's voxels; set its source geometry to this CT first."
-            )
-        box = _as_box(start, last + 1)
+        start = start_on(part, self.grid, "The segmentation")
+        box = start, moved(start, part.shape)
         inner = _intersection(box, ((0, 0, 0), self.grid.shape))
         if inner is None:
             return np.zeros((0, 0, 0), np.uint8), ((0, 0, 0), (0, 0, 0))
@@ -115,7 +109,7 @@ def _changes(before: _Seen, now: _Seen) -> Box | None:
     """The smallest box that holds every voxel in which two layers differ."""
     box = united(before.box, now.box)
     found = box_of_changes(before.within(box), now.within(box))
-    return None if found is None else (_moved(found[0], box[0]), _moved(found[1], box[0]))
+    return None if found is None else (moved(found[0], box[0]), moved(found[1], box[0]))
 
 
 def _values_at_changes(before: _Seen, now: _Seen, box: Box) -> set[int]:
@@ -131,10 +125,6 @@ def _intersection(a: Box, b: Box) -> Box | None:
 
 def _relative(box: Box, to: Box) -> Box:
     return _as_box(np.subtract(box[0], to[0]), np.subtract(box[1], to[0]))
-
-
-def _moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
-    return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
 
 
 def _as_box(start: Array, stop: Array) -> Box:

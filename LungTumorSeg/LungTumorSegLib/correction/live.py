@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.boxes import put
+from ..core.crops import whole
 from ..core.errors import UnusableInput
 from ..core.terminology import REJECTED
-from ..core.volume import CTVolume, Grid, Volume
+from ..core.volume import CTVolume, Volume
 from ..isolation import carina_of, isolate_lungs
 from ..lesions.components import LesionCrop
 from ..lesions.diameters import Point
@@ -151,7 +151,7 @@ class LiveMeasurement:
             return self._isolated[0]
         left, right = pair[0].crop, pair[1].crop
         if self._drawn is None or self._drawn[0] is not left or self._drawn[1] is not right:
-            self._drawn = left, right, _Lungs(_on_grid(left, self._ct.grid), _on_grid(right, self._ct.grid))
+            self._drawn = left, right, _Lungs(whole(left, self._ct), whole(right, self._ct))
         return self._drawn[2]
 
     def _locate(self, found: Sequence[_Found], lungs: _Lungs) -> Iterator[LiveReport]:
@@ -230,12 +230,6 @@ def _isolated_lungs(ct: CTVolume) -> _Lungs | None:
     except UnusableInput:  # a crop around a lesion can be measured without a side
         return None
     return _Lungs(isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
-
-
-def _on_grid(crop: LesionCrop | None, grid: Grid) -> Volume:
-    if crop is None:
-        return Volume(np.zeros(grid.shape, dtype=bool), grid.affine)
-    return Volume(put(crop.mask.array, crop.box, ((0, 0, 0), grid.shape)), grid.affine)
 
 
 def _same_lungs(a: Mapping[Side, Volume], b: Mapping[Side, Volume]) -> bool:

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.boxes import bounding_box, common_grid, slices_of
+from ..core.crops import place, start_on
 from ..core.errors import UnusableInput
-from ..core.volume import Volume
+from ..core.volume import Geometry, Volume
 from ..io.images import read_volume
-from ..training.labels import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
+from ..io.label_maps import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
+from ..io.seg_nrrd import is_dicom
 
 RESULT, PROBABILITY = "segmentation.seg.nrrd", "probability.nrrd"
 """The files of a result folder that are compared."""
@@ -52,20 +55,46 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
 def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
     """Prediction (labels), reference (labels) and the probability map, if there is one, with canonical axes on one grid.
 
-    A .seg.nrrd may cover a part of the other's grid, as Slicer crops them. Raises UnusableInput where grids differ otherwise.
+    A segmentation may cover a part of the other's grid, as Slicer crops them, and its grid may be larger or shifted by whole voxels;
+    a structure set is filled on the other's grid. Raises UnusableInput where grids differ otherwise.
     """
-    prediction, reference = (_canonical(read_lesion_labels(path)) for path in (pair.prediction, pair.reference))
+    prediction, reference = _read_both(pair.prediction, pair.reference)
     map_file = pair.prediction.with_name(PROBABILITY)
     probability = _canonical(read_volume(map_file)) if pair.prediction.name == RESULT and map_file.is_file() else None
-    if pair.prediction.name.endswith(SEGMENTATION_SUFFIX):
-        prediction = _on_grid(prediction, reference)
-    if pair.reference.name.endswith(SEGMENTATION_SUFFIX):
-        reference = _on_grid(reference, prediction)
     if not prediction.same_grid(reference):
-        raise UnusableInput(
-            f"{pair.prediction} does not lie on the grid of {pair.reference}; resample one to the other first."
-        )
+        prediction, reference = _on_one_grid(pair, prediction, reference, keep_prediction=probability is not None)
     return prediction, reference, probability
+
+
+def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_prediction: bool) -> tuple[Volume, Volume]:
+    """Labels on the grid of the label map, of two segmentations on the smallest grid that holds both; or on the prediction's."""
+    if keep_prediction:
+        return prediction, _on_grid(reference, prediction, pair.reference, pair.prediction)
+    cropped = [_may_be_cropped(path) for path in (pair.prediction, pair.reference)]
+    if all(cropped):
+        start_on(prediction, reference, str(pair.prediction), f"the grid of {pair.reference}")
+        grid = common_grid(reference, prediction)
+        return (
+            _on_grid(prediction, grid, pair.prediction, pair.reference),
+            _on_grid(reference, grid, pair.reference, pair.prediction),
+        )
+    if cropped[0] or (not cropped[1] and _covers(prediction, reference)):
+        return _on_grid(prediction, reference, pair.prediction, pair.reference), reference
+    if cropped[1]:
+        return prediction, _on_grid(reference, prediction, pair.reference, pair.prediction)
+    raise UnusableInput(
+        f"{pair.prediction} does not lie on the grid of {pair.reference}: it has {_size(prediction)} voxels, the other "
+        f"{_size(reference)}; resample one to the other first."
+    )
+
+
+def _read_both(prediction: Path, reference: Path) -> tuple[Volume, Volume]:
+    """Both files' labels with canonical axes; a structure set has no grid of its own and is filled on the other's."""
+    if is_dicom(prediction) and not is_dicom(reference):
+        there = read_lesion_labels(reference)
+        return _canonical(read_lesion_labels(prediction, there)), _canonical(there)
+    here = read_lesion_labels(prediction)
+    return _canonical(here), _canonical(read_lesion_labels(reference, here))
 
 
 def _cases(path: Path) -> dict[str, Path] | None:
@@ -96,16 +125,24 @@ def _canonical(volume: Volume) -> Volume:
     return volume.canonical_axes().apply(volume)
 
 
-def _on_grid(part: Volume, whole: Volume) -> Volume:
-    """``part`` filled up to the grid of ``whole`` where it lies on its voxels; as it is elsewhere."""
-    start = np.rint(whole.lps_to_index(part.origin)).astype(int)
-    stop = start + part.shape
-    if (start < 0).any() or (stop > whole.shape).any() or not whole.crop(_triple(start), _triple(stop)).same_grid(part):
-        return part
-    labels = np.zeros(whole.shape, part.array.dtype)
-    labels[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = part.array
-    return whole.with_array(labels)
+def _may_be_cropped(path: Path) -> bool:
+    """Whether nothing is said by where a file's grid ends: segmentations are cropped to their segments, label maps are not."""
+    return path.name.endswith(SEGMENTATION_SUFFIX) or is_dicom(path)
 
 
-def _triple(index: np.ndarray) -> tuple[int, int, int]:
-    return int(index[0]), int(index[1]), int(index[2])
+def _covers(labels: Volume, other: Volume) -> bool:
+    return all(a >= b for a, b in zip(labels.shape, other.shape, strict=True))
+
+
+def _on_grid(part: Volume, grid: Geometry, path: Path, other: Path) -> Volume:
+    """The labels of ``part`` on another grid with canonical axes."""
+    crop = place(part.with_array(part.array > 0), grid, str(path), f"the grid of {other}")
+    labels = np.zeros(grid.shape, part.array.dtype)
+    box = bounding_box(part.array > 0)
+    if crop is not None and box is not None:
+        labels[crop.slices] = part.array[slices_of(box)]
+    return Volume(labels, grid.affine)
+
+
+def _size(volume: Volume) -> str:
+    return " x ".join(map(str, volume.shape))

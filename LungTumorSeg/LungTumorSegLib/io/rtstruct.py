@@ -11,16 +11,27 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from scipy import ndimage
 
+from ..core.crops import sparse
 from ..core.errors import UnusableInput
+from ..core.selection import is_lesion, lung_pair
+from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
 from ..core.volume import Array, Volume
 from .dicom_series import DAMAGE, is_dicom_file
+from .segment import UNSPECIFIED_COLORS, Segment
 
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 """RT Structure Set Storage."""
 
 FLATNESS_SLICES = 0.5
 """A contour whose points lie farther than this from their mean slice is not axial."""
+
+SAME_PLANE_SLICES = 0.05
+"""Contours whose planes lie closer than this share of a slice lie in one plane: positions are rounded."""
+
+LARGEST_GAP = 1.5
+"""A gap between planes of more than so many usual distances parts a region in two."""
 
 
 @dataclass(frozen=True)
@@ -41,40 +52,182 @@ def read_structure_set(path: Path) -> StructureSet:
         return StructureSet(path, str(data.get("PatientID", "")), _referenced_series(data), rois)
 
 
-def read_roi(path: Path, name: str, grid: Volume) -> Volume:
-    """The ROI ``name`` (capitals do not matter) as a mask (bool) on ``grid``, whose slices are the ones that were drawn on.
+def read_rois(path: Path, ct: Volume) -> list[Segment]:
+    """Read the regions of interest that are lesions or lungs, by name and interpreted type, as segments on the grid of ``ct``.
 
-    A voxel belongs to it if its center lies inside an odd number of the slice's contours: nested contours are holes, contours side
-    by side are parts (the XOR of closed planar contours). Slices without contour stay empty.
-    Raises UnusableInput where the ROI is missing, has no closed contour, or lies off the slices of ``grid``.
+    Others are left out unread: organs at risk and outlines may reach beyond the CT, and nothing is measured on them.
+
+    Raises:
+        UnusableInput: If the file is damaged; if it has no such region; if one has no closed contour or lies off the CT.
     """
     with _refusing_damage(path):
-        contours = _contours(_read(path), name, path)
-    if not contours:
-        raise UnusableInput(
-            f"The ROI {name!r} of {path} has no closed contour; export the structure set again or choose another ROI."
+        data = _read(path)
+        types = {
+            int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType", "")).strip().upper()
+            for item in data.get("RTROIObservationsSequence") or []
+        }
+        rois = [
+            Roi(str(roi.ROIName).strip(), _terminology_of(types.get(int(roi.ROINumber), ""), str(roi.ROIName)))
+            for roi in data.get("StructureSetROISequence") or []
+        ]
+        drawn = {roi.name: _contours(data, roi.name, path) for roi in rois}
+    lungs = lung_pair(rois) or ()
+    wanted = [roi for roi in rois if is_lesion(roi) or roi in lungs]
+    if not any(map(is_lesion, wanted)):
+        names = ", ".join(roi.name for roi in rois) or "none"
+        raise UnusableInput(f"{path} has no region of interest that is a lesion; its regions are: {names}.")
+    segments = []
+    for number, roi in enumerate(wanted):
+        filled = _filled(drawn[roi.name], ct, f"The ROI {roi.name!r} of {path}")
+        color = UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)]
+        segments.append(
+            Segment(roi.name, filled.mask, color, roi.terminology, f"ROI_{number + 1}", warnings=filled.warnings)
         )
+    return segments
+
+
+def read_roi(path: Path, name: str, grid: Volume) -> Volume:
+    """Read the ROI ``name`` (capitals do not matter) as a mask (bool) on ``grid``, the CT that was drawn on; see ``fill_planes``.
+
+    Raises:
+        UnusableInput: If the ROI is missing, has no closed contour, or lies off the slices of ``grid``.
+    """
+    with _refusing_damage(path):
+        drawn = _contours(_read(path), name, path)
+    return grid.with_array(_filled(drawn, grid, f"The ROI {name!r} of {path}").mask.array)
+
+
+@dataclass(frozen=True)
+class Roi:
+    """By what a region of interest is selected."""
+
+    name: str
+    terminology: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Filled:
+    """A region on the grid of its CT, and what the user should know of it."""
+
+    mask: Volume
+    warnings: tuple[str, ...]
+
+
+def _terminology_of(interpreted_type: str, name: str) -> str:
+    """What the RT ROI Interpreted Type (DICOM PS3.3 C.8.8.8.1) says: a GTV is a lesion, other volumes and organs are none."""
+    if interpreted_type == "GTV":
+        return TUMOR[None]
+    if interpreted_type in ("PTV", "CTV", "TREATED_VOLUME", "IRRAD_VOLUME"):
+        return MARGIN
+    if interpreted_type in (
+        "ORGAN",
+        "EXTERNAL",
+        "AVOIDANCE",
+        "BOLUS",
+        "CAVITY",
+        "SUPPORT",
+        "FIXATION",
+        "ISOCENTER",
+        "MARKER",
+    ):
+        return described(ANATOMICAL, name)
+    return UNSPECIFIED
+
+
+def _filled(drawn: _Drawn, grid: Volume, what: str) -> _Filled:
+    if not drawn.contours:
+        raise UnusableInput(f"{what} has no closed contour; export the structure set again or choose another ROI.")
     try:
-        return fill_contours(contours, grid)
+        mask, between_mm, open_mm = fill_planes(drawn.contours, grid)
     except ValueError as error:
-        raise UnusableInput(f"The ROI {name!r} of {path} does not lie on the slices of its CT: {error}.") from error
+        raise UnusableInput(f"{what} does not lie on the slices of its CT: {error}.") from error
+    found = []
+    if open_mm:
+        found.append(
+            f"{what} has no contour over {open_mm:.1f} mm between two others; what lies between was left empty, "
+            "so draw it if the region goes on there."
+        )
+    if drawn.open_ones:
+        found.append(f"{what}: {drawn.open_ones} contours are points or open lines and were left out.")
+    if between_mm:
+        found.append(
+            f"{what} has a contour only every {between_mm:.1f} mm, while the slices of the CT are {grid.spacing[0]:.1f} mm apart; "
+            "it was filled between them, so check its outline."
+        )
+    return _Filled(sparse(mask), tuple(found))
 
 
 def fill_contours(contours: Iterable[Array], grid: Volume) -> Volume:
-    """Closed contours, each (n, 3) LPS mm in an axial plane of ``grid``, as a mask (bool). Raises ValueError for one off the slices."""
-    by_slice: dict[int, list[Array]] = defaultdict(list)
+    """Fill closed contours as ``fill_planes`` does; return the mask (bool) alone."""
+    return fill_planes(contours, grid)[0]
+
+
+def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float | None, float | None]:
+    """Fill closed contours, each (n, 3) LPS mm in an axial plane of ``grid``.
+
+    A voxel belongs to a plane's region if its center lies inside an odd number of the contours of that plane: nested contours are
+    holes, contours side by side are parts. A slice takes the nearest plane within half a slice. Where three planes or more have a
+    usual distance above that of the slices, the slices between two planes are interpolated by the distance to the outline (Raya and
+    Udupa 1990, doi:10.1109/42.52980), and the first and the last plane reach half that distance farther, as every contour stands for
+    its surroundings. A gap of more than 1.5 times the usual distance parts a region in two.
+
+    Returns:
+        The mask (bool); the usual distance between planes, mm, where slices were filled between them; the largest gap that was left
+        empty, mm. None where there is none.
+
+    Raises:
+        ValueError: For a contour that is not axial or lies off the slices.
+    """
+    planes = _planes(contours, grid)
+    filled = {level: fill_polygons(planes[level], (grid.shape[1], grid.shape[2])) for level in sorted(planes)}
+    levels = np.array(list(filled))
+    gaps = np.diff(levels)
+    usual = max(1.0, float(np.median(gaps))) if len(gaps) > 1 else 1.0
+    thin = usual > 1 + SAME_PLANE_SLICES
+    mask = np.zeros(grid.shape, dtype=bool)
+    for k in range(grid.shape[0]):
+        nearest = levels[np.abs(levels - k).argmin()]
+        above = int(np.searchsorted(levels, k))
+        if abs(nearest - k) <= 0.5:
+            mask[k] = filled[nearest]
+        elif thin and 0 < above < len(levels) and gaps[above - 1] <= LARGEST_GAP * usual:
+            low, high = levels[above - 1 : above + 1]
+            mask[k] = _between(filled[low], filled[high], (k - low) / (high - low), grid)
+        elif thin and abs(nearest - k) < usual / 2:
+            mask[k] = filled[nearest]
+    left_open = gaps[gaps > LARGEST_GAP * usual]
+    slice_mm = grid.spacing[0]
+    return (
+        grid.with_array(mask),
+        usual * slice_mm if thin else None,
+        float(left_open.max()) * slice_mm if len(left_open) else None,
+    )
+
+
+def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]:
+    """Contours as polygons (n, 2: row, column) by the slice position of their plane; planes closer than 0.05 slices are one."""
+    planes: dict[float, list[Array]] = defaultdict(list)
     for contour in contours:
         index = grid.lps_to_index(contour)
-        level = round(float(index[:, 0].mean()))
-        if np.abs(index[:, 0] - index[:, 0].mean()).max() > FLATNESS_SLICES:
+        level = float(index[:, 0].mean())
+        if np.abs(index[:, 0] - level).max() > FLATNESS_SLICES:
             raise ValueError("a contour is not axial")
-        if not 0 <= level < grid.shape[0]:
+        if not -0.5 <= level < grid.shape[0] - 0.5:
             raise ValueError("a contour lies above or below the CT")
-        by_slice[level].append(index[:, 1:])
-    mask = np.zeros(grid.shape, dtype=bool)
-    for level, polygons in by_slice.items():
-        mask[level] = fill_polygons(polygons, (grid.shape[1], grid.shape[2]))
-    return grid.with_array(mask)
+        known = next((plane for plane in planes if abs(plane - level) <= SAME_PLANE_SLICES), level)
+        planes[known].append(index[:, 1:])
+    return planes
+
+
+def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:
+    """The slice at a share of the way between two (bool): where the interpolated signed distance to the outline is inside."""
+    distances = []
+    for plane in (below, above):
+        spacing = grid.spacing[1:]
+        inside = ndimage.distance_transform_edt(plane, sampling=spacing)
+        outside = ndimage.distance_transform_edt(~plane, sampling=spacing)
+        distances.append(inside - outside)
+    return np.asarray((1 - share) * distances[0] + share * distances[1] > 0)
 
 
 def fill_polygons(polygons: Sequence[Array], shape: tuple[int, int]) -> Array:
@@ -114,21 +267,31 @@ def _refusing_damage(path: Path) -> Iterator[None]:
         raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error
 
 
-def _contours(data: Any, name: str, path: Path) -> list[Array]:
-    """The closed contours, (n, 3) LPS mm, of the ROIs called ``name``."""
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """The closed contours of a ROI, each (n, 3) LPS mm, and how many of its contours are points or open lines."""
+
+    contours: list[Array]
+    open_ones: int
+
+
+def _contours(data: Any, name: str, path: Path) -> _Drawn:
+    """The contours of the ROIs called ``name``."""
     names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.get("StructureSetROISequence") or []}
     wanted = {number for number, known in names.items() if known.strip().casefold() == name.strip().casefold()}
     if not wanted:
         raise UnusableInput(f"{path} has no ROI {name!r}; it has {', '.join(sorted(names.values())) or 'none'}.")
-    found = []
+    found, open_ones = [], 0
     for roi in data.get("ROIContourSequence") or []:
         for contour in (roi.get("ContourSequence") or []) if int(roi.ReferencedROINumber) in wanted else ():
-            if str(contour.ContourGeometricType).startswith("CLOSED_PLANAR"):
+            if str(contour.ContourGeometricType).replace("_", "").startswith("CLOSEDPLANAR"):
                 points = np.reshape([float(value) for value in contour.ContourData], (-1, 3))
                 if len(points) != int(contour.NumberOfContourPoints):
                     raise ValueError("points are missing")
                 found.append(points)
-    return found
+            else:
+                open_ones += 1
+    return _Drawn(found, open_ones)
 
 
 def _referenced_series(data: Any) -> str:

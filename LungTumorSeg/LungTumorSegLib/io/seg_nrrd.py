@@ -7,7 +7,6 @@ of a vector image (NRRD kind "list"); segments that do not share one layer, told
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,41 +14,21 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..core.boxes import Box, boxes_of_labels, moved, slices_of, united
+from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
 from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.volume import Array, Grid, Volume
+from .dicom_series import is_dicom_file
 from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
+from .label_maps import label_segments
+from .segment import Segment as Segment
 
-UNSPECIFIED_COLORS = (
-    (0.50, 0.68, 0.50),
-    (0.95, 0.84, 0.57),
-    (0.69, 0.48, 0.40),
-    (0.44, 0.72, 0.82),
-    (0.85, 0.40, 0.31),
-)
-"""Colors in turn for the labels of a plain label map, which names none."""
+RESULT_FILE = "segmentation.seg.nrrd"
+"""The segmentation in a folder that ``segment`` wrote."""
 
-MAX_LABELS = 256
-"""More than any atlas of the whole body has; an image with more values is a CT or a map, not a label map."""
-
-
-@dataclass(frozen=True, eq=False)
-class Segment:
-    """One segment: ``mask`` (bool), ``color`` red, green, blue of 0 to 1, ``terminology`` Slicer's serialized entry.
-
-    ``id`` is unique within a segmentation; by default it follows from the name. ``review``: "confirmed" or "rejected" where a person
-    has said so.
-    """
-
-    name: str
-    mask: Volume
-    color: tuple[float, float, float]
-    terminology: str
-    id: str = ""
-    review: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "id", self.id or re.sub(r"\W+", "_", self.name))
+NAMED_FILES = 5
+"""So many files are named in a message."""
 
 
 def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str], *, grid: Grid | None = None) -> None:
@@ -57,8 +36,8 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
 
     ``grid`` is the file's; by default that of the first mask. A mask lies on it or on a crop of it.
 
-    Raises ValueError for no segments without a grid, equal ids, another suffix or a mask off the grid; MachineLimit if the file
-    cannot be written.
+    Raises ValueError (UnusableInput is one) for no segments without a grid, equal ids, another suffix or a mask off the grid;
+    MachineLimit if the file cannot be written.
     """
     path = Path(path)
     if not path.name.endswith(".seg.nrrd"):
@@ -79,22 +58,30 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
     write_image(image, path)
 
 
-def read_segmentation(path: str | os.PathLike[str]) -> list[Segment]:
-    """The segments of a .seg.nrrd, or of a plain label map: there each label n > 0 becomes "Segment n".
+def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) -> list[Segment]:
+    """Read the segments of a segmentation: of a .seg.nrrd, a label map, or DICOM.
 
-    Masks lie on the file's grid. Slicer may have cropped it or let it grow where a user painted, so it can differ from the CT's.
+    Of a plain label map each label n > 0 becomes "Segment n". Masks lie on the file's grid, of which each stores the box that it
+    fills. Slicer may have cropped that grid or let it grow where a user painted, so it can differ from the CT's.
 
-    Raises UnusableInput if the file is missing, damaged or not 3D, or holds anything but labels.
+    Args:
+        path: A file; or a folder, in which a result of ``segment`` or a single DICOM segmentation or structure set is looked for.
+        ct: The CT, on whose grid the contours of a structure set are filled.
+
+    Raises:
+        UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes without CT.
     """
-    path = Path(path)
-    if not path.exists():
-        raise UnusableInput(f"{path} does not exist; check the path.")
+    path = _file_of(Path(path))
+    if is_dicom(path):
+        from .dicom_masks import read_dicom_masks  # pydicom and highdicom take a second
+
+        return read_dicom_masks(path, ct)
     image = read_image_file(path, allow_layers=True)
     array, affine = from_simpleitk(image)
     if image.HasMetaDataKey("Segment0_ID"):
         try:
             return _stated_segments(image, array, affine)
-        except (IndexError, ValueError) as error:
+        except (IndexError, KeyError, ValueError) as error:
             raise UnusableInput(
                 f"The header of {path} describes its segments wrongly; save the segmentation in Slicer again."
             ) from error
@@ -102,35 +89,41 @@ def read_segmentation(path: str | os.PathLike[str]) -> list[Segment]:
         raise UnusableInput(
             f"{path} holds several values a voxel but names no segments; give a segmentation or a label map."
         )
-    return [
-        Segment(
-            f"Segment {label}",
-            Volume(array == label, affine),
-            UNSPECIFIED_COLORS[i % len(UNSPECIFIED_COLORS)],
-            UNSPECIFIED,
-        )
-        for i, label in enumerate(_labels(array, path))
-    ]
+    return label_segments(array, affine, path)
 
 
-def _labels(array: Array, path: Path) -> list[int]:
-    """The labels of a label map, ascending. Raises UnusableInput if values are not whole, below zero or too many to be labels."""
-    labels = sorted({float(label) for plane in array for label in np.unique(plane[plane != 0])})
-    if any(label < 0 or not label.is_integer() for label in labels) or len(labels) > MAX_LABELS:
+def is_dicom(path: Path) -> bool:
+    """Return whether a file is DICOM, by its first bytes."""
+    return path.is_file() and is_dicom_file(path)
+
+
+def _file_of(path: Path) -> Path:
+    """The file that holds the segmentation: ``path``, or what a folder holds of it."""
+    if not path.exists():
+        raise UnusableInput(f"{path} does not exist; check the path.")
+    if not path.is_dir():
+        return path
+    if (path / RESULT_FILE).is_file():
+        return path / RESULT_FILE
+    from .dicom_masks import dicom_masks_in  # pydicom and highdicom take a second
+
+    found = dicom_masks_in(path)
+    if len(found) != 1:
+        names = f": {', '.join(str(file.relative_to(path)) for file in found[:NAMED_FILES])}" if found else ""
         raise UnusableInput(
-            f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map."
+            f"The folder {path} holds {len(found) or 'no'} segmentations ({RESULT_FILE}, DICOM SEG or RTSTRUCT){names}; "
+            "give the file itself."
         )
-    return [int(label) for label in labels]
+    return found[0]
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a segment lies: its layer, its label value there and its first and last index along (slice, row, column)."""
+    """Where a segment lies: its layer, its label value there and its box."""
 
     layer: int
     label: int
-    first: tuple[int, int, int]
-    last: tuple[int, int, int]
+    box: Box
 
 
 def _into_layers(segments: Sequence[Segment], grid: Grid) -> tuple[list[Array], list[_Place]]:
@@ -140,39 +133,21 @@ def _into_layers(segments: Sequence[Segment], grid: Grid) -> tuple[list[Array], 
     counts = [0]
     places = []
     for segment in segments:
-        mask, first = _bounding_box(segment, grid)
-        box = tuple(slice(a, a + n) for a, n in zip(first, mask.shape, strict=True))
-        layer = next((i for i, labels in enumerate(layers) if not labels[box][mask].any()), len(layers))
+        crop = place(segment.mask, grid, f"The mask of {segment.name}", "the segmentation's grid")
+        layer = 0
+        if crop is not None:
+            taken = (labels[crop.slices][crop.mask.array].any() for labels in layers)
+            layer = next((i for i, is_taken in enumerate(taken) if not is_taken), len(layers))
         if layer == len(layers):
             layers.append(np.zeros(grid.shape, dtype))
             counts.append(0)
         counts[layer] += 1
-        layers[layer][box][mask] = counts[layer]
-        last = tuple(a + n - 1 for a, n in zip(first, mask.shape, strict=True))
-        places.append(_Place(layer, counts[layer], first, (last[0], last[1], last[2])))
+        if crop is None:
+            places.append(_Place(layer, counts[layer], ((0, 0, 0), (0, 0, 0))))
+        else:
+            layers[layer][crop.slices][crop.mask.array] = counts[layer]
+            places.append(_Place(layer, counts[layer], crop.box))
     return layers, places
-
-
-def _bounding_box(segment: Segment, grid: Grid) -> tuple[Array, tuple[int, int, int]]:
-    """The smallest part of the mask that holds all of it (empty where nothing is set), and where on ``grid`` it begins."""
-    mask = segment.mask.array
-    start = np.rint(grid.lps_to_index(segment.mask.origin)).astype(int)
-    stop = start + mask.shape
-    crop = Grid(segment.mask.shape, _moved(grid, start))
-    if (start < 0).any() or (stop > grid.shape).any() or not crop.same_grid(segment.mask):
-        raise ValueError(f"The mask of {segment.name} does not lie on the segmentation's grid.")
-    box = []
-    for axis in range(3):
-        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        box.append(slice(used[0], used[-1] + 1) if used.size else slice(0, 0))
-    first = start + [part.start for part in box]
-    return mask[tuple(box)].astype(bool, copy=False), (int(first[0]), int(first[1]), int(first[2]))
-
-
-def _moved(grid: Grid, start: Array) -> Array:
-    affine: Array = grid.affine.copy()
-    affine[:3, 3] = grid.index_to_lps(start)
-    return affine
 
 
 def _header(segments: Sequence[Segment], places: Sequence[_Place], grid: Grid) -> dict[str, str]:
@@ -183,16 +158,16 @@ def _header(segments: Sequence[Segment], places: Sequence[_Place], grid: Grid) -
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
         "Segmentation_ConversionParameters": f"Reference image geometry|{_slicer_geometry(grid)}|&",
     }
-    for number, (segment, place) in enumerate(zip(segments, places, strict=True)):
-        extent = [f"{a} {b}" for a, b in zip(place.first[::-1], place.last[::-1], strict=True)]
+    for number, (segment, spot) in enumerate(zip(segments, places, strict=True)):
+        extent = [f"{a} {b - 1}" for a, b in zip(spot.box[0][::-1], spot.box[1][::-1], strict=True)]
         values = {
             "ID": segment.id,
             "Name": segment.name,
             "NameAutoGenerated": "0",
             "Color": " ".join(f"{part:.6g}" for part in segment.color),
             "ColorAutoGenerated": "0",
-            "Layer": str(place.layer),
-            "LabelValue": str(place.label),
+            "Layer": str(spot.layer),
+            "LabelValue": str(spot.label),
             "Extent": " ".join(extent),
             "Tags": f"Segmentation.Status:notstarted|TerminologyEntry:{segment.terminology}|"
             + (f"{REVIEW_TAG}:{segment.review}|" if segment.review else ""),
@@ -209,19 +184,61 @@ def _slicer_geometry(grid: Grid) -> str:
 
 
 def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Segment]:
+    """The segments that the header names, read as Slicer's own vtkMRMLSegmentationStorageNode reads them.
+
+    Files of Slicer 4.10 and earlier state neither layer nor label value: segment n fills the frame n with the value 1. Voxels outside
+    of the extents that the segments of a layer state together do not count.
+    """
     layers = array[..., np.newaxis] if array.ndim == 3 else array
-    segments = []
-    number = 0
-    while image.HasMetaDataKey(f"Segment{number}_ID"):
-        stated = {key: image.GetMetaData(f"Segment{number}_{key}") for key in _keys_of(image, number)}
-        mask = layers[..., int(stated.get("Layer", 0))] == int(stated.get("LabelValue", 1))
-        red, green, blue = map(float, stated.get("Color", "0.5 0.5 0.5").split())
-        tags = dict(tag.split(":", 1) for tag in stated.get("Tags", "").split("|") if ":" in tag)
-        terminology = tags.get("TerminologyEntry", UNSPECIFIED)
-        name, review = stated.get("Name", stated["ID"]), tags.get(REVIEW_TAG, "")
-        segments.append(Segment(name, Volume(mask, affine), (red, green, blue), terminology, stated["ID"], review))
-        number += 1
-    return segments
+    grid = Grid((array.shape[0], array.shape[1], array.shape[2]), affine)
+    stated: list[dict[str, str]] = []
+    while image.HasMetaDataKey(f"Segment{len(stated)}_ID"):
+        number = len(stated)
+        stated.append({key: image.GetMetaData(f"Segment{number}_{key}") for key in _keys_of(image, number)})
+    in_layers = [int(keys.get("Layer", number)) for number, keys in enumerate(stated)]
+    if min(in_layers) < 0 or max(in_layers) >= layers.shape[-1]:
+        raise IndexError("a segment lies in a layer that is not there")
+    boxes = []
+    for layer in range(layers.shape[-1]):
+        extents = [keys.get("Extent") for keys, own in zip(stated, in_layers, strict=True) if own == layer]
+        boxes.append(_boxes_within(layers[..., layer], extents))
+    return [
+        _stated_segment(keys, layers[..., layer], boxes[layer], grid)
+        for keys, layer in zip(stated, in_layers, strict=True)
+    ]
+
+
+def _boxes_within(labels: Array, extents: Sequence[str | None]) -> dict[float, Box]:
+    """The box of each label inside of what ``extents`` ("first last" of column, row and slice) cover together; None covers all."""
+    if None in extents:
+        return boxes_of_labels(labels)
+    covered: Box | None = None
+    for extent in extents:
+        j0, j1, i0, i1, k0, k1 = map(int, (extent or "").split())
+        if j0 <= j1 and i0 <= i1 and k0 <= k1:
+            box: Box = (max(k0, 0), max(i0, 0), max(j0, 0)), (k1 + 1, i1 + 1, j1 + 1)
+            covered = box if covered is None else united(covered, box)
+    if covered is None:
+        return {}
+    start = covered[0]
+    inside = boxes_of_labels(labels[slices_of(covered)])
+    return {label: (moved(first, start), moved(stop, start)) for label, (first, stop) in inside.items()}
+
+
+def _stated_segment(stated: dict[str, str], labels: Array, boxes: dict[float, Box], grid: Grid) -> Segment:
+    label = int(stated.get("LabelValue", 1))
+    box = boxes.get(label)
+    crop = None if box is None else crop_at(labels[slices_of(box)] == label, box, grid)
+    red, green, blue = map(float, stated.get("Color", "0.5 0.5 0.5").split())
+    tags = dict(tag.split(":", 1) for tag in stated.get("Tags", "").split("|") if ":" in tag)
+    return Segment(
+        stated.get("Name", stated["ID"]),
+        SparseMask(crop, grid),
+        (red, green, blue),
+        tags.get("TerminologyEntry", UNSPECIFIED),
+        stated["ID"],
+        tags.get(REVIEW_TAG, ""),
+    )
 
 
 def _keys_of(image: sitk.Image, number: int) -> list[str]:

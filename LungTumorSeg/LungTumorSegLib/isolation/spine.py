@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array, Volume, _Geometry
+from ..core.volume import Array, Geometry, Volume
 from .morphology import Spacing, close
 
 BONE_HU = 150
@@ -93,14 +93,14 @@ class SpineAxis:
     points_lps: Array
     seen: Literal["back", "front", "nowhere"] = "back"
 
-    def on(self, grid: _Geometry) -> SpineAxis:
+    def on(self, grid: Geometry) -> SpineAxis:
         """The axis with one point a slice of ``grid`` (axial LPS, slices parallel to the present ones); its ends go on straight."""
         index = grid.lps_to_index(self.points_lps)
         slices = np.arange(grid.shape[0])
         columns = [np.interp(slices, index[:, 0], index[:, axis]) for axis in (1, 2)]
         return replace(self, points_lps=grid.index_to_lps(np.stack([slices, *columns], axis=1)))
 
-    def columns(self, grid: _Geometry) -> Array:
+    def columns(self, grid: Geometry) -> Array:
         """Column, with fraction, of the axis on each slice of ``grid``, shape (slices,)."""
         return np.asarray(grid.lps_to_index(self.on(grid).points_lps)[:, 2].round(COLUMN_DECIMALS))
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, slices_of
+from ..core.crops import Crop
+from ..core.crops import crop_of as crop_of
 from ..core.errors import UnusableInput
-from ..core.volume import Array, Volume
+from ..core.volume import Volume
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
 """26-connectivity: voxels that share a face, an edge or a corner are one lesion. CT slices are thick compared with their pixels, so
@@ -20,21 +21,8 @@ MOST_LESIONS = int(np.iinfo(np.uint16).max)
 """Lesions that a uint16 label map can hold."""
 
 
-@dataclass(frozen=True, eq=False)
-class LesionCrop:
-    """One lesion cut out of its volume: ``mask`` (bool) and the ``box`` of the volume that it fills."""
-
-    mask: Volume
-    box: Box
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """The box as an index into an array of the whole volume."""
-        return slices_of(self.box)
-
-    def voxels_of(self, volume: Volume) -> Array:
-        """The values of another volume on the whole grid in the lesion's voxels, shape (n,)."""
-        return np.asarray(volume.array[self.slices][self.mask.array])
+LesionCrop = Crop
+"""One lesion cut out of its volume."""
 
 
 def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
@@ -80,9 +68,3 @@ def numbered_crops(labels: Volume) -> Iterator[tuple[int, LesionCrop]]:
             box: Box = (k0 + k.start, i0 + i.start, j0 + j.start), (k0 + k.stop, i0 + i.stop, j0 + j.stop)
             crop = labels.crop(*box)
             yield number, LesionCrop(crop.with_array(crop.array == number), box)
-
-
-def crop_of(mask: Volume) -> LesionCrop | None:
-    """A whole mask (bool) as one lesion, in one piece or not; None where no voxel is true."""
-    box = bounding_box(mask.array)
-    return None if box is None else LesionCrop(mask.crop(*box), box)

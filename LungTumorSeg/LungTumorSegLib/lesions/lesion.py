@@ -60,6 +60,11 @@ class Lesion:
         return self.location.side if self.location else None
 
     @property
+    def place(self) -> str:
+        """The side in words: "Left lung", "Right lung" or "side unknown"."""
+        return f"{self.side} lung" if self.side else "side unknown"
+
+    @property
     def side_from_dominant(self) -> Literal["same side", "other side"] | None:
         """Where it lies as seen from the dominant lesion; None where no lung is known."""
         if self.side is None or self.dominant_side is None:

@@ -7,19 +7,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.crops import place, whole
 from ..core.errors import UnusableInput
-from ..core.volume import AxisOrder, CTVolume, Volume
-from .components import MOST_LESIONS, LesionCrop, crop_of, label_lesions, lesion_crops, numbered_crops
+from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segments, may_be_lesion
+from ..core.volume import AxisOrder, CTVolume, Grid, Volume
+from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
 from .diameters import Point
+from .doubts import lesion_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
 from .measurements import centroid_lps, confidence
-from .selection import NamedSegment, is_lesion, lung_segments
 from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
 
 NO_LUNGS = "The CT shows too little lung, so the side and the place of each lesion are unknown."
+
+NAMED_SEGMENTS = 10
+"""So many segments are named in a message."""
 
 VOXEL_THRESHOLD = 0.5
 """Probability from which on a voxel belongs to a lesion, unless the model's manifest says otherwise."""
@@ -30,7 +35,7 @@ class LesionReport:
     """Lesions, largest first, their ``labels`` (uint16, 0 elsewhere) on the CT's grid, and how far they have spread.
 
     ``unsure_ml``: volumes in mL, largest first, of what was large enough for a lesion and is left out for its low confidence.
-    ``warnings``: what makes the places of the lesions doubtful, in sentences for the user.
+    ``warnings``: what makes the lesions or their places doubtful, in sentences for the user.
     """
 
     lesions: tuple[Lesion, ...]
@@ -106,17 +111,14 @@ def measure(
 ) -> LesionReport:
     """The lesions of an existing or corrected segmentation, largest first: each segment that ``is_lesion`` is one, in one piece or not.
 
-    Masks lie on the CT's grid or on a part of it. Names stay as they are; empty segments are left out. ``lungs`` (left, right) come
-    from the segments or else from the CT; where it shows too little lung or no spine, sides stay unknown and a warning says so. In
-    ``labels`` a voxel of two segments belongs to the smaller one, which would be hidden else; each is measured whole.
+    The true voxels of a mask lie on those of the CT, whatever the mask's own grid. Names stay as they are; empty segments are left
+    out. ``lungs`` (left, right) come from the segments or else from the CT; where it shows too little lung or no spine, sides stay
+    unknown and a warning says so. In ``labels`` a voxel of two segments belongs to the smaller one, which would be hidden else; each is
+    measured whole. The report's warnings also say what was substituted when the masks were read, and what makes a lesion doubtful.
     Raises UnusableInput where a mask does not lie on the CT's voxels.
     """
     order = ct.canonical_axes()
-    named = []
-    for segment in segments:
-        crop = crop_of(order.apply(_on_grid(segment.mask, ct, segment.name))) if is_lesion(segment) else None
-        if crop is not None:
-            named.append((segment.name, crop))
+    named, warnings = _lesions_among(segments, order.apply_to_grid(ct.grid))
     named.sort(key=lambda pair: -np.count_nonzero(pair[1].mask.array))
     if len(named) > MOST_LESIONS:
         raise UnusableInput(f"The segmentation has {len(named)} lesions, more than {MOST_LESIONS}; merge some first.")
@@ -129,7 +131,28 @@ def measure(
         labels[crop.slices][crop.mask.array] = number
     names, crops = [name for name, _ in named], [crop for _, crop in named]
     report = _report(names, crops, Volume(labels, images.ct.affine), images)
-    return replace(report.reordered(order.inverse()), warnings=found.warnings)
+    warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs)]
+    return replace(report.reordered(order.inverse()), warnings=tuple(warnings))
+
+
+def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[tuple[str, LesionCrop]], list[str]]:
+    """Names and crops on ``grid`` of the segments that are lesions and not empty, and what the user should know of the choice."""
+    named, warnings = [], []
+    for segment in segments:
+        if not is_lesion(segment):
+            sentence = contradiction(segment)
+            warnings += [sentence] if sentence else []
+            continue
+        crop = place(segment.mask, grid, f"The segment {segment.name}")
+        if crop is not None:
+            named.append((segment.name, crop))
+            warnings += getattr(segment, "warnings", ())
+    others = [segment.name for segment in segments if not may_be_lesion(segment)]
+    if others and len(others) == len(segments):
+        warnings.append(
+            f"None of the segments is a lesion by its terminology or name: {', '.join(others[:NAMED_SEGMENTS])}."
+        )
+    return named, warnings
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +177,8 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
 
     drawn = lung_segments(segments)
     if drawn is not None:
-        pair = _on_grid(drawn[0], ct, "Left lung"), _on_grid(drawn[1], ct, "Right lung")
+        left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
+        pair = whole(left, ct), whole(right, ct)
         left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
         return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), carina_of(ct))
     try:
@@ -168,25 +192,6 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
 def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
     """Left and right lung (bool, on the CT's grid) from the segmentation or else isolated; None where their sides are unknown."""
     return find_lungs(ct, segments).pair
-
-
-def _on_grid(mask: Volume, ct: CTVolume, name: str) -> Volume:
-    """``mask`` on the CT's whole grid; Slicer stores segments on the part of it that they fill."""
-    if ct.same_grid(mask):
-        return mask
-    mask = ct.canonical_axes().undo(
-        mask.canonical_axes().apply(mask)
-    )  # Slicer turns the slices of a left-handed CT when it loads it
-    start = np.rint(ct.lps_to_index(mask.origin)).astype(int)
-    stop = start + mask.shape
-    inside = (start >= 0).all() and (stop <= ct.shape).all()
-    if not inside or not ct.crop(tuple(start), tuple(stop)).same_grid(mask):
-        raise UnusableInput(
-            f"The segment {name} does not lie on the CT's voxels; resample the segmentation to this CT first."
-        )
-    whole = np.zeros(ct.shape, dtype=bool)
-    whole[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = mask.array
-    return Volume(whole, ct.affine)
 
 
 def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[float, ...]]:

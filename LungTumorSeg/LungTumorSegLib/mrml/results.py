@@ -18,6 +18,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core.errors import MachineLimit
+from ..core.selection import may_be_lesion
 from ..core.terminology import REVIEW_TAG
 from ..core.volume import Array, Volume
 from ..results.lesion_rows import LesionRow, columns_of, write_csv
@@ -26,6 +27,7 @@ from .lesion_table import fill_table, keep_answer, rows_with_marks, saved_summar
 from .lesion_table import lesions_of as lesions_of
 from .lesion_table import summary_of as summary_of
 from .nodes import LPS_TO_RAS, MEASURES_ATTRIBUTE, PROBABILITY_ROLE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
+from .segments import segment_infos
 
 CT_ATTRIBUTE = "LungTumorSeg.CT"
 """Marks the volumes that the panel's selector offers."""
@@ -257,14 +259,9 @@ def _show_segments(segmentation: Node) -> None:
 
 
 def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
-    """Id and name of the segments that are neither a lung nor the body."""
-    content = segmentation.GetSegmentation()
-    named = [(segment_id, content.GetSegment(segment_id).GetName()) for segment_id in content.GetSegmentIDs()]
-    return [
-        (segment_id, name)
-        for segment_id, name in named
-        if name not in ("Left lung", "Right lung", "Lungs", "Body", "Isolation mask")
-    ]
+    """Id and name of the segments that are lesions, whatever a person said of them."""
+    infos = segment_infos(segmentation.GetSegmentation())
+    return [(info.id, info.name) for info in infos if may_be_lesion(info)]
 
 
 def _fill_volume(node: Node, volume: Volume) -> None:

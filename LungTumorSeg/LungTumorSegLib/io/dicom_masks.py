@@ -1,0 +1,48 @@
+"""Segmentations in DICOM: which kind a file holds, and which files of a folder hold one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pydicom
+
+from ..core.errors import UnusableInput
+from ..core.volume import Volume
+from .dicom_seg import SEG_CLASSES, read_dicom_seg
+from .dicom_series import DAMAGE, is_dicom_file
+from .rtstruct import RTSTRUCT_CLASS, read_rois
+from .segment import Segment
+
+
+def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
+    """Read the segments of a DICOM segmentation, or the regions of a structure set on the grid of ``ct``.
+
+    Raises:
+        UnusableInput: If the file is damaged or something else; if a structure set comes without CT.
+    """
+    kind = _class_of(path)
+    if kind in SEG_CLASSES:
+        return read_dicom_seg(path)
+    if kind != RTSTRUCT_CLASS:
+        name = pydicom.uid.UID(kind).name if kind else "DICOM file of no stated kind"
+        raise UnusableInput(
+            f"{path} is no segmentation but a {name}; give a DICOM segmentation (SEG), a structure set (RTSTRUCT), a .seg.nrrd "
+            "or a label map."
+        )
+    if ct is None:
+        raise UnusableInput(f"{path} is a structure set, whose contours can only be filled on its CT; give the CT too.")
+    return read_rois(path, ct)
+
+
+def dicom_masks_in(folder: Path) -> list[Path]:
+    """The DICOM segmentations and structure sets in a folder and its subfolders, in order of their paths."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom_file(path))
+    return [path for path in files if _class_of(path) in (*SEG_CLASSES, RTSTRUCT_CLASS)]
+
+
+def _class_of(path: Path) -> str:
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        return str(header.get("SOPClassUID", ""))
+    except DAMAGE as error:
+        raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error

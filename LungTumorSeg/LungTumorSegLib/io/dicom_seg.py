@@ -1,0 +1,70 @@
+"""DICOM segmentations (SEG; DICOM PS3.3 A.51 and C.8.20), read with highdicom (Bridge 2022, doi:10.1007/s10278-022-00683-y)."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import highdicom
+import numpy as np
+
+from ..core.crops import SparseMask, crop_at, crop_of
+from ..core.errors import UnusableInput
+from ..core.terminology import coded
+from ..core.volume import Volume
+from .dicom_series import DAMAGE
+from .segment import UNSPECIFIED_COLORS, Segment
+
+SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+"""Segmentation Storage and Label Map Segmentation Storage."""
+
+FRACTIONAL = "FRACTIONAL"
+
+
+def read_dicom_seg(path: Path) -> list[Segment]:
+    """Read the segments of a DICOM segmentation; masks lie on the grid of the file's frames, frames that are left out are empty.
+
+    Raises:
+        UnusableInput: If the file is damaged, its segments are fractional (which voxels belong to them is not said), or its frames
+            lie on no regular grid.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of highdicom and pydicom, about what other software writes
+            data = highdicom.seg.segread(path, lazy_frame_retrieval=True)
+            if str(data.SegmentationType) == FRACTIONAL:
+                raise UnusableInput(
+                    f"The segments of {path} are fractional, and which voxels belong to them is not said; export a binary segmentation."
+                )
+            return [_segment(data, number) for number in data.segment_numbers]
+    except UnusableInput:
+        raise
+    except (*DAMAGE, IndexError) as error:
+        raise UnusableInput(
+            f"{path} is damaged, or its frames lie on no regular grid of voxels; export the segmentation again."
+        ) from error
+
+
+def _segment(data: Any, number: int) -> Segment:
+    described = data.get_segment_description(number)
+    found = data.get_volume(segment_numbers=[number], dtype=np.uint8, skip_overlap_checks=True)
+    whole = Volume(found.array.reshape(found.array.shape[:3]) > 0, found.affine)
+    crop = crop_of(whole)
+    kept = None if crop is None else crop_at(crop.mask.array.copy(), crop.box, whole)
+    name = str(described.segment_label)
+    return Segment(
+        name,
+        SparseMask(kept, whole.grid),
+        UNSPECIFIED_COLORS[(number - 1) % len(UNSPECIFIED_COLORS)],
+        _terminology(described),
+        f"Segment_{number}",
+    )
+
+
+def _terminology(described: Any) -> str:
+    category, type_ = (
+        (str(code.scheme_designator), str(code.value), str(code.meaning))
+        for code in (described.segmented_property_category, described.segmented_property_type)
+    )
+    return coded(category, type_)

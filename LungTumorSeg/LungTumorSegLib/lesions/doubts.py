@@ -1,0 +1,72 @@
+"""What makes it doubtful that a segment is a lesion: its size, its density, its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..core.crops import Crop
+from ..core.volume import Volume
+from ..isolation.body import find_body
+from .lesion import Lesion
+
+MOSTLY_AIR_HU = -750
+"""A median below it is air or lung: ground glass begins near -750 HU."""
+
+BODY_GRID_MM = 2.0
+"""Spacing, about, in the plane, of the grid on which the body is looked for; a lesion lies in it or far from it."""
+
+IN_BODY_SHARE = 0.5
+"""A lesion with less than this share of its voxels in the body lies outside."""
+
+
+def lesion_doubts(
+    lesions: Sequence[Lesion], crops: Sequence[Crop], ct: Volume, lungs: tuple[Volume, Volume] | None
+) -> Iterator[str]:
+    """Say of each lesion what speaks against it, in sentences for the user.
+
+    Args:
+        lesions: With their ``crops``, in the same order.
+        crops: On the grid of ``ct``, which has canonical axes.
+        ct: HU.
+        lungs: Left and right (bool, same grid); None where they are not known.
+    """
+    lung_ml = min((_volume_ml(lung) for lung in lungs or () if lung.array.any()), default=np.inf)
+    outside = _outside_of_body(crops, ct)
+    for lesion, is_outside in zip(lesions, outside, strict=True):
+        found = []
+        if lesion.volume_ml > lung_ml:
+            found.append(f"is larger than a lung ({lesion.volume_ml:.0f} mL)")
+        if lesion.hu.median_hu < MOSTLY_AIR_HU:
+            found.append(f"is mostly air (median {lesion.hu.median_hu:.0f} HU)")
+        if is_outside:
+            found.append("lies outside of the body")
+        if found:
+            yield (
+                f"The segment {lesion.segment} {' and '.join(found)}; check whether it is a lesion, and rename or remove it "
+                "if it is none."
+            )
+
+
+def _volume_ml(mask: Volume) -> float:
+    return float(np.count_nonzero(mask.array)) * mask.voxel_volume_ml
+
+
+def _outside_of_body(crops: Sequence[Crop], ct: Volume) -> list[bool]:
+    """Which crops lie mostly outside of the body; none does where no body is found, as in a CT of a part of the lung."""
+    if not crops:
+        return []
+    step = [max(1, int(BODY_GRID_MM / s)) for s in (ct.spacing[1], ct.spacing[2])]
+    affine = ct.affine.copy()
+    affine[:3, 1:3] *= step
+    body = find_body(Volume(np.ascontiguousarray(ct.array[:, :: step[0], :: step[1]]), affine))
+    if not body.array.any():
+        return [False] * len(crops)
+    return [_share_in(body, crop) < IN_BODY_SHARE for crop in crops]
+
+
+def _share_in(body: Volume, crop: Crop) -> float:
+    voxels = crop.mask.index_to_lps(np.argwhere(crop.mask.array))
+    index = np.clip(np.rint(body.lps_to_index(voxels)).astype(int), 0, np.asarray(body.shape) - 1)
+    return float(np.mean(body.array[tuple(index.T)]))
