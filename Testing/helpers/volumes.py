@@ -58,6 +58,9 @@ ORIENTATIONS = tuple(
 )
 """The 48 ways to store a volume along the axes of the patient."""
 
+SIX_ORIENTATIONS = tuple(ORIENTATIONS[8 * permutation + flips] for permutation, flips in enumerate((0, 7, 1, 6, 4, 3)))
+"""Each permutation of the axes once, with different flips: where all 48 would show no more, as they do for ``AxisOrder`` itself."""
+
 
 @st.composite
 def random_volumes(draw, values=None) -> Volume:

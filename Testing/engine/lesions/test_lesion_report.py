@@ -7,7 +7,7 @@ import pytest
 from chests import block, make_chest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.lesions import NO_LESION, measure, report_lesions
-from volumes import ORIENTATIONS
+from volumes import ORIENTATIONS, SIX_ORIENTATIONS
 
 SHAPE = (30, 40, 60)
 IN_LEFT, IN_RIGHT = ((10, 10, 40), (14, 15, 46)), ((12, 20, 10), (15, 24, 13))
@@ -46,7 +46,7 @@ def test_mean_hu_is_that_of_the_lesion_alone():
     assert [x.mean_hu for x in reported(chest).lesions] == pytest.approx(values)
 
 
-@pytest.mark.parametrize("order", ORIENTATIONS, ids=str)
+@pytest.mark.parametrize("order", SIX_ORIENTATIONS, ids=str)
 def test_orientation_changes_nothing(order):
     chest = a_chest(turn_degrees=(14, -9, 25))
     expected, found = reported(chest), reported(chest.reordered(order))
