@@ -1,0 +1,47 @@
+"""What a result says, short enough to be kept and compared: the golden run."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from LungTumorSegLib.io.seg_nrrd import read_segmentation
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "golden"
+COLUMNS = (
+    "number",
+    "segment",
+    "side",
+    "volume_ml",
+    "long_axis_mm",
+    "short_axis_mm",
+    "mean_hu",
+    "centroid_x_lps_mm",
+    "centroid_y_lps_mm",
+    "centroid_z_lps_mm",
+    "confidence",
+)
+KEPT_KEYS = ("model", "weights_sha256", "options", "warnings", "message", "lungs")
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The lesion table, the summary without times and machine, and per segment the number and the hash of its voxels."""
+    with (folder / "lesions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{name: row[name] for name in COLUMNS} for row in csv.DictReader(file)]
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    segments = {segment.name: segment.mask for segment in read_segmentation(folder / "segmentation.seg.nrrd")}
+    return {
+        "summary": {key: summary[key] for key in KEPT_KEYS},
+        "lesions": rows,
+        "segments": {name: _voxels(mask.array) for name, mask in segments.items()},
+    }
+
+
+def _voxels(mask: np.ndarray) -> dict[str, Any]:
+    where = np.argwhere(mask).astype(np.int32)
+    where -= where.min(axis=0, initial=2**30) if len(where) else 0  # whatever part of the grid the mask is kept on
+    return {"voxels": len(where), "sha256": hashlib.sha256(where.tobytes()).hexdigest()}
