@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 LONGEST_VALUE = 80
 """Characters of a value from outside that a message quotes."""
+
+LONGEST_NAME = 240
+"""Characters of a path that a message shows; most are shorter."""
+
+MOST_ITEMS = 5
+"""Items that a list in a message shows."""
 
 LONGEST_MESSAGE = 2000
 """Characters of a whole message; a sentence of this program has at most a few hundred."""
@@ -53,6 +60,17 @@ def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
         return text
     half = (longest - 5) // 2
     return f"{text[:half]} ... {text[-half:]}"
+
+
+def shown(value: object, longest: int = LONGEST_NAME) -> str:
+    """Return a path or a text from outside as a message shows it without quotes: one printable line, bounded."""
+    return bounded(printable(bounded(str(value), longest)), longest)
+
+
+def listed(items: Sequence[object], *, separator: str = ", ", most: int = MOST_ITEMS, longest: int = LONGEST_NAME) -> str:
+    """Return the first ``most`` of ``items`` as one line, and how many more there are."""
+    line = separator.join(shown(item, longest) for item in items[:most])
+    return line if len(items) <= most else f"{line}{separator}and {len(items) - most} more"
 
 
 def _is_nested(value: Any) -> bool:

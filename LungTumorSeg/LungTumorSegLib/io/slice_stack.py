@@ -1,9 +1,9 @@
 """From the places of DICOM slices to a regular grid.
 
 Slices are where ImagePositionPatient and ImageOrientationPatient say (DICOM PS3.3 C.7.6.2.1.1). They form a regular grid if they lie
-straight above each other at equal distances. If they do not (gantry tilt, variable spacing, missing slices), each is moved within
-its own plane by linear interpolation, and slices are interpolated between neighbors: the planes keep their orientation, so a tilted
-CT stays sharp and its diameters are measured in the planes that were acquired.
+straight above each other at equal distances, as far as their rounded positions can tell. If they do not (gantry tilt, variable
+spacing, missing slices), each is moved within its own plane by linear interpolation, and slices are interpolated between neighbors:
+the planes keep their orientation, so a tilted CT stays sharp and its diameters are measured in the planes that were acquired.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.errors import UnusableInput
-from ..core.volume import AIR_HU, ORTHOGONALITY_TOLERANCE, Array
+from ..core.texts import shown
+from ..core.volume import AIR_HU, Array
 
 SAME_PLACE_MM = 0.01
 """Slices closer than this lie at the same place: a tenth of the smallest spacing of a CT, well above rounding in headers."""
@@ -26,8 +27,14 @@ DISTANCE_TOLERANCE = 0.01
 MAX_SLIP_SLICES = 0.5
 """No slice of a grid taken as regular lies farther than half a slice from its place, however small variations add up."""
 
-IN_PLANE_TOLERANCE_MM = 0.05
-"""Sideways shifts up to this are rounding of headers: about a tenth of a pixel over the whole stack."""
+ROUNDING_MM = 0.05
+"""Positions up to this far from a straight line at equal steps are rounded, not a geometry of their own: a tenth of a pixel."""
+
+MAX_ROUNDING = 0.25
+"""The same as a share of the step or pixel; positions rounded to whole millimeters cannot hide a missing slice."""
+
+MOST_DECIMALS = 4
+"""Finer decimals of positions are not told apart: 0.0001 mm is the accuracy that results promise."""
 
 MAX_MISSING_SLICES = 3
 """Longest run of missing slices that is bridged by interpolation."""
@@ -61,36 +68,28 @@ class Planes:
         """(n,) positions along the normal."""
         return np.asarray(self.positions_lps @ self.normal)
 
+    def rounding_along(self, direction: Array) -> float:
+        """Return half the last decimal of the positions along a unit vector, mm; axes that do not vary count nothing."""
+        halves = [half_last_decimal(values) if np.ptp(values) else 0.0 for values in self.positions_lps.T]
+        return float(np.abs(direction) @ halves)
+
     def subset(self, indices: Array) -> Planes:
         """The slices at ``indices``, in that order."""
         return Planes(self.positions_lps[indices], self.axes, self.pixel_spacing_mm)
 
 
-def parallel_planes(positions_lps: Array, orientations: Array, pixel_spacings_mm: Array, path: Path) -> Planes:
-    """Check n slices' ImagePositionPatient (n, 3), ImageOrientationPatient (n, 6) and PixelSpacing (n, 2) and unite them.
+def planes_of(positions_lps: Array, orientation: Array, pixel_spacing_mm: Array) -> Planes:
+    """Return the planes of slices at ImagePositionPatient (n, 3) that share ImageOrientationPatient (6,) and PixelSpacing (2,)."""
+    cosines = orientation.reshape(2, 3)[::-1]  # DICOM names the direction of growing column index first
+    return Planes(positions_lps, cosines / np.linalg.norm(cosines, axis=1)[:, np.newaxis], pixel_spacing_mm)
 
-    Raises UnusableInput if a value is impossible or slices differ in orientation or spacing.
-    """
-    cosines = orientations.reshape(-1, 2, 3)[:, ::-1]  # DICOM names the direction of growing column index first
-    lengths = np.linalg.norm(cosines, axis=2)
-    sane = (
-        np.isfinite(positions_lps).all()
-        and np.abs(lengths - 1).max() <= ORTHOGONALITY_TOLERANCE
-        and pixel_spacings_mm.min() > 0
-    )
-    if not sane or np.abs((cosines[:, 0] * cosines[:, 1]).sum(axis=1)).max() > ORTHOGONALITY_TOLERANCE:
-        raise UnusableInput(
-            f"The slices of {path} state an impossible position, orientation or pixel spacing; export the series again."
-        )
-    if (
-        np.ptp(cosines, axis=0).max() > PARALLEL_TOLERANCE
-        or np.ptp(pixel_spacings_mm, axis=0).max() > PARALLEL_TOLERANCE
-    ):
-        raise UnusableInput(
-            f"The slices of {path} differ in orientation or pixel spacing; export the series as one axial stack."
-        )
-    axes = cosines[0] / lengths[0][:, np.newaxis]
-    return Planes(positions_lps, axes, pixel_spacings_mm[0])
+
+def half_last_decimal(values: Array) -> float:
+    """Return half of the last decimal that numbers were rounded to: 0.05 for 1.2 and 30.2000008, 0.5 for whole numbers."""
+    for decimals in range(MOST_DECIMALS):
+        if np.abs(values - np.round(values, decimals)).max() <= 10.0**-MOST_DECIMALS:
+            return float(0.5 * 10.0**-decimals)
+    return float(0.5 * 10.0**-MOST_DECIMALS)
 
 
 def groups_at_same_place(planes: Planes) -> list[Array]:
@@ -122,31 +121,91 @@ def plan_stack(planes: Planes, plane_shape: tuple[int, int], path: Path) -> Stac
     """
     heights = planes.heights_mm
     distances = np.diff(heights)
-    shifts_mm = (planes.positions_lps - planes.positions_lps[0]) @ planes.axes.T
-    straight = np.ptp(shifts_mm, axis=0).max() <= IN_PLANE_TOLERANCE_MM
-    step = float(distances.mean())
-    even = _is_even(heights - heights[0], step)
-    if not even:
-        step = float(
-            np.sort(distances)[(len(distances) - 1) // 2]
-        )  # the lower median: gaps leave it alone, and it is a real distance
+    counts, step = regular_steps(heights, planes.rounding_along(planes.normal))
+    if (counts != 1).any():
         _check_gaps(distances, step, path)
+    shifts_mm = (planes.positions_lps - planes.positions_lps[0]) @ planes.axes.T
     if (np.ptp(shifts_mm, axis=0) > np.multiply(plane_shape, planes.pixel_spacing_mm)).any():
-        raise UnusableInput(f"The slices of {path} do not lie above each other; export the series as one axial stack.")
+        raise UnusableInput(
+            f"The slices of {shown(path)} do not lie above each other; export the series as one axial stack."
+        )
 
-    levels = np.arange(len(heights)) if even else (heights - heights[0]) / step
-    shifts = np.zeros_like(shifts_mm) if straight else (shifts_mm - shifts_mm.min(axis=0)) / planes.pixel_spacing_mm
+    levels = np.concatenate([[0], np.cumsum(counts)])
+    slope_mm = _sideways_slope(levels, shifts_mm, planes)
+    if slope_mm is not None:
+        shifts_mm = levels[:, np.newaxis] * slope_mm
+    shifts = (shifts_mm - shifts_mm.min(axis=0)) / planes.pixel_spacing_mm
     rows, columns = (int(n) for n in plane_shape + np.ceil(shifts.max(axis=0) - ON_SLICE).astype(int))
     affine = np.eye(4)
     affine[:3, 0] = planes.normal * step
     affine[:3, 1:3] = (planes.axes * planes.pixel_spacing_mm[:, np.newaxis]).T
     affine[:3, 3] = planes.positions_lps[0] - affine[:3, 1:3] @ shifts[0]
     shape = (int(levels[-1] + ON_SLICE) + 1, rows, columns)
-    return StackPlan(affine, shape, levels, shifts, _warning(straight, even, shifts_mm, distances, step))
+    findings = _sideways_finding(slope_mm, shifts_mm, step) + _distance_finding(counts, distances)
+    return StackPlan(affine, shape, levels, shifts, _warning(findings))
+
+
+def regular_steps(heights: Array, rounding_mm: float) -> tuple[Array, float]:
+    """Return how many steps lie between neighboring slices, and the step.
+
+    Args:
+        heights: (n,) growing, mm.
+        rounding_mm: Half the last decimal of the heights.
+
+    Returns:
+        Steps (n - 1,), all 1 where the slices form a regular grid, larger where slices are missing, and fractions where no step
+        fits; and the step in mm: the mean where one fits, and the lower median of the distances elsewhere (gaps leave it alone, and
+        it is a real distance).
+    """
+    distances = np.diff(heights)
+    ones, mean = np.ones(len(distances)), float(distances.mean())
+    if _is_even(heights - heights[0], mean):
+        return ones, mean
+    usual = float(np.sort(distances)[(len(distances) - 1) // 2])
+    for counts in (ones, np.rint(distances / usual)):
+        if counts.min() < 1:
+            continue
+        levels = np.concatenate([[0], np.cumsum(counts)])
+        mean = float(distances.sum() / counts.sum())
+        allowed = min(max(rounding_mm, ROUNDING_MM), MAX_ROUNDING * mean)
+        low, high = slopes(levels, heights, allowed)
+        if low <= high and np.abs(distances - counts * mean).max() <= max(2 * rounding_mm, ROUNDING_MM):
+            return counts, float(np.clip(mean, low, high))
+    return distances / usual, usual
+
+
+def slopes(places: Array, values: Array, allowed: float) -> tuple[float, float]:
+    """Return the lowest and highest slope of a straight line that passes all ``values`` within ``allowed``; lowest > highest if none does.
+
+    Args:
+        places: (n,) growing.
+        values: (n,).
+        allowed: How far values may lie from the line.
+    """
+    low, high = -np.inf, np.inf
+    for lag in range(1, len(places)):
+        run, rise = places[lag:] - places[:-lag], values[lag:] - values[:-lag]
+        low = max(low, float(((rise - 2 * allowed) / run).max()))
+        high = min(high, float(((rise + 2 * allowed) / run).min()))
+    return low, high
+
+
+def _sideways_slope(levels: Array, shifts_mm: Array, planes: Planes) -> Array | None:
+    """Return by how much (row, column) slices move sideways with each level: 0 if within rounding, None if not in a straight line."""
+    found = np.zeros(2)
+    for axis in range(2):
+        rounding = planes.rounding_along(planes.axes[axis])
+        allowed = min(max(rounding, ROUNDING_MM), MAX_ROUNDING * planes.pixel_spacing_mm[axis])
+        low, high = slopes(levels, shifts_mm[:, axis], allowed)
+        if low > high:
+            return None
+        if not low <= 0 <= high:
+            found[axis] = np.clip((shifts_mm[-1, axis] - shifts_mm[0, axis]) / levels[-1], low, high)
+    return found
 
 
 def _is_even(heights: Array, step: float) -> bool:
-    """True if distances vary by ``DISTANCE_TOLERANCE`` at most and do not add up to ``MAX_SLIP_SLICES``."""
+    """Return whether distances vary by ``DISTANCE_TOLERANCE`` at most and do not add up to ``MAX_SLIP_SLICES``."""
     slips = heights / step - np.arange(len(heights))
     return bool(np.abs(np.diff(slips)).max() <= DISTANCE_TOLERANCE and np.abs(slips).max() <= MAX_SLIP_SLICES)
 
@@ -155,26 +214,37 @@ def _check_gaps(distances: Array, step: float, path: Path) -> None:
     missing = int(np.rint(distances.max() / step)) - 1
     if missing > MAX_MISSING_SLICES:
         raise UnusableInput(
-            f"{missing} neighboring slices of {path} are missing ({distances.max():.4g} mm apart where {step:.4g} mm is usual), "
+            f"{missing} neighboring slices of {shown(path)} are missing ({distances.max():.4g} mm apart where {step:.4g} mm is usual), "
             f"and at most {MAX_MISSING_SLICES} can be bridged; copy or export the series completely."
         )
 
 
-def _warning(straight: bool, even: bool, shifts_mm: Array, distances: Array, step: float) -> str:
-    findings = []
-    if not straight:
-        tilt = np.degrees(np.arctan2(np.linalg.norm(shifts_mm[-1]), distances.sum()))
-        findings.append(f"are tilted against their stack by {tilt:.1f} degrees")
-    if not even:
-        missing = int(np.rint(distances / step - 1).clip(min=0).sum())
-        findings.append(
-            f"are {distances.min():.4g} to {distances.max():.4g} mm apart"
-            + (f" ({missing} missing)" if missing else "")
-        )
+def _sideways_finding(slope_mm: Array | None, shifts_mm: Array, step: float) -> list[str]:
+    if slope_mm is None:
+        return [f"are shifted sideways by up to {np.linalg.norm(np.ptp(shifts_mm, axis=0)):.3g} mm"]
+    if slope_mm.any():
+        return [
+            f"are tilted against their stack by {np.degrees(np.arctan2(np.linalg.norm(slope_mm), step)):.1f} degrees"
+        ]
+    return []
+
+
+def _distance_finding(counts: Array, distances: Array) -> list[str]:
+    if (counts == 1).all():
+        return []
+    missing = int(np.rint(counts - 1).clip(min=0).sum())
+    return [
+        f"are {distances.min():.4g} to {distances.max():.4g} mm apart" + (f" ({missing} missing)" if missing else "")
+    ]
+
+
+def _warning(findings: list[str]) -> str:
     if not findings:
         return ""
-    found = " and ".join(findings)
-    return f"The slices {found}; the CT was resampled to a regular orthogonal grid, which is the grid of the results (ct.nrrd)."
+    return (
+        f"The slices {' and '.join(findings)}; the CT was resampled to a regular orthogonal grid, "
+        "which is the grid of the results (ct.nrrd)."
+    )
 
 
 def resample_stack(slices: Array, plan: StackPlan) -> Array:

@@ -1,0 +1,349 @@
+"""Which files of a folder are CT slices, and which look like slices but cannot be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.filereader import read_file_meta_info
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from ..core.errors import UnusableInput
+from ..core.texts import listed, shown
+from .dicom_values import DAMAGE, DicomHeader, damaged
+
+PREAMBLE_BYTES = 128
+
+START_BYTES = 1024
+"""What is looked at before pydicom is: the preamble and group 2, whose transfer syntax stands within the first kilobyte."""
+
+FIRST_GROUPS = (0x0002, 0x0008)
+"""A data set without preamble begins with one of these groups: file meta information or identification."""
+
+VALUE_REPRESENTATIONS = frozenset(
+    b"AE AS CS DA DS DT IS LO LT OB OW PN SH SQ ST TM UI UL UN US UT".split()
+)  # those that groups 2 and 8 use
+
+LONGEST_FIRST_VALUE = 4096
+"""Bytes of a data set's first value; more is no DICOM."""
+
+DEFLATED = DeflatedExplicitVRLittleEndian.encode()
+
+MOST_UNPACKED_BYTES = 256 << 20
+"""A deflated slice unpacks to 2 MB at most where it is CT; what unpacks to more than this is damaged or malicious."""
+
+DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
+"""Media Storage Directory Storage: a DICOMDIR."""
+
+UNCOMPRESSED = (
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+)
+
+DECODER_PACKAGES = {
+    "1.2.840.10008.1.2.4.50": "pylibjpeg-libjpeg",  # JPEG Baseline
+    "1.2.840.10008.1.2.4.51": "pylibjpeg-libjpeg",  # JPEG Extended
+    "1.2.840.10008.1.2.4.57": "pylibjpeg-libjpeg",  # JPEG Lossless
+    "1.2.840.10008.1.2.4.70": "pylibjpeg-libjpeg",  # JPEG Lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80": "pylibjpeg-libjpeg",  # JPEG-LS Lossless
+    "1.2.840.10008.1.2.4.81": "pylibjpeg-libjpeg",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.90": "pylibjpeg-openjpeg",  # JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.91": "pylibjpeg-openjpeg",  # JPEG 2000
+    "1.2.840.10008.1.2.4.201": "pylibjpeg-openjpeg",  # High-Throughput JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.202": "pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg-openjpeg",
+}
+"""Transfer syntaxes that need a package beside pydicom (which knows the uncompressed ones, deflate and RLE itself)."""
+
+ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+"""Enhanced CT and Legacy Converted Enhanced CT Image Storage."""
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
+
+KEYWORDS = [
+    "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber",
+    "StudyInstanceUID", "PatientID", "PatientName", "FrameOfReferenceUID", "ConvolutionKernel", "AcquisitionNumber",
+    "AcquisitionDateTime", "AcquisitionTime", "InstanceNumber", "TemporalPositionIdentifier", "TemporalPositionIndex",
+    "NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices",
+    "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
+    "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
+]  # fmt: skip
+"""All that is read. PatientPosition is not among them: it says how the patient lay, nothing about the axes."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoundSlices:
+    """The CT ``slices`` at a path, and the files that look like slices but cannot be read (``unread``)."""
+
+    slices: list[DicomHeader]
+    unread: list[Path]
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Return whether ``path`` is a regular file that begins as DICOM does (PS3.10, 7.1), be it without preamble or group 2.
+
+    Raises OSError if the file cannot be opened.
+    """
+    return _is_regular(path) and _begins_as_dicom(_start(path))
+
+
+def read_data_set(path: Path, keywords: list[str] | None = None) -> Any:
+    """Return a file's data set, its group 2 as ``file_meta``; with ``keywords`` just those attributes, without pixels.
+
+    A file without preamble or without group 2 is read too, its transfer syntax told from its first attribute.
+    Raises one of DAMAGE if pydicom cannot parse it.
+    """
+    if DEFLATED in _start(path):
+        _check_unpacked_size(path)
+    data = pydicom.dcmread(
+        path,
+        force=True,
+        stop_before_pixels=keywords is not None,
+        specific_tags=None if keywords is None else [*keywords],
+    )
+    if "TransferSyntaxUID" not in data.file_meta:
+        implicit, little = data.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return data
+
+
+def read_header(path: Path) -> DicomHeader:
+    """Return the attributes of a file that the reading of CT needs. Raises UnusableInput if it is damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is odd, the accessor refuses what matters
+            data = read_data_set(path, KEYWORDS)
+    except DAMAGE as error:
+        raise damaged(path) from error
+    return DicomHeader(path, data, data.file_meta)
+
+
+def find_slices(path: Path) -> FoundSlices:
+    """Return the CT slices in a file, or in a folder and its subfolders, links followed once.
+
+    Raises UnusableInput if there are none, with what was found instead, or if a CT slice is damaged.
+    """
+    unread: list[Path] = []
+    paths = [path] if path.is_file() else list(_regular_files(path, unread))
+    headers, others = [], []
+    for each in paths:
+        try:
+            start = _start(each)
+        except OSError:
+            unread.append(each)
+            continue
+        if _begins_as_dicom(start):
+            headers.append(_header_of_any(each))
+        else:
+            others.append((each, start))
+    slices = [header for header in headers if header is not None and _is_ct_slice(header)]
+    unread += [each for each, start in others if _looks_like_slice(each, start, slices)]
+    if not slices:
+        raise _none_found(path, headers, unread)
+    return FoundSlices(slices, unread)
+
+
+def _is_regular(path: Path) -> bool:
+    """Return whether ``path`` leads to a file that can be opened without waiting for somebody (no pipe, socket or device)."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
+    """Yield the regular files below ``folder`` in the order of their names; folders that cannot be opened go to ``unread``.
+
+    A linked folder is entered once, and never if it contains ``folder``; links to nothing are passed over.
+    """
+
+    def refused(error: OSError) -> None:
+        unread.append(Path(error.filename))
+
+    root = Path(os.path.realpath(folder))
+    entered = {str(root), *map(str, root.parents)}
+    for where, names, files in os.walk(folder, followlinks=True, onerror=refused):
+        targets = {name: os.path.realpath(os.path.join(where, name)) for name in sorted(names)}
+        names[:] = []
+        for name, target in targets.items():
+            if target not in entered:
+                entered.add(target)
+                names.append(name)
+        for name in sorted(files):
+            path = Path(where, name)
+            try:
+                if _is_regular(path):
+                    yield path
+            except OSError:
+                unread.append(path)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(START_BYTES)
+
+
+def _begins_as_dicom(start: bytes) -> bool:
+    if start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM":
+        return True
+    if len(start) < PREAMBLE_BYTES:
+        return False
+    group, _, length = struct.unpack_from("<HHI", start)
+    if group not in FIRST_GROUPS:
+        return False
+    if start[4:6] in VALUE_REPRESENTATIONS:
+        return True
+    return bool(0 < length <= LONGEST_FIRST_VALUE and length % 2 == 0)
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Raise ValueError if a deflated file unpacks to more than any CT slice takes."""
+    meta = read_file_meta_info(path)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    begin = PREAMBLE_BYTES + 4 + 12 + int(meta.FileMetaInformationGroupLength)
+    with path.open("rb") as file:
+        file.seek(begin)
+        unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), MOST_UNPACKED_BYTES)
+    if len(unpacked) == MOST_UNPACKED_BYTES:
+        raise ValueError("The file unpacks to more than a CT slice takes.")
+
+
+def _header_of_any(path: Path) -> DicomHeader | None:
+    """Return a file's header, None where it is damaged but says that it is no CT. Raises UnusableInput for other damage."""
+    try:
+        return read_header(path)
+    except UnusableInput:
+        if _stated_class(path) in ("", CTImageStorage, *ENHANCED_CLASSES):
+            raise
+        return None
+
+
+def _stated_class(path: Path) -> str:
+    """Return the class that a damaged file's group 2 states, "" where that cannot be read either."""
+    try:
+        return str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
+    except DAMAGE:
+        return ""
+
+
+def _is_ct_slice(header: DicomHeader) -> bool:
+    """Return whether this is an image of a CT stack.
+
+    Captures and reports have no position in the patient, localizers say so in ImageType. Raises UnusableInput for a CT image that
+    is damaged, or whose coding is not read.
+    """
+    is_ct_image = _sop_class(header) == CTImageStorage
+    if is_ct_image:
+        check_transfer_syntax(header)
+        if not header.has("Modality") or not (header.has("Columns") or header.has("Rows")):
+            raise damaged(header.path)
+    if _kind(header) != "CT" or "LOCALIZER" in header.texts("ImageType"):
+        return False
+    if _sop_class(header) in ENHANCED_CLASSES:
+        return True
+    if not header.has("Columns"):
+        return is_ct_image
+    return is_ct_image or header.has("ImagePositionPatient") or header.integer("NumberOfFrames", 1) > 1
+
+
+def _sop_class(header: DicomHeader) -> str:
+    try:
+        return header.text("MediaStorageSOPClassUID") or header.text("SOPClassUID")
+    except UnusableInput:
+        return ""
+
+
+def _kind(header: DicomHeader) -> str:
+    """Return the modality, in words where there is none."""
+    if _sop_class(header) == DIRECTORY_CLASS:
+        return "index (DICOMDIR)"
+    try:
+        return header.text("Modality") or "without modality"
+    except UnusableInput:
+        return "damaged"
+
+
+def check_transfer_syntax(header: DicomHeader) -> None:
+    """Raise UnusableInput if the pixels are coded in a way that no decoder knows, a maker's private one for example."""
+    uid = UID(header.text("TransferSyntaxUID"))
+    if uid not in UNCOMPRESSED and uid != RLELossless and uid not in DECODER_PACKAGES:
+        kind = "private transfer syntax" if uid.is_private else "transfer syntax"
+        raise UnusableInput(
+            f"{shown(header.path)} is coded in the {kind} {shown(uid.name, 80)}, which is not read; "
+            "export the series again in a standard one (Explicit VR Little Endian)."
+        )
+
+
+def _looks_like_slice(path: Path, start: bytes, slices: list[DicomHeader]) -> bool:
+    """Return whether a file that is no DICOM has the name of a slice: its suffix, or a name like the slices beside it.
+
+    Text beside slices without suffix (README) is none, nor are hidden files (those that macOS adds begin with ``._``).
+    """
+    if path.name.startswith("."):
+        return False
+    if path.suffix.lower() in DICOM_SUFFIXES:
+        return True
+    if start and b"\0" not in start:
+        return False
+    return any(
+        _name_pattern(path) == _name_pattern(each.path)
+        or (path.parent == each.path.parent and _suffix(path) == _suffix(each.path))
+        for each in slices
+    )
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix in small letters, "" for a number (names are often UIDs: ``1.2.840.113``)."""
+    suffix = path.suffix.lower()
+    return "" if suffix[1:].isdigit() else suffix
+
+
+def _name_pattern(path: Path) -> str:
+    return "".join("0" if character.isdigit() else character for character in path.name)
+
+
+def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path]) -> UnusableInput:
+    if unread:
+        return UnusableInput(
+            f"{shown(path)} holds no CT slices that can be read: {unread_sentence(unread)}; copy or export the series again."
+        )
+    kinds = Counter("damaged" if header is None else shown(_kind(header), 20) for header in headers)
+    if not headers:
+        return UnusableInput(f"{shown(path)} holds no DICOM files; give a DICOM folder, or the image file itself.")
+    if path.is_file() and "index (DICOMDIR)" in kinds:
+        return UnusableInput(
+            f"{shown(path)} is a DICOMDIR, the index of a disc, and holds no images; give the folder that it lies in."
+        )
+    found = listed([f"{number} {kind}" for kind, number in sorted(kinds.items())])
+    return UnusableInput(f"{shown(path)} holds no CT slices (found: {found}); give a CT series.")
+
+
+def unread_sentence(unread: list[Path]) -> str:
+    """Return how many files look like slices and are none, with the names of the first."""
+    names = listed([each.name for each in unread], most=3, longest=60)
+    if len(unread) == 1:
+        return f"1 file that looks like a slice is empty, cut off or cannot be opened ({names})"
+    return f"{len(unread)} files that look like slices are empty, cut off or cannot be opened ({names})"

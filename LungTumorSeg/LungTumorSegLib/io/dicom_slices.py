@@ -1,0 +1,238 @@
+"""One CT slice: its checked header and its voxels in HU."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydicom.pixels.decoders.base import get_decoder
+
+from ..core.errors import MachineLimit, UnusableInput
+from ..core.texts import shown
+from ..core.volume import ORTHOGONALITY_TOLERANCE, Array
+from .dicom_files import DECODER_PACKAGES, ENHANCED_CLASSES, check_transfer_syntax, read_data_set
+from .dicom_values import DAMAGE, DicomHeader, damaged
+from .stored_values import BitField, Rescaling, ValueChain
+
+CUT_OFF = "End of file reached before delimiter"
+"""pydicom only warns when compressed pixels lack their end, and JPEG 2000 decodes what is there."""
+
+RAW: dict[str, Any] = {"correct_unused_bits": False}
+"""Padding is stated with all bits, so it is compared before unused bits are dropped."""
+
+MOST_ROWS = 8192
+"""Rows and columns at most: ultra-high-resolution CT has 2048."""
+
+MOST_POSITION_MM = 1e5
+"""No scanner's table is a hundred meters long."""
+
+MOST_SLOPE, MOST_INTERCEPT = 1e4, 1e6
+"""Rescaling beyond this is no CT's."""
+
+HU_TYPES = ("", "HU")
+UNSPECIFIED_TYPE = "US"
+"""RescaleType of values whose unit is not specified (DICOM PS3.3 C.11.1.1.2)."""
+
+
+@dataclass(frozen=True, eq=False)
+class CTSlice:
+    """A single-frame gray slice. Raises UnusableInput, when built by ``of``, if its header is impossible or it is another image."""
+
+    header: DicomHeader
+    rows: int
+    columns: int
+    position_lps: tuple[float, ...]
+    orientation: tuple[float, ...]
+    pixel_spacing_mm: tuple[float, ...]
+    chain: ValueChain
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self.header.path
+
+    @staticmethod
+    def of(header: DicomHeader) -> CTSlice:
+        """Check a header and take what places and scales the slice."""
+        _check_single_frame(header)
+        check_transfer_syntax(header)
+        if not header.has("Rows") or not header.has("Columns"):
+            raise damaged(header.path)
+        rows, columns = header.integer("Rows"), header.integer("Columns")
+        if not (0 < rows <= MOST_ROWS and 0 < columns <= MOST_ROWS):
+            raise UnusableInput(
+                f"{shown(header.path)} states an impossible size ({rows} x {columns}); export the series again as original CT slices."
+            )
+        position = tuple(header.numbers("ImagePositionPatient", 3))
+        orientation = tuple(header.numbers("ImageOrientationPatient", 6))
+        spacing = tuple(header.numbers("PixelSpacing", 2))
+        if not _is_possible_plane(position, orientation, spacing):
+            raise UnusableInput(
+                f"{shown(header.path)} states an impossible position, orientation or pixel spacing; export the series again."
+            )
+        return CTSlice(header, rows, columns, position, orientation, spacing, _value_chain(header))
+
+    @cached_property
+    def states_rescaling(self) -> bool:
+        """Whether the header says how stored values become HU."""
+        return self.header.has("RescaleSlope") or self.header.has("RescaleIntercept")
+
+    def hu(self, *, whole: bool) -> Array:
+        """Return the voxels (row, column) in HU: int16 where ``whole``, float32 otherwise.
+
+        Raises MachineLimit if the decoder is not installed, UnusableInput if the pixels are damaged.
+        """
+        return self.chain.hu(self._raw(), whole=whole)
+
+    def _raw(self) -> Array:
+        package = DECODER_PACKAGES.get(self.header.text("TransferSyntaxUID"))
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.filterwarnings("error", message=CUT_OFF)
+                data = read_data_set(self.path)
+                decoder = get_decoder(data.file_meta.TransferSyntaxUID)
+                pixels: Array = decoder.as_array(data, raw=True, **RAW)[0]
+        except DAMAGE as error:
+            if package and not all(map(importlib.util.find_spec, ("pylibjpeg", package.removeprefix("pylibjpeg-")))):
+                raise MachineLimit(
+                    f"{shown(self.path)} is compressed; install the packages pylibjpeg and {package} to read it."
+                ) from error
+            raise damaged(self.path) from error
+        if pixels.shape != (self.rows, self.columns) or pixels.dtype.kind not in "iu":
+            raise damaged(self.path)
+        return pixels
+
+
+def _is_possible_plane(position: tuple[float, ...], orientation: tuple[float, ...], spacing: tuple[float, ...]) -> bool:
+    cosines = np.reshape(orientation, (2, 3))
+    return bool(
+        np.abs(position).max() <= MOST_POSITION_MM
+        and np.abs(cosines @ cosines.T - np.eye(2)).max() <= ORTHOGONALITY_TOLERANCE
+        and min(spacing) > 0
+    )
+
+
+def _check_single_frame(header: DicomHeader) -> None:
+    is_enhanced = (
+        header.text("MediaStorageSOPClassUID") in ENHANCED_CLASSES or header.text("SOPClassUID") in ENHANCED_CLASSES
+    )
+    if is_enhanced or header.integer("NumberOfFrames", 1) > 1:
+        raise UnusableInput(
+            f"{shown(header.path)} is multi-frame DICOM (enhanced CT), which is not read; convert it to single-frame CT or NIfTI."
+        )
+    photometric = header.text("PhotometricInterpretation")
+    if not photometric:
+        raise UnusableInput(
+            f"{shown(header.path)} does not state its PhotometricInterpretation; export the series again as original CT slices."
+        )
+    if header.integer("SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
+        raise UnusableInput(
+            f"{shown(header.path)} holds color images, not CT slices (PhotometricInterpretation {shown(photometric, 20)}); "
+            "give the original CT series."
+        )
+
+
+def _value_chain(header: DicomHeader) -> ValueChain:
+    """Return how stored values become HU. Raises UnusableInput for what is not HU, or cannot be applied."""
+    if header.has("ModalityLUTSequence"):
+        raise UnusableInput(
+            f"{shown(header.path)} codes its values by a table (ModalityLUTSequence), which is not read; "
+            "export the series with RescaleSlope and RescaleIntercept."
+        )
+    unit = header.text("RescaleType").upper()
+    if unit not in (*HU_TYPES, UNSPECIFIED_TYPE):
+        raise UnusableInput(
+            f"{shown(header.path)} holds values of the type {shown(unit, 20)}, not Hounsfield units (RescaleType); give a CT series in HU."
+        )
+    chain = ValueChain(_bit_field(header), _rescaling(header))
+    return ValueChain(chain.bits, chain.rescaling, _padding(header, chain))
+
+
+def _bit_field(header: DicomHeader) -> BitField:
+    if not all(header.has(keyword) for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation")):
+        raise damaged(header.path)
+    allocated, stored = header.integer("BitsAllocated"), header.integer("BitsStored")
+    high = header.integer("HighBit", stored - 1)
+    signed = header.integer("PixelRepresentation")
+    is_packed = (
+        header.text("TransferSyntaxUID") in DECODER_PACKAGES
+    )  # a codec keeps numbers, not bits: they start at bit 0
+    if (
+        allocated not in (8, 16, 32)
+        or not 1 <= stored <= allocated
+        or not stored - 1 <= high < allocated
+        or signed not in (0, 1)
+        or (is_packed and high != stored - 1)
+    ):
+        raise UnusableInput(
+            f"{shown(header.path)} states impossible bits (BitsAllocated {allocated}, BitsStored {stored}, HighBit {high}, "
+            f"PixelRepresentation {signed}); export the series again as original CT slices."
+        )
+    return BitField(allocated, stored, signed == 1, high + 1 - stored)
+
+
+def _rescaling(header: DicomHeader) -> Rescaling:
+    if header.has("RescaleSlope") and not header.has("RescaleIntercept"):
+        header.numbers("RescaleIntercept", 1)  # refuses: a slope alone is half a statement
+    slope = header.numbers("RescaleSlope", 1)[0] if header.has("RescaleSlope") else 1.0
+    intercept = header.numbers("RescaleIntercept", 1)[0] if header.has("RescaleIntercept") else 0.0
+    if not 0 < slope <= MOST_SLOPE or abs(intercept) > MOST_INTERCEPT:
+        raise UnusableInput(
+            f"{shown(header.path)} states a rescaling that cannot be a CT's (RescaleSlope {slope:g}, RescaleIntercept {intercept:g}); "
+            "export the series again as original CT slices."
+        )
+    return Rescaling(slope, intercept)
+
+
+def _padding(header: DicomHeader, chain: ValueChain) -> tuple[int, int] | None:
+    """Return the lowest and highest number that mark padding (DICOM PS3.3 C.7.5.1.1.2), None where none is stated."""
+    if not header.has("PixelPaddingValue"):
+        return None
+    first = chain.bits.number(header.integer("PixelPaddingValue"))
+    if not header.has("PixelPaddingRangeLimit"):
+        return first, first
+    last = chain.bits.number(header.integer("PixelPaddingRangeLimit"))
+    padding = min(first, last), max(first, last)
+    if first != last and ValueChain(chain.bits, chain.rescaling, padding).padding_may_be_tissue:
+        raise UnusableInput(
+            f"{shown(header.path)} states padding values that are tissue's (PixelPaddingValue {first}, PixelPaddingRangeLimit {last}); "
+            "export the series again as original CT slices."
+        )
+    return padding
+
+
+def common_chain(slices: list[CTSlice], path: Path) -> tuple[bool, list[str]]:
+    """Check that slices say alike how their values become HU.
+
+    Returns:
+        Whether all HU are whole numbers, and warnings.
+
+    Raises:
+        UnusableInput: Some state a rescaling and others do not.
+    """
+    stating = [each.states_rescaling for each in slices]
+    if any(stating) and not all(stating):
+        silent = slices[int(np.argmin(stating))]
+        raise UnusableInput(
+            f"{shown(silent.path)} does not state its RescaleSlope and RescaleIntercept and other slices of its series do; "
+            "export the series again as original CT slices."
+        )
+    found = []
+    if not any(stating):
+        found.append(
+            f"{shown(path)} does not state how its values become HU (RescaleIntercept); they were taken for HU."
+        )
+    if any(each.header.text("RescaleType").upper() == UNSPECIFIED_TYPE for each in slices):
+        found.append(f"{shown(path)} leaves the unit of its values open (RescaleType US); they were taken for HU.")
+    rescalings = {each.chain.rescaling for each in slices}
+    if len(rescalings) > 1:
+        found.append(
+            f"The slices of {shown(path)} state {len(rescalings)} different rescalings to HU; each was rescaled by its own."
+        )
+    return all(each.is_whole for each in rescalings), found

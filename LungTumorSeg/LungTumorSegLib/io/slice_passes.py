@@ -1,0 +1,140 @@
+"""Did slices come from one pass over the patient? Told from their heights (mm along their normal) and the order of their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from ..core.volume import Array
+
+STEP_TOLERANCE_MM = 0.05
+"""Steps of one pass differ by this at most, besides rounding."""
+
+STEP_TOLERANCE = 0.01
+"""The same as a share of the step; the larger of the two counts."""
+
+MOST_PASSES = 4
+"""Passes that are sought among interleaved slices."""
+
+MOST_STEPS = 4
+"""Steps at most from one slice of a pass to its next: as many missing slices as are bridged, and one."""
+
+
+def runs_of_blocks(blocks: Sequence[Array]) -> list[list[int]]:
+    """Divide blocks of heights, in the order of their numbers, where they turn back or overlap.
+
+    Returns:
+        The indices of the blocks of each run; within a run, each block lies beyond the one before, in one direction.
+    """
+    runs: list[list[int]] = [[0]]
+    direction = 0
+    for index in range(1, len(blocks)):
+        before, block = blocks[index - 1], blocks[index]
+        step = int(block.min() > before.max()) - int(block.max() < before.min())
+        if step and direction in (0, step):
+            runs[-1].append(index)
+            direction = step
+        else:
+            runs.append([index])
+            direction = 0
+    return runs
+
+
+def are_apart(blocks: Sequence[Array]) -> bool:
+    """Return whether no block of heights reaches into another one."""
+    in_order = sorted(blocks, key=lambda heights: float(heights.min()))
+    return all(below.max() < above.min() for below, above in pairwise(in_order))
+
+
+def follow_each_other(blocks: Sequence[Array], rounding_mm: float) -> bool:
+    """Return whether blocks of heights continue each other's steps, so that they form one stack (scans step by step do)."""
+    in_order = [np.sort(heights) for heights in sorted(blocks, key=lambda heights: float(heights.min()))]
+    for below, above in pairwise(in_order):
+        steps = [np.ptp(heights) / (len(heights) - 1) for heights in (below, above) if len(heights) > 1]
+        gap = above[0] - below[-1]
+        if gap <= 0:
+            return False
+        for step in steps:
+            allowed = _tolerance(step, rounding_mm)
+            if abs(gap - max(1, np.rint(gap / step)) * step) > allowed or abs(step - steps[0]) > allowed:
+                return False
+    return True
+
+
+def interleaved_passes(heights: Array, rounding_mm: float) -> list[Array]:
+    """Divide slices into passes of equal steps that lie between each other's slices.
+
+    Where two passes overlap, distances alternate, and every second slice is one step apart (every third for three passes).
+
+    Args:
+        heights: (n,) growing.
+        rounding_mm: Half the last decimal of the heights.
+
+    Returns:
+        The indices of each pass; all in one where there is no sign of several.
+    """
+    distances = np.diff(heights)
+    everything = [np.arange(len(heights))]
+    for passes in range(2, MOST_PASSES + 1):
+        if len(heights) < 3 * passes:
+            break
+        spans = heights[passes:] - heights[:-passes]
+        allowed = _tolerance(float(np.median(spans)), rounding_mm)
+        varied = np.ptp(np.lib.stride_tricks.sliding_window_view(distances, passes), axis=1) > allowed
+        repeats = (np.abs(np.diff(spans)) <= allowed) & varied[1:] & varied[:-1]
+        start, length = _longest_run(repeats)
+        if length < 2 * passes - 2:
+            continue
+        chains = _chains(heights, float(np.median(spans[start : start + length + 1])), rounding_mm)
+        if len(chains) <= MOST_PASSES and _interlock(heights, chains):
+            return chains
+    return everything
+
+
+def _tolerance(step: float, rounding_mm: float) -> float:
+    return max(STEP_TOLERANCE_MM, STEP_TOLERANCE * step) + 2 * rounding_mm
+
+
+def _longest_run(flags: Array) -> tuple[int, int]:
+    """Return where the longest run of true flags starts, and its length."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    if not len(edges):
+        return 0, 0
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    longest = int(np.argmax(lengths))
+    return int(starts[longest]), int(lengths[longest])
+
+
+def _chains(heights: Array, step: float, rounding_mm: float) -> list[Array]:
+    """Follow ``step`` from the lowest slice as far as it leads, then from the lowest one that is left, and so on."""
+    left = list(range(len(heights)))
+    chains = []
+    while left:
+        chain = [left[0]]
+        while True:
+            distances = heights[left] - heights[chain[-1]]
+            steps = np.rint(distances / step)
+            fits = (
+                (steps >= 1)
+                & (steps <= MOST_STEPS)
+                & (np.abs(distances - steps * step) <= _tolerance(step, rounding_mm))
+            )
+            if not fits.any():
+                break
+            chain.append(left[int(np.argmax(fits))])
+        chains.append(np.array(chain))
+        left = [index for index in left if index not in chain]
+    return chains
+
+
+def _interlock(heights: Array, chains: list[Array]) -> bool:
+    """Return whether two chains have two slices or more each in the range of the other."""
+
+    def within(one: Array, other: Array) -> int:
+        return int(((heights[one] > heights[other[0]]) & (heights[one] < heights[other[-1]])).sum())
+
+    return any(
+        within(one, other) >= 2 and within(other, one) >= 2 for i, one in enumerate(chains) for other in chains[i + 1 :]
+    )
