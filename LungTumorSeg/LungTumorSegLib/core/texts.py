@@ -67,7 +67,9 @@ def shown(value: object, longest: int = LONGEST_NAME) -> str:
     return bounded(printable(bounded(str(value), longest)), longest)
 
 
-def listed(items: Sequence[object], *, separator: str = ", ", most: int = MOST_ITEMS, longest: int = LONGEST_NAME) -> str:
+def listed(
+    items: Sequence[object], *, separator: str = ", ", most: int = MOST_ITEMS, longest: int = LONGEST_NAME
+) -> str:
     """Return the first ``most`` of ``items`` as one line, and how many more there are."""
     line = separator.join(shown(item, longest) for item in items[:most])
     return line if len(items) <= most else f"{line}{separator}and {len(items) - most} more"

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pydicom
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -91,6 +92,9 @@ KEYWORDS = [
 ]  # fmt: skip
 """All that is read. PatientPosition is not among them: it says how the patient lay, nothing about the axes."""
 
+TAGS = [Tag(keyword) for keyword in KEYWORDS]
+PIXEL_TAGS = [Tag(keyword) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")]
+
 
 @dataclass(frozen=True, eq=False)
 class FoundSlices:
@@ -108,36 +112,40 @@ def is_dicom_file(path: Path) -> bool:
     return _is_regular(path) and _begins_as_dicom(_start(path))
 
 
-def read_data_set(path: Path, keywords: list[str] | None = None) -> Any:
-    """Return a file's data set, its group 2 as ``file_meta``; with ``keywords`` just those attributes, without pixels.
+def read_data_set(path: Path) -> Any:
+    """Return a file's whole data set, its group 2 as ``file_meta``; raises one of DAMAGE if pydicom cannot parse it.
 
     A file without preamble or without group 2 is read too, its transfer syntax told from its first attribute.
-    Raises one of DAMAGE if pydicom cannot parse it.
     """
-    if DEFLATED in _start(path):
+    _check_unpacked_size(path)
+    return _with_transfer_syntax(pydicom.dcmread(path, force=True))
+
+
+def read_header(path: Path) -> DicomHeader:
+    """Return the attributes of a file that the reading of CT needs. Raises UnusableInput if it is damaged."""
+    reached_pixels = False
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal reached_pixels
+        reached_pixels = tag in PIXEL_TAGS
+        return reached_pixels
+
+    try:
         _check_unpacked_size(path)
-    data = pydicom.dcmread(
-        path,
-        force=True,
-        stop_before_pixels=keywords is not None,
-        specific_tags=None if keywords is None else [*keywords],
-    )
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")  # of what is odd, the accessor refuses what matters
+            data = _with_transfer_syntax(read_partial(file, at_pixels, force=True, specific_tags=[*TAGS]))
+    except DAMAGE as error:
+        raise damaged(path) from error
+    return DicomHeader(path, data, data.file_meta, reached_pixels)
+
+
+def _with_transfer_syntax(data: Any) -> Any:
     if "TransferSyntaxUID" not in data.file_meta:
         implicit, little = data.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return data
-
-
-def read_header(path: Path) -> DicomHeader:
-    """Return the attributes of a file that the reading of CT needs. Raises UnusableInput if it is damaged."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what is odd, the accessor refuses what matters
-            data = read_data_set(path, KEYWORDS)
-    except DAMAGE as error:
-        raise damaged(path) from error
-    return DicomHeader(path, data, data.file_meta)
 
 
 def find_slices(path: Path) -> FoundSlices:
@@ -220,6 +228,8 @@ def _begins_as_dicom(start: bytes) -> bool:
 
 def _check_unpacked_size(path: Path) -> None:
     """Raise ValueError if a deflated file unpacks to more than any CT slice takes."""
+    if DEFLATED not in _start(path):
+        return
     meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return

@@ -111,7 +111,9 @@ def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None
     if len(stacks) == 1 and number is None:
         return stacks[0]
     choice = listed(
-        [f"{shown(uid, 64)}#{n} ({_described(stack)})" for n, stack in enumerate(stacks, 1)], separator="; ", longest=400
+        [f"{shown(uid, 64)}#{n} ({_described(stack)})" for n, stack in enumerate(stacks, 1)],
+        separator="; ",
+        longest=400,
     )
     if number is not None:
         raise UnusableInput(f"{shown(path)} holds no stack {number} of that series; choose one of: {choice}.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.texts import shown
-from ..core.volume import Array, CTVolume
+from ..core.volume import AIR_HU, Array, CTVolume
 from .dicom_files import find_slices, is_dicom_file, unread_sentence
 from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack
 from .dicom_slices import CTSlice, common_chain
@@ -71,6 +71,7 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     plan = plan_stack(planes.subset(np.array([place[0] for place in places])), (first.rows, first.columns), path)
     hu = _read_slices(stack.slices, planes, places, whole)
     check_intensities(hu, path)
+    np.maximum(hu, AIR_HU, out=hu)  # before anything is interpolated between padding and tissue
     said = tuple(filter(None, (plan.warning, *warnings)))
     if not plan.warning:
         return CTVolume(hu, plan.affine, warnings=said)

@@ -61,7 +61,7 @@ class CTSlice:
         """Check a header and take what places and scales the slice."""
         _check_single_frame(header)
         check_transfer_syntax(header)
-        if not header.has("Rows") or not header.has("Columns"):
+        if not header.has_pixels or not header.has("Rows") or not header.has("Columns"):
             raise damaged(header.path)
         rows, columns = header.integer("Rows"), header.integer("Columns")
         if not (0 < rows <= MOST_ROWS and 0 < columns <= MOST_ROWS):

@@ -37,11 +37,12 @@ def damaged(path: Path) -> UnusableInput:
 
 @dataclass(frozen=True, eq=False)
 class DicomHeader:
-    """One file's attributes: ``dataset`` as pydicom read it, ``meta`` its group 2 (empty where the file has none)."""
+    """One file's attributes: ``dataset`` as pydicom read it, ``meta`` its group 2, and whether pixels follow them."""
 
     path: Path
     dataset: Any
     meta: Any
+    has_pixels: bool
 
     def has(self, keyword: str) -> bool:
         """Return whether the attribute is there and not empty."""

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..core.volume import AIR_HU, Array
+from ..core.volume import Array
 from .plausibility import MAX_HU
+
+PADDING_HU = -2048
+"""What padding becomes: less than any substance has, so that nobody counts it as air; ``CTVolume`` raises it to air."""
 
 TISSUE_HU = (-950.0, 3071.0)
 """HU above the first, up to the second, can be tissue, bone or metal (the highest value of 12-bit CT)."""
@@ -67,12 +70,12 @@ class Rescaling:
         return self.slope.is_integer() and self.intercept.is_integer()
 
     def hu(self, numbers: Array, *, whole: bool) -> Array:
-        """Return HU: int16 within its range where ``whole``, float32 otherwise; nothing lies below air."""
+        """Return HU: int16 within its range where ``whole``, float32 otherwise; nothing lies below ``PADDING_HU``."""
         if whole:
             wide = numbers.astype(np.int64) * int(self.slope) + int(self.intercept)
-            return np.asarray(np.clip(wide, AIR_HU, MAX_HU).astype(np.int16))
+            return np.asarray(np.clip(wide, PADDING_HU, MAX_HU).astype(np.int16))
         return np.asarray(
-            np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), AIR_HU)
+            np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), PADDING_HU)
         )
 
 
@@ -85,7 +88,7 @@ class ValueChain:
     padding: tuple[int, int] | None = None
 
     def hu(self, raw: Array, *, whole: bool) -> Array:
-        """Return the HU of a slice's ``raw`` integers (row, column), padding as air.
+        """Return the HU of a slice's ``raw`` integers (row, column), padding as ``PADDING_HU``.
 
         Where a padding value could be tissue, it is padding only if a corner of the slice has it.
         """
@@ -94,7 +97,7 @@ class ValueChain:
         if self.padding is not None:
             is_padding = (numbers >= self.padding[0]) & (numbers <= self.padding[1])
             if not self.padding_may_be_tissue or is_padding[[0, 0, -1, -1], [0, -1, 0, -1]].any():
-                hu[is_padding] = AIR_HU
+                hu[is_padding] = PADDING_HU
         return hu
 
     @property

@@ -308,7 +308,8 @@ def test_up_to_three_missing_slices_are_bridged(tmp_path, missing):
     assert ct.resampled
     assert f"({len(missing)} missing)" in ct.warnings[0]
     assert ct.same_grid(full, tolerance_mm=EXACT_MM)
-    np.testing.assert_allclose(ct.array, full.array, atol=1)
+    linear = full.array > AIR_HU + 400  # further down, the values are cut off at air and no straight line any more
+    np.testing.assert_allclose(ct.array[linear], full.array[linear], atol=1)
     there = [index for index in range(14) if index not in missing]
     np.testing.assert_array_equal(ct.array[there], full.array[there])
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU
 from LungTumorSegLib.io.images import read_ct
-from LungTumorSegLib.io.stored_values import BitField, Rescaling, ValueChain
+from LungTumorSegLib.io.stored_values import PADDING_HU, BitField, Rescaling, ValueChain
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless
@@ -22,6 +22,10 @@ from volumes import make_ct
 CT = make_ct(shape=(9, 40, 50))  # JPEG 2000 wants 32 pixels or more
 BLOCK = np.zeros((40, 50), bool)
 BLOCK[0, :] = BLOCK[5:9, 3:20] = True  # a corner and some of the middle: not image
+
+
+ODD = next(value for value in range(900, 2000) if value - 1024 not in CT.array)
+"""A stored value within tissue that no voxel of the CT has."""
 
 
 def stored(dataset) -> np.ndarray:
@@ -63,7 +67,7 @@ PADDED = {
     "signed, low": pad(-2000, True, PixelPaddingValue=-2000),
     "signed, high": pad(32767, True, PixelPaddingValue=32767),
     "highest of 12 bits": pad(4095, False, PixelPaddingValue=4095),
-    "a value that tissue has": pad(1084, False, PixelPaddingValue=1084),
+    "a value that tissue may have": pad(ODD, False, PixelPaddingValue=ODD),
     "a range": pad(60000, False, PixelPaddingValue=50000, PixelPaddingRangeLimit=65535),
     "a range, ends exchanged": pad(60000, False, PixelPaddingValue=65535, PixelPaddingRangeLimit=50000),
     "a range of negative numbers": pad(-2500, True, PixelPaddingValue=-3000, PixelPaddingRangeLimit=-2000),
@@ -83,11 +87,11 @@ def test_a_padding_value_that_only_tissue_has_is_tissue(tmp_path):
     # Some anonymizers write PixelPaddingValue 0 into every file; here the corners show that it is not the background.
     def edit(dataset, _):
         values = stored(dataset)
-        values[5:9, 3:20] = 1084
+        values[5:9, 3:20] = ODD
         unsigned(values, dataset)
-        dataset.PixelPaddingValue = 1084
+        dataset.PixelPaddingValue = ODD
 
-    assert (read(tmp_path, edit).array[:, 5:9, 3:20] == 60).all()
+    assert (read(tmp_path, edit).array[:, 5:9, 3:20] == ODD - 1024).all()
 
 
 def test_a_padding_range_across_tissue_is_refused(tmp_path):
@@ -178,7 +182,7 @@ def test_any_bit_field_gives_its_number_whatever_stands_beside_it(number, stored
 def test_the_chain_is_a_straight_line_within_its_limits(values, slope, intercept, padding):
     raw = np.array([values], np.uint16)
     chain = ValueChain(BitField(16, 16, False), Rescaling(slope, intercept), (padding, padding))
-    expected = np.where(raw == padding, AIR_HU, np.maximum(raw * slope + intercept, AIR_HU))
+    expected = np.where(raw == padding, PADDING_HU, np.maximum(raw * slope + intercept, PADDING_HU))
     np.testing.assert_allclose(chain.hu(raw, whole=False), expected, rtol=1e-6)
     if chain.rescaling.is_whole:
         np.testing.assert_array_equal(chain.hu(raw, whole=True), np.minimum(expected, 32767))
