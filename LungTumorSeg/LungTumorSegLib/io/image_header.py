@@ -224,6 +224,6 @@ def detached_path(header: Path, name: str) -> Path:
         check_regular(path)
     except UnusableInput as error:
         raise UnusableInput(
-            f"The voxels of {header} lie in another file, and {path.name} is not there; copy both into one folder."
+            f"The voxels of {header} lie in another file, and {shortened(path.name)} is not there; copy both into one folder."
         ) from error
     return path

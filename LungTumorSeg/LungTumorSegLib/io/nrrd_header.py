@@ -36,6 +36,9 @@ from .image_header import (
 MAX_HEADER_BYTES = 1 << 24
 """A segmentation's header takes about 1 kB per segment."""
 
+MAX_HEADER_LINES = 1 << 17
+"""A segmentation's header takes about ten lines per segment."""
+
 MAX_AXES = 16
 """The format's own limit."""
 
@@ -113,10 +116,12 @@ def _read_text(file: BinaryIO, path: Path) -> _Text:
     """Read lines up to the first empty one; raises UnusableInput for a line that is no field, or a field stated twice."""
     fields: dict[str, str] = {}
     pairs: dict[str, str] = {}
+    lines = 0
     file.readline(64)
-    while raw := file.readline(MAX_HEADER_BYTES):
-        if file.tell() > MAX_HEADER_BYTES:
-            wrong_header(path, f"is longer than {MAX_HEADER_BYTES >> 20} MB")
+    for raw in iter(lambda: file.readline(MAX_HEADER_BYTES), b""):
+        lines += 1
+        if lines > MAX_HEADER_LINES or file.tell() > MAX_HEADER_BYTES:
+            wrong_header(path, f"is longer than {MAX_HEADER_BYTES >> 20} MB or {MAX_HEADER_LINES} lines")
         line = raw.decode("utf-8", "replace").rstrip("\r\n")
         if not line:
             return _Text(fields, pairs, file.tell(), "data file" not in fields)
@@ -128,6 +133,8 @@ def _read_text(file: BinaryIO, path: Path) -> _Text:
             if name in fields:
                 wrong_header(path, f'states "{shortened(name)}" twice')
             fields[name] = field[2].strip()
+            if name == "data file" and fields[name].upper().startswith("LIST"):
+                break  # the other lines name files
         elif ":=" in line:
             key, _, value = line.partition(":=")
             pairs[key] = _unescaped(value)

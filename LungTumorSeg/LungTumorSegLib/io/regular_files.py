@@ -45,7 +45,7 @@ def existing_mode(path: Path) -> int:
     try:
         return path.stat().st_mode
     except (OSError, ValueError) as error:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise UnusableInput(f"{path} is a link to nothing; give the file itself.") from error
         raise UnusableInput(_cannot_be_read(path, error)) from error
 

@@ -1,0 +1,28 @@
+"""No damaged file ends a reader but by its one sentence."""
+
+from __future__ import annotations
+
+import pytest
+from fuzzing import MAX_BYTES, READERS, fuzz
+
+pytest.importorskip("resource")  # limits of memory; Windows has none
+
+
+def assert_all_end_well(reader: str, count: int) -> None:
+    findings = fuzz(reader, count=count)
+    assert findings.failures == []
+    assert findings.outcomes.total() == count
+    assert findings.outcomes["refused"] > count / 10, "the mutations reach what is checked"
+    assert findings.peak_bytes < MAX_BYTES
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_fifty_damaged_files(reader):
+    assert_all_end_well(reader, 50)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("reader", READERS)
+def test_a_thousand_damaged_files(reader):
+    assert_all_end_well(reader, 1000)

@@ -1,0 +1,68 @@
+"""Whether values are HU is judged by shares of air and water, padding left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from chests import make_chest
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import read_ct, write_volume
+from LungTumorSegLib.io.plausibility import check_intensities
+
+CHEST = make_chest((12, 60, 80)).ct
+ROWS, COLUMNS = np.indices((60, 80))
+OUTSIDE = (ROWS - 29.5) ** 2 / 30**2 + (COLUMNS - 39.5) ** 2 / 40**2 > 1
+"""What a scanner leaves out, the corners of each slice."""
+
+
+def padded(array: np.ndarray, value: int) -> np.ndarray:
+    result = array.astype(np.int32)
+    result[:, OUTSIDE] = value
+    return result
+
+
+@pytest.mark.parametrize("padding", [-1024, -1000, -1500, -2000, -2048, -3024, -32768, 0])
+def test_hu_are_accepted_with_any_padding(padding):
+    check_intensities(padded(CHEST.array, padding), Path("ct"))
+
+
+@pytest.mark.parametrize("padding", [None, -1000, -1024, -1500, -2000, -2048, -3024, -32768])
+@pytest.mark.parametrize("shift", [1024, 1000, 1023, -1024, -1000])
+def test_shifted_hu_are_refused_with_any_padding(shift, padding):
+    shifted = CHEST.array.astype(np.int32) + shift
+    values = shifted if padding is None else padded(shifted, padding)
+    with pytest.raises(
+        UnusableInput, match=r"is not a chest CT in HU \(.* of them lie near air at -1000, .* near water at 0\)"
+    ):
+        check_intensities(values, Path("ct"))
+
+
+@pytest.mark.parametrize("limit", [-900, -600])
+def test_hu_cut_below_are_still_hu(limit):
+    check_intensities(np.maximum(CHEST.array, limit), Path("ct"))
+
+
+@pytest.mark.parametrize("scale", [1 / 1000, 1 / 255, 10.0, -1.0])
+def test_other_scales_are_refused(scale):
+    with pytest.raises(UnusableInput, match="is not a chest CT in HU"):
+        check_intensities((CHEST.array * scale).astype(np.float32), Path("ct"))
+
+
+def test_one_voxel_of_air_does_not_make_hu_of_stored_values(tmp_path):
+    stored = CHEST.array + np.int16(1024)
+    stored[0, 0, 0] = -1000
+    write_volume(Volume(stored, CHEST.affine), tmp_path / "ct.nii.gz")
+    with pytest.raises(UnusableInput, match=r"ct\.nii\.gz run from -1000 to .*is not a chest CT in HU"):
+        read_ct(tmp_path / "ct.nii.gz")
+
+
+@pytest.mark.real_ct
+@pytest.mark.parametrize("case", ["cip_ct64", "ts_example_3mm", "ibsi1_phantom"])
+def test_real_ct_are_hu_and_shifted_ones_are_not(real_ct_folder, case):
+    ct = read_ct(real_ct_folder / case / "ct.nii.gz")
+    for shift in (1024, -1024):
+        with pytest.raises(UnusableInput, match="is not a chest CT in HU"):
+            check_intensities(ct.array.astype(np.int32) + shift, Path("ct"))

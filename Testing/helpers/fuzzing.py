@@ -1,0 +1,380 @@
+"""Damaged files for every reader: seeded mutations, each read in a child process of bounded memory and time.
+
+``python Testing/helpers/fuzzing.py READER --count 1000`` prints what failed; the tests do the same with fewer.
+
+A reader passes where it returns, or raises UnusableInput or MachineLimit with one line of bounded length. Anything else fails: another
+exception, a crash, more than ``MAX_SECONDS`` for one input, more than ``MAX_BYTES`` of memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MAX_SECONDS = 30
+MAX_BYTES = 2 << 30
+MAX_MESSAGE = 1200
+"""Characters of a message; a sentence and a path or two."""
+
+START_SECONDS = 120
+"""A child may take so long to import its libraries and write its seeds on a busy machine."""
+
+WORDS = (
+    b"nan", b"inf", b"-1", b"0", b"1e999", b"-0.0", b"1e-300", b"65536", b"2147483648", b"99999999999999999999", b"none",
+    b"(nan,0,0)", b"LIST", b"%d", b"\xff\xfe", b"'", b'"', b"{", b"[" * 50, b"null", b"true", b"domain " * 300, b"!!int ''", b"\0",
+)  # fmt: skip
+"""What headers and texts are filled with, beside their own words."""
+
+INTEGERS = [
+    value.to_bytes(size, "little")
+    for size in (1, 2, 4, 8)
+    for value in (0, 1, (1 << 8 * size - 1) - 1, 1 << 8 * size - 1, (1 << 8 * size) - 1)
+]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader and its seeds.
+
+    Attributes:
+        seeds: Writes intact files into a folder and returns, per seed, the path to give to ``read``.
+        read: What is tried on such a path.
+    """
+
+    seeds: Callable[[Path], list[Path]]
+    read: Callable[[Path], Any]
+
+
+@dataclass
+class Findings:
+    """What ``fuzz`` found: how many inputs ended how, and one line or traceback per failure."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    peak_bytes: int = 0
+
+
+def fuzz(reader: str, *, count: int, first: int = 0) -> Findings:
+    """Give ``count`` mutated inputs, numbered from ``first``, to a reader; number and reader name determine an input.
+
+    A child that dies or hangs costs the one input; the next child goes on after it.
+    """
+    findings = Findings()
+    number, last = first, first + count
+    while number < last:
+        with tempfile.TemporaryDirectory(prefix="fuzzing-") as folder:
+            number = _one_child(reader, number, last, folder, findings)
+    return findings
+
+
+def _one_child(reader: str, number: int, last: int, folder: str, findings: Findings) -> int:
+    """Run a child from input ``number`` on; returns the number of the input to go on with."""
+    command = [
+        sys.executable,
+        __file__,
+        reader,
+        "--child",
+        folder,
+        "--first",
+        str(number),
+        "--count",
+        str(last - number),
+    ]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as child:
+        errors: list[str] = []
+        listener = threading.Thread(target=lambda: errors.append(child.stderr.read()[-2000:]), daemon=True)
+        listener.start()
+        seconds = START_SECONDS
+        while True:
+            watch = threading.Timer(seconds, child.kill)
+            watch.start()
+            line = child.stdout.readline()
+            watch.cancel()
+            if not line:
+                break
+            seconds = MAX_SECONDS
+            result = json.loads(line)
+            if "number" not in result:  # the greeting of a child that is ready
+                continue
+            number = result["number"] + 1
+            findings.outcomes[result["outcome"]] += 1
+            findings.peak_bytes = max(findings.peak_bytes, result["peak_bytes"])
+            if result["outcome"] not in ("read", "refused"):
+                findings.failures.append(f"{reader} {result['number']}: {result['text']}")
+        code = child.wait()
+        listener.join()
+    if number < last:
+        findings.outcomes["died"] += 1
+        findings.failures.append(f"{reader} {number}: the process ended with code {code} {''.join(errors)}")
+        number += 1
+    return number
+
+
+def _child(name: str, first: int, count: int, folder: Path) -> None:
+    import resource
+
+    reader = READERS[name]()
+    seeds = reader.seeds(folder)
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
+    print(json.dumps({"ready": name}), flush=True)  # noqa: T201
+    for number in range(first, first + count):
+        rng = random.Random(f"{name} {number}")
+        path = rng.choice(seeds)
+        victim = rng.choice(sorted(path.iterdir())) if path.is_dir() else path
+        intact = victim.read_bytes()
+        victim.write_bytes(mutated(intact, rng))
+        outcome, text = _outcome(reader, path)
+        victim.write_bytes(intact)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        line = {"number": number, "outcome": outcome, "text": text, "peak_bytes": peak}
+        print(json.dumps(line), flush=True)  # noqa: T201
+
+
+def _outcome(reader: Reader, path: Path) -> tuple[str, str]:
+    from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+
+    try:
+        reader.read(path)
+    except (UnusableInput, MachineLimit) as error:
+        message = str(error)
+        if "\n" in message or not message.isprintable() or len(message) > MAX_MESSAGE + 2 * len(str(path)):
+            return "message", f"{len(message)} characters: {message[:300]!r}"
+        return "refused", message
+    except BaseException:  # what a reader lets through is the finding
+        return "traceback", traceback.format_exc()[-1500:]
+    return "read", ""
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """Damage ``content`` in one to four places; a gzip file mostly inside, since its checksum would hide the rest."""
+    if content.startswith(b"\x1f\x8b") and rng.random() < 0.8:
+        return gzip.compress(mutated(gzip.decompress(content), rng), 1)
+    for _ in range(rng.randint(1, 4)):
+        content = rng.choice(MUTATIONS)(content, rng)
+    return content
+
+
+def _place(content: bytes, rng: random.Random) -> int:
+    """A position, mostly among the first bytes, where headers are."""
+    return rng.randrange(max(1, min(len(content), rng.choice((64, 400, 1200, len(content))))))
+
+
+def _flip(content: bytes, rng: random.Random) -> bytes:
+    at = _place(content, rng)
+    return content[:at] + bytes(byte ^ 1 << rng.randrange(8) for byte in content[at : at + 1]) + content[at + 1 :]
+
+
+def _overwrite(content: bytes, rng: random.Random) -> bytes:
+    at, new = (
+        _place(content, rng),
+        rng.choice([*INTEGERS, rng.randbytes(rng.randint(1, 16)), b"\0\0\xc0\x7f", b"\0\0\x80\x7f"]),
+    )
+    return content[:at] + new + content[at + len(new) :]
+
+
+def _insert(content: bytes, rng: random.Random) -> bytes:
+    at = _place(content, rng)
+    return content[:at] + rng.choice([rng.choice(WORDS), rng.randbytes(rng.randint(1, 64)), b"9" * 5000]) + content[at:]
+
+
+def _delete(content: bytes, rng: random.Random) -> bytes:
+    at = _place(content, rng)
+    return content[:at] + content[at + rng.choice((1, 2, 8, 100)) :]
+
+
+def _truncate(content: bytes, rng: random.Random) -> bytes:
+    return content[: _place(content, rng)]
+
+
+def _append(content: bytes, rng: random.Random) -> bytes:
+    return content + rng.choice([b"\0" * rng.choice((1, 1000, 5_000_000)), content, rng.randbytes(20)])
+
+
+def _replace_word(content: bytes, rng: random.Random) -> bytes:
+    words = [match.span() for match in re.finditer(rb"[\w.+-]+", content[:6000])]
+    if not words:
+        return _insert(content, rng)
+    start, end = rng.choice(words)
+    return content[:start] + rng.choice(WORDS) + content[end:]
+
+
+def _change_lines(content: bytes, rng: random.Random) -> bytes:
+    """Repeat, drop or exchange lines of the first 6000 bytes."""
+    lines, rest = content[:6000].split(b"\n"), content[6000:]
+    at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
+    change = rng.randrange(3)
+    if change == 0:
+        lines[at:at] = [lines[other]] * rng.choice((1, 3, 300))
+    elif change == 1:
+        del lines[at]
+    else:
+        lines[at], lines[other] = lines[other], lines[at]
+    return b"\n".join(lines) + rest
+
+
+MUTATIONS = (
+    _flip,
+    _overwrite,
+    _overwrite,
+    _insert,
+    _delete,
+    _truncate,
+    _append,
+    _replace_word,
+    _replace_word,
+    _change_lines,
+)
+
+
+# The readers. Their libraries are imported when one is asked for: the parent needs none.
+
+
+def _images(*names: str) -> Reader:
+    from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+    from LungTumorSegLib.io.headers import check_image_file
+    from LungTumorSegLib.io.images import read_ct, read_volume, to_simpleitk
+    from SimpleITK import WriteImage
+    from volumes import an_oblique_ct, make_ct
+
+    def seeds(folder: Path) -> list[Path]:
+        paths = []
+        for number, name in enumerate(names):
+            paths.append(folder / f"{number}-{name}")
+            WriteImage(to_simpleitk(make_ct() if number % 2 else an_oblique_ct()), paths[-1], number > 1)
+        return paths
+
+    def read(path: Path) -> None:
+        refusals = []
+        for each in (check_image_file, read_volume, read_ct):
+            try:
+                each(path)
+            except (UnusableInput, MachineLimit) as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
+
+    return Reader(seeds, read)
+
+
+def _seg_nrrd() -> Reader:
+    from LungTumorSegLib.core.terminology import UNSPECIFIED
+    from LungTumorSegLib.io.images import to_simpleitk
+    from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+    from SimpleITK import WriteImage
+    from volumes import make_ct
+
+    def seeds(folder: Path) -> list[Path]:
+        ct = make_ct()
+        masks = [ct.with_array(ct.array > limit) for limit in (-300, -600, -100)]
+        segments = [Segment(f"Tumor {i}", mask, (1, 0, 0), UNSPECIFIED) for i, mask in enumerate(masks)]
+        write_segmentation(segments[2:], folder / "one.seg.nrrd")
+        write_segmentation(segments, folder / "layers.seg.nrrd")
+        WriteImage(to_simpleitk(masks[0]), folder / "labels.nrrd")
+        return [folder / name for name in ("one.seg.nrrd", "layers.seg.nrrd", "labels.nrrd")]
+
+    return Reader(seeds, read_segmentation)
+
+
+def _dicom_series() -> Reader:
+    from dicom_series import write_dicom_series
+    from LungTumorSegLib.io.images import read_ct
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+    from volumes import make_ct
+
+    def seeds(folder: Path) -> list[Path]:
+        syntaxes = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless)
+        for number, syntax in enumerate(syntaxes):
+            write_dicom_series(make_ct(), folder / str(number), transfer_syntax=syntax)
+        return [folder / str(number) for number in range(len(syntaxes))]
+
+    return Reader(seeds, read_ct)
+
+
+def _summary() -> Reader:
+    from LungTumorSegLib.lesions.known import with_known
+    from LungTumorSegLib.results.reader import read_summary
+    from LungTumorSegLib.results.writer import write_segment_result
+    from made_results import a_result
+
+    result = a_result()
+
+    def seeds(folder: Path) -> list[Path]:
+        write_segment_result(result, folder / "run", picture=False)
+        (folder / "summary.json").write_bytes((folder / "run" / "summary.json").read_bytes())
+        return [folder / "summary.json"]
+
+    return Reader(seeds, lambda path: with_known(result.report, read_summary(path)["lesions"]))
+
+
+def _manifest() -> Reader:
+    from LungTumorSegLib.weights.manifest import SHIPPED, Manifest
+
+    def seeds(folder: Path) -> list[Path]:
+        model = folder / "model"
+        model.mkdir()
+        (model / "manifest.json").write_bytes((SHIPPED / "default" / "manifest.json").read_bytes())
+        return [model]
+
+    return Reader(seeds, Manifest.read)
+
+
+def _training_yaml() -> Reader:
+    from LungTumorSegLib.training.config import read_config
+
+    def seeds(folder: Path) -> list[Path]:
+        import LungTumorSegLib.training
+
+        paths = []
+        for source in sorted((Path(LungTumorSegLib.training.__file__).parent / "configs").glob("*.yaml")):
+            paths.append(folder / source.name)
+            paths[-1].write_bytes(source.read_bytes())
+        return paths
+
+    return Reader(seeds, read_config)
+
+
+READERS: dict[str, Callable[[], Reader]] = {
+    "nifti": lambda: _images("a.nii", "b.nii", "c.nii.gz", "d.nii.gz"),
+    "nrrd": lambda: _images("a.nrrd", "b.nhdr", "c.nrrd", "d.nhdr"),
+    "metaimage": lambda: _images("a.mha", "b.mhd", "c.mha", "d.mhd"),
+    "seg_nrrd": _seg_nrrd,
+    "dicom_series": _dicom_series,
+    "summary": _summary,
+    "manifest": _manifest,
+    "training_yaml": _training_yaml,
+}
+
+
+def _main() -> int:
+    parser = argparse.ArgumentParser(description="Give mutated files to a reader.")
+    parser.add_argument("reader", choices=sorted(READERS))
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--child", type=Path, metavar="FOLDER", help="read in this process, from files in FOLDER")
+    options = parser.parse_args()
+    if options.child:
+        _child(options.reader, options.first, options.count, options.child)
+        return 0
+    findings = fuzz(options.reader, count=options.count, first=options.first)
+    print(*findings.failures, sep="\n")  # noqa: T201
+    print(dict(findings.outcomes), f"{findings.peak_bytes / 1e6:.0f} MB")  # noqa: T201
+    return 1 if findings.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
