@@ -147,12 +147,13 @@ def _child(name: str, first: int, count: int, folder: Path) -> None:
 
 def _outcome(reader: Reader, path: Path) -> tuple[str, str]:
     from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+    from LungTumorSegLib.core.texts import printable
 
     try:
         reader.read(path)
     except (UnusableInput, MachineLimit) as error:
         message = str(error)
-        if "\n" in message or not message.isprintable() or len(message) > MAX_MESSAGE + 2 * len(str(path)):
+        if printable(message) != message or len(message) > MAX_MESSAGE + 2 * len(str(path)):
             return "message", f"{len(message)} characters: {message[:300]!r}"
         return "refused", message
     except BaseException:  # what a reader lets through is the finding

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UnusableInput
+from ..core.texts import bounded, printable
 from ..core.volume import Array, Grid
 from .regular_files import check_regular
 
@@ -30,6 +31,9 @@ MAX_MM = 1e6
 
 MIN_MM = 1e-6
 """Smallest spacing, mm."""
+
+SHOWN_CHARACTERS = 60
+"""Of a value of a header, in a message."""
 
 SAME_PLACE = 0.1
 """Two statements of one geometry agree where no corner voxel differs by more than this share of the smallest spacing."""
@@ -111,10 +115,9 @@ def wrong_header(path: Path, what: str) -> NoReturn:
     raise UnusableInput(f"The header of {path} {what}; export it again from its source.")
 
 
-def shortened(text: str, limit: int = 60) -> str:
-    """Return ``text`` for a message: printable, and of at most ``limit`` characters."""
-    printable = "".join(char if char.isprintable() else "?" for char in text[: limit + 1])
-    return printable if len(printable) <= limit else printable[: limit - 3] + "..."
+def shortened(text: str) -> str:
+    """Return ``text`` of a header as a message quotes it: printable and short, since a header is of any length."""
+    return bounded(printable(bounded(text, SHOWN_CHARACTERS)), SHOWN_CHARACTERS)
 
 
 def numbers(text: str, count: int | None = None) -> list[float] | None:

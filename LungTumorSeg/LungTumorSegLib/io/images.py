@@ -49,6 +49,10 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
         ct = read_dicom(path, series=series)
     except OSError as error:
         raise UnusableInput(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+    except MemoryError as error:
+        raise MachineLimit(
+            f"The memory does not suffice to read {path}; close other programs or crop the CT to the chest."
+        ) from error
     check_grid(ct.grid, path)
     return ct
 

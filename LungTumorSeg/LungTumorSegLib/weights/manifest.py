@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import MachineLimit, UnusableInput
+from ..core.texts import bounded, printable
 from ..options import DEFAULT_MODEL as DEFAULT_MODEL
 from ..options import Thresholds, usual_values
 
@@ -67,7 +68,7 @@ class Manifest:
             return cls(**{**stored, **tuples, "thresholds": Thresholds(**stored["thresholds"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MachineLimit(
-                f"The model in {folder} has no readable manifest ({error}); install it again."
+                f"The model in {folder} has no readable manifest ({bounded(printable(str(error)), 200)}); install it again."
             ) from error
 
 
