@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from . import NOTICE, __version__
 from .core.errors import CANCELLED, MACHINE, OUT_OF_MEMORY, UNUSABLE, MachineLimit, UnusableInput
 from .core.events import Cancelled, Progress
+from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
 from .core.texts import printable
 from .options import OPTIONS
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
-from .process.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
 from .process.progress import COMMAND_SHARES
 from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
 from .process.terminal import ProgressDisplay

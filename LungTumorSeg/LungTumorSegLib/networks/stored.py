@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import PACKAGE_REMEDY, MachineLimit
+from ..core.errors import MachineLimit
+from ..core.machine import is_out_of_memory, missing_package
 from ..weights.manifest import DEFAULT_MODEL, WEIGHTS_FILE, Manifest, find_model
 from ..weights.model_card import card_excerpt
 
@@ -32,11 +33,12 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
     folder = find_model(model_id)
     manifest = Manifest.read(folder)
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import load
 
         from .registry import build_network
     except ImportError as error:
-        raise MachineLimit(f"The package {error.name} is missing; {PACKAGE_REMEDY}.") from error
+        raise MachineLimit(missing_package(error)) from error
     try:
         data = (folder / WEIGHTS_FILE).read_bytes()
     except OSError as error:
@@ -47,10 +49,14 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
         raise MachineLimit(
             f"The weights of model {manifest.id} are damaged (wrong checksum); install the extension or the model again."
         )
-    network = build_network(manifest.network, manifest.width, variant=manifest.variant, recurrence=manifest.recurrence)
     try:
+        network = build_network(
+            manifest.network, manifest.width, variant=manifest.variant, recurrence=manifest.recurrence
+        )
         network.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
-    except RuntimeError as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, AttributeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise MachineLimit(
             f"The weights of model {manifest.id} do not fit its network {manifest.network}; install it again."
         ) from error

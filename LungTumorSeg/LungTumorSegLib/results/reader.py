@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..core.boxes import bounding_box
 from ..core.errors import MachineLimit, UnusableInput
+from ..core.json_files import read_json
 from ..core.volume import Volume
 from ..io.headers import check_image_file
 
@@ -61,7 +61,7 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
-    summary = json.loads(path.read_text(encoding="utf-8"))
+    summary = read_json(path, nan=True)
     if not isinstance(summary, dict) or not isinstance(summary.get("lesions"), list):
         raise ValueError("it names no lesions")
     return summary

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import MachineLimit, UnusableInput
-from ..core.texts import bounded, printable
+from ..core.json_files import read_json, reason
+from ..core.texts import quoted
 from ..options import DEFAULT_MODEL as DEFAULT_MODEL
-from ..options import Thresholds, usual_values
+from ..options import OPTIONS, Thresholds, usual_values
 
 MODELS_VARIABLE = "LUNGTUMORSEG_MODELS"
 """Environment variable: a folder that holds further installed models, one folder each."""
@@ -24,6 +25,14 @@ SHIPPED = Path(__file__).parent
 WEIGHTS_FILE = "model.safetensors"
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 1
+
+TEXTS = {"id", "description", "network", "weights_sha256", "variant", "recurrence", "training_data", "license"}
+
+WIDEST = 512
+"""Filters of the first block; the published networks have 32."""
+
+NUMBER_LISTS = {"spacing_mm": (3, 0.05, 50.0), "intensity_range_hu": (2, -32768.0, 32767.0)}
+"""Key to the count, the least and the largest of its numbers: mm and HU."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +70,58 @@ class Manifest:
     def read(cls, folder: Path) -> Manifest:
         """The manifest in ``folder``; raises MachineLimit where it is missing or damaged."""
         try:
-            stored: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-            if stored["schema_version"] != SCHEMA_VERSION:
-                raise ValueError(f"schema version {stored['schema_version']} is not {SCHEMA_VERSION}")
-            tuples = {name: tuple(stored[name]) for name in ("spacing_mm", "intensity_range_hu")}
-            return cls(**{**stored, **tuples, "thresholds": Thresholds(**stored["thresholds"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            stored = read_json(folder / MANIFEST_FILE)
+            if not isinstance(stored, dict):
+                raise ValueError("it holds no named values")
+            if stored.get("schema_version") != SCHEMA_VERSION:
+                raise ValueError(f"schema version {quoted(stored.get('schema_version'))} is not {SCHEMA_VERSION}")
+            return cls(**_checked(stored))
+        except (OSError, ValueError, TypeError) as error:  # UnusableInput is a ValueError
             raise MachineLimit(
-                f"The model in {folder} has no readable manifest ({bounded(printable(str(error)), 200)}); install it again."
+                f"The model in {folder} has no readable manifest ({reason(error)}); install it again."
             ) from error
+
+
+def _checked(stored: dict[str, Any]) -> dict[str, Any]:
+    """The values of a manifest file in the types of ``Manifest``. Raises ValueError, naming the key, for any other value."""
+    values = dict(stored)
+    known = {field.name: field for field in fields(Manifest)}
+    for name in values.keys() - known.keys():
+        raise ValueError(f"it has an unknown value {quoted(name)}")
+    for name, field_ in known.items():
+        if name not in values and field_.default is MISSING and field_.default_factory is MISSING:
+            raise ValueError(f"it lacks {name}")
+    for name in TEXTS & values.keys():
+        _require(isinstance(values[name], str), name, "a text", values[name])
+    _require(
+        type(values["width"]) is int and 1 <= values["width"] <= WIDEST, "width", f"1 to {WIDEST}", values["width"]
+    )
+    for name, (count, low, high) in NUMBER_LISTS.items():
+        given = values[name]
+        fits = (
+            isinstance(given, list) and len(given) == count and all(_is_within(number, low, high) for number in given)
+        )
+        _require(fits, name, f"{count} numbers from {low:g} to {high:g}", given)
+        values[name] = tuple(float(number) for number in given)
+    _require(values["intensity_range_hu"][0] < values["intensity_range_hu"][1], "intensity_range_hu", "rising", given)
+    if "thresholds" in values:
+        given = values["thresholds"]
+        _require(isinstance(given, dict) and given.keys() <= {"gate", "voxel"}, "thresholds", "gate and voxel", given)
+        values["thresholds"] = Thresholds(**given)
+    for option in OPTIONS:
+        if option.default is None and option.name in values:
+            _require(values[option.name] is not None, option.name, "given", None)
+            option.check(values[option.name])
+    return values
+
+
+def _require(fits: bool, name: str, what: str, value: Any) -> None:
+    if not fits:
+        raise ValueError(f"{name} must be {what}, not {quoted(value)}")
+
+
+def _is_within(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
 
 
 def model_folders() -> dict[str, Path]:
@@ -88,7 +140,7 @@ def find_model(model_id: str) -> Path:
     if (Path(model_id) / MANIFEST_FILE).is_file():
         return Path(model_id)
     raise UnusableInput(
-        f"There is no model {model_id!r}; choose one of: {', '.join(sorted(known)) or 'none is installed'}."
+        f"There is no model {quoted(model_id)}; choose one of: {', '.join(sorted(known)) or 'none is installed'}."
     )
 
 

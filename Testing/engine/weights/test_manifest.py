@@ -1,5 +1,6 @@
 """A model is what its manifest says, or it is refused."""
 
+import hashlib
 import json
 
 import pytest
@@ -76,3 +77,57 @@ def test_missing_weights_are_refused(a_model):
     (a_model[1] / "model.safetensors").unlink()
     with pytest.raises(MachineLimit, match="cannot be read"):
         load_model("tiny")
+
+
+WRONG_VALUES = [
+    ("stride", None, "stride must be given"),
+    ("stride", 2.5, "stride must be a whole number"),
+    ("spacing_mm", [0, 1, 1], "spacing_mm must be 3 numbers from 0.05"),
+    ("spacing_mm", [3, 1], "spacing_mm"),
+    ("spacing_mm", "311", "spacing_mm"),
+    ("intensity_range_hu", [400, -1000], "intensity_range_hu must be rising"),
+    ("min_confidence", float("nan"), "NaN is no number"),
+    ("min_confidence", "high", "confidence threshold must be a number"),
+    ("width", float("inf"), "Infinity is no number"),
+    ("width", "16", "width must be 1 to"),
+    ("width", True, "width must be 1 to"),
+    ("width", 10**9, "width must be 1 to"),
+    ("network", 3, "network must be a text"),
+    ("network", "nonsense", "do not fit its network"),
+    ("thresholds", [0.7, 0.5], "thresholds must be gate and voxel"),
+    ("thresholds", {"gate": 0.2, "voxel": 0.5}, "thresholds must satisfy"),
+    ("mirror", "yes", "Mirroring must be True or False"),
+    ("extra", "x" * 100_000, "unknown value 'extra'"),
+    ("description", ["x" * 100_000] * 3, "description must be a text"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), WRONG_VALUES)
+def test_a_manifest_with_a_wrong_value_is_refused_in_one_short_sentence(a_model, name, value, message):
+    path = a_model[1] / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    with pytest.raises(MachineLimit, match=message) as refusal:
+        load_model("tiny")
+    assert len(str(refusal.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 5000, "null", "[]", '{"schema_version": true}', "\x00", '"' + "x" * 100_000],
+    ids=lambda text: text[:20],
+)
+def test_a_manifest_that_is_none_is_refused_in_one_short_sentence(a_model, content):
+    (a_model[1] / "manifest.json").write_text(content)
+    with pytest.raises(MachineLimit, match="no readable manifest") as refusal:
+        load_model("tiny")
+    assert len(str(refusal.value)) < 500
+
+
+def test_weights_that_are_none_are_refused_even_with_the_right_checksum(a_model):
+    for data in (b"", b"nonsense", b"\xff" * 64, (2**40).to_bytes(8, "little") + b"{}"):
+        (a_model[1] / "model.safetensors").write_bytes(data)
+        path = a_model[1] / "manifest.json"
+        checksum = hashlib.sha256(data).hexdigest()
+        path.write_text(json.dumps({**json.loads(path.read_text()), "weights_sha256": checksum}))
+        with pytest.raises(MachineLimit, match="do not fit its network"):
+            load_model("tiny")

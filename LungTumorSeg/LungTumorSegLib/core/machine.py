@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 
-from ..core.errors import PACKAGE_REMEDY, MachineLimit
+from .errors import OUT_OF_MEMORY, PACKAGE_REMEDY, MachineLimit
 
 LEAST_ADDRESS_SPACE = 2 * 1024**3
 """Bytes of address space below which numerical libraries do not start: some report a missing package, others abort or hang."""
@@ -62,6 +62,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def missing_package(error: ImportError) -> str:
     """One sentence about an import that failed: a package is missing, or is there and cannot be loaded."""
+    if is_out_of_memory(error):
+        return OUT_OF_MEMORY
     package = (error.name or "").partition(".")[0]
     if (
         isinstance(error, ModuleNotFoundError)
