@@ -12,7 +12,7 @@ LEAST_ADDRESS_SPACE = 2 * 1024**3
 """Bytes of address space below which numerical libraries do not start: some report a missing package, others abort or hang."""
 
 NO_MEMORY_TEXTS = (
-    "cannot allocate memory",
+    "allocate memory",
     "failed to map segment",
     "bad_alloc",
     "failed to allocate",

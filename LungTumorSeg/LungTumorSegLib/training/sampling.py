@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..core.errors import UnusableInput
 from ..core.volume import AIR_HU, Array
 from .augmentation import build_augmentation
 from .config import GridConfig, SamplingConfig
@@ -98,7 +99,12 @@ class Sampler:
             if names
             else ("border" if kind == "implants" and rng.random() < BORDER_SHARE else "lung")
         )
-        return self._cases[case_index], sites[name][rng.integers(len(sites[name]))].astype(float)
+        places = sites[name] if len(sites[name]) else sites["lung"]  # a coarse grid has no border
+        if not len(places):
+            raise UnusableInput(
+                f"{self._cases[case_index].folder.name} has no lung on a grid of this spacing; choose a finer one."
+            )
+        return self._cases[case_index], places[rng.integers(len(places))].astype(float)
 
     def _background(self, rng: np.random.Generator) -> int:
         return self._of_either(self._scans, self._phantoms, rng)

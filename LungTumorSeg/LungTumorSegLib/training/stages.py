@@ -11,8 +11,10 @@ import torch
 
 from ..core.errors import UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
+from ..core.json_files import read_json, reason
+from ..core.texts import quoted
 from ..inference.predictor import choose_device, choose_precision
-from ..io.images import complete_file
+from ..io.images import check_output_folder, complete_file
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
 from ..networks.stored import load_model, save_model
@@ -121,17 +123,28 @@ def keep_config(config: TrainingConfig) -> None:
     output, values = Path(config.output), json.loads(json.dumps(dataclasses.asdict(config)))
     file = output / "config.json"
     if any(output.glob("*.safetensors")) and file.is_file():
-        before, now = _flat(json.loads(file.read_text(encoding="utf-8"))), _flat(values)
+        before, now = _flat(_earlier_config(file)), _flat(values)
         changed = [key for key in now if key in before and before[key] != now[key] and not key.endswith(FREE_SETTINGS)]
         if changed:
             key = changed[0]
             raise UnusableInput(
-                f"{output} holds a training of another configuration ({key} was {before[key]!r}, now {now[key]!r}); "
+                f"{output} holds a training of another configuration ({key} was {quoted(before[key])}, now {quoted(now[key])}); "
                 "restore it, or choose another output."
             )
+    check_output_folder(output)
     output.mkdir(parents=True, exist_ok=True)
     with complete_file(file) as unfinished:
         unfinished.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _earlier_config(file: Path) -> dict[str, Any]:
+    try:
+        values = read_json(file, nan=True)
+    except (OSError, ValueError) as error:
+        raise UnusableInput(f"{file} cannot be read ({reason(error)}); choose another output.") from error
+    if not isinstance(values, dict):
+        raise UnusableInput(f"{file} holds no configuration of a training; choose another output.")
+    return values
 
 
 def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:

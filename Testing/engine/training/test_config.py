@@ -1,12 +1,16 @@
 """Every mistake in a configuration is named with its place."""
 
 import dataclasses
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import LungTumorSegLib.training.config as config_module
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training.config import CaseConfig, TrainingConfig, config_from_dict, read_config
 
@@ -41,36 +45,36 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
     [
         ([], "The configuration must hold named values"),
         ({}, "lacks the setting 'output'"),
-        ({"output": 3}, "output must be of type str, not 3"),
+        ({"output": 3}, "output must be a valid string, not 3"),
         ({"output": "o", "epochs": 3}, "The configuration has no setting 'epochs'"),
         ({"output": "o", "network": {"step": 3}}, "network has no setting 'step'; it knows steps, epoch_steps"),
-        ({"output": "o", "network": {"steps": "many"}}, "network.steps must be of type int, not 'many'"),
-        ({"output": "o", "network": {"steps": True}}, "network.steps must be of type int, not True"),
-        ({"output": "o", "network": {"steps": 0}}, "network needs steps, epoch_steps and batch of at least 1"),
-        ({"output": "o", "network": {"loss": {"bce_weight": "1"}}}, "network.loss.bce_weight must be of type float"),
+        ({"output": "o", "network": {"steps": "many"}}, "network.steps must be a valid integer, not 'many'"),
+        ({"output": "o", "network": {"steps": True}}, "network.steps must be a valid integer, not True"),
+        ({"output": "o", "network": {"steps": 0}}, "network.steps must be greater than or equal to 1, not 0"),
+        ({"output": "o", "network": {"loss": {"bce_weight": "1"}}}, "network.loss.bce_weight must be a valid number"),
         (
             {"output": "o", "network": {"loss": {"name": "focal"}}},
-            "network.loss.name must be one of bce, .*, not 'focal'",
+            "network.loss.name must be 'bce', .*, not 'focal'",
         ),
         (
             {"output": "o", "extractor": {"schedule": "step"}},
-            "extractor.schedule must be one of cosine, .*, not 'step'",
+            "extractor.schedule must be 'cosine', .*, not 'step'",
         ),
-        ({"output": "o", "network": {"learning_rate": 0}}, "network.learning_rate must be above zero"),
-        ({"output": "o", "network": {"prior": 1}}, "network.prior must lie between"),
-        ({"output": "o", "grid": {"spacing_mm": 3}}, "grid.spacing_mm must be a list"),
-        ({"output": "o", "grid": {"spacing_mm": [3, 1]}}, "grid.spacing_mm must have 3 values, not 2"),
-        ({"output": "o", "grid": {"spacing_mm": [3, 1, "x"]}}, r"grid.spacing_mm\[2\] must be of type float"),
-        ({"output": "o", "grid": {"spacing_mm": [3, 0, 1]}}, "grid.spacing_mm must be above zero"),
+        ({"output": "o", "network": {"learning_rate": 0}}, "network.learning_rate must be greater than 0"),
+        ({"output": "o", "network": {"prior": 1}}, "network.prior must be less than 1"),
+        ({"output": "o", "grid": {"spacing_mm": 3}}, "grid.spacing_mm must be a valid tuple"),
+        ({"output": "o", "grid": {"spacing_mm": [3, 1]}}, "grid.spacing_mm must have more than 2 values"),
+        ({"output": "o", "grid": {"spacing_mm": [3, 1, "x"]}}, r"grid.spacing_mm\[2\] must be a valid number"),
+        ({"output": "o", "grid": {"spacing_mm": [3, 0, 1]}}, r"grid.spacing_mm\[1\] must be greater"),
         ({"output": "o", "grid": {"window_hu": [400, -1000]}}, "grid.window_hu must be a lower and a higher"),
-        ({"output": "o", "device": "tpu"}, "device must be one of auto, cpu, cuda"),
-        ({"output": "o", "sampling": {"crop": [8, 90, 96]}}, "multiples of 8"),
-        ({"output": "o", "sampling": {"implants": -1}}, "must not be negative"),
-        ({"output": "o", "sampling": {"extra": 1}}, "sampling.extra must be at least 0 and below 1"),
+        ({"output": "o", "device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda'"),
+        ({"output": "o", "sampling": {"crop": [8, 90, 96]}}, r"sampling.crop\[1\] must be a multiple of 8"),
+        ({"output": "o", "sampling": {"implants": -1}}, "sampling.implants must be greater than or equal to 0"),
+        ({"output": "o", "sampling": {"extra": 1}}, "sampling.extra must be less than 1"),
         ({"output": "o", "data": {"cases": [{"ct": "a"}]}}, r"data.cases\[0\] lacks the setting 'patient'"),
         (
             {"output": "o", "data": {"sources": [{"folder": "f", "kind": "zip"}]}},
-            r"data.sources\[0\].kind must be one of folders",
+            r"data.sources\[0\].kind must be 'folders'",
         ),
         (
             {
@@ -103,7 +107,7 @@ def test_unreadable_files_are_named(tmp_path):
     with pytest.raises(UnusableInput, match=r"code\.yaml is not valid YAML"):
         read_config(tmp_path / "code.yaml")
     (tmp_path / "wrong.yaml").write_text("output: o\ndevice: 1")
-    with pytest.raises(UnusableInput, match=r"wrong\.yaml: device must be of type str"):
+    with pytest.raises(UnusableInput, match=r"wrong\.yaml: device must be 'auto'"):
         read_config(tmp_path / "wrong.yaml")
 
 
@@ -112,3 +116,80 @@ def test_configurations_and_metrics_are_read_without_torch_and_monai():
     for module in ("config", "splits", "datasets"):
         done = subprocess.run([sys.executable, "-c", code + module], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": -1}, "seed must be greater than or equal to 0"),
+        ({"threads": -1}, "threads must be greater than or equal to 0"),
+        ({"threads": 10**30}, "threads must be less than or equal to"),
+        ({"sampling": {"crop": [8, 80_000, 80_000]}}, r"sampling.crop\[1\] must be less than or equal to 1024"),
+        ({"network": {"learning_rate": float("nan")}}, "network.learning_rate must be a finite number"),
+        ({"network": {"clip": float("inf")}}, "network.clip must be a finite number"),
+        (
+            {"data": {"sources": [{"folder": "f", "kind": "folders", "patient_pattern": "("}]}},
+            "is no regular expression",
+        ),
+        ({"data": {"sources": [{"folder": "f", "kind": "folders", "patient_pattern": "a"}]}}, "needs a group"),
+        ({"device": "x" * 100_000}, "device must be 'auto'"),
+        ({"device": [["x" * 100_000] * 10]}, "device must be 'auto'"),
+        ({"x" * 100_000: 1}, "has no setting 'xxx"),
+        ({"\x1b[31m": 1}, "has no setting"),
+        ({3: 1}, "must have texts as keys, not 3"),
+    ],
+)
+def test_no_value_makes_a_long_message_or_a_traceback(values, message):
+    with pytest.raises(UnusableInput, match=message) as refusal:
+        config_from_dict({"output": "o", **values})
+    assert len(str(refusal.value)) < 600
+    assert "\x1b" not in str(refusal.value)
+
+
+YAMLS = {
+    "a date that is none": "seed: 2020-99-99",
+    "an empty number": "seed: !!int ''",
+    "a number that is none": "seed: !!float abc",
+    "many brackets": "[" * 5000,
+    "a list as a key": "? [1, 2]\n: 3",
+    "a mapping as a key": "{{a: 1}: 2}",
+    "a binary that is none": "seed: !!binary x",
+    "an alias of itself": "&a [*a]",
+    "a section that is itself": "output: o\nnetwork: &a\n  loss: *a",
+    "no text": "\x00",
+    "an object": "!!python/object/apply:os.getcwd []",
+    "a merge of a number": "<<: 3",
+    "a timestamp": "seed: 2020-01-01T99:99:99",
+    "a huge number in base 60": "seed: " + ":".join(["59"] * 5000),
+    "a long number": "seed: " + "9" * 5000,
+    "a set": "!!set {a, b}",
+    "an omap": "!!omap 3",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("text", YAMLS.values(), ids=YAMLS)
+def test_no_yaml_makes_a_traceback_or_a_long_message(tmp_path, text):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UnusableInput, match=r"c\.yaml") as refusal:
+        read_config(tmp_path / "c.yaml")
+    assert len(str(refusal.value)) < 700
+
+
+@given(st.text(alphabet=st.sampled_from(list("[]{}:,&*!?|>-'\"%@#ab01 \n\t~.<")), max_size=60))
+def test_any_text_is_a_configuration_or_is_refused(text):
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "c.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(UnusableInput):
+            read_config(Path(folder) / "c.yaml")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(UnusableInput, match="is no file"):
+        read_config(tmp_path)
+
+
+def test_the_schema_for_editors_is_the_one_that_is_checked():
+    stored = json.loads((SHIPPED[0].parent / "training.schema.json").read_text(encoding="utf-8"))
+    assert stored == config_module.config_schema()
+    assert "the schedule is shortened" in json.dumps(stored), "editors show what a setting means"
