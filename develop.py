@@ -1,61 +1,209 @@
-"""Sets up LungTumorSeg on a fresh machine and runs it: ``python3 develop.py demo`` or ``python3 develop.py test``.
+"""Set up LungTumorSeg on a fresh machine and run it: ``python3 develop.py demo``, ``test`` or ``constraints``.
 
-Needs Python 3.10 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and kept, so that
+Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and kept, so that
 the next call is quick.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import time
+import urllib.request
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 13)
+EXTRAS = {"demo": "", "test": "[test]", "constraints": "[test]"}
+
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+"""Holds builds of torch without CUDA; their version, such as 2.13.0+cpu, is taken before that of the default index."""
+
+REACH_SECONDS = 10.0
+LINE_SECONDS = 10.0
+"""From one line to the next while pip is silent."""
+
+CONSTRAINTS_HEAD = """\
+# The versions that the suite was run with, those of the packages behind the packages too; pip install -c constraints.txt takes them.
+# Made by: python3 develop.py constraints
+# (it installs the newest versions that pyproject.toml allows, torch as pinned here, into a fresh environment and writes what is there).
+"""
 
 
 def main() -> int:
-    """Makes the environment and runs what was asked for; returns the first exit code that is not 0."""
+    """Make the environment and run what was asked for; return the first exit code that is not 0."""
     parser = argparse.ArgumentParser(
-        description="Sets up LungTumorSeg in a virtual environment of its own and runs it."
+        description="Sets up LungTumorSeg in a virtual environment of its own and runs it.",
+        epilog="example: python3 develop.py demo",
     )
     parser.add_argument(
         "job",
-        choices=("demo", "test"),
-        help="demo: segment a made CT and draw it; test: lint, types and the test suite",
+        choices=tuple(EXTRAS),
+        help="demo: segment a synthetic CT and draw it; test: lint, types and the test suite; constraints: pin all versions anew",
     )
-    parser.add_argument("--environment", type=Path, default=ROOT / ".venv", metavar="DIR")
+    parser.add_argument(
+        "--environment", type=Path, default=ROOT / ".venv", metavar="DIR", help="virtual environment (default: .venv)"
+    )
     parser.add_argument("rest", nargs="*", metavar="...", help="passed on to pytest, after --")
     options = parser.parse_args()
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        sys.stderr.write(f"LungTumorSeg needs Python 3.10 to 3.13; this is {sys.version.split()[0]}.\n")
+        sys.stderr.write(f"LungTumorSeg needs Python 3.11 to 3.13; this is {sys.version.split()[0]}.\n")
         return 2
-    python = make_environment(options.environment, ".[test]" if options.job == "test" else ".")
+    try:
+        python = make_environment(options.environment, options.job)
+    except subprocess.CalledProcessError as error:
+        sys.stderr.write(
+            "The packages could not be installed; pip's lines above say why. Check the network and try again.\n"
+        )
+        return error.returncode
+    if options.job == "constraints":
+        return write_constraints(python)
     commands = demo_commands(python) if options.job == "demo" else test_commands(python, options.rest)
     for command in commands:
-        sys.stdout.write("$ " + " ".join(command) + "\n")
-        sys.stdout.flush()
+        say("$ " + " ".join(command))
         code = subprocess.run(command, cwd=ROOT).returncode
         if code:
             return code
     return 0
 
 
-def make_environment(folder: Path, requirement: str) -> str:
-    """The Python of the environment in ``folder``, with this checkout and what it needs installed."""
+def say(text: str) -> None:
+    """Write a line at once, also into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def make_environment(folder: Path, job: str) -> str:
+    """Return the Python of the environment in ``folder``, with this checkout and what ``job`` needs installed."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp, state = folder / f"{job}.installed", checkout_state()
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == state and python.exists():
+        say(f"The environment {folder} is complete.")
+        return str(python)
     if not python.exists():
+        say(f"Step 1 of 2: making a virtual environment in {folder}.")
         venv.create(folder, with_pip=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "-c", "constraints.txt", "-e", requirement]
-    subprocess.run(install, cwd=ROOT, check=True)
+    torch = installed_torch(str(python))
+    say(f"Step 2 of 2: installing packages into {folder}. {describe_download(torch)}")
+    constraints = folder / "constraints.txt"
+    constraints.write_text(chosen_constraints(torch, only_torch=job == "constraints"), encoding="utf-8")
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "-c",
+        str(constraints),
+        *torch_index(torch),
+    ]
+    run_with_time([*install, "-e", f".{EXTRAS[job]}"])
+    stamp.write_text(state, encoding="utf-8")
     return str(python)
 
 
+def checkout_state() -> str:
+    """A checksum of what decides which packages are installed."""
+    return hashlib.sha256(
+        b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
+    ).hexdigest()
+
+
+def installed_torch(python: str) -> str | None:
+    """The version of torch that the environment has already, such as 2.13.0+cpu."""
+    done = subprocess.run(
+        [python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"], capture_output=True, text=True
+    )
+    versions = {package["name"]: package["version"] for package in json.loads(done.stdout or "[]")}
+    return versions.get("torch")
+
+
+def chosen_constraints(torch: str | None, *, only_torch: bool = False) -> str:
+    """The constraints for pip; a torch that is installed already stays, whatever its version."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    if torch is not None:
+        lines = [f"torch=={torch}" if line.startswith("torch==") else line for line in lines]
+    return "\n".join(line for line in lines if not only_torch or line.startswith("torch==")) + "\n"
+
+
+def has_cuda_card() -> bool:
+    """Tell whether the driver of a CUDA graphics card is installed."""
+    return shutil.which("nvidia-smi") is not None
+
+
+def torch_index(torch: str | None) -> list[str]:
+    """Arguments by which pip takes the CPU build of torch where that is the right one and its index can be reached."""
+    if torch is not None or has_cuda_card() or not sys.platform.startswith("linux"):
+        return []  # for macOS and Windows the default index has CPU builds
+    if is_reachable(f"{CPU_INDEX}/torch/"):
+        return ["--extra-index-url", CPU_INDEX]
+    say(f"{CPU_INDEX} cannot be reached; torch comes from the default index, which may hold a larger build with CUDA.")
+    return []
+
+
+def is_reachable(address: str) -> bool:
+    """Tell whether a web address answers within ``REACH_SECONDS``."""
+    try:
+        with urllib.request.urlopen(address, timeout=REACH_SECONDS) as answer:  # noqa: S310  an https address of ours
+            return bool(answer.status == 200)
+    except (OSError, ValueError):
+        return False
+
+
+def describe_download(torch: str | None) -> str:
+    """What pip is about to fetch, in words."""
+    if torch is not None:
+        return f"torch {torch} is there already and stays; the other packages take up to 400 MB."
+    build = "the build with CUDA, about 3 GB" if has_cuda_card() else "the build for processors, about 200 MB"
+    return f"torch ({build}) and other packages (about 400 MB) are downloaded unless pip has kept them."
+
+
+def run_with_time(command: Sequence[str]) -> None:
+    """Run a command; while it prints nothing to a terminal, a line every ten seconds says how long it takes.
+
+    Raises:
+        subprocess.CalledProcessError: Where it fails.
+    """
+    say("$ " + " ".join(command))
+    began = time.monotonic()
+    process = subprocess.Popen(command, cwd=ROOT)
+    while True:
+        try:
+            code = process.wait(LINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            if not sys.stdout.isatty():
+                say(f"... installing for {time.monotonic() - began:.0f} s")
+        else:
+            break
+    if code:
+        raise subprocess.CalledProcessError(code, command)
+    say(f"Installed in {time.monotonic() - began:.0f} s.")
+
+
+def write_constraints(python: str) -> int:
+    """Pin all packages of the environment in constraints.txt, without local versions such as +cpu."""
+    done = subprocess.run(
+        [python, "-m", "pip", "freeze", "--all", "--exclude-editable"], capture_output=True, text=True, check=True
+    )
+    pins = [
+        re.sub(r"\+[\w.]+$", "", line) for line in done.stdout.splitlines() if re.fullmatch(r"[\w.-]+==[\w.+!]+", line)
+    ]
+    pins = [pin for pin in pins if not pin.startswith("pip==")]
+    (ROOT / "constraints.txt").write_text(CONSTRAINTS_HEAD + "\n".join(pins) + "\n", encoding="utf-8")
+    say(f"{len(pins)} versions are pinned in constraints.txt.")
+    return 0
+
+
 def demo_commands(python: str) -> list[list[str]]:
-    """The main job on a procedural CT; the results lie in ``demo``."""
+    """The main job on a synthetic CT; the results lie in ``demo``."""
     return [[python, "-m", "LungTumorSegLib", "demo", "-o", "demo"]]
 
 

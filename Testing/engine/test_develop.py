@@ -1,0 +1,93 @@
+"""The set-up of a fresh machine: what is installed from where, and that every version is pinned."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def develop():
+    spec = importlib.util.spec_from_file_location("develop", ROOT / "develop.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pinned() -> set[str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith("#")}
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """The names of installed packages behind ``requirements``, directly or through others."""
+    names, waiting = set(), [Requirement(text) for text in requirements]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in names or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        try:
+            behind = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        names.add(name)
+        waiting += [Requirement(text) for text in behind]
+    return names
+
+
+def test_every_package_is_pinned_those_behind_the_packages_too():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["dicom"], *extras["terminal"], *extras["train"], *extras["test"]]
+    names = needed([text for text in asked if not text.startswith(project["name"])])
+    assert len(names) > 30
+    assert names - pinned() == set()
+
+
+@pytest.mark.parametrize(
+    ("torch", "card", "reachable", "platform", "arguments"),
+    [
+        (None, False, True, "linux", ["--extra-index-url", "https://download.pytorch.org/whl/cpu"]),
+        (None, False, False, "linux", []),
+        (None, True, True, "linux", []),
+        (None, False, True, "darwin", []),
+        ("2.9.0+cpu", False, True, "linux", []),
+    ],
+)
+def test_torch_for_processors_is_preferred_where_there_is_no_cuda_card(
+    develop, monkeypatch, torch, card, reachable, platform, arguments
+):
+    monkeypatch.setattr(develop, "has_cuda_card", lambda: card)
+    monkeypatch.setattr(develop, "is_reachable", lambda address: reachable)
+    monkeypatch.setattr(develop.sys, "platform", platform)
+    assert develop.torch_index(torch) == arguments
+
+
+def test_a_torch_that_is_installed_stays_whatever_its_version(develop):
+    lines = develop.chosen_constraints("2.9.0+cpu").splitlines()
+    assert [line for line in lines if line.startswith("torch==")] == ["torch==2.9.0+cpu"]
+    assert "torch==2.13.0" in develop.chosen_constraints(None).splitlines()
+    assert develop.chosen_constraints(None, only_torch=True) == "torch==2.13.0\n"
+
+
+def test_what_will_be_downloaded_is_said(develop, monkeypatch):
+    monkeypatch.setattr(develop, "has_cuda_card", lambda: True)
+    assert "about 3 GB" in develop.describe_download(None)
+    assert "2.9.0 is there already" in develop.describe_download("2.9.0")
+
+
+def test_a_silent_installation_says_every_while_how_long_it_takes(develop, monkeypatch, capsys):
+    monkeypatch.setattr(develop, "LINE_SECONDS", 0.05)
+    develop.run_with_time([develop.sys.executable, "-c", "import time; time.sleep(0.4)"])
+    assert "... installing for" in capsys.readouterr().out
+    with pytest.raises(develop.subprocess.CalledProcessError):
+        develop.run_with_time([develop.sys.executable, "-c", "raise SystemExit(3)"])
