@@ -19,6 +19,7 @@ from ..core.errors import UnusableInput
 from ..core.texts import bounded, printable
 from ..core.volume import Array, Grid
 from .regular_files import check_regular
+from .stored_values import Rescaling
 
 MAX_VOXELS = 1 << 30
 """More than 1000 x 1000 x 1000, which no CT reaches; a header that states more is damaged or a trap."""
@@ -80,8 +81,7 @@ class ImageHeader:
         place: Where the voxels lie.
         components: Values per voxel.
         component_axis: Axis of the components in the stored array, whose fastest axis is the last.
-        slope: Factor from stored to real values.
-        intercept: Added after ``slope``.
+        rescaling: From stored to real values.
         metadata: Free key/value pairs of the file.
         warnings: What had to be substituted, in sentences.
     """
@@ -92,8 +92,7 @@ class ImageHeader:
     place: VoxelPlace
     components: int = 1
     component_axis: int = 3
-    slope: float = 1.0
-    intercept: float = 0.0
+    rescaling: Rescaling = field(default_factory=Rescaling)
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -27,6 +27,7 @@ from .image_header import (
     whole_numbers,
     wrong_header,
 )
+from .stored_values import Rescaling
 
 MAX_HEADER_BYTES = 1 << 20
 """More than any MetaImage header needs before its voxels begin."""
@@ -71,11 +72,11 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
         sizes.pop()
     shape = checked_shape(sizes, path, channels[0])
     dtype = _dtype(fields, path)
-    slope, intercept = _scaling(fields, path)
+    rescaling = _rescaling(fields, path)
     affine = _affine(fields, axes[0], shape, path)
     count = int(np.prod(shape, dtype=object)) * channels[0] * dtype.itemsize
     place = _place(fields, end, count, path)
-    return ImageHeader(shape, affine, dtype, place, channels[0], 3, slope, intercept)
+    return ImageHeader(shape, affine, dtype, place, channels[0], rescaling=rescaling)
 
 
 def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:
@@ -113,13 +114,13 @@ def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
     return np.dtype(TYPES[name]).newbyteorder(">" if _flag(fields, "BinaryDataByteOrderMSB", False, path) else "<")
 
 
-def _scaling(fields: dict[str, str], path: Path) -> tuple[float, float]:
+def _rescaling(fields: dict[str, str], path: Path) -> Rescaling:
     """Return the factor and summand from stored values to what they mean."""
     slope = numbers(fields.get("ElementToIntensityFunctionSlope", "1"), 1)
     intercept = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), 1)
     if not slope or intercept is None or slope[0] == 0:
         wrong_header(path, "states an impossible scaling of values (ElementToIntensityFunctionSlope or Offset)")
-    return slope[0], intercept[0]
+    return Rescaling(slope[0], intercept[0])
 
 
 def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path: Path) -> Array:

@@ -19,11 +19,13 @@ from .image_header import (
     ImageHeader,
     VoxelPlace,
     check_same_geometry,
+    check_same_spacing,
     checked_affine,
     checked_shape,
     no_geometry,
     wrong_header,
 )
+from .stored_values import Rescaling
 
 HEADER_BYTES = 544
 """A NIfTI-2 header with its extension flag, the longer one."""
@@ -100,13 +102,13 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
     if not math.isfinite(offset) or offset != int(offset) or not layout.voxels_at_least <= offset <= MAX_OFFSET:
         wrong_header(path, f"says that voxels begin at byte {offset:.6g}, which cannot be")
     place = VoxelPlace(path, 0, "gzip", int(offset)) if gzipped else VoxelPlace(path, int(offset), "raw")
-    slope, intercept = _scaling(field(layout.scaling), path)
+    rescaling = _rescaling(field(layout.scaling), path)
     mm = MM_PER_UNIT_CODE.get(field(layout.units)[0] & 7)
     if mm is None:
         wrong_header(path, f"states an unknown unit of length (xyzt_units {field(layout.units)[0]})")
     codes, pixdim = field(layout.codes), field(layout.pixdim)
     affine = _affine(shape, codes, pixdim, field(layout.quaternion), field(layout.rows), mm, path)
-    return ImageHeader(shape, affine, dtype, place, slope=slope, intercept=intercept)
+    return ImageHeader(shape, affine, dtype, place, rescaling=rescaling)
 
 
 def _order(start: bytes) -> str | None:
@@ -158,14 +160,14 @@ def _shape(dim: tuple[int, ...], path: Path) -> tuple[int, int, int]:
     return checked_shape(sizes, path)
 
 
-def _scaling(slope_and_intercept: tuple[float, float], path: Path) -> tuple[float, float]:
-    """Return slope and intercept; a slope of 0 or not a number means, by the standard and by common use, that there is none."""
+def _rescaling(slope_and_intercept: tuple[float, float], path: Path) -> Rescaling:
+    """Return the scaling; a slope of 0 or not a number means, by the standard and by common use, that there is none."""
     slope, intercept = slope_and_intercept
     if slope == 0 or math.isnan(slope):
-        return 1.0, 0.0
+        return Rescaling()
     if not math.isfinite(slope) or not math.isfinite(intercept):
         wrong_header(path, f"states an impossible scaling of values (scl_slope {slope:g}, scl_inter {intercept:g})")
-    return float(slope), float(intercept)
+    return Rescaling(float(slope), float(intercept))
 
 
 def _affine(
@@ -185,17 +187,16 @@ def _affine(
     if codes[1] > 0:
         matrix = np.array(rows, dtype=float).reshape(3, 4)
         stated["sform"] = _to_lps(shape, matrix[:, :3], matrix[:, 3], mm, path)
+        lengths = np.linalg.norm(matrix[:, :3], axis=0)
+        check_same_spacing((spacing * mm).tolist(), (lengths * mm).tolist(), ("pixdim", "sform"), path)
     if codes[0] > 0:
         turned = _rotation(quaternion[:3], pixdim[0], path) * spacing
         stated["qform"] = _to_lps(shape, turned, np.array(quaternion[3:]), mm, path)
     if len(stated) == 2:
         check_same_geometry(shape, stated["qform"], stated["sform"], "qform and sform", path)
-    affine = next(iter(stated.values()))
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    of_pixdim = affine.copy()
-    of_pixdim[:3, :3] = axes * (spacing[::-1] * mm)
-    check_same_geometry(shape, of_pixdim, affine, "pixdim and sform", path)
-    return of_pixdim
+    affine = next(iter(stated.values())).copy()
+    affine[:3, :3] *= spacing[::-1] * mm / np.linalg.norm(affine[:3, :3], axis=0)  # as all readers in use take it
+    return affine
 
 
 def _to_lps(shape: tuple[int, int, int], columns: Array, origin: Array, mm: float, path: Path) -> Array:

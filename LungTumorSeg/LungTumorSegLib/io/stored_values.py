@@ -78,6 +78,24 @@ class Rescaling:
             np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), PADDING_HU)
         )
 
+    def real(self, stored: Array) -> Array:
+        """Return real values of any meaning (HU, a map, labels), slice by slice, so that no wider copy of the whole is needed.
+
+        Whole numbers stay whole where slope and intercept are (int32 where it holds them); others become float32.
+        """
+        unchanged = (self.slope, self.intercept) == (1.0, 0.0)
+        if unchanged and (stored.dtype.kind in "iu" or stored.dtype == np.float32):
+            return stored
+        whole = stored.dtype.kind in "iu" and self.is_whole
+        if whole:
+            ends = [int(end) * int(self.slope) + int(self.intercept) for end in (stored.min(), stored.max())]
+            whole = max(map(abs, ends)) <= np.iinfo(np.int32).max
+        result = np.empty(stored.shape, np.int32 if whole else np.float32)
+        for real, plane in zip(result, stored, strict=True):
+            with np.errstate(over="ignore", invalid="ignore"):
+                real[...] = plane if unchanged else plane * np.float64(self.slope) + self.intercept
+        return result
+
 
 @dataclass(frozen=True)
 class ValueChain:

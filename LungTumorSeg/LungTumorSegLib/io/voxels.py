@@ -36,8 +36,7 @@ def read_values(header: ImageHeader, path: Path) -> Array:
         MachineLimit: if the memory does not suffice.
     """
     try:
-        stored = _stored(header, path)
-        return _real(stored, header)
+        return header.rescaling.real(_stored(header, path))
     except MemoryError as error:
         raise MachineLimit(
             f"The memory does not suffice to read {path} ({header.voxel_bytes / 1e9:.1f} GB of voxels); "
@@ -112,22 +111,6 @@ def _stored(header: ImageHeader, path: Path) -> Array:
     if not stored.dtype.isnative:
         stored = stored.byteswap(inplace=True).view(stored.dtype.newbyteorder())
     return np.ascontiguousarray(stored)
-
-
-def _real(stored: Array, header: ImageHeader) -> Array:
-    """Apply slope and intercept slice by slice, so that no second volume of a larger type is needed."""
-    scaled = (header.slope, header.intercept) != (1.0, 0.0)
-    whole = stored.dtype.kind in "iu" and header.slope.is_integer() and header.intercept.is_integer()
-    if stored.dtype.kind in "iu" and not scaled:
-        return stored
-    if whole:
-        ends = [int(end) * int(header.slope) + int(header.intercept) for end in (stored.min(), stored.max())]
-        whole = max(map(abs, ends)) < 2**31
-    result = stored if stored.dtype == np.float32 else np.empty(stored.shape, np.int32 if whole else np.float32)
-    for real, plane in zip(result, stored, strict=True):
-        with np.errstate(over="ignore", invalid="ignore"):
-            real[...] = plane * np.float64(header.slope) + header.intercept if scaled else plane
-    return result
 
 
 def _voxel_bytes(header: ImageHeader, path: Path) -> Iterator[bytes]:
