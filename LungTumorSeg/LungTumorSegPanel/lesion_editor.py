@@ -3,6 +3,7 @@
 from typing import Any
 
 import slicer
+from LungTumorSegLib.mrml.history import State, state_of
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import ct_of
 
@@ -26,7 +27,7 @@ class LesionEditor:
         self.widget.setSwitchToSegmentationsButtonVisible(False)
         layout.addWidget(self.widget)
         self._segmentation: Node = None
-        self._leftAt = 0  # the segmentation's modified time when the panel was left
+        self._left: State | None = None  # how the segmentation was when the panel was left
 
     def work_on(self, segmentation: Node) -> None:
         """Edit this segmentation from now on."""
@@ -65,14 +66,14 @@ class LesionEditor:
 
     def remember(self) -> None:
         """Note how the segmentation is left."""
-        self._leftAt = self._segmentation.GetSegmentation().GetMTime() if self._segmentation is not None else 0
+        self._left = state_of(self._segmentation) if self._segmentation is not None else None
 
     def forget_history_of_others(self) -> None:
         """What was edited elsewhere meanwhile is not in this editor's history: an undo to before it would take it away unasked."""
-        if self._segmentation is not None and self._leftAt not in (0, self._segmentation.GetSegmentation().GetMTime()):
+        if self._segmentation is not None and self._left not in (None, state_of(self._segmentation)):
             self.widget.setSegmentationNode(None)
             self.widget.setSegmentationNode(self._segmentation)
-        self._leftAt = 0
+        self._left = None
 
     def choose(self, segment_id: str) -> None:
         """Make the segment the one that effects work on."""
@@ -99,10 +100,10 @@ class LesionEditor:
 
     def undo(self) -> bool:
         """Take the last step back; False where there is none."""
-        content = self.widget.segmentationNode().GetSegmentation()
-        before = content.GetMTime()
+        segmentation = self.widget.segmentationNode()
+        before = state_of(segmentation)
         self.widget.undo()
-        return bool(content.GetMTime() != before)
+        return state_of(segmentation) != before
 
 
 def _editorNode() -> Node:

@@ -106,13 +106,15 @@ def test_painting_shows_the_new_volume_beside_that_before(widget, segmentation, 
     assert "mL before" in widget.ui.lesionTable.item(0, 2).toolTip()
 
 
-def test_the_order_follows_the_volumes_and_the_choice_follows_its_lesion(widget, segmentation, ct):
+def test_number_and_order_stay_while_a_person_corrects(widget, segmentation, ct):
     widget.ui.lesionTable.selectRow(1)
     paint(segmentation, ct, "Tumor_2", np.s_[2:7, 6:9, 1:5])
     settled(widget)
-    assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 2", "Tumor 1"]
+    first, second = mrml.lesions_of(segmentation)
+    assert first.volume_ml < second.volume_ml
+    assert [(row.number, row.segment) for row in (first, second)] == [(1, "Tumor 1"), (2, "Tumor 2")]
     assert widget.panel.lesions.chosenIds() == ["Tumor_2"]
-    assert [item.row() for item in widget.ui.lesionTable.selectedItems()] == [0] * 7
+    assert [item.row() for item in widget.ui.lesionTable.selectedItems()] == [1] * 7
 
 
 def test_a_segmentation_that_no_run_made_is_measured_and_corrected_too(widget, volume, ct):
@@ -128,9 +130,9 @@ def test_a_segmentation_that_no_run_made_is_measured_and_corrected_too(widget, v
     assert [(row.segment, row.correction) for row in mrml.lesions_of(own)] == [("A nodule", "")]
     assert cells(widget, 2) == [f"{24 * ct.voxel_volume_ml:.2f}"]
     widget.ui.addButton.click()
-    paint(own, ct, "Tumor_1", np.s_[5:6, 2:4, 2:6])
+    paint(own, ct, "Tumor_2", np.s_[5:6, 2:4, 2:6])
     settled(widget)
-    assert [row.segment for row in mrml.lesions_of(own)] == ["A nodule", "Tumor 1"]
+    assert [(row.number, row.segment) for row in mrml.lesions_of(own)] == [(1, "A nodule"), (2, "Tumor 2")]
     assert not widget.ui.resetAllButton.enabled, "there is nothing to go back to"
 
 
@@ -230,7 +232,7 @@ def test_a_painted_new_lesion_joins_the_table(widget, segmentation, ct):
     widget.ui.addButton.click()
     paint(segmentation, ct, "Tumor_3", np.s_[1:3, 2:4, 2:4])
     settled(widget)
-    assert [cells(widget, column)[1] for column in (1, 6)] == ["Right", "?\nadded"]
+    assert [cells(widget, column)[2] for column in (1, 6)] == ["Right", "?\nadded"]
 
 
 def test_confirming_and_rejecting_are_switches(widget, segmentation):
@@ -280,9 +282,9 @@ def test_the_pieces_of_a_split_lesion_are_both_called_corrected(widget, segmenta
     widget.ui.lesionTable.selectRow(0)
     widget.ui.splitButton.click()
     settled(widget)
-    assert cells(widget, 6)[:2] == ["0.90\ncorrected", "?\ncorrected"]
-    assert cells(widget, 2)[1] == f"{36 * ct.voxel_volume_ml:.2f}"
-    assert "a piece of what the network has found" in widget.ui.lesionTable.item(1, 2).toolTip()
+    assert cells(widget, 6) == ["0.90\ncorrected", "0.40 check", "?\ncorrected"]
+    assert cells(widget, 2)[2] == f"{36 * ct.voxel_volume_ml:.2f}"
+    assert "a piece of what the network has found" in widget.ui.lesionTable.item(2, 2).toolTip()
 
 
 def test_what_cannot_be_done_is_said_without_a_box(widget):

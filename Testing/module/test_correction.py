@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
+import types
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import slicer
 from LungTumorSegLib.core import terminology
+from LungTumorSegLib.correction.snapshot import Measures
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.corrections import Corrections
-from LungTumorSegLib.mrml.history import UNDO_STEPS
-from LungTumorSegLib.mrml.live_table import LiveTable
+from LungTumorSegLib.mrml.history import UNDO_STEPS, state_of
+from LungTumorSegLib.mrml.lesion_table import store_measures, stored_rows
+from LungTumorSegLib.mrml.live_table import POLL_MILLISECONDS, TURN_SECONDS, LiveTable
 from LungTumorSegLib.mrml.segments import mask_of, segments_of, set_mask
 from LungTumorSegLib.results.reader import read_run
+from stand_in import event_loop
 
-from .conftest import lung_and_tumor_masks, probability_map, whole_mask, write_results
+from .conftest import add_volume, lung_and_tumor_masks, probability_map, whole_mask, write_results
 
 NAMES = ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
 
@@ -131,6 +137,50 @@ def test_a_scene_closed_while_a_threshold_is_being_tried_ends_it_in_words(correc
     scene.Clear(0)
     with pytest.raises(ValueError, match="not in the scene any more"):
         threshold.preview(0.3)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_segment_editors_undo_tells_whether_it_took_a_step_back(slicer_app, ct, tmp_path, action):
+    node = add_volume(slicer.mrmlScene, ct, "CT")
+    run = replace(read_run(write_results(tmp_path / "results", ct)), probability=probability_map(ct))
+    segmentation = mrml.load_results(run, node)
+    two_pieces(segmentation, ct)
+    from LungTumorSegPanel.lesion_editor import LesionEditor
+
+    editor = LesionEditor(types.SimpleNamespace(addWidget=lambda widget: None))
+    editor.work_on(segmentation)
+    corrections = Corrections(segmentation, editor)
+    assert corrections.undo() is False
+    before = state(segmentation, ct)
+    ACTIONS[action](corrections, ct)
+    for _ in range(2 if action == "grow new" else 1):
+        assert corrections.undo() is True
+    assert state(segmentation, ct) == before
+    assert corrections.undo() is False
+
+
+def test_a_stroke_changes_the_state_of_a_segmentation(segmentation, ct):
+    before = state_of(segmentation)
+    assert state_of(segmentation) == before
+    set_mask(segmentation, "Tumor_1", lung_and_tumor_masks(ct)["Tumor 2"])
+    painted = state_of(segmentation)
+    assert painted != before
+    segmentation.GetSegmentation().GetSegment("Tumor_1").SetName("My mass")
+    assert state_of(segmentation) != painted
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_each_action_draws_the_views_once(slicer_app, ct, tmp_path, action):
+    run = replace(read_run(write_results(tmp_path / "results", ct)), probability=probability_map(ct))
+    segmentation = mrml.load_results(run, add_volume(slicer.mrmlScene, ct, "CT"))
+    two_pieces(segmentation, ct)
+    corrections = Corrections(segmentation)
+    before = slicer_app.drawing.count
+    ACTIONS[action](corrections, ct)
+    assert slicer_app.drawing.count - before <= (2 if action == "grow new" else 1)
+    before = slicer_app.drawing.count
+    corrections.undo()
+    assert slicer_app.drawing.count - before <= 1
 
 
 def test_nothing_to_undo_is_said(corrections):
@@ -323,6 +373,20 @@ def test_growing_adds_to_a_lesion_and_leaves_the_others_alone(corrections, segme
     np.testing.assert_array_equal(voxels(segmentation, ct, "Tumor_2"), tumor_2 | (free >= free.max() / 2))
 
 
+def test_growing_without_a_lesion_fills_the_one_that_was_added_last(corrections, segmentation, ct, probability):
+    corrections.delete("Tumor_1")
+    first, second = corrections.add(), corrections.add()
+    assert [corrections.is_empty_lesion(i) for i in (first, second, "Tumor_2", "Left_lung")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert corrections.grow(center_of(ct, "Tumor 1")) == second
+    assert corrections.lesion_ids() == ["Tumor_2", first, second]
+    assert not corrections.is_empty_lesion(second)
+
+
 def test_growing_goes_over_what_was_rejected(corrections, segmentation, ct, probability):
     corrections.reject("Tumor_1")
     grown = corrections.grow(center_of(ct, "Tumor 1"))
@@ -383,6 +447,47 @@ def test_the_table_says_what_was_done_and_the_volume_before(live, corrections, s
     assert first.network_volume_ml == pytest.approx(18 * ct.voxel_volume_ml)
     assert (second.correction, second.review, second.confidence) == ("", "confirmed", 0.4)
     assert mrml.summary_of(segmentation)["spread"]["count"] == 2
+
+
+def test_measuring_gets_on_while_slicers_event_loop_is_idle(live, segmentation, ct):
+    began = time.monotonic()
+    live.measure_now()
+    alone = time.monotonic() - began
+    two_pieces(segmentation, ct)
+    live.update()
+    looks = 0
+    while live.busy:
+        live.poll()
+        event_loop.idle(POLL_MILLISECONDS / 1000)
+        looks += 1
+        assert looks < 100 + 20 * alone / TURN_SECONDS, "the thread stands still"
+    assert mrml.lesions_of(segmentation)[0].volume_ml == pytest.approx(96 * ct.voxel_volume_ml)
+
+
+def test_a_look_at_finished_measures_takes_no_time(live):
+    live.measure_now()
+    began = time.monotonic()
+    for _ in range(20):
+        assert live.poll() is None
+    assert time.monotonic() - began < 20 * TURN_SECONDS
+
+
+def test_what_is_not_measured_yet_stays_as_it_was(segmentation):
+    before = mrml.lesions_of(segmentation)
+    summary = mrml.summary_of(segmentation)
+    assert [row.side for row in before] == ["Left", "Right"]
+    rows = [row | {"side": None, "volume_ml": 2 * row["volume_ml"]} for row in stored_rows(segmentation)]
+    spread = {"burden_ml": 10.0, "burden_percent": None, "lung_ml": None, "places": []}
+    store_measures(segmentation, Measures(rows, spread, complete=False))
+    assert [row.side for row in mrml.lesions_of(segmentation)] == ["Left", "Right"]
+    assert [row.volume_ml for row in mrml.lesions_of(segmentation)] == [2 * row.volume_ml for row in before]
+    assert mrml.summary_of(segmentation)["spread"]["burden_percent"] == summary["spread"]["burden_percent"]
+    store_measures(segmentation, Measures(rows, spread | {"lung_ml": 4000.0}, complete=False))
+    store_measures(segmentation, Measures(rows, spread, complete=False))
+    assert mrml.summary_of(segmentation)["spread"]["burden_percent"] == pytest.approx(0.25), "of the lungs as they were"
+    store_measures(segmentation, Measures(rows, spread))
+    assert [row.side for row in mrml.lesions_of(segmentation)] == ["", ""], "known to have none"
+    assert mrml.summary_of(segmentation)["spread"]["burden_percent"] is None
 
 
 def test_a_painted_lesion_gets_the_code_of_its_side(live, corrections, segmentation, ct):
@@ -448,9 +553,10 @@ def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(
     report = measure(CTVolume(ct.array, ct.affine), read_segmentation(path))
     shown = [row for row in measures.rows if row["review"] != "rejected"]
     assert len(shown) == len(report.lesions) == 2
+    assert [row["number"] for row in shown] == [1, 3], "those of the segments"
     for row, expected in zip(shown, lesions_as_json(report), strict=True):
         for name, value in expected.items():
-            if name not in ("confidence", "volume_p5_ml", "volume_p95_ml"):
+            if name not in ("number", "confidence", "volume_p5_ml", "volume_p95_ml"):
                 if isinstance(value, float | list):
                     np.testing.assert_allclose(
                         row[name], value, rtol=1e-5, atol=1e-5, err_msg=name

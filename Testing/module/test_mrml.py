@@ -175,6 +175,7 @@ def test_only_the_result_enters_the_scene(scene, results, ct_node):
     new = sorted(node.GetClassName() for node in after if node.GetID() not in before)
     assert new == [
         "vtkMRMLSegmentationDisplayNode",
+        "vtkMRMLSegmentationDisplayNode",
         "vtkMRMLSegmentationNode",
         "vtkMRMLSegmentationNode",
         "vtkMRMLTableNode",
@@ -184,7 +185,7 @@ def test_only_the_result_enters_the_scene(scene, results, ct_node):
 def test_the_networks_answer_is_kept_where_no_list_shows_it(loaded):
     answer = loaded.GetNodeReference("LungTumorSeg.Answer")
     assert answer.GetHideFromEditors()
-    assert answer.GetDisplayNode() is None
+    assert not answer.GetDisplayNode().GetVisibility()
     content = answer.GetSegmentation()
     assert list(content.GetSegmentIDs()) == list(loaded.GetSegmentation().GetSegmentIDs())
     loaded.GetSegmentation().RemoveSegment("Tumor_1")

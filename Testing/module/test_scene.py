@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.lesion_table import color_by, shown_color
 from LungTumorSegLib.mrml.segments import mask_of, review_of, segments_of, set_mask
 
 from .conftest import lung_and_tumor_masks
@@ -144,7 +145,61 @@ def test_an_untouched_result_is_still_untouched_after_loading(logic, volume, tmp
     )
 
 
-# Scenes of version 1
+def shown_segmentations() -> list[str]:
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [node.GetName() for node in nodes if node.GetDisplayNode().GetVisibility()]
+
+
+@pytest.mark.parametrize("kind", ["mrml", "mrb"])
+def test_the_networks_answer_stays_hidden_in_a_loaded_scene(corrected, tmp_path, kind):
+    save_and_load(kind, tmp_path)
+    assert shown_segmentations() == ["CT 5: chest tumors"]
+
+
+def test_lesions_are_shown_by_their_review_after_slicer_has_hidden_all(corrected, logic, tmp_path):
+    save_and_load("mrml", tmp_path)
+    segmentation = logic.getParameterNode().outputSegmentation
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "somebody's")
+    other.GetSegmentation().AddEmptySegment("tumor", "Tumor 1")
+    other.CreateDefaultDisplayNodes()
+    for node in (segmentation, other):
+        for segment_id in node.GetSegmentation().GetSegmentIDs():
+            node.GetDisplayNode().SetSegmentVisibility(segment_id, False)
+    mrml.show_lesions_by_review(slicer.mrmlScene)
+    display = segmentation.GetDisplayNode()
+    shown = {i for i in segmentation.GetSegmentation().GetSegmentIDs() if display.GetSegmentVisibility(i)}
+    assert shown == {"Tumor_1", "Tumor_3"}, "lungs may be hidden, Tumor 2 was rejected, a vessel is no lesion"
+    assert not other.GetDisplayNode().GetSegmentVisibility("tumor")
+
+
+def test_the_choice_of_colors_comes_back_with_the_scene(corrected, logic, tmp_path):
+    from LungTumorSegLib.mrml.spread import color_lesions
+
+    assert color_by(corrected) == "number"
+    color_lesions(corrected, "confidence")
+    colors = {i: shown_color(corrected, i) for i in corrected.GetSegmentation().GetSegmentIDs()}
+    assert colors["Tumor_1"] != pytest.approx((0.25, 0.5, 0.75))
+    save_and_load("mrml", tmp_path)
+    segmentation = logic.getParameterNode().outputSegmentation
+    assert color_by(segmentation) == "confidence"
+    for segment_id, color in colors.items():
+        assert shown_color(segmentation, segment_id) == pytest.approx(color, abs=1e-5), segment_id
+    color_lesions(segmentation, "number")
+    assert color_by(segmentation) == "number"
+    assert shown_color(segmentation, "Tumor_1") == pytest.approx((0.25, 0.5, 0.75), abs=1e-5)
+
+
+# Scenes of older versions
+
+
+def test_the_networks_answer_of_a_scene_of_version_2_is_hidden_once_it_is_loaded(corrected, logic, tmp_path):
+    answer = corrected.GetNodeReference("LungTumorSeg.Answer")
+    slicer.mrmlScene.RemoveNode(answer.GetDisplayNode())
+    logic.getParameterNode().parameterNode.SetParameter("version", "2")
+    load_mrml(save_mrml(tmp_path / "old"))
+    assert len(shown_segmentations()) == 2, "Slicer has made a display node"
+    logic.getParameterNode()
+    assert shown_segmentations() == ["CT 5: chest tumors"]
 
 
 @pytest.fixture
@@ -177,7 +232,7 @@ def test_a_scene_of_version_1_opens_with_its_values(old_scene, logic, tmp_path, 
     load_mrml(save_mrml(tmp_path / "old"))
     parameters = logic.getParameterNode()
     segmentation = parameters.outputSegmentation
-    assert (parameters.version, parameters.stride, parameters.paintInside) == (2, 2, False)
+    assert (parameters.version, parameters.stride, parameters.paintInside) == (3, 2, False)
     assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 1", "Tumor 2"]
     assert logic.corrections(segmentation).has_answer("Tumor_1") is not edited, "what was edited before nobody knows"
     assert mrml.is_edited(segmentation) is edited

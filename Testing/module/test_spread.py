@@ -7,11 +7,11 @@ from LungTumorSegLib.lesions.diameters import axial_diameters
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import MARGINS_ROLE
 from LungTumorSegLib.mrml.segments import mask_of, segments_of, set_review
-from LungTumorSegLib.mrml.spread import color_lesions, show_margins, show_rulers, show_zones
+from LungTumorSegLib.mrml.spread import color_lesions, label_rulers, show_margins, show_rulers, show_zones
 from LungTumorSegLib.report.color_maps import RAMP
 from LungTumorSegLib.results.reader import read_run
 
-from .conftest import lung_and_tumor_masks, whole_mask, write_results
+from .conftest import add_volume, lung_and_tumor_masks, whole_mask, write_results
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_rulers_lie_where_the_axes_were_measured(segmentation, ct):
     lines = show_rulers(segmentation, True)
     expected = axial_diameters(mask_of(segmentation.GetSegmentation(), "Tumor_1"))
     assert len(lines) == 2 * 2 + 1
-    assert lines[0].GetName() == f"Tumor 1 long axis {expected.long_axis.length_mm:.1f} mm"
+    assert lines[0].GetName() == "Tumor 1 long axis", "Slicer appends the length"
     ends = np.array([lines[0].GetNthControlPointPosition(i) for i in range(2)])
     np.testing.assert_allclose(
         ends * (-1, -1, 1), [expected.long_axis.start_lps, expected.long_axis.end_lps], atol=1e-6
@@ -107,8 +107,91 @@ def test_rulers_lie_where_the_axes_were_measured(segmentation, ct):
         for name, mask in lung_and_tumor_masks(ct).items()
         if "Tumor" in name
     ]
-    assert lines[-1].GetName() == f"Dmax {np.linalg.norm(centers[0] - centers[1]):.1f} mm"
+    assert lines[-1].GetName() == "Dmax"
+    ends = [lines[-1].GetNthControlPointPosition(i) for i in range(2)]
+    assert np.linalg.norm(np.subtract(*ends)) == pytest.approx(np.linalg.norm(centers[0] - centers[1]))
     assert all(line.GetLocked() for line in lines)
+
+
+def labels(lines) -> dict[str, set[str]]:
+    """In which views each ruler bears its label."""
+    found = {}
+    for line in lines:
+        displays = [line.GetNthDisplayNode(i) for i in range(line.GetNumberOfDisplayNodes())]
+        labeled = [display for display in displays if display.GetPropertiesLabelVisibility()]
+        views = {"2D": "GetVisibility2D", "3D": "GetVisibility3D"}
+        found[line.GetName()] = {view for view, get in views.items() if any(getattr(d, get)() for d in labeled)}
+        for get in views.values():
+            assert sum(bool(getattr(d, get)()) for d in displays) == 1, "drawn once in each view"
+    return {name: where for name, where in found.items() if where}
+
+
+def test_only_the_chosen_lesion_and_dmax_bear_labels(segmentation):
+    lines = show_rulers(segmentation, True)
+    assert labels(lines) == {"Dmax": {"2D", "3D"}}
+    label_rulers(segmentation, ["Tumor_2"])
+    assert labels(lines) == {"Dmax": {"2D", "3D"}, "Tumor 2 long axis": {"2D"}, "Tumor 2 short axis": {"2D"}}
+    label_rulers(segmentation, [])
+    assert labels(lines) == {"Dmax": {"2D", "3D"}}
+    assert set(labels(show_rulers(segmentation, True, ["Tumor_1"]))) == {
+        "Dmax",
+        "Tumor 1 long axis",
+        "Tumor 1 short axis",
+    }
+
+
+def test_the_ends_of_rulers_are_small(segmentation):
+    standard = segmentation.GetScene().AddNewNodeByClass("vtkMRMLMarkupsDisplayNode")
+    for line in show_rulers(segmentation, True):
+        for index in range(line.GetNumberOfDisplayNodes()):
+            display = line.GetNthDisplayNode(index)
+            assert display.GetGlyphScale() < standard.GetGlyphScale() / 2
+            assert display.GetTextScale() < standard.GetTextScale()
+            assert not display.GetPointLabelsVisibility()
+
+
+SHOW = {
+    "rulers": lambda s, on: show_rulers(s, on),
+    "zones": show_zones,
+    "margins": lambda s, on: show_margins(s, (1.0, 2.0) if on else ()),
+    "colors": lambda s, on: color_lesions(s, "volume" if on else "number"),
+}
+
+
+@pytest.mark.parametrize("what", SHOW)
+def test_each_choice_draws_the_views_once(slicer_app, ct, tmp_path, what):
+    import slicer
+
+    segmentation = mrml.load_results(
+        read_run(write_results(tmp_path / "results", ct)), add_volume(slicer.mrmlScene, ct, "CT")
+    )
+    for on in (True, False):
+        before = slicer_app.drawing.count
+        SHOW[what](segmentation, on)
+        assert slicer_app.drawing.count == before + 1
+
+
+@pytest.mark.parametrize("what", ["rulers", "zones", "margins"])
+def test_what_is_drawn_leaves_no_node_and_keeps_its_name(segmentation, what):
+    scene = segmentation.GetScene()
+    before = scene.GetNumberOfNodes()
+    names = []
+    for _ in range(3):
+        SHOW[what](segmentation, True)
+        drawn = [scene.GetNthNode(i) for i in range(before, scene.GetNumberOfNodes())]
+        names.append(sorted(node.GetName() for node in drawn if not node.IsA("vtkMRMLDisplayNode")))
+        SHOW[what](segmentation, False)
+        assert scene.GetNumberOfNodes() == before
+    assert names[0] == names[1] == names[2]
+
+
+def test_margins_have_the_colors_of_their_lesions(segmentation):
+    segmentation.GetSegmentation().GetSegment("Tumor_2").SetColor(0, 0, 1)
+    content = show_margins(segmentation, (1.0,)).GetSegmentation()
+    red, green, blue = content.GetNthSegment(1).GetColor()
+    assert blue == pytest.approx(1)
+    assert red == pytest.approx(green)
+    assert red < 0.1
 
 
 def test_rulers_vanish(segmentation):
@@ -121,7 +204,7 @@ def test_rulers_vanish(segmentation):
 
 def test_a_rejected_lesion_has_neither_rulers_nor_margins(segmentation):
     set_review(segmentation.GetSegmentation().GetSegment("Tumor_2"), "rejected")
-    assert [line.GetName().rsplit(" ", 2)[0] for line in show_rulers(segmentation, True)] == [
+    assert [line.GetName() for line in show_rulers(segmentation, True)] == [
         "Tumor 1 long axis",
         "Tumor 1 short axis",
     ]

@@ -90,14 +90,14 @@ def test_what_a_loaded_scene_has_drawn_is_checked(widget, segmentation):
 
 def test_a_correction_redraws_rulers_and_takes_old_margins_away(widget, segmentation, ct):
     widget.ui.rulersCheckBox.checked = widget.ui.marginsCheckBox.checked = True
-    before = [segmentation.GetNthNodeReference(RULERS_ROLE, i).GetName() for i in range(2)]
+    before = [segmentation.GetNthNodeReference(RULERS_ROLE, i).GetLineLengthWorld() for i in range(2)]
     widget.ui.correctSection.collapsed = False
     set_mask(segmentation, "Tumor_1", ct.with_array(np.pad(np.ones((2, 4, 2), bool), ((3, 5), (4, 4), (9, 3)))))
     process_until(lambda: not widget.ui.marginsCheckBox.checked)
-    after = [segmentation.GetNthNodeReference(RULERS_ROLE, i).GetName() for i in range(2)]
+    after = [segmentation.GetNthNodeReference(RULERS_ROLE, i).GetLineLengthWorld() for i in range(2)]
     assert segmentation.GetNodeReference(MARGINS_ROLE) is None
     assert widget.ui.rulersCheckBox.checked
-    assert before != after  # names hold lengths
+    assert before != after
 
 
 def test_that_a_correction_took_the_margins_away_is_said_until_they_are_drawn_again(widget, segmentation, ct):

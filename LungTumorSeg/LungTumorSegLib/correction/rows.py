@@ -10,7 +10,7 @@ import numpy as np
 from ..core.boxes import placed
 from ..lesions.components import LesionCrop
 from ..lesions.table import lesion_as_json
-from ..results.lesion_rows import ADDED, CORRECTED
+from ..results.lesion_rows import ADDED, CORRECTED, numbered
 from .layers import same_voxels
 from .live import LiveReport
 
@@ -26,11 +26,21 @@ def correction_rows(
     answer: Mapping[str, LesionCrop | None] | None,
     network: Mapping[str, Row],
     reviews: Mapping[str, str],
+    numbers: Mapping[str, int],
 ) -> list[Row]:
-    """A row a lesion, with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id.
+    """Turn a report into one row per lesion, numbered after the segments.
 
-    ``crops``: the masks now, ``answer``: those of the network's lesions (None where it is not known), both by segment id; ``network``: the
-    rows that the run gave them. A lesion's ``confidence`` is the network's in its own answer, whatever was corrected since.
+    Args:
+        report: lesions and rejected ones.
+        crops: the masks now, by segment id.
+        answer: the masks of the network's lesions, by segment id; None where the network's answer is not known.
+        network: the rows that the run gave the network's lesions, by segment id.
+        reviews: "confirmed", "rejected" or "" by segment id, in the order of the segmentation.
+        numbers: what lesions were numbered before, by segment id.
+
+    Returns:
+        Rows with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id. The ``confidence`` of a
+        lesion is the network's for its own outline, whatever was corrected since.
     """
     rows = []
     for segment_id, lesion in zip(report.ids, (*report.lesions, *report.rejected), strict=True):
@@ -46,7 +56,8 @@ def correction_rows(
             "segment_id": segment_id,
         }
         rows.append(row)
-    return rows
+    order = {segment_id: index for index, segment_id in enumerate(reviews)}
+    return numbered(sorted(rows, key=lambda row: order[row["segment_id"]]), numbers)
 
 
 def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterable[LesionCrop | None]) -> str:

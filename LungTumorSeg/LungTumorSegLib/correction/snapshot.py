@@ -32,13 +32,14 @@ class Snapshot:
     """A segmentation at one moment: layers that nobody changes any more, its segments in their order.
 
     ``answer``: the layers as the network left them, the same objects each time; none where that is not known. ``network``: the rows of
-    the run by segment id.
+    the run by segment id. ``numbers``: those that lesions are shown with, by segment id.
     """
 
     layers: Sequence[Layer]
     segments: Sequence[SegmentInfo]
     answer: Sequence[Layer] = ()
     network: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from ..core.boxes import placed
 from ..core.colors import lesion_color
 from ..core.volume import Array, Volume
 from .history import History, SegmentationHistory
-from .lesion_table import answer_of
-from .nodes import LPS_TO_RAS, PROBABILITY_ROLE, Node
+from .lesion_table import answer_of, numbers_of
+from .nodes import PROBABILITY_ROLE, Node, one_drawing, ras_of
 from .results import TUMOR_FILL_2D, volume_of_node
 from .segments import add_mask, mask_of, next_lesion_number, review_of, segment_infos, segments_of, set_mask, set_review
 
@@ -34,6 +34,7 @@ class Corrections:
         self._save()
         return self._add()
 
+    @one_drawing()
     def delete(self, segment_id: str) -> None:
         """Removes a lesion; what it had taken from a lung goes back to the lung, and all of one that a lung surrounds."""
         self._check(segment_id)
@@ -55,6 +56,7 @@ class Corrections:
         """Takes back what was said of a lesion."""
         self._review(segment_id, "")
 
+    @one_drawing()
     def merge(self, segment_ids: Sequence[str]) -> str:
         """Makes one lesion of several; the largest keeps its name and everything else. Returns its id."""
         for segment_id in segment_ids:
@@ -72,6 +74,7 @@ class Corrections:
                 add_mask(self._node, kept, mask)
         return kept
 
+    @one_drawing()
     def split(self, segment_id: str) -> list[str]:
         """Makes a lesion of each piece that is not connected with the rest; the largest stays. Returns all ids, largest first."""
         from ..correction.pieces import pieces_of
@@ -89,6 +92,7 @@ class Corrections:
             set_mask(self._node, ids[-1], piece)
         return ids
 
+    @one_drawing()
     def reset(self, segment_id: str) -> None:
         """Gives a lesion, also a deleted one, the voxels that the network gave it; its name and what was said of it stay."""
         self._check_scene()
@@ -96,6 +100,7 @@ class Corrections:
         self._save()
         self._reset(segment_id)
 
+    @one_drawing()
     def reset_all(self) -> None:
         """Gives all lesions and both lungs the network's voxels and removes lesions that it has not found; other segments stay."""
         self._check_scene()
@@ -107,6 +112,7 @@ class Corrections:
         for segment_id in answer.GetSegmentIDs():
             self._reset(segment_id)
 
+    @one_drawing()
     def undo(self) -> bool:
         """Takes the last step back; False where there is none."""
         self._check_scene()
@@ -117,10 +123,11 @@ class Corrections:
             self._show(segment_id, segment_id not in rejected)
         return undone
 
+    @one_drawing()
     def grow(self, point_ras: Sequence[float], segment_id: str | None = None) -> str:
         """Fills the lesion about a point of the scene (RAS mm) to where the network's probability falls to half its peak.
 
-        The voxels are added to a lesion or, without one, become a new one; returns its id.
+        The voxels are added to a lesion. Without one, they fill the newest lesion that is empty, or become a new lesion. Returns its id.
         """
         from ..correction.regrow import about_point
 
@@ -129,10 +136,9 @@ class Corrections:
             self._check(segment_id)
         local = [0.0, 0.0, 0.0]
         self._node.TransformPointFromWorld(list(point_ras), local)
-        x, y, z = (LPS_TO_RAS @ [*local, 1.0])[:3].tolist()
-        mask = about_point(self._probability(), (x, y, z), others=list(self._masks_but(segment_id)))
+        mask = about_point(self._probability(), ras_of(local), others=list(self._masks_but(segment_id)))
         self._save()
-        grown = segment_id or self._add()
+        grown = segment_id or next(filter(self.is_empty_lesion, reversed(self.lesion_ids())), None) or self._add()
         add_mask(self._node, grown, mask)
         return grown
 
@@ -162,6 +168,10 @@ class Corrections:
 
         return [info.id for info in segment_infos(self._content) if may_be_lesion(info)]
 
+    def is_empty_lesion(self, segment_id: str) -> bool:
+        """Whether a segment is a lesion without voxels, as one that was just added."""
+        return segment_id in self.lesion_ids() and mask_of(self._content, segment_id) is None
+
     @property
     def _content(self) -> Node:
         return self._node.GetSegmentation()
@@ -185,6 +195,7 @@ class Corrections:
         self._check_scene()
         self._history.save()
 
+    @one_drawing()
     def _review(self, segment_id: str, review: str) -> None:
         self._check(segment_id)
         self._save()
@@ -194,6 +205,7 @@ class Corrections:
     def _add(self, code: str = terminology.TUMOR[None]) -> str:
         answer = answer_of(self._node)
         number = next_lesion_number([self._content, *([] if answer is None else [answer])])
+        number = max(number, *(shown + 1 for shown in numbers_of(self._node).values()), 1)
         name = f"Tumor {number}"
         segment_id = str(
             self._content.AddEmptySegment(self._content.GenerateUniqueSegmentID(name.replace(" ", "_")), name)
@@ -286,6 +298,7 @@ class Threshold:
         self._probability, self._seed, self._others = probability, seed, others
         self._saved = False
 
+    @one_drawing()
     def preview(self, threshold: float) -> None:
         """Gives the lesion its outline at a probability (0 ... 1). Raises ValueError where the lesion is gone."""
         from ..correction.regrow import at_threshold

@@ -7,6 +7,7 @@ from typing import Protocol
 import slicer
 
 from .nodes import Node
+from .segments import segments_of
 
 UNDO_STEPS = 10
 """As many as Slicer's Segment Editor keeps."""
@@ -38,3 +39,21 @@ class SegmentationHistory:
 
     def undo(self) -> bool:
         return bool(self._history.RestorePreviousState())
+
+
+State = tuple[tuple[str, int, int], ...]
+"""The id of each segment with the modified times of the segment and of its voxels, in order."""
+
+
+def state_of(segmentation: Node) -> State:
+    """Return something that changes whenever a segment or its voxels do.
+
+    The modified time of the segmentation does not: Slicer's history and its effects leave it as it is.
+    """
+    content = segmentation.GetSegmentation()
+    voxels = content.GetSourceRepresentationName()
+    state = []
+    for segment_id, segment in segments_of(content):
+        image = segment.GetRepresentation(voxels)
+        state.append((segment_id, segment.GetMTime(), 0 if image is None else image.GetMTime()))
+    return tuple(state)

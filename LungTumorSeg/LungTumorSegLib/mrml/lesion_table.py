@@ -12,10 +12,11 @@ from typing import Any
 
 import vtk
 
+from ..core.colors import Color
 from ..core.terminology import REJECTED
 from ..correction.snapshot import Measures
 from ..results.lesion_rows import FIRST_COLUMNS, UNITS, LesionRow, columns_of, rows_of
-from .nodes import ANSWER_ROLE, MEASURES_ATTRIBUTE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
+from .nodes import ANSWER_ROLE, COLOR_BY_ATTRIBUTE, MEASURES_ATTRIBUTE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
 
 
 def lesions_of(segmentation: Node) -> list[LesionRow]:
@@ -27,6 +28,24 @@ def stored_rows(segmentation: Node) -> list[dict[str, Any]]:
     """The lesions as summary.json has them: as they were measured after the last correction, or else by the run."""
     rows = _json_of(segmentation, MEASURES_ATTRIBUTE).get("rows")
     return rows_with_marks(segmentation, summary_of(segmentation).get("lesions", [])) if rows is None else rows
+
+
+def color_by(segmentation: Node) -> str:
+    """By what the lesions are colored in the views: "number" (each its own color), "volume" or "confidence"."""
+    return segmentation.GetAttribute(COLOR_BY_ATTRIBUTE) or "number"
+
+
+def shown_color(segmentation: Node, segment_id: str) -> Color:
+    """The color (red, green, blue of 0 to 1) in which the views show a segment."""
+    display = segmentation.GetDisplayNode()
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    red, green, blue = segment.GetColor() if display is None else display.GetSegmentColor(segment_id)
+    return red, green, blue
+
+
+def numbers_of(segmentation: Node) -> dict[str, int]:
+    """The numbers that the table shows, by segment id."""
+    return {row["segment_id"]: row["number"] for row in stored_rows(segmentation)}
 
 
 def summary_of(segmentation: Node) -> dict[str, Any]:
@@ -56,6 +75,15 @@ def keep_answer(segmentation: Node, answer: Node) -> None:
     node.HideFromEditorsOn()
     node.SetAttribute("SubjectHierarchy.ExcludeFromTree", "1")
     node.SetAndObserveSegmentation(answer)
+    hide_answer(segmentation)
+
+
+def hide_answer(segmentation: Node) -> None:
+    """Keep the network's answer out of the views: Slicer shows a segmentation that comes without a display node from a file."""
+    node = segmentation.GetNodeReference(ANSWER_ROLE)
+    if node is not None:
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetVisibility(False)
 
 
 def answer_of(segmentation: Node) -> Node:
@@ -108,18 +136,34 @@ def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def store_measures(segmentation: Node, measures: Measures) -> None:
     """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
+    rows, spread = list(measures.rows), dict(measures.spread)
+    if not measures.complete:
+        before = {row["segment_id"]: row for row in stored_rows(segmentation)}
+        rows = [_first_known(row, before.get(row["segment_id"], {})) for row in rows]
+        spread = _spread_meanwhile(spread, summary_of(segmentation).get("spread", {}))
     known = {
-        "rows": list(measures.rows),
-        "spread": measures.spread,
+        "rows": rows,
+        "spread": spread,
         "removed": list(measures.removed),
         "complete": measures.complete,
     }
     stored = json.dumps(known)
     if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # else nobody has to look again
         segmentation.SetAttribute(MEASURES_ATTRIBUTE, stored)
-        fill_table(
-            referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), measures.rows
-        )
+        fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), rows)
+
+
+def _first_known(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """What is not measured yet stays as it was: a side or a distance is better old than missing while a person paints."""
+    return {name: before.get(name, value) if value in (None, []) else value for name, value in now.items()}
+
+
+def _spread_meanwhile(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """The spread with what was known before, and the lesions' new share of the lungs as they were."""
+    spread = _first_known(now, before)
+    if now.get("lung_ml") is None and spread.get("lung_ml"):
+        spread["burden_percent"] = 100 * spread["burden_ml"] / spread["lung_ml"]
+    return spread
 
 
 def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import slicer
@@ -10,10 +11,17 @@ from vtk import vtkCommand
 from ..core import terminology
 from ..correction.remeasuring import Remeasuring
 from ..correction.snapshot import Layer, Measures, Snapshot
-from .lesion_table import answer_of, network_rows, store_measures
-from .nodes import Node
+from .lesion_table import answer_of, network_rows, numbers_of, store_measures
+from .nodes import Node, one_drawing
 from .results import ct_of, volume_of_node
 from .segments import LayerCopies, segment_infos, segments_of, unchanging_layers
+
+TURN_SECONDS = 0.03
+"""How long a look at unfinished measures gives Python to the thread that measures, which stands still while Slicer's event loop is idle:
+long enough for it to advance, too short for a person to notice."""
+
+POLL_MILLISECONDS = 10
+"""How long a window waits between two looks."""
 
 NO_CT = "The CT of this segmentation is not in the scene, so its lesions cannot be measured anew."
 
@@ -66,10 +74,16 @@ class LiveTable:
         self._measuring[1].submit(self._snapshot())
 
     def poll(self) -> Measures | None:
-        """New measures, which are then in the scene, or the problem that keeps them from coming; None where there is nothing new."""
+        """Let the measuring thread advance for ``TURN_SECONDS`` while it has work, then look for what it has found.
+
+        Returns:
+            New measures, which are then in the scene, or the problem that keeps them from coming; None where there is nothing new.
+        """
         if self._problem:
             problem, self._problem = self._problem, ""
             return Measures(problem=problem)
+        if self.busy:
+            time.sleep(TURN_SECONDS)
         measures = None if self._measuring is None else self._measuring[1].poll()
         if measures is not None and self._node.GetScene() is not None:
             self._store(measures)
@@ -99,7 +113,11 @@ class LiveTable:
     def _snapshot(self) -> Snapshot:
         content = self._node.GetSegmentation()
         return Snapshot(
-            self._copies.of(content), segment_infos(content), self._answer_layers(), network_rows(self._node)
+            self._copies.of(content),
+            segment_infos(content),
+            self._answer_layers(),
+            network_rows(self._node),
+            numbers_of(self._node),
         )
 
     def _answer_layers(self) -> list[Layer]:
@@ -111,6 +129,7 @@ class LiveTable:
             self._answer = answer, unchanging_layers(answer)
         return self._answer[1]
 
+    @one_drawing()
     def _store(self, measures: Measures) -> None:
         if measures.problem:
             return

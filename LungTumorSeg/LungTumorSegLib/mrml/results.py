@@ -1,8 +1,8 @@
 """Volumes out of Slicer's scene, results into it.
 
-Only files named ``*mrml.py`` know ``slicer`` and turn LPS into RAS: this one a run's results, ``table_mrml.py`` the lesion table,
-``segments_mrml.py`` voxels of segments, ``correction_mrml.py`` and ``live_mrml.py`` what a person changes. They run in Slicer and on
-slicer-core alone, so they take the scene from the nodes and ask for no module, application or window.
+In this room, ``lesion_table.py`` holds the lesion table, ``segments.py`` the voxels of segments, ``corrections.py`` and ``live_table.py``
+what a person changes, ``spread.py`` what is drawn of the spread, ``nodes.py`` what all share. They run in Slicer and on slicer-core alone,
+so they take the scene from the nodes and need no module, application or window.
 """
 
 from __future__ import annotations
@@ -12,21 +12,33 @@ import re
 import zlib
 from pathlib import Path
 
-import numpy as np
 import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ..core.errors import MachineLimit
 from ..core.selection import may_be_lesion
-from ..core.terminology import REVIEW_TAG
+from ..core.terminology import REJECTED, REVIEW_TAG
 from ..core.volume import Array, Volume
 from ..results.lesion_rows import LesionRow, columns_of, write_csv
 from ..results.reader import RunFiles
 from .lesion_table import fill_table, keep_answer, rows_with_marks, saved_summary, stored_rows, without_rejected
 from .lesion_table import lesions_of as lesions_of
 from .lesion_table import summary_of as summary_of
-from .nodes import LPS_TO_RAS, MEASURES_ATTRIBUTE, PROBABILITY_ROLE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
+from .nodes import (
+    MEASURES_ATTRIBUTE,
+    PROBABILITY_ROLE,
+    SUMMARY_ATTRIBUTE,
+    TABLE_ROLE,
+    Node,
+    affine_of,
+    free_name,
+    matrix_of,
+    one_drawing,
+    ras_of,
+    referenced,
+    turn_vectors,
+)
 from .segments import segment_infos
 
 CT_ATTRIBUTE = "LungTumorSeg.CT"
@@ -59,8 +71,7 @@ def volume_of_node(node: Node) -> Volume:
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    to_ras = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-    return Volume(array, LPS_TO_RAS @ to_ras[:, [2, 1, 0, 3]])
+    return Volume(array, affine_of(matrix))
 
 
 def mark_if_ct(node: Node) -> bool:
@@ -77,6 +88,7 @@ def mark_if_ct(node: Node) -> bool:
     return is_ct
 
 
+@one_drawing()
 def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) -> Node:
     """Bring the result of a run on ``volume`` into its scene: the segmentation, its lesion table, the probability map where it was read.
 
@@ -89,7 +101,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     _add_surfaces(content, run.folder)
     scene = volume.GetScene()
     if segmentation is None:
-        name = scene.GenerateUniqueName(f"{volume.GetName()} tumors")
+        name = free_name(scene, f"{volume.GetName()} tumors")
         segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation.SetAndObserveSegmentation(content)
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
@@ -167,14 +179,15 @@ def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Pat
     return paths
 
 
+@one_drawing()
 def jump_to(segmentation: Node, lesion: LesionRow) -> None:
     """Move all slice views to the lesion's center, where the segmentation's parent transform has it."""
-    ras = (LPS_TO_RAS @ [*lesion.centroid_lps, 1.0])[:3]
     world = [0.0, 0.0, 0.0]
-    segmentation.TransformPointToWorld(ras, world)
+    segmentation.TransformPointToWorld(ras_of(lesion.centroid_lps), world)
     slicer.vtkMRMLSliceNode.JumpAllSlices(segmentation.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
+@one_drawing()
 def highlight(segmentation: Node, segment_name: str | None) -> None:
     """Let one tumor stand out in the slice views by dimming the others; None shows all alike."""
     display = segmentation.GetDisplayNode()
@@ -182,6 +195,26 @@ def highlight(segmentation: Node, segment_name: str | None) -> None:
         display.SetSegmentOpacity2DFill(segment_id, TUMOR_FILL_2D if segment_name in (None, name) else DIMMED_FILL_2D)
 
 
+def show_lesions_by_review(scene: Node) -> None:
+    """Show each lesion of each result in the scene, unless a person has rejected it.
+
+    Slicer's list of segments hides segments when a scene with several segmentations is loaded. Call this after an import, once Slicer's
+    widgets have seen the new nodes.
+    """
+    with one_drawing():
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene):
+            if is_result(node) and node.GetDisplayNode() is not None:
+                for info in segment_infos(node.GetSegmentation()):
+                    if may_be_lesion(info):
+                        node.GetDisplayNode().SetSegmentVisibility(info.id, info.review != REJECTED)
+
+
+def is_result(segmentation: Node) -> bool:
+    """Whether a run of ours, or a correction here, has measured the segmentation."""
+    return any(segmentation.GetAttribute(name) for name in (SUMMARY_ATTRIBUTE, MEASURES_ATTRIBUTE))
+
+
+@one_drawing()
 def show_lungs(segmentation: Node, visible: bool) -> None:
     """Show or hide the lungs in all views; tumors stay."""
     tumors = {segment_id for segment_id, _ in _tumor_segments(segmentation)}
@@ -190,6 +223,7 @@ def show_lungs(segmentation: Node, visible: bool) -> None:
             segmentation.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
 
 
+@one_drawing()
 def show_surfaces(segmentation: Node, visible: bool) -> None:
     """Show or hide the surfaces in the 3D views; those that did not come with the result are made first."""
     if visible and not segmentation.GetSegmentation().ContainsRepresentation(_surface_name()):
@@ -201,7 +235,7 @@ def load_volume(path: Path, scene: Node, name: str) -> Node:
     """A volume node from an image file, without a memory of the file."""
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(path))
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(name))
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", free_name(scene, name))
     if not storage.ReadData(node):
         scene.RemoveNode(node)
         raise MachineLimit(f"{path} could not be read.")
@@ -240,7 +274,7 @@ def _add_surfaces(content: Node, folder: Path) -> None:
             surface = reader.GetOutput()
             for vectors in (surface.GetPoints().GetData(), surface.GetPointData().GetNormals()):
                 if vectors is not None:
-                    vtk_to_numpy(vectors)[:, :2] *= -1  # LPS to RAS: half a turn, so the faces keep their orientation
+                    turn_vectors(vtk_to_numpy(vectors))
             content.GetSegment(segment_id).AddRepresentation(_surface_name(), surface)
 
 
@@ -273,10 +307,7 @@ def _fill_volume(node: Node, volume: Volume) -> None:
     image = vtk.vtkImageData()
     image.SetDimensions(*volume.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(volume.array.ravel()))  # keeps the array alive
-    to_ras = LPS_TO_RAS @ volume.affine[:, [2, 1, 0, 3]]
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(to_ras.ravel())
-    node.SetIJKToRASMatrix(matrix)
+    node.SetIJKToRASMatrix(matrix_of(volume.affine))
     node.SetAndObserveImageData(image)
 
 

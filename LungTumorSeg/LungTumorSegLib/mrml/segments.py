@@ -14,7 +14,7 @@ from ..core.boxes import box_of_label, union
 from ..core.terminology import REVIEW_TAG
 from ..core.volume import Array, Volume
 from ..correction.snapshot import Layer, SegmentInfo
-from .nodes import LPS_TO_RAS, Node
+from .nodes import Node, affine_of
 
 
 class LayerCopies:
@@ -127,7 +127,7 @@ def _volume(image: Node) -> Volume:
         array: Array = np.zeros((1, 1, 1), np.uint8)
     else:
         array = vtk_to_numpy(scalars).reshape(shape)
-    affine = LPS_TO_RAS @ _to_ras(image)[:, [2, 1, 0, 3]]
+    affine = affine_of(_to_ras(image))
     affine[:3, 3] = affine[:3, :3] @ (k0, i0, j0) + affine[:3, 3]
     return Volume(array, affine)
 
@@ -143,10 +143,9 @@ def _image(mask: Volume, lattice: Node) -> Node:
     image.SetOrigin(lattice.GetOrigin())  # these three and not the matrix, which would be a rounding error away
     image.SetSpacing(lattice.GetSpacing())
     image.CopyDirections(lattice)
-    axes = Volume(np.zeros((1, 1, 1), dtype=bool), LPS_TO_RAS @ _to_ras(image)[:, [2, 1, 0, 3]]).canonical_axes()
-    mask = axes.undo(mask.canonical_axes().apply(mask))
-    x, y, z = mask.origin
-    j, i, k = np.rint(np.linalg.solve(_to_ras(image), (-x, -y, z, 1.0))).astype(int)[:3].tolist()
+    grid = Volume(np.zeros((1, 1, 1), dtype=bool), affine_of(_to_ras(image)))
+    mask = grid.canonical_axes().undo(mask.canonical_axes().apply(mask))
+    k, i, j = np.rint(grid.lps_to_index(mask.origin)).astype(int).tolist()
     slices, rows, columns = mask.shape
     image.SetExtent(j, j + columns - 1, i, i + rows - 1, k, k + slices - 1)
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
@@ -170,8 +169,8 @@ def _lattice(segmentation: Node) -> Node:
     return image
 
 
-def _to_ras(image: Node) -> Array:
-    """From column, row and slice to RAS mm, 4 x 4."""
+def _to_ras(image: Node) -> Node:
+    """The vtkMatrix4x4 from column, row and slice to RAS mm."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    return matrix

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from ..core.boxes import placed, union
-from ..core.colors import ZONE_COLORS, lesion_color, lightened
+from ..core.colors import ZONE_COLORS, Color, lightened
 from ..core.terminology import LEFT_LUNG, MARGIN, REJECTED, RIGHT_LUNG
 from ..core.volume import Volume
 from ..lesions import Ruler, lung_zones, margins
@@ -24,9 +24,22 @@ from ..lesions.measurements import centroid_lps
 from ..lesions.selection import lung_pair, may_be_lesion
 from ..report.color_maps import ColorBy, Coloring, coloring
 from .lesion_table import lesions_of
-from .nodes import LPS_TO_RAS, MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE, Node, referenced
+from .nodes import (
+    COLOR_BY_ATTRIBUTE,
+    MARGINS_ROLE,
+    RULERS_ROLE,
+    SEGMENT_ATTRIBUTE,
+    ZONES_ROLE,
+    Node,
+    one_drawing,
+    ras_of,
+    referenced,
+)
 from .results import ct_of, show_lungs
 from .segments import mask_of, segment_infos, set_mask
+
+RULER_GLYPH_SCALE, RULER_TEXT_SCALE = 1.0, 2.0
+"""In percent of a view's size; Slicer's own 3.0 covers small lesions."""
 
 MARGIN_OPACITY_3D, ZONE_OPACITY_3D = 0.15, 0.25
 WIDEST_MARGIN_MM = 50.0
@@ -35,21 +48,31 @@ WIDEST_MARGIN_MM = 50.0
 
 @dataclass(frozen=True, eq=False)
 class _Lesion:
-    """A lesion of the segmentation: the segment's name, its place among the lesions (1 ...), its voxels (bool, LPS, canonical axes)."""
+    """A lesion of the segmentation: its segment, its place among the lesions (1 ...), its voxels (bool, LPS, canonical axes)."""
 
+    id: str
     name: str
+    color: Color
     number: int
     mask: Volume
 
 
+@one_drawing()
 def color_lesions(segmentation: Node, by: ColorBy) -> Coloring:
-    """Colors the lesions in all views and returns the colors with their legend; by number each has its segment's own color again."""
+    """Color the lesions in all views; by number each has its segment's own color again. The scene keeps the choice.
+
+    Slicer's list of segments goes on to show the segments' own colors, which are those of saved files.
+
+    Returns:
+        The colors with their legend.
+    """
+    segmentation.SetAttribute(COLOR_BY_ATTRIBUTE, None if by == "number" else by)
     rows = lesions_of(segmentation)
     found = coloring(rows, by)
     content, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
     for row, color in zip(rows, found.colors, strict=True):
-        segment_id = content.GetSegmentIdBySegmentName(row.segment)
-        if not segment_id or display is None:
+        segment_id = row.segment_id or content.GetSegmentIdBySegmentName(row.segment)
+        if content.GetSegment(segment_id) is None or display is None:
             continue
         if by == "number":
             display.UnsetSegmentOverrideColor(segment_id)
@@ -58,6 +81,7 @@ def color_lesions(segmentation: Node, by: ColorBy) -> Coloring:
     return found
 
 
+@one_drawing()
 def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | None:
     """Draws what lies within the distances (mm) of each lesion, clipped at the lungs; none of them removes what was drawn before.
 
@@ -73,12 +97,13 @@ def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | No
     names = [lesion.name for lesion in lesions]
     lungs = labels.with_array(whole_left.array | whole_right.array | (labels.array > 0))
     for margin in margins(labels, lungs, None, sorted(set(distances_mm)), names):
-        color = lightened(lesion_color(margin.number), margin.distance_mm / WIDEST_MARGIN_MM)
+        color = lightened(lesions[margin.number - 1].color, margin.distance_mm / WIDEST_MARGIN_MM)
         _add(node, margin.name, margin.mask, color, MARGIN, MARGIN_OPACITY_3D)
     _draw(node)
     return node
 
 
+@one_drawing()
 def show_zones(segmentation: Node, visible: bool) -> Node | None:
     """Draws the upper, middle and lower zone of each lung in place of the lungs, or the lungs again; returns the zones' node.
 
@@ -104,23 +129,48 @@ def show_zones(segmentation: Node, visible: bool) -> Node | None:
     return node
 
 
-def show_rulers(segmentation: Node, visible: bool) -> list[Node]:
-    """Draws long and short axis of each lesion, and Dmax between the two lesions farthest apart, as line markups; or removes them."""
+@one_drawing()
+def show_rulers(segmentation: Node, visible: bool, chosen_ids: Sequence[str] = ()) -> list[Node]:
+    """Draw long and short axis of each lesion, and Dmax between the two lesions farthest apart, as line markups; or remove them.
+
+    Args:
+        segmentation: whose lesions are measured.
+        visible: False removes the rulers.
+        chosen_ids: the segments whose rulers bear labels, see ``label_rulers``.
+
+    Returns:
+        The line markups, Dmax last.
+    """
     _remove(segmentation, RULERS_ROLE)
     if not visible:
         return []
     lesions = _lesions(segmentation)
-    rulers: list[tuple[str, Ruler]] = []
+    lines = []
     for lesion in lesions:
         diameters = axial_diameters(lesion.mask)
-        rulers += [
-            (f"{lesion.name} long axis", diameters.long_axis),
-            (f"{lesion.name} short axis", diameters.short_axis),
+        lines += [
+            _axis(segmentation, f"{lesion.name} long axis", diameters.long_axis, lesion.id),
+            _axis(segmentation, f"{lesion.name} short axis", diameters.short_axis, lesion.id),
         ]
     farthest = _farthest_apart(lesions)
     if farthest is not None:
-        rulers.append(("Dmax", farthest))
-    return [_line(segmentation, name, ruler) for name, ruler in rulers]
+        lines.append(_line(segmentation, "Dmax", farthest))
+    label_rulers(segmentation, chosen_ids)
+    return lines
+
+
+@one_drawing()
+def label_rulers(segmentation: Node, chosen_ids: Sequence[str]) -> None:
+    """Label the axes of the chosen lesions, in slice views alone; the label of Dmax stays, in the 3D views too.
+
+    Args:
+        segmentation: whose rulers may be drawn.
+        chosen_ids: ids of segments, as chosen in the lesion table.
+    """
+    for line in _drawn(segmentation, RULERS_ROLE):
+        segment_id = line.GetAttribute(SEGMENT_ATTRIBUTE)
+        if segment_id is not None:
+            line.GetDisplayNode().SetPropertiesLabelVisibility(segment_id in chosen_ids)
 
 
 def _farthest_apart(lesions: Sequence[_Lesion]) -> Ruler | None:
@@ -137,12 +187,15 @@ def _lesions(segmentation: Node) -> list[_Lesion]:
     """The lesions that count, in the segmentation's order."""
     content = segmentation.GetSegmentation()
     masks = [
-        (info.name, mask_of(content, info.id))
+        (info, mask_of(content, info.id))
         for info in segment_infos(content)
         if may_be_lesion(info) and info.review != REJECTED
     ]
-    found = [(name, mask) for name, mask in masks if mask is not None]
-    return [_Lesion(name, number, mask) for number, (name, mask) in enumerate(found, start=1)]
+    found = [(info, mask) for info, mask in masks if mask is not None]
+    return [
+        _Lesion(info.id, info.name, content.GetSegment(info.id).GetColor(), number, mask)
+        for number, (info, mask) in enumerate(found, start=1)
+    ]
 
 
 def _lungs(segmentation: Node) -> tuple[Volume, Volume]:
@@ -193,25 +246,54 @@ def _draw(node: Node) -> None:
 
 
 def _line(segmentation: Node, name: str, ruler: Ruler) -> Node:
-    """A locked line between a ruler's ends, in the segmentation's own coordinates under its parent transform."""
-    scene = segmentation.GetScene()
-    line = scene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", f"{name} {ruler.length_mm:.1f} mm")
+    """A locked line between a ruler's ends, in the segmentation's own coordinates under its parent transform.
+
+    Its label is its name, to which Slicer appends the length.
+    """
+    line = segmentation.GetScene().AddNewNodeByClass("vtkMRMLMarkupsLineNode", name)
     line.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
     for point in (ruler.start_lps, ruler.end_lps):
-        line.AddControlPoint((LPS_TO_RAS @ [*point, 1.0])[:3].tolist())
+        line.AddControlPoint(ras_of(point))
     line.SetLocked(True)
     line.CreateDefaultDisplayNodes()
-    if line.GetDisplayNode() is not None:
-        line.GetDisplayNode().SetPropertiesLabelVisibility(True)
-        line.GetDisplayNode().SetPointLabelsVisibility(False)
+    _make_small(line.GetDisplayNode())
     segmentation.AddNodeReferenceID(RULERS_ROLE, line.GetID())
     return line
 
 
+def _axis(segmentation: Node, name: str, ruler: Ruler, segment_id: str) -> Node:
+    """A line that shows its label in slice views alone: it has one display node for them and another for the 3D views."""
+    line = _line(segmentation, name, ruler)
+    line.SetAttribute(SEGMENT_ATTRIBUTE, segment_id)
+    line.GetDisplayNode().SetVisibility3D(False)
+    in_3d = segmentation.GetScene().AddNewNodeByClass("vtkMRMLMarkupsDisplayNode")
+    _make_small(in_3d)
+    in_3d.SetVisibility2D(False)
+    in_3d.SetPropertiesLabelVisibility(False)
+    line.AddAndObserveDisplayNodeID(in_3d.GetID())
+    return line
+
+
+def _make_small(display: Node) -> None:
+    display.SetPointLabelsVisibility(False)
+    display.SetUseGlyphScale(True)
+    display.SetGlyphScale(RULER_GLYPH_SCALE)
+    display.SetTextScale(RULER_TEXT_SCALE)
+
+
+def _drawn(segmentation: Node, role: str) -> list[Node]:
+    """The nodes to which the segmentation refers in a role and that are still in the scene."""
+    nodes = [segmentation.GetNthNodeReference(role, i) for i in range(segmentation.GetNumberOfNodeReferences(role))]
+    return [node for node in nodes if node is not None]
+
+
 def _remove(segmentation: Node, role: str) -> None:
     scene = segmentation.GetScene()
-    nodes = [segmentation.GetNthNodeReference(role, i) for i in range(segmentation.GetNumberOfNodeReferences(role))]
+    nodes = _drawn(segmentation, role)
     segmentation.RemoveNodeReferenceIDs(role)
     for node in nodes:
-        if node is not None:
-            scene.RemoveNode(node)
+        displays = [node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())]
+        scene.RemoveNode(node)
+        for display in displays:
+            if display is not None and display.GetScene() is scene:
+                scene.RemoveNode(display)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +105,37 @@ def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
         )
         for row in rows
     ]
+
+
+def numbered(lesions: Sequence[dict[str, Any]], known: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Number lesions after their segments and sort them by it, so that neither changes while a person corrects outlines.
+
+    Args:
+        lesions: rows in the order of the segmentation.
+        known: numbers that segments were shown with before, by segment id.
+
+    Returns:
+        The rows in the order of their numbers. A segment "Tumor 3" has 3, also when it is renamed; another keeps its known number or, where
+        that is taken, gets the next one.
+    """
+    numbers: dict[int, int] = {}
+    for wanted in (_own_number, lambda lesion: known.get(lesion["segment_id"])):
+        for index, lesion in enumerate(lesions):
+            number = wanted(lesion)
+            if index not in numbers and number is not None and number not in numbers.values():
+                numbers[index] = number
+    for index in range(len(lesions)):
+        if index not in numbers:
+            numbers[index] = max(numbers.values(), default=0) + 1
+    rows = [lesion | {"number": numbers[index]} for index, lesion in enumerate(lesions)]
+    return sorted(rows, key=lambda row: int(row["number"]))
+
+
+def _own_number(lesion: Mapping[str, Any]) -> int | None:
+    """The number in a segment's id or, where that has none, in its name."""
+    match = re.fullmatch(r"Tumor_(\d+)", lesion.get("segment_id") or "")
+    match = match or re.fullmatch(r"Tumor (\d+)", lesion.get("segment") or "")
+    return int(match[1]) if match else None
 
 
 def write_csv(columns: Mapping[str, Sequence[Value]], path: Path) -> None:

@@ -213,7 +213,8 @@ def test_lungs_that_nobody_has_drawn_are_isolated_once(monkeypatch):
 
     def isolate(ct):
         asked.append(ct)
-        return SimpleNamespace(left_lung=edited.chest.left_lung, right_lung=edited.chest.right_lung)
+        chest = edited.chest
+        return SimpleNamespace(left_lung=chest.left_lung, right_lung=chest.right_lung, sides_known=True)
 
     monkeypatch.setattr(live, "isolate_lungs", isolate)
     without_lungs(edited)

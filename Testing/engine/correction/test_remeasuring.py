@@ -144,11 +144,18 @@ def test_what_was_removed_is_known(how):
     assert [row["review"] for row in found.rows] == (["", "rejected"] if how == "rejected" else [""])
 
 
-def test_a_rejected_lesion_keeps_its_volume_and_comes_last_without_a_place():
+def test_a_rejected_lesion_keeps_its_volume_and_its_number_and_has_no_place():
     rows = measured(snapshot({"t1": "rejected"}, t1=T1, t2=T2)).rows
-    assert [(row["number"], row["segment"]) for row in rows] == [(1, "Tumor 2"), (2, "Tumor 1")]
-    assert rows[1]["volume_ml"] == pytest.approx(120 * VOXEL_ML)
-    assert rows[1]["side"] is None
+    assert [(row["number"], row["segment"]) for row in rows] == [(1, "Tumor 1"), (2, "Tumor 2")]
+    assert rows[0]["volume_ml"] == pytest.approx(120 * VOXEL_ML)
+    assert rows[0]["side"] is None
+
+
+def test_numbers_and_order_stay_when_another_lesion_becomes_the_largest():
+    rows = measured(snapshot(t1=NEW, t2=T1)).rows
+    assert rows[0]["volume_ml"] < rows[1]["volume_ml"]
+    assert [(row["number"], row["segment"]) for row in rows] == [(1, "Tumor 1"), (2, "Tumor 2")]
+    assert [row["number"] for row in measured(snapshot(t2=T1, new=NEW)).rows] == [2, 3], "of a deleted lesion, too"
 
 
 @pytest.fixture
