@@ -110,9 +110,9 @@ def _channel_for(options: argparse.Namespace) -> Channel:
 
 
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
-    from .io.images import check_output_folder, read_ct
+    from .io.images import read_ct
 
-    check_output_folder(options.output)
+    _check_result_output(options, options.input)
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     channel.progress(Progress("reading", 1, 1))
@@ -125,15 +125,35 @@ def _segment_ct(
 ) -> tuple[LesionReport, dict[str, Any], str]:
     """Segments and writes; the lesions, and what to tell programs and people."""
     from .pipeline import segment
-    from .results.writer import write_result
+    from .results.folder import check_room
+    from .results.writer import BYTES_PER_VOXEL, write_result
 
-    extras = _extras(options, report=not options.no_picture if options.report is None else options.report)
+    extras = _result_extras(options)
+    check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
     choices = {option.name: getattr(options, option.name) for option in OPTIONS}
     result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
-    summary = write_result(result, options.output, **files, extras=extras, on_progress=channel.progress)
+    summary = write_result(
+        result, options.output, **files, extras=extras, overwrite=options.overwrite, on_progress=channel.progress
+    )
     text = _report_text(result.report, summary["warnings"], options.output)
     return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
+
+
+def _check_result_output(options: argparse.Namespace, source: Path | None = None) -> None:
+    """Check the output of ``segment`` and ``demo`` before the work begins."""
+    from .results.folder import Output, check_output, may_be_resampled
+    from .results.reader import RESULT
+    from .results.writer import result_files
+
+    resampled = source is not None and may_be_resampled(source)
+    files = {"picture": not options.no_picture, "surfaces": options.surfaces, "resampled": resampled}
+    output = Output(options.output, RESULT, () if source is None else (source,), options.overwrite)
+    check_output(output, result_files(_result_extras(options), **files))
+
+
+def _result_extras(options: argparse.Namespace) -> Extras:
+    return _extras(options, report=not options.no_picture if options.report is None else options.report)
 
 
 def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
@@ -143,38 +163,50 @@ def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
-    from .io.images import check_output_folder, read_ct
+    from .io.images import read_ct
     from .isolation import isolate_lungs
-    from .results.writer import write_isolation
+    from .results.folder import Output, check_output, check_room, may_be_resampled
+    from .results.writer import BYTES_PER_ISOLATED_VOXEL, ISOLATION, isolation_files, write_isolation
 
-    check_output_folder(options.output)
+    output = Output(options.output, ISOLATION, (options.input,), options.overwrite)
+    check_output(output, isolation_files(resampled=may_be_resampled(options.input)))
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
+    check_room(options.output, int(BYTES_PER_ISOLATED_VOXEL * ct.array.size))
     isolation = isolate_lungs(ct, channel.progress)
     channel.progress(Progress("writing", 0, 1))
     warnings = (*ct.warnings, *isolation.warnings)
-    write_isolation(ct, isolation, options.output, source=options.input)
+    write_isolation(
+        ct,
+        isolation,
+        options.output,
+        source=options.input,
+        overwrite=options.overwrite,
+        case=options.case,
+    )
     text = "\n".join([*(f"Warning: {warning}" for warning in warnings), f"Lung isolation written to {options.output}."])
     channel.result({"output": str(options.output.resolve()), "warnings": warnings}, text)
 
 
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
-    from .io.images import check_output_folder, read_ct
+    from .io.images import read_ct
     from .io.seg_nrrd import read_segmentation
     from .lesions import find_lungs, measure, with_known
-    from .results.reader import read_summary
+    from .results.measuring import measure_output, run_of
     from .results.writer import write_measures
 
-    check_output_folder(options.output)
     extras = _extras(options, report=options.report is not False)
+    output = measure_output(
+        options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
+    )
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     channel.progress(Progress("reading", 1, 2))
     segments = read_segmentation(options.segmentation, ct)
-    run = read_summary(options.run_summary) if options.run_summary else {}
+    run, output = run_of(output, options.segmentation, options.run_summary, ct)
     lungs = find_lungs(ct, segments)
     report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
-    summary = write_measures(ct, report, options.output, lungs=lungs.pair, model=run.get("model"), extras=extras)
+    summary = write_measures(ct, report, options.output, lungs=lungs.pair, run=run, extras=extras, output=output)
     text = _report_text(report, summary["warnings"], options.output)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
 
@@ -182,18 +214,21 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
     from .evaluation import evaluate_files
 
-    metrics = evaluate_files(options.prediction, options.reference, options.cases, channel.progress)
+    metrics = evaluate_files(
+        options.prediction, options.reference, options.cases, channel.progress, overwrite=options.overwrite
+    )
     channel.result(metrics, json.dumps(metrics, indent=2))
 
 
 def _phantom(options: argparse.Namespace, channel: Channel) -> None:
-    from .io.images import check_output_folder
     from .phantom import make_phantom, write_phantom
+    from .phantom.truth import PHANTOM, PHANTOM_FILES
+    from .results.folder import Output, check_output
 
-    check_output_folder(options.output)
+    check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
     phantom = make_phantom(options.seed, on_progress=channel.progress)
     channel.progress(Progress("writing", 0, 1))
-    write_phantom(phantom, options.output)
+    write_phantom(phantom, options.output, overwrite=options.overwrite)
     channel.result(
         {"output": str(options.output.resolve())},
         f"Phantom with {len(phantom.lesions)} lesions written to {options.output}.",
@@ -201,13 +236,15 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
-    from .io.images import check_output_folder
     from .phantom import make_phantom, write_phantom
+    from .phantom.truth import PHANTOM, PHANTOM_FILES
+    from .results.folder import Output, check_output
 
-    check_output_folder(options.output)
+    _check_result_output(options)
+    check_output(Output(options.output / "phantom", PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
     phantom = make_phantom(options.seed, on_progress=channel.progress)
     report, data, text = _segment_ct(phantom.ct, options, channel)
-    write_phantom(phantom, options.output / "phantom")
+    write_phantom(phantom, options.output / "phantom", overwrite=options.overwrite)
     both = ((report.labels.array > 0) & (phantom.tumor.array > 0)).sum()
     dice = 2 * both / max(1, (report.labels.array > 0).sum() + (phantom.tumor.array > 0).sum())
     text += f"\nThe phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {dice:.2f}."
@@ -331,6 +368,7 @@ def _parser() -> argparse.ArgumentParser:
         "isolate", _isolate, "find the lungs only: body, lungs, spine axis, isolation mask", "ct.nii.gz -o lungs"
     )
     _add_input(isolate)
+    isolate.add_argument("--case", metavar="ID", help="name of the case in isolation.json")
 
     measure = add(
         "measure",
@@ -364,6 +402,7 @@ def _parser() -> argparse.ArgumentParser:
         "reference", metavar="REFERENCE", type=Path, help="the same for the reference, matched by name"
     )
     evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one row per case")
+    _add_overwrite(evaluate)
 
     phantom = add("phantom", _phantom, "make a synthetic chest CT and its reference masks", "-o phantom --seed 7")
     _add_output(phantom)
@@ -406,6 +445,15 @@ def _positive(text: str) -> int:
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the results")
+    _add_overwrite(parser)
+
+
+def _add_overwrite(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files of the same names that LungTumorSeg did not write, or that were changed since",
+    )
 
 
 def _add_series(parser: argparse.ArgumentParser) -> None:

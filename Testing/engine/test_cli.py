@@ -18,6 +18,7 @@ from LungTumorSegLib.phantom import Phantom
 from LungTumorSegLib.process.progress import COMMAND_SHARES
 from LungTumorSegLib.results.writer import Extras, write_result
 from made_results import a_result
+from result_files import names
 
 
 class Heard:
@@ -48,7 +49,7 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     assert data["dice"] == round(2 * 8 / (8 + 9), 4)
     assert data["summary"] == json.loads((tmp_path / "demo" / "summary.json").read_text(encoding="utf-8"))
     assert text.splitlines()[-1] == "The phantom has 0 lesions; 3D Dice over all of them 0.94."
-    assert {path.name for path in (tmp_path / "demo" / "phantom").iterdir()} == {
+    assert names(tmp_path / "demo" / "phantom") == {
         "ct.nii.gz",
         "tumor.nii.gz",
         "lungs.nii.gz",

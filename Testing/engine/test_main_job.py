@@ -12,6 +12,7 @@ from dicom_series import write_dicom_series
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
+from result_files import names
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 CSV_COLUMNS = "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"  # noqa: E501
@@ -39,8 +40,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 
 
 def test_all_promised_files_are_there_and_nothing_else(a_run):
-    files = {path.name for path in a_run.output.iterdir()}
-    assert files == {
+    assert names(a_run.output) == {
         "segmentation.seg.nrrd",
         "lesions.csv",
         "summary.json",
@@ -243,7 +243,7 @@ def test_isolate_writes_its_three_files(a_phantom_with_two_lesions, tmp_path):
     phantom, folder = a_phantom_with_two_lesions
     done = command("isolate", folder / "ct.nii.gz", "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+    assert names(tmp_path / "out") == {
         "isolation.seg.nrrd",
         "isolated.nrrd",
         "isolation.json",

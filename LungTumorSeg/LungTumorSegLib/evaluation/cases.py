@@ -15,8 +15,9 @@ from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Volume
 from ..io.images import complete_file
 from ..report.charts import write_froc
+from ..results.folder import Output, check_output, complete_or_nothing
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
-from .files import find_pairs, read_pair
+from .files import PROBABILITY, find_pairs, read_pair
 from .overlap import SliceCounts, dice, iou, slice_dices
 from .surface_distance import surface_distances
 
@@ -154,14 +155,23 @@ def evaluate_files(
     reference: Path,
     cases: Path | None = None,
     on_progress: ProgressCallback = ignore_progress,
+    *,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Compare files, or folders of files matched by name: a label map or the lesion segments of a .seg.nrrd (see ``files``).
 
     Returns ``summarize`` of all cases and, in ``per_case``, the table's lines; ``cases`` is a CSV file to write them to as well, with the
-    FROC curve beside it (``-froc.svg``) where all cases have a probability map.
-    Raises UnusableInput where files cannot be read or matched, or where grids differ; MachineLimit if the table cannot be written.
+    FROC curve beside it (``-froc.svg``) where all cases have a probability map. Existing files of these names that an evaluation did not
+    write, or that were changed since, are replaced only where ``overwrite`` allows it; files that are compared never.
+    Raises UnusableInput where files cannot be read or matched, where grids differ, or where the table must not be written; MachineLimit
+    if it cannot be written.
     """
     pairs, unmatched = find_pairs(Path(prediction), Path(reference))
+    if cases is not None:
+        inputs = [path for pair in pairs for path in (pair.prediction, pair.reference)]
+        inputs += [pair.prediction.with_name(PROBABILITY) for pair in pairs]
+        output = Output(Path(cases).parent, f"evaluation {Path(cases).name}", inputs, overwrite)
+        check_output(output, {Path(cases).name, froc_name(Path(cases))})
     metrics = {}
     for done, pair in enumerate(pairs):
         on_progress(Progress("comparing", done, len(pairs)))
@@ -171,10 +181,16 @@ def evaluate_files(
             raise UnusableInput(f"{pair.name}: {error}") from error
     rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
     if cases is not None:
-        write_table(rows, Path(cases))
-        if "froc" in summary:
-            write_froc_of(summary, Path(cases).with_name(f"{Path(cases).stem}-froc.svg"))
+        with complete_or_nothing(output) as private:
+            write_table(rows, private / Path(cases).name)
+            if "froc" in summary:
+                write_froc_of(summary, private / froc_name(Path(cases)))
     return {**summary, "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
+
+
+def froc_name(cases: Path) -> str:
+    """The name of the FROC curve beside a table."""
+    return f"{cases.stem}-froc.svg"
 
 
 def write_froc_of(summary: dict[str, Any], picture: Path) -> None:

@@ -19,6 +19,7 @@ from ..core.volume import Geometry, Volume
 from ..io.images import read_volume
 from ..io.label_maps import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
 from ..io.seg_nrrd import is_dicom
+from ..results.folder import settle
 
 RESULT, PROBABILITY = "segmentation.seg.nrrd", "probability.nrrd"
 """The files of a result folder that are compared."""
@@ -38,6 +39,9 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
 
     Raises UnusableInput where a reference has no prediction, or where files and folders do not go together.
     """
+    for path in (prediction, reference):
+        if path.is_dir():
+            settle(path)
     predictions, references = _cases(prediction), _cases(reference)
     if predictions is None and references is None:
         return [Pair(name_without_suffix(reference), _file(prediction), _file(reference))], []
@@ -105,6 +109,8 @@ def _cases(path: Path) -> dict[str, Path] | None:
         return None
     cases: dict[str, Path] = {}
     for entry in sorted(path.iterdir()):
+        if entry.is_dir():
+            settle(entry)
         file = entry / RESULT if entry.is_dir() else entry
         if file.name.startswith(".") or not file.is_file() or not file.name.endswith(LABEL_SUFFIXES):
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from ..core.errors import MachineLimit, UnusableInput
+from ..core.private_folder import private_folder, remove_left_behind
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_series import is_dicom_file, read_dicom
 from .headers import check_image_file, read_header
@@ -26,6 +26,8 @@ from .voxels import read_values
 
 COMPRESSION_LEVEL = 1
 """zlib's fastest: label maps shrink nearly as well as at the default and are written several times faster."""
+
+UNFINISHED_PREFIX = ".unfinished-"
 
 WRITABLE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
@@ -107,34 +109,20 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
 
 @contextmanager
 def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; it becomes ``path`` when the block ends, and vanishes when the block fails.
+    """Give a temporary path to write to; the file becomes ``path`` when the block ends, and vanishes when the block fails.
 
-    The suffix is kept, since libraries choose the format by it. Raises MachineLimit if the disk refuses.
+    The name is kept, since libraries choose the format by its suffix; the file lies in a private folder beside ``path``. What killed
+    processes left there is removed. Raises MachineLimit if the disk refuses.
     """
     path = Path(path)
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
-        yield unfinished
-        os.replace(unfinished, path)
+        remove_left_behind(path.parent, UNFINISHED_PREFIX)
+        with private_folder(path.parent, UNFINISHED_PREFIX) as private:
+            yield private / path.name
+            os.replace(private / path.name, path)
     except OSError as error:
         raise MachineLimit(
             f"{path} could not be written ({error.strerror}); free some disk space or choose another folder."
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def check_output_folder(path: str | os.PathLike[str]) -> None:
-    """Raise UnusableInput if ``path`` cannot become a folder that files can be written to; nothing is created."""
-    check_encodable(path)
-    folder = Path(path).absolute()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise UnusableInput(
-            f"The output folder {path} cannot be written ({error.strerror}); choose another one."
         ) from error
 
 

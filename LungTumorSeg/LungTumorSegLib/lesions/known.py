@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from .lesion import Lesion
 from .lesion_report import LesionReport
 
 SAME_VOLUME = 1e-5
@@ -13,14 +15,17 @@ SAME_VOLUME = 1e-5
 
 
 def with_known(report: LesionReport, rows: Iterable[Mapping[str, Any]]) -> LesionReport:
-    """The report with what ``rows``, the lesions of a summary.json, say of segments of the same name.
+    """The report with what ``rows``, the lesions of a summary.json, say of segments of the same name at the same place.
 
-    The confidence is the network's, whatever was corrected since; the range of the volume is known only where the volume is the same.
+    The same place is one that is no farther away than the lesion is long: it may have been corrected, but is none of another CT. The
+    confidence is the network's, whatever was corrected since; the range of the volume is known only where the volume is the same.
     """
     known = {row.get("segment"): row for row in rows}
     lesions = []
     for lesion in report.lesions:
         row = known.get(lesion.segment, {})
+        if not _is_near(lesion, row):
+            row = {}
         low, high, volume_ml = (row.get(name) for name in ("volume_p5_ml", "volume_p95_ml", "volume_ml"))
         unchanged = volume_ml is not None and abs(volume_ml - lesion.volume_ml) <= SAME_VOLUME * lesion.volume_ml
         volume_range = (
@@ -30,3 +35,12 @@ def with_known(report: LesionReport, rows: Iterable[Mapping[str, Any]]) -> Lesio
             replace(lesion, confidence=row.get("confidence", lesion.confidence), volume_range_ml=volume_range)
         )
     return replace(report, lesions=tuple(lesions))
+
+
+def _is_near(lesion: Lesion, row: Mapping[str, Any]) -> bool:
+    """Tell whether a row tells a place near the lesion's, or none."""
+    center = [row.get(f"centroid_{axis}_lps_mm") for axis in "xyz"]
+    known = [float(value) for value in center if value is not None]
+    return len(known) < len(center) or math.dist(known, lesion.centroid_lps) <= max(
+        lesion.long_axis_mm, row.get("long_axis_mm") or 0.0
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.volume import CTVolume, Volume
-from ..results.folder import complete_or_nothing
+from ..results.folder import Output, complete_or_nothing
 from .shapes import Array, Point
 
 
@@ -42,13 +42,20 @@ class Phantom:
     spine_points_lps: Array
 
 
-def write_phantom(phantom: Phantom, folder: Path) -> None:
+PHANTOM = "phantom"
+"""The group of a phantom's files."""
+
+PHANTOM_FILES = ("ct.nii.gz", "tumor.nii.gz", "lungs.nii.gz")
+
+
+def write_phantom(phantom: Phantom, folder: Path, *, overwrite: bool = False) -> None:
     """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``, which is made if need be.
 
-    Raises MachineLimit if one cannot be written; then none is.
+    Raises UnusableInput if a file of that name would be replaced that is no phantom's, or that was changed since, unless ``overwrite``
+    allows it; MachineLimit if one cannot be written. Then none is.
     """
     from ..io.images import write_volume
 
-    with complete_or_nothing(folder) as private:
-        for name, volume in (("ct", phantom.ct), ("tumor", phantom.tumor), ("lungs", phantom.lungs)):
-            write_volume(volume, private / f"{name}.nii.gz")
+    with complete_or_nothing(Output(folder, PHANTOM, overwrite=overwrite)) as private:
+        for name, volume in zip(PHANTOM_FILES, (phantom.ct, phantom.tumor, phantom.lungs), strict=True):
+            write_volume(volume, private / name)

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import queue
-import shutil
 import tempfile
 import threading
 import time
@@ -22,7 +21,7 @@ from typing import Any
 
 from ..core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
-from ..core.private_folder import left_behind, private_folder
+from ..core.private_folder import private_folder, remove_left_behind
 from ..results.reader import RunFiles, read_run
 from .child import ChildProcess, Event, child_environment, find_interpreter
 from .progress import RunProgress
@@ -70,8 +69,7 @@ class SegmentationJob:
         """
         program = interpreter or find_interpreter()
         parent = Path(temporary_folder or tempfile.gettempdir())
-        for old in left_behind(parent, FOLDER_PREFIX):
-            shutil.rmtree(old, ignore_errors=True)
+        remove_left_behind(parent, FOLDER_PREFIX)
         self._cleaning = contextlib.ExitStack()
         self._folder = self._cleaning.enter_context(private_folder(parent, FOLDER_PREFIX))
         segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,24 @@ import numpy as np
 from ..core.boxes import bounding_box
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import read_json
-from ..core.volume import Volume
-from ..io.headers import check_image_file
+from ..core.volume import CTVolume, Volume
+from ..io.headers import check_image_file, read_header
+from .folder import files_of_group, read_consistently
+from .mark import fingerprint, read_mark
+
+RESULT = "result"
+"""The group of the files of ``segment`` and ``measure``."""
+
+READ_NUMBERS = (
+    "confidence", "volume_ml", "volume_p5_ml", "volume_p95_ml", "long_axis_mm",
+    "centroid_x_lps_mm", "centroid_y_lps_mm", "centroid_z_lps_mm",
+)  # fmt: skip
+"""Numbers of a lesion that are read again from summary.json; null where they are not known."""
+
+READ_TEXTS = ("case", "model", "software_version", "segmented_with")
+"""Texts that are read again from summary.json."""
+
+GRID_TOLERANCE_VOXELS = 0.02
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 SUMMARY_FILE = "summary.json"
@@ -36,35 +53,94 @@ class RunFiles:
 
 
 def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
-    """The files that ``lungtumorseg segment`` wrote into ``folder``.
+    """Read the files that ``lungtumorseg segment`` wrote into ``folder``, all of them of one run.
 
     Raises MachineLimit where one is missing or damaged: Slicer's own reader ends the whole application on a truncated file.
     """
-    try:
+
+    def read() -> RunFiles:
         summary = _read_summary(folder / SUMMARY_FILE)
         check_image_file(folder / SEGMENTATION_FILE)
         maps = _read_probability(folder / PROBABILITY_FILE) if probability else None
+        return RunFiles(folder, summary, maps)
+
+    try:
+        return read_consistently(folder, read)
     except (OSError, ValueError) as error:  # UnusableInput is a ValueError
         logging.getLogger(__name__).exception("A result cannot be used.")
         raise MachineLimit("The results of the run are damaged; run it again.") from error
-    return RunFiles(folder, summary, maps)
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """The summary.json of a run; raises UnusableInput where it is none."""
+    """Read the summary.json of a run; raises UnusableInput where it is none."""
     try:
-        return _read_summary(path)
+        return read_consistently(path.parent, lambda: _read_summary(path))
     except (OSError, ValueError) as error:
         raise UnusableInput(
             f"{path} is no summary of a run ({error}); choose a summary.json that segment or the module wrote."
         ) from error
 
 
+def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | None:
+    """Return the summary of the run whose results are in ``folder``, if ``segmentation`` may be one of its results or a correction.
+
+    That is where it is the folder's own segmentation, or where the folder's segmentation lies on the grid of ``ct``.
+
+    Returns:
+        The summary; an empty one where the folder holds no result of ``segment``; None where it is that of another CT.
+    """
+    own = folder / SEGMENTATION_FILE
+    if SEGMENTATION_FILE not in files_of_group(folder, RESULT) or SUMMARY_FILE not in files_of_group(folder, RESULT):
+        return {}
+    if not (segmentation.samefile(own) or _share_grid(own, ct)):
+        return None
+    return read_summary(folder / SUMMARY_FILE)
+
+
+def is_found_by_run(folder: Path, segmentation: Path) -> bool:
+    """Tell whether a segmentation file is, byte by byte, the one that ``segment`` wrote into ``folder``."""
+    mark = read_mark(folder)
+    found = mark.files.get(SEGMENTATION_FILE) if mark else None
+    return found is not None and segmentation.is_file() and fingerprint(segmentation) == found.sha256
+
+
+def _share_grid(path: Path, ct: CTVolume) -> bool:
+    """Tell whether the voxels of an image file are voxels of ``ct``: Slicer crops segmentations and may turn their axes."""
+    try:
+        to_ct = np.linalg.inv(ct.affine) @ read_header(path).affine
+    except UnusableInput:
+        return False
+    return bool(np.allclose(to_ct, np.rint(to_ct), atol=GRID_TOLERANCE_VOXELS))
+
+
 def _read_summary(path: Path) -> dict[str, Any]:
     summary = read_json(path, nan=True)
     if not isinstance(summary, dict) or not isinstance(summary.get("lesions"), list):
         raise ValueError("it names no lesions")
+    if not all(isinstance(lesion, dict) for lesion in summary["lesions"]):
+        raise ValueError("a lesion of it has no values")
+    for lesion in summary["lesions"]:
+        for name in READ_NUMBERS:
+            if name in lesion:
+                lesion[name] = _known_number(lesion[name], name)
+        if not isinstance(lesion.get("segment", ""), str):
+            raise ValueError("the segment of a lesion has no name")
+    for name in READ_TEXTS:
+        if not isinstance(summary.get(name, ""), str):
+            raise ValueError(f"its {name} is no text")
+    warnings = summary.get("warnings", [])
+    if not isinstance(warnings, list) or not all(isinstance(warning, str) for warning in warnings):
+        raise ValueError("its warnings are no texts")
     return summary
+
+
+def _known_number(value: Any, name: str) -> float | None:
+    """Return a number of a lesion; None where it is not known, be it written as null or as NaN."""
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{name} of a lesion is no number")
+    return value if math.isfinite(value) else None
 
 
 def _read_probability(path: Path) -> Volume:

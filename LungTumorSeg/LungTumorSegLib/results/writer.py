@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,16 +30,41 @@ from ..report.html import Heading, write_report
 from ..report.views_3d import LUNG_GRID_MM, render_spread
 from ..weights.manifest import model_folders
 from ..weights.model_card import card_excerpt
-from .folder import FILES_KEY, complete_or_nothing, files_of_earlier_run
-from .reader import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
+from .folder import Output, complete_or_nothing, files_of_group
+from .reader import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 
 SCHEMA_VERSION = 1
+ISOLATION = "isolation"
+"""The group of the files of ``isolate``."""
+
+FILES_KEY = "files"
+"""Under it a run's JSON file names all files of the run."""
+
+CT_FILE = "ct.nrrd"
+"""The CT on a regular grid, where its input was not on one."""
+
 ISOLATION_FILE = "isolation.json"
+ISOLATION_SEGMENTATION_FILE, ISOLATED_FILE = "isolation.seg.nrrd", "isolated.nrrd"
 REPORT_FILE = "report.html"
 MARGINS_FILE = "margins.seg.nrrd"
 
+DISAGREEMENT_FILE = "disagreement.nrrd"
+LESIONS_FILE = "lesions.csv"
+PICTURE_FILE = "spread.png"
+
+LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, CT_FILE})
+"""What a run found; all else is derived from it, and is out of date once the segmentation was corrected and measured again."""
+
+RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "seconds")
+"""Of summary.json, how a run was made: these stay when its segmentation is measured again."""
+
+NO_RUN: Mapping[str, Any] = MappingProxyType({})
+
 MOST_MARGIN_MM = 50.0
 """More is no margin of a lung tumor; the widest in use is a surgeon's 20 mm."""
+
+BYTES_PER_VOXEL, BYTES_PER_ISOLATED_VOXEL = 0.1, 0.4
+"""What the files of ``segment`` and ``isolate`` take at least per voxel of the CT, compressed."""
 
 TRACE = 0.002
 """Probability and disagreement below this are stored as 0."""
@@ -64,6 +90,11 @@ class Extras:
         if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
             raise UnusableInput(f"Margins must be above 0 and at most {MOST_MARGIN_MM:.0f} mm.")
 
+    @property
+    def files(self) -> set[str]:
+        """The names of the files that are asked for."""
+        return ({REPORT_FILE} if self.report else set()) | ({MARGINS_FILE} if self.margins_mm else set())
+
 
 NOTHING_MORE = Extras()
 
@@ -76,6 +107,7 @@ def write_result(
     extras: Extras = NOTHING_MORE,
     surfaces: bool = False,
     source: Path | None = None,
+    overwrite: bool = False,
     on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
     """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` and ``extras`` if asked, ct.nrrd where
@@ -84,15 +116,15 @@ def write_result(
     ``surfaces``: also ``<segment id>.vtp`` for each segment, LPS mm, so that Slicer need not make them in its window's thread.
     Files of an earlier run that this one does not write again vanish, but never ``source``, the file that the CT was read from.
     Returns what summary.json says. ``on_progress`` may still cancel; files appear only after its last call.
-    Raises MachineLimit if a file cannot be written; then none is.
+    Raises UnusableInput if a file in ``folder`` would be replaced that LungTumorSeg did not write, or that was changed since, unless
+    ``overwrite`` allows it; MachineLimit if a file cannot be written. Then none is.
     """
     isolation, report = result.isolation, result.report
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
-    summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | _case(extras)
+    summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | _case(extras.case)
     steps = 5
-    with complete_or_nothing(
-        folder, obsolete=lambda: files_of_earlier_run(folder / SUMMARY_FILE, keep=source)
-    ) as private:
+    output = Output(folder, RESULT, () if source is None else (source,), overwrite)
+    with complete_or_nothing(output, on_progress) as private:
         on_progress(Progress("writing", 0, steps))
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
@@ -103,13 +135,13 @@ def write_result(
             )
         on_progress(Progress("writing", 1, steps))
         write_volume(_without_traces(result.probability), private / PROBABILITY_FILE)
-        write_volume(_without_traces(result.disagreement), private / "disagreement.nrrd")
+        write_volume(_without_traces(result.disagreement), private / DISAGREEMENT_FILE)
         on_progress(Progress("writing", 2, steps))
         if result.ct.resampled:
-            write_volume(result.ct, private / "ct.nrrd")
-        write_lesions_csv(report, private / "lesions.csv", extras.case)
+            write_volume(result.ct, private / CT_FILE)
+        write_lesions_csv(report, private / LESIONS_FILE, extras.case)
         if picture:
-            summary["warnings"] += _draw_spread(isolation, report, private / "spread.png")
+            summary["warnings"] += _draw_spread(isolation, report, private / PICTURE_FILE)
         on_progress(Progress("writing", 3, steps))
         if extras.report:
             made_by = result.settings.in_words
@@ -157,8 +189,7 @@ def _without_traces(values: Volume) -> Volume:
 def summary_of(result: SegmentResult) -> dict[str, Any]:
     """What summary.json holds: how the result was made and what it is, without a path or a patient's name."""
     return {
-        "schema_version": SCHEMA_VERSION,
-        "software_version": __version__,
+        **_origin(),
         "model": result.manifest.id,
         "weights_sha256": result.manifest.weights_sha256,
         "options": asdict(result.settings),
@@ -174,6 +205,11 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "notice": NOTICE,
     }
+
+
+def _origin() -> dict[str, Any]:
+    """What each record begins with: its schema, and the software that wrote it."""
+    return {"schema_version": SCHEMA_VERSION, "software_version": __version__}
 
 
 def _lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
@@ -220,46 +256,69 @@ def write_measures(
     folder: Path,
     *,
     lungs: tuple[Volume, Volume] | None = None,
-    model: str | None = None,
+    run: Mapping[str, Any] = NO_RUN,
     extras: Extras = NOTHING_MORE,
+    output: Output | None = None,
 ) -> dict[str, Any]:
-    """Writes lesions.csv, summary.json and ``extras`` for the measures of an existing segmentation; returns what summary.json says.
+    """Write lesions.csv, summary.json and ``extras`` for the measures of an existing segmentation.
 
-    ``lungs`` (left, right; bool on the CT's grid) are drawn in the report and bound the margins; without them these keep to nothing.
-    ``model`` is the id of the one that made the segmentation, where that is known; its card is quoted if it is installed here.
-    Other files of an earlier run stay: the segmentation is likely to be among them. Raises MachineLimit if a file cannot be written.
+    Args:
+        ct: The CT that was measured.
+        report: The measures.
+        folder: Where the files go.
+        lungs: Left and right, bool on the CT's grid; they are drawn in the report and bound the margins. Without them no margin is bounded.
+        run: The summary of the run that made the segmentation, where it is known. How it ran stays in summary.json, and the card of its
+            model is quoted in the report if the model is installed here.
+        extras: The report, the margins, and the name of the case; without a name that of ``run`` stays.
+        output: What may give way to the files; by default what LungTumorSeg wrote into ``folder``, and of it the masks and maps stay.
+
+    Returns:
+        What summary.json says.
+
+    Raises:
+        UnusableInput: If a file is in the way that may not be replaced.
+        MachineLimit: If a file cannot be written; then none is.
     """
+    output = output or Output(folder, RESULT, keep=LASTING_FILES)
+    case = run.get("case") if extras.case is None else extras.case
     left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
     within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
     found_margins = _margins(report, within, None, extras.margins_mm)
     warnings = [*ct.warnings, *report.warnings]
     summary = {
-        "schema_version": SCHEMA_VERSION,
-        "software_version": __version__,
-        "warnings": warnings,
+        **_origin(),
+        **_facts_of(run),
+        "warnings": list(dict.fromkeys([*run.get("warnings", []), *warnings])),
         "message": report.message,
         "lungs": None if lungs is None else _lung_volumes(left, right),
         "lesions": lesions_as_json(report),
         "spread": spread_as_json(report),
         "margins": margins_as_json(found_margins),
         "notice": NOTICE,
-        **_case(extras),
+        **_case(case),
     }
-    earlier = files_of_earlier_run(folder / SUMMARY_FILE)
-    with complete_or_nothing(folder) as private:
-        write_lesions_csv(report, private / "lesions.csv", extras.case)
+    with complete_or_nothing(output) as private:
+        write_lesions_csv(report, private / LESIONS_FILE, case)
         if extras.report:
+            model = run.get("model")
             card = card_excerpt(model_folders()[model]) if model in model_folders() else None
-            heading = Heading(case=extras.case, patient=extras.patient, model=model, model_card=card, warnings=warnings)
+            heading = Heading(case=case, patient=extras.patient, model=model, model_card=card, warnings=warnings)
             write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
-        _write_record(summary, private / SUMMARY_FILE, also=earlier)
+        _write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))
     return summary
 
 
-def _case(extras: Extras) -> dict[str, str]:
-    return {} if extras.case is None else {"case": extras.case}
+def _case(case: str | None) -> dict[str, str]:
+    return {} if case is None else {"case": case}
+
+
+def _facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run was made, from its summary; ``segmented_with`` is the version of the software that ran it."""
+    facts = {name: run[name] for name in RUN_FACTS if name in run}
+    version = run.get("segmented_with", run.get("software_version"))
+    return facts if version is None else {**facts, "segmented_with": version}
 
 
 def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:
@@ -281,29 +340,57 @@ def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
     ]
 
 
-def write_isolation(ct: CTVolume, isolation: LungIsolation, folder: Path, *, source: Path | None = None) -> None:
-    """Writes isolation.seg.nrrd, isolated.nrrd, isolation.json (the spine axis, one LPS point a slice), ct.nrrd where the grid is new.
+def write_isolation(
+    ct: CTVolume,
+    isolation: LungIsolation,
+    folder: Path,
+    *,
+    source: Path | None = None,
+    case: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write isolation.seg.nrrd, isolated.nrrd, isolation.json (the spine axis, one LPS point per slice), ct.nrrd where the grid is new.
 
-    ``source`` and errors as in ``write_result``.
+    ``source``, ``case``, ``overwrite`` and errors as in ``write_result``.
     """
     segments = [
         Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
         *_lung_segments(isolation),
         Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
     ]
-    with complete_or_nothing(
-        folder, obsolete=lambda: files_of_earlier_run(folder / ISOLATION_FILE, keep=source)
-    ) as private:
-        write_segmentation(segments, private / "isolation.seg.nrrd")
-        write_volume(isolation.isolated, private / "isolated.nrrd")
+    output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
+    with complete_or_nothing(output) as private:
+        write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE)
+        write_volume(isolation.isolated, private / ISOLATED_FILE)
         if ct.resampled:
-            write_volume(ct, private / "ct.nrrd")
+            write_volume(ct, private / CT_FILE)
         points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
         warnings = [*ct.warnings, *isolation.warnings]
         record = {
-            "schema_version": SCHEMA_VERSION,
+            **_origin(),
+            **_case(case),
             "spine_axis_lps": points,
             "carina_lps": isolation.carina_lps,
             "warnings": warnings,
         }
         _write_record(record, private / ISOLATION_FILE)
+
+
+def result_files(extras: Extras, *, picture: bool, surfaces: bool, resampled: bool) -> set[str]:
+    """Return the names, or patterns of them, of all files that ``write_result`` may write with these choices."""
+    names = {SEGMENTATION_FILE, LESIONS_FILE, SUMMARY_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, *extras.files}
+    return names | ({PICTURE_FILE} if picture else set()) | ({"*.vtp"} if surfaces else set()) | _ct_file(resampled)
+
+
+def measure_files(extras: Extras) -> set[str]:
+    """Return the names of all files that ``write_measures`` may write with these choices."""
+    return {LESIONS_FILE, SUMMARY_FILE, *extras.files}
+
+
+def isolation_files(*, resampled: bool) -> set[str]:
+    """Return the names of all files that ``write_isolation`` may write."""
+    return {ISOLATION_SEGMENTATION_FILE, ISOLATED_FILE, ISOLATION_FILE} | _ct_file(resampled)
+
+
+def _ct_file(resampled: bool) -> set[str]:
+    return {CT_FILE} if resampled else set()

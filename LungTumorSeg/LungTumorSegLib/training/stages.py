@@ -14,12 +14,13 @@ from ..core.events import ProgressCallback, ignore_progress
 from ..core.json_files import read_json, reason
 from ..core.texts import quoted
 from ..inference.predictor import choose_device, choose_precision
-from ..io.images import check_output_folder, complete_file
+from ..io.images import complete_file
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
 from ..networks.stored import load_model, save_model
 from ..networks.unet import EncoderDecoder
 from ..report.charts import write_curves
+from ..results.folder import check_output_folder
 from ..weights.manifest import Manifest
 from .config import ModelConfig, TrainingConfig, read_config
 from .held_out import evaluate_held_out

@@ -8,7 +8,6 @@ complete, so a killed preparation leaves nothing half done.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from ..core.private_folder import left_behind, private_folder
+from ..core.errors import UnusableInput
+from ..core.private_folder import private_folder, remove_left_behind
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
@@ -40,6 +40,9 @@ CLOSING_MM = 8.0
 
 SITES, LESION_SITES = 20_000, 4_000
 """Positions kept a case for lung and border, and a lesion; enough that a run hardly meets one twice."""
+
+
+CASE_FILES = {"hu.npy", "label.npy", "region.npy", "sites.npz", "case.json"}
 
 
 @dataclass(frozen=True)
@@ -153,11 +156,11 @@ def write_case(
     folder: Path, arrays: CaseArrays, affine: Array, *, patient: str, is_phantom: bool = False
 ) -> StoredCase:
     """Store arrays in canonical axial order, with the positions that samples are drawn from; ``folder`` appears when complete."""
+    _check_is_case(folder)
     spacing_mm = Volume(arrays.hu, affine).spacing
     prefix = f".{folder.name}-"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in left_behind(folder.parent, prefix):
-        shutil.rmtree(left, ignore_errors=True)
+    remove_left_behind(folder.parent, prefix)
     with private_folder(folder.parent, prefix) as private:
         unfinished = private / folder.name
         unfinished.mkdir()
@@ -169,9 +172,15 @@ def write_case(
         values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
         (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(private / "old")
         unfinished.rename(folder)
     return load_case(folder)
+
+
+def _check_is_case(folder: Path) -> None:
+    """Raise UnusableInput where ``folder`` is there and holds anything but a prepared case: the cache may be the user's data."""
+    if folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= CASE_FILES):
+        raise UnusableInput(f"{folder} holds other files than a prepared case; choose another cache for the training.")
 
 
 def _close(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:

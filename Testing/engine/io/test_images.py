@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, Volume
 from LungTumorSegLib.io.images import (
-    check_output_folder,
     complete_file,
     from_simpleitk,
     read_ct,
@@ -339,7 +338,7 @@ import resource, sys
 import numpy as np
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.core.errors import MachineLimit
-from LungTumorSegLib.io import write_volume
+from LungTumorSegLib.io.images import write_volume
 noise = Volume(np.random.default_rng(0).integers(0, 9999, (20, 50, 60)).astype(np.int16), np.eye(4))
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))  # as a full disk: no file grows beyond
 try:
@@ -351,19 +350,6 @@ sys.exit("written")
     pytest.importorskip("resource")
     subprocess.run([sys.executable, "-c", script, tmp_path / name], check=True, stderr=subprocess.PIPE)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_usable_output_folder_is_checked_without_creating_it(tmp_path):
-    check_output_folder(tmp_path)
-    check_output_folder(tmp_path / "new" / "folder")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("below", ["", "folder"])
-def test_an_output_folder_that_is_a_file_is_refused(tmp_path, below):
-    (tmp_path / "file").touch()
-    with pytest.raises(UnusableInput, match=r"cannot be written \(.+\); choose another one"):
-        check_output_folder(tmp_path / "file" / below)
 
 
 @pytest.mark.real_ct

@@ -6,7 +6,6 @@ Small scripts play the command line for the job; a played job gives the run what
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import textwrap
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled, Progress
-from LungTumorSegLib.core.private_folder import STALE_SECONDS
+from LungTumorSegLib.core.private_folder import OWNER_FILE, OWNER_NOTE
 from LungTumorSegLib.process import child
 from LungTumorSegLib.process.segmentation_run import INPUT_FILE, Outcome, SegmentationJob, SegmentationRun
 from LungTumorSegLib.results.reader import RunFiles
@@ -239,8 +238,7 @@ def test_the_next_job_deletes_what_a_crashed_slicer_left(start, tmp_path):
     left = tmp_path / "temporary" / "LungTumorSeg-crashed"
     left.mkdir()
     (left / INPUT_FILE).write_text("a patient's image")
-    past = left.stat().st_mtime - STALE_SECONDS - 1
-    os.utime(left, (past, past))
+    (left / OWNER_FILE).write_bytes(OWNER_NOTE)
     start(GOOD_RUN)
     assert not left.exists()
 

@@ -24,6 +24,7 @@ from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.results.reader import read_summary
 from LungTumorSegLib.results.writer import Extras, lung_and_tumor_segments, write_measures, write_segment_result
 from made_results import SHAPE, a_result
+from result_files import names
 
 SCHEMA = json.loads((files("LungTumorSegLib.results") / "summary.schema.json").read_text(encoding="utf-8"))
 
@@ -88,7 +89,7 @@ def test_the_summary_without_lesions_or_lungs_keeps_to_its_schema(tmp_path):
     result = a_result(tumor=False)
     write_measures(result.ct, result.report, tmp_path)
     assert problems(summary_in(tmp_path), SCHEMA) == []
-    assert {path.name for path in tmp_path.iterdir()} == {"lesions.csv", "summary.json"}
+    assert names(tmp_path) == {"lesions.csv", "summary.json"}
 
 
 def test_margins_lie_in_layers_of_their_own_file_and_in_the_summary(folder):
@@ -171,4 +172,4 @@ def test_measure_writes_the_report_unless_told_otherwise(tmp_path, options, writ
     places = [str(tmp_path / name) for name in ("ct.nrrd", "lungs and tumor.seg.nrrd", "out")]
     parsed = cli._parser().parse_args(["measure", *places[:2], "-o", places[2], *options])
     parsed.run(parsed, TerminalChannel(io.StringIO()))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"lesions.csv", "summary.json", *written}
+    assert names(tmp_path / "out") == {"lesions.csv", "summary.json", *written}

@@ -1,4 +1,4 @@
-"""All files of a run take their place together; on any failure the folder is as it was."""
+"""A set of results is complete or it is not there, and nothing of the user's is replaced or removed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,39 @@ import errno
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from LungTumorSegLib.core.errors import MachineLimit
-from LungTumorSegLib.core.private_folder import STALE_SECONDS
-from LungTumorSegLib.results.folder import complete_or_nothing, files_of_earlier_run
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.results import folder as folder_module
+from LungTumorSegLib.results.folder import (
+    Output,
+    check_output,
+    check_output_folder,
+    check_room,
+    complete_or_nothing,
+    files_of_group,
+    read_consistently,
+    settle,
+)
+from LungTumorSegLib.results.mark import MARK_FILE, fingerprint, read_mark
+
+GROUP = "result"
 
 
 def contents(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    """Path to text of all files below ``folder`` but the mark."""
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_text() for name, path in files.items() if path.name != MARK_FILE}
 
 
-def write(folder: Path, *names: str, failure: BaseException | None = None, obsolete=()) -> None:
-    with complete_or_nothing(folder, obsolete=lambda: obsolete) as private:
+def write(folder: Path, *names: str, text: str = "new", failure: BaseException | None = None, **output) -> None:
+    with complete_or_nothing(Output(folder, output.pop("group", GROUP), **output)) as private:
         for name in names:
-            (private / name).write_text("new")
+            (private / name).write_text(text)
         if failure is not None:
             raise failure
 
@@ -32,35 +46,291 @@ def write(folder: Path, *names: str, failure: BaseException | None = None, obsol
 @pytest.fixture
 def an_earlier_run(tmp_path):
     folder = tmp_path / "out"
-    folder.mkdir()
-    for name in ("lesions.csv", "spread.png", "notes.txt"):
-        (folder / name).write_text("earlier")
+    write(folder, "lesions.csv", "spread.png", "summary.json", text="earlier")
+    (folder / "notes.txt").write_text("the user's")
     return folder
+
+
+EARLIER = {**dict.fromkeys(("lesions.csv", "spread.png", "summary.json"), "earlier"), "notes.txt": "the user's"}
+
+
+# What a run writes
 
 
 def test_files_appear_only_when_the_block_ends(tmp_path):
     folder = tmp_path / "Ärzte 肺" / "out"
-    with complete_or_nothing(folder) as private:
+    with complete_or_nothing(Output(folder, GROUP)) as private:
         (private / "lesions.csv").write_text("new")
-        assert not (folder / "lesions.csv").exists()
+        assert not folder.exists()
     assert contents(tmp_path) == {"Ärzte 肺/out/lesions.csv": "new"}
-    assert [path.name for path in folder.iterdir()] == ["lesions.csv"], "no empty private folder is left"
+    assert {path.name for path in folder.iterdir()} == {"lesions.csv", MARK_FILE}
+    assert [path.name for path in tmp_path.iterdir()] == ["Ärzte 肺"], "no private folder is left"
 
 
-def test_files_of_the_same_name_and_obsolete_ones_give_way_and_others_stay(an_earlier_run):
-    write(an_earlier_run, "lesions.csv", obsolete={"spread.png", "never written"})
-    assert contents(an_earlier_run) == {"lesions.csv": "new", "notes.txt": "earlier"}
+def test_a_second_run_replaces_all_files_of_the_first_and_others_stay(an_earlier_run):
+    write(an_earlier_run, "lesions.csv", "summary.json")
+    assert contents(an_earlier_run) == {"lesions.csv": "new", "summary.json": "new", "notes.txt": "the user's"}
+
+
+def test_files_that_are_kept_and_those_of_other_groups_stay(an_earlier_run):
+    write(an_earlier_run, "isolation.json", group="isolation")
+    write(an_earlier_run, "summary.json", keep={"lesions.csv"})
+    assert contents(an_earlier_run) == {
+        "isolation.json": "new",
+        "summary.json": "new",
+        "lesions.csv": "earlier",
+        "notes.txt": "the user's",
+    }
+    assert files_of_group(an_earlier_run, GROUP) == {"lesions.csv", "summary.json"}
+
+
+def test_the_mark_tells_what_was_written_with_checksums(an_earlier_run):
+    mark = read_mark(an_earlier_run)
+    assert mark.names_of(GROUP) == {"lesions.csv", "spread.png", "summary.json"}
+    assert all(mark.files[name].sha256 == fingerprint(an_earlier_run / name) for name in mark.files)
+
+
+# What the user keeps
+
+
+def edit(folder: Path) -> str:
+    (folder / "lesions.csv").write_text("corrected by hand")
+    return "lesions.csv"
+
+
+def own_file(folder: Path) -> str:
+    (folder / "report.html").write_text("the user's")
+    return "report.html"
+
+
+def edit_what_is_not_written_again(folder: Path) -> str:
+    (folder / "spread.png").write_text("with arrows")
+    return "spread.png"
+
+
+def link(folder: Path) -> str:
+    (folder / "report.html").symlink_to(folder / "notes.txt")
+    return "report.html"
+
+
+def dangling_link(folder: Path) -> str:
+    (folder / "report.html").symlink_to(folder / "nowhere")
+    return "report.html"
+
+
+def foreign_mark(folder: Path) -> str:
+    (folder / MARK_FILE).write_text('{"files": {"notes.txt": 1}}')
+    return "lesions.csv"
+
+
+def copied_mark(folder: Path) -> str:
+    """The mark of another folder proves nothing about files that only have the same names."""
+    for name in ("lesions.csv", "spread.png", "summary.json"):
+        (folder / name).write_text("the user's")
+    return "lesions.csv"
+
+
+IN_THE_WAY = [edit, own_file, edit_what_is_not_written_again, link, dangling_link, foreign_mark, copied_mark]
+WRITTEN = ("lesions.csv", "report.html", "summary.json")
+
+
+def state(folder: Path) -> dict[str, object]:
+    return {
+        path.name: os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in folder.iterdir()
+        if not path.is_dir()
+    }
+
+
+@pytest.mark.parametrize("prepare", IN_THE_WAY)
+def test_what_is_not_ours_or_was_changed_is_refused_by_name_and_stays(an_earlier_run, prepare):
+    name = prepare(an_earlier_run)
+    before = state(an_earlier_run)
+    for attempt in (
+        lambda: check_output(Output(an_earlier_run, GROUP), WRITTEN),
+        lambda: write(an_earlier_run, *WRITTEN),
+    ):
+        with pytest.raises(UnusableInput, match=f"{re.escape(name)}.*--overwrite"):
+            attempt()
+        assert state(an_earlier_run) == before
+
+
+@pytest.mark.parametrize("prepare", IN_THE_WAY)
+def test_overwrite_allows_it_and_touches_nothing_else(an_earlier_run, prepare):
+    prepare(an_earlier_run)
+    check_output(Output(an_earlier_run, GROUP, overwrite=True), WRITTEN)
+    write(an_earlier_run, *WRITTEN, overwrite=True)
+    found = contents(an_earlier_run)
+    assert {name: found[name] for name in WRITTEN} == dict.fromkeys(WRITTEN, "new")
+    assert found["notes.txt"] == "the user's"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"files": ["thesis.docx"]}',
+        '{"files": 3}',
+        "[]",
+        "no JSON",
+        "[" * 100_000,
+        '{"program": "LungTumorSeg", "files": {}}',
+    ],
+)
+@pytest.mark.parametrize("name", ["summary.json", MARK_FILE])
+def test_a_file_that_merely_looks_like_our_record_proves_nothing(tmp_path, name, record):
+    (tmp_path / "thesis.docx").write_text("x")
+    (tmp_path / name).write_text(record)
+    with pytest.raises(UnusableInput, match=re.escape(name)):
+        write(tmp_path, "lesions.csv", "summary.json")
+    write(tmp_path, "lesions.csv", "summary.json", overwrite=True)
+    assert (tmp_path / "thesis.docx").read_text() == "x"
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "a/b", "..", "", MARK_FILE])
+def test_a_mark_cannot_name_files_elsewhere(tmp_path, name):
+    write(tmp_path / "out", "lesions.csv")
+    mark = json.loads((tmp_path / "out" / MARK_FILE).read_text())
+    mark["files"][name] = mark["files"]["lesions.csv"]
+    (tmp_path / "out" / MARK_FILE).write_text(json.dumps(mark))
+    assert read_mark(tmp_path / "out") is None
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("input_name", ["lesions.csv", "linked"])
+def test_an_output_never_equals_an_input(an_earlier_run, overwrite, input_name):
+    (an_earlier_run.parent / "linked").symlink_to(an_earlier_run / "lesions.csv")
+    source = an_earlier_run / input_name if input_name == "lesions.csv" else an_earlier_run.parent / input_name
+    output = {"inputs": (source,), "overwrite": overwrite}
+    with pytest.raises(UnusableInput, match=r"lesions\.csv is an input"):
+        check_output(Output(an_earlier_run, GROUP, **output), WRITTEN)
+    with pytest.raises(UnusableInput, match=r"lesions\.csv is an input"):
+        write(an_earlier_run, *WRITTEN, **output)
+    assert contents(an_earlier_run) == EARLIER
+
+
+def test_an_input_that_an_earlier_run_wrote_stays_where_it_is_not_written_again(an_earlier_run):
+    write(an_earlier_run, "summary.json", inputs=(an_earlier_run / ".." / "out" / "spread.png",))
+    assert contents(an_earlier_run) == {"spread.png": "earlier", "summary.json": "new", "notes.txt": "the user's"}
+    write(an_earlier_run, "summary.json")
+    assert "spread.png" not in contents(an_earlier_run), "it is still known as ours"
+
+
+def test_slices_in_an_input_folder_are_inputs(tmp_path):
+    (tmp_path / "lesions.csv").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(UnusableInput, match=r"lesions\.csv is an input"):
+        write(tmp_path, "lesions.csv", inputs=(tmp_path,), overwrite=True)
+
+
+@pytest.mark.parametrize("name", [".unfinished-thesis", "new-results-thesis", ".unfinished-12345678"])
+def test_folders_of_the_user_with_names_like_ours_stay(an_earlier_run, name):
+    own = an_earlier_run / name
+    (own / "old").mkdir(parents=True)
+    (own / "old" / "chapter.txt").write_text("the user's")
+    (own / ".exchange.json").write_text('{"gives_way": {"notes.txt": "0"}}')
+    write(an_earlier_run, "lesions.csv", "summary.json")
+    assert (own / "old" / "chapter.txt").read_text() == "the user's"
+    assert (an_earlier_run / "notes.txt").read_text() == "the user's"
+
+
+# What is checked before the work begins
+
+
+def a_file(path: Path) -> Path:
+    path.write_text("a file")
+    return path
+
+
+def below_a_file(path: Path) -> Path:
+    return a_file(path) / "deeper" / "still"
+
+
+def a_dangling_link(path: Path) -> Path:
+    path.symlink_to(path.with_name("nowhere"))
+    return path
+
+
+def below_a_dangling_link(path: Path) -> Path:
+    return a_dangling_link(path) / "deeper"
+
+
+def holds_a_folder(path: Path) -> Path:
+    (path / "lesions.csv").mkdir(parents=True)
+    return path
+
+
+def holds_a_pipe(path: Path) -> Path:
+    path.mkdir()
+    os.mkfifo(path / "lesions.csv")
+    return path
+
+
+def holds_a_dangling_link(path: Path) -> Path:
+    path.mkdir()
+    (path / "lesions.csv").symlink_to("nowhere")
+    return path
+
+
+def is_read_only(path: Path) -> Path:
+    path.mkdir(mode=0o500)
+    return path
+
+
+UNUSABLE = [
+    a_file,
+    below_a_file,
+    a_dangling_link,
+    below_a_dangling_link,
+    holds_a_folder,
+    holds_a_dangling_link,
+    pytest.param(holds_a_pipe, marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")),
+    pytest.param(
+        is_read_only,
+        marks=pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"),
+    ),
+]
+
+
+@pytest.mark.parametrize("make", UNUSABLE)
+def test_an_output_that_cannot_be_used_is_refused_before_the_work(tmp_path, make):
+    output = make(tmp_path / "out")
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    with pytest.raises(UnusableInput, match=r"out.*; .*(choose another|move it)"):
+        check_output(Output(output, GROUP), {"lesions.csv"})
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_patterns_stand_for_names_that_are_not_known_yet(an_earlier_run):
+    (an_earlier_run / "Heart.vtp").write_text("the user's")
+    check_output(Output(an_earlier_run, GROUP), {"lesions.csv"})
+    with pytest.raises(UnusableInput, match=r"Heart\.vtp"):
+        check_output(Output(an_earlier_run, GROUP), {"lesions.csv", "*.vtp"})
+
+
+def test_a_folder_that_is_not_there_yet_is_fine_and_stays_so(tmp_path):
+    check_output_folder(tmp_path)
+    check_output(Output(tmp_path / "new" / "folder", GROUP), {"lesions.csv"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_noticed(tmp_path):
+    check_room(tmp_path / "new" / "folder", 1)
+    with pytest.raises(MachineLimit, match="MB of free space"):
+        check_room(tmp_path / "new" / "folder", 2**62)
+
+
+# Failures
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_a_failed_block_leaves_the_folder_as_it_was(an_earlier_run, failure):
-    before = contents(an_earlier_run)
+    before = state(an_earlier_run)
     with pytest.raises(failure):
-        write(an_earlier_run, "lesions.csv", obsolete={"spread.png"}, failure=failure())
-    assert contents(an_earlier_run) == before
+        write(an_earlier_run, "lesions.csv", failure=failure())
+    assert state(an_earlier_run) == before
+    assert not any(path.is_dir() for path in an_earlier_run.iterdir())
 
 
-def test_a_failed_block_removes_all_folders_that_it_made(tmp_path):
+def test_a_failed_block_makes_no_folder(tmp_path):
     with pytest.raises(RuntimeError, match="stop"):
         write(tmp_path / "a" / "b", "lesions.csv", failure=RuntimeError("stop"))
     assert list(tmp_path.iterdir()) == []
@@ -70,19 +340,23 @@ def test_a_failed_block_removes_all_folders_that_it_made(tmp_path):
     "failure", [PermissionError(errno.EACCES, "Permission denied", "summary.json"), KeyboardInterrupt()]
 )
 def test_an_exchange_that_fails_halfway_is_undone(an_earlier_run, monkeypatch, failure):
-    replace = Path.replace
-    before = contents(an_earlier_run)
+    replace = os.replace
+    before = state(an_earlier_run)
 
     def stopped(source, target):
-        if source.name == "summary.json" and source.parent.name == "new":  # the last file, as when a program holds it
+        if Path(target) == an_earlier_run / "summary.json" and failure not in raised:  # as when a program holds it
+            raised.append(failure)
             raise failure
         return replace(source, target)
 
-    monkeypatch.setattr(Path, "replace", stopped)
+    raised: list[BaseException] = []
+    monkeypatch.setattr(os, "replace", stopped)
     expected = MachineLimit if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
-        write(an_earlier_run, "lesions.csv", "probability.nrrd", "summary.json", obsolete={"spread.png"})
-    assert contents(an_earlier_run) == before
+        write(an_earlier_run, "lesions.csv", "probability.nrrd", "summary.json")
+    assert raised
+    assert state(an_earlier_run) == before
+    assert not any(path.is_dir() for path in an_earlier_run.iterdir())
 
 
 def test_a_full_disk_is_said_in_one_sentence(tmp_path):
@@ -94,7 +368,7 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path):
 
 def test_the_message_names_the_file_where_the_user_looks_for_it(tmp_path):
     def fail():
-        with complete_or_nothing(tmp_path / "out") as private:
+        with complete_or_nothing(Output(tmp_path / "out", GROUP)) as private:
             raise MachineLimit(f"{private / 'probability.nrrd'} could not be written.")
 
     with pytest.raises(
@@ -107,7 +381,7 @@ def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):
     folder = tmp_path / "out"
 
     def fail_after_another_run():
-        with complete_or_nothing(folder) as ours:
+        with complete_or_nothing(Output(folder, GROUP)) as ours:
             (ours / "lesions.csv").write_text("ours")
             write(folder, "summary.json")
             raise RuntimeError("stop")
@@ -117,82 +391,207 @@ def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):
     assert contents(folder) == {"summary.json": "new"}
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from LungTumorSegLib.result_folder import complete_or_nothing
-replace, moves = Path.replace, []
-def killed(source, target):
-    moves.append(source)
-    if len(moves) == int(sys.argv[2]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return replace(source, target)
-Path.replace = killed
-with complete_or_nothing(Path(sys.argv[1])) as private:
-    for name in ("lesions.csv", "spread.png", "summary.json"):
-        (private / name).write_text("half")
-    if sys.argv[2] == "0":
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
+# Kills
+
+OLD = {"lesions.csv": "old", "spread.png": "old", "summary.json": "old"}
+CALLS = ("rename", "replace", "unlink", "rmdir", "mkdir")
+"""All by which a run changes what is in a folder."""
 
 
-@pytest.mark.parametrize("move", [0, 1, 2, 3, 4, 5])
-def test_what_a_killed_run_left_is_cleared_up_by_the_next(an_earlier_run, move):
-    """Killed while it wrote (0), while two old files gave way (1, 2) or while three new ones took their place (3, 4, 5)."""
-    done = subprocess.run([sys.executable, "-c", KILLED, str(an_earlier_run), str(move)])
-    assert done.returncode == -signal.SIGKILL
-    (left,) = an_earlier_run.glob(".unfinished-*")
-    past = left.stat().st_mtime - STALE_SECONDS - 1
-    os.utime(left, (past, past))
-    with pytest.raises(RuntimeError, match="stop"):  # the earlier run's files are back even if the next run fails
-        write(an_earlier_run, "lesions.csv", failure=RuntimeError("stop"))
-    assert contents(an_earlier_run) == dict.fromkeys(("lesions.csv", "spread.png", "notes.txt"), "earlier")
-    assert not list(an_earlier_run.glob(".unfinished-*"))
+def write_set(folder: Path, files: dict[str, str], **output) -> None:
+    with complete_or_nothing(Output(folder, GROUP, **output)) as private:
+        for name, text in files.items():
+            (private / name).write_text(text)
 
+
+def read_set(folder: Path) -> dict[str, str]:
+    """What a reader finds: nothing without a summary."""
+
+    def read() -> dict[str, str]:
+        names = files_of_group(folder, GROUP)
+        return {name: (folder / name).read_text() for name in names} if "summary.json" in names else {}
+
+    return read_consistently(folder, read)
+
+
+def killed_at(step: int, work: Callable[[], None]) -> bool:
+    """Run ``work`` in a child that ends without any clearing up before the ``step``-th call of ``CALLS``; False where it is not reached."""
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        count = 0
+
+        def counted(original):
+            def call(*args, **kwargs):
+                nonlocal count
+                count += 1
+                if count == step:
+                    os._exit(9)
+                return original(*args, **kwargs)
+
+            return call
+
+        for name in CALLS:
+            setattr(os, name, counted(getattr(os, name)))
+        try:
+            work()
+        finally:
+            os._exit(0 if sys.exc_info()[0] is None else 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 9), "the child itself failed"
+    return code == 9
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_dir() or path.name.startswith(".unfinished")]
+
+
+NEW_SETS = {
+    "the same files": dict.fromkeys(OLD, "new"),
+    "fewer files": {"summary.json": "new", "lesions.csv": "new"},
+    "more files": dict.fromkeys([*OLD, "report.html", "Tumor_1.vtp"], "new"),
+    "other files": {"summary.json": "new", "a.nrrd": "new", "z.nrrd": "new"},
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
+@pytest.mark.parametrize("new", NEW_SETS.values(), ids=NEW_SETS)
+@pytest.mark.parametrize("before", ["no folder", "an empty folder", "the user's files", "an old result"])
+def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, before, new):
+    """After each kill a reader finds one whole set, and so does one after a next run that writes, which leaves nothing behind."""
+    step = 0
+    while True:
+        step += 1
+        parent = tmp_path / str(step)
+        parent.mkdir()
+        folder = parent / "out"
+        if before != "no folder":
+            folder.mkdir()
+        if before == "the user's files":
+            (folder / "notes.txt").write_text("the user's")
+        if before == "an old result":
+            write_set(folder, OLD)
+        old = read_set(folder)
+        if not killed_at(step, lambda: write_set(folder, new)):  # noqa: B023
+            break
+        seen = (
+            {path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".txt" and path.is_file()}
+            if folder.exists()
+            else {}
+        )
+        seen.pop(MARK_FILE, None)
+        assert seen in (old, new) or "summary.json" not in seen, "other programs do not take a part for the whole"
+        assert read_set(folder) in (old, new)
+        write_set(folder, {"summary.json": "next"})
+        assert read_set(folder) == {"summary.json": "next"}
+        assert leftovers(parent) == ["out"]
+        assert (folder / "notes.txt").exists() == (before == "the user's files")
+    assert read_set(folder) == new
+    assert step > (5 if before == "no folder" else 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
+def test_killed_while_it_completes_what_a_killed_run_left_a_set_is_still_complete(tmp_path, half_way):
+    step = 0
+    while True:
+        step += 1
+        folder, new = half_way(tmp_path / str(step))
+        if not killed_at(step, lambda: settle(folder)):  # noqa: B023
+            break
+        assert read_set(folder) == new
+        write_set(folder, {"summary.json": "next"})
+        assert leftovers(folder) == []
+    assert step > 5
+
+
+@pytest.fixture
+def half_way():
+    """Make a folder as a run leaves it that was killed after some of its files had moved."""
+    steps = [1]
+
+    def make(parent: Path) -> tuple[Path, dict[str, str]]:
+        parent.mkdir()
+        folder, new = parent / "out", NEW_SETS["more files"]
+        write_set(folder, OLD)
+        while True:
+            assert killed_at(steps[-1], lambda: write_set(folder, new))
+            if list(folder.glob("new-results-*")) and not (folder / "lesions.csv").exists():
+                return folder, new
+            write_set(folder, OLD)
+            steps.append(steps[-1] + 1)
+
+    return make
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
+def test_what_the_user_put_there_since_the_kill_is_refused_and_stays(tmp_path, half_way):
+    folder, new = half_way(tmp_path / "x")
+    (folder / "lesions.csv").write_text("the user's")
+    with pytest.raises(UnusableInput, match=r"lesions\.csv was changed since; move"):
+        read_set(folder)
+    with pytest.raises(UnusableInput, match=r"lesions\.csv was changed since; move"):
+        write_set(folder, {"summary.json": "next"}, overwrite=True)
+    assert (folder / "lesions.csv").read_text() == "the user's"
+    (folder / "lesions.csv").unlink()
+    assert read_set(folder) == new
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or os.geteuid() == 0,
+    reason="a child must be killed at an exact step; root may write anywhere",
+)
+def test_a_half_moved_set_in_a_folder_that_cannot_be_written_is_not_there(tmp_path, half_way):
+    folder, _ = half_way(tmp_path / "x")
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(UnusableInput, match="half in place"):
+            read_set(folder)
+    finally:
+        folder.chmod(0o700)
+
+
+# Several runs at once
 
 RIVAL = """
-import json, sys, time
+import os, sys, time
 from pathlib import Path
-from LungTumorSegLib.result_folder import complete_or_nothing, files_of_earlier_run
-replace = Path.replace
+from LungTumorSegLib.results.folder import Output, complete_or_nothing
+replace = os.replace
 def slowly(source, target):
     time.sleep(0.002)
     return replace(source, target)
-Path.replace = slowly
+os.replace = slowly
 folder, name = Path(sys.argv[1]), sys.argv[2]
 sys.stdin.readline()
 for _ in range(8):
-    with complete_or_nothing(folder, obsolete=lambda: files_of_earlier_run(folder / "summary.json")) as private:
-        files = [f"{kind}-{name}.txt" for kind in "abc"] + ["shared.txt", "summary.json"]
-        for file in files[:-1]:
+    with complete_or_nothing(Output(folder, "result")) as private:
+        for file in [f"{kind}-{name}.txt" for kind in "abc"] + ["shared.txt", "summary.json"]:
             (private / file).write_text(name)
-        (private / "summary.json").write_text(json.dumps({"files": files, "run": name}))
 """
 
 
-def test_runs_that_end_in_the_same_moment_never_mix_their_files(tmp_path):
+def test_runs_that_end_in_the_same_moment_never_mix_their_files_for_any_reader(tmp_path):
+    folder = tmp_path / "out"
     rivals = [
-        subprocess.Popen([sys.executable, "-c", RIVAL, str(tmp_path), name], stdin=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-c", RIVAL, str(folder), name], stdin=subprocess.PIPE)
         for name in ("one", "two", "three")
     ]
     for rival in rivals:
         rival.stdin.close()  # now
+    seen = set()
+    while any(rival.poll() is None for rival in rivals):
+        found = read_set(folder)
+        assert len(set(found.values())) <= 1, "all of one run"
+        assert len(found) in (0, 5)
+        seen |= set(found.values())
     assert [rival.wait() for rival in rivals] == [0, 0, 0]
-    last = json.loads((tmp_path / "summary.json").read_text())
-    assert {path.name for path in tmp_path.iterdir()} == set(last["files"])
-    assert (tmp_path / "shared.txt").read_text() == last["run"]
+    assert len(set(read_set(folder).values())) == 1
+    assert {path.name for path in folder.iterdir()} == {*read_set(folder), MARK_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert seen
 
 
-def test_an_earlier_run_names_its_files_but_none_elsewhere_and_not_the_next_runs_input(an_earlier_run):
-    record = an_earlier_run / "summary.json"
-    (an_earlier_run.parent / "outside.txt").write_text("not of a run")
-    record.write_text(json.dumps({"files": ["lesions.csv", "spread.png", "gone.nrrd", "../outside.txt", ".."]}))
-    assert files_of_earlier_run(record) == {"lesions.csv", "spread.png"}
-    assert files_of_earlier_run(record, keep=an_earlier_run / ".." / "out" / "spread.png") == {"lesions.csv"}
-
-
-@pytest.mark.parametrize("content", [None, "no JSON", "[]", "{}", '{"files": 3}', '{"files": [1]}'])
-def test_where_no_run_of_ours_was_nothing_is_obsolete(tmp_path, content):
-    if content is not None:
-        (tmp_path / "summary.json").write_text(content)
-    assert files_of_earlier_run(tmp_path / "summary.json") == set()
+def test_a_reader_that_is_never_left_alone_gives_up(tmp_path, monkeypatch):
+    counts = iter(range(1000))
+    monkeypatch.setattr(folder_module, "_state", lambda folder: next(counts))
+    with pytest.raises(MachineLimit, match="keep writing"):
+        read_consistently(tmp_path, lambda: None)

@@ -12,12 +12,9 @@ from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.lesions import NO_LESION
 from LungTumorSegLib.results.writer import write_isolation, write_measures, write_segment_result
 from made_results import SHAPE, a_result, an_isolation
+from result_files import names
 
 ALWAYS = {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd"}
-
-
-def names(folder) -> set[str]:
-    return {path.name for path in folder.iterdir()}
 
 
 def test_the_summary_names_all_files_of_the_run(tmp_path):

@@ -1,11 +1,11 @@
 """Cases in the working grid: labels, sites, and what inference would see."""
 
-import os
 import pickle
 
 import numpy as np
 import pytest
-from LungTumorSegLib.core.private_folder import STALE_SECONDS
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.private_folder import OWNER_FILE, OWNER_NOTE
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.training.store import HIGHEST_HU, IGNORED, LUNG_BIT, MASK_BIT, load_case, prepare_case
@@ -120,10 +120,19 @@ def test_what_a_killed_preparation_left_is_cleared_up_by_the_next(tmp_path):
     left = tmp_path / ".case-x1y2"
     (left / "case").mkdir(parents=True)
     (left / "case" / "hu.npy").touch()
-    past = left.stat().st_mtime - STALE_SECONDS - 1
-    os.utime(left, (past, past))
+    (left / OWNER_FILE).write_bytes(OWNER_NOTE)
     a_stored_case(tmp_path / "case")
     assert [path.name for path in tmp_path.iterdir()] == ["case"]
+
+
+@pytest.mark.parametrize("name", ["slice_1.dcm", "deeper/slice_1.dcm"])
+def test_a_folder_of_the_user_with_the_name_of_a_case_is_never_replaced(tmp_path, name):
+    a_stored_case(tmp_path / "case")
+    (tmp_path / "case" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "case" / name).write_text("the user's")
+    with pytest.raises(UnusableInput, match=r"case holds other files than a prepared case.*; choose another cache"):
+        a_stored_case(tmp_path / "case")
+    assert (tmp_path / "case" / name).read_text() == "the user's"
 
 
 def test_a_case_that_is_made_anew_replaces_the_old_one(tmp_path):

@@ -1,0 +1,121 @@
+"""The mark that a run leaves in its output folder: which files LungTumorSeg wrote there, and their SHA-256 checksums.
+
+Only what the mark names, and what is unchanged since, is replaced or removed by a later run. The mark is the file ``.lungtumorseg.json``::
+
+    {"program": "LungTumorSeg", "format": 1, "software_version": "0.1.0", "run": "5f0c...",
+     "files": {"lesions.csv": {"group": "result", "sha256": "9b3e..."}, ...}}
+
+``run`` differs from run to run. ``group`` tells which files belong together: those of ``segment`` and ``measure`` are one group, those
+of ``isolate`` another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core.json_files import read_json
+
+MARK_FILE = ".lungtumorseg.json"
+PROGRAM, FORMAT = "LungTumorSeg", 1
+
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class MarkedFile:
+    """A file as it was written: the group that it belongs to, and the SHA-256 of its content in hexadecimal digits."""
+
+    group: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What LungTumorSeg wrote into a folder: file names to ``MarkedFile``; ``run`` is that of the last run, "" where there was none."""
+
+    run: str = ""
+    files: Mapping[str, MarkedFile] = field(default_factory=dict)
+
+    def names_of(self, group: str) -> set[str]:
+        """Return the names of the files of one group."""
+        return {name for name, file in self.files.items() if file.group == group}
+
+    def proves(self, path: Path) -> bool:
+        """Tell whether ``path`` is a file of the marked folder that LungTumorSeg wrote, unchanged since."""
+        file = self.files.get(path.name)
+        return file is not None and is_regular(path) and fingerprint(path) == file.sha256
+
+    def write(self, path: Path) -> None:
+        """Write the mark as JSON. Raises OSError."""
+        files = {name: asdict(file) for name, file in sorted(self.files.items())}
+        values = {
+            "program": PROGRAM,
+            "format": FORMAT,
+            "software_version": __version__,
+            "run": self.run,
+            "files": files,
+        }
+        path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_mark(folder: Path) -> Mark | None:
+    """Return the mark of ``folder``, an empty one where there is none, and None where a file of its name is no mark of ours."""
+    path = folder / MARK_FILE
+    if not os.path.lexists(path):
+        return Mark()
+    values = read_json_object(path)
+    if values.get("program") != PROGRAM or values.get("format") != FORMAT or not isinstance(values.get("run"), str):
+        return None
+    files = values.get("files")
+    if not isinstance(files, dict) or not all(_is_entry(name, entry) for name, entry in files.items()):
+        return None
+    return Mark(values["run"], {name: MarkedFile(entry["group"], entry["sha256"]) for name, entry in files.items()})
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a regular file; an empty one where it is anything else."""
+    try:
+        values = read_json(path) if is_regular(path) else {}
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def is_regular(path: Path) -> bool:
+    """Tell whether ``path`` is an ordinary file: no folder, link, pipe or device, and there."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def fingerprint(path: Path) -> str:
+    """Return the SHA-256 of a file's content, or of a link's target, in hexadecimal digits."""
+    if path.is_symlink():
+        return hashlib.sha256(os.fsencode(os.readlink(path))).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    return (
+        is_plain_name(name)
+        and isinstance(entry, dict)
+        and isinstance(entry.get("group"), str)
+        and isinstance(entry.get("sha256"), str)
+        and FINGERPRINT.fullmatch(entry["sha256"]) is not None
+    )
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether ``name`` is a file name without any path."""
+    return name not in ("", ".", "..", MARK_FILE) and not any(sign in name for sign in "/\\:\0")
