@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -177,8 +178,10 @@ def _is_regular(path: Path) -> bool:
     """Return whether ``path`` leads to a file that can be opened without waiting for somebody (no pipe, socket or device)."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
 
 
 def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
@@ -246,13 +249,13 @@ def _header_of_any(path: Path) -> DicomHeader | None:
     try:
         return read_header(path)
     except UnusableInput:
-        if _stated_class(path) in ("", CTImageStorage, *ENHANCED_CLASSES):
+        if stated_class(path) in ("", CTImageStorage, *ENHANCED_CLASSES):
             raise
         return None
 
 
-def _stated_class(path: Path) -> str:
-    """Return the class that a damaged file's group 2 states, "" where that cannot be read either."""
+def stated_class(path: Path) -> str:
+    """Return the SOP class that a file's group 2 states, "" where it has none or is damaged."""
     try:
         return str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
     except DAMAGE:

@@ -34,7 +34,10 @@ MAX_ROUNDING = 0.25
 """The same as a share of the step or pixel; positions rounded to whole millimeters cannot hide a missing slice."""
 
 MOST_DECIMALS = 4
-"""Finer decimals of positions are not told apart: 0.0001 mm is the accuracy that results promise."""
+"""Finer decimals of positions are not told apart."""
+
+NOISE_MM = 1e-4
+"""What single precision adds to a position of 1 m; the accuracy that results promise."""
 
 MAX_MISSING_SLICES = 3
 """Longest run of missing slices that is bridged by interpolation."""
@@ -87,7 +90,7 @@ def planes_of(positions_lps: Array, orientation: Array, pixel_spacing_mm: Array)
 def half_last_decimal(values: Array) -> float:
     """Return half of the last decimal that numbers were rounded to: 0.05 for 1.2 and 30.2000008, 0.5 for whole numbers."""
     for decimals in range(MOST_DECIMALS):
-        if np.abs(values - np.round(values, decimals)).max() <= 10.0**-MOST_DECIMALS:
+        if np.abs(values - np.round(values, decimals)).max() <= NOISE_MM:
             return float(0.5 * 10.0**-decimals)
     return float(0.5 * 10.0**-MOST_DECIMALS)
 
@@ -167,9 +170,8 @@ def regular_steps(heights: Array, rounding_mm: float) -> tuple[Array, float]:
             continue
         levels = np.concatenate([[0], np.cumsum(counts)])
         mean = float(distances.sum() / counts.sum())
-        allowed = min(max(rounding_mm, ROUNDING_MM), MAX_ROUNDING * mean)
-        low, high = slopes(levels, heights, allowed)
-        if low <= high and np.abs(distances - counts * mean).max() <= max(2 * rounding_mm, ROUNDING_MM):
+        low, high = slopes(levels, heights, _allowed(rounding_mm, mean))
+        if low <= high and np.abs(distances - counts * mean).max() <= max(2 * rounding_mm, ROUNDING_MM) + NOISE_MM:
             return counts, float(np.clip(mean, low, high))
     return distances / usual, usual
 
@@ -190,12 +192,16 @@ def slopes(places: Array, values: Array, allowed: float) -> tuple[float, float]:
     return low, high
 
 
+def _allowed(rounding_mm: float, spacing_mm: float) -> float:
+    """Return how far positions may lie from a straight line, mm."""
+    return min(max(rounding_mm, ROUNDING_MM), MAX_ROUNDING * spacing_mm) + NOISE_MM
+
+
 def _sideways_slope(levels: Array, shifts_mm: Array, planes: Planes) -> Array | None:
     """Return by how much (row, column) slices move sideways with each level: 0 if within rounding, None if not in a straight line."""
     found = np.zeros(2)
     for axis in range(2):
-        rounding = planes.rounding_along(planes.axes[axis])
-        allowed = min(max(rounding, ROUNDING_MM), MAX_ROUNDING * planes.pixel_spacing_mm[axis])
+        allowed = _allowed(planes.rounding_along(planes.axes[axis]), planes.pixel_spacing_mm[axis])
         low, high = slopes(levels, shifts_mm[:, axis], allowed)
         if low > high:
             return None

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.volume import Array, Volume
-from ..io.dicom_series import is_dicom_file
+from ..io.dicom_files import is_dicom_file, stated_class
 from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
 from .config import CaseConfig, SourceConfig
 from .labels import LABEL_SUFFIXES, name_without_suffix, read_lesion_labels
@@ -121,9 +121,7 @@ def _in_dicom(folder: Path, source: SourceConfig) -> list[CaseConfig]:
 
 
 def _is_structure_set(path: Path) -> bool:
-    from pydicom.filereader import read_file_meta_info
-
-    return is_dicom_file(path) and str(read_file_meta_info(path).get("MediaStorageSOPClassUID", "")) == RTSTRUCT_CLASS
+    return is_dicom_file(path) and stated_class(path) == RTSTRUCT_CLASS
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

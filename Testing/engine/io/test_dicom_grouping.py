@@ -1,0 +1,254 @@
+"""One series UID is not one acquisition: what a stack shares, passes that lie in each other, positions that are rounded."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from dicom_series import write_dicom_series
+from hypothesis import given
+from hypothesis import strategies as st
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import read_ct
+from LungTumorSegLib.io.slice_passes import follow_each_other, interleaved_passes, runs_of_blocks
+from LungTumorSegLib.io.slice_stack import half_last_decimal, plan_stack, planes_of, regular_steps
+from volumes import affine_of
+
+UID = "1.2.3"
+
+
+def write_pass(folder, heights, *, name="", **attributes) -> None:
+    """Slices of lung and water at ``heights`` (mm above -40) into ``folder/name``, one series; a list is one value a slice."""
+    affine = affine_of((heights[1] - heights[0], 0.8, 0.7), origin=(-11.0, 7.0, -40.0))
+    array = np.full((len(heights), 10, 12), 30, np.int16)
+    array[:, :, :6] = -800 + np.rint(heights).astype(np.int16)[:, np.newaxis, np.newaxis]
+
+    def edit(dataset, index):
+        dataset.ImagePositionPatient = [-11, 7, round(-40 + float(heights[index]), 6)]
+        dataset.StudyInstanceUID = dataset.FrameOfReferenceUID = "1.2.9"
+        for keyword, value in attributes.items():
+            setattr(
+                dataset,
+                keyword,
+                value[index] if isinstance(value, list) else list(value) if isinstance(value, tuple) else value,
+            )
+
+    write_dicom_series(Volume(array, affine), folder / name, series_uid=UID, edit=edit)
+
+
+def steps(first, count, step=2.0, offset=0.0) -> np.ndarray:
+    return (np.arange(count) + first) * step + offset
+
+
+# What a stack shares
+
+DIFFERENT = {
+    "acquisition, half a slice higher": ({"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}, "AcquisitionNumber"),
+    "kernel": ({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f"}, "ConvolutionKernel"),
+    "kernel of several values": ({"ConvolutionKernel": ("I31f", "3")}, {"ConvolutionKernel": ("I70f", "3")}, "ConvolutionKernel"),
+    "phase": ({"TemporalPositionIdentifier": 1}, {"TemporalPositionIdentifier": 2}, "TemporalPositionIdentifier"),
+    "cardiac phase": (
+        {"NominalPercentageOfCardiacPhase": 0.0}, {"NominalPercentageOfCardiacPhase": 50.0}, "NominalPercentageOfCardiacPhase"),
+    "description": ({"SeriesDescription": "T=0%"}, {"SeriesDescription": "T=50%"}, "SeriesDescription"),
+    "patient": ({"PatientID": "secret1"}, {"PatientID": "secret2"}, "PatientID"),
+    "study": ({}, {"StudyInstanceUID": "1.2.10"}, "StudyInstanceUID"),
+    "frame of reference": ({}, {"FrameOfReferenceUID": "1.2.10"}, "FrameOfReferenceUID"),
+    "time": ({"AcquisitionTime": "101500.1"}, {"AcquisitionTime": "101530.1"}, "AcquisitionTime"),
+    "order of the slices": (
+        {"InstanceNumber": list(range(1, 13))}, {"InstanceNumber": list(range(13, 25))}, "InstanceNumber"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_two_acquisitions_in_one_series_are_named_and_can_be_chosen(tmp_path, case):
+    first, second, keyword = DIFFERENT[case]
+    write_pass(tmp_path, steps(0, 12), name="a", **first)
+    write_pass(tmp_path, steps(0, 12, offset=1.0), name="b", **second)
+    with pytest.raises(UnusableInput, match=f"differ in {keyword}, so they are not one acquisition") as refusal:
+        read_ct(tmp_path)
+    assert "1.2.3#1 (" in str(refusal.value)
+    assert "1.2.3#2 (" in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+    for number, offset in enumerate((0.0, 1.0), 1):
+        ct = read_ct(tmp_path, series=f"{UID}#{number}")
+        assert ct.shape == (12, 10, 12)
+        assert ct.origin[2] == pytest.approx(-40 + offset)
+        assert not ct.resampled
+
+
+def test_a_stack_that_is_not_there_is_refused(tmp_path):
+    write_pass(tmp_path, steps(0, 12), name="a", ConvolutionKernel="B30f")
+    write_pass(tmp_path, steps(0, 12), name="b", ConvolutionKernel="B70f")
+    with pytest.raises(
+        UnusableInput, match=r"no stack 3 of that series; choose one of: 1\.2\.3#1 \(ConvolutionKernel B"
+    ):
+        read_ct(tmp_path, series=f"{UID}#3")
+    with pytest.raises(UnusableInput, match="names no stack of a series"):
+        read_ct(tmp_path, series=f"{UID}#two")
+
+
+def test_a_stray_scout_is_named(tmp_path):
+    write_pass(tmp_path, steps(0, 12))
+    write_pass(tmp_path, steps(0, 2), name="scout", ImageOrientationPatient=(0, 1, 0, 0, 0, -1))
+    (tmp_path / "scout" / "0001.dcm").rename(tmp_path / "scout.dcm")
+    shutil.rmtree(tmp_path / "scout")
+    with pytest.raises(
+        UnusableInput, match=r"differ in orientation or pixel spacing.*1\.2\.3#2 \(1 slice, scout\.dcm\)"
+    ):
+        read_ct(tmp_path)
+    assert read_ct(tmp_path, series=f"{UID}#1").shape == (12, 10, 12)
+
+
+# Acquisitions and passes by their places
+
+
+def test_a_second_pass_that_overlaps_the_first_is_found_by_its_places(tmp_path):
+    write_pass(tmp_path, steps(0, 20), name="a")
+    write_pass(tmp_path, steps(12, 20, offset=0.6), name="b")
+    with pytest.raises(
+        UnusableInput, match=r"differ in the steps between them.*heights -40 to -2 mm, 20 slices.*heights -15"
+    ):
+        read_ct(tmp_path)
+    assert read_ct(tmp_path, series=f"{UID}#2").shape[0] == 20
+
+
+def test_a_scan_step_by_step_is_one_stack(tmp_path):
+    write_pass(
+        tmp_path, steps(0, 12), AcquisitionNumber=list(range(1, 13)), AcquisitionTime=[f"1015{n:02}" for n in range(12)]
+    )
+    ct = read_ct(tmp_path)
+    assert ct.shape[0] == 12
+    assert ct.warnings == ()
+
+
+def test_acquisitions_that_follow_each_other_are_one_stack_with_a_warning(tmp_path):
+    write_pass(tmp_path, steps(0, 10), name="a", AcquisitionNumber=1)
+    write_pass(tmp_path, steps(10, 10), name="b", AcquisitionNumber=2)
+    ct = read_ct(tmp_path)
+    assert ct.shape[0] == 20
+    assert "2 acquisitions that follow each other" in ct.warnings[0]
+
+
+def test_acquisitions_with_a_step_between_them_are_two(tmp_path):
+    write_pass(tmp_path, steps(0, 10), name="a", AcquisitionNumber=1)
+    write_pass(tmp_path, steps(10, 10, offset=1.1), name="b", AcquisitionNumber=2)
+    with pytest.raises(UnusableInput, match=r"differ in AcquisitionNumber.*AcquisitionNumber 1, 10 slices"):
+        read_ct(tmp_path)
+
+
+@given(
+    step=st.floats(0.5, 5),
+    share=st.floats(0.1, 0.4),
+    first=st.integers(8, 40),
+    overlap=st.integers(4, 30),
+    second=st.integers(8, 40),
+    jitter=st.integers(0, 1000),
+)
+def test_interleaved_passes_come_apart(step, share, first, overlap, second, jitter):
+    rng = np.random.default_rng(jitter)
+    lower = np.arange(first) * step
+    upper = (np.arange(second) + max(0, first - overlap)) * step + share * step
+    if min(first, first - max(0, first - overlap), second) < 4:
+        return
+    heights = np.concatenate([lower, upper]) + rng.uniform(-0.002, 0.002, first + second)
+    order = np.argsort(heights)
+    if step * share < 0.12 or step * (1 - 2 * share) < 0.12:
+        return  # finer than what counts as rounding
+    passes = interleaved_passes(heights[order], 0.0)
+    assert sorted(map(len, passes)) == sorted([first, second])
+    belongs = order >= first
+    assert all(len(set(belongs[each])) == 1 for each in passes)
+
+
+@given(distances=st.lists(st.floats(0.5, 5), min_size=7, max_size=40))
+def test_every_slice_is_in_one_pass(distances):
+    heights = np.concatenate([[0], np.cumsum(distances)])
+    assert sorted(np.concatenate(interleaved_passes(heights, 0.0))) == list(range(len(heights)))
+
+
+@pytest.mark.parametrize(
+    "distances", [[1.25] * 20 + [2.5] * 20, [2.0] * 8 + [6.0] + [2.0] * 8, [2, 2.1, 1.9, 2.3, 1.8, 2, 2.2, 1.7]]
+)
+def test_uneven_steps_are_one_pass(distances):
+    assert len(interleaved_passes(np.concatenate([[0], np.cumsum(distances)]), 0.0)) == 1
+
+
+def test_blocks_that_turn_back_start_a_run():
+    up = [np.array([float(z)]) for z in (0, 1, 2, 3, 0.5, 1.5, 2.5)]
+    assert runs_of_blocks(up) == [[0, 1, 2, 3], [4, 5, 6]]
+    assert runs_of_blocks(up[3::-1]) == [[0, 1, 2, 3]]
+    assert not follow_each_other([np.arange(5.0), np.arange(5.0) + 5.4], 0.0)
+    assert follow_each_other([np.arange(5.0), np.arange(5.0) + 6], 0.0)  # one slice is missing between them
+
+
+# Rounded positions
+
+
+@given(
+    step=st.floats(0.6, 10),
+    count=st.integers(8, 200),
+    origin=st.floats(-1500, 1500),
+    decimals=st.sampled_from([1, 2, 3]),
+    as_single=st.booleans(),
+)
+def test_rounded_positions_are_a_regular_grid(step, count, origin, decimals, as_single):
+    heights = np.round(origin + np.arange(count) * step, decimals)
+    if as_single:
+        heights = heights.astype(np.float32).astype(float)
+    counts, found = regular_steps(heights, half_last_decimal(heights))
+    assert (counts == 1).all()
+    assert found == pytest.approx(step, abs=2.1 * 0.5 * 10.0**-decimals / (count - 1) + 1e-3 / (count - 1))
+
+
+@given(count=st.integers(20, 60), gap=st.integers(1, 18), missing=st.integers(1, 3), step=st.floats(0.6, 5))
+def test_missing_slices_are_counted_though_positions_are_rounded(count, gap, missing, step):
+    there = np.delete(np.arange(count + missing), np.arange(gap, gap + missing))
+    heights = np.round(there * step, 1)
+    counts, found = regular_steps(heights, 0.05)
+    assert counts.tolist() == np.diff(there).tolist()
+    assert found == pytest.approx(step, abs=0.11 / (count - 1))
+
+
+def test_positions_with_one_decimal_are_read_without_interpolation(tmp_path):
+    write_pass(tmp_path, np.round(steps(0, 79, 1.25), 1))
+    ct = read_ct(tmp_path)
+    assert ct.shape[0] == 79
+    assert not ct.resampled
+    assert ct.warnings == ()
+    assert ct.spacing[0] == pytest.approx(1.25, abs=0.002)
+
+
+def plan_of(positions, axes=((0, 1, 0), (1, 0, 0))):
+    planes = planes_of(np.asarray(positions, float), np.ravel(axes[::-1]), np.array([0.7, 0.7]))
+    return plan_stack(planes, (512, 512), "here")
+
+
+def test_sideways_rounding_is_no_tilt():
+    rng = np.random.default_rng(4)
+    positions = [[-150 + x, -150 + y, 2.0 * z] for z, (x, y) in enumerate(rng.choice([-0.05, 0.0], (40, 2)))]
+    assert plan_of(np.round(positions, 2)).warning == ""
+
+
+@given(tilt=st.floats(1, 25), decimals=st.sampled_from([1, 2, 6]))
+def test_a_tilt_is_a_straight_line_through_rounded_positions(tilt, decimals):
+    sine, cosine = np.sin(np.radians(tilt)), np.cos(np.radians(tilt))
+    positions = np.round([[-150, -150, 2.0 * z] for z in range(40)], decimals)
+    plan = plan_of(positions, ((0, cosine, sine), (1, 0, 0)))
+    assert f"tilted against their stack by {tilt:.1f} degrees" in plan.warning
+    np.testing.assert_allclose(np.diff(plan.shifts[:, 0]), np.diff(plan.shifts[:, 0])[0], atol=1e-9)
+
+
+def test_irregular_sideways_shifts_are_no_tilt():
+    positions = [[-150 + 3 * (z % 2), -150, 2.0 * z] for z in range(40)]
+    warning = plan_of(positions).warning
+    assert "are shifted sideways by up to 3 mm" in warning
+    assert "tilted" not in warning
+
+
+@pytest.mark.parametrize(
+    ("values", "half"), [([1, 2, 3], 0.5), ([1.2, 30.200000763], 0.05), ([0.12, 1], 0.005), ([0.12345, 1], 0.00005)]
+)
+def test_the_last_decimal_is_found(values, half):
+    assert half_last_decimal(np.array(values, float)) == pytest.approx(half)
