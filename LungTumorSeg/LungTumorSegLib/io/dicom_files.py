@@ -94,7 +94,7 @@ KEYWORDS = [
 """All that is read. PatientPosition is not among them: it says how the patient lay, nothing about the axes."""
 
 TAGS = [Tag(keyword) for keyword in KEYWORDS]
-PIXEL_TAGS = [Tag(keyword) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")]
+PIXEL_TAGS = frozenset(int(Tag(keyword)) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def read_header(path: Path) -> DicomHeader:
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
         nonlocal reached_pixels
-        reached_pixels = tag in PIXEL_TAGS
+        reached_pixels = int(tag) in PIXEL_TAGS
         return reached_pixels
 
     try:

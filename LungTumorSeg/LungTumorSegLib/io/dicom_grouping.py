@@ -7,6 +7,7 @@ may grow from slice to slice; there, slices are of several acquisitions if their
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ SHARED = (
 """Further attributes that a stack shares."""
 
 ACQUISITION_NUMBER = "AcquisitionNumber"
+INSTANCE_NUMBER = "InstanceNumber"
 
 SIZE, PLANE = "their number of rows or columns", "orientation or pixel spacing"
 
@@ -111,7 +113,7 @@ def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None
     if len(stacks) == 1 and number is None:
         return stacks[0]
     choice = listed(
-        [f"{shown(uid, 64)}#{n} ({_described(stack)})" for n, stack in enumerate(stacks, 1)],
+        [f"{shown(uid, 64)}#{n} ({_described(stack, path)})" for n, stack in enumerate(stacks, 1)],
         separator="; ",
         longest=400,
     )
@@ -123,10 +125,10 @@ def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None
     )
 
 
-def _described(stack: Stack) -> str:
+def _described(stack: Stack, path: Path) -> str:
     """Return a stack's label and size, and the files of one that is too short to be the CT."""
     count = "1 slice" if len(stack.slices) == 1 else f"{len(stack.slices)} slices"
-    names = [each.path.name for each in stack.slices]
+    names = [os.path.relpath(each.path, path) for each in stack.slices]
     files = (
         listed(names, most=3, longest=60)
         if len(names) < MIN_SLICES
@@ -200,8 +202,10 @@ def _by_acquisition(slices: list[CTSlice]) -> list[Stack]:
     """
     planes = Stack(slices).planes
     heights, rounding_mm = planes.heights_mm, planes.rounding_along(planes.normal)
-    for keyword in (ACQUISITION_NUMBER, "AcquisitionDateTime", "AcquisitionTime", "InstanceNumber"):
+    for keyword in (ACQUISITION_NUMBER, "AcquisitionDateTime", "AcquisitionTime", INSTANCE_NUMBER):
         blocks = _blocks(slices, keyword)
+        if keyword == INSTANCE_NUMBER and not _at_same_places(planes):
+            blocks = _dealt(blocks, heights)
         runs = [
             np.concatenate([blocks[i] for i in run]) for run in runs_of_blocks([heights[block] for block in blocks])
         ]
@@ -225,6 +229,15 @@ def _blocks(slices: list[CTSlice], keyword: str) -> list[Array]:
     except ValueError:
         values = sorted(set(texts))
     return [np.flatnonzero([text == value for text in texts]) for value in values]
+
+
+def _dealt(blocks: list[Array], heights: Array) -> list[Array]:
+    """Return one block for each pass where passes number their slices alike (1 to 79 and 1 to 79), else ``blocks`` as they are."""
+    passes = len(blocks[0])
+    if passes == 1 or len(blocks) < MIN_SLICES or any(len(block) != passes for block in blocks):
+        return blocks
+    in_order = np.array([block[np.argsort(heights[block])] for block in blocks])
+    return list(in_order.T)
 
 
 def _at_same_places(planes: Planes) -> bool:

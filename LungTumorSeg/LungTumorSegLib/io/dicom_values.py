@@ -11,7 +11,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,19 @@ class DicomHeader:
     dataset: Any
     meta: Any
     has_pixels: bool
+    _decoded: dict[str, list[Any]] = field(default_factory=dict)
 
     def has(self, keyword: str) -> bool:
         """Return whether the attribute is there and not empty."""
-        return keyword in self.dataset and bool(self.values(keyword))
+        return bool(self.values(keyword))
 
     def values(self, keyword: str) -> list[Any]:
         """Return an attribute's values, none where it is missing or empty. Raises UnusableInput if it cannot be decoded."""
+        if keyword not in self._decoded:
+            self._decoded[keyword] = self._decode(keyword)
+        return self._decoded[keyword]
+
+    def _decode(self, keyword: str) -> list[Any]:
         source = self.meta if keyword in self.meta else self.dataset
         if keyword not in source:
             return []

@@ -72,8 +72,8 @@ class Rescaling:
     def hu(self, numbers: Array, *, whole: bool) -> Array:
         """Return HU: int16 within its range where ``whole``, float32 otherwise; nothing lies below ``PADDING_HU``."""
         if whole:
-            wide = numbers.astype(np.int64) * int(self.slope) + int(self.intercept)
-            return np.asarray(np.clip(wide, PADDING_HU, MAX_HU).astype(np.int16))
+            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32
+            return np.asarray(np.clip(wide + int(self.intercept), PADDING_HU, MAX_HU).astype(np.int16))
         return np.asarray(
             np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), PADDING_HU)
         )

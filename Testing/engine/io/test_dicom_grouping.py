@@ -61,6 +61,13 @@ DIFFERENT = {
 }  # fmt: skip
 
 
+DIFFERENT["the same numbers"] = (
+    {"InstanceNumber": list(range(1, 13))},
+    {"InstanceNumber": list(range(1, 13))},
+    "InstanceNumber",
+)
+
+
 @pytest.mark.parametrize("case", DIFFERENT)
 def test_two_acquisitions_in_one_series_are_named_and_can_be_chosen(tmp_path, case):
     first, second, keyword = DIFFERENT[case]
@@ -105,8 +112,8 @@ def test_a_stray_scout_is_named(tmp_path):
 
 
 def test_a_second_pass_that_overlaps_the_first_is_found_by_its_places(tmp_path):
-    write_pass(tmp_path, steps(0, 20), name="a")
-    write_pass(tmp_path, steps(12, 20, offset=0.6), name="b")
+    write_pass(tmp_path, steps(0, 20), name="a", InstanceNumber=1)
+    write_pass(tmp_path, steps(12, 20, offset=0.6), name="b", InstanceNumber=1)
     with pytest.raises(
         UnusableInput, match=r"differ in the steps between them.*heights -40 to -2 mm, 20 slices.*heights -15"
     ):
