@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,12 @@ from ..core.events import ProgressCallback, ignore_progress
 from ..core.json_files import read_json, reason
 from ..core.texts import quoted
 from ..inference.predictor import choose_device, choose_precision
-from ..io.images import complete_file
 from ..networks import build_network
 from ..networks.fusion import FusionNetwork
 from ..networks.stored import load_model, save_model
 from ..networks.unet import EncoderDecoder
 from ..report.charts import write_curves
-from ..results.folder import check_output_folder
+from ..results.folder import Output, check_output, complete_or_nothing, files_of_group
 from ..weights.manifest import Manifest
 from .config import ModelConfig, TrainingConfig, read_config
 from .held_out import evaluate_held_out
@@ -35,6 +35,12 @@ EXTRACTORS = {
 }
 """The 2D network whose encoder each SFF network fuses."""
 
+TRAINING = "training"
+"""The group of the file that shows that a training has begun in a folder."""
+
+TRAINING_FILES = (LOG, "curves.svg", "*.safetensors", "model", "held-out")
+"""What a training writes beside its configuration."""
+
 EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
 
 FREE_SETTINGS = ("output", "cache", "device", "precision", "threads", "workers", "max_minutes")
@@ -48,17 +54,19 @@ def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) ->
     limits it. Beside the model lie the log, its curves, and what the model finds in the held-out cases (see ``held_out``).
     Raises UnusableInput for a bad configuration or unusable data, MachineLimit for a missing package.
     """
-    return run_training(read_config(config_path), on_progress)
+    return run_training(read_config(config_path), on_progress, inputs=(config_path,))
 
 
-def run_training(config: TrainingConfig, on_progress: ProgressCallback = ignore_progress) -> Path:
-    """As ``train``, from a configuration."""
+def run_training(
+    config: TrainingConfig, on_progress: ProgressCallback = ignore_progress, *, inputs: Sequence[Path] = ()
+) -> Path:
+    """As ``train``, from a configuration; ``inputs`` are files that must not be replaced."""
     if config.threads:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     check_stages(config)
-    keep_config(config)
+    keep_config(config, inputs)
     output = Path(config.output)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
     machine = (config, data, device, precision)
@@ -119,8 +127,11 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
         ) from error
 
 
-def keep_config(config: TrainingConfig) -> None:
-    """Write ``config.json`` into the output folder. Raises UnusableInput if a training of another configuration has begun there."""
+def keep_config(config: TrainingConfig, inputs: Sequence[Path] = ()) -> None:
+    """Write ``config.json`` into the output folder.
+
+    Raises UnusableInput if a training of another configuration has begun there, or if files are there that no training wrote.
+    """
     output, values = Path(config.output), json.loads(json.dumps(dataclasses.asdict(config)))
     file = output / "config.json"
     if any(output.glob("*.safetensors")) and file.is_file():
@@ -132,10 +143,10 @@ def keep_config(config: TrainingConfig) -> None:
                 f"{output} holds a training of another configuration ({key} was {quoted(before[key])}, now {quoted(now[key])}); "
                 "restore it, or choose another output."
             )
-    check_output_folder(output)
-    output.mkdir(parents=True, exist_ok=True)
-    with complete_file(file) as unfinished:
-        unfinished.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    place = Output(output, TRAINING, inputs)
+    check_output(place, {file.name} if files_of_group(output, TRAINING) else {file.name, *TRAINING_FILES})
+    with complete_or_nothing(place) as private:
+        (private / file.name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _earlier_config(file: Path) -> dict[str, Any]:

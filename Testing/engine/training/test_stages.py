@@ -29,6 +29,20 @@ STAGE = StageConfig(
 )
 
 
+@pytest.mark.parametrize("name", ["config.json", "log.csv", "curves.svg", "network.safetensors"])
+def test_a_training_never_replaces_what_no_training_wrote(tmp_path, name):
+    (tmp_path / name).write_text("the user's")
+    with pytest.raises(UnusableInput, match=name):
+        stages.keep_config(TrainingConfig(str(tmp_path)))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["the user's"]
+
+
+def test_a_training_never_replaces_its_configuration(tmp_path):
+    (tmp_path / "config.json").write_text("seed: 1")
+    with pytest.raises(UnusableInput, match="is an input"):
+        stages.keep_config(TrainingConfig(str(tmp_path)), [tmp_path / "config.json"])
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
