@@ -236,6 +236,7 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
+    from .evaluation.overlap import dice
     from .phantom import make_phantom, write_phantom
     from .phantom.truth import PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
@@ -245,10 +246,9 @@ def _demo(options: argparse.Namespace, channel: Channel) -> None:
     phantom = make_phantom(options.seed, on_progress=channel.progress)
     report, data, text = _segment_ct(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom", overwrite=options.overwrite)
-    both = ((report.labels.array > 0) & (phantom.tumor.array > 0)).sum()
-    dice = 2 * both / max(1, (report.labels.array > 0).sum() + (phantom.tumor.array > 0).sum())
-    text += f"\nThe phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {dice:.2f}."
-    channel.result({**data, "dice": round(float(dice), 4)}, text)
+    overlap = dice(report.labels.array > 0, phantom.tumor.array > 0)
+    text += f"\nThe phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {overlap:.2f}."
+    channel.result({**data, "dice": round(overlap, 4)}, text)
 
 
 def _models(options: argparse.Namespace, channel: Channel) -> None:

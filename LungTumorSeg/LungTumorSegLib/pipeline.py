@@ -21,6 +21,9 @@ from .weights.manifest import Manifest
 TELLING_ML = 0.5
 """What is left out for its low confidence is told from this volume on, a ball of 10 mm; smaller is often noise."""
 
+COARSER = 1.05
+"""A voxel longer than the model's by more than this is coarser; less is rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
@@ -138,10 +141,21 @@ def segment(
         settings,
         str(device),
         precision,
-        (*ct.warnings, *isolation.warnings, *_unsure(report, settings)),
+        (*ct.warnings, *isolation.warnings, *_coarse(upright, model.manifest), *_unsure(report, settings)),
         clock.seconds,
         model.card,
     )
+
+
+def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:
+    """Say where the CT (canonical axes) is coarser than the grid that the network was trained on: small lesions are blurred away."""
+    if not any(ct > COARSER * grid for ct, grid in zip(upright.spacing, manifest.spacing_mm, strict=True)):
+        return []
+    own, trained = (" x ".join(f"{mm:.3g}" for mm in spacing) for spacing in (upright.spacing, manifest.spacing_mm))
+    return [
+        f"The CT is coarser ({own} mm) than the grid of the model ({trained} mm); small lesions may be missed, so use thinner slices "
+        "if there are any."
+    ]
 
 
 def _unsure(report: LesionReport, settings: Settings) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.lesion_table import write_table as write_rows
 from ..core.volume import Volume
 from ..io.images import complete_file
 from ..report.charts import write_froc
@@ -203,9 +203,7 @@ def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
 def write_table(rows: Sequence[Row], path: Path) -> None:
     """One line a case; undefined values stay empty. The file appears only when complete."""
     with complete_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Row)])
-        writer.writeheader()
-        writer.writerows(asdict(line) for line in rows)
+        write_rows(file, [field.name for field in fields(Row)], (asdict(line).values() for line in rows))
 
 
 def _slice_columns(counts: SliceCounts) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..core.errors import UnusableInput
 from ..core.volume import Geometry, Volume
 from ..io.images import read_volume
 from ..io.label_maps import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
+from ..io.rtstruct import is_structure_set
 from ..io.seg_nrrd import is_dicom
 from ..results.folder import settle
 
@@ -94,7 +95,7 @@ def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_pred
 
 def _read_both(prediction: Path, reference: Path) -> tuple[Volume, Volume]:
     """Both files' labels with canonical axes; a structure set has no grid of its own and is filled on the other's."""
-    if is_dicom(prediction) and not is_dicom(reference):
+    if is_structure_set(prediction):
         there = read_lesion_labels(reference)
         return _canonical(read_lesion_labels(prediction, there)), _canonical(there)
     here = read_lesion_labels(prediction)

@@ -9,8 +9,8 @@ import pydicom
 from ..core.errors import UnusableInput
 from ..core.volume import Volume
 from .dicom_seg import SEG_CLASSES, read_dicom_seg
-from .dicom_series import DAMAGE, is_dicom_file
-from .rtstruct import RTSTRUCT_CLASS, read_rois
+from .dicom_series import is_dicom_file
+from .rtstruct import RTSTRUCT_CLASS, read_rois, sop_class_of
 from .segment import Segment
 
 
@@ -20,7 +20,7 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     Raises:
         UnusableInput: If the file is damaged or something else; if a structure set comes without CT.
     """
-    kind = _class_of(path)
+    kind = sop_class_of(path)
     if kind in SEG_CLASSES:
         return read_dicom_seg(path)
     if kind != RTSTRUCT_CLASS:
@@ -37,12 +37,4 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
 def dicom_masks_in(folder: Path) -> list[Path]:
     """The DICOM segmentations and structure sets in a folder and its subfolders, in order of their paths."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom_file(path))
-    return [path for path in files if _class_of(path) in (*SEG_CLASSES, RTSTRUCT_CLASS)]
-
-
-def _class_of(path: Path) -> str:
-    try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
-        return str(header.get("SOPClassUID", ""))
-    except DAMAGE as error:
-        raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error
+    return [path for path in files if sop_class_of(path) in (*SEG_CLASSES, RTSTRUCT_CLASS)]

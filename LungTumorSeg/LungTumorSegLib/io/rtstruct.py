@@ -52,6 +52,18 @@ def read_structure_set(path: Path) -> StructureSet:
         return StructureSet(path, str(data.get("PatientID", "")), _referenced_series(data), rois)
 
 
+def is_structure_set(path: Path) -> bool:
+    """Return whether a file is an RTSTRUCT. Raises UnusableInput where it is a damaged DICOM file."""
+    return is_dicom_file(path) and sop_class_of(path) == RTSTRUCT_CLASS
+
+
+def sop_class_of(path: Path) -> str:
+    """The SOP Class UID of a DICOM file, "" where it states none. Raises UnusableInput where it is damaged."""
+    with _refusing_damage(path):
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        return str(header.get("SOPClassUID", ""))
+
+
 def read_rois(path: Path, ct: Volume) -> list[Segment]:
     """Read the regions of interest that are lesions or lungs, by name and interpreted type, as segments on the grid of ``ct``.
 
@@ -78,7 +90,7 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
         raise UnusableInput(f"{path} has no region of interest that is a lesion; its regions are: {names}.")
     segments = []
     for number, roi in enumerate(wanted):
-        filled = _filled(drawn[roi.name], ct, f"The ROI {roi.name!r} of {path}")
+        filled = _filled(drawn[roi.name], ct, roi.name, path)
         color = UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)]
         segments.append(
             Segment(roi.name, filled.mask, color, roi.terminology, f"ROI_{number + 1}", warnings=filled.warnings)
@@ -94,7 +106,7 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
     """
     with _refusing_damage(path):
         drawn = _contours(_read(path), name, path)
-    return grid.with_array(_filled(drawn, grid, f"The ROI {name!r} of {path}").mask.array)
+    return grid.with_array(_filled(drawn, grid, name, path).mask.array)
 
 
 @dataclass(frozen=True)
@@ -134,24 +146,25 @@ def _terminology_of(interpreted_type: str, name: str) -> str:
     return UNSPECIFIED
 
 
-def _filled(drawn: _Drawn, grid: Volume, what: str) -> _Filled:
+def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
+    what = f"The ROI {name!r} of {path}"
     if not drawn.contours:
         raise UnusableInput(f"{what} has no closed contour; export the structure set again or choose another ROI.")
     try:
         mask, between_mm, open_mm = fill_planes(drawn.contours, grid)
     except ValueError as error:
         raise UnusableInput(f"{what} does not lie on the slices of its CT: {error}.") from error
-    found = []
+    roi, found = f"The region {name}", []  # without a path: warnings go into results that are given away
     if open_mm:
         found.append(
-            f"{what} has no contour over {open_mm:.1f} mm between two others; what lies between was left empty, "
+            f"{roi} has no contour over {open_mm:.1f} mm between two others; what lies between was left empty, "
             "so draw it if the region goes on there."
         )
     if drawn.open_ones:
-        found.append(f"{what}: {drawn.open_ones} contours are points or open lines and were left out.")
+        found.append(f"{roi}: {drawn.open_ones} contours are points or open lines and were left out.")
     if between_mm:
         found.append(
-            f"{what} has a contour only every {between_mm:.1f} mm, while the slices of the CT are {grid.spacing[0]:.1f} mm apart; "
+            f"{roi} has a contour only every {between_mm:.1f} mm, while the slices of the CT are {grid.spacing[0]:.1f} mm apart; "
             "it was filled between them, so check its outline."
         )
     return _Filled(sparse(mask), tuple(found))

@@ -57,7 +57,8 @@ def axial_diameters(mask: Volume) -> AxialDiameters:
     ``mask`` (bool, at least one true voxel) has canonical axes: slices from feet to head. RECIST 1.1 (Eisenhauer 2009,
     doi:10.1016/j.ejca.2008.10.026): long axis in the plane of acquisition. As under a radiologist's ruler, a line may leave a lesion
     of concave outline and enter it again. The ends lie where the tips of the lesion are to be expected beyond the centers of its last
-    voxels (``_tip``), so that discs and boxes come out right alike; a single voxel has its own size.
+    voxels (``_tip``), so that discs and boxes come out right alike; a single voxel has its own size. The short axis is never longer
+    than the long one, as the ways in which both are rounded to pixels would have it of discs.
 
     A mask knows where a side along rows or columns lies to half a pixel only. So boxes of 20.8 x 19.2 and of 20 x 20 pixels may have one
     mask, and short axes of 26.1 and 28.3 pixels, for another side turns the diagonal and with it the line across: of such boxes the long
@@ -208,7 +209,7 @@ def _widest_across(slice_: Array, long_axis: Array, spacing: Array) -> Array:
     if (high - low)[best] < whole - CHORD_TIP * pixel:
         at, chord = _longest_mean(positions, high - low, CHORD_WIDTH * pixel)
     middle = at * along + np.interp(at, positions, (high + low) / 2) * across
-    half = min(chord, whole) / 2
+    half = min(chord, whole, _length(long_axis)) / 2  # no line in the slice is longer than the longest
     return np.asarray([middle - half * across, middle + half * across])
 
 

@@ -174,8 +174,8 @@ def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
 
 def volume_range_ml(
     lesion: LesionCrop, number: int, labels: Volume, probability: Volume, disagreement: Volume, *, threshold: float
-) -> tuple[float, float]:
-    """The 5th and the 95th percentile of a lesion's volume, mL.
+) -> tuple[float, float] | None:
+    """The 5th and the 95th percentile of a lesion's volume, mL; None where a slice of it was seen by one stack alone.
 
     The answers whose mean is ``probability`` (0 ... 1) scatter about it with the standard deviation ``disagreement``. They come from
     overlapping stacks, and so are taken to err together: the lesion is cut at ``threshold`` with the probability lowered and with it
@@ -187,6 +187,9 @@ def volume_range_ml(
     inside = put(lesion.mask.array, lesion.box, box)
     mean, deviation = (volume.array[here].astype(np.float32) for volume in (probability, disagreement))
     free = np.isin(labels.array[here], (0, number))
+    scatters = np.asarray((inside & (deviation > 0)).any(axis=(1, 2)))
+    if not scatters[np.asarray(inside.any(axis=(1, 2)))].all():
+        return None  # one look has no scatter, which is no certainty; two never agree in all of a slice's voxels
     sure = inside & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)
     possible = inside | ((mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free)
     parts, count = ndimage.label(possible, structure=CONNECTIVITY)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from ..core.lesion_table import CASE_COLUMN, LESION_COLUMNS, Value, write_table
 from ..io.images import complete_file
 from .diameters import Ruler
 from .lesion import Lesion
 from .lesion_report import LesionReport
 from .location import Location
 from .spread import Margin, Spread
-
-Value = str | int | float | None
 
 SIGNIFICANT_DIGITS = 7
 """Of each number in tables: single precision, so that rounding never shows in a comparison."""
@@ -33,7 +31,7 @@ def _where(value: Callable[[Location], Value]) -> Callable[[Lesion], Value]:
     return lambda lesion: None if lesion.location is None else value(lesion.location)
 
 
-COLUMNS: dict[str, Callable[[Lesion], Value]] = {
+_VALUES: dict[str, Callable[[Lesion], Value]] = {
     "number": lambda lesion: lesion.number,
     "segment": lambda lesion: lesion.segment,
     "side": lambda lesion: lesion.side,
@@ -93,7 +91,10 @@ COLUMNS: dict[str, Callable[[Lesion], Value]] = {
     "carina_distance_mm": _where(lambda where: where.carina_mm),
     "side_from_dominant": lambda lesion: lesion.side_from_dominant,
 }
-"""Columns of lesions.csv in order. Others rely on their names and places: new ones are appended."""
+"""Where each column's value comes from."""
+
+COLUMNS: dict[str, Callable[[Lesion], Value]] = {name: _VALUES[name] for name in LESION_COLUMNS}
+"""Columns of lesions.csv in order, with their values."""
 
 
 def _rounded(value: Value) -> Value:
@@ -109,11 +110,10 @@ def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str], case: 
     ``case`` is a further last column, so that the tables of several patients can be joined. The file appears only when complete.
     Raises MachineLimit if it cannot be written.
     """
-    last = {} if case is None else {"case": case}
+    last = {} if case is None else {CASE_COLUMN: case}
     with complete_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*COLUMNS, *last))
-        writer.writerows((*all_measures(lesion).values(), *last.values()) for lesion in report.lesions)
+        rows = ((*all_measures(lesion).values(), *last.values()) for lesion in report.lesions)
+        write_table(file, (*COLUMNS, *last), rows)
 
 
 def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -10,26 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.lesion_table import FIRST_COLUMNS as FIRST_COLUMNS
+from ..core.lesion_table import write_table
+
 LOW_CONFIDENCE = 0.75
 """Lesions below it are marked "check": on CT of patients left out of training 7 of 8 false ones lay below, on held-out phantoms and
 implanted nodules 4 of 64 true ones; the shipped model reports none below 0.6."""
 
 Value = str | int | float
-
-FIRST_COLUMNS: dict[str, type[Value]] = {
-    "number": int,
-    "segment": str,
-    "side": str,
-    "volume_ml": float,
-    "long_axis_mm": float,
-    "short_axis_mm": float,
-    "mean_hu": float,
-    "centroid_x_lps_mm": float,
-    "centroid_y_lps_mm": float,
-    "centroid_z_lps_mm": float,
-    "confidence": float,
-}
-"""The columns that lesions.csv begins with; runs of later versions append others."""
 
 CORRECTED, ADDED = "corrected", "added"
 """What the column ``correction`` says of a lesion with other voxels than the network's (a piece that was split off too, whose volume before
@@ -141,16 +128,10 @@ def _own_number(lesion: Mapping[str, Any]) -> int | None:
 def write_csv(columns: Mapping[str, Sequence[Value]], path: Path) -> None:
     """lesions.csv as the command line writes it: UTF-8, commas, a decimal point, empty where unknown. Raises OSError."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows([_cell(value) for value in values] for values in zip(*columns.values(), strict=True))
+        write_table(file, columns, zip(*columns.values(), strict=True))
 
 
 def _typed(value: Any, kind: type[Value]) -> Value:
     if value is None:
         return "" if kind is str else math.nan
     return kind(value)
-
-
-def _cell(value: Value) -> Value:
-    return "" if isinstance(value, float) and math.isnan(value) else value

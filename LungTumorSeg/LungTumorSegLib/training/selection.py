@@ -10,9 +10,11 @@ import torch
 from scipy import ndimage
 
 from ..core.volume import Array
+from ..evaluation.overlap import dice
 from ..inference.decision import Thresholds, kept_slices
 from ..inference.predictor import predict_maps
 from ..inference.stacks import STACK_SLICES
+from ..lesions.components import CONNECTIVITY
 from .config import GridConfig
 from .sampling import Site
 from .store import IGNORED, StoredCase
@@ -66,12 +68,12 @@ class WholeVolumes:
             found = self.decide(self.probability(network, case), thresholds)
             truth = (case.label > 0) & (case.label != IGNORED)
             found &= case.label != IGNORED
-            components, count = ndimage.label(found)
+            components, count = ndimage.label(found, structure=CONNECTIVITY)
             true_components = np.unique(components[truth])
             false_voxels = (found & ~np.isin(components, true_components[true_components > 0])).sum() if count else 0
             false_ml.append(float(false_voxels) * float(np.prod(self._grid.spacing_mm)) / 1000)
             if truth.any():
-                dices.append(2 * float((found & truth).sum()) / float(found.sum() + truth.sum()))
+                dices.append(dice(found, truth))
         return Score(float(np.mean(dices)) if dices else 0.0, float(np.mean(false_ml)) if false_ml else 0.0)
 
     def mine(
@@ -84,7 +86,7 @@ class WholeVolumes:
             case = cases[index]
             seen = self.probability(network, case) > HARD_PROBABILITY
             wrong = (seen & ~_near(case.label > 0)) | ((case.label > 0) & (case.label != IGNORED) & ~_near(seen))
-            components, count = ndimage.label(wrong)
+            components, count = ndimage.label(wrong, structure=CONNECTIVITY)
             voxels = np.argwhere(components)
             if not count:
                 continue

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+from chests import block
+from dicom_seg_files import write_dicom_seg
+from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import LEFT_LUNG, TUMOR
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.evaluation.files import Pair, find_pairs, read_pair
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
-from volumes import ORIENTATIONS, affine_of
+from rtstruct_files import write_rtstruct
+from volumes import ORIENTATIONS, affine_of, make_ct
 
 SHAPE = (6, 7, 9)
 AFFINE = affine_of(turn_degrees=(4, -3, 7))
@@ -148,3 +152,39 @@ def test_the_probability_map_of_a_result_folder_comes_along(tmp_path):
     pairs, _ = find_pairs(tmp_path, reference)
     _, _, probability = read_pair(pairs[0])
     np.testing.assert_array_equal(probability.array, chance)
+
+
+def test_two_segmentations_cropped_differently_meet_on_one_grid(tmp_path):
+    whole = a_label_map()
+    write_segmentation(segments_of(whole.crop((1, 1, 1), (6, 6, 9))), tmp_path / "p.seg.nrrd")
+    write_segmentation(segments_of(whole.crop((0, 0, 0), (5, 7, 7))), tmp_path / "r.seg.nrrd")
+    prediction, truth, _ = read_pair(Pair("r", tmp_path / "p.seg.nrrd", tmp_path / "r.seg.nrrd"))
+    assert prediction.same_grid(truth)
+    np.testing.assert_array_equal(prediction.array > 0, truth.array > 0)
+
+
+@pytest.mark.parametrize("margin", [0, 2])
+def test_a_label_map_rounded_in_its_header_or_with_a_margin_is_compared(tmp_path, margin):
+    whole = a_label_map()
+    affine = np.round(AFFINE, 4)
+    affine[:3, 3] = whole.index_to_lps((-margin, -margin, -margin)) + 0.005
+    write(Volume(np.pad(whole.array, margin), affine), tmp_path / "p.nrrd")
+    found, truth, _ = read_pair(Pair("r", tmp_path / "p.nrrd", write(whole, tmp_path / "r.nrrd")))
+    np.testing.assert_array_equal(found.array, truth.array)
+
+
+def test_dicom_segmentations_and_structure_sets_are_compared(tmp_path):
+    ct = make_ct()
+    files = write_dicom_series(ct, tmp_path / "ct")
+    mask = block(ct.shape, (2, 3, 4), (5, 7, 9))
+    write_dicom_seg(tmp_path / "seg.dcm", files, [("GTV", "lesion", mask)])
+    corners = np.array([(2.5, 3.5), (2.5, 8.5), (6.5, 8.5), (6.5, 3.5)])
+    contours = [ct.index_to_lps(np.column_stack([np.full(4, k), corners])) for k in (2, 3, 4)]
+    write_rtstruct(tmp_path / "rs.dcm", {"GTV": contours, "Heart": contours})
+    write(ct.with_array(mask.astype(np.uint8)), tmp_path / "map.nrrd")
+    for prediction, reference in (
+        ("seg.dcm", "map.nrrd"), ("map.nrrd", "rs.dcm"), ("rs.dcm", "map.nrrd"), ("seg.dcm", "rs.dcm"), ("rs.dcm", "seg.dcm"),
+    ):  # fmt: skip
+        found, truth, _ = read_pair(Pair("", tmp_path / prediction, tmp_path / reference))
+        np.testing.assert_array_equal(found.array > 0, truth.array > 0)
+        assert np.count_nonzero(found.array) == np.count_nonzero(mask)

@@ -5,10 +5,10 @@ import pytest
 from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.io.rtstruct import fill_contours, fill_polygons, read_roi, read_structure_set
+from LungTumorSegLib.io.rtstruct import fill_contours, fill_polygons, read_roi, read_rois, read_structure_set
 from pydicom.dataset import Dataset
 from rtstruct_files import write_rtstruct
-from volumes import affine_of, an_oblique_ct
+from volumes import affine_of, an_oblique_ct, make_ct
 
 SHAPE = (12, 15)
 
@@ -219,3 +219,87 @@ def test_a_truncated_file_is_refused_or_whole(tmp_path):
         except UnusableInput:
             refused += 1
     assert refused > 0.9 * len(range(140, len(data), 7))
+
+
+def ball_contours(grid, radius_mm, every, center=(10, 31.5, 31.5)):
+    """Circles of 60 points on every n-th slice of a ball about an index of the grid."""
+    found = []
+    for k in range(0, grid.shape[0], every):
+        height_mm = (k - center[0]) * grid.spacing[0]
+        if abs(height_mm) < radius_mm:
+            circle_mm = circle((0.0, 0.0), np.sqrt(radius_mm**2 - height_mm**2), 60)
+            index = np.column_stack([np.full(60, k), circle_mm / grid.spacing[1:] + center[1:]])
+            found.append(grid.index_to_lps(index))
+    return found
+
+
+@pytest.mark.parametrize(("every", "tolerance"), [(1, 0.02), (2, 0.05), (3, 0.06)])
+def test_a_ball_drawn_on_every_nth_slice_is_filled_and_told(tmp_path, every, tolerance):
+    ct = make_ct(shape=(21, 64, 64), spacing=(2.5, 1.0, 1.0))
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": ball_contours(ct, 16.0, every)})
+    (segment,) = read_rois(path, ct)
+    volume_ml = np.count_nonzero(segment.mask.array) * ct.voxel_volume_ml
+    assert volume_ml == pytest.approx(4 / 3 * np.pi * 1.6**3, rel=tolerance)
+    if every == 1:
+        assert segment.warnings == ()
+    else:
+        assert f"only every {every * 2.5:.1f} mm" in segment.warnings[0]
+
+
+def test_planes_between_the_slices_do_not_cancel_each_other():
+    ct = make_ct(shape=(21, 64, 64), spacing=(2.5, 1.0, 1.0))
+    fine = make_ct(shape=(42, 64, 64), spacing=(1.25, 1.0, 1.0))
+    found = fill_contours(ball_contours(fine, 16.0, 1, center=(20, 31.5, 31.5)), ct)
+    volume_ml = np.count_nonzero(found.array) * ct.voxel_volume_ml
+    assert volume_ml == pytest.approx(4 / 3 * np.pi * 1.6**3, rel=0.03)
+
+
+def test_two_parts_of_a_region_are_not_joined_but_told(tmp_path):
+    ct = make_ct(shape=(21, 30, 30), spacing=(2.5, 1.0, 1.0))
+    contours = [
+        ct.index_to_lps(np.column_stack([np.full(4, k), rectangle(4.5, 4.5, 9.5, 9.5)])) for k in (2, 3, 4, 11, 12, 13)
+    ]
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": contours})
+    (segment,) = read_rois(path, ct)
+    assert np.flatnonzero(segment.mask.array.any(axis=(1, 2))).tolist() == [2, 3, 4, 11, 12, 13]
+    assert "no contour over 17.5 mm" in segment.warnings[0]
+
+
+def test_contours_of_the_xor_kind_are_read_and_points_are_told(tmp_path):
+    ct = make_ct()
+    outer, hole, point = (
+        ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(*corners)]))
+        for corners in ((1.5, 1.5, 8.5, 9.5), (3.5, 3.5, 5.5, 5.5), (1.5, 1.5, 2.5, 2.5))
+    )
+
+    def edit(data):
+        kinds = ("CLOSEDPLANAR_XOR", "CLOSEDPLANAR_XOR", "POINT")
+        for contour, kind in zip(data.ROIContourSequence[0].ContourSequence, kinds, strict=True):
+            contour.ContourGeometricType = kind
+
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [outer, hole, point]}, edit=edit)
+    (segment,) = read_rois(path, ct)
+    assert np.count_nonzero(segment.mask.array) == 7 * 8 - 2 * 2
+    assert "1 contours are points or open lines" in segment.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("interpreted", "names"),
+    [("GTV", ["A"]), ("", ["A"]), ("PTV", []), ("ORGAN", []), ("EXTERNAL", [])],
+)
+def test_the_interpreted_type_tells_what_a_region_is(tmp_path, interpreted, names):
+    ct = make_ct()
+    drawn = [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(1.5, 1.5, 8.5, 9.5)]))]
+
+    def edit(data):
+        observation = Dataset()
+        observation.ObservationNumber = observation.ReferencedROINumber = 1
+        observation.RTROIInterpretedType = interpreted
+        data.RTROIObservationsSequence = [observation]
+
+    path = write_rtstruct(tmp_path / "rs.dcm", {"A": drawn}, edit=edit)
+    if names:
+        assert [segment.name for segment in read_rois(path, ct)] == names
+    else:
+        with pytest.raises(UnusableInput, match="its regions are: A"):
+            read_rois(path, ct)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from LungTumorSegLib.core import terminology
+from LungTumorSegLib.core.crops import SparseMask, crop_at
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.core.volume import Grid, Volume
 from LungTumorSegLib.io.images import to_simpleitk, write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from volumes import ORIENTATIONS, an_oblique_ct, make_ct, random_volumes
@@ -356,3 +359,69 @@ def test_sides_have_their_snomed_codes(side, code):
 
 def test_a_tumor_of_unknown_side_is_still_a_tumor():
     assert terminology.TUMOR[None] == terminology.TUMOR["Left"].replace("SCT^7771000^Left", "^^")
+
+
+FRAMES = np.zeros((4, 5, 6, 2), np.uint8)
+FRAMES[1, 1:3, 1:3, 0] = FRAMES[2, 2:4, 2:5, 1] = 1
+LABELS = FRAMES[..., 0] + 2 * FRAMES[..., 1]
+NAMED = {"Segment0_ID": "A", "Segment0_Name": "one", "Segment1_ID": "B", "Segment1_Name": "two"}
+IN_LAYERS = {f"Segment{n}_Layer": str(n) for n in range(2)}
+
+
+@pytest.mark.parametrize(
+    ("array", "header"),
+    [
+        pytest.param(FRAMES, {}, id="Slicer 4.10: neither layer nor label value"),
+        pytest.param(FRAMES * np.array([1, 2], np.uint8), {}, id="another value in a frame is not the segment"),
+        pytest.param(FRAMES, {f"Segment{n}_LabelValue": "1" for n in range(2)}, id="label values without layers"),
+        pytest.param(FRAMES, IN_LAYERS, id="layers without label values"),
+        pytest.param(FRAMES[..., ::-1], {"Segment0_Layer": "1", "Segment1_Layer": "0"}, id="layers in another order"),
+        pytest.param(
+            FRAMES, {"Segment0_Extent": "0 5 0 4 0 3", "Segment1_Extent": "0 -1 0 -1 0 -1"}, id="empty extent"
+        ),
+        pytest.param(FRAMES, {"Segment0_Extent": "1 1 1 4 0 3"}, id="an extent that cuts the segment"),
+        pytest.param(
+            LABELS,
+            {f"Segment{n}_Layer": "0" for n in range(2)}
+            | {f"Segment{n}_LabelValue": str(n + 1) for n in range(2)}
+            | {"Segment0_Extent": "1 2 1 2 1 1", "Segment1_Extent": "2 3 2 3 2 2"},
+            id="extents of one layer count together",
+        ),
+    ],
+)
+def test_files_of_other_versions_are_read_as_slicer_reads_them(tmp_path, read_by_slicer, array, header):
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array), isVector=array.ndim == 4)
+    for key, value in (NAMED | header).items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(tmp_path / "old.seg.nrrd"))
+    by_slicer = read_by_slicer(tmp_path / "old.seg.nrrd", (4, 5, 6))
+    segments = read_segmentation(tmp_path / "old.seg.nrrd")
+    assert [segment.name for segment in segments] == ["one", "two"]
+    for segment in segments:
+        np.testing.assert_array_equal(segment.mask.array, by_slicer[segment.id]["mask"])
+
+
+def test_a_segment_in_a_layer_that_is_not_there_is_refused(tmp_path):
+    image = sitk.GetImageFromArray(LABELS)
+    for key, value in NAMED.items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(tmp_path / "odd.seg.nrrd"))
+    with pytest.raises(UnusableInput, match="describes its segments wrongly"):
+        read_segmentation(tmp_path / "odd.seg.nrrd")
+
+
+def test_many_segments_of_a_large_grid_cost_one_grid(tmp_path):
+    grid = Grid((48, 128, 128), make_ct().affine)
+    segments = [
+        Segment(f"T {i}", SparseMask(crop_at(np.ones((2, 3, 3), bool), ((i % 40, i, i), (i % 40 + 2, i + 3, i + 3)), grid), grid),
+                (1, 0, 0), terminology.TUMOR["Left"])
+        for i in range(0, 120, 2)
+    ]  # fmt: skip
+    whole_bytes = 48 * 128 * 128
+    tracemalloc.start()
+    write_segmentation(segments, tmp_path / "many.seg.nrrd", grid=grid)
+    back = read_segmentation(tmp_path / "many.seg.nrrd")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [np.count_nonzero(segment.mask.array) for segment in back] == [18] * 60
+    assert peak < 8 * whole_bytes, "60 whole masks would be 60 times the grid"

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions.diameters import axial_diameters
 from volumes import affine_of
@@ -226,3 +228,34 @@ def test_quarter_turns_in_the_slice_change_nothing(quarter_turns):
         )
         assert found.long_axis.length_mm == pytest.approx(expected.long_axis.length_mm, abs=1e-6)
         assert found.short_axis.length_mm == pytest.approx(expected.short_axis.length_mm, abs=1e-6)
+
+
+@st.composite
+def slices_of_any_shape(draw):
+    """Masks of one slice: noise of any density, or a turned ellipse that lies anywhere between the pixels."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, columns = draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
+    if draw(st.booleans()):
+        mask = rng.random((rows, columns)) < draw(st.floats(0.05, 1.0))
+    else:
+        i, j = np.indices((rows, columns)) - (rng.random(2) + np.array([rows, columns]) / 2).reshape(2, 1, 1)
+        u, v = turned(j, i, draw(st.floats(0, 180)))
+        a = draw(st.floats(0.5, 12))
+        mask = (u / a) ** 2 + (v / (a * draw(st.floats(0.3, 1.0)))) ** 2 <= 1
+    mask[rows // 2, columns // 2] = True
+    return Volume(mask[np.newaxis], affine_of((5.0, draw(st.floats(0.3, 5)), draw(st.floats(0.3, 5)))))
+
+
+@settings(max_examples=150, deadline=None)
+@given(slices_of_any_shape())
+def test_the_short_axis_is_never_longer_than_the_long_one(mask):
+    found = axial_diameters(mask)
+    assert found.short_axis.length_mm <= found.long_axis.length_mm * (1 + 1e-9)
+
+
+def test_a_disc_whose_short_axis_was_longer():
+    i, j = np.indices((12, 12)) - np.array([5 + 0.07, 5 + 0.35]).reshape(2, 1, 1)
+    u, v = turned(j, i, np.rad2deg(3.04))
+    disc = Volume(((u / 3.66) ** 2 + (v / (3.66 * 0.95)) ** 2 <= 1)[np.newaxis], affine_of((1.0, 1.0, 1.0)))
+    found = axial_diameters(disc)
+    assert found.short_axis.length_mm <= found.long_axis.length_mm

@@ -126,3 +126,15 @@ def test_the_volume_range_cuts_the_probability_lowered_and_raised():
     low, high = volume_range_ml(lesion, 1, labels, probability, disagreement, threshold=0.5)
     assert low == pytest.approx(4 / 3 * np.pi * 8**3 / 1000, rel=0.03)
     assert high == pytest.approx(np.count_nonzero((r <= 12) & (x <= 10)) / 1000, rel=0.01)
+
+
+@pytest.mark.parametrize("seen_once", [slice(None), slice(20, 22), slice(12, 13)])
+def test_a_lesion_with_slices_that_one_stack_alone_has_seen_has_no_volume_range(seen_once):
+    z, y, x = np.meshgrid(*[np.arange(41) - 20.0] * 3, indexing="ij")
+    r = np.sqrt(x**2 + y**2 + z**2)
+    probability = Volume(np.clip(0.5 + (10 - r) * 0.05, 0, 1), affine_of((1.0, 1.0, 1.0)))
+    scatter = np.full(r.shape, 0.05)
+    scatter[seen_once] = 0  # a single answer does not scatter
+    labels = probability.with_array((r <= 10).astype(np.uint16))
+    (lesion,) = lesion_crops(labels)
+    assert volume_range_ml(lesion, 1, labels, probability, probability.with_array(scatter), threshold=0.5) is None

@@ -3,7 +3,21 @@
 from types import SimpleNamespace
 
 import pytest
-from LungTumorSegLib.core.terminology import BODY, ISOLATION_MASK, LEFT_LUNG, RIGHT_LUNG, TUMOR, UNSPECIFIED
+from LungTumorSegLib.core.selection import contradiction
+from LungTumorSegLib.core.terminology import (
+    ANATOMICAL,
+    BODY,
+    ISOLATION_MASK,
+    LEFT_LUNG,
+    MORPHOLOGICALLY_ALTERED,
+    RIGHT_LUNG,
+    TUMOR,
+    UNSPECIFIED,
+    category_of,
+    coded,
+    described,
+    type_meaning,
+)
 from LungTumorSegLib.lesions.selection import is_lesion, lung_segments
 
 
@@ -89,3 +103,66 @@ def test_what_a_person_has_rejected_is_no_lesion(review, expected):
     lung = a_segment("Left lung", LEFT_LUNG, "left mask")
     lung.review = review
     assert lung_segments([lung, a_segment("Right lung", RIGHT_LUNG, "right mask")]) == ("left mask", "right mask")
+
+
+ANATOMY = ("123037004", "Anatomical Structure")
+ORGANS = ("Heart", "Aorta", "Liver", "Trachea", "Esophagus")
+
+
+@pytest.mark.parametrize("organ", ORGANS)
+@pytest.mark.parametrize("name", ["Blue thing", "Segment_3"])
+def test_an_anatomical_structure_is_no_lesion_whatever_its_name(organ, name):
+    entry = coded(("SCT", *ANATOMY), ("SCT", "1", organ))
+    assert not is_lesion(a_segment(name, entry))
+    assert not is_lesion(a_segment(name, coded(("SRT", "T-D000A", "Anatomical Structure"), ("SRT", "T-1", organ))))
+
+
+@pytest.mark.parametrize(
+    "category", [("309825002", "Spatial and Relational Concept"), ("260787004", "Physical object"), ("1", "Substance")]
+)
+def test_a_category_of_something_else_is_no_lesion(category):
+    assert not is_lesion(a_segment("Segment_1", coded(("SCT", *category), ("SCT", "2", "Anything"))))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ORGANS, "trachea", "Background", "lung_lower_lobe_left", "spinal_cord", "Spinal-Cord", "PTV", "CTV 60", "vertebrae_T4",
+     "rib_left_3", "pulmonary_vein", "External", "Couch", "inferior_vena_cava"],
+)  # fmt: skip
+def test_without_a_category_the_name_of_an_organ_is_no_lesion(name):
+    assert not is_lesion(a_segment(name))
+    assert not is_lesion(a_segment(name, UNSPECIFIED))
+
+
+@pytest.mark.parametrize(
+    "name", ["Liver metastasis", "Rib mass", "Tumor at the aorta", "GTVp", "Hilar node", "Segment_1"]
+)
+def test_a_name_that_says_lesion_or_nothing_is_a_lesion(name):
+    assert is_lesion(a_segment(name))
+
+
+def test_a_tumor_by_its_terminology_is_one_whatever_organ_its_name_says():
+    assert is_lesion(a_segment("next to the aorta", TUMOR["Left"]))
+
+
+@pytest.mark.parametrize("name", ["Lung right (edited)", "Right lung copy", "Blue thing"])
+def test_a_renamed_lung_is_no_lesion(name):
+    assert not is_lesion(a_segment(name, RIGHT_LUNG))
+
+
+def test_a_lobe_does_not_stand_for_its_lung():
+    lobes = [a_segment(f"lung_{part}_lobe_{side}") for part in ("upper", "lower") for side in ("left", "right")]
+    assert lung_segments(lobes) is None
+
+
+def test_name_and_terminology_that_contradict_each_other_are_told():
+    assert "its terminology says Lung" in contradiction(a_segment("Tumor 2", LEFT_LUNG))
+    assert "rename it" in contradiction(a_segment("Body part", TUMOR["Left"]))
+    agreeing = [("Left lung", LEFT_LUNG), ("Tumor 1", TUMOR[None]), ("Tumor 1 margin 5 mm", TUMOR[None]), ("Heart", "")]
+    assert [contradiction(a_segment(*segment)) for segment in agreeing] == [None] * 4
+
+
+@pytest.mark.parametrize("category", [ANATOMICAL, MORPHOLOGICALLY_ALTERED])
+def test_an_entry_without_a_code_keeps_its_category_and_meaning(category):
+    entry = described(category, "GTV~1^a|b")
+    assert (category_of(entry), type_meaning(entry)) == (category, "GTV 1 a b")

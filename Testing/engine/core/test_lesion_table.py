@@ -1,0 +1,35 @@
+"""Tables as CSV: what a spreadsheet would run is text, numbers stay numbers."""
+
+import csv
+import io
+
+import pytest
+from LungTumorSegLib.core.lesion_table import LESION_COLUMNS, write_table
+from LungTumorSegLib.lesions.table import COLUMNS
+from LungTumorSegLib.results.lesion_rows import columns_of, write_csv
+
+
+def cells(rows):
+    file = io.StringIO(newline="")
+    write_table(file, ["a"], rows)
+    return [row[0] for row in csv.reader(io.StringIO(file.getvalue()))][1:]
+
+
+@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1+1", "-2", "@SUM(1)", "\tx", "\r=1"])
+def test_a_text_that_is_a_formula_gets_an_apostrophe(text):
+    assert cells([[text]]) == [f"'{text}".replace("\r", " ")]
+
+
+def test_numbers_and_other_texts_stay_as_they_are():
+    assert cells([[-2.5], [-3], ["Tumor -1"], [None], [float("nan")]]) == ["-2.5", "-3", "Tumor -1", "", ""]
+
+
+def test_the_window_writes_the_table_as_the_engine_does(tmp_path):
+    lesions = [{"number": 1, "segment": "=1+1", "mean_hu": -20.0}]
+    write_csv(columns_of(lesions), tmp_path / "lesions.csv")
+    (row,) = csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8", newline=""))
+    assert (row["segment"], row["mean_hu"], row["side"]) == ("'=1+1", "-20.0", "")
+
+
+def test_each_column_has_a_value():
+    assert tuple(COLUMNS) == LESION_COLUMNS

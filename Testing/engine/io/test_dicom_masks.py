@@ -1,0 +1,101 @@
+"""DICOM segmentations and structure sets as segments."""
+
+import numpy as np
+import pytest
+from dicom_seg_files import write_dicom_seg
+from dicom_series import write_dicom_series
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.selection import is_lesion
+from LungTumorSegLib.io.images import read_ct
+from LungTumorSegLib.io.label_maps import read_lesion_labels
+from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from rtstruct_files import write_rtstruct
+from volumes import an_oblique_ct, make_ct
+
+SHAPE = (9, 10, 12)
+
+
+def masks():
+    tumor, heart = np.zeros((2, *SHAPE), dtype=bool)
+    tumor[2:4, 3:6, 4:9] = tumor[6, 4, 5] = True
+    heart[1:8, 2:9, 2:10] = True
+    return tumor, heart
+
+
+@pytest.fixture(scope="module", params=["axial", "oblique"])
+def a_seg(request, tmp_path_factory):
+    """A DICOM CT and a segmentation of it: (CT as read, folder of the CT, SEG file)."""
+    folder = tmp_path_factory.mktemp(request.param)
+    ct = an_oblique_ct() if request.param == "oblique" else make_ct()
+    files = write_dicom_series(ct, folder / "ct")
+    tumor, heart = masks()
+    seg = write_dicom_seg(folder / "seg" / "seg.dcm", files, [("A", "lesion", tumor), ("B", "organ", heart)])
+    return read_ct(folder / "ct"), folder / "ct", seg
+
+
+def test_segments_lie_where_they_were_drawn(a_seg):
+    ct, _, path = a_seg
+    for segment, mask in zip(read_segmentation(path), masks(), strict=True):
+        points = np.sort(ct.index_to_lps(np.argwhere(mask)), axis=0)
+        found = np.sort(segment.mask.index_to_lps(np.argwhere(segment.mask.array)), axis=0)
+        np.testing.assert_allclose(found, points, atol=1e-3)
+
+
+def test_the_category_tells_a_lesion_from_an_organ(a_seg):
+    assert [is_lesion(segment) for segment in read_segmentation(a_seg[2])] == [True, False]
+    assert np.count_nonzero(read_lesion_labels(a_seg[2]).array) == np.count_nonzero(masks()[0])
+
+
+def test_a_folder_with_one_segmentation_is_that_segmentation(a_seg):
+    assert [segment.name for segment in read_segmentation(a_seg[2].parent)] == ["A", "B"]
+    with pytest.raises(UnusableInput, match="holds no segmentations"):
+        read_segmentation(a_seg[1])
+
+
+def test_a_ct_slice_is_no_segmentation(a_seg):
+    file = next(a_seg[1].iterdir())
+    with pytest.raises(UnusableInput, match="is no segmentation but a CT Image Storage"):
+        read_segmentation(file)
+
+
+def test_fractional_segments_are_refused(tmp_path):
+    files = write_dicom_series(make_ct(), tmp_path / "ct")
+    path = write_dicom_seg(tmp_path / "f.dcm", files, [("A", "lesion", masks()[0] * 0.5)], fractional=True)
+    with pytest.raises(UnusableInput, match=r"f\.dcm are fractional"):
+        read_segmentation(path)
+
+
+def test_a_damaged_segmentation_is_refused(a_seg, tmp_path):
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(a_seg[2].read_bytes()[:-200])
+    with pytest.raises(UnusableInput, match=r"cut\.dcm is damaged"):
+        read_segmentation(cut)
+
+
+def square(ct, level, start, stop):
+    index = [(level, start, start), (level, start, stop), (level, stop, stop), (level, stop, start)]
+    return ct.index_to_lps(np.array(index, float))
+
+
+def test_the_lesions_of_a_structure_set_are_read_on_the_ct(tmp_path):
+    ct = make_ct()
+    rois = {
+        "GTV-1": [square(ct, k, 2.5, 6.5) for k in (3, 4)],
+        "PTV": [square(ct, k, 1.5, 7.5) for k in (2, 3, 4, 5)],
+        "Heart": [square(ct, -4, 2.5, 6.5)],  # beyond the CT: organs do not matter
+    }
+    path = write_rtstruct(tmp_path / "rs" / "rs.dcm", rois)
+    (segment,) = read_segmentation(tmp_path / "rs", ct)
+    assert segment.name == "GTV-1"
+    assert segment.mask.same_grid(ct)
+    assert np.count_nonzero(segment.mask.array) == 2 * 4 * 4
+    np.testing.assert_array_equal(read_lesion_labels(path, ct).array > 0, segment.mask.array)
+    with pytest.raises(UnusableInput, match="give the CT too"):
+        read_segmentation(path)
+
+
+def test_a_structure_set_of_organs_has_no_lesion(tmp_path):
+    ct = make_ct()
+    path = write_rtstruct(tmp_path / "rs.dcm", {"Heart": [square(ct, 3, 2.5, 6.5)]})
+    with pytest.raises(UnusableInput, match="no region of interest that is a lesion; its regions are: Heart"):
+        read_segmentation(path, ct)

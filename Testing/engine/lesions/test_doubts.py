@@ -1,0 +1,59 @@
+"""What makes it doubtful that a segment is a lesion."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from chests import block
+from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.lesions import measure
+from volumes import affine_of
+
+SHAPE = (12, 80, 80)
+AFFINE = affine_of((5.0, 4.0, 4.0))
+
+
+def a_ct():
+    """A body of 40 HU in air, with two lungs of -850 HU."""
+    array = np.full(SHAPE, -1000, np.int16)
+    array[:, 15:65, 10:70] = 40
+    left, right = block(SHAPE, (1, 25, 45), (11, 55, 65)), block(SHAPE, (1, 25, 15), (11, 55, 35))
+    array[left | right] = -850
+    return array, (Volume(left, AFFINE), Volume(right, AFFINE))
+
+
+def warnings_of(name, mask, hu):
+    array, lungs = a_ct()
+    if hu is not None:
+        array[mask] = hu
+    segment = SimpleNamespace(name=name, terminology="", mask=Volume(mask, AFFINE))
+    report = measure(CTVolume(array, AFFINE), [segment], lungs=lungs)
+    assert len(report.lesions) == 1
+    return " ".join(report.warnings)
+
+
+def test_a_tumor_in_the_lung_is_not_doubted():
+    assert warnings_of("Tumor 1", block(SHAPE, (4, 35, 50), (7, 42, 58)), 40) == ""
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "hu", "words"),
+    [
+        ((0, 15, 10), (12, 65, 70), None, "is larger than a lung"),
+        ((4, 35, 50), (7, 42, 58), None, "is mostly air"),
+        ((0, 2, 30), (12, 10, 50), 40, "lies outside of the body"),
+        ((0, 0, 0), (12, 80, 80), None, "is larger than a lung"),
+    ],
+)
+def test_what_speaks_against_a_lesion_is_told(start, stop, hu, words):
+    said = warnings_of("Blue thing", block(SHAPE, start, stop), hu)
+    assert "The segment Blue thing" in said
+    assert words in said
+
+
+def test_a_segmentation_without_a_lesion_is_told():
+    array, lungs = a_ct()
+    heart = SimpleNamespace(name="Heart", terminology="", mask=lungs[0])
+    report = measure(CTVolume(array, AFFINE), [heart], lungs=lungs)
+    assert report.lesions == ()
+    assert report.warnings == ("None of the segments is a lesion by its terminology or name: Heart.",)

@@ -1,0 +1,47 @@
+"""DICOM segmentations for tests, written with highdicom on a DICOM CT series."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+
+
+def write_dicom_seg(
+    path: Path,
+    ct_files: Sequence[Path],
+    segments: Sequence[tuple[str, str, np.ndarray]],
+    *,
+    fractional: bool = False,
+) -> Path:
+    """Write segments, each a label, "lesion" or "organ", and a mask (slice, row, column), as slices of ``ct_files``."""
+    sources = [pydicom.dcmread(file) for file in ct_files]
+    for source in sources:
+        for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+            setattr(source, keyword, "")
+    kinds = {
+        "lesion": (codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm),
+        "organ": (codes.SCT.AnatomicalStructure, codes.SCT.Heart),
+    }
+    descriptions = [
+        highdicom.seg.SegmentDescription(number, name, *kinds[kind], highdicom.seg.SegmentAlgorithmTypeValues.MANUAL)
+        for number, (name, kind, _) in enumerate(segments, start=1)
+    ]
+    masks = np.stack([mask for _, _, mask in segments], axis=-1).astype(np.float32 if fractional else np.uint8)
+    kind = highdicom.seg.SegmentationTypeValues
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = highdicom.seg.Segmentation(
+            sources, masks, kind.FRACTIONAL if fractional else kind.BINARY, descriptions,
+            series_instance_uid=generate_uid(), series_number=2, sop_instance_uid=generate_uid(), instance_number=1,
+            manufacturer="test", manufacturer_model_name="test", software_versions="1", device_serial_number="1",
+        )  # fmt: skip
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data.save_as(path)
+    return path
