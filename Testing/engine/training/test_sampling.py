@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training import sampling
 from LungTumorSegLib.training.config import GridConfig, SamplingConfig
 from LungTumorSegLib.training.implants import Patch
@@ -220,3 +221,18 @@ def test_enhancement_varies_in_half_of_the_samples_and_in_what_is_enhanced_alone
     varied = np.array([factor for factor in factors if factor != 1])
     assert len(varied) / 300 == pytest.approx(0.5, abs=0.1)
     assert (varied.min(), varied.max()) == pytest.approx((0.1, 1.2), abs=0.05)
+
+
+@pytest.mark.parametrize("kept", [("lung",), ()])
+def test_a_coarse_grid_without_border_sites_is_sampled_anywhere_in_the_lung_or_refused(cases, monkeypatch, kept):
+    everything = dict(cases[0].sites)
+    nothing = np.zeros((0, 3), int)
+    sites = {name: values if name in kept else nothing for name, values in everything.items()}
+    monkeypatch.setattr(type(cases[0]), "sites", property(lambda self: sites))
+    monkeypatch.setattr(sampling, "BORDER_SHARE", 1.0)
+    sampler = Sampler(cases[:1], [], GRID, shares(implants=1))
+    if kept:
+        assert len(draw(sampler, 2)) == 2
+    else:
+        with pytest.raises(UnusableInput, match="no lung on a grid of this spacing"):
+            draw(sampler, 1)
