@@ -309,13 +309,13 @@ def _dicom_series() -> Reader:
 def _summary() -> Reader:
     from LungTumorSegLib.lesions.known import with_known
     from LungTumorSegLib.results.reader import read_summary
-    from LungTumorSegLib.results.writer import write_segment_result
+    from LungTumorSegLib.results.writer import write_result
     from made_results import a_result
 
     result = a_result()
 
     def seeds(folder: Path) -> list[Path]:
-        write_segment_result(result, folder / "run", picture=False)
+        write_result(result, folder / "run", picture=False)
         (folder / "summary.json").write_bytes((folder / "run" / "summary.json").read_bytes())
         return [folder / "summary.json"]
 

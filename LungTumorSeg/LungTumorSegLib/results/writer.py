@@ -169,9 +169,6 @@ def write_result(
     return summary
 
 
-write_segment_result = write_result
-
-
 def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> list[str]:
     """Draws the picture; where the machine cannot draw, gives the warning that says so, since the result is worth more than its picture."""
     try:

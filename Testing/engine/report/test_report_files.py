@@ -22,7 +22,7 @@ from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.results.reader import read_summary
-from LungTumorSegLib.results.writer import Extras, lung_and_tumor_segments, write_measures, write_segment_result
+from LungTumorSegLib.results.writer import Extras, lung_and_tumor_segments, write_measures, write_result
 from made_results import SHAPE, a_result
 from result_files import names
 
@@ -43,7 +43,7 @@ def folder(request, tmp_path):
     result = a_result()
     extras = Extras(report=True, patient="Doe, J.", margins_mm=(8.0, 5.0))
     if request.param == "segment":
-        write_segment_result(result, tmp_path, picture=False, extras=extras)
+        write_result(result, tmp_path, picture=False, extras=extras)
     else:
         lungs = result.isolation.left_lung, result.isolation.right_lung
         write_measures(result.ct, result.report, tmp_path, lungs=lungs, extras=extras)
@@ -113,15 +113,15 @@ def test_the_patient_stands_in_the_report_and_nowhere_else(folder):
 
 
 def test_a_second_run_without_them_leaves_no_old_report_and_margins(tmp_path):
-    write_segment_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, margins_mm=(5.0,)))
-    write_segment_result(a_result(), tmp_path, picture=False)
+    write_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, margins_mm=(5.0,)))
+    write_result(a_result(), tmp_path, picture=False)
     assert not {"report.html", "margins.seg.nrrd"} & {path.name for path in tmp_path.iterdir()}
 
 
 def test_the_report_says_with_which_numbers_the_network_was_used(tmp_path):
     result = a_result()
     numbers = {"stride": 2, "mirror": True, "min_lesion_ml": 0.05, "min_confidence": 0.5}
-    write_segment_result(
+    write_result(
         replace(result, settings=replace(result.settings, **numbers)),
         tmp_path,
         picture=False,

@@ -10,7 +10,7 @@ from chests import make_chest
 from LungTumorSegLib.io.images import read_volume, write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.lesions import NO_LESION
-from LungTumorSegLib.results.writer import write_isolation, write_measures, write_segment_result
+from LungTumorSegLib.results.writer import write_isolation, write_measures, write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import names
 
@@ -18,35 +18,35 @@ ALWAYS = {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.n
 
 
 def test_the_summary_names_all_files_of_the_run(tmp_path):
-    write_segment_result(a_result(resampled=True), tmp_path, picture=False, surfaces=True)
+    write_result(a_result(resampled=True), tmp_path, picture=False, surfaces=True)
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert names(tmp_path) == {*ALWAYS, "ct.nrrd", "Left_lung.vtp", "Right_lung.vtp", "Tumor_1.vtp"}
     assert set(summary["files"]) == names(tmp_path)
 
 
 def test_the_second_run_into_a_folder_leaves_nothing_of_the_first(tmp_path):
-    write_segment_result(a_result(resampled=True), tmp_path, picture=False, surfaces=True)
+    write_result(a_result(resampled=True), tmp_path, picture=False, surfaces=True)
     (tmp_path / "notes.txt").write_text("the user's")
-    write_segment_result(a_result(tumor=False), tmp_path, picture=False)
+    write_result(a_result(tumor=False), tmp_path, picture=False)
     assert names(tmp_path) == {*ALWAYS, "notes.txt"}
 
 
 def test_a_ct_that_no_run_has_written_stays(tmp_path):
-    write_segment_result(a_result(), tmp_path, picture=False)
+    write_result(a_result(), tmp_path, picture=False)
     (tmp_path / "ct.nrrd").write_text("the user's")
-    write_segment_result(a_result(), tmp_path, picture=False)
+    write_result(a_result(), tmp_path, picture=False)
     assert (tmp_path / "ct.nrrd").read_text() == "the user's"
 
 
 def test_the_ct_of_an_earlier_run_may_be_the_next_ones_input(tmp_path):
-    write_segment_result(a_result(resampled=True), tmp_path, picture=False)
-    write_segment_result(a_result(), tmp_path, picture=False, source=tmp_path / "ct.nrrd")
+    write_result(a_result(resampled=True), tmp_path, picture=False)
+    write_result(a_result(), tmp_path, picture=False, source=tmp_path / "ct.nrrd")
     assert read_volume(tmp_path / "ct.nrrd").shape == SHAPE
 
 
 def test_measures_leave_the_segmentation_and_what_came_with_it(tmp_path):
     result = a_result()
-    write_segment_result(result, tmp_path, picture=False)
+    write_result(result, tmp_path, picture=False)
     before = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["files"]
     write_measures(result.ct, result.report, tmp_path)
     assert names(tmp_path) == ALWAYS
@@ -54,7 +54,7 @@ def test_measures_leave_the_segmentation_and_what_came_with_it(tmp_path):
 
 
 def test_without_a_lesion_there_are_lungs_a_table_without_rows_and_the_sentence(tmp_path):
-    summary = write_segment_result(a_result(tumor=False), tmp_path, picture=False)
+    summary = write_result(a_result(tumor=False), tmp_path, picture=False)
     assert summary["message"] == NO_LESION
     assert [segment.name for segment in read_segmentation(tmp_path / "segmentation.seg.nrrd")] == [
         "Left lung",
@@ -64,7 +64,7 @@ def test_without_a_lesion_there_are_lungs_a_table_without_rows_and_the_sentence(
 
 
 def test_a_cancelled_run_leaves_the_results_of_the_run_before(tmp_path):
-    write_segment_result(a_result(), tmp_path, picture=False)
+    write_result(a_result(), tmp_path, picture=False)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
     def cancel(progress):
@@ -72,7 +72,7 @@ def test_a_cancelled_run_leaves_the_results_of_the_run_before(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write_segment_result(a_result(tumor=False, resampled=True), tmp_path, picture=False, on_progress=cancel)
+        write_result(a_result(tumor=False, resampled=True), tmp_path, picture=False, on_progress=cancel)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
