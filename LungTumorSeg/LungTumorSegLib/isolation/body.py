@@ -9,6 +9,8 @@ slices (ts_example_3mm), so there the opening has to do.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
 
@@ -43,6 +45,24 @@ COUCH_WIDTH_SHARE = 0.6
 COUCH_THICKNESS_MM = 10.0
 """A surface is thinner than this, and may be hidden over this width without being cut in two."""
 
+COUCH_SLICES = 40
+"""About as many slices, evenly spread, are looked at for a couch."""
+
+TRUNK_RADIUS_MM = 8.0
+"""Tissue that holds a disk of this radius is the patient's: shells and rails of couches are thinner than twice this."""
+
+MATTRESS_MM = 20.0
+"""How far a patient may press into a soft mattress that lies in the couch (ts_example_3mm: 10 mm) ..."""
+
+TRUNK_SHARE = 0.2
+"""... and the share of slices in which tissue behind a surface, or lung in front of it, shows that it is no couch's."""
+
+WALL_REACH_MM = 15.0
+"""What lies within this distance of a surface that is the patient's is the patient's too."""
+
+LUNG_DEPTH_MM, LUNG_DEPTH_SHARE = 30.0, 0.8
+"""Enclosed air in front of a surface is lung where it fills this share of this depth; mattresses are up to 25 mm thick."""
+
 PADDING_HU = -1020
 """At or below it a coarse voxel lies outside the scanned circle: scanned air is noisy and averages -1000 HU."""
 
@@ -52,15 +72,12 @@ Foam under a patient may be as dense as lung (-900), so a region with no tissue 
 
 
 def find_body(ct: Volume) -> Volume:
-    """The body with everything in it, lungs and bowel gas too, as a bool mask on the grid of ``ct`` (axial LPS, HU).
+    """Find the body with everything in it, lungs and bowel gas too, as a bool mask on the grid of ``ct`` (axial LPS, HU).
 
     All zero if nothing in the image is thicker than 8 mm. Arms stay where they touch the trunk.
     """
     spacing = ct.spacing
-    ridge = _couch_ridges(ct)
-    rows = np.arange(ct.shape[1])[:, None]
-    flat_couch = rows >= _flat_couch_row(ridge, spacing)
-    couch = flat_couch | (rows >= _couch_rows(ridge, spacing))
+    flat_couch, couch = _find_couch(ct.array, spacing)
     tissue = (ct.array > TISSUE_HU) & ~flat_couch
     trunk = biggest_component(open_(tissue, THREAD_RADIUS_MM, spacing, planar=True))
     # A chest wall may be as thin as a blanket. So the ring around the lungs is closed first, with some cloth that lies near it; that
@@ -70,15 +87,67 @@ def find_body(ct: Volume) -> Volume:
     return ct.with_array(biggest_component(open_(filled, CLOTH_RADIUS_MM, spacing, planar=True)))
 
 
-def _couch_ridges(ct: Volume) -> Array:
+def _find_couch(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
+    """What belongs to a flat couch, and what to a couch of any shape, bool (rows, columns): behind the patient, or else in front.
+
+    A couch lies in front where the patient is prone, or where the header of a supine one is wrong.
+    """
+    sampled = hu[:: max(1, len(hu) // COUCH_SLICES)]
+    behind = _couch_behind(sampled, spacing)
+    if behind[1].any():
+        return behind
+    flat, couch = _couch_behind(sampled[:, ::-1], spacing)
+    return flat[::-1], couch[::-1]
+
+
+def _couch_behind(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
+    """``_find_couch`` at the high rows of ``hu`` (slices, rows, columns)."""
+    ridge = _couch_ridges(hu, spacing)
+    rows = np.arange(hu.shape[1])[:, None]
+    if ridge.any():
+        wall = ridge & _within_trunk(hu, spacing)
+        ridge &= ~dilate(wall[None], WALL_REACH_MM, spacing, planar=True)[0]
+    flat = np.broadcast_to(rows >= _flat_couch_row(ridge, spacing), ridge.shape)
+    return flat, flat | (rows >= _couch_rows(ridge, spacing))
+
+
+def _couch_ridges(hu: Array, spacing: Spacing) -> Array:
     """What is bright in most slices, at most 10 mm thick and behind the middle of the body, bool (rows, columns): surfaces of a couch."""
-    slices, rows, _ = ct.shape
-    typical = np.percentile(ct.array[:: max(1, slices // 40)], COUCH_PERCENTILE, axis=0)
-    thickness = 2 * round(COUCH_THICKNESS_MM / 2 / ct.spacing[1]) + 1
+    rows = hu.shape[1]
+    typical = np.percentile(hu, COUCH_PERCENTILE, axis=0)
+    thickness = 2 * round(COUCH_THICKNESS_MM / 2 / spacing[1]) + 1
     relief = typical - ndimage.grey_opening(typical, (max(3, thickness), 1))
     tissue_rows = np.flatnonzero((typical > TISSUE_HU).any(axis=1))
     middle = tissue_rows.mean() if len(tissue_rows) else rows / 2
     return np.asarray((relief > COUCH_RELIEF_HU) & (np.arange(rows)[:, None] > middle))
+
+
+def _within_trunk(hu: Array, spacing: Spacing) -> Array:
+    """Where a surface belongs to the patient, not to a couch, in some of the slices: bool (rows, columns).
+
+    Thick tissue lies well behind it, or enclosed air well deeper than a mattress lies right in front of it: the back wall of a chest.
+    """
+    tissue = hu > TISSUE_HU
+    thick = open_(tissue, TRUNK_RADIUS_MM, spacing, planar=True)
+    tissue_behind = np.maximum.accumulate(thick[:, ::-1], axis=1)[:, ::-1]
+    enclosed = np.stack([ndimage.binary_fill_holes(plane) for plane in tissue]) & ~tissue
+    depth = max(1, round(LUNG_DEPTH_MM / spacing[1]))
+    air_in_front = (
+        ndimage.uniform_filter1d(enclosed.astype(np.float32), depth, axis=1, mode="constant") > LUNG_DEPTH_SHARE
+    )
+    within = np.mean(_shifted(tissue_behind, -round(MATTRESS_MM / spacing[1])), axis=0) > TRUNK_SHARE
+    within |= np.mean(_shifted(air_in_front, depth // 2 + 1), axis=0) > TRUNK_SHARE
+    return np.asarray(within)
+
+
+def _shifted(mask: Array, rows: int) -> Array:
+    """``mask`` (slices, rows, columns) moved by ``rows`` toward higher rows (lower, if negative); False comes in."""
+    moved = np.zeros_like(mask)
+    if rows >= 0:
+        moved[:, rows:] = mask[:, : mask.shape[1] - rows]
+    else:
+        moved[:, :rows] = mask[:, -rows:]
+    return moved
 
 
 def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
@@ -94,18 +163,22 @@ def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
 
 def _couch_rows(ridge: Array, spacing: Spacing) -> Array:
     """The row before the first surface, flat or curved, in each column, shape (columns,); the number of rows where there is none."""
-    rows, columns = ridge.shape
-    bridged = ndimage.binary_dilation(ridge, np.ones((1, 2 * round(COUCH_THICKNESS_MM / spacing[2]) + 1), bool))
-    labels, count = ndimage.label(bridged, np.ones((3, 3)))
-    first = np.full(columns, rows)
-    for label in range(1, count + 1):
-        surface = ridge & (labels == label)
+    first = np.full(ridge.shape[1], ridge.shape[0])
+    for surface in _surfaces(ridge, spacing):
         present = np.flatnonzero(surface.any(axis=0))
         if len(present) >= _least_width(ridge, spacing):
             span = np.arange(present[0], present[-1] + 1)
             top = np.interp(span, present, surface.argmax(axis=0)[present])
             first[span] = np.minimum(first[span], top.astype(int) - 1)
     return first
+
+
+def _surfaces(ridge: Array, spacing: Spacing) -> Iterator[Array]:
+    """The connected surfaces of a ridge, bool (rows, columns); what hides less than 20 mm of one does not part it."""
+    bridged = ndimage.binary_dilation(ridge, np.ones((1, 2 * round(COUCH_THICKNESS_MM / spacing[2]) + 1), bool))
+    labels, count = ndimage.label(bridged, np.ones((3, 3)))
+    for label in range(1, count + 1):
+        yield ridge & (labels == label)
 
 
 def _least_width(ridge: Array, spacing: Spacing) -> float:
