@@ -70,6 +70,9 @@ OUTSIDE_AIR_HU = -920
 """A region that meets the image border is room air if its median is below this, HU; lung has -910 to -700, room air -1000 to -940.
 Foam under a patient may be as dense as lung (-900), so a region with no tissue behind it is outside too."""
 
+NOISE_HU = 20
+"""Where the CT was clipped above that, room air is what lies within this of its lowest value."""
+
 
 def find_body(ct: Volume) -> Volume:
     """Find the body with everything in it, lungs and bowel gas too, as a bool mask on the grid of ``ct`` (axial LPS, HU).
@@ -189,6 +192,7 @@ def _least_width(ridge: Array, spacing: Spacing) -> float:
 def _filled(ring: Array, hu: Array, couch: Array) -> Array:
     """``ring`` with the holes of each axial slice, and with lungs that the border of the image or of the scanned circle cuts open."""
     filled = np.empty_like(ring)
+    dark = max(OUTSIDE_AIR_HU, int(hu.min()) + NOISE_HU)
     border = np.ones(ring.shape[1:], bool)
     border[1:-1, 1:-1] = False
     for index, (tissue, image) in enumerate(zip(ring, hu, strict=True)):
@@ -199,7 +203,7 @@ def _filled(ring: Array, hu: Array, couch: Array) -> Array:
         behind = np.cumsum(tissue[::-1], axis=0)[::-1] > 0
         for label in np.unique(labels[gaps & (border | ndimage.binary_dilation(outside))]):
             region = labels == label
-            if np.median(image[region]) < OUTSIDE_AIR_HU or behind[region].mean() < 0.5:
+            if np.median(image[region]) < dark or behind[region].mean() < 0.5:
                 outside |= region
         filled[index] = ~outside
     return filled

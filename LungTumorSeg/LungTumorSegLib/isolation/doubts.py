@@ -6,7 +6,13 @@ lost lung never goes without a word.
 
 from __future__ import annotations
 
-from ..core.volume import Volume
+import numpy as np
+from scipy import ndimage
+
+from ..core.volume import Array, Volume
+from .body import OUTSIDE_AIR_HU, TISSUE_HU
+from .lungs import LUNG_HU
+from .morphology import dilate, open_
 from .spine import SpineAxis
 
 FACES = {"bottom": (0, 0), "top": (0, -1), "front": (1, 0), "back": (1, -1), "right": (2, 0), "left": (2, -1)}
@@ -17,9 +23,124 @@ UNEVEN_RATIO = 3.0
 1.9 (4dlung_113)."""
 
 
-def border_doubts(lungs: Volume) -> list[str]:
-    """Say where the lungs (bool, axial LPS) reach the border of the CT."""
+LEAST_ADULT_LUNGS_ML = 1000.0
+"""Both lungs of an adult hold 3000 to 6000 mL, and after breathing out more than 1000 mL still."""
+
+ADULT_WIDTH_MM, ADULT_DEPTH_MM = 240.0, 165.0
+"""A body at least this wide and deep is an adult's; the smallest of the CTs at hand measures 263 and 185 mm."""
+
+PART_SHARE, PART_ML = 0.1, 50.0
+"""A second part of one lung counts from this share of its volume and this volume on: lungs are in one piece unless disease parts them."""
+
+MISSED_ML = 100.0
+"""Air of lung density within the trunk that is in neither lung counts from this volume on."""
+
+SHELL_RADIUS_MM = 5.0
+"""Tissue thinner than twice this encloses nothing: shells of couches, cloth."""
+
+RIM_MM = 3.0
+"""Air thinner than twice this is the blurred rim of a lung or of gas in a bowel."""
+
+CLIPPED_HU = -950
+"""Room air averages -1000 HU; a CT without anything below this has lost it."""
+
+
+def doubts(ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volume, axis: SpineAxis) -> tuple[str, ...]:
+    """Say all that makes the lungs doubtful; all masks (bool) lie on the grid of ``ct`` (axial LPS, HU)."""
+    lungs = left.with_array(left.array | right.array)
     cut = cut_faces(lungs)
+    left_ml, right_ml = (float(np.count_nonzero(lung.array)) * ct.voxel_volume_ml for lung in (left, right))
+    found = [*clipping_doubts(ct), *border_doubts(cut), *spine_doubts(axis)]
+    if not cut and is_adult(body):
+        found += small_doubts(left_ml + right_ml)
+    if axis.seen == "back":
+        if not _out_of_view(body, lungs, "left" if left_ml < right_ml else "right"):
+            found += uneven_doubts(left_ml, right_ml)
+        found += [doubt for name, lung in (("left", left), ("right", right)) for doubt in parts_doubts(name, lung)]
+    return (*found, *missed_doubts(ct, lungs, airways))
+
+
+def clipping_doubts(ct: Volume) -> list[str]:
+    """Say that the CT (HU) has lost the values of air."""
+    lowest = int(ct.array.min())
+    if lowest <= CLIPPED_HU:
+        return []
+    return [
+        f"No voxel of this CT is darker than {lowest} HU, though air has -1000 HU: its values were clipped. Lung, gas and air around the "
+        "patient may be confused; use the original CT."
+    ]
+
+
+def is_adult(body: Volume) -> bool:
+    """Whether a body (bool, axial LPS) is as large as an adult's."""
+    present = body.array.any(axis=(1, 2))
+    if not present.any():
+        return False
+    depth, width = (
+        float(np.median(body.array[present].any(axis=axis).sum(axis=1))) * body.spacing[3 - axis] for axis in (2, 1)
+    )
+    return width >= ADULT_WIDTH_MM and depth >= ADULT_DEPTH_MM
+
+
+def small_doubts(lungs_ml: float) -> list[str]:
+    """Say that both lungs together (mL) are too small for an adult."""
+    if lungs_ml >= LEAST_ADULT_LUNGS_ML:
+        return []
+    return [
+        f"Both lungs together measure only {lungs_ml:.0f} mL in an adult-sized body: parts of them may not have been recognized. Check the "
+        "lungs before you rely on the lesions."
+    ]
+
+
+def parts_doubts(name: str, lung: Volume) -> list[str]:
+    """Say that one lung (bool) was found in separate parts."""
+    labels, count = ndimage.label(lung.array)
+    sizes_ml = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1] * lung.voxel_volume_ml
+    large = sizes_ml[(sizes_ml >= PART_ML) & (sizes_ml >= PART_SHARE * sizes_ml.sum())]
+    if len(large) < 2:
+        return []
+    volumes = ", ".join(f"{size:.0f} mL" for size in large)
+    return [
+        f"The {name} lung was found in {len(large)} separate parts ({volumes}): what lies between them may be missing, or one of "
+        "them may be gas in the bowel. Check the lungs."
+    ]
+
+
+def missed_doubts(ct: Volume, lungs: Volume, airways: Volume) -> list[str]:
+    """Say that air of lung density within the trunk is in neither lung.
+
+    The trunk is looked for anew, as the space with thick tissue on all four sides, since the body found before may lack it.
+    """
+    wall = open_(ct.array > TISSUE_HU, SHELL_RADIUS_MM, ct.spacing, planar=True)
+    air = (ct.array > OUTSIDE_AIR_HU) & (ct.array < LUNG_HU) & ~lungs.array & _enclosed(wall)
+    air &= ~dilate(lungs.array | airways.array, RIM_MM, ct.spacing, planar=True)
+    missed_ml = float(np.count_nonzero(open_(air, RIM_MM, ct.spacing, planar=True))) * ct.voxel_volume_ml
+    if missed_ml < MISSED_ML:
+        return []
+    return [
+        f"The trunk holds {missed_ml:.0f} mL of air as dense as lung that is in neither lung: parts of the lungs may not have been "
+        "recognized. Check the lungs before you rely on the lesions."
+    ]
+
+
+def _enclosed(wall: Array) -> Array:
+    """Where ``wall`` (slices, rows, columns) lies in front, behind, to the right and to the left."""
+    inside = np.ones_like(wall)
+    for axis in (1, 2):
+        inside &= np.maximum.accumulate(wall, axis=axis)
+        inside &= np.flip(np.maximum.accumulate(np.flip(wall, axis), axis=axis), axis)
+    return inside
+
+
+def _out_of_view(body: Volume, lungs: Volume, side: str) -> bool:
+    """Whether the image ends within the body on one side, in most slices with lung: a lung beyond it is missing for that reason."""
+    axis, index = FACES[side]
+    with_lung = lungs.array.any(axis=(1, 2))
+    return bool(body.array[with_lung].take(index, axis=axis).any(axis=1).mean() > 0.5)
+
+
+def border_doubts(cut: list[str]) -> list[str]:
+    """Say at which faces of the CT the lungs are cut."""
     return [f"The lungs reach beyond the CT ({', '.join(cut)}); what lies outside it is not seen."] if cut else []
 
 

@@ -16,7 +16,7 @@ from ..core.volume import AIR_HU, AxisOrder, CTVolume, Volume
 from .airways import find_airways
 from .body import TISSUE_HU, find_body
 from .carina import Point, carina_of, find_carina
-from .doubts import border_doubts, spine_doubts
+from .doubts import doubts
 from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air, with_walls
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
@@ -106,7 +106,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         spine_axis=axis.on(axial),
         mask=order.undo(mask),
         isolated=order.undo(_isolated(axial, mask)),
-        warnings=(*border_doubts(air), *spine_doubts(axis)),
+        warnings=doubts(coarse, body, left, right, airways, axis),
         carina_lps=find_carina(airways),
         sides_known=axis.seen == "back",
     )

@@ -75,3 +75,19 @@ def test_spacing_counts_not_voxels(a_chest_on_a_couch):
     body = find_body(thinned).array
     assert thinned.spacing == pytest.approx((SPACING[0], SPACING[1], 2 * SPACING[2]))
     assert dice(body, a_chest_on_a_couch.body[:, :, ::2]) > 0.98
+
+
+def test_the_back_wall_of_a_small_chest_is_no_couch(a_chest_on_a_couch, a_chest):
+    """Its ribs are as thin as a table top and keep their place as well: lung in front of them tells them apart."""
+    small = AFFINE.copy()
+    small[:3] *= 0.6
+    whole = find_body(Volume(a_chest_on_a_couch.ct.array, AFFINE))
+    found = find_body(Volume(a_chest_on_a_couch.ct.array, small))
+    assert found.array[a_chest.lungs].all()
+    assert dice(found.array, whole.array) > 0.98
+
+
+def test_a_couch_in_front_of_a_prone_patient_is_no_body(a_chest_on_a_couch):
+    supine = find_body(Volume(a_chest_on_a_couch.ct.array, AFFINE))
+    prone = find_body(Volume(np.ascontiguousarray(a_chest_on_a_couch.ct.array[:, ::-1]), AFFINE))
+    assert dice(prone.array[:, ::-1], supine.array) > 0.995

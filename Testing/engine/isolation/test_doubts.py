@@ -1,7 +1,11 @@
 """Every doubt about the lungs is told, and healthy lungs raise none."""
 
+import numpy as np
 import pytest
-from LungTumorSegLib.isolation.doubts import uneven_doubts
+from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.isolation import SpineAxis, isolate_lungs
+from LungTumorSegLib.isolation.doubts import doubts, is_adult, uneven_doubts
+from simple_chest import AFFINE, SHAPE, Z, dice
 
 
 @pytest.mark.parametrize(("left_ml", "right_ml"), [(2129, 2855), (729, 1350), (1000, 2999)])
@@ -15,3 +19,81 @@ def test_the_smaller_lung_is_named_with_both_volumes():
     assert warning.startswith("The left lung measures 4518 mL and the right lung 0 mL")
     (warning,) = uneven_doubts(300, 1200)
     assert warning.startswith("The right lung measures 1200 mL and the left lung 300 mL")
+
+
+@pytest.fixture(scope="module")
+def isolated(a_chest):
+    return isolate_lungs(a_chest.ct)
+
+
+def masks_of(chest):
+    return chest.volume("body"), chest.volume("left"), chest.volume("right")
+
+
+def told(chest, left=None, right=None, ct=None):
+    """What is said of a chest whose lungs were found as ``left`` and ``right`` (the true ones unless given)."""
+    body, *lungs = masks_of(chest)
+    found = [
+        lung if given is None else lung.with_array(given) for lung, given in zip(lungs, (left, right), strict=True)
+    ]
+    axis = SpineAxis(np.zeros((SHAPE[0], 3)))
+    return doubts(ct or chest.ct, body, *found, chest.volume("airways"), axis)
+
+
+def test_true_lungs_raise_no_doubt(a_chest):
+    assert told(a_chest) == ()
+
+
+def test_a_lung_that_was_not_found_is_told_three_times(a_chest):
+    nothing = np.zeros_like(a_chest.left)
+    uneven, missed = told(a_chest, left=nothing)
+    assert uneven.startswith("The right lung measures 1126 mL and the left lung 0 mL")
+    assert "The trunk holds 7" in missed  # of 856 mL, without the rim
+    small, *_ = told(a_chest, left=nothing, right=a_chest.right & (Z > 50))
+    assert "measure only" in small
+    assert "mL in an adult-sized body" in small
+
+
+def test_the_lungs_of_a_small_child_are_not_too_small(a_chest):
+    body = a_chest.volume("body")
+    assert is_adult(body)
+    small = body.affine.copy()
+    small[:3] *= 0.6
+    assert not is_adult(Volume(body.array, small))
+
+
+def test_a_lung_in_two_parts_is_told_with_their_volumes(a_chest):
+    upper, lower = a_chest.left & (Z > 80), a_chest.left & (Z < 50)
+    warning = next(doubt for doubt in told(a_chest, left=upper | lower) if "separate parts" in doubt)
+    volumes = sorted((part.sum() * a_chest.volume("left").voxel_volume_ml for part in (upper, lower)), reverse=True)
+    assert f"The left lung was found in 2 separate parts ({volumes[0]:.0f} mL, {volumes[1]:.0f} mL)" in warning
+
+
+@pytest.mark.parametrize("lowest", [-900, -600])
+def test_a_clipped_ct_is_told(a_chest, lowest):
+    clipped = a_chest.painted(a_chest.hu < lowest, lowest).ct
+    (warning,) = [doubt for doubt in isolate_lungs(clipped).warnings if "clipped" in doubt]
+    assert f"darker than {lowest} HU" in warning
+
+
+@pytest.mark.parametrize("lowest", [-900, -600])
+def test_room_air_of_a_clipped_ct_is_no_lung(a_chest, isolated, lowest):
+    found = isolate_lungs(a_chest.painted(a_chest.hu < lowest, lowest).ct)
+    assert dice(found.lungs.array, isolated.lungs.array) > 0.97
+
+
+def test_a_prone_patient_stored_as_supine_has_no_sides(a_chest_on_a_couch):
+    upright = isolate_lungs(a_chest_on_a_couch.ct)
+    ct = a_chest_on_a_couch.ct
+    found = isolate_lungs(CTVolume(np.ascontiguousarray(ct.array[:, ::-1, ::-1]), ct.affine))
+    assert not found.sides_known
+    assert "The spine lies at the front of this CT" in " ".join(found.warnings)
+    assert dice(found.lungs.array[:, ::-1, ::-1], upright.lungs.array) > 0.99
+
+
+def test_half_a_chest_without_its_spine_has_no_sides(a_chest):
+    half = CTVolume(np.ascontiguousarray(a_chest.ct.array[..., :85]), AFFINE)
+    found = isolate_lungs(half)
+    assert not found.sides_known
+    assert any("No spine was recognized" in warning for warning in found.warnings)
+    assert dice(found.lungs.array, a_chest.right[..., :85]) > 0.98

@@ -1,6 +1,7 @@
 """The isolation against experts' masks on real CT (skipped where they are absent)."""
 
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -116,3 +117,36 @@ def test_134_slices_take_no_longer_than_20_smoothings(real_ct_folder):
     isolated = time.process_time()
     ndimage.gaussian_filter(ct.array, 1.0, output=np.float32)
     assert isolated - begin <= 20 * (time.process_time() - isolated)
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.6])
+def test_the_lungs_of_a_small_body_scale_with_it(isolation_of, real_ct_folder, factor):
+    ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")
+    affine = ct.affine.copy()
+    affine[:3] *= factor
+    assert dice(isolate_lungs(replace(ct, affine=affine)).lungs.array, isolation_of("cip_ct64").lungs.array) >= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [0.9, 0.6])
+def test_the_wall_of_a_small_chest_is_no_couch(isolation_of, real_ct_folder, factor):
+    ct = read_ct(real_ct_folder / "lidc_0001" / "ct.nii.gz")
+    affine = ct.affine.copy()
+    affine[:3] *= factor
+    assert dice(isolate_lungs(replace(ct, affine=affine)).lungs.array, isolation_of("lidc_0001").lungs.array) >= 0.98
+
+
+def test_a_prone_patient_stored_as_supine_is_isolated_and_told(isolation_of, real_ct_folder):
+    ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")
+    found = isolate_lungs(replace(ct, array=np.ascontiguousarray(ct.array[:, ::-1, ::-1])))
+    assert dice(found.lungs.array[:, ::-1, ::-1], isolation_of("cip_ct64").lungs.array) >= 0.98
+    assert not found.sides_known
+    assert any("orientation in its header is likely wrong" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize("lowest", [-900, -600])
+def test_a_clipped_ct_is_isolated_and_told(isolation_of, real_ct_folder, lowest):
+    ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")
+    found = isolate_lungs(replace(ct, array=np.maximum(ct.array, lowest)))
+    assert dice(found.lungs.array, isolation_of("cip_ct64").lungs.array) >= 0.97
+    assert any(f"darker than {lowest} HU" in warning for warning in found.warnings)
