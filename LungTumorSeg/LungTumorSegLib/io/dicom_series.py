@@ -60,7 +60,7 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
 def _passed_over(all_slices: list[DicomHeader], headers: list[DicomHeader]) -> str:
     """Return a warning about CT slices of other series, "" where there are none."""
     others = len(all_slices) - len(headers)
-    return f"{others} CT slices of other series were not read." if others else ""
+    return f"CT slices of other series were not read ({others}); choose a series to read those." if others else ""
 
 
 def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> CTVolume:
