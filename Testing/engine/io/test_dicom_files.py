@@ -125,7 +125,9 @@ def test_slices_of_another_series_are_warned_of(tmp_path):
     dataset = pydicom.dcmread(paths[0])
     dataset.SeriesInstanceUID = generate_uid()
     dataset.save_as(paths[0])
-    assert read_ct(tmp_path).warnings == ("CT slices of other series were not read (1); choose a series to read those.",)
+    assert read_ct(tmp_path).warnings == (
+        "CT slices of other series were not read (1); choose a series to read those.",
+    )
 
 
 # Files without preamble or group 2
