@@ -4,10 +4,8 @@ The package LungTumorSegLib computes, in a child process; LungTumorSegLib.mrml t
 window. Here are the four classes that Slicer expects: module, widget, logic without a window, and self-test.
 """
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import Enum
-from pathlib import Path
 from typing import Annotated, Any
 
 import slicer
@@ -16,14 +14,17 @@ from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.runs import start_run
 from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
-from LungTumorSegLib.options import SegmentOptions
-from LungTumorSegLib.process.packages import PipStep
+from LungTumorSegLib.options import OPTION, SegmentOptions, Thresholds
+from LungTumorSegLib.process.command_run import CommandRun
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
-from LungTumorSegPanel import exports, installation, self_test, waiting
+from LungTumorSegPanel import exports, installation, sample_data, self_test, views, waiting
 from LungTumorSegPanel.panel import Panel
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from LungTumorSegPanel.parameters import takeModel
+from LungTumorSegPanel.saving import SavingLogic
+from slicer import vtkMRMLScalarVolumeNode as VolumeNode
+from slicer import vtkMRMLSegmentationNode as SegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -32,6 +33,9 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleWidget,
 )
+
+Options = SegmentOptions | Mapping[str, Any] | None
+OnFinished = Callable[[CommandRun], None] | None
 
 PHANTOM_SEED = 7
 """Of the sample data: a chest with lesions on both sides."""
@@ -44,11 +48,7 @@ class LungTumorSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Lung Tumor Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = [
-            "Segmentations",
-            "SegmentEditor",
-            "Markups",
-        ]  # their widgets and nodes are part of the panel
+        self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # parts of the panel
         self.parent.contributors = ["The LungTumorSeg developers"]
         self.parent.helpText = _(
             "Finds, measures and draws lung tumors in a chest CT: choose the CT, press Segment, check the lesions, save."
@@ -68,15 +68,8 @@ class LungTumorSeg(ScriptedLoadableModule):
 
 
 def registerSampleData() -> None:
-    """Puts the phantom into the Sample Data module. It is made on this computer; nothing is downloaded."""
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="LungTumorSeg",
-        sampleName="Lung tumor phantom",
-        thumbnailFileName=os.path.join(os.path.dirname(__file__), "Resources", "Icons", "LungTumorPhantom.png"),
-        customDownloader=lambda source: [LungTumorSegLogic().makePhantom()],
-    )
+    """Put the phantom into the Sample Data module."""
+    sample_data.register(LungTumorSegLogic().startPhantom)
 
 
 class Device(Enum):
@@ -90,50 +83,53 @@ class Device(Enum):
         return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]
 
 
+def _range(name: str) -> WithinRange:
+    return WithinRange(OPTION[name].minimum, OPTION[name].maximum)
+
+
 @parameterNodeWrapper
 class LungTumorSegParameterNode:
-    """What the panel shows and the scene keeps. Numbers begin with those of the model's manifest."""
+    """What the panel shows and the scene keeps. ``LungTumorSegLogic.getParameterNode`` fills in the numbers of the model's manifest."""
 
-    inputVolume: vtkMRMLScalarVolumeNode
-    outputSegmentation: vtkMRMLSegmentationNode
+    inputVolume: VolumeNode
+    outputSegmentation: SegmentationNode
     model: str = ""
     device: Device = Device.AUTO
-    sliceThreshold: Annotated[float, WithinRange(0, 1)] = 0.7
-    voxelThreshold: Annotated[float, WithinRange(0, 1)] = 0.5
-    stride: Annotated[int, WithinRange(1, 8)] = 4
-    mirror: bool = True
-    smallestLesionMl: Annotated[float, WithinRange(0, 1000)] = 0.03
-    leastConfidence: Annotated[float, WithinRange(0, 1)] = 0.0
+    sliceThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().gate
+    voxelThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().voxel
+    stride: Annotated[int, _range("stride")] = 1
+    mirror: bool = False
+    smallestLesionMl: Annotated[float, _range("min_lesion_ml")] = 0.0
+    leastConfidence: Annotated[float, _range("min_confidence")] = 0.0
     loadProbability: bool = True
     paintInside: bool = False
     version: int = VERSION
 
 
-class LungTumorSegLogic(ScriptedLoadableModuleLogic):
+class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
     """The module without its panel, for scripts, batch and tests."""
 
     def getParameterNode(self) -> LungTumorSegParameterNode:
         """Return the scene's parameters; those of an older version, and what belongs to them in the scene, are brought up to this one."""
-        parameterNode = LungTumorSegParameterNode(super().getParameterNode())
+        parameterNode: Any = LungTumorSegParameterNode(super().getParameterNode())  # type: ignore[call-arg]
         if parameterNode.version < VERSION:
             for segmentationNode in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
                 upgrade(segmentationNode)
             parameterNode.version = VERSION
+        models = self.models()
+        if models and parameterNode.model not in models:
+            takeModel(parameterNode, next(iter(models.values())))
         return parameterNode
 
     def segment(
-        self,
-        volumeNode: vtkMRMLScalarVolumeNode,
-        options: SegmentOptions | Mapping[str, Any] | None = None,
-        segmentationNode: vtkMRMLSegmentationNode | None = None,
-    ) -> vtkMRMLSegmentationNode:
+        self, volumeNode: VolumeNode, options: Options = None, segmentationNode: SegmentationNode | None = None
+    ) -> SegmentationNode:
         """Find the lung tumors of a CT and return the segmentation node; blocks until then and needs no window.
 
         Args:
             volumeNode: The CT.
-            options: model, device, precision, stride, mirror, thresholds, min_lesion_ml, min_confidence, probability; what is left out
-                comes from the model.
-            segmentationNode: Takes the result, unless it was edited by hand: then, and without one, a new node is made.
+            options: SegmentOptions or a dict of its fields, where ``probability`` asks for the probability map too.
+            segmentationNode: Receives the result unless it was edited by hand; then, and by default, a new node is made.
 
         Raises:
             ValueError: The input cannot be used.
@@ -144,31 +140,28 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
 
     def startSegmentation(
         self,
-        volumeNode: vtkMRMLScalarVolumeNode,
-        options: SegmentOptions | Mapping[str, Any] | None = None,
+        volumeNode: VolumeNode,
+        options: Options = None,
         onProgress: Callable[[RunProgress], None] | None = None,
         onFinished: Callable[[SegmentationRun], None] | None = None,
-        segmentationNode: vtkMRMLSegmentationNode | None = None,
+        segmentationNode: SegmentationNode | None = None,
     ) -> SegmentationRun:
         """Do the same without blocking: return a handle with ``cancel()`` at once; needs Qt's event loop.
 
         ``onProgress`` gets the progress (``stage``, ``percent``, ``seconds_left``), ``onFinished`` the handle, whose ``result`` (the
         segmentation node) or ``error`` is then set. Raises ValueError for input that cannot be used.
         """
-        return waiting.watched(
-            start_run(volumeNode, options, segmentationNode, slicer.app.temporaryPath, onProgress, onFinished)
-        )
+        folder = slicer.app.temporaryPath
+        return waiting.watched(start_run(volumeNode, options, segmentationNode, folder, onProgress, onFinished))
 
-    def showTumorSpread(self, segmentationNode: vtkMRMLSegmentationNode) -> None:
+    def showTumorSpread(self, segmentationNode: SegmentationNode) -> None:
         """Show the tumors within translucent lungs in the 3D views and point these at them."""
         if segmentationNode is None:
             raise ValueError(_("There is no segmentation to show."))
         mrml.show_surfaces(segmentationNode, True)
-        layoutManager = slicer.app.layoutManager()
-        if layoutManager is not None:  # there is none without a main window
-            layoutManager.resetThreeDViews()
+        views.frameTumors()
 
-    def corrections(self, segmentationNode: vtkMRMLSegmentationNode) -> Corrections:
+    def corrections(self, segmentationNode: SegmentationNode) -> Corrections:
         """Return what a person may do to its lesions: add, delete, confirm, reject, merge, split, reset, undo and more, without a window.
 
         Raises ValueError where there is no segmentation; so does each action that cannot be done.
@@ -177,7 +170,7 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
             raise ValueError(_("There is no segmentation to correct."))
         return Corrections(segmentationNode)
 
-    def measureLesions(self, segmentationNode: vtkMRMLSegmentationNode) -> None:
+    def measureLesions(self, segmentationNode: SegmentationNode) -> None:
         """Bring the lesion table up to the voxels as they are now, in this process, and wait for it.
 
         Raises ValueError where the CT is gone or does not have the segmentation's grid.
@@ -191,48 +184,21 @@ class LungTumorSegLogic(ScriptedLoadableModuleLogic):
         manifests = {name: Manifest.read(folder) for name, folder in model_folders().items()}
         return dict(sorted(manifests.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
-    def save(
-        self,
-        segmentationNode: vtkMRMLSegmentationNode,
-        folder: str | Path,
-        namePrefix: str = "",
-        dicom: bool = False,
-        measure: bool = True,
-    ) -> list[Path]:
-        """Write segmentation, lesion table, summary and, where there is a 3D view, its picture; return the paths. No file holds a name
-        unless ``namePrefix`` does, or ``dicom`` asks for DICOM, which must. What was edited is measured first, unless ``measure`` is
-        False or the CT is gone. Raises OSError or RuntimeError where writing fails."""
-        if measure and mrml.ct_of(segmentationNode) is not None and mrml.is_edited(segmentationNode):
-            self.measureLesions(segmentationNode)
-        paths = mrml.save_results(segmentationNode, Path(folder), namePrefix)
-        paths += exports.savePicture(Path(folder) / f"{namePrefix}spread.png")
-        if dicom:
-            paths.append(exports.saveDicom(segmentationNode, Path(folder)))
-        return paths
+    def makePhantom(self, seed: int = PHANTOM_SEED) -> VolumeNode:
+        """Return a synthetic chest CT with lesions as a new volume node, made by a child process; blocks until then."""
+        return waiting.result_of(exports.phantomRun(seed))
 
-    def saveReport(self, segmentationNode: vtkMRMLSegmentationNode, folder: str | Path, namePrefix: str = "") -> Path:
-        """Write report.html beside what ``save`` has written into ``folder``, and return its path; needs the CT in the scene.
-
-        A child process measures the saved segmentation and draws; the window stays alive meanwhile. Raises OSError or RuntimeError
-        where that fails.
-        """
-        return exports.saveReport(segmentationNode, Path(folder), namePrefix)
-
-    def canSaveDicom(self) -> bool:
-        """Return whether this Slicer has a DICOM exporter for segmentations."""
-        return hasattr(slicer.modules, "dicomsegmentationplugin")
-
-    def makePhantom(self, seed: int = PHANTOM_SEED) -> vtkMRMLScalarVolumeNode:
-        """Return a synthetic chest CT with lesions as a new volume node, made by a child process; the window stays alive meanwhile."""
-        return exports.makePhantom(seed)
+    def startPhantom(self, onFinished: OnFinished = None, seed: int = PHANTOM_SEED) -> CommandRun:
+        """Do the same without blocking: ``onFinished`` gets the returned handle, whose ``result`` or ``error`` is then set."""
+        return waiting.watched(exports.phantomRun(seed, onFinished))
 
     def missingPackages(self) -> list[str]:
         """Return what has to be installed before a run: torch first where it is among them."""
         return installation.missingPackages()
 
-    def installPackages(self, missing: Sequence[str], onStep: Callable[[PipStep], None] | None = None) -> None:
-        """Install them; see ``installation.installPackages``."""
-        installation.installPackages(missing, onStep)
+    def installPackages(self) -> None:
+        """Install them, once the user has agreed. Raises RuntimeError, with the way out, where something is still missing."""
+        installation.installPackages()
 
 
 class LungTumorSegWidget(ScriptedLoadableModuleWidget):
@@ -242,7 +208,7 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic: LungTumorSegLogic | None = None
         self.ui: Any = None
-        self.panel: Panel | None = None
+        self.panel: Any = None  # a Panel from setup on
 
     def setup(self) -> None:
         """Build the panel."""
@@ -253,6 +219,8 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget):
         self.ui = slicer.util.childWidgetVariables(widget)
         self.logic = LungTumorSegLogic()
         self.panel = Panel(self.ui, self.logic)
+        if _isInFront():  # the module was reloaded: nobody enters it again
+            self.enter()
 
     def cleanup(self) -> None:
         """Let go of everything when the module is unloaded."""
@@ -260,12 +228,16 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget):
             self.panel.close()
 
     def enter(self) -> None:
-        """The module was opened."""
+        """Give keys and views to the panel: the module was opened."""
         self.panel.enter()
 
     def exit(self) -> None:
-        """Another module was opened."""
+        """Take keys and views from the panel: another module was opened."""
         self.panel.exit()
+
+
+def _isInFront() -> bool:
+    return slicer.util.mainWindow() is not None and slicer.util.selectedModule() == "LungTumorSeg"
 
 
 class LungTumorSegTest(self_test.SelfTest):

@@ -44,12 +44,8 @@ class CorrectSection:
         ui.deleteButton.connect("clicked()", lambda: self._do(lambda c: c.delete(self._chosen())))
         ui.mergeButton.connect("clicked()", lambda: self._do(lambda c: c.merge(self._chosenIds())))
         ui.splitButton.connect("clicked()", lambda: self._do(lambda c: c.split(self._chosen())))
-        ui.confirmButton.connect(
-            "clicked(bool)", lambda on: self._do(lambda c: (c.confirm if on else c.withdraw)(self._chosen()))
-        )
-        ui.rejectButton.connect(
-            "clicked(bool)", lambda on: self._do(lambda c: (c.reject if on else c.withdraw)(self._chosen()))
-        )
+        ui.confirmButton.connect("clicked(bool)", self._onConfirm)
+        ui.rejectButton.connect("clicked(bool)", self._onReject)
         ui.resetButton.connect("clicked()", lambda: self._do(lambda c: c.reset(self._chosen())))
         ui.resetAllButton.connect("clicked()", lambda: self._do(lambda c: c.reset_all()))
         ui.undoButton.connect("clicked()", self._onUndo)
@@ -111,6 +107,7 @@ class CorrectSection:
         if collapsed or not self._active or self._segmentation is None:
             self.editor.release()
             return
+        self._ui.segmentSection.collapsed = True  # else the tools would lie below the window's end
         self.editor.occupy()
         self._chooseSegment()
         self.measuring.start()  # what is known beforehand is not waited for at the first stroke
@@ -191,6 +188,7 @@ class CorrectSection:
             if self._corrections is not None:
                 result = action(self._corrections)
                 self._say("")
+                self._onTable()  # marks and removed lesions show at once, new measures once they are known
         except ValueError as error:  # UnusableInput is one
             self._say(str(error))
         except Exception as error:
@@ -199,9 +197,16 @@ class CorrectSection:
         self.updateButtons()
         return result
 
+    def _onConfirm(self, on: bool) -> None:
+        self._do(lambda corrections: (corrections.confirm if on else corrections.withdraw)(self._chosen()))
+
+    def _onReject(self, on: bool) -> None:
+        self._do(lambda corrections: (corrections.reject if on else corrections.withdraw)(self._chosen()))
+
     def _onAdd(self) -> None:
         added = self._do(lambda corrections: corrections.add())
         if added:
+            self._ui.lesionTable.clearSelection()  # else Grow here would add to the lesion that was chosen before
             self.editor.paint(added)
             name = self._segmentation.GetSegmentation().GetSegment(added).GetName()
             self._say(_("{name} is empty: paint it, or press Grow here.").format(name=name))

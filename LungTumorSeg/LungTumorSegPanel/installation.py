@@ -1,46 +1,50 @@
-"""What has to be installed before a run: torch by Slicer's PyTorch extension, the rest by pip."""
+"""What has to be installed before a run: torch by Slicer's PyTorch extension, the rest by ``slicer.packaging``."""
 
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
 from pathlib import Path
-from typing import Any
 
 import slicer
-from LungTumorSegLib.process import packages
-from LungTumorSegLib.process.child import find_interpreter
 from slicer.i18n import tr as _
-
-POLL_SECONDS = 0.1
 
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 
+TORCH = "torch>=2.8"
+"""The PyTorch extension picks the build for the computer's graphics card."""
+
+REQUESTER = "Lung Tumor Segmentation"
+
 
 def missingPackages() -> list[str]:
-    """Return what has to be installed before a run: torch first where it is among them."""
-    return packages.missing_packages([packages.TORCH, *packages.read_requirements(REQUIREMENTS)])
+    """Return the requirements that are not met: torch first where it is among them."""
+    requirements = [TORCH, *map(str, slicer.packaging.load_requirements(REQUIREMENTS))]
+    return [requirement for requirement in requirements if not slicer.packaging.pip_check(requirement)]
 
 
-def installPackages(missing: Sequence[str], onStep: Callable[[packages.PipStep], None] | None = None) -> None:
-    """Install them; pip may not replace what is there.
+def installPackages() -> None:
+    """Install what is missing; Slicer asks first and shows progress.
 
-    Returns when it is done; Slicer looks at its events meanwhile, and ``onStep`` gets each packages.PipStep. Raises RuntimeError,
-    with the way out, where that is not possible.
+    Raises:
+        RuntimeError: Something is still missing, because the user declined or the installation failed; the text says what to do.
     """
-    others = [requirement for requirement in missing if requirement != packages.TORCH]
-    if others:
-        report = _withEvents(lambda: packages.dry_run(find_interpreter(), others))
-        replaced = packages.replaced_packages(report, others)
-        if replaced:
-            names = ", ".join(replaced)
-            raise RuntimeError(_("Nothing was installed: it would replace Slicer's own {names}.").format(names=names))
-    with packages.listening_to_pip(onStep or (lambda step: None)):
-        if packages.TORCH in missing:
+    if not missingPackages():
+        return
+    try:
+        if not slicer.packaging.pip_check(TORCH):
             _installTorch()
-        if others and hasattr(slicer, "packaging"):  # Slicer 5.12 and later: with a dialog of its own
-            slicer.packaging.pip_install(others, requester="Lung Tumor Segmentation")
-        elif others:
-            slicer.util.pip_install(others)
+        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(REQUIREMENTS), requester=REQUESTER)
+    except subprocess.CalledProcessError as error:
+        raise RuntimeError(
+            _(
+                "The Python packages could not be installed; the log has the details. Without a network connection, copy the wheels of"
+                " {names} (from pypi.org and download.pytorch.org) to this computer and install them with PythonSlicer -m pip install."
+            ).format(names=", ".join(missingPackages()))
+        ) from error
+    if missing := missingPackages():
+        raise RuntimeError(
+            _("Segmenting needs the Python packages {names}. Nothing else was changed.").format(
+                names=", ".join(missing)
+            )
+        )
 
 
 def _installTorch() -> None:
@@ -49,16 +53,6 @@ def _installTorch() -> None:
     except ImportError as error:
         message = _("Install the extension PyTorch in the Extensions Manager, restart Slicer and press Segment again.")
         raise RuntimeError(message) from error
-    least = packages.TORCH.removeprefix("torch")
-    if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=least) is None:
-        raise RuntimeError(_("torch could not be installed; Slicer's log says why."))
-
-
-def _withEvents(action: Callable[[], Any]) -> Any:
-    """What the action gives, or raises; it runs in a thread, and Slicer looks at its events meanwhile."""
-    with ThreadPoolExecutor(1) as thread:
-        outcome = thread.submit(action)
-        while not outcome.done():
-            slicer.app.processEvents()
-            time.sleep(POLL_SECONDS)
-        return outcome.result()
+    PyTorchUtils.PyTorchUtilsLogic().installTorch(
+        askConfirmation=True, torchVersionRequirement=TORCH.removeprefix("torch")
+    )

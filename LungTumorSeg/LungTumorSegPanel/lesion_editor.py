@@ -25,6 +25,11 @@ class LesionEditor:
         self.widget.setSegmentationNodeSelectorVisible(False)
         self.widget.setSourceVolumeNodeSelectorVisible(False)
         self.widget.setSwitchToSegmentationsButtonVisible(False)
+        self.widget.addRemoveSegmentButtonsVisible = False
+        self.widget.show3DButtonVisible = False
+        self.widget.specifyGeometryButtonVisible = False
+        self.widget.maskingSectionVisible = False  # it would widen the panel
+        self.widget.undoEnabled = False  # hides its buttons alone; the history stays
         layout.addWidget(self.widget)
         self._segmentation: Node = None
         self._left: State | None = None  # how the segmentation was when the panel was left

@@ -1,20 +1,27 @@
 """The section Lesions: the table with its totals and warnings, and the views that follow the chosen row."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import qt
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.lesion_table import shown_color
 from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.mrml.segments import review_of, segments_of
 from LungTumorSegLib.results.lesion_rows import LesionRow
 from slicer.i18n import tr as _
 
 from .lesion_texts import burdenText, confidenceText, remarkText, volumeText
+from .views import LUNG_WINDOW, MEDIASTINUM_WINDOW, setWindow
+
+MOST_ROWS = 10
+"""That the table shows without scrolling."""
 
 
 def _columns() -> dict[str, Callable[[LesionRow], str]]:
     return {
-        _("No."): lambda lesion: str(lesion.number),
+        _("Lesion"): lambda lesion: str(lesion.number),
         _("Side"): lambda lesion: lesion.side or "?",
         _("Volume\nmL"): volumeText,
         _("Long\nmm"): lambda lesion: f"{lesion.long_axis_mm:.1f}",
@@ -30,6 +37,7 @@ class LesionTable:
     def __init__(self, ui: Any, onChosen: Callable[[], None]) -> None:
         self._ui, self._onChosen = ui, onChosen
         self._segmentation: Node = None
+        self._rows: list[LesionRow] = []
         table = ui.lesionTable
         table.setColumnCount(len(_columns()))
         table.setHorizontalHeaderLabels(list(_columns()))
@@ -40,10 +48,13 @@ class LesionTable:
         table.connect("itemSelectionChanged()", self._onSelected)
         ui.showLungsCheckBox.connect("toggled(bool)", self._onShowLungs)
         ui.show3DCheckBox.connect("toggled(bool)", self._onShow3D)
+        ui.lungWindowButton.connect("clicked()", lambda: self.setWindow(LUNG_WINDOW))
+        ui.mediastinumWindowButton.connect("clicked()", lambda: self.setWindow(MEDIASTINUM_WINDOW))
 
     def show(self, segmentation: Node) -> None:
         """Follow a segmentation from now on; None for none. ``refresh`` fills the table."""
         self._segmentation = segmentation
+        self._rows = []
 
     def chosenIds(self) -> list[str]:
         """Return the segments of the chosen rows."""
@@ -56,15 +67,23 @@ class LesionTable:
         """Bring table, burden, warnings and CT up to date."""
         ui, segmentation = self._ui, self._segmentation
         chosen = self.chosenIds()
-        lesions = mrml.lesions_of(segmentation) if segmentation is not None else []
+        lesions = self._rows = _rowsNow(segmentation) if segmentation is not None else []
         summary = mrml.summary_of(segmentation) if segmentation is not None else {}
         self._fill(lesions, chosen)
         if self.chosenIds() != chosen:  # one is gone
             self._onSelected()
         ui.resultLabel.text = self._describeResult()
+        for button in (ui.lungWindowButton, ui.mediastinumWindowButton):
+            button.enabled = segmentation is not None
         ui.burdenLabel.text = burdenText(lesions, summary)
         ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
         ui.warningsLabel.visible = bool(ui.warningsLabel.text)
+
+    def setWindow(self, window: tuple[float, float]) -> None:
+        """Show the CT with this width and level, HU."""
+        ct = mrml.ct_of(self._segmentation) if self._segmentation is not None else None
+        if ct is not None:
+            setWindow(ct, window)
 
     def _fill(self, lesions: list[LesionRow], chosen: list[str]) -> None:
         table = self._ui.lesionTable
@@ -77,12 +96,21 @@ class LesionTable:
                 item.setTextAlignment(qt.Qt.AlignCenter)
                 item.setToolTip(remarkText(lesion))
                 item.setData(qt.Qt.UserRole, lesion.segment_id)
+                if column == 0:
+                    item.setData(qt.Qt.DecorationRole, self._colorOf(lesion))
                 table.setItem(row, column, item)
                 item.setSelected(lesion.segment_id in chosen)
         for column in range(len(_columns())):  # the last one takes the rest
             table.resizeColumnToContents(column)
         table.resizeRowsToContents()
+        shown = range(min(len(lesions), MOST_ROWS))
+        height = table.horizontalHeader().sizeHint.height() + sum(table.rowHeight(row) for row in shown)
+        table.minimumHeight = table.maximumHeight = height + 2 * table.frameWidth
         table.blockSignals(False)
+
+    def _colorOf(self, lesion: LesionRow) -> Any:
+        """As the views show it; a square of it stands before the number."""
+        return qt.QColor.fromRgbF(*shown_color(self._segmentation, lesion.segment_id)) if lesion.segment_id else None
 
     def _describeResult(self) -> str:
         """The CT's name and series, or what is missing."""
@@ -106,7 +134,7 @@ class LesionTable:
         self._onChosen()
 
     def _showRow(self, row: int) -> None:
-        lesion = mrml.lesions_of(self._segmentation)[row]
+        lesion = self._rows[row]
         mrml.jump_to(self._segmentation, lesion)
         mrml.highlight(self._segmentation, lesion.segment)
 
@@ -117,3 +145,14 @@ class LesionTable:
     def _onShow3D(self, visible: bool) -> None:
         if self._segmentation is not None:
             mrml.show_surfaces(self._segmentation, visible)
+
+
+def _rowsNow(segmentation: Node) -> list[LesionRow]:
+    """The rows as they were measured last, with the marks that lesions bear now, and without lesions that were removed since."""
+    reviews = {segment_id: review_of(segment) for segment_id, segment in segments_of(segmentation.GetSegmentation())}
+    rows = mrml.lesions_of(segmentation)
+    return [
+        replace(row, review=reviews.get(row.segment_id, row.review))
+        for row in rows
+        if not row.segment_id or row.segment_id in reviews
+    ]

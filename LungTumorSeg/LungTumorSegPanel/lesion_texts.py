@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 
 def volumeText(lesion: LesionRow) -> str:
+    """The volume, mL, and below it the network's where it was corrected."""
     if (
         lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml
     ):  # nan of a piece that was split off
@@ -17,7 +18,7 @@ def volumeText(lesion: LesionRow) -> str:
 
 
 def confidenceText(lesion: LesionRow) -> str:
-    """The network's confidence and what a person has done; who has looked need not check again."""
+    """The network's confidence and what a person has done; a reviewed lesion need not be checked again."""
     if lesion.review == REJECTED:
         return _("rejected")
     known = "?" if lesion.confidence != lesion.confidence else f"{lesion.confidence:.2f}"  # nan is not equal to itself
@@ -29,24 +30,25 @@ def confidenceText(lesion: LesionRow) -> str:
 
 
 def remarkText(lesion: LesionRow) -> str:
-    remarks = []
+    """What to know of a lesion beside its numbers."""
+    remarks = [lesion.segment + "."]
     if lesion.check and not lesion.correction and not lesion.review:
-        remarks.append(_("The network is not sure of this one: check it before you use it."))
+        remarks.append(_("The network's confidence is low: check this lesion before you use it."))
     if lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml:
-        remarks.append(_("Corrected by hand: {before:.2f} mL before.").format(before=lesion.network_volume_ml))
+        remarks.append(_("Corrected by hand. Volume before: {before:.2f} mL.").format(before=lesion.network_volume_ml))
     elif lesion.correction == CORRECTED:
-        remarks.append(_("Corrected by hand: a piece of what the network has found."))
+        remarks.append(_("Corrected by hand: a part of a lesion that the network found."))
     if lesion.correction == ADDED:
-        remarks.append(_("Added by hand: the network has not found it."))
+        remarks.append(_("Added by hand: the network did not find it."))
     if lesion.review == CONFIRMED:
-        remarks.append(_("Somebody has looked at it and agrees."))
+        remarks.append(_("Reviewed: confirmed."))
     if lesion.review == REJECTED:
-        remarks.append(_("Somebody has said that this is no lesion: it is hidden and counts nowhere."))
+        remarks.append(_("Reviewed: rejected as a false positive. It is hidden and excluded from all totals."))
     return " ".join(remarks)
 
 
 def burdenText(lesions: Sequence[LesionRow], summary: Mapping[str, Any]) -> str:
-    """All lesions in one line, or that there is none."""
+    """The total of all lesions in one line, or that there is none."""
     counted = [lesion for lesion in lesions if lesion.review != REJECTED]
     if not counted:
         wasSome = bool(lesions or summary.get("lesions"))
@@ -55,10 +57,11 @@ def burdenText(lesions: Sequence[LesionRow], summary: Mapping[str, Any]) -> str:
     percent = summary.get("spread", {}).get("burden_percent")  # of the lungs with their lesions
     share = "" if percent is None else _(", {percent:.1f} % of the lungs").format(percent=percent)
     count = _("{count} lesions").format(count=len(counted)) if len(counted) > 1 else _("1 lesion")
-    return str(_("{count}, {volume:.1f} mL together{share}").format(count=count, volume=volume, share=share))
+    return str(_("{count}, {volume:.1f} mL in total{share}").format(count=count, volume=volume, share=share))
 
 
 def durationText(seconds: float) -> str:
+    """A remaining time, in minutes where it is long."""
     if seconds >= 90:
         return str(_("{minutes} min").format(minutes=round(seconds / 60)))
     return str(_("{seconds} s").format(seconds=max(1, round(seconds))))

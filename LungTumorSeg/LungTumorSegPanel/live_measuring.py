@@ -1,12 +1,11 @@
 """A lesion table that follows every edit: observers, and the timers that start measuring and ask for what is known."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import slicer
 from LungTumorSegLib.mrml.lesion_table import is_measured
-from LungTumorSegLib.mrml.live_table import LiveTable, edit_events
+from LungTumorSegLib.mrml.live_table import POLL_MILLISECONDS, LiveTable, edit_events
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import is_edited
 from slicer.util import VTKObservationMixin
@@ -16,14 +15,8 @@ from .timers import makeTimer
 EDIT_MILLISECONDS = 100
 """So long after the last edit measuring begins: a stroke sends several events, and the hand should not wait for any of them."""
 
-POLL_MILLISECONDS = 40
 
-TURN_SECONDS = 0.01
-"""So long the window lets the measuring thread have Python at each look: enough for it to get on, too short to be noticed, should Slicer's
-event loop hold on to Python while it is idle."""
-
-
-class LiveMeasuring(VTKObservationMixin):  # type: ignore[misc]
+class LiveMeasuring(VTKObservationMixin):
     """Measures one segmentation at a time. ``onMeasures`` is called with each new problem or an empty text, the table being up to date;
     ``onOtherContent`` when a run has put other voxels into the segmentation."""
 
@@ -92,5 +85,3 @@ class LiveMeasuring(VTKObservationMixin):  # type: ignore[misc]
             self._onMeasures(measures.problem)
         if self._live is None or not self._live.busy:
             self._pollTimer.stop()
-        else:
-            time.sleep(TURN_SECONDS)

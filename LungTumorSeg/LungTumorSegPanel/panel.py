@@ -14,12 +14,13 @@ from .run_section import RunSection
 from .save_section import SaveSection
 from .spread_section import SpreadSection
 from .timers import makeTimer
+from .views import LUNG_WINDOW
 
 if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
 
 
-class Panel(VTKObservationMixin):  # type: ignore[misc]
+class Panel(VTKObservationMixin):
     """Keeps its sections, the scene's parameter node and the shown segmentation together."""
 
     def __init__(self, ui: Any, logic: "LungTumorSegLogic") -> None:
@@ -36,10 +37,11 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self.spread = SpreadSection(ui)
         self.save = SaveSection(ui, logic, self.correct.finish)
         self._nodesTimer = makeTimer(0, self._offerVolumes, singleShot=True)
+        self._sceneTimer = makeTimer(0, self._takeScene, singleShot=True)
         for event, method in (
             (slicer.mrmlScene.StartCloseEvent, self._onSceneStartClose),
-            (slicer.mrmlScene.EndCloseEvent, self._onSceneEndClose),
-            (slicer.mrmlScene.EndImportEvent, self._onSceneEndClose),
+            (slicer.mrmlScene.EndCloseEvent, self._onOtherScene),
+            (slicer.mrmlScene.EndImportEvent, self._onOtherScene),
             (slicer.mrmlScene.NodeAddedEvent, self._onNodesChanged),
             (slicer.mrmlScene.NodeRemovedEvent, self._onNodesChanged),
         ):
@@ -60,7 +62,9 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
     def close(self) -> None:
         """Let go of everything, for good."""
         self.run.close()
+        self.save.close()
         self._nodesTimer.stop()
+        self._sceneTimer.stop()
         self.correct.close()
         self._releaseParameterNode()
         self.removeObservers()
@@ -71,7 +75,12 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
         self._setParameterNode(None)
         self.correct.close()
 
-    def _onSceneEndClose(self, caller: Any, event: Any) -> None:
+    def _onOtherScene(self, caller: Any, event: Any) -> None:
+        self._sceneTimer.start()  # inside these events Slicer's widgets have not seen the new nodes yet, and would take none
+
+    def _takeScene(self) -> None:
+        """What is to be done once all widgets have seen a scene that was closed or imported."""
+        mrml.show_lesions_by_review(slicer.mrmlScene)
         if self._entered:  # else when the module is opened again
             self._takeParameterNode()
 
@@ -118,10 +127,14 @@ class Panel(VTKObservationMixin):  # type: ignore[misc]
     # From one section to the others
 
     def _onResult(self) -> None:
+        self.lesions.show(self._shown)  # a second run may have filled the same segmentation
+        self.refresh()
+        self.lesions.setWindow(LUNG_WINDOW)
         if self.ui.show3DCheckBox.checked:
             self.logic.showTumorSpread(self._shown)
 
     def refresh(self) -> None:
+        """Bring all that shows the lesion table up to date with it."""
         self.lesions.refresh()
         self.save.refresh()
         self.spread.refresh()

@@ -5,18 +5,18 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import slicer
 from LungTumorSegLib.core.errors import MachineLimit
+from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.process import hardware
-from LungTumorSegLib.process.packages import PipStep
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import Manifest
 from slicer.i18n import tr as _
 
 from .lesion_texts import durationText
+from .parameters import chosenOptions, takeModel
 from .timers import makeTimer
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RunSection:
         self._ui, self._logic, self._onResult = ui, logic, onResult
         self._parameterNode: Any = None
         self._run: SegmentationRun | None = None
-        self._installing = False
+        self._installing = self._cancelled = False
         self._message = ""  # what happened last; without it the panel says what to do next
         self._devices: list[str] | None = None
         self._deviceTimer = makeTimer(LOOK_MILLISECONDS, self._showDevices, singleShot=True)
@@ -50,8 +50,8 @@ class RunSection:
     def follow(self, parameterNode: Any) -> None:
         """Take the numbers from this parameter node from now on; None for none."""
         self._parameterNode = parameterNode
-        if parameterNode is not None and parameterNode.model not in self._manifests and self._manifests:
-            self._useModel(next(iter(self._manifests)))
+        if parameterNode is None and not self.running:
+            self._message = ""  # it was about the scene that was closed
 
     def close(self) -> None:
         """End the run, if one is going on, and wait for nothing more."""
@@ -107,23 +107,15 @@ class RunSection:
         try:
             self._manifests = self._logic.models()
         except MachineLimit as error:
-            logging.error(error)
+            logging.error(str(error))
         for manifest in self._manifests.values():
             self._ui.modelSelector.addItem(manifest.description or manifest.id)
 
     def _onModelChosen(self, index: int) -> None:
         if self._parameterNode is not None and 0 <= index < len(self._manifests):
-            self._useModel(list(self._manifests)[index])
-
-    def _useModel(self, model: str) -> None:
-        """Takes the model's own numbers; who wants others changes them afterwards."""
-        manifest = self._manifests[model]
-        node = self._parameterNode
-        if node.model != model:
-            node.model = model
-            node.sliceThreshold, node.voxelThreshold = manifest.thresholds.gate, manifest.thresholds.voxel
-            node.stride, node.mirror = manifest.stride, manifest.mirror
-            node.smallestLesionMl, node.leastConfidence = manifest.min_lesion_ml, manifest.min_confidence
+            model = list(self._manifests)[index]
+            if self._parameterNode.model != model:
+                takeModel(self._parameterNode, self._manifests[model])
 
     def _onAdvancedCollapsed(self, collapsed: bool) -> None:
         if not collapsed and self._devices is None:
@@ -144,78 +136,40 @@ class RunSection:
         """Start a run, or cancel the one that is going on."""
         if self._run is not None:
             self._run.cancel()
+            self._cancelled = True
             self._ui.segmentButton.enabled = False
             self._showStatus(_("Cancelling ..."))
         elif self._ensurePackages() and self._parameterNode is not None:  # the scene may have been closed meanwhile
             self._start()
 
     def _ensurePackages(self) -> bool:
-        """True when all is there; asks once before it installs anything."""
-        missing = self._logic.missingPackages()
-        if not missing:
-            return True
-        names = ", ".join(missing)
-        question = _(
-            "The network needs Python packages that Slicer does not bring: {names}. torch takes 200 MB to 3 GB. Install now?"
-        )
-        if not slicer.util.confirmOkCancelDisplay(
-            question.format(names=names), windowTitle=_("Lung Tumor Segmentation")
-        ):
-            self._showStatus(
-                _("Nothing was installed and nothing changed. Segmenting needs {names}.").format(names=names)
-            )
-            return False
+        """True when all is there; Slicer asks before it installs anything."""
         self._installing = True
-        self._showStatus(_("Installing {names} ...").format(names=names))
-        self._ui.progressBar.maximum = 0  # moves without a number
         self.refresh()
         try:
-            with slicer.util.WaitCursor():
-                self._logic.installPackages(missing, self._onPipStep)
-        except Exception as error:  # pip's ways to fail are many
-            logging.exception("Installing failed.")
-            offline = _(
-                "{error} Without a network bring the wheels of {names} (from pypi.org and download.pytorch.org, for the Python that"
-                " Slicer's console names) and install them with PythonSlicer -m pip install FILES."
-            )
-            self._showStatus(offline.format(error=error, names=names))
+            self._logic.installPackages()
+        except RuntimeError as error:
+            self._showStatus(str(error))
             return False
         finally:
             self._installing = False
-            self._ui.progressBar.maximum = 100
             self.refresh()
         return True
 
-    def _onPipStep(self, step: PipStep) -> None:
-        if step.stage == "unpacking":
-            self._ui.progressBar.maximum = 0
-            self._showStatus(_("Unpacking the packages. The window may stand still for a minute."))
-        else:
-            self._ui.progressBar.maximum = 100 if step.total else 0
-            self._ui.progressBar.value = 100 * step.done // max(1, step.total)
-            text = _("Downloading {name}: {done} of {total} MB") if step.total else _("Downloading {name} ...")
-            self._showStatus(text.format(name=step.name, done=step.done // 1_000_000, total=step.total // 1_000_000))
-        slicer.app.processEvents()  # shows it before the next line of pip's, which may take long
-
     def _start(self) -> None:
         node = self._parameterNode
-        options = {
-            "model": node.model or None,
-            "device": node.device.value,
-            "thresholds": (node.sliceThreshold, node.voxelThreshold),
-            "stride": node.stride,
-            "mirror": node.mirror,
-            "min_lesion_ml": node.smallestLesionMl,
-            "min_confidence": node.leastConfidence,
-            "probability": node.loadProbability,
-        }
         try:
             self._run = self._logic.startSegmentation(
-                node.inputVolume, options, self._onProgress, self._onFinished, segmentationNode=node.outputSegmentation
+                node.inputVolume,
+                chosenOptions(node),
+                self._onProgress,
+                self._onFinished,
+                segmentationNode=node.outputSegmentation,
             )
         except (ValueError, OSError) as error:
             self._showStatus(str(error))
             return
+        self._cancelled = False
         self._ui.progressBar.value = 0
         self._showStatus(_("Exporting the CT ..."))
         self.refresh()
@@ -230,13 +184,17 @@ class RunSection:
         }
         self._ui.progressBar.value = progress.percent
         text = stages.get(progress.stage, progress.stage)
-        if progress.seconds_left is not None:
+        if progress.percent == 100:
+            text = _("Loading the result")
+        elif progress.seconds_left is not None:
             text = _("{stage}, {time} left").format(stage=text, time=durationText(progress.seconds_left))
         self._showStatus(text)
 
     def _onFinished(self, run: SegmentationRun) -> None:
         self._run = None
-        if run.error is not None:
+        if isinstance(run.error, Cancelled) and not self._cancelled:
+            self._showStatus("")  # the CT is gone: what to do next helps more
+        elif run.error is not None:
             self._showStatus(str(run.error))
         else:
             self._showStatus("")

@@ -9,6 +9,7 @@ import qt
 import slicer
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class SaveSection:
     def __init__(self, ui: Any, logic: "LungTumorSegLogic", finish: Callable[[], None]) -> None:
         self._ui, self._logic, self._finish = ui, logic, finish
         self._segmentation: Node = None
+        self._report: CommandRun | None = None
         ui.folderButton.directory = qt.QSettings().value(FOLDER_SETTING, os.path.expanduser("~"))
         ui.saveButton.connect("clicked()", self.save)
 
@@ -34,8 +36,9 @@ class SaveSection:
     def refresh(self) -> None:
         """Offer what can be saved; what was said of the last time is no longer true."""
         ui, isThere = self._ui, self._segmentation is not None
-        ui.savedLabel.visible = False
-        ui.saveButton.enabled = isThere
+        if self._report is None:
+            self._say("")
+        ui.saveButton.enabled = isThere and self._report is None
         ui.saveButton.toolTip = (
             _("Write segmentation, lesion table and picture into the folder.")
             if isThere
@@ -58,23 +61,46 @@ class SaveSection:
                 dicom = ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled
                 paths = self._logic.save(self._segmentation, folder, prefix, dicom, measure=False)
         except (OSError, RuntimeError) as error:
-            ui.savedLabel.text = _("Not saved: {error}").format(error=error)
+            self._say(_("Not saved: {error}").format(error=error))
         else:
             qt.QSettings().setValue(FOLDER_SETTING, folder)
-            problem = self._saveReport(folder, prefix, paths) if ui.reportCheckBox.checked else ""
-            saved = _("Saved in {folder}: {names}").format(folder=folder, names=", ".join(path.name for path in paths))
-            ui.savedLabel.text = f"{saved}. {problem}" if problem else saved
-        ui.savedLabel.visible = True
+            if ui.reportCheckBox.checked:
+                self._startReport(Path(folder), prefix, paths)
+            else:
+                self._say(_savedText(folder, paths))
 
-    def _saveReport(self, folder: str, prefix: str, paths: list[Path]) -> str:
-        """Adds the report's path to ``paths``; what went wrong in words, or an empty text."""
-        self._ui.saveButton.enabled = False
-        self._ui.savedLabel.text = _("Drawing the report ...")
-        self._ui.savedLabel.visible = True
-        try:
-            paths.append(self._logic.saveReport(self._segmentation, folder, prefix))
-        except (OSError, RuntimeError, ValueError) as error:
-            return str(_("There is no report: {error}").format(error=error))
-        finally:
+    def close(self) -> None:
+        """Draw no report any more."""
+        if self._report is not None:
+            self._report.close()
+            self._report = None
+
+    def _startReport(self, folder: Path, prefix: str, paths: list[Path]) -> None:
+        """Has the report drawn beside ``paths``, and then says what was saved."""
+
+        def finish(run: CommandRun) -> None:
+            self._report = None
             self._ui.saveButton.enabled = self._segmentation is not None
-        return ""
+            self._sayAll(folder, paths, run.result, run.error)
+
+        try:
+            self._report = self._logic.startReport(self._segmentation, folder, prefix, finish)
+        except (OSError, RuntimeError, ValueError) as error:
+            self._sayAll(folder, paths, None, error)
+        else:
+            self._ui.saveButton.enabled = False
+            self._say(_("Drawing the report ..."))
+
+    def _sayAll(self, folder: Path, paths: list[Path], report: Path | None, error: Exception | None) -> None:
+        saved = _savedText(folder, [*paths, *([report] if report is not None else [])])
+        self._say(
+            saved if error is None else _("{saved}. There is no report: {error}").format(saved=saved, error=error)
+        )
+
+    def _say(self, text: str) -> None:
+        self._ui.savedLabel.text = text
+        self._ui.savedLabel.visible = bool(text)
+
+
+def _savedText(folder: str | Path, paths: list[Path]) -> str:
+    return str(_("Saved in {folder}: {names}").format(folder=folder, names=", ".join(path.name for path in paths)))

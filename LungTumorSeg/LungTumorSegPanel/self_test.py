@@ -1,5 +1,6 @@
 """The module's self-test, which Slicer runs from its Reload and Test button and as a unit test."""
 
+import csv
 import os
 import time
 import unittest
@@ -15,9 +16,11 @@ from LungTumorSegLib.process.segmentation_run import FOLDER_PREFIX
 from LungTumorSegLib.results.lesion_rows import CORRECTED
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
+from .canned_result import cannedCT, cannedResult
 
-class SelfTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
-    """Self-test on the phantom. Runs need torch and safetensors; without them they are skipped."""
+
+class SelfTest(ScriptedLoadableModuleTest):
+    """Self-test. Runs of the network need torch and safetensors and are skipped without them; all else works on a canned result."""
 
     logicClass: ClassVar[Any] = None
     """The module's logic, which this package does not import."""
@@ -59,7 +62,7 @@ class SelfTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
     def test_CancelLeavesTheSceneAsItWas(self) -> None:
         volumeNode = self._phantom()
         before = slicer.mrmlScene.GetNumberOfNodes()
-        finished = []
+        finished: list[Any] = []
         run = self.logic.startSegmentation(volumeNode, onFinished=finished.append)
         run.cancel()
         deadline = time.monotonic() + 30
@@ -71,11 +74,11 @@ class SelfTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
 
     def test_CorrectionIsMeasuredSavedAndRestored(self) -> None:
-        segmentationNode = self.logic.segment(self._phantom())
-        self.assertGreater(len(mrml.lesions_of(segmentationNode)), 0)
+        segmentationNode = self._cannedSegmentation()
         before = mrml.lesions_of(segmentationNode)[0]
         corrections = self.logic.corrections(segmentationNode)
         mask = mask_of(segmentationNode.GetSegmentation(), before.segment_id)
+        assert mask is not None
         mask.array[0] = False  # its lowest slice is erased
         set_mask(segmentationNode, before.segment_id, mask)
         corrections.confirm(before.segment_id)
@@ -88,6 +91,7 @@ class SelfTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
 
         self.logic.getParameterNode().outputSegmentation = segmentationNode
         with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
+            self._checkSaving(segmentationNode, folder)
             scenePath = os.path.join(folder, "scene.mrb")
             self.assertTrue(slicer.mrmlScene.WriteToMRB(scenePath))
             slicer.mrmlScene.Clear()
@@ -97,6 +101,28 @@ class SelfTest(ScriptedLoadableModuleTest):  # type: ignore[misc]
         self.logic.corrections(restored).reset_all()
         self.logic.measureLesions(restored)
         self.assertEqual(mrml.lesions_of(restored)[0].correction, "")
+
+    def test_ResultIsShown(self) -> None:
+        segmentationNode = self._cannedSegmentation()
+        names = [segment.GetName() for segment in _segments(segmentationNode)]
+        self.assertEqual(names, ["Left lung", "Right lung", "Tumor 1", "Tumor 2"])
+        self.logic.showTumorSpread(segmentationNode)
+        self.assertTrue(segmentationNode.GetDisplayNode().GetVisibility3D())
+
+    def _checkSaving(self, segmentationNode: Any, folder: Path) -> None:
+        lesions = mrml.lesions_of(segmentationNode)
+        paths = mrml.save_results(segmentationNode, folder / "saved")
+        self.assertEqual([path.name for path in paths], ["segmentation.seg.nrrd", "lesions.csv", "summary.json"])
+        with paths[1].open(encoding="utf-8", newline="") as file:
+            saved = [float(row["volume_ml"]) for row in csv.DictReader(file)]
+        self.assertEqual(len(saved), len(lesions))
+        for value, lesion in zip(saved, lesions, strict=True):
+            self.assertAlmostEqual(value, lesion.volume_ml, places=4)
+
+    def _cannedSegmentation(self) -> Any:
+        volumeNode = cannedCT(slicer.mrmlScene)
+        with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
+            return mrml.load_results(cannedResult(mrml.volume_of_node(volumeNode), folder), volumeNode)
 
     def _phantom(self) -> Any:
         if self.logic.missingPackages():

@@ -4,24 +4,28 @@ What it does lies in LungTumorSegLib.mrml.spread; here are its widgets.
 """
 
 import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import slicer
 from LungTumorSegLib.core.terminology import REJECTED
-from LungTumorSegLib.mrml.nodes import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE
+from LungTumorSegLib.mrml.lesion_table import color_by
+from LungTumorSegLib.mrml.nodes import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE, Node
 from LungTumorSegLib.mrml.results import lesions_of, show_lungs, summary_of
+from LungTumorSegLib.results.lesion_rows import LesionRow
 from slicer.i18n import tr as _
 
-COLORS = ("number", "volume", "confidence")
+COLORS: tuple[Literal["number", "volume", "confidence"], ...] = ("number", "volume", "confidence")
 """In the order of the selector's items."""
 
 
 class SpreadSection:
     """Follows one segmentation at a time."""
 
-    def __init__(self, ui):
+    def __init__(self, ui: Any) -> None:
         self._ui = ui
-        self._segmentation = None
-        self._rows = []  # of the table when it was looked at last
+        self._segmentation: Node = None
+        self._rows: list[LesionRow] = []  # of the table when it was looked at last
         self._marginsWereOld = False
         for widget, signal, method in (
             (ui.colorSelector, "currentIndexChanged(int)", self._onColor),
@@ -33,8 +37,8 @@ class SpreadSection:
             widget.connect(signal, method)
         self.refresh()
 
-    def show(self, segmentation):
-        """Follows a segmentation from now on; None for none. What is drawn for the one before stays with it."""
+    def show(self, segmentation: Node) -> None:
+        """Follow a segmentation from now on; None for none. What is drawn for the one before stays with it."""
         if segmentation is self._segmentation:
             return
         self._segmentation = segmentation
@@ -48,10 +52,14 @@ class SpreadSection:
             _setQuietly(
                 box, segmentation is not None and segmentation.GetNodeReference(role) is not None
             )  # a scene keeps them
+        if segmentation is not None:
+            self._ui.colorSelector.blockSignals(True)
+            self._ui.colorSelector.currentIndex = COLORS.index(color_by(segmentation))
+            self._ui.colorSelector.blockSignals(False)
         self.refresh()
 
-    def refresh(self):
-        """Brings colors, legend and rulers up to date with the lesion table. Old margins go, which is said: new ones take a while."""
+    def refresh(self) -> None:
+        """Bring colors, legend and rulers up to date with the lesion table. Old margins are removed, as new ones take a while."""
         ui, isThere = self._ui, self._segmentation is not None
         for widget in (ui.colorSelector, ui.zonesCheckBox, ui.rulersCheckBox, ui.marginsCheckBox, ui.marginsEdit):
             widget.enabled = isThere
@@ -71,7 +79,7 @@ class SpreadSection:
             self._onColor(ui.colorSelector.currentIndex)
         ui.spreadLabel.text = self._text()
 
-    def _onColor(self, index):
+    def _onColor(self, index: int) -> None:
         if self._segmentation is None or not 0 <= index < len(COLORS):
             return
         from LungTumorSegLib.mrml.spread import color_lesions  # scipy: only where there is something to show
@@ -82,19 +90,19 @@ class SpreadSection:
             "" if by == "number" else "&nbsp;&nbsp; ".join(_legendText(line, color) for line, color in legend)
         )
 
-    def _onZones(self, visible):
+    def _onZones(self, visible: bool) -> None:
         from LungTumorSegLib.mrml.spread import show_zones
 
         self._draw(self._ui.zonesCheckBox, lambda: show_zones(self._segmentation, visible))
         if not visible and self._segmentation is not None:
             show_lungs(self._segmentation, self._ui.showLungsCheckBox.checked)
 
-    def _onRulers(self, visible):
+    def _onRulers(self, visible: bool) -> None:
         from LungTumorSegLib.mrml.spread import show_rulers
 
         self._draw(self._ui.rulersCheckBox, lambda: show_rulers(self._segmentation, visible))
 
-    def _onMargins(self, visible):
+    def _onMargins(self, visible: bool) -> None:
         from LungTumorSegLib.mrml.spread import show_margins
 
         self._marginsWereOld = False
@@ -102,11 +110,11 @@ class SpreadSection:
             self._ui.marginsCheckBox, lambda: show_margins(self._segmentation, self._marginsMm() if visible else ())
         )
 
-    def _onMarginsEdited(self):
+    def _onMarginsEdited(self) -> None:
         if self._ui.marginsCheckBox.checked:
             self._onMargins(True)
 
-    def _marginsMm(self):
+    def _marginsMm(self) -> list[float]:
         """The distances in the field, mm. Raises ValueError where it holds anything else."""
         words = re.split(r"[\s,;]+", self._ui.marginsEdit.text.strip())
         try:
@@ -117,7 +125,7 @@ class SpreadSection:
             raise ValueError(_("Margins must be above 0 and at most 50 mm."))
         return distances
 
-    def _draw(self, box, draw):
+    def _draw(self, box: Any, draw: Callable[[], Any]) -> None:
         """Draws or removes; what cannot be drawn is said, and its box is empty again."""
         if self._segmentation is None:
             return
@@ -130,7 +138,7 @@ class SpreadSection:
             _setQuietly(box, False)
         self._ui.spreadLabel.text = text
 
-    def _text(self):
+    def _text(self) -> str:
         """What stands below the choices."""
         text = _spreadText(summary_of(self._segmentation).get("spread", {}))
         if not self._marginsWereOld:
@@ -143,24 +151,24 @@ class SpreadSection:
         )
 
 
-def _setQuietly(box, checked):
+def _setQuietly(box: Any, checked: bool) -> None:
     box.blockSignals(True)
     box.checked = checked
     box.blockSignals(False)
 
 
-def _lesionsIn(rows):
+def _lesionsIn(rows: Sequence[LesionRow]) -> list[tuple[Any, ...]]:
     """What margins are made of, as far as a table shows it: a lesion that was confirmed or measured further keeps its own."""
     return [(row.segment, row.volume_ml, row.centroid_lps) for row in rows if row.review != REJECTED]
 
 
-def _legendText(line, color):
+def _legendText(line: str, color: Sequence[float]) -> str:
     hexadecimal = "#" + "".join(f"{round(255 * part):02x}" for part in color)
     square = f'<span style="color:{hexadecimal}">\N{BLACK SQUARE}</span>'
     return f"{square} {line}".replace(" ", "&nbsp;").replace("span&nbsp;", "span ")  # lines break between classes alone
 
 
-def _spreadText(spread):
+def _spreadText(spread: Mapping[str, Any]) -> str:
     """Where the lesions lie and how far apart, in one line."""
     places = [
         _("{count} {side} {zone}").format(count=place["count"], side=_side(place["side"]), zone=_zone(place["zone"]))
@@ -176,9 +184,9 @@ def _spreadText(spread):
     return "; ".join(parts)
 
 
-def _side(side):
+def _side(side: str) -> str:
     return {"Left": _("left"), "Right": _("right")}[side]
 
 
-def _zone(zone):
+def _zone(zone: str) -> str:
     return {"upper": _("upper"), "middle": _("middle"), "lower": _("lower")}[zone]

@@ -1,30 +1,51 @@
-"""Waiting for a run: with Qt's timer beside everything else, or for a script that has nothing else to do."""
+"""The module's only way to wait for a child process: Qt's timer or, in a script without an event loop, short sleeps."""
 
 import time
-
-from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.process.segmentation_run import SegmentationRun
+from typing import Any, Protocol, TypeVar
 
 from .timers import makeTimer
 
 POLL_MILLISECONDS = 100
 """How often a run is looked at: often enough for a smooth progress bar."""
 
+TURN_SECONDS = 0.02
+"""How long each look gives Python away. Slicer's event loop keeps the interpreter while it is idle, so that threads, which export the CT
+and read the results, would stand still. Shorter turns make loading a result last ten times as long."""
 
-def watched(run: SegmentationRun) -> SegmentationRun:
-    """Look at the run from Qt's event loop until it has finished; returns it at once."""
+
+class Waitable(Protocol):
+    """A run of a child process: it advances by ``poll`` and, once ``finished``, has a ``result`` or an ``error``."""
+
+    finished: bool
+    result: Any
+    error: Exception | None
+
+    def poll(self) -> None:
+        """Take note of what has happened."""
+
+    def close(self) -> None:
+        """End it at once."""
+
+
+Run = TypeVar("Run", bound=Waitable)
+
+
+def watched(run: Run) -> Run:
+    """Look at the run from Qt's event loop until it has finished; return it at once."""
 
     def look() -> None:
         run.poll()
         if run.finished:
             timer.stop()
+        else:
+            time.sleep(TURN_SECONDS)
 
     timer = makeTimer(POLL_MILLISECONDS, look)
     timer.start()
     return run
 
 
-def result_of(run: SegmentationRun) -> Node:
+def result_of(run: Waitable) -> Any:
     """Wait for the run's end, without an event loop, and return its result or raise its error."""
     try:
         while not run.finished:

@@ -29,7 +29,13 @@ shipped = _shipped_files()
 def test_cmake_lists_exactly_the_files_on_disk(name):
     listed = shipped.files_in_cmake(shipped.CMAKE_FILE.read_text(), name)
     assert len(listed) == len(set(listed)), "a file is listed twice"
-    assert set(listed) == set(shipped.files_on_disk()[name]), "run: python Testing/tools/list_shipped_files.py"
+    assert set(listed) == set(shipped.installed_files()[name]), "run: python Testing/tools/list_shipped_files.py"
+
+
+def test_the_extension_installs_no_training_code():
+    installed = [path for paths in shipped.installed_files().values() for path in paths]
+    assert [path for path in installed if "/training/" in path] == []
+    assert "LungTumorSegLib/pipeline.py" in installed
 
 
 def test_build_products_do_not_ship(tmp_path):

@@ -241,9 +241,8 @@ def process_until(condition, seconds: float = PATIENCE_SECONDS):
 
 
 @pytest.fixture
-def finished_panel(module, model, fake_child, volume, monkeypatch):
+def finished_panel(module, model, fake_child, volume):
     """The panel after a run."""
-    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()
     widget.enter()

@@ -102,8 +102,8 @@ def test_painting_shows_the_new_volume_beside_that_before(widget, segmentation, 
     before, after = (n * ct.voxel_volume_ml for n in (18, 42))
     assert cells(widget, 2)[0] == f"{after:.2f}\nwas {before:.2f}"
     assert cells(widget, 6) == ["0.90\ncorrected", "0.40 check"]
-    assert widget.ui.burdenLabel.text.startswith(f"2 lesions, {after + 2 * ct.voxel_volume_ml:.1f} mL together")
-    assert "mL before" in widget.ui.lesionTable.item(0, 2).toolTip()
+    assert widget.ui.burdenLabel.text.startswith(f"2 lesions, {after + 2 * ct.voxel_volume_ml:.1f} mL in total")
+    assert "Volume before: " in widget.ui.lesionTable.item(0, 2).toolTip()
 
 
 def test_number_and_order_stay_while_a_person_corrects(widget, segmentation, ct):
@@ -115,6 +115,15 @@ def test_number_and_order_stay_while_a_person_corrects(widget, segmentation, ct)
     assert [(row.number, row.segment) for row in (first, second)] == [(1, "Tumor 1"), (2, "Tumor 2")]
     assert widget.panel.lesions.chosenIds() == ["Tumor_2"]
     assert [item.row() for item in widget.ui.lesionTable.selectedItems()] == [1] * 7
+
+
+def test_a_row_shows_its_own_lesion_also_after_volumes_have_changed(widget, segmentation, ct):
+    paint(segmentation, ct, "Tumor_2", np.s_[2:7, 6:9, 1:5])
+    settled(widget)
+    widget.ui.lesionTable.selectRow(0)
+    x, y, z = next(row.centroid_lps for row in mrml.lesions_of(segmentation) if row.segment == "Tumor 1")
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceNode")
+    assert [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)] == pytest.approx([-x, -y, z])
 
 
 def test_a_segmentation_that_no_run_made_is_measured_and_corrected_too(widget, volume, ct):
@@ -284,7 +293,7 @@ def test_the_pieces_of_a_split_lesion_are_both_called_corrected(widget, segmenta
     settled(widget)
     assert cells(widget, 6) == ["0.90\ncorrected", "0.40 check", "?\ncorrected"]
     assert cells(widget, 2)[2] == f"{36 * ct.voxel_volume_ml:.2f}"
-    assert "a piece of what the network has found" in widget.ui.lesionTable.item(2, 2).toolTip()
+    assert "a part of a lesion that the network found" in widget.ui.lesionTable.item(2, 2).toolTip()
 
 
 def test_what_cannot_be_done_is_said_without_a_box(widget):

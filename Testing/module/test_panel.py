@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 import time
 import types
@@ -10,15 +11,14 @@ import types
 import pytest
 import slicer
 from LungTumorSegLib.mrml import results as mrml
-from LungTumorSegLib.process import child, packages
+from LungTumorSegLib.process import child
 from stand_in import application as stand_in
 
 from .conftest import PATIENCE_SECONDS, add_volume, process_until
 
 
 @pytest.fixture
-def widget(module, model, fake_child, monkeypatch):
-    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+def widget(module, model, fake_child):
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()
     widget.enter()
@@ -45,6 +45,11 @@ def run_to_end(widget):
     widget.ui.segmentButton.click()
     process_until(lambda: not widget.panel.run.running)
     return widget
+
+
+def save(widget):
+    widget.ui.saveButton.click()
+    process_until(lambda: widget.ui.saveButton.enabled)
 
 
 def cells(table) -> list[list[str]]:
@@ -177,7 +182,7 @@ def test_a_click_segments_and_shows_the_lesions(done, ct):
     assert table[1][-1] == "0.40 check"
     assert done.ui.resultLabel.text == "CT 5: chest"
     assert done.ui.burdenLabel.text.startswith("2 lesions, ")
-    assert done.ui.burdenLabel.text.endswith(" together, 0.3 % of the lungs"), "the share that the run has measured"
+    assert done.ui.burdenLabel.text.endswith(" in total, 0.3 % of the lungs"), "the share that the run has measured"
     assert done.ui.saveButton.enabled
     assert done.ui.statusLabel.text.startswith("Check each lesion")
 
@@ -363,7 +368,7 @@ def camera(monkeypatch):
 
 def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_path, camera):
     done.ui.folderButton.directory = str(tmp_path / "out")
-    done.ui.saveButton.click()
+    save(done)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json"]
     assert camera == [str(tmp_path / "out" / "spread.png")]
@@ -377,14 +382,14 @@ def test_the_folder_is_remembered(done, tmp_path, camera):
     import qt
 
     done.ui.folderButton.directory = str(tmp_path / "out")
-    done.ui.saveButton.click()
+    save(done)
     assert qt.QSettings().value("LungTumorSeg/SaveFolder") == str(tmp_path / "out")
 
 
 def test_names_go_into_file_names_only_where_asked_for(done, tmp_path, camera):
     done.ui.folderButton.directory = str(tmp_path / "out")
     done.ui.namesCheckBox.checked = True
-    done.ui.saveButton.click()
+    save(done)
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == [
         f"CT 5_ chest {name}" for name in ("lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json")
@@ -394,14 +399,14 @@ def test_names_go_into_file_names_only_where_asked_for(done, tmp_path, camera):
 def test_the_report_is_left_out_where_it_is_not_wanted(done, tmp_path, camera):
     done.ui.folderButton.directory = str(tmp_path / "out")
     done.ui.reportCheckBox.checked = False
-    done.ui.saveButton.click()
+    save(done)
     assert not (tmp_path / "out" / "report.html").exists()
 
 
 def test_why_there_is_no_report_is_said_beside_what_was_saved(done, tmp_path, camera, monkeypatch):
     monkeypatch.setenv("FAKE_RUN", "error:3:The machine cannot.")
     done.ui.folderButton.directory = str(tmp_path / "out")
-    done.ui.saveButton.click()
+    save(done)
     assert done.ui.savedLabel.text.startswith(f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd")
     assert done.ui.savedLabel.text.endswith("There is no report: The machine cannot.")
     assert done.ui.saveButton.enabled
@@ -410,7 +415,7 @@ def test_why_there_is_no_report_is_said_beside_what_was_saved(done, tmp_path, ca
 def test_a_folder_that_cannot_be_written_is_said_without_a_box(done, tmp_path, camera):
     (tmp_path / "file").touch()
     done.ui.folderButton.directory = str(tmp_path / "file")
-    done.ui.saveButton.click()
+    save(done)
     assert done.ui.savedLabel.text.startswith("Not saved: ")
 
 
@@ -439,7 +444,7 @@ def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeyp
     done.panel.refresh()
     done.ui.dicomCheckBox.checked = True
     done.ui.folderButton.directory = str(tmp_path / "out")
-    done.ui.saveButton.click()
+    save(done)
     assert [exportable.directory for exportable in exported] == [str(tmp_path / "out")]
 
 
@@ -447,155 +452,70 @@ def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeyp
 
 
 @pytest.fixture
-def without_torch(with_ct, monkeypatch):
-    missing = ["torch>=2.8", "safetensors>=0.4"]
-    monkeypatch.setattr(type(with_ct.logic), "missingPackages", lambda self: list(missing))
-    with_ct.missing = missing
-    return with_ct
-
-
-def test_declining_leaves_everything_and_says_so(without_torch, monkeypatch):
+def pytorch(monkeypatch):
+    """Slicer's PyTorch extension: it asks and installs by itself."""
     asked = []
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: asked.append(text))
-    monkeypatch.setattr(
-        type(without_torch.logic),
-        "installPackages",
-        lambda self, missing, onStep: pytest.fail("installed without leave"),
-    )
-    without_torch.ui.segmentButton.click()
-    assert len(asked) == 1
-    assert "torch>=2.8, safetensors>=0.4" in asked[0]
-    assert not without_torch.panel.run.running
-    assert without_torch.ui.statusLabel.text.startswith("Nothing was installed")
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, askConfirmation, torchVersionRequirement):
+            asked.append((askConfirmation, torchVersionRequirement))
+            if slicer.packaging.answer:
+                slicer.packaging.installed.append(f"torch{torchVersionRequirement}")
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
+    return asked
 
 
-def test_accepting_installs_and_goes_on(without_torch, monkeypatch):
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
-    installed = []
-    monkeypatch.setattr(
-        type(without_torch.logic), "installPackages", lambda self, missing, onStep: installed.extend(missing)
-    )
-    run_to_end(without_torch)
-    assert installed == ["torch>=2.8", "safetensors>=0.4"]
-    assert without_torch.ui.lesionTable.rowCount == 2
+@pytest.fixture
+def without_packages(module, model, fake_child, volume, pytorch, monkeypatch):
+    """The panel where neither torch nor safetensors is installed."""
+    real = slicer.packaging._is_met
+    monkeypatch.setattr(slicer.packaging, "_is_met", lambda one: real(one) and (str(one) in slicer.packaging.installed))
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    widget.enter()
+    process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
+    yield widget
+    widget.cleanup()
 
 
-def test_a_failed_installation_says_how_to_do_it_offline(without_torch, monkeypatch):
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
+def test_torch_comes_through_its_extension_and_the_rest_through_slicers_packaging(without_packages, pytorch):
+    run_to_end(without_packages)
+    assert pytorch == [(True, ">=2.8")], "the extension asks by itself"
+    assert slicer.packaging.installed == ["torch>=2.8", "safetensors>=0.4"]
+    assert without_packages.ui.lesionTable.rowCount == 2
 
-    def fail(self, missing, onStep):
-        raise RuntimeError("ERROR: No matching distribution found.")
 
-    monkeypatch.setattr(type(without_torch.logic), "installPackages", fail)
-    without_torch.ui.segmentButton.click()
-    text = without_torch.ui.statusLabel.text
-    assert "No matching distribution" in text
+def test_declining_starts_nothing_and_names_what_is_missing(without_packages):
+    slicer.packaging.answer = False
+    without_packages.ui.segmentButton.click()
+    assert not without_packages.panel.run.running
+    assert without_packages.ui.segmentButton.enabled
+    assert without_packages.ui.statusLabel.text.startswith("User declined")
+
+
+def test_a_failed_installation_says_how_to_do_it_offline(without_packages, monkeypatch):
+    def fail(*_, **__):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", fail)
+    without_packages.ui.segmentButton.click()
+    text = without_packages.ui.statusLabel.text
+    assert "safetensors" in text
     assert "PythonSlicer -m pip install" in text
-    assert not without_torch.panel.run.running
+    assert not without_packages.panel.run.running
 
 
-@pytest.mark.parametrize("version", ["5.10", "5.12"])
-def test_torch_comes_through_the_pytorch_extension_and_the_rest_through_pip(with_ct, monkeypatch, version):
-    calls = []
-
-    class PyTorchUtilsLogic:
-        def installTorch(self, askConfirmation, torchVersionRequirement):
-            calls.append(("torch", askConfirmation, torchVersionRequirement))
-            return object()
-
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
-    monkeypatch.setattr(packages, "dry_run", lambda interpreter, requirements: '{"install": []}')
-    if version == "5.12":
-        record = types.SimpleNamespace(pip_install=lambda requirements, requester: calls.append(("pip", requirements)))
-        monkeypatch.setattr(slicer, "packaging", record, raising=False)
-    else:
-        monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: calls.append(("pip", requirements)))
-    with_ct.logic.installPackages(["torch>=2.8", "safetensors>=0.4"])
-    assert calls == [("torch", False, ">=2.8"), ("pip", ["safetensors>=0.4"])]
-
-
-def test_pip_may_not_replace_what_slicer_brings(with_ct, monkeypatch):
-    report = '{"install": [{"metadata": {"name": "numpy"}}, {"metadata": {"name": "safetensors"}}]}'
-    monkeypatch.setattr(packages, "dry_run", lambda interpreter, requirements: report)
-    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: pytest.fail("numpy would be replaced"))
-    with pytest.raises(RuntimeError, match="would replace Slicer's own numpy"):
-        with_ct.logic.installPackages(["safetensors>=0.4"])
-
-
-PIP = """
-import os, time
-assert os.environ["PIP_PROGRESS_BAR"] == "raw"
-print("Collecting torch>=2.8\\n  Downloading https://download.pytorch.org/torch-2.8.0-cp312-cp312-win_amd64.whl (240.0 MB)", flush=True)
-for done in range(0, 241, 60):
-    print(f"Progress {done}000000 of 240000000", flush=True)
-    time.sleep(0.05)
-print("Installing collected packages: torch", flush=True)
-time.sleep(0.05)
-print("Successfully installed torch-2.8.0", flush=True)
-"""
-
-
-def test_while_torch_is_installed_the_panel_says_how_far_it_has_come(without_torch, monkeypatch, capsys):
-    """With Slicer's own way of running pip, and a script in pip's place."""
-    import qt
-
-    ui, seen = without_torch.ui, []
-
-    class PyTorchUtilsLogic:
-        def installTorch(self, askConfirmation, torchVersionRequirement):
-            slicer.util.logProcessOutput(
-                slicer.util.launchConsoleProcess([sys.executable, "-c", PIP], useStartupEnvironment=False)
-            )
-            return object()
-
-    def look():
-        seen.append((ui.statusLabel.text, ui.progressBar.maximum, ui.progressBar.value, ui.segmentButton.enabled))
-
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, **_: True)
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
-    timer = qt.QTimer()
-    timer.setInterval(5)
-    timer.connect("timeout()", look)
-    without_torch.missing.remove("safetensors>=0.4")
-    timer.start()
-    try:
-        run_to_end(without_torch)
-    finally:
-        timer.stop()
-    assert ("Downloading torch: 120 of 240 MB", 100, 50, False) in seen
-    assert any(text.startswith("Unpacking") and maximum == 0 and not enabled for text, maximum, _, enabled in seen)
-    assert ui.lesionTable.rowCount == 2
-    printed = capsys.readouterr().out
-    assert "Successfully installed torch-2.8.0" in printed
-    assert "Progress" not in printed
-
-
-def test_the_window_stays_alive_while_pip_is_asked_what_it_would_replace(with_ct, monkeypatch):
-    import qt
-
-    beats = []
-
-    def dry_run(interpreter, requirements):
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(beats) < 3 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return '{"install": []}'
-
-    timer = qt.QTimer()
-    timer.setInterval(5)
-    timer.connect("timeout()", lambda: beats.append(1))
-    monkeypatch.setattr(packages, "dry_run", dry_run)
-    monkeypatch.setattr(slicer.util, "pip_install", lambda requirements: None)
-    timer.start()
-    with_ct.logic.installPackages(["safetensors>=0.4"])
-    timer.stop()
-    assert len(beats) >= 3
-
-
-def test_without_the_pytorch_extension_the_message_names_it(with_ct, monkeypatch):
+def test_without_the_pytorch_extension_the_message_names_it(without_packages, monkeypatch):
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
-    with pytest.raises(RuntimeError, match="Install the extension PyTorch in the Extensions Manager"):
-        with_ct.logic.installPackages(["torch>=2.8"])
+    without_packages.ui.segmentButton.click()
+    assert "Install the extension PyTorch in the Extensions Manager" in without_packages.ui.statusLabel.text
+
+
+def test_nothing_is_asked_where_all_is_installed(with_ct, pytorch):
+    run_to_end(with_ct)
+    assert pytorch == []
+    assert slicer.packaging.installed == []
 
 
 # Life and death
@@ -645,7 +565,7 @@ def test_deleting_the_result_empties_the_table(done):
 
 
 def test_unloading_the_module_during_a_run_ends_the_child_without_grace(module, model, fake_child, volume, monkeypatch):
-    monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
+    monkeypatch.setattr(module.LungTumorSegLogic, "installPackages", lambda self: None)
     fake_child("deaf")
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()

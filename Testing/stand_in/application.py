@@ -15,7 +15,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from . import parameter_node, sample_data, widgets
+from . import packaging, parameter_node, sample_data, widgets
 from .drawing import Drawing
 from .pythonqt import API, PlainProxy, application, make_class, wrap
 from .ui_file import load_ui
@@ -231,6 +231,9 @@ def install(temporary: Path, *, views: bool = True) -> None:
         _install_modules()
     slicer.app = Application(temporary, LayoutManager() if views else None)
     slicer.modules = types.SimpleNamespace()
+    slicer.packaging = packaging
+    packaging.answer = True
+    packaging.installed.clear()
     slicer.mrmlScene = slicer.vtkMRMLScene()
     logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the rules from label maps to surfaces
     logic.SetMRMLScene(slicer.mrmlScene)
@@ -281,6 +284,7 @@ def _install_qt() -> None:
         if isinstance(entry, dict) and qt_class is not None:
             modules[module][name] = make_class(full_name, qt_class)
     modules["qt"]["Qt"] = QtCore.Qt
+    modules["qt"]["QColor"] = QtGui.QColor
     modules["qt"]["QApplication"] = QtWidgets.QApplication
     modules["qt"]["QTableWidgetItem"] = lambda *arguments: PlainProxy(QtWidgets.QTableWidgetItem(*arguments))
     _module("qt", **modules["qt"])

@@ -1,4 +1,4 @@
-"""The files that the extension ships, and LungTumorSeg/CMakeLists.txt's lists of them.
+"""The files that the extension and the wheel ship, and LungTumorSeg/CMakeLists.txt's lists of them.
 
 Run as a script, it writes both lists anew from the disk.
 """
@@ -10,17 +10,28 @@ from pathlib import Path
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "LungTumorSeg"
 CMAKE_FILE = MODULE_FOLDER / "CMakeLists.txt"
+NOT_INSTALLED = "LungTumorSegLib/training/"
+"""Part of the wheel but not of the extension: nobody trains in Slicer."""
+
 SCRIPTS, RESOURCES = "MODULE_PYTHON_SCRIPTS", "MODULE_PYTHON_RESOURCES"
 
 
 def files_on_disk(folder: Path = MODULE_FOLDER) -> dict[str, list[str]]:
-    """Paths relative to ``folder`` of all that must ship, by the name of the CMake list in which they belong."""
+    """Return the paths of all files in ``folder`` that make up the product, by the name of the CMake list in which they belong."""
     built = re.compile(r"(^|/)(__pycache__|[^/]+\.egg-info|\.[^/]+)(/|$)")
     paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     shipped = [path for path in paths if path != CMAKE_FILE.name and not built.search(path)]
     return {
         SCRIPTS: [path for path in shipped if path.endswith(".py")],
         RESOURCES: [path for path in shipped if not path.endswith(".py")],
+    }
+
+
+def installed_files(folder: Path = MODULE_FOLDER) -> dict[str, list[str]]:
+    """Return those of ``files_on_disk`` that the extension installs."""
+    return {
+        name: [path for path in paths if not path.startswith(NOT_INSTALLED)]
+        for name, paths in files_on_disk(folder).items()
     }
 
 
@@ -36,7 +47,7 @@ def _span_of_list(text: str, name: str) -> tuple[int, int]:
 
 def _write_lists() -> None:
     text = CMAKE_FILE.read_text()
-    for name, paths in files_on_disk().items():
+    for name, paths in installed_files().items():
         start, end = _span_of_list(text, name)
         text = text[:start] + "".join(f"  {path}\n" for path in paths) + text[end:]
     CMAKE_FILE.write_text(text)

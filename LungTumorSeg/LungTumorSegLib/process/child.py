@@ -106,7 +106,8 @@ class ChildProcess:
 
     def _tell(self, line: str) -> None:
         stdin = self._process.stdin
-        with contextlib.suppress(OSError):  # the child has ended meanwhile, which is all that was wanted
+        # The child has ended meanwhile, or another thread has closed stdin, which is all that was wanted.
+        with contextlib.suppress(OSError, ValueError):
             if stdin is not None and not stdin.closed:
                 stdin.write(line)
                 stdin.close()  # a closed stdin cancels too

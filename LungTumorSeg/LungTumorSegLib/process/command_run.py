@@ -1,0 +1,108 @@
+"""One command of the command line as a child process in a private folder: the report and the phantom of the module.
+
+Nothing here knows Slicer or Qt, and nothing but ``close`` blocks: the caller's timer or loop calls ``poll``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import MachineLimit
+from ..core.events import Cancelled
+from ..core.private_folder import private_folder
+from .child import ChildProcess, child_environment, find_interpreter
+from .segmentation_run import FOLDER_PREFIX, PACKAGE, POLL_SECONDS
+
+Prepare = Callable[[Path, threading.Event], None]
+"""Writes what the command needs into the folder; raises Cancelled soon after the event is set. Runs in a thread of its own."""
+
+
+class CommandRun:
+    """A command in progress. Once ``finished``, either ``result`` holds what ``load`` made of it or ``error`` why there is none.
+
+    ``error`` is Cancelled, or a RuntimeError or an OSError whose text is one sentence.
+    """
+
+    def __init__(
+        self,
+        arguments: Callable[[Path], Sequence[str]],
+        load: Callable[[Path], Any],
+        *,
+        temporary_folder: str,
+        failure: str,
+        prepare: Prepare | None = None,
+        on_finished: Callable[[CommandRun], None] | None = None,
+    ) -> None:
+        """Start at once.
+
+        Args:
+            arguments: Gives the command's arguments for the private folder.
+            load: Gives the result from the private folder; runs in the thread that polls.
+            temporary_folder: Where the private folder is made.
+            failure: What to say of a child that ends without a message.
+            prepare: Writes the command's input.
+            on_finished: Gets this run at its end, unless it was closed.
+
+        Raises:
+            FileNotFoundError: No interpreter is found.
+        """
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.finished = False
+        self._interpreter = find_interpreter()
+        self._arguments, self._load, self._failure = arguments, load, failure
+        self._prepare, self._on_finished = prepare, on_finished
+        self._cleaning = contextlib.ExitStack()
+        self._folder = self._cleaning.enter_context(private_folder(Path(temporary_folder), FOLDER_PREFIX))
+        self._stop = threading.Event()
+        self._child: ChildProcess | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def poll(self) -> None:
+        """Take note of the command's end, if it has come, and load the result then."""
+        if not self.finished and not self._thread.is_alive():
+            self._finish()
+
+    def close(self) -> None:
+        """End the command at once, without a call of ``on_finished``, and leave nothing behind."""
+        self._on_finished = None
+        self._stop.set()
+        while self._thread.is_alive():
+            if self._child is not None:
+                self._child.kill()
+            self._thread.join(POLL_SECONDS)
+        if not self.finished:
+            self.error = self.error or Cancelled()
+            self._finish()
+
+    def _run(self) -> None:
+        try:
+            if self._prepare is not None:
+                self._prepare(self._folder, self._stop)
+            command = [self._interpreter, "-m", PACKAGE, *self._arguments(self._folder)]
+            self._child = ChildProcess(command, child_environment(os.environ))
+            while (code := self._child.exit_code) is None:
+                time.sleep(POLL_SECONDS)
+            if code != 0:
+                raise MachineLimit((self._child.stderr_lines or [self._failure])[-1])
+        except Exception as error:  # the thread that polls raises it
+            self.error = error
+
+    def _finish(self) -> None:
+        self.finished = True
+        try:
+            if self.error is None:
+                self.result = self._load(self._folder)
+        except (OSError, RuntimeError) as error:
+            self.error = error
+        finally:
+            self._cleaning.close()
+        if self._on_finished is not None:
+            self._on_finished(self)

@@ -1,0 +1,52 @@
+"""``slicer.packaging``, as far as the module uses it: what is installed is looked up, and an installation is only noted.
+
+``slicer.packaging.answer`` is the user's to the question before an installation; ``installed`` notes what was asked for, and makes it count
+as installed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+answer = True
+installed: list[str] = []
+
+
+def load_requirements(path: str | Path) -> list[Requirement]:
+    lines = (line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def pip_check(req: str | Requirement | list[str | Requirement]) -> bool:
+    return all(_is_met(Requirement(str(one))) for one in (req if isinstance(req, list) else [req]))
+
+
+def pip_ensure(
+    requirements: str | Requirement | list[str | Requirement],
+    constraints: str | Path | None = None,
+    skip_packages: list[str] | None = None,
+    prompt_install: bool = True,
+    prompt_restart: bool = True,
+    requester: str | None = None,
+    skip_in_testing: bool = True,
+    show_progress: bool = True,
+) -> list[str] | None:
+    """Raises RuntimeError where the user declines; asks nobody where all is there."""
+    given = requirements if isinstance(requirements, list) else [requirements]
+    missing = [str(one) for one in given if not pip_check(one)]
+    if missing and not answer:
+        raise RuntimeError("User declined package installation")
+    installed.extend(missing)
+    return None
+
+
+def _is_met(requirement: Requirement) -> bool:
+    if str(requirement) in installed:
+        return True
+    try:
+        return version(requirement.name) in requirement.specifier
+    except PackageNotFoundError:
+        return False
