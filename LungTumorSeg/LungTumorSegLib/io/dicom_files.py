@@ -9,12 +9,11 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pydicom
 from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
@@ -93,6 +92,9 @@ KEYWORDS = [
 ]  # fmt: skip
 """All that is read. PatientPosition is not among them: it says how the patient lay, nothing about the axes."""
 
+MOST_ATTRIBUTES = 1 << 16
+"""Of one level of a data set; a file padded with zeros would be read as countless empty attributes."""
+
 TAGS = [Tag(keyword) for keyword in KEYWORDS]
 PIXEL_TAGS = frozenset(int(Tag(keyword)) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
 
@@ -119,15 +121,32 @@ def read_data_set(path: Path) -> Any:
     A file without preamble or without group 2 is read too, its transfer syntax told from its first attribute.
     """
     _check_unpacked_size(path)
-    return _with_transfer_syntax(pydicom.dcmread(path, force=True))
+    with path.open("rb") as file:
+        return _with_transfer_syntax(read_partial(file, _limit_of_attributes(), force=True))
+
+
+def _limit_of_attributes() -> Callable[[BaseTag, str | None, int], bool]:
+    """Return a condition for pydicom that never stops it, but raises ValueError after ``MOST_ATTRIBUTES`` attributes."""
+    count = 0
+
+    def never(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal count
+        count += 1
+        if count > MOST_ATTRIBUTES:
+            raise ValueError("There are more attributes than any data set has.")
+        return False
+
+    return never
 
 
 def read_header(path: Path) -> DicomHeader:
     """Return the attributes of a file that the reading of CT needs. Raises UnusableInput if it is damaged."""
     reached_pixels = False
+    counted = _limit_of_attributes()
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
         nonlocal reached_pixels
+        counted(tag, vr, length)
         reached_pixels = int(tag) in PIXEL_TAGS
         return reached_pixels
 
