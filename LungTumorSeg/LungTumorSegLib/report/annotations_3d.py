@@ -24,7 +24,10 @@ INK: Color = (0.15, 0.18, 0.22)
 CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
 """Lower right corner, square at the picture's aspect."""
 
-MOST_LEGEND_LINES = 8
+CUBE_BELOW_LEGEND = (0.0, 0.0, 0.14, 0.187)
+"""Lower left corner, in the legend's column."""
+
+MOST_LEGEND_LINES = 14
 RULER_WIDTH = 0.004
 """Width of a ruler's line as a share of the picture's height."""
 
@@ -76,11 +79,12 @@ def legend_texts(
         yield square
 
 
-def side_letters(size: tuple[int, int], text_height: float) -> tuple[vtkTextActor, vtkTextActor]:
-    """Texts at the left and the right edge for what lies there, as on a radiograph."""
+def side_letters(size: tuple[int, int], left_share: float, text_height: float) -> tuple[vtkTextActor, vtkTextActor]:
+    """Return texts for what lies left and right, as on a radiograph; the first ends at ``left_share`` of the width."""
     width, height = size
     font = round(1.5 * height * text_height)
-    return _text("", font, INK, font // 2, height // 2), _text("", font, INK, width - 3 * font // 2, height // 2)
+    left = max(round(width * left_share) - 3 * font // 2, font // 4)
+    return _text("", font, INK, left, height // 2), _text("", font, INK, width - 5 * font // 4, height // 2)
 
 
 def ruler_props(ruler: Ruler, size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:

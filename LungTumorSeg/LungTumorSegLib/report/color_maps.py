@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Literal, Protocol
 
 from ..core.colors import Color, lesion_color
+from ..lesions.limits import LOW_CONFIDENCE
 
 ColorBy = Literal["number", "volume", "confidence"]
 
@@ -26,8 +27,8 @@ UNKNOWN_COLOR: Color = (0.55, 0.55, 0.55)
 VOLUME_BOUNDS_ML = (0.5, 4.0, 14.0, 65.0)
 """About the volumes of balls of 10, 20, 30 and 50 mm, bounds of the T descriptor's size categories."""
 
-CONFIDENCE_BOUNDS = (0.75, 0.8, 0.85, 0.9)
-"""Below the first a lesion is marked "check" in Slicer's table."""
+CONFIDENCE_BOUNDS = (LOW_CONFIDENCE, 0.8, 0.85, 0.9)
+"""Below the first a lesion is marked "check"."""
 
 
 class ShownLesion(Protocol):

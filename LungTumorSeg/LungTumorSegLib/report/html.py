@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
-from .. import NOTICE
-from ..core.colors import ZONE_COLORS, Color, lesion_color
+import jinja2
+from markupsafe import Markup
+
+from .. import NOTICE, __version__
+from ..core.colors import ZONE_COLORS, lesion_color
 from ..core.errors import MachineLimit
 from ..core.volume import CTVolume, Volume
 from ..io.images import complete_file
 from ..lesions import Lesion, LesionReport, Margin, all_measures
 from ..lesions.components import numbered_crops
-from .sections import css, histogram, sections
+from ..lesions.limits import LOW_CONFIDENCE
+from .sections import WINDOW_HU, css, histogram, sections
 from .views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
 
+TEMPLATE = "template.html.j2"
+
 MOST_PICTURED = 12
-"""Lesions, largest first, that get pictures; more would make the file large and nobody looks at them one by one."""
+"""Lesions, largest first, that get pictures; more would make the file large, and nobody looks at them one by one."""
 
 VIEW_SIZE = (800, 600)
 """Pixels of each 3D view; three of them stand side by side."""
@@ -29,21 +37,23 @@ VIEW_TEXT_HEIGHT = 0.045
 """As a share of a view's height."""
 
 METHOD = (
-    "Long axis: longest in-plane diameter over all axial slices; short axis: longest diameter perpendicular to it in that slice "
-    "(RECIST 1.1). Volume: voxels of the mask. Volume range: the mask cut with the probability lowered and raised by 1.645 times the "
-    "disagreement of overlapping stacks. Confidence: mean of probability minus disagreement; no probability of malignancy. "
-    "Zones: thirds of the lung's height, a lesion in that of its centroid. Central: within 20 mm of the mediastinum, which is what lies "
-    "between the lungs. Distances run from the lesion's nearest voxel; the carina lies where the trachea's lumen divides. Contact: the "
-    "part of a lesion's surface that looks out of the lung as segmented. Size category: T descriptor of the ninth edition of TNM by size "
-    "alone, of part-solid lesions "
-    "by their solid part (at and above -300 HU). Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
+    "Long axis: longest in-plane diameter over all axial slices. Short axis: longest diameter perpendicular to it in "
+    "that slice (RECIST 1.1). Volume: voxels of the mask. Volume range: the mask cut with the probability lowered and "
+    "raised by 1.645 standard deviations across overlapping stacks. Confidence: mean of probability minus standard "
+    "deviation; it is no probability of malignancy. Zones: thirds of the lung's height; a lesion belongs to the zone of "
+    "its centroid. Central: within 20 mm of the mediastinum, which is the space between the lungs. Distances are "
+    "measured from the lesion's nearest voxel; the carina is where the trachea's lumen divides. Contact: the part of a "
+    "lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are not bridged. Size category: "
+    "T descriptor of the ninth edition of TNM by size alone, of part-solid lesions by their solid part (-300 HU or "
+    "more). Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
 )
 
 HEAD = (
     "Lesion",
     "Place",
+    "Slice (z mm)",
     "Volume mL",
-    "5 % to 95 %",
+    "Volume range mL",
     "Long mm",
     "Short mm",
     "Mean HU",
@@ -54,25 +64,20 @@ HEAD = (
     "Confidence",
 )
 
-STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;color:#1f2933;max-width:1100px;margin:24px auto;padding:0 16px}
-h1{font-size:24px}h2{font-size:19px;margin-top:32px;border-bottom:1px solid #d5dbe1}h3{font-size:16px}
-table{border-collapse:collapse;width:100%;font-size:13.5px}th,td{padding:4px 8px;text-align:right;border-bottom:1px solid #e3e8ec}
-th:first-child,td:first-child,th:nth-child(2),td:nth-child(2){text-align:left}td:first-child{white-space:nowrap}
-.notice{background:#fff4e0;border:1px solid #f0c36d;padding:8px 12px}.views img{width:32.5%}
-.row{display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start}figure{margin:0}figcaption{font-size:12px;color:#52606d}
-.row svg{background:#000;max-width:100%;height:225px;width:auto}.row .plain svg{background:none;height:120px}
-summary{font-size:19px;font-weight:bold;margin:24px 0 8px}.key{margin-left:14px}.all{overflow-x:auto}
-.mark{display:inline-block;width:11px;height:11px;margin-right:6px}
-@media print{h2{break-after:avoid}.lesion{break-inside:avoid}}
-"""
-
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above the numbers. No field is filled from a file by itself: patient data appear only where the caller gives them.
+    """What is known of the run. No field is filled from a file: patient data appear only where the caller gives them.
 
-    ``model``: its id, and how it was used where that is known; ``model_card``: an excerpt, one paragraph a line. ``warnings``: sentences.
+    Attributes:
+        title: Heading of the page.
+        case: An identifier that joins reports and tables.
+        patient: A line about the patient.
+        model: Id of the model, and how it was used where that is known.
+        model_card: An excerpt, one paragraph per line.
+        weights_sha256: Checksum of the weights.
+        warnings: Sentences.
+        created: Time of writing; the local time now by default.
     """
 
     title: str = "Lung tumor report"
@@ -80,7 +85,9 @@ class Heading:
     patient: str | None = None
     model: str | None = None
     model_card: str | None = None
+    weights_sha256: str | None = None
     warnings: Sequence[str] = ()
+    created: datetime = field(default_factory=lambda: datetime.now().astimezone())
 
 
 def write_report(
@@ -92,55 +99,78 @@ def write_report(
     heading: Heading | None = None,
     margins: Sequence[Margin] = (),
 ) -> None:
-    """Writes the report as HTML: table, 3D views, spread, and of each lesion sections with outline and rulers, histogram, all measures.
+    """Write the report as HTML: facts, table, 3D views, spread, and of each lesion sections, histogram and all measures.
 
-    Volumes lie on one grid, in any orientation. Where the machine cannot draw in 3D the report says so in place of the views.
-    Raises MachineLimit if the file cannot be written.
+    Volumes lie on one grid, in any orientation. Where the machine cannot draw in 3D the report says so instead.
+
+    Raises:
+        MachineLimit: The file cannot be written.
     """
     heading = heading or Heading()
-    parts = [
-        _head(heading),
-        _table(report),
-        _views(report, left_lung, right_lung, margins),
-        _spread(report, margins),
-        *_lesions(report, ct),
-        f"<h2>Method</h2><p>{escape(METHOD)}</p>",
-        _model(heading),
-        _all_measures(report),
-        f'<p class="notice">{escape(NOTICE)}</p></body></html>',
-    ]
+    pictured = list(_pictured(report, ct))
+    low, high = WINDOW_HU
+    context: dict[str, Any] = {
+        "heading": heading,
+        "report": report,
+        "notice": NOTICE,
+        "facts": _facts(heading, ct),
+        "head": HEAD,
+        "rows": [_cells(lesion, ct) for lesion in report.lesions],
+        "some_low": any(_is_low(lesion) for lesion in report.lesions),
+        "low_confidence": f"{LOW_CONFIDENCE:g}",
+        "legend": _legend(report),
+        "spread": _spread(report),
+        "distances": _distances(report),
+        "margins": [(margin.name, f"{margin.distance_mm:g}", f"{margin.volume_ml:.2f}") for margin in margins],
+        "lesions": pictured,
+        "window": f"{high - low:.0f}",
+        "level": f"{(high + low) / 2:.0f}",
+        "method": METHOD,
+        "measures": _all_measures(report),
+        **_views(report, left_lung, right_lung, margins),
+    }
+    text = _template().render(context)
     with complete_file(path) as unfinished:
-        unfinished.write_text("\n".join(parts), encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
 
 
-def _head(heading: Heading) -> str:
-    patient = f"<p>Case: {escape(heading.case)}</p>" if heading.case else ""
-    patient += f"<p>{escape(heading.patient)}</p>" if heading.patient else ""
-    warnings = "".join(f'<p class="notice">{escape(warning)}</p>' for warning in heading.warnings)
-    title = escape(heading.title)
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>'
-        f'<body><h1>{title}</h1>{patient}<p class="notice">{escape(NOTICE)} Every number and outline must be checked by a physician.</p>'
-        f"{warnings}"
-    )
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(TEMPLATE)
+
+
+def _facts(heading: Heading, ct: CTVolume) -> list[tuple[str, str]]:
+    """Name and value of what identifies CT, run and software."""
+    size = " x ".join(str(n) for n in ct.shape[::-1])
+    spacing = " x ".join(f"{mm:.4g}" for mm in ct.spacing[::-1])
+    known = [
+        ("Case", heading.case),
+        ("CT", f"{size} voxels of {spacing} mm" + (", resampled to a regular grid" if ct.resampled else "")),
+        ("Written", heading.created.strftime("%Y-%m-%d %H:%M %Z").strip()),
+        ("Software", f"LungTumorSeg {__version__}"),
+        ("Weights, SHA-256", heading.weights_sha256),
+    ]
+    return [(name, value) for name, value in known if value]
 
 
 def _number(value: float | None, digits: int = 1) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def _table(report: LesionReport) -> str:
-    if not report.lesions:
-        return f"<h2>Lesions</h2><p>{escape(report.message)}.</p>"
-    return f"<h2>Lesions</h2>{_html_table(HEAD, map(_cells, report.lesions))}"
+def _is_low(lesion: Lesion) -> bool:
+    return lesion.confidence is not None and lesion.confidence < LOW_CONFIDENCE
 
 
-def _cells(lesion: Lesion) -> list[str]:
+def _cells(lesion: Lesion, ct: CTVolume) -> list[str | Markup]:
     where = lesion.location
     low, high = lesion.volume_range_ml or (None, None)
+    confidence: str | Markup = _number(lesion.confidence, 2)
+    if _is_low(lesion):
+        confidence = Markup('{} <span class="check">check</span>').format(confidence)
     return [
         _named(lesion),
-        f"{where.side} {where.zone}, {where.depth}" if where else "",
+        _place(lesion),
+        _slice_of(lesion, ct),
         _number(lesion.volume_ml, 2),
         f"{_number(low, 2)} to {_number(high, 2)}" if low is not None else "",
         _number(lesion.long_axis_mm),
@@ -150,33 +180,45 @@ def _cells(lesion: Lesion) -> list[str]:
         lesion.size_category,
         _number(where.pleura.distance_mm) if where else "",
         _number(where.pleura.area_cm2) if where else "",
-        _number(lesion.confidence, 2),
+        confidence,
     ]
 
 
-def _views(report: LesionReport, left_lung: Volume, right_lung: Volume, margins: Sequence[Margin]) -> str:
+def _place(lesion: Lesion) -> str:
+    where = lesion.location
+    return f"{where.side} {where.zone}, {where.depth}" if where else ""
+
+
+def _slice_of(lesion: Lesion, ct: CTVolume) -> str:
+    """Number of the slice, in the order of the file, in which the long axis was measured, and its z."""
+    axis = ct.canonical_axes().permutation[0]
+    index = ct.lps_to_index(lesion.long_axis.start_lps)[axis]
+    return f"{round(float(index)) + 1} ({lesion.long_axis.start_lps[2]:.1f})"
+
+
+def _views(report: LesionReport, left_lung: Volume, right_lung: Volume, margins: Sequence[Margin]) -> dict[str, Any]:
     views = (FRONT, FROM_THE_LEFT, FROM_ABOVE)
-    look = Look(margins=margins, zones=True, text_height=VIEW_TEXT_HEIGHT)
+    look = Look(margins=margins, zones=True, text_height=VIEW_TEXT_HEIGHT, legend=False)
     try:
         pictures = spread_pictures(
             left_lung, right_lung, report.labels, views, VIEW_SIZE, lesions=report.lesions, look=look
         )
     except MachineLimit as error:
-        return f"<h2>3D views</h2><p>{escape(str(error))}</p>"
-    images = "".join(
-        f'<img alt="{view.name}" src="data:image/png;base64,{base64.b64encode(picture).decode("ascii")}">'
-        for view, picture in zip(views, pictures, strict=True)
-    )
-    legend = "".join(f'<span class="key">{_mark(color)}{name} zone</span>' for name, color in ZONE_COLORS.items())
-    caption = f"From the front, from the patient's left, from above. {legend}"
-    return f'<h2>3D views</h2><div class="views">{images}</div><p>{caption}</p>'
+        return {"pictures": [], "no_pictures": str(error)}
+    drawn = zip(views, pictures, strict=True)
+    return {"pictures": [(view.name, base64.b64encode(picture).decode("ascii")) for view, picture in drawn]}
 
 
-def _mark(color: Color) -> str:
-    return f'<span class="mark" style="background:{css(color)}"></span>'
+def _legend(report: LesionReport) -> list[tuple[str, str]]:
+    """Name and color of all that the 3D views show."""
+    lesions = [
+        (f"{lesion.segment}: {lesion.volume_ml:.1f} mL", lesion_color(lesion.number)) for lesion in report.lesions
+    ]
+    zones = [(f"{name} zone", color) for name, color in ZONE_COLORS.items()]
+    return [(name, css(color)) for name, color in (*lesions, *zones)]
 
 
-def _spread(report: LesionReport, margins: Sequence[Margin]) -> str:
+def _spread(report: LesionReport) -> str:
     spread = report.spread
     if not spread.count:
         return ""
@@ -184,77 +226,60 @@ def _spread(report: LesionReport, margins: Sequence[Margin]) -> str:
     percent = f" ({_number(spread.burden_percent, 2)} % of {spread.lung_ml:.0f} mL of lung)" if spread.lung_ml else ""
     farthest = f" Largest distance between lesions: {spread.largest_distance_mm:.0f} mm." if spread.count > 1 else ""
     where = f" By zone: {places}." if places else ""
-    text = f"{escape(report.message)}; burden {spread.burden_ml:.2f} mL{percent}.{where}{farthest}"
-    return f"<h2>Spread</h2><p>{text}</p>{_distances(report)}{_margins(margins)}"
+    return f"{report.message}; burden {spread.burden_ml:.2f} mL{percent}.{where}{farthest}"
 
 
-def _distances(report: LesionReport) -> str:
-    """Where the other lesions lie, seen from the dominant one."""
-    if report.spread.count < 2:
-        return ""
-    rows = [
+def _distances(report: LesionReport) -> list[tuple[Markup, str, str]]:
+    """Where the other lesions lie, seen from the largest one."""
+    return [
         (_named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
         for lesion in report.lesions[1:]
     ]
-    return _html_table(("Lesion", "mm from the dominant lesion", "Side"), rows)
 
 
-def _margins(margins: Sequence[Margin]) -> str:
-    if not margins:
-        return ""
-    rows = [(escape(margin.name), f"{margin.distance_mm:g}", f"{margin.volume_ml:.2f}") for margin in margins]
-    return "<p>What surrounds the lesions, within the lungs:</p>" + _html_table(
-        ("Margin", "Width mm", "Volume mL"), rows
-    )
+def _named(lesion: Lesion) -> Markup:
+    square = Markup('<span class="mark" style="background:{}"></span>').format(css(lesion_color(lesion.number)))
+    return square + lesion.segment
 
 
-def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """``rows`` are HTML already."""
-    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table>"
-
-
-def _named(lesion: Lesion) -> str:
-    return _mark(lesion_color(lesion.number)) + escape(lesion.segment)
-
-
-def _all_measures(report: LesionReport) -> str:
-    """Every number of lesions.csv as it stands there, a column a lesion."""
+def _all_measures(report: LesionReport) -> list[list[str]]:
+    """Every number of lesions.csv as it stands there, one column per lesion; the first row is the head."""
     if not report.lesions:
-        return ""
+        return []
     columns = [all_measures(lesion) for lesion in report.lesions[:MOST_PICTURED]]
-    rows = [
-        (name, *("" if column[name] is None else escape(str(column[name])) for column in columns))
-        for name in columns[0]
-    ]
-    head = ("Measure", *(lesion.segment for lesion in report.lesions[:MOST_PICTURED]))
-    return f'<details><summary>All measures, as in lesions.csv</summary><div class="all">{_html_table(head, rows)}</div></details>'
+    head = ["Measure", *(lesion.segment for lesion in report.lesions[:MOST_PICTURED])]
+    return [head, *([name, *("" if c[name] is None else str(c[name]) for c in columns)] for name in columns[0])]
 
 
-def _lesions(report: LesionReport, ct: CTVolume) -> list[str]:
+@dataclass(frozen=True)
+class PicturedLesion:
+    """What the template shows of one lesion: a sentence and drawings as SVG."""
+
+    name: str
+    sentence: str
+    drawings: list[tuple[str, Markup]]
+    histogram: Markup
+
+
+def _pictured(report: LesionReport, ct: CTVolume) -> Iterator[PicturedLesion]:
     order = ct.canonical_axes()
     axial, labels = order.apply(ct), order.apply(report.labels)
-    parts = []
     for number, crop in islice(numbered_crops(labels), MOST_PICTURED):
         lesion = report.lesions[number - 1]
         color = lesion_color(lesion.number)
-        figures = "".join(
-            f"<figure>{svg}<figcaption>{name}</figcaption></figure>"
-            for name, svg in sections(crop, lesion, axial, color).items()
+        drawn = sections(crop, lesion, axial, color)
+        yield PicturedLesion(
+            lesion.segment,
+            _sentence(lesion),
+            [(name, Markup(svg)) for name, svg in drawn.items()],  # noqa: S704  drawn by the program from numbers
+            Markup(histogram(crop.voxels_of(axial), color)),  # noqa: S704
         )
-        figures += f'<figure class="plain">{histogram(crop.voxels_of(axial), color)}<figcaption>HU in the lesion</figcaption></figure>'
-        name = f"<h2>{escape(lesion.segment)}</h2><p>{_sentence(lesion)}</p>"
-        parts.append(f'<div class="lesion">{name}<div class="row">{figures}</div></div>')
-    if len(report.lesions) > MOST_PICTURED:
-        parts.append(f"<p>Pictures of the {MOST_PICTURED} largest of {len(report.lesions)} lesions.</p>")
-    return parts
 
 
 def _sentence(lesion: Lesion) -> str:
     """What a radiologist would dictate."""
-    parts = [
-        f"{lesion.density.capitalize()}, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm axial, {lesion.volume_ml:.2f} mL"
-    ]
+    axes = f"{lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm axial"
+    parts = [f"{lesion.density.capitalize()}, {axes}, {lesion.volume_ml:.2f} mL"]
     if lesion.density == "part-solid" and lesion.solid_long_axis:
         parts[0] += f" (solid part {lesion.solid_long_axis.length_mm:.0f} mm, {lesion.solid_ml:.2f} mL)"
     where = lesion.location
@@ -270,10 +295,4 @@ def _sentence(lesion: Lesion) -> str:
         parts.append("contact: " + ", ".join(contacts) if contacts else f"{pleura.distance_mm:.0f} mm from the pleura")
         if where.carina_mm is not None:
             parts.append(f"{where.carina_mm:.0f} mm from the carina")
-    return escape("; ".join(parts) + ".")
-
-
-def _model(heading: Heading) -> str:
-    name = f"<p>Model: {escape(heading.model)}</p>" if heading.model else ""
-    card = "".join(f"<p>{escape(line)}</p>" for line in (heading.model_card or "").splitlines() if line.strip())
-    return f"<h2>Model</h2>{name}{card}" if name or card else ""
+    return "; ".join(parts) + "."

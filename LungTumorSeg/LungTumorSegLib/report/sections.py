@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import struct
-import zlib
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from ..core.boxes import grown, put
 from ..core.colors import Color
@@ -164,10 +164,12 @@ def histogram(values_hu: Array, color: Color) -> str:
     for hu in range(-800, 401, 400):
         ticks += f'<text x="{(hu - WINDOW_HU[0]) / HISTOGRAM_BIN_HU * 10:.0f}" y="114" text-anchor="middle">{hu}</text>'
     width = 10 * len(count)
+    titles = f'<text x="{width / 2:.0f}" y="129" text-anchor="middle">HU</text>'
+    titles += '<text transform="translate(-6 50) rotate(-90)" text-anchor="middle">voxels</text>'
     return (
-        f'<svg viewBox="-10 0 {width + 25} 120" width="{width + 25}" height="150"><g fill="{css(color)}">{bars}</g>'
+        f'<svg viewBox="-20 0 {width + 35} 134" width="{width + 35}" height="167"><g fill="{css(color)}">{bars}</g>'
         f'<line x1="0" y1="100.5" x2="{width}" y2="100.5" stroke="#888"/>'
-        f'<g font-size="11" font-family="sans-serif" fill="#444">{ticks}</g></svg>'
+        f'<g font-size="11" font-family="sans-serif" fill="#444">{ticks}{titles}</g></svg>'
     )
 
 
@@ -177,13 +179,9 @@ def css(color: Color) -> str:
 
 
 def _png(hu: Array) -> bytes:
-    """The values in the window as an 8-bit gray PNG (ISO/IEC 15948)."""
+    """Return the values in the window as an 8-bit gray PNG."""
     low, high = WINDOW_HU
     gray = np.clip((hu.astype(np.float32) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
-    rows = np.pad(gray, ((0, 0), (1, 0))).tobytes()  # a 0 before each row: no filter
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", gray.shape[1], gray.shape[0], 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b"")
+    buffer = io.BytesIO()
+    Image.fromarray(gray).save(buffer, "PNG")
+    return buffer.getvalue()

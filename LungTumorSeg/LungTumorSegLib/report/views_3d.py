@@ -33,7 +33,7 @@ from ..io.images import complete_file
 from ..lesions import Lesion, Margin, Ruler, lung_zones
 from ..lesions.components import numbered_crops
 from ..lesions.zones import Side
-from .annotations_3d import BACKGROUND, legend_texts, orientation_cube, ruler_props, side_letters
+from .annotations_3d import BACKGROUND, CUBE_BELOW_LEGEND, legend_texts, orientation_cube, ruler_props, side_letters
 from .color_maps import ColorBy, Coloring, coloring
 
 PICTURE_SIZE = (1200, 900)
@@ -53,6 +53,9 @@ FILLED = 0.94
 
 TEXT_HEIGHT = 0.025
 """Font size as a share of the picture's height."""
+
+LEGEND_SHARE, LETTER_SHARE = 0.2, 0.05
+"""Widths of the columns for the legend at the left and for the letters at the sides, as shares of the picture's width."""
 
 FIRST_VTK_WITHOUT_SCREEN = (9, 4)
 """From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
@@ -79,11 +82,14 @@ FROM_ABOVE = View("above", 0.0, 80.0, ("R", "L"))
 class Look:
     """What is shown beside lungs and lesions, and how.
 
-    ``color_by`` colors the lesions; ``margins`` lie about them as translucent shells, ``zones`` tints the thirds of the lungs, ``rulers``
-    draws long and short axis of each lesion over everything; ``text_height`` is the font size as a share of the picture's height.
+    ``color_by`` colors the lesions; ``legend`` names the colors in a column of its own at the left.
+    ``margins`` lie about the lesions as translucent shells; ``zones`` tints the thirds of the lungs; ``rulers`` draws
+    long and short axis of each lesion over everything; ``text_height`` is the font size as a share of the picture's
+    height.
     """
 
     color_by: ColorBy = "number"
+    legend: bool = True
     margins: Sequence[Margin] = ()
     zones: bool = False
     rulers: bool = False
@@ -121,32 +127,37 @@ def spread_pictures(
     Raises MachineLimit where vtk finds no way to draw.
     """
     window = _offscreen_window(size)
-    scene = vtkRenderer()
-    scene.SetBackground(*BACKGROUND)
+    sheet, scene = vtkRenderer(), vtkRenderer()
+    left, right = LEGEND_SHARE if look.legend else LETTER_SHARE, 1 - LETTER_SHARE
+    scene.SetViewport(left, 0.0, right, 1.0)  # legend and letters lie beside the lungs, never over them
+    for renderer in (sheet, scene):
+        renderer.SetBackground(*BACKGROUND)
     shown = list(lesions) if lesions is not None else _unnamed(labels)
     colors = coloring(shown, look.color_by)
     for actor in _surfaces(left_lung, right_lung, labels, [lesion.side for lesion in shown], colors, look):
         scene.AddViewProp(actor)
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
-    above, cube, letters = vtkRenderer(), orientation_cube(), side_letters(size, look.text_height)
-    above.SetActiveCamera(scene.GetActiveCamera())
+    above, cube, letters = vtkRenderer(), orientation_cube(), side_letters(size, left, look.text_height)
+    if look.legend:
+        cube.SetViewport(*CUBE_BELOW_LEGEND)
+    over = vtkRenderer()  # rulers, over the lungs
+    over.SetViewport(left, 0.0, right, 1.0)
+    over.SetActiveCamera(scene.GetActiveCamera())
     rulers = (
         [ruler for lesion in lesions or () for ruler in (lesion.long_axis, lesion.short_axis)] if look.rulers else []
     )
-    for prop in (
-        *legend_texts(colors.legend, size, look.text_height),
-        *letters,
-        *_ruler_props(rulers, size, look.text_height),
-    ):
+    for prop in _ruler_props(rulers, size, look.text_height):
+        over.AddViewProp(prop)
+    for prop in (*(legend_texts(colors.legend, size, look.text_height) if look.legend else ()), *letters):
         above.AddViewProp(prop)
     window.SetNumberOfLayers(2)
-    for renderer, layer in ((scene, 0), (above, 1), (cube, 1)):  # layer 1 hides behind nothing
+    for renderer, layer in ((sheet, 0), (scene, 0), (over, 1), (above, 1), (cube, 1)):  # layer 1 hides behind nothing
         renderer.SetLayer(layer)
         window.AddRenderer(renderer)
     pictures = []
     for view in views:
-        _look(scene, cube, view, size)
+        _look(scene, cube, view, (round(size[0] * (right - left)), size[1]))
         for text, letter in zip(letters, view.side_letters, strict=True):
             text.SetInput(letter)
         pictures.append(_png(window))

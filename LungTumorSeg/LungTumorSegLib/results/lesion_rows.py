@@ -11,10 +11,7 @@ from typing import Any
 
 from ..core.lesion_table import FIRST_COLUMNS as FIRST_COLUMNS
 from ..core.lesion_table import write_table
-
-LOW_CONFIDENCE = 0.75
-"""Lesions below it are marked "check": on CT of patients left out of training 7 of 8 false ones lay below, on held-out phantoms and
-implanted nodules 4 of 64 true ones; the shipped model reports none below 0.6."""
+from ..lesions.limits import LOW_CONFIDENCE
 
 Value = str | int | float
 

@@ -150,6 +150,7 @@ def write_result(
                 patient=extras.patient,
                 model=made_by,
                 model_card=result.model_card,
+                weights_sha256=result.manifest.weights_sha256,
                 warnings=summary["warnings"],
             )
             write_report(

@@ -14,6 +14,7 @@ from LungTumorSegLib.report.views_3d import (
     FROM_ABOVE,
     FROM_THE_LEFT,
     FRONT,
+    LEGEND_SHARE,
     PICTURE_SIZE,
     Look,
     render_spread,
@@ -148,7 +149,7 @@ def test_the_camera_frames_the_lungs(tmp_path, view):
     assert rows.max() < 296
     assert columns.min() > 3
     assert columns.max() < 396
-    assert np.ptp(rows) > 240 or np.ptp(columns) > 350  # it is not lost in the picture either
+    assert np.ptp(rows) > 240 or np.ptp(columns) > 270  # it fills its part of the picture
 
 
 def test_a_margin_is_a_translucent_shell_about_its_lesion(tmp_path):
@@ -174,6 +175,19 @@ def test_rulers_are_drawn_over_the_lesion_that_they_measure(tmp_path):
     assert (dark & like(plain, lesion_color(1))).any()
 
 
-def test_colors_repeat_after_the_last():
-    assert lesion_color(1) == lesion_color(6)
-    assert lesion_color(1) != lesion_color(2)
+def test_no_two_lesions_have_one_color():
+    colors = np.array([lesion_color(number) for number in range(1, 41)])
+    apart = np.abs(colors[:, None] - colors[None]).max(axis=2) + np.eye(len(colors))
+    assert apart.min() > 0.02
+    assert np.abs(colors - LUNG_COLOR).max(axis=1).min() > 0.15
+
+
+def test_the_legend_lies_beside_the_lungs_not_over_them(tmp_path):
+    with_legend, without = (pictured(tmp_path, legend=legend)[0] for legend in (True, False))
+    width = with_legend.shape[1]
+    background = with_legend[2, width // 2]
+    column = with_legend[:, : round(width * LEGEND_SHARE) - 2]
+    colored = np.abs(column - background).max(axis=2) > 12
+    assert colored[: len(colored) // 3].any()  # the legend
+    lung = np.abs(without - background).max(axis=2) > 12
+    assert np.nonzero(lung)[1].min() < round(width * LEGEND_SHARE)  # without it the lungs may use its place
