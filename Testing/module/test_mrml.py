@@ -13,6 +13,7 @@ import slicer
 import vtk
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.errors import MachineLimit
+from LungTumorSegLib.core.terminology import RIGHT_LUNG, TUMOR, coded
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.results.reader import read_run
@@ -395,6 +396,27 @@ def test_lungs_can_be_hidden_without_the_tumors(loaded):
     assert visible == [False, False, True]
     mrml.show_lungs(loaded, True)
     assert display.GetSegmentVisibility(content.GetSegmentIdBySegmentName("Left lung"))
+
+
+@pytest.mark.parametrize(
+    ("name", "terminology"),
+    [
+        ("Lung right (edited)", RIGHT_LUNG),
+        ("Tumor 1 margin 5 mm", TUMOR["Left"]),
+        ("Heart", coded(("SCT", "123037004", "Anatomical Structure"), ("SCT", "80891009", "Heart"))),
+        ("Blue thing", coded(("SCT", "123037004", "Anatomical Structure"), ("SCT", "10200004", "Liver"))),
+    ],
+)
+def test_the_views_take_for_tumors_what_the_table_does(loaded, name, terminology):
+    display, content = loaded.GetDisplayNode(), loaded.GetSegmentation()
+    segment_id = content.GetSegmentIdBySegmentName("Right lung")
+    content.GetSegment(segment_id).SetName(name)
+    content.GetSegment(segment_id).SetTerminology(terminology)
+    mrml.show_lungs(loaded, False)
+    assert not display.GetSegmentVisibility(segment_id)
+    before = display.GetSegmentOpacity2DFill(segment_id)
+    mrml.highlight(loaded, "Tumor 2")
+    assert display.GetSegmentOpacity2DFill(segment_id) == before
 
 
 def test_surfaces_are_made_by_slicer_where_none_came_with_the_result(loaded):

@@ -49,6 +49,16 @@ def test_a_false_component_costs_dice_and_volume(volumes, monkeypatch, case):
     assert score.value == pytest.approx(score.dice - score.false_ml / FALSE_ML_SCALE)
 
 
+def test_what_touches_a_lesion_over_a_corner_is_no_false_component(volumes, monkeypatch, case):
+    truth = lesions(case)
+    corner = max(np.argwhere(truth).tolist())
+    probability = truth * 0.9
+    touching = tuple(index + 1 for index in corner)
+    assert not truth[touching]
+    probability[touching] = 0.9
+    assert answering(volumes, monkeypatch, probability).score(None, [case], Thresholds()).false_ml == 0
+
+
 def test_slices_below_the_gate_and_ignored_voxels_do_not_count(volumes, monkeypatch, case):
     probability = lesions(case) * 0.9
     probability[12] = 0.6  # above the voxel threshold, below the gate, in a slice of its own
