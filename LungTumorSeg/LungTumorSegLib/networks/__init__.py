@@ -1,4 +1,4 @@
-"""The networks: U-Net, MultiResUNet and Recurrent DenseUNet, in 2D, in 3D, and in 3D with Spatial Feature Fusion."""
+"""Networks: U-Net, MultiResUNet and Recurrent DenseUNet in 2D, in 3D, and in 3D with spatial feature fusion."""
 
 from __future__ import annotations
 

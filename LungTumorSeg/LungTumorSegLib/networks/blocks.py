@@ -1,7 +1,8 @@
-"""The parts that all networks are made of, in 2D and 3D.
+"""Building blocks of all networks, in 2D and 3D.
 
-Feature maps are (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. ``dims`` (2 or 3) chooses the convolution; everything else is the same.
-The slices of a stack (D) are never pooled: pooling and upsampling act within the slice plane only.
+Feature maps have the shape (N, C, H, W) in 2D and (N, C, D, H, W) in 3D. The argument ``dims`` (2 or 3) selects the
+convolution; everything else is the same. The slices of a stack (D) are never pooled: pooling and upsampling act within
+the slice plane only.
 """
 
 from __future__ import annotations
@@ -12,35 +13,48 @@ from torch.nn import functional
 
 from .convolution import Dims, convolution
 
-# The published networks are Keras networks: these are Keras's batch norm constants (its momentum 0.99 is 0.01 in torch's reading).
+# The published networks were built in Keras, so these are Keras's batch norm constants.
+# Keras's momentum of 0.99 corresponds to 0.01 in torch, which weights the new batch instead of the running value.
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01
 
 
 def relu(x: torch.Tensor) -> torch.Tensor:
-    """ReLU in place; no operation before it in these networks needs its own output for the gradient."""
+    """Apply the ReLU in place.
+
+    In-place is safe here because no operation before a ReLU in these networks needs its own output for the gradient.
+    """
     return functional.relu(x, inplace=True)
 
 
 class Block(nn.Module):
-    """A module that turns one feature map into another of ``out_channels`` channels, of the same size."""
+    """Turn one feature map into another of the same size with ``out_channels`` channels.
+
+    Attributes:
+        out_channels: The number of channels of the output.
+    """
 
     out_channels: int
 
 
 class Identity(Block):
-    """A skip path that leaves the feature map as it is."""
+    """Provide a skip path that passes the feature map on unchanged."""
 
     def __init__(self, out_channels: int) -> None:
         super().__init__()
         self.out_channels = out_channels
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` unchanged."""
         return x
 
 
 class BatchNorm(nn.Module):
-    """Batch norm over the channel axis, with or without a scale, as in Keras: no scale, no tensor for it; and no counter of batches."""
+    """Normalize batches over the channel axis as Keras does.
+
+    The scale is optional. Without it, the module holds no tensor for the scale. Unlike torch's own layer, the module
+    does not count batches.
+    """
 
     weight: nn.Parameter | None
     running_mean: torch.Tensor
@@ -54,13 +68,14 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scale and shift, one a channel, that this is where statistics do not move."""
+        """Return the scale and the shift, each of shape (C,), that equal this layer while its statistics are frozen."""
         scale = torch.rsqrt(self.running_var + BATCH_NORM_EPS)
         if self.weight is not None:
             scale = scale * self.weight
         return scale, self.bias - self.running_mean * scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize a feature map of shape (N, C, ...)."""
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -74,9 +89,16 @@ class BatchNorm(nn.Module):
 
 
 def pool(x: torch.Tensor) -> torch.Tensor:
-    """Max pooling by 2 within the slice plane: slices go through the 2D operation as a batch.
+    """Max-pool a feature map by 2 within the slice plane.
 
-    The 3D operation gives the same, but is slower and falls back to float32 under bfloat16 autocast on a CPU.
+    In 3D, the slices pass through the 2D operation as a batch. The 3D operation gives the same result, but it is slower
+    and falls back to float32 under bfloat16 autocast on a CPU.
+
+    Args:
+        x: Feature map (N, C, H, W) or (N, C, D, H, W).
+
+    Returns:
+        The pooled feature map, with half the height and width.
     """
     if x.ndim == 4:
         return functional.max_pool2d(x, 2)
@@ -84,30 +106,32 @@ def pool(x: torch.Tensor) -> torch.Tensor:
 
 
 def slices_of(stack: torch.Tensor) -> torch.Tensor:
-    """(N, C, D, H, W) -> (N * D, C, H, W)."""
+    """Reshape stacks (N, C, D, H, W) to slices (N * D, C, H, W)."""
     return stack.transpose(1, 2).flatten(0, 1)
 
 
 def stack_of(slices: torch.Tensor, depth: int) -> torch.Tensor:
-    """(N * D, C, H, W) -> (N, C, D, H, W)."""
+    """Reshape slices (N * D, C, H, W) to stacks (N, C, D, H, W)."""
     return slices.unflatten(0, (-1, depth)).transpose(1, 2)
 
 
 def channels_last(image: torch.Tensor) -> torch.Tensor:
-    """The same image in channels-last memory, which convolutions then keep for all feature maps; on CPUs they are faster so.
+    """Copy an image into channels-last memory.
 
-    A copy, because an image of one channel is contiguous either way, and only fresh strides tell torch which one is meant.
+    The convolutions then keep this layout for all feature maps, which makes them faster on CPUs. A copy is necessary
+    because an image with one channel is contiguous in both layouts, and only fresh strides tell torch which layout is
+    meant.
     """
     return image.clone(memory_format=torch.channels_last if image.ndim == 4 else torch.channels_last_3d)
 
 
 def channel_dropout(dims: Dims, rate: float) -> nn.Module:
-    """Dropout of whole channels (Keras: SpatialDropout)."""
+    """Build a dropout of whole channels (``SpatialDropout`` in Keras)."""
     return nn.Dropout2d(rate) if dims == 2 else nn.Dropout3d(rate)
 
 
 class Upsampling(Block):
-    """Transposed convolution, kernel and stride 2 within the slice plane: doubles height and width."""
+    """Double height and width by a transposed convolution with kernel and stride 2 within the slice plane."""
 
     def __init__(self, dims: Dims, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -119,11 +143,16 @@ class Upsampling(Block):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Upsample ``x`` (N, C, [D,] H, W) to (N, out_channels, [D,] 2H, 2W)."""
         return self.convt(x)
 
 
 class PlainBlock(Block):
-    """(3x3 convolution, batch norm, ReLU) twice: the U-Net's block (Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28)."""
+    """Apply a 3x3 convolution, batch norm and ReLU twice, as the U-Net does.
+
+    References:
+        Ronneberger et al. 2015, doi:10.1007/978-3-319-24574-4_28.
+    """
 
     def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
         super().__init__()
@@ -134,14 +163,19 @@ class PlainBlock(Block):
         self.bn2 = BatchNorm(filters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block to ``x`` (N, C, [D,] H, W)."""
         x = relu(self.bn1(self.conv1(x)))
         return relu(self.bn2(self.conv2(x)))
 
 
 class DenseBlock(Block):
-    """Two convolutions; the second sees the input again, and the input is handed on with the result: [x, y2].
+    """Apply two convolutions with dense connections.
 
-    Kamal et al. 2020, doi:10.1007/978-3-030-62469-9_4.
+    The second convolution receives the input again, next to the output of the first. The block returns the input
+    together with the result of the second convolution: [x, y2].
+
+    References:
+        Kamal et al. 2020, doi:10.1007/978-3-030-62469-9_4.
     """
 
     def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
@@ -153,16 +187,17 @@ class DenseBlock(Block):
         self.bn2 = BatchNorm(filters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block to ``x`` (N, C, [D,] H, W)."""
         y1 = relu(self.bn1(self.conv1(x)))
         y2 = relu(self.bn2(self.conv2(torch.cat([x, y1], dim=1))))
         return torch.cat([x, y2], dim=1)
 
 
 class ConvBatchNorm(Block):
-    """Convolution without bias, then batch norm without scale: the unit of the MultiResUNet.
+    """Apply a convolution without bias and a batch norm without scale, the unit of the MultiResUNet.
 
-    Where the batch norm's statistics do not move, it is a scale and shift that the convolution takes over: one pass over the feature map
-    less, in inference and in training with frozen statistics.
+    While the statistics of the batch norm are frozen, the batch norm is a scale and a shift, which the convolution
+    takes over. This saves one pass over the feature map, in inference and in training with frozen statistics.
     """
 
     def __init__(self, dims: Dims, in_channels: int, filters: int, kernel: int) -> None:
@@ -172,6 +207,7 @@ class ConvBatchNorm(Block):
         self.bn = BatchNorm(filters, scale=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the unit to ``x`` (N, C, [D,] H, W)."""
         if self.bn.training:
             return self.bn(self.conv(x))
         scale, shift = self.bn.affine()
@@ -180,9 +216,13 @@ class ConvBatchNorm(Block):
 
 
 class MultiResBlock(Block):
-    """Three 3x3 convolutions in a row, whose outputs side by side stand for kernels of 3, 5 and 7, and a 1x1 shortcut around them.
+    """Apply three 3x3 convolutions in a row with a 1x1 shortcut around them.
 
-    Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025; its three widths are truncated shares of 1.67 times the filters.
+    The concatenated outputs of the three convolutions correspond to kernels of 3, 5 and 7. The three widths are
+    truncated shares of 1.67 times the number of filters.
+
+    References:
+        Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025.
     """
 
     WIDENING = 1.67
@@ -200,6 +240,7 @@ class MultiResBlock(Block):
         self.bn_out = BatchNorm(self.out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the block to ``x`` (N, C, [D,] H, W)."""
         y3 = relu(self.conv3(x))
         y5 = relu(self.conv5(y3))
         y7 = relu(self.conv7(y5))
@@ -208,7 +249,7 @@ class MultiResBlock(Block):
 
 
 class ResPathUnit(Block):
-    """A 3x3 convolution with a 1x1 shortcut around it."""
+    """Apply a 3x3 convolution with a 1x1 shortcut around it."""
 
     def __init__(self, dims: Dims, in_channels: int, filters: int) -> None:
         super().__init__()
@@ -218,11 +259,12 @@ class ResPathUnit(Block):
         self.bn_out = BatchNorm(filters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the unit to ``x`` (N, C, [D,] H, W)."""
         return self.bn_out(relu(self.shortcut(x) + relu(self.main(x))))
 
 
 class ResPath(Block):
-    """A chain of units on the way from the encoder to the decoder (Ibtehaz and Rahman 2020)."""
+    """Connect the encoder to the decoder by a chain of residual units (Ibtehaz and Rahman 2020)."""
 
     def __init__(self, dims: Dims, in_channels: int, filters: int, length: int) -> None:
         super().__init__()
@@ -231,13 +273,17 @@ class ResPath(Block):
             self.add_module(f"unit{number}", ResPathUnit(dims, in_channels if number == 1 else filters, filters))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply all units in turn to ``x`` (N, C, [D,] H, W)."""
         for unit in self.children():
             x = unit(x)
         return x
 
 
 def initialize_as_keras(network: nn.Module) -> None:
-    """Kernels Glorot-uniform and biases zero, Keras's defaults, which the published networks used; batch norms begin so anyway."""
+    """Initialize all convolutions with Keras's defaults, which the published networks used.
+
+    Kernels are Glorot-uniform and biases zero. Batch norms have Keras's initial values already.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
             nn.init.xavier_uniform_(module.weight)

@@ -1,8 +1,8 @@
 """Convolutions that can be trained in bfloat16 on a CPU.
 
-On CPUs with AMX, the bfloat16 weight gradient of 3D convolutions (oneDNN in torch 2.13) is wrong, or writes past its memory, on slices
-with more than about 72 rows or columns. The forward pass, the input gradient and 2D convolutions are right. So on large slices the
-weight gradient alone is computed in float32.
+On CPUs with AMX, the bfloat16 weight gradient of 3D convolutions (oneDNN in torch 2.13) is wrong, or writes outside its
+memory, on slices with more than about 72 rows or columns. The forward pass, the input gradient and 2D convolutions are
+correct. On large slices, this module therefore computes the weight gradient, and only that, in float32.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ from torch.nn import functional
 
 Dims = Literal[2, 3]
 
-# Longest side, in voxels, on which the bfloat16 weight gradient was right for every combination of 1 to 212 channels that was tried.
+# Longest side, in voxels, on which the bfloat16 weight gradient was correct for every tested combination of 1 to 212
+# channels.
 SAFE_SIDE = 64
 
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
 
 class _MixedGradient(torch.autograd.Function):
-    """A 3D convolution in bfloat16, zero padding that keeps the size, with weight and bias gradients in float32."""
+    """Convolve in 3D in bfloat16, with weight and bias gradients in float32.
+
+    Zero padding keeps the size.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Convolve ``x`` in bfloat16 and save what the backward pass needs."""
         x = x.to(torch.bfloat16)
         ctx.save_for_backward(x, weight)
         ctx.has_bias = bias is not None
@@ -38,6 +43,7 @@ class _MixedGradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> Gradients:
+        """Return the gradients of the input (bfloat16), the weight and the bias (both float32)."""
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
         grad_x = (
@@ -52,6 +58,7 @@ class _MixedGradient(torch.autograd.Function):
 def _gradients(
     gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: tuple[bool, bool, bool]
 ) -> Gradients:
+    """Return the gradients of the input, the weight and the bias, each computed only where ``wanted`` is true."""
     ones, padding = [1, 1, 1], [weight.shape[-1] // 2] * 3
     result: Gradients = torch.ops.aten.convolution_backward(
         gradient, x, weight, [weight.shape[0]], ones, padding, ones, False, [0, 0, 0], 1, list(wanted)
@@ -62,31 +69,33 @@ def _gradients(
 def _convolve_with_onednn(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: int
 ) -> torch.Tensor:
-    """Return the 3D convolution of stride 1, computed by oneDNN.
+    """Convolve in 3D with stride 1, using oneDNN.
 
-    For one small stack torch chooses its reference kernel ``slow_conv3d`` in float32 (torch 2.13, rule ``use_mkldnn`` in
-    aten/src/ATen/native/Convolution.cpp), which takes about four times as long for the shipped network.
+    For a single small stack, torch selects its reference kernel ``slow_conv3d`` in float32 (torch 2.13, rule
+    ``use_mkldnn`` in aten/src/ATen/native/Convolution.cpp). With that kernel, the shipped network takes about four
+    times as long.
     """
     result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, [padding] * 3, [1] * 3, [1] * 3, 1)
     return result
 
 
 class Convolution2d(nn.Conv2d):
-    """nn.Conv2d of stride 1 that keeps the size."""
+    """Convolve in 2D with stride 1 and padding that keeps the size."""
 
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """As ``forward``, with another kernel and bias."""
+        """Convolve ``x`` as ``forward`` does, but with another kernel and bias."""
         return functional.conv2d(x, weight, bias, padding=self.kernel_size[-1] // 2)
 
 
 class Convolution3d(nn.Conv3d):
-    """nn.Conv3d of stride 1 that keeps the size, with right gradients in bfloat16 on a CPU."""
+    """Convolve in 3D with stride 1 and padding that keeps the size, with correct bfloat16 gradients on a CPU."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve ``x`` (N, C, D, H, W)."""
         return self.convolve(x, self.weight, self.bias)
 
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """As ``forward``, with another kernel and bias."""
+        """Convolve ``x`` as ``forward`` does, but with another kernel and bias."""
         on_cpu = x.device.type == "cpu"
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
         trained = torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad)
@@ -108,6 +117,17 @@ Convolution = Convolution2d | Convolution3d
 
 
 def convolution(dims: Dims, in_channels: int, out_channels: int, kernel: int, *, bias: bool = True) -> Convolution:
-    """A convolution of stride 1 with an odd cubic (or square) kernel and zero padding that keeps the size."""
+    """Build a convolution of stride 1 with zero padding that keeps the size.
+
+    Args:
+        dims: 2 or 3 dimensions.
+        in_channels: Number of input channels.
+        out_channels: Number of output channels.
+        kernel: Odd side length of the square or cubic kernel.
+        bias: Whether the convolution adds a bias.
+
+    Returns:
+        The convolution with torch's default initial weights.
+    """
     conv = Convolution2d if dims == 2 else Convolution3d
     return conv(in_channels, out_channels, kernel, padding=kernel // 2, bias=bias)

@@ -1,4 +1,4 @@
-"""Weights of the published Keras networks, put into ours."""
+"""Transfer the weights of the published Keras networks into the networks of this package."""
 
 from __future__ import annotations
 
@@ -12,19 +12,26 @@ from torch import nn
 from .blocks import BatchNorm
 from .recurrent_dense_unet import ConvLSTM
 
-# Keras kernel axes -> torch's. Keras: (height, width[, depth], in, out); torch: (out, in[, depth], height, width).
+# Permutations of kernel axes from Keras (height, width[, depth], in, out) to torch (out, in[, depth], height, width).
 _CONVOLUTION = {4: (3, 2, 0, 1), 5: (4, 3, 2, 0, 1)}
-# Keras: (height, width, out, in); torch: (in, out, height, width).
+# The same for transposed convolutions, from Keras (height, width, out, in) to torch (in, out, height, width).
 _TRANSPOSED = (3, 2, 0, 1)
 
 Weight = tuple[str, torch.Tensor, tuple[int, ...]]
 
 
 def load_keras_weights(network: nn.Module, arrays: Mapping[str, npt.ArrayLike]) -> None:
-    """Set all weights of ``network`` from ``{name: array}`` in Keras's layout, named ``enc1.conv1.kernel`` and so on.
+    """Set all weights of a network from arrays in Keras's layout.
 
-    Batch norms are ``gamma`` (where there is a scale), ``beta``, ``moving_mean``, ``moving_variance``. Raises ValueError, and leaves the
-    network as it was, if an array is missing, is one too many or has another shape.
+    If an array does not fit, the network stays as it was.
+
+    Args:
+        network: The network to change.
+        arrays: Arrays by name, such as ``enc1.conv1.kernel``. Batch norms have ``gamma`` (only if they have a scale),
+            ``beta``, ``moving_mean`` and ``moving_variance``.
+
+    Raises:
+        ValueError: An array is missing, unknown to the network, or of another shape.
     """
     entries = {name: (tensor, axes) for name, tensor, axes in _weights(network)}
     missing, extra = sorted(entries.keys() - arrays.keys()), sorted(arrays.keys() - entries.keys())
@@ -36,7 +43,7 @@ def load_keras_weights(network: nn.Module, arrays: Mapping[str, npt.ArrayLike]) 
         value = np.transpose(array, axes) if len(axes) == array.ndim else array
         if (
             value.size == tensor.numel() and value.ndim + 1 == tensor.ndim
-        ):  # a transposed convolution without the depth of 1
+        ):  # Keras's kernel of a transposed convolution lacks the depth axis of size 1
             value = np.expand_dims(value, 2)
         if value.shape != tuple(tensor.shape):
             raise ValueError(
@@ -49,7 +56,10 @@ def load_keras_weights(network: nn.Module, arrays: Mapping[str, npt.ArrayLike]) 
 
 
 def _weights(network: nn.Module) -> Iterator[Weight]:
-    """Keras name, our tensor, and the axis permutation from Keras's layout (empty: none) of every weight."""
+    """Yield the Keras name, the tensor and the axis permutation from Keras's layout for every weight.
+
+    An empty permutation means that the layouts are the same.
+    """
     for path, module in network.named_modules():
         if isinstance(module, BatchNorm):
             if module.weight is not None:
@@ -75,6 +85,9 @@ def _bias(path: str, bias: torch.Tensor | None) -> Iterator[Weight]:
 
 
 def keras_counts(network: nn.Module) -> tuple[int, int]:
-    """Keras's counts of weights, total and trainable; running means and variances count as not trainable."""
+    """Return the total and the trainable number of weights as Keras counts them.
+
+    Running means and variances count as not trainable.
+    """
     total = sum(tensor.numel() for _, tensor, _ in _weights(network))
     return total, sum(p.numel() for p in network.parameters() if p.requires_grad)

@@ -1,7 +1,11 @@
-"""The MultiResUNet family (Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025), as Najeeb and Bhuiyan 2022 built it in 2D and 3D.
+"""The MultiResUNet family, as Najeeb and Bhuiyan 2022 built it in 2D and 3D.
 
-No dropout anywhere, residual paths as skips, and a batch norm before the last sigmoid. The published parameter counts and figures belong
-to residual paths of 3, 2 and 1 units; the 3D network in the authors' repository has 3, 2 and 2.
+The family has no dropout, uses residual paths as skips, and has a batch norm before the final sigmoid. The published
+parameter counts and figures belong to residual paths of 3, 2 and 1 units. The 3D network in the authors' repository has
+paths of 3, 2 and 2 units.
+
+References:
+    Ibtehaz and Rahman 2020, doi:10.1016/j.neunet.2019.08.025.
 """
 
 from __future__ import annotations
@@ -18,14 +22,17 @@ REPOSITORY_LENGTHS = (3, 2, 2)
 
 
 class BatchNormHead(ConvBatchNorm):
-    """1x1 convolution to one channel and batch norm: logits that depend on running statistics."""
+    """Compute logits by a 1x1 convolution to one channel and a batch norm.
+
+    The logits depend on the running statistics of the batch norm.
+    """
 
     def __init__(self, dims: Dims, in_channels: int) -> None:
         super().__init__(dims, in_channels, 1, 1)
 
 
 def residual_skip(dims: Dims, level: int, in_channels: int, filters: int, lengths: tuple[int, int, int]) -> Block:
-    """The skip of level 1, 2 or 3 through as many residual units as ``lengths`` says."""
+    """Build the skip of level 1, 2 or 3, with the number of residual units that ``lengths`` gives for the level."""
     return ResPath(dims, in_channels, filters, lengths[level - 1])
 
 

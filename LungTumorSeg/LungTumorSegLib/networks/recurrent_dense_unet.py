@@ -1,8 +1,8 @@
-"""The Recurrent 3D DenseUNet family: dense blocks, and three convolutional LSTMs as the base.
+"""The Recurrent 3D DenseUNet family: dense blocks, with three convolutional LSTMs as the base.
 
-Kamal et al. 2020 (doi:10.1007/978-3-030-62469-9_4) let the LSTMs run over the slices. The code of Najeeb and Bhuiyan 2022, whose
-parameter counts are the published ones, runs them over the image rows instead, although the text speaks of slices; ``recurrence``
-chooses. Parameters are the same either way.
+Kamal et al. 2020 (doi:10.1007/978-3-030-62469-9_4) run the LSTMs over the slices. The code of Najeeb and Bhuiyan 2022,
+which the published parameter counts belong to, runs them over the image rows, although the paper describes slices. The
+argument ``recurrence`` selects one of the two. The parameters are the same in both cases.
 """
 
 from __future__ import annotations
@@ -25,18 +25,22 @@ LAYERS = 3
 KERNEL = 3
 GATES = 4
 FORGET_GATE = 1
-"""Keras's order of the gates along the channels: input, forget, cell, output."""
+"""Index of the forget gate in Keras's order of the gates along the channels: input, forget, cell, output."""
 
-# (N, C, D, H, W) -> (time, N, C, a, b), where the LSTM's kernels act on (a, b) in the published order of axes.
+# Permutations (N, C, D, H, W) -> (time, N, C, a, b). The LSTM's kernels act on (a, b) in the published order of axes.
 _TO_SEQUENCE: dict[str, tuple[int, ...]] = {"rows": (3, 0, 1, 4, 2), "slices": (2, 0, 1, 3, 4)}
 _FROM_SEQUENCE: dict[str, tuple[int, ...]] = {"rows": (1, 2, 4, 0, 3), "slices": (1, 2, 0, 3, 4)}
 
 
 class ConvLSTM(nn.Module):
-    """Keras's ConvLSTM2D: sequence (T, N, C, A, B) -> all its hidden states (T, N, filters, A, B).
+    """Reimplement Keras's ConvLSTM2D.
 
-    One direction, zero initial state, bias on the input convolution alone. The gates use Keras's hard sigmoid, clip(0.2 z + 0.5, 0, 1),
-    which is not torch's (Shi et al. 2015, arXiv:1506.04214, without peepholes).
+    The layer turns a sequence (T, N, C, A, B) into all of its hidden states (T, N, filters, A, B). It runs in one
+    direction, starts from a zero state, and has a bias on the input convolution only. The gates use Keras's hard
+    sigmoid, clip(0.2 z + 0.5, 0, 1), which differs from torch's.
+
+    References:
+        Shi et al. 2015, arXiv:1506.04214; this layer has no peepholes.
     """
 
     def __init__(self, in_channels: int, filters: int) -> None:
@@ -51,6 +55,7 @@ class ConvLSTM(nn.Module):
             self.bias.unflatten(0, (GATES, filters))[FORGET_GATE] = 1.0
 
     def forward(self, sequence: torch.Tensor) -> torch.Tensor:
+        """Return all hidden states (T, N, filters, A, B) of a sequence (T, N, C, A, B)."""
         steps = sequence.shape[0]
         driven = functional.conv2d(sequence.flatten(0, 1), self.kernel, self.bias, padding=KERNEL // 2).unflatten(
             0, (steps, -1)
@@ -67,12 +72,12 @@ class ConvLSTM(nn.Module):
 
 
 def hard_sigmoid(x: torch.Tensor) -> torch.Tensor:
-    """Keras's: slope 1/5 (torch's ``hardsigmoid`` has 1/6)."""
+    """Compute Keras's hard sigmoid, whose slope is 1/5 (torch's ``hardsigmoid`` has 1/6)."""
     return torch.clamp(0.2 * x + 0.5, 0.0, 1.0)
 
 
 class RecurrentBase(Block):
-    """Three ConvLSTMs, each followed by batch norm, over the rows or the slices of (N, C, D, H, W)."""
+    """Apply three ConvLSTMs, each followed by a batch norm, over the rows or the slices of (N, C, D, H, W)."""
 
     def __init__(self, dims: Dims, in_channels: int, filters: int, recurrence: Recurrence) -> None:
         super().__init__()
@@ -85,6 +90,7 @@ class RecurrentBase(Block):
             self.add_module(f"bn{layer}", BatchNorm(filters))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layers to ``x`` (N, C, D, H, W)."""
         for layer in range(1, LAYERS + 1):
             states = self.get_submodule(f"lstm{layer}")(x.permute(_TO_SEQUENCE[self.recurrence]))
             x = self.get_submodule(f"bn{layer}")(states.permute(_FROM_SEQUENCE[self.recurrence]))
@@ -92,27 +98,34 @@ class RecurrentBase(Block):
 
 
 class LastChannels(Block):
-    """The last ``filters`` channels: of a dense block's output what it added, without its input."""
+    """Keep the last ``filters`` channels.
+
+    For the output of a dense block, these are the channels that the block added to its input.
+    """
 
     def __init__(self, filters: int) -> None:
         super().__init__()
         self.out_channels = filters
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the last channels of ``x`` (N, C, ...)."""
         return x[:, -self.out_channels :]
 
 
 def original_skip(dims: Dims, level: int, in_channels: int, filters: int) -> Block:
-    """Kamal's skips: all of level 3, of levels 2 and 1 only the block's last convolution."""
+    """Build a skip as in Kamal et al. 2020.
+
+    Level 3 passes on all channels. Levels 2 and 1 pass on the output of the block's last convolution only.
+    """
     return Identity(in_channels) if level == LAYERS else LastChannels(filters)
 
 
 DENSE_UNET = Family(block=DenseBlock, base=DenseBlock, skip=plain_skip, head=ConvHead, dropout=0.1)
-"""The 2D network of the family, Najeeb and Bhuiyan's own design."""
+"""The 2D network of the family, designed by Najeeb and Bhuiyan."""
 
 
 def recurrent_dense_unet(recurrence: Recurrence) -> Family:
-    """The 3D family as published with the SFF networks."""
+    """Return the 3D family as published with the SFF networks."""
     return replace(DENSE_UNET, base=partial(RecurrentBase, recurrence=recurrence))
 
 

@@ -1,4 +1,4 @@
-"""The networks by name."""
+"""Build networks by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .recurrent_dense_unet import DENSE_UNET, RECURRENT_DENSE_UNET_ORIGINAL, Rec
 from .unet import UNET, EncoderDecoder
 
 MINIMUM_WIDTH = 4
-"""The residual blocks need at least so many filters for each of their convolutions to have a channel."""
+"""Smallest number of filters with which each convolution of the residual blocks has at least one channel."""
 
 RECURRENCES: tuple[Recurrence, ...] = ("rows", "slices")
 
@@ -31,17 +31,29 @@ _BUILDERS: dict[tuple[str, str], Builder] = {
     ("recurrent_dense_unet3d", "original"): lambda width, _: EncoderDecoder(RECURRENT_DENSE_UNET_ORIGINAL, 3, width),
     ("sff_recurrent_dense_unet3d", "published"): lambda width, axis: FusionNetwork(recurrent_dense_unet(axis), width),
 }
-"""(name, variant) -> a builder of width and recurrence."""
+"""Builders by (name, variant); each takes the width and the recurrence."""
 
 
 def build_network(
     name: str, width: int = 32, *, variant: str = "published", recurrence: str = "rows"
 ) -> EncoderDecoder:
-    """A network with random weights: stacks (N, 1, D, H, W), or slices (N, 1, H, W) for the 2D ones, to tumor probability.
+    """Build a network with random weights.
 
-    ``width`` is the first level's filter count (32 as published). ``variant`` is "published" (the paper's counts), "repository" (as
-    the authors committed it; the MultiRes networks) or "original" (Kamal's recurrent network, over slices). ``recurrence``, "rows" (the
-    published code) or "slices" (the text), matters to the published recurrent networks alone. Raises UnusableInput for anything else.
+    The network maps stacks (N, 1, D, H, W), or slices (N, 1, H, W) if it is a 2D network, to tumor probability.
+
+    Args:
+        name: The name of the network, such as "sff_unet3d".
+        width: The number of filters of the first level, 32 as published.
+        variant: "published" for the parameter counts of the paper; "repository" for the MultiRes networks as the
+            authors committed them; "original" for the recurrent network of Kamal et al., which runs over slices.
+        recurrence: "rows" as in the published code, or "slices" as in the paper. It affects only the published
+            recurrent networks.
+
+    Returns:
+        The network, on the CPU.
+
+    Raises:
+        UnusableInput: No such network, variant or recurrence exists, or the width is too small.
     """
     axis = next((known for known in RECURRENCES if known == recurrence), None)
     if axis is None:

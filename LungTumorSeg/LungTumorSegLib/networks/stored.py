@@ -1,4 +1,4 @@
-"""A network together with its stored weights: read from a model's folder, checked, and written there."""
+"""Read a network with its stored weights from a model folder, check it, and write it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A network in evaluation mode with its weights, its manifest, and what its card says of use and failures ("" without a card)."""
+    """A network in evaluation mode with its weights.
+
+    Attributes:
+        network: The network.
+        manifest: The manifest of the model.
+        card: What the model card says about use and known failures; empty if the model has no card.
+    """
 
     network: torch.nn.Module
     manifest: Manifest
@@ -26,9 +32,17 @@ class Model:
 
 
 def load_model(model_id: str = DEFAULT_MODEL) -> Model:
-    """The network of ``model_id`` with its weights, on the CPU, in evaluation mode.
+    """Load a model onto the CPU, in evaluation mode.
 
-    Raises UnusableInput for an unknown model, MachineLimit where files are missing, damaged or do not fit the network, or torch is missing.
+    Args:
+        model_id: The id of the model.
+
+    Returns:
+        The network with its weights and manifest.
+
+    Raises:
+        UnusableInput: The model is unknown.
+        MachineLimit: Files are missing, damaged or do not fit the network, or torch is not installed.
     """
     folder = find_model(model_id)
     manifest = Manifest.read(folder)
@@ -64,7 +78,16 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
 
 
 def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Manifest:
-    """Writes weights, as they are, and manifest into ``folder``; the manifest gets the checksum."""
+    """Write the weights, unchanged, and the manifest into a folder.
+
+    Args:
+        network: The network whose weights are stored.
+        manifest: The manifest, without a valid checksum.
+        folder: The folder, which is created if it does not exist.
+
+    Returns:
+        The manifest with the checksum of the weights, as written.
+    """
     from safetensors.torch import save
 
     weights = save({name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()})

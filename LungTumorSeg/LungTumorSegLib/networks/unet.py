@@ -1,8 +1,8 @@
-"""The shape that all networks share, and its plainest family, the U-Net.
+"""The architecture that all networks share, and its simplest family, the U-Net.
 
-Three levels down, a base, three levels up. A ``Family`` says what differs between U-Net, MultiResUNet and Recurrent DenseUNet; 2D and 3D,
-with and without fused 2D features, are the same code. Architecture after the published code of Najeeb and Bhuiyan 2022
-(doi:10.1016/j.bspc.2022.103996).
+A network has three levels down, a base, and three levels up. A ``Family`` describes the differences between U-Net,
+MultiResUNet and Recurrent DenseUNet. The 2D and 3D networks, with and without fused 2D features, share the same code.
+The architecture follows the published code of Najeeb and Bhuiyan 2022 (doi:10.1016/j.bspc.2022.103996).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIZE_MULTIPLE = 2**LEVELS
 
 
 class ConvHead(Block):
-    """1x1 convolution to one channel of logits."""
+    """Compute one channel of logits by a 1x1 convolution."""
 
     def __init__(self, dims: Dims, in_channels: int) -> None:
         super().__init__()
@@ -29,20 +29,25 @@ class ConvHead(Block):
         self.conv = convolution(dims, in_channels, 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits (N, 1, [D,] H, W) of ``x`` (N, C, [D,] H, W)."""
         return self.conv(x)
 
 
 def plain_skip(dims: Dims, level: int, in_channels: int, filters: int) -> Block:
-    """The skip of level 1, 2 or 3 as the encoder's output before pooling."""
+    """Build the skip of level 1, 2 or 3 that passes on the encoder's output before pooling."""
     return Identity(in_channels)
 
 
 @dataclass(frozen=True)
 class Family:
-    """What makes a family of networks.
+    """The parts that distinguish one family of networks from another.
 
-    ``block`` and ``base`` take (dims, in_channels, filters), ``skip`` (dims, level, in_channels, filters), ``head`` (dims, in_channels).
-    ``dropout`` is the share of channels that is dropped after each pooling, in training.
+    Attributes:
+        block: Builds a block of the encoder or decoder from (dims, in_channels, filters).
+        base: Builds the base from (dims, in_channels, filters).
+        skip: Builds a skip path from (dims, level, in_channels, filters).
+        head: Builds the output layer from (dims, in_channels).
+        dropout: The share of channels (0 to 1) that is dropped after each pooling in training.
     """
 
     block: Callable[[Dims, int, int], Block]
@@ -53,9 +58,16 @@ class Family:
 
 
 class Encoder(nn.Module):
-    """The levels downward: modules ``enc1`` ... of ``width``, 2 ``width``, 4 ``width`` filters, pooling between them.
+    """The downward levels of a network.
 
-    ``fused`` gives, level by level, how many channels of other features join after that level's pooling.
+    The modules ``enc1``, ``enc2``, ... have ``width``, 2 ``width``, 4 ``width`` filters, with pooling between them.
+
+    Args:
+        family: The family of the network.
+        dims: 2 or 3 dimensions.
+        width: The number of filters of the first level.
+        levels: The number of levels.
+        fused: For each level, how many channels of other features join after its pooling.
     """
 
     def __init__(
@@ -74,14 +86,16 @@ class Encoder(nn.Module):
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """The encoder blocks, the first level first."""
+        """The encoder blocks, first level first."""
         return [self.get_submodule(f"enc{level}") for level in range(1, len(self.block_channels) + 1)]
 
 
 class EncoderDecoder(Encoder):
-    """A whole network: image (N, 1, H, W) or stack (N, 1, D, H, W) -> tumor probability of the same shape, float32.
+    """A whole network that maps images or stacks to tumor probability.
 
-    H and W are multiples of 8, D is any. Module names: enc1..3, base, up3..1, skip paths, dec3..1, out.
+    The input is an image (N, 1, H, W) or a stack (N, 1, D, H, W); the output is float32 of the same shape. H and W are
+    multiples of 8, and D is arbitrary. The modules are called enc1 to enc3, base, up3 to up1, respath3 to respath1,
+    dec3 to dec1, and out.
     """
 
     def __init__(self, family: Family, dims: Dims, width: int, fused: Sequence[int] = (0,) * LEVELS) -> None:
@@ -101,15 +115,18 @@ class EncoderDecoder(Encoder):
         initialize_as_keras(self)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Image or stack -> tumor probability of the same shape."""
+        """Return the tumor probability (0 to 1) of an image or stack, with the same shape."""
         return torch.sigmoid(self.logits(image))
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
-        """Image or stack -> what the sigmoid turns into probability, for numerically stable losses."""
+        """Return the values before the sigmoid, for numerically stable losses."""
         return self._logits(image, ())
 
     def _logits(self, image: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """``features``, level by level, join after that level's pooling; there may be fewer than levels."""
+        """Compute the logits, where ``features`` join level by level after the pooling.
+
+        There may be fewer features than levels.
+        """
         self._check(image)
         x, skips = channels_last(image), []
         for level, block in enumerate(self.blocks):
@@ -126,6 +143,7 @@ class EncoderDecoder(Encoder):
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def _check(self, image: torch.Tensor) -> None:
+        """Raise ValueError if the shape of an image or stack does not suit the network."""
         expected = "(N, 1, H, W)" if self.dims == 2 else "(N, 1, D, H, W)"
         if image.ndim != self.dims + 2 or image.shape[1] != 1:
             raise ValueError(f"The network takes {expected}, but got an array of shape {tuple(image.shape)}.")
