@@ -1,1 +1,1 @@
-"""From isolated HU to a tumor mask: working grid, stacks, network, two-step threshold."""
+"""Inference from isolated HU to a tumor mask: working grid, stacks, network, two-step threshold."""

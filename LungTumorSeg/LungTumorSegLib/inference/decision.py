@@ -1,7 +1,7 @@
-"""The two-step threshold: which slices hold a tumor, then which voxels (Najeeb & Bhuiyan 2022).
+"""Two-step threshold: first decide which slices hold a tumor, then which voxels (Najeeb and Bhuiyan 2022).
 
-The gate is read on the working grid, where the network answered; the voxels are decided on the CT's own grid, so that the outline
-is as fine as the CT.
+The slice threshold applies to the working grid, on which the network computed its probabilities. The voxel threshold
+applies to the CT's own grid, so that the outline is as fine as the CT.
 """
 
 from __future__ import annotations
@@ -15,15 +15,31 @@ from .grid import WorkingGrid
 
 
 def kept_slices(probability: Array, gate: float) -> npt.NDArray[np.bool_]:
-    """One bool a slice of ``probability`` (slice, row, column): does its maximum exceed ``gate``?"""
+    """Mark the slices whose maximum probability exceeds the slice threshold.
+
+    Args:
+        probability: Tumor probability (slice, row, column), 0 to 1.
+        gate: The slice threshold, 0 to 1.
+
+    Returns:
+        One bool per slice.
+    """
     return np.asarray(probability.max(axis=(1, 2)) > gate)
 
 
 def decide(grid: WorkingGrid, probability: Array, probability_on_ct: Volume, thresholds: Thresholds) -> Volume:
-    """The tumor mask (bool) on the CT's grid.
+    """Compute the tumor mask on the CT's grid.
 
-    ``probability`` lies on the working grid, ``probability_on_ct`` is the same map carried back. A CT slice is kept if the nearest
-    working slice is kept.
+    A CT slice is kept if the nearest working slice is kept.
+
+    Args:
+        grid: The working grid.
+        probability: Tumor probability on the working grid (slice, row, column), 0 to 1.
+        probability_on_ct: The same map, carried back to the CT's grid.
+        thresholds: The slice threshold and the voxel threshold.
+
+    Returns:
+        The mask (bool) on the CT's grid.
     """
     nearest = grid.nearest_slices()
     kept = kept_slices(probability, thresholds.gate)[nearest] & (nearest >= 0)

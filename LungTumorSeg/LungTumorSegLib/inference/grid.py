@@ -1,7 +1,7 @@
-"""The working grid: what the network sees of a CT, and the exact way back.
+"""Working grid: the part of a CT that the network receives, and the exact way back.
 
-The grid is parallel to the canonical CT's, has the spacing that the model's manifest names, and is cropped to the isolation mask.
-Outside the mask every voxel is air, so what is cropped away holds nothing a network could find.
+The grid is parallel to the canonical CT's grid, has the spacing that the model's manifest states, and is cropped to the
+isolation mask. Every voxel outside the mask is air, so cropping removes nothing that the network could find.
 """
 
 from __future__ import annotations
@@ -15,24 +15,34 @@ from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .stacks import STACK_SLICES
 
 IN_PLANE_MULTIPLE = 8
-"""Three 2 x 2 poolings (sff-networks: H and W are multiples of 8)."""
+"""The networks need heights and widths that are multiples of 8, because they pool three times by 2 x 2."""
 
 MARGIN_VOXELS = 4
-"""Working-grid voxels of air kept on every side of the mask. In plane they keep zero padding away from the lungs; along the slices
-they let the first and last slice of lung lie in two stacks at any stride up to half a stack."""
+"""Number of working-grid voxels of air on every side of the mask.
+
+In the slice plane, they keep the zero padding away from the lungs. Along the slices, they ensure that the first and
+last slice with lung lie in two stacks at any stride up to half a stack.
+"""
 
 LEADING_VOXELS = (0, IN_PLANE_MULTIPLE, 0)
-"""Working-grid voxels of air before the margin, by axis: rows in front of the chest. The networks' ConvLSTM runs from the first row on,
-and its state has to settle before it reaches the lungs, or the answer depends on where the grid was cropped (masks of a phantom agree with
-those of its whole grid at Dice 0.995 instead of 0.969)."""
+"""Number of additional working-grid voxels of air before the margin, per axis (slice, row, column).
+
+The additional rows lie in front of the chest. The networks' ConvLSTM starts at the first row, and its state must settle
+before it reaches the lungs; otherwise, the probabilities depend on where the grid was cropped. With these rows, the
+masks of a phantom agree with those of its uncropped grid at Dice 0.995 instead of 0.969.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class WorkingGrid:
-    """What the network sees: ``image`` float32, 0 (air) to 1, and ``region``, the isolation mask, on one grid of multiples of 8.
+    """The image that the network receives, and how to return to the CT's grid.
 
-    ``start`` is the (fractional) canonical CT index of voxel (0, 0, 0), ``step`` the CT voxels to one working voxel; ``ct`` is the
-    grid to come back to.
+    Attributes:
+        image: Intensities, float32, from 0 (air) to 1. Rows and columns are multiples of 8.
+        region: The isolation mask on the same grid.
+        ct: The canonical grid of the CT.
+        start: The fractional CT index (slice, row, column) of the working voxel (0, 0, 0).
+        step: The number of CT voxels per working voxel (slice, row, column).
     """
 
     image: Volume
@@ -42,7 +52,17 @@ class WorkingGrid:
     step: tuple[float, float, float]
 
     def carry_back(self, array: Array) -> Volume:
-        """A map on this grid (slice, row, column), interpolated linearly onto the CT's grid, float32; 0 where this grid does not reach."""
+        """Interpolate a map on this grid linearly onto the CT's grid.
+
+        Args:
+            array: The map (slice, row, column), of the shape of ``image``.
+
+        Returns:
+            The map on the CT's grid, float32; 0 outside this grid.
+
+        Raises:
+            ValueError: The map has another shape than this grid.
+        """
         if array.shape != self.image.shape:
             raise ValueError(f"A map of shape {array.shape} does not fit the working grid {self.image.shape}.")
         start = (-self.start[0] / self.step[0], -self.start[1] / self.step[1], -self.start[2] / self.step[2])
@@ -50,7 +70,11 @@ class WorkingGrid:
         return Volume(resample_separable(array, start=start, step=step, size=self.ct.shape), self.ct.affine)
 
     def nearest_slices(self) -> Array:
-        """For every CT slice the index of the nearest working slice, -1 where none is near (int, one a CT slice)."""
+        """Return the index of the nearest working slice for every CT slice.
+
+        Returns:
+            An int array of shape (CT slices,); -1 where no working slice is near.
+        """
         position = np.rint((np.arange(self.ct.shape[0]) - self.start[0]) / self.step[0]).astype(int)
         return np.where((position >= 0) & (position < self.image.shape[0]), position, -1)
 
@@ -58,10 +82,19 @@ class WorkingGrid:
 def make_working_grid(
     isolated: CTVolume, mask: Volume, *, spacing_mm: tuple[float, float, float], intensity_range_hu: tuple[float, float]
 ) -> WorkingGrid:
-    """The working grid of a canonical, isolated CT and its isolation mask (bool, same grid).
+    """Build the working grid of an isolated CT.
 
-    ``spacing_mm`` is (slice, row, column); HU of ``intensity_range_hu`` become 0 to 1, clipped. Raises ValueError for an empty mask or
-    a CT that is not in canonical axial LPS order.
+    Args:
+        isolated: The isolated CT (HU), in canonical axial order.
+        mask: The isolation mask (bool) on the same grid.
+        spacing_mm: The spacing of the working grid (slice, row, column), mm.
+        intensity_range_hu: The HU values that become 0 and 1; values outside are clipped.
+
+    Returns:
+        The working grid.
+
+    Raises:
+        ValueError: The mask is empty, or the CT is not in canonical axial LPS order.
     """
     if isolated.canonical_axes() != Grid((1, 1, 1), np.eye(4)[[2, 1, 0, 3]]).canonical_axes():
         raise ValueError("The working grid is made from a CT in canonical axial order.")
@@ -84,9 +117,13 @@ def make_working_grid(
 
 
 def _extent(mask: Array, axis: int, step: float) -> tuple[float, int]:
-    """First sample position (CT index) and number of samples along ``axis``: the mask's extent, margins, a permitted size, the lead."""
+    """Return the position of the first sample (CT index) and the number of samples along an axis.
+
+    The samples cover the extent of the mask and the margins, are extended to a permitted size, and begin with the
+    leading voxels.
+    """
     inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-    low, high = inside[0] - 0.5, inside[-1] + 0.5  # voxel edges
+    low, high = inside[0] - 0.5, inside[-1] + 0.5  # from voxel centers to voxel edges
     size = int(np.ceil((high - low) / step)) + 2 * MARGIN_VOXELS
     size = max(size, STACK_SLICES) if axis == 0 else -(-size // IN_PLANE_MULTIPLE) * IN_PLANE_MULTIPLE
     first = (low + high) / 2 - step * (size - 1) / 2 - step * LEADING_VOXELS[axis]

@@ -1,8 +1,9 @@
-"""The network over all stacks of a working grid, one stack at a time.
+"""Apply the network to all stacks of a working grid, one stack at a time.
 
-What makes it fast: the grid holds the lungs only; stacks without lung are skipped; the 2D extractor sees each slice once and every
-stack that holds the slice shares its features; bfloat16 where the processor computes in it. What bounds memory: features live only
-while their slice lies in the current stack. What makes it steadier, where a model asks for it: each stack is seen mirrored as well.
+For speed, the grid holds the lungs only, and stacks without lung are skipped. The 2D extractor processes each slice
+once, and every stack with the slice shares its features. The network computes in bfloat16 where the processor supports
+it. To bound memory, features are kept only while their slice lies in the current stack. If the model requests test-time
+augmentation (mirroring), the network also processes the mirror image of each stack, which makes the result more stable.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from .grid import WorkingGrid
 from .stacks import STACK_SLICES, StackStatistics, stack_starts
 
 BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
-"""Instruction sets that compute in bfloat16; elsewhere it is emulated and slower than single precision."""
+"""CPU instruction sets that compute in bfloat16. Other CPUs emulate it, which is slower than single precision."""
 
 CPU_ALLOCATOR = "DefaultCPUAllocator"
-"""Stands in torch's message where the computer's memory does not suffice, for which it has no exception of its own."""
+"""Text in torch's message when the computer runs out of memory, for which torch has no exception class."""
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -31,7 +32,18 @@ Features = tuple[torch.Tensor, ...]
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
-    """The device for ``auto``, ``cpu`` or ``cuda``; raises MachineLimit for a CUDA that is not there, UnusableInput for other words."""
+    """Select the device for inference.
+
+    Args:
+        wanted: "auto", "cpu" or "cuda".
+
+    Returns:
+        The device; "auto" selects CUDA if it is available.
+
+    Raises:
+        MachineLimit: CUDA was requested, but torch finds no CUDA device.
+        UnusableInput: ``wanted`` is another word.
+    """
     if wanted not in ("auto", "cpu", "cuda"):
         raise UnusableInput(f"The device must be auto, cpu or cuda, not {wanted!r}.")
     if wanted == "cuda" and not torch.cuda.is_available():
@@ -40,14 +52,25 @@ def choose_device(wanted: str = "auto") -> torch.device:
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """``float32`` or ``bfloat16``; ``auto`` takes bfloat16 where ``device`` computes in it. Raises UnusableInput for other words."""
+    """Select the precision for inference.
+
+    Args:
+        wanted: "auto", "float32" or "bfloat16".
+        device: The device that computes.
+
+    Returns:
+        "float32" or "bfloat16"; "auto" selects bfloat16 if the device computes in it natively.
+
+    Raises:
+        UnusableInput: ``wanted`` is another word.
+    """
     if wanted in DTYPES:
         return wanted
     if wanted != "auto":
         raise UnusableInput(f"The precision must be auto, float32 or bfloat16, not {wanted!r}.")
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    # Older torch cannot tell; then the safe choice is single precision.
+    # Older versions of torch cannot report capabilities; single precision is the safe choice there.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if any(capabilities.get(name) for name in BFLOAT16_FEATURES) else "float32"
 
@@ -62,11 +85,25 @@ def predict_maps(
     precision: str = "float32",
     on_progress: ProgressCallback = ignore_progress,
 ) -> StackStatistics:
-    """Mean and deviation of the tumor probability over the stacks that cover each voxel of ``grid`` (slice, row, column).
+    """Compute the mean and the standard deviation of the tumor probability across stacks.
 
-    ``network`` takes (1, 1, 8, H, W). With ``mirror`` it also sees each stack with left and right exchanged, as it did in training; its
-    answer, turned back, counts as another stack's. Progress counts stacks; whatever ``on_progress`` raises ends the prediction within one.
-    Raises MachineLimit when the device's memory does not suffice.
+    Args:
+        grid: The working grid.
+        network: A network that takes stacks (1, 1, 8, H, W).
+        stride: The number of slices between the starts of consecutive stacks, 1 to 8.
+        mirror: Whether to apply test-time augmentation: the network also processes each stack with left and right
+            exchanged, as it did in training. The result, mirrored back, counts as that of another stack.
+        device: The device that computes.
+        precision: "float32" or "bfloat16".
+        on_progress: Receives the number of finished stacks. An exception that it raises ends the prediction within one
+            stack.
+
+    Returns:
+        Statistics per voxel of the grid (slice, row, column) over the stacks that cover the voxel.
+
+    Raises:
+        MachineLimit: The memory of the device does not suffice.
+        UnusableInput: The stride is outside 1 to 8.
     """
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
     statistics = StackStatistics(grid.image.shape)
@@ -90,7 +127,10 @@ def predict_maps(
 
 
 class _View:
-    """The network's answers to the stacks of ``slices`` (slice, row, column); ``mirrored``: to their mirror images, turned back."""
+    """Compute the probabilities of stacks of slices (slice, row, column).
+
+    With ``mirrored``, the network processes the mirror images of the stacks, and the results are mirrored back.
+    """
 
     def __init__(self, network: torch.nn.Module, slices: torch.Tensor, device: torch.device, mirrored: bool) -> None:
         self._network, self._device, self._mirrored = network, device, mirrored
@@ -98,7 +138,10 @@ class _View:
         self._shared = _SharedFeatures(network, self._slices, device) if isinstance(network, FusionNetwork) else None
 
     def answer(self, start: int) -> npt.NDArray[np.float32]:
-        """Tumor probability (8, row, column) of the stack that begins at slice ``start``; starts must not go back."""
+        """Return the tumor probability (8, row, column) of the stack that begins at slice ``start``.
+
+        Successive calls must not go back to earlier slices.
+        """
         stack = self._slices[None, None, start : start + STACK_SLICES].to(
             self._device, memory_format=torch.channels_last_3d
         )
@@ -108,14 +151,20 @@ class _View:
 
 
 class _SharedFeatures:
-    """The extractor's features of the slices of the current stack; each slice is computed once and dropped when no stack needs it."""
+    """Hold the extractor's features of the slices of the current stack.
+
+    Each slice is processed once, and its features are dropped as soon as no stack needs them.
+    """
 
     def __init__(self, network: FusionNetwork, slices: torch.Tensor, device: torch.device) -> None:
         self._network, self._slices, self._device = network, slices, device
         self._kept: dict[int, Features] = {}
 
     def of_stack(self, start: int) -> Features:
-        """The three feature maps (1, C, 8, h, w) of the stack that begins at slice ``start``; starts must not go back."""
+        """Return the three feature maps (1, C, 8, h, w) of the stack that begins at slice ``start``.
+
+        Successive calls must not go back to earlier slices.
+        """
         wanted = range(start, start + STACK_SLICES)
         missing = [k for k in wanted if k not in self._kept]
         self._kept = {k: features for k, features in self._kept.items() if k in wanted}

@@ -1,4 +1,4 @@
-"""Overlapping stacks of consecutive slices, and the statistics of their answers."""
+"""Overlapping stacks of consecutive slices, and the statistics of their probabilities."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ import numpy.typing as npt
 from ..core.errors import UnusableInput
 
 STACK_SLICES = 8
-"""Consecutive axial slices that the network sees at once (Najeeb & Bhuiyan 2022)."""
+"""Number of consecutive axial slices that the network processes at once (Najeeb and Bhuiyan 2022)."""
 
 
 def stack_starts(slices: int, stride: int) -> list[int]:
-    """First slices of the stacks that cover ``slices`` slices at ``stride``; the last stack ends with the last slice.
+    """Return the first slices of the stacks that cover a number of slices.
 
-    Stride 1 is the published way. Raises UnusableInput for a stride outside 1 to 8, ValueError for fewer slices than a stack has.
+    The last stack ends with the last slice.
+
+    Args:
+        slices: The number of slices, at least 8.
+        stride: The number of slices between the starts of consecutive stacks, 1 to 8; the published stride is 1.
+
+    Returns:
+        The indices of the first slices, in ascending order.
+
+    Raises:
+        UnusableInput: The stride is outside 1 to 8.
+        ValueError: There are fewer slices than a stack has.
     """
     check_stride(stride)
     if slices < STACK_SLICES:
@@ -24,15 +35,24 @@ def stack_starts(slices: int, stride: int) -> list[int]:
 
 
 def check_stride(stride: int) -> None:
-    """Raises UnusableInput for a stride that would leave slices out."""
+    """Check that a stride leaves no slice out.
+
+    Raises:
+        UnusableInput: The stride is outside 1 to 8.
+    """
     if not 1 <= stride <= STACK_SLICES:
         raise UnusableInput(f"The stride must be from 1 to {STACK_SLICES} slices, not {stride}.")
 
 
 class StackStatistics:
-    """Mean and population standard deviation a voxel over the answers for it, with the count each slice really has.
+    """Accumulate mean and population standard deviation per voxel over the stacks that cover it.
 
-    Welford's update (Technometrics 4:419, 1962): one pass, exact in single precision where a sum of squares is not.
+    The statistics use the number of stacks that each slice really has. They are updated by Welford's method
+    (Technometrics 4:419, 1962) in one pass, which is accurate in single precision where a sum of squares is not.
+
+    Attributes:
+        mean: Mean probability (slice, row, column), float32.
+        count: Number of stacks per slice, int64.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
@@ -41,7 +61,7 @@ class StackStatistics:
         self.count: npt.NDArray[np.int64] = np.zeros(shape[0], np.int64)
 
     def add(self, start: int, probability: npt.NDArray[np.float32]) -> None:
-        """Takes in one stack's answer (8, row, column), whose first slice is slice ``start``."""
+        """Add the probability (8, row, column) of one stack, whose first slice is slice ``start``."""
         covered = slice(start, start + len(probability))
         self.count[covered] += 1
         change = probability - self.mean[covered]
@@ -49,5 +69,5 @@ class StackStatistics:
         self._squares[covered] += change * (probability - self.mean[covered])
 
     def deviation(self) -> npt.NDArray[np.float32]:
-        """Population standard deviation (slice, row, column); 0 where no stack or one stack has been."""
+        """Return the population standard deviation (slice, row, column); 0 where at most one stack covers the voxel."""
         return np.asarray(np.sqrt(self._squares / np.maximum(self.count, 1)[:, None, None].astype(np.float32)))
