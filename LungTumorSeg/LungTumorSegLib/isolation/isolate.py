@@ -12,12 +12,12 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import AIR_HU, AxisOrder, CTVolume, Volume
+from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Volume
 from .airways import find_airways
 from .body import TISSUE_HU, find_body
 from .carina import Point, carina_of, find_carina
 from .doubts import doubts
-from .lungs import LUNG_HU, fill_lung, find_fragments, find_lung_air, with_walls
+from .lungs import DEPENDENT_HU, LUNG_HU, fill_lung, find_dependent, find_fragments, find_lung_air, with_walls
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
@@ -90,15 +90,17 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     expected = np.logical_or(*expected_lung(left, right, airways, axis))
     fragments = find_fragments(coarse, body, airways, air, expected).array
     beyond = is_left(axis, air)
-    left = fill_lung(air.with_array(left.array | (fragments & beyond)), body, airways)
-    right = fill_lung(air.with_array(right.array | (fragments & ~beyond)), body, airways)
+    dependent_left = find_dependent(coarse, body, airways, left.array, right.array)
+    dependent_right = find_dependent(coarse, body, airways, right.array, left.array) & ~dependent_left
+    left = fill_lung(air.with_array(left.array | (fragments & beyond) | dependent_left), body, airways)
+    right = fill_lung(air.with_array(right.array | (fragments & ~beyond) | dependent_right), body, airways)
     right = right.with_array(right.array & ~left.array)
     step_done()
     mask = isolation_mask(left, right, airways, axis, body, axial)
     step_done()
     tubes = enlarge(with_walls(airways), axial)
-    left_lung = refine(left.array, axial, -np.inf, LUNG_HU) & ~tubes & ~enlarge(right.array, axial)
-    right_lung = refine(right.array, axial, -np.inf, LUNG_HU) & ~tubes & ~left_lung
+    left_lung = _outlined(left.array, dependent_left, axial) & ~tubes & ~enlarge(right.array, axial)
+    right_lung = _outlined(right.array, dependent_right, axial) & ~tubes & ~left_lung
     result = LungIsolation(
         body=order.undo(Volume(refine(body.array, axial, TISSUE_HU, np.inf), axial.affine)),
         left_lung=order.undo(Volume(left_lung, axial.affine)),
@@ -112,6 +114,14 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     )
     step_done()
     return result
+
+
+def _outlined(lung: Array, dependent: Array, ct: CTVolume) -> Array:
+    """A lung, bool on the coarse grid, on the CT's own grid; its border lies at a higher HU where the lung is dependent."""
+    outlined = refine(lung, ct, -np.inf, LUNG_HU)
+    if dependent.any():
+        outlined |= refine(dependent, ct, -np.inf, DEPENDENT_HU)
+    return outlined
 
 
 def _isolated(ct: CTVolume, mask: Volume) -> CTVolume:

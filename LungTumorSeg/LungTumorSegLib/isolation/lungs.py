@@ -6,10 +6,20 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Volume
-from .morphology import bounding_box, close, dilate
+from .morphology import bounding_box, close, dilate, open_
 
 LUNG_HU = -500
 """Below it a voxel is lung or gas, HU: halfway between air and soft tissue, so that the border lies where partial volume puts it."""
+
+DEPENDENT_HU = -300
+"""Below it a voxel may be dependent lung, HU: what its own weight has pressed to -500 to -300 at the back of a supine patient."""
+
+DEPENDENT_RADIUS_MM = 4.0
+"""Dependent lung holds a disk of this radius. The border of every lung, blurred to the same HU, is thinner: one to two voxels, so that
+twice the voxel's size counts where that is more."""
+
+DEPENDENT_MM = 25.0
+"""How deep the dependent layer may be: it counts within this distance of lung."""
 
 GAS_HU = -960
 """A region darker than this in the median is gas (-990 to -970 in stomach and colon), HU."""
@@ -83,6 +93,26 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
         box = boxes[label - 1]
         keep[label] = np.median(ct.array[box][labels[box] == label]) > FRAGMENT_GAS_HU
     return ct.with_array(keep[labels])
+
+
+def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Array, other: Array) -> Array:
+    """Find the dependent lung that lies right at ``lungs`` in the same slice and is not the ``other`` lung; bool (slices, rows, columns).
+
+    Lung grows denser with depth, so this layer goes on from lung without a wall between; what a wall parts from lung is bowel.
+    """
+    found = np.zeros_like(lungs)
+    if not lungs.any():
+        return found
+    box = bounding_box(lungs, DEPENDENT_MM, ct.spacing, planar=True)
+    hu, near = ct.array[box], lungs[box]
+    candidate = (hu < DEPENDENT_HU) & body.array[box] & ~other[box] & ~with_walls(airways)[box]
+    radius_mm = max(DEPENDENT_RADIUS_MM, 2 * max(ct.spacing[1:]))
+    candidate = open_(candidate & ~near, radius_mm, ct.spacing, planar=True)
+    candidate &= dilate(near, DEPENDENT_MM, ct.spacing, planar=True)
+    labels, _ = ndimage.label(candidate)
+    touching = labels[ndimage.binary_dilation(near) & candidate]
+    found[box] = np.isin(labels, np.unique(touching)) & candidate
+    return found
 
 
 def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
