@@ -14,7 +14,11 @@ from scipy.spatial.transform import Rotation
 from simple_chest import AFFINE, CANAL_Y_MM, CARINA_Z_MM, SHAPE, SPACING, Z, dice, ellipsoid
 from volumes import CANONICAL_AXES
 
-VOLUMES = [field.name for field in fields(LungIsolation) if field.name not in ("spine_axis", "warnings", "carina_lps")]
+VOLUMES = [
+    field.name
+    for field in fields(LungIsolation)
+    if field.name not in ("spine_axis", "warnings", "carina_lps", "sides_known")
+]
 
 
 @pytest.fixture(scope="module")
