@@ -1,4 +1,4 @@
-"""The organs below the diaphragm that a chest CT shows: liver, spleen, stomach with its gas bubble, kidneys, bowel."""
+"""Organs below the diaphragm that a chest CT shows: liver, spleen, stomach with its gas bubble, kidneys and bowel."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ from .torso import FAT_HU, MUSCLE_HU
 
 LIVER_HU, SPLEEN_HU, KIDNEY_HU, CONTENT_HU, GAS_HU = 58.0, 48.0, 34.0, 22.0, -960.0
 LIVER_ENHANCEMENT, SPLEEN_ENHANCEMENT, KIDNEY_ENHANCEMENT = 0.3, 0.55, 0.8
-"""Shares of the blood's enhancement that these organs take up in a chest CT's early phase."""
+"""Share of the blood's enhancement (HU) that each organ takes up in the early phase of a chest CT."""
 
 DIAPHRAGM_MM, STOMACH_WALL_MM = 3.5, 4.0
 LOWEST_DIAPHRAGM_MM = 60.0
-"""The diaphragm is painted down to this far below the lung; lower it lies on the chest wall."""
+"""Distance below the lung down to which the diaphragm is painted; lower, it lies on the chest wall."""
 
 
 def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Paint the diaphragm and everything below it inside the rib cage."""
+    """Paint the diaphragm and everything below it inside the rib cage.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        patient: Supplies the HU of the blood and the depth of inspiration.
+        thorax: Supplies the rib cage, the diaphragm and the model coordinates.
+        rng: Draws the bowel loops and the gas levels.
+    """
     x, y, z = thorax.model
     gain = max(patient.venous_hu - UNENHANCED_BLOOD_HU, 0)
     below = smooth_max(thorax.cage + 1, -thorax.above_diaphragm, 4)
@@ -52,7 +59,7 @@ def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.rand
 
 
 def _paint_hollow_organ(canvas: Canvas, organ: Array, y: Array, gas_level: float) -> None:
-    """Wall, content, and gas in front of a level surface: the patient lies on the back."""
+    """Paint a wall, its content, and gas in front of a level surface, because the patient lies on the back."""
     canvas.paint_field(organ, MUSCLE_HU)
     canvas.paint_field(organ + STOMACH_WALL_MM, CONTENT_HU)
     canvas.paint_field(np.maximum(organ + STOMACH_WALL_MM, y - gas_level), GAS_HU)

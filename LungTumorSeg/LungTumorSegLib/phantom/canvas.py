@@ -1,8 +1,8 @@
-"""The grid that a phantom is painted on.
+"""The grid on which a phantom is painted.
 
-Large organs are smooth, so their signed distances are computed on a coarse grid (``CoarseGrid``) and interpolated; small things
-(vessels, bones, lesions) are evaluated on the voxels of their bounding box. Both end as soft coverage: 1 inside, 0 outside and
-linear over one voxel at the surface, which is what a detector that averages over a voxel sees.
+Large organs are smooth, so their signed distances are computed on a coarse grid (``CoarseGrid``) and interpolated.
+Small structures (vessels, bones, lesions) are evaluated on the voxels of their bounding box. Both become soft coverage:
+1 inside, 0 outside and linear over one voxel at the surface. A detector that averages over a voxel sees the same.
 """
 
 from __future__ import annotations
@@ -18,18 +18,28 @@ from .shapes import Array
 Box = tuple[slice, slice, slice]
 
 COARSE_SPACING_MM = 4.0
-"""Linear interpolation of a distance on this grid errs by spacing² / (8 R): 0.1 mm at a curvature radius R of 20 mm."""
+"""Spacing of the coarse grid, mm.
+
+Linear interpolation of a distance on this grid has an error of spacing² / (8 R): 0.1 mm at a curvature radius R of 20
+mm.
+"""
 
 ALIGNED_TOLERANCE = 1e-6
-"""Direction cosines this near to 0 and 1 count as exactly axial."""
+"""Direction cosines that differ from 0 and 1 by less than this count as exactly axial."""
 
 BOX_MARGIN_MM = 4.0
-"""How far beyond a surface a shape's bounding box reaches: more than any soft edge."""
+"""Distance by which a shape's bounding box extends beyond its surface, mm: more than any soft edge."""
 
 
 @dataclass(frozen=True, eq=False)
 class CoarseGrid:
-    """An isotropic LPS grid; fields on it are arrays (z, y, x) with the lowest corner at ``low`` (x, y, z), mm."""
+    """An isotropic LPS grid on which fields are arrays (z, y, x).
+
+    Attributes:
+        low: The lowest corner (x, y, z), LPS mm.
+        size: Number of grid points along (z, y, x).
+        spacing_mm: Distance between neighboring grid points, mm.
+    """
 
     low: Array
     size: tuple[int, int, int]
@@ -37,12 +47,12 @@ class CoarseGrid:
 
     @staticmethod
     def around(low: Array, high: Array) -> CoarseGrid:
-        """The grid that covers the box from ``low`` to ``high`` (x, y, z), mm."""
+        """Return the grid that covers the box from ``low`` to ``high`` (x, y, z), mm."""
         size = np.ceil((high - low) / COARSE_SPACING_MM).astype(int) + 1
         return CoarseGrid(low, (int(size[2]), int(size[1]), int(size[0])))
 
     def axes(self) -> tuple[Array, Array, Array]:
-        """x, y, z of the grid points, mm, shaped to broadcast to (z, y, x)."""
+        """Return x, y, z of the grid points, mm, shaped to broadcast to (z, y, x)."""
         x, y, z = (self.low[i] + self.spacing_mm * np.arange(self.size[2 - i]) for i in range(3))
         return (
             x[None, None, :].astype(np.float32),
@@ -51,20 +61,27 @@ class CoarseGrid:
         )
 
     def at(self, level: Array, points_lps: Array) -> Array:
-        """Field values (n,) at ``points_lps`` (n, 3)."""
+        """Return the field values (n,) at ``points_lps`` (n, 3)."""
         index = ((np.asarray(points_lps) - self.low) / self.spacing_mm).T[::-1]
         return np.asarray(ndimage.map_coordinates(level, index, order=1, mode="nearest"))
 
 
 @dataclass(eq=False)
 class Canvas:
-    """HU being painted on ``grid``, which need not be aligned with LPS, though it is fastest so."""
+    """A CT that is being painted.
+
+    Attributes:
+        grid: The voxel grid. It need not be aligned with LPS, but painting is fastest if it is.
+        coarse: The grid of the large organs' fields.
+        hu: The HU (slice, row, column), float32; every paint method changes them in place.
+        edge_mm: Width of a soft edge, mm: one voxel in the plane.
+        aligned: True if the grid's axes are axial.
+    """
 
     grid: Grid
     coarse: CoarseGrid
     hu: Array
     edge_mm: float = field(init=False)
-    """Width of a soft edge: one voxel in the plane."""
     aligned: bool = field(init=False)
     _axes: tuple[Array, ...] = field(init=False)
 
@@ -78,11 +95,20 @@ class Canvas:
 
     @property
     def everything(self) -> Box:
-        """The box that holds the whole grid."""
+        """The box that contains the whole grid."""
         return slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]), slice(0, self.grid.shape[2])
 
     def boxes(self, low: Array, high: Array, margin_mm: Array | float = BOX_MARGIN_MM) -> list[Box | None]:
-        """For each LPS box from ``low`` to ``high`` (n, 3), widened by ``margin_mm``, its voxels; None where there are none."""
+        """Return the voxels inside each of several LPS boxes.
+
+        Args:
+            low: Lowest corners (n, 3) of the boxes, LPS mm.
+            high: Highest corners (n, 3) of the boxes, LPS mm.
+            margin_mm: Distance by which each box is widened on every side, mm: one number, or one per box.
+
+        Returns:
+            One box of voxels per LPS box, or None where no voxel lies inside.
+        """
         margin = np.broadcast_to(margin_mm, len(low))[:, None]
         ends = np.stack([low - margin, high + margin])
         corners = np.stack(
@@ -103,11 +129,14 @@ class Canvas:
         ]
 
     def box(self, low: Array, high: Array, margin_mm: float = BOX_MARGIN_MM) -> Box | None:
-        """The voxels of one LPS box from ``low`` to ``high`` (3,), widened by ``margin_mm``; None if there are none."""
+        """Return the voxels of one LPS box, widened by ``margin_mm``, or None if there are none; see ``boxes``."""
         return self.boxes(np.asarray(low, dtype=float)[None], np.asarray(high, dtype=float)[None], margin_mm)[0]
 
     def points(self, box: Box) -> tuple[Array, Array, Array]:
-        """x, y, z of the voxel centers in ``box``, mm, float32; one-dimensional and broadcasting where the grid is aligned."""
+        """Return x, y, z of the voxel centers in ``box``, mm, float32.
+
+        On an aligned grid each of the three is one-dimensional and broadcasts to the box.
+        """
         if self.aligned:
             z, y, x = (axis[part] for axis, part in zip(self._axes, box, strict=True))
             return x[None, None, :], y[None, :, None], z[:, None, None]
@@ -117,7 +146,7 @@ class Canvas:
         return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
     def box_of(self, level: Array, below_mm: float = 0.0) -> Box | None:
-        """The voxels around the part of a coarse field that lies below ``below_mm``; None if there is none."""
+        """Return the voxels around the part of a coarse field below ``below_mm``, or None if there are none."""
         inside = level < below_mm + self.coarse.spacing_mm
         spans = [np.flatnonzero(inside.any(axis=tuple(set(range(3)) - {axis}))) for axis in (2, 1, 0)]
         if any(len(span) == 0 for span in spans):
@@ -127,7 +156,10 @@ class Canvas:
         return self.box(low, high)
 
     def sample(self, level: Array, box: Box) -> Array:
-        """A coarse field at the voxel centers of ``box``, by linear interpolation, constant beyond the coarse grid; float32."""
+        """Interpolate a coarse field linearly at the voxel centers of ``box``; the result is float32.
+
+        Beyond the coarse grid, the field continues with its edge values.
+        """
         points = self.points(box)
         index = [
             (p - np.float32(low)) / np.float32(self.coarse.spacing_mm)
@@ -136,23 +168,30 @@ class Canvas:
         if not self.aligned:
             return np.asarray(ndimage.map_coordinates(level, index, order=1, mode="nearest", output=np.float32))
         values = level
-        for axis in (2, 1, 0):  # the last axis is the slowest to gather, so it comes while the array is small
+        for axis in (2, 1, 0):  # the last axis is the slowest to gather, so it goes first, while the array is small
             values = _interpolate(values, index[axis].ravel(), axis)
         return values
 
     def paint(self, box: Box, distance: Array, hu: Array | float, edge_mm: float | None = None) -> None:
-        """Blend ``hu`` in where ``distance`` (over ``box``, mm) is negative, softly over ``edge_mm``."""
+        """Blend ``hu`` in where ``distance`` is negative.
+
+        Args:
+            box: The voxels to paint.
+            distance: Signed distance to the surface at these voxels, mm.
+            hu: One value, or one per voxel of the box.
+            edge_mm: Width of the soft edge, mm; the default is the canvas's ``edge_mm``.
+        """
         blend(self.hu[box], coverage(distance, edge_mm or self.edge_mm), hu)
 
     def paint_field(self, level: Array, hu: Array | float, edge_mm: float | None = None) -> None:
-        """Paint a coarse field in one HU."""
+        """Paint the inside (negative values) of a coarse field in one HU."""
         box = self.box_of(level)
         if box is not None:
             self.paint(box, self.sample(level, box), hu, edge_mm)
 
 
 def coverage(distance: Array, edge_mm: float) -> Array:
-    """Share of a voxel inside a surface at signed ``distance``: linear over ``edge_mm``."""
+    """Return the share (0 to 1) of a voxel inside a surface at signed ``distance``: linear over ``edge_mm``."""
     share = np.asarray(distance * np.float32(-1 / edge_mm))
     share += np.float32(0.5)
     np.clip(share, 0, 1, out=share)
@@ -167,7 +206,7 @@ def blend(hu: Array, share: Array, target: Array | float) -> None:
 
 
 def _interpolate(values: Array, index: Array, axis: int) -> Array:
-    """Linear interpolation along ``axis`` at fractional ``index``, plane by plane, so that it runs in the cache."""
+    """Interpolate linearly along ``axis`` at fractional ``index``, plane by plane to keep the data in the cache."""
     index = np.clip(index, 0, values.shape[axis] - 1)
     below = np.minimum(index.astype(int), values.shape[axis] - 2)
     share = (index - below).astype(np.float32)

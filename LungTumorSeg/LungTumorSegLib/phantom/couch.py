@@ -1,4 +1,4 @@
-"""The couch under the patient, and what lies on them: blanket, electrode leads."""
+"""The couch under the patient and what lies on the patient: blanket and electrode leads."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ SHELL_HU, FOAM_HU, MATTRESS_HU = (-350.0, 80.0), (-960.0, -900.0), (-930.0, -820
 CLOTH_HU, LEAD_HU = -650.0, 1800.0
 LEAD_MM = 0.8
 MATTRESS_MM = (5.0, 25.0)
-"""Thickness of the air gap or mattress between patient and couch top."""
+"""Range of the thickness of the air gap or mattress between patient and couch top, mm."""
 
 
 def paint_couch(canvas: Canvas, patient: Patient, skin: Array, rng: np.random.Generator) -> None:
-    """Paint couch, mattress, blanket and leads; the patient is painted over them. ``skin``: the skin's coarse field."""
+    """Paint couch, mattress and blanket; the patient is painted over them later.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        patient: Says which couch to paint and whether there is a blanket.
+        skin: The skin's coarse field (z, y, x), mm, negative inside.
+        rng: Draws the sizes and HU.
+    """
     box = canvas.everything
     x, y, _ = canvas.points(box)
     back = _lowest_skin(canvas, skin)
@@ -44,7 +51,7 @@ def paint_couch(canvas: Canvas, patient: Patient, skin: Array, rng: np.random.Ge
 
 
 def paint_leads(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
-    """Two or three electrode wires that run over the front of the chest."""
+    """Paint two or three electrode wires that run over the front of the chest."""
     grid = canvas.coarse
     for _ in range(int(rng.integers(2, 4))):
         z = np.linspace(rng.uniform(-120, -20), rng.uniform(60, 120), 16)
@@ -58,7 +65,15 @@ def paint_leads(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
 
 
 def _paint_slab(canvas: Canvas, above: Array, depth: Array, thickness_mm: float, rng: np.random.Generator) -> None:
-    """A hard shell around foam; ``above``: negative in the couch's width below its top, ``depth``: mm below the top."""
+    """Paint a hard shell around foam.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        above: A field over the canvas, negative within the couch's width and below its top.
+        depth: Distance below the couch's top, mm.
+        thickness_mm: Thickness of the slab, mm.
+        rng: Draws the shell's thickness and the HU.
+    """
     box, shell = canvas.everything, float(rng.uniform(0.8, 2.5))
     whole = np.maximum(above, depth - thickness_mm)
     canvas.paint(box, whole, float(rng.uniform(*SHELL_HU)))
@@ -66,18 +81,20 @@ def _paint_slab(canvas: Canvas, above: Array, depth: Array, thickness_mm: float,
 
 
 def _paint_blanket(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
-    """A wrinkled cloth over the front: a thin sheet at a wavy distance from the skin."""
+    """Paint a wrinkled cloth over the front: a thin sheet at a varying distance from the skin."""
     _, y, _ = canvas.coarse.axes()
     sheet = np.abs(skin - 12 - 7 * smooth_noise(rng, skin.shape, 4)) - 1.2
     canvas.paint_field(np.maximum(sheet, y - 20), CLOTH_HU)
 
 
 def _lowest_skin(canvas: Canvas, skin: Array) -> float:
+    """Return the most posterior y of the skin, LPS mm."""
     rows = np.flatnonzero((skin < 0).any(axis=(0, 2)))
     return float(canvas.coarse.low[1] + canvas.coarse.spacing_mm * rows[-1])
 
 
 def _front(skin: Array, low: Array, spacing_mm: float, x: float, z: float) -> float:
+    """Return the y (LPS mm) of the most anterior skin at ``x`` and ``z``."""
     i = int(np.clip((x - low[0]) / spacing_mm, 0, skin.shape[2] - 1))
     k = int(np.clip((z - low[2]) / spacing_mm, 0, skin.shape[0] - 1))
     inside = np.flatnonzero(skin[k, :, i] < 0)

@@ -1,4 +1,4 @@
-"""Disease that is not tumor: pleural effusion, lobar collapse, scars. Networks must learn to leave it alone."""
+"""Disease that is not tumor: pleural effusion, lobar atelectasis and scars, which networks must learn not to mark."""
 
 from __future__ import annotations
 
@@ -14,34 +14,39 @@ from .trees import targets_in
 
 EFFUSION_HU = (2.0, 22.0)
 EFFUSION_MM = (12.0, 110.0)
-"""Depth of the fluid at the base, log-uniform: from a film to a filled half chest."""
+"""Range of the fluid's depth at the base, mm, drawn log-uniformly: from a thin film to a filled hemithorax."""
 
 COLLAPSED_HU = (35.0, 55.0)
 COLLAPSE_ENHANCEMENT = 0.4
-"""Share of the blood's enhancement that airless lung shows."""
+"""Share of the blood's enhancement (HU) that airless lung shows."""
 
 COMPRESSED_MM = (4.0, 16.0)
-"""Thickness of the airless lung before an effusion."""
+"""Range of the thickness of the airless lung in front of an effusion, mm."""
 
 OVERLAP_MM = 1.5
-"""How far disease is painted over the lung's edge."""
+"""Distance by which disease is painted beyond the lung's edge, mm."""
 
 SCAR_HU = (-350.0, 20.0)
 SCAR_HALF_THICKNESS_MM, SCAR_LENGTH_MM = (0.5, 1.6), (12.0, 50.0)
 CAP_HU, CAP_MM = 0.0, (2.0, 7.0)
-"""HU and thickness of an apical cap: a scar under the pleura of the lung's top."""
+"""HU and range of thickness (mm) of an apical cap: a scar under the pleura of the lung apex."""
 
 
 @dataclass(frozen=True, eq=False)
 class Disease:
-    """A coarse field (mm, negative inside) and its HU; its voxels are no aerated lung."""
+    """One airless region; its voxels do not count as aerated lung.
+
+    Attributes:
+        level: A coarse field (z, y, x), mm, negative inside.
+        hu: HU of the region.
+    """
 
     level: Array
     hu: float
 
 
 def build_disease(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> list[Disease]:
-    """The airless regions of ``patient``, in the order in which they are painted."""
+    """Build the airless regions (atelectasis, effusion) of ``patient`` in the order in which they are painted."""
     found: list[Disease] = []
     for name, build in (("collapse", _collapse), ("effusion", _effusion)):
         if name in patient.distractors:
@@ -50,7 +55,7 @@ def build_disease(patient: Patient, thorax: Thorax, rng: np.random.Generator) ->
 
 
 def airless(diseases: list[Disease], thorax: Thorax) -> Array:
-    """The coarse field of all airless regions together."""
+    """Return the union of all airless regions as one coarse field (mm, negative inside)."""
     level = np.full(thorax.grid.size, 1e3, np.float32)
     for disease in diseases:
         np.minimum(level, disease.level, out=level)
@@ -58,6 +63,7 @@ def airless(diseases: list[Disease], thorax: Thorax) -> Array:
 
 
 def _either_lung(thorax: Thorax, rng: np.random.Generator) -> tuple[Array, float]:
+    """Draw the left or the right lung; the sign is 1 for the left and -1 for the right."""
     return (thorax.left_lung, 1.0) if rng.random() < 0.5 else (thorax.right_lung, -1.0)
 
 
@@ -67,7 +73,7 @@ def _airless_hu(patient: Patient, rng: np.random.Generator) -> float:
 
 
 def _effusion(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> list[Disease]:
-    """A crescent along the back of the pleural space, deepest at the base, with compressed lung before it."""
+    """Build a crescent of fluid along the back of the pleural space, deepest at the base, behind compressed lung."""
     lung, _ = _either_lung(thorax, rng)
     _, y, z = thorax.model
     depth = float(np.exp(rng.uniform(*np.log(EFFUSION_MM))))
@@ -82,7 +88,10 @@ def _effusion(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
 
 
 def _collapse(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> list[Disease]:
-    """A lobe shrunk to a wedge: the lower one toward the spine and the diaphragm, the upper one toward the front mediastinum."""
+    """Build a lobe that has shrunk to a wedge.
+
+    The lower lobe shrinks toward the spine and the diaphragm, the upper lobe toward the anterior mediastinum.
+    """
     lung, side = _either_lung(thorax, rng)
     x, y, z = thorax.model
     extent = float(rng.uniform(-6, 28))
@@ -97,14 +106,14 @@ def _collapse(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
 
 
 def _within(lung: Array, level: Array, hu: float) -> Disease:
-    """The part of a field that lies in a lung, up to its very edge, so that no film of air remains before the chest wall."""
+    """Cut a field to a lung, up to its very edge, so that no film of air remains at the chest wall."""
     return Disease(smooth_max(level, lung - OVERLAP_MM, 2).astype(np.float32), hu)
 
 
 def paint_disease(
     canvas: Canvas, patient: Patient, thorax: Thorax, diseases: list[Disease], rng: np.random.Generator
 ) -> None:
-    """Paint the airless regions, and the scars of patients who have them (scarred lung still counts as lung)."""
+    """Paint the airless regions, and scars if the patient has them; scarred lung still counts as lung."""
     for disease in diseases:
         canvas.paint_field(disease.level, disease.hu)
     if "scars" not in patient.distractors:
@@ -119,7 +128,7 @@ def paint_disease(
 
 
 def _paint_band(canvas: Canvas, thorax: Thorax, rng: np.random.Generator) -> None:
-    """A thin plate that tapers from the pleura inward, in any direction."""
+    """Paint a thin plate in a random direction that starts near the pleura and tapers toward its ends."""
     start = targets_in(np.maximum(thorax.lungs, -thorax.lungs - 8), thorax.grid, 1, 0.0, rng)
     if len(start) == 0:
         return

@@ -1,4 +1,4 @@
-"""From a seed to a phantom: draw the patient, paint organ after organ, add disease and lesions, scan."""
+"""From a seed to a phantom: draw the patient, paint organ after organ, add disease and lesions, simulate the scan."""
 
 from __future__ import annotations
 
@@ -30,17 +30,31 @@ STEPS = 4
 ROOM_AIR_HU = -1000.0
 SPINE_RANGE_MM, SPINE_STEP_MM = (-280.0, 160.0), 2.0
 PATIENT_BOX_MM = {"up": ((-235, -190, -240), (235, 150, 135)), "down": ((-310, -190, -240), (310, 150, 135))}
-"""Model box that holds a patient, by the arms' posture; a scan that reaches beyond shows its edge continued."""
+"""Box in model coordinates that contains a patient, by the posture of the arms.
+
+Where a scan reaches beyond the box, it shows the edge of the box continued.
+"""
 
 
 def make_phantom(
     seed: int, options: PhantomOptions = DEFAULT_OPTIONS, on_progress: ProgressCallback = ignore_progress
 ) -> Phantom:
-    """The phantom of ``seed``: equal seeds and options give equal voxels.
+    """Make the phantom of ``seed``.
 
-    Each part of the patient has random numbers of its own, so that the same seed with other lesions is the same patient. Takes
-    about a second and another for 5 million voxels. Raises UnusableInput for a negative seed and where a lesion of
-    ``options.lesions`` finds no room.
+    Equal seeds and options give equal voxels. Each part of the patient has its own random numbers, so the same seed
+    with other lesions gives the same patient. The function takes about one second, plus one second per 5 million
+    voxels.
+
+    Args:
+        seed: 0 or higher.
+        options: What to fix; everything else is drawn from the seed.
+        on_progress: Receives the progress in steps.
+
+    Returns:
+        The synthetic CT and its truth.
+
+    Raises:
+        UnusableInput: The seed is negative, or a lesion of ``options.lesions`` finds no room.
     """
     if seed < 0:
         raise UnusableInput(f"The phantom's seed must not be negative; {seed} is.")
@@ -68,12 +82,15 @@ def make_phantom(
 
 
 def _reordered(grid: Grid, order: AxisOrder) -> Grid:
-    """The same voxels with their axes in ``order``."""
+    """Return the grid of the same voxels with their axes in ``order``."""
     return order.apply(Volume(np.broadcast_to(np.uint8(0), grid.shape), grid.affine)).grid
 
 
 def _new_canvas(grid: Grid, patient: Patient) -> Canvas:
-    """A canvas of room air. The coarse grid follows the patient alone: whatever the scan shows, it is of the same body."""
+    """Return a canvas of room air.
+
+    The coarse grid depends on the patient only, so that the body is the same whatever part of it the scan shows.
+    """
     low, high = (np.asarray(corner) * patient.scale for corner in PATIENT_BOX_MM[patient.arms])
     return Canvas(grid, CoarseGrid.around(low, high), np.full(grid.shape, ROOM_AIR_HU, np.float32))
 
@@ -93,6 +110,7 @@ def _paint_patient(canvas: Canvas, seed: int, patient: Patient, thorax: Thorax, 
 
 
 def _lung_labels(canvas: Canvas, thorax: Thorax, diseases: list[Disease]) -> Array:
+    """Label aerated lung: 1 is the patient's left lung, 2 the right lung."""
     labels = np.zeros(canvas.grid.shape, np.uint8)
     sick = airless(diseases, thorax)
     for label, lung in ((1, thorax.left_lung), (2, thorax.right_lung)):
@@ -106,6 +124,7 @@ def _lung_labels(canvas: Canvas, thorax: Thorax, diseases: list[Disease]) -> Arr
 def _add_lesions(
     canvas: Canvas, seed: int, placed: list[PlacedLesion], lungs: Array, shift: Array
 ) -> tuple[Array, list[PhantomLesion]]:
+    """Blend the lesions into the canvas, remove them from ``lungs``, and return their label map and truth."""
     tumor = np.zeros(canvas.grid.shape, np.uint8)
     lesions: list[PhantomLesion] = []
     for label, lesion in enumerate(placed, start=1):

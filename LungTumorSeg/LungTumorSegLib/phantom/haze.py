@@ -1,7 +1,8 @@
-"""Lung that is denser than normal but no tumor: density that follows gravity, and pneumonia.
+"""Lung that is denser than normal but not tumor: gravity-dependent density, and pneumonia.
 
-Both are frequent in clinical CT (dependent density: Hansell et al. 2008, Fleischner glossary, doi:10.1148/radiol.2462070712) and look
-like tumor to a network that has not seen them. The lung masks include such lung.
+Both are frequent in clinical CT (dependent density: Hansell et al. 2008, Fleischner glossary,
+doi:10.1148/radiol.2462070712) and look like tumor to a network that has not seen them. The lung masks include such
+lung.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from .shapes import Array, ellipsoid, smooth_noise
 from .thorax import Thorax
 
 DEPENDENT_HU = (-520.0, -150.0)
-"""Attenuation at the dorsal pleura: from faint ground glass to nearly airless lung."""
+"""Range of the attenuation at the dorsal pleura, HU: from faint ground glass to nearly airless lung."""
 
 DEPENDENT_MM = (15.0, 60.0)
-"""How far the density reaches from the dorsal pleura to the front."""
+"""Range of the distance to which the density extends from the dorsal pleura toward the front, mm."""
 
 PNEUMONIA_HU = (-450.0, 40.0)
-"""Attenuation in the middle of a patch: from ground glass to consolidation."""
+"""Range of the attenuation in the middle of a patch, HU: from ground glass to consolidation."""
 
 PNEUMONIA_RADII_MM = (12.0, 45.0)
 PNEUMONIA_PATCHES = (1, 5)
 
 
 def paint_haze(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Paint what the patient's distractors name; vessels, which are denser, stay visible."""
+    """Paint the dependent density and pneumonia that the distractors name; denser vessels stay visible."""
     if "dependent" in patient.distractors:
         _thicken(canvas, thorax, _dependent(thorax, rng), float(rng.uniform(*DEPENDENT_HU)))
     if "pneumonia" in patient.distractors:
@@ -36,16 +37,19 @@ def paint_haze(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.
 
 
 def _dependent(thorax: Thorax, rng: np.random.Generator) -> Array:
-    """Share (0 to 1, coarse grid) that grows toward the dorsal pleura, more at the base, uneven as in patients."""
+    """Return a share (0 to 1) on the coarse grid that grows toward the dorsal pleura.
+
+    It is higher at the base and uneven, as in patients.
+    """
     _, y, z = thorax.model
-    dorsal = np.where(thorax.lungs < 0, y, -np.inf).max(axis=1, keepdims=True)  # the back of the lung below each point
+    dorsal = np.where(thorax.lungs < 0, y, -np.inf).max(axis=1, keepdims=True)  # most posterior lung at x and z
     reach = float(rng.uniform(*DEPENDENT_MM)) * (1 + 0.35 * smooth_noise(rng, thorax.grid.size, 4))
     share = 1 - (np.where(np.isfinite(dorsal), dorsal, 1e3) - y) / np.maximum(reach, 1)
     return np.asarray(np.clip(share, 0, 1) * np.clip(0.75 - z / 250, 0.2, 1), np.float32)
 
 
 def _patch(thorax: Thorax, rng: np.random.Generator) -> Array:
-    """Share (0 to 1, coarse grid) of one patch with a ragged edge, somewhere in a lung."""
+    """Return a share (0 to 1) on the coarse grid: one patch with a ragged edge at a random place in a lung."""
     x, y, z = thorax.model
     inside = np.argwhere(thorax.lungs < -5)
     k, j, i = inside[rng.integers(len(inside))]
@@ -56,7 +60,7 @@ def _patch(thorax: Thorax, rng: np.random.Generator) -> Array:
 
 
 def _thicken(canvas: Canvas, thorax: Thorax, share: Array, hu: float) -> None:
-    """Move lung toward ``hu`` by ``share``; nothing becomes less dense."""
+    """Move lung toward ``hu`` by ``share``; no voxel becomes less dense."""
     box = canvas.box_of(thorax.lungs)
     if box is None:
         return

@@ -1,18 +1,20 @@
 """Procedural lung lesions, for phantoms and for implanting into real lungs.
 
-A lesion is a star-shaped body: its surface lies at distance R(u) from the center in direction u, an ellipsoid with low-frequency
-waves, scaled so that its volume is that of a ball of the specified diameter. ``lesion_shape`` draws one, ``LesionShape`` evaluates
-it at any points, ``blend_lesion`` puts it into HU. To implant into a CT::
+A lesion is a star-shaped body. Its surface lies at distance R(u) from the center in direction u: an ellipsoid with
+low-frequency waves, scaled to the volume of a ball of the specified diameter. ``lesion_shape`` draws a lesion,
+``LesionShape`` evaluates it at any points, and ``blend_lesion`` blends it into HU. To implant a lesion into a CT::
 
     rng = np.random.default_rng(7)
     shape = lesion_shape(LesionSpec("spiculated", 24.0), rng)
-    x, y, z = ...                            # LPS mm of the patch's voxels relative to the lesion's center, broadcastable
-    truth = blend_lesion(hu_patch, shape, x, y, z, rng, room=closed_lung, edge_mm=1.0)   # hu_patch is changed in place
+    x, y, z = ...   # LPS mm of the patch's voxels relative to the lesion's center, broadcastable
+    truth = blend_lesion(hu_patch, shape, x, y, z, rng, room=closed_lung, edge_mm=1.0)  # changes hu_patch
 
-``shape.extent_mm`` bounds the patch. Make the room a soft mask (a closed lung, slightly grown and blurred), without bone.
+``shape.extent_mm`` bounds the patch. The room should be a soft mask (a closed lung, slightly dilated and blurred)
+without bone.
 
-The truth is every voxel whose center lies inside the star-shaped surface and in the room: ground glass and cavity belong to the
-tumor, the thin spicules outside the surface do not (readers' outlines leave them out too).
+The truth contains every voxel whose center lies inside the star-shaped surface and in the room. Ground glass and
+cavities belong to the tumor; the thin spicules outside the surface do not, because readers leave them out of their
+outlines too.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from .shapes import TINY, Array, merge_tube
 KINDS = ("solid", "part_solid", "ground_glass", "spiculated", "cavitary")
 PLACES = ("lung", "pleura", "fissure", "diaphragm", "hilum", "mediastinum")
 DIAMETER_RANGE_MM = (3.0, 100.0)
-"""From the smallest nodule that is reported to a mass that fills a lobe."""
+"""Allowed diameters, mm: from the smallest nodule that is reported to a mass that fills a lobe."""
 
 ROUGHNESS_RANGE = (0.05, 0.20)
-"""Standard deviation of the waves as a share of the radius; 0.03 to 0.22 served in a training trial."""
+"""Range of the waves' standard deviation as a share of the radius; 0.03 to 0.22 worked well in a training trial."""
 
 LEAST_RIPPLE = 0.25
-"""The surface comes no nearer to the center than this share of the radius."""
+"""Smallest distance of the surface from the center, as a share of the radius."""
 
 GROUND_GLASS_HU = (-680.0, -420.0)
 SOLID_HU = (10.0, 70.0)
@@ -42,20 +44,32 @@ CAVITY_HU = (-980.0, -850.0)
 NECROSIS_HU = (-5.0, 25.0)
 
 INNER_PHASE = 1.0
-"""Shift of the ripples of core and cavity against the surface's, so that a cavity's wall is uneven."""
+"""Phase shift (radians) between the ripples of the surface and of the inner part; makes a cavity's wall uneven."""
 
 SPICULES, SPICULE_RADIUS_MM, SPICULE_TIP_MM, SPICULE_FAR_MM = (40, 90), (0.7, 1.6), 0.35, 4.0
-"""Range of their number and of their radius at the base for a 20 mm lesion; radius at the tip; distances are cut off at the last."""
+"""Spicules of a lesion of 20 mm.
+
+In this order: the range of their number, the range of their radius at the base, their radius at the tip, and the
+distance beyond which their field is cut off.
+"""
 
 SPHERE_POINTS = 2000
-"""Directions of the volume's quadrature; its error for these shapes is below 0.1 %."""
+"""Number of directions in the quadrature of the volume; its error for these shapes is below 0.1 %."""
 
 
 @dataclass(frozen=True)
 class LesionSpec:
-    """One lesion: ``kind`` of KINDS, ``diameter_mm`` of the ball of equal volume, ``place`` of PLACES, ``side`` "left", "right" or None.
+    """What a lesion should be.
 
-    ``center_lps_mm`` fixes the center instead of the place. Raises UnusableInput for anything else.
+    Attributes:
+        kind: One of ``KINDS``.
+        diameter_mm: Diameter of the ball of equal volume, mm, within ``DIAMETER_RANGE_MM``.
+        place: One of ``PLACES``.
+        side: "left", "right", or None for either.
+        center_lps_mm: A fixed center (x, y, z), LPS mm, which replaces the search at the place.
+
+    Raises:
+        UnusableInput: A value is not one of the choices, or the diameter is out of range.
     """
 
     kind: str = "solid"
@@ -81,43 +95,58 @@ class LesionSpec:
 
 @dataclass(frozen=True, eq=False)
 class LesionShape:
-    """A drawn lesion around the origin. Its methods take x, y, z: LPS mm from its center, broadcastable arrays."""
+    """A drawn lesion around the origin.
+
+    The methods take x, y, z: LPS mm from the lesion's center, as arrays that broadcast against each other.
+
+    Attributes:
+        spec: The specification it was drawn from.
+        radius_mm: Radius before the ripples, mm.
+        axes: 3 x 3, rotation times stretch; the model direction of a point p is ``axes @ p``.
+        waves: (n, 5), the wave vector, phase and amplitude of each ripple.
+        spicules: (n, 7), the start, end and radius of each spicule, mm.
+        inner_center: Center (x, y, z) of the inner part, mm.
+        inner_share: Size of the inner part (solid core, cavity or necrosis) relative to the surface. The inner part is
+            a smaller copy of the surface around ``inner_center``; 0 means that there is none.
+        rim_hu: HU outside the inner part.
+        inner_hu: HU of the inner part.
+        texture_hu: Standard deviation of the texture, HU.
+        edge_mm: Blur of the tumor's own edge, mm, in addition to the scanner's.
+    """
 
     spec: LesionSpec
     radius_mm: float
     axes: Array
-    """3 x 3: rotation times stretch; a point's model direction is ``axes @ p``."""
     waves: Array
-    """(n, 5): wave vector, phase and amplitude of each ripple."""
     spicules: Array
-    """(n, 7): start, end (mm) and radius of each spicule."""
     inner_center: Array
     inner_share: float
-    """The solid core, cavity or necrosis: a copy of the surface, smaller by this factor, around ``inner_center``."""
     rim_hu: float
     inner_hu: float
     texture_hu: float
     edge_mm: float
-    """Blur of the tumor's own edge beyond the scanner's."""
 
     @property
     def extent_mm(self) -> float:
-        """No part of the lesion, spicules included, lies farther than this from the center."""
+        """Upper bound of the distance from the center to any part of the lesion, spicules included, mm."""
         reach = np.linalg.norm(self.spicules[:, 3:6], axis=1).max() if len(self.spicules) else 0.0
         stretch = 1 / np.linalg.norm(self.axes, axis=1).min()
         return float(max(reach, self.radius_mm * stretch * (1 + np.abs(self.waves[:, 4]).sum()))) + self.edge_mm
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
-        """Distance to the surface along the ray from the center, mm; negative inside: the truth's level set."""
+        """Return the distance to the surface along the ray from the center, mm, negative inside.
+
+        This is the level set that defines the truth.
+        """
         return self._level(x, y, z, 1.0, 0.0)
 
     def inner_distance(self, x: Array, y: Array, z: Array) -> Array:
-        """The same for the core or cavity."""
+        """Return the same distance for the core, cavity or necrosis."""
         cx, cy, cz = (np.float32(c) for c in self.inner_center)
         return self._level(x - cx, y - cy, z - cz, self.inner_share, INNER_PHASE)
 
     def spicule_distance(self, x: Array, y: Array, z: Array) -> Array:
-        """Signed distance of the spicules, mm; large where there are none."""
+        """Return the signed distance of the spicules, mm, at most ``SPICULE_FAR_MM``."""
         nearest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), SPICULE_FAR_MM, np.float32)
         for row in self.spicules:
             merge_tube(nearest, x, y, z, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, SPICULE_FAR_MM)
@@ -131,7 +160,7 @@ class LesionShape:
         ripple = _ripple(waves.astype(np.float32), p[0] / length, p[1] / length, p[2] / length)
         along_ray = (
             np.sqrt(x * x + y * y + z * z) + np.float32(TINY)
-        ) / length  # a length in the stretched space, back in mm
+        ) / length  # converts a length in the stretched space to mm
         return np.asarray((length - np.float32(self.radius_mm * share) * ripple) * along_ray)
 
 
@@ -168,7 +197,10 @@ def lesion_shape(spec: LesionSpec, rng: np.random.Generator) -> LesionShape:
 
 
 def _draw_waves(spec: LesionSpec, rng: np.random.Generator) -> Array:
-    """Ripples of 1 to about 4 periods around the lesion, weaker the finer; lobulation for the larger ones."""
+    """Draw ripples of 1 to about 4 periods around the lesion.
+
+    Finer ripples are weaker, and larger lesions are more lobulated.
+    """
     count = 10
     frequency = rng.uniform(1.5, 7.0, count)
     vectors = rng.normal(size=(count, 3))
@@ -180,7 +212,7 @@ def _draw_waves(spec: LesionSpec, rng: np.random.Generator) -> Array:
 
 
 def _draw_texture(spec: LesionSpec, rng: np.random.Generator) -> tuple[float, float, float]:
-    """(share of the radius that the inner part takes, HU of the rim, HU of the inner part)."""
+    """Draw the share of the radius that the inner part takes, the HU of the rim and the HU of the inner part."""
     solid, glass = float(rng.uniform(*SOLID_HU)), float(rng.uniform(*GROUND_GLASS_HU))
     if spec.kind == "ground_glass":
         return 0.0, glass, glass
@@ -209,7 +241,7 @@ def _draw_spicules(spec: LesionSpec, axes: Array, waves: Array, radius: float, r
 
 
 def _sphere(count: int) -> Array:
-    """Nearly uniform unit vectors (count, 3): a Fibonacci lattice."""
+    """Return nearly uniform unit vectors (count, 3): a Fibonacci lattice."""
     k = np.arange(count) + 0.5
     height = 1 - 2 * k / count
     angle = np.pi * (1 + np.sqrt(5)) * k
@@ -229,11 +261,24 @@ def blend_lesion(
     edge_mm: float = 1.0,
     texture_voxels: float = 1.0,
 ) -> Array:
-    """Put a lesion into ``hu`` (a float32 patch, changed in place) and return its truth, a bool patch.
+    """Blend a lesion into ``hu`` and return its truth.
 
-    ``x``, ``y``, ``z``: LPS mm from the lesion's center, broadcastable to the patch. ``room``: share (0 to 1) of each voxel that the
-    lesion may fill, such as a closed lung; where it is 0.5 or less there is no truth. ``edge_mm``: the scanner's edge width.
-    ``texture_voxels``: correlation length of the lesion's own texture. Tissue denser than the lesion (vessels, bone) shows through.
+    Tissue denser than the lesion (vessels, bone) shows through ground glass and spicules.
+
+    Args:
+        hu: A patch (slice, row, column) of HU, float32, changed in place.
+        shape: The lesion.
+        x: LPS mm from the lesion's center, toward the left, broadcastable to the patch.
+        y: The same toward the back.
+        z: The same toward the head.
+        rng: Draws the texture.
+        room: Share (0 to 1) of each voxel that the lesion may fill, such as a closed lung. Where it is 0.5 or less, no
+            voxel belongs to the truth. The default is 1 everywhere.
+        edge_mm: Width of the scanner's edge, mm.
+        texture_voxels: Correlation length of the lesion's own texture, voxels.
+
+    Returns:
+        The lesion's voxels, a bool array of the patch's shape.
     """
     distance = shape.distance(x, y, z)
     room = np.ones(hu.shape, np.float32) if room is None else room
@@ -244,7 +289,7 @@ def blend_lesion(
         inside += _soft(shape.inner_distance(x, y, z), edge) * np.float32(shape.inner_hu - shape.rim_hu)
     texture = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), texture_voxels)
     inside += texture * np.float32(shape.texture_hu / max(float(texture.std()), TINY))
-    if shape.rim_hu < -200:  # through ground glass vessels stay visible
+    if shape.rim_hu < -200:  # vessels stay visible through ground glass
         inside = np.maximum(inside, hu)
     hu += share * room * (inside - hu)
     if len(shape.spicules):

@@ -1,4 +1,4 @@
-"""What fills the lungs: parenchyma with texture, gravity and emphysema, fissures, vessel and airway trees."""
+"""Contents of the lungs: parenchyma with texture, gravity and emphysema; fissures; vessel and airway trees."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax,
 from .trees import Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels, targets_in
 
 TEXTURE_HU, PATCHES_HU = 26.0, 10.0
-"""SD of the parenchyma's fine texture (about 2 mm) and of its slow variation (about 20 mm)."""
+"""Standard deviations of the parenchyma's fine texture (about 2 mm) and of its slow variation (about 20 mm), HU."""
 
 EMPHYSEMA_HU = -955.0
 FISSURE_HU, FISSURE_MM = -640.0, 0.5
 LEAVES = 850
-"""Tips of each tree at a unit lung size; about as many vessels as a 1 mm voxel resolves."""
+"""Number of tips of each tree; about as many vessels as a 1 mm voxel resolves."""
 
 SUBPLEURAL_MM = 4.0
-"""Vessels end this far from the pleura, as seen on CT."""
+"""Distance from the pleura at which vessels end, as seen on CT, mm."""
 
 
 def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
@@ -63,7 +63,12 @@ def _parenchyma(
 
 
 def fissure_sheets(thorax: Thorax) -> list[tuple[Array, Array]]:
-    """(signed distance to a sheet, lung field it lies in): both oblique fissures and the right horizontal one."""
+    """Return both oblique fissures and the right horizontal fissure.
+
+    Returns:
+        One pair per fissure: the signed distance to an unbounded sheet and the field of the lung in which the fissure
+        lies. Both are coarse fields (z, y, x), mm.
+    """
     _, y, z = thorax.model
     x = thorax.model[0]
     bow = 0.0012 * (np.abs(x) - 65) ** 2

@@ -1,4 +1,4 @@
-"""What lies between the lungs: fat, heart chambers, great vessels, esophagus, a few lymph nodes."""
+"""Contents of the mediastinum: fat, heart chambers, great vessels, esophagus and a few lymph nodes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .thorax import Thorax, patient_tube
 MEDIASTINAL_FAT_HU = -92.0
 MYOCARDIUM_HU, ESOPHAGUS_HU, NODE_HU = 48.0, 38.0, 35.0
 MYOCARDIAL_ENHANCEMENT = 0.35
-"""Share of the blood's enhancement in the heart's muscle."""
+"""Share of the blood's enhancement (HU) in the myocardium."""
 
 PERICARDIAL_FAT_MM = 4.0
 
 
 def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Fill the cavity with fat, then paint the organs in it."""
+    """Fill the cavity between the lungs with fat, then paint the organs in it."""
     cavity = np.minimum(thorax.cavity, np.maximum(np.maximum(thorax.mediastinum, thorax.cage), thorax.above_diaphragm))
     fat = MEDIASTINAL_FAT_HU + 8 * smooth_noise(rng, thorax.grid.size, 2)
     box = canvas.box_of(cavity)
@@ -80,7 +80,7 @@ def _paint_tube(canvas: Canvas, rows: Array, hu: float) -> None:
 
 
 def _paint_nodes(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
-    """Small normal lymph nodes beside the trachea, under the carina and at the hila."""
+    """Paint small normal lymph nodes beside the trachea, under the carina and at the hila."""
     sites = np.array(
         [(-14, 4, 22), (16, 4, 8), (0, 14, -22), (-34, 2, -10), (36, 6, -6), (4, -44, 10), (-12, 10, 44)], dtype=float
     )

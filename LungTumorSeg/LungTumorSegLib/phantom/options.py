@@ -1,4 +1,4 @@
-"""What a caller may settle about a phantom; whatever is left open is drawn from the seed."""
+"""What a caller may fix about a phantom; everything else is drawn from the seed."""
 
 from __future__ import annotations
 
@@ -13,30 +13,41 @@ COUCHES = ("curved", "flat", "none")
 ARMS = ("up", "down")
 DISTRACTORS = ("collapse", "effusion", "scars", "dependent", "pneumonia")
 SPACING_RANGE_MM = (0.3, 10.0)
-"""Below, a chest does not fit in memory; above, its anatomy is not resolved."""
+"""Allowed spacing, mm: at a smaller one a chest does not fit in memory, a larger one does not resolve its anatomy."""
 
 Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class PhantomOptions:
-    """Settings of ``make_phantom``; None means "drawn from the seed, as a different patient and scanner each time".
+    """Settings of ``make_phantom``.
 
-    spacing_mm: distance of voxel centers along (slice, row, column).
-    direction: 3 x 3, columns the LPS unit vectors of the slice, row and column axes; the default is axial (head, back, left).
-    origin_lps_mm: position (x, y, z) of voxel (0, 0, 0).
-    field_of_view_mm: side of the square in-plane field; may cut the body.
-    height_mm: scanned range (lowest, highest) relative to the carina; the default covers both lungs.
-    lesions: explicit lesions; ``()`` is a tumor-free patient. With None, ``lesion_count`` (default 1 to 4) lesions are drawn with
-        log-uniform diameters in ``lesion_diameter_mm``.
-    distractors: any of "collapse", "effusion", "scars", "dependent" (density that follows gravity), "pneumonia": what is no tumor.
-        The last two are present only where they are named.
-    scoliosis_mm: largest sideways excursion of the spine, positive to the left. noise_hu: standard deviation in soft tissue.
-    enhancement_hu: what a contrast agent adds to arterial blood; 0 is a native scan.
-    blanket, leads: cloth and electrode wires on the patient. emphysema: share of the lung destroyed.
-    circle: nothing is reconstructed outside the field's circle.
+    None means "drawn from the seed", so that each seed is a different patient and scanner.
 
-    Raises UnusableInput for values outside their range.
+    Attributes:
+        spacing_mm: Distance between voxel centers along (slice, row, column), mm.
+        direction: 3 x 3, whose columns are the LPS unit vectors of the slice, row and column axes. The default is axial
+            (head, back, left).
+        origin_lps_mm: Position (x, y, z) of voxel (0, 0, 0), LPS mm.
+        field_of_view_mm: Side of the square in-plane field, mm; it may cut the body.
+        height_mm: Scanned range (lowest, highest) relative to the carina, mm; the default covers both lungs.
+        lesions: Explicit lesions; ``()`` is a tumor-free patient. With None, ``lesion_count`` lesions are drawn.
+        lesion_count: Number of drawn lesions; by default 1 to 4.
+        lesion_diameter_mm: Range (smallest, largest) of the drawn diameters, mm, within 3 to 100; they are log-uniform.
+        distractors: Disease that is not tumor, any of ``DISTRACTORS``: "collapse" (atelectasis), "effusion", "scars",
+            "dependent" (gravity-dependent density) and "pneumonia". The last two are present only if they are named.
+        couch: One of ``COUCHES``.
+        arms: One of ``ARMS``.
+        scoliosis_mm: Largest sideways excursion of the spine, mm, positive to the left.
+        noise_hu: Standard deviation of the noise in soft tissue, HU.
+        enhancement_hu: HU that a contrast agent adds to arterial blood; 0 is an unenhanced scan.
+        blanket: Whether a cloth lies on the patient.
+        leads: Whether electrode wires lie on the patient.
+        circle: Whether nothing is reconstructed outside the circle in the field of view.
+        emphysema: Share of the lung that is destroyed, 0 to 0.5.
+
+    Raises:
+        UnusableInput: A value is outside its range.
     """
 
     spacing_mm: Triple | None = None

@@ -1,7 +1,7 @@
-"""One drawn patient: sizes, posture, blood and breath, and the warp from the model chest to this patient.
+"""One drawn patient (sizes, posture, blood, inspiration) and the map from the model chest to this patient.
 
-The anatomy is written once, for a model chest in LPS mm with the origin at the carina's level in the middle of the chest
-(x left, y back, z head). A patient is that chest scaled, with the spine bent sideways.
+The anatomy is written once, for a model chest in LPS mm (x left, y back, z head). Its origin is in the middle of the
+chest at the level of the carina. A patient is that chest, scaled, with the spine bent sideways.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .shapes import Array, profile
 T = TypeVar("T")
 
 DISTRACTOR_SHARES = {"collapse": 0.08, "effusion": 0.12, "scars": 0.35}
-"""How often drawn patients have each; the others are present only where the options name them."""
+"""Share of drawn patients with each distractor; the other distractors are present only if the options name them."""
 
 SPINE_DEPTH_MM = (
     (120, 22),
@@ -32,18 +32,41 @@ SPINE_DEPTH_MM = (
     (-180, 33),
     (-240, 24),
 )
-"""(z, y) of the vertebral bodies' centers in the model chest: the thoracic kyphosis."""
+"""Pairs (z, y), mm, of the centers of the vertebral bodies in the model chest: the thoracic kyphosis."""
 
 UNENHANCED_BLOOD_HU = 42.0
-"""Blood without contrast agent (normal hematocrit, 120 kVp)."""
+"""HU of blood without contrast agent (normal hematocrit, 120 kVp)."""
 
 SCOLIOSIS_CENTER_MM, SCOLIOSIS_LENGTH_MM = -40.0, 300.0
-"""Height of the main curve's apex in the model and the wavelength of the curve."""
+"""Height of the main curve's apex in the model and wavelength of the curve, mm."""
 
 
 @dataclass(frozen=True)
 class Patient:
-    """What differs between patients; lengths in mm, intensities in HU."""
+    """What differs between patients; lengths in mm, intensities in HU.
+
+    Attributes:
+        scale: Factors along (x, y, z) from the model chest to this patient.
+        scoliosis_mm: Largest sideways excursion of the spine, positive to the left.
+        fat_mm: Thickness of the subcutaneous fat.
+        breasts: Size of the breasts, 0 to 1.
+        inspiration_mm: Distance by which the diaphragm stands lower than at mean inspiration.
+        heart_scale: Factor on the size of the heart.
+        arms: One of ``ARMS``.
+        couch: One of ``COUCHES``.
+        blood_hu: HU of arterial blood.
+        venous_hu: HU of venous blood.
+        lung_hu: HU of normal parenchyma in the middle of the chest (y = 0).
+        gravity_hu_per_mm: Increase of the parenchyma's HU per mm toward the back.
+        emphysema: Share of the lung that is destroyed.
+        bone_scale: Factor on the HU of bone.
+        noise_hu: Standard deviation of the noise.
+        sharpness_mm: Standard deviation of the in-plane blur.
+        blanket: Whether a cloth lies on the patient.
+        leads: Whether electrode wires lie on the patient.
+        circle: Whether nothing is reconstructed outside the circle in the field of view.
+        distractors: Names of the disease that is not tumor.
+    """
 
     scale: tuple[float, float, float]
     scoliosis_mm: float
@@ -67,42 +90,46 @@ class Patient:
     distractors: tuple[str, ...]
 
     def spine_shift(self, z_model: Array) -> Array:
-        """Sideways excursion of the spine, mm, at model heights."""
+        """Return the sideways excursion of the spine, mm, at model heights."""
         phase = 2 * np.pi * (z_model - SCOLIOSIS_CENTER_MM) / SCOLIOSIS_LENGTH_MM
         return np.asarray(self.scoliosis_mm * np.cos(phase) * np.exp(-(((z_model - SCOLIOSIS_CENTER_MM) / 150) ** 2)))
 
     def _shift(self, y_model: Array, z_model: Array) -> Array:
-        """Of the spine's excursion the whole part at the back, a quarter at the sternum."""
+        """Return the sideways shift, mm: the spine's full excursion at the back, a quarter of it at the sternum."""
         return self.spine_shift(z_model) * np.clip(0.7 + y_model / 140, 0.25, 1.0)
 
     def to_model(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
-        """Model coordinates of LPS coordinates."""
+        """Convert LPS coordinates to model coordinates."""
         y_model, z_model = y / np.float32(self.scale[1]), z / np.float32(self.scale[2])
         shift = self._shift(y_model, z_model).astype(np.float32)
         return (x - shift) / np.float32(self.scale[0]), y_model, z_model
 
     def to_lps(self, points: Array) -> Array:
-        """LPS points (n, 3) of model points (n, 3): the inverse of ``to_model``."""
+        """Convert model points (n, 3) to LPS points (n, 3): the inverse of ``to_model``."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
         moved = points * self.scale
         moved[:, 0] += self._shift(points[:, 1], points[:, 2])
         return np.asarray(moved)
 
     def spine_point(self, z_model: float) -> Array:
-        """LPS center of the vertebral body at a model height."""
+        """Return the LPS center (3,) of the vertebral body at a model height."""
         depth = float(profile(np.asarray(z_model), SPINE_DEPTH_MM))
         return np.asarray(self.to_lps(np.array([[0.0, depth, z_model]]))[0])
 
 
 def stream(seed: int, topic: str) -> np.random.Generator:
-    """The random numbers of one topic: a change in one (other lesions, say) leaves the rest of the patient as it is."""
+    """Return the random generator of one topic.
+
+    Each topic has its own random numbers, so a change in one topic (other lesions, for example) leaves the rest of the
+    patient unchanged.
+    """
     return np.random.default_rng([seed, zlib.crc32(topic.encode())])
 
 
 def draw_patient(seed: int, options: PhantomOptions) -> Patient:
-    """The patient of ``seed``, with what ``options`` settles.
+    """Draw the patient of ``seed``, with the values that ``options`` fixes.
 
-    All is drawn, also what the options settle, so that one option does not change the rest.
+    Every value is drawn, even those that the options replace, so that one option does not change the others.
     """
     rng = stream(seed, "patient")
     female = bool(rng.random() < 0.5)

@@ -1,4 +1,4 @@
-"""Which lesions a phantom has, where they sit, and which room the organs leave them."""
+"""Which lesions a phantom has, where they are, and how much room the organs leave them."""
 
 from __future__ import annotations
 
@@ -18,27 +18,36 @@ from .thorax import AORTA_MM, VENA_CAVA_MM, Thorax, airways_lps, spine_sleeve
 KIND_SHARES = {"solid": 0.36, "spiculated": 0.24, "part_solid": 0.14, "ground_glass": 0.14, "cavitary": 0.12}
 PLACE_SHARES = {"lung": 0.36, "pleura": 0.26, "fissure": 0.08, "diaphragm": 0.08, "hilum": 0.14, "mediastinum": 0.08}
 GLASS_KINDS = ("ground_glass", "part_solid")
-"""They live in aerated lung alone, beside the hilum and the mediastinum, never within."""
+"""Kinds that occur in aerated lung only: beside the hilum and the mediastinum, never within."""
 
 CENTRAL_PLACES = ("hilum", "mediastinum")
 LARGEST_GLASS_MM = 35.0
-"""Drawn ground glass is not larger; a lobe of it would be pneumonia."""
+"""Largest diameter of drawn ground glass, mm; ground glass that fills a lobe would be pneumonia."""
 
 SMALLEST_CAVITY_MM, SMALLEST_CENTRAL_MM = 12.0, 10.0
-"""Below, drawn cavities would be solid on CT and drawn hilar or mediastinal lesions would pass for normal nodes."""
+"""Smallest diameters of drawn cavitary lesions and of drawn hilar or mediastinal lesions, mm.
+
+A smaller cavity would look solid on CT, and a smaller central lesion would pass for a normal lymph node.
+"""
 
 INVASION_MM = 1.5
-"""How far a lesion of the lung may reach beyond the pleura."""
+"""Distance by which a lesion of the lung may extend beyond the pleura, mm."""
 
 CLEARANCE_MM = 6.0
-"""Least gap between the balls of two lesions, which may be uneven by a fifth."""
+"""Smallest gap between the balls of two lesions, mm; lesions may deviate from their ball by a fifth."""
 
 TRIES = 300
 
 
 @dataclass(frozen=True, eq=False)
 class PlacedLesion:
-    """A lesion, its center (before any shift of the origin), and the coarse field (mm, negative inside) that bounds it."""
+    """A lesion with its place.
+
+    Attributes:
+        spec: What the lesion should be.
+        center_lps: Center (x, y, z), LPS mm, before any shift of the origin.
+        room: The coarse field (mm, negative inside) that bounds the lesion.
+    """
 
     spec: LesionSpec
     center_lps: Array
@@ -48,18 +57,30 @@ class PlacedLesion:
 def place_lesions(
     seed: int, options: PhantomOptions, patient: Patient, thorax: Thorax, airless: Array, grid: Grid, shift: Array
 ) -> list[PlacedLesion]:
-    """Find a center for each lesion: a voxel's center in aerated lung or at the mediastinum, clear of the other lesions.
+    """Find a center for each lesion: a voxel center in aerated lung or at the mediastinum, clear of the other lesions.
 
-    ``airless``: coarse field of collapse and effusion, in which no center lies. Lesions that were drawn and find no room are
-    dropped; lesions that were asked for raise UnusableInput.
+    The largest lesions are placed first, while there is room.
+
+    Args:
+        seed: The phantom's seed.
+        options: Which lesions to place, or how to draw them.
+        patient: The patient.
+        thorax: The patient's thorax.
+        airless: Coarse field (mm, negative inside) of atelectasis and effusion, in which no center may lie.
+        grid: The CT's grid.
+        shift: Shift (x, y, z) of the origin that is applied later, mm; fixed centers include it.
+
+    Returns:
+        The placed lesions, in the order of their specifications. Drawn lesions that find no room are dropped.
+
+    Raises:
+        UnusableInput: A lesion of ``options.lesions`` finds no room.
     """
     rng = stream(seed, "places")
     specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
     rooms = {False: (thorax.lungs - INVASION_MM).astype(np.float32), True: _central_room(patient, thorax)}
     placed: dict[int, PlacedLesion] = {}
-    for number in sorted(
-        range(len(specs)), key=lambda n: -specs[n].diameter_mm
-    ):  # the largest first, while there is room
+    for number in sorted(range(len(specs)), key=lambda n: -specs[n].diameter_mm):  # largest first, while there is room
         spec = specs[number]
         if spec.center_lps_mm is None:
             room = rooms[spec.place in CENTRAL_PLACES and spec.kind not in GLASS_KINDS]
@@ -78,7 +99,10 @@ def place_lesions(
 
 
 def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[LesionSpec, ...]:
-    """The lesions of a patient, largest first: 1 to 4 unless the options say how many, log-uniform in diameter."""
+    """Draw the lesions of a patient, largest first.
+
+    There are 1 to 4 lesions unless the options give a number; their diameters are log-uniform.
+    """
     count = int(rng.integers(1, 5)) if options.lesion_count is None else options.lesion_count
     low, high = np.log(options.lesion_diameter_mm)
     specs = []
@@ -99,7 +123,10 @@ def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[Lesio
 def _find_center(
     spec: LesionSpec, placed: list[PlacedLesion], thorax: Thorax, free: Array, grid: Grid, rng: np.random.Generator
 ) -> Array | None:
-    """A random suitable voxel center (so that the smallest lesion has a voxel) in the ``free`` field, clear of ``placed``."""
+    """Find a random suitable voxel center in the ``free`` field that is clear of ``placed``, or return None.
+
+    The center is that of a voxel, so that even the smallest lesion contains a voxel.
+    """
     candidates = _candidates(spec, thorax, free)
     for _ in range(TRIES if len(candidates) else 0):
         point = candidates[rng.integers(len(candidates))] + rng.uniform(-2, 2, 3)
@@ -114,13 +141,13 @@ def _find_center(
 
 
 def _is_free(point: Array, room: Array, thorax: Thorax, grid: Grid) -> bool:
-    """True if an LPS point lies on the grid and in the room."""
+    """Return True if an LPS point lies on the grid and in the room."""
     index = np.rint(grid.lps_to_index(point))
     return bool((index >= 0).all() and (index < grid.shape).all() and thorax.grid.at(room, point[None])[0] < 0)
 
 
 def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
-    """LPS points (n, 3) of the coarse grid where the lesion's center may lie."""
+    """Return the points (n, 3) of the coarse grid, LPS mm, where the lesion's center may lie."""
     x, y, z = thorax.model
     radius = spec.diameter_mm / 2
     lung = {"left": thorax.left_lung, "right": thorax.right_lung, None: thorax.lungs}[spec.side]
@@ -147,7 +174,10 @@ def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
 
 
 def _central_room(patient: Patient, thorax: Thorax) -> Array:
-    """The cavity without heart, spine, aorta, caval vein, trachea and main bronchi: what a hilar mass may fill."""
+    """Return the field of the room that a hilar or mediastinal mass may fill.
+
+    It is the cavity without heart, spine, aorta, superior vena cava, trachea and main bronchi.
+    """
     kept = np.asarray(np.minimum(thorax.heart, spine_sleeve(*thorax.model)), dtype=np.float32)
     for rows in (AORTA_MM, VENA_CAVA_MM):
         table = np.asarray(rows, dtype=float)

@@ -1,4 +1,4 @@
-"""What the scanner decides: the grid, the reconstruction circle, blur and correlated noise."""
+"""Properties of the scan: the grid, the reconstruction circle, blur and correlated noise."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from .patient import Patient, stream
 from .shapes import Array
 
 SLICE_BLUR_VOXELS = 0.35
-"""Standard deviation of the slice profile, in slices: neighbors overlap a little."""
+"""Standard deviation of the slice profile, in slices: neighboring slices overlap a little."""
 
 IN_PLANE_MM, BETWEEN_SLICES_MM = (1.0, 1.4), (2.5, 3.0)
 FIELD_OF_VIEW_MM, FIELD_WITH_ARMS_MM = (345.0, 400.0), 500.0
 LOWEST_MM, HIGHEST_MM = -212.0, 105.0
-"""Model heights that a default scan covers: from below the posterior costophrenic angle to above the apices."""
+"""Model heights that a default scan covers, mm: from below the posterior costophrenic angle to above the apices."""
 
 AXIAL = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
-"""Columns: slices to the head, rows to the back, columns to the left."""
+"""Default direction, by columns: slices run to the head, rows to the back, columns to the left."""
 
 LARGEST_HU = 3071
-"""The highest value of 12-bit CT."""
+"""Highest HU of 12-bit CT."""
 
 
 def place_grid(seed: int, patient: Patient, options: PhantomOptions) -> Grid:
-    """The grid around the patient, whose carina lies near LPS (0, 12, 0) whatever ``options.origin_lps_mm`` says."""
+    """Place the grid around the patient.
+
+    The carina lies near LPS (0, 12, 0), whatever ``options.origin_lps_mm`` says; the caller shifts the origin later.
+    """
     rng = stream(seed, "grid")
     in_plane, between = float(rng.uniform(*IN_PLANE_MM)), float(rng.uniform(*BETWEEN_SLICES_MM))
     width = float(rng.uniform(*FIELD_OF_VIEW_MM)) if patient.arms == "up" else FIELD_WITH_ARMS_MM
@@ -47,10 +50,20 @@ def place_grid(seed: int, patient: Patient, options: PhantomOptions) -> Grid:
 
 
 def scan(hu: Array, spacing: tuple[float, float, float], patient: Patient, rng: np.random.Generator) -> Array:
-    """What a scanner makes of true ``hu`` (slice, row, column) with ``spacing`` mm: int16, at least ``AIR_HU``.
+    """Simulate the scan of true ``hu``.
 
-    The image is blurred in the plane (Gaussian, SD ``patient.sharpness_mm``) and between slices. The noise has the grain of the
-    same kernel in the plane and none across slices. Outside the reconstruction circle, if there is one, stands ``AIR_HU``.
+    The image is blurred in the plane (Gaussian with the standard deviation ``patient.sharpness_mm``) and between
+    slices. The noise is correlated by the same kernel in the plane and uncorrelated across slices.
+
+    Args:
+        hu: True HU (slice, row, column), float32.
+        spacing: Spacing along (slice, row, column), mm.
+        patient: Supplies blur, noise and the reconstruction circle.
+        rng: Draws the noise.
+
+    Returns:
+        HU (slice, row, column), int16, from ``AIR_HU`` to ``LARGEST_HU``. Voxels outside the reconstruction circle, if
+        there is one, are ``AIR_HU``.
     """
     in_plane = [patient.sharpness_mm / s for s in spacing[1:]]
     image = ndimage.gaussian_filter(hu, [SLICE_BLUR_VOXELS, *in_plane], truncate=2.5, mode="nearest")

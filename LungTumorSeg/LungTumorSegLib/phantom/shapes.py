@@ -1,7 +1,7 @@
-"""Signed distances of simple shapes, soft unions and smooth noise: the vocabulary the anatomy is written in.
+"""Signed distances of simple shapes, soft unions and smooth noise, from which the anatomy is built.
 
-All coordinates are LPS mm: arrays that broadcast against each other. A signed distance is negative inside, in mm, and exact or
-nearly so close to the surface, which is all that painting needs.
+All coordinates are LPS mm, as arrays that broadcast against each other. A signed distance is in mm and negative inside.
+It is exact or nearly so close to the surface, which is all that painting needs.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from scipy import ndimage
 Array = npt.NDArray[Any]
 Point = tuple[float, float, float]
 Rows = tuple[tuple[float, float, float, float], ...]
-"""A curved tube: x, y, z and radius, mm, along its center line."""
+"""A curved tube: rows (x, y, z, radius), mm, along its center line."""
 
 TINY = 1e-6
-"""Keeps quotients and roots finite."""
+"""Small number that keeps quotients and roots finite."""
 
 FAR_MM = 30.0
-"""Distances of tubes are cut off here, so that only the voxels near a tube need work."""
+"""Distance at which the fields of tubes are cut off, mm, so that only voxels near a tube are evaluated."""
 
 
 def smooth_min(a: Array, b: Array, blend_mm: float) -> Array:
-    """Union of two shapes whose seam is rounded over ``blend_mm`` (polynomial blend)."""
+    """Return the union of two shapes with a seam rounded over ``blend_mm`` (polynomial blend)."""
     overlap = np.maximum(blend_mm - np.abs(a - b), 0) / blend_mm
     return np.asarray(np.minimum(a, b) - overlap * overlap * (blend_mm / 4))
 
 
 def smooth_max(a: Array, b: Array, blend_mm: float) -> Array:
-    """Intersection of two shapes with an edge rounded over ``blend_mm``."""
+    """Return the intersection of two shapes with an edge rounded over ``blend_mm``."""
     return -smooth_min(-a, -b, blend_mm)
 
 
 def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Array:
-    """Nearly exact signed distance of an axis-aligned ellipsoid: level over the length of its gradient."""
+    """Return the nearly exact signed distance of an axis-aligned ellipsoid: its level divided by its gradient."""
     along = [
         (c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip((z, y, x), center[::-1], radii[::-1], strict=True)
     ]
     level = np.sqrt(
         sum(t * t for t in along) + np.float32(TINY)
-    )  # z and y first: on an aligned grid their sum is a plane
+    )  # z and y first: on an aligned grid their sum is only a plane
     steepness = np.sqrt(
         sum((t * np.float32(1 / r)) ** 2 for t, r in zip(along, radii[::-1], strict=True)) + np.float32(TINY)
     )
@@ -50,14 +50,20 @@ def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Arra
 
 
 def turned_ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point, axes: Array) -> Array:
-    """An ellipsoid whose semi-axes ``radii`` point along the rows of ``axes`` (3 x 3, orthonormal)."""
+    """Return the distance of an ellipsoid whose semi-axes ``radii`` point along the rows of ``axes``.
+
+    ``axes`` is 3 x 3 and orthonormal.
+    """
     shifted = (x - center[0], y - center[1], z - center[2])
     turned = [sum(a * c for a, c in zip(row, shifted, strict=True)) for row in axes]
     return ellipsoid(turned[0], turned[1], turned[2], (0.0, 0.0, 0.0), radii)
 
 
 def capsule(x: Array, y: Array, z: Array, start: Array, end: Array, radius_start: float, radius_end: float) -> Array:
-    """Signed distance of a round cone: a segment whose radius changes linearly from ``start`` to ``end`` (points LPS mm)."""
+    """Return the signed distance of a round cone.
+
+    It is a segment between two points (LPS mm) whose radius changes linearly from ``start`` to ``end``.
+    """
     axis = np.asarray(end, dtype=np.float32) - np.asarray(start, dtype=np.float32)
     length_squared = float(axis @ axis) + TINY
     px, py, pz = x - np.float32(start[0]), y - np.float32(start[1]), z - np.float32(start[2])
@@ -67,7 +73,10 @@ def capsule(x: Array, y: Array, z: Array, start: Array, end: Array, radius_start
 
 
 def tube(x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
-    """Signed distance of a chain of capsules through ``points`` (n, 3) with a radius at each; ``FAR_MM`` at most."""
+    """Return the signed distance of a chain of capsules through ``points`` (n, 3), with one radius per point.
+
+    The distance is at most ``FAR_MM``.
+    """
     distance = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), FAR_MM, np.float32)
     merge_tube(distance, x, y, z, points, radii, 0.0)
     return distance
@@ -83,9 +92,19 @@ def merge_tube(
     blend_mm: float,
     farthest_mm: float = FAR_MM,
 ) -> None:
-    """Unite ``distance``, in place, with a tube, the seam rounded over ``blend_mm``; voxels beyond ``farthest_mm`` stay untouched.
+    """Unite ``distance``, in place, with a tube.
 
-    ``y`` and ``z`` vary along their own axis (1 and 0) where the grid is aligned; then only the voxels nearby are evaluated.
+    On an aligned grid ``y`` and ``z`` vary along their own axis only (1 and 0), and only nearby voxels are evaluated.
+
+    Args:
+        distance: A field (z, y, x), mm, changed in place.
+        x: LPS coordinate of the field's points, mm, broadcastable to the field.
+        y: The same for y.
+        z: The same for z.
+        points: Center line (n, 3), mm.
+        radii: One radius, or one per point, mm.
+        blend_mm: Width over which the seam is rounded, mm; 0 gives a sharp seam.
+        farthest_mm: Voxels farther than this from the tube's surface may stay unchanged, mm.
     """
     centers = np.asarray(points, dtype=np.float32)
     widths = np.broadcast_to(np.asarray(radii, dtype=np.float32), len(centers))
@@ -104,7 +123,7 @@ def merge_tube(
 
 
 def _span(coordinate: Array, axis: int, low: float, high: float) -> slice:
-    """Indices along ``axis`` at which any value of ``coordinate`` lies between ``low`` and ``high``."""
+    """Return the indices along ``axis`` at which any value of ``coordinate`` lies between ``low`` and ``high``."""
     others = tuple(a for a in range(3) if a != axis)
     wanted = np.flatnonzero((coordinate.max(axis=others) >= low) & (coordinate.min(axis=others) <= high))
     if coordinate.shape[axis] == 1:
@@ -117,7 +136,7 @@ def _cut(coordinate: Array, box: tuple[slice, ...]) -> Array:
 
 
 def curve(points: npt.ArrayLike, count: int) -> Array:
-    """``count`` points along a smooth curve (Catmull-Rom) through ``points`` (n, 3), ends included."""
+    """Return ``count`` points along a smooth (Catmull-Rom) curve through ``points`` (n, 3), including both ends."""
     knots = np.asarray(points, dtype=float)
     padded = np.vstack([2 * knots[0] - knots[1], knots, 2 * knots[-1] - knots[-2]])
     position = np.linspace(0, len(knots) - 1 - 1e-9, count)
@@ -130,7 +149,7 @@ def curve(points: npt.ArrayLike, count: int) -> Array:
 
 
 def profile(at: Array, table: npt.ArrayLike) -> Array:
-    """A smooth function given by rows (position, value), evaluated at ``at``; constant beyond its ends."""
+    """Evaluate at ``at`` a smooth function given by rows (position, value); it is constant beyond its ends."""
     rows = np.asarray(sorted(map(tuple, np.asarray(table, dtype=float))))
     inside = np.clip(at, rows[0, 0], rows[-1, 0])
     fine = np.linspace(rows[0, 0], rows[-1, 0], 400)
@@ -139,13 +158,13 @@ def profile(at: Array, table: npt.ArrayLike) -> Array:
 
 
 def as_distance(level: Array, spacing_mm: float) -> Array:
-    """A level function on an isotropic grid turned into a distance near its zero, by the length of its gradient."""
+    """Turn a level function on an isotropic grid into a distance near its zero by dividing by the gradient's length."""
     steepness = np.sqrt(sum(g * g for g in np.gradient(level, spacing_mm)))
     return np.asarray(level / np.maximum(steepness, 0.05), dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Array:
-    """Gaussian noise of unit standard deviation, correlated over ``sigma`` voxels; float32."""
+    """Draw Gaussian noise of unit standard deviation, correlated over ``sigma`` voxels; float32."""
     noise = rng.standard_normal(shape, dtype=np.float32)
     noise = ndimage.gaussian_filter(noise, sigma, mode="wrap", truncate=3)
     return np.asarray(noise / (noise.std() + TINY))

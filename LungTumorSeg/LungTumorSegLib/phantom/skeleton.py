@@ -1,4 +1,4 @@
-"""Bones: vertebrae with their canal, ribs with cartilage, sternum, clavicles, scapulae, humeri."""
+"""Bones: vertebrae with their canal, ribs with cartilage, sternum, clavicles, scapulae and humeri."""
 
 from __future__ import annotations
 
@@ -21,38 +21,42 @@ CORTEX_HU, MARROW_HU, RIB_MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = 
     42.0,
 )
 DISC_OVERLAP_MM = 1.5
-"""Discs reach into each other by this much, so that no gap opens where the spine bends."""
+"""Distance by which discs extend into each other, mm, so that no gap opens where the spine bends."""
 
 CORTEX_MM, ENDPLATE_MM = 1.3, 0.6
 VERTEBRA_HEIGHT_MM = 24.0
-"""Distance of neighboring thoracic vertebrae in the model, disc included."""
+"""Distance between neighboring thoracic vertebrae in the model, disc included, mm."""
 
 VERTEBRA_REACH_MM = np.array([[45.0, 30, 30], [45.0, 75, 20]])
-"""Farthest points of a vertebra's processes to the lower and to the higher side of x, y, z."""
+"""Farthest extent of a vertebra's processes from its center, mm: toward lower and toward higher (x, y, z)."""
 
 LOWEST_VERTEBRA_MM, HIGHEST_VERTEBRA_MM = -290.0, 170.0
 FIRST_RIB_MM = 82.0
-"""Height of the first thoracic vertebra's center in the model."""
+"""Height of the first thoracic vertebra's center in the model, mm."""
 
 RIB_HALF_THICKNESS_MM, RIB_HALF_HEIGHT_MM = 3.4, 6.0
 RIB_LENGTHS = (0.93, 0.97, 1, 1, 1, 1, 1, 0.92, 0.86, 0.78, 0.6, 0.45)
 RIB_DROPS_MM = (34, 54, 68, 84, 100, 112, 120, 125, 125, 120, 115, 110)
-"""How far along the way from spine (0) to sternum (1) each rib reaches, and how far it would fall on the whole way."""
+"""Shape of each rib, from the first to the twelfth.
+
+``RIB_LENGTHS`` is the share of the way from the spine (0) to the sternum (1) that the rib covers. ``RIB_DROPS_MM`` is
+the height that it would lose over the whole way, mm.
+"""
 
 CARTILAGE_FROM = 0.80
 RIB_OFFSET_MM = 5.0
-"""From the pleura to the rib's center line."""
+"""Distance from the pleura to the rib's center line, mm."""
 
 
 def vertebra_heights() -> Array:
-    """Model heights of the vertebrae's centers."""
+    """Return the model heights of the vertebrae's centers, mm."""
     first = FIRST_RIB_MM % VERTEBRA_HEIGHT_MM
     heights = np.arange(-20, 20) * VERTEBRA_HEIGHT_MM + first
     return heights[(heights > LOWEST_VERTEBRA_MM) & (heights < HIGHEST_VERTEBRA_MM)]
 
 
 def paint_skeleton(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Paint all bones; HU scale with the patient's bone density."""
+    """Paint all bones; their HU scale with the patient's bone density."""
     for height in vertebra_heights():
         _paint_vertebra(canvas, patient, float(height), rng)
     for rib in range(12):
@@ -107,11 +111,20 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
 
 
 def rib_line(patient: Patient, rib: int, side: float) -> tuple[Array, int]:
-    """LPS center line of a rib (0 is the first) from the spine toward the sternum, and the index where its cartilage begins."""
+    """Return the center line of a rib from the spine toward the sternum.
+
+    Args:
+        patient: The patient.
+        rib: 0 is the first rib.
+        side: 1 is the left side, -1 the right side.
+
+    Returns:
+        The points (n, 3), LPS mm, and the index at which the cartilage begins.
+    """
     share = np.linspace(0.05, RIB_LENGTHS[rib], 30)  # 0 behind, 1 at the sternum
     z = FIRST_RIB_MM - rib * VERTEBRA_HEIGHT_MM + 7 - RIB_DROPS_MM[rib] * share**1.1
     rising = np.clip(share - CARTILAGE_FROM, 0, None) / (1 - CARTILAGE_FROM)
-    z = z + rising * 30 * np.clip(rib - 3, 0, 4)  # lower cartilages climb to the sternum
+    z = z + rising * 30 * np.clip(rib - 3, 0, 4)  # lower costal cartilages rise to the sternum
     half_width, center, half_depth = cage_section(z)
     sine, cosine = np.sin(share * np.pi), np.cos(share * np.pi)
     exponent = 2 / CAGE_ROUNDNESS
@@ -123,7 +136,10 @@ def rib_line(patient: Patient, rib: int, side: float) -> tuple[Array, int]:
 
 
 def _flattened_segments(canvas: Canvas, points: Array) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
-    """Boxes and distances of a flat band (higher than thick) along ``points``: capsules in a space whose z is squeezed."""
+    """Yield the boxes and distances of a flat band along ``points`` that is higher than thick.
+
+    The band consists of capsules in a space that is compressed along z.
+    """
     squeeze = np.array([1, 1, RIB_HALF_THICKNESS_MM / RIB_HALF_HEIGHT_MM])
     start, end = points[:-1], points[1:]
     radius = RIB_HALF_THICKNESS_MM

@@ -1,6 +1,7 @@
-"""The thoracic cavity: rib cage, diaphragm, mediastinum, heart and great vessels, and between them the lungs.
+"""The thoracic cavity: rib cage, diaphragm, mediastinum, heart and great vessels, and the lungs between them.
 
-Everything is a field on the coarse grid, in the model's LPS mm (see patient.py): x left, y back, z head, carina at z = 0.
+Everything is a field on the coarse grid, in the model's LPS mm (see patient.py): x left, y back, z head, carina at z =
+0.
 """
 
 from __future__ import annotations
@@ -63,16 +64,19 @@ CAGE_BACK_MM = (
     (-170, 79),
     (-240, 70),
 )
-"""(z, mm) of the pleura: half the width, the front and the back of the rib cage's inside, after adult chest CT."""
+"""Pairs (z, value), mm, of the parietal pleura after adult chest CT.
+
+The three tables give half the width, the front and the back of the inside of the rib cage.
+"""
 
 CAGE_ROUNDNESS = 2.35
-"""Exponent of the cage's superellipse; 2 is an ellipse."""
+"""Exponent of the rib cage's superellipse; 2 is an ellipse."""
 
 DENT_MM, DENT_WIDTH_MM = 15.0, 40.0
-"""Before the spine the cage's back lies this much further forward than in the gutters beside it."""
+"""Depth and width of the spine's imprint, mm: there the cage's back lies in front of the gutters beside it."""
 
 DOME_MM = {"right": -106.0, "left": -117.0}
-"""Height of the diaphragm's domes at mean inspiration; the right one stands higher, over the liver."""
+"""Height of the diaphragm's domes at mean inspiration, mm; the right one is higher because of the liver."""
 
 AORTA_MM: Rows = (
     (-6, -30, -52, 16), (-14, -36, -25, 16), (-16, -36, 2, 15), (-9, -28, 22, 14), (4, -8, 30, 13), (19, 14, 23, 13),
@@ -104,7 +108,7 @@ BRANCH_VEINS_MM: tuple[Rows, ...] = (
 """Rows (x, y, z, radius), mm."""
 
 MEDIASTINAL_FAT_MM = 4.0
-"""Fat and pleura between a mediastinal organ and the lung."""
+"""Thickness of fat and pleura between a mediastinal organ and the lung, mm."""
 
 
 AIRWAYS_MM: dict[str, Rows] = {
@@ -115,36 +119,43 @@ AIRWAYS_MM: dict[str, Rows] = {
 """Rows (x, y, z, lumen radius), mm, of the trachea and the main bronchi; the right one is wider and steeper."""
 
 SEAM_MM = 9.0
-"""Width over which the mediastinum's parts merge: fat fills the angles between them."""
+"""Width over which the parts of the mediastinum merge, mm: fat fills the angles between them."""
 
 
 def airways_lps(patient: Patient) -> dict[str, Array]:
-    """LPS rows (x, y, z, lumen radius) of this patient's trachea and main bronchi."""
+    """Return LPS rows (x, y, z, lumen radius) of this patient's trachea and main bronchi, by name."""
     return {name: patient_tube(patient, rows, 5 * len(rows)) for name, rows in AIRWAYS_MM.items()}
 
 
 def patient_tube(patient: Patient, rows: Rows, count: int) -> Array:
-    """Smooth LPS rows (x, y, z, radius) of this patient through model rows."""
+    """Return ``count`` smooth LPS rows (x, y, z, radius) of this patient from a tube of the model."""
     smooth = curve(np.asarray(rows, dtype=float), count)
     return np.column_stack([patient.to_lps(smooth[:, :3]), smooth[:, 3] * np.mean(patient.scale)])
 
 
 @dataclass(frozen=True, eq=False)
 class Thorax:
-    """Fields (z, y, x) on the coarse grid, mm, negative inside."""
+    """Fields of the thorax: arrays (z, y, x) on the coarse grid, mm, negative inside.
+
+    Attributes:
+        grid: The coarse grid.
+        model: Model coordinates x, y, z of the grid points.
+        cage: Inside of the rib cage, unbounded above and below.
+        above_diaphragm: Negative above the diaphragm.
+        cavity: The cage between cupolas and diaphragm: both lungs and the mediastinum between them.
+        heart: The heart.
+        mediastinum: Everything between the lungs, spine included.
+        left_lung: The patient's left lung.
+        right_lung: The patient's right lung.
+    """
 
     grid: CoarseGrid
     model: tuple[Array, Array, Array]
-    """Model coordinates x, y, z of the grid points."""
     cage: Array
-    """Inside of the rib cage, without upper or lower end."""
     above_diaphragm: Array
-    """Negative above the diaphragm."""
     cavity: Array
-    """The cage between cupolas and diaphragm: both lungs and the mediastinum between them."""
     heart: Array
     mediastinum: Array
-    """All that lies between the lungs, spine included."""
     left_lung: Array
     right_lung: Array
 
@@ -155,7 +166,7 @@ class Thorax:
 
 
 def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -> Thorax:
-    """Evaluate the thorax of ``patient``; ``rng`` makes surfaces a little irregular."""
+    """Evaluate the thorax of ``patient``; ``rng`` makes the surfaces slightly irregular."""
     x, y, z = patient.to_model(*grid.axes())
     cage = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
     diaphragm = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
@@ -168,13 +179,13 @@ def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -
 
 
 def cage_section(z: Array) -> tuple[Array, Array, Array]:
-    """Half width, center depth and half depth of the cage at model heights."""
+    """Return half width, center depth and half depth of the rib cage at model heights, mm."""
     front, back = profile(z, CAGE_FRONT_MM), profile(z, CAGE_BACK_MM)
     return profile(z, CAGE_HALF_WIDTH_MM), (front + back) / 2, (back - front) / 2
 
 
 def cage_dent(x: Array, backward: Array) -> Array:
-    """How far the spine pushes the cage forward, mm; ``backward``: 0 in the cage's middle, 1 at its back."""
+    """Return how far the spine pushes the cage forward, mm; ``backward`` is 0 at the center and 1 at the back."""
     return np.asarray(DENT_MM * np.exp(-((x / DENT_WIDTH_MM) ** 2)) * np.clip(backward, 0, 1.5))
 
 
@@ -188,7 +199,7 @@ def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
 
 
 def _with_cupolas(x: Array, y: Array, z: Array, cage: Array) -> Array:
-    """The cage closed above by one cupola a side, which rises over the first rib."""
+    """Close the cage above with one cupola on each side, which rises over the first rib."""
     side = np.abs(x)
     cupola = ellipsoid(side, y, z, (47, 16, 45), (41, 44, 46))
     return smooth_min(cupola, smooth_max(cage, z - 45, 30), 12)
@@ -204,15 +215,18 @@ def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm:
     toward_left = 1 / (1 + np.exp(-x / 12))
     top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
     away = np.clip(away, 0, 0.995)
-    surface = top - drop * (0.4 * away + 0.6 * (1 - np.sqrt(1 - away)))  # between a paraboloid and an ellipsoid
+    surface = top - drop * (0.4 * away + 0.6 * (1 - np.sqrt(1 - away)))  # a mixture of a paraboloid and an ellipsoid
     surface = surface + 28 * np.exp(-((x / 42) ** 2)) * np.clip(
         (-20 - y) / 50, 0, 1
-    )  # before the heart it hangs from the xiphoid
+    )  # in front of the heart it is attached to the xiphoid
     return as_distance(surface - z, spacing_mm)
 
 
 def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
-    """Ventricles along the axis to the left, front and foot; right atrium; left atrium before the spine."""
+    """Return the field of the heart.
+
+    The ventricles lie along an axis toward left, front and foot. The left atrium lies in front of the spine.
+    """
     z = z + patient.inspiration_mm * 0.4
     size = patient.heart_scale
     long_axis = np.array([0.74, -0.45, -0.50])
@@ -227,7 +241,11 @@ def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
 
 
 def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
-    """Heart, vessels, airways, esophagus and spine in their fat, with the midline septum that keeps the lungs apart."""
+    """Return the field of the mediastinum.
+
+    It contains heart, vessels, airways, esophagus and spine in their fat, and the midline septum that separates the
+    lungs.
+    """
     fat, whole = MEDIASTINAL_FAT_MM, np.asarray(heart - MEDIASTINAL_FAT_MM)
     septum = np.abs(x - 2) - profile(y, ((-95, 9), (-70, 5), (-55, 7), (-30, 16), (20, 16), (60, 4)))
     whole = smooth_min(whole, np.maximum(septum, np.maximum(y - 45, -z - 125)), SEAM_MM)
@@ -250,7 +268,7 @@ def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
 
 
 def spine_sleeve(x: Array, y: Array, z: Array) -> Array:
-    """The vertebral bodies and arches with what covers them, as one column."""
+    """Return the field of the vertebral bodies and arches with the tissue that covers them, as one column."""
     depth = profile(z, SPINE_DEPTH_MM)
     body = np.sqrt((x / 20) ** 2 + ((y - depth) / 19) ** 2) * 19.5 - 19.5
     arch = np.sqrt((x / 37) ** 2 + ((y - depth - 40) / 24) ** 2) * 30 - 30

@@ -1,4 +1,4 @@
-"""The trunk around the thorax: skin, fat, the groups of muscles, the arms."""
+"""The trunk around the thorax: skin, fat, muscle groups and arms."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .thorax import Thorax
 
 FAT_HU, MUSCLE_HU, SKIN_HU = -102.0, 54.0, 10.0
 FAT_STRANDS_HU, MUSCLE_GRAIN_HU = 9.0, 7.0
-"""SD of the slow variation within fat and within muscle."""
+"""Standard deviation of the slow variation within fat and within muscle, HU."""
 
 SKIN_MM = 1.8
 CHEST_WALL_MM = 10.0
-"""Intercostal muscles and pleura around the lung; the ribs lie within."""
+"""Thickness of intercostal muscles and pleura around the lung, mm; the ribs lie within."""
 
 LEAST_FAT_MM = 3.0
 
@@ -44,24 +44,32 @@ ENVELOPE_FRONT_MM = (
     (-240, -106),
 )
 ENVELOPE_BACK_MM = ((130, 92), (90, 104), (60, 112), (30, 115), (0, 116), (-80, 114), (-130, 111), (-240, 104))
-"""(z, mm) of the surface that just holds all muscles, the shoulder girdle included; the subcutaneous fat lies on it."""
+"""Pairs (z, value), mm, of the surface that just encloses all muscles, the shoulder girdle included.
+
+The three tables give half the width, the front and the back. The subcutaneous fat lies on this surface.
+"""
 
 ARM_MM = ((205, 20, 70, 40), (232, 28, 20, 42), (240, 25, -60, 38), (246, 10, -140, 33), (248, -5, -240, 29))
-"""Rows (x, y, z, radius) of an arm that lies beside the trunk; the other one is its mirror image."""
+"""Rows (x, y, z, radius), mm, of an arm beside the trunk; the other arm is its mirror image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Torso:
-    """Fields (z, y, x) on the coarse grid: distances in mm, negative inside."""
+    """Coarse fields (z, y, x) of the trunk.
+
+    Attributes:
+        skin: Signed distance of the skin, mm, negative inside.
+        muscle: Signed distance of the muscles, mm, negative inside.
+        grain: Smooth noise of unit variance that makes fat and muscle uneven.
+    """
 
     skin: Array
     muscle: Array
     grain: Array
-    """Smooth noise of unit variance that makes fat and muscle uneven."""
 
 
 def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> Torso:
-    """Evaluate skin and muscle of ``patient``."""
+    """Evaluate the skin and muscles of ``patient``."""
     x, y, z = thorax.model
     size = thorax.grid.size
     envelope = smooth_min(_envelope(x, y, z, thorax.grid.spacing_mm), thorax.cage - 17, 10) + 1.5 * smooth_noise(
@@ -80,7 +88,7 @@ def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> T
             smooth_min(skin, arm - np.maximum(patient.fat_mm * 0.4, LEAST_FAT_MM), 6),
             smooth_min(muscle, arm, 6),
         )
-    skin = smooth_max(skin, y - (118 + 0.35 * patient.fat_mm), 12)  # the back is pressed flat by the couch
+    skin = smooth_max(skin, y - (118 + 0.35 * patient.fat_mm), 12)  # the couch presses the back flat
     muscle = np.maximum(muscle, skin + LEAST_FAT_MM)
     return Torso(skin.astype(np.float32), muscle.astype(np.float32), smooth_noise(rng, size, 1.5))
 
@@ -93,7 +101,10 @@ def _envelope(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
 
 
 def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> Array:
-    """The chest wall, the pectoral, scapular and back muscles, neck and belly wall; what is left of the envelope is fat."""
+    """Return the field of the muscles; the rest of the envelope is fat.
+
+    The muscles are the chest wall, pectoral, scapular and back muscles, neck and abdominal wall.
+    """
     side, outward = np.abs(x), thorax.cage
     strength = 1.25 - 0.35 * patient.breasts
     belly = 8 / (1 + np.exp((z + 105) / 9))
@@ -131,7 +142,10 @@ def _breasts(x: Array, y: Array, z: Array, patient: Patient) -> Array:
 
 
 def paint_torso(canvas: Canvas, torso: Torso) -> None:
-    """Paint skin, fat and muscle; the inside of the rib cage is filled with muscle, to be painted over by its organs."""
+    """Paint skin, fat and muscle.
+
+    The inside of the rib cage is filled with muscle; its organs are painted over it later.
+    """
     box = canvas.box_of(torso.skin)
     if box is None:
         return

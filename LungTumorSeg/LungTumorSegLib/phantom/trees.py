@@ -1,8 +1,9 @@
 """Branching trees that fill a lung: arteries, veins and the bronchi that run beside the arteries.
 
-A tree is grown toward random points of the lung, each joined to the node that is near and lies ahead; far points come first, so that
-the first branches are long. Radii follow Murray's law: the parent's radius to the power g is the sum of its children's.
-(C. D. Murray 1926, doi:10.1073/pnas.12.3.207, g = 3; pulmonary arteries are nearer to 2.6 to 3.)
+A tree grows toward random points of the lung. Each point is joined to a node that is near it and heads toward it.
+Points are joined in the order given. Radii follow Murray's law: the parent's radius to the power g is the sum of its
+children's radii to the power g (C. D. Murray 1926, doi:10.1073/pnas.12.3.207, g = 3; pulmonary arteries are nearer to
+2.6 to 3).
 """
 
 from __future__ import annotations
@@ -17,27 +18,33 @@ from .shapes import Array, capsule
 MURRAY_EXPONENT = 2.7
 TIP_RADIUS_MM = 0.5
 PATH_WEIGHT = 0.35
-"""Cost of a millimeter already traveled from the root against one of new vessel: straight main branches."""
+"""Cost of a mm already traveled from the root relative to a mm of new vessel; keeps main branches straight."""
 
 TURN_WEIGHT = 0.5
 STEP_MM = 14.0
-"""Longest segment; longer connections get nodes in between, from which later branches start."""
+"""Longest segment, mm; longer connections get intermediate nodes, from which later branches start."""
 
 BRANCH_SWELL = 1.35
-"""A branch begins at most this much thicker than it ends."""
+"""Largest ratio of a branch's radius at its start to that at its end."""
 
 LARGEST_RADIUS_MM = 8.0
 SMALLEST_BRONCHUS_MM = 1.1
-"""Arteries thinner than this have no visible bronchus beside them."""
+"""Radius below which an artery has no visible bronchus beside it, mm."""
 
 AIR_HU, WALL_HU = -1000.0, 0.0
 WALL_SHARE, THINNEST_WALL_MM = 0.22, 0.8
-"""Wall thickness as a share of the lumen's radius, and its least value."""
+"""Wall thickness as a share of the lumen's radius, and the smallest wall thickness, mm."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Nodes (n, 3) LPS mm, the parent of each (-1 at the root) and the radius of the vessel that ends there, mm."""
+    """A tree of vessels or airways.
+
+    Attributes:
+        nodes: Points (n, 3), LPS mm.
+        parents: Index of the parent of each node (n,), -1 at the root.
+        radii: Radius of the vessel that ends at each node (n,), mm.
+    """
 
     nodes: Array
     parents: Array
@@ -45,7 +52,17 @@ class Tree:
 
 
 def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator) -> Tree:
-    """A tree from ``root`` (3,), which it leaves in ``direction``, to ``targets`` (n, 3), in the order given."""
+    """Grow a tree from ``root`` to ``targets``.
+
+    Args:
+        root: Start (3,), LPS mm.
+        direction: Direction (3,) in which the tree leaves the root.
+        targets: Points (n, 3) to reach, LPS mm, in this order.
+        rng: Draws the bends.
+
+    Returns:
+        The tree.
+    """
     capacity = 8 * len(targets) + 8
     nodes, headings = np.zeros((capacity, 3)), np.zeros((capacity, 3))
     traveled, parents = np.zeros(capacity), np.full(capacity, -1)
@@ -70,7 +87,7 @@ def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator
 
 
 def _murray(parents: Array) -> Array:
-    """Radii from the tips to the root; every node comes after its parent."""
+    """Return the radii, computed from the tips to the root; every node must come after its parent."""
     power = np.zeros(len(parents))
     for i in range(len(parents) - 1, 0, -1):
         if power[i] == 0:
@@ -80,7 +97,7 @@ def _murray(parents: Array) -> Array:
 
 
 def targets_in(level: Array, grid: CoarseGrid, count: int, depth_mm: float, rng: np.random.Generator) -> Array:
-    """``count`` random LPS points where a coarse field lies below ``-depth_mm``."""
+    """Draw ``count`` random points (n, 3), LPS mm, where a coarse field lies below ``-depth_mm``."""
     index = np.argwhere(level < -depth_mm)[:, ::-1]
     if len(index) == 0:
         return np.zeros((0, 3))
@@ -89,7 +106,10 @@ def targets_in(level: Array, grid: CoarseGrid, count: int, depth_mm: float, rng:
 
 
 def _segments(tree: Tree) -> tuple[Array, Array, Array, Array]:
-    """Starts, ends (n, 3) and the radii (n,) at both; a thick parent does not swell the root of a thin branch."""
+    """Return starts and ends (n, 3) of all segments and the radii (n,) at both.
+
+    The start's radius is limited, so that a thick parent does not swell the root of a thin branch.
+    """
     child = np.arange(1, len(tree.nodes))
     parent = tree.parents[child]
     radius_end = tree.radii[child]
@@ -113,7 +133,7 @@ def paint_vessels(canvas: Canvas, trees: list[Tree], hu: float) -> None:
 
 
 def bronchi_beside(arteries: Tree, root: Array, rng: np.random.Generator) -> Tree:
-    """The bronchi: a copy of the arteries' thick part, shifted aside by both radii, with its own ``root`` (3,)."""
+    """Return the bronchi: the arteries' thick part, shifted aside by both radii, with its own ``root`` (3,)."""
     keep = np.flatnonzero(arteries.radii >= SMALLEST_BRONCHUS_MM)
     aside = np.array([0.15, 0.75, -0.25]) + rng.normal(0, 0.15, 3)
     aside /= np.linalg.norm(aside)
@@ -127,7 +147,7 @@ def bronchi_beside(arteries: Tree, root: Array, rng: np.random.Generator) -> Tre
 
 
 def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
-    """Walls first, then all lumina, so that branches open into each other."""
+    """Paint all walls first, then all lumina, so that branches open into each other."""
     for wall in (True, False):
         for tree in airways:
             start, end, radius_start, radius_end = _segments(tree)
@@ -142,5 +162,5 @@ def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
 
 
 def chain(rows: Array) -> Tree:
-    """An unbranched tree through rows (x, y, z, radius)."""
+    """Return an unbranched tree through rows (x, y, z, radius)."""
     return Tree(rows[:, :3], np.arange(len(rows)) - 1, rows[:, 3])

@@ -1,4 +1,4 @@
-"""What a phantom is: a CT and its exact truth."""
+"""A phantom: a synthetic CT and its exact truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from .shapes import Array, Point
 
 @dataclass(frozen=True)
 class PhantomLesion:
-    """The truth of one lesion: its ``label`` in ``Phantom.tumor``, what was asked for, and what it became.
+    """The truth of one lesion.
 
-    diameter_mm: of the ball of the uncut lesion's volume; volume_ml: of its voxels, after organs and the scan's edge cut it.
+    Attributes:
+        label: The lesion's label in ``Phantom.tumor``.
+        kind: The kind that was specified.
+        place: The place that was specified.
+        diameter_mm: Diameter of the ball with the volume of the uncut lesion, mm.
+        volume_ml: Volume of the lesion's voxels, mL, after organs and the scan's edge have cut it.
+        center_lps_mm: Center (x, y, z), LPS mm.
     """
 
     label: int
@@ -29,10 +35,15 @@ class PhantomLesion:
 class Phantom:
     """A procedural CT and its truth, all on one grid; points are LPS mm.
 
-    tumor: uint8 labels 1 ... n, one a lesion, in the order of ``lesions``; a voxel belongs to a lesion if its center lies inside.
-    lungs: uint8, 1 = the patient's left, 2 = right: aerated lung with its vessels, bronchi and scars, without lesions, collapse and
-        effusion, and without the hilar vessels and main bronchi.
-    spine_points_lps: (n, 3), the vertebral bodies' center line every 2 mm, from foot to head, beyond both ends of the scan.
+    Attributes:
+        ct: The CT.
+        tumor: uint8 labels 1 ... n, one per lesion, in the order of ``lesions``. A voxel belongs to a lesion if its
+            center lies inside.
+        lungs: uint8, 1 is the patient's left lung, 2 the right lung. It contains aerated lung with its vessels, bronchi
+            and scars. It does not contain lesions, atelectasis, effusion, hilar vessels and main bronchi.
+        lesions: The truth of each lesion.
+        spine_points_lps: (n, 3), the center line of the vertebral bodies every 2 mm, from foot to head, beyond both
+            ends of the scan.
     """
 
     ct: CTVolume
@@ -43,16 +54,23 @@ class Phantom:
 
 
 PHANTOM = "phantom"
-"""The group of a phantom's files."""
+"""Name of the group of files that a phantom writes."""
 
 PHANTOM_FILES = ("ct.nii.gz", "tumor.nii.gz", "lungs.nii.gz")
 
 
 def write_phantom(phantom: Phantom, folder: Path, *, overwrite: bool = False) -> None:
-    """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``, which is made if need be.
+    """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``: all three or none.
 
-    Raises UnusableInput if a file of that name would be replaced that is no phantom's, or that was changed since, unless ``overwrite``
-    allows it; MachineLimit if one cannot be written. Then none is.
+    Args:
+        phantom: What to write.
+        folder: Where to write; it is created if it does not exist.
+        overwrite: Replace existing files of these names, whatever they are.
+
+    Raises:
+        UnusableInput: A file of one of these names exists that is not a phantom's or has been changed since, and
+            ``overwrite`` is False.
+        MachineLimit: A file cannot be written.
     """
     from ..io.images import write_volume
 
