@@ -1,5 +1,6 @@
 """What has to be installed before a run: torch by Slicer's PyTorch extension, the rest by ``slicer.packaging``."""
 
+import contextlib
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def installPackages() -> None:
     try:
         if not slicer.packaging.pip_check(TORCH):
             _installTorch()
-        slicer.packaging.pip_ensure(slicer.packaging.load_requirements(REQUIREMENTS), requester=REQUESTER)
+        with contextlib.suppress(RuntimeError):  # the user declined, which is told below
+            slicer.packaging.pip_ensure(slicer.packaging.load_requirements(REQUIREMENTS), requester=REQUESTER)
     except subprocess.CalledProcessError as error:
         raise RuntimeError(
             _(

@@ -15,6 +15,9 @@ from slicer.i18n import tr as _
 from .lesion_texts import burdenText, confidenceText, remarkText, volumeText
 from .views import LUNG_WINDOW, MEDIASTINUM_WINDOW, setWindow
 
+TEXT_WIDTH = 360
+"""Pixels of a line of text in the narrowest panel."""
+
 MOST_ROWS = 10
 """That the table shows without scrolling."""
 
@@ -78,6 +81,8 @@ class LesionTable:
         ui.burdenLabel.text = burdenText(lesions, summary)
         ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
         ui.warningsLabel.visible = bool(ui.warningsLabel.text)
+        for label in (ui.resultLabel, ui.warningsLabel, ui.burdenLabel):  # else a second line would push into the table
+            label.minimumHeight = label.heightForWidth(TEXT_WIDTH) if label.text else 0
 
     def setWindow(self, window: tuple[float, float]) -> None:
         """Show the CT with this width and level, HU."""

@@ -491,7 +491,7 @@ def test_declining_starts_nothing_and_names_what_is_missing(without_packages):
     without_packages.ui.segmentButton.click()
     assert not without_packages.panel.run.running
     assert without_packages.ui.segmentButton.enabled
-    assert without_packages.ui.statusLabel.text.startswith("User declined")
+    assert without_packages.ui.statusLabel.text.startswith("Segmenting needs the Python packages torch")
 
 
 def test_a_failed_installation_says_how_to_do_it_offline(without_packages, monkeypatch):

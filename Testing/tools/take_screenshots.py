@@ -58,7 +58,7 @@ class Studio:
         application.install(folder)
         slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(ROOT / "LungTumorSeg/LungTumorSeg.py"))
         self.module = load("LungTumorSeg", ROOT / "LungTumorSeg/LungTumorSeg.py")
-        self.module.LungTumorSegLogic.missingPackages = lambda self: []
+        self.module.LungTumorSegLogic.installPackages = lambda self: None
         self.folder, self.ct = (
             folder,
             Volume(np.full((10, 12, 14), -1000, np.int16), np.diag([0.6, 0.7, 3.0, 1.0])[:, [2, 1, 0, 3]]),
@@ -90,7 +90,8 @@ class Studio:
     def take(self, name: str) -> None:
         self.parent.show()
         slicer.app.processEvents()
-        self.parent.resize(PANEL_WIDTH, self.parent.sizeHint.height())
+        height = max(self.parent.sizeHint.height(), self.parent._qt.heightForWidth(PANEL_WIDTH))  # texts wrap
+        self.parent.resize(PANEL_WIDTH, height)
         slicer.app.processEvents()
         target = ROOT / "Resources/Screenshots" / f"panel-{name}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
