@@ -1,1 +1,1 @@
-"""Correction by hand: which segments were changed, their measures anew, marks, and help from the probability map."""
+"""Correction by hand: changed segments, their updated measurements, reviews, and outlines from the probability map."""

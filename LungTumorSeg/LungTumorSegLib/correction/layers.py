@@ -1,7 +1,8 @@
-"""The segments of a segmentation that is being edited: after each edit the masks that changed, and only they, are made anew.
+"""The segments of a segmentation under edit: after each edit, only the masks that changed are rebuilt.
 
-Slicer keeps segments as label values in layers. A layer that was touched is handed over as a copy; the copies are compared here, and a
-segment whose voxels are the same keeps its very ``LesionCrop`` object, so that whoever measures it can tell by ``is``.
+Slicer stores segments as label values in layers. The caller passes a copy of each layer that was touched, and this
+module compares the copies. A segment whose voxels are unchanged keeps the same ``LesionCrop`` object, so that the code
+that measures it can detect this with ``is``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from .snapshot import Layer
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A layer as it was last time: its copy, the same with canonical axes in its ``box`` of the grid, its segments."""
+    """A layer as it was at the last update.
+
+    Attributes:
+        source: The copy that the caller passed.
+        array: Its labels (slice, row, column) with canonical axes, within ``box``.
+        box: The box of the CT's canonical grid that ``array`` fills.
+        values: The label value of each segment, by segment id.
+    """
 
     source: Volume
     array: Array
@@ -28,7 +36,7 @@ class _Seen:
     values: Mapping[str, int]
 
     def within(self, box: Box) -> Array:
-        """The labels in a box of the grid, 0 beyond the layer."""
+        """Return the labels in a box of the grid, 0 outside the layer."""
         if box == self.box:
             return self.array
         labels = np.zeros(np.subtract(box[1], box[0]), self.array.dtype)
@@ -39,7 +47,12 @@ class _Seen:
 
 
 class SegmentMasks:
-    """The masks of all segments on the CT's grid with canonical axes (``grid``)."""
+    """The masks of all segments on the CT's grid with canonical axes.
+
+    Attributes:
+        order: The axis order that turns the CT's grid into the canonical one.
+        grid: The canonical grid.
+    """
 
     def __init__(self, ct: Grid) -> None:
         self.order = ct.canonical_axes()
@@ -48,10 +61,17 @@ class SegmentMasks:
         self._crops: dict[str, LesionCrop | None] = {}
 
     def update(self, layers: Sequence[Layer]) -> dict[str, LesionCrop | None]:
-        """The mask of each segment by id, None for an empty one; the same objects as last time where no voxel changed.
+        """Return the mask of each segment after an edit.
 
-        Layers come in the same order each time; one that holds the same ``labels`` object as last time is not looked at.
-        Raises UnusableInput where a layer does not lie on the CT's voxels.
+        Args:
+            layers: The layers, in the same order at each call. A layer with the same ``labels`` object as at the last
+                call is skipped.
+
+        Returns:
+            Masks by segment id, None for an empty segment. A segment in which no voxel changed keeps its object.
+
+        Raises:
+            UnusableInput: A layer does not lie on the voxels of the CT.
         """
         seen = []
         crops: dict[str, LesionCrop | None] = {}
@@ -66,12 +86,13 @@ class SegmentMasks:
         return crops
 
     def _crops_of(self, before: _Seen | None, now: _Seen) -> dict[str, LesionCrop | None]:
+        """Return the masks of the segments in one layer, reusing those that did not change."""
         changed = None if before is None or before.array is now.array else _changes(before, now)
         touched = set() if before is None or changed is None else _values_at_changes(before, now, changed)
         crops = {}
         for segment_id, value in now.values.items():
             old = self._crops.get(segment_id)
-            if before is None or before.values.get(segment_id) != value:  # new, or moved to another layer
+            if before is None or before.values.get(segment_id) != value:  # the segment is new or moved to another layer
                 found = self._cut(now, value, now.box)
             elif value in touched and changed is not None:
                 found = self._cut(now, value, changed if old is None else united(old.box, changed))
@@ -81,7 +102,7 @@ class SegmentMasks:
         return crops
 
     def _cut(self, layer: _Seen, value: int, region: Box) -> LesionCrop | None:
-        """The voxels of ``value``, all of which lie in ``region``."""
+        """Cut out the voxels of ``value``, all of which lie in ``region``."""
         inner = _intersection(region, layer.box)
         labels = None if inner is None else layer.array[slices_of(_relative(inner, layer.box))]
         found = None if labels is None else box_of_label(labels, value)
@@ -93,10 +114,13 @@ class SegmentMasks:
         return LesionCrop(Volume(labels[slices_of(found)] == value, affine), (start, stop))
 
     def _placed(self, labels: Volume) -> tuple[Array, Box]:
-        """A layer with canonical axes and its box on the grid; what Slicer padded around the CT is empty and left out."""
+        """Return a layer with canonical axes and its box on the grid.
+
+        Slicer may pad a layer beyond the CT. These voxels are empty and are dropped.
+        """
         part = labels.canonical_axes().apply(
             labels
-        )  # its own: Slicer turns the slices of a left-handed CT when it loads it
+        )  # the layer's own axes, because Slicer reverses the slices of a left-handed CT on loading
         start = start_on(part, self.grid, "The segmentation")
         box = start, moved(start, part.shape)
         inner = _intersection(box, ((0, 0, 0), self.grid.shape))
@@ -106,13 +130,14 @@ class SegmentMasks:
 
 
 def _changes(before: _Seen, now: _Seen) -> Box | None:
-    """The smallest box that holds every voxel in which two layers differ."""
+    """Return the smallest box with all voxels in which two layers differ, None if they are equal."""
     box = united(before.box, now.box)
     found = box_of_changes(before.within(box), now.within(box))
     return None if found is None else (moved(found[0], box[0]), moved(found[1], box[0]))
 
 
 def _values_at_changes(before: _Seen, now: _Seen, box: Box) -> set[int]:
+    """Return the label values that occur, before or after the edit, where two layers differ within a box."""
     old, new = before.within(box), now.within(box)
     differs = old != new
     return {int(value) for array in (old, new) for value in np.unique(array[differs])}
@@ -133,7 +158,7 @@ def _as_box(start: Array, stop: Array) -> Box:
 
 
 def same_voxels(a: LesionCrop | None, b: LesionCrop | None) -> bool:
-    """Whether two masks on one grid are equal; None is an empty one."""
+    """Return whether two masks on one grid are equal, where None is an empty mask."""
     if a is None or b is None:
         return a is b
     return a is b or (a.box == b.box and np.array_equal(a.mask.array, b.mask.array))

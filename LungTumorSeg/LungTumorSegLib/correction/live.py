@@ -1,7 +1,8 @@
-"""The measures of a segmentation while it is being edited: after an edit only what it changed is measured anew.
+"""The measurements of a segmentation under edit: after an edit, only what the edit changed is measured again.
 
-The numbers are those of ``lesions.measure`` on the same segments; the tests compare them after random edits. What a lesion is by itself
-comes first: volume and HU within a tenth of a second, then diameters and shape; where it sits takes a second a lesion and comes last.
+The numbers equal those of ``lesions.measure`` for the same segments; the tests compare them after random edits. The
+measurements of a lesion by itself come first: volume and HU within a tenth of a second, then diameters and shape. The
+location takes about a second per lesion and comes last.
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ from ..lesions.zones import Side
 
 @dataclass(frozen=True, eq=False)
 class LiveSegment:
-    """A segment as it is now: ``crop`` on the CT's grid with canonical axes, None where it is empty; ``review`` as in a file."""
+    """A segment in its present state.
+
+    Attributes:
+        id: The id of the segment.
+        name: The name of the segment.
+        terminology: The terminology entry of the segment.
+        crop: The mask on the CT's grid with canonical axes, None if the segment is empty.
+        review: "", "confirmed" or "rejected", as in a segmentation file.
+    """
 
     id: str
     name: str
@@ -38,16 +47,22 @@ class LiveSegment:
 
     @property
     def mask(self) -> Volume:
-        """The voxels (bool), on a part of the CT's grid."""
+        """The voxels (bool) on a part of the CT's grid; a single false voxel if the segment is empty."""
         return self.crop.mask if self.crop is not None else Volume(np.zeros((1, 1, 1), dtype=bool), np.eye(4))
 
 
 @dataclass(frozen=True, eq=False)
 class LiveReport:
-    """Lesions, largest first, and the spread; then what a person has rejected, which counts nowhere and has no place.
+    """The measurements after an edit.
 
-    ``ids``: the segments of ``lesions`` and then of ``rejected``, whose numbers go on. Until the report is ``complete``, all of a
-    lesion but its volume, centroid and HU may be what it was before the edit.
+    Attributes:
+        lesions: The lesions, largest first.
+        rejected: The lesions that a person rejected. They are excluded from all totals and have no location. Their
+            numbers continue those of ``lesions``.
+        ids: The segment ids of ``lesions``, followed by those of ``rejected``.
+        spread: The spread of ``lesions``.
+        complete: Whether all measurements are up to date. Otherwise, all values of a lesion except its volume, centroid
+            and HU may be those from before the edit.
     """
 
     lesions: tuple[Lesion, ...]
@@ -59,7 +74,7 @@ class LiveReport:
 
 @dataclass(frozen=True)
 class _Found:
-    """A lesion among the segments; ``crop`` is never None."""
+    """A lesion among the segments, with its mask."""
 
     id: str
     name: str
@@ -67,7 +82,7 @@ class _Found:
 
 
 class LiveMeasurement:
-    """Follows the edits of one segmentation on one CT (canonical axes)."""
+    """Measure one segmentation on one CT (HU, canonical axes) again and again while it is edited."""
 
     def __init__(self, ct: CTVolume) -> None:
         self._ct = ct
@@ -81,9 +96,16 @@ class LiveMeasurement:
         self._carina_lps: tuple[Point | None] | None = None
 
     def update(self, segments: Sequence[LiveSegment]) -> Iterator[LiveReport]:
-        """The report after an edit, more complete with each step; whoever has a newer edit stops asking.
+        """Yield the report after an edit, more complete with each step.
 
-        A lesion whose ``crop`` is the same object as last time is not measured anew.
+        A caller with a newer edit stops the iteration. A lesion whose ``crop`` is the same object as at the last call
+        is not measured again.
+
+        Args:
+            segments: All segments of the segmentation.
+
+        Yields:
+            Reports; the last one is complete.
         """
         found = [_Found(s.id, s.name, s.crop) for s in segments if s.crop is not None and is_lesion(s)]
         found.sort(key=lambda lesion: -np.count_nonzero(lesion.crop.mask.array))
@@ -103,7 +125,7 @@ class LiveMeasurement:
         yield self._report(found, complete=True)
 
     def _measure(self, lesions: Sequence[_Found], counted: Sequence[_Found]) -> Iterator[LiveReport]:
-        """Measures the lesions that were edited; a volume that is known before all the rest is told at once."""
+        """Measure the lesions that were edited, and yield the new volumes before the slower measurements."""
         edited = [lesion for lesion in lesions if self._measured.get(lesion.id) is not lesion.crop]
         for lesion in edited:
             known = self._lesions.get(lesion.id)
@@ -119,6 +141,7 @@ class LiveMeasurement:
             self._lesions[lesion.id], self._measured[lesion.id] = self._all_measures(lesion), lesion.crop
 
     def _first_measures(self, lesion: _Found, before: Lesion) -> Lesion:
+        """Update the volume, centroid and HU of a lesion and keep its other measurements."""
         start, stop = lesion.crop.box
         voxels = self._ct.crop(start, stop).array[lesion.crop.mask.array]
         volume_ml = float(len(voxels) * self._ct.voxel_volume_ml)
@@ -127,6 +150,7 @@ class LiveMeasurement:
         )
 
     def _all_measures(self, lesion: _Found) -> Lesion:
+        """Measure everything about a lesion that does not depend on the lungs or on other lesions."""
         start, stop = lesion.crop.box
         here = LesionCrop(lesion.crop.mask, ((0, 0, 0), lesion.crop.mask.shape))
         ct = CTVolume(self._ct.crop(start, stop).array, lesion.crop.mask.affine)
@@ -143,7 +167,10 @@ class LiveMeasurement:
         )
 
     def _lungs_of(self, segments: Sequence[LiveSegment]) -> _Lungs | None:
-        """As they are drawn, or else isolated once, which takes seconds; None where their sides are unknown."""
+        """Return the lungs that the segmentation contains, or else isolate them once, which takes seconds.
+
+        The result is None if the sides of the lungs are unknown.
+        """
         pair = lung_pair(segments)
         if pair is None:
             if self._isolated is None:
@@ -155,7 +182,10 @@ class LiveMeasurement:
         return self._drawn[2]
 
     def _locate(self, found: Sequence[_Found], lungs: _Lungs) -> Iterator[LiveReport]:
-        """Locates the lesions that were edited and then, if the lungs with all lesions have another outline now, the others."""
+        """Locate the edited lesions first.
+
+        The other lesions follow only if the outline of the lungs with all lesions changed.
+        """
         placed = [(lesion, side) for lesion in found if (side := lungs.sides.of(lesion.crop)) is not None]
         if len(placed) < len(found):
             self._forget_locations()
@@ -174,11 +204,11 @@ class LiveMeasurement:
             yield self._report(found, complete=False)
 
     def _carina(self) -> Point | None:
-        """Looked for once: edits of segments do not move it."""
+        """Search for the carina at the first call only, because edits of segments do not move it."""
         if self._carina_lps is None:
             try:
                 self._carina_lps = (carina_of(self._ct),)
-            except UnusableInput:  # no body in view
+            except UnusableInput:  # the CT shows no body
                 self._carina_lps = (None,)
         return self._carina_lps[0]
 
@@ -186,10 +216,12 @@ class LiveMeasurement:
         self._located, self._surroundings = {}, None
 
     def _is_located(self, lesion: _Found) -> bool:
+        """Return whether the location of a lesion is up to date."""
         known = self._located.get(lesion.id)
         return known is not None and known[0] is lesion.crop and known[1] is self._surroundings
 
     def _report(self, found: Sequence[_Found], *, complete: bool) -> LiveReport:
+        """Assemble the report from the measurements and locations so far."""
         measured = [self._lesions[lesion.id] for lesion in found]
         distances_mm = distances_from_dominant_mm([lesion.centroid_lps for lesion in measured])
         locations = [self._located[lesion.id][2] if lesion.id in self._located else None for lesion in found]
@@ -217,7 +249,7 @@ class LiveMeasurement:
 
 
 class _Lungs:
-    """Both lungs (bool) on the whole grid."""
+    """Both lungs (bool) on the whole grid of the CT."""
 
     def __init__(self, left: Volume, right: Volume) -> None:
         self.left, self.right = left, right
@@ -225,9 +257,10 @@ class _Lungs:
 
 
 def _isolated_lungs(ct: CTVolume) -> _Lungs | None:
+    """Isolate the lungs; None if too little lung is in view or the sides are unknown."""
     try:
         isolation = isolate_lungs(ct)
-    except UnusableInput:  # a crop around a lesion can be measured without a side
+    except UnusableInput:  # a CT cropped to a lesion can be measured without a side
         return None
     return _Lungs(isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
 

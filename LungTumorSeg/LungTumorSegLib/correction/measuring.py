@@ -1,4 +1,4 @@
-"""From snapshots of a segmentation under correction to the rows of its lesion table."""
+"""Turn snapshots of a segmentation under correction into the rows of its lesion table."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ from .snapshot import Layer, Measures, Snapshot
 
 
 class SnapshotMeasurement:
-    """Measures one snapshot after the other, in whatever thread calls."""
+    """Measure successive snapshots in the thread that calls."""
 
     def __init__(self, ct: Volume) -> None:
-        """``ct``: HU, any orientation; a view that stays as it is."""
+        """Prepare for snapshots of one CT.
+
+        Args:
+            ct: The CT (HU), in any orientation. Its array must not change afterwards.
+        """
         self._masks = SegmentMasks(ct.grid)
         self._answer_masks = SegmentMasks(ct.grid)
         self._live = LiveMeasurement(self._masks.order.apply(CTVolume(ct.array, ct.affine)))
 
     def measure(self, snapshot: Snapshot) -> Iterator[Measures]:
-        """Ever more complete measures; raises UnusableInput where the segmentation does not lie on the CT's voxels."""
+        """Yield the measurements of a snapshot, more complete with each step.
+
+        Raises:
+            UnusableInput: The segmentation does not lie on the voxels of the CT.
+        """
         crops = self._masks.update(snapshot.layers)
         found = [
             Layer(layer.labels, {i: n for i, n in layer.values.items() if i in snapshot.network})

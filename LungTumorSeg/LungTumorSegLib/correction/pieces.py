@@ -1,4 +1,4 @@
-"""A lesion taken apart into what is not connected, and what lies around it."""
+"""Split a lesion into its connected components, and determine what surrounds it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ from ..core.volume import Volume
 from ..lesions.components import CONNECTIVITY
 
 SMALLEST_PIECE_ML = 0.03
-"""A smaller piece is no lesion of its own, as in a run (a nodule below 4 mm); it stays with the largest piece."""
+"""Smallest volume of a component that becomes a lesion of its own, mL.
+
+It equals the smallest lesion of a segmentation run (a nodule of about 4 mm). Smaller components stay with the largest
+one.
+"""
 
 
 def pieces_of(mask: Volume, *, smallest_ml: float = SMALLEST_PIECE_ML) -> list[Volume]:
-    """The connected pieces (26 neighbors) of a mask (bool), largest first, each on the mask's grid; one where it is connected."""
+    """Split a mask into its connected components (26 neighbors).
+
+    Args:
+        mask: The mask (bool).
+        smallest_ml: Components below this volume (mL) stay with the largest one.
+
+    Returns:
+        The components on the grid of the mask, largest first; one if the mask is connected.
+    """
     parts, count = ndimage.label(mask.array, structure=CONNECTIVITY)
     voxels = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     order = np.argsort(-voxels, kind="stable")
@@ -25,7 +37,12 @@ def pieces_of(mask: Volume, *, smallest_ml: float = SMALLEST_PIECE_ML) -> list[V
 
 
 def surrounded_share(mask: Volume, by: Volume) -> float:
-    """The share of the voxels next to ``mask`` (over a face; bool, at least one true voxel) that belong to another mask on its lattice."""
+    """Return the share (0 to 1) of the voxels around a mask that belong to another mask.
+
+    Args:
+        mask: The mask (bool) with at least one true voxel. Voxels that share a face with it count.
+        by: The other mask (bool), on any part of the same lattice of voxels.
+    """
     affine = mask.affine.copy()
     affine[:3, 3] = mask.index_to_lps((-1, -1, -1))
     padded = Volume(np.pad(mask.array, 1), affine)

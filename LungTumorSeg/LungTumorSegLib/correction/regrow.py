@@ -1,6 +1,7 @@
-"""Outlines out of the probability map: a lesion at another threshold, or the one about a point.
+"""Outlines from the probability map: a lesion at another threshold, or the lesion at a point.
 
-Masks are ``Volume`` (bool) on any part of the map's lattice of voxels, as Slicer crops them; so are the answers.
+Masks are ``Volume`` (bool) on any part of the map's lattice of voxels, because Slicer crops them. The results are masks
+of the same kind.
 """
 
 from __future__ import annotations
@@ -17,27 +18,46 @@ from ..lesions.components import CONNECTIVITY
 from ..lesions.diameters import Point
 
 REACH_MM = 20.0
-"""How far beyond its present outline a lesion may grow when its threshold is lowered; the network is rarely unsure farther out."""
+"""Distance (mm) by which a lesion may grow beyond its present outline when its threshold is lowered.
+
+The network is rarely uncertain farther away.
+"""
 
 CLICK_MM = 3.0
-"""So far about a clicked point its most probable voxel is looked for: as exactly as one points at a lesion."""
+"""Distance from a clicked point within which the most probable voxel is searched, mm.
+
+It corresponds to the accuracy with which a person points at a lesion.
+"""
 
 CLICK_REACH_MM = 60.0
-"""Half the width of the largest mass that a click can fill."""
+"""Half the width of the largest mass that a click can fill, mm."""
 
 LEAST_PEAK = 0.05
-"""A point where the network sees less than this has no tumor to grow."""
+"""Smallest peak probability from which a lesion is grown at a point."""
 
 EDGE_SHARE = 0.5
-"""The edge lies where the probability falls to this share of its peak: half maximum, where a blurred step has its middle."""
+"""Share of the peak probability at which the edge lies.
+
+At half of the maximum, a blurred step has its middle.
+"""
 
 NOTHING_THERE = "The network sees no tumor at this point, so there is no edge to grow to; paint the lesion instead."
 
 
 def at_threshold(probability: Volume, lesion: Volume, threshold: float, *, others: Sequence[Volume] = ()) -> Volume:
-    """The lesion cut out of ``probability`` (0 ... 1) at ``threshold``: what is connected (26) to its voxels, at most 20 mm outside.
+    """Cut a lesion out of the probability map at a threshold.
 
-    Voxels of ``others`` stay theirs. The answer has no voxel where the lesion nowhere reaches the threshold.
+    The result contains the voxels at or above the threshold that are connected (26 neighbors) to the present lesion, up
+    to 20 mm outside it.
+
+    Args:
+        probability: The tumor probability, 0 to 1.
+        lesion: The present mask of the lesion (bool).
+        threshold: The probability at which to cut, 0 to 1.
+        others: The masks of other lesions, which keep their voxels.
+
+    Returns:
+        The mask (bool), without a true voxel if the lesion reaches the threshold nowhere.
     """
     inside = _box_on(probability, lesion)
     if inside is None:
@@ -48,13 +68,25 @@ def at_threshold(probability: Volume, lesion: Volume, threshold: float, *, other
 
 
 def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volume] = ()) -> Volume:
-    """What is connected to the most probable voxel near a point (LPS mm) and has at least half of its probability.
+    """Grow a lesion at a point.
 
-    Raises UnusableInput where the point lies outside the map or in one of ``others``, or the network sees nothing there.
+    The result is connected to the most probable voxel within 3 mm of the point and has at least half of the probability
+    of that voxel.
+
+    Args:
+        probability: The tumor probability, 0 to 1.
+        point_lps: The point, LPS mm.
+        others: The masks of other lesions, which keep their voxels.
+
+    Returns:
+        The mask (bool) of the lesion.
+
+    Raises:
+        UnusableInput: The point lies outside the map or in another lesion, or the probability there is below 0.05.
     """
     center = np.rint(probability.lps_to_index(point_lps)).astype(int)
     if (center < 0).any() or (center >= probability.shape).any():
-        raise UnusableInput(NOTHING_THERE)  # the map ends where it says nothing any more
+        raise UnusableInput(NOTHING_THERE)  # outside the map, the network reported nothing
     at: Box = tuple(center.tolist()), tuple((center + 1).tolist())
     near_box = grown(at, CLICK_MM, probability)
     near = probability.crop(*near_box)
@@ -70,7 +102,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
 
 
 def _connected(here: Volume, possible: Array, seed: Array) -> Volume:
-    """The parts of ``possible`` that hold a voxel of ``seed``, cropped."""
+    """Return the components of ``possible`` that contain a voxel of ``seed``, cropped."""
     parts, count = ndimage.label(possible, structure=CONNECTIVITY)
     own = np.zeros(count + 1, dtype=bool)
     own[parts[seed]] = True
@@ -81,16 +113,18 @@ def _connected(here: Volume, possible: Array, seed: Array) -> Volume:
 
 
 def _nothing(volume: Volume) -> Volume:
+    """Return a mask of one false voxel on the grid of ``volume``."""
     corner = volume.crop((0, 0, 0), (1, 1, 1))
     return corner.with_array(np.zeros((1, 1, 1), dtype=bool))
 
 
 def _box_on(volume: Volume, mask: Volume) -> Box | None:
-    """The box of the true voxels of ``mask``, as far as they lie on ``volume``; None where none does."""
+    """Return the box of the true voxels of ``mask`` that lie on ``volume``, or None if there are none."""
     return bounding_box(placed(mask, volume)) if mask.array.any() else None
 
 
 def _any(masks: Sequence[Volume], on: Volume) -> Array:
+    """Return where any of the masks is true on the grid of ``on``."""
     covered = np.zeros(on.shape, dtype=bool)
     for mask in masks:
         covered |= placed(mask, on)

@@ -1,6 +1,7 @@
-"""Measuring in a thread of its own while somebody edits: the window copies what was touched and asks now and then what is known.
+"""Measure in a separate thread while a person edits.
 
-Neither Slicer nor Qt, as in ``job.py``. The newest edit counts: what an older one has not yet led to is dropped.
+The panel submits copies of what was touched and polls the results from time to time. This module uses neither Slicer
+nor Qt, like ``job.py``. The newest edit has priority: unfinished measurements of older edits are dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ UNEXPECTED = "The lesions could not be measured; the log has the details."
 
 
 class Remeasuring:
-    """``measuring.SnapshotMeasurement`` in a thread. No method waits for it."""
+    """Run ``measuring.SnapshotMeasurement`` in a thread of its own; no method waits for the thread."""
 
     def __init__(self, ct: Volume) -> None:
         self._ct = ct
@@ -29,32 +30,33 @@ class Remeasuring:
 
     @property
     def busy(self) -> bool:
-        """True until all that is known of the newest snapshot was polled."""
+        """Whether results of the newest snapshot are still to be computed or polled."""
         with self._changed:
             return self._finished < self._submitted or self._known is not None
 
     def submit(self, snapshot: Snapshot) -> None:
-        """Asks for the measures of ``snapshot``; an older one is given up."""
+        """Request the measurements of a snapshot and abandon an older one."""
         with self._changed:
             self._wanted = snapshot
             self._submitted += 1
             self._changed.notify()
 
     def poll(self) -> Measures | None:
-        """The newest measures since the last call, if there are any."""
+        """Return the newest measurements since the last call, or None if there are none."""
         with self._changed:
             known, self._known = self._known, None
             return known
 
     def close(self) -> None:
-        """Lets the thread end after the step that it is in; nothing can be polled any more."""
+        """End the thread after its present step; nothing can be polled afterwards."""
         with self._changed:
             self._closed, self._known = True, None
             self._finished = self._submitted
             self._changed.notify()
 
     def _run(self) -> None:
-        from . import measuring  # scipy and vtk: not in the window's thread, and not before somebody corrects
+        """Measure snapshot after snapshot until closed."""
+        from . import measuring  # imports scipy and vtk, which would delay the panel's thread
 
         measurement: measuring.SnapshotMeasurement | None = None
         while (wanted := self._next()) is not None:
@@ -66,20 +68,24 @@ class Remeasuring:
                         break
             except UnusableInput as error:
                 self._tell(number, Measures(problem=str(error)))
-            except Exception:  # a thread's exception would be lost else
+            except Exception:  # otherwise, the exception would vanish with the thread
                 logging.getLogger(__name__).exception("Measuring failed.")
                 measurement = None
                 self._tell(number, Measures(problem=UNEXPECTED))
 
     def _next(self) -> tuple[int, Snapshot] | None:
-        """Waits for a snapshot; None when closed."""
+        """Wait for a snapshot and return it with its number; None when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._wanted is not None)
             snapshot, self._wanted = self._wanted, None
             return None if self._closed or snapshot is None else (self._submitted, snapshot)
 
     def _tell(self, number: int, measures: Measures) -> bool:
-        """Publishes measures; False where a newer snapshot waits, whose measures then come first."""
+        """Publish measurements.
+
+        Returns:
+            False if a newer snapshot waits; its measurements have priority.
+        """
         with self._changed:
             if self._closed or number != self._submitted:
                 return False

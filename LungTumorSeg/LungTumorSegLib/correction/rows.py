@@ -1,4 +1,4 @@
-"""The lesion table of a corrected segmentation: measures, and for each lesion what a person has done to it."""
+"""The lesion table of a corrected segmentation: measurements, and for each lesion what a person changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .layers import same_voxels
 from .live import LiveReport
 
 OF_THE_MASK = ("volume_p5_ml", "volume_p95_ml")
-"""What the network says of its own outline, and of no other."""
+"""Columns in which the network describes its own outline; they do not hold for a corrected outline."""
 
 Row = dict[str, Any]
 
@@ -31,16 +31,16 @@ def correction_rows(
     """Turn a report into one row per lesion, numbered after the segments.
 
     Args:
-        report: lesions and rejected ones.
-        crops: the masks now, by segment id.
-        answer: the masks of the network's lesions, by segment id; None where the network's answer is not known.
-        network: the rows that the run gave the network's lesions, by segment id.
+        report: Lesions and rejected lesions.
+        crops: The present masks, by segment id.
+        answer: The masks of the network's lesions, by segment id; None if the network's result is not known.
+        network: The rows that the run gave the network's lesions, by segment id.
         reviews: "confirmed", "rejected" or "" by segment id, in the order of the segmentation.
-        numbers: what lesions were numbered before, by segment id.
+        numbers: The previous numbers of the lesions, by segment id.
 
     Returns:
-        Rows with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id. The ``confidence`` of a
-        lesion is the network's for its own outline, whatever was corrected since.
+        Rows with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id. The
+        ``confidence`` of a lesion is the network's confidence for its own outline, whatever was corrected since.
     """
     rows = []
     for segment_id, lesion in zip(report.ids, (*report.lesions, *report.rejected), strict=True):
@@ -61,13 +61,22 @@ def correction_rows(
 
 
 def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterable[LesionCrop | None]) -> str:
-    """What was done to a lesion that has no voxels of its ``own`` in the network's answer, or some; ``found``: all lesions there."""
+    """Return how a lesion differs from the network's result.
+
+    Args:
+        now: The present mask of the lesion.
+        own: The mask that the network gave the same segment, None if there is none.
+        found: The masks of all lesions that the network found.
+
+    Returns:
+        "" if the lesion is unchanged, otherwise ``CORRECTED`` or ``ADDED``.
+    """
     if own is not None:
         return "" if same_voxels(now, own) else CORRECTED
     overlaps = now is not None and any(
         other is not None and (placed(other.mask, now.mask) & now.mask.array).any() for other in found
     )
-    return CORRECTED if overlaps else ADDED  # a piece that was split off was found by the network
+    return CORRECTED if overlaps else ADDED  # the network also found a component that a person split off later
 
 
 def _volume_ml(crop: LesionCrop) -> float:

@@ -1,4 +1,7 @@
-"""What goes from the window to the thread that measures, and what comes back. Needs numpy alone, so that Slicer starts at once."""
+"""The data that the panel and the measuring thread exchange.
+
+This module imports only numpy, so that it does not delay Slicer's start.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,12 @@ from ..core.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A label map of a segmentation: whole numbers on a part of the CT's grid, and the segments in it by id with their values."""
+    """A label map of a segmentation.
+
+    Attributes:
+        labels: Integer labels on a part of the CT's grid.
+        values: The label values of the segments in this layer, by segment id.
+    """
 
     labels: Volume
     values: Mapping[str, int]
@@ -19,7 +27,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class SegmentInfo:
-    """What is known of a segment beside its voxels; ``review`` is "", "confirmed" or "rejected"."""
+    """The properties of a segment apart from its voxels.
+
+    Attributes:
+        id: The id of the segment.
+        name: The name of the segment.
+        terminology: The terminology entry of the segment.
+        review: "", "confirmed" or "rejected".
+    """
 
     id: str
     name: str
@@ -29,10 +44,14 @@ class SegmentInfo:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A segmentation at one moment: layers that nobody changes any more, its segments in their order.
+    """A segmentation at one moment.
 
-    ``answer``: the layers as the network left them, the same objects each time; none where that is not known. ``network``: the rows of
-    the run by segment id. ``numbers``: those that lesions are shown with, by segment id.
+    Attributes:
+        layers: The layers, which do not change any more.
+        segments: The segments, in their order.
+        answer: The layers as the network left them, the same objects each time; empty if they are not known.
+        network: The rows that the run gave the network's lesions, by segment id.
+        numbers: The displayed numbers of the lesions, by segment id.
     """
 
     layers: Sequence[Layer]
@@ -44,9 +63,14 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Measures:
-    """The table's rows and the spread as in summary.json; ``removed``: ids of the network's lesions that are none now.
+    """The measurements of a snapshot.
 
-    More follow until they are ``complete``. With ``problem``, a sentence for the user, there is nothing else.
+    Attributes:
+        rows: The rows of the lesion table.
+        spread: The spread as in summary.json.
+        removed: The ids of the network's lesions that are not lesions any more.
+        complete: Whether no further measurements of this snapshot follow.
+        problem: A sentence for the user if the snapshot could not be measured; the other fields are then empty.
     """
 
     rows: Sequence[dict[str, Any]] = ()
