@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with a reference: voxels, slices, surfaces, lesions. Needs numpy and scipy only."""
+"""Agreement of a segmentation with a reference: voxels, slices, surfaces and lesions."""
 
 from __future__ import annotations
 

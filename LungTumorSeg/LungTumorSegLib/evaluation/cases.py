@@ -1,4 +1,4 @@
-"""Metrics of whole cases and data sets, from volumes and from files."""
+"""Metrics of cases and data sets, computed from volumes and from files."""
 
 from __future__ import annotations
 
@@ -24,8 +24,19 @@ from .surface_distance import surface_distances
 
 @dataclass(frozen=True, eq=False)
 class CaseMetrics:
-    """The metrics of one case. ``tumor_slices`` marks the slices (bool) that hold tumor in the reference; surface distances are None
-    where a mask is empty, ``candidates`` where there is no probability map."""
+    """The metrics of one case.
+
+    Attributes:
+        dice_3d: 3D Dice of the whole scan.
+        iou_3d: Intersection over union of the whole scan.
+        slice_dices: 2D Dice per slice, shape (slices,).
+        tumor_slices: Whether the reference has tumor in the slice, bool, shape (slices,).
+        slices: Slices correctly or wrongly predicted to contain tumor.
+        hd95_mm: 95th percentile of the surface distance, mm; None if a mask is empty.
+        mean_surface_distance_mm: Mean surface distance, mm; None if a mask is empty.
+        detection: Lesions found and missed, and false positives.
+        candidates: Scores for the FROC curve; None if there is no probability map.
+    """
 
     dice_3d: float
     iou_3d: float
@@ -40,7 +51,7 @@ class CaseMetrics:
 
 @dataclass(frozen=True)
 class Row:
-    """The metrics of one case as numbers: a line of the table."""
+    """The metrics of one case as numbers: a row of the table."""
 
     case: str
     dice_3d: float
@@ -65,9 +76,18 @@ class Row:
 
 
 def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | None = None) -> CaseMetrics:
-    """Compare a mask (bool, or labels) with a reference (bool, or one label a lesion) on the same grid, in any orientation.
+    """Compare a mask with a reference on the same grid, in any orientation.
 
-    ``probability`` (0 to 1, same grid) adds what the FROC curve needs. Raises UnusableInput where the grids differ.
+    Args:
+        prediction: The mask (bool, or labels, of which all above 0 count).
+        reference: The reference (bool, or one label per lesion).
+        probability: The tumor probability (0 to 1) on the same grid, which the FROC curve needs.
+
+    Returns:
+        The metrics of the case.
+
+    Raises:
+        UnusableInput: The grids differ.
     """
     order = reference.canonical_axes()
     for volume in (prediction, probability):
@@ -92,7 +112,7 @@ def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | N
 
 
 def row(case: str, metrics: CaseMetrics) -> Row:
-    """One case as a line of the table."""
+    """Convert the metrics of one case into a row of the table."""
     counts, detection = metrics.slices, metrics.detection
     return Row(
         case=case,
@@ -113,10 +133,11 @@ def row(case: str, metrics: CaseMetrics) -> Row:
 
 
 def summarize(cases: Sequence[CaseMetrics]) -> dict[str, Any]:
-    """The metrics of a data set, ready for JSON; None is undefined.
+    """Summarize the metrics of a data set for JSON; None is undefined.
 
-    3D Dice, IoU and surface distances are means over cases (the latter over the cases that have them); 2D Dice and slice counts pool
-    the slices of all cases, lesion metrics their lesions. ``froc`` is there if all cases have a probability map.
+    3D Dice, IoU and surface distances are means over cases; surface distances use the cases that have them. 2D Dice and
+    slice counts pool the slices of all cases, and lesion metrics pool their lesions. The key ``froc`` is present if all
+    cases have a probability map.
     """
     detections = [case.detection for case in cases]
     lesion_dices = [value for detection in detections for value in detection.dices]
@@ -158,13 +179,27 @@ def evaluate_files(
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Compare files, or folders of files matched by name: a label map or the lesion segments of a .seg.nrrd (see ``files``).
+    """Compare two files, or two folders of files matched by name.
 
-    Returns ``summarize`` of all cases and, in ``per_case``, the table's lines; ``cases`` is a CSV file to write them to as well, with the
-    FROC curve beside it (``-froc.svg``) where all cases have a probability map. Existing files of these names that an evaluation did not
-    write, or that were changed since, are replaced only where ``overwrite`` allows it; files that are compared never.
-    Raises UnusableInput where files cannot be read or matched, where grids differ, or where the table must not be written; MachineLimit
-    if it cannot be written.
+    A file is a label map or a .seg.nrrd, of which the lesion segments count (see ``files``). Files that are compared
+    are never overwritten.
+
+    Args:
+        prediction: The predicted file or folder.
+        reference: The reference file or folder.
+        cases: A CSV file for the table, with one row per case. If all cases have a probability map, the FROC curve is
+            written beside it (``-froc.svg``).
+        on_progress: Receives the number of compared cases.
+        overwrite: Whether to replace existing files of these names that no evaluation wrote, or that were changed
+            since.
+
+    Returns:
+        The result of ``summarize``, the names of predictions without a reference (``without_reference``), and the rows
+        of the table (``per_case``).
+
+    Raises:
+        UnusableInput: Files cannot be read or matched, grids differ, or the table must not be written.
+        MachineLimit: The table cannot be written.
     """
     pairs, unmatched = find_pairs(Path(prediction), Path(reference))
     if cases is not None:
@@ -189,19 +224,19 @@ def evaluate_files(
 
 
 def froc_name(cases: Path) -> str:
-    """The name of the FROC curve beside a table."""
+    """Return the name of the FROC curve that belongs to a table."""
     return f"{cases.stem}-froc.svg"
 
 
 def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
-    """The FROC curve of ``summarize`` as an SVG."""
+    """Write the FROC curve of ``summarize`` as an SVG."""
     write_froc(
         [(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], picture
     )
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
-    """One line a case; undefined values stay empty. The file appears only when complete."""
+    """Write one row per case, with undefined values empty; the file appears only when complete."""
     with complete_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
         write_rows(file, [field.name for field in fields(Row)], (asdict(line).values() for line in rows))
 

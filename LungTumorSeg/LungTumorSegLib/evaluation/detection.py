@@ -1,7 +1,7 @@
 """Lesions found and missed, false positives, and the FROC curve of a probability map.
 
-A lesion is found if the prediction covers a voxel of it. A false positive is a connected component of the prediction that covers no
-voxel of any lesion. Components are 26-connected, as lesions are everywhere in this package.
+A lesion is found if the prediction covers at least one of its voxels. A false positive is a connected component of the
+prediction that covers no voxel of any lesion. Components are 26-connected, like lesions everywhere in this package.
 """
 
 from __future__ import annotations
@@ -17,19 +17,28 @@ from ..lesions.components import CONNECTIVITY
 from .overlap import dice
 
 FROC_CANDIDATE = 0.3
-"""Candidates are the components above this probability: low enough that the curve goes beyond the working point (0.5), high enough that
-lesions do not melt into their surroundings."""
+"""Probability above which connected components are candidates.
+
+The value is low enough for the curve to extend beyond the operating point (0.5), and high enough to keep lesions
+separate from their surroundings.
+"""
 
 FROC_RATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""False positives a scan at which the FROC score averages the sensitivity, as in LUNA16 (Setio et al. 2017,
-doi:10.1016/j.media.2017.06.015) but for its 1/8, which needs more scans than are common here."""
+"""False positives per scan at which the FROC score averages the sensitivity.
+
+The rates are those of LUNA16 (Setio et al. 2017, doi:10.1016/j.media.2017.06.015) except 1/8, which needs more scans
+than are common here.
+"""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """``dices``: for each lesion its Dice with the predicted components that touch it, 0 where it is missed; ``volumes_ml`` of the lesions.
+    """The lesions and false positives of one case.
 
-    ``false_ml``: volumes of the false positives.
+    Attributes:
+        dices: Lesion Dice of each lesion with the predicted components that touch it; 0 if the lesion is missed.
+        volumes_ml: The volume of each lesion in the reference, mL.
+        false_ml: The volume of each false positive, mL.
     """
 
     dices: tuple[float, ...]
@@ -44,7 +53,12 @@ class Detection:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Scores of one case: the highest probability in a candidate that touches each lesion (0 where none does), and of each false one."""
+    """The candidate scores of one case.
+
+    Attributes:
+        lesions: For each lesion, the highest probability in a candidate that touches it; 0 if none does.
+        false: For each false positive, its highest probability.
+    """
 
     lesions: tuple[float, ...]
     false: tuple[float, ...]
@@ -52,7 +66,13 @@ class Candidates:
 
 @dataclass(frozen=True)
 class FrocPoint:
-    """With candidates of at least ``threshold``: share of lesions found, false positives a scan."""
+    """A point of the FROC curve.
+
+    Attributes:
+        threshold: The smallest score of the candidates that count.
+        sensitivity: The share of lesions found, 0 to 1.
+        false_positives_per_scan: The mean number of false positives per scan.
+    """
 
     threshold: float
     sensitivity: float
@@ -60,9 +80,13 @@ class FrocPoint:
 
 
 def separate_lesions(labels: Array) -> Array:
-    """Labels of lesions from a label map (integers; 0 elsewhere).
+    """Return one label per lesion for a label map.
 
-    Where it holds several labels, each is a lesion, in one piece or not; a single label holds as many lesions as connected components.
+    If the map has several labels, each label is a lesion, connected or not. If it has a single label, each connected
+    component is a lesion.
+
+    Args:
+        labels: Integer labels (slice, row, column), 0 elsewhere.
     """
     if len(np.unique(labels[labels > 0])) > 1:
         return labels
@@ -70,9 +94,18 @@ def separate_lesions(labels: Array) -> Array:
 
 
 def detect(prediction: Array, lesions: Array, *, voxel_ml: float) -> Detection:
-    """Compare a mask (bool) with labelled lesions (integers), both (slice, row, column).
+    """Compare a mask with labeled lesions.
 
-    What a touching component covers of other lesions is not held against it, so that two lesions may be found as one.
+    The Dice of a lesion ignores voxels of other lesions that a touching component covers, so that one component may
+    find two lesions.
+
+    Args:
+        prediction: The mask, bool (slice, row, column).
+        lesions: One label per lesion, integers of the same shape, 0 elsewhere.
+        voxel_ml: The volume of a voxel, mL.
+
+    Returns:
+        The lesions in the order of their labels, and the false positives.
     """
     components, count = ndimage.label(prediction, structure=CONNECTIVITY)
     sizes = np.bincount(components.ravel(), minlength=count + 1)
@@ -89,7 +122,15 @@ def detect(prediction: Array, lesions: Array, *, voxel_ml: float) -> Detection:
 
 
 def score_candidates(probability: Array, lesions: Array) -> Candidates:
-    """The candidates of a probability map (0 to 1), scored by their highest probability, against labelled lesions."""
+    """Score the candidates of a probability map by their highest probability.
+
+    Args:
+        probability: Tumor probability (slice, row, column), 0 to 1.
+        lesions: One label per lesion, integers of the same shape, 0 elsewhere.
+
+    Returns:
+        The scores of the lesions and of the false positives.
+    """
     components, count = ndimage.label(probability > FROC_CANDIDATE, structure=CONNECTIVITY)
     scores = np.array([0.0, *ndimage.maximum(probability, components, range(1, count + 1))])
     found = [
@@ -100,7 +141,10 @@ def score_candidates(probability: Array, lesions: Array) -> Candidates:
 
 
 def froc_curve(cases: Sequence[Candidates]) -> list[FrocPoint]:
-    """The curve over all cases, from the highest threshold to the lowest; empty where there is no lesion or no candidate."""
+    """Compute the FROC curve over all cases, from the highest threshold to the lowest.
+
+    The curve is empty if the cases have no lesion or no candidate.
+    """
     found = np.array([score for case in cases for score in case.lesions])
     false = np.array([score for case in cases for score in case.false])
     if not len(found):
@@ -110,7 +154,7 @@ def froc_curve(cases: Sequence[Candidates]) -> list[FrocPoint]:
 
 
 def froc_score(curve: Sequence[FrocPoint]) -> float | None:
-    """Mean sensitivity at ``FROC_RATES``, interpolated linearly between the curve's points; None for an empty curve."""
+    """Return the mean sensitivity at ``FROC_RATES``, interpolated linearly between points; None for an empty curve."""
     if not curve:
         return None
     rates = [0.0, *(point.false_positives_per_scan for point in curve)]
@@ -118,6 +162,6 @@ def froc_score(curve: Sequence[FrocPoint]) -> float | None:
 
 
 def _labels_in(components: Array, where: Array) -> Array:
-    """The labels of the components that have a voxel in ``where``."""
+    """Return the labels of the components that have a voxel in ``where``."""
     found = np.unique(components[where])
     return found[found > 0]

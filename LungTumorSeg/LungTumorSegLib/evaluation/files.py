@@ -1,8 +1,8 @@
-"""Which files are compared with which, and what they hold.
+"""Which files are compared, and what they contain.
 
-A case is a label map (.nii.gz, .nii, .nrrd, .mha) or a .seg.nrrd, of which the lesion segments count; or a folder that ``lungtumorseg
-segment`` wrote, with its probability map. A data set is a folder of cases; its names are those of the files without suffix, or of the
-folders.
+A case is a label map (.nii.gz, .nii, .nrrd, .mha) or a .seg.nrrd, of which the lesion segments count. It can also be a
+folder that ``lungtumorseg segment`` wrote, with its probability map. A data set is a folder of cases. The name of a
+case is the name of its folder or of its file without suffix.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..io.seg_nrrd import is_dicom
 from ..results.folder import settle
 
 RESULT, PROBABILITY = "segmentation.seg.nrrd", "probability.nrrd"
-"""The files of a result folder that are compared."""
+"""Names of the compared files in a result folder."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,17 @@ class Pair:
 
 
 def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]]:
-    """The cases of two files or two data sets, by name, and the names of predictions that have no reference.
+    """Match the cases of two files or of two data sets by name.
 
-    Raises UnusableInput where a reference has no prediction, or where files and folders do not go together.
+    Args:
+        prediction: The predicted file or data set.
+        reference: The reference file or data set.
+
+    Returns:
+        The pairs, and the names of predictions without a reference.
+
+    Raises:
+        UnusableInput: A path does not exist, a reference has no prediction, or a file is compared with a data set.
     """
     for path in (prediction, reference):
         if path.is_dir():
@@ -58,10 +66,16 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
 
 
 def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
-    """Prediction (labels), reference (labels) and the probability map, if there is one, with canonical axes on one grid.
+    """Read the two segmentations of a case on one grid with canonical axes.
 
-    A segmentation may cover a part of the other's grid, as Slicer crops them, and its grid may be larger or shifted by whole voxels;
-    a structure set is filled on the other's grid. Raises UnusableInput where grids differ otherwise.
+    A segmentation may cover a part of the other's grid, because Slicer crops segmentations. Its grid may also be
+    larger, or shifted by whole voxels. A structure set is filled on the other's grid.
+
+    Returns:
+        The prediction (labels), the reference (labels), and the probability map if there is one.
+
+    Raises:
+        UnusableInput: A file cannot be read, or the grids differ in another way.
     """
     prediction, reference = _read_both(pair.prediction, pair.reference)
     map_file = pair.prediction.with_name(PROBABILITY)
@@ -72,7 +86,11 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
 
 
 def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_prediction: bool) -> tuple[Volume, Volume]:
-    """Labels on the grid of the label map, of two segmentations on the smallest grid that holds both; or on the prediction's."""
+    """Bring two segmentations onto one grid.
+
+    This is the grid of the prediction if ``keep_prediction`` is set, otherwise the grid of the label map. For two files
+    that may be cropped, it is the smallest grid that contains both.
+    """
     if keep_prediction:
         return prediction, _on_grid(reference, prediction, pair.reference, pair.prediction)
     cropped = [_may_be_cropped(path) for path in (pair.prediction, pair.reference)]
@@ -94,7 +112,10 @@ def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_pred
 
 
 def _read_both(prediction: Path, reference: Path) -> tuple[Volume, Volume]:
-    """Both files' labels with canonical axes; a structure set has no grid of its own and is filled on the other's."""
+    """Read the labels of both files with canonical axes.
+
+    A structure set has no grid of its own and is filled on the other's grid.
+    """
     if is_structure_set(prediction):
         there = read_lesion_labels(reference)
         return _canonical(read_lesion_labels(prediction, there)), _canonical(there)
@@ -103,7 +124,11 @@ def _read_both(prediction: Path, reference: Path) -> tuple[Volume, Volume]:
 
 
 def _cases(path: Path) -> dict[str, Path] | None:
-    """Name to file of a data set; None where ``path`` is a single case. Raises UnusableInput where there is nothing."""
+    """Return the files of a data set by name, or None if ``path`` is a single case.
+
+    Raises:
+        UnusableInput: The path does not exist, or the folder contains no segmentations or two of the same name.
+    """
     if not path.exists():
         raise UnusableInput(f"{path} does not exist; check the path.")
     if path.is_file() or (path / RESULT).is_file():
@@ -133,7 +158,10 @@ def _canonical(volume: Volume) -> Volume:
 
 
 def _may_be_cropped(path: Path) -> bool:
-    """Whether nothing is said by where a file's grid ends: segmentations are cropped to their segments, label maps are not."""
+    """Return whether a file's grid may end anywhere.
+
+    Segmentations are cropped to their segments; label maps are not.
+    """
     return path.name.endswith(SEGMENTATION_SUFFIX) or is_dicom(path)
 
 
@@ -142,7 +170,7 @@ def _covers(labels: Volume, other: Volume) -> bool:
 
 
 def _on_grid(part: Volume, grid: Geometry, path: Path, other: Path) -> Volume:
-    """The labels of ``part`` on another grid with canonical axes."""
+    """Return the labels of ``part`` on another grid with canonical axes."""
     crop = place(part.with_array(part.array > 0), grid, str(path), f"the grid of {other}")
     labels = np.zeros(grid.shape, part.array.dtype)
     box = bounding_box(part.array > 0)

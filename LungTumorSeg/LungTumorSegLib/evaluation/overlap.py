@@ -1,6 +1,7 @@
-"""Overlap of two masks, voxel by voxel and slice by slice; arrays are bool (slice, row, column), slices axial.
+"""Overlap of two masks, by voxels and by slices.
 
-Two empty masks agree fully (Dice and IoU 1); where only one is empty, they are 0.
+Arrays are bool (slice, row, column), with axial slices. Two empty masks agree fully (Dice and IoU are 1). If only one
+mask is empty, Dice and IoU are 0.
 """
 
 from __future__ import annotations
@@ -14,31 +15,34 @@ from ..core.volume import Array
 
 
 def dice(prediction: Array, reference: Array) -> float:
-    """2 |P and R| / (|P| + |R|) (Dice 1945, doi:10.2307/1932409)."""
+    """Compute the Dice coefficient, 2 |P and R| / (|P| + |R|) (Dice 1945, doi:10.2307/1932409)."""
     total = np.count_nonzero(prediction) + np.count_nonzero(reference)
     return float(2 * np.count_nonzero(prediction & reference) / total) if total else 1.0
 
 
 def iou(prediction: Array, reference: Array) -> float:
-    """Intersection over union, |P and R| / |P or R| (Jaccard index)."""
+    """Compute the intersection over union, |P and R| / |P or R| (Jaccard index)."""
     union = np.count_nonzero(prediction | reference)
     return float(np.count_nonzero(prediction & reference) / union) if union else 1.0
 
 
 def slice_dices(prediction: Array, reference: Array) -> Array:
-    """The 2D Dice of each slice, float64 (slices,).
+    """Compute the 2D Dice of each slice.
 
-    An empty slice rightly left empty counts 1, a tumor in the prediction alone 0: the overall 2D Dice of Najeeb and Bhuiyan 2022 is
-    the mean over the slices of all cases.
+    A slice without tumor in both masks counts as 1, and a slice with tumor in one mask only counts as 0. The overall 2D
+    Dice of Najeeb and Bhuiyan 2022 is the mean over the slices of all cases.
+
+    Returns:
+        float64, shape (slices,).
     """
     return np.array([dice(p, r) for p, r in zip(prediction, reference, strict=True)])
 
 
 @dataclass(frozen=True)
 class SliceCounts:
-    """How many slices are rightly or wrongly said to hold tumor; a slice is positive if any voxel of it is.
+    """Counts of slices correctly or wrongly predicted to contain tumor.
 
-    Rates whose denominator is 0 are None: undefined.
+    A slice is positive if any of its voxels is. A rate whose denominator is 0 is None, that is, undefined.
     """
 
     true_positives: int = 0
@@ -48,7 +52,7 @@ class SliceCounts:
 
     @classmethod
     def of(cls, prediction: Array, reference: Array) -> SliceCounts:
-        """The counts of one case."""
+        """Count the slices of one case."""
         p, r = prediction.any(axis=(1, 2)), reference.any(axis=(1, 2))
         return cls(*(int(np.count_nonzero(kind)) for kind in (p & r, p & ~r, ~p & ~r, ~p & r)))
 
@@ -62,7 +66,7 @@ class SliceCounts:
 
     @property
     def f1(self) -> float | None:
-        """2 TP / (2 TP + FP + FN)."""
+        """F1 score, 2 TP / (2 TP + FP + FN)."""
         return _ratio(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
 
     @property
@@ -73,7 +77,7 @@ class SliceCounts:
 
     @property
     def false_positive_rate(self) -> float | None:
-        """FP / (FP + TN)."""
+        """False positive rate, FP / (FP + TN)."""
         return _ratio(self.false_positives, self.false_positives + self.true_negatives)
 
 

@@ -11,12 +11,21 @@ from scipy.spatial import KDTree
 from ..core.volume import Array
 
 PERCENTILE = 95
-"""HD95: the largest distances are often one stray voxel (Taha and Hanbury 2015, doi:10.1186/s12880-015-0068-x)."""
+"""Percentile of the surface distance (HD95), because a single stray voxel often determines the maximum.
+
+References:
+    Taha and Hanbury 2015, doi:10.1186/s12880-015-0068-x.
+"""
 
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """``hd95_mm``: the larger of the two directed 95th percentiles. ``mean_mm``: mean over the surface voxels of both masks."""
+    """Distances between the surfaces of two masks.
+
+    Attributes:
+        hd95_mm: The larger of the two directed 95th percentiles, mm.
+        mean_mm: The mean over the surface voxels of both masks, mm.
+    """
 
     hd95_mm: float
     mean_mm: float
@@ -25,9 +34,18 @@ class SurfaceDistances:
 def surface_distances(
     prediction: Array, reference: Array, *, spacing_mm: tuple[float, float, float]
 ) -> SurfaceDistances | None:
-    """From each surface voxel of one mask (bool; slice, row, column) to the nearest of the other, both ways; None where a mask is empty.
+    """Measure the distance from each surface voxel of one mask to the nearest of the other, in both directions.
 
-    A voxel is on the surface if one of its six neighbors is not in the mask; beyond the image's border nothing is.
+    A voxel belongs to the surface if one of its six neighbors is outside the mask. Everything beyond the border of the
+    image is outside.
+
+    Args:
+        prediction: A mask, bool (slice, row, column).
+        reference: The other mask, of the same shape.
+        spacing_mm: The spacing (slice, row, column), mm.
+
+    Returns:
+        The distances, or None if a mask is empty.
     """
     if not prediction.any() or not reference.any():
         return None
@@ -38,5 +56,5 @@ def surface_distances(
 
 
 def _surface_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
-    """Centers of the surface voxels, (n, 3) in mm along (slice, row, column)."""
+    """Return the centers of the surface voxels, shape (n, 3), in mm along (slice, row, column)."""
     return np.asarray(np.argwhere(mask & ~ndimage.binary_erosion(mask)) * np.asarray(spacing_mm))
