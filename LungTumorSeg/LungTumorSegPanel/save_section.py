@@ -31,13 +31,13 @@ class SaveSection:
     def show(self, segmentation: Node) -> None:
         """Save this segmentation from now on; None for none."""
         self._segmentation = segmentation
+        if self._report is None:
+            self._say("")  # the last message is about another segmentation
         self.refresh()
 
     def refresh(self) -> None:
-        """Offer what can be saved; what was said of the last time is no longer true."""
+        """Offer what can be saved."""
         ui, isThere = self._ui, self._segmentation is not None
-        if self._report is None:
-            self._say("")
         ui.saveButton.enabled = isThere and self._report is None
         ui.saveButton.toolTip = (
             _("Write segmentation, lesion table and picture into the folder.")

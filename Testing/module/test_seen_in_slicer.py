@@ -141,6 +141,8 @@ def test_the_report_is_drawn_beside_a_window_that_lives(finished_panel, tmp_path
     assert not finished_panel.ui.saveButton.enabled
     process_until(lambda: finished_panel.ui.saveButton.enabled)
     assert "report.html" in finished_panel.ui.savedLabel.text
+    finished_panel.panel.refresh()  # as when lesions have been measured
+    assert "report.html" in finished_panel.ui.savedLabel.text
 
 
 def test_a_command_that_is_closed_leaves_nothing_and_calls_nobody(slicer_app, fake_child, tmp_path):
