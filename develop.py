@@ -1,4 +1,5 @@
-"""Set up LungTumorSeg on a fresh machine and run it: ``python3 develop.py demo``, ``test`` or ``constraints``.
+"""Set up LungTumorSeg on a fresh machine and run it: ``python3 develop.py demo``, ``test``, ``docs`` or
+``constraints``.
 
 Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and kept, so that
 the next call is quick.
@@ -22,7 +23,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
-EXTRAS = {"demo": "", "test": "[test]", "constraints": "[test]"}
+EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "constraints": "[test,docs]"}
+
+TEST_PROCESSES = min(os.cpu_count() or 1, 4)
+"""Tests run in this many processes; each takes up to 2 GB of memory."""
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Holds builds of torch without CUDA; their version, such as 2.13.0+cpu, is taken before that of the default index."""
@@ -47,7 +51,8 @@ def main() -> int:
     parser.add_argument(
         "job",
         choices=tuple(EXTRAS),
-        help="demo: segment a synthetic CT and draw it; test: lint, types and the test suite; constraints: pin all versions anew",
+        help="demo: segment a synthetic CT and draw it; test: lint, types and the test suite; "
+        "docs: build the documentation into site; constraints: pin all versions again",
     )
     parser.add_argument(
         "--environment", type=Path, default=ROOT / ".venv", metavar="DIR", help="virtual environment (default: .venv)"
@@ -66,8 +71,8 @@ def main() -> int:
         return error.returncode
     if options.job == "constraints":
         return write_constraints(python)
-    commands = demo_commands(python) if options.job == "demo" else test_commands(python, options.rest)
-    for command in commands:
+    commands = {"demo": demo_commands, "docs": docs_commands}.get(options.job, test_commands)
+    for command in commands(python, options.rest):
         say("$ " + " ".join(command))
         code = subprocess.run(command, cwd=ROOT).returncode
         if code:
@@ -202,17 +207,25 @@ def write_constraints(python: str) -> int:
     return 0
 
 
-def demo_commands(python: str) -> list[list[str]]:
-    """The main job on a synthetic CT; the results lie in ``demo``."""
-    return [[python, "-m", "LungTumorSegLib", "demo", "-o", "demo"]]
+def demo_commands(python: str, rest: list[str]) -> list[list[str]]:
+    """Return the main job on a synthetic CT; the results lie in ``demo``."""
+    return [[python, "-m", "LungTumorSegLib", "demo", "-o", "demo", *rest]]
+
+
+def docs_commands(python: str, rest: list[str]) -> list[list[str]]:
+    """Return the build of the documentation; a broken link or reference fails it."""
+    return [[python, "-m", "mkdocs", "build", "--strict", "--quiet", *rest]]
 
 
 def test_commands(python: str, rest: list[str]) -> list[list[str]]:
-    """Lint, types, and all tests but those that take minutes on real CT (``pytest -m "slow and real_ct"``)."""
+    """Return lint, spelling, types and the tests of the fast tier; the others: ``pytest -m slow``, ``pytest -m real_ct``."""
+    processes = ["-n", str(TEST_PROCESSES), "--dist", "loadfile"]
     return [
         [python, "-m", "ruff", "check", "."],
+        [python, "-m", "ruff", "format", "--check", "."],
+        [python, "-m", "codespell_lib"],
         [python, "-m", "mypy"],
-        [python, "-m", "pytest", "-q", "-m", "not (slow and real_ct)", *rest],
+        [python, "-m", "pytest", "-q", *processes, "-m", "not slow and not real_ct", "--durations", "10", *rest],
     ]
 
 

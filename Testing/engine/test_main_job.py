@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
+from LungTumorSegLib.evaluation.overlap import dice as overlap
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
@@ -32,6 +33,12 @@ SUMMARY_KEYS = {
 
 def command(*arguments, **options):
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=600, **options)
+
+
+def tumor_mask(folder: Path) -> np.ndarray:
+    """All lesions of a result on its CT's grid."""
+    segments = read_segmentation(folder / "segmentation.seg.nrrd")
+    return np.logical_or.reduce([segment.mask.array for segment in segments if segment.name.startswith("Tumor")])
 
 
 def table(folder: Path) -> list[dict[str, str]]:
@@ -124,20 +131,25 @@ def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
             assert second[name] == first[name]
 
 
-def test_what_is_left_out_for_its_low_confidence_is_told(a_run, tmp_path):
-    done = command("segment", a_run.ct, "-o", tmp_path / "out", "--no-picture", "--min-confidence", "1")
+def test_candidates_below_the_confidence_threshold_are_warned_of(a_bright_run, a_bright_model, tmp_path):
+    run = ("segment", a_bright_run.ct, "-o", tmp_path / "out", "--no-picture", "--model", a_bright_model)
+    done = command(*run, "--min-confidence", "1")
     assert done.returncode == 0, done.stderr
     assert table(tmp_path / "out") == []
-    (warning,) = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["warnings"]
-    largest = float(table(a_run.output)[0]["volume_ml"])
-    assert warning.startswith("2 findings were left out for a confidence below 1 (the largest of")
-    assert float(warning.partition("largest of ")[2].split()[0]) == pytest.approx(largest, abs=0.1)
+
+    def warnings_of(folder):
+        warnings = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["warnings"]
+        return [warning for warning in warnings if "confidence" in warning]
+
+    (warning,) = warnings_of(tmp_path / "out")
+    largest = float(table(a_bright_run.output)[0]["volume_ml"])
+    assert f"{largest:.1f} mL" in warning
     assert f"Warning: {warning}" in done.stdout
-    assert json.loads((a_run.output / "summary.json").read_text(encoding="utf-8"))["warnings"] == []
+    assert warnings_of(a_bright_run.output) == []
 
 
-def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
-    write_dicom_series(a_run.phantom.ct, tmp_path / "series")
+def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_bright_run, a_bright_model, tmp_path):
+    write_dicom_series(a_bright_run.phantom.ct, tmp_path / "series")
     with subprocess.Popen(
         [
             *COMMAND,
@@ -146,6 +158,8 @@ def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
             "-o",
             str(tmp_path / "out"),
             "--no-picture",
+            "--model",
+            str(a_bright_model),
             "--events",
             "jsonl",
         ],
@@ -159,14 +173,23 @@ def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_run, tmp_path):
     stages = [event["stage"] for event in events[:-1]]
     assert list(dict.fromkeys(stages)) == ["reading", "model", "isolation", "predicting", "measuring", "writing"]
     assert not (tmp_path / "out" / "spread.png").exists()
-    for first, second in zip(table(a_run.output), table(tmp_path / "out"), strict=True):
-        assert second["side"] == first["side"]
-        assert float(second["volume_ml"]) == pytest.approx(float(first["volume_ml"]), rel=1e-3)  # HU are rounded alike
+    dice = overlap(tumor_mask(a_bright_run.output), tumor_mask(tmp_path / "out"))
+    assert dice > 0.999  # positions are rounded in decimal strings; thin bridges between components may differ
 
 
-def test_cancelled_in_the_middle_nothing_is_left(a_run, tmp_path):
+def test_cancelled_in_the_middle_nothing_is_left(a_bright_run, a_bright_model, tmp_path):
     with subprocess.Popen(
-        [*COMMAND, "segment", str(a_run.ct), "-o", str(tmp_path / "out"), "--events", "jsonl"],
+        [
+            *COMMAND,
+            "segment",
+            str(a_bright_run.ct),
+            "-o",
+            str(tmp_path / "out"),
+            "--model",
+            str(a_bright_model),
+            "--events",
+            "jsonl",
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
