@@ -24,6 +24,10 @@ In the slice plane, they keep the zero padding away from the lungs. Along the sl
 last slice with lung lie in two stacks at any stride up to half a stack.
 """
 
+ROUNDING = 1e-4
+"""Working-grid voxels by which an extent may exceed a whole number: rounding of headers, such as that of a NIfTI file
+and of a DICOM series of the same CT, must not move the grid by half a voxel."""
+
 LEADING_VOXELS = (0, IN_PLANE_MULTIPLE, 0)
 """Number of additional working-grid voxels of air before the margin, per axis (slice, row, column).
 
@@ -124,7 +128,7 @@ def _extent(mask: Array, axis: int, step: float) -> tuple[float, int]:
     """
     inside = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
     low, high = inside[0] - 0.5, inside[-1] + 0.5  # from voxel centers to voxel edges
-    size = int(np.ceil((high - low) / step)) + 2 * MARGIN_VOXELS
+    size = int(np.ceil((high - low) / step - ROUNDING)) + 2 * MARGIN_VOXELS
     size = max(size, STACK_SLICES) if axis == 0 else -(-size // IN_PLANE_MULTIPLE) * IN_PLANE_MULTIPLE
     first = (low + high) / 2 - step * (size - 1) / 2 - step * LEADING_VOXELS[axis]
     return float(first), size + LEADING_VOXELS[axis]

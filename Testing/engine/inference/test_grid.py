@@ -107,3 +107,21 @@ def test_another_axis_order_is_refused(a_ct_with_a_mask):
     flipped = CTVolume(ct.array, ct.affine * [[-1, 1, 1, 1]] * 1.0)
     with pytest.raises(ValueError, match="canonical"):
         make_working_grid(flipped, mask, spacing_mm=(3, 1.5, 1.5), intensity_range_hu=(-1000, 400))
+
+
+@pytest.mark.parametrize("spacing_mm", [(2.5, 0.8, 0.9), (5.0, 1.6, 1.8), (1.25, 0.8, 0.45)])
+def test_rounding_of_a_header_does_not_move_the_grid(a_ct_with_a_mask, spacing_mm):
+    """Where the mask's extent is a whole number of working voxels, a last bit must not add one."""
+    ct, mask, _ = a_ct_with_a_mask
+    grids = []
+    for factor in (1 - 1e-7, 1.0, 1 + 1e-7):
+        affine = ct.affine.copy()
+        affine[:3, :3] *= factor
+        again = CTVolume(ct.array, affine)
+        grids.append(
+            make_working_grid(
+                again, again.with_array(mask.array), spacing_mm=spacing_mm, intensity_range_hu=(-1000, 400)
+            )
+        )
+    assert len({grid.image.shape for grid in grids}) == 1
+    np.testing.assert_allclose([grid.start for grid in grids], [grids[1].start] * 3, atol=1e-4)
