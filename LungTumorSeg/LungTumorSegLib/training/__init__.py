@@ -1,4 +1,4 @@
-"""Training: data, augmentation, losses, metrics, stages. ``config`` and ``metrics`` import without torch."""
+"""Training of the networks: data, augmentation, losses, schedules and stages. ``config`` imports without torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..core.events import ProgressCallback, ignore_progress
 
 
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
-    """See ``stages.train``; torch is imported only when it is called."""
+    """Train as a YAML file says; see ``stages.train``. Only the call imports torch."""
     from .stages import train as run
 
     return run(config_path, on_progress)

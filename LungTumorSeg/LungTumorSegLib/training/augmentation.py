@@ -1,8 +1,8 @@
-"""The six augmentations of the paper (Najeeb & Bhuiyan 2022), by MONAI, on the fly: rotation, horizontal flip, elastic deformation,
-contrast, noise, blur.
+"""The six augmentations of the paper (Najeeb & Bhuiyan 2022), computed on the fly by MONAI.
 
-A stack goes through MONAI's 2D transforms with its slices as channels: every slice is turned and bent by the same field, as in the
-published pipeline, and a stack costs little more than a slice.
+They are rotation, horizontal flip, elastic deformation, contrast, noise and blur. A stack goes through MONAI's 2D
+transforms with its slices as channels. Every slice is rotated and deformed by the same field, as in the published
+pipeline, and a stack costs little more than a slice.
 """
 
 from __future__ import annotations
@@ -19,32 +19,42 @@ from ..core.volume import Array
 IMAGE, LABEL = "image", "label"
 
 ROTATION_RAD = 0.26
-"""Largest in-plane rotation, 15 degrees: patients lie a little turned."""
+"""Largest in-plane rotation, radians: 15 degrees, because patients lie slightly rotated."""
 
 ZOOM = 0.15
 ELASTIC_SPACING, ELASTIC_MAGNITUDE = (20, 20), (1.0, 2.0)
-"""Control point distance and displacement, pixels (published 2D training script)."""
+"""Distance between control points and range of their displacement, pixels (published 2D training script)."""
 
 GAMMA = (0.75, 1.35)
 NOISE_SD = 0.03
-"""Largest noise in window units: 42 HU at a window of 1400 HU."""
+"""Largest standard deviation of the noise in window units: 42 HU at a window of 1400 HU."""
 
 BLUR_SIGMA = (0.4, 1.0)
 
 
 class Augmentation(Protocol):
-    """(image 0 ... 1 float32, label uint8), both (slice, row, column), to the same, at random by ``seed``."""
+    """A random change of a sample.
 
-    def __call__(self, image: Array, label: Array, seed: int) -> tuple[Array, Array]: ...
+    It is called with an image (float32, 0 to 1), a label (uint8), both (slice, row, column), and a seed. It returns
+    both changed, with the same shapes and types.
+    """
+
+    def __call__(self, image: Array, label: Array, seed: int) -> tuple[Array, Array]:
+        """Return image and label changed at random by ``seed``."""
+        ...
 
 
 def no_augmentation(image: Array, label: Array, seed: int) -> tuple[Array, Array]:
-    """The sample as it is."""
+    """Return the sample unchanged."""
     return image, label
 
 
 class PaperAugmentation:
-    """The six, each with its own probability. Raises MachineLimit where MONAI is not installed."""
+    """The six augmentations, each with its own probability.
+
+    Raises:
+        MachineLimit: MONAI is not installed.
+    """
 
     def __init__(self) -> None:
         try:
@@ -79,13 +89,18 @@ class PaperAugmentation:
         )
 
     def __call__(self, image: Array, label: Array, seed: int) -> tuple[Array, Array]:
+        """Return image and label changed at random by ``seed``; the image stays within 0 to 1."""
         self._transform.set_random_state(seed % 2**32)
         made = self._transform({IMAGE: torch.from_numpy(image), LABEL: torch.from_numpy(label.astype(np.float32))})
         return _array(made[IMAGE], np.float32).clip(0, 1), _array(made[LABEL], np.uint8)
 
 
 def build_augmentation(name: str) -> Augmentation:
-    """``paper`` or ``none``."""
+    """Return the augmentation ``paper`` or ``none``.
+
+    Raises:
+        MachineLimit: ``paper`` is requested and MONAI is not installed.
+    """
     return PaperAugmentation() if name == "paper" else no_augmentation
 
 

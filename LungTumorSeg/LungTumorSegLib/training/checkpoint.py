@@ -1,7 +1,7 @@
-"""Checkpoints that survive a kill at any moment: safetensors and JSON, no pickle, new files beside old ones, then one rename.
+"""Checkpoints that survive a kill at any moment: safetensors and JSON, no pickle.
 
-A checkpoint is one file: tensors (weights, optimizer moments) as safetensors, everything else as JSON in the file's own header.
-So there is never a state in which two halves of a checkpoint disagree.
+A checkpoint is one file: tensors (weights, optimizer moments) as safetensors, everything else as JSON in the file's own
+header. It is written beside the old file and then renamed, so two halves of a checkpoint can never disagree.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
 def save_checkpoint(
     path: Path, network: nn.Module, optimizer: optim.Optimizer | None, state: Mapping[str, Any]
 ) -> None:
-    """Write weights, optimizer and ``state`` (anything JSON can hold) to ``path``, atomically and durably."""
+    """Write a checkpoint atomically and durably.
+
+    Args:
+        path: The checkpoint file; its folder is created if it does not exist.
+        network: The network whose weights to store.
+        optimizer: The optimizer whose moments to store, or None to leave them out.
+        state: Anything that JSON can hold.
+    """
     tensors = {WEIGHTS + name: _plain(value) for name, value in network.state_dict().items()}
     if optimizer is not None:
         for index, moments in optimizer.state_dict()["state"].items():
@@ -39,7 +46,19 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer | None = None) -> dict[str, Any]:
-    """Restore what ``save_checkpoint`` wrote; returns ``state``. Raises MachineLimit where the file is damaged or of another network."""
+    """Restore what ``save_checkpoint`` wrote.
+
+    Args:
+        path: The checkpoint file.
+        network: Receives the weights.
+        optimizer: Receives the moments, if it is given.
+
+    Returns:
+        The stored ``state``.
+
+    Raises:
+        MachineLimit: The file is damaged or belongs to another network.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -60,5 +79,5 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer |
 
 
 def _plain(value: Tensor) -> Tensor:
-    """A contiguous copy in main memory: safetensors refuses shared and strided storage (channels-last weights)."""
+    """Return a contiguous copy in main memory; safetensors rejects shared and strided (channels-last) storage."""
     return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)

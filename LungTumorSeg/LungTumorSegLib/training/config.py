@@ -1,4 +1,4 @@
-"""The training configuration: one YAML file, read into frozen dataclasses, every mistake named with its place in the file.
+"""The training configuration: one YAML file, read into frozen dataclasses; every mistake is reported with its key.
 
 Paths are relative to the folder in which the command is started, so that a shipped configuration fits any checkout.
 """
@@ -28,7 +28,7 @@ SourceKind = Literal["folders", "decathlon", "rtstruct"]
 LOSSES: tuple[Text, ...] = get_args(LossName)
 
 MOST_BYTES = 4 * 1024**2
-"""A configuration that lists 1,000 cases has 300 kB."""
+"""Largest configuration file, bytes; one that lists 1,000 cases has 300 kB."""
 
 Text = Annotated[str, StringConstraints(strict=True, max_length=4096)]
 Whole = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
@@ -45,98 +45,131 @@ InPlane = Annotated[int, Strict(), Field(ge=8, le=1024, multiple_of=8)]
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
 
 DEFAULT_ROIS = ("GTV-1",)
-"""The primary tumor in NSCLC-Radiomics and LOTUS."""
+"""Name of the primary tumor in NSCLC-Radiomics and LOTUS."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class ModelConfig:
-    """A network of ``networks.registry``."""
+    """The network to train."""
 
     name: Text = "sff_multires_unet3d"
+    """Name of a network in ``networks.registry``."""
     width: Annotated[int, Strict(), Field(ge=1, le=512)] = 32
+    """Number of filters of the first level; 32 is the published one."""
     variant: Text = "published"
+    """Variant of the network: ``published``, ``repository`` or ``original``; see ``networks.registry``."""
     recurrence: Text = "rows"
+    """Axis along which recurrent networks recur: ``rows`` as in the published code, ``slices`` as in the paper."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class GridConfig:
-    """The working grid: spacing (slice, row, column) in mm, and the HU window that becomes 0 ... 1 (air becomes 0)."""
+    """The working grid on which the network computes."""
 
     spacing_mm: tuple[Spacing, Spacing, Spacing] = (3.0, 1.5, 1.5)
+    """Spacing along (slice, row, column), mm."""
     window_hu: tuple[Number, Number] = (-1000.0, 400.0)
+    """HU window that is mapped to 0 ... 1; air becomes 0."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class CaseConfig:
-    """One whole CT (an image file or a DICOM folder) with its masks: label maps, segmentations or RTSTRUCT files on its grid.
+    """One whole CT with its masks.
 
-    ``lesions`` are what the network shall find; voxels of ``ignored`` masks do not count.
+    Masks are label maps, segmentations or RTSTRUCT files on the CT's grid.
     """
 
     ct: Text
+    """An image file or a DICOM folder."""
     patient: Text
+    """Name of the patient; a patient is in one part of the split only."""
     lesions: tuple[Text, ...] = ()
+    """Masks of the lesions that the network learns to find."""
     ignored: tuple[Text, ...] = ()
+    """Masks of voxels that count neither as tumor nor as background."""
     labels: tuple[Whole, ...] = ()
-    """Label values of label maps that count; all above 0 where empty."""
+    """Label values of label maps that count; if empty, all values above 0."""
     rois: tuple[Text, ...] = DEFAULT_ROIS
-    """ROIs of RTSTRUCT files that count."""
+    """Names of the ROIs of RTSTRUCT files that count."""
     series: Text = ""
-    """SeriesInstanceUID of the CT, where its folder holds several."""
+    """SeriesInstanceUID of the CT, needed if its folder contains several series."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class SourceConfig:
-    """A data set of labelled CT: see ``datasets``."""
+    """A data set of labeled CT; see ``datasets``."""
 
     folder: Text
+    """Folder of the data set."""
     kind: SourceKind
-    """``folders`` (images and masks of the same name), ``decathlon`` (dataset.json) or ``rtstruct`` (DICOM, a folder a patient)."""
+    """Layout of the data set.
+
+    ``folders``: images and masks of the same name. ``decathlon``: dataset.json. ``rtstruct``: DICOM, one folder per
+    patient.
+    """
     images: Text = "images"
+    """Folder of the images inside the data set (kind ``folders``)."""
     masks: Text = "masks"
+    """Folder of the masks inside the data set (kind ``folders``)."""
     labels: tuple[Whole, ...] = ()
+    """Label values of label maps that count; if empty, all values above 0."""
     rois: tuple[Text, ...] = DEFAULT_ROIS
+    """Names of the ROIs of RTSTRUCT files that count."""
     patient_pattern: Text = ""
-    """Regular expression whose first group is the patient in a case's name; all of the name where empty."""
+    """Regular expression whose first group is the patient in a case's name; if empty, the whole name is the patient."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class PhantomConfig:
-    """Procedural chests. Training and held-out seeds are ranges that must not overlap; the held-out ones help to choose checkpoints."""
+    """Synthetic chest CTs (phantoms).
+
+    Training and held-out seeds are ranges that must not overlap. The held-out phantoms help to choose checkpoints.
+    """
 
     count: Whole = 0
+    """Number of phantoms for training."""
     first_seed: Whole = 100_000
+    """First seed for training."""
     held_out: Whole = 0
+    """Number of held-out phantoms."""
     first_held_out_seed: Whole = 200_000
+    """First held-out seed."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class NoduleConfig:
-    """A folder of nodule crops (``image`` and ``mask`` below it), implanted into other lungs. Patients in ``left_out`` are not read."""
+    """A folder of nodule crops, which are implanted into other lungs."""
 
     folder: Text
+    """Folder that contains the folders ``image`` and ``mask``."""
     left_out: tuple[Text, ...] = ()
+    """Patients whose crops are not read."""
     min_volume_ml: NotNegative = 0.12
+    """Smallest volume of a nodule that is used, mL."""
     min_voxels: Whole = 60
+    """Smallest number of voxels of a nodule that is used."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class SplitConfig:
-    """Which patients are trained on, which choose between checkpoints, and which are not read: see ``splits``."""
+    """Which patients train the network, which choose between checkpoints, and which are not read; see ``splits``."""
 
     file: Text
-    """JSON; drawn at random and written where it is missing, obeyed where it is there."""
+    """JSON file of the split; if it does not exist, a random split is drawn and written to it."""
     validation_share: Share = 0.1
+    """Share of the patients that choose between checkpoints."""
     test_share: Share = 0.2
+    """Share of the patients that are not read."""
     same_patients: tuple[tuple[Text, ...], ...] = ()
-    """Groups of names that are one person in several data sets."""
+    """Groups of names that belong to one person in several data sets."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
-    """``cache`` holds the cases in the working grid; it is rebuilt where a case is missing. Without ``split`` all cases are trained on."""
+    """The training data. Without ``split``, all cases are used for training."""
 
     cache: Text = "training-cache"
+    """Folder of the cases in the working grid; missing cases are added."""
     cases: tuple[CaseConfig, ...] = ()
     sources: tuple[SourceConfig, ...] = ()
     split: SplitConfig | None = None
@@ -146,95 +179,129 @@ class DataConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class SamplingConfig:
-    """Which crops the network sees. The four shares are normalized to 1."""
+    """Which crops the network sees. The four shares ``implants`` to ``hard_sites`` are normalized to a sum of 1."""
 
     crop: tuple[Slices, InPlane, InPlane] = (8, 96, 96)
-    """(slices, rows, columns); rows and columns multiples of 8."""
+    """Size (slices, rows, columns); rows and columns are multiples of 8."""
     implants: NotNegative = 0.50
+    """Share of the crops with an implanted lesion."""
     lesions: NotNegative = 0.15
+    """Share of the crops at a labeled lesion."""
     lung: NotNegative = 0.15
+    """Share of the crops anywhere in the lungs."""
     hard_sites: NotNegative = 0.20
+    """Share of the crops at mined sites (false or missed tumor)."""
     real_nodules: Share = 0.40
-    """Share of the implants that are real nodules (the rest is procedural)."""
+    """Share of the implants that are real nodules; the others are procedural."""
     large: Share = 0.22
     """Share of the implants with a radius above 28 mm."""
     small: Share = 0.0
-    """Share of the implants with a radius below 8 mm, beside those among the rest."""
+    """Share of the implants with a radius below 8 mm, in addition to those among the others."""
     extra: OpenShare = 0.15
-    """Chance of one more small lesion in the lung of any sample, and after each of another; below 1."""
+    """Probability of one more small lesion in the lung of any sample, and again after each one; below 1."""
     real_backgrounds: Share = 0.6
-    """Share of the samples that come from CTs (the rest from phantoms)."""
+    """Share of the samples that come from real CTs; the others come from phantoms."""
     augmentation: Augmentation = "paper"
     """``paper`` (rotation, flip, elastic deformation, contrast, noise, blur) or ``none``."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
-    """A loss of ``losses.py`` and, for ``dice_bce``, its weights."""
+    """A loss of ``losses.py`` with its weights."""
 
     name: LossName = "dice_bce"
+    """Name of the loss."""
     dice_weight: NotNegative = 1.0
+    """Weight of the Dice loss that pools the batch (``dice_bce``)."""
     bce_weight: NotNegative = 2.0
+    """Weight of the binary cross-entropy (``dice_bce``)."""
     sample_dice_weight: NotNegative = 0.0
-    """Of the mean Dice over single samples, beside the one that pools the batch: there small lesions count as much as large ones."""
+    """Weight of the mean Dice loss over single samples (``dice_bce``); small lesions count as much as large ones."""
     favored_epochs: Whole = 0
-    """In so many first epochs Dice has ``favored_dice_weight`` (seed paper: 50)."""
+    """Number of first epochs in which the Dice loss has the weight ``favored_dice_weight`` (seed paper: 50)."""
     favored_dice_weight: NotNegative = 1.0
+    """Weight of the Dice loss in these epochs."""
     tversky_alpha: NotNegative = 0.5
+    """Weight of false positives (``tversky``)."""
     tversky_beta: NotNegative = 0.5
+    """Weight of false negatives (``tversky``)."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class StageConfig:
-    """How one network is trained. An epoch is ``epoch_steps`` steps; mining, selection and checkpoints happen at its end."""
+    """How one network is trained.
+
+    An epoch is ``epoch_steps`` steps. Mining, selection and checkpoints happen at its end.
+    """
 
     steps: Count = 1000
+    """Number of steps of the whole training."""
     epoch_steps: Count = 200
+    """Number of steps in an epoch."""
     batch: Annotated[int, Strict(), Field(ge=1, le=1024)] = 4
+    """Number of crops in a batch."""
     learning_rate: Positive = 3e-3
+    """Highest learning rate."""
     schedule: Schedule = "cosine"
-    """``cosine`` to 0 at the end; ``plateau`` (halved where the loss stays, as published for the SFF networks); ``falling`` (TS-FCN's);
-    ``constant``. See ``schedules``."""
+    """Schedule of the learning rate; see ``schedules``.
+
+    ``cosine``: to 0 at the end. ``plateau``: halved when the loss stops falling, as published for the SFF networks.
+    ``falling``: as in TS-FCN. ``constant``: no change.
+    """
     warmup_steps: Whole = 100
+    """Number of first steps in which the learning rate rises linearly."""
     clip: Positive = 5.0
+    """Largest norm of the gradient; longer gradients are scaled down."""
     prior: Annotated[float, Strict(), Field(gt=0, lt=1)] = 0.01
-    """Tumor probability that the untrained network answers (output bias log(p / (1 - p)) = -4.6)."""
+    """Tumor probability that the untrained network predicts; at 0.01 the output bias log(p / (1 - p)) is -4.6."""
     max_minutes: NotNegative = 0.0
-    """Wall-clock limit; the schedule is shortened to end within it. 0: none (then a resumed run repeats itself exactly)."""
+    """Wall-clock limit, minutes; 0 is no limit.
+
+    With a limit, the schedule is shortened to end within it. Only without a limit does a resumed run repeat exactly.
+    """
     freeze_norm_at: Share = 1.0
-    """Share of the training after which batch normalization keeps its statistics; small batches gain from 0.5. 0: from the first step
-    on, for trainings that ``start_from`` a model."""
+    """Share of the training after which batch normalization keeps its statistics; small batches gain from 0.5.
+
+    0 freezes from the first step, for trainings that ``start_from`` a model.
+    """
     mine_after: Share = 0.2
     """Share of the training after which hard sites are mined at the end of each epoch."""
     mined_cases: Whole = 6
-    """CTs and phantoms searched for hard sites (false tumor, missed tumor) an epoch."""
+    """Number of CTs and phantoms that are searched for hard sites (false tumor, missed tumor) per epoch."""
     selection_after: Share = 0.3
+    """Share of the training after which checkpoints are scored at the end of each epoch."""
     patience: Whole = 0
-    """Epochs without a better selection score after which training stops; 0: never."""
+    """Number of epochs without a better selection score after which training stops; 0 is never."""
     loss: LossConfig = field(default_factory=LossConfig)
+    """The loss."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
-    """All of it. ``extractor`` trains the 2D network whose encoder the SFF networks fuse; leave it out for networks without one."""
+    """A whole training configuration."""
 
     output: Text
+    """Folder for everything that the training writes."""
     seed: Whole = 1
+    """Seed of all random numbers."""
     start_from: Text = ""
-    """A model or its folder whose weights the training begins with; then the 2D stage is left out."""
+    """A model, or its folder, with whose weights the training begins; the 2D stage is then skipped."""
     device: Device = "auto"
+    """``auto``, ``cpu`` or ``cuda``."""
     precision: Precision = "auto"
     """``auto``, ``float32`` or ``bfloat16`` (autocast; the weights stay float32)."""
     threads: Annotated[int, Strict(), Field(ge=0, le=4096)] = 0
-    """CPU threads of the training process; 0 leaves the choice to torch."""
+    """Number of CPU threads of the training process; 0 leaves the choice to torch."""
     workers: Annotated[int, Strict(), Field(ge=0, le=1024)] = 1
-    """Processes that make samples; 0 makes them in the training process."""
+    """Number of processes that make samples; with 0 the training process makes them."""
     model: ModelConfig = field(default_factory=ModelConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     data: DataConfig = field(default_factory=DataConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     extractor: StageConfig | None = None
+    """Training of the 2D network whose encoder the SFF networks fuse; leave it out for networks without one."""
     network: StageConfig = field(default_factory=StageConfig)
+    """Training of the 3D network."""
 
 
 @cache
@@ -243,12 +310,18 @@ def _adapter() -> TypeAdapter[TrainingConfig]:
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a configuration, for editors; ``configs/training.schema.json`` holds it."""
+    """Return the JSON Schema of a configuration, for editors; ``configs/training.schema.json`` contains it."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter().json_schema()}
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """Return the configuration in a YAML file. Raises UnusableInput with file, key and what was expected there."""
+    """Return the configuration in a YAML file.
+
+    Raises:
+        UnusableInput: The file cannot be read or is not valid; the message names the file, the key and what was
+            expected.
+        MachineLimit: PyYAML is not installed.
+    """
     try:
         import yaml
     except ImportError as error:
@@ -268,7 +341,7 @@ def read_config(path: Path) -> TrainingConfig:
     except RecursionError as error:
         raise UnusableInput(f"The configuration {path} is not valid YAML: it is nested too deeply.") from error
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
-        # safe_load lets through what its converters of dates and numbers raise
+        # safe_load does not catch what its converters of dates and numbers raise
         raise UnusableInput(f"The configuration {path} is not valid YAML: {reason(error)}.") from error
     try:
         return config_from_dict(values)
@@ -277,7 +350,11 @@ def read_config(path: Path) -> TrainingConfig:
 
 
 def config_from_dict(values: Any) -> TrainingConfig:
-    """Return a checked configuration from nested mappings (``dataclasses.asdict`` is the way back); raises UnusableInput."""
+    """Return a checked configuration from nested mappings; ``dataclasses.asdict`` converts it back.
+
+    Raises:
+        UnusableInput: A value is missing, unknown or out of range, or values contradict each other.
+    """
     try:
         config = _adapter().validate_python(values)
     except ValidationError as error:
@@ -289,7 +366,7 @@ def config_from_dict(values: Any) -> TrainingConfig:
 
 
 def _first_mistake(error: ValidationError) -> str:
-    """One sentence on the first mistake that pydantic found: its place, and what is expected there."""
+    """Return one sentence on the first mistake that pydantic found: its place and what is expected there."""
     mistake = error.errors(include_url=False, include_context=False)[0]
     *section, key = mistake["loc"] or ("",)
     if mistake["type"] == "missing" and isinstance(key, int):
@@ -307,13 +384,13 @@ def _first_mistake(error: ValidationError) -> str:
 
 
 def _place(location: Sequence[int | str]) -> str:
-    """The dotted key of a place in the file; keys come from the file, and may be anything."""
+    """Return the dotted key of a place in the file; keys come from the file and can be any text."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{printable(str(part))}" for part in location)
     return bounded(text.removeprefix("."), 100) or "The configuration"
 
 
 def _settings_of(section: Sequence[int | str]) -> list[str]:
-    """The settings that a section of the file knows."""
+    """Return the settings that a section of the file accepts."""
     kind: Any = TrainingConfig
     for part in section:
         kind = get_type_hints(kind).get(str(part), kind) if isinstance(part, str) else kind
@@ -322,7 +399,7 @@ def _settings_of(section: Sequence[int | str]) -> list[str]:
 
 
 def _check(config: TrainingConfig) -> None:
-    """Values that are each possible and do not go together."""
+    """Check values that are valid on their own but contradict each other."""
     _check_data(config.data)
     _require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."

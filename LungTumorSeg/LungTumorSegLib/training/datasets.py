@@ -1,5 +1,7 @@
-"""Data sets on the disk as lists of cases, whatever their layout: image and mask folders, Medical Segmentation Decathlon, DICOM CT with
-RTSTRUCT. Nothing but names and headers is read here; ``read_label`` reads a case's masks when it is prepared.
+"""Data sets on disk as lists of cases.
+
+Three layouts are known: image and mask folders, Medical Segmentation Decathlon, and DICOM CT with RTSTRUCT. Finding
+cases reads names and headers only; ``read_label`` reads a case's masks when it is prepared.
 """
 
 from __future__ import annotations
@@ -20,11 +22,15 @@ from .labels import LABEL_SUFFIXES, name_without_suffix, read_lesion_labels
 from .store import IGNORED
 
 MOST_LESIONS = IGNORED - 1
-"""Labels that a stored case can hold (uint8, without ``IGNORED``)."""
+"""Largest number of labels that a stored case can hold (uint8, without ``IGNORED``)."""
 
 
 def find_cases(source: SourceConfig) -> list[CaseConfig]:
-    """The labelled cases of a data set, by name. Raises UnusableInput where the folder does not hold what its kind needs."""
+    """Return the labeled cases of a data set, sorted by name.
+
+    Raises:
+        UnusableInput: The folder does not contain what its kind requires.
+    """
     folder = Path(source.folder)
     if not folder.is_dir():
         raise UnusableInput(f"The data set {folder} is no folder; check data.sources.")
@@ -36,9 +42,18 @@ def find_cases(source: SourceConfig) -> list[CaseConfig]:
 
 
 def read_label(case: CaseConfig, ct: Volume) -> Volume:
-    """A case's label on its CT's grid, uint8: lesions 1 ... n, ``IGNORED`` where the ignored masks say so and no lesion is.
+    """Read a case's label on its CT's grid.
 
-    Raises UnusableInput where a mask cannot be read or lies on another grid, or where there are more than ``MOST_LESIONS``.
+    Args:
+        case: The case whose masks to read.
+        ct: The CT, on whose grid every mask must lie.
+
+    Returns:
+        A uint8 label map: 0 background, lesions 1 ... n, and ``IGNORED`` for voxels of ignored masks outside all
+        lesions.
+
+    Raises:
+        UnusableInput: A mask cannot be read or lies on another grid, or there are more than ``MOST_LESIONS`` labels.
     """
     label = np.zeros(ct.shape, np.uint8)
     for path in case.ignored:
@@ -57,7 +72,10 @@ def read_label(case: CaseConfig, ct: Volume) -> Volume:
 
 
 def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
-    """The masks (bool) in a file: chosen labels of a label map, segments of a segmentation, ROIs of a structure set."""
+    """Return the masks (bool) in a file.
+
+    They are the chosen labels of a label map, the segments of a segmentation, or the ROIs of a structure set.
+    """
     if path.is_file() and is_dicom_file(path):
         return [read_roi(path, name, ct).array for name in case.rois]
     labels = read_lesion_labels(path)
@@ -71,8 +89,10 @@ def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
 
 
 def _in_folders(folder: Path, source: SourceConfig) -> list[CaseConfig]:
-    """Files of the same name, whatever their suffix, in ``images`` and ``masks``; a CT without mask is an error, a tumor-free one has an
-    empty mask."""
+    """Pair files of the same name, whatever their suffix, in ``images`` and ``masks``.
+
+    A CT without a mask is an error; a tumor-free CT has an empty mask.
+    """
     images, masks = _by_name(folder / source.images), _by_name(folder / source.masks)
     unpaired = sorted(images.keys() ^ masks.keys())
     if unpaired:
@@ -88,7 +108,7 @@ def _in_folders(folder: Path, source: SourceConfig) -> list[CaseConfig]:
 
 
 def _in_decathlon(folder: Path, source: SourceConfig) -> list[CaseConfig]:
-    """The training cases that dataset.json lists (Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9)."""
+    """Return the training cases that dataset.json lists (Antonelli et al. 2022, doi:10.1038/s41467-022-30695-9)."""
     listing = folder / "dataset.json"
     try:
         entries: list[Any] = json.loads(listing.read_text(encoding="utf-8"))["training"]
@@ -110,7 +130,10 @@ def _in_decathlon(folder: Path, source: SourceConfig) -> list[CaseConfig]:
 
 
 def _in_dicom(folder: Path, source: SourceConfig) -> list[CaseConfig]:
-    """One case a structure set, with the CT series it names, sought in the patient's folder (the layout of NSCLC-Radiomics and LOTUS)."""
+    """Return one case per structure set, with the CT series to which it refers.
+
+    The CT is searched in the patient's folder (the layout of NSCLC-Radiomics and LOTUS).
+    """
     cases = []
     for patient_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
         for path in sorted(path for path in patient_folder.rglob("*") if path.is_file() and _is_structure_set(path)):
@@ -132,7 +155,7 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _patient(name: str, source: SourceConfig) -> str:
-    """Whose case it is: the first group of ``patient_pattern`` in its name, or all of the name."""
+    """Return the patient of a case: the first group of ``patient_pattern`` in its name, or the whole name."""
     if not source.patient_pattern:
         return name
     found = re.search(source.patient_pattern, name)

@@ -1,4 +1,4 @@
-"""What a finished network finds in the held-out cases, on the working grid: metrics, a table, pictures."""
+"""Evaluation of a finished network on the held-out cases, on the working grid: metrics, a table, pictures."""
 
 from __future__ import annotations
 
@@ -31,9 +31,21 @@ def evaluate_held_out(
     output: Path,
     on_progress: ProgressCallback,
 ) -> dict[str, Any]:
-    """Write ``metrics.json``, ``cases.csv``, ``froc.svg`` and an overlay a case to ``output``/held-out; returns the metrics.
+    """Evaluate a network on the held-out cases.
 
-    Voxels that do not count are left out of prediction and reference.
+    The function writes ``metrics.json``, ``cases.csv``, ``froc.svg`` and one overlay per case to ``output``/held-out.
+    Voxels with the label ``IGNORED`` are excluded from prediction and reference.
+
+    Args:
+        network: The finished network.
+        cases: The held-out cases.
+        grid: The working grid.
+        volumes: Predicts whole volumes.
+        output: Folder of the training.
+        on_progress: Receives the progress in cases.
+
+    Returns:
+        The metrics.
     """
     folder = output / FOLDER
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
-"""Lesions put into lungs that have none there: procedural ones, real nodules at any size, and look-alikes that are no tumor.
+"""Implants: procedural lesions, real nodules at any size, and look-alikes that are not tumor.
 
-Training with synthetic tumors stands in for labelled ones that are missing (Hu et al. 2023, doi:10.1109/CVPR52729.2023.01913);
-procedural shapes carry the large sizes, real nodules the texture. Everything works in place on a ``Patch``, in HU, before the window.
+Synthetic tumors replace labeled ones where those are scarce (Hu et al. 2023, doi:10.1109/CVPR52729.2023.01913).
+Procedural shapes supply the large sizes, real nodules the texture. Everything changes a ``Patch`` in place, in HU,
+before the window is applied.
 """
 
 from __future__ import annotations
@@ -20,39 +21,56 @@ from ..core.volume import Array
 Float = npt.NDArray[np.float32]
 
 LESION = 254
-"""Label of implanted tumor in a patch (any value but 0 and ``IGNORED`` counts as tumor)."""
+"""Label of implanted tumor in a patch; any value except 0 and ``IGNORED`` counts as tumor."""
 
 HEALTHY_LUNG_HU = -850.0
-"""Aerated lung in a patch that shows none."""
+"""HU of aerated lung that is assumed for a patch without lung."""
 
 BONE_HU = 150.0
-"""Tumor is not painted over what is brighter: bone, metal, strongly enhanced vessels."""
+"""HU from which voxels are never replaced by tumor: bone, metal, strongly enhanced vessels."""
 
 SPILL_MM = 2.0
-"""A lesion may reach this far out of the lung (pleura, fat)."""
+"""Distance by which a lesion may extend beyond the lung (into pleura or fat), mm."""
 
 NECROSIS_FROM_MM = 12.0
-"""Radius above which a fifth of the lesions is cavitary or necrotic."""
+"""Radius above which a fifth of the lesions is cavitary or necrotic, mm."""
 
 GROUND_GLASS_SHARE, PART_SOLID_SHARE = 0.3, 0.2
-"""Of the procedural lesions, of any size: networks that see few of them miss them all."""
+"""Share of ground glass among the procedural lesions, and share of part-solid lesions among the others, at any size.
+
+Networks that see few of them in training miss all of them.
+"""
 
 GROUND_GLASS_HU = (80.0, 400.0)
-"""By so much ground glass is brighter than the lung around it, which has -850 HU or, scanned in expiration or sick, -650."""
+"""Range of the difference between ground glass and the lung around it, HU.
+
+That lung has -850 HU, or -650 HU in expiration or disease.
+"""
 
 FAINT_SHARE, FAINT_HU = 0.4, -450.0
-"""Share of the real nodules that are drawn among those of less than this mean HU, mostly ground glass; a sixth of them is."""
+"""Share of the real nodules that are drawn from those with a mean below ``FAINT_HU``, mostly ground glass.
+
+A sixth of the nodules has such a mean.
+"""
 
 CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
 REAL_RIM_MM = 1.0
-"""A real nodule is carried over with so much of its surroundings; then it fades into the new ones."""
+"""Width of the surroundings that are copied with a real nodule before it fades into its new surroundings, mm."""
 REAL_SCALE = (0.7, 5.0)
-"""Real nodules are shrunk and enlarged within these factors."""
+"""Range of the factors by which real nodules are scaled."""
 
 
 @dataclass(eq=False)
 class Patch:
-    """A piece of a case: ``hu`` float32, ``label`` uint8, ``lungs`` and ``mask`` bool; (slice, row, column), ``spacing_mm`` likewise."""
+    """A part of a case that implants change in place.
+
+    Attributes:
+        hu: HU, float32 (slice, row, column).
+        label: Labels, uint8.
+        lungs: The lungs, bool.
+        mask: The isolation mask, bool.
+        spacing_mm: Spacing along (slice, row, column), mm.
+    """
 
     hu: Float
     label: Array
@@ -61,7 +79,7 @@ class Patch:
     spacing_mm: tuple[float, float, float]
 
     def points_mm(self, center: Array) -> Float:
-        """Positions (3, slice, row, column) in mm relative to ``center`` (voxels)."""
+        """Return positions (3, slice, row, column) in mm relative to ``center`` (voxels)."""
         axes = [
             ((np.arange(n) - c) * s).astype(np.float32)
             for n, c, s in zip(self.hu.shape, center, self.spacing_mm, strict=True)
@@ -69,7 +87,11 @@ class Patch:
         return np.stack(np.broadcast_arrays(axes[0][:, None, None], axes[1][:, None], axes[2]))
 
     def room(self, *, anywhere: bool) -> Array:
-        """Where a lesion may lie: the lungs and ``SPILL_MM``, or the whole isolation mask; never bone."""
+        """Return the voxels (bool) where a lesion may lie, never bone.
+
+        Args:
+            anywhere: If True, the room is the whole isolation mask; otherwise it is the lungs dilated by ``SPILL_MM``.
+        """
         if anywhere:
             allowed = self.mask
         else:
@@ -80,7 +102,15 @@ class Patch:
 
 @dataclass(frozen=True, eq=False)
 class Nodule:
-    """A real nodule: ``hu`` int16 and ``depth_mm`` (signed distance to its outline, negative inside), with ``spacing_mm``."""
+    """A real nodule.
+
+    Attributes:
+        patient: Name of the patient.
+        hu: HU of the crop, int16 (slice, row, column).
+        depth_mm: Signed distance to the outline, mm, negative inside.
+        spacing_mm: Spacing along (slice, row, column), mm.
+        radius_mm: Radius of the ball of equal volume, mm.
+    """
 
     patient: str
     hu: Array
@@ -90,12 +120,22 @@ class Nodule:
 
     @cached_property
     def mean_hu(self) -> float:
-        """Mean within its outline."""
+        """Mean HU inside the outline."""
         return float(self.hu[self.depth_mm < 0].mean())
 
     @classmethod
     def from_mask(cls, patient: str, hu: Array, mask: Array, spacing_mm: tuple[float, float, float]) -> Nodule:
-        """From HU and a bool mask (slice, row, column) of a crop; the radius is that of the ball of equal volume."""
+        """Make a nodule from the HU and the mask of a crop.
+
+        Args:
+            patient: Name of the patient.
+            hu: HU (slice, row, column).
+            mask: The nodule, bool, of the same shape.
+            spacing_mm: Spacing along (slice, row, column), mm.
+
+        Returns:
+            The nodule; its radius is that of the ball of equal volume.
+        """
         mask = np.pad(mask, 1)
         hu = np.pad(hu, 1, mode="edge")
         outside = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
@@ -106,7 +146,16 @@ class Nodule:
 
 
 def draw_radius_mm(rng: np.random.Generator, large_share: float, small_share: float = 0.0) -> float:
-    """A lesion radius: ``large_share`` evenly from 28 to 60 mm; log-uniform ``small_share`` from 3 to 8 mm, the rest from 3 to 28 mm."""
+    """Draw the radius of a lesion, mm.
+
+    Args:
+        rng: The random generator.
+        large_share: Probability of a radius from 28 to 60 mm, drawn uniformly.
+        small_share: Probability of a radius from 3 to 8 mm, drawn log-uniformly.
+
+    Returns:
+        The radius; in all other cases it is log-uniform from 3 to 28 mm.
+    """
     kind = rng.random()
     if kind < large_share:
         return float(rng.uniform(28, 60))
@@ -120,14 +169,21 @@ def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
 
 
 def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.random.Generator) -> None:
-    """Paint a tumor of about ``radius_mm`` at ``center`` (voxels, may lie outside the patch) into HU and label."""
+    """Paint a tumor into HU and label.
+
+    Args:
+        patch: Changed in place.
+        center: Center in voxels; it may lie outside the patch.
+        radius_mm: Approximate radius, mm.
+        rng: The random generator.
+    """
     points = patch.points_mm(center)
     depth = _blob(points, radius_mm, rng)
     ground_glass = rng.random() < GROUND_GLASS_SHARE
     value = _lung_hu(patch) + rng.uniform(*GROUND_GLASS_HU) if ground_glass else rng.normal(35, 35)
     texture = _texture(points, rng) * rng.uniform(5, 30) + rng.normal(0, rng.uniform(10, 60), depth.shape)
     tissue = (value + texture).astype(np.float32)
-    if not ground_glass and rng.random() < PART_SOLID_SHARE:  # part-solid: a core in ground glass
+    if not ground_glass and rng.random() < PART_SOLID_SHARE:  # part-solid: a solid core in ground glass
         halo = depth > -radius_mm * rng.uniform(0.25, 0.6)
         tissue[halo] -= np.float32(rng.uniform(350, 650))
     if radius_mm > NECROSIS_FROM_MM and rng.random() < CAVITY_SHARE:
@@ -151,9 +207,16 @@ def implant_nodule(
     *,
     vary_density: bool = True,
 ) -> None:
-    """Paint a real nodule, scaled toward ``radius_mm``, turned and mirrored, at ``center`` (voxels) into HU and label.
+    """Paint a real nodule, scaled toward ``radius_mm``, rotated and mirrored, into HU and label.
 
-    ``vary_density`` makes half of them denser: the crops' mean is -280 HU, and advanced tumors are denser. Faint ones stay as they are.
+    Args:
+        patch: Changed in place.
+        nodule: The nodule.
+        center: Center in voxels.
+        radius_mm: Wanted radius, mm; the scale stays within ``REAL_SCALE``.
+        rng: The random generator.
+        vary_density: Make half of the nodules denser, because the crops have a mean of -280 HU and advanced tumors are
+            denser. Faint nodules stay unchanged.
     """
     scale = float(np.clip(radius_mm / nodule.radius_mm, *REAL_SCALE))
     angle = rng.uniform(0, 2 * np.pi)
@@ -176,12 +239,15 @@ def implant_nodule(
     if vary_density and nodule.mean_hu >= FAINT_HU and rng.random() < 0.5:
         tissue[box] += np.float32(rng.uniform(0, 200))
     if scale > 1.5:
-        tissue[box] += rng.normal(0, 15, size).astype(np.float32)  # enlarging smooths the noise away
+        tissue[box] += rng.normal(0, 15, size).astype(np.float32)  # interpolation has smoothed the noise away
     _paint(patch, depth, tissue, edge_mm=1.0, anywhere=_may_leave_lung(radius_mm, rng), rim_mm=REAL_RIM_MM)
 
 
 def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) -> None:
-    """Paint something that is no tumor at ``center``: a vessel, a scar or band, effusion, or airless lung."""
+    """Paint something that is not tumor at ``center`` (voxels).
+
+    It is a vessel, a scar or band, effusion, or airless lung, which may be brighter than tumor.
+    """
     points = patch.points_mm(center)
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)
@@ -194,7 +260,7 @@ def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) ->
     elif kind == "scar":
         depth = np.maximum(np.abs(along) - rng.uniform(0.7, 2.5), across - rng.uniform(8, 35))
         tissue = rng.uniform(-150, 60) + rng.normal(0, 20, depth.shape)
-    else:  # beyond a plane: fluid and most airless lung at the back (rows grow to it), a collapsed lobe anywhere, brighter than a tumor
+    else:  # beyond a plane: fluid and most airless lung lie at the back (high rows), an atelectatic lobe anywhere
         if rng.random() < 0.6:
             axis = np.array([rng.uniform(-0.3, 0.3), 1.0, rng.uniform(-0.3, 0.3)])
         depth = 4 * _texture(points, rng) - np.tensordot(axis, points, 1)
@@ -204,9 +270,10 @@ def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) ->
 
 
 def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Generator) -> Nodule:
-    """A nodule for a wanted radius: the nearest in size of three drawn at random, so that scales stay moderate.
+    """Choose a nodule for a wanted radius.
 
-    Faint ones are drawn in ``FAINT_SHARE``, where there are any.
+    Of three random nodules it is the one nearest in size, so that scales stay moderate. With probability
+    ``FAINT_SHARE`` the three are drawn from the faint nodules, if there are any.
     """
     faint = [nodule for nodule in nodules if nodule.mean_hu < FAINT_HU]
     if faint and rng.random() < FAINT_SHARE:
@@ -216,7 +283,7 @@ def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Ge
 
 
 def _lung_hu(patch: Patch) -> float:
-    """The HU of aerated lung in a patch: the median of the lungs; of healthy lung where there are none."""
+    """Return the HU of aerated lung in a patch: the median of the lungs, or ``HEALTHY_LUNG_HU`` if there are none."""
     return float(np.median(patch.hu[patch.lungs])) if patch.lungs.any() else HEALTHY_LUNG_HU
 
 
@@ -230,7 +297,17 @@ def _paint(
     rim_mm: float = 0.0,
     label: int = LESION,
 ) -> None:
-    """Blend ``tissue`` in where ``depth`` (mm, negative inside) says so; ``label`` where it is below 0 and there is room."""
+    """Blend ``tissue`` in where ``depth`` is negative.
+
+    Args:
+        patch: Changed in place.
+        depth: Signed distance to the surface (slice, row, column), mm, negative inside.
+        tissue: HU of the same shape.
+        edge_mm: Half the width of the soft edge, mm.
+        anywhere: See ``Patch.room``.
+        rim_mm: Distance beyond the surface at which the blending is half, mm.
+        label: Label of the voxels with a negative depth that lie in the room; 0 leaves the labels unchanged.
+    """
     near = depth < rim_mm + edge_mm
     if not near.any():
         return
@@ -242,7 +319,7 @@ def _paint(
 
 
 def _blob(points: Float, radius_mm: float, rng: np.random.Generator) -> Float:
-    """Approximate signed distance, mm, to a lumpy, perhaps spiculated ellipsoid around 0."""
+    """Return the approximate signed distance, mm, to a lumpy, sometimes spiculated ellipsoid around 0."""
     stretch = rng.uniform(0.75, 1.3, 3).astype(np.float32)
     turned = np.tensordot(_rotation(rng).astype(np.float32), points, 1) / stretch[:, None, None, None]
     distance = np.sqrt((turned**2).sum(axis=0))
@@ -260,13 +337,13 @@ def _blob(points: Float, radius_mm: float, rng: np.random.Generator) -> Float:
 
 
 def _rotation(rng: np.random.Generator) -> Array:
-    """A random rotation matrix."""
+    """Draw a random orthogonal matrix (3, 3)."""
     q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     return np.asarray(q)
 
 
 def _texture(points: Float, rng: np.random.Generator) -> Float:
-    """Smooth structure of SD about 1 and wavelengths of 10 to 40 mm."""
+    """Return a smooth pattern with a standard deviation of about 1 and wavelengths of 10 to 40 mm."""
     waves = rng.normal(size=(4, 3))
     waves *= (2 * np.pi / rng.uniform(10, 40, 4) / np.linalg.norm(waves, axis=1))[:, None]
     total = np.zeros(points.shape[1:], np.float32)
@@ -276,5 +353,8 @@ def _texture(points: Float, rng: np.random.Generator) -> Float:
 
 
 def _may_leave_lung(radius_mm: float, rng: np.random.Generator) -> bool:
-    """Large masses often fill the hilum and mediastinum; small lesions hardly ever lie there."""
+    """Draw whether a lesion may leave the lung.
+
+    Large masses often fill the hilum and mediastinum; small lesions rarely do.
+    """
     return bool(rng.random() < (0.4 if radius_mm > 15 else 0.08))

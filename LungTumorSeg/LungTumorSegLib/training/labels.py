@@ -1,4 +1,4 @@
-"""Lesion labels from files, under the name by which they were known: see ``io.label_maps``."""
+"""Lesion labels from files, under their earlier name; see ``io.label_maps``."""
 
 from __future__ import annotations
 

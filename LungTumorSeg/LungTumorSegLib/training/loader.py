@@ -1,7 +1,7 @@
 """Batches of samples, made by other processes while the network trains.
 
-Sample number ``i`` of a stage depends on the seed, the stage and ``i`` alone, never on what was drawn before it: a resumed run and any
-number of workers give the same batches, and no random state has to be stored.
+Sample number ``i`` of a stage depends only on the seed, the stage and ``i``. A resumed run and any number of workers
+therefore give the same batches, and no random state has to be stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PREFETCH = 4
 
 
 class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Samples by number: image (slices, rows, columns) float32 and label uint8."""
+    """Samples by number: image (slices, rows, columns), float32, and label, uint8."""
 
     def __init__(self, sampler: Sampler, seed: int, stage: int) -> None:
         self._sampler, self._seed, self._stage = sampler, seed, stage
@@ -31,7 +31,18 @@ class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(dataset: SampleDataset, first: int, last: int, batch: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches number ``first`` up to ``last`` of the stage: images and labels (batch, slices, rows, columns)."""
+    """Iterate over the batches ``first`` to ``last`` - 1 of a stage.
+
+    Args:
+        dataset: The samples.
+        first: Number of the first batch.
+        last: Number after the last batch.
+        batch: Number of samples in a batch.
+        workers: Number of processes that make samples; with 0 the calling process makes them.
+
+    Returns:
+        Pairs of images and labels, both (batch, slices, rows, columns).
+    """
     if last <= first:
         return iter(())
     numbers = range(first * batch, last * batch)

@@ -1,6 +1,7 @@
-"""The training log: one CSV row an event, complete after every line, and free of rows that a resumed run repeats.
+"""The training log: one CSV row per event, complete after every line.
 
-Beside it, in the folder ``tensorboard``, the same numbers for TensorBoard, where that package is installed.
+A resumed run first drops the rows that it will repeat. If TensorBoard is installed, the folder ``tensorboard`` beside
+the log contains the same numbers.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ NOT_DRAWN = ("stage", "step", "epoch")
 
 
 class TrainingLog:
-    """Appends rows to ``path``. ``resume`` comes first: it drops what lies after a checkpoint's step."""
+    """Appends rows to ``path``; call ``resume`` first."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._board: Any = None
 
     def resume(self, stage: str, step: int) -> None:
-        """Keep the whole rows of other stages, and those of ``stage`` up to ``step``."""
+        """Keep the complete rows of other stages, and those of ``stage`` up to ``step``; drop the rest."""
         rows = []
         if self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
                 rows = [
                     row for row in csv.DictReader(file) if row[COLUMNS[-1]] is not None
-                ]  # a kill may have cut the last one
+                ]  # a kill may have cut off the last one
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with complete_file(self._path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -41,7 +42,7 @@ class TrainingLog:
         self._board = _open_board(self._path.parent / "tensorboard" / stage, step)
 
     def write(self, **values: object) -> None:
-        """One row; columns not given stay empty, floats get five digits."""
+        """Write one row; missing columns stay empty, floats get five significant digits."""
         row = {name: f"{value:.5g}" if isinstance(value, float) else value for name, value in values.items()}
         with self._path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writerow(row)
@@ -59,7 +60,7 @@ class TrainingLog:
 
 
 def _open_board(folder: Path, step: int) -> Any:
-    """TensorBoard's writer, which hides what a resumed run repeats; None without the package."""
+    """Return TensorBoard's writer, which hides what a resumed run repeats, or None if the package is missing."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

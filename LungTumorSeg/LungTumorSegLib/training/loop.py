@@ -1,4 +1,4 @@
-"""The loop that trains one network: steps; between epochs mining and selection; checkpoints from which it goes on after a kill."""
+"""The loop that trains one network: steps, mining and selection between epochs, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -30,17 +30,33 @@ from .selection import WholeVolumes
 from .store import IGNORED
 
 CHECKPOINT_SECONDS = 90.0
-"""At most this much work is repeated after a kill (never lost: the repetition gives the same weights)."""
+"""Largest amount of work that is repeated after a kill, seconds.
+
+No result is lost: the repetition gives the same weights.
+"""
 
 LOG, LOG_STEPS = "log.csv", 20
 RECALIBRATION_BATCHES = 16
 MINING_STREAM, RECALIBRATION_STREAM = 1001, 1002
-"""Random streams beside those of the stages' samples (1, 2)."""
+"""Random streams in addition to those of the stages' samples (1, 2)."""
 
 
 @dataclass
 class LoopState:
-    """All that a checkpoint holds beside weights and optimizer."""
+    """Everything that a checkpoint contains besides weights and optimizer.
+
+    Attributes:
+        step: Number of finished steps.
+        seconds: Time spent on training, seconds.
+        best: Best selection score so far.
+        best_epoch: Epoch of the best score.
+        hard_sites: Mined sites (case index, slice, row, column).
+        loss_sum: Sum of the losses of this epoch so far.
+        loss_count: Number of the losses of this epoch so far.
+        plateau: State of the ``plateau`` schedule.
+        frozen: Whether batch normalization keeps its statistics.
+        finished: Whether the training has ended.
+    """
 
     step: int = 0
     seconds: float = 0.0
@@ -49,20 +65,22 @@ class LoopState:
     hard_sites: tuple[tuple[int, int, int, int], ...] = ()
     loss_sum: float = 0.0
     loss_count: int = 0
-    """Of the losses of this epoch so far."""
     plateau: Plateau = field(default_factory=Plateau)
     frozen: bool = False
     finished: bool = False
 
     @classmethod
     def restore(cls, values: dict[str, Any]) -> LoopState:
-        """From what JSON makes of ``asdict`` of a state."""
+        """Restore a state from the JSON form of its ``asdict``."""
         sites = tuple((case, k, i, j) for case, k, i, j in values["hard_sites"])
         return cls(**{**values, "hard_sites": sites, "plateau": Plateau(**values.get("plateau", {}))})
 
 
 class TrainingLoop:
-    """Trains ``network`` on samples of ``data``; ``name`` names files and log rows, ``stream`` its random numbers."""
+    """Trains ``network`` on samples of ``data``.
+
+    ``name`` names files and log rows; ``stream`` selects the random numbers.
+    """
 
     def __init__(
         self,
@@ -88,7 +106,11 @@ class TrainingLoop:
         self._state = LoopState(frozen=stage.freeze_norm_at <= 0)
 
     def run(self, on_progress: ProgressCallback) -> EncoderDecoder:
-        """Train, or go on training, to the end; the network comes back with its best weights, in evaluation mode."""
+        """Train, or resume training, to the end.
+
+        Returns:
+            The network with its best weights, in evaluation mode.
+        """
         if self._last.is_file():
             self._state = LoopState.restore(load_checkpoint(self._last, self._network, self._optimizer))
         self._log.resume(self._name, self._state.step)
@@ -99,7 +121,7 @@ class TrainingLoop:
         return self._network.eval()
 
     def _epoch(self, on_progress: ProgressCallback) -> None:
-        """Steps up to the next multiple of ``epoch_steps``, then mining, selection and a checkpoint."""
+        """Run the steps up to the next multiple of ``epoch_steps``, then mining, selection and a checkpoint."""
         state, stage = self._state, self._stage
         first = state.step
         last = min(stage.steps, (first // stage.epoch_steps + 1) * stage.epoch_steps)
@@ -144,7 +166,7 @@ class TrainingLoop:
         return float(loss.detach())
 
     def _between_epochs(self) -> None:
-        """Freezing of statistics, mining, selection, each from its own share of the training on."""
+        """Freeze statistics, mine and select, each from its own share of the training onward."""
         state, stage, fraction = self._state, self._stage, self._fraction()
         state.finished = state.step >= stage.steps or fraction >= 1
         state.plateau.see(state.loss_sum / max(1, state.loss_count))
@@ -170,7 +192,7 @@ class TrainingLoop:
             *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans],
         ]
         mined = self._volumes.mine(self._network, cases, [int(i) for i in which], state.step)
-        kept = [site for site in state.hard_sites if site[0] not in which]  # a case mined anew forgets its old mistakes
+        kept = [site for site in state.hard_sites if site[0] not in which]  # new sites of a case replace its old ones
         state.hard_sites = (*kept, *mined)
 
     def _select(self) -> None:
@@ -191,7 +213,7 @@ class TrainingLoop:
         return SampleDataset(sampler, self._config.seed, stream)
 
     def _calibration(self) -> Iterator[None]:
-        """Fresh samples through the network, for the statistics of batch norms."""
+        """Send fresh samples through the network, for the statistics of the batch norms."""
         size = self._stage.batch
         stream = RECALIBRATION_STREAM + self._state.step
         for image, _ in batches(self._samples(stream), 0, RECALIBRATION_BATCHES, size, self._config.workers):
@@ -199,14 +221,17 @@ class TrainingLoop:
                 yield self._network.logits(self._tensors(image, image)[0])  # type: ignore[misc]
 
     def _tensors(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Input, target and validity as the network wants them: stacks (N, 1, D, H, W), or their slices (N D, 1, H, W)."""
+        """Return input, target and validity in the network's shape.
+
+        It is (N, 1, D, H, W) for stacks and (N D, 1, H, W) for their slices.
+        """
         if self._network.dims == 2:
             image, label = image.flatten(0, 1), label.flatten(0, 1)
         label = label[:, None].to(self._device)
         return channels_last(image[:, None].to(self._device)), (label == 1).float(), (label != IGNORED).float()
 
     def _fraction(self) -> float:
-        """Share of the training that is done: of the steps, or of the minutes where those run out first."""
+        """Return the finished share of the training: of the steps, or of the minutes if they run out first."""
         steps = self._state.step / self._stage.steps
         return max(steps, self._state.seconds / 60 / self._stage.max_minutes) if self._stage.max_minutes else steps
 
@@ -227,9 +252,9 @@ class TrainingLoop:
 
 
 def set_prior(network: EncoderDecoder, prior: float) -> None:
-    """Let the untrained network answer ``prior`` on average: the shift of its last layer becomes log(p / (1 - p)).
+    """Make the untrained network predict ``prior`` on average: the bias of its last layer becomes log(p / (1 - p)).
 
-    Without it the first hundreds of steps only teach that tumor is rare.
+    Otherwise the first hundreds of steps only teach that tumor is rare.
     """
     last = [module for module in network.out.modules() if getattr(module, "bias", None) is not None][-1]
     nn.init.constant_(last.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]

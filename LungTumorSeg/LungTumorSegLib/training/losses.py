@@ -1,7 +1,8 @@
-"""Losses on logits, each one number for a batch.
+"""Losses on logits; each returns one number per batch.
 
-``logits``, ``target`` (0 or 1) and ``valid`` (0 where a voxel does not count) are float tensors of one shape (N, 1, ...). Region
-losses pool the whole batch, so that crops without tumor contribute through their false positives instead of through 0/0.
+``logits``, ``target`` (0 or 1) and ``valid`` (0 where a voxel does not count) are float tensors of one shape (N, 1,
+...). Region losses pool the whole batch, so that crops without tumor contribute through their false positives instead
+of 0/0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from .config import LossConfig
 
 DICE_SMOOTH = 1.0
-"""Voxels added to both sides of the fraction, as in the published ``dice_coef``."""
+"""Number of voxels added to numerator and denominator, as in the published ``dice_coef``."""
 
 TUMOR_WEIGHT, BACKGROUND_WEIGHT = 0.96, 0.04
 """Class weights of TS-FCN's softmax loss (Ray, Stanford CS231N 2016, figure 2)."""
@@ -24,25 +25,28 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Binary cross-entropy, mean over the voxels that count."""
+    """Return the binary cross-entropy, averaged over the voxels that count."""
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return _mean(each, valid)
 
 
 def weighted_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Binary cross-entropy in which tumor and background weigh the same: each voxel by the other class's share of the batch."""
+    """Return the binary cross-entropy in which tumor and background have equal weight.
+
+    Each voxel is weighted by the other class's share of the batch.
+    """
     share = _mean(target, valid)
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return _mean(each * torch.where(target > 0.5, 1 - share, share), valid)
 
 
 def dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """1 - 2 |P T| / (|P| + |T|), smoothed by ``DICE_SMOOTH``."""
+    """Return 1 - 2 |P T| / (|P| + |T|), smoothed by ``DICE_SMOOTH``."""
     return tversky_loss(logits, target, valid, alpha=0.5, beta=0.5, smooth=DICE_SMOOTH / 2)
 
 
 def sample_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """The mean of ``dice_loss`` over the samples that hold tumor; 0 where none does."""
+    """Return the mean of ``dice_loss`` over the samples that contain tumor, or 0 if none does."""
     p, t = torch.sigmoid(logits) * valid, target * valid
     hit, both = (p * t).flatten(1).sum(1), (p + t).flatten(1).sum(1)
     holds = (t.flatten(1).sum(1) > 0).float()
@@ -51,7 +55,7 @@ def sample_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def squared_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """V-Net's Dice: the denominator sums squares (Milletari et al. 2016, doi:10.1109/3DV.2016.79)."""
+    """Return V-Net's Dice loss, whose denominator sums squares (Milletari et al. 2016, doi:10.1109/3DV.2016.79)."""
     p, t = torch.sigmoid(logits) * valid, target * valid
     return 1 - (2 * (p * t).sum() + DICE_SMOOTH) / ((p * p).sum() + (t * t).sum() + DICE_SMOOTH)
 
@@ -59,20 +63,23 @@ def squared_dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 def tversky_loss(
     logits: Tensor, target: Tensor, valid: Tensor, *, alpha: float = 0.5, beta: float = 0.5, smooth: float = DICE_SMOOTH
 ) -> Tensor:
-    """1 - TP / (TP + alpha FP + beta FN) (Salehi et al. 2017, doi:10.1007/978-3-319-67389-9_44)."""
+    """Return 1 - TP / (TP + alpha FP + beta FN) (Salehi et al. 2017, doi:10.1007/978-3-319-67389-9_44)."""
     p, t = torch.sigmoid(logits) * valid, target * valid
     hit = (p * t).sum()
     return 1 - (hit + smooth) / (hit + alpha * (p.sum() - hit) + beta * (t.sum() - hit) + smooth)
 
 
 def weighted_softmax_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """TS-FCN's weighted softmax loss: with one logit z the two-class softmax of (0, z) is the sigmoid of z."""
+    """Return TS-FCN's weighted softmax loss.
+
+    With one logit z, the two-class softmax of (0, z) is the sigmoid of z.
+    """
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return _mean(each * torch.where(target > 0.5, TUMOR_WEIGHT, BACKGROUND_WEIGHT), valid)
 
 
 def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
-    """The configured loss for an epoch (counted from 0). Raises UnusableInput for an unknown name."""
+    """Return the configured loss for an epoch (counted from 0)."""
     dice_weight = config.favored_dice_weight if epoch < config.favored_epochs else config.dice_weight
 
     def dice_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Folders of nodule crops, as they were cut from LIDC-IDRI: real nodules to implant into other lungs."""
+"""Folders of nodule crops from LIDC-IDRI: real nodules to implant into other lungs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from .implants import Nodule
 
 
 def crop_patient(path: Path) -> str:
-    """Whose crop it is: file names begin with the patient (``LIDC-IDRI-0001_R_1.nii.gz``)."""
+    """Return the patient of a crop, with which its file name begins (``LIDC-IDRI-0001_R_1.nii.gz``)."""
     return path.name.split("_")[0]
 
 
 def find_crops(folder: Path) -> list[tuple[Path, Path]]:
-    """Image and mask of each crop: files of the same name in ``image`` and ``mask``.
+    """Return image and mask of each crop: files of the same name in ``image`` and ``mask``.
 
-    Images without mask are skipped with a warning that names them. Raises UnusableInput where nothing is left.
+    A warning names the images without a mask; they are skipped.
+
+    Raises:
+        UnusableInput: No crop with a mask is left.
     """
     images = sorted((folder / "image").glob("*.nii.gz"))
     pairs = [(path, folder / "mask" / path.name) for path in images]
@@ -37,9 +40,10 @@ def find_crops(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def read_nodules(config: NoduleConfig) -> list[Nodule]:
-    """The crops of a folder that are large enough, but for those of patients ``left_out``, with canonical axes.
+    """Read the crops of a folder that are large enough, with canonical axes, without the patients in ``left_out``.
 
-    Raises UnusableInput where files cannot be read or a mask does not lie on its image.
+    Raises:
+        UnusableInput: A file cannot be read, or a mask does not lie on its image's grid.
     """
     nodules = []
     for image_path, mask_path in find_crops(Path(config.folder)):
@@ -49,7 +53,7 @@ def read_nodules(config: NoduleConfig) -> list[Nodule]:
         image, mask = read_volume(image_path), read_volume(mask_path)
         if not mask.same_grid(image):
             raise UnusableInput(f"The mask {mask_path} does not lie on its image's grid.")
-        order = image.canonical_axes()  # some crops are stored from left to right and from back to front
+        order = image.canonical_axes()  # some crops run from left to right and from back to front
         image, mask = order.apply(image), order.apply(mask)
         inside = mask.array > 0
         if inside.sum() >= config.min_voxels and inside.sum() * mask.voxel_volume_ml >= config.min_volume_ml:

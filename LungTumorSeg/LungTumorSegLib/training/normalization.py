@@ -1,7 +1,7 @@
 """Batch normalization with small batches: exact statistics instead of a running average, and freezing them.
 
-The networks' momentum (0.01, the published one) lets statistics trail the weights by a hundred steps, and a batch of four stacks is
-noisy; both cost whole-volume accuracy although the training loss looks well.
+With the networks' momentum (0.01, the published one) the statistics lag behind the weights by a hundred steps, and a
+batch of four stacks is noisy. Both reduce the accuracy on whole volumes although the training loss looks good.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from ..networks.blocks import BatchNorm
 
 
 def trainable_norms(network: nn.Module) -> list[BatchNorm]:
-    """The network's batch norms, except those of a frozen extractor, which keep what stage 1 gave them."""
+    """Return the network's batch norms, without those of a frozen extractor, which keep their statistics."""
     frozen = {id(m) for m in network.get_submodule("fe").modules()} if hasattr(network, "fe") else set()
     return [m for m in network.modules() if isinstance(m, BatchNorm) and id(m) not in frozen]
 
 
 def recalibrate(network: nn.Module, forward: Iterable[object]) -> None:
-    """Set mean and variance of every trainable batch norm to those over all inputs that ``forward`` sends through the network.
+    """Set mean and variance of every trainable batch norm to those over all inputs of ``forward``.
 
-    ``forward`` is an iterable that calls the network once an item (a generator), while batch norms use each batch's own statistics.
+    Args:
+        network: The network; its statistics are changed in place.
+        forward: An iterable (a generator) that calls the network once per item. During these calls, batch norms use
+            each batch's own statistics.
     """
     norms = trainable_norms(network)
     sums: dict[BatchNorm, list[Tensor]] = {}
@@ -54,6 +57,6 @@ def recalibrate(network: nn.Module, forward: Iterable[object]) -> None:
 
 
 def freeze(network: nn.Module) -> None:
-    """Let batch norms use their stored statistics from now on; scale and shift go on learning. Lasts until ``network.train()``."""
+    """Make batch norms use their stored statistics until ``network.train()``; scale and shift are still trained."""
     for norm in trainable_norms(network):
         norm.eval()

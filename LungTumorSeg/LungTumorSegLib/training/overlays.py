@@ -1,4 +1,4 @@
-"""Predictions over CT slices as PNG."""
+"""Predictions drawn over CT slices, as PNG."""
 
 from __future__ import annotations
 
@@ -14,20 +14,27 @@ from ..io.images import complete_file
 
 TRUTH_COLOR: Color = (0.10, 0.80, 1.00)
 PREDICTION_COLOR: Color = (1.00, 0.50, 0.05)
-"""Cyan and orange stay apart for eyes that confuse red and green."""
+"""Cyan (truth) and orange (prediction) are distinguishable with red-green color blindness."""
 
 OVERLAY_SLICES = 4
 PIXEL_MM = 0.75
-"""Size of a pixel in overlays: outlines of one pixel stay thin on a working grid of 1.5 to 2.5 mm."""
+"""Size of a pixel in overlays, mm; outlines of one pixel stay thin on a working grid of 1.5 to 2.5 mm."""
 
 
 def write_overlay(
     image: Array, truth: Array, prediction: Array, spacing_mm: tuple[float, float, float], picture: Path
 ) -> None:
-    """Slices with the outlines of truth and prediction, side by side: a PNG.
+    """Write slices with the outlines of truth and prediction, side by side, as a PNG file.
 
-    ``image`` is 0 (black) to 1, masks are bool, all (slice, row, column) in canonical order. Shown are ``OVERLAY_SLICES`` slices, spread
-    over those that hold tumor in either mask, or over all where none does.
+    The picture shows up to ``OVERLAY_SLICES`` slices, spread over those that contain tumor in either mask, or over all
+    slices if none does.
+
+    Args:
+        image: The CT in its window, from 0 (black) to 1, (slice, row, column) in canonical order.
+        truth: The reference mask, bool, of the same shape.
+        prediction: The predicted mask, bool, of the same shape.
+        spacing_mm: Spacing along (slice, row, column), mm.
+        picture: The PNG file.
     """
     shown = np.flatnonzero((truth | prediction).any(axis=(1, 2)))
     if not len(shown):

@@ -1,4 +1,4 @@
-"""From a configuration to prepared cases: what is missing in the cache is made, in parallel, then everything is loaded."""
+"""From a configuration to prepared cases: make the missing cases of the cache in parallel, then load all cases."""
 
 from __future__ import annotations
 
@@ -28,24 +28,33 @@ from .store import StoredCase, load_case, prepare_case
 from .workers import end_with_parent
 
 STORE_VERSION = 2
-"""Counts changes of the code that would make a cached case differ; part of a case's name."""
+"""Version of the cached cases, part of a case's folder name; raise it when a code change would alter a cached case."""
 
 TUMOR_FREE_SHARE = 0.15
-"""Share of the phantoms without a lesion."""
+"""Share of the training phantoms without a lesion."""
 
 TRAINING_DISTRACTOR_SHARES = {"collapse": 0.2, "effusion": 0.25, "scars": 0.35}
-"""Training phantoms have disease that is no tumor more often than drawn patients: hard cases teach more."""
+"""Share of the training phantoms with each distractor, higher than in drawn patients, because hard cases teach more."""
 
 TRAINING_LESIONS = (2, 5)
-"""Lesions of a training phantom that has any, from ... to."""
+"""Smallest and largest number of lesions in a training phantom that has any."""
 
 TRAINING_SPACING_MM = ((2.5, 4.0), (1.3, 1.8))
-"""Slice and in-plane spacing of training phantoms: about the working grid's, which is several times faster than a scanner's."""
+"""Ranges of slice spacing and in-plane spacing of training phantoms, mm.
+
+They are close to the working grid's, which makes phantoms several times faster than at a scanner's spacing.
+"""
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """What training works on. ``held_out`` is only looked at to choose between checkpoints."""
+    """The data of a training.
+
+    Attributes:
+        training: Cases on which the network is trained.
+        held_out: Cases that are used only to choose between checkpoints.
+        nodules: Real nodules to implant.
+    """
 
     training: list[StoredCase]
     held_out: list[StoredCase]
@@ -55,10 +64,22 @@ class PreparedData:
 def prepare_data(
     data: DataConfig, grid: GridConfig, seed: int, workers: int, on_progress: ProgressCallback
 ) -> PreparedData:
-    """Fill the cache with what is missing and load it.
+    """Add the missing cases to the cache and load all cases.
 
-    Raises UnusableInput where a file cannot be used, naming it, where one patient is in two parts of the split, or where nothing is left
-    to train on; MachineLimit where the memory does not suffice.
+    Args:
+        data: The data configuration.
+        grid: The working grid.
+        seed: Draws the split, if its file does not exist.
+        workers: Number of processes.
+        on_progress: Receives the progress in cases.
+
+    Returns:
+        The prepared data.
+
+    Raises:
+        UnusableInput: A file cannot be used (the message names it), one patient is in two parts of the split, or no
+            case is left to train on.
+        MachineLimit: A child process was ended, mostly because there was not enough memory.
     """
     parts = assign_parts(data, seed)
     training = [*_jobs(parts.training, data, grid), *_phantoms(data, grid, held_out=False)]
@@ -87,7 +108,13 @@ def prepare_data(
 
 @dataclass(frozen=True)
 class Parts:
-    """Cases and nodules by what they are for."""
+    """Cases and nodules by their use.
+
+    Attributes:
+        training: Cases on which the network is trained.
+        validation: Cases that choose between checkpoints.
+        nodules: Nodules of training patients.
+    """
 
     training: list[CaseConfig]
     validation: list[CaseConfig]
@@ -95,7 +122,13 @@ class Parts:
 
 
 def assign_parts(data: DataConfig, seed: int) -> Parts:
-    """Who is trained on: the split's patients, and of the nodules only theirs. Draws and writes the split where its file is missing."""
+    """Divide cases and nodules by the split; only nodules of training patients are kept.
+
+    If the split's file does not exist, the function draws a split and writes it.
+
+    Raises:
+        UnusableInput: The split cannot be read, has one patient in two parts, or lacks a patient.
+    """
     cases = [*data.cases, *(case for source in data.sources for case in find_cases(source))]
     nodules = read_nodules(data.nodules) if data.nodules else []
     if data.split is None:
@@ -117,7 +150,14 @@ def assign_parts(data: DataConfig, seed: int) -> Parts:
 
 @dataclass(frozen=True)
 class _Job:
-    """A case to prepare: from files, or the phantom of a seed."""
+    """A case to prepare.
+
+    Attributes:
+        folder: Where to store the case.
+        source: The files of the case, or the seed of a phantom.
+        spacing_mm: Spacing of the working grid (slice, row, column), mm.
+        held_out: Whether the phantom is held-out.
+    """
 
     folder: Path
     source: CaseConfig | int
@@ -142,13 +182,13 @@ def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator
 
 
 def _folder(cache: Path, name: str, source: object, grid: GridConfig) -> Path:
-    """A name that changes with everything that would change the case."""
+    """Return a folder whose name changes with everything that would change the case."""
     key = json.dumps([STORE_VERSION, source, grid.spacing_mm], sort_keys=True)
     return cache / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _prepare(job: _Job) -> None:
-    """One case, in a worker process."""
+    """Prepare one case, in a child process."""
     if isinstance(job.source, CaseConfig):
         ct = read_ct(job.source.ct, series=job.source.series or None)
         prepare_case(job.folder, ct, read_label(job.source, ct), patient=job.source.patient, spacing_mm=job.spacing_mm)
@@ -161,7 +201,10 @@ def _prepare(job: _Job) -> None:
 
 
 def training_phantom_options(seed: int) -> PhantomOptions:
-    """Options of a training phantom: spacing near the working grid's, some patients without a lesion, the rest drawn by the phantom."""
+    """Return the options of a training phantom.
+
+    Its spacing is close to the working grid's, and some patients have no lesion; the phantom draws everything else.
+    """
     rng = np.random.default_rng([seed, 7])
     (low, high), (fine, coarse) = TRAINING_SPACING_MM
     in_plane = float(rng.uniform(fine, coarse))

@@ -1,4 +1,7 @@
-"""One sample after another: where the network looks in training. Pure in its random generator, so that a resumed run repeats itself."""
+"""Samples for training: where the network looks.
+
+A sample depends only on its random generator, so a resumed run repeats itself.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,25 @@ from .implants import (
 from .store import LUNG_BIT, MASK_BIT, StoredCase
 
 MARGIN_VOXELS = 12
-"""Extra rows and columns on each side of a crop, so that rotation and deformation pull in tissue, not emptiness."""
+"""Extra rows and columns on each side of a crop, so that rotation and deformation move tissue into it, not air."""
 
 DISTRACTOR_SHARE = 0.25
-"""Share of the samples that get something that is no tumor, before any lesion is painted."""
+"""Share of the samples that get a look-alike that is not tumor, before any lesion is painted."""
 
 BORDER_SHARE = 0.55
-"""Share of the implants that sit at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
+"""Share of the implants at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
 
 SOFT_TISSUE_HU, VESSEL_TOP_HU = 40.0, 250.0
-"""Between these lie enhanced vessels and heart; training CTs are mostly enhanced, so the enhancement is varied."""
+"""HU range of enhanced vessels and heart; most training CTs are enhanced, so the enhancement is varied."""
 
 T = TypeVar("T")
 
 Site = tuple[int, int, int, int]
-"""(case index, slice, row, column)."""
+"""A position: (case index, slice, row, column)."""
 
 
 class Sampler:
-    """Draws samples: a background case, a place in it, perhaps implants, augmentation, a crop."""
+    """Draws samples: a background case, a place in it, possibly implants, augmentation, a crop."""
 
     def __init__(
         self,
@@ -58,7 +61,15 @@ class Sampler:
         self._phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
 
     def draw(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        """An image (slices, rows, columns) float32 in 0 ... 1 and its label uint8: 0, 1 tumor, 255 does not count."""
+        """Draw a sample.
+
+        Returns:
+            An image (slices, rows, columns), float32, 0 to 1, and its label, uint8: 0 background, 1 tumor, 255 does not
+            count.
+
+        Raises:
+            UnusableInput: A case has no lung on the working grid.
+        """
         kind = self._kind(rng)
         case, place = self._place(kind, rng)
         size = np.add(self._config.crop, (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS))
@@ -87,7 +98,7 @@ class Sampler:
         return str(names[_pick(shares if shares.any() else np.ones(3), rng)])
 
     def _place(self, kind: str, rng: np.random.Generator) -> tuple[StoredCase, Array]:
-        """A case and a position (voxels) in it."""
+        """Draw a case and a position (voxels) in it."""
         if kind == "hard_sites":
             case, *position = self._hard_site(rng)
             return self._cases[case], np.asarray(position, float)
@@ -110,21 +121,25 @@ class Sampler:
         return self._of_either(self._scans, self._phantoms, rng)
 
     def _hard_site(self, rng: np.random.Generator) -> Site:
-        """The few CTs teach more than the many phantoms, which would drown their sites."""
+        """Draw a hard site, from real CTs in the configured share.
+
+        The few CTs teach more than the many phantoms, whose sites would outnumber theirs.
+        """
         scans = [site for site in self._hard if not self._cases[site[0]].is_phantom]
         phantoms = [site for site in self._hard if self._cases[site[0]].is_phantom]
         return self._of_either(scans, phantoms, rng)
 
     def _of_either(self, scans: Sequence[T], phantoms: Sequence[T], rng: np.random.Generator) -> T:
-        """One at random, of the scans in the configured share."""
+        """Draw one item, from the real CTs in the configured share."""
         from_scans = bool(scans) and (not phantoms or rng.random() < self._config.real_backgrounds)
         group = scans if from_scans else phantoms
         return group[int(rng.integers(len(group)))]
 
     def _corner(self, case: StoredCase, place: Array, size: Array, radius_mm: float, rng: np.random.Generator) -> Array:
-        """First voxel of a patch around ``place``; a lesion's center may lie off the patch's by most of its radius.
+        """Draw the first voxel of a patch around ``place``.
 
-        Slices stay inside the case, as the stacks of inference do.
+        A lesion's center may be off the patch's center by most of the lesion's radius. Slices stay inside the case, as
+        the stacks of inference do.
         """
         spread = np.maximum(
             0.7 * radius_mm / np.asarray(self._grid.spacing_mm), (np.asarray(self._config.crop) - 1) * 0.3
@@ -135,7 +150,10 @@ class Sampler:
         return corner
 
     def _implant_small(self, patch: Patch, rng: np.random.Generator) -> None:
-        """One more lesion anywhere in the lung: among true lesions and look-alikes the small ones are to be told from vessels."""
+        """Implant one more small lesion anywhere in the lung.
+
+        Among true lesions and look-alikes, the network must learn to distinguish small lesions from vessels.
+        """
         inside = np.argwhere(patch.lungs & (patch.label == 0))
         if len(inside):
             self._implant(patch, inside[rng.integers(len(inside))].astype(float), draw_radius_mm(rng, 0.0, 1.0), rng)
@@ -148,7 +166,7 @@ class Sampler:
 
 
 def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[float, float, float]) -> Patch:
-    """A patch as a copy; what lies outside the case is air."""
+    """Copy a patch from a case; voxels outside the case are air."""
     shape = np.asarray(case.hu.shape)
     low, high = np.clip(corner, 0, shape), np.clip(corner + size, 0, shape)
     source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
@@ -160,7 +178,7 @@ def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[floa
 
 
 def _vary_enhancement(patch: Patch, rng: np.random.Generator) -> None:
-    """Make vessels and heart less or more bright than they are, in half of the samples (unenhanced CTs are rare in training data)."""
+    """Make vessels and heart darker or brighter in half of the samples; unenhanced CTs are rare in training data."""
     if rng.random() < 0.5:
         factor = rng.uniform(0.1, 1.2)
         bright = patch.hu > SOFT_TISSUE_HU

@@ -1,4 +1,4 @@
-"""Learning rates over a training. Every schedule begins with the linear warm-up of the stage."""
+"""Learning rates during training; every schedule begins with the stage's linear warm-up."""
 
 from __future__ import annotations
 
@@ -11,22 +11,31 @@ DECAY_PER_STEP = 1.99e-7
 """Keras's time-based decay of Adam in the published training scripts (Najeeb & Bhuiyan 2022)."""
 
 PLATEAU_EPOCHS, PLATEAU_FACTOR, PLATEAU_LOWEST = 3, 0.5, 1e-8
-"""ReduceLROnPlateau of the same scripts; here the mean loss of an epoch is watched, whose samples are new in every epoch."""
+"""Epochs without a lower loss, factor and lowest rate of ReduceLROnPlateau in the same scripts.
+
+Here the mean loss of an epoch is watched, whose samples are new in every epoch.
+"""
 
 FALLS_PER_EPOCH, FALL_FACTOR = 4, 0.9
-"""TS-FCN multiplies its rate four times an epoch (Ray, Stanford CS231N 2016, section 3.2)."""
+"""Falls of TS-FCN's rate per epoch, and the factor of each (Ray, Stanford CS231N 2016, section 3.2)."""
 
 
 @dataclass
 class Plateau:
-    """Counts epochs without a lower loss, and how often the rate has been reduced for it."""
+    """Counts epochs without a lower loss, and how often they have reduced the rate.
+
+    Attributes:
+        lowest: Lowest mean loss of an epoch so far.
+        epochs: Epochs since then, or since the last reduction.
+        reductions: Number of reductions.
+    """
 
     lowest: float | None = None
     epochs: int = 0
     reductions: int = 0
 
     def see(self, loss: float) -> None:
-        """Take in the mean loss of an epoch."""
+        """Take the mean loss of an epoch into account."""
         if self.lowest is None or loss < self.lowest:
             self.lowest, self.epochs = loss, 0
             return
@@ -36,7 +45,17 @@ class Plateau:
 
 
 def learning_rate(stage: StageConfig, *, step: int, fraction: float, reductions: int) -> float:
-    """The rate of step ``step`` (counted from 0) when ``fraction`` of the training is done and a plateau has come ``reductions`` times."""
+    """Return the learning rate of a step.
+
+    Args:
+        stage: Supplies the schedule and its settings.
+        step: Number of the step, counted from 0.
+        fraction: Finished share of the training.
+        reductions: How often the ``plateau`` schedule has reduced the rate.
+
+    Returns:
+        The learning rate.
+    """
     rate = stage.learning_rate * min(1.0, (step + 1) / max(1, stage.warmup_steps))
     if stage.schedule == "cosine":
         return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))

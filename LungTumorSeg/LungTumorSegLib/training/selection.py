@@ -1,4 +1,7 @@
-"""Whole volumes in training: mining of hard sites and the score by which checkpoints are chosen. Never crops (their Dice misleads)."""
+"""Whole volumes in training: mining of hard sites, and the score that chooses checkpoints.
+
+Crops are never scored, because their Dice is misleading.
+"""
 
 from __future__ import annotations
 
@@ -20,28 +23,33 @@ from .sampling import Site
 from .store import IGNORED, StoredCase
 
 HARD_PROBABILITY = 0.3
-"""A voxel that is no tumor and gets more than this is a hard negative; a tumor's voxel that gets less is a hard positive."""
+"""Probability above which background is a hard negative, and below which a tumor voxel is a hard positive."""
 
 HARD_SITES = 40
-"""Hard sites kept a case: spread over components, so that one big mistake does not crowd out the others."""
+"""Hard sites kept per case, spread over components so that one large mistake does not crowd out the others."""
 
 NEAR_VOXELS = 3
-"""In-plane distance within which a wrong voxel belongs to an inexact outline, not to a mistake worth mining."""
+"""In-plane distance, voxels, within which a wrong voxel is an inexact outline, not a mistake to mine."""
 
 FALSE_ML_SCALE = 50.0
-"""False-positive volume, mL a scan, that costs as much as the whole Dice."""
+"""False-positive volume per scan, mL, whose penalty equals a 3D Dice of 1."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """``dice``: mean 3D Dice over scans with lesions. ``false_ml``: mean volume a scan of components that touch no lesion."""
+    """The selection score.
+
+    Attributes:
+        dice: Mean 3D Dice over the scans with lesions.
+        false_ml: Mean volume per scan, mL, of connected components that touch no lesion.
+    """
 
     dice: float
     false_ml: float
 
     @property
     def value(self) -> float:
-        """Higher is better."""
+        """The score; higher is better."""
         return self.dice - min(1.0, self.false_ml / FALSE_ML_SCALE)
 
 
@@ -52,17 +60,17 @@ class WholeVolumes:
         self._grid, self._device, self._precision, self._stride = grid, device, precision, stride
 
     def probability(self, network: torch.nn.Module, case: StoredCase) -> Array:
-        """Tumor probability (slice, row, column) on the case's grid."""
+        """Return the tumor probability (slice, row, column) on the case's grid."""
         grid = case.working_grid(self._grid.window_hu)
         return predict_maps(grid, network, stride=self._stride, device=self._device, precision=self._precision).mean
 
     @staticmethod
     def decide(probability: Array, thresholds: Thresholds) -> Array:
-        """The two-step threshold on the working grid: a mask (bool)."""
+        """Apply slice threshold and voxel threshold on the working grid; return a mask (bool)."""
         return np.asarray((probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None])
 
     def score(self, network: torch.nn.Module, cases: Sequence[StoredCase], thresholds: Thresholds) -> Score:
-        """The selection score over ``cases``, with the two-step threshold."""
+        """Return the selection score over ``cases``, with slice threshold and voxel threshold."""
         dices, false_ml = [], []
         for case in cases:
             found = self.decide(self.probability(network, case), thresholds)
@@ -79,7 +87,17 @@ class WholeVolumes:
     def mine(
         self, network: torch.nn.Module, cases: Sequence[StoredCase], which: Sequence[int], seed: int
     ) -> list[Site]:
-        """Places where ``network`` sees tumor and there is none, or misses it, in the cases with the indices ``which``."""
+        """Find places where ``network`` reports false tumor or misses tumor.
+
+        Args:
+            network: The network in training.
+            cases: All training cases.
+            which: Indices of the cases to search.
+            seed: Draws the sites that are kept.
+
+        Returns:
+            At most ``HARD_SITES`` sites per searched case.
+        """
         rng = np.random.default_rng(seed)
         found: list[Site] = []
         for index in which:
@@ -91,12 +109,12 @@ class WholeVolumes:
             if not count:
                 continue
             sizes = np.bincount(components[tuple(voxels.T)])
-            chance = 1 / np.sqrt(sizes[components[tuple(voxels.T)]])  # a component weighs as the root of its size
+            chance = 1 / np.sqrt(sizes[components[tuple(voxels.T)]])  # a component's weight is the root of its size
             chosen = rng.choice(len(voxels), min(HARD_SITES, len(voxels)), replace=False, p=chance / chance.sum())
             found += [(int(index), *map(int, voxels[k])) for k in np.sort(chosen)]  # type: ignore[misc]
         return found
 
 
 def _near(mask: Array) -> Array:
-    """``mask`` grown by ``NEAR_VOXELS`` in the slice and by one slice."""
+    """Dilate ``mask`` by ``NEAR_VOXELS`` within the slice and by one slice."""
     return np.asarray(ndimage.maximum_filter(mask, size=(3, 2 * NEAR_VOXELS + 1, 2 * NEAR_VOXELS + 1)))

@@ -1,6 +1,7 @@
-"""Who is trained on, who chooses between checkpoints, and who is kept for the test: by patient, in a file, checked for leaks.
+"""Which patients train the network, which choose between checkpoints, and which are reserved for the test.
 
-One patient may go by several names in several data sets; ``PatientNames`` knows which names are one person.
+The split is by patient, is stored in a file and is checked for leaks. One patient may have different names in several
+data sets; ``PatientNames`` knows which names belong to one person.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SCHEMA_VERSION = 1
 
 
 class PatientNames:
-    """The identity of patients across data sets: each group of ``same`` lists the names of one person."""
+    """The identity of patients across data sets; each group of ``same`` lists the names of one person."""
 
     def __init__(self, same: Sequence[Sequence[str]] = ()) -> None:
         self._first: dict[str, str] = {}
@@ -29,20 +30,30 @@ class PatientNames:
                 self._first[name] = min(known)
 
     def person(self, name: str) -> str:
-        """One name a person, whichever of theirs is given."""
+        """Return the same name for every name of one person."""
         return self._first.get(name, name)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Names of patients. ``training``: seen by the network; ``validation``: chooses checkpoints; ``test``: not read at all."""
+    """Names of patients.
+
+    Attributes:
+        training: Patients on which the network is trained.
+        validation: Patients that choose between checkpoints.
+        test: Patients that are not read at all.
+    """
 
     training: tuple[str, ...]
     validation: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
 
     def part_of(self, patient: str, names: PatientNames) -> str:
-        """``training``, ``validation`` or ``test``. Raises UnusableInput for a patient that is in none."""
+        """Return ``training``, ``validation`` or ``test``.
+
+        Raises:
+            UnusableInput: The patient is in no part.
+        """
         for part, members in asdict(self).items():
             if names.person(patient) in {names.person(member) for member in members}:
                 return str(part)
@@ -54,7 +65,18 @@ class Split:
 def draw_split(
     patients: Iterable[str], *, validation_share: float, test_share: float, seed: int, names: PatientNames
 ) -> Split:
-    """Patients at random, all names of one person into the same part; shares are rounded to whole patients."""
+    """Draw a random split in which all names of one person are in the same part.
+
+    Args:
+        patients: Names of all patients.
+        validation_share: Share of the persons that choose between checkpoints, rounded to whole persons.
+        test_share: Share of the persons that are reserved for the test, rounded likewise.
+        seed: Seed of the random order.
+        names: Knows which names belong to one person.
+
+    Returns:
+        The split.
+    """
     people: dict[str, list[str]] = {}
     for patient in sorted(set(patients)):
         people.setdefault(names.person(patient), []).append(patient)
@@ -65,7 +87,11 @@ def draw_split(
 
 
 def check_no_leak(split: Split, names: PatientNames) -> None:
-    """Raise UnusableInput, naming the patient, if one person is in two parts, under whatever name."""
+    """Check that nobody is in two parts under any name.
+
+    Raises:
+        UnusableInput: One person is in two parts; the message names the patient.
+    """
     seen: dict[str, tuple[str, str]] = {}
     for part, members in asdict(split).items():
         for member in members:
@@ -77,7 +103,11 @@ def check_no_leak(split: Split, names: PatientNames) -> None:
 
 
 def read_split(path: Path) -> Split:
-    """A split from its JSON file. Raises UnusableInput where the file is damaged."""
+    """Read a split from its JSON file.
+
+    Raises:
+        UnusableInput: The file is damaged.
+    """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored.pop("schema_version") != SCHEMA_VERSION:
@@ -91,7 +121,7 @@ def read_split(path: Path) -> Split:
 
 
 def write_split(split: Split, path: Path) -> None:
-    """Write a split as JSON; the file appears only when complete."""
+    """Write a split as JSON; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as unfinished:
         unfinished.write_text(

@@ -1,4 +1,7 @@
-"""The two stages of the paper (Najeeb & Bhuiyan 2022): the 2D network on slices, then the 3D network with the frozen 2D encoder."""
+"""The two stages of the paper (Najeeb & Bhuiyan 2022): the 2D network on slices, then the 3D network with its encoder.
+
+The 2D encoder is frozen during the second stage.
+"""
 
 from __future__ import annotations
 
@@ -36,23 +39,37 @@ EXTRACTORS = {
 """The 2D network whose encoder each SFF network fuses."""
 
 TRAINING = "training"
-"""The group of the file that shows that a training has begun in a folder."""
+"""Name of the group of the file that shows that a training has begun in a folder."""
 
 TRAINING_FILES = (LOG, "curves.svg", "*.safetensors", "model", "held-out")
-"""What a training writes beside its configuration."""
+"""Files and folders that a training writes beside its configuration."""
 
 EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
 
 FREE_SETTINGS = ("output", "cache", "device", "precision", "threads", "workers", "max_minutes")
-"""Where, how fast and how long a training runs may change between its parts; all else would make it another one."""
+"""Settings that may change when a training is resumed: where, how fast and how long it runs.
+
+A change of any other setting would make it a different training.
+"""
 
 
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
-    """Train as the YAML file says, or go on where an interrupted run stopped; returns the folder of the finished model.
+    """Train as a YAML file says, or resume where an interrupted run stopped.
 
-    On a CPU, with the same number of threads, an interrupted run ends in the same place as an undisturbed one, unless ``max_minutes``
-    limits it. Beside the model lie the log, its curves, and what the model finds in the held-out cases (see ``held_out``).
-    Raises UnusableInput for a bad configuration or unusable data, MachineLimit for a missing package.
+    On a CPU with the same number of threads, an interrupted run ends with the same weights as an undisturbed one,
+    unless ``max_minutes`` limits it. The log, its curves and the evaluation on the held-out cases (see ``held_out``)
+    lie beside the model.
+
+    Args:
+        config_path: The configuration.
+        on_progress: Receives the progress.
+
+    Returns:
+        The folder of the finished model.
+
+    Raises:
+        UnusableInput: The configuration is wrong or the data cannot be used.
+        MachineLimit: A package is missing.
     """
     return run_training(read_config(config_path), on_progress, inputs=(config_path,))
 
@@ -60,7 +77,7 @@ def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) ->
 def run_training(
     config: TrainingConfig, on_progress: ProgressCallback = ignore_progress, *, inputs: Sequence[Path] = ()
 ) -> Path:
-    """As ``train``, from a configuration; ``inputs`` are files that must not be replaced."""
+    """Train as ``train`` does, from a configuration; ``inputs`` are files that must not be replaced."""
     if config.threads:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
@@ -84,7 +101,10 @@ def run_training(
 def _begin(
     config: TrainingConfig, data: PreparedData, device: torch.device, precision: str, on_progress: ProgressCallback
 ) -> EncoderDecoder:
-    """The network as its own training finds it: fresh, with a trained 2D encoder, or with the weights of a stored model."""
+    """Return the network at the start of its own training.
+
+    It is new, has a trained 2D encoder, or has the weights of a stored model.
+    """
     torch.manual_seed(config.seed)
     network = _new_network(config.model)
     if config.start_from:
@@ -100,7 +120,11 @@ def _begin(
 
 
 def check_stages(config: TrainingConfig) -> None:
-    """Raise UnusableInput for an unknown network, one that is not 3D, or stages that do not go with it."""
+    """Check that the stages fit the network.
+
+    Raises:
+        UnusableInput: The network is unknown or not 3D, or the stages do not fit it.
+    """
     network, name = _new_network(config.model), config.model.name
     if network.dims != 3:
         raise UnusableInput(f"model.name must be a 3D network, not {name}; 2D ones are trained by the extractor stage.")
@@ -117,7 +141,11 @@ def _new_network(model: ModelConfig) -> EncoderDecoder:
 
 
 def _copy_weights(model: str, network: torch.nn.Module) -> None:
-    """Gives ``network`` the weights of a stored model; raises UnusableInput where they are of another network."""
+    """Give ``network`` the weights of a stored model.
+
+    Raises:
+        UnusableInput: The weights belong to another network.
+    """
     stored = load_model(model)
     try:
         network.load_state_dict(stored.network.state_dict())
@@ -130,7 +158,9 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
 def keep_config(config: TrainingConfig, inputs: Sequence[Path] = ()) -> None:
     """Write ``config.json`` into the output folder.
 
-    Raises UnusableInput if a training of another configuration has begun there, or if files are there that no training wrote.
+    Raises:
+        UnusableInput: A training with another configuration has begun there, or the folder contains files that no
+            training wrote.
     """
     output, values = Path(config.output), json.loads(json.dumps(dataclasses.asdict(config)))
     file = output / "config.json"
@@ -160,7 +190,7 @@ def _earlier_config(file: Path) -> dict[str, Any]:
 
 
 def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted keys."""
+    """Return nested settings by their dotted keys."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{place}{key}.") if isinstance(value, dict) else {place + key: value}
@@ -168,7 +198,10 @@ def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:
 
 
 def export(network: torch.nn.Module, config: TrainingConfig, data: PreparedData) -> Path:
-    """Write weights and manifest of a trained network to ``<output>/model``, ready for ``lungtumorseg segment --model``."""
+    """Write weights and manifest of a trained network to ``<output>/model``.
+
+    The folder is ready for ``lungtumorseg segment --model``.
+    """
     folder = Path(config.output) / "model"
     manifest = Manifest(
         id=folder.parent.name,

@@ -1,8 +1,8 @@
-"""Cases in the working grid, prepared once by the code that inference uses, and read by memory map afterwards.
+"""Cases in the working grid, prepared once by the code that inference uses and then read as memory maps.
 
-A case is a folder ``<id>`` with ``hu.npy`` (int16, isolated: air outside the isolation mask), ``label.npy`` (uint8), ``region.npy``
-(uint8), ``sites.npz`` and ``case.json``; arrays are (slice, row, column) in canonical axial order. The folder gets its name when it is
-complete, so a killed preparation leaves nothing half done.
+A case is a folder ``<id>`` with ``hu.npy`` (int16, isolated: air outside the isolation mask), ``label.npy`` (uint8),
+``region.npy`` (uint8), ``sites.npz`` and ``case.json``. Arrays are (slice, row, column) in canonical axial order. The
+folder gets its name when it is complete, so a killed preparation leaves no incomplete case.
 """
 
 from __future__ import annotations
@@ -27,19 +27,22 @@ IGNORED = 255
 """Label of voxels that count neither as tumor nor as background."""
 
 MASK_BIT, LUNG_BIT = 1, 2
-"""Bits of ``region``: the isolation mask; the lungs."""
+"""Bits of ``region``: the isolation mask and the lungs."""
 
 HIGHEST_HU = 3071
-"""Top of 12-bit CT; stored HU end there (metal reaches higher and means nothing more)."""
+"""Highest stored HU, the top of 12-bit CT; higher values of metal carry no further information."""
 
 BORDER_MM = 5.0
-"""Lung voxels this near to the lung's surface are border sites: pleura, fissures' ends, hilum, mediastinum, diaphragm."""
+"""Depth up to which lung voxels are border sites, mm: pleura, ends of fissures, hilum, mediastinum, diaphragm."""
 
 CLOSING_MM = 8.0
-"""Radius of the closing that fills vessels and lesions in the lungs; a larger one would fill the angle below the hilum."""
+"""Radius of the closing that fills vessels and lesions in the lungs, mm.
+
+A larger one would fill the angle below the hilum.
+"""
 
 SITES, LESION_SITES = 20_000, 4_000
-"""Positions kept a case for lung and border, and a lesion; enough that a run hardly meets one twice."""
+"""Number of positions kept per case for lung and border, and per lesion; a run rarely draws one of them twice."""
 
 
 CASE_FILES = {"hu.npy", "label.npy", "region.npy", "sites.npz", "case.json"}
@@ -47,7 +50,15 @@ CASE_FILES = {"hu.npy", "label.npy", "region.npy", "sites.npz", "case.json"}
 
 @dataclass(frozen=True)
 class StoredCase:
-    """A prepared case; arrays are opened on first use and stay memory maps."""
+    """A prepared case; arrays are opened on first use and stay memory maps.
+
+    Attributes:
+        folder: The case's folder.
+        id: Name of the case.
+        patient: Name of the patient.
+        is_phantom: Whether the case is a phantom.
+        affine: 4 x 4, from (slice, row, column) to LPS mm.
+    """
 
     folder: Path
     id: str
@@ -56,7 +67,7 @@ class StoredCase:
     affine: tuple[tuple[float, ...], ...]
 
     def __reduce__(self) -> tuple[Callable[[Path], StoredCase], tuple[Path]]:
-        """Other processes open the files themselves instead of getting the arrays sent."""
+        """Let other processes open the files themselves instead of sending them the arrays."""
         return load_case, (self.folder,)
 
     @cached_property
@@ -66,17 +77,17 @@ class StoredCase:
 
     @cached_property
     def label(self) -> Array:
-        """0 background, 1 ... n lesions, ``IGNORED``; uint8."""
+        """Labels, uint8 (slice, row, column): 0 background, 1 ... n lesions, ``IGNORED``."""
         return self._array("label")
 
     @cached_property
     def region(self) -> Array:
-        """``MASK_BIT`` and ``LUNG_BIT``; uint8."""
+        """Bits ``MASK_BIT`` and ``LUNG_BIT``, uint8 (slice, row, column)."""
         return self._array("region")
 
     @cached_property
     def sites(self) -> dict[str, Array]:
-        """Voxel positions (n, 3): ``lung``, ``border``, and ``lesion_1`` ... for each lesion."""
+        """Voxel positions (n, 3) by name: ``lung``, ``border``, and ``lesion_1`` ... for each lesion."""
         with np.load(self.folder / "sites.npz", allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 
@@ -86,7 +97,7 @@ class StoredCase:
         return [name for name in self.sites if name.startswith("lesion_")]
 
     def working_grid(self, window_hu: tuple[float, float]) -> WorkingGrid:
-        """The case as inference sees it; its own grid takes the CT's place."""
+        """Return the case as inference sees it, with its own grid in place of the CT's."""
         low, high = window_hu
         image = np.clip((self.hu.astype(np.float32) - low) / (high - low), 0, 1)
         affine = np.asarray(self.affine)
@@ -98,7 +109,7 @@ class StoredCase:
 
 
 def load_case(folder: Path) -> StoredCase:
-    """A case that ``prepare_case`` wrote."""
+    """Load a case that ``prepare_case`` wrote."""
     values = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     return StoredCase(
         folder, values["id"], values["patient"], values["is_phantom"], tuple(map(tuple, values["affine"]))
@@ -114,10 +125,24 @@ def prepare_case(
     spacing_mm: tuple[float, float, float],
     is_phantom: bool = False,
 ) -> StoredCase:
-    """Isolate the lungs of ``ct``, bring it and ``label`` (same grid; 0, 1 ... n, ``IGNORED``) to the working grid, store both.
+    """Isolate the lungs of a CT, resample CT and label to the working grid, and store both.
 
-    Lesion voxels outside the isolation mask cannot be seen and are stored as ``IGNORED``. Raises what ``isolate_lungs`` raises,
-    and ValueError where the two grids differ.
+    Lesion voxels outside the isolation mask are invisible to the network and are stored as ``IGNORED``.
+
+    Args:
+        folder: Where to store the case.
+        ct: The CT.
+        label: Labels on the CT's grid: 0, 1 ... n, ``IGNORED``.
+        patient: Name of the patient.
+        spacing_mm: Spacing of the working grid (slice, row, column), mm.
+        is_phantom: Whether the case is a phantom.
+
+    Returns:
+        The stored case.
+
+    Raises:
+        ValueError: The two grids differ.
+        UnusableInput: The lungs cannot be isolated, or the folder contains files other than a case.
     """
     if not ct.same_grid(label):
         raise ValueError(f"The label of {folder.name} does not lie on its CT's grid.")
@@ -144,7 +169,14 @@ def prepare_case(
 
 @dataclass(frozen=True, eq=False)
 class CaseArrays:
-    """A case on its way to the disk, (slice, row, column): ``hu`` int16, ``label`` uint8, isolation ``mask`` and ``lungs`` bool."""
+    """Arrays (slice, row, column) of a case that is about to be written.
+
+    Attributes:
+        hu: Isolated HU, int16.
+        label: Labels, uint8.
+        mask: The isolation mask, bool.
+        lungs: The lungs, bool.
+    """
 
     hu: Array
     label: Array
@@ -155,7 +187,13 @@ class CaseArrays:
 def write_case(
     folder: Path, arrays: CaseArrays, affine: Array, *, patient: str, is_phantom: bool = False
 ) -> StoredCase:
-    """Store arrays in canonical axial order, with the positions that samples are drawn from; ``folder`` appears when complete."""
+    """Store arrays in canonical axial order, with the positions from which samples are drawn.
+
+    ``folder`` appears only when it is complete.
+
+    Raises:
+        UnusableInput: ``folder`` contains files other than a case.
+    """
     _check_is_case(folder)
     spacing_mm = Volume(arrays.hu, affine).spacing
     prefix = f".{folder.name}-"
@@ -178,13 +216,17 @@ def write_case(
 
 
 def _check_is_case(folder: Path) -> None:
-    """Raise UnusableInput where ``folder`` is there and holds anything but a prepared case: the cache may be the user's data."""
+    """Check that ``folder`` may be replaced, because the cache may contain the user's data.
+
+    Raises:
+        UnusableInput: ``folder`` exists and contains anything other than a prepared case.
+    """
     if folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= CASE_FILES):
         raise UnusableInput(f"{folder} holds other files than a prepared case; choose another cache for the training.")
 
 
 def _close(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
-    """The lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: where an implant may lie."""
+    """Return the lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: the place for implants."""
     near = ndimage.distance_transform_edt(~lungs, sampling=spacing_mm) <= CLOSING_MM
     from_far_mm = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=spacing_mm)
     return np.asarray((from_far_mm[1:-1, 1:-1, 1:-1] > CLOSING_MM) | lungs)
@@ -199,7 +241,7 @@ def _find_sites(lungs: Array, label: Array, spacing_mm: tuple[float, float, floa
 
 
 def _some(mask: Array, most: int) -> Array:
-    """At most ``most`` positions (n, 3) of the true voxels, the same ones every time."""
+    """Return at most ``most`` positions (n, 3) of the true voxels, the same ones every time."""
     found = np.argwhere(mask).astype(np.int16)
     if len(found) > most:
         found = found[np.sort(np.random.default_rng(0).choice(len(found), most, replace=False))]

@@ -1,4 +1,4 @@
-"""What every process does that works for a training: it ends when the training ends, however that ends."""
+"""What every child process of a training does: it ends when the training ends, for whatever reason."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import threading
 
 
 def end_with_parent() -> None:
-    """To be called first in a worker process: a thread ends the worker as soon as its parent is gone.
+    """Start a thread that ends this child process as soon as its parent is gone.
 
-    Without it a training that is killed leaves workers behind for good. The workers of a ProcessPoolExecutor never look whether their
-    parent lives. PyTorch's do, every five seconds, but the parent they look for is the one they find when they have begun; if it was
-    killed before, that is the system's first process, which lives on.
+    Call it first in a child process. Without it, a killed training leaves its child processes running forever. The
+    child processes of a ProcessPoolExecutor never check whether their parent is alive. PyTorch's do, every five
+    seconds, but they take for their parent the process that they find when they start. If the parent was killed before,
+    that is the system's first process, which never ends.
     """
     threading.Thread(target=_wait_and_end, daemon=True).start()
 
@@ -21,4 +22,4 @@ def _wait_and_end() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # nobody is left to tidy up for
+        os._exit(1)  # there is nobody left to clean up for
