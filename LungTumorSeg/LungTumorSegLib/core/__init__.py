@@ -1,1 +1,4 @@
-"""What every room uses: volumes and their geometry, errors, events, names and colors. Needs numpy only, a few modules scipy or vtk."""
+"""Provide what every room uses: volumes and their geometry, errors, progress events, names and colors.
+
+Most modules need numpy only; a few also need scipy or vtk.
+"""

@@ -1,4 +1,4 @@
-"""Boxes of voxels: most work is done in the small box that holds what matters."""
+"""Bounding boxes of voxels, so that later steps can work on a small part of a volume."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ import numpy as np
 from .volume import Array, Geometry, Grid, Volume
 
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
-"""First and last-plus-one (slice, row, column) index of a crop."""
+"""Start and stop index of a crop, each (slice, row, column); the stop index is exclusive."""
 
 
 def bounding_box(mask: Array) -> Box | None:
-    """The smallest box (start, stop) that holds every true voxel of ``mask`` (slice, row, column); None where none is true."""
+    """Return the smallest box that contains every true voxel of a mask.
+
+    Args:
+        mask: Boolean array (slice, row, column).
+
+    Returns:
+        The start and stop index (stop exclusive), or None if no voxel is true.
+    """
     rows_columns = np.any(mask, axis=0)
     along = [
         np.flatnonzero(a)
@@ -24,18 +31,24 @@ def bounding_box(mask: Array) -> Box | None:
 
 
 def slices_of(box: Box) -> tuple[slice, slice, slice]:
-    """The box as an index into an array."""
+    """Return the box as a tuple of slices that indexes an array (slice, row, column)."""
     (a, b, c), (d, e, f) = box
     return slice(a, d), slice(b, e), slice(c, f)
 
 
 def moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The index ``by`` voxels farther along each axis."""
+    """Return the index ``corner`` shifted by ``by`` voxels along (slice, row, column)."""
     return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
 
 
 def grown(box: Box, by_mm: float, within: Geometry) -> Box:
-    """The box with at least ``by_mm`` more on each side, as far as the volume reaches."""
+    """Return the box enlarged by a margin on each side and clipped to a volume.
+
+    Args:
+        box: The box to enlarge.
+        by_mm: Margin in mm; it is rounded up to whole voxels.
+        within: The volume or grid that limits the box.
+    """
     steps = [int(np.ceil(by_mm / s)) for s in within.spacing]
     start = [max(0, a - n) for a, n in zip(box[0], steps, strict=True)]
     stop = [min(size, b + n) for b, n, size in zip(box[1], steps, within.shape, strict=True)]
@@ -43,14 +56,23 @@ def grown(box: Box, by_mm: float, within: Geometry) -> Box:
 
 
 def put(mask: Array, box: Box, around: Box) -> Array:
-    """``mask`` (bool), which fills ``box``, in an array that fills ``around``; false elsewhere."""
+    """Return ``mask`` placed in a larger array that is false elsewhere.
+
+    Args:
+        mask: Boolean array (slice, row, column) that fills ``box``.
+        box: Where the mask lies.
+        around: The box that the returned array fills. It must contain ``box``.
+    """
     whole = np.zeros([b - a for a, b in zip(*around, strict=True)], dtype=bool)
     whole[tuple(slice(a - o, b - o) for a, b, o in zip(*box, around[0], strict=True))] = mask
     return whole
 
 
 def box_of_label(labels: Array, label: int) -> Box | None:
-    """The bounding box of the voxels equal to ``label``, slice by slice: a mask of the whole array would cost more than the search."""
+    """Return the bounding box of the voxels equal to ``label``; None if there are none.
+
+    The search goes slice by slice, because a Boolean mask of the whole array would cost more than the search itself.
+    """
     slices: list[int] = []
     rows, columns = np.zeros(labels.shape[1], dtype=bool), np.zeros(labels.shape[2], dtype=bool)
     here = np.empty(labels.shape[1:], dtype=bool)
@@ -68,7 +90,16 @@ def box_of_label(labels: Array, label: int) -> Box | None:
 
 
 def boxes_of_labels(labels: Array) -> dict[float, Box]:
-    """The bounding box of each value of ``labels`` (slice, row, column) but 0, ascending by value, in one pass over the array."""
+    """Return the bounding box of each nonzero value of a label array.
+
+    The array is read once, slice by slice.
+
+    Args:
+        labels: Array (slice, row, column).
+
+    Returns:
+        Boxes by label value, in ascending order of the values.
+    """
     found: dict[float, Box] = {}
     for k, plane in enumerate(labels):
         rows, columns = np.nonzero(plane)
@@ -86,7 +117,15 @@ def boxes_of_labels(labels: Array) -> dict[float, Box]:
 
 
 def box_of_changes(before: Array, after: Array) -> Box | None:
-    """The smallest box that holds every voxel in which two arrays of one shape differ; None where they are equal."""
+    """Return the smallest box that contains every voxel in which two arrays differ.
+
+    Args:
+        before: Array (slice, row, column).
+        after: Array of the same shape.
+
+    Returns:
+        The box, or None if the arrays are equal.
+    """
     slices = [k for k, (old, new) in enumerate(zip(before, after, strict=True)) if not np.array_equal(old, new)]
     if not slices:
         return None
@@ -96,13 +135,18 @@ def box_of_changes(before: Array, after: Array) -> Box | None:
 
 
 def united(a: Box, b: Box) -> Box:
-    """The smallest box that holds both."""
+    """Return the smallest box that contains both boxes."""
     (k0, i0, j0), (k1, i1, j1) = np.minimum(a[0], b[0]).tolist(), np.maximum(a[1], b[1]).tolist()
     return (k0, i0, j0), (k1, i1, j1)
 
 
 def placed(mask: Volume, on: Geometry) -> Array:
-    """``mask`` (bool), on the same lattice of voxels as ``on``, in an array of its shape; what lies beyond it is left out."""
+    """Return a mask as an array on another grid that shares its voxel lattice.
+
+    Args:
+        mask: Boolean volume whose voxels coincide with voxels of ``on``.
+        on: The grid of the returned array. Voxels of the mask outside this grid are dropped.
+    """
     start = np.rint(on.lps_to_index(mask.origin)).astype(int)
     first, last = np.maximum(start, 0), np.minimum(start + mask.shape, on.shape)
     whole = np.zeros(on.shape, dtype=bool)
@@ -113,7 +157,7 @@ def placed(mask: Volume, on: Geometry) -> Array:
 
 
 def common_grid(a: Geometry, b: Geometry) -> Grid:
-    """The smallest grid that holds two grids of one lattice of voxels and one order of axes."""
+    """Return the smallest grid that contains two grids with a common voxel lattice and the same axis directions."""
     start = np.rint(a.lps_to_index(b.origin)).astype(int)
     first = np.minimum(start, 0)
     slices, rows, columns = (np.maximum(a.shape, start + b.shape) - first).tolist()
@@ -123,6 +167,6 @@ def common_grid(a: Geometry, b: Geometry) -> Grid:
 
 
 def union(a: Volume, b: Volume) -> Volume:
-    """The voxels of two masks (bool) on one lattice, on the smallest grid that holds both."""
+    """Return the union of two Boolean masks on one lattice, on the smallest grid that contains both."""
     grid = common_grid(a, b)
     return Volume(placed(a, grid) | placed(b, grid), grid.affine)

@@ -1,4 +1,4 @@
-"""Colors of segments, the same in files, pictures and reports: red, green, blue of 0 to 1."""
+"""Segment colors, identical in files, pictures and reports: red, green and blue from 0 to 1."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ LESION_COLORS: tuple[Color, ...] = (
     (0.55, 0.35, 0.10),
     (0.95, 0.80, 0.10),
 )
-"""Of the first lesions by number; far from the lungs' blue also for eyes that confuse red and green."""
+"""Colors of the first lesions by number.
+
+They differ clearly from the blue of the lungs, also for people with red-green color blindness.
+"""
 
 GOLDEN_SHARE = 0.381966
-"""Steps of this share never come back to where they were; hues after one another lie far apart."""
+"""Step between the hues of consecutive lesions, as a share of the color circle.
+
+The step follows the golden ratio: hues never repeat, and consecutive ones lie far apart.
+"""
 
 LUNG_HUES = (0.50, 0.70)
-"""Hues of the lungs and their zones, left out for lesions."""
+"""Range of hues reserved for the lungs and their zones; lesions never receive one of these hues."""
 
 ZONE_COLORS: dict[str, Color] = {"upper": (0.45, 0.76, 0.72), "middle": LUNG_COLOR, "lower": (0.53, 0.53, 0.80)}
-"""Of the lungs' zones: shades of the lungs' blue."""
+"""Colors of the lung zones: shades of the blue of the lungs."""
 
 
 def lesion_color(number: int) -> Color:
-    """Return the color of the lesion ``number`` (1 ...). Colors do not repeat."""
+    """Return the color of the lesion ``number`` (counted from 1). No two lesions share a color."""
     if number <= len(LESION_COLORS):
         return LESION_COLORS[number - 1]
     place = number - len(LESION_COLORS)
@@ -39,6 +45,6 @@ def lesion_color(number: int) -> Color:
 
 
 def lightened(color: Color, share: float) -> Color:
-    """``color`` mixed with white: unchanged for a ``share`` of 0, white for 1."""
+    """Return ``color`` mixed with white: a ``share`` of 0 leaves it unchanged, 1 gives white."""
     red, green, blue = (part + (1 - part) * share for part in color)
     return red, green, blue

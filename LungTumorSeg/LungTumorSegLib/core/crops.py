@@ -1,7 +1,9 @@
-"""Masks kept as crops, and the one place that puts a mask on another grid.
+"""Masks stored as crops, and the only code that transfers a mask to another grid.
 
-A segmentation of 200 lesions has 200 masks; each as large as its CT they would take gigabytes. A ``Crop`` holds the box of a mask
-and nothing else, and a ``SparseMask`` is a ``Volume`` that stores a crop and builds the whole array on demand.
+A segmentation with 200 lesions has 200 masks, which would take gigabytes if each covered the whole CT. A ``Crop``
+therefore holds
+only the bounding box of a mask. A ``SparseMask`` is a ``Volume`` that stores a crop and builds the whole array on
+demand.
 """
 
 from __future__ import annotations
@@ -15,34 +17,51 @@ from .errors import UnusableInput
 from .volume import Array, Geometry, Grid, Volume
 
 SAME_LATTICE_VOXELS = 0.05
-"""Two grids share a lattice if voxels meet within this share of a voxel: headers round positions and spacings."""
+"""Largest distance between corresponding voxels of two grids on the same lattice, as a share of a voxel.
+
+The tolerance is needed because file headers round positions and spacings.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A mask cut out of its volume: ``mask`` (bool) and the ``box`` of the volume that it fills."""
+    """A mask that is cut out of a larger volume.
+
+    Attributes:
+        mask: Boolean mask on its own small grid.
+        box: The part of the larger volume that the mask fills.
+    """
 
     mask: Volume
     box: Box
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """The box as an index into an array of the whole volume."""
+        """Return the box as a tuple of slices that indexes an array of the whole volume."""
         return slices_of(self.box)
 
     def voxels_of(self, volume: Volume) -> Array:
-        """Return the values of another volume on the whole grid in the mask's voxels, shape (n,)."""
+        """Return the values of another volume inside the mask, shape (n,).
+
+        Args:
+            volume: A volume on the whole grid from which the mask was cut.
+        """
         return np.asarray(volume.array[self.slices][self.mask.array])
 
 
 class SparseMask(Volume):
-    """A mask (bool) on ``grid`` of which only the box with its true voxels is stored.
+    """A Boolean mask on ``grid`` that stores only the box with its true voxels.
 
-    ``array`` builds the whole mask each time it is asked for; ``crop_of`` and ``place`` never do.
+    Each access to ``array`` builds the whole mask; ``crop_of`` and ``place`` never do.
     """
 
     def __init__(self, stored: Crop | None, grid: Grid) -> None:
-        """Keep ``stored``, whose box lies on ``grid``; None is a mask without a true voxel."""
+        """Store a crop whose box lies on ``grid``.
+
+        Args:
+            stored: The crop, or None for a mask without any true voxel.
+            grid: The whole grid of the mask.
+        """
         object.__setattr__(self, "stored", stored)
         object.__setattr__(self, "_grid", grid)
         object.__setattr__(self, "affine", grid.affine)
@@ -51,30 +70,37 @@ class SparseMask(Volume):
     _grid: Grid
 
     @property
-    def array(self) -> Array:  # a field of Volume, which is frozen, so nobody sets it
-        """The whole mask, made anew."""
+    def array(self) -> Array:  # Volume is frozen, so this field is never assigned
+        """Build and return the whole mask (slice, row, column)."""
         if self.stored is None:
             return np.zeros(self.shape, dtype=bool)
         return put(self.stored.mask.array, self.stored.box, ((0, 0, 0), self.shape))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Number of (slices, rows, columns)."""
+        """Return the number of (slices, rows, columns)."""
         return self._grid.shape
 
     def replaced(self, array: Array, affine: Array) -> Volume:  # type: ignore[override]
-        """Return a plain volume of other voxels elsewhere."""
+        """Return a plain volume with other voxels and another affine."""
         return Volume(array, affine)
 
     def with_array(self, array: Array) -> Volume:
-        """Return a volume of other voxels on this grid; raises ValueError if the shape differs."""
+        """Return a plain volume with other voxels on this grid.
+
+        Raises:
+            ValueError: If the shape of the array differs from that of the grid.
+        """
         if array.shape != self.shape:
             raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.shape}.")
         return Volume(array, self.affine)
 
 
 def sparse(mask: Volume) -> SparseMask:
-    """Return ``mask`` (bool) with a copy of its box alone, so that the array it came from can be freed."""
+    """Return a sparse copy of a Boolean mask.
+
+    The box is copied, so that the array from which it came can be freed.
+    """
     crop = crop_of(mask)
     if crop is not None:
         crop = Crop(crop.mask.with_array(crop.mask.array.copy()), crop.box)
@@ -82,7 +108,7 @@ def sparse(mask: Volume) -> SparseMask:
 
 
 def crop_of(mask: Volume) -> Crop | None:
-    """Return a whole mask (bool) as one crop, in one piece or not; None where no voxel is true."""
+    """Return a Boolean mask as one crop, whether or not the mask is connected; None if no voxel is true."""
     if isinstance(mask, SparseMask):
         return mask.stored
     box = bounding_box(mask.array)
@@ -90,28 +116,29 @@ def crop_of(mask: Volume) -> Crop | None:
 
 
 def whole(crop: Crop | None, grid: Geometry) -> Volume:
-    """Return a crop of ``grid`` as a mask (bool) on all of it; None is empty."""
+    """Return a crop as a Boolean mask on the whole ``grid``; a crop of None gives an empty mask."""
     return Volume(SparseMask(crop, grid.grid).array, grid.affine)
 
 
 def crop_at(array: Array, box: Box, grid: Geometry) -> Crop:
-    """Return ``array`` (bool), which fills ``box`` of ``grid``, with its place."""
+    """Return the Boolean array that fills ``box`` of ``grid`` as a crop."""
     affine = grid.affine.copy()
     affine[:3, 3] = grid.index_to_lps(box[0])
     return Crop(Volume(array, affine), box)
 
 
 def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") -> tuple[int, int, int]:
-    """Return the index on ``grid`` of the first voxel of ``part``, whose axes run as the grid's; it may lie outside.
+    """Return the index on ``grid`` of the first voxel of ``part``; the index may lie outside the grid.
 
     Args:
-        part: A volume on the same lattice of voxels.
-        grid: The grid to find it on.
-        what: What ``part`` is, for the message: "The segment Tumor 1".
-        of: What it should lie on, for the message.
+        part: A volume on the same voxel lattice, with its axes in the same directions as those of the grid.
+        grid: The grid on which to locate the part.
+        what: Name of ``part`` in the error message, for example "The segment Tumor 1".
+        of: Name of the grid in the error message.
 
     Raises:
-        UnusableInput: If a voxel of ``part`` lies farther than ``SAME_LATTICE_VOXELS`` from the nearest of the lattice.
+        UnusableInput: If a corner voxel of ``part`` lies more than ``SAME_LATTICE_VOXELS`` from the nearest voxel of
+            the lattice.
     """
     last = np.asarray(part.shape) - 1
     corners = np.array(np.meshgrid(*[(0, n) for n in last], indexing="ij")).reshape(3, -1).T
@@ -129,13 +156,20 @@ def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels
 
 
 def place(mask: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") -> Crop | None:
-    """Return the true voxels of ``mask`` as a crop of ``grid``; None where none is true.
+    """Return the true voxels of a mask as a crop of ``grid``; None if no voxel is true.
 
-    The mask's own grid may have other axes (Slicer turns the slices of a left-handed CT when it loads it), be smaller, larger or
-    shifted by whole voxels: only its true voxels must lie on voxels of ``grid``.
+    Only the true voxels have to coincide with voxels of ``grid``. The mask's own grid may have other axes (Slicer
+    reverses the slices
+    of a left-handed CT when it loads one), and it may be smaller, larger or shifted by whole voxels.
+
+    Args:
+        mask: Boolean mask on its own grid.
+        grid: The target grid.
+        what: Name of the mask in the error message, for example "The segment Tumor 1".
+        of: Name of the grid in the error message.
 
     Raises:
-        UnusableInput: If they do not; the message states the distance.
+        UnusableInput: If the true voxels do not coincide with voxels of ``grid``; the message states the distance.
     """
     crop = crop_of(mask)
     if crop is None:

@@ -1,12 +1,18 @@
-"""The ways in which a run can end for a reason the user can act on, and the exit code of each.
+"""Errors that the user can act on, and the exit code of each.
 
-The command line turns each exception into its exit code; the module turns the code of its child process back into the exception.
+The command line turns each exception into its exit code. The Slicer module turns the exit code of its child process
+back into
+the exception.
 """
 
 from __future__ import annotations
 
 UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
-"""Exit codes of ``lungtumorseg``: unusable input or arguments, the machine cannot, cancelled. 0 is done; others are bugs."""
+"""Exit codes of ``lungtumorseg``.
+
+2 means unusable input or arguments, 3 a limit of the machine, and 130 a cancelled run. 0 means success; any other code
+is a bug.
+"""
 
 PACKAGE_REMEDY = "install it with pip (in Slicer: press Segment again and accept the installation)"
 
@@ -14,8 +20,14 @@ OUT_OF_MEMORY = "The memory does not suffice; close other programs or crop the C
 
 
 class UnusableInput(ValueError):
-    """The input or an argument cannot be used; the message is one sentence that says what is wrong and what to do (exit code 2)."""
+    """The input or an argument cannot be used (exit code 2).
+
+    The message is one sentence that says what is wrong and what to do.
+    """
 
 
 class MachineLimit(RuntimeError):
-    """The machine cannot do what was asked: memory, disk, device, damaged weights or a missing package (exit code 3)."""
+    """The machine cannot do what was requested (exit code 3).
+
+    The reason is memory, disk space, the device, damaged weights or a missing package.
+    """

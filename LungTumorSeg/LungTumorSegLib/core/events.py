@@ -1,7 +1,9 @@
-"""Progress out of a computation and cancellation into it, without knowing who listens.
+"""Progress reports from a computation, and cancellation of it.
 
-A long computation takes a ``ProgressCallback`` and calls it between steps. It shows nothing itself. A callback that raises
-``Cancelled`` ends the computation there: raising is the one way to cancel, so nothing has to be polled.
+A long computation takes a ``ProgressCallback`` and calls it between steps; the computation itself displays nothing. A
+callback
+that raises ``Cancelled`` ends the computation at that point. This is the only way to cancel, so no code has to poll a
+flag.
 """
 
 from __future__ import annotations
@@ -11,12 +13,18 @@ from dataclasses import dataclass
 
 
 class Cancelled(Exception):
-    """The user asked to stop; nothing has been written (exit code 130)."""
+    """The user asked to stop; no result has been written (exit code 130)."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """``done`` of ``total`` steps of the stage named ``stage`` are finished."""
+    """Progress within one stage of a computation.
+
+    Attributes:
+        stage: Name of the stage.
+        done: Number of finished steps.
+        total: Number of steps in the stage.
+    """
 
     stage: str
     done: int
@@ -27,4 +35,4 @@ ProgressCallback = Callable[[Progress], None]
 
 
 def ignore_progress(_: Progress) -> None:
-    """The callback for callers who do not listen."""
+    """Ignore a progress report; the callback for callers that do not display progress."""

@@ -1,4 +1,8 @@
-"""JSON from outside, read so that no content of a file can do harm: bounded, and without the constants that JSON does not have."""
+"""Safe reading of JSON files from outside the program.
+
+Size and nesting are bounded, and constants that are not part of JSON (NaN, Infinity) are refused unless the caller
+allows them.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,22 @@ from typing import Any, NoReturn
 from .texts import bounded, printable
 
 MOST_BYTES = 64 * 1024**2
-"""A summary.json of 10,000 lesions has 20 MB."""
+"""Largest file size in bytes. A summary.json with 10,000 lesions takes 20 MB."""
 
 LONGEST_REASON = 200
-"""Characters of a parser's own words in a message."""
+"""Largest number of characters that a message quotes from an exception's text."""
 
 
 def read_json(path: Path, *, nan: bool = False) -> Any:
-    """Return what the JSON file at ``path`` holds.
+    """Return the content of the JSON file at ``path``.
 
     Args:
         path: A regular file; anything else is refused.
-        nan: Whether NaN and Infinity are accepted, as Python writes them.
+        nan: Whether to accept NaN and Infinity in the form in which Python writes them.
 
     Raises:
-        ValueError: Where it is no JSON, too large or nested too deeply; the message is short.
-        OSError: Where it cannot be read.
+        ValueError: If the file is not JSON, too large or nested too deeply; the message is short.
+        OSError: If the file cannot be read.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is no regular file")
@@ -43,7 +47,7 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """Return an exception's text as one short, printable line, for use in a sentence of ours."""
+    """Return an exception's text as one short, printable line that can be quoted in an error message."""
     return bounded(printable(" ".join(str(error).split())), LONGEST_REASON)
 
 

@@ -1,4 +1,4 @@
-"""Package exports that load the module behind a name when the name is first used (the way of Scientific Python's SPEC 1)."""
+"""Package exports that import a module only when one of its names is first used (as in Scientific Python's SPEC 1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def exports(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], Any
 
     Args:
         package: The package's ``__name__``.
-        names: From each public name to the module, relative to the package, that defines it.
+        names: Maps each public name to the module that defines it, relative to the package.
     """
 
     def getattr_(name: str) -> Any:

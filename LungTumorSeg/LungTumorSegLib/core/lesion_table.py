@@ -1,4 +1,7 @@
-"""The columns of lesions.csv, and the one writer of tables as CSV; the standard library alone, so that Slicer reads it at start-up."""
+"""Columns of lesions.csv, and the one function that writes tables as CSV.
+
+The module uses the standard library only, so that Slicer can import it at start-up.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ FIRST_COLUMNS: dict[str, type[str | int | float]] = {
     "centroid_z_lps_mm": float,
     "confidence": float,
 }
-"""The columns that lesions.csv begins with, and their types."""
+"""The first columns of lesions.csv, with their types."""
 
 LESION_COLUMNS: tuple[str, ...] = (
     *FIRST_COLUMNS,
@@ -34,19 +37,29 @@ LESION_COLUMNS: tuple[str, ...] = (
     "sd_hu", "min_hu", "p5_hu", "p10_hu", "p25_hu", "median_hu", "p75_hu", "p90_hu", "p95_hu", "max_hu",
     "carina_distance_mm", "side_from_dominant",
 )  # fmt: skip
-"""The columns of a lesion in the order of lesions.csv. Others rely on their names and places: new ones are appended."""
+"""The columns of a lesion in the order of lesions.csv.
+
+Other programs rely on their names and positions: new columns are appended.
+"""
 
 CASE_COLUMN = "case"
-"""The last column, where the case has a name."""
+"""Name of the last column, which is present only if the case has a name."""
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""A text that begins with one of these is a formula for spreadsheet programs."""
+"""First characters that make a spreadsheet program treat a text as a formula."""
 
 
 def write_table(file: TextIO, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table as CSV: commas, a decimal point, empty where a value is None or no number.
+    """Write a table as CSV with commas and decimal points.
 
-    Texts that a spreadsheet would run as a formula get an apostrophe in front (OWASP, CSV injection); numbers stay numbers.
+    A cell is empty if its value is None or NaN. Texts that a spreadsheet program would run as a formula are prefixed
+    with an
+    apostrophe (OWASP, CSV injection); numbers stay numbers.
+
+    Args:
+        file: A text file that is open for writing.
+        header: The column names.
+        rows: The values of each row, in the order of the columns.
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([_cell(name) for name in header])
@@ -58,5 +71,5 @@ def _cell(value: object) -> object:
         return ""
     if not isinstance(value, str):
         return value
-    text = value.replace("\r", " ")  # which the csv module leaves unquoted, and readers take for the end of the row
+    text = value.replace("\r", " ")  # csv leaves it unquoted, and readers would end the row there
     return f"'{text}" if value.startswith(FORMULA_STARTS) else text

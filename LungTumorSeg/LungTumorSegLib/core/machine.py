@@ -1,4 +1,4 @@
-"""What the machine gives a command, told without torch: memory, threads, packages."""
+"""Checks of the machine that do not need torch: memory, threads and packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from .errors import OUT_OF_MEMORY, PACKAGE_REMEDY, MachineLimit
 
 LEAST_ADDRESS_SPACE = 2 * 1024**3
-"""Bytes of address space below which numerical libraries do not start: some report a missing package, others abort or hang."""
+"""Address space, in bytes, below which numerical libraries do not start.
+
+Below it, some libraries report a missing package; others abort or hang.
+"""
 
 NO_MEMORY_TEXTS = (
     "allocate memory",
@@ -18,7 +21,7 @@ NO_MEMORY_TEXTS = (
     "failed to allocate",
     "unable to allocate",
 )
-"""Stand in the messages of exceptions by which native code reports that memory does not suffice."""
+"""Phrases in exception messages by which native code reports that it ran out of memory."""
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -30,15 +33,19 @@ THREAD_VARIABLES = (
 
 
 def use_threads(count: int) -> None:
-    """Let numerical libraries that are not loaded yet use at most ``count`` threads."""
+    """Limit numerical libraries that are not loaded yet to ``count`` threads."""
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
 
 
 def check_memory_limit() -> None:
-    """Raise MachineLimit where this process may use too little memory to load what it needs."""
+    """Check that the operating system lets this process use enough memory to load its libraries.
+
+    Raises:
+        MachineLimit: If the limit on the address space is below ``LEAST_ADDRESS_SPACE``.
+    """
     try:
         import resource
-    except ImportError:  # Windows knows no such limit
+    except ImportError:  # Windows has no such limit
         return
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
@@ -49,7 +56,7 @@ def check_memory_limit() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception, or one that caused it, comes from a lack of memory."""
+    """Return whether an exception, or one in its chain of causes, reports a lack of memory."""
     return any(
         isinstance(each, MemoryError)
         or (
@@ -61,7 +68,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def missing_package(error: ImportError) -> str:
-    """One sentence about an import that failed: a package is missing, or is there and cannot be loaded."""
+    """Return one sentence about a failed import: a package is missing, or is installed but cannot be loaded."""
     if is_out_of_memory(error):
         return OUT_OF_MEMORY
     package = (error.name or "").partition(".")[0]
@@ -84,7 +91,7 @@ def _is_installed(package: str) -> bool:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
-    for _ in range(10):  # a circle of causes has no end
+    for _ in range(10):  # a bound, because a chain of causes can be circular
         if seen is None:
             return
         yield seen

@@ -1,7 +1,10 @@
-"""Folders that a process holds while it works in them, so that others wait, and can tell what a killed process has left behind.
+"""Folders that a process locks while it works in them.
 
-A private folder is known by the note inside it, never by its name alone. The operating system releases the lock on a folder when the
-process ends, even after a crash. Where a file system knows no locks, nobody waits and nothing is taken for left behind.
+Other processes wait for the lock, and can recognize what a killed process left behind. A private folder is recognized
+by the note
+file inside it, never by its name alone. The operating system releases the lock when the process ends, even after a
+crash. On a
+file system without locks, no process waits and no folder counts as left behind.
 """
 
 from __future__ import annotations
@@ -23,39 +26,62 @@ from .errors import MachineLimit
 from .events import Progress, ProgressCallback, ignore_progress
 
 KEY_BYTES = 8
-"""Random bytes in a folder's name."""
+"""Number of random bytes in a folder's name."""
 
 TRIES = 5
-"""To make a folder, where another process takes the empty one for left behind."""
+"""Number of attempts to create a folder.
+
+An attempt fails if another process removes the still empty folder because it seems to be left behind.
+"""
 
 WAIT_SECONDS = 0.01
-"""Between two tries to hold a folder that another process holds for some milliseconds."""
+"""Seconds between two attempts to lock a folder that another process holds."""
 
 TELL_SECONDS = 0.5
-"""Between two reports of progress while waiting; a cancellation is noticed as often."""
+"""Seconds between two progress reports while waiting; a cancellation is noticed in the same interval."""
 
 LONGEST_WAIT_SECONDS = 60.0
-"""A folder is held while files move into place, which takes milliseconds; who holds it longer is stuck."""
+"""Longest wait for a lock, in seconds.
+
+A process holds a folder while it moves files into place, which takes milliseconds. A process that holds it longer is
+stuck.
+"""
 
 WAITING = "waiting for another run"
 """The stage that is reported while another process holds the folder."""
 
 HELD_FILE = ".held"
-"""On Windows, which cannot lock a folder, a file in it that the system deletes together with its holder."""
+"""File that acts as the lock on Windows, which cannot lock a folder.
+
+The system deletes the file when the process that holds it ends.
+"""
 
 OWNER_FILE = ".lungtumorseg-private"
 OWNER_NOTE = b"A run of LungTumorSeg works in this folder and deletes it at its end.\n"
-"""Content of the note; it is written once the folder is held, so that a folder with it that nobody holds was left behind."""
+"""Content of the note file.
+
+The note is written after the folder is locked. A folder that has the note but no lock was therefore left behind.
+"""
 
 
 @contextmanager
 def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Make a folder in ``parent`` for this user alone; it is held, and deleted with all in it at the end of the block."""
+    """Create a folder in ``parent`` for the current user only, and lock it for the duration of the block.
+
+    The folder and its content are deleted at the end of the block.
+
+    Args:
+        parent: An existing folder.
+        prefix: Start of the folder's name; random characters follow.
+
+    Yields:
+        The path of the folder.
+    """
     folder, descriptor = _make(parent, prefix)
     try:
         yield folder
     finally:
-        _empty(folder)  # before it is let go: nobody may take half of it for left behind
+        _empty(folder)  # before the lock is released, so that no process finds a half-deleted folder
         _let_go(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
@@ -66,12 +92,12 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
 def held(
     folder: Path, on_progress: ProgressCallback = ignore_progress, *, longest_wait: float = LONGEST_WAIT_SECONDS
 ) -> Iterator[None]:
-    """Wait until no other process holds ``folder``, and hold it for the block.
+    """Wait until no other process holds ``folder``, then lock it for the duration of the block.
 
     Args:
         folder: An existing folder.
         on_progress: Called while waiting; it may raise Cancelled.
-        longest_wait: Seconds.
+        longest_wait: Longest wait in seconds.
 
     Raises:
         MachineLimit: If another process holds the folder for longer than ``longest_wait``.
@@ -84,12 +110,15 @@ def held(
 
 
 def left_behind(parent: Path, prefix: str) -> Iterator[Path]:
-    """Find the folders that killed processes left in ``parent``, each held until the next is asked for; the caller deletes them."""
+    """Yield the folders that killed processes left in ``parent``.
+
+    Each folder stays locked until the caller requests the next one. The caller deletes it.
+    """
     found: list[Path] = []
-    with contextlib.suppress(OSError):  # who may not look into a folder has left nothing there
+    with contextlib.suppress(OSError):  # a user without read permission has left nothing there
         found = sorted(path for path in parent.iterdir() if path.name.startswith(prefix))
     for folder in found:
-        with contextlib.suppress(OSError):  # held, or just deleted
+        with contextlib.suppress(OSError):  # the folder is locked, or was just deleted
             if folder.is_symlink() or not (_has_note(folder) or _is_bare(folder, prefix)):
                 continue
             descriptor = _hold(folder)
@@ -101,7 +130,7 @@ def left_behind(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 def remove_left_behind(parent: Path, prefix: str) -> None:
-    """Delete what killed processes left in ``parent``."""
+    """Delete the folders that killed processes left in ``parent``."""
     for folder in left_behind(parent, prefix):
         _empty(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +155,10 @@ def _wait_for(folder: Path, on_progress: ProgressCallback, longest_wait: float) 
 
 
 def _make(parent: Path, prefix: str) -> tuple[Path, int | None]:
-    """Make a folder and claim it; who clears up may take it for left behind while it is still empty."""
+    """Create a folder and lock it.
+
+    While the folder is still empty, a process that cleans up may remove it; then another one is created.
+    """
     for _ in range(TRIES):
         folder = parent / f"{prefix}{secrets.token_hex(KEY_BYTES)}"
         folder.mkdir(mode=0o700)
@@ -136,7 +168,7 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int | None]:
 
 
 def _claim(folder: Path) -> int | None:
-    """Hold a new folder and put the note into it; delete it where that fails."""
+    """Lock a new folder and write the note file into it; delete the folder if either fails."""
     descriptor = None
     try:
         descriptor = _hold(folder)
@@ -149,7 +181,10 @@ def _claim(folder: Path) -> int | None:
 
 
 def _is_bare(folder: Path, prefix: str) -> bool:
-    """Tell whether a folder of a name as only we give it is empty: its owner was killed before the note was in it, or after."""
+    """Return whether a folder is empty and has a name that only this module creates.
+
+    Its owner was killed before the note file was written, or after it was deleted.
+    """
     key = folder.name.removeprefix(prefix)
     return re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", key) is not None and not any(folder.iterdir())
 
@@ -160,7 +195,10 @@ def _has_note(folder: Path) -> bool:
 
 
 def _empty(folder: Path) -> None:
-    """Delete all but the note, which goes last: what is left of a deletion that was killed stays known as ours."""
+    """Delete the content of a folder except the lock and the note file.
+
+    The note file is deleted last, so that the remains of an interrupted deletion can still be recognized.
+    """
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             if path.is_dir() and not path.is_symlink():
@@ -170,7 +208,11 @@ def _empty(folder: Path) -> None:
 
 
 def _hold(folder: Path) -> int | None:
-    """Return what ``_let_go`` needs; None where the file system knows no locks. Raises BlockingIOError where another process holds it."""
+    """Lock a folder and return the descriptor that ``_let_go`` needs; None if the file system has no locks.
+
+    Raises:
+        BlockingIOError: If another process holds the folder.
+    """
     if sys.platform == "win32":
         try:
             return os.open(folder / HELD_FILE, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)

@@ -1,4 +1,7 @@
-"""Resampling along a volume's own axes, linear and free of aliasing: one small matrix an axis, so a volume costs three products."""
+"""Antialiased linear resampling along a volume's own axes.
+
+Each axis has one small weight matrix, so resampling a volume takes three matrix products.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy.typing as npt
 from .volume import Array
 
 EDGE_VOXELS = 0.5
-"""A voxel reaches half a spacing beyond its center; farther out there is nothing to interpolate."""
+"""Extent of a voxel beyond its center, in voxels; farther outside there is nothing to interpolate."""
 
 
 def resample_separable(
@@ -19,17 +22,31 @@ def resample_separable(
     size: tuple[int, int, int],
     offset: float = 0.0,
 ) -> npt.NDArray[np.float32]:
-    """``array`` (slice, row, column) read at the indices ``start + step * k`` of each axis, shape ``size``, float32.
+    """Resample an array linearly at regularly spaced indices.
 
-    Where the step is at most one voxel this is linear interpolation; where it is larger the triangle kernel is as wide as the step,
-    so that what lies between the samples is averaged instead of aliased (the antialiased linear kernel of image libraries).
-    ``offset`` is added to the input first, and positions outside the volume give 0: with ``offset=-AIR_HU`` outside is air.
-    One slice at a time is converted to float, so an int16 volume is never copied whole.
+    Along each axis, output voxel k lies at the input index ``start + step * k``. If the step is at most one voxel, this
+    is linear
+    interpolation. For larger steps the triangle kernel is as wide as the step, so that it averages the voxels between
+    the samples
+    instead of aliasing them (the antialiased linear kernel of image libraries). Only one slice at a time is converted
+    to float, so an
+    int16 volume is never copied as a whole.
+
+    Args:
+        array: Input array (slice, row, column).
+        start: Input index of the first output voxel along (slice, row, column).
+        step: Distance between output voxels along (slice, row, column), in input voxels.
+        size: Shape of the output (slices, rows, columns).
+        offset: Added to the input before resampling. Positions outside the input give 0, so ``offset=-AIR_HU`` makes
+            the outside air.
+
+    Returns:
+        A float32 array of shape ``size``.
     """
     over_slices, over_rows, over_columns = (
         _weights(n, first, by, count) for n, first, by, count in zip(array.shape, start, step, size, strict=True)
     )
-    needed = np.flatnonzero(over_slices.any(axis=0))  # slices that no output slice reads are not touched
+    needed = np.flatnonzero(over_slices.any(axis=0))  # skip the slices that no output slice uses
     planes = np.zeros((len(needed), size[1], size[2]), np.float32)
     for plane, k in zip(planes, needed, strict=True):
         plane[:] = over_rows @ (array[k].astype(np.float32) + np.float32(offset)) @ over_columns.T
@@ -38,7 +55,10 @@ def resample_separable(
 
 
 def _weights(n: int, start: float, step: float, size: int) -> npt.NDArray[np.float32]:
-    """(size, n) rows of triangle weights that sum to 1 inside the axis of ``n`` voxels and are 0 outside it."""
+    """Return the (size, n) matrix of triangle weights.
+
+    Rows sum to 1 inside the axis of ``n`` voxels and are 0 outside it.
+    """
     centers = start + step * np.arange(size)
     weights = np.maximum(0.0, 1.0 - np.abs(centers[:, None] - np.arange(n)) / max(1.0, step))
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)

@@ -1,6 +1,8 @@
-"""Which segments of a segmentation are lesions, and which are the lungs: by terminology and name, never by order.
+"""Decide which segments of a segmentation are lesions and which are the lungs.
 
-The one place that decides it, for the table, the report, the views in Slicer, training and evaluation.
+The decision uses terminology and names, never the order of segments. This is the only place that makes it: the table,
+the report,
+the views in Slicer, training and evaluation all use it.
 """
 
 from __future__ import annotations
@@ -16,17 +18,17 @@ LESION_WORDS = frozenset({
     "adenocarcinoma", "cancer", "carcinoma", "gtv", "lesion", "lesions", "mass", "masses", "metastases",
     "metastasis", "neoplasm", "nodule", "nodules", "tumor", "tumors", "tumour", "tumours",
 })  # fmt: skip
-"""A text with one of these words means a lesion, even one that names its place: "Lung tumor", "Liver metastasis"."""
+"""Words that mark a text as a lesion, even if the text also names a place: "Lung tumor", "Liver metastasis"."""
 
 MARGIN_WORDS = frozenset({
     "ctv", "itv", "margin", "margins", "prv", "ptv",
 })  # fmt: skip
-"""A text with one of these words means what surrounds a tumor: radiotherapy's volumes hold the tumor and its margin."""
+"""Words that mark a text as a volume around a tumor: radiotherapy volumes contain the tumor and a margin."""
 
 REGION_WORDS = frozenset({
     "body", "isolation", "lung", "lungs",
 })  # fmt: skip
-"""A text with one of these words and no lesion word means a part of lung isolation, whatever its terminology says."""
+"""Words that mark a text without a lesion word as a part of lung isolation, whatever its terminology."""
 
 ANATOMY_WORDS = REGION_WORDS | frozenset({
     "abdomen", "adrenal", "airway", "airways", "aorta", "arm", "arms", "arteries", "artery", "atrium",
@@ -40,52 +42,69 @@ ANATOMY_WORDS = REGION_WORDS | frozenset({
     "spinal", "spine", "spleen", "sternum", "stomach", "subclavian", "table", "thorax", "thymus", "thyroid",
     "trachea", "trunk", "vein", "veins", "ventricle", "vertebra", "vertebrae", "vessel", "vessels",
 })  # fmt: skip
-"""A text with one of these words and no lesion word means an organ or another part of the patient or the scan: the classes of
-TotalSegmentator (Wasserthal 2023, doi:10.1148/ryai.230024) and the organs at risk of radiotherapy (AAPM TG-263) as they are written."""
+"""Words that mark a text without a lesion word as an organ or another part of the patient or the scan.
+
+The words are those of TotalSegmentator's classes (Wasserthal 2023, doi:10.1148/ryai.230024) and of the organs at risk
+in
+radiotherapy (AAPM TG-263), as they are spelled there.
+"""
 
 
 PART_WORDS = frozenset({
     "lobe", "lobes", "lobus", "lower", "middle", "part", "segment", "upper", "zone", "zones",
 })  # fmt: skip
-"""A text with one of these words and the word lung means a part of a lung, which must not stand for the whole."""
+"""Words that, together with the word lung, mark a text as a part of a lung, which must not stand for the whole lung."""
 
 
 class Named(Protocol):
-    """By what a segment is selected."""
+    """The properties of a segment that decide whether it is selected."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the segment's name."""
+        ...
 
     @property
-    def terminology(self) -> str: ...
+    def terminology(self) -> str:
+        """Return the segment's serialized terminology entry (see ``core.terminology``)."""
+        ...
 
 
 class NamedSegment(Named, Protocol):
-    """What selection and measurement need of a segment (see ``io.segment.Segment``); one with a ``review`` may be rejected."""
+    """The properties of a segment that selection and measurement need (see ``io.segment.Segment``).
+
+    A segment may also have a ``review``; if it does, it can be rejected.
+    """
 
     @property
-    def mask(self) -> Volume: ...
+    def mask(self) -> Volume:
+        """Return the segment's Boolean mask."""
+        ...
 
 
 AnySegment = TypeVar("AnySegment", bound=Named)
 
 
 def _words(text: str) -> set[str]:
-    """Words in lower case; "LeftLung", "lung_left" and "Lung-1" hold the word lung."""
+    """Return the words of a text in lower case; "LeftLung", "lung_left" and "Lung-1" all contain the word lung."""
     return set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()))
 
 
 def is_lesion(segment: Named) -> bool:
-    """Return whether a segment is a lesion that counts: ``may_be_lesion``, and nobody has rejected it."""
+    """Return whether a segment is a lesion that counts: ``may_be_lesion`` holds, and it has not been rejected."""
     return getattr(segment, "review", "") != REJECTED and may_be_lesion(segment)
 
 
 def may_be_lesion(segment: Named) -> bool:
-    """Return whether a segment is a lesion, whatever a person said of it.
+    """Return whether a segment is a lesion, regardless of its review.
 
-    Where the terminology has a category, it decides: a morphologically altered structure is a lesion, an anatomical structure and any
-    other category are none. Slicer gives "Tissue" to what nobody has described: then the name decides, and what no word tells is taken
-    for a lesion. Whatever the terminology says, a margin is none, nor what is called lung or body and not tumor.
+    If the terminology has an informative category, the category decides: a morphologically altered structure is a
+    lesion; an
+    anatomical structure or any other category is not. Slicer assigns "Tissue" to segments that nobody has described.
+    For these, the
+    name decides; a segment whose name contains no known word counts as a lesion. Regardless of the terminology, a
+    margin is never
+    a lesion, nor is a segment whose name says lung or body but no lesion word.
     """
     words = _words(segment.name)
     if words & MARGIN_WORDS or (words & REGION_WORDS and not words & LESION_WORDS):
@@ -99,12 +118,16 @@ def may_be_lesion(segment: Named) -> bool:
 
 
 def _names(words: set[str], parts: frozenset[str]) -> bool:
-    """Whether words name one of ``parts``, or a margin, and no lesion."""
+    """Return whether words contain a margin word, or one of ``parts`` without a lesion word."""
     return bool(words & MARGIN_WORDS or (words & parts and not words & LESION_WORDS))
 
 
 def contradiction(segment: Named) -> str | None:
-    """Return a sentence where a segment is left out though its name, or its terminology, means a lesion; None where they agree."""
+    """Return a sentence if a segment is excluded although its name or its terminology describes a lesion.
+
+    Returns:
+        The sentence, or None if name and terminology agree.
+    """
     if may_be_lesion(segment):
         return None
     words = _words(segment.name)
@@ -124,7 +147,7 @@ def contradiction(segment: Named) -> str | None:
 
 
 def lung_pair(segments: Iterable[AnySegment]) -> tuple[AnySegment, AnySegment] | None:
-    """Return the left and the right lung among segments, by name; None unless both are there."""
+    """Return the left and the right lung among segments, found by name; None unless both exist."""
     found: dict[str, AnySegment] = {}
     for segment in segments:
         words = _words(segment.name)
@@ -136,6 +159,6 @@ def lung_pair(segments: Iterable[AnySegment]) -> tuple[AnySegment, AnySegment] |
 
 
 def lung_segments(segments: Iterable[NamedSegment]) -> tuple[Volume, Volume] | None:
-    """Return masks (bool) of the left and the right lung among segments, by name; None unless both are there."""
+    """Return the Boolean masks of the left and the right lung among segments, found by name; None unless both exist."""
     pair = lung_pair(segments)
     return None if pair is None else (pair[0].mask, pair[1].mask)

@@ -1,4 +1,4 @@
-"""Surfaces of masks, in LPS millimeters: as they are for measurement, smooth for the eye."""
+"""Surfaces of masks in LPS mm: unsmoothed for measurement, smoothed for display."""
 
 from __future__ import annotations
 
@@ -22,17 +22,30 @@ from .errors import MachineLimit
 from .volume import Array, Volume
 
 SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
-"""Windowed sinc (Taubin 1996, doi:10.1145/237170.237192): takes away the steps between voxels and keeps larger shapes as they are."""
+"""Parameters of the windowed sinc filter (Taubin 1996, doi:10.1145/237170.237192).
+
+It removes the steps between voxels and preserves larger shapes.
+"""
 
 VOLUME_TOLERANCE = 0.001
 MOST_VOLUME_STEPS = 20
-"""Newton steps, at most, that give a smoothed surface its mask's volume again; three are enough but for a handful of voxels."""
+"""Largest number of Newton steps that restore the mask's volume after smoothing.
+
+Three steps suffice unless the mask has only a handful of voxels.
+"""
 
 
 def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
-    """The smooth closed surface of a mask (bool, any axis order) in LPS mm, normals outward; empty where no voxel is true.
+    """Return the smoothed closed surface of a mask in LPS mm, with outward normals.
 
-    Its volume is that of the mask's voxels within 2 %. ``grid_mm`` takes a coarser grid of about that spacing first.
+    The surface encloses the volume of the mask's voxels within 2 %.
+
+    Args:
+        mask: Boolean mask in any axis order.
+        grid_mm: If given, the mask is first reduced to a coarser grid of about this spacing in mm.
+
+    Returns:
+        The surface; empty if no voxel is true.
     """
     box = bounding_box(mask.array)
     if box is None:
@@ -53,33 +66,42 @@ def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
 
 
 def mesh_of(mask: Volume) -> tuple[Array, Array]:
-    """The unsmoothed surface of a mask (bool): vertices (n, 3) in LPS mm, triangles (m, 3) of their indices, counterclockwise from outside.
+    """Return the unsmoothed surface of a Boolean mask.
 
-    Marching cubes at half occupancy over the mask with a rim of empty voxels, as the Image Biomarker Standardisation Initiative
-    asks for (doi:10.1148/radiol.2020191145).
+    The surface is the result of marching cubes at half occupancy, over the mask with a rim of empty voxels, as the
+    Image Biomarker
+    Standardisation Initiative specifies (doi:10.1148/radiol.2020191145).
+
+    Returns:
+        Vertices (n, 3) in LPS mm, and triangles (m, 3) of vertex indices, counterclockwise when seen from outside.
     """
     occupied = _occupancy(mask.canonical_axes().apply(mask), None)
-    xyz_index, triangles = triangles_of(_half_surface(occupied))  # halves, and so exact in vtk's single precision
+    # vtk's single precision is exact here, because all coordinates are multiples of one half.
+    xyz_index, triangles = triangles_of(_half_surface(occupied))
     return occupied.index_to_lps(xyz_index[:, ::-1]), triangles
 
 
 def write_surface(surface: vtkPolyData, path: Path) -> None:
-    """Writes a surface as VTK XML (.vtp), points in LPS mm. Raises MachineLimit if the file cannot be written."""
+    """Write a surface as VTK XML (.vtp), with points in LPS mm.
+
+    Raises:
+        MachineLimit: If the file cannot be written.
+    """
     writer = vtkXMLPolyDataWriter()
     writer.SetInputData(surface)
     writer.SetFileName(str(path))
-    if not writer.Write() or writer.GetErrorCode():  # Write alone calls a cut-off file a success
+    if not writer.Write() or writer.GetErrorCode():  # Write alone reports success for a truncated file
         raise MachineLimit(f"{path} could not be written; free some disk space or choose another output folder.")
 
 
 def triangles_of(surface: vtkPolyData) -> tuple[Array, Array]:
-    """Vertices (n, 3; mm) and triangles (m, 3) of a surface."""
+    """Return the vertices (n, 3), in the coordinates of the surface, and the triangles (m, 3) of vertex indices."""
     triangles = vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).astype(int).reshape(-1, 3)
     return vtk_to_numpy(surface.GetPoints().GetData()).astype(float), triangles
 
 
 def _half_surface(volume: Volume) -> vtkPolyData:
-    """The surface on which ``volume`` is one half, in vtk's (column, row, slice) index."""
+    """Return the surface on which ``volume`` has the value one half, in vtk's index order (column, row, slice)."""
     edges = vtkFlyingEdges3D()
     edges.SetInputData(_image(volume))
     edges.SetValue(0, 0.5)
@@ -92,7 +114,7 @@ def _half_surface(volume: Volume) -> vtkPolyData:
 
 
 def _placed(surface: vtkPolyData, volume: Volume) -> vtkPolyData:
-    """A surface in the index of ``volume``, moved to LPS."""
+    """Return a surface in index coordinates of ``volume``, transformed to LPS mm."""
     transform = vtkTransform()
     transform.SetMatrix(volume.affine[:, [2, 1, 0, 3]].ravel().tolist())
     placed = vtkTransformPolyDataFilter()
@@ -104,7 +126,10 @@ def _placed(surface: vtkPolyData, volume: Volume) -> vtkPolyData:
 
 
 def _occupancy(mask: Volume, grid_mm: float | None) -> Volume:
-    """The filled share (float32) of each voxel of a grid of about ``grid_mm``, with a rim of empty voxels; blocks of whole voxels."""
+    """Return the filled share (float32) of each voxel of a grid of about ``grid_mm``, with a rim of empty voxels.
+
+    Each voxel of the grid is a block of whole voxels of the mask.
+    """
     block = [1 if grid_mm is None else max(1, int(grid_mm / spacing + 0.25)) for spacing in mask.spacing]
     padding = [(b, b + -n % b) for n, b in zip(mask.shape, block, strict=True)]
     padded = np.pad(mask.array, padding)
@@ -125,7 +150,10 @@ def _image(volume: Volume) -> vtkImageData:
 
 
 def _with_volume(surface: vtkPolyData, volume_ml: float) -> vtkPolyData:
-    """The surface moved along its normals until it encloses ``volume_ml``: smoothing shrinks small ones, a nodule of 3 mm by 8 %."""
+    """Return the surface moved along its normals until it encloses ``volume_ml``.
+
+    Smoothing shrinks small surfaces: a nodule of 3 mm loses 8 % of its volume.
+    """
     normals = vtkPolyDataNormals()
     normals.SetInputData(surface)
     normals.SplittingOff()

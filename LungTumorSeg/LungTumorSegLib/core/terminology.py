@@ -1,7 +1,10 @@
-"""What a segment is, in SNOMED CT codes, as Slicer serializes it, and what a person said of it.
+"""Meaning of segments as SNOMED CT codes in Slicer's serialization, and the state of their review.
 
-An entry has seven parts joined by ``~``: context, category, type, type modifier, anatomic context, region, region modifier; each
-code is ``scheme^value^meaning``. Codes are those of Slicer's "DICOM master list" (DICOM PS3.16 CID 7150 and following).
+A serialized entry has seven parts joined by ``~``: context, category, type, type modifier, anatomic context, region and
+region
+modifier. Each code is ``scheme^value^meaning``. The codes are those of Slicer's "DICOM master list" (DICOM PS3.16, CID
+7150 and
+following).
 """
 
 from __future__ import annotations
@@ -27,27 +30,27 @@ def _entry(category: str, type_: str, modifier: str = _NONE, region: str = _NONE
 LEFT_LUNG = _entry(_ANATOMICAL_STRUCTURE, _LUNG, _SIDES["Left"])
 RIGHT_LUNG = _entry(_ANATOMICAL_STRUCTURE, _LUNG, _SIDES["Right"])
 LUNGS = _entry(_ANATOMICAL_STRUCTURE, _LUNG)
-"""Both lungs in one, where left and right are unknown."""
+"""Both lungs in one segment, used if left and right are unknown."""
 
 BODY = _entry(_ANATOMICAL_STRUCTURE, "SCT^38266002^Entire body")
 ISOLATION_MASK = _entry(_SPATIAL_CONCEPT, "DCM^111099^Selected region", region=_LUNG)
 MARGIN = ISOLATION_MASK
-"""The lists have no code for what surrounds a tumor; the segment's name says it."""
+"""The code lists have no code for the surroundings of a tumor; the segment's name states it."""
 
 TUMOR: dict[str | None, str] = {
     side: _entry(_MORPHOLOGICALLY_ALTERED, "SCT^108369006^Neoplasm", region=_LUNG, region_modifier=modifier)
     for side, modifier in [*_SIDES.items(), (None, _NONE)]
 }
-"""A neoplasm of the lung by side: "Left", "Right", or None where it is not known."""
+"""A neoplasm of the lung by side: "Left", "Right", or None if the side is unknown."""
 
 UNSPECIFIED = _entry("SCT^85756007^Tissue", "SCT^85756007^Tissue")
-"""What Slicer gives a segment of which nothing is known."""
+"""The entry that Slicer assigns to a segment that nobody has described."""
 
 REVIEW_TAG = "LungTumorSeg.Review"
-"""Tag of a segment, in Slicer's scenes and in .seg.nrrd files, in which is kept what a person said of a lesion."""
+"""Segment tag, in Slicer's scenes and in .seg.nrrd files, that stores the review of a lesion."""
 
 CONFIRMED, REJECTED = "confirmed", "rejected"
-"""What a person may say of a lesion; nothing is no tag."""
+"""Values of the review tag. A lesion that has not been reviewed has no tag."""
 
 ANATOMICAL = "anatomical structure"
 MORPHOLOGICALLY_ALTERED = "morphologically altered structure"
@@ -58,37 +61,52 @@ _CATEGORIES = {
     "49755003": MORPHOLOGICALLY_ALTERED, "M-01000": MORPHOLOGICALLY_ALTERED,
     "85756007": TISSUE, "T-D0050": TISSUE,
 }  # fmt: skip
-"""Categories by code, in SNOMED CT and in SNOMED RT, which DICOM used before (PS3.16 annex L)."""
+"""Categories by code, in SNOMED CT and in SNOMED RT, which DICOM used before (PS3.16, annex L)."""
 
 UNSAID = ("", TISSUE)
-"""Categories that say nothing of a segment: none, and that of Slicer's entry for new segments."""
+"""Categories that say nothing about a segment: none, and the category of Slicer's entry for new segments."""
 
 
 def described(category: str, meaning: str) -> str:
-    """An entry of a category, ``ANATOMICAL`` or ``MORPHOLOGICALLY_ALTERED``, with a type that is a meaning without a code."""
+    """Return an entry whose type has a meaning but no code.
+
+    Args:
+        category: ``ANATOMICAL`` or ``MORPHOLOGICALLY_ALTERED``.
+        meaning: The meaning of the type.
+    """
     text = re.sub(r"[~^|]", " ", meaning)
     codes = {ANATOMICAL: _ANATOMICAL_STRUCTURE, MORPHOLOGICALLY_ALTERED: _MORPHOLOGICALLY_ALTERED}
     return _entry(codes[category], f"^^{text}")
 
 
 def coded(category: tuple[str, str, str], type_: tuple[str, str, str]) -> str:
-    """An entry of a category and a type, each (scheme, value, meaning), as DICOM segments state them."""
+    """Return an entry of a category and a type, as DICOM segments state them.
+
+    Args:
+        category: Code as (scheme, value, meaning).
+        type_: Code as (scheme, value, meaning).
+    """
     return _entry(*("^".join(re.sub(r"[~^|]", " ", part) for part in code) for code in (category, type_)))
 
 
 def category_of(entry: str) -> str:
-    """The category of a serialized entry: one of the words above, "" where there is none, otherwise its code's value."""
+    """Return the category of a serialized entry.
+
+    Returns:
+        ``ANATOMICAL``, ``MORPHOLOGICALLY_ALTERED`` or ``TISSUE``; "" if the entry has no category; otherwise the code's
+        value.
+    """
     value = _code(entry, 1)[1]
     return _CATEGORIES.get(value, value)
 
 
 def type_meaning(entry: str) -> str:
-    """The meaning of the type of a serialized entry; "" where there is none."""
+    """Return the meaning of the type in a serialized entry; "" if it has none."""
     return _code(entry, 2)[2]
 
 
 def _code(entry: str, part: int) -> tuple[str, str, str]:
-    """Scheme, value and meaning of a part of an entry; empty where it has none."""
+    """Return scheme, value and meaning of one part of an entry; each is "" if missing."""
     parts = entry.split("~")
     scheme, value, meaning = [*(parts[part].split("^") if len(parts) > part else []), "", "", ""][:3]
     return scheme, value, meaning

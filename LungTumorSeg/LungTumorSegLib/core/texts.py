@@ -1,4 +1,7 @@
-"""Text that came from outside, made fit to be shown: no control characters in a terminal, no endless values in a message."""
+"""Prepare text from outside the program for display.
+
+No control character reaches a terminal, and no value makes a message arbitrarily long.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,35 @@ from collections.abc import Sequence
 from typing import Any
 
 LONGEST_VALUE = 80
-"""Characters of a value from outside that a message quotes."""
+"""Largest number of characters of a value from outside that a message quotes."""
 
 LONGEST_NAME = 240
-"""Characters of a path that a message shows; most are shorter."""
+"""Largest number of characters of a path that a message shows; most paths are shorter."""
 
 MOST_ITEMS = 5
-"""Items that a list in a message shows."""
+"""Largest number of list items that a message shows."""
 
 LONGEST_MESSAGE = 2000
-"""Characters of a whole message; a sentence of this program has at most a few hundred."""
+"""Largest number of characters of a whole message; a sentence of this program has at most a few hundred."""
 
 UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode categories that steer a terminal or reorder its text: C0 and C1 controls (ANSI sequences begin with one), bidirectional
-and other invisible format characters, surrogates (bytes of a path that are no text), and line and paragraph separators."""
+"""Unicode categories of characters that control a terminal or reorder its text.
+
+They are C0 and C1 control characters (ANSI sequences begin with one), bidirectional and other invisible format
+characters,
+surrogates (bytes of a path that are not valid text), and line and paragraph separators.
+"""
 
 JOINERS = "\u200c\u200d"
-"""Format characters that belong to the spelling of Persian and Indic names; they steer nothing."""
+"""Format characters that belong to the spelling of Persian and Indic names; they do not affect a terminal."""
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    r"""Return ``text`` with each character that could steer a terminal written as its escape, such as ``\x1b``.
+    r"""Return ``text`` with each character that could control a terminal replaced by its escape, such as ``\x1b``.
 
     Args:
         text: Any text, for example a segment's name or a path.
-        keep: Control characters that stay, such as a line break.
+        keep: Control characters to keep, such as a line break.
     """
     return "".join(
         character if character in keep or not _steers(character) else _escape(character) for character in text
@@ -39,9 +46,10 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a value from outside as a message quotes it: its ``repr``, printable, in at most ``LONGEST_VALUE`` characters.
+    """Return a value from outside as a message quotes it: its ``repr``, printable, at most ``LONGEST_VALUE``
+    characters.
 
-    Large collections are not written out first, so that a hostile file costs neither time nor memory here.
+    Large collections are summarized before formatting, so that a hostile file costs neither time nor memory here.
     """
     if isinstance(value, str | bytes):
         text = repr(value[: LONGEST_VALUE + 1])
@@ -55,7 +63,7 @@ def quoted(value: Any) -> str:
 
 
 def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Return ``text``, its middle replaced by " ... " where it has more than ``longest`` characters."""
+    """Return ``text``, with its middle replaced by " ... " if it has more than ``longest`` characters."""
     if len(text) <= longest:
         return text
     half = (longest - 5) // 2
@@ -63,14 +71,21 @@ def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
 
 
 def shown(value: object, longest: int = LONGEST_NAME) -> str:
-    """Return a path or a text from outside as a message shows it without quotes: one printable line, bounded."""
+    """Return a path or a text from outside as a message shows it without quotes: one printable, bounded line."""
     return bounded(printable(bounded(str(value), longest)), longest)
 
 
 def listed(
     items: Sequence[object], *, separator: str = ", ", most: int = MOST_ITEMS, longest: int = LONGEST_NAME
 ) -> str:
-    """Return the first ``most`` of ``items`` as one line, and how many more there are."""
+    """Return the first ``most`` of ``items`` as one line, followed by the number of remaining items.
+
+    Args:
+        items: The items to list.
+        separator: Text between two items.
+        most: Largest number of items to show.
+        longest: Largest number of characters per item.
+    """
     line = separator.join(shown(item, longest) for item in items[:most])
     return line if len(items) <= most else f"{line}{separator}and {len(items) - most} more"
 

@@ -1,8 +1,10 @@
-"""Volumes that never travel without their geometry.
+"""Volumes that always carry their geometry.
 
-Arrays are indexed (slice, row, column). The affine maps such an index to a point (x, y, z) in LPS millimetres: x grows to the
-patient's left, y to the back, z to the head (DICOM PS3.3 C.7.6.2.1.1). Everything else (spacing, direction, origin) is derived
-from the affine, so nothing is stored twice.
+Arrays are indexed (slice, row, column). The affine maps such an index to a point (x, y, z) in LPS mm: x increases
+toward the
+patient's left, y toward the back, z toward the head (DICOM PS3.3 C.7.6.2.1.1). Spacing, direction and origin are
+derived from the
+affine, so nothing is stored twice.
 """
 
 from __future__ import annotations
@@ -17,63 +19,94 @@ import numpy.typing as npt
 from .errors import UnusableInput
 
 AIR_HU = -1024
-"""HU of air everywhere in this package: the lowest value of 12-bit CT; padding below it (-2000, -3024) is raised to it."""
+"""HU of air everywhere in this package: the lowest value of a 12-bit CT.
+
+Padding below it (-2000, -3024) is raised to it.
+"""
 
 ORTHOGONALITY_TOLERANCE = 1e-3
-"""Largest deviation of the axes' dot products from 0; a single-precision NIfTI header stays two orders below it."""
+"""Largest deviation from 0 of the axes' dot products.
+
+A single-precision NIfTI header stays two orders of magnitude below it.
+"""
 
 GRID_TOLERANCE_MM = 1e-3
-"""Two grids are the same if no voxel of one lies farther than this from its partner (a NIfTI round trip's error)."""
+"""Largest distance, in mm, between corresponding voxels of two grids that count as the same.
+
+A round trip through NIfTI causes errors of this size.
+"""
 
 Array = npt.NDArray[Any]
 
 
 class Geometry:
-    """What follows from a shape and an affine. Inherited by ``Grid`` (no voxels) and ``Volume`` (with voxels)."""
+    """Properties that follow from a shape and an affine.
+
+    ``Grid`` (without voxels) and ``Volume`` (with voxels) inherit it.
+    """
 
     affine: Array
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Number of (slices, rows, columns)."""
-        raise NotImplementedError  # both subclasses have a shape of their own
+        """Return the number of (slices, rows, columns)."""
+        raise NotImplementedError  # each subclass defines its own shape
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Distance of neighboring voxel centers along (slice, row, column), mm."""
+        """Return the distance between neighboring voxel centers along (slice, row, column), in mm."""
         lengths = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(lengths[0]), float(lengths[1]), float(lengths[2])
 
     @property
     def direction(self) -> Array:
-        """3 x 3; its columns are the unit vectors of the slice, row and column axes in LPS."""
+        """Return the 3 x 3 matrix whose columns are the unit vectors of the slice, row and column axes in LPS."""
         return np.asarray(self.affine[:3, :3] / np.asarray(self.spacing))
 
     @property
     def origin(self) -> Array:
-        """LPS position (x, y, z) of the center of voxel (0, 0, 0), mm."""
+        """Return the LPS position (x, y, z), in mm, of the center of voxel (0, 0, 0)."""
         return np.array(self.affine[:3, 3])
 
     @property
     def voxel_volume_ml(self) -> float:
-        """Volume of one voxel, mL."""
+        """Return the volume of one voxel in mL."""
         return float(np.prod(self.spacing)) / 1000.0
 
     @property
     def grid(self) -> Grid:
-        """The same geometry without voxels."""
+        """Return the same geometry without voxels."""
         return Grid(self.shape, self.affine)
 
     def index_to_lps(self, index: npt.ArrayLike) -> Array:
-        """LPS points (x, y, z) in mm, shape (..., 3), of (slice, row, column) indices, shape (..., 3); fractions allowed."""
+        """Convert indices to points.
+
+        Args:
+            index: (slice, row, column) indices, shape (..., 3); fractions are allowed.
+
+        Returns:
+            LPS points (x, y, z) in mm, shape (..., 3).
+        """
         return np.asarray(np.asarray(index, dtype=float) @ self.affine[:3, :3].T + self.affine[:3, 3])
 
     def lps_to_index(self, points: npt.ArrayLike) -> Array:
-        """Fractional (slice, row, column) indices, shape (..., 3), of LPS points (x, y, z) in mm, shape (..., 3)."""
+        """Convert points to fractional indices.
+
+        Args:
+            points: LPS points (x, y, z) in mm, shape (..., 3).
+
+        Returns:
+            (slice, row, column) indices, shape (..., 3).
+        """
         return np.asarray((np.asarray(points, dtype=float) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T)
 
     def same_grid(self, other: Geometry, *, tolerance_mm: float = GRID_TOLERANCE_MM) -> bool:
-        """True if shapes are equal and no corner voxel of one grid lies farther than ``tolerance_mm`` from the other's."""
+        """Return whether two grids agree in shape and position.
+
+        Args:
+            other: The grid to compare with.
+            tolerance_mm: Largest distance in mm between corresponding corner voxels.
+        """
         if self.shape != other.shape:
             return False
         last = np.asarray(self.shape) - 1
@@ -82,8 +115,11 @@ class Geometry:
         return bool(distance.max() <= tolerance_mm)
 
     def canonical_axes(self) -> AxisOrder:
-        """The flips and permutation that bring this grid nearest to axial LPS: slices to the head, rows back, columns left."""
-        toward = self.direction[::-1]  # rows now z, y, x: what the canonical slice, row and column axes point along
+        """Return the permutation and flips that bring this grid closest to canonical axial LPS axes.
+
+        Canonical slices run toward the head, rows toward the back and columns toward the patient's left.
+        """
+        toward = self.direction[::-1]  # rows z, y, x: the directions of the canonical slice, row and column axes
         best = max(permutations(range(3)), key=lambda p: sum(abs(toward[i, p[i]]) for i in range(3)))
         flips = (bool(toward[0, best[0]] < 0), bool(toward[1, best[1]] < 0), bool(toward[2, best[2]] < 0))
         return AxisOrder((best[0], best[1], best[2]), flips)
@@ -105,7 +141,15 @@ def _checked_affine(affine: npt.ArrayLike) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Grid(Geometry):
-    """Where voxels lie: ``size`` (slices, rows, columns) and the affine from index to LPS mm. Raises ValueError on bad geometry."""
+    """Positions of voxels, without their values.
+
+    Attributes:
+        size: Number of (slices, rows, columns).
+        affine: 4 x 4 matrix from (slice, row, column) index to LPS mm.
+
+    Raises:
+        ValueError: If the size has no three positive axes, or the affine is not finite and orthogonal.
+    """
 
     size: tuple[int, int, int]
     affine: Array
@@ -117,14 +161,22 @@ class Grid(Geometry):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Return the number of (slices, rows, columns)."""
         return self.size
 
 
 @dataclass(frozen=True, eq=False)
 class Volume(Geometry):
-    """Voxels and where they lie: ``array`` (slice, row, column) and the affine from that index to LPS mm.
+    """Voxels and their positions.
 
-    Valid once built: three axes, a finite orthogonal affine (ValueError otherwise). The array is not copied.
+    A constructed volume is valid. The array is not copied.
+
+    Attributes:
+        array: Voxels (slice, row, column).
+        affine: 4 x 4 matrix from (slice, row, column) index to LPS mm.
+
+    Raises:
+        ValueError: If the array does not have three nonempty axes, or the affine is not finite and orthogonal.
     """
 
     array: Array
@@ -137,21 +189,31 @@ class Volume(Geometry):
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Return the number of (slices, rows, columns)."""
         slices, rows, columns = self.array.shape
         return slices, rows, columns
 
     def with_array(self, array: Array) -> Volume:
-        """A volume of other voxels (a mask, a map) on this volume's grid; raises ValueError if the shape differs."""
+        """Return a volume of other voxels (a mask or a map) on this volume's grid.
+
+        Raises:
+            ValueError: If the shape of the array differs from that of the grid.
+        """
         if array.shape != self.array.shape:
             raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.array.shape}.")
         return Volume(array, self.affine)
 
     def replaced(self, array: Array, affine: Array) -> Self:
-        """The same kind of volume with other voxels elsewhere."""
+        """Return the same kind of volume with other voxels and another affine."""
         return replace(self, array=array, affine=affine)
 
     def crop(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
-        """The voxels from ``start`` up to, not including, ``stop`` (slice, row, column), with the affine moved along."""
+        """Return a part of the volume, with the affine moved accordingly.
+
+        Args:
+            start: First index (slice, row, column).
+            stop: Last index (slice, row, column), exclusive.
+        """
         box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         affine = self.affine.copy()
         affine[:3, 3] = self.index_to_lps(start)
@@ -160,10 +222,19 @@ class Volume(Geometry):
 
 @dataclass(frozen=True, eq=False)
 class CTVolume(Volume):
-    """A CT: finite HU as int16 or float32, nothing below ``AIR_HU`` (lower values are raised to it).
+    """A CT with finite HU as int16 or float32.
 
-    ``warnings`` says in sentences what the reader had to substitute; ``resampled`` is true where the grid is not the file's own.
-    Raises UnusableInput where values are not finite, ValueError on bad geometry.
+    Values below ``AIR_HU`` are raised to it.
+
+    Attributes:
+        array: HU (slice, row, column).
+        affine: 4 x 4 matrix from (slice, row, column) index to LPS mm.
+        warnings: Sentences that say what the reader had to substitute.
+        resampled: Whether the grid differs from the one in the file.
+
+    Raises:
+        UnusableInput: If values are not finite.
+        ValueError: If the geometry is invalid.
     """
 
     warnings: tuple[str, ...] = field(default=())
@@ -189,22 +260,22 @@ AnyVolume = TypeVar("AnyVolume", bound=Volume)
 
 @dataclass(frozen=True)
 class AxisOrder:
-    """A permutation of axes, then flips; lossless both ways.
+    """A lossless, invertible permutation of axes followed by flips.
 
-    New axis i is old axis ``permutation[i]``, reversed where ``flips[i]``.
+    New axis i is old axis ``permutation[i]``, reversed if ``flips[i]`` is true.
     """
 
     permutation: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
 
     def apply(self, volume: AnyVolume) -> AnyVolume:
-        """``volume`` with its axes permuted and flipped, each voxel at its old place in space."""
+        """Return ``volume`` with its axes permuted and flipped; each voxel keeps its position in space."""
         array = np.transpose(volume.array, self.permutation)
         array = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
         return volume.replaced(np.ascontiguousarray(array), self.apply_to_grid(volume.grid).affine)
 
     def apply_to_grid(self, grid: Grid) -> Grid:
-        """``grid`` with its axes permuted and flipped, as ``apply`` does it with a volume's."""
+        """Return ``grid`` with its axes permuted and flipped, as ``apply`` does with a volume."""
         size = (grid.shape[self.permutation[0]], grid.shape[self.permutation[1]], grid.shape[self.permutation[2]])
         affine = grid.affine[:, (*self.permutation, 3)].copy()
         for axis in (axis for axis in range(3) if self.flips[axis]):
@@ -213,11 +284,11 @@ class AxisOrder:
         return Grid(size, affine)
 
     def undo(self, volume: AnyVolume) -> AnyVolume:
-        """The inverse of ``apply``."""
+        """Apply the inverse of ``apply``."""
         return self.inverse().apply(volume)
 
     def inverse(self) -> AxisOrder:
-        """The order whose ``apply`` is this one's ``undo``."""
+        """Return the axis order that undoes this one."""
         p = self.permutation
         back = (p.index(0), p.index(1), p.index(2))
         return AxisOrder(back, (self.flips[back[0]], self.flips[back[1]], self.flips[back[2]]))
