@@ -46,8 +46,7 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def quoted(value: Any) -> str:
-    """Return a value from outside as a message quotes it: its ``repr``, printable, at most ``LONGEST_VALUE``
-    characters.
+    """Return a value from outside as a message quotes it: its ``repr``, printable and at most ``LONGEST_VALUE`` long.
 
     Large collections are summarized before formatting, so that a hostile file costs neither time nor memory here.
     """

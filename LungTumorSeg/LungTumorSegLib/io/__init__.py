@@ -1,4 +1,4 @@
-"""CT, masks and maps read from files and written to them."""
+"""Read CTs, masks and maps from files, and write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are CT slices, and which look like slices but cannot be read."""
+"""Find the CT slices in a folder, and the files that look like slices but cannot be read."""
 
 from __future__ import annotations
 
@@ -33,25 +33,31 @@ from .dicom_values import DAMAGE, DicomHeader, damaged
 PREAMBLE_BYTES = 128
 
 START_BYTES = 1024
-"""What is looked at before pydicom is: the preamble and group 2, whose transfer syntax stands within the first kilobyte."""
+"""Number of bytes that are checked before pydicom reads the file.
+
+They contain the preamble and the transfer syntax, which lies in group 2 within the first kilobyte.
+"""
 
 FIRST_GROUPS = (0x0002, 0x0008)
 """A data set without preamble begins with one of these groups: file meta information or identification."""
 
 VALUE_REPRESENTATIONS = frozenset(
     b"AE AS CS DA DS DT IS LO LT OB OW PN SH SQ ST TM UI UL UN US UT".split()
-)  # those that groups 2 and 8 use
+)  # those in groups 2 and 8
 
 LONGEST_FIRST_VALUE = 4096
-"""Bytes of a data set's first value; more is no DICOM."""
+"""Largest length in bytes of a data set's first value; a file that states more is not DICOM."""
 
 DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 
 MOST_UNPACKED_BYTES = 256 << 20
-"""A deflated slice unpacks to 2 MB at most where it is CT; what unpacks to more than this is damaged or malicious."""
+"""Largest size in bytes to which a deflated slice may unpack.
+
+A CT slice unpacks to at most 2 MB; a file that unpacks to more than the limit is damaged or malicious.
+"""
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
-"""Media Storage Directory Storage: a DICOMDIR."""
+"""SOP class of a DICOMDIR (Media Storage Directory Storage)."""
 
 UNCOMPRESSED = (
     ImplicitVRLittleEndian,
@@ -73,10 +79,13 @@ DECODER_PACKAGES = {
     "1.2.840.10008.1.2.4.202": "pylibjpeg-openjpeg",
     "1.2.840.10008.1.2.4.203": "pylibjpeg-openjpeg",
 }
-"""Transfer syntaxes that need a package beside pydicom (which knows the uncompressed ones, deflate and RLE itself)."""
+"""Packages that pydicom needs to decode a transfer syntax, by UID.
+
+pydicom itself decodes the uncompressed transfer syntaxes, deflate and RLE.
+"""
 
 ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-"""Enhanced CT and Legacy Converted Enhanced CT Image Storage."""
+"""SOP classes of Enhanced CT and Legacy Converted Enhanced CT Image Storage."""
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
@@ -90,10 +99,16 @@ KEYWORDS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
 ]  # fmt: skip
-"""All that is read. PatientPosition is not among them: it says how the patient lay, nothing about the axes."""
+"""All attributes that are read.
+
+PatientPosition is not among them: it states how the patient lay, but nothing about the axes.
+"""
 
 MOST_ATTRIBUTES = 1 << 16
-"""Of one level of a data set; a file padded with zeros would be read as countless empty attributes."""
+"""Largest number of attributes on one level of a data set.
+
+Without the limit, a file padded with zeros would be read as countless empty attributes.
+"""
 
 TAGS = [Tag(keyword) for keyword in KEYWORDS]
 PIXEL_TAGS = frozenset(int(Tag(keyword)) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
@@ -101,24 +116,36 @@ PIXEL_TAGS = frozenset(int(Tag(keyword)) for keyword in ("PixelData", "FloatPixe
 
 @dataclass(frozen=True, eq=False)
 class FoundSlices:
-    """The CT ``slices`` at a path, and the files that look like slices but cannot be read (``unread``)."""
+    """The CT slices at a path.
+
+    Attributes:
+        slices: Headers of the CT slices.
+        unread: Files that look like slices but cannot be read.
+    """
 
     slices: list[DicomHeader]
     unread: list[Path]
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Return whether ``path`` is a regular file that begins as DICOM does (PS3.10, 7.1), be it without preamble or group 2.
+    """Return whether ``path`` is a regular file that begins like a DICOM file (PS3.10, section 7.1).
 
-    Raises OSError if the file cannot be opened.
+    Files without preamble or without group 2 count too.
+
+    Raises:
+        OSError: If the file cannot be opened.
     """
     return _is_regular(path) and _begins_as_dicom(_start(path))
 
 
 def read_data_set(path: Path) -> Any:
-    """Return a file's whole data set, its group 2 as ``file_meta``; raises one of DAMAGE if pydicom cannot parse it.
+    """Return a file's whole data set, with group 2 as ``file_meta``.
 
-    A file without preamble or without group 2 is read too, its transfer syntax told from its first attribute.
+    A file without preamble or without group 2 is read too; its transfer syntax is then inferred from its first
+    attribute.
+
+    Raises:
+        DAMAGE: One of these exceptions, if pydicom cannot parse the file.
     """
     _check_unpacked_size(path)
     with path.open("rb") as file:
@@ -126,7 +153,10 @@ def read_data_set(path: Path) -> Any:
 
 
 def _limit_of_attributes() -> Callable[[BaseTag, str | None, int], bool]:
-    """Return a condition for pydicom that never stops it, but raises ValueError after ``MOST_ATTRIBUTES`` attributes."""
+    """Return a stop condition for pydicom that raises ValueError after ``MOST_ATTRIBUTES`` attributes.
+
+    The condition never stops pydicom otherwise.
+    """
     count = 0
 
     def never(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -140,7 +170,11 @@ def _limit_of_attributes() -> Callable[[BaseTag, str | None, int], bool]:
 
 
 def read_header(path: Path) -> DicomHeader:
-    """Return the attributes of a file that the reading of CT needs. Raises UnusableInput if it is damaged."""
+    """Return the attributes of a file that are needed to read a CT.
+
+    Raises:
+        UnusableInput: If the file is damaged.
+    """
     reached_pixels = False
     counted = _limit_of_attributes()
 
@@ -153,7 +187,7 @@ def read_header(path: Path) -> DicomHeader:
     try:
         _check_unpacked_size(path)
         with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # of what is odd, the accessor refuses what matters
+            warnings.simplefilter("ignore")  # DicomHeader refuses the oddities that matter
             data = _with_transfer_syntax(read_partial(file, at_pixels, force=True, specific_tags=[*TAGS]))
     except DAMAGE as error:
         raise damaged(path) from error
@@ -169,9 +203,12 @@ def _with_transfer_syntax(data: Any) -> Any:
 
 
 def find_slices(path: Path) -> FoundSlices:
-    """Return the CT slices in a file, or in a folder and its subfolders, links followed once.
+    """Return the CT slices in a file, or in a folder and its subfolders.
 
-    Raises UnusableInput if there are none, with what was found instead, or if a CT slice is damaged.
+    Links are followed, but no folder is entered twice.
+
+    Raises:
+        UnusableInput: If there are no CT slices (the message says what was found instead), or if a CT slice is damaged.
     """
     unread: list[Path] = []
     paths = [path] if path.is_file() else list(_regular_files(path, unread))
@@ -194,7 +231,7 @@ def find_slices(path: Path) -> FoundSlices:
 
 
 def _is_regular(path: Path) -> bool:
-    """Return whether ``path`` leads to a file that can be opened without waiting for somebody (no pipe, socket or device)."""
+    """Return whether ``path`` leads to a regular file, which opens without blocking (no pipe, socket or device)."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
@@ -204,9 +241,13 @@ def _is_regular(path: Path) -> bool:
 
 
 def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
-    """Yield the regular files below ``folder`` in the order of their names; folders that cannot be opened go to ``unread``.
+    """Yield the regular files below ``folder``, sorted by name within each folder.
 
-    A linked folder is entered once, and never if it contains ``folder``; links to nothing are passed over.
+    A linked folder is entered once, and never if it contains ``folder``. Broken links are ignored.
+
+    Args:
+        folder: The folder to search.
+        unread: Receives the folders and files that cannot be opened.
     """
 
     def refused(error: OSError) -> None:
@@ -249,7 +290,7 @@ def _begins_as_dicom(start: bytes) -> bool:
 
 
 def _check_unpacked_size(path: Path) -> None:
-    """Raise ValueError if a deflated file unpacks to more than any CT slice takes."""
+    """Raise ValueError if a deflated file unpacks to more than any CT slice needs."""
     if DEFLATED not in _start(path):
         return
     meta = read_file_meta_info(path)
@@ -264,7 +305,11 @@ def _check_unpacked_size(path: Path) -> None:
 
 
 def _header_of_any(path: Path) -> DicomHeader | None:
-    """Return a file's header, None where it is damaged but says that it is no CT. Raises UnusableInput for other damage."""
+    """Return a file's header; None if the file is damaged but states that it is not a CT.
+
+    Raises:
+        UnusableInput: If the file is damaged and may be a CT.
+    """
     try:
         return read_header(path)
     except UnusableInput:
@@ -274,7 +319,7 @@ def _header_of_any(path: Path) -> DicomHeader | None:
 
 
 def stated_class(path: Path) -> str:
-    """Return the SOP class that a file's group 2 states, "" where it has none or is damaged."""
+    """Return the SOP class that a file's group 2 states; "" if it states none or is damaged."""
     try:
         return str(read_file_meta_info(path).get("MediaStorageSOPClassUID", ""))
     except DAMAGE:
@@ -282,10 +327,12 @@ def stated_class(path: Path) -> str:
 
 
 def _is_ct_slice(header: DicomHeader) -> bool:
-    """Return whether this is an image of a CT stack.
+    """Return whether the file is an image of a CT stack.
 
-    Captures and reports have no position in the patient, localizers say so in ImageType. Raises UnusableInput for a CT image that
-    is damaged, or whose coding is not read.
+    Screen captures and reports have no position in the patient; localizers are marked as such in ImageType.
+
+    Raises:
+        UnusableInput: If a CT image is damaged, or its transfer syntax is not supported.
     """
     is_ct_image = _sop_class(header) == CTImageStorage
     if is_ct_image:
@@ -309,7 +356,7 @@ def _sop_class(header: DicomHeader) -> str:
 
 
 def _kind(header: DicomHeader) -> str:
-    """Return the modality, in words where there is none."""
+    """Return the modality, or a description if there is none."""
     if _sop_class(header) == DIRECTORY_CLASS:
         return "index (DICOMDIR)"
     try:
@@ -319,7 +366,11 @@ def _kind(header: DicomHeader) -> str:
 
 
 def check_transfer_syntax(header: DicomHeader) -> None:
-    """Raise UnusableInput if the pixels are coded in a way that no decoder knows, a maker's private one for example."""
+    """Check that a decoder exists for the coding of the pixels.
+
+    Raises:
+        UnusableInput: If there is none, for example because a manufacturer's private transfer syntax is used.
+    """
     uid = UID(header.text("TransferSyntaxUID"))
     if uid not in UNCOMPRESSED and uid != RLELossless and uid not in DECODER_PACKAGES:
         kind = "private transfer syntax" if uid.is_private else "transfer syntax"
@@ -330,9 +381,11 @@ def check_transfer_syntax(header: DicomHeader) -> None:
 
 
 def _looks_like_slice(path: Path, start: bytes, slices: list[DicomHeader]) -> bool:
-    """Return whether a file that is no DICOM has the name of a slice: its suffix, or a name like the slices beside it.
+    """Return whether a file that is not DICOM is named like a slice.
 
-    Text beside slices without suffix (README) is none, nor are hidden files (those that macOS adds begin with ``._``).
+    It has the suffix of a slice or a name like that of the slices beside it. Text files beside slices without suffix
+    (README) do not
+    count, nor do hidden files (those that macOS adds begin with ``._``).
     """
     if path.name.startswith("."):
         return False
@@ -348,7 +401,7 @@ def _looks_like_slice(path: Path, start: bytes, slices: list[DicomHeader]) -> bo
 
 
 def _suffix(path: Path) -> str:
-    """Return the suffix in small letters, "" for a number (names are often UIDs: ``1.2.840.113``)."""
+    """Return the suffix in lower case; "" if it is a number (names are often UIDs: ``1.2.840.113``)."""
     suffix = path.suffix.lower()
     return "" if suffix[1:].isdigit() else suffix
 
@@ -374,7 +427,7 @@ def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path
 
 
 def unread_sentence(unread: list[Path]) -> str:
-    """Return how many files look like slices and are none, with the names of the first."""
+    """Return how many files look like slices but cannot be read, with the names of the first ones."""
     names = listed([each.name for each in unread], most=3, longest=60)
     if len(unread) == 1:
         return f"1 file that looks like a slice is empty, cut off or cannot be opened ({names})"

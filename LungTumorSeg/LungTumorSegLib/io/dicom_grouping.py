@@ -1,8 +1,11 @@
-"""Which slices belong together: series by their UID, and within a series stacks, each one acquisition.
+"""Group slices into series by their UID, and divide each series into stacks of one acquisition each.
 
-Archives and phase sorting put several acquisitions into one series. What the slices of a stack share is compared before positions
-are: patient, study, frame of reference, kernel, phase, size and orientation. An acquisition number, a time or an instance number
-may grow from slice to slice; there, slices are of several acquisitions if their places start over again.
+Archives and phase sorting put several acquisitions into one series. Attributes that the slices of a stack share are
+compared before
+positions: patient, study, frame of reference, kernel, phase, size and orientation. An acquisition number, a time or an
+instance
+number may increase from slice to slice. For these attributes, slices belong to several acquisitions if the positions
+start again.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from .slice_passes import are_apart, follow_each_other, interleaved_passes, runs
 from .slice_stack import PARALLEL_TOLERANCE, Planes, groups_at_same_place, planes_of, regular_steps
 
 SHARED_SECRETS = ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID")
-"""Attributes that a stack shares and that no message repeats, since they tell who the patient is."""
+"""Attributes that a stack shares and that no message quotes, because they identify the patient."""
 
 SHARED = (
     "SeriesNumber", "SeriesDescription", "ConvolutionKernel", "TemporalPositionIdentifier", "TemporalPositionIndex",
@@ -39,15 +42,17 @@ INSTANCE_NUMBER = "InstanceNumber"
 SIZE, PLANE = "their number of rows or columns", "orientation or pixel spacing"
 
 LONGEST_VALUE = 40
-"""Characters of a description or UID in a list."""
+"""Largest number of characters of a description or UID in a list."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Slices of one acquisition.
 
-    ``label`` says what tells them from the other stacks of their series, ``split_by`` what divided a pile of slices that share all
-    other attributes; both are "" where there is nothing to tell.
+    Attributes:
+        slices: The slices.
+        label: What distinguishes the stack from the other stacks of its series; "" if the series has only one stack.
+        split_by: What divided slices that share all other attributes; "" if nothing did.
     """
 
     slices: list[CTSlice]
@@ -56,7 +61,7 @@ class Stack:
 
     @property
     def planes(self) -> Planes:
-        """Where the slices lie, by the orientation and pixel spacing of the first."""
+        """Return the positions of the slices, with the orientation and pixel spacing of the first one."""
         first = self.slices[0]
         return planes_of(
             np.array([each.position_lps for each in self.slices]),
@@ -66,9 +71,12 @@ class Stack:
 
 
 def choose_series(headers: list[DicomHeader], path: Path, series: str | None) -> tuple[str, list[DicomHeader]]:
-    """Return the UID and the slices of the asked series, of the only one, or of the only one that is long enough.
+    """Return the UID and the slices of the selected series.
 
-    Raises UnusableInput if the asked one is not there, or if several are and none is asked for.
+    If none is selected, this is the only series, or the only one with enough slices.
+
+    Raises:
+        UnusableInput: If the selected series does not exist, or if there are several and none is selected.
     """
     all_series: dict[str, list[DicomHeader]] = defaultdict(list)
     for header in headers:
@@ -90,7 +98,7 @@ def choose_series(headers: list[DicomHeader], path: Path, series: str | None) ->
 
 
 def _series_list(all_series: dict[str, list[DicomHeader]]) -> str:
-    """Return the series, the longest first."""
+    """Return a list of the series, longest first."""
     by_length = sorted(all_series.items(), key=lambda item: (-len(item[1]), item[0]))
     return listed(
         [f"{shown(uid, 64)} ({_description(members[0])}, {len(members)} slices)" for uid, members in by_length],
@@ -103,9 +111,10 @@ def _description(header: DicomHeader) -> str:
 
 
 def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None) -> Stack:
-    """Return the only stack of a series, or stack ``number`` (from 1).
+    """Return the only stack of a series, or stack ``number`` (counted from 1).
 
-    Raises UnusableInput if there are several and none is asked for, or not that many.
+    Raises:
+        UnusableInput: If there are several stacks and none is selected, or if the selected one does not exist.
     """
     stacks = stacks_of(slices)
     if number is not None and 1 <= number <= len(stacks):
@@ -126,7 +135,10 @@ def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None
 
 
 def _described(stack: Stack, path: Path) -> str:
-    """Return a stack's label and size, and the files of one that is too short to be the CT."""
+    """Return the label, the size and the file names of a stack.
+
+    A short stack is described by a few of its names, a longer one by its first and last name.
+    """
     count = "1 slice" if len(stack.slices) == 1 else f"{len(stack.slices)} slices"
     names = [os.path.relpath(each.path, path) for each in stack.slices]
     files = (
@@ -138,7 +150,7 @@ def _described(stack: Stack, path: Path) -> str:
 
 
 def stacks_of(slices: list[CTSlice]) -> list[Stack]:
-    """Return the stacks among the slices of one series, the longest first."""
+    """Return the stacks among the slices of one series, longest first."""
     stacks = []
     for same_plane in _by_plane(slices):
         by_shared: dict[tuple[str, ...], list[CTSlice]] = defaultdict(list)
@@ -153,7 +165,7 @@ def stacks_of(slices: list[CTSlice]) -> list[Stack]:
 
 
 def _differences(stacks: list[Stack]) -> list[str]:
-    """Return what stacks of a series differ in: their geometry, attributes by name, or what divided them."""
+    """Return what distinguishes the stacks of a series: geometry, names of attributes, or what divided them."""
     firsts = [stack.slices[0] for stack in stacks]
     found = []
     if not all(_same_size(each, firsts[0]) for each in firsts):
@@ -173,7 +185,7 @@ def _label(stack: Stack, keywords: list[str]) -> str:
 
 
 def _by_plane(slices: list[CTSlice]) -> list[list[CTSlice]]:
-    """Divide slices by size, orientation and pixel spacing, rounding allowed."""
+    """Divide slices by size, orientation and pixel spacing, up to rounding."""
     groups: list[list[CTSlice]] = []
     for each in slices:
         for group in groups:
@@ -195,10 +207,11 @@ def _same_plane(one: CTSlice, other: CTSlice) -> bool:
 
 
 def _by_acquisition(slices: list[CTSlice]) -> list[Stack]:
-    """Divide slices that share all attributes of a stack where their places start over again.
+    """Divide slices that share all attributes of a stack where their positions start again.
 
-    First as acquisition number, time or instance number grow (an acquisition number may also grow along the stack, in scans step by
-    step), then by the places alone.
+    The slices are first ordered by acquisition number, time and instance number. (An acquisition number may also
+    increase along the
+    stack, in step-and-shoot scans.) Then only the positions decide.
     """
     planes = Stack(slices).planes
     heights, rounding_mm = planes.heights_mm, planes.rounding_along(planes.normal)
@@ -221,7 +234,7 @@ def _by_acquisition(slices: list[CTSlice]) -> list[Stack]:
 
 
 def _blocks(slices: list[CTSlice], keyword: str) -> list[Array]:
-    """Return the indices of the slices with each value of an attribute, in the order of the values."""
+    """Return the indices of the slices for each value of an attribute, sorted by value."""
     texts = [each.header.text(keyword) for each in slices]
     try:
         order: dict[str, float] = {text: float(text or "-inf") for text in texts}
@@ -232,7 +245,10 @@ def _blocks(slices: list[CTSlice], keyword: str) -> list[Array]:
 
 
 def _dealt(blocks: list[Array], heights: Array) -> list[Array]:
-    """Return one block for each pass where passes number their slices alike (1 to 79 and 1 to 79), else ``blocks`` as they are."""
+    """Return one block per pass if several passes number their slices alike, otherwise ``blocks``.
+
+    An example is two passes that both number their slices 1 to 79.
+    """
     passes = len(blocks[0])
     if passes == 1 or len(blocks) < MIN_SLICES or any(len(block) != passes for block in blocks):
         return blocks
@@ -241,7 +257,10 @@ def _dealt(blocks: list[Array], heights: Array) -> list[Array]:
 
 
 def _at_same_places(planes: Planes) -> bool:
-    """Return whether most slices have another one at their place: copies, or phases, which are told apart by their voxels."""
+    """Return whether most slices share their position with another slice.
+
+    These are copies or phases; their voxels tell the two apart.
+    """
     places = groups_at_same_place(planes)
     return 2 * sum(len(place) > 1 for place in places) >= len(places)
 
@@ -259,7 +278,7 @@ def _parts(slices: list[CTSlice], parts: Iterable[Array], keyword: str) -> list[
 
 
 def _by_places(slices: list[CTSlice], planes: Planes) -> list[Stack]:
-    """Divide slices of several passes whose slices lie between each other's."""
+    """Divide slices of several passes whose positions interleave."""
     places = groups_at_same_place(planes)
     heights = np.array([planes.heights_mm[place[0]] for place in places])
     rounding_mm = planes.rounding_along(planes.normal)
@@ -279,7 +298,7 @@ def _by_places(slices: list[CTSlice], planes: Planes) -> list[Stack]:
 
 
 def acquisitions_warning(stack: Stack) -> str:
-    """Return a warning where a stack was put together from several long acquisitions that follow each other, else ""."""
+    """Return a warning if a stack consists of several long acquisitions that follow each other, otherwise ""."""
     blocks = [block for block in _blocks(stack.slices, ACQUISITION_NUMBER) if len(block) >= MIN_SLICES]
     if len(blocks) < 2:
         return ""

@@ -1,4 +1,4 @@
-"""Segmentations in DICOM: which kind a file holds, and which files of a folder hold one."""
+"""DICOM segmentations and structure sets: recognize, find and read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     """Read the segments of a DICOM segmentation, or the regions of a structure set on the grid of ``ct``.
 
     Raises:
-        UnusableInput: If the file is damaged or something else; if a structure set comes without CT.
+        UnusableInput: If the file is damaged or of another kind, or if a structure set comes without a CT.
     """
     kind = sop_class_of(path)
     if kind in SEG_CLASSES:
@@ -35,6 +35,6 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
 
 
 def dicom_masks_in(folder: Path) -> list[Path]:
-    """The DICOM segmentations and structure sets in a folder and its subfolders, in order of their paths."""
+    """Return the DICOM segmentations and structure sets in a folder and its subfolders, sorted by path."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and is_dicom_file(path))
     return [path for path in files if sop_class_of(path) in (*SEG_CLASSES, RTSTRUCT_CLASS)]

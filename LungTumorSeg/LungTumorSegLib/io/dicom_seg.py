@@ -1,4 +1,8 @@
-"""DICOM segmentations (SEG; DICOM PS3.3 A.51 and C.8.20), read with highdicom (Bridge 2022, doi:10.1007/s10278-022-00683-y)."""
+"""Read DICOM segmentations (SEG; DICOM PS3.3 A.51 and C.8.20).
+
+References:
+    highdicom: Bridge 2022, doi:10.1007/s10278-022-00683-y.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +21,24 @@ from .dicom_series import DAMAGE
 from .segment import UNSPECIFIED_COLORS, Segment
 
 SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-"""Segmentation Storage and Label Map Segmentation Storage."""
+"""SOP classes of Segmentation Storage and Label Map Segmentation Storage."""
 
 FRACTIONAL = "FRACTIONAL"
 
 
 def read_dicom_seg(path: Path) -> list[Segment]:
-    """Read the segments of a DICOM segmentation; masks lie on the grid of the file's frames, frames that are left out are empty.
+    """Read the segments of a DICOM segmentation.
+
+    The masks lie on the grid of the file's frames; frames that the file omits are empty.
 
     Raises:
-        UnusableInput: If the file is damaged, its segments are fractional (which voxels belong to them is not said), or its frames
-            lie on no regular grid.
+        UnusableInput: If the file is damaged; if its segments are fractional, because the file does not state which
+            voxels belong to
+            them; or if its frames do not form a regular grid.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of highdicom and pydicom, about what other software writes
+            warnings.simplefilter("ignore")  # from highdicom and pydicom, about files of other software
             data = highdicom.seg.segread(path, lazy_frame_retrieval=True)
             if str(data.SegmentationType) == FRACTIONAL:
                 raise UnusableInput(

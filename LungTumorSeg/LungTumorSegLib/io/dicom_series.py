@@ -1,4 +1,4 @@
-"""Reading a CT series from DICOM files: its slices are found, grouped, laid on a grid and turned into HU."""
+"""Read a CT series from DICOM files: find its slices, group them, place them on a grid and convert them to HU."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from .slice_stack import ROUNDING_MM, Planes, groups_at_same_place, plan_stack, 
 __all__ = ["DAMAGE", "is_dicom_file", "read_dicom"]
 
 STACK_MARK = "#"
-"""Between a SeriesInstanceUID and the number of a stack of that series; no UID has it."""
+"""Separates a SeriesInstanceUID from the number of a stack in that series; no UID contains this character."""
 
 
 def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
-    """Read the CT series among the DICOM files in a folder and its subfolders, or the one in a single file, in HU.
+    """Read a CT series in HU from the DICOM files in a folder and its subfolders, or from a single file.
 
-    Axes are those of the files: (slice, row, column). Localizers, reports, segmentations and other modalities are passed over; so
-    are series of fewer than 8 slices where another one is longer.
+    The axes are those of the files: (slice, row, column). Localizers, reports, segmentations and other modalities are
+    ignored. Series
+    of fewer than 8 slices are ignored if there is a longer one.
 
     Args:
         path: The folder or file.
-        series: A SeriesInstanceUID, and "#2" behind it for the second of several acquisitions in that series.
+        series: A SeriesInstanceUID. Append "#2", for example, to select the second of several acquisitions in the
+            series.
 
     Returns:
-        The CT; its warnings name files that look like slices and were not read, and whatever had to be assumed.
+        The CT. Its warnings name files that look like slices but were not read, and everything that had to be assumed.
 
     Raises:
-        UnusableInput: There is no CT series, or several and none chosen; files are damaged or multi-frame; slices contradict each
-            other or too many are missing; values are not HU.
-        MachineLimit: A decoder is not installed.
+        UnusableInput: If there is no CT series; if there are several and none is selected; if files are damaged or
+            multi-frame;
+            if slices contradict each other or too many are missing; if the values are not HU.
+        MachineLimit: If a decoder is not installed.
     """
     found = find_slices(path)
     asked, _, number = (series or "").partition(STACK_MARK)
@@ -58,7 +61,7 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
 
 
 def _passed_over(all_slices: list[DicomHeader], headers: list[DicomHeader]) -> str:
-    """Return a warning about CT slices of other series, "" where there are none."""
+    """Return a warning about CT slices of other series; "" if there are none."""
     others = len(all_slices) - len(headers)
     return f"CT slices of other series were not read ({others}); choose a series to read those." if others else ""
 
@@ -71,7 +74,7 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     plan = plan_stack(planes.subset(np.array([place[0] for place in places])), (first.rows, first.columns), path)
     hu = _read_slices(stack.slices, planes, places, whole)
     check_intensities(hu, path)
-    np.maximum(hu, AIR_HU, out=hu)  # before anything is interpolated between padding and tissue
+    np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
     said = tuple(filter(None, (plan.warning, *warnings)))
     if not plan.warning:
         return CTVolume(hu, plan.affine, warnings=said)
@@ -79,9 +82,10 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
 
 
 def _read_slices(slices: list[CTSlice], planes: Planes, places: list[Array], whole: bool) -> Array:
-    """Return the HU (slice, row, column) of the first slice at each place, int16 where ``whole``, float32 elsewhere.
+    """Return the HU (slice, row, column) of the first slice at each position: int16 if ``whole``, float32 otherwise.
 
-    Raises UnusableInput if the others at a place are not its copies.
+    Raises:
+        UnusableInput: If other slices at a position are not copies of the first.
     """
     result = np.empty((len(places), slices[0].rows, slices[0].columns), np.int16 if whole else np.float32)
     for level, (first, *copies) in enumerate(places):

@@ -20,28 +20,41 @@ from .dicom_values import DAMAGE, DicomHeader, damaged
 from .stored_values import BitField, Rescaling, ValueChain
 
 CUT_OFF = "End of file reached before delimiter"
-"""pydicom only warns when compressed pixels lack their end, and JPEG 2000 decodes what is there."""
+"""Start of the warning with which pydicom reports that compressed pixels lack their end.
+
+pydicom only warns, and JPEG 2000 decodes the data that exist.
+"""
 
 RAW: dict[str, Any] = {"correct_unused_bits": False}
-"""Padding is stated with all bits, so it is compared before unused bits are dropped."""
+"""Decoder options: a padding value is stated with all bits, so it is compared before unused bits are removed."""
 
 MOST_ROWS = 8192
-"""Rows and columns at most: ultra-high-resolution CT has 2048."""
+"""Largest number of rows and of columns; ultra-high-resolution CT has 2048."""
 
 MOST_POSITION_MM = 1e5
-"""No scanner's table is a hundred meters long."""
+"""Largest coordinate of a slice in mm; no scanner's table is 100 m long."""
 
 MOST_SLOPE, MOST_INTERCEPT = 1e4, 1e6
-"""Rescaling beyond this is no CT's."""
+"""Largest slope and largest absolute intercept of a CT's rescaling."""
 
 HU_TYPES = ("", "HU")
 UNSPECIFIED_TYPE = "US"
-"""RescaleType of values whose unit is not specified (DICOM PS3.3 C.11.1.1.2)."""
+"""RescaleType of values with an unspecified unit (DICOM PS3.3 C.11.1.1.2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class CTSlice:
-    """A single-frame gray slice. Raises UnusableInput, when built by ``of``, if its header is impossible or it is another image."""
+    """A single-frame grayscale slice with a checked header; ``of`` creates it.
+
+    Attributes:
+        header: The attributes of the file.
+        rows: Number of rows.
+        columns: Number of columns.
+        position_lps: ImagePositionPatient: LPS position (x, y, z) of the first pixel, in mm.
+        orientation: ImageOrientationPatient: six direction cosines.
+        pixel_spacing_mm: PixelSpacing: distances between rows and between columns, in mm.
+        chain: How stored values become HU.
+    """
 
     header: DicomHeader
     rows: int
@@ -53,12 +66,16 @@ class CTSlice:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Return the path of the file."""
         return self.header.path
 
     @staticmethod
     def of(header: DicomHeader) -> CTSlice:
-        """Check a header and take what places and scales the slice."""
+        """Check a header and return its slice.
+
+        Raises:
+            UnusableInput: If the header states something impossible, or the file holds another kind of image.
+        """
         _check_single_frame(header)
         check_transfer_syntax(header)
         if not header.has_pixels or not header.has("Rows") or not header.has("Columns"):
@@ -79,13 +96,18 @@ class CTSlice:
 
     @cached_property
     def states_rescaling(self) -> bool:
-        """Whether the header says how stored values become HU."""
+        """Return whether the header states how stored values become HU."""
         return self.header.has("RescaleSlope") or self.header.has("RescaleIntercept")
 
     def hu(self, *, whole: bool) -> Array:
-        """Return the voxels (row, column) in HU: int16 where ``whole``, float32 otherwise.
+        """Return the voxels (row, column) in HU.
 
-        Raises MachineLimit if the decoder is not installed, UnusableInput if the pixels are damaged.
+        Args:
+            whole: Return int16 if true, float32 otherwise.
+
+        Raises:
+            MachineLimit: If the decoder is not installed.
+            UnusableInput: If the pixels are damaged.
         """
         return self.chain.hu(self._raw(), whole=whole)
 
@@ -139,7 +161,11 @@ def _check_single_frame(header: DicomHeader) -> None:
 
 
 def _value_chain(header: DicomHeader) -> ValueChain:
-    """Return how stored values become HU. Raises UnusableInput for what is not HU, or cannot be applied."""
+    """Return how stored values become HU.
+
+    Raises:
+        UnusableInput: If the values are not HU, or the header states a conversion that is not supported.
+    """
     if header.has("ModalityLUTSequence"):
         raise UnusableInput(
             f"{shown(header.path)} codes its values by a table (ModalityLUTSequence), which is not read; "
@@ -162,7 +188,7 @@ def _bit_field(header: DicomHeader) -> BitField:
     signed = header.integer("PixelRepresentation")
     is_packed = (
         header.text("TransferSyntaxUID") in DECODER_PACKAGES
-    )  # a codec keeps numbers, not bits: they start at bit 0
+    )  # a codec stores numbers, not bits: they start at bit 0
     if (
         allocated not in (8, 16, 32)
         or not 1 <= stored <= allocated
@@ -179,7 +205,7 @@ def _bit_field(header: DicomHeader) -> BitField:
 
 def _rescaling(header: DicomHeader) -> Rescaling:
     if header.has("RescaleSlope") and not header.has("RescaleIntercept"):
-        header.numbers("RescaleIntercept", 1)  # refuses: a slope alone is half a statement
+        header.numbers("RescaleIntercept", 1)  # raises: a slope without an intercept is incomplete
     slope = header.numbers("RescaleSlope", 1)[0] if header.has("RescaleSlope") else 1.0
     intercept = header.numbers("RescaleIntercept", 1)[0] if header.has("RescaleIntercept") else 0.0
     if not 0 < slope <= MOST_SLOPE or abs(intercept) > MOST_INTERCEPT:
@@ -191,7 +217,10 @@ def _rescaling(header: DicomHeader) -> Rescaling:
 
 
 def _padding(header: DicomHeader, chain: ValueChain) -> tuple[int, int] | None:
-    """Return the lowest and highest number that mark padding (DICOM PS3.3 C.7.5.1.1.2), None where none is stated."""
+    """Return the lowest and the highest stored number that mark padding; None if the header states none.
+
+    See DICOM PS3.3 C.7.5.1.1.2.
+    """
     if not header.has("PixelPaddingValue"):
         return None
     first = chain.bits.number(header.integer("PixelPaddingValue"))
@@ -208,13 +237,13 @@ def _padding(header: DicomHeader, chain: ValueChain) -> tuple[int, int] | None:
 
 
 def common_chain(slices: list[CTSlice], path: Path) -> tuple[bool, list[str]]:
-    """Check that slices say alike how their values become HU.
+    """Check that all slices state in the same way how their values become HU.
 
     Returns:
         Whether all HU are whole numbers, and warnings.
 
     Raises:
-        UnusableInput: Some state a rescaling and others do not.
+        UnusableInput: If some slices state a rescaling and others do not.
     """
     stating = [each.states_rescaling for each in slices]
     if any(stating) and not all(stating):

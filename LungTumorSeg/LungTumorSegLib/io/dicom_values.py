@@ -1,7 +1,8 @@
-"""The attributes of one DICOM file, each read through a guarded accessor.
+"""Guarded access to the attributes of one DICOM file.
 
-pydicom decodes a value when it is asked for, and raises whatever its decoder meets. Here a value is of the asked kind, or the file
-is refused by name.
+pydicom decodes a value on access and lets any exception of its decoder through. The accessors here either return a
+value of the
+requested kind or refuse the file, which the message names.
 """
 
 from __future__ import annotations
@@ -24,20 +25,27 @@ DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError, MemoryError,
     NotImplementedError, OSError, RuntimeError, TypeError, UserWarning, ValueError, struct.error, zlib.error,
 )  # fmt: skip
-"""What pydicom and its decoders raise on damaged files."""
+"""Exceptions that pydicom and its decoders raise on damaged files."""
 
 LONGEST_VALUE = 60
-"""Characters of a header's value that a message shows."""
+"""Largest number of characters of a header value in a message."""
 
 
 def damaged(path: Path) -> UnusableInput:
-    """Return the refusal of a file that cannot be parsed."""
+    """Return the error for a file that cannot be parsed."""
     return UnusableInput(f"{shown(path)} is a damaged or truncated DICOM file; copy or export the series again.")
 
 
 @dataclass(frozen=True, eq=False)
 class DicomHeader:
-    """One file's attributes: ``dataset`` as pydicom read it, ``meta`` its group 2, and whether pixels follow them."""
+    """The attributes of one DICOM file.
+
+    Attributes:
+        path: The file.
+        dataset: The data set as pydicom read it.
+        meta: Group 2 (file meta information).
+        has_pixels: Whether pixel data follow the attributes.
+    """
 
     path: Path
     dataset: Any
@@ -46,11 +54,15 @@ class DicomHeader:
     _decoded: dict[str, list[Any]] = field(default_factory=dict)
 
     def has(self, keyword: str) -> bool:
-        """Return whether the attribute is there and not empty."""
+        """Return whether the attribute exists and is not empty."""
         return bool(self.values(keyword))
 
     def values(self, keyword: str) -> list[Any]:
-        """Return an attribute's values, none where it is missing or empty. Raises UnusableInput if it cannot be decoded."""
+        """Return the values of an attribute; an empty list if it is missing or empty.
+
+        Raises:
+            UnusableInput: If the attribute cannot be decoded.
+        """
         if keyword not in self._decoded:
             self._decoded[keyword] = self._decode(keyword)
         return self._decoded[keyword]
@@ -72,15 +84,19 @@ class DicomHeader:
             ) from error
 
     def texts(self, keyword: str) -> tuple[str, ...]:
-        """Return an attribute's values as texts without spaces around them."""
+        """Return the values of an attribute as texts without surrounding spaces."""
         return tuple(str(value).strip() for value in self.values(keyword))
 
     def text(self, keyword: str) -> str:
-        """Return an attribute's values as one text, "" where it is missing."""
+        """Return the values of an attribute as one text; "" if it is missing."""
         return "\\".join(self.texts(keyword))
 
     def numbers(self, keyword: str, count: int) -> list[float]:
-        """Return the ``count`` finite numbers of an attribute. Raises UnusableInput if there are others, or none."""
+        """Return the ``count`` finite numbers of an attribute.
+
+        Raises:
+            UnusableInput: If the attribute is missing, or does not hold exactly ``count`` finite numbers.
+        """
         values = self.values(keyword)
         if not values:
             raise UnusableInput(
@@ -98,7 +114,11 @@ class DicomHeader:
         return numbers
 
     def integer(self, keyword: str, default: int | None = None) -> int:
-        """Return an attribute's one whole number, or ``default`` where it is missing. Raises UnusableInput for anything else."""
+        """Return the single whole number of an attribute, or ``default`` if the attribute is missing.
+
+        Raises:
+            UnusableInput: If the attribute holds anything else, or is missing and has no default.
+        """
         if default is not None and not self.values(keyword):
             return default
         number = self.numbers(keyword, 1)[0]
@@ -110,5 +130,5 @@ class DicomHeader:
 
 
 def _is_list(value: object) -> bool:
-    # A person's name can be iterated over, and is one value.
+    # A person's name is iterable, but it is one value.
     return isinstance(value, Iterable) and not isinstance(value, str | bytes) and not hasattr(value, "components")

@@ -1,4 +1,4 @@
-"""Which format an image file has, told by its content and never by its name, and what its header states."""
+"""Recognize the format of an image file by its content, never by its name, and read its header."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .regular_files import open_regular
 from .voxels import check_voxels, first_bytes
 
 START_BYTES = 4096
-"""Enough to tell every format."""
+"""Number of bytes at the start of a file that suffice to recognize every format."""
 
 OTHER_FORMATS = {
     b"PK\3\4": "a ZIP archive; unpack it first",
@@ -23,14 +23,14 @@ OTHER_FORMATS = {
     b"%PDF": "a PDF document; give the CT itself",
     b"\x89HDF": "an HDF5 file (MINC or another); convert it to NIfTI",
 }
-"""What people give by mistake: the first bytes, and the rest of the sentence."""
+"""Formats that users give by mistake: the first bytes, and the rest of the error message."""
 
 
 def read_header(path: Path) -> ImageHeader:
-    """Read and check the header of a NIfTI, NRRD or MetaImage file; no voxel is read.
+    """Read and check the header of a NIfTI, NRRD or MetaImage file; no voxels are read.
 
     Raises:
-        UnusableInput: if the file cannot be opened, has another format, or its header states what cannot be used.
+        UnusableInput: If the file cannot be opened, has another format, or its header states something unusable.
     """
     with open_regular(path) as file:
         start = file.read(START_BYTES)
@@ -47,15 +47,18 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def check_image_file(path: Path) -> None:
-    """Raise UnusableInput unless ``path`` is an intact NIfTI, NRRD or MetaImage file that states its spacing and axes.
+    """Check that ``path`` is an intact NIfTI, NRRD or MetaImage file that states its spacing and axes.
 
-    All voxels are read, and unpacked for their checksum, but not kept.
+    All voxels are read, and unpacked to verify their checksum, but not kept.
+
+    Raises:
+        UnusableInput: If it is not.
     """
     check_voxels(read_header(path), path)
 
 
 def _other_format(path: Path, start: bytes, *, gzipped: bool) -> str:
-    """Return the sentence about a file of another format."""
+    """Return the error message for a file of another format."""
     if not start:
         return f"{path} is empty (0 bytes); copy or export it again."
     if start[128:132] == b"DICM":

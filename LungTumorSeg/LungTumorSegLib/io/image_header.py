@@ -1,7 +1,8 @@
-"""What the header of an image file states, whatever its format, and the checks that all formats share.
+"""The content of an image file's header, independent of its format, and checks that all formats share.
 
-Each format has a parser of its own (``nifti_header``, ``nrrd_header``, ``metaimage_header``) that uses or refuses every field on the
-way from stored values and indices to HU and millimeters.
+Each format has its own parser (``nifti_header``, ``nrrd_header``, ``metaimage_header``). The parser uses or refuses
+every field that
+affects the conversion from stored values and indices to HU and millimeters.
 """
 
 from __future__ import annotations
@@ -22,25 +23,31 @@ from .regular_files import check_regular
 from .stored_values import Rescaling
 
 MAX_VOXELS = 1 << 30
-"""More than 1000 x 1000 x 1000, which no CT reaches; a header that states more is damaged or a trap."""
+"""Largest number of values, more than 1000 x 1000 x 1000, which no CT reaches.
+
+A header that states more is damaged or malicious.
+"""
 
 MAX_COMPONENTS = 1 << 12
-"""More layers than any segmentation needs."""
+"""Largest number of values per voxel, more layers than any segmentation needs."""
 
 MAX_MM = 1e6
-"""Largest origin and spacing, mm; far beyond any scanner, and small enough that no computation overflows."""
+"""Largest coordinate of the origin and largest spacing, in mm.
+
+The value is far beyond any scanner, and small enough that no computation overflows.
+"""
 
 MIN_MM = 1e-6
-"""Smallest spacing, mm."""
+"""Smallest spacing in mm."""
 
 SHOWN_CHARACTERS = 60
-"""Of a value of a header, in a message."""
+"""Largest number of characters of a header value in a message."""
 
 SAME_PLACE = 0.1
-"""Two statements of one geometry agree where no corner voxel differs by more than this share of the smallest spacing."""
+"""Largest difference of corner voxels between two statements of one geometry, as a share of the smallest spacing."""
 
 SAME_SPACING = 1e-3
-"""Two statements of one spacing agree within this share."""
+"""Largest relative difference between two statements of one spacing."""
 
 MM_PER_UNIT = {
     "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "millimetres": 1.0,
@@ -55,13 +62,15 @@ Packing = Literal["raw", "gzip", "zlib"]
 
 @dataclass(frozen=True)
 class VoxelPlace:
-    """Where voxels lie in a file.
+    """Where the voxels of an image are stored.
 
     Attributes:
-        path: The file; not the header's own where the voxels are detached.
-        offset: Bytes in the file before them, or before the packed stream that holds them; counted from the end where negative.
-        packing: How the bytes are packed.
-        skip: Bytes before the voxels in the unpacked stream.
+        path: The file; it differs from that of the header if the voxels are detached.
+        offset: Bytes in the file before the voxels, or before the compressed stream that holds them; counted from the
+            end of the file
+            if negative.
+        packing: How the bytes are compressed.
+        skip: Bytes before the voxels in the uncompressed stream.
     """
 
     path: Path
@@ -75,15 +84,15 @@ class ImageHeader:
     """A checked header.
 
     Attributes:
-        shape: Voxels along (slice, row, column).
-        affine: 4 x 4, from that index to LPS mm.
-        dtype: Type of the stored values, byte order included.
-        place: Where the voxels lie.
-        components: Values per voxel.
+        shape: Number of (slices, rows, columns).
+        affine: 4 x 4 matrix from (slice, row, column) index to LPS mm.
+        dtype: Type of the stored values, including byte order.
+        place: Where the voxels are stored.
+        components: Number of values per voxel.
         component_axis: Axis of the components in the stored array, whose fastest axis is the last.
         rescaling: From stored to real values.
         metadata: Free key/value pairs of the file.
-        warnings: What had to be substituted, in sentences.
+        warnings: Sentences about everything that had to be substituted.
     """
 
     shape: tuple[int, int, int]
@@ -98,29 +107,49 @@ class ImageHeader:
 
     @property
     def voxel_bytes(self) -> int:
-        """Bytes that the voxels take when unpacked."""
+        """Return the number of bytes of the uncompressed voxels."""
         return math.prod(self.shape) * self.components * self.dtype.itemsize
 
 
 def no_geometry(path: Path) -> NoReturn:
-    """Refuse a file whose header lacks spacing or axes."""
+    """Refuse a file whose header lacks spacing or axes.
+
+    Raises:
+        UnusableInput: Always.
+    """
     raise UnusableInput(
         f"{path} does not state its voxel spacing and axes; export it again from its source with its geometry."
     )
 
 
 def wrong_header(path: Path, what: str) -> NoReturn:
-    """Refuse a file for one field of its header; ``what`` continues "The header of <path> ..."."""
+    """Refuse a file because of one field in its header.
+
+    Args:
+        path: The file.
+        what: The continuation of "The header of <path> ...".
+
+    Raises:
+        UnusableInput: Always.
+    """
     raise UnusableInput(f"The header of {path} {what}; export it again from its source.")
 
 
 def shortened(text: str) -> str:
-    """Return ``text`` of a header as a message quotes it: printable and short, since a header is of any length."""
+    """Return a header's text as a message quotes it: printable and short, because a header can have any length."""
     return bounded(printable(bounded(text, SHOWN_CHARACTERS)), SHOWN_CHARACTERS)
 
 
 def numbers(text: str, count: int | None = None) -> list[float] | None:
-    """Return the finite numbers in ``text``, or None where it holds anything else or not ``count`` of them."""
+    """Return the finite numbers in ``text``.
+
+    Args:
+        text: Numbers separated by spaces.
+        count: The expected number of values, or None for any.
+
+    Returns:
+        The numbers, or None if the text holds anything else or another number of values.
+    """
     words = text.split()
     if not words or (count is not None and len(words) != count):
         return None
@@ -132,7 +161,7 @@ def numbers(text: str, count: int | None = None) -> list[float] | None:
 
 
 def whole_numbers(text: str, count: int | None = None) -> list[int] | None:
-    """Return the whole numbers in ``text``, or None where it holds anything else or not ``count`` of them."""
+    """Return the whole numbers in ``text``; None if it holds anything else or not ``count`` of them."""
     values = numbers(text, count)
     if values is None or not all(value.is_integer() and abs(value) < 2**53 for value in values):
         return None
@@ -140,10 +169,15 @@ def whole_numbers(text: str, count: int | None = None) -> list[int] | None:
 
 
 def checked_shape(sizes_xyz: Sequence[int], path: Path, components: int = 1) -> tuple[int, int, int]:
-    """Return (slice, row, column) counts of a 3D image of ``sizes_xyz`` voxels.
+    """Return the number of (slices, rows, columns) of a 3D image.
+
+    Args:
+        sizes_xyz: Number of voxels along the file's axes, fastest first.
+        path: The file, for error messages.
+        components: Number of values per voxel.
 
     Raises:
-        UnusableInput: if there are not three, one is below 1, or there are more voxels than any CT has.
+        UnusableInput: If there are not three axes, a size is below 1, or there are more voxels than any CT has.
     """
     shown = " x ".join(str(size) for size in sizes_xyz)
     if any(size < 1 for size in sizes_xyz) or not sizes_xyz:
@@ -161,13 +195,15 @@ def checked_affine(shape: tuple[int, int, int], columns_xyz: npt.ArrayLike, orig
     """Return the affine from (slice, row, column) to LPS mm.
 
     Args:
-        shape: Voxels along (slice, row, column).
-        columns_xyz: 3 x 3; its columns are the steps in LPS mm along the file's first (fastest), second and third axis.
-        origin: LPS position of the first voxel, mm.
-        path: The file, for messages.
+        shape: Number of (slices, rows, columns).
+        columns_xyz: 3 x 3 matrix whose columns are the steps, in LPS mm, along the file's first (fastest), second and
+            third axis.
+        origin: LPS position of the first voxel, in mm.
+        path: The file, for error messages.
 
     Raises:
-        UnusableInput: if the numbers are not finite, a step is zero or beyond reason, or the axes are not orthogonal.
+        UnusableInput: If the numbers are not finite, a step is zero or implausibly large, or the axes are not
+            orthogonal.
     """
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(columns_xyz, dtype=float)[:, ::-1]
@@ -186,7 +222,18 @@ def checked_affine(shape: tuple[int, int, int], columns_xyz: npt.ArrayLike, orig
 
 
 def check_same_geometry(shape: tuple[int, int, int], one: Array, other: Array, names: str, path: Path) -> None:
-    """Raise UnusableInput if two affines of one file, which ``names`` names, place a corner voxel differently."""
+    """Check that two statements of a file's geometry agree at the corner voxels.
+
+    Args:
+        shape: Number of (slices, rows, columns).
+        one: An affine to LPS mm.
+        other: Another affine to LPS mm.
+        names: Names of both statements in the error message.
+        path: The file, for error messages.
+
+    Raises:
+        UnusableInput: If they disagree.
+    """
     last = np.array(shape) - 1
     corners = np.array([[a, b, c, 1] for a in (0, last[0]) for b in (0, last[1]) for c in (0, last[2])], dtype=float)
     apart = float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
@@ -195,7 +242,11 @@ def check_same_geometry(shape: tuple[int, int, int], one: Array, other: Array, n
 
 
 def check_same_spacing(one: Sequence[float], other: Sequence[float], names: tuple[str, str], path: Path) -> None:
-    """Raise UnusableInput if two statements of the spacing, mm, differ; ``names`` are those of the two fields."""
+    """Check that two statements of a file's spacing, in mm, agree.
+
+    Raises:
+        UnusableInput: If they disagree; the message uses ``names``, the names of the two fields.
+    """
     if not np.allclose(one, other, rtol=SAME_SPACING, atol=0):
         first, second = (" x ".join(f"{mm:.5g}" for mm in spacing) for spacing in (one, other))
         wrong_header(
@@ -204,7 +255,11 @@ def check_same_spacing(one: Sequence[float], other: Sequence[float], names: tupl
 
 
 def mm_per_unit(unit: str, path: Path) -> float:
-    """Return the millimeters of a unit of length; raises UnusableInput for an unknown one."""
+    """Return the millimeters per unit of length.
+
+    Raises:
+        UnusableInput: If the unit is unknown.
+    """
     mm = MM_PER_UNIT.get(unit.strip().lower())
     if mm is None:
         wrong_header(path, f'states its lengths in "{shortened(unit)}", which is no unit of length that is known here')
@@ -212,7 +267,11 @@ def mm_per_unit(unit: str, path: Path) -> float:
 
 
 def detached_path(header: Path, name: str) -> Path:
-    """Return the file of detached voxels that ``header`` names; raises UnusableInput for lists and patterns of files."""
+    """Return the file of detached voxels that a header names.
+
+    Raises:
+        UnusableInput: If the header names none, a list or a pattern, or if the file is missing.
+    """
     first = name.split()[0] if name.split() else ""
     if first.upper() == "LIST" or "%" in name:
         raise UnusableInput(

@@ -1,4 +1,7 @@
-"""Files in, volumes out, and back: the one place that turns SimpleITK's (x, y, z) into this package's (slice, row, column)."""
+"""Read and write image files.
+
+This is the only module that converts between SimpleITK's (x, y, z) and this package's (slice, row, column).
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from .regular_files import check_encodable, existing_mode
 from .voxels import read_values
 
 COMPRESSION_LEVEL = 1
-"""zlib's fastest: label maps shrink nearly as well as at the default and are written several times faster."""
+"""zlib's fastest level: label maps shrink nearly as well as at the default, and are written several times faster."""
 
 UNFINISHED_PREFIX = ".unfinished-"
 
@@ -33,14 +36,19 @@ WRITABLE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
 def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVolume:
-    """The CT in a DICOM folder (searched with its subfolders), a NIfTI, NRRD or MetaImage file, in HU on the file's own grid.
+    """Read a chest CT in HU on the file's own grid.
 
-    ``series`` is the SeriesInstanceUID to take where a folder holds several. Multi-frame DICOM is refused. DICOM slices that are
-    tilted, unevenly spaced or missing (3 at most in a row) are resampled to a regular orthogonal grid; ``resampled`` and
-    ``warnings`` of the result say so. Integer HU stay int16.
+    Integer HU stay int16. DICOM slices that are tilted, unevenly spaced or missing (at most 3 in a row) are resampled
+    to a regular
+    orthogonal grid; ``resampled`` and ``warnings`` of the result report it. Multi-frame DICOM is refused.
 
-    Raises UnusableInput, with one sentence for the user, for anything that is not a plausible chest CT; MachineLimit if a decoder
-    for a compressed DICOM file is not installed.
+    Args:
+        path: A DICOM folder (searched with its subfolders) or DICOM file, or a NIfTI, NRRD or MetaImage file.
+        series: The SeriesInstanceUID to read if a folder holds several series.
+
+    Raises:
+        UnusableInput: If the input is not a plausible chest CT; the message is one sentence for the user.
+        MachineLimit: If the memory does not suffice, or a decoder for a compressed DICOM file is not installed.
     """
     path = Path(path)
     mode = existing_mode(path)
@@ -73,7 +81,11 @@ def _read_ct_image(path: Path, series: str | None) -> CTVolume:
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:
-    """Read a mask or map in NIfTI, NRRD or MetaImage; raises UnusableInput if it cannot be read or is not 3D."""
+    """Read a mask or map from a NIfTI, NRRD or MetaImage file.
+
+    Raises:
+        UnusableInput: If the file cannot be read, is not 3D, or contains values that are not finite.
+    """
     stored = read_stored_image(Path(path))
     if stored.array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in stored.array):
         raise UnusableInput(
@@ -83,15 +95,22 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
 
 
 def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool = True) -> None:
-    """Write ``volume`` (bool as 0 and 1 of uint8) to ``path``: .nrrd, .nii.gz, .nii or .mha; it appears there only when complete.
+    """Write a volume to an image file, which appears under its name only when complete.
 
-    Raises ValueError for another suffix, MachineLimit if the file cannot be written (disk full, no permission).
+    Args:
+        volume: The volume; Boolean voxels are written as 0 and 1 (uint8).
+        path: A path that ends in .nrrd, .nii.gz, .nii or .mha.
+        compress: Whether to compress the voxels.
+
+    Raises:
+        ValueError: If the path has another suffix.
+        MachineLimit: If the file cannot be written (disk full, no permission).
     """
     write_image(to_simpleitk(volume), path, compress=compress)
 
 
 def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bool = True) -> None:
-    """``write_volume`` for a SimpleITK image, its metadata included."""
+    """Write a SimpleITK image with its metadata; see ``write_volume``."""
     path = Path(path)
     check_encodable(path)
     if not path.name.endswith(WRITABLE_SUFFIXES):
@@ -100,7 +119,7 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
         try:
             sitk.WriteImage(image, str(unfinished), compress, compressionLevel=COMPRESSION_LEVEL)
             if not path.name.endswith((".nrrd", ".mha")):
-                check_image_file(unfinished)  # SimpleITK does not notice a full disk when it writes NIfTI
+                check_image_file(unfinished)  # SimpleITK does not report a full disk for NIfTI
         except (RuntimeError, UnusableInput) as error:
             raise MachineLimit(
                 f"{path} could not be written; free some disk space or choose another folder."
@@ -109,10 +128,14 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
 
 @contextmanager
 def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path to write to; the file becomes ``path`` when the block ends, and vanishes when the block fails.
+    """Yield a temporary path to write to, and move the file to ``path`` at the end of the block.
 
-    The name is kept, since libraries choose the format by its suffix; the file lies in a private folder beside ``path``. What killed
-    processes left there is removed. Raises MachineLimit if the disk refuses.
+    The file is deleted if the block fails. It keeps its name, because libraries choose the format by the suffix, and
+    lies in a private
+    folder beside ``path``. Folders that killed processes left there are removed.
+
+    Raises:
+        MachineLimit: If the disk refuses the file.
     """
     path = Path(path)
     try:
@@ -127,7 +150,10 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def to_simpleitk(volume: Volume) -> sitk.Image:
-    """The same voxels at the same LPS places as a SimpleITK image, whose index runs (column, row, slice)."""
+    """Return a volume as a SimpleITK image, whose index order is (column, row, slice).
+
+    Voxels keep their LPS positions.
+    """
     array = volume.array.view(np.uint8) if volume.array.dtype == np.bool_ else volume.array
     image = sitk.GetImageFromArray(array)
     set_simpleitk_geometry(image, volume.grid)
@@ -135,14 +161,19 @@ def to_simpleitk(volume: Volume) -> sitk.Image:
 
 
 def set_simpleitk_geometry(image: sitk.Image, grid: Grid) -> None:
-    """Give a SimpleITK image the geometry of ``grid``."""
+    """Set the geometry of a SimpleITK image to that of ``grid``."""
     image.SetSpacing(grid.spacing[::-1])
     image.SetDirection(grid.direction[:, ::-1].ravel().tolist())
     image.SetOrigin(grid.origin.tolist())
 
 
 def from_simpleitk(image: sitk.Image) -> tuple[Array, Array]:
-    """Array (slice, row, column), components last where there are several, and 4 x 4 affine to LPS mm of a 3D SimpleITK image."""
+    """Return the voxels and the affine of a 3D SimpleITK image.
+
+    Returns:
+        An array (slice, row, column), with components on the last axis if there are several, and the 4 x 4 affine to
+        LPS mm.
+    """
     return sitk.GetArrayFromImage(image), _affine(image)
 
 
@@ -156,11 +187,11 @@ def _affine(image: Any) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class StoredImage:
-    """What an image file holds.
+    """The content of an image file.
 
     Attributes:
-        array: Real values (slice, row, column), the components last where there are several.
-        affine: 4 x 4, from (slice, row, column) to LPS mm.
+        array: Real values (slice, row, column), with components on the last axis if there are several.
+        affine: 4 x 4 matrix from (slice, row, column) to LPS mm.
         metadata: Free key/value pairs of the file.
     """
 
@@ -170,15 +201,15 @@ class StoredImage:
 
 
 def read_stored_image(path: Path, *, allow_layers: bool = False) -> StoredImage:
-    """Read a 3D image; double precision becomes single.
+    """Read a 3D image; double precision is converted to single precision.
 
     Args:
         path: A NIfTI, NRRD or MetaImage file, whatever its name.
-        allow_layers: Admit several values per voxel.
+        allow_layers: Whether to accept several values per voxel.
 
     Raises:
-        UnusableInput: if it cannot be read, does not state its geometry, or is not 3D.
-        MachineLimit: if the memory does not suffice.
+        UnusableInput: If the file cannot be read, does not state its geometry, or is not 3D.
+        MachineLimit: If the memory does not suffice.
     """
     header = read_header(path)
     if not allow_layers:
@@ -194,7 +225,7 @@ def _check_single_values(header: ImageHeader, path: Path) -> None:
 
 
 def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
-    """Return ``read_stored_image`` as a SimpleITK image, with its metadata."""
+    """Read a 3D image as a SimpleITK image with its metadata; see ``read_stored_image``."""
     stored = read_stored_image(path, allow_layers=allow_layers)
     image = sitk.GetImageFromArray(stored.array, isVector=stored.array.ndim > 3)
     set_simpleitk_geometry(image, Grid(_shape_3d(stored.array), stored.affine))
@@ -209,7 +240,7 @@ def _shape_3d(array: Array) -> tuple[int, int, int]:
 
 
 def _as_hu(array: Array) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:
-    """Integers, and floats that all are integers, as int16; other floats as float32."""
+    """Return integers, and floats that are all integers, as int16; other floats as float32."""
     if array.dtype == np.int16:
         return array
     is_integer = array.dtype.kind in "iu" or all(np.array_equal(plane, np.rint(plane)) for plane in array)

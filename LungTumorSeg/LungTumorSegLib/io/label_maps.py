@@ -1,4 +1,4 @@
-"""Label maps: images whose voxels are whole numbers, each of which is a segment or a lesion."""
+"""Label maps: images with whole-number voxels, each number a segment or a lesion."""
 
 from __future__ import annotations
 
@@ -16,21 +16,29 @@ from .images import read_volume
 from .segment import UNSPECIFIED_COLORS, Segment
 
 MAX_LABELS = 256
-"""More than any atlas of the whole body has; an image with more values is a CT or a map, not a label map."""
+"""Largest number of labels, more than any whole-body atlas has.
+
+An image with more values is a CT or a map, not a label map.
+"""
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 LABEL_SUFFIXES = (SEGMENTATION_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".mha", ".dcm")
-"""Longest first, so that a name loses all of its suffix."""
+"""Suffixes of segmentation files, longest first, so that the whole suffix of a name is removed."""
 
 LARGEST_LABEL = int(np.iinfo(np.uint16).max)
-"""Labels are kept up to this number; where a file has larger ones they are numbered 1, 2, 3 ... in their order."""
+"""Largest label that is kept; if a file has larger ones, its labels are renumbered 1, 2, 3 ... in ascending order."""
 
 
 def label_segments(array: Array, affine: Array, path: Path) -> list[Segment]:
-    """The labels of a label map (slice, row, column), ascending, each as the segment "Segment n".
+    """Return the labels of a label map in ascending order, each as a segment named "Segment n".
+
+    Args:
+        array: Labels (slice, row, column).
+        affine: 4 x 4 matrix from index to LPS mm.
+        path: The file, for error messages.
 
     Raises:
-        UnusableInput: If values are not whole, below zero or too many to be labels.
+        UnusableInput: If values are not whole, are negative, or are too many to be labels.
     """
     _check_finite(array, path)
     boxes = boxes_of_labels(array)
@@ -49,19 +57,20 @@ def label_segments(array: Array, affine: Array, path: Path) -> list[Segment]:
 
 
 def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
-    """One label per lesion, uint16, 0 elsewhere, in the file's own order of axes.
+    """Read lesions as a label map: one label per lesion (uint16), 0 elsewhere, in the file's own axis order.
 
-    A label map keeps its labels. Lesion segments of a segmentation get 1 ... n, the largest first; a voxel of two belongs to the
-    smaller, which would be hidden otherwise.
+    A label map keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest first. A voxel of
+    two lesions
+    belongs to the smaller one, which would otherwise be hidden.
 
     Args:
-        path: A label map, a .seg.nrrd, or DICOM: a segmentation or a structure set.
+        path: A label map, a .seg.nrrd, or a DICOM segmentation or structure set.
         grid: The grid on which a structure set is filled; other files have their own.
 
     Raises:
         UnusableInput: If the file cannot be read or holds anything but labels.
     """
-    from .seg_nrrd import is_dicom, read_segmentation  # which reads label maps too
+    from .seg_nrrd import is_dicom, read_segmentation  # imported here, because seg_nrrd imports this module
 
     if not path.name.endswith(SEGMENTATION_SUFFIX) and not is_dicom(path):
         volume = read_volume(path)
@@ -79,7 +88,7 @@ def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
 
 
 def name_without_suffix(path: Path) -> str:
-    """The file's name without its whole suffix; a folder's name as it is."""
+    """Return a file's name without its whole suffix; the name of a folder is returned unchanged."""
     suffix = next((s for s in LABEL_SUFFIXES if path.name.endswith(s)), "") if path.is_file() else ""
     return path.name.removesuffix(suffix)
 
@@ -98,7 +107,7 @@ def _as_uint16(array: Array, path: Path) -> Array:
 
 
 def _check_finite(array: Array, path: Path) -> None:
-    """Raise UnusableInput where a value is not a number, which compares with nothing."""
+    """Raise UnusableInput if a value is NaN or infinite."""
     if array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in array):
         raise _not_labels(path)
 

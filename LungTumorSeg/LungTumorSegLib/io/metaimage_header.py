@@ -1,4 +1,4 @@
-"""The header of a MetaImage file, .mha or .mhd.
+"""Parse the header of a MetaImage file (.mha or .mhd).
 
 References:
     MetaIO documentation, itk.org/Wiki/MetaIO/Documentation, for fields and their defaults.
@@ -30,26 +30,32 @@ from .image_header import (
 from .stored_values import Rescaling
 
 MAX_HEADER_BYTES = 1 << 20
-"""More than any MetaImage header needs before its voxels begin."""
+"""Largest header size in bytes, more than any MetaImage header needs."""
 
 TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
     "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8", "MET_FLOAT": "f4", "MET_DOUBLE": "f8",
 }  # fmt: skip
-"""Types of values; the format fixes long at four bytes."""
+"""Value types; the format defines long as four bytes."""
 
 SAME_FIELD = {
     "position": "Offset", "origin": "Offset", "offset": "Offset",
     "rotation": "TransformMatrix", "orientation": "TransformMatrix", "transformmatrix": "TransformMatrix",
     "elementbyteordermsb": "BinaryDataByteOrderMSB", "binarydatabyteordermsb": "BinaryDataByteOrderMSB",
 }  # fmt: skip
-"""Fields with several names. AnatomicalOrientation is not read: writers in use state it without looking at the axes."""
+"""Fields that have several names.
+
+AnatomicalOrientation is not read, because writers in use state it without looking at the axes.
+"""
 
 _START = re.compile(rb"\s*(?:[A-Za-z]\w*[ \t]*=[^\n]*\n\s*){0,9}?(?:ObjectType|NDims)[ \t]*=")
 
 
 def is_metaimage(start: bytes) -> bool:
-    """Return True if a file that begins with ``start`` is a MetaImage; the format has no mark, but known first fields."""
+    """Return whether a file that begins with ``start`` is a MetaImage.
+
+    The format has no signature; its first fields identify it.
+    """
     return _START.match(start[:4096]) is not None
 
 
@@ -57,7 +63,7 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
     """Check the header of a MetaImage file that is open at its start, and return what it states.
 
     Raises:
-        UnusableInput: for a field that is missing, wrong, or states what cannot be used here.
+        UnusableInput: If a field is missing, wrong, or states something that is not supported.
     """
     fields = _read_fields(file, path)
     end = file.tell()
@@ -80,7 +86,10 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
 
 
 def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:
-    """Read lines up to ElementDataFile, the last one; names that mean the same field may not contradict each other."""
+    """Read the lines up to ElementDataFile, which is the last.
+
+    Different names of the same field must not contradict each other.
+    """
     fields: dict[str, str] = {}
     while raw := file.readline(MAX_HEADER_BYTES):
         if file.tell() > MAX_HEADER_BYTES:
@@ -115,7 +124,7 @@ def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
 
 
 def _rescaling(fields: dict[str, str], path: Path) -> Rescaling:
-    """Return the factor and summand from stored values to what they mean."""
+    """Return the slope and intercept that convert stored values to real values."""
     slope = numbers(fields.get("ElementToIntensityFunctionSlope", "1"), 1)
     intercept = numbers(fields.get("ElementToIntensityFunctionOffset", "0"), 1)
     if not slope or intercept is None or slope[0] == 0:
@@ -124,7 +133,10 @@ def _rescaling(fields: dict[str, str], path: Path) -> Rescaling:
 
 
 def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path: Path) -> Array:
-    """Return the affine to LPS mm; without a matrix or an offset the format's defaults hold, the identity and 0."""
+    """Return the affine to LPS mm.
+
+    As the format defines, a missing matrix is the identity, and a missing offset is 0.
+    """
     spacing = numbers(fields.get("ElementSpacing", fields.get("ElementSize", "")), axes)
     if spacing is None or min(spacing) <= 0:
         no_geometry(path)
@@ -134,7 +146,7 @@ def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path
     if matrix is None or offset is None:
         wrong_header(path, "states an impossible geometry (TransformMatrix or Offset)")
     mm = mm_per_unit(fields["DistanceUnits"], path) if fields.get("DistanceUnits", "?") != "?" else 1.0
-    directions = np.array(matrix).reshape(axes, axes)[:3, :3]  # a row is the direction of an axis of the file
+    directions = np.array(matrix).reshape(axes, axes)[:3, :3]  # each row is the direction of one file axis
     lengths = np.linalg.norm(directions, axis=1)
     if np.abs(lengths - 1).max() > 1e-3:
         wrong_header(path, "states directions in TransformMatrix that are not of length 1")

@@ -1,4 +1,4 @@
-"""The header of a single-file NIfTI-1 or NIfTI-2, plain or gzipped, whatever its name.
+"""Parse the header of a single-file NIfTI-1 or NIfTI-2, plain or gzipped, whatever its name.
 
 References:
     Cox et al., "A (sort of) new image data format standard: NIfTI-1", 2004; nifti.nimh.nih.gov/nifti-1 and nifti-2.
@@ -28,27 +28,27 @@ from .image_header import (
 from .stored_values import Rescaling
 
 HEADER_BYTES = 544
-"""A NIfTI-2 header with its extension flag, the longer one."""
+"""Size in bytes of a NIfTI-2 header with its extension flag; a NIfTI-1 header is shorter."""
 
 MAX_OFFSET = 1 << 26
-"""Header extensions end far before this byte."""
+"""Largest byte offset of the voxels; header extensions end far before it."""
 
 DATATYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
 }  # fmt: skip
-"""NIfTI datatype codes of real numbers that numpy holds."""
+"""NIfTI datatype codes of real numbers that numpy supports."""
 
 SEVERAL_VALUES = {32: "complex", 128: "color", 1792: "complex", 2048: "complex", 2304: "color"}
 
 MM_PER_UNIT_CODE = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-"""Millimeters per unit of xyzt_units; unknown (0) means millimeters, as every reader takes it."""
+"""Millimeters per unit of xyzt_units; readers take an unknown unit (0) as millimeters."""
 
 RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where fields lie: struct formats and offsets of one version of the format; all in the header's byte order."""
+    """Struct formats and offsets of the fields in one version of the format, in the header's byte order."""
 
     size: int
     voxels_at_least: int
@@ -76,7 +76,7 @@ LAYOUTS = {
 
 
 def is_nifti(start: bytes) -> bool:
-    """Return True if ``start``, the first ``HEADER_BYTES`` of a file, is the header of a NIfTI or Analyze file."""
+    """Return whether ``start``, the first ``HEADER_BYTES`` of a file, is the header of a NIfTI or Analyze file."""
     return _order(start) is not None
 
 
@@ -86,10 +86,10 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
     Args:
         start: The first ``HEADER_BYTES`` bytes, unpacked.
         path: The file.
-        gzipped: Whether the file is packed by gzip.
+        gzipped: Whether the file is compressed with gzip.
 
     Raises:
-        UnusableInput: for a field that is missing, wrong, or states what cannot be used here.
+        UnusableInput: If a field is missing, wrong, or states something that is not supported.
     """
     order, layout = _layout(start, path)
 
@@ -161,7 +161,7 @@ def _shape(dim: tuple[int, ...], path: Path) -> tuple[int, int, int]:
 
 
 def _rescaling(slope_and_intercept: tuple[float, float], path: Path) -> Rescaling:
-    """Return the scaling; a slope of 0 or not a number means, by the standard and by common use, that there is none."""
+    """Return the rescaling; by the standard and by common use, a slope of 0 or NaN means that there is none."""
     slope, intercept = slope_and_intercept
     if slope == 0 or math.isnan(slope):
         return Rescaling()
@@ -179,9 +179,9 @@ def _affine(
     mm: float,
     path: Path,
 ) -> Array:
-    """Return the affine to LPS mm; qform, sform and pixdim are compared where two of them are stated."""
+    """Return the affine to LPS mm; if several of qform, sform and pixdim are stated, they must agree."""
     spacing = np.array(pixdim[1:4], dtype=float)
-    if not (spacing > 0).all() or max(codes) <= 0:  # NaN is not above 0 either
+    if not (spacing > 0).all() or max(codes) <= 0:  # also false for NaN
         no_geometry(path)
     stated = {}
     if codes[1] > 0:
@@ -195,7 +195,7 @@ def _affine(
     if len(stated) == 2:
         check_same_geometry(shape, stated["qform"], stated["sform"], "qform and sform", path)
     affine = next(iter(stated.values())).copy()
-    affine[:3, :3] *= spacing[::-1] * mm / np.linalg.norm(affine[:3, :3], axis=0)  # as all readers in use take it
+    affine[:3, :3] *= spacing[::-1] * mm / np.linalg.norm(affine[:3, :3], axis=0)  # as all common readers do
     return affine
 
 
@@ -204,12 +204,15 @@ def _to_lps(shape: tuple[int, int, int], columns: Array, origin: Array, mm: floa
 
 
 def _rotation(quaternion: tuple[float, ...], handedness: float, path: Path) -> Array:
-    """Return the 3 x 3 rotation to RAS of the quaternion's parts b, c, d, its third column reversed where pixdim[0] is below 0."""
+    """Return the 3 x 3 rotation to RAS of the quaternion parts b, c and d.
+
+    Its third column is reversed if pixdim[0] (``handedness``) is negative.
+    """
     b, c, d = quaternion
     rest = 1.0 - (b * b + c * c + d * d)
     if not math.isfinite(rest) or rest < -1e-4:
         wrong_header(path, "states a quaternion that is no rotation")
-    if rest < 1e-7:  # a half turn, rounded to single precision
+    if rest < 1e-7:  # a half turn in rounded single precision
         length = math.sqrt(b * b + c * c + d * d)
         a, b, c, d = 0.0, b / length, c / length, d / length
     else:

@@ -1,6 +1,9 @@
-"""Writing a plain NRRD file piece by piece, from a thread that leaves the interpreter to others while the disk works.
+"""Write a plain NRRD file in chunks, from a thread that does not block the interpreter while the disk works.
 
-SimpleITK would copy the whole volume first. Format: teem.sourceforge.net/nrrd/format.html, with raw encoding.
+SimpleITK would first copy the whole volume.
+
+References:
+    Format with raw encoding: teem.sourceforge.net/nrrd/format.html.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from ..core.events import Cancelled
 from ..core.volume import Array, Volume
 
 CHUNK_BYTES = 1 << 22
-"""Written at once; after each such piece the writer looks whether it should stop."""
+"""Number of bytes per write; after each chunk the writer checks whether it should stop."""
 
 _TYPES = {
     "int8": "int8", "uint8": "uint8", "int16": "int16", "uint16": "uint16", "int32": "int32", "uint32": "uint32",
@@ -22,9 +25,17 @@ _TYPES = {
 
 
 def write_nrrd(volume: Volume, path: Path, stop: Event) -> None:
-    """Write ``volume`` (slice, row, column; affine to LPS mm) uncompressed to ``path``.
+    """Write a volume as an uncompressed NRRD file.
 
-    Raises Cancelled once ``stop`` is set, ValueError for voxels that are not plain numbers, OSError where the disk fails.
+    Args:
+        volume: Voxels (slice, row, column) with an affine to LPS mm.
+        path: The file to write.
+        stop: Cancels the writing when set.
+
+    Raises:
+        Cancelled: If ``stop`` is set.
+        ValueError: If the voxels are not plain numbers.
+        OSError: If the disk fails.
     """
     voxels = volume.array.ravel().data.cast("B")
     header = _header(volume)

@@ -1,4 +1,4 @@
-"""The header of an NRRD file, attached or detached.
+"""Parse the header of an NRRD file, attached or detached.
 
 References:
     Kindlmann, "Definition of NRRD file format", teem.sourceforge.net/nrrd/format.html.
@@ -34,13 +34,13 @@ from .image_header import (
 )
 
 MAX_HEADER_BYTES = 1 << 24
-"""A segmentation's header takes about 1 kB per segment."""
+"""Largest header size in bytes; the header of a segmentation takes about 1 kB per segment."""
 
 MAX_HEADER_LINES = 1 << 17
-"""A segmentation's header takes about ten lines per segment."""
+"""Largest number of header lines; the header of a segmentation takes about ten lines per segment."""
 
 MAX_AXES = 16
-"""The format's own limit."""
+"""Largest number of axes that the format allows."""
 
 _TYPE_NAMES = {
     "i1": "signed char, int8, int8_t",
@@ -61,7 +61,7 @@ TO_LPS = {
     "right-anterior-superior": (-1, -1, 1), "ras": (-1, -1, 1),
     "left-anterior-superior": (1, -1, 1), "las": (1, -1, 1),
 }  # fmt: skip
-"""The spaces in which left and right are defined, and the signs that turn them to LPS."""
+"""Spaces that define left and right, and the signs that convert their axes to LPS."""
 
 PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
 
@@ -76,7 +76,14 @@ _VECTOR = re.compile(r"none|\([^()\s]*(?:\s*,\s*[^(),\s]*)*\s*\)", re.IGNORECASE
 
 @dataclass(frozen=True)
 class _Text:
-    """The lines of a header: fields by lower-case name, key/value pairs, and the byte after the empty line that ends it."""
+    """The parsed lines of a header.
+
+    Attributes:
+        fields: Fields by lower-case name.
+        pairs: Key/value pairs.
+        end: Byte after the empty line that ends the header.
+        attached: Whether the voxels follow in the same file.
+    """
 
     fields: dict[str, str]
     pairs: dict[str, str]
@@ -88,7 +95,7 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     """Check the header of an NRRD file that is open at its start, and return what it states.
 
     Raises:
-        UnusableInput: for a field that is missing, wrong, or states what cannot be used here.
+        UnusableInput: If a field is missing, wrong, or states something that is not supported.
     """
     text = _read_text(file, path)
     fields = text.fields
@@ -113,7 +120,11 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
 
 
 def _read_text(file: BinaryIO, path: Path) -> _Text:
-    """Read lines up to the first empty one; raises UnusableInput for a line that is no field, or a field stated twice."""
+    """Read the lines up to the first empty one.
+
+    Raises:
+        UnusableInput: If a line is not a field, or a field is stated twice.
+    """
     fields: dict[str, str] = {}
     pairs: dict[str, str] = {}
     lines = 0
@@ -134,7 +145,7 @@ def _read_text(file: BinaryIO, path: Path) -> _Text:
                 wrong_header(path, f'states "{shortened(name)}" twice')
             fields[name] = field[2].strip()
             if name == "data file" and fields[name].upper().startswith("LIST"):
-                break  # the other lines name files
+                break  # the remaining lines are file names
         elif ":=" in line:
             key, _, value = line.partition(":=")
             pairs[key] = _unescaped(value)
@@ -173,7 +184,7 @@ def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
 
 
 def _steps(text: str, axes: int, path: Path) -> list[list[float] | None]:
-    """Return the step along each axis, in the file's space and unit; None for an axis that is none of space."""
+    """Return the step along each axis, in the space and unit of the file; None for an axis that is not spatial."""
     words = _VECTOR.findall(text) if len(text) < 4096 else []
     steps: list[list[float] | None] = []
     for word in words:
@@ -188,7 +199,7 @@ def _steps(text: str, axes: int, path: Path) -> list[list[float] | None]:
 def _affine(
     fields: dict[str, str], steps: list[list[float]], shape: tuple[int, int, int], path: Path
 ) -> tuple[Array, tuple[str, ...]]:
-    """Return the affine to LPS mm, and a warning where the origin is not stated."""
+    """Return the affine to LPS mm, and a warning if the origin is not stated."""
     signs = np.array(TO_LPS[fields["space"].lower()], dtype=float)
     origin = numbers(fields.get("space origin", "(0,0,0)").strip("() ").replace(",", " "), 3)
     if origin is None:
@@ -206,7 +217,7 @@ def _affine(
 
 
 def _mm(fields: dict[str, str], path: Path) -> float:
-    """Return the millimeters per unit of the space."""
+    """Return the millimeters per unit of the file's space."""
     for name in ("space units", "units"):
         stated = re.findall(r'"([^"]*)"', fields.get(name, ""))
         units = {mm_per_unit(unit, path) for unit in stated if unit.strip()}
@@ -218,7 +229,10 @@ def _mm(fields: dict[str, str], path: Path) -> float:
 
 
 def _check_values(fields: dict[str, str], path: Path) -> None:
-    """Raise UnusableInput where stored values stand for others: the format keeps no exact way back."""
+    """Raise UnusableInput if the stored values are quantized.
+
+    The format keeps no exact way back to the original values.
+    """
     for name in ("old min", "old max"):
         if name in fields and fields[name].lower() != "nan":
             wrong_header(path, f'says that its values were quantized ("{name}"), so that they are not HU')

@@ -1,4 +1,4 @@
-"""Is this a chest CT? The checks that every reader shares."""
+"""Check whether an image is a plausible chest CT; all readers share these checks."""
 
 from __future__ import annotations
 
@@ -10,32 +10,50 @@ from ..core.errors import UnusableInput
 from ..core.volume import Array, Grid
 
 MIN_SLICES = 8
-"""Fewest axial slices: the depth of one stack of the networks."""
+"""Smallest number of axial slices: the depth of one stack of the networks."""
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
-"""Clinical CT lies between 0.2 mm (ultra-high resolution) and 10 mm (thick slices); what is beyond is a wrong unit or an empty field."""
+"""Range of plausible voxel spacing in mm.
+
+Clinical CT lies between 0.2 mm (ultra-high resolution) and 10 mm (thick slices). A value outside the range means a
+wrong unit or an
+empty field.
+"""
 
 AIR_HU_RANGE = (-1100, -500)
-"""Air and aerated lung. No substance is less dense: lower values mark what was not scanned, and say nothing about the scale."""
+"""HU range of air and aerated lung.
+
+No substance is less dense: lower values mark voxels that were not scanned, and say nothing about the scale.
+"""
 
 WATER_HU_RANGE = (-200, 200)
-"""Fat, blood, muscle and most contrast."""
+"""HU range near water: fat, blood, muscle and most contrast agent."""
 
 MIN_AIR_SHARE = 0.01
-"""Least share of air among scanned voxels; whole chests have more than 0.3."""
+"""Smallest share of air among scanned voxels; whole chests have more than 0.3."""
 
 MIN_WATER_SHARE = 0.03
-"""Least share of water among scanned voxels; whole chests have 0.19 or more, and 0.011 at most where HU are shifted by -1024."""
+"""Smallest share of water among scanned voxels.
+
+Whole chests have 0.19 or more, and at most 0.011 if HU are shifted by -1024.
+"""
 
 PADDING_MAX_HU, PADDING_MIN_SHARE = -1000, 0.05
-"""A lowest value up to here that makes up such a share of the voxels is padding, or air cut to one value: both show no scale."""
+"""Highest value, and smallest share of the voxels, of a lowest value that counts as padding.
+
+Such a value is padding, or air that was clipped to one value; neither says anything about the scale.
+"""
 
 MAX_HU = np.iinfo(np.int16).max
-"""Whole HU are kept as int16; higher ones (no implant is that dense) are cut to this value."""
+"""Largest HU; whole HU are stored as int16, and higher values (no implant is that dense) are clipped to this one."""
 
 
 def check_slice_count(slices: int, path: Path) -> None:
-    """Raise UnusableInput for fewer than ``MIN_SLICES`` axial slices."""
+    """Check the number of axial slices.
+
+    Raises:
+        UnusableInput: If there are fewer than ``MIN_SLICES``.
+    """
     if slices < MIN_SLICES:
         raise UnusableInput(
             f"{path} has too few axial slices ({slices}, and at least {MIN_SLICES} are needed); give the whole chest CT."
@@ -43,7 +61,11 @@ def check_slice_count(slices: int, path: Path) -> None:
 
 
 def check_grid(grid: Grid, path: Path) -> None:
-    """Raise UnusableInput if the grid is flat, its spacing cannot be a CT's or there are too few axial slices."""
+    """Check the grid of a CT.
+
+    Raises:
+        UnusableInput: If the grid is flat, its spacing is implausible for a CT, or there are too few axial slices.
+    """
     if min(grid.shape) == 1:
         raise UnusableInput(
             f"{path} is not a 3D image (its size is {' x '.join(map(str, grid.shape[::-1]))}); give a single 3D volume."
@@ -59,14 +81,16 @@ def check_grid(grid: Grid, path: Path) -> None:
 
 
 def check_intensities(array: Array, path: Path) -> None:
-    """Raise UnusableInput if the voxels cannot be the HU of a chest.
+    """Check that voxel values can be the HU of a chest.
 
-    They are not finite, all equal, or too few of them lie near air or near water. A single dark voxel, or the padding around the
-    scanned circle, does not make HU of stored values.
+    A single dark voxel, or the padding around the scanned circle, does not make stored values pass as HU.
 
     Args:
         array: Values (slice, row, column).
-        path: The file, for messages.
+        path: The file, for error messages.
+
+    Raises:
+        UnusableInput: If values are not finite, if all are equal, or if too few lie near air or near water.
     """
     lowest, highest = float(array.min()), float(array.max())
     if not np.isfinite([lowest, highest]).all():
@@ -84,9 +108,9 @@ def check_intensities(array: Array, path: Path) -> None:
 
 
 def _shares_near_air_and_water(array: Array, lowest: float) -> tuple[float, float]:
-    """Return the shares of air and of water among the voxels that are no padding."""
+    """Return the shares of air and of water among the voxels that are not padding."""
     padding = air = water = at_lowest = 0
-    for plane in array:  # by slices: a mask of the whole volume would take as much memory again
+    for plane in array:  # slice by slice: a mask of the whole volume would need as much memory again
         padding += int((plane < AIR_HU_RANGE[0]).sum())
         air += int(((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1])).sum())
         water += int(((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1])).sum())

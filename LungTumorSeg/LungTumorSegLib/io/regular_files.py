@@ -1,4 +1,4 @@
-"""Opening what is a file, and nothing else: a pipe would wait for ever, a device never ends."""
+"""Open regular files and nothing else: a pipe could block forever, and a device may never end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open ``path`` for reading bytes; links are followed.
 
     Raises:
-        UnusableInput: if it is missing, not a regular file, or may not be read.
+        UnusableInput: If the file is missing, not a regular file, or not readable.
     """
     check_regular(path)
     try:
@@ -33,7 +33,11 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def check_regular(path: Path) -> None:
-    """Raise UnusableInput unless ``path`` is a regular file or a link to one; nothing is opened."""
+    """Check that ``path`` is a regular file or a link to one; nothing is opened.
+
+    Raises:
+        UnusableInput: If it is something else, or cannot be reached.
+    """
     mode = existing_mode(path)
     if not stat.S_ISREG(mode):
         kind = next((name for matches, name in KINDS if matches(mode)), "no regular file")
@@ -41,7 +45,11 @@ def check_regular(path: Path) -> None:
 
 
 def existing_mode(path: Path) -> int:
-    """Return the mode of what ``path`` leads to; raises UnusableInput if that is nothing, or out of reach."""
+    """Return the mode of the file to which ``path`` leads.
+
+    Raises:
+        UnusableInput: If there is no such file, or it cannot be reached.
+    """
     try:
         return path.stat().st_mode
     except (OSError, ValueError) as error:
@@ -51,7 +59,11 @@ def existing_mode(path: Path) -> int:
 
 
 def check_encodable(path: str | os.PathLike[str]) -> None:
-    """Raise UnusableInput where the name of an output is no valid text: native writers and JSON cannot take it."""
+    """Check that the name of an output is valid UTF-8, which native writers and JSON need.
+
+    Raises:
+        UnusableInput: If it is not.
+    """
     try:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -1,4 +1,4 @@
-"""DICOM RT structure sets: closed planar contours become masks on the CT (DICOM PS3.3 C.8.8.6)."""
+"""Read DICOM RT structure sets: closed planar contours become masks on the CT (DICOM PS3.3 C.8.8.6)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,28 @@ from .dicom_series import DAMAGE, is_dicom_file
 from .segment import UNSPECIFIED_COLORS, Segment
 
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
-"""RT Structure Set Storage."""
+"""SOP class of RT Structure Set Storage."""
 
 FLATNESS_SLICES = 0.5
-"""A contour whose points lie farther than this from their mean slice is not axial."""
+"""Largest distance, in slices, of a point from the mean slice of its contour; a contour beyond it is not axial."""
 
 SAME_PLANE_SLICES = 0.05
-"""Contours whose planes lie closer than this share of a slice lie in one plane: positions are rounded."""
+"""Largest distance, in slices, between contours of the same plane; it allows for rounded positions."""
 
 LARGEST_GAP = 1.5
-"""A gap between planes of more than so many usual distances parts a region in two."""
+"""Largest gap between planes, in usual distances, that is filled; a larger gap divides a region in two."""
 
 
 @dataclass(frozen=True)
 class StructureSet:
-    """A structure set's header: whose it is, which CT series it was drawn on ("" where it does not say), the names of its ROIs."""
+    """The header of a structure set.
+
+    Attributes:
+        path: The file.
+        patient: PatientID.
+        series: SeriesInstanceUID of the CT on which it was drawn; "" if it is not stated.
+        rois: Names of the regions of interest (ROIs).
+    """
 
     path: Path
     patient: str
@@ -45,7 +52,11 @@ class StructureSet:
 
 
 def read_structure_set(path: Path) -> StructureSet:
-    """The header of an RTSTRUCT file. Raises UnusableInput where it is damaged or something else."""
+    """Return the header of an RTSTRUCT file.
+
+    Raises:
+        UnusableInput: If the file is damaged or of another kind.
+    """
     with _refusing_damage(path):
         data = _read(path)
         rois = tuple(str(roi.ROIName) for roi in data.get("StructureSetROISequence") or [])
@@ -53,24 +64,35 @@ def read_structure_set(path: Path) -> StructureSet:
 
 
 def is_structure_set(path: Path) -> bool:
-    """Return whether a file is an RTSTRUCT. Raises UnusableInput where it is a damaged DICOM file."""
+    """Return whether a file is an RTSTRUCT.
+
+    Raises:
+        UnusableInput: If it is a damaged DICOM file.
+    """
     return is_dicom_file(path) and sop_class_of(path) == RTSTRUCT_CLASS
 
 
 def sop_class_of(path: Path) -> str:
-    """The SOP Class UID of a DICOM file, "" where it states none. Raises UnusableInput where it is damaged."""
+    """Return the SOP Class UID of a DICOM file; "" if it states none.
+
+    Raises:
+        UnusableInput: If the file is damaged.
+    """
     with _refusing_damage(path):
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         return str(header.get("SOPClassUID", ""))
 
 
 def read_rois(path: Path, ct: Volume) -> list[Segment]:
-    """Read the regions of interest that are lesions or lungs, by name and interpreted type, as segments on the grid of ``ct``.
+    """Read the regions of interest that are lesions or lungs as segments on the grid of ``ct``.
 
-    Others are left out unread: organs at risk and outlines may reach beyond the CT, and nothing is measured on them.
+    The name and the interpreted type of a region decide. Other regions are not filled: organs at risk and outlines may
+    extend beyond the
+    CT, and nothing is measured on them.
 
     Raises:
-        UnusableInput: If the file is damaged; if it has no such region; if one has no closed contour or lies off the CT.
+        UnusableInput: If the file is damaged; if it has no lesion; if a region has no closed contour or lies outside
+            the CT.
     """
     with _refusing_damage(path):
         data = _read(path)
@@ -99,10 +121,15 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
 
 
 def read_roi(path: Path, name: str, grid: Volume) -> Volume:
-    """Read the ROI ``name`` (capitals do not matter) as a mask (bool) on ``grid``, the CT that was drawn on; see ``fill_planes``.
+    """Read one ROI as a Boolean mask on ``grid``; see ``fill_planes``.
+
+    Args:
+        path: The RTSTRUCT file.
+        name: Name of the ROI; case does not matter.
+        grid: The CT on which the ROI was drawn.
 
     Raises:
-        UnusableInput: If the ROI is missing, has no closed contour, or lies off the slices of ``grid``.
+        UnusableInput: If the ROI is missing, has no closed contour, or lies outside the slices of ``grid``.
     """
     with _refusing_damage(path):
         drawn = _contours(_read(path), name, path)
@@ -111,7 +138,7 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
 
 @dataclass(frozen=True)
 class Roi:
-    """By what a region of interest is selected."""
+    """The properties of a region of interest that decide whether it is selected."""
 
     name: str
     terminology: str
@@ -119,14 +146,17 @@ class Roi:
 
 @dataclass(frozen=True, eq=False)
 class _Filled:
-    """A region on the grid of its CT, and what the user should know of it."""
+    """A region on the grid of its CT, with warnings for the user."""
 
     mask: Volume
     warnings: tuple[str, ...]
 
 
 def _terminology_of(interpreted_type: str, name: str) -> str:
-    """What the RT ROI Interpreted Type (DICOM PS3.3 C.8.8.8.1) says: a GTV is a lesion, other volumes and organs are none."""
+    """Return the terminology that the RT ROI Interpreted Type implies (DICOM PS3.3 C.8.8.8.1).
+
+    A GTV is a lesion; other volumes and organs are not.
+    """
     if interpreted_type == "GTV":
         return TUMOR[None]
     if interpreted_type in ("PTV", "CTV", "TREATED_VOLUME", "IRRAD_VOLUME"):
@@ -154,7 +184,7 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
         mask, between_mm, open_mm = fill_planes(drawn.contours, grid)
     except ValueError as error:
         raise UnusableInput(f"{what} does not lie on the slices of its CT: {error}.") from error
-    roi, found = f"The region {name}", []  # without a path: warnings go into results that are given away
+    roi, found = f"The region {name}", []  # without a path, because results with these warnings are shared
     if open_mm:
         found.append(
             f"{roi} has no contour over {open_mm:.1f} mm between two others; what lies between was left empty, "
@@ -171,25 +201,36 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
 
 
 def fill_contours(contours: Iterable[Array], grid: Volume) -> Volume:
-    """Fill closed contours as ``fill_planes`` does; return the mask (bool) alone."""
+    """Fill closed contours as ``fill_planes`` does, and return only the Boolean mask."""
     return fill_planes(contours, grid)[0]
 
 
 def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float | None, float | None]:
-    """Fill closed contours, each (n, 3) LPS mm in an axial plane of ``grid``.
+    """Fill closed contours in axial planes.
 
-    A voxel belongs to a plane's region if its center lies inside an odd number of the contours of that plane: nested contours are
-    holes, contours side by side are parts. A slice takes the nearest plane within half a slice. Where three planes or more have a
-    usual distance above that of the slices, the slices between two planes are interpolated by the distance to the outline (Raya and
-    Udupa 1990, doi:10.1109/42.52980), and the first and the last plane reach half that distance farther, as every contour stands for
-    its surroundings. A gap of more than 1.5 times the usual distance parts a region in two.
+    A voxel belongs to the region of a plane if its center lies inside an odd number of that plane's contours: nested
+    contours are
+    holes, and contours side by side are parts. A slice uses the nearest plane within half a slice.
+
+    If there are at least three planes and their usual distance exceeds that of the slices, the slices between two
+    planes are
+    interpolated by the distance to the outline (Raya and Udupa 1990, doi:10.1109/42.52980). The first and the last
+    plane then extend
+    half that distance outward, because every contour represents its surroundings. A gap of more than 1.5 usual
+    distances divides a
+    region in two.
+
+    Args:
+        contours: Closed contours, each (n, 3) in LPS mm, in an axial plane of ``grid``.
+        grid: The grid to fill.
 
     Returns:
-        The mask (bool); the usual distance between planes, mm, where slices were filled between them; the largest gap that was left
-        empty, mm. None where there is none.
+        The Boolean mask; the usual distance between planes in mm, or None if no slices were filled between them; and
+        the largest gap
+        that was left empty in mm, or None if there is none.
 
     Raises:
-        ValueError: For a contour that is not axial or lies off the slices.
+        ValueError: If a contour is not axial or lies outside the slices.
     """
     planes = _planes(contours, grid)
     filled = {level: fill_polygons(planes[level], (grid.shape[1], grid.shape[2])) for level in sorted(planes)}
@@ -218,7 +259,10 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
 
 
 def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]:
-    """Contours as polygons (n, 2: row, column) by the slice position of their plane; planes closer than 0.05 slices are one."""
+    """Return the contours as polygons (n, 2: row, column) by the slice position of their plane.
+
+    Planes closer than 0.05 slices are merged.
+    """
     planes: dict[float, list[Array]] = defaultdict(list)
     for contour in contours:
         index = grid.lps_to_index(contour)
@@ -233,7 +277,10 @@ def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]
 
 
 def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:
-    """The slice at a share of the way between two (bool): where the interpolated signed distance to the outline is inside."""
+    """Return the interpolated Boolean slice at a share of the way between two slices.
+
+    A pixel is true if the interpolated signed distance to the outline is inside.
+    """
     distances = []
     for plane in (below, above):
         spacing = grid.spacing[1:]
@@ -244,10 +291,17 @@ def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:
 
 
 def fill_polygons(polygons: Sequence[Array], shape: tuple[int, int]) -> Array:
-    """Pixels (row, column; bool) whose center lies inside an odd number of closed polygons (n, 2) of fractional (row, column).
+    """Return the Boolean image (row, column) of the pixels inside closed polygons.
 
-    Even-odd rule along each row: pixels right of an edge change sides. Centers on a left or upper edge are inside, on a right or
-    lower one outside, so that polygons that share an edge neither overlap nor leave a gap.
+    A pixel is true if its center lies inside an odd number of polygons (even-odd rule along each row: pixels to the
+    right of an edge
+    change sides). Centers on a left or upper edge are inside, those on a right or lower edge outside, so that polygons
+    with a common
+    edge neither overlap nor leave a gap.
+
+    Args:
+        polygons: Vertices of each polygon, (n, 2), as fractional (row, column).
+        shape: Number of (rows, columns).
     """
     rows, columns = shape
     changes = np.zeros((rows, columns + 1), dtype=np.int32)
@@ -282,14 +336,19 @@ def _refusing_damage(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """The closed contours of a ROI, each (n, 3) LPS mm, and how many of its contours are points or open lines."""
+    """The contours of a ROI.
+
+    Attributes:
+        contours: Closed contours, each (n, 3) in LPS mm.
+        open_ones: Number of contours that are points or open lines.
+    """
 
     contours: list[Array]
     open_ones: int
 
 
 def _contours(data: Any, name: str, path: Path) -> _Drawn:
-    """The contours of the ROIs called ``name``."""
+    """Return the contours of the ROIs with the name ``name``."""
     names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.get("StructureSetROISequence") or []}
     wanted = {number for number, known in names.items() if known.strip().casefold() == name.strip().casefold()}
     if not wanted:

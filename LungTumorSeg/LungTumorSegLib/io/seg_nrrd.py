@@ -1,7 +1,9 @@
-"""Slicer's segmentation files (.seg.nrrd), written and read with SimpleITK alone.
+"""Read and write Slicer's segmentation files (.seg.nrrd) with SimpleITK alone.
 
-The header keys are those of Slicer's vtkMRMLSegmentationStorageNode. Segments that overlap lie in layers, which are the components
-of a vector image (NRRD kind "list"); segments that do not share one layer, told apart by label values.
+The header keys are those of Slicer's vtkMRMLSegmentationStorageNode. Segments that overlap lie in different layers,
+which are the
+components of a vector image (NRRD kind "list"). Segments that do not overlap share one layer with different label
+values.
 """
 
 from __future__ import annotations
@@ -25,19 +27,26 @@ from .label_maps import label_segments
 from .segment import Segment as Segment
 
 RESULT_FILE = "segmentation.seg.nrrd"
-"""The segmentation in a folder that ``segment`` wrote."""
+"""Name of the segmentation in a folder that ``segment`` wrote."""
 
 NAMED_FILES = 5
-"""So many files are named in a message."""
+"""Largest number of files that a message names."""
 
 
 def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str], *, grid: Grid | None = None) -> None:
-    """Write a .seg.nrrd that Slicer opens with names, colors, terminology and geometry; it appears only when complete.
+    """Write a .seg.nrrd that Slicer opens with names, colors, terminology and geometry.
 
-    ``grid`` is the file's; by default that of the first mask. A mask lies on it or on a crop of it.
+    The file appears under its name only when complete.
 
-    Raises ValueError (UnusableInput is one) for no segments without a grid, equal ids, another suffix or a mask off the grid;
-    MachineLimit if the file cannot be written.
+    Args:
+        segments: The segments; each mask lies on the grid of the file or on a crop of it.
+        path: A path that ends in .seg.nrrd.
+        grid: The grid of the file; by default that of the first mask.
+
+    Raises:
+        ValueError: If there are neither segments nor a grid, ids are equal, or the path has another suffix.
+        UnusableInput: If a mask does not lie on the grid; this is a ValueError too.
+        MachineLimit: If the file cannot be written.
     """
     path = Path(path)
     if not path.name.endswith(".seg.nrrd"):
@@ -59,17 +68,20 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
 
 
 def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) -> list[Segment]:
-    """Read the segments of a segmentation: of a .seg.nrrd, a label map, or DICOM.
+    """Read the segments of a .seg.nrrd, a label map, or a DICOM segmentation or structure set.
 
-    Of a plain label map each label n > 0 becomes "Segment n". Masks lie on the file's grid, of which each stores the box that it
-    fills. Slicer may have cropped that grid or let it grow where a user painted, so it can differ from the CT's.
+    In a plain label map, each label n > 0 becomes "Segment n". Masks lie on the grid of the file; each stores only its
+    bounding box.
+    Slicer may have cropped that grid, or enlarged it where a user painted, so it can differ from the grid of the CT.
 
     Args:
-        path: A file; or a folder, in which a result of ``segment`` or a single DICOM segmentation or structure set is looked for.
+        path: A file, or a folder that holds a result of ``segment`` or a single DICOM segmentation or structure set.
         ct: The CT, on whose grid the contours of a structure set are filled.
 
     Raises:
-        UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes without CT.
+        UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes
+            without
+            a CT.
     """
     path = _file_of(Path(path))
     if is_dicom(path):
@@ -93,12 +105,12 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file is DICOM, by its first bytes."""
+    """Return whether a file is DICOM, judged by its first bytes."""
     return path.is_file() and is_dicom_file(path)
 
 
 def _file_of(path: Path) -> Path:
-    """The file that holds the segmentation: ``path``, or what a folder holds of it."""
+    """Return the file that holds the segmentation: ``path`` itself, or the file in the folder ``path``."""
     if not path.exists():
         raise UnusableInput(f"{path} does not exist; check the path.")
     if not path.is_dir():
@@ -119,7 +131,7 @@ def _file_of(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a segment lies: its layer, its label value there and its box."""
+    """Where a segment is stored: its layer, its label value in that layer, and its box."""
 
     layer: int
     label: int
@@ -127,7 +139,7 @@ class _Place:
 
 
 def _into_layers(segments: Sequence[Segment], grid: Grid) -> tuple[list[Array], list[_Place]]:
-    """Label each segment in the first layer where it covers no other one."""
+    """Label each segment in the first layer in which it overlaps no other segment."""
     dtype = np.uint8 if len(segments) <= np.iinfo(np.uint8).max else np.uint16
     layers = [np.zeros(grid.shape, dtype)]
     counts = [0]
@@ -151,7 +163,10 @@ def _into_layers(segments: Sequence[Segment], grid: Grid) -> tuple[list[Array], 
 
 
 def _header(segments: Sequence[Segment], places: Sequence[_Place], grid: Grid) -> dict[str, str]:
-    """Slicer's keys; extents run over (column, row, slice), and one whose end lies before its start is empty."""
+    """Return Slicer's header keys.
+
+    Extents are in the order (column, row, slice); an extent whose end precedes its start is empty.
+    """
     header = {
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
@@ -177,17 +192,21 @@ def _header(segments: Sequence[Segment], places: Sequence[_Place], grid: Grid) -
 
 
 def _slicer_geometry(grid: Grid) -> str:
-    """The grid as Slicer serializes it: the 4 x 4 matrix from (column, row, slice) to RAS mm by rows, then the extent."""
+    """Return the grid as Slicer serializes it.
+
+    The text holds the 4 x 4 matrix from (column, row, slice) to RAS mm, row by row, and then the extent.
+    """
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ grid.affine[:, [2, 1, 0, 3]]
     extent = [bound for n in grid.shape[::-1] for bound in (0, n - 1)]
     return "".join(f"{value:.17g};" for value in to_ras.ravel()) + "".join(f"{bound};" for bound in extent)
 
 
 def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Segment]:
-    """The segments that the header names, read as Slicer's own vtkMRMLSegmentationStorageNode reads them.
+    """Return the segments that the header names, interpreted as in Slicer's vtkMRMLSegmentationStorageNode.
 
-    Files of Slicer 4.10 and earlier state neither layer nor label value: segment n fills the frame n with the value 1. Voxels outside
-    of the extents that the segments of a layer state together do not count.
+    Files of Slicer 4.10 and earlier state neither layer nor label value: segment n is the voxels with value 1 in
+    component n. Voxels
+    outside the combined extents of the segments of a layer do not count.
     """
     layers = array[..., np.newaxis] if array.ndim == 3 else array
     grid = Grid((array.shape[0], array.shape[1], array.shape[2]), affine)
@@ -209,7 +228,13 @@ def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Seg
 
 
 def _boxes_within(labels: Array, extents: Sequence[str | None]) -> dict[float, Box]:
-    """The box of each label inside of what ``extents`` ("first last" of column, row and slice) cover together; None covers all."""
+    """Return the bounding box of each label inside the combined ``extents``.
+
+    Args:
+        labels: One layer (slice, row, column).
+        extents: First and last index along column, row and slice, as text, for each segment; None means the whole
+            layer.
+    """
     if None in extents:
         return boxes_of_labels(labels)
     covered: Box | None = None

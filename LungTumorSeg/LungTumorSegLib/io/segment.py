@@ -1,4 +1,4 @@
-"""A segment of a segmentation, whatever file it came from."""
+"""A segment of a segmentation, independent of its file format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNSPECIFIED_COLORS = (
     (0.44, 0.72, 0.82),
     (0.85, 0.40, 0.31),
 )
-"""Colors in turn for segments of files that name none."""
+"""Colors, used in turn, for segments from files that state none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +22,14 @@ class Segment:
     """One segment of a segmentation.
 
     Attributes:
-        name: As a person reads it.
-        mask: Bool; what is read from a file is a ``SparseMask``, which stores the box of the true voxels alone.
-        color: Red, green and blue of 0 to 1.
+        name: Name for display.
+        mask: Boolean mask. A mask that was read from a file is a ``SparseMask``, which stores only the box of the true
+            voxels.
+        color: Red, green and blue from 0 to 1.
         terminology: Slicer's serialized entry.
-        id: Unique within a segmentation; by default it follows from the name.
-        review: "confirmed" or "rejected" where a person has said so.
-        warnings: What was substituted when the mask was read, in sentences for the user.
+        id: Identifier, unique within a segmentation; by default it is derived from the name.
+        review: "confirmed" or "rejected" if the lesion has been reviewed, otherwise "".
+        warnings: Sentences for the user about everything that was substituted when the mask was read.
     """
 
     name: str

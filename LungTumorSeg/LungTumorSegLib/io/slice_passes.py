@@ -1,4 +1,7 @@
-"""Did slices come from one pass over the patient? Told from their heights (mm along their normal) and the order of their numbers."""
+"""Decide whether slices come from one pass over the patient.
+
+The decision uses the heights of the slices (mm along their normal) and the order of their numbers.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,24 @@ import numpy as np
 from ..core.volume import Array
 
 STEP_TOLERANCE_MM = 0.05
-"""Steps of one pass differ by this at most, besides rounding."""
+"""Largest difference between the steps of one pass, in mm, in addition to rounding."""
 
 STEP_TOLERANCE = 0.01
-"""The same as a share of the step; the larger of the two counts."""
+"""The same limit as a share of the step; the larger of the two applies."""
 
 MOST_PASSES = 4
-"""Passes that are sought among interleaved slices."""
+"""Largest number of passes to look for among interleaved slices."""
 
 MOST_STEPS = 4
-"""Steps at most from one slice of a pass to its next: as many missing slices as are bridged, and one."""
+"""Largest number of steps from one slice of a pass to the next: the missing slices that can be bridged, plus one."""
 
 
 def runs_of_blocks(blocks: Sequence[Array]) -> list[list[int]]:
-    """Divide blocks of heights, in the order of their numbers, where they turn back or overlap.
+    """Divide blocks of heights, in the order of their numbers, wherever they change direction or overlap.
 
     Returns:
-        The indices of the blocks of each run; within a run, each block lies beyond the one before, in one direction.
+        The indices of the blocks of each run. Within a run, each block lies beyond the previous one, in the same
+        direction.
     """
     runs: list[list[int]] = [[0]]
     direction = 0
@@ -43,13 +47,16 @@ def runs_of_blocks(blocks: Sequence[Array]) -> list[list[int]]:
 
 
 def are_apart(blocks: Sequence[Array]) -> bool:
-    """Return whether no block of heights reaches into another one."""
+    """Return whether no two blocks of heights overlap."""
     in_order = sorted(blocks, key=lambda heights: float(heights.min()))
     return all(below.max() < above.min() for below, above in pairwise(in_order))
 
 
 def follow_each_other(blocks: Sequence[Array], rounding_mm: float) -> bool:
-    """Return whether blocks of heights continue each other's steps, so that they form one stack (scans step by step do)."""
+    """Return whether blocks of heights continue each other's steps and so form one stack.
+
+    Step-and-shoot scans do so.
+    """
     in_order = [np.sort(heights) for heights in sorted(blocks, key=lambda heights: float(heights.min()))]
     for below, above in pairwise(in_order):
         steps = [np.ptp(heights) / (len(heights) - 1) for heights in (below, above) if len(heights) > 1]
@@ -64,16 +71,17 @@ def follow_each_other(blocks: Sequence[Array], rounding_mm: float) -> bool:
 
 
 def interleaved_passes(heights: Array, rounding_mm: float) -> list[Array]:
-    """Divide slices into passes of equal steps that lie between each other's slices.
+    """Divide slices into passes of equal steps whose slices interleave.
 
-    Where two passes overlap, distances alternate, and every second slice is one step apart (every third for three passes).
+    Where two passes overlap, distances alternate, and every second slice is one step apart (every third for three
+    passes).
 
     Args:
-        heights: (n,) growing.
+        heights: Heights (n,) in ascending order, in mm.
         rounding_mm: Half the last decimal of the heights.
 
     Returns:
-        The indices of each pass; all in one where there is no sign of several.
+        The indices of each pass; a single pass with all indices if nothing indicates several.
     """
     distances = np.diff(heights)
     everything = [np.arange(len(heights))]
@@ -98,7 +106,7 @@ def _tolerance(step: float, rounding_mm: float) -> float:
 
 
 def _longest_run(flags: Array) -> tuple[int, int]:
-    """Return where the longest run of true flags starts, and its length."""
+    """Return the start and the length of the longest run of true flags."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     if not len(edges):
         return 0, 0
@@ -108,7 +116,7 @@ def _longest_run(flags: Array) -> tuple[int, int]:
 
 
 def _chains(heights: Array, step: float, rounding_mm: float) -> list[Array]:
-    """Follow ``step`` from the lowest slice as far as it leads, then from the lowest one that is left, and so on."""
+    """Follow ``step`` from the lowest slice as far as possible, then from the lowest remaining one, and so on."""
     left = list(range(len(heights)))
     chains = []
     while left:
@@ -130,7 +138,7 @@ def _chains(heights: Array, step: float, rounding_mm: float) -> list[Array]:
 
 
 def _interlock(heights: Array, chains: list[Array]) -> bool:
-    """Return whether two chains have two slices or more each in the range of the other."""
+    """Return whether two chains each have at least two slices within the range of the other."""
 
     def within(one: Array, other: Array) -> int:
         return int(((heights[one] > heights[other[0]]) & (heights[one] < heights[other[-1]])).sum())

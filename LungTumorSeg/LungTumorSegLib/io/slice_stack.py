@@ -1,9 +1,14 @@
-"""From the places of DICOM slices to a regular grid.
+"""Place DICOM slices on a regular grid.
 
-Slices are where ImagePositionPatient and ImageOrientationPatient say (DICOM PS3.3 C.7.6.2.1.1). They form a regular grid if they lie
-straight above each other at equal distances, as far as their rounded positions can tell. If they do not (gantry tilt, variable
-spacing, missing slices), each is moved within its own plane by linear interpolation, and slices are interpolated between neighbors:
-the planes keep their orientation, so a tilted CT stays sharp and its diameters are measured in the planes that were acquired.
+ImagePositionPatient and ImageOrientationPatient state the position of each slice (DICOM PS3.3 C.7.6.2.1.1). Slices form
+a regular
+grid if they lie straight above each other at equal distances, within the rounding of their positions. If they do not
+(gantry tilt,
+variable spacing, missing slices), each slice is shifted within its own plane by linear interpolation, and missing
+slices are
+interpolated between their neighbors. The planes keep their orientation, so a tilted CT stays sharp, and its diameters
+are measured
+in the planes that were acquired.
 """
 
 from __future__ import annotations
@@ -19,41 +24,56 @@ from ..core.texts import shown
 from ..core.volume import AIR_HU, Array
 
 SAME_PLACE_MM = 0.01
-"""Slices closer than this lie at the same place: a tenth of the smallest spacing of a CT, well above rounding in headers."""
+"""Slices closer than this, in mm, lie at the same position.
+
+The value is a tenth of the smallest spacing of a CT, and well above rounding in headers.
+"""
 
 DISTANCE_TOLERANCE = 0.01
-"""Distances of neighboring slices may vary by 1 % of their mean: rounding and table jitter, below what can be seen."""
+"""Largest variation of the distances between neighboring slices, as a share of their mean.
+
+Variations up to 1 % are rounding and table jitter, and are not visible.
+"""
 
 MAX_SLIP_SLICES = 0.5
-"""No slice of a grid taken as regular lies farther than half a slice from its place, however small variations add up."""
+"""Largest accumulated distance, in slices, between a slice and its position on a grid that counts as regular."""
 
 ROUNDING_MM = 0.05
-"""Positions up to this far from a straight line at equal steps are rounded, not a geometry of their own: a tenth of a pixel."""
+"""Largest deviation, in mm, from a straight line with equal steps that counts as rounding of positions.
+
+The value is a tenth of a pixel.
+"""
 
 MAX_ROUNDING = 0.25
-"""The same as a share of the step or pixel; positions rounded to whole millimeters cannot hide a missing slice."""
+"""The same limit as a share of the step or pixel.
+
+It ensures that positions rounded to whole millimeters cannot hide a missing slice.
+"""
 
 MOST_DECIMALS = 4
-"""Finer decimals of positions are not told apart."""
+"""Largest number of decimals of a position that are considered."""
 
 NOISE_MM = 1e-4
-"""What single precision adds to a position of 1 m; the accuracy that results promise."""
+"""Error, in mm, of a single-precision position of 1 m; it is also the promised accuracy of the results."""
 
 MAX_MISSING_SLICES = 3
-"""Longest run of missing slices that is bridged by interpolation."""
+"""Longest run of missing slices that interpolation bridges."""
 
 PARALLEL_TOLERANCE = 1e-4
 """Largest difference of direction cosines within a stack: 0.05 mm over 500 mm."""
 
 ON_SLICE = 1e-3
-"""A result slice this near (in slices) to an acquired one is that one, not a mixture."""
+"""Distance, in slices, within which an output slice is taken from one acquired slice, without interpolation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """Parallel slices in any order: ``positions_lps`` (n, 3) of their first pixels, their common ``axes`` and ``pixel_spacing_mm``.
+    """Parallel slices in any order.
 
-    ``axes`` (2, 3) are the LPS directions of growing row and growing column index; ``pixel_spacing_mm`` belongs to them.
+    Attributes:
+        positions_lps: LPS positions (n, 3) of the first pixel of each slice, in mm.
+        axes: LPS directions (2, 3) of increasing row index and increasing column index.
+        pixel_spacing_mm: Pixel spacing (2,) along ``axes``, in mm.
     """
 
     positions_lps: Array
@@ -62,33 +82,48 @@ class Planes:
 
     @property
     def normal(self) -> Array:
-        """Unit vector along which slices are counted: column direction x row direction, to the head for a supine axial CT."""
+        """Return the unit vector along which slices are counted: column direction x row direction.
+
+        It points toward the head in a supine axial CT.
+        """
         normal = np.cross(self.axes[1], self.axes[0])
         return np.asarray(normal / np.linalg.norm(normal))
 
     @property
     def heights_mm(self) -> Array:
-        """(n,) positions along the normal."""
+        """Return the positions (n,) along the normal, in mm."""
         return np.asarray(self.positions_lps @ self.normal)
 
     def rounding_along(self, direction: Array) -> float:
-        """Return half the last decimal of the positions along a unit vector, mm; axes that do not vary count nothing."""
+        """Return the rounding error of the positions along a unit vector, in mm.
+
+        The error is half the last decimal of the coordinates; coordinates that do not vary contribute nothing.
+        """
         halves = [half_last_decimal(values) if np.ptp(values) else 0.0 for values in self.positions_lps.T]
         return float(np.abs(direction) @ halves)
 
     def subset(self, indices: Array) -> Planes:
-        """The slices at ``indices``, in that order."""
+        """Return the slices at ``indices``, in that order."""
         return Planes(self.positions_lps[indices], self.axes, self.pixel_spacing_mm)
 
 
 def planes_of(positions_lps: Array, orientation: Array, pixel_spacing_mm: Array) -> Planes:
-    """Return the planes of slices at ImagePositionPatient (n, 3) that share ImageOrientationPatient (6,) and PixelSpacing (2,)."""
-    cosines = orientation.reshape(2, 3)[::-1]  # DICOM names the direction of growing column index first
+    """Return the planes of slices that share orientation and pixel spacing.
+
+    Args:
+        positions_lps: ImagePositionPatient of each slice, (n, 3), in mm.
+        orientation: ImageOrientationPatient, (6,).
+        pixel_spacing_mm: PixelSpacing, (2,), in mm.
+    """
+    cosines = orientation.reshape(2, 3)[::-1]  # DICOM states the direction of increasing column index first
     return Planes(positions_lps, cosines / np.linalg.norm(cosines, axis=1)[:, np.newaxis], pixel_spacing_mm)
 
 
 def half_last_decimal(values: Array) -> float:
-    """Return half of the last decimal that numbers were rounded to: 0.05 for 1.2 and 30.2000008, 0.5 for whole numbers."""
+    """Return half of the last decimal to which numbers are rounded.
+
+    It is 0.05 for 1.2 and 30.2000008, and 0.5 for whole numbers.
+    """
     for decimals in range(MOST_DECIMALS):
         if np.abs(values - np.round(values, decimals)).max() <= NOISE_MM:
             return float(0.5 * 10.0**-decimals)
@@ -96,7 +131,10 @@ def half_last_decimal(values: Array) -> float:
 
 
 def groups_at_same_place(planes: Planes) -> list[Array]:
-    """Indices of the slices at each height, heights growing; more than one index where slices coincide."""
+    """Return the indices of the slices at each height, in ascending order of height.
+
+    A group has more than one index if slices coincide.
+    """
     order = np.argsort(planes.heights_mm, kind="stable")
     ends = np.flatnonzero(np.diff(planes.heights_mm[order]) > SAME_PLACE_MM) + 1
     return np.split(order, ends)
@@ -106,8 +144,12 @@ def groups_at_same_place(planes: Planes) -> list[Array]:
 class StackPlan:
     """How sorted slices become a grid.
 
-    ``affine`` and ``shape`` are the grid's; ``levels`` (n,) say at which of its slices each acquired slice lies, in fractions;
-    ``shifts`` (n, 2) by how many (rows, columns) each is moved in its plane. ``warning`` is empty where nothing needs to be moved.
+    Attributes:
+        affine: 4 x 4 matrix of the grid, from (slice, row, column) index to LPS mm.
+        shape: Number of (slices, rows, columns) of the grid.
+        levels: Fractional slice index (n,) of each acquired slice on the grid.
+        shifts: Shift (n, 2) of each acquired slice within its plane, in (rows, columns).
+        warning: Sentence about the resampling; "" if no slice needs to be moved.
     """
 
     affine: Array
@@ -118,9 +160,16 @@ class StackPlan:
 
 
 def plan_stack(planes: Planes, plane_shape: tuple[int, int], path: Path) -> StackPlan:
-    """Lay a regular orthogonal grid through at least two slices that are sorted by height.
+    """Fit a regular orthogonal grid to at least two slices sorted by height.
 
-    Raises UnusableInput if more than ``MAX_MISSING_SLICES`` are missing in a row or the slices do not lie above each other.
+    Args:
+        planes: The slices.
+        plane_shape: Number of (rows, columns) of each slice.
+        path: The CT, for error messages.
+
+    Raises:
+        UnusableInput: If more than ``MAX_MISSING_SLICES`` are missing in a row, or the slices do not lie above each
+            other.
     """
     heights = planes.heights_mm
     distances = np.diff(heights)
@@ -149,16 +198,18 @@ def plan_stack(planes: Planes, plane_shape: tuple[int, int], path: Path) -> Stac
 
 
 def regular_steps(heights: Array, rounding_mm: float) -> tuple[Array, float]:
-    """Return how many steps lie between neighboring slices, and the step.
+    """Return how many steps lie between neighboring slices, and the size of the step.
 
     Args:
-        heights: (n,) growing, mm.
+        heights: Heights (n,) in ascending order, in mm.
         rounding_mm: Half the last decimal of the heights.
 
     Returns:
-        Steps (n - 1,), all 1 where the slices form a regular grid, larger where slices are missing, and fractions where no step
-        fits; and the step in mm: the mean where one fits, and the lower median of the distances elsewhere (gaps leave it alone, and
-        it is a real distance).
+        The number of steps (n - 1,) and the step in mm. All numbers are 1 if the slices form a regular grid; they are
+        larger where
+        slices are missing, and fractions if no step fits. The step is the mean distance if one fits, and otherwise the
+        lower median of
+        the distances, which is not affected by gaps and is an actual distance.
     """
     distances = np.diff(heights)
     ones, mean = np.ones(len(distances)), float(distances.mean())
@@ -177,12 +228,14 @@ def regular_steps(heights: Array, rounding_mm: float) -> tuple[Array, float]:
 
 
 def slopes(places: Array, values: Array, allowed: float) -> tuple[float, float]:
-    """Return the lowest and highest slope of a straight line that passes all ``values`` within ``allowed``; lowest > highest if none does.
+    """Return the lowest and the highest slope of a straight line that passes all values within a tolerance.
+
+    The lowest slope exceeds the highest if there is no such line.
 
     Args:
-        places: (n,) growing.
-        values: (n,).
-        allowed: How far values may lie from the line.
+        places: Positions (n,) in ascending order.
+        values: Values (n,) at these positions.
+        allowed: Largest distance of a value from the line.
     """
     low, high = -np.inf, np.inf
     for lag in range(1, len(places)):
@@ -193,12 +246,15 @@ def slopes(places: Array, values: Array, allowed: float) -> tuple[float, float]:
 
 
 def _allowed(rounding_mm: float, spacing_mm: float) -> float:
-    """Return how far positions may lie from a straight line, mm."""
+    """Return the largest distance of positions from a straight line, in mm."""
     return min(max(rounding_mm, ROUNDING_MM), MAX_ROUNDING * spacing_mm) + NOISE_MM
 
 
 def _sideways_slope(levels: Array, shifts_mm: Array, planes: Planes) -> Array | None:
-    """Return by how much (row, column) slices move sideways with each level: 0 if within rounding, None if not in a straight line."""
+    """Return the sideways shift (row, column) per slice of the grid, in mm.
+
+    The shift is 0 if it is within rounding. The result is None if the slices do not follow a straight line.
+    """
     found = np.zeros(2)
     for axis in range(2):
         allowed = _allowed(planes.rounding_along(planes.axes[axis]), planes.pixel_spacing_mm[axis])
@@ -211,7 +267,7 @@ def _sideways_slope(levels: Array, shifts_mm: Array, planes: Planes) -> Array | 
 
 
 def _is_even(heights: Array, step: float) -> bool:
-    """Return whether distances vary by ``DISTANCE_TOLERANCE`` at most and do not add up to ``MAX_SLIP_SLICES``."""
+    """Return whether distances vary by at most ``DISTANCE_TOLERANCE`` without accumulating to ``MAX_SLIP_SLICES``."""
     slips = heights / step - np.arange(len(heights))
     return bool(np.abs(np.diff(slips)).max() <= DISTANCE_TOLERANCE and np.abs(slips).max() <= MAX_SLIP_SLICES)
 
@@ -254,9 +310,17 @@ def _warning(findings: list[str]) -> str:
 
 
 def resample_stack(slices: Array, plan: StackPlan) -> Array:
-    """The voxels of the grid of ``plan`` from sorted ``slices`` (n, rows, columns), linearly interpolated, air outside of them."""
+    """Return the voxels (slice, row, column) on the grid of ``plan``.
+
+    Args:
+        slices: Sorted slices (n, rows, columns), in HU.
+        plan: The grid and the position of each slice on it.
+
+    Returns:
+        Linearly interpolated HU in the type of ``slices``; air outside the slices.
+    """
     result = np.empty(plan.shape, slices.dtype)
-    placed: dict[int, Array] = {}  # the one or two slices that the current level needs, in their place
+    placed: dict[int, Array] = {}  # the one or two shifted slices for the current level
     for level in range(plan.shape[0]):
         above = int(np.searchsorted(plan.levels, level - ON_SLICE))
         below = above if plan.levels[above] <= level + ON_SLICE else above - 1

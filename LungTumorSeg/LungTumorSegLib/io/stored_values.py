@@ -1,6 +1,7 @@
-"""From stored values to HU: the one place that knows what a header says about the values of voxels.
+"""Convert stored values to HU: the only code that interprets what a header states about voxel values.
 
-The chain of DICOM PS3.3 C.7.6.3, C.7.5.1.1.2 and C.11.1: the bits that are stored, the values that mark padding, and the rescaling.
+References:
+    DICOM PS3.3 C.7.6.3 (bits that are stored), C.7.5.1.1.2 (values that mark padding) and C.11.1 (rescaling).
 """
 
 from __future__ import annotations
@@ -14,15 +15,28 @@ from ..core.volume import Array
 from .plausibility import MAX_HU
 
 PADDING_HU = -2048
-"""What padding becomes: less than any substance has, so that nobody counts it as air; ``CTVolume`` raises it to air."""
+"""HU that replaces padding.
+
+No substance has so low a value, so padding is never counted as air. ``CTVolume`` raises it to air.
+"""
 
 TISSUE_HU = (-950.0, 3071.0)
-"""HU above the first, up to the second, can be tissue, bone or metal (the highest value of 12-bit CT)."""
+"""Range of HU (lower bound exclusive, upper bound inclusive) that can be tissue, bone or metal.
+
+The upper bound is the highest value of a 12-bit CT.
+"""
 
 
 @dataclass(frozen=True)
 class BitField:
-    """Where a voxel's number stands: ``stored`` of the ``allocated`` bits, lowest bit at ``shift``, ``signed`` or not."""
+    """The bits of a stored integer that hold a voxel's value.
+
+    Attributes:
+        allocated: Number of bits per voxel.
+        stored: Number of bits that hold the value.
+        signed: Whether the value has a sign.
+        shift: Position of the lowest bit of the value.
+    """
 
     allocated: int
     stored: int
@@ -30,9 +44,16 @@ class BitField:
     shift: int = 0
 
     def numbers(self, raw: Array) -> Array:
-        """Return the numbers in ``raw`` integers, as int32 (int64 above 16 bits), without the bits beside them (overlays).
+        """Return the values in stored integers, without the remaining bits (overlays).
 
-        Bits above an unsigned number that are all set are the sign of a negative one that was written nevertheless.
+        If all bits above an unsigned value are set, they are the sign of a negative value that was written in spite of
+        the header.
+
+        Args:
+            raw: Stored integers of any shape.
+
+        Returns:
+            int32, or int64 if more than 16 bits are allocated.
         """
         wide: Any = raw.astype(np.int32 if self.allocated <= 16 else np.int64)
         if self.stored == self.allocated:
@@ -47,7 +68,10 @@ class BitField:
         return np.asarray(number)
 
     def number(self, stated: int) -> int:
-        """Return a number that the header states, in this field's sign: headers state 63536 for -2000, and the other way round."""
+        """Return a value from the header with the sign that this field gives it.
+
+        Some headers state 63536 for -2000, others the reverse.
+        """
         if self.signed and (1 << (self.stored - 1)) <= stated < (1 << self.stored):
             return stated - (1 << self.stored)
         if stated >= (1 << (self.allocated - 1)) and (self.signed or self.stored < self.allocated):
@@ -59,29 +83,36 @@ class BitField:
 
 @dataclass(frozen=True)
 class Rescaling:
-    """HU = ``slope`` x number + ``intercept``."""
+    """The conversion HU = ``slope`` x number + ``intercept``."""
 
     slope: float = 1.0
     intercept: float = 0.0
 
     @property
     def is_whole(self) -> bool:
-        """Whether whole numbers stay whole."""
+        """Return whether whole numbers stay whole."""
         return self.slope.is_integer() and self.intercept.is_integer()
 
     def hu(self, numbers: Array, *, whole: bool) -> Array:
-        """Return HU: int16 within its range where ``whole``, float32 otherwise; nothing lies below ``PADDING_HU``."""
+        """Return HU, none below ``PADDING_HU``.
+
+        Args:
+            numbers: Values of any shape.
+            whole: Return int16, clipped to its range, if true; float32 otherwise.
+        """
         if whole:
-            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32
+            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32 bits
             return np.asarray(np.clip(wide + int(self.intercept), PADDING_HU, MAX_HU).astype(np.int16))
         return np.asarray(
             np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), PADDING_HU)
         )
 
     def real(self, stored: Array) -> Array:
-        """Return real values of any meaning (HU, a map, labels), slice by slice, so that no wider copy of the whole is needed.
+        """Return real values of any meaning (HU, a map, labels).
 
-        Whole numbers stay whole where slope and intercept are (int32 where it holds them); others become float32.
+        Whole numbers stay whole if slope and intercept are whole (as int32, if it can hold them); other values become
+        float32. The
+        conversion goes slice by slice, so that no wider copy of the whole array is needed.
         """
         unchanged = (self.slope, self.intercept) == (1.0, 0.0)
         if unchanged and (stored.dtype.kind in "iu" or stored.dtype == np.float32):
@@ -99,16 +130,26 @@ class Rescaling:
 
 @dataclass(frozen=True)
 class ValueChain:
-    """All that turns the raw integers of one slice into HU; ``padding`` are the lowest and highest number that mark padding."""
+    """The conversion from the stored integers of one slice to HU.
+
+    Attributes:
+        bits: Position of the value among the stored bits.
+        rescaling: From the value to HU.
+        padding: Lowest and highest value that mark padding; None if the header states none.
+    """
 
     bits: BitField
     rescaling: Rescaling
     padding: tuple[int, int] | None = None
 
     def hu(self, raw: Array, *, whole: bool) -> Array:
-        """Return the HU of a slice's ``raw`` integers (row, column), padding as ``PADDING_HU``.
+        """Return the HU of one slice, with padding as ``PADDING_HU``.
 
-        Where a padding value could be tissue, it is padding only if a corner of the slice has it.
+        A padding value that could be tissue counts as padding only if a corner of the slice has it.
+
+        Args:
+            raw: Stored integers (row, column).
+            whole: Return int16 if true, float32 otherwise.
         """
         numbers = self.bits.numbers(raw)
         hu = self.rescaling.hu(numbers, whole=whole)
@@ -120,7 +161,7 @@ class ValueChain:
 
     @property
     def padding_may_be_tissue(self) -> bool:
-        """Whether a padding value lies among the HU of tissue."""
+        """Return whether a padding value lies within the HU range of tissue."""
         if self.padding is None:
             return False
         low, high = (self.rescaling.slope * number + self.rescaling.intercept for number in self.padding)

@@ -1,4 +1,4 @@
-"""The voxels of an image file: no more is unpacked than its header states, and no less is accepted."""
+"""Read the voxels of an image file: never unpack more bytes than the header states, and accept no fewer."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ from .regular_files import open_regular
 CHUNK_BYTES = 1 << 20
 
 MAX_RATIO = 1032
-"""Deflate shrinks nothing further than this (zlib.net/zlib_tech.html)."""
+"""Largest compression ratio of deflate (zlib.net/zlib_tech.html)."""
 
 MAX_MEMBERS = 1 << 16
-"""Parts that a gzip file may consist of; parallel compressors write one for each 64 kB or more."""
+"""Largest number of members in a gzip file; parallel compressors write one per 64 kB or more."""
 
 WINDOW_BITS = {"gzip": 31, "zlib": 15}
 
 
 def read_values(header: ImageHeader, path: Path) -> Array:
-    """Return the real values, (slice, row, column) with components last, in the machine's byte order.
+    """Return the real values of an image file.
 
-    Integers stay integers where slope and intercept are whole; double precision becomes single.
+    Integers stay integers if slope and intercept are whole; double precision is converted to single precision.
+
+    Returns:
+        An array (slice, row, column) in native byte order, with components on the last axis if there are several.
 
     Raises:
-        UnusableInput: if bytes are missing, damaged or too many.
-        MachineLimit: if the memory does not suffice.
+        UnusableInput: If bytes are missing or damaged, or there are too many.
+        MachineLimit: If the memory does not suffice.
     """
     try:
         return header.rescaling.real(_stored(header, path))
@@ -45,16 +48,20 @@ def read_values(header: ImageHeader, path: Path) -> Array:
 
 
 def check_voxels(header: ImageHeader, path: Path) -> None:
-    """Raise UnusableInput if bytes of the voxels are missing, damaged or too many; nothing is kept."""
+    """Check that the voxels are complete and intact, without keeping them.
+
+    Raises:
+        UnusableInput: If bytes are missing or damaged, or there are too many.
+    """
     for _ in _voxel_bytes(header, path):
         pass
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """Return the first ``count`` bytes of a gzip file's content, or all of them where there are fewer.
+    """Return the first ``count`` bytes of a gzip file's content, or all of them if there are fewer.
 
     Raises:
-        UnusableInput: if the file is damaged before that.
+        UnusableInput: If the file is damaged within these bytes.
     """
     content = b""
     try:
@@ -64,18 +71,18 @@ def first_bytes(path: Path, count: int) -> bytes:
                 if len(content) >= count:
                     break
     except EOFError:
-        pass  # a header that is cut off is for the caller to judge
+        pass  # the caller judges a truncated header
     except (OSError, zlib.error) as error:
         raise _damaged(path) from error
     return content[:count]
 
 
 def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
-    """Yield what the rest of ``file`` unpacks to, at most ``CHUNK_BYTES`` at once; checksums are compared.
+    """Yield the unpacked rest of ``file`` in chunks of at most ``CHUNK_BYTES``; checksums are verified.
 
     Raises:
-        zlib.error: if it is damaged.
-        EOFError: if it is cut off.
+        zlib.error: If the data are damaged.
+        EOFError: If the data are truncated.
     """
     packed = file.read(CHUNK_BYTES // 16)
     for _ in range(MAX_MEMBERS):
@@ -88,7 +95,7 @@ def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
             packed = unpacker.unconsumed_tail
             yield piece
         packed = unpacker.unused_data or file.read(CHUNK_BYTES // 16)
-        if packing == "zlib" or not packed.strip(b"\0"):  # gzip files may be padded with zeros
+        if packing == "zlib" or not packed.strip(b"\0"):  # gzip files may be zero-padded
             return
     raise zlib.error("It consists of too many parts.")
 
@@ -97,7 +104,7 @@ def _stored(header: ImageHeader, path: Path) -> Array:
     values = np.empty(0, np.uint8)
     filled = 0
     for chunk in _voxel_bytes(header, path):
-        if not values.size:  # the file was found large enough for what its header states
+        if not values.size:  # allocated only now that the file is known to be large enough
             values = np.empty(header.voxel_bytes, np.uint8)
         values[filled : filled + len(chunk)] = np.frombuffer(chunk, np.uint8)
         filled += len(chunk)
@@ -114,7 +121,11 @@ def _stored(header: ImageHeader, path: Path) -> Array:
 
 
 def _voxel_bytes(header: ImageHeader, path: Path) -> Iterator[bytes]:
-    """Yield exactly the bytes that the header states; raises UnusableInput if there are fewer or more, or they are damaged."""
+    """Yield exactly as many bytes as the header states.
+
+    Raises:
+        UnusableInput: If there are fewer or more bytes, or they are damaged.
+    """
     place, expected = header.place, header.voxel_bytes
     with open_regular(place.path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -139,7 +150,10 @@ def _chunks(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
 
 
 def _exactly(chunks: Iterator[bytes], skip: int, expected: int, path: Path) -> Iterator[bytes]:
-    """Yield ``expected`` bytes after the first ``skip``, and run ``chunks`` to their end, where checksums are compared."""
+    """Yield ``expected`` bytes after the first ``skip``, and read ``chunks`` to the end.
+
+    Checksums are verified only at the end.
+    """
     before, left = skip, expected
     for chunk in chunks:
         rest = chunk[before:]
