@@ -1,0 +1,62 @@
+"""The documentation states what the program does: commands, columns, Python lines, links."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from bright_model import write_bright_model
+from LungTumorSegLib.core.lesion_table import LESION_COLUMNS
+from LungTumorSegLib.phantom import PhantomOptions, make_phantom, write_phantom
+from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
+
+
+def tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "Testing" / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_the_command_line_is_the_parsers():
+    reference = tool("write_command_reference")
+    written = reference.PAGE.read_text(encoding="utf-8")
+    assert written == reference.page(), "run: python Testing/tools/write_command_reference.py"
+
+
+def test_every_column_is_described():
+    page = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    described = {
+        name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+    }
+    in_text = set(re.findall(r"`(\w+)`", page))
+    assert set(LESION_COLUMNS) - described == set()
+    assert set(CORRECTION_COLUMNS) - in_text == set()
+
+
+def test_readme_fits_one_screen_of_words():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 600
+
+
+def test_the_python_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in lines.splitlines() if line.strip()]) <= 6
+    options = PhantomOptions(spacing_mm=(4.0, 3.0, 3.0), distractors=(), lesion_count=1)
+    write_phantom(make_phantom(7104, options), tmp_path / "phantom")
+    (tmp_path / "phantom" / "ct.nii.gz").rename(tmp_path / "ct.nii.gz")
+    model = write_bright_model(tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(lines.replace("min_confidence=", f"model={str(model)!r}, min_confidence="), "README.md", "exec"), {})  # noqa: S102
+    assert "mL" in capsys.readouterr().out
+    assert (tmp_path / "result" / "segmentation.seg.nrrd").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_to_files_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    files = [target for target in targets if not target.startswith(("http:", "https:", "mailto:"))]
+    assert [target for target in files if not (page.parent / target).exists()] == []
