@@ -1,4 +1,4 @@
-"""Lesions: from a tumor mask and the CT to what a radiologist reports."""
+"""Lesions: turn a tumor mask and the CT into what a radiologist reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a tumor mask to numbered lesions: connected components, largest first."""
+"""Split a tumor mask into numbered lesions: connected components, largest first."""
 
 from __future__ import annotations
 
@@ -14,23 +14,35 @@ from ..core.errors import UnusableInput
 from ..core.volume import Volume
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
-"""26-connectivity: voxels that share a face, an edge or a corner are one lesion. CT slices are thick compared with their pixels, so
-an oblique strand of one tumor often continues in the next slice over a corner only; fewer neighbors would count it twice."""
+"""26-connectivity: voxels that share a face, an edge or a corner belong to one lesion.
+
+CT slices are thick compared with their pixels, so an oblique strand of a tumor often continues in the next slice over a
+corner only. With fewer neighbors, such a tumor would count as two lesions.
+"""
 
 MOST_LESIONS = int(np.iinfo(np.uint16).max)
-"""Lesions that a uint16 label map can hold."""
+"""Largest number of lesions that a uint16 label map can hold."""
 
 
 LesionCrop = Crop
-"""One lesion cut out of its volume."""
+"""One lesion, cut out of its volume."""
 
 
 def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
-    """The lesions of ``tumor`` (bool) as labels 1 ... n (uint16) on the same grid, largest first, 0 elsewhere.
+    """Label the lesions of a tumor mask, largest first.
 
-    Components (26-connectivity) of less than ``min_lesion_ml`` mL are dropped. Among equal volumes the one with the first voxel comes
-    first: with canonical axes the one nearer the feet, then the front, then the patient's right.
-    Raises UnusableInput where more than 65535 components are left.
+    Of two lesions with equal volume, the one with the first voxel comes first. With canonical axes, this is the lesion
+    nearer to the feet, then to the front, then to the patient's right.
+
+    Args:
+        tumor: The mask (bool).
+        min_lesion_ml: Components (26-connectivity) below this volume (mL) are dropped.
+
+    Returns:
+        Labels 1 ... n (uint16) on the same grid, 0 elsewhere.
+
+    Raises:
+        UnusableInput: More than 65,535 components remain.
     """
     labels = np.zeros(tumor.shape, dtype=np.uint16)
     crop = crop_of(tumor)
@@ -51,13 +63,16 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
 
 
 def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
-    """The lesions of a label map (1 ... n), in the order of their labels, each inside its own bounding box."""
+    """Yield the lesions of a label map (1 ... n) in the order of their labels, each within its own bounding box."""
     for _, crop in numbered_crops(labels):
         yield crop
 
 
 def numbered_crops(labels: Volume) -> Iterator[tuple[int, LesionCrop]]:
-    """The same with their labels; one that lies wholly under others is left out."""
+    """Yield the lesions of a label map with their labels, as ``lesion_crops`` does.
+
+    Labels without any voxel, such as those of lesions that lie entirely under others, are skipped.
+    """
     whole = bounding_box(labels.array)
     if whole is None:
         return

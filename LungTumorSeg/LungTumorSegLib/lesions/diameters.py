@@ -11,61 +11,95 @@ from scipy.spatial.distance import pdist, squareform
 from ..core.volume import Array, Volume
 
 TIE_MM = 1e-6
-"""Diameters closer than this are equal; of equal long axes the one with the longer short axis counts, whatever the axes' order."""
+"""Difference below which two diameters count as equal, mm.
+
+Among equal long axes, the one with the longer short axis is used, so that the result does not depend on the order of
+the axes.
+"""
 
 ROUND, CORNER = 1.5, 2.0
-"""How the area of a lesion's tip grows with depth: to the power of 3/2 where it is round, as a disc's, of 2 in a corner."""
+"""Exponents with which the area of a lesion's tip grows with depth.
+
+The exponent is 3/2 for a round tip, like that of a disk, and 2 for a corner.
+"""
 
 TIP_DEPTH, ROUND_SHARE, CORNER_SHARE, LEAST_CORNER = 6.0, 0.25, 0.16, 3.5
-"""A tip is looked at as deep as 6 pixels, but no deeper than a quarter of the shape's length and width; for a corner than a sixth, at
-least 3.5 pixels, since farther on a slender box's other corner begins. Chosen on discs, ellipses and boxes, see the tests."""
+"""Depth to which the tip of a shape is examined.
+
+A round tip is examined to a depth of 6 pixels, but at most a quarter of the shape's length and width. A corner is
+examined to a depth of at most 0.16 of them, but at least 3.5 pixels, and never deeper than a round tip; beyond, the
+opposite corner of a slender box begins. The values were chosen on disks, ellipses and boxes; see the tests.
+"""
 
 DIRECTIONS, LEAST_REFINED = 9, 6.0
-"""So many directions about the line through the farthest pixels are looked at, in shapes of at least so many pixels."""
+"""Number of directions examined around the line through the farthest pixels, and smallest length of a shape for this.
+
+The length is in pixels.
+"""
 
 CHORD_WIDTH, CHORD_TIP = 3.0, 1.0
-"""A chord across a lesion is the mean over 3 pixels along it: of many chords between slanted sides the longest is one that ends on steps of
-the outline, half a pixel too long. One that is within a pixel as long as the lesion is wide ends in tips instead, or on a round outline."""
+"""Width over which chords are averaged, and tolerance for chords that end in tips, both in pixels.
+
+A chord across a lesion is the mean over 3 pixels along the long axis. Without the mean, the longest of many chords
+between slanted sides ends on steps of the outline and is half a pixel too long. If the longest chord is at most 1 pixel
+shorter than the whole width of the lesion, it ends in tips or on a round outline instead, and the whole width is used.
+"""
 
 Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class Ruler:
-    """A straight measure between two LPS points, as a ruler markup shows it."""
+    """A straight measurement between two LPS points, as a ruler markup shows it.
+
+    Attributes:
+        start_lps: One end, LPS mm.
+        end_lps: The other end, LPS mm.
+    """
 
     start_lps: Point
     end_lps: Point
 
     @property
     def length_mm(self) -> float:
-        """Distance of the end points."""
+        """Distance between the ends, mm."""
         return float(np.linalg.norm(np.subtract(self.end_lps, self.start_lps)))
 
 
 @dataclass(frozen=True)
 class AxialDiameters:
-    """Long axis and the perpendicular short axis, both in one axial slice."""
+    """The long axis and the perpendicular short axis, both in the same axial slice."""
 
     long_axis: Ruler
     short_axis: Ruler
 
 
 def axial_diameters(mask: Volume) -> AxialDiameters:
-    """The longest in-plane diameter over all axial slices of a lesion, and the longest diameter perpendicular to it in that slice.
+    """Measure the longest in-plane diameter of a lesion and the longest diameter perpendicular to it.
 
-    ``mask`` (bool, at least one true voxel) has canonical axes: slices from feet to head. RECIST 1.1 (Eisenhauer 2009,
-    doi:10.1016/j.ejca.2008.10.026): long axis in the plane of acquisition. As under a radiologist's ruler, a line may leave a lesion
-    of concave outline and enter it again. The ends lie where the tips of the lesion are to be expected beyond the centers of its last
-    voxels (``_tip``), so that discs and boxes come out right alike; a single voxel has its own size. The short axis is never longer
-    than the long one, as the ways in which both are rounded to pixels would have it of discs.
+    The long axis is the longest over all axial slices, and the short axis lies in the same slice. As with a
+    radiologist's ruler, a line may leave a lesion of concave outline and enter it again.
 
-    A mask knows where a side along rows or columns lies to half a pixel only. So boxes of 20.8 x 19.2 and of 20 x 20 pixels may have one
-    mask, and short axes of 26.1 and 28.3 pixels, for another side turns the diagonal and with it the line across: of such boxes the long
-    axis misses the truth by up to 1.3 pixels, the short axis by up to 2.4, and both that of the box that the pixels fill by 0.6.
+    The ends lie where the tips of the lesion are expected beyond the centers of its outermost pixels (``_tip``), so
+    that the diameters of disks and of boxes are both correct. A single voxel has its own size. The short axis is never
+    longer than the long one; without this rule, the rounding of both to pixels could reverse them on disks.
+
+    A mask determines the position of a side along rows or columns only to half a pixel. Boxes of 20.8 x 19.2 and of 20
+    x 20 pixels may therefore have the same mask. Their short axes are 26.1 and 28.3 pixels, because another side turns
+    the diagonal and with it the line across. For such boxes, the error of the long axis is up to 1.3 pixels and that of
+    the short axis up to 2.4 pixels. Relative to the box that the pixels fill, both errors are at most 0.6 pixels.
+
+    Args:
+        mask: The lesion (bool, at least one true voxel) with canonical axes: slices from feet to head.
+
+    Returns:
+        Both diameters.
+
+    References:
+        RECIST 1.1, Eisenhauer 2009, doi:10.1016/j.ejca.2008.10.026: the long axis lies in the plane of acquisition.
     """
     spacing = np.asarray(mask.spacing[1:])
-    near = 2 * float(np.linalg.norm(spacing))  # more than refining changes
+    near = 2 * float(np.linalg.norm(spacing))  # refinement changes a length by less than this
     pairs = [(k, pair) for k, slice_ in enumerate(mask.array) if slice_.any() for pair in _farthest(slice_, spacing)]
     least_mm = max(_length(pair) for _, pair in pairs) - near
     lines = [(k, _refined(mask.array[k], pair, spacing)) for k, pair in pairs if _length(pair) >= least_mm]
@@ -80,16 +114,22 @@ def axial_diameters(mask: Volume) -> AxialDiameters:
 
 
 def _length(ends: Array) -> float:
+    """Return the distance (mm) between two ends (2, 2; mm)."""
     return float(np.linalg.norm(ends[1] - ends[0]))
 
 
 def _ruler(mask: Volume, axial_slice: int, ends: Array) -> Ruler:
+    """Convert two ends (2, 2: row, column; pixels) in a slice to a ruler."""
     start, end = mask.index_to_lps(np.column_stack([np.full(2, axial_slice), ends])).tolist()
     return Ruler((start[0], start[1], start[2]), (end[0], end[1], end[2]))
 
 
 def _farthest(slice_: Array, spacing: Array) -> list[Array]:
-    """The two pixel centers (2 ends, 2: row, column; mm) of a slice that are farthest apart; several pairs where they are equally far."""
+    """Find the two pixel centers of a slice that are farthest apart.
+
+    Returns:
+        Pairs (2 ends, 2: row, column; mm); several if their distances are equal.
+    """
     rows = np.flatnonzero(slice_.any(axis=1))
     first, last = slice_[rows].argmax(axis=1), slice_.shape[1] - 1 - slice_[rows, ::-1].argmax(axis=1)
     ends = np.concatenate([np.column_stack([rows, first]), np.column_stack([rows, last])]) * spacing
@@ -100,10 +140,11 @@ def _farthest(slice_: Array, spacing: Array) -> list[Array]:
 
 
 def _refined(slice_: Array, pair: Array, spacing: Array) -> Array:
-    """The longest line (2, 2; mm) across a slice, near the line through its farthest pixel centers.
+    """Find the longest line (2, 2; mm) across a slice near the line through its farthest pixel centers.
 
-    Which centers of a rounded shape lie farthest apart is decided by a fraction of a pixel, and so its direction would be off by
-    degrees. There the extent is taken for a parabola over the directions in which a line of this length seems a pixel shorter at most.
+    In a round shape, a fraction of a pixel decides which centers lie farthest apart, so the direction of their line may
+    be wrong by several degrees. For such shapes, a parabola is fitted to the extent over all directions in which a line
+    of this length appears at most one pixel shorter.
     """
     pixels = np.argwhere(slice_) * spacing
     length, pixel = _length(pair), float(np.sqrt(np.prod(spacing)))
@@ -121,24 +162,31 @@ def _refined(slice_: Array, pair: Array, spacing: Array) -> Array:
 
 
 def _turned(along: Array, angle: float) -> Array:
+    """Rotate a direction (row, column) by an angle in radians."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([c * along[0] - s * along[1], s * along[0] + c * along[1]])
 
 
 @dataclass(frozen=True)
 class _Tip:
-    """How far the tip of a shape lies beyond its outermost pixel center, and whether it is round rather than a corner."""
+    """The tip of a shape in one direction.
+
+    Attributes:
+        reach_mm: Distance of the tip from the outermost pixel center, mm.
+        is_round: Whether the tip is round rather than a corner.
+    """
 
     reach_mm: float
     is_round: bool
 
 
 def _tip(pixels: Array, along: Array, spacing: Array) -> _Tip:
-    """The tip of a shape in a direction, by all its pixel centers (n, 2; mm).
+    """Estimate the tip of a shape in a direction from all its pixel centers (n, 2; mm).
 
-    The area within a depth g of the tip grows as g ** p; so the p-th root of the number of centers that lie no deeper is a straight
-    line over depth, and it is 0 at the tip. Of the exponents the one with the straighter line counts. A tip that is broad and
-    therefore sampled often reaches hardly beyond its outermost center, a sharp one does; none farther than half a pixel's width.
+    The area within a depth g of the tip grows as g ** p. The p-th root of the number of centers that lie no deeper is
+    therefore a straight line over depth, and it is 0 at the tip. Of the two exponents, the one with the better fit is
+    used. A broad tip contains many centers and reaches only slightly beyond the outermost one; a sharp tip reaches
+    farther. No tip reaches farther than half a pixel's width.
     """
     half_width = float(np.abs(along) @ spacing) / 2
     pixel = float(np.sqrt(np.prod(spacing)))
@@ -153,7 +201,7 @@ def _tip(pixels: Array, along: Array, spacing: Array) -> _Tip:
     )
     if in_corner < 2:
         return _Tip(half_width, False)
-    number = np.cumsum(count) - count / 2  # the center itself counts half
+    number = np.cumsum(count) - count / 2  # the pixel at this depth counts half
     round_tip, missed = _straight_line(depth[:in_round], number[:in_round] ** (1 / ROUND), count[:in_round])
     corner, missed_corner = _straight_line(depth[:in_corner], number[:in_corner] ** (1 / CORNER), count[:in_corner])
     fits_round = missed_corner >= missed - TIE_MM
@@ -161,14 +209,18 @@ def _tip(pixels: Array, along: Array, spacing: Array) -> _Tip:
 
 
 def _distinct(values: Array) -> tuple[Array, Array]:
-    """Values in rising order, those closer than ``TIE_MM`` as one, and how many each stands for."""
+    """Return sorted values, with those closer than ``TIE_MM`` merged, and the number of values that each represents."""
     ordered = np.sort(values)
     first = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > TIE_MM)
     return ordered[first], np.diff(first, append=len(ordered)).astype(float)
 
 
 def _straight_line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
-    """How far below 0 a line through the points (x, y) is 0, and the mean square by which they miss it, in units of x."""
+    """Fit a straight line to points (x, y).
+
+    Returns:
+        The distance below x = 0 at which the line is 0, and the mean squared error in units of x.
+    """
     mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
     slope = float((weight * (x - mean_x) * (y - mean_y)).sum() / (weight * (x - mean_x) ** 2).sum())
     missed = np.average((y - mean_y - slope * (x - mean_x)) ** 2, weights=weight)
@@ -176,7 +228,11 @@ def _straight_line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
 
 
 def outline(slice_: Array) -> Array:
-    """Segments (n, 2 ends, 2: row, column; pixels) of the line between the true and the false pixels of a slice (marching squares)."""
+    """Trace the boundary between the true and the false pixels of a slice (marching squares).
+
+    Returns:
+        Line segments (n, 2 ends, 2: row, column; pixels).
+    """
     padded = np.pad(slice_, 1)
     a, b, c, d = padded[:-1, :-1], padded[:-1, 1:], padded[1:, 1:], padded[1:, :-1]
     crossed = (a != b, b != c, c != d, d != a)
@@ -189,14 +245,18 @@ def outline(slice_: Array) -> Array:
 
 
 def _widest_across(slice_: Array, long_axis: Array, spacing: Array) -> Array:
-    """Ends (2, 2; mm) of the longest line perpendicular to ``long_axis`` (2, 2; mm) between points of the outline."""
+    """Find the longest line perpendicular to ``long_axis`` (2, 2; mm) between points of the outline.
+
+    Returns:
+        Its ends (2, 2; mm).
+    """
     segments = outline(slice_) * spacing
     along = (long_axis[1] - long_axis[0]) / _length(long_axis)
     across = np.array([-along[1], along[0]])
     t, w = segments @ along, segments @ across
     positions = np.unique(t)
     slope = t[:, 1] - t[:, 0]
-    sloped = np.abs(slope) > TIE_MM  # a segment across the axis ends where its neighbors end: they carry its points
+    sloped = np.abs(slope) > TIE_MM  # the neighbors of a segment across the axis contain its ends
     t, w, slope = t[sloped], w[sloped], slope[sloped]
     fraction = (positions[:, None] - t[:, 0]) / slope
     reached = (fraction > -TIE_MM) & (fraction < 1 + TIE_MM)
@@ -209,14 +269,22 @@ def _widest_across(slice_: Array, long_axis: Array, spacing: Array) -> Array:
     if (high - low)[best] < whole - CHORD_TIP * pixel:
         at, chord = _longest_mean(positions, high - low, CHORD_WIDTH * pixel)
     middle = at * along + np.interp(at, positions, (high + low) / 2) * across
-    half = min(chord, whole, _length(long_axis)) / 2  # no line in the slice is longer than the longest
+    half = min(chord, whole, _length(long_axis)) / 2  # no line in the slice is longer than the long axis
     return np.asarray([middle - half * across, middle + half * across])
 
 
 def _longest_mean(positions: Array, lengths: Array, window: float) -> tuple[float, float]:
-    """Where the mean over ``window`` of a piecewise linear function is largest, and that mean; windows that begin, end or lie about a knot.
+    """Find the window in which the mean of a piecewise linear function is largest.
 
-    ``positions`` (mm) rise; outside them there is nothing.
+    Windows that begin, end or are centered at a knot are examined. The function is undefined outside ``positions``.
+
+    Args:
+        positions: The knots in ascending order, mm.
+        lengths: The values of the function at the knots, mm.
+        window: The width of the window, mm.
+
+    Returns:
+        The center of the window and the mean in it.
     """
     window = min(window, float(positions[-1] - positions[0]))
     centers = np.concatenate([positions, positions - window / 2, positions + window / 2])
@@ -233,7 +301,10 @@ def _longest_mean(positions: Array, lengths: Array, window: float) -> tuple[floa
 
 
 def _extent(pixels: Array, along: Array, spacing: Array) -> float:
-    """Length (mm) of a shape's shadow on a line, a pixel's at least: no line across it is longer, whatever the outline's steps say."""
+    """Return the length (mm) of a shape's projection onto a line, at least that of one pixel.
+
+    No line across the shape in this direction is longer, whatever the steps of the outline suggest.
+    """
     length = (
         float(np.ptp(pixels @ along)) + _tip(pixels, along, spacing).reach_mm + _tip(pixels, -along, spacing).reach_mm
     )

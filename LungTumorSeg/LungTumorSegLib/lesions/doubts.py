@@ -1,4 +1,4 @@
-"""What makes it doubtful that a segment is a lesion: its size, its density, its place."""
+"""Reasons to doubt that a segment is a lesion: its size, its density, its location."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from ..isolation.body import find_body
 from .lesion import Lesion
 
 MOSTLY_AIR_HU = -750
-"""A median below it is air or lung: ground glass begins near -750 HU."""
+"""Median HU below which a segment is mostly air or lung; ground glass begins near -750 HU."""
 
 BODY_GRID_MM = 2.0
-"""Spacing, about, in the plane, of the grid on which the body is looked for; a lesion lies in it or far from it."""
+"""Approximate in-plane spacing (mm) of the grid on which the body is searched.
+
+It may be coarse, because a lesion lies either in the body or far from it.
+"""
 
 IN_BODY_SHARE = 0.5
-"""A lesion with less than this share of its voxels in the body lies outside."""
+"""Share of a lesion's voxels in the body below which the lesion lies outside the body."""
 
 
 def lesion_doubts(
     lesions: Sequence[Lesion], crops: Sequence[Crop], ct: Volume, lungs: tuple[Volume, Volume] | None
 ) -> Iterator[str]:
-    """Say of each lesion what speaks against it, in sentences for the user.
+    """Yield a sentence for the user about each lesion that is probably none.
 
     Args:
-        lesions: With their ``crops``, in the same order.
-        crops: On the grid of ``ct``, which has canonical axes.
-        ct: HU.
-        lungs: Left and right (bool, same grid); None where they are not known.
+        lesions: The lesions.
+        crops: Their masks in the same order, on the grid of ``ct``.
+        ct: The CT (HU) with canonical axes.
+        lungs: Left and right lung (bool, same grid); None if they are not known.
+
+    Yields:
+        One sentence per doubtful lesion, with all reasons.
     """
     lung_ml = min((_volume_ml(lung) for lung in lungs or () if lung.array.any()), default=np.inf)
     outside = _outside_of_body(crops, ct)
@@ -54,7 +60,10 @@ def _volume_ml(mask: Volume) -> float:
 
 
 def _outside_of_body(crops: Sequence[Crop], ct: Volume) -> list[bool]:
-    """Which crops lie mostly outside of the body; none does where no body is found, as in a CT of a part of the lung."""
+    """Return which crops lie mostly outside the body.
+
+    None does if no body is found, for example in a CT of a part of the lung.
+    """
     if not crops:
         return []
     step = [max(1, int(BODY_GRID_MM / s)) for s in (ct.spacing[1], ct.spacing[2])]
@@ -67,6 +76,7 @@ def _outside_of_body(crops: Sequence[Crop], ct: Volume) -> list[bool]:
 
 
 def _share_in(body: Volume, crop: Crop) -> float:
+    """Return the share (0 to 1) of a crop's voxels that lie in the body."""
     voxels = crop.mask.index_to_lps(np.argwhere(crop.mask.array))
     index = np.clip(np.rint(body.lps_to_index(voxels)).astype(int), 0, np.asarray(body.shape) - 1)
     return float(np.mean(body.array[tuple(index.T)]))

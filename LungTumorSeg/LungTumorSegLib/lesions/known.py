@@ -1,4 +1,7 @@
-"""What an earlier run knew of lesions that are measured again: masks alone do not tell how sure the network was."""
+"""Results of an earlier run for lesions that are measured again.
+
+Masks alone do not contain the network's confidence.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,22 @@ from .lesion import Lesion
 from .lesion_report import LesionReport
 
 SAME_VOLUME = 1e-5
-"""Relative difference of volumes below which a lesion is taken for unchanged; summaries have 7 digits."""
+"""Relative difference of volumes below which a lesion counts as unchanged; summaries have 7 digits."""
 
 
 def with_known(report: LesionReport, rows: Iterable[Mapping[str, Any]]) -> LesionReport:
-    """The report with what ``rows``, the lesions of a summary.json, say of segments of the same name at the same place.
+    """Add the results of an earlier run to a report.
 
-    The same place is one that is no farther away than the lesion is long: it may have been corrected, but is none of another CT. The
-    confidence is the network's, whatever was corrected since; the range of the volume is known only where the volume is the same.
+    A row belongs to a lesion if it has the same segment name and its centroid is no farther away than the lesion is
+    long. Such a lesion may have been corrected, but it is not one of another CT. The confidence is the network's,
+    whatever was corrected since. The volume range is used only if the volume is the same.
+
+    Args:
+        report: The new report.
+        rows: The lesions of a summary.json.
+
+    Returns:
+        The report with confidences and volume ranges.
     """
     known = {row.get("segment"): row for row in rows}
     lesions = []
@@ -38,7 +49,7 @@ def with_known(report: LesionReport, rows: Iterable[Mapping[str, Any]]) -> Lesio
 
 
 def _is_near(lesion: Lesion, row: Mapping[str, Any]) -> bool:
-    """Tell whether a row tells a place near the lesion's, or none."""
+    """Return whether a row states no centroid, or one near that of the lesion."""
     center = [row.get(f"centroid_{axis}_lps_mm") for axis in "xyz"]
     known = [float(value) for value in center if value is not None]
     return len(known) < len(center) or math.dist(known, lesion.centroid_lps) <= max(

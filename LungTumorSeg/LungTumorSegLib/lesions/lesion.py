@@ -1,4 +1,4 @@
-"""What is known of one lesion."""
+"""The measurements of one lesion."""
 
 from __future__ import annotations
 
@@ -30,11 +30,25 @@ from .zones import Side
 
 @dataclass(frozen=True)
 class Lesion:
-    """One lesion and its measures; ``number`` is its label in ``LesionReport.labels``.
+    """One lesion and its measurements.
 
-    ``location`` is None where no lung is known, ``confidence`` (0 ... 1) and ``volume_range_ml`` (5th and 95th percentile) where there are
-    no probabilities. ``solid_long_axis`` is that of the largest solid piece, None where nothing is solid.
-    ``dominant_side`` is the side of the largest lesion.
+    Attributes:
+        number: The label of the lesion in ``LesionReport.labels``.
+        segment: The name of its segment.
+        volume_ml: The volume of its voxels, mL.
+        centroid_lps: The mean position of its voxels, LPS mm.
+        long_axis: The longest axial diameter.
+        short_axis: The longest diameter perpendicular to it in the same slice.
+        shape: Surface and shape.
+        hu: HU statistics.
+        density: "solid", "part-solid" or "ground glass".
+        solid_ml: The volume of the solid part, mL.
+        solid_long_axis: The long axis of the largest solid component; None if nothing is solid.
+        location: The location in the lung; None if no lung is known.
+        distance_from_dominant_mm: The distance between the centroids of this and of the largest lesion, mm.
+        dominant_side: The side of the largest lesion.
+        confidence: The network's confidence, 0 to 1; None without probabilities.
+        volume_range_ml: The 5th and 95th percentile of the volume, mL; None without probabilities.
     """
 
     number: int
@@ -56,7 +70,7 @@ class Lesion:
 
     @property
     def side(self) -> Side | None:
-        """The patient's own "Left" or "Right"; None where no lung is known."""
+        """The patient's own "Left" or "Right"; None if no lung is known."""
         return self.location.side if self.location else None
 
     @property
@@ -66,7 +80,7 @@ class Lesion:
 
     @property
     def side_from_dominant(self) -> Literal["same side", "other side"] | None:
-        """Where it lies as seen from the dominant lesion; None where no lung is known."""
+        """Whether the lesion lies on the side of the dominant lesion; None if no lung is known."""
         if self.side is None or self.dominant_side is None:
             return None
         return "same side" if self.side == self.dominant_side else "other side"
@@ -78,7 +92,7 @@ class Lesion:
 
     @property
     def short_axis_mm(self) -> float:
-        """Longest diameter perpendicular to the long axis in its slice, mm."""
+        """Longest diameter perpendicular to the long axis in the same slice, mm."""
         return self.short_axis.length_mm
 
     @property
@@ -88,7 +102,10 @@ class Lesion:
 
     @property
     def size_category(self) -> str:
-        """T1a to T4 by size alone: the axial long axis, of a part-solid lesion that of its solid part."""
+        """Size category of the T descriptor, T1a to T4, by size alone.
+
+        The size is the axial long axis; for a part-solid lesion, it is the long axis of the solid part.
+        """
         part_solid = self.density == "part-solid" and self.solid_long_axis is not None
         return size_category(
             self.solid_long_axis.length_mm if part_solid and self.solid_long_axis else self.long_axis_mm
@@ -97,7 +114,13 @@ class Lesion:
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """The network's maps, 0 ... 1, on the CT's grid, and the probability at which they were cut."""
+    """The network's maps on the CT's grid.
+
+    Attributes:
+        probability: Tumor probability, 0 to 1.
+        disagreement: Standard deviation across stacks; None if it is not known.
+        threshold: The probability at which the mask was cut.
+    """
 
     probability: Volume
     disagreement: Volume | None
@@ -116,7 +139,19 @@ def measure_lesion(
     dominant_side: Side | None,
     maps: Maps | None,
 ) -> Lesion:
-    """All measures of one lesion; volumes lie on one grid with canonical axes."""
+    """Measure one lesion; all volumes lie on one grid with canonical axes.
+
+    Args:
+        crop: The mask of the lesion.
+        number: Its label in ``labels``.
+        segment: The name of its segment.
+        ct: The CT (HU).
+        labels: The labels of all lesions.
+        location: Its location; None if no lung is known.
+        from_dominant_mm: The distance of its centroid from that of the largest lesion, mm.
+        dominant_side: The side of the largest lesion.
+        maps: The network's maps; None if there are none.
+    """
     diameters = axial_diameters(crop.mask)
     solid = solid_part(crop, ct)
     return Lesion(
@@ -146,7 +181,7 @@ def _volume_range_ml(crop: LesionCrop, number: int, labels: Volume, maps: Maps) 
 
 
 def _solid_long_axis(solid: SolidPart) -> Ruler | None:
-    """The axial long axis of the largest solid piece."""
+    """Return the axial long axis of the largest solid component."""
     pieces, count = ndimage.label(solid.mask.array, structure=CONNECTIVITY)
     if not count:
         return None

@@ -1,4 +1,7 @@
-"""The lesions of a CT, measured: from a tumor mask, or from the segments of a corrected segmentation, to a ``LesionReport``."""
+"""Measure the lesions of a CT.
+
+The lesions come from a tumor mask or from the segments of a corrected segmentation; the result is a ``LesionReport``.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,23 @@ NO_LESION = "No lesion found; this does not exclude disease"
 NO_LUNGS = "The CT shows too little lung, so the side and the place of each lesion are unknown."
 
 NAMED_SEGMENTS = 10
-"""So many segments are named in a message."""
+"""Largest number of segments that a message names."""
 
 VOXEL_THRESHOLD = 0.5
-"""Probability from which on a voxel belongs to a lesion, unless the model's manifest says otherwise."""
+"""Probability from which a voxel belongs to a lesion, unless the model's manifest states another."""
 
 
 @dataclass(frozen=True, eq=False)
 class LesionReport:
-    """Lesions, largest first, their ``labels`` (uint16, 0 elsewhere) on the CT's grid, and how far they have spread.
+    """The lesions of a CT.
 
-    ``unsure_ml``: volumes in mL, largest first, of what was large enough for a lesion and is left out for its low confidence.
-    ``warnings``: what makes the lesions or their places doubtful, in sentences for the user.
+    Attributes:
+        lesions: The lesions, largest first.
+        labels: Their labels (uint16, 0 elsewhere) on the CT's grid.
+        spread: How far the lesions have spread.
+        unsure_ml: The volumes (mL, largest first) of candidates that are large enough for a lesion, but below the
+            confidence threshold.
+        warnings: Sentences for the user about what makes the lesions or their locations doubtful.
     """
 
     lesions: tuple[Lesion, ...]
@@ -46,18 +54,21 @@ class LesionReport:
 
     @property
     def message(self) -> str:
-        """How many lesions were found, in words for the user."""
+        """A sentence for the user with the number of lesions."""
         count = len(self.lesions)
         return NO_LESION if count == 0 else f"{count} lesion{'s' if count > 1 else ''} found"
 
     def reordered(self, order: AxisOrder) -> LesionReport:
-        """The same report with its labels in another order of axes; measures and points in LPS do not depend on it."""
+        """Return the report with its labels in another order of axes.
+
+        Measurements and points in LPS do not depend on the order of axes.
+        """
         return replace(self, labels=order.apply(self.labels))
 
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """What lesions are measured on: one grid with canonical axes."""
+    """The volumes on which lesions are measured, on one grid with canonical axes."""
 
     ct: CTVolume
     lungs: tuple[Volume, Volume] | None
@@ -79,12 +90,28 @@ def report_lesions(
     carina_lps: Point | None = None,
     sides_known: bool = True,
 ) -> LesionReport:
-    """The connected components of a tumor mask (bool) as lesions "Tumor 1" ..., largest first, none smaller than ``min_lesion_ml`` mL,
-    none of less confidence than ``min_confidence`` (0 ... 1; only with a probability).
+    """Report the connected components of a tumor mask as lesions "Tumor 1", "Tumor 2", ..., largest first.
 
-    All volumes lie on the CT's grid, which may have any orientation; lungs are bool, probability and disagreement 0 ... 1; the carina is a
-    point in LPS mm. Without ``sides_known`` the lesions get no place: neither side nor zone.
-    ``voxel_threshold`` is the probability at which the mask was cut. Raises UnusableInput where a grid differs from the CT's.
+    All volumes lie on the CT's grid, which may have any orientation.
+
+    Args:
+        tumor: The mask (bool).
+        ct: The CT (HU).
+        left_lung: The left lung (bool).
+        right_lung: The right lung (bool).
+        probability: Tumor probability, 0 to 1.
+        disagreement: Standard deviation across stacks, 0 to 1.
+        voxel_threshold: The probability at which the mask was cut.
+        min_lesion_ml: The smallest volume of a lesion, mL.
+        min_confidence: The confidence threshold, 0 to 1. It applies only if the probability is given.
+        carina_lps: The carina, LPS mm.
+        sides_known: Whether left and right lung are known. Otherwise, the lesions get neither side nor zone.
+
+    Returns:
+        The report.
+
+    Raises:
+        UnusableInput: A grid differs from the CT's, or the mask has too many components.
     """
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
@@ -109,13 +136,27 @@ def measure(
     voxel_threshold: float = VOXEL_THRESHOLD,
     carina_lps: Point | None = None,
 ) -> LesionReport:
-    """The lesions of an existing or corrected segmentation, largest first: each segment that ``is_lesion`` is one, in one piece or not.
+    """Measure the lesions of an existing or corrected segmentation, largest first.
 
-    The true voxels of a mask lie on those of the CT, whatever the mask's own grid. Names stay as they are; empty segments are left
-    out. ``lungs`` (left, right) come from the segments or else from the CT; where it shows too little lung or no spine, sides stay
-    unknown and a warning says so. In ``labels`` a voxel of two segments belongs to the smaller one, which would be hidden else; each is
-    measured whole. The report's warnings also say what was substituted when the masks were read, and what makes a lesion doubtful.
-    Raises UnusableInput where a mask does not lie on the CT's voxels.
+    Each segment for which ``is_lesion`` is true is one lesion, connected or not. Names stay unchanged, and empty
+    segments are skipped. Each lesion is measured as a whole. In ``labels``, a voxel of two segments belongs to the
+    smaller one, which would otherwise be hidden.
+
+    Args:
+        ct: The CT (HU), in any orientation.
+        segments: The segments. Their voxels must coincide with those of the CT, but their grids may differ in extent.
+        lungs: The lungs (left, right). If None, they come from the segments, or else from the CT. If the CT shows too
+            little lung or no spine, sides are unknown, and a warning says so.
+        probability: Tumor probability on the CT's grid, 0 to 1.
+        disagreement: Standard deviation across stacks on the CT's grid, 0 to 1.
+        voxel_threshold: The probability at which the mask was cut.
+        carina_lps: The carina, LPS mm.
+
+    Returns:
+        The report. Its warnings include substitutions made when the masks were read, and reasons to doubt a lesion.
+
+    Raises:
+        UnusableInput: A mask does not lie on the voxels of the CT, or there are more than 65,535 lesions.
     """
     order = ct.canonical_axes()
     named, warnings = _lesions_among(segments, order.apply_to_grid(ct.grid))
@@ -136,7 +177,7 @@ def measure(
 
 
 def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[tuple[str, LesionCrop]], list[str]]:
-    """Names and crops on ``grid`` of the segments that are lesions and not empty, and what the user should know of the choice."""
+    """Return the names and crops on ``grid`` of all nonempty lesions, and warnings about their selection."""
     named, warnings = [], []
     for segment in segments:
         if not is_lesion(segment):
@@ -157,7 +198,13 @@ def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[t
 
 @dataclass(frozen=True, eq=False)
 class FoundLungs:
-    """What is known of the lungs: ``pair`` is (left, right), bool on the CT's grid, or None where their sides are unknown."""
+    """What is known of the lungs.
+
+    Attributes:
+        pair: Left and right lung (bool) on the CT's grid; None if their sides are unknown.
+        warnings: Sentences for the user about what makes the lungs doubtful.
+        carina_lps: The carina, LPS mm; None if it is not known.
+    """
 
     pair: tuple[Volume, Volume] | None
     warnings: tuple[str, ...] = ()
@@ -165,14 +212,18 @@ class FoundLungs:
 
 
 def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
-    """Take left and right lung from the segmentation, or else isolate them, with everything that makes them doubtful.
+    """Take the lungs from the segmentation, or else isolate them.
 
-    Raises UnusableInput where a drawn lung does not lie on the CT's voxels.
+    Returns:
+        The lungs, with all reasons to doubt them.
+
+    Raises:
+        UnusableInput: A lung segment does not lie on the voxels of the CT.
     """
     from ..isolation import (
         carina_of,
         isolate_lungs,
-    )  # takes seconds, and is needed only where nobody has drawn the lungs
+    )  # imported here, because it is slow and many callers never need it
     from ..isolation.doubts import uneven_doubts
 
     drawn = lung_segments(segments)
@@ -183,19 +234,26 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
         return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), carina_of(ct))
     try:
         isolation = isolate_lungs(ct)
-    except UnusableInput:  # a crop around a lesion can be measured without a side
+    except UnusableInput:  # a CT cropped to a lesion can be measured without a side
         return FoundLungs(None, (NO_LUNGS,))
     lungs = (isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
     return FoundLungs(lungs, isolation.warnings, isolation.carina_lps)
 
 
 def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
-    """Left and right lung (bool, on the CT's grid) from the segmentation or else isolated; None where their sides are unknown."""
+    """Return left and right lung (bool, on the CT's grid) from the segmentation, or else isolate them.
+
+    The result is None if their sides are unknown.
+    """
     return find_lungs(ct, segments).pair
 
 
 def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[float, ...]]:
-    """The lesions of ``labels`` whose confidence is at least ``least``, numbered anew in the same order; the volumes, mL, of the others."""
+    """Apply the confidence threshold ``least`` to labeled lesions.
+
+    Returns:
+        The labels of the remaining lesions, renumbered in the same order, and the volumes (mL) of the others.
+    """
     kept, unsure_ml = [], []
     for label, crop in numbered_crops(labels):
         if confidence(crop, maps.probability, maps.disagreement) >= least:
@@ -210,6 +268,7 @@ def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[
 
 
 def _check_grid(ct: CTVolume, **volumes: Volume) -> None:
+    """Raise UnusableInput if a volume does not lie on the CT's grid."""
     for name, volume in volumes.items():
         if not ct.same_grid(volume):
             raise UnusableInput(
@@ -225,6 +284,7 @@ def _canonical(
     threshold: float,
     carina_lps: Point | None,
 ) -> _Images:
+    """Bring all volumes into canonical axes, after a check of their grids."""
     order = ct.canonical_axes()
     if lungs is not None:
         _check_grid(ct, left_lung=lungs[0], right_lung=lungs[1])
@@ -239,6 +299,7 @@ def _canonical(
 
 
 def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, images: _Images) -> LesionReport:
+    """Measure and locate lesions, and summarize their spread."""
     located = None if images.lungs is None else locate(crops, *images.lungs, images.carina_lps)
     locations, lung_ml = ([None] * len(crops), None) if located is None else located
     distances_mm = distances_from_dominant_mm([centroid_lps(crop.mask) for crop in crops])

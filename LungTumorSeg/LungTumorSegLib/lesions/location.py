@@ -1,4 +1,4 @@
-"""Where a lesion sits: side, zone, depth and contact with the lung's surface."""
+"""Location of a lesion: side, zone, depth, and contact with the surface of the lung."""
 
 from __future__ import annotations
 
@@ -19,19 +19,31 @@ from .zones import Side, ZoneName, span_of, zone_at
 Depth = Literal["central", "peripheral"]
 
 NEAREST_LUNG_GRID_MM = 5.0
-"""Spacing, about, of the grid on which distances to the lungs are taken where a lesion lies mostly outside both; coarse, since only
-the nearer lung is asked for."""
+"""Approximate spacing (mm) of the grid for distances to the lungs, used for a lesion that lies mostly outside both.
+
+The grid may be coarse, because it only decides which lung is nearer.
+"""
 
 CENTRAL_MM = 20.0
-"""A lesion no farther than this from the mediastinum is central, as in radiotherapy (Park 2015, J Thorac Oncol 10:832: within 2 cm of
-bronchial tree, heart, great vessels, trachea or other mediastinal structures; the bronchial tree is not segmented here)."""
+"""Distance from the mediastinum up to which a lesion is central, mm.
+
+This follows the definition in radiotherapy (Park 2015, J Thorac Oncol 10:832): within 2 cm of the bronchial tree,
+heart, great vessels, trachea or other mediastinal structures. This package does not segment the bronchial tree.
+"""
 
 
 @dataclass(frozen=True)
 class Location:
-    """``mediastinum_mm``: from the lesion's nearest voxel to the medial surface of a lung, infinite where only one lung is known.
+    """The location of a lesion.
 
-    ``carina_mm``: from the lesion's nearest voxel to the carina, None where that is not known.
+    Attributes:
+        side: The lung to which the lesion belongs.
+        zone: The third of the lung's height in which its centroid lies.
+        depth: "central" or "peripheral".
+        mediastinum_mm: The distance from the lesion's nearest voxel to the medial surface of a lung, mm; infinite if
+            only one lung is known.
+        pleura: The contact with the surface of the lung.
+        carina_mm: The distance from the lesion's nearest voxel to the carina, mm; None if the carina is not known.
     """
 
     side: Side
@@ -45,9 +57,17 @@ class Location:
 def locate(
     lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume, carina_lps: Point | None = None
 ) -> tuple[list[Location], float] | None:
-    """Where each lesion lies, and the volume (mL) of both lungs with their lesions; None where there is no lung at all.
+    """Locate lesions in the lungs.
 
-    Lungs are bool on the grid of the lesions, with canonical axes.
+    Args:
+        lesions: The lesions.
+        left_lung: The left lung (bool) on the grid of the lesions, with canonical axes.
+        right_lung: The right lung, likewise.
+        carina_lps: The carina, LPS mm.
+
+    Returns:
+        The location of each lesion, and the volume (mL) of both lungs with their lesions; None if there is no lung at
+        all.
     """
     sides = Sides(left_lung, right_lung)
     named = [(lesion, sides.of(lesion)) for lesion in lesions]
@@ -61,7 +81,7 @@ def locate(
 def filled_lungs(
     lesions: Iterable[tuple[LesionCrop, Side]], left_lung: Volume, right_lung: Volume
 ) -> dict[Side, Volume]:
-    """Both lungs (bool) with their lesions."""
+    """Return both lungs (bool) with their lesions filled in."""
     lungs: dict[Side, Array] = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
     for lesion, side in lesions:
         lungs[side][lesion.slices] |= lesion.mask.array
@@ -69,7 +89,11 @@ def filled_lungs(
 
 
 class Surroundings:
-    """What each lesion is located in: both lungs with all lesions filled in (``lungs``, see ``filled_lungs``), and the carina if known."""
+    """The anatomy in which lesions are located.
+
+    Attributes:
+        lungs: Both lungs with all lesions filled in; see ``filled_lungs``.
+    """
 
     def __init__(self, lungs: dict[Side, Volume], carina_lps: Point | None = None) -> None:
         self.lungs = lungs
@@ -80,13 +104,13 @@ class Surroundings:
 
     @property
     def lung_ml(self) -> float:
-        """Volume of both lungs with their lesions."""
+        """Volume of both lungs with their lesions, mL."""
         return (
             sum(int(np.count_nonzero(lung.array)) for lung in self.lungs.values()) * self.lungs["Left"].voxel_volume_ml
         )
 
     def location_of(self, lesion: LesionCrop, side: Side) -> Location:
-        """Where a lesion of one of these lungs lies."""
+        """Locate a lesion of one of these lungs."""
         return _located(lesion, side, self._own[side], self._space, self._surface_lps, self._carina_lps)
 
 
@@ -113,16 +137,20 @@ def _located(
 
 
 def _every(volume: Volume, steps: tuple[int, int, int]) -> Volume:
-    """Every n-th voxel along each axis; the first one stays."""
+    """Take every n-th voxel along each axis, starting with the first."""
     affine = volume.affine.copy()
     affine[:3, :3] = affine[:3, :3] * steps
     return Volume(volume.array[:: steps[0], :: steps[1], :: steps[2]], affine)
 
 
 class Sides:
-    """Names the lung to which a lesion belongs. Distances are computed only once a lesion asks for them.
+    """Determine the lung to which a lesion belongs.
 
-    ``left_lung`` and ``right_lung`` (bool) lie on one grid and are the patient's own left and right, whatever the axes' order.
+    Distances are computed only when a lesion needs them.
+
+    Args:
+        left_lung: The patient's own left lung (bool), with axes in any order.
+        right_lung: The right lung on the same grid.
     """
 
     def __init__(self, left_lung: Volume, right_lung: Volume) -> None:
@@ -130,9 +158,13 @@ class Sides:
         self._distances: tuple[Volume, Volume] | None = None
 
     def of(self, lesion: LesionCrop) -> Side | None:
-        """The side: each voxel votes for the lung that holds it or else is nearest to it; most votes win.
+        """Return the side of a lesion.
 
-        An exact tie goes to the right lung, the larger one. None where there is no lung at all.
+        Each voxel votes for the lung that contains it, or else for the nearest lung, and the majority decides. An exact
+        tie goes to the right lung, which is the larger one.
+
+        Returns:
+            The side, or None if there is no lung at all.
         """
         left, right = (np.count_nonzero(lesion.voxels_of(lung)) for lung in (self._left, self._right))
         half = np.count_nonzero(lesion.mask.array) / 2
@@ -144,7 +176,7 @@ class Sides:
         return "Left" if np.count_nonzero(distances[0] < distances[1]) > half else "Right"
 
     def _nearest(self, mask: Volume) -> tuple[Array, Array] | None:
-        """Distance (mm) of each lesion voxel from the left and the right lung."""
+        """Return the distance (mm) of each lesion voxel from the left and from the right lung."""
         if self._distances is None:
             steps = [max(1, round(NEAREST_LUNG_GRID_MM / s)) for s in self._left.spacing]
             coarse = [_every(lung, (steps[0], steps[1], steps[2])) for lung in (self._left, self._right)]
@@ -160,6 +192,7 @@ class Sides:
 
 
 def _distance_mm(lung: Volume) -> Array:
+    """Return the distance (mm) of each voxel from the lung; infinite if the lung is empty."""
     if not lung.array.any():
         return np.full(lung.shape, np.inf)
     return np.asarray(ndimage.distance_transform_edt(~lung.array, sampling=lung.spacing))

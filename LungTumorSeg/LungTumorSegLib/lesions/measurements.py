@@ -1,7 +1,7 @@
-"""Measures of one lesion from its mask, the CT and the network's maps, in mm, mm2, mL and HU.
+"""Measurements of one lesion from its mask, the CT and the network's maps, in mm, mm2, mL and HU.
 
-Shape and HU statistics follow the Image Biomarker Standardisation Initiative (Zwanenburg 2020, doi:10.1148/radiol.2020191145); the tests
-hold them against its reference values.
+Shape and HU statistics follow the Image Biomarker Standardisation Initiative (Zwanenburg 2020,
+doi:10.1148/radiol.2020191145). The tests compare them with its reference values.
 """
 
 from __future__ import annotations
@@ -21,34 +21,49 @@ from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point
 
 SOLID_HU = -300
-"""At and above it a voxel is solid: found part-solid nodules with 90 % sensitivity and 88 % specificity (Scholten 2015,
-doi:10.1007/s00330-014-3427-z)."""
+"""HU from which a voxel is solid.
+
+With this value, part-solid nodules were found with 90% sensitivity and 88% specificity (Scholten 2015,
+doi:10.1007/s00330-014-3427-z).
+"""
 
 AIR_HU_LIMIT = -800
-"""Below it a voxel of a lesion is air (cavity, bronchus, emphysema) and neither solid nor ground glass, which begins near -750 HU."""
+"""HU below which a voxel of a lesion is air (cavity, bronchus, emphysema).
+
+Such a voxel is neither solid nor ground glass, which begins near -750 HU.
+"""
 
 SOLID_SHARE, GROUND_GLASS_SHARE = 0.8, 0.06
-"""A lesion is solid from the first share of solid tissue on and ground glass below the second; chosen on phantoms, see the tests."""
+"""Shares of solid tissue that define the density of a lesion.
+
+A lesion is solid from the first share, and ground glass below the second. The values were chosen on phantoms; see the
+tests.
+"""
 
 DENSITY_CORE_ML = 0.03
-"""A lesion with less than this inside its outermost layer (a nodule of 5 mm) is taken whole; mixed voxels then hide whether it is solid in
-parts, and it is called solid or ground glass."""
+"""Volume (mL) inside the outermost layer below which the whole lesion is used for its density (a nodule of about 5 mm).
+
+In such a lesion, partial-volume voxels hide whether it is solid in parts, so it is called solid or ground glass.
+"""
 
 LOW_PERCENTILE_SIGMA = 1.645
-"""Distance of the 5th and the 95th percentile of a normal distribution from its mean, in standard deviations."""
+"""Distance of the 5th and 95th percentile of a normal distribution from its mean, in standard deviations."""
 
 RANGE_REACH_MM = 20.0
-"""How far from a lesion its volume may grow when the probability is raised; the network is rarely unsure farther out."""
+"""Distance (mm) by which a lesion may grow when the probability is raised.
+
+The network is rarely uncertain farther away.
+"""
 
 Density = Literal["solid", "part-solid", "ground glass"]
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Surface and shape of a mask. Volume and surface are those of its marching-cubes mesh.
+    """Surface and shape of a mask.
 
-    Axes are 4 times the square root of the eigenvalues of the covariance of the voxel centers: for an ellipsoid its axes, for a
-    single voxel 0. ``elongation`` and ``flatness`` are the second and the third axis over the first, 1 for a single voxel.
+    Volume and surface are those of the marching-cubes mesh. Each axis is 4 times the square root of an eigenvalue of
+    the covariance of the voxel centers. For an ellipsoid, these are its axes; for a single voxel, they are 0.
     """
 
     mesh_volume_ml: float
@@ -61,16 +76,21 @@ class Shape:
 
     @property
     def elongation(self) -> float:
+        """Second axis divided by the first, 0 to 1; 1 for a single voxel."""
         return self.minor_axis_mm / self.major_axis_mm if self.major_axis_mm else 1.0
 
     @property
     def flatness(self) -> float:
+        """Third axis divided by the first, 0 to 1; 1 for a single voxel."""
         return self.least_axis_mm / self.major_axis_mm if self.major_axis_mm else 1.0
 
 
 @dataclass(frozen=True)
 class Intensities:
-    """HU statistics of the voxels of a mask; ``sd_hu`` is the population's, percentiles interpolate linearly."""
+    """HU statistics of the voxels of a mask.
+
+    The standard deviation is that of the population. Percentiles are interpolated linearly.
+    """
 
     mean_hu: float
     sd_hu: float
@@ -89,7 +109,13 @@ class Intensities:
 
 @dataclass(frozen=True, eq=False)
 class SolidPart:
-    """The solid voxels of a lesion (at and above -300 HU): their volume and what the lesion is called by their share."""
+    """The solid voxels of a lesion (at or above -300 HU).
+
+    Attributes:
+        volume_ml: Their volume, mL.
+        density: The name of the lesion by its share of solid tissue.
+        mask: The solid voxels (bool).
+    """
 
     volume_ml: float
     density: Density
@@ -97,7 +123,7 @@ class SolidPart:
 
 
 def shape_of(mask: Volume) -> Shape:
-    """Shape of ``mask`` (bool, at least one true voxel, any axes)."""
+    """Measure the shape of a mask (bool, at least one true voxel, any axes)."""
     vertices, triangles = mesh_of(mask)
     a, b, c = (vertices - vertices.mean(axis=0))[triangles].transpose(1, 0, 2)
     volume_mm3 = float(np.einsum("ij,ij->", np.cross(a, b), c) / 6)
@@ -116,7 +142,10 @@ def shape_of(mask: Volume) -> Shape:
 
 
 def _principal_axes_mm(mask: Volume) -> tuple[float, float, float]:
-    """Longest first. The covariance is the sample's (n - 1): with it alone the initiative's phantom of 74 voxels is met."""
+    """Return the principal axes (mm), longest first.
+
+    The covariance is that of a sample (n - 1), because only this one matches the initiative's phantom of 74 voxels.
+    """
     points = np.argwhere(mask.array) * np.asarray(mask.spacing)
     if len(points) < 2:
         return 0.0, 0.0, 0.0
@@ -126,7 +155,10 @@ def _principal_axes_mm(mask: Volume) -> tuple[float, float, float]:
 
 
 def intensities_of(values_hu: Array) -> Intensities:
-    """Statistics of HU values, shape (n,), n at least 1. Skewness and kurtosis of equal values are 0."""
+    """Compute the statistics of HU values of shape (n,), with n at least 1.
+
+    Skewness and excess kurtosis of equal values are 0.
+    """
     values = np.asarray(values_hu, dtype=np.float64)
     mean, sd = values.mean(), values.std()
     z = (values - mean) / sd if sd > 0 else np.zeros_like(values)
@@ -149,16 +181,24 @@ def intensities_of(values_hu: Array) -> Intensities:
 
 
 def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
-    """The solid part of a lesion of ``ct`` (HU).
+    """Find the solid part of a lesion.
 
-    The name ("solid", "part-solid", "ground glass") goes by the solid share of tissue inside the outermost layer of pixels, since
-    every nodule has a rim that is mixed with lung; air in cavities and bronchi does not count. The smallest nodules are never part-solid.
+    The density ("solid", "part-solid", "ground glass") depends on the solid share of the tissue inside the outermost
+    layer of pixels, because the rim of every nodule is mixed with lung. Air in cavities and bronchi does not count. The
+    smallest nodules are never part-solid.
+
+    Args:
+        lesion: The lesion.
+        ct: The CT (HU).
+
+    Returns:
+        The solid part and the density of the whole lesion.
     """
     hu = ct.array[lesion.slices]
     solid = lesion.mask.array & (hu >= SOLID_HU)
     core = ndimage.binary_erosion(
         lesion.mask.array, structure=CONNECTIVITY[1:2]
-    )  # in plane: the next slice may be 5 mm away
+    )  # in the slice plane only, because the next slice may be 5 mm away
     small = np.count_nonzero(core) * ct.voxel_volume_ml < DENSITY_CORE_ML
     if small:
         core = lesion.mask.array
@@ -175,12 +215,23 @@ def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
 def volume_range_ml(
     lesion: LesionCrop, number: int, labels: Volume, probability: Volume, disagreement: Volume, *, threshold: float
 ) -> tuple[float, float] | None:
-    """The 5th and the 95th percentile of a lesion's volume, mL; None where a slice of it was seen by one stack alone.
+    """Estimate the 5th and 95th percentile of a lesion's volume.
 
-    The answers whose mean is ``probability`` (0 ... 1) scatter about it with the standard deviation ``disagreement``. They come from
-    overlapping stacks, and so are taken to err together: the lesion is cut at ``threshold`` with the probability lowered and with it
-    raised by 1.645 standard deviations everywhere. The wider cut grows from the lesion into connected voxels within
-    20 mm of it that belong to no other lesion than ``number`` in ``labels``.
+    The probabilities of overlapping stacks have the mean ``probability`` and the standard deviation ``disagreement``.
+    The stacks overlap, so their errors are assumed to be fully correlated. The lesion is therefore cut at ``threshold``
+    twice: with the probability lowered and with it raised by 1.645 standard deviations everywhere. The wider cut grows
+    from the lesion into connected voxels within 20 mm that belong to no other lesion.
+
+    Args:
+        lesion: The lesion.
+        number: Its label in ``labels``.
+        labels: The labels of all lesions.
+        probability: The mean probability, 0 to 1.
+        disagreement: The standard deviation across stacks.
+        threshold: The probability at which the mask was cut.
+
+    Returns:
+        Both volumes (mL), or None if only one stack covers a slice of the lesion.
     """
     box = grown(lesion.box, RANGE_REACH_MM, probability)
     here = slices_of(box)
@@ -189,7 +240,9 @@ def volume_range_ml(
     free = np.isin(labels.array[here], (0, number))
     scatters = np.asarray((inside & (deviation > 0)).any(axis=(1, 2)))
     if not scatters[np.asarray(inside.any(axis=(1, 2)))].all():
-        return None  # one look has no scatter, which is no certainty; two never agree in all of a slice's voxels
+        # A single stack has no standard deviation, which does not mean certainty. Two stacks never agree in all voxels
+        # of a slice.
+        return None
     sure = inside & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)
     possible = inside | ((mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free)
     parts, count = ndimage.label(possible, structure=CONNECTIVITY)
@@ -200,16 +253,22 @@ def volume_range_ml(
 
 
 def centroid_lps(mask: Volume) -> Point:
-    """The mean position of the true voxels, LPS mm."""
+    """Return the mean position of the true voxels, LPS mm."""
     x, y, z = mask.index_to_lps(np.argwhere(mask.array).mean(axis=0)).tolist()
     return x, y, z
 
 
 def confidence(lesion: LesionCrop, probability: Volume, disagreement: Volume | None) -> float:
-    """How sure the network is of a lesion, 0 ... 1: the mean over its voxels of probability minus disagreement, where that is above 0.
+    """Compute the network's confidence in a lesion, 0 to 1.
 
-    The disagreement is the standard deviation of the answers whose mean is the probability; so this is what is left one standard
-    deviation below the mean answer. It is no probability of malignancy.
+    The confidence is the mean over the lesion's voxels of the probability minus the disagreement, clipped at 0. Since
+    the disagreement is the standard deviation across stacks, this is the probability one standard deviation below the
+    mean. It is not a probability of malignancy.
+
+    Args:
+        lesion: The lesion.
+        probability: The mean probability across stacks, 0 to 1.
+        disagreement: The standard deviation across stacks; None if it is not known.
     """
     sure = lesion.voxels_of(probability).astype(np.float64)
     if disagreement is not None:

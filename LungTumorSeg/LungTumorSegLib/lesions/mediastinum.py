@@ -1,4 +1,4 @@
-"""The space between the lungs, from the lungs' medial edges."""
+"""The space between the lungs, derived from the medial edges of the lungs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ from scipy.spatial import cKDTree
 from ..core.volume import Array, Volume
 
 REACH_RIGHT_MM, REACH_LEFT_MM = 70.0, 100.0
-"""Farthest from the midline that the heart reaches, with room for a large one (its width is at most half the chest's, about 150 mm, two
-thirds of it on the left). Where a lung's medial edge lies farther out, it is the recess about the diaphragm's dome."""
+"""Farthest distance from the midline that the heart reaches to the right and to the left, mm.
+
+The values leave room for a large heart. Its width is at most half that of the chest, about 150 mm, of which two thirds
+lie on the left. If the medial edge of a lung lies farther out, it belongs to the recess around the dome of the
+diaphragm.
+"""
 
 STEEPEST = 1.0
-"""Columns (in mm) that a medial edge may move a row (in mm): 45 degrees."""
+"""Largest shift of a medial edge along the columns (mm) per row (mm): 45 degrees."""
 
 
 @dataclass(frozen=True, eq=False)
 class MedialSpace:
-    """Per row of each axial slice, the columns between the lungs: mediastinum and, behind it, what lies beside the spine.
+    """The columns between the lungs in each row of each axial slice.
 
-    ``right_edge`` and ``left_edge`` (slice, row) are the columns of the most medial voxel of either lung on the canonical grid of
-    ``lungs``, in which columns grow to the patient's left. In a row that a lung does not reach its edge is the slice's midline.
+    They contain the mediastinum and, behind it, the tissue beside the spine. In a row that a lung does not reach, its
+    edge is the midline of the slice.
+
+    Attributes:
+        lungs: Both lungs (bool) on the canonical grid, in which columns increase toward the patient's left.
+        right_edge: The column of the most medial voxel of the right lung, shape (slices, rows).
+        left_edge: The column of the most medial voxel of the left lung, shape (slices, rows).
     """
 
     lungs: Volume
@@ -30,15 +39,19 @@ class MedialSpace:
     left_edge: Array
 
     def holds(self, points_lps: Array) -> Array:
-        """Which of the LPS points (n, 3) lie strictly between the lungs; bool (n,)."""
+        """Return which of the LPS points (n, 3) lie strictly between the lungs, bool (n,)."""
         index = np.rint(self.lungs.lps_to_index(points_lps)).astype(int)
         k, i, j = np.clip(index, 0, np.asarray(self.lungs.shape) - 1).T
         return np.asarray((self.right_edge[k, i] < j) & (j < self.left_edge[k, i]))
 
     def surface_lps(self) -> Array:
-        """Points (n, 3), LPS mm, one a row and lung, of the medial surfaces: where they look to the other side rather than front or back.
+        """Return points of the medial surfaces of the lungs.
 
-        Toward the back the lungs' edges part round the spine and become costal.
+        Only the parts that face the other side are included, not those that face front or back. Toward the back, the
+        edges of the lungs diverge around the spine and become costal.
+
+        Returns:
+            Points (n, 3), LPS mm, one per row and lung.
         """
         points = []
         for edge in (self.right_edge, self.left_edge):
@@ -48,13 +61,14 @@ class MedialSpace:
         return self.lungs.index_to_lps(np.concatenate(points))
 
     def _reached(self, edge: Array) -> Array:
+        """Return in which rows of which slices an edge lies on a lung, bool (slices, rows)."""
         k, i = np.indices(edge.shape)
         j = np.clip(np.rint(edge).astype(int), 0, self.lungs.shape[2] - 1)
         return np.asarray(self.lungs.array[k, i, j] & (self.right_edge < self.left_edge))
 
 
 def medial_space(left_lung: Volume, right_lung: Volume) -> MedialSpace:
-    """The space between two lungs (bool, one grid, canonical axes)."""
+    """Determine the space between two lungs (bool, one grid, canonical axes)."""
     columns = left_lung.shape[2]
     has_right, has_left = right_lung.array.any(axis=2), left_lung.array.any(axis=2)
     right = columns - 1.0 - right_lung.array[:, :, ::-1].argmax(axis=2)
@@ -71,7 +85,7 @@ def medial_space(left_lung: Volume, right_lung: Volume) -> MedialSpace:
 
 
 def distance_to_surface_mm(points_lps: Array, surface_lps: Array) -> float:
-    """The smallest distance between two sets of points, mm; infinite where one is empty."""
+    """Return the smallest distance between two sets of points (n, 3), mm; infinite if one is empty."""
     if not len(points_lps) or not len(surface_lps):
         return float("inf")
     return float(cKDTree(surface_lps).query(points_lps)[0].min())

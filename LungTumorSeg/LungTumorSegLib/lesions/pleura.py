@@ -1,4 +1,4 @@
-"""Distance of a lesion to the pleura and its contact with what lies beyond."""
+"""Distance of a lesion to the pleura, and its contact with what lies beyond."""
 
 from __future__ import annotations
 
@@ -17,38 +17,57 @@ from .mediastinum import MedialSpace
 from .zones import heights
 
 SEARCH_MM = 20.0
-"""First distance in which the pleura is looked for; doubled until it is found. Half of all nodules lie nearer."""
+"""First distance within which the pleura is searched, mm.
+
+The distance is doubled until the pleura is found. Half of all nodules lie nearer than this.
+"""
 
 GAP_MM = 3.0
-"""Slits up to this width between lung and lesion masks are closed: they are partial-volume voxels or vessels, not pleura."""
+"""Width up to which slits between lung and lesion masks are closed, mm; they are partial-volume voxels or vessels."""
 
 DOWNWARD = -0.5
-"""A surface whose outward normal has at most this component to the head (30 degrees down or more) looks at the diaphragm."""
+"""Largest component toward the head of the outward normal of a surface that faces the diaphragm.
+
+Such a surface is inclined 30 degrees down or more.
+"""
 
 MEDIALWARD = 0.0
-"""A surface that looks at the mediastinum has at least this component toward the midline; others look at ribs and spine."""
+"""Smallest component toward the midline of the normal of a surface that faces the mediastinum.
+
+Other surfaces face ribs and spine.
+"""
 
 BEYOND_MM = (5.0, 10.0)
-"""So far beyond a contact there is no lung again: else the lesion touches a vessel, a fissure or consolidated lung, which is no pleura."""
+"""Depths beyond a contact at which there must be no lung again, mm.
+
+Otherwise, the lesion touches a vessel, a fissure or consolidated lung instead of pleura.
+"""
 
 ACROSS_MM = tuple(float(depth) for depth in range(15, 125, 5))
-"""Depths at which lung is looked for beyond a contact; the mediastinum of an adult is at most this wide, the heart with it."""
+"""Depths at which lung is searched beyond a contact, mm.
+
+The mediastinum of an adult, with the heart, is at most this wide.
+"""
 
 LOWER_THIRD = 1 / 3
-"""The diaphragm is looked for in this share of the lung's height, from its base."""
+"""Share of the lung's height, from its base, in which the diaphragm is searched."""
 
 TOUCHING_SHARE = 0.5
-"""From this share on a piece of surface touches; a lesion without such a piece has no contact."""
+"""Share from which a part of the surface touches the pleura; a lesion without such a part has no contact."""
 
 MOST_PAIRED_POINTS = 1000
 
 
 @dataclass(frozen=True)
 class PleuralContact:
-    """Where a lesion reaches the surface of its lung.
+    """The contact of a lesion with the surface of its lung.
 
-    ``distance_mm``: between the nearest faces of lesion and surface, 0 where they touch. Areas (cm2) are of the lesion's smooth
-    surface that looks out of the lung, ``length_mm`` the largest distance between two of its points.
+    Attributes:
+        distance_mm: The distance between the nearest faces of lesion and surface, mm; 0 if they touch.
+        mediastinum_cm2: The area of the lesion's smooth surface that faces the mediastinum, cm2.
+        chest_wall_cm2: The same toward the chest wall, cm2.
+        diaphragm_cm2: The same toward the diaphragm, cm2.
+        length_mm: The largest distance between two points of the contact, mm.
     """
 
     distance_mm: float
@@ -59,15 +78,19 @@ class PleuralContact:
 
     @property
     def area_cm2(self) -> float:
-        """Contact with anything beyond the lung, cm2."""
+        """Area of contact with anything beyond the lung, cm2."""
         return self.mediastinum_cm2 + self.chest_wall_cm2 + self.diaphragm_cm2
 
 
 @dataclass(frozen=True, eq=False)
 class OwnLung:
-    """A lung on its whole grid, with canonical axes: ``inside`` (bool) with its lesions filled in, its lowest and highest slice.
+    """The lung to which a lesion belongs, on its whole grid with canonical axes.
 
-    ``toward_midline``: sign of the LPS x component of what points to the other lung.
+    Attributes:
+        inside: The lung (bool) with its lesions filled in.
+        base: Its lowest slice.
+        apex: Its highest slice.
+        toward_midline: The sign of the LPS x component of the direction to the other lung.
     """
 
     inside: Volume
@@ -76,14 +99,20 @@ class OwnLung:
     toward_midline: float
 
     def height_of(self, points_lps: Array) -> Array:
-        """Share of the lung's height, 0 at its base, 1 at its apex, of LPS points (n, 3)."""
+        """Return the share of the lung's height, 0 at its base and 1 at its apex, of LPS points (n, 3)."""
         return heights(self.inside.lps_to_index(points_lps)[..., 0], self.base, self.apex)
 
 
 def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> PleuralContact:
-    """Contact of a lesion with the surface of its lung, by the masks: what a voxel of lung parts does not touch.
+    """Measure the contact of a lesion with the surface of its lung.
 
-    What is consolidated and in neither mask counts as outside, and as chest wall where no lung lies behind it.
+    The contact depends on the masks only: a lesion does not touch what a voxel of lung separates from it. Consolidated
+    lung that belongs to neither mask counts as outside, and as chest wall if no lung lies behind it.
+
+    Args:
+        lesion: The lesion.
+        lung: The lung to which it belongs.
+        space: The space between the lungs.
     """
     reach_mm = SEARCH_MM
     while True:
@@ -96,7 +125,7 @@ def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> Pl
 
 
 def _outside(lung: Volume) -> Volume:
-    """What lies beyond a part of the lung: slits closed, vessels and other holes left out."""
+    """Return what lies outside a part of the lung, with slits closed and with vessels and other holes filled."""
     radius = [int(GAP_MM / 2 / s) for s in lung.spacing]
     ball = np.stack(
         np.meshgrid(*[np.arange(-n, n + 1) * s for n, s in zip(radius, lung.spacing, strict=True)], indexing="ij")
@@ -111,7 +140,7 @@ def _outside(lung: Volume) -> Volume:
 
 
 def _distance_mm(outside: Volume, lesion: Volume) -> float:
-    """Gap between the faces of the nearest lesion voxel and voxel outside, infinite where nothing is outside."""
+    """Return the gap (mm) between the nearest faces of lesion and outside voxels; infinite if nothing is outside."""
     if not outside.array.any():
         return float("inf")
     distance, nearest = ndimage.distance_transform_edt(~outside.array, sampling=outside.spacing, return_indices=True)
@@ -126,6 +155,7 @@ def _distance_mm(outside: Volume, lesion: Volume) -> float:
 
 
 def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung, space: MedialSpace) -> PleuralContact:
+    """Measure the contact areas on the surface mesh of the lesion."""
     vertices, triangles = triangles_of(surface_of(lesion))
     a, b, c = vertices[triangles].transpose(1, 0, 2)
     normal = np.cross(b - a, c - a)
@@ -152,9 +182,10 @@ def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung,
 
 
 def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Array:
-    """Whether there is lung again, of either side, where the points (n, 3) look along their normals; bool (n,).
+    """Return whether there is lung again, of either side, along the normals of points (n, 3); bool (n,).
 
-    Lungs bulge outward: who looks at ribs sees no lung behind them, who looks into the mediastinum does on its far side.
+    Lungs bulge outward. A surface that faces the ribs has no lung behind them; a surface that faces the mediastinum has
+    lung on the far side.
     """
     found = np.zeros(len(points_lps), dtype=bool)
     for depth_mm in ACROSS_MM:
@@ -163,17 +194,18 @@ def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Arra
 
 
 def _share_of(mask: Volume, points_lps: Array) -> Array:
-    """How far the points (n, 3) lie in ``mask``, 0 to 1 by linear interpolation between voxel centers; 0 outside the grid.
+    """Return how far points (n, 3) lie in ``mask``, 0 to 1.
 
-    Half a voxel beyond a surface is the center of the next voxel. Near a contact's rim the surface bends away from the pleura; if
-    it counted whole or not at all, the rim would add a tenth to the area.
+    The mask is interpolated linearly between voxel centers, and is 0 outside the grid. The center of the next voxel
+    lies half a voxel beyond a surface. Near the rim of a contact, the surface bends away from the pleura. If it counted
+    entirely or not at all, the rim would add a tenth to the area.
     """
     index = mask.lps_to_index(points_lps).T
     return np.asarray(ndimage.map_coordinates(mask.array.astype(np.float32), index, order=1, mode="constant"))
 
 
 def _lies_in(mask: Volume, points_lps: Array) -> Array:
-    """Which of the points (n, 3) lie in a true voxel; bool (n,), false outside the grid."""
+    """Return which of the points (n, 3) lie in a true voxel; bool (n,), false outside the grid."""
     index = np.rint(mask.lps_to_index(points_lps)).astype(int)
     on_grid = np.asarray(((index >= 0) & (index < mask.shape)).all(axis=1))
     k, i, j = np.where(on_grid[:, None], index, 0).T
@@ -181,9 +213,10 @@ def _lies_in(mask: Volume, points_lps: Array) -> Array:
 
 
 def _extent_mm(points: Array) -> float:
-    """The largest distance between any two points (n, 3); 0 for fewer than two."""
+    """Return the largest distance between any two points (n, 3); 0 for fewer than two."""
     if len(points) < 2:
         return 0.0
     if len(points) > MOST_PAIRED_POINTS:
-        points = points[ConvexHull(points, qhull_options="QJ").vertices]  # joggled: a flat contact has no volume
+        # QJ joggles the points, because a flat contact has no volume.
+        points = points[ConvexHull(points, qhull_options="QJ").vertices]
     return float(pdist(points).max())

@@ -1,4 +1,4 @@
-"""The decision which segment is a lesion, under the name by which it was known: see ``core.selection``."""
+"""Names of ``core.selection``, which decides which segments are lesions, under their former module."""
 
 from __future__ import annotations
 

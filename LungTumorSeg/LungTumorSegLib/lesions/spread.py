@@ -1,4 +1,4 @@
-"""How far disease has spread: number, burden, distances; and margins about the lesions."""
+"""Spread of disease: number, burden, distances, and margins around the lesions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,24 @@ from .components import numbered_crops
 from .diameters import Point
 
 MARGINS_MM = (5.0, 8.0, 20.0)
-"""Usual distances from visible tumor to what may be invaded: 6 mm covered the microscopic extension of 95 % of squamous cell carcinomas,
-8 mm that of adenocarcinomas (Giraud 2000, Int J Radiat Oncol Biol Phys 48:1015); 20 mm is a surgeon's margin."""
+"""Usual distances from the visible tumor to tissue that may be invaded, mm.
+
+A distance of 6 mm covered the microscopic extension of 95% of squamous cell carcinomas, and 8 mm that of
+adenocarcinomas (Giraud 2000, Int J Radiat Oncol Biol Phys 48:1015). A surgeon's margin is 20 mm.
+"""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Summary over all lesions.
+    """Summary of all lesions.
 
-    ``places``: number of lesions by (side, zone). ``lung_ml``: both lungs with their lesions, None where no lung is known.
-    ``largest_distance_mm``: between the centroids of the two lesions farthest apart (Dmax, as Cottereau
-    2021, Ann Oncol 32:404, takes it), 0 for fewer than two.
+    Attributes:
+        count: The number of lesions.
+        burden_ml: Their total volume, mL.
+        lung_ml: The volume of both lungs with their lesions, mL; None if no lung is known.
+        places: The number of lesions by (side, zone).
+        largest_distance_mm: The distance between the centroids of the two lesions that are farthest apart, mm (Dmax, as
+            defined by Cottereau 2021, Ann Oncol 32:404); 0 for fewer than two lesions.
     """
 
     count: int
@@ -37,28 +44,40 @@ class Spread:
 
     @property
     def burden_percent(self) -> float | None:
-        """Burden in per cent of the lungs' volume."""
+        """Burden in percent of the volume of the lungs."""
         return None if not self.lung_ml else 100 * self.burden_ml / self.lung_ml
 
 
 def spread_of(
     volumes_ml: Sequence[float], centroids: Sequence[Point], places: Sequence[tuple[str, str]], lung_ml: float | None
 ) -> Spread:
-    """The spread of lesions by their volumes (mL), centroids (LPS mm) and places (side, zone; none where no lung is known)."""
+    """Summarize the spread of lesions.
+
+    Args:
+        volumes_ml: Their volumes, mL.
+        centroids: Their centroids, LPS mm.
+        places: Their places (side, zone); empty if no lung is known.
+        lung_ml: The volume of both lungs, mL; None if no lung is known.
+    """
     largest = float(cdist(centroids, centroids).max()) if centroids else 0.0
     return Spread(len(volumes_ml), float(sum(volumes_ml)), lung_ml, dict(Counter(places)), largest)
 
 
 def distances_from_dominant_mm(centroids: Sequence[Point]) -> tuple[float, ...]:
-    """Distance of each lesion's centroid from that of the first, which is the largest."""
+    """Return the distance of each lesion's centroid from that of the first lesion, which is the largest, mm."""
     return tuple(cdist(centroids[:1], centroids)[0].tolist()) if centroids else ()
 
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """What lies within ``distance_mm`` of lesion ``number``, called ``segment``, and is no lesion itself.
+    """The tissue around a lesion that belongs to no lesion.
 
-    ``mask`` (bool) fills the ``box`` of the CT's grid.
+    Attributes:
+        number: The number of the lesion.
+        segment: The name of the lesion's segment.
+        distance_mm: The largest distance from the lesion, mm.
+        mask: The margin (bool), which fills ``box``.
+        box: The box of the CT's grid.
     """
 
     number: int
@@ -69,12 +88,15 @@ class Margin:
 
     @property
     def volume_ml(self) -> float:
-        """Volume of its voxels."""
+        """Volume of the margin's voxels, mL."""
         return float(np.count_nonzero(self.mask.array)) * self.mask.voxel_volume_ml
 
     @property
     def name(self) -> str:
-        """The segment's name; it says margin, so that the segment is not taken for a lesion."""
+        """The name of the margin's segment.
+
+        It contains "margin", so that the segment is not mistaken for a lesion.
+        """
         return f"{self.segment} margin {self.distance_mm:g} mm"
 
 
@@ -85,9 +107,16 @@ def margins(
     distances_mm: Sequence[float] = MARGINS_MM,
     names: Sequence[str] | None = None,
 ) -> Iterator[Margin]:
-    """Margins about each lesion of ``labels`` (1 ... n), from GTV to CTV: clipped at the surfaces of the ``lungs`` and the ``body`` (bool).
+    """Yield margins around each lesion, as from GTV to CTV, clipped at the surfaces of lungs and body.
 
-    All volumes lie on one grid. Distances run between voxel centers. ``names`` are the lesions', "Tumor n" where not given.
+    All volumes lie on one grid. Distances are measured between voxel centers.
+
+    Args:
+        labels: The lesions, 1 ... n.
+        lungs: Both lungs (bool).
+        body: The body (bool); None if it is not known.
+        distances_mm: The widths of the margins, mm.
+        names: The names of the lesions, "Tumor n" by default.
     """
     for number, lesion in numbered_crops(labels):
         box = grown(lesion.box, max(distances_mm), labels)

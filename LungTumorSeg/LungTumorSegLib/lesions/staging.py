@@ -11,12 +11,22 @@ SIZE_CATEGORIES = (
     (70.0, "T3"),
     (float("inf"), "T4"),
 )
-"""Largest size (mm) of each category: ninth edition of the TNM classification of lung cancer, unchanged from the eighth."""
+"""Largest size (mm) of each category.
+
+The categories are those of the ninth edition of the TNM classification of lung cancer, unchanged from the eighth.
+"""
 
 
 def size_category(size_mm: float) -> str:
-    """T1a to T4 by size alone (Van Schil 2024, ninth edition of TNM, proposals for the T descriptors).
+    """Return the size category, T1a to T4.
 
-    The stage depends on much more: invasion, further nodules, nodes, metastases; and on whether this is a lung cancer at all.
+    The stage depends on much more: invasion, further nodules, lymph nodes, metastases, and whether the lesion is a lung
+    cancer at all.
+
+    Args:
+        size_mm: The size, mm.
+
+    References:
+        Van Schil 2024, ninth edition of TNM, proposals for the T descriptors.
     """
     return next(category for limit, category in SIZE_CATEGORIES if size_mm <= limit)

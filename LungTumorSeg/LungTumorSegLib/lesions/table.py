@@ -16,7 +16,10 @@ from .location import Location
 from .spread import Margin, Spread
 
 SIGNIFICANT_DIGITS = 7
-"""Of each number in tables: single precision, so that rounding never shows in a comparison."""
+"""Significant digits of each number in tables.
+
+This is single precision, so rounding never affects a comparison.
+"""
 
 
 def _shape(name: str) -> Callable[[Lesion], Value]:
@@ -91,24 +94,33 @@ _VALUES: dict[str, Callable[[Lesion], Value]] = {
     "carina_distance_mm": _where(lambda where: where.carina_mm),
     "side_from_dominant": lambda lesion: lesion.side_from_dominant,
 }
-"""Where each column's value comes from."""
+"""Functions that return the value of each column."""
 
 COLUMNS: dict[str, Callable[[Lesion], Value]] = {name: _VALUES[name] for name in LESION_COLUMNS}
-"""Columns of lesions.csv in order, with their values."""
+"""Columns of lesions.csv in order, with the functions that return their values."""
 
 
 def _rounded(value: Value) -> Value:
-    """Numbers to ``SIGNIFICANT_DIGITS``; None for a distance to what is not there."""
+    """Round a number to ``SIGNIFICANT_DIGITS``; an infinite distance, to a structure that is absent, becomes None."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
 
 
 def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str], case: str | None = None) -> None:
-    """One row a lesion, largest first, units in the column names, empty where a value is not known; UTF-8, decimal point, commas.
+    """Write one row per lesion, largest first.
 
-    ``case`` is a further last column, so that the tables of several patients can be joined. The file appears only when complete.
-    Raises MachineLimit if it cannot be written.
+    Column names contain the units, and cells are empty if a value is not known. The file is UTF-8 with decimal points
+    and commas as separators. It appears only when complete.
+
+    Args:
+        report: The lesions.
+        path: The file.
+        case: The id of the case, written as an additional last column, so that tables of several patients can be
+            joined.
+
+    Raises:
+        MachineLimit: The file cannot be written.
     """
     last = {} if case is None else {CASE_COLUMN: case}
     with complete_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
@@ -117,12 +129,16 @@ def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str], case: 
 
 
 def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:
-    """The lesions for summary.json: the table's names and numbers, and the rulers' end points as LPS mm; null where not known."""
+    """Return the lesions for summary.json.
+
+    Each lesion has the names and numbers of the table, and the end points of its rulers (LPS mm). A value that is not
+    known is null.
+    """
     return [lesion_as_json(lesion) for lesion in report.lesions]
 
 
 def lesion_as_json(lesion: Lesion) -> dict[str, Any]:
-    """One of ``lesions_as_json``."""
+    """Return one element of ``lesions_as_json``."""
     return all_measures(lesion) | {
         "long_axis_lps_mm": _ends(lesion.long_axis),
         "short_axis_lps_mm": _ends(lesion.short_axis),
@@ -134,14 +150,16 @@ def _ends(ruler: Ruler) -> list[list[Value]]:
 
 
 class WithSpread(Protocol):
-    """A report, also one of lesions under correction."""
+    """A report with a spread, also one of lesions under correction."""
 
     @property
-    def spread(self) -> Spread: ...
+    def spread(self) -> Spread:
+        """The spread of the lesions."""
+        ...
 
 
 def spread_as_json(report: WithSpread) -> dict[str, Any]:
-    """How far the lesions have spread, for summary.json; ``places`` counts them by side and zone."""
+    """Return the spread of the lesions for summary.json; ``places`` counts lesions by side and zone."""
     spread = report.spread
     return {
         "count": spread.count,
@@ -156,7 +174,7 @@ def spread_as_json(report: WithSpread) -> dict[str, Any]:
 
 
 def margins_as_json(found: Iterable[Margin]) -> list[dict[str, Any]]:
-    """The margins for summary.json: about which lesion, how wide, and how much of it is left inside lung and body."""
+    """Return the margins for summary.json: their lesion, their width, and their volume inside lungs and body."""
     return [
         {
             "number": margin.number,
@@ -169,5 +187,5 @@ def margins_as_json(found: Iterable[Margin]) -> list[dict[str, Any]]:
 
 
 def all_measures(lesion: Lesion) -> dict[str, Value]:
-    """Every column of lesions.csv with its value as the file has it."""
+    """Return all columns of lesions.csv with their values as written to the file."""
     return {name: _rounded(value(lesion)) for name, value in COLUMNS.items()}

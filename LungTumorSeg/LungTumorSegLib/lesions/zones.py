@@ -14,12 +14,21 @@ Side = Literal["Left", "Right"]
 ZoneName = Literal["upper", "middle", "lower"]
 
 ZONES: tuple[ZoneName, ...] = ("lower", "middle", "upper")
-"""Thirds of the lung's height, from its lowest to its highest slice in view; a lesion lies in that of its centroid."""
+"""Thirds of the lung's height, from its lowest to its highest visible slice.
+
+A lesion belongs to the zone of its centroid.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Zone:
-    """A third of a lung; ``mask`` (bool) lies on the lung's grid."""
+    """A third of a lung.
+
+    Attributes:
+        side: The side of the lung.
+        name: The name of the zone.
+        mask: The zone (bool) on the grid of the lung.
+    """
 
     side: Side
     name: ZoneName
@@ -27,30 +36,43 @@ class Zone:
 
     @property
     def segment(self) -> str:
-        """The name of its segment; it says lung, so that the segment is not taken for a lesion."""
+        """The name of the zone's segment.
+
+        It contains "lung", so that the segment is not mistaken for a lesion.
+        """
         return f"{self.side} lung, {self.name} zone"
 
 
 def span_of(lung: Volume) -> tuple[int, int]:
-    """First and last slice of a lung (bool, canonical axes); the whole grid where it is empty."""
+    """Return the first and last slice of a lung (bool, canonical axes), or those of the grid if the lung is empty."""
     slices = np.flatnonzero(lung.array.any(axis=(1, 2)))
     return (int(slices[0]), int(slices[-1])) if len(slices) else (0, lung.shape[0] - 1)
 
 
 def zone_at(height: float) -> ZoneName:
-    """The zone at a share of a lung's height, 0 at its base and 1 at its apex."""
+    """Return the zone at a share of a lung's height, 0 at its base and 1 at its apex."""
     return ZONES[min(2, max(0, int(3 * height)))]
 
 
 def heights(slices: Array, base: int, apex: int) -> Array:
-    """Share of a lung's height of slice positions (center 0, 1, 2 ...) between its first and its last slice."""
+    """Convert slice positions to shares of a lung's height, 0 at its base and 1 at its apex.
+
+    Args:
+        slices: Positions, where slice centers lie at 0, 1, 2 ...
+        base: The lung's first slice.
+        apex: The lung's last slice.
+    """
     return np.asarray((slices - base + 0.5) / (apex - base + 1))
 
 
 def lung_zones(left_lung: Volume, right_lung: Volume, labels: Volume, sides: Sequence[Side | None]) -> Iterator[Zone]:
-    """The zones of both lungs (bool), in any one orientation, lesions left out of the masks.
+    """Yield the zones of both lungs (bool, in any one orientation), without the lesions.
 
-    ``labels`` holds lesions 1 ... n, whose sides are ``sides``: they count as lung for its height, as in ``Location.zone``.
+    Args:
+        left_lung: The left lung.
+        right_lung: The right lung on the same grid.
+        labels: The lesions, 1 ... n, on the same grid. They count as lung for its height, as in ``Location.zone``.
+        sides: The side of each lesion; None if it is not known.
     """
     order = left_lung.canonical_axes()
     numbers = order.apply(labels).array
