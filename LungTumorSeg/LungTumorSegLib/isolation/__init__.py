@@ -1,4 +1,4 @@
-"""Lung isolation: from a chest CT to body, lungs, spine axis and the region in which tumors are searched for."""
+"""Lung isolation: from a chest CT to body, lungs, spine axis and the region in which tumors are searched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trachea and main bronchi, followed slice by slice from the neck to where they enter the lungs: part of step 2 of lung isolation."""
+"""Trachea and main bronchi, followed slice by slice from the neck to the lungs: part of step 2 of lung isolation."""
 
 from __future__ import annotations
 
@@ -9,27 +9,44 @@ from ..core.volume import Array, Volume
 from .morphology import Spacing, bounding_box, dilate
 
 LUMEN_HU = (-500, -650, -800, -900)
-"""Tried in turn, HU: where a thin wall lets the lumen run together with the lung at one threshold, a lower one still parts them."""
+"""Thresholds for the lumen, HU, tried in turn.
+
+If a wall is so thin that the lumen merges with the lung at one threshold, a lower threshold still separates them.
+"""
 
 LUMEN_AREA_MM2 = (30.0, 900.0)
-"""Cross-section of a trachea or main bronchus, oblique cuts and the carina included: adult tracheas measure 150 to 400 mm2."""
+"""Smallest and largest cross-section of a trachea or main bronchus, mm2.
+
+Adult tracheas measure 150 to 400 mm2; the range includes oblique cuts and the carina.
+"""
 
 RING_MM = 5.0
-"""Width of the ring around a lumen that tells the mediastinum from the lung."""
+"""Width of the ring around a lumen that distinguishes the mediastinum from the lung, mm."""
 
 RING_HU = -600
-"""Mean of that ring, HU: in the mediastinum above it, with lung on one side too; inside a lung (-910 to -750) below it."""
+"""Mean HU of that ring above which the lumen lies in the mediastinum.
+
+In the mediastinum the mean is higher, even with lung on one side. Inside a lung, it is lower (-910 to -750 HU).
+"""
 
 TRACK_MM = 40.0
-"""An airway keeps its cross-section for at least this long; the tip of a lung outgrows it sooner."""
+"""Length over which an airway keeps its cross-section, mm; the tip of a lung widens within a shorter length."""
 
 
 def find_airways(ct: Volume, body: Volume) -> Volume:
-    """Lumen of trachea and main bronchi, a bool mask on the grid of ``ct`` (axial LPS, HU); ``body`` is a mask on the same grid.
+    """Find the lumen of the trachea and the main bronchi.
 
-    A track begins above the widest slice of the lungs, at a region wide enough for a lumen that has no such region above it, and goes down
-    through the overlapping regions of the next slices. It is an airway if it goes on for 40 mm with a small cross-section and soft tissue
-    around it. A lung's tip passes neither; it ends where the lumen runs into the lung.
+    A track begins above the widest slice of the lungs, at a region that is large enough for a lumen and has no such
+    region above it. It continues downward through the overlapping regions of the next slices. A track is an airway if
+    it continues for 40 mm with a small cross-section and soft tissue around it. The tip of a lung has neither. The
+    track ends where the lumen merges with the lung.
+
+    Args:
+        ct: The CT (HU, axial LPS).
+        body: The body (bool) on the same grid.
+
+    Returns:
+        The lumen (bool) on the same grid.
     """
     slices = ct.shape[0]
     pixel_mm2 = ct.spacing[1] * ct.spacing[2]
@@ -38,8 +55,8 @@ def find_airways(ct: Volume, body: Volume) -> Volume:
     widest = int((body.array & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
     lowest_start = min(
         widest, slices - 1 - round(TRACK_MM / ct.spacing[0])
-    )  # a CT of the lower chest has its widest slice on top
-    lowest_start = max(lowest_start, -1)  # one of less than 40 mm has no room for an airway
+    )  # in a CT of the lower chest, the top slice is the widest
+    lowest_start = max(lowest_start, -1)  # a CT shorter than 40 mm cannot contain a track
     for index in range(slices - 1, lowest_start, -1):
         air = np.zeros_like(above)
         labels, count = ndimage.label(body.array[index] & (ct.array[index] < LUMEN_HU[0]))
@@ -56,7 +73,7 @@ def find_airways(ct: Volume, body: Volume) -> Volume:
 
 
 def _track(ct: Volume, body: Array, index: int, region: Array) -> list[Array]:
-    """The lumens, bool (rows, columns), from slice ``index`` downward that begin with ``region``."""
+    """Return the lumens, bool (rows, columns), from slice ``index`` downward, beginning with ``region``."""
     track: list[Array] = []
     current = region
     while index >= 0:
@@ -69,7 +86,10 @@ def _track(ct: Volume, body: Array, index: int, region: Array) -> list[Array]:
 
 
 def _lumens(image: Array, body: Array, previous: Array, spacing: Spacing) -> Array:
-    """The regions of a slice that go on from the lumens of the slice above, each at the highest threshold that keeps it small."""
+    """Find the regions of a slice that continue the lumens of the slice above.
+
+    Each region is cut at the highest threshold that keeps it small.
+    """
     lumens = np.zeros_like(previous)
     rest = previous
     for threshold in LUMEN_HU:
@@ -85,11 +105,11 @@ def _lumens(image: Array, body: Array, previous: Array, spacing: Spacing) -> Arr
 
 
 def _is_airway(region: Array, image: Array, spacing: Spacing) -> bool:
-    """Whether a region (rows, columns) of a slice has the area of an airway and mediastinum around it."""
+    """Return whether a region (rows, columns) has the area of an airway and is surrounded by mediastinum."""
     area = region.sum() * spacing[1] * spacing[2]
     if not LUMEN_AREA_MM2[0] <= area <= LUMEN_AREA_MM2[1]:
         return False
-    width_mm = max(RING_MM, 2 * spacing[2])  # at least two voxels: the first is blurred by the lumen
+    width_mm = max(RING_MM, 2 * spacing[2])  # at least two voxels, because the lumen blurs the first one
     box = bounding_box(region[None], width_mm, spacing)
     lumen = region[None][box]
     ring = dilate(lumen, width_mm, spacing, planar=True) & ~lumen

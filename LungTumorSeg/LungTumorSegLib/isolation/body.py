@@ -1,10 +1,12 @@
 """The patient's body without couch, table top, blankets and leads: step 1 of lung isolation.
 
-A couch is told from a patient by two things. It keeps its cross-section along z, so a low percentile over the slices shows the couch and
-little else; and whatever is around a patient (shells of a table top, blankets, covers of cushions, leads) is thin, so an opening takes
-it away. The opening alone is not enough where the back lies on a flat table top, as skin and shell are then one thick object: nothing
-behind a flat surface is taken for body. A curved surface carries a soft mattress, which a pelvis presses 10 mm below the line of the other
-slices (ts_example_3mm), so there the opening has to do.
+Two properties distinguish a couch from a patient. First, a couch keeps its cross-section along z, so a low percentile
+over the slices shows the couch and little else. Second, everything around a patient (shells of a table top, blankets,
+covers of cushions, leads) is thin, so a morphological opening removes it.
+
+The opening is not enough where the back lies on a flat table top, because skin and shell form one thick object there.
+Nothing behind a flat surface therefore counts as body. A curved surface holds a soft mattress, into which a pelvis
+sinks 10 mm below the line of the other slices (ts_example_3mm). There, the opening alone is used.
 """
 
 from __future__ import annotations
@@ -18,82 +20,115 @@ from ..core.volume import Array, Volume
 from .morphology import Spacing, biggest_component, dilate, open_
 
 TISSUE_HU = -300
-"""Above it a voxel is tissue, HU. Fat lies at -120 to -60, a carbon table top, thinned by partial volume, at -600 to -400
-(lung1_001, 4dlung_113)."""
+"""HU above which a voxel is tissue.
+
+Fat lies at -120 to -60 HU. A carbon table top, with partial volume, lies at -600 to -400 HU (lung1_001, 4dlung_113).
+"""
 
 CLOTH_RADIUS_MM = 4.0
-"""What is thinner in the axial plane than twice this is no body: table tops measure 3 to 8 mm, blankets and leads less."""
+"""Half the axial thickness below which an object is not part of the body, mm.
+
+Table tops measure 3 to 8 mm; blankets and leads are thinner.
+"""
 
 THREAD_RADIUS_MM = 2.5
-"""What is thinner than twice this hangs by a thread: no part of the ring around the lungs, except ..."""
+"""Half the thickness below which tissue is not part of the ring around the lungs, mm, except near thicker tissue."""
 
 WALL_GAP_MM = 10.0
-"""... within this distance of what is thicker: bridges a chest wall thinner than 5 mm over 20 mm of its length."""
+"""Distance from thicker tissue within which thin tissue is part of the ring, mm.
+
+This bridges a chest wall thinner than 5 mm over a length of 20 mm.
+"""
 
 COUCH_PERCENTILE = 20.0
-"""Percentile over the slices that shows the couch also below the patient: the back rises from it (neck, loin) in a fifth of the slices."""
+"""Percentile over the slices that shows the couch also below the patient.
+
+The back is raised from the couch (at neck and loin) in a fifth of the slices.
+"""
 
 COUCH_RELIEF_HU = 100
-"""A couch surface stands out by this from what is 5 mm in front of it and behind it; 350 to 500 HU on lung1_001 and 4dlung_113."""
+"""Difference by which a couch surface exceeds its surroundings 5 mm in front of and behind it, HU.
+
+The difference is 350 to 500 HU in lung1_001 and 4dlung_113.
+"""
 
 COUCH_WIDTH_MM = 200.0
-"""A couch surface is at least this wide (tables measure 400 to 530 mm) ..."""
+"""Smallest width of a couch surface, mm; tables measure 400 to 530 mm."""
 
 COUCH_WIDTH_SHARE = 0.6
-"""... or this share of an image that is narrower (ibsi1_phantom: 199 mm)."""
+"""Smallest width of a couch surface as a share of a narrower image (ibsi1_phantom: 199 mm)."""
 
 COUCH_THICKNESS_MM = 10.0
-"""A surface is thinner than this, and may be hidden over this width without being cut in two."""
+"""Largest thickness of a couch surface, mm.
+
+The surface may also be hidden over this width without being split in two.
+"""
 
 COUCH_SLICES = 40
-"""About as many slices, evenly spread, are looked at for a couch."""
+"""Approximate number of slices, evenly spaced, that are searched for a couch."""
 
 TRUNK_RADIUS_MM = 8.0
-"""Tissue that holds a disk of this radius is the patient's: shells and rails of couches are thinner than twice this."""
+"""Radius of a disk that fits into the patient's tissue, mm; shells and rails of couches are thinner than twice this."""
 
 MATTRESS_MM = 20.0
-"""How far a patient may press into a soft mattress that lies in the couch (ts_example_3mm: 10 mm) ..."""
+"""Depth to which a patient may sink into a soft mattress on the couch, mm (ts_example_3mm: 10 mm)."""
 
 TRUNK_SHARE = 0.2
-"""... and the share of slices in which tissue behind a surface, or lung in front of it, shows that it is no couch's."""
+"""Share of slices with tissue behind a surface, or lung in front of it, above which the surface is no couch."""
 
 WALL_REACH_MM = 15.0
-"""What lies within this distance of a surface that is the patient's is the patient's too."""
+"""Distance from a surface of the patient within which other surfaces belong to the patient too, mm."""
 
 LUNG_DEPTH_MM, LUNG_DEPTH_SHARE = 30.0, 0.8
-"""Enclosed air in front of a surface is lung where it fills this share of this depth; mattresses are up to 25 mm thick."""
+"""Depth (mm) in front of a surface, and the share of it that enclosed air must fill to be lung.
+
+Mattresses are up to 25 mm thick.
+"""
 
 PADDING_HU = -1020
-"""At or below it a coarse voxel lies outside the scanned circle: scanned air is noisy and averages -1000 HU."""
+"""HU up to which a coarse voxel lies outside the scanned circle; scanned air is noisy and averages -1000 HU."""
 
 OUTSIDE_AIR_HU = -920
-"""A region that meets the image border is room air if its median is below this, HU; lung has -910 to -700, room air -1000 to -940.
-Foam under a patient may be as dense as lung (-900), so a region with no tissue behind it is outside too."""
+"""Median HU below which a region that touches the image border is room air.
+
+Lung has -910 to -700 HU, and room air has -1000 to -940 HU. Foam under a patient may be as dense as lung (-900 HU), so
+a region with no tissue behind it is outside too.
+"""
 
 NOISE_HU = 20
-"""Where the CT was clipped above that, room air is what lies within this of its lowest value."""
+"""Range above the lowest value of a clipped CT that counts as room air, HU."""
 
 
 def find_body(ct: Volume) -> Volume:
-    """Find the body with everything in it, lungs and bowel gas too, as a bool mask on the grid of ``ct`` (axial LPS, HU).
+    """Find the body with everything in it, including lungs and bowel gas.
 
-    All zero if nothing in the image is thicker than 8 mm. Arms stay where they touch the trunk.
+    Arms are included where they touch the trunk.
+
+    Args:
+        ct: The CT (HU, axial LPS).
+
+    Returns:
+        The body (bool) on the same grid; empty if nothing in the image is thicker than 8 mm.
     """
     spacing = ct.spacing
     flat_couch, couch = _find_couch(ct.array, spacing)
     tissue = (ct.array > TISSUE_HU) & ~flat_couch
     trunk = biggest_component(open_(tissue, THREAD_RADIUS_MM, spacing, planar=True))
-    # A chest wall may be as thin as a blanket. So the ring around the lungs is closed first, with some cloth that lies near it; that
-    # lies on the outside, and goes with a wider opening once the lungs are filled.
+    # A chest wall may be as thin as a blanket. The ring around the lungs is therefore closed first, including some
+    # cloth near it. The cloth lies on the outside, and a wider opening removes it once the lungs are filled.
     ring = trunk | (tissue & dilate(trunk, WALL_GAP_MM, spacing, planar=True))
     filled = _filled(ring, ct.array, couch)
     return ct.with_array(biggest_component(open_(filled, CLOTH_RADIUS_MM, spacing, planar=True)))
 
 
 def _find_couch(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
-    """What belongs to a flat couch, and what to a couch of any shape, bool (rows, columns): behind the patient, or else in front.
+    """Find what belongs to a flat couch, and what belongs to a couch of any shape.
 
-    A couch lies in front where the patient is prone, or where the header of a supine one is wrong.
+    The couch is searched behind the patient first. It lies in front if the patient is prone, or if the header of a scan
+    of a supine patient is wrong.
+
+    Returns:
+        Two bool arrays (rows, columns).
     """
     sampled = hu[:: max(1, len(hu) // COUCH_SLICES)]
     behind = _couch_behind(sampled, spacing)
@@ -104,7 +139,7 @@ def _find_couch(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
 
 
 def _couch_behind(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
-    """``_find_couch`` at the high rows of ``hu`` (slices, rows, columns)."""
+    """Find the couch, as ``_find_couch`` does, at the high rows of ``hu`` (slices, rows, columns)."""
     ridge = _couch_ridges(hu, spacing)
     rows = np.arange(hu.shape[1])[:, None]
     if ridge.any():
@@ -115,7 +150,10 @@ def _couch_behind(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
 
 
 def _couch_ridges(hu: Array, spacing: Spacing) -> Array:
-    """What is bright in most slices, at most 10 mm thick and behind the middle of the body, bool (rows, columns): surfaces of a couch."""
+    """Find surfaces of a couch, bool (rows, columns).
+
+    They are bright in most slices, at most 10 mm thick, and lie behind the middle of the body.
+    """
     rows = hu.shape[1]
     typical = np.percentile(hu, COUCH_PERCENTILE, axis=0)
     thickness = 2 * round(COUCH_THICKNESS_MM / 2 / spacing[1]) + 1
@@ -126,9 +164,13 @@ def _couch_ridges(hu: Array, spacing: Spacing) -> Array:
 
 
 def _within_trunk(hu: Array, spacing: Spacing) -> Array:
-    """Where a surface belongs to the patient, not to a couch, in some of the slices: bool (rows, columns).
+    """Find surfaces that belong to the patient rather than to a couch in some of the slices.
 
-    Thick tissue lies well behind it, or enclosed air well deeper than a mattress lies right in front of it: the back wall of a chest.
+    Thick tissue lies well behind such a surface, or enclosed air that is much deeper than a mattress lies directly in
+    front of it, as at the back wall of a chest.
+
+    Returns:
+        bool (rows, columns).
     """
     tissue = hu > TISSUE_HU
     thick = open_(tissue, TRUNK_RADIUS_MM, spacing, planar=True)
@@ -144,7 +186,7 @@ def _within_trunk(hu: Array, spacing: Spacing) -> Array:
 
 
 def _shifted(mask: Array, rows: int) -> Array:
-    """``mask`` (slices, rows, columns) moved by ``rows`` toward higher rows (lower, if negative); False comes in."""
+    """Move a mask (slices, rows, columns) to higher rows, or lower ones if ``rows`` is negative; False moves in."""
     moved = np.zeros_like(mask)
     if rows >= 0:
         moved[:, rows:] = mask[:, : mask.shape[1] - rows]
@@ -154,10 +196,14 @@ def _shifted(mask: Array, rows: int) -> Array:
 
 
 def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
-    """Two rows before the first one in which a flat surface runs over 200 mm (or most of the image); the number of rows if none does.
+    """Find the row from which a flat couch begins.
 
-    The patient may hide its middle; neighboring rows count with it, as a table may be tilted a little. The second row is for ``refine``,
-    which looks one coarse voxel farther for tissue.
+    This is two rows before the first one in which a flat surface is at least 200 mm wide, or as wide as most of the
+    image. The patient may hide the middle of the surface. Neighboring rows count with it, because a table may be
+    slightly tilted. The second row is a reserve for ``refine``, which searches tissue one coarse voxel farther.
+
+    Returns:
+        The row, or the number of rows if there is no flat surface.
     """
     near = ndimage.binary_dilation(ridge, np.ones((3, 1), bool)).sum(axis=1)
     flat = np.flatnonzero(near >= _least_width(ridge, spacing))
@@ -165,7 +211,11 @@ def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
 
 
 def _couch_rows(ridge: Array, spacing: Spacing) -> Array:
-    """The row before the first surface, flat or curved, in each column, shape (columns,); the number of rows where there is none."""
+    """Return the row before the first surface, flat or curved, in each column.
+
+    Returns:
+        Shape (columns,); the number of rows where there is no surface.
+    """
     first = np.full(ridge.shape[1], ridge.shape[0])
     for surface in _surfaces(ridge, spacing):
         present = np.flatnonzero(surface.any(axis=0))
@@ -177,7 +227,10 @@ def _couch_rows(ridge: Array, spacing: Spacing) -> Array:
 
 
 def _surfaces(ridge: Array, spacing: Spacing) -> Iterator[Array]:
-    """The connected surfaces of a ridge, bool (rows, columns); what hides less than 20 mm of one does not part it."""
+    """Yield the connected surfaces of a ridge, bool (rows, columns).
+
+    An object that hides less than 20 mm of a surface does not split it.
+    """
     bridged = ndimage.binary_dilation(ridge, np.ones((1, 2 * round(COUCH_THICKNESS_MM / spacing[2]) + 1), bool))
     labels, count = ndimage.label(bridged, np.ones((3, 3)))
     for label in range(1, count + 1):
@@ -185,12 +238,15 @@ def _surfaces(ridge: Array, spacing: Spacing) -> Iterator[Array]:
 
 
 def _least_width(ridge: Array, spacing: Spacing) -> float:
-    """Columns that a surface must cover to be a couch's."""
+    """Return the number of columns that a couch surface must cover."""
     return float(min(COUCH_WIDTH_MM / spacing[2], COUCH_WIDTH_SHARE * ridge.shape[1]))
 
 
 def _filled(ring: Array, hu: Array, couch: Array) -> Array:
-    """``ring`` with the holes of each axial slice, and with lungs that the border of the image or of the scanned circle cuts open."""
+    """Fill the holes of a ring in each axial slice.
+
+    Lungs that the border of the image or of the scanned circle cuts open are filled too.
+    """
     filled = np.empty_like(ring)
     dark = max(OUTSIDE_AIR_HU, int(hu.min()) + NOISE_HU)
     border = np.ones(ring.shape[1:], bool)
@@ -210,6 +266,6 @@ def _filled(ring: Array, hu: Array, couch: Array) -> Array:
 
 
 def _touching(mask: Array, seeds: Array) -> Array:
-    """The parts of a 2D ``mask`` that hold a voxel of ``seeds``."""
+    """Return the components of a 2D ``mask`` that contain a voxel of ``seeds``."""
     labels, _ = ndimage.label(mask)
     return np.asarray(np.isin(labels, np.unique(labels[seeds & mask])) & mask)

@@ -1,4 +1,4 @@
-"""The carina: where the trachea divides into the two main bronchi."""
+"""The carina: the point where the trachea divides into the two main bronchi."""
 
 from __future__ import annotations
 
@@ -14,19 +14,32 @@ from .working_grid import coarsen
 Point = tuple[float, float, float]
 
 BRONCHUS_MM = 9.0
-"""Both lumens go on for at least this long below the division: a main bronchus is 20 to 50 mm long, a pocket of the trachea short."""
+"""Length over which both lumens continue below the division, mm.
+
+A main bronchus is 20 to 50 mm long; a pocket of the trachea is shorter.
+"""
 
 
 def carina_of(ct: CTVolume) -> Point | None:
-    """The carina of a chest CT in any orientation, LPS mm; None where trachea and both main bronchi are not found."""
+    """Find the carina of a chest CT in any orientation.
+
+    Returns:
+        The carina, LPS mm; None if the trachea and both main bronchi are not found.
+    """
     coarse = coarsen(ct.canonical_axes().apply(ct))
     return find_carina(find_airways(coarse, find_body(coarse)))
 
 
 def find_carina(airways: Volume) -> Point | None:
-    """The point midway between both lumens in the uppermost axial slice in which the trachea is two, LPS mm; None where it never is.
+    """Find the carina from the airways.
 
-    ``airways`` (bool, canonical axes) is the lumen of trachea and main bronchi.
+    The carina is the point midway between both lumens in the uppermost axial slice in which the trachea has divided.
+
+    Args:
+        airways: The lumen of trachea and main bronchi (bool, canonical axes).
+
+    Returns:
+        The carina, LPS mm; None if the trachea does not divide.
     """
     occupied = np.flatnonzero(airways.array.any(axis=(1, 2)))
     if not len(occupied):
@@ -44,13 +57,13 @@ def find_carina(airways: Volume) -> Point | None:
 
 
 def _going_on(slice_: Array, above: Array) -> list[Array]:
-    """The regions of a slice (bool) that overlap with a lumen of the slice above."""
+    """Return the regions of a slice (bool) that overlap with a lumen of the slice above."""
     labels, _ = ndimage.label(slice_)
     return [labels == label for label in np.unique(labels[above & slice_])]
 
 
 def _stay_apart(airways: Array, lumens: list[Array], slices: int) -> bool:
-    """Whether two lumens of the last slice go on for as many slices, never as one."""
+    """Return whether two lumens of the last slice continue for a number of slices without merging."""
     if slices > len(airways) - 1:
         return False
     for slice_ in airways[-2 : -2 - slices : -1]:
@@ -64,7 +77,10 @@ def _stay_apart(airways: Array, lumens: list[Array], slices: int) -> bool:
 
 
 def _between(lumens: list[Array], index: int, airways: Volume) -> Point:
-    """Midway between the nearest voxels of two lumens of a slice; of several equally near pairs their mean."""
+    """Return the point midway between the nearest voxels of two lumens of a slice.
+
+    If several pairs are equally near, the result is their mean.
+    """
     first, second = (
         airways.index_to_lps(np.column_stack([np.full(lumen.sum(), index), np.argwhere(lumen)])) for lumen in lumens
     )

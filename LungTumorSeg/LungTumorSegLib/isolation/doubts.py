@@ -1,7 +1,7 @@
-"""What makes the lungs that were found doubtful, each as a sentence for the user.
+"""Reasons to doubt the lungs that were found, each as a sentence for the user.
 
-An isolation that went wrong still gives masks. These checks compare the masks with what is known of every body, so that a wrong side or a
-lost lung never goes without a word.
+A failed isolation still returns masks. These checks compare the masks with what is known of every body, so that the
+user is warned of a wrong side or a missing lung.
 """
 
 from __future__ import annotations
@@ -19,34 +19,54 @@ FACES = {"bottom": (0, 0), "top": (0, -1), "front": (1, 0), "back": (1, -1), "ri
 """Axis and index of the outermost slice, row or column at each face of an axial LPS grid."""
 
 UNEVEN_RATIO = 3.0
-"""Volumes of the two lungs that differ by more than this factor are doubtful: healthy ones differ by up to 1.3, beside a large tumor by
-1.9 (4dlung_113)."""
+"""Ratio of the volumes of the two lungs above which they are doubtful.
+
+Healthy lungs differ by a factor of up to 1.3; beside a large tumor, the factor is 1.9 (4dlung_113).
+"""
 
 
 LEAST_ADULT_LUNGS_ML = 1000.0
-"""Both lungs of an adult hold 3000 to 6000 mL, and after breathing out more than 1000 mL still."""
+"""Smallest volume of both lungs of an adult, mL.
+
+They hold 3000 to 6000 mL, and more than 1000 mL even after exhalation.
+"""
 
 ADULT_WIDTH_MM, ADULT_DEPTH_MM = 240.0, 165.0
-"""A body at least this wide and deep is an adult's; the smallest of the CTs at hand measures 263 and 185 mm."""
+"""Smallest width and depth of an adult's body, mm.
+
+The smallest body among the CTs used for development measures 263 x 185 mm.
+"""
 
 PART_SHARE, PART_ML = 0.1, 50.0
-"""A second part of one lung counts from this share of its volume and this volume on: lungs are in one piece unless disease parts them."""
+"""Share of a lung's volume, and volume (mL), from which a second component of the lung is doubtful.
+
+A lung is connected unless disease separates its parts.
+"""
 
 MISSED_ML = 100.0
-"""Air of lung density within the trunk that is in neither lung counts from this volume on."""
+"""Volume from which air of lung density in the trunk, but in neither lung, is doubtful, mL."""
 
 SHELL_RADIUS_MM = 5.0
-"""Tissue thinner than twice this encloses nothing: shells of couches, cloth."""
+"""Half the thickness below which tissue encloses nothing, mm, such as shells of couches and cloth."""
 
 RIM_MM = 3.0
-"""Air thinner than twice this is the blurred rim of a lung or of gas in a bowel."""
+"""Half the thickness below which air is the blurred rim of a lung or of bowel gas, mm."""
 
 CLIPPED_HU = -950
-"""Room air averages -1000 HU; a CT without anything below this has lost it."""
+"""Lowest HU of a CT above which its values were clipped; room air averages -1000 HU."""
 
 
 def doubts(ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volume, axis: SpineAxis) -> tuple[str, ...]:
-    """Say all that makes the lungs doubtful; all masks (bool) lie on the grid of ``ct`` (axial LPS, HU)."""
+    """Return all reasons to doubt the lungs, as sentences for the user.
+
+    Args:
+        ct: The CT (HU, axial LPS).
+        body: The body (bool); all masks lie on the grid of the CT.
+        left: The left lung.
+        right: The right lung.
+        airways: The lumen of trachea and main bronchi.
+        axis: The spine axis.
+    """
     lungs = left.with_array(left.array | right.array)
     cut = cut_faces(lungs)
     left_ml, right_ml = (float(np.count_nonzero(lung.array)) * ct.voxel_volume_ml for lung in (left, right))
@@ -61,7 +81,7 @@ def doubts(ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volum
 
 
 def clipping_doubts(ct: Volume) -> list[str]:
-    """Say that the CT (HU) has lost the values of air."""
+    """Warn if the CT (HU) has lost the values of air."""
     lowest = int(ct.array.min())
     if lowest <= CLIPPED_HU:
         return []
@@ -72,7 +92,7 @@ def clipping_doubts(ct: Volume) -> list[str]:
 
 
 def is_adult(body: Volume) -> bool:
-    """Whether a body (bool, axial LPS) is as large as an adult's."""
+    """Return whether a body (bool, axial LPS) is as large as an adult's."""
     present = body.array.any(axis=(1, 2))
     if not present.any():
         return False
@@ -83,7 +103,7 @@ def is_adult(body: Volume) -> bool:
 
 
 def small_doubts(lungs_ml: float) -> list[str]:
-    """Say that both lungs together (mL) are too small for an adult."""
+    """Warn if both lungs together (mL) are too small for an adult."""
     if lungs_ml >= LEAST_ADULT_LUNGS_ML:
         return []
     return [
@@ -93,7 +113,7 @@ def small_doubts(lungs_ml: float) -> list[str]:
 
 
 def parts_doubts(name: str, lung: Volume) -> list[str]:
-    """Say that one lung (bool) was found in separate parts."""
+    """Warn if one lung (bool) was found in separate components."""
     labels, count = ndimage.label(lung.array)
     sizes_ml = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1] * lung.voxel_volume_ml
     large = sizes_ml[(sizes_ml >= PART_ML) & (sizes_ml >= PART_SHARE * sizes_ml.sum())]
@@ -107,9 +127,10 @@ def parts_doubts(name: str, lung: Volume) -> list[str]:
 
 
 def missed_doubts(ct: Volume, lungs: Volume, airways: Volume) -> list[str]:
-    """Say that air of lung density within the trunk is in neither lung.
+    """Warn if the trunk contains air of lung density that is in neither lung.
 
-    The trunk is looked for anew, as the space with thick tissue on all four sides, since the body found before may lack it.
+    The trunk is searched again here, as the space with thick tissue on all four sides, because the body found before
+    may lack parts of it.
     """
     wall = open_(ct.array > TISSUE_HU, SHELL_RADIUS_MM, ct.spacing, planar=True)
     air = (ct.array > OUTSIDE_AIR_HU) & (ct.array < LUNG_HU) & ~lungs.array & _enclosed(wall)
@@ -124,7 +145,7 @@ def missed_doubts(ct: Volume, lungs: Volume, airways: Volume) -> list[str]:
 
 
 def _enclosed(wall: Array) -> Array:
-    """Where ``wall`` (slices, rows, columns) lies in front, behind, to the right and to the left."""
+    """Return where ``wall`` (slices, rows, columns) lies in front, behind, to the right and to the left."""
     inside = np.ones_like(wall)
     for axis in (1, 2):
         inside &= np.maximum.accumulate(wall, axis=axis)
@@ -133,25 +154,28 @@ def _enclosed(wall: Array) -> Array:
 
 
 def _out_of_view(body: Volume, lungs: Volume, side: str) -> bool:
-    """Whether the image ends within the body on one side, in most slices with lung: a lung beyond it is missing for that reason."""
+    """Return whether the image ends within the body on one side, in most slices with lung.
+
+    A lung that is missing on that side lies outside the image.
+    """
     axis, index = FACES[side]
     with_lung = lungs.array.any(axis=(1, 2))
     return bool(body.array[with_lung].take(index, axis=axis).any(axis=1).mean() > 0.5)
 
 
 def border_doubts(cut: list[str]) -> list[str]:
-    """Say at which faces of the CT the lungs are cut."""
+    """Warn of the faces of the CT at which the lungs are cut."""
     return [f"The lungs reach beyond the CT ({', '.join(cut)}); what lies outside it is not seen."] if cut else []
 
 
 def cut_faces(mask: Volume) -> list[str]:
-    """The faces of the image, of ``FACES``, that a mask (bool, axial LPS) touches."""
+    """Return the names of the image faces (``FACES``) that a mask (bool, axial LPS) touches."""
     names = ("top", "bottom", "front", "back", "right", "left")
     return [name for name in names if mask.array.take(FACES[name][1], axis=FACES[name][0]).any()]
 
 
 def spine_doubts(axis: SpineAxis) -> list[str]:
-    """Say why left and right are unknown, where the spine is not at the back of the body."""
+    """Explain why left and right are unknown if the spine is not at the back of the body."""
     if axis.seen == "front":
         return [
             "The spine lies at the front of this CT: the orientation in its header is likely wrong (a prone patient stored as supine, for "
@@ -166,7 +190,7 @@ def spine_doubts(axis: SpineAxis) -> list[str]:
 
 
 def uneven_doubts(left_ml: float, right_ml: float) -> list[str]:
-    """Say that left and right lung (mL) differ beyond reason."""
+    """Warn if the volumes of left and right lung (mL) differ too much."""
     small, large = sorted([(left_ml, "left"), (right_ml, "right")])
     if large[0] <= UNEVEN_RATIO * small[0]:
         return []

@@ -1,7 +1,8 @@
-"""Where lung is expected in each axial slice because lung lies around it: part of step 4 of lung isolation.
+"""The tissue that each lung spans in its axial slices: part of step 4 of lung isolation.
 
-A mass, a collapse or fluid at the chest wall or on the diaphragm has lung on two or three sides. The convex hull of a lung's slice takes it
-in where a closing does not (ibsi1_phantom's mass of 359 mL: closing by 20 mm 32 %, hull 90 %, with back and bulge 100 %).
+A mass, atelectasis, consolidation or pleural effusion at the chest wall or on the diaphragm has lung on two or three
+sides. The convex hull of the lung in the slice includes it where a closing does not. Of ibsi1_phantom's mass of 359 mL,
+a closing by 20 mm includes 32%, the hull 90%, and the hull with back and bulge 100%.
 """
 
 from __future__ import annotations
@@ -12,33 +13,57 @@ from ..core.volume import Array
 from .morphology import ROUNDING, Spacing, close, dilate, open_
 
 FARTHEST_MM = 50.0
-"""A hull counts within this distance of lung: takes in a mass of 100 mm, and leaves out the middle of a wide diaphragm."""
+"""Distance from the lung within which its hull counts, mm.
+
+This includes a mass of 100 mm and excludes the middle of a wide diaphragm.
+"""
 
 GAP_RADIUS_MM = 8.0
-"""Where a disk of this radius fits between a hull and its lung, something fills the chest; smaller gaps are heart border and hilum."""
+"""Radius of a disk that fits into a gap between hull and lung if disease fills the gap, mm.
+
+Smaller gaps are the border of the heart and the hilum.
+"""
 
 BULGE_MM = 20.0
-"""How far such a gap may reach beyond the hull toward the chest wall: the wall is round and the hull straight (a chord of 100 mm in a chest
-of radius 120 mm lies 11 mm inside), and a mass may grow into it (a phantom's pleural mass of 77 mm: 10 mm hold 92 %, 20 mm 99.6 %)."""
+"""Distance by which such a gap may extend beyond the hull toward the chest wall, mm.
+
+The chest wall is round and the hull is straight: a chord of 100 mm in a chest of radius 120 mm lies 11 mm inside. A
+mass may also grow into the wall. Of a pleural mass of 77 mm in a phantom, 10 mm include 92% and 20 mm include 99.6%.
+"""
 
 RIM_MM = 6.0
-"""The same for smaller gaps, where a nodule hides the chest wall (a phantom's pleural nodule of 22 mm: 87 % without, 100 % with it)."""
+"""Distance by which the region extends beyond the hull at smaller gaps, mm, where a nodule may hide the chest wall.
+
+Of a pleural nodule of 22 mm in a phantom, 87% are included without this distance and 100% with it.
+"""
 
 NOTCH_MM = 8.0
-"""Vessels and notches up to twice this wide are lung."""
+"""Half the width up to which vessels and notches belong to the lung, mm."""
 
 LOST_BACK_MM = 15.0
-"""A lung that ends this much farther forward than above has lost its back to disease, as healthy lungs reach lowest behind ..."""
+"""Distance by which a lung ends farther forward than above if it has lost its back to disease, mm.
+
+Healthy lungs reach lowest at the back.
+"""
 
 LOST_BACK_AREA = 0.5
-"""... while it keeps this share of its area: the lowest tips of a healthy lung end farther forward too, but are small."""
+"""Share of its area above that such a lung keeps.
+
+The lowest tips of a healthy lung also end farther forward, but they are small.
+"""
 
 CARRIED_MM = 30.0
-"""How far above a lost back is looked for."""
+"""Distance above a slice within which the back of its lung is searched, mm."""
 
 
 def spanned_by_lungs(left: Array, right: Array, spacing: Spacing) -> Array:
-    """What each lung, bool (slices, rows, columns), axial LPS, spans in its slices, and what bulges from there into the chest wall."""
+    """Return what each lung spans in its slices, and what bulges from there into the chest wall.
+
+    Args:
+        left: The left lung, bool (slices, rows, columns), axial LPS.
+        right: The right lung, likewise.
+        spacing: The spacing (slice, row, column), mm.
+    """
     hulls = _lung_hulls(left, spacing) | _lung_hulls(right, spacing)
     lungs = left | right
     gaps = open_(hulls & ~close(lungs, NOTCH_MM, spacing, planar=True), GAP_RADIUS_MM, spacing, planar=True)
@@ -48,16 +73,17 @@ def spanned_by_lungs(left: Array, right: Array, spacing: Spacing) -> Array:
 
 
 def _lung_hulls(lung: Array, spacing: Spacing) -> Array:
-    """The hull of one lung in each slice, within 50 mm of it.
+    """Return the hull of one lung in each slice, within 50 mm of the lung.
 
-    Where the lung loses its back from one slice to those below, the back of the slices above is taken to go on down for 30 mm.
+    If the lung loses its back from one slice to those below, the back of the slices above is assumed to continue
+    downward for 30 mm.
     """
     seeds = lung | _lost_back(lung, spacing)
     return np.asarray(_filled_hulls(seeds) & dilate(seeds, FARTHEST_MM, spacing, planar=True))
 
 
 def _lost_back(lung: Array, spacing: Spacing) -> Array:
-    """The back of the lung in the slices above, in those slices with lung where it is missing."""
+    """Return the back of the lung in the slices above, for the slices with lung in which it is missing."""
     rows = lung.shape[1]
     present = np.asarray(lung.any(axis=2))
     backmost = np.where(present.any(axis=1), rows - 1 - present[:, ::-1].argmax(axis=1), -1)
@@ -76,7 +102,7 @@ def _lost_back(lung: Array, spacing: Spacing) -> Array:
 
 
 def _filled_hulls(mask: Array) -> Array:
-    """The convex hull of ``mask`` in each slice."""
+    """Fill the convex hull of ``mask`` in each slice."""
     filled = np.array(mask)
     for plane in filled:
         _fill_hull(plane)
@@ -98,7 +124,11 @@ def _fill_hull(plane: Array) -> None:
 
 
 def _lower_envelope(x: Array, y: Array) -> tuple[list[float], list[float]]:
-    """The corners of the lower convex envelope of points with ascending ``x`` (A. M. Andrew, 1979, doi:10.1016/0020-0190(79)90072-3)."""
+    """Return the corners of the lower convex envelope of points with ascending ``x``.
+
+    References:
+        A. M. Andrew, 1979, doi:10.1016/0020-0190(79)90072-3.
+    """
     corners: list[tuple[float, float]] = []
     for point in zip(x.tolist(), y.tolist(), strict=True):
         while len(corners) > 1 and _turn(corners[-2], corners[-1], point) <= 0:
@@ -108,5 +138,5 @@ def _lower_envelope(x: Array, y: Array) -> tuple[list[float], list[float]]:
 
 
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
-    """Above 0 if the way from ``a`` over ``b`` to ``c`` turns toward larger y."""
+    """Return a value above 0 if the way from ``a`` over ``b`` to ``c`` turns toward larger y."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

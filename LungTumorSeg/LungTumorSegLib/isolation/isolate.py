@@ -1,7 +1,8 @@
-"""Lung isolation: from a chest CT to body, lungs, spine axis and the region in which tumors are looked for.
+"""Lung isolation: from a chest CT to body, lungs, spine axis and the region in which tumors are searched.
 
-The steps follow a published pipeline (S. Primakov et al., Nature Communications 13, 3423, 2022, doi:10.1038/s41467-022-30841-3); where a
-literal reading fails on real CT, the step's own file says what was changed, and on which CT. All steps run on a grid of about 2 mm.
+The steps follow a published pipeline (S. Primakov et al., Nature Communications 13, 3423, 2022,
+doi:10.1038/s41467-022-30841-3). Where a literal implementation fails on real CTs, the module of the step states what
+was changed, and on which CT. All steps run on a grid of about 2 mm.
 """
 
 from __future__ import annotations
@@ -27,18 +28,28 @@ from .working_grid import coarsen, enlarge, refine
 __all__ = ["LungIsolation", "SpineAxis", "carina_of", "isolate_lungs"]
 
 LEAST_LUNG_ML = 150.0
-"""A CT with less lung in view, mL, is not taken for a chest; both lungs of an adult hold 3000 to 6000 mL."""
+"""Volume of visible lung below which a CT does not show a chest, mL; both lungs of an adult hold 3000 to 6000 mL."""
 
 STEPS = 7
-"""Progress is told this many times: body, airways, lungs, spine axis, sides, isolation mask, the CT's own grid."""
+"""Number of progress reports: body, airways, lungs, spine axis, sides, isolation mask, the CT's own grid."""
 
 
 @dataclass(frozen=True, eq=False)
 class LungIsolation:
-    """What ``isolate_lungs`` finds: bool masks on the CT's own grid, and a spine axis with one point a canonical axial slice.
+    """The result of ``isolate_lungs``; all masks (bool) lie on the CT's own grid.
 
-    Without ``sides_known`` no spine was seen where it belongs: left and right are then only what lies on either side of ``spine_axis``, and
-    nobody may report them as the patient's left and right. ``carina_lps`` (mm) is None where trachea and both main bronchi are not found.
+    Attributes:
+        body: The body with everything in it.
+        left_lung: The patient's left lung.
+        right_lung: The patient's right lung.
+        spine_axis: The spine axis, with one point per canonical axial slice.
+        mask: The region in which tumors are searched.
+        isolated: The CT with air outside this region.
+        warnings: Sentences for the user about what makes the lungs doubtful.
+        carina_lps: The carina, LPS mm; None if the trachea and both main bronchi are not found.
+        sides_known: Whether the spine was found at the back of the body. Otherwise, ``left_lung`` and ``right_lung``
+            are only what lies on either side of ``spine_axis``, and must not be reported as the patient's left and
+            right.
     """
 
     body: Volume
@@ -57,7 +68,10 @@ class LungIsolation:
         return self.left_lung.with_array(self.left_lung.array | self.right_lung.array)
 
     def reordered(self, order: AxisOrder) -> LungIsolation:
-        """The same isolation with every volume in another order of axes; the spine axis and the carina, in LPS, do not depend on it."""
+        """Return the isolation with every volume in another order of axes.
+
+        The spine axis and the carina do not depend on the order of axes, because they are in LPS.
+        """
         volumes = {
             name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")
         }
@@ -65,9 +79,17 @@ class LungIsolation:
 
 
 def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress) -> LungIsolation:
-    """Body, lungs, spine axis and isolation mask of a chest CT in any orientation; ``on_progress`` hears of each finished step.
+    """Find body, lungs, spine axis and isolation mask of a chest CT.
 
-    Raises UnusableInput if less than 150 mL of lung is in view.
+    Args:
+        ct: The CT (HU), in any orientation.
+        on_progress: Receives each finished step.
+
+    Returns:
+        The isolation.
+
+    Raises:
+        UnusableInput: Less than 150 mL of lung is visible.
     """
     order = ct.canonical_axes()
     axial = order.apply(ct)
@@ -117,7 +139,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
 
 
 def _outlined(lung: Array, dependent: Array, ct: CTVolume) -> Array:
-    """A lung, bool on the coarse grid, on the CT's own grid; its border lies at a higher HU where the lung is dependent."""
+    """Transfer a lung, bool on the coarse grid, to the CT's own grid; dependent lung is outlined at a higher HU."""
     outlined = refine(lung, ct, -np.inf, LUNG_HU)
     if dependent.any():
         outlined |= refine(dependent, ct, -np.inf, DEPENDENT_HU)
@@ -125,12 +147,16 @@ def _outlined(lung: Array, dependent: Array, ct: CTVolume) -> Array:
 
 
 def _isolated(ct: CTVolume, mask: Volume) -> CTVolume:
-    """``ct`` with every voxel outside ``mask`` (bool, same grid) set to ``AIR_HU``."""
+    """Set every voxel of ``ct`` outside ``mask`` (bool, same grid) to ``AIR_HU``."""
     return replace(ct, array=np.where(mask.array, ct.array, ct.array.dtype.type(AIR_HU)))
 
 
 def _check_lung_in_view(air: Volume, axis: SpineAxis) -> None:
-    """A lung that is collapsed or filled counts as well, so the volume is that of the air with its mirror image."""
+    """Raise UnusableInput if too little lung is visible.
+
+    A lung with atelectasis, consolidation or effusion counts too, so the volume is that of the air united with its
+    mirror image.
+    """
     volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
     if volume_ml < LEAST_LUNG_ML:
         raise UnusableInput(

@@ -1,4 +1,4 @@
-"""The lungs as air-filled volumes inside the body: step 2 of lung isolation."""
+"""The lungs as air-filled regions inside the body: step 2 of lung isolation."""
 
 from __future__ import annotations
 
@@ -9,57 +9,90 @@ from ..core.volume import Array, Volume
 from .morphology import bounding_box, close, dilate, open_
 
 LUNG_HU = -500
-"""Below it a voxel is lung or gas, HU: halfway between air and soft tissue, so that the border lies where partial volume puts it."""
+"""HU below which a voxel is lung or gas.
+
+The value is halfway between air and soft tissue, so that the border is where partial volume places it.
+"""
 
 DEPENDENT_HU = -300
-"""Below it a voxel may be dependent lung, HU: what its own weight has pressed to -500 to -300 at the back of a supine patient."""
+"""HU below which a voxel may be dependent lung.
+
+At the back of a supine patient, the lung's own weight compresses it to -500 to -300 HU.
+"""
 
 DEPENDENT_RADIUS_MM = 4.0
-"""Dependent lung holds a disk of this radius. The border of every lung, blurred to the same HU, is thinner: one to two voxels, so that
-twice the voxel's size counts where that is more."""
+"""Radius of a disk that fits into dependent lung, mm.
+
+The border of every lung is blurred to the same HU, but is thinner: one to two voxels. Twice the size of a voxel is
+therefore used if it is larger.
+"""
 
 DEPENDENT_MM = 25.0
-"""How deep the dependent layer may be: it counts within this distance of lung."""
+"""Largest depth of the dependent layer, mm: it counts within this distance of lung."""
 
 GAS_HU = -960
-"""A region darker than this in the median is gas (-990 to -970 in stomach and colon), HU."""
+"""Median HU below which a region is gas (-990 to -970 HU in stomach and colon)."""
 
 DARK_HU = -900
-"""A region as dark as this may be emphysema or gas blurred by partial volume (-955 to -920), HU; healthy lung has -870 to -730."""
+"""Median HU up to which a region may be emphysema, or gas with partial volume (-955 to -920 HU).
+
+Healthy lung has -870 to -730 HU.
+"""
 
 GAS_HEIGHT = 0.25
-"""Such a region is gas if its center lies below this share of the height of the lungs that are not dark."""
+"""Share of the height of the lungs that are not dark, below which a dark region is gas.
+
+The center of the region decides.
+"""
 
 FRAGMENT_GAS_HU = -920
-"""The same for fragments: colon gas mixed with the partial volume of its wall has -950 to -925, fragments of lung -870 to -520."""
+"""Median HU below which a fragment is gas.
+
+Colon gas with the partial volume of its wall has -950 to -925 HU; fragments of lung have -870 to -520 HU.
+"""
 
 WALL_MM = 2.0
-"""Wall of trachea and main bronchi, taken out together with their lumen."""
+"""Thickness of the wall of trachea and main bronchi, mm, which is removed together with their lumen."""
 
 MAIN_SHARE = 0.05
-"""A region with at least this share of the largest one's volume is lung by itself (a lung beside a large effusion)."""
+"""Share of the volume of the largest region from which a region is lung by itself (a lung beside a large effusion)."""
 
 SMALLEST_ML = 0.03
-"""Regions below this, mL, are noise; half a dozen voxels of the coarse grid."""
+"""Volume below which a region is noise, mL; it corresponds to half a dozen voxels of the coarse grid."""
 
 REMNANT_SHARE = 0.2
-"""A fragment with at least this share of its voxels right beside an airway's wall is a rest of that wall, blurred by the lumen
-(0.22 to 1 in lidc_0001 and lidc_0003, from the larynx down; fragments of lung: 0)."""
+"""Share of a fragment's voxels next to the wall of an airway from which the fragment is a remnant of that wall.
+
+Such a remnant is blurred by the lumen. The share is 0.22 to 1 in lidc_0001 and lidc_0003, from the larynx downward, and
+0 for fragments of lung.
+"""
 
 SMALLEST_LUNG_ML = 1.0
-"""Air on one side below this, mL, is no lung: a bit of a bronchus at the border of ibsi1_phantom, which shows half a chest."""
+"""Volume of air on one side below which there is no lung on that side, mL.
+
+An example is a part of a bronchus at the border of ibsi1_phantom, which shows half a chest.
+"""
 
 CORNERS = np.ones((3, 3, 3), dtype=bool)
-"""A voxel's neighbors over faces, edges and corners."""
+"""Neighborhood of a voxel over faces, edges and corners."""
 
 VESSEL_MM = 8.0
-"""Radius of the closing that fills vessels and joins regions: twice that is the width of the largest vessels within a lung (16 mm)."""
+"""Radius of the closing that fills vessels and joins regions, mm.
+
+Twice the radius is the width of the largest vessels within a lung (16 mm).
+"""
 
 
 def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
-    """The large air-filled regions that are lung, a bool mask on the grid of ``ct`` (axial LPS, HU): no airways, no gas in a bowel.
+    """Find the large air-filled regions that are lung, without airways and bowel gas.
 
-    ``body`` and ``airways`` are masks on the same grid. Empty if there is no lung.
+    Args:
+        ct: The CT (HU, axial LPS).
+        body: The body (bool) on the same grid.
+        airways: The lumen of trachea and main bronchi (bool) on the same grid.
+
+    Returns:
+        The lung air (bool) on the same grid; empty if there is no lung.
     """
     labels, sizes = _air_regions(ct, body, airways)
     large = [
@@ -77,11 +110,21 @@ def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
 
 
 def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, region: Array) -> Volume:
-    """The small air-filled regions that belong to the lungs, a bool mask on the grid of ``ct``.
+    """Find the small air-filled regions that belong to the lungs.
 
-    They are remnants of aerated lung in a collapse, a consolidation or a scarred apex (48 mL of lung1_001's right apex). ``air`` holds the
-    large regions; a fragment lies by half or more within ``region``, where lung is expected, is not as dark as gas, and is no rest of an
-    airway's wall.
+    They are remnants of aerated lung in atelectasis, a consolidation or a scarred apex (48 mL of lung1_001's right
+    apex). At least half of a fragment lies where lung is expected. A fragment is not as dark as gas and is no remnant
+    of an airway's wall.
+
+    Args:
+        ct: The CT (HU, axial LPS).
+        body: The body (bool) on the same grid.
+        airways: The lumen of trachea and main bronchi (bool) on the same grid.
+        air: The large regions, from ``find_lung_air``.
+        region: Where lung is expected, bool (slices, rows, columns).
+
+    Returns:
+        The fragments (bool) on the same grid.
     """
     labels, sizes = _air_regions(ct, body, airways)
     sizes[np.unique(labels[air.array])] = 0
@@ -96,9 +139,20 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
 
 
 def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Array, other: Array) -> Array:
-    """Find the dependent lung that lies right at ``lungs`` in the same slice and is not the ``other`` lung; bool (slices, rows, columns).
+    """Find the dependent lung that adjoins a lung in the same slice.
 
-    Lung grows denser with depth, so this layer goes on from lung without a wall between; what a wall parts from lung is bowel.
+    Lung density increases with depth, so this layer continues the lung without a wall between them. A region that a
+    wall separates from the lung is bowel.
+
+    Args:
+        ct: The CT (HU, axial LPS).
+        body: The body (bool) on the same grid.
+        airways: The lumen of trachea and main bronchi (bool) on the same grid.
+        lungs: The lung, bool (slices, rows, columns).
+        other: The other lung, which is excluded.
+
+    Returns:
+        bool (slices, rows, columns).
     """
     found = np.zeros_like(lungs)
     if not lungs.any():
@@ -116,9 +170,10 @@ def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Array, othe
 
 
 def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
-    """One lung's air with the vessels and small consolidations in it: closed in 3D, then without holes in any axial slice.
+    """Fill the vessels and small consolidations in the air of one lung.
 
-    Empty where there is less than 1 mL of air, which is no lung.
+    The air is closed in 3D, and then holes are filled in each axial slice. The result is empty if there is less than 1
+    mL of air, which is no lung.
     """
     lung = air.array.copy()
     if np.count_nonzero(lung) * air.voxel_volume_ml < SMALLEST_LUNG_ML:
@@ -133,12 +188,16 @@ def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
 
 
 def with_walls(airways: Volume) -> Array:
-    """The airways' lumen together with its wall, a bool array (slices, rows, columns)."""
+    """Return the lumen of the airways together with its wall, bool (slices, rows, columns)."""
     return dilate(airways.array, WALL_MM, airways.spacing)
 
 
 def _air_regions(ct: Volume, body: Volume, airways: Volume) -> tuple[Array, Array]:
-    """The connected regions of air in the body, without airways, as labels 1 ... n, and their voxel counts (0 for label 0)."""
+    """Label the connected regions of air in the body, without airways.
+
+    Returns:
+        Labels 1 ... n, and the voxel count of each label (0 for label 0).
+    """
     air = body.array & (ct.array < LUNG_HU) & ~with_walls(airways)
     labels, count = ndimage.label(air)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)

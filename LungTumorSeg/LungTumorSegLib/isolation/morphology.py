@@ -1,7 +1,7 @@
 """Binary morphology in millimeters on (slice, row, column) arrays, and the components of masks.
 
-Dilation by a ball is the union of shifted copies of the mask that were widened along the rows before: for the radii used here (2 to 50 mm
-on a grid of 2 mm) ten times as fast as a distance map, and exact.
+Dilation by a ball is the union of shifted copies of the mask, each widened along the rows beforehand. For the radii
+used here (2 to 50 mm on a grid of 2 mm), this is ten times as fast as a distance map, and exact.
 """
 
 from __future__ import annotations
@@ -14,16 +14,25 @@ from scipy import ndimage
 from ..core.volume import Array
 
 Spacing = tuple[float, float, float]
-"""Distance of voxels along (slice, row, column), mm."""
+"""Distance between voxel centers along (slice, row, column), mm."""
 
 ROUNDING = 1e-6
-"""Share of a voxel by which a voxel center may lie outside a ball and still count: spacings come out of an affine."""
+"""Share of a voxel by which a voxel center may lie outside a ball and still count.
+
+Spacings are derived from an affine matrix and have rounding errors.
+"""
 
 
 def dilate(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
-    """``mask``, bool (slices, rows, columns), and all voxels whose centers lie within ``radius_mm`` of one of its centers.
+    """Dilate a mask by a ball or a disk.
 
-    With ``planar`` the distance counts within the axial slice only (a disk instead of a ball).
+    The result contains all voxels whose centers lie within ``radius_mm`` of the center of a voxel of the mask.
+
+    Args:
+        mask: The mask, bool (slices, rows, columns).
+        radius_mm: The radius, mm.
+        spacing: The spacing (slice, row, column), mm.
+        planar: Whether to dilate within axial slices only, by a disk instead of a ball.
     """
     grown = np.zeros_like(mask)
     if mask.any():
@@ -33,7 +42,7 @@ def dilate(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = Fa
 
 
 def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, planar: bool) -> None:
-    """Unite into ``grown`` the shifted copies of ``wide``, which is widened along the rows on the way."""
+    """Add shifted copies of ``wide`` to ``grown`` and widen ``wide`` along the rows in the process."""
     reach = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(2)]
     shifts = []
     for dz in range(-reach[0], reach[0] + 1):
@@ -51,12 +60,18 @@ def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, 
 
 
 def erode(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
-    """The voxels of ``mask`` with no voxel outside it within ``radius_mm``; beyond the array's border the mask goes on."""
+    """Erode a mask by a ball or a disk; see ``dilate``.
+
+    The mask is assumed to continue beyond the border of the array.
+    """
     return ~dilate(~mask, radius_mm, spacing, planar=planar)
 
 
 def close(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
-    """``mask`` with gaps and notches narrower than twice ``radius_mm`` filled; the array's border is no wall to grow from."""
+    """Fill gaps and notches narrower than twice ``radius_mm``; see ``dilate``.
+
+    The mask does not grow from the border of the array.
+    """
     pad = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(3)]
     padded = np.pad(mask, [(p, p) for p in pad])
     closed = erode(dilate(padded, radius_mm, spacing, planar=planar), radius_mm, spacing, planar=planar)
@@ -64,12 +79,15 @@ def close(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
 
 
 def open_(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
-    """The part of ``mask`` that balls (or disks) of ``radius_mm`` inside it cover: what is thinner than twice that is gone."""
+    """Remove what is thinner than twice ``radius_mm``; see ``dilate``.
+
+    The result is the part of the mask that is covered by balls or disks inside it.
+    """
     return dilate(erode(mask, radius_mm, spacing, planar=planar), radius_mm, spacing, planar=planar)
 
 
 def _unite_shifted(target: Array, source: Array, dz: int, dy: int) -> None:
-    """``target`` |= ``source`` shifted by ``dz`` slices and ``dy`` rows; what leaves the array is lost."""
+    """Add ``source``, shifted by ``dz`` slices and ``dy`` rows, to ``target``; what leaves the array is lost."""
     slices, rows, _ = target.shape
     if abs(dz) < slices and abs(dy) < rows:
         to = target[max(dz, 0) : slices + min(dz, 0), max(dy, 0) : rows + min(dy, 0)]
@@ -77,7 +95,7 @@ def _unite_shifted(target: Array, source: Array, dz: int, dy: int) -> None:
 
 
 def biggest_component(mask: Array) -> Array:
-    """The largest part of ``mask`` whose voxels touch by faces; ``mask`` itself if it is empty."""
+    """Return the largest component of ``mask`` whose voxels are connected by faces, or an empty ``mask`` itself."""
     labels, count = ndimage.label(mask)
     if count == 0:
         return mask
@@ -89,9 +107,19 @@ def biggest_component(mask: Array) -> Array:
 def bounding_box(
     mask: Array, margin_mm: float, spacing: Spacing, *, planar: bool = False
 ) -> tuple[slice, slice, slice]:
-    """The slices (slice, row, column) of the smallest box around ``mask``, widened by ``margin_mm`` (with ``planar`` not along z).
+    """Return the smallest box around a mask, widened by a margin and limited to the array.
 
-    It stays within the array. Raises ValueError if the mask is empty.
+    Args:
+        mask: The mask, bool (slices, rows, columns).
+        margin_mm: The margin, mm.
+        spacing: The spacing (slice, row, column), mm.
+        planar: Whether to apply no margin along z.
+
+    Returns:
+        Slices that index the array (slice, row, column).
+
+    Raises:
+        ValueError: The mask is empty.
     """
     box = []
     for axis in range(3):

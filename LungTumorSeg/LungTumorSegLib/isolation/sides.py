@@ -1,4 +1,4 @@
-"""Which lung is which: left and right judged about the spine axis and parted where they touch; part of step 2 of lung isolation."""
+"""Left and right lung: assigned by the spine axis and separated where they touch; part of step 2 of lung isolation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ from .morphology import Spacing, erode
 from .spine import SpineAxis
 
 BRIDGE_SHARE = 0.1
-"""A region with less than this share of its volume beyond the axis is one lung that bulges over it; with more, two lungs may touch."""
+"""Share of a region's volume beyond the axis below which the region is a single lung that bulges over the axis.
+
+With a larger share, the region may be two lungs that touch.
+"""
 
 BRIDGE_RADII_MM = (2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
-"""Erosions tried to break a bridge between the lungs; junction lines are 1 to 5 mm thick, gaps in them 5 to 20 mm high."""
+"""Radii of the erosions that are tried to break a bridge between the lungs, mm.
+
+Junction lines are 1 to 5 mm thick, and gaps in them are 5 to 20 mm high.
+"""
 
 
 def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
-    """Left and right lung, bool masks on the grid of ``air`` (axial LPS), itself the mask of both; left is at larger x.
+    """Separate left and right lung.
 
-    Every connected region goes to the side of the spine axis where most of it lies. A region that is large on both sides is eroded until
-    it falls apart into a left and a right core, from which the sides grow back over it: they meet where the bridge is narrowest.
+    Each connected region is assigned to the side of the spine axis where most of it lies. A region that is large on
+    both sides is eroded until it separates into a left and a right core. From these cores, the sides grow back over the
+    region, so they meet where the bridge is narrowest.
+
+    Args:
+        air: Both lungs (bool, axial LPS).
+        axis: The spine axis.
+
+    Returns:
+        The left lung, at larger x, and the right lung (bool, same grid).
     """
     left_of_axis = is_left(axis, air)
     left = np.zeros(air.shape, bool)
@@ -36,13 +50,24 @@ def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
 
 
 def is_left(axis: SpineAxis, grid: Volume) -> Array:
-    """True on the patient's left of the axis, a bool array of the shape of ``grid`` (axial LPS, so columns run to the left)."""
+    """Return which voxels lie on the patient's left of the axis.
+
+    Args:
+        axis: The spine axis.
+        grid: A volume in axial LPS order, in which columns increase toward the left.
+
+    Returns:
+        bool, of the shape of ``grid``.
+    """
     beyond = np.arange(grid.shape[2]) > axis.columns(grid)[:, None]
     return np.broadcast_to(beyond[:, None, :], grid.shape)
 
 
 def _left_part(region: Array, left_of_axis: Array, spacing: Spacing) -> Array:
-    """The voxels of a connected ``region`` that belong to the left lung; cut at the axis where no erosion parts it."""
+    """Return the voxels of a connected ``region`` that belong to the left lung.
+
+    If no erosion separates the region, it is cut at the axis.
+    """
     levels = [region]
     for radius in BRIDGE_RADII_MM:
         levels.append(erode(region, radius, spacing))
@@ -51,14 +76,14 @@ def _left_part(region: Array, left_of_axis: Array, spacing: Spacing) -> Array:
             left, right = cores
             for level in reversed(
                 levels[:-1]
-            ):  # thick parts first, so that the sides meet where the bridge is thinnest
+            ):  # grow over thick parts first, so that the sides meet where the bridge is thinnest
                 left, right = _grown(left, right, level)
             return left
     return region & left_of_axis
 
 
 def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
-    """The left and the right parts of an eroded region, if together they are nearly all of it."""
+    """Return the left and the right parts of an eroded region, or None if they are not nearly all of it."""
     labels, count = ndimage.label(eroded)
     sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(float)
     shares = np.bincount(labels[left_of_axis], minlength=count + 1) / np.maximum(sizes, 1)
@@ -70,7 +95,7 @@ def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
 
 
 def _grown(left: Array, right: Array, region: Array) -> tuple[Array, Array]:
-    """``left`` and ``right`` grown within ``region`` at the same pace, one voxel a step, as far as they reach."""
+    """Grow ``left`` and ``right`` within ``region`` by one voxel per step each, as far as possible."""
     while True:
         free = region & ~left & ~right
         more_left = ndimage.binary_dilation(left) & free

@@ -1,6 +1,6 @@
 """The lungs united with their mirror image about the spine axis: step 4 of lung isolation.
 
-What a collapse, fluid or a large mass hides of one lung, the other one shows.
+What atelectasis, an effusion or a large mass hides in one lung, the other lung shows.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from .morphology import bounding_box, close
 from .spine import SpineAxis
 
 GAP_MM = 20.0
-"""Radius of the closing of the union within the slice: fills what is up to 40 mm wide between lung and mirror image (4dlung_113's tumor
-beside the spine: 97 % without, 99.5 % with it)."""
+"""Radius of the closing of the union within the slice, mm.
+
+It fills gaps of up to 40 mm between lung and mirror image. Of 4dlung_113's tumor beside the spine, the region contains
+97% without the closing and 99.5% with it.
+"""
 
 
 def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Array:
-    """Both lungs, a bool mask (axial LPS), united with their mirror image and closed, without margin."""
+    """Return both lungs (bool, axial LPS) united with their mirror image and closed, without margin."""
     region = lungs.array | mirrored(lungs.array, axis.columns(lungs))
     box = bounding_box(region, GAP_MM, lungs.spacing)
     region[box] |= close(region[box], GAP_MM, lungs.spacing, planar=True)
@@ -25,7 +28,10 @@ def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Array:
 
 
 def mirrored(mask: Array, columns: Array) -> Array:
-    """``mask``, bool (slices, rows, columns), reflected in each slice about that slice's entry of ``columns``, a column with fraction."""
+    """Reflect ``mask``, bool (slices, rows, columns), in each slice about that slice's entry of ``columns``.
+
+    The entries of ``columns``, shape (slices,), are fractional columns.
+    """
     reflected = np.zeros_like(mask)
     width = mask.shape[2]
     for index, center in enumerate(columns):
