@@ -1,1 +1,1 @@
-"""The report of a result: HTML, pictures, charts."""
+"""The report of a result: HTML, pictures and charts."""

@@ -1,4 +1,4 @@
-"""What a 3D picture says beside its surfaces: orientation cube, letters at the sides, legend, rulers."""
+"""Annotations of a 3D picture: orientation cube, letters at the sides, legend and rulers."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BACKGROUND: Color = (0.96, 0.97, 0.98)
 INK: Color = (0.15, 0.18, 0.22)
 
 CUBE_VIEWPORT = (0.86, 0.0, 1.0, 0.187)
-"""Lower right corner, square at the picture's aspect."""
+"""Viewport (left, bottom, right, top) in the lower right corner, square at the picture's aspect ratio."""
 
 CUBE_BELOW_LEGEND = (0.0, 0.0, 0.14, 0.187)
-"""Lower left corner, in the legend's column."""
+"""Viewport in the lower left corner, in the legend's column."""
 
 MOST_LEGEND_LINES = 14
 RULER_WIDTH = 0.004
@@ -33,7 +33,10 @@ RULER_WIDTH = 0.004
 
 
 def orientation_cube() -> vtkRenderer:
-    """A renderer in the lower right corner with a cube that shows left, right, front (A), back (P), head (S), feet (I)."""
+    """Return a renderer in the lower right corner with an orientation cube.
+
+    Its faces show left (L), right (R), front (A), back (P), head (S) and feet (I).
+    """
     cube = vtkAnnotatedCubeActor()
     cube.SetXPlusFaceText("L")
     cube.SetXMinusFaceText("R")
@@ -65,7 +68,16 @@ def orientation_cube() -> vtkRenderer:
 def legend_texts(
     lines: Sequence[tuple[str, Color]], size: tuple[int, int], text_height: float
 ) -> Iterator[vtkTextActor]:
-    """Lines below one another in the upper left corner, each behind a square of its color; "No lesion" where there are none."""
+    """Yield the legend's lines, from the upper left corner downward, each with a square of its color.
+
+    Args:
+        lines: Text and color of each line; if there are none, the legend says "No lesion".
+        size: Width and height of the picture, pixels.
+        text_height: Font size as a share of the picture's height.
+
+    Yields:
+        The texts and the squares.
+    """
     shown = list(lines[:MOST_LEGEND_LINES]) or [("No lesion", BACKGROUND)]
     if len(lines) > len(shown):
         shown.append((f"and {len(lines) - len(shown)} more", BACKGROUND))
@@ -80,7 +92,16 @@ def legend_texts(
 
 
 def side_letters(size: tuple[int, int], left_share: float, text_height: float) -> tuple[vtkTextActor, vtkTextActor]:
-    """Return texts for what lies left and right, as on a radiograph; the first ends at ``left_share`` of the width."""
+    """Return texts for the letters at the left and right side, as on a radiograph.
+
+    Args:
+        size: Width and height of the picture, pixels.
+        left_share: Share of the picture's width at which the left text ends.
+        text_height: Font size as a share of the picture's height.
+
+    Returns:
+        The left and the right text, both still empty.
+    """
     width, height = size
     font = round(1.5 * height * text_height)
     left = max(round(width * left_share) - 3 * font // 2, font // 4)
@@ -88,7 +109,7 @@ def side_letters(size: tuple[int, int], left_share: float, text_height: float) -
 
 
 def ruler_props(ruler: Ruler, size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:
-    """A line between the ruler's ends, and its length at the second one."""
+    """Yield a line between the ruler's ends, and its length at the second end."""
     line = vtkLineSource()
     line.SetPoint1(*ruler.start_lps)
     line.SetPoint2(*ruler.end_lps)

@@ -1,4 +1,4 @@
-"""Line charts as SVG: training curves, FROC curves."""
+"""Line charts as SVG: training curves and FROC curves."""
 
 from __future__ import annotations
 
@@ -18,21 +18,29 @@ from .sections import css
 LINE_COLORS: tuple[Color, ...] = ((0.00, 0.45, 0.70), (0.90, 0.45, 0.00), (0.00, 0.60, 0.45), (0.60, 0.35, 0.65))
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 300, 58, 16, 34, 44
-"""A chart and the margins of its plot, in pixels."""
+"""Size of a chart and margins of its plot, pixels."""
 
 TICKS = 5
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: its name and points (x, y)."""
+    """A curve.
+
+    Attributes:
+        name: Name of the curve in the legend.
+        points: Points (x, y).
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
 
 
 def write_curves(log: Path, picture: Path) -> None:
-    """The loss of each stage, and whole-volume Dice and score, over the steps: an SVG from a training's CSV log."""
+    """Draw the curves of a training from its CSV log as an SVG file.
+
+    The first chart shows the loss of each stage over the steps, the second the whole-volume 3D Dice and the score.
+    """
     with log.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     stages = list(dict.fromkeys(row["stage"] for row in rows))
@@ -47,7 +55,12 @@ def write_curves(log: Path, picture: Path) -> None:
 
 
 def write_froc(curve: Iterable[tuple[float, float]], picture: Path) -> None:
-    """Sensitivity over false positives a scan, points (false positives, sensitivity): an SVG."""
+    """Draw sensitivity over false positives per scan as an SVG file.
+
+    Args:
+        curve: Points (false positives per scan, sensitivity).
+        picture: The SVG file.
+    """
     line = Line("lesions found", ((0.0, 0.0), *curve))
     with complete_file(picture) as unfinished:
         unfinished.write_text(
@@ -56,7 +69,10 @@ def write_froc(curve: Iterable[tuple[float, float]], picture: Path) -> None:
 
 
 def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
-    """A line chart with axes and legend as an SVG group of ``WIDTH`` x ``HEIGHT`` pixels. Curves without points are left out."""
+    """Return a line chart with axes and legend as an SVG group of ``WIDTH`` x ``HEIGHT`` pixels.
+
+    Curves without points are not drawn.
+    """
     drawn = [line for line in lines if line.points]
     points = np.array([point for line in drawn for point in line.points] or [(0.0, 0.0)])
     x_ticks, y_ticks = _ticks(points[:, 0]), _ticks(points[:, 1])
@@ -90,7 +106,7 @@ def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
 
 
 def side_by_side(charts: Sequence[str]) -> str:
-    """Charts in one SVG file."""
+    """Return an SVG file with several charts side by side."""
     groups = "".join(f'<g transform="translate({WIDTH * i} 0)">{content}</g>' for i, content in enumerate(charts))
     width = WIDTH * len(charts)
     return (
@@ -104,7 +120,7 @@ def _line(name: str, rows: Sequence[dict[str, str]], column: str) -> Line:
 
 
 def _ticks(values: Array) -> list[float]:
-    """About ``TICKS`` round numbers that enclose the values."""
+    """Return about ``TICKS`` round numbers that enclose the values."""
     low, high = float(values.min()), float(values.max())
     raw = (high - low or abs(high) or 1.0) / TICKS
     size = 10.0 ** np.floor(np.log10(raw))

@@ -1,4 +1,7 @@
-"""Which color each lesion has in pictures and in Slicer: by its number, its volume or the network's confidence; and the legend."""
+"""The color of each lesion in pictures and in Slicer, and the legend.
+
+The color follows the lesion's number, its volume or the network's confidence.
+"""
 
 from __future__ import annotations
 
@@ -20,45 +23,69 @@ RAMP: tuple[Color, ...] = (
     (0.57, 0.10, 0.61),
     (0.21, 0.02, 0.55),
 )
-"""From little to much; equal steps also for eyes that confuse red and green (after matplotlib's plasma, reversed)."""
+"""Colors from low to high values.
+
+Their steps are equal with red-green color blindness, too (after matplotlib's plasma, reversed).
+"""
 
 UNKNOWN_COLOR: Color = (0.55, 0.55, 0.55)
 
 VOLUME_BOUNDS_ML = (0.5, 4.0, 14.0, 65.0)
-"""About the volumes of balls of 10, 20, 30 and 50 mm, bounds of the T descriptor's size categories."""
+"""Approximate volumes of balls of 10, 20, 30 and 50 mm, which bound the size categories of the T descriptor, mL."""
 
 CONFIDENCE_BOUNDS = (LOW_CONFIDENCE, 0.8, 0.85, 0.9)
-"""Below the first a lesion is marked "check"."""
+"""Bounds of the confidence classes; a lesion below the first bound is marked "check"."""
 
 
 class ShownLesion(Protocol):
-    """What coloring needs of a lesion; ``confidence`` is None or nan where it is not known."""
+    """The properties of a lesion that coloring needs; ``confidence`` is None or nan if it is unknown."""
 
     @property
-    def number(self) -> int: ...
+    def number(self) -> int:
+        """Number of the lesion, from 1."""
+        ...
 
     @property
-    def segment(self) -> str: ...
+    def segment(self) -> str:
+        """Name of the lesion's segment."""
+        ...
 
     @property
-    def volume_ml(self) -> float: ...
+    def volume_ml(self) -> float:
+        """Volume, mL."""
+        ...
 
     @property
-    def confidence(self) -> float | None: ...
+    def confidence(self) -> float | None:
+        """Confidence, 0 to 1; None or nan if it is unknown."""
+        ...
 
 
 @dataclass(frozen=True)
 class Coloring:
-    """Colors of lesions in their order, and the legend's lines from top to bottom."""
+    """Colors of lesions with their legend.
+
+    Attributes:
+        colors: One color per lesion, in the order of the lesions.
+        legend: Text and color of the legend's lines, from top to bottom.
+    """
 
     colors: tuple[Color, ...]
     legend: tuple[tuple[str, Color], ...]
 
 
 def coloring(lesions: Sequence[ShownLesion], by: ColorBy = "number") -> Coloring:
-    """A color a lesion by its own number, or by the class of volume or confidence into which it falls.
+    """Color each lesion by its own number, or by the class of its volume or confidence.
 
-    Raises ValueError for another ``by``.
+    Args:
+        lesions: The lesions.
+        by: "number", "volume" or "confidence".
+
+    Returns:
+        The colors and the legend.
+
+    Raises:
+        ValueError: ``by`` is something else.
     """
     if by == "number":
         colors = tuple(lesion_color(lesion.number) for lesion in lesions)
@@ -72,7 +99,10 @@ def coloring(lesions: Sequence[ShownLesion], by: ColorBy = "number") -> Coloring
 
 
 def _by_class(values: Sequence[float | None], bounds: tuple[float, ...], unit: str) -> Coloring:
-    """Classes reach from one bound up to, not including, the next; the legend shows all of them."""
+    """Color values by class; the legend shows all classes.
+
+    A class begins at one bound and ends before the next.
+    """
     between = (f"{low:g} to {high:g}{unit}" for low, high in pairwise(bounds))
     names = [f"below {bounds[0]:g}{unit}", *between, f"from {bounds[-1]:g}{unit}"]
     known = [value if value is not None and not math.isnan(value) else None for value in values]

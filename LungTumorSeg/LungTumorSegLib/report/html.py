@@ -1,4 +1,4 @@
-"""The report of a CT as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
+"""The report of a CT as one self-contained HTML file, without external scripts, fonts or pictures."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from .views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
 TEMPLATE = "template.html.j2"
 
 MOST_PICTURED = 12
-"""Lesions, largest first, that get pictures; more would make the file large, and nobody looks at them one by one."""
+"""Number of lesions, largest first, that get pictures; more would make the file large, and few would view them."""
 
 VIEW_SIZE = (800, 600)
-"""Pixels of each 3D view; three of them stand side by side."""
+"""Width and height of each of the three 3D views, which stand side by side, pixels."""
 
 VIEW_TEXT_HEIGHT = 0.045
-"""As a share of a view's height."""
+"""Font size as a share of a view's height."""
 
 METHOD = (
     "Long axis: longest in-plane diameter over all axial slices. Short axis: longest diameter perpendicular to it in "
@@ -67,13 +67,15 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Heading:
-    """What is known of the run. No field is filled from a file: patient data appear only where the caller gives them.
+    """What is known about the run.
+
+    The report reads no field from a file: patient data appear only if the caller supplies them.
 
     Attributes:
         title: Heading of the page.
-        case: An identifier that joins reports and tables.
+        case: An identifier that links reports and tables.
         patient: A line about the patient.
-        model: Id of the model, and how it was used where that is known.
+        model: Id of the model and, if known, how it was used.
         model_card: An excerpt, one paragraph per line.
         weights_sha256: Checksum of the weights.
         warnings: Sentences.
@@ -99,9 +101,19 @@ def write_report(
     heading: Heading | None = None,
     margins: Sequence[Margin] = (),
 ) -> None:
-    """Write the report as HTML: facts, table, 3D views, spread, and of each lesion sections, histogram and all measures.
+    """Write the report as HTML.
 
-    Volumes lie on one grid, in any orientation. Where the machine cannot draw in 3D the report says so instead.
+    It contains facts, a table, 3D views and the spread. For each lesion it contains sections, a histogram and all
+    measures. If the machine cannot draw in 3D, the report says so in place of the views.
+
+    Args:
+        report: The measured lesions.
+        ct: The CT, in any orientation.
+        left_lung: The left lung (bool), on the CT's grid.
+        right_lung: The right lung (bool), on the CT's grid.
+        path: The HTML file.
+        heading: What is known about the run.
+        margins: Margins around the lesions, to be drawn and listed.
 
     Raises:
         MachineLimit: The file cannot be written.
@@ -140,7 +152,7 @@ def _template() -> jinja2.Template:
 
 
 def _facts(heading: Heading, ct: CTVolume) -> list[tuple[str, str]]:
-    """Name and value of what identifies CT, run and software."""
+    """Return name and value of the facts that identify CT, run and software."""
     size = " x ".join(str(n) for n in ct.shape[::-1])
     spacing = " x ".join(f"{mm:.4g}" for mm in ct.spacing[::-1])
     known = [
@@ -190,7 +202,7 @@ def _place(lesion: Lesion) -> str:
 
 
 def _slice_of(lesion: Lesion, ct: CTVolume) -> str:
-    """Number of the slice, in the order of the file, in which the long axis was measured, and its z."""
+    """Return the number of the slice in which the long axis was measured, in the order of the file, and its z, mm."""
     axis = ct.canonical_axes().permutation[0]
     index = ct.lps_to_index(lesion.long_axis.start_lps)[axis]
     return f"{round(float(index)) + 1} ({lesion.long_axis.start_lps[2]:.1f})"
@@ -210,7 +222,7 @@ def _views(report: LesionReport, left_lung: Volume, right_lung: Volume, margins:
 
 
 def _legend(report: LesionReport) -> list[tuple[str, str]]:
-    """Name and color of all that the 3D views show."""
+    """Return name and color of everything that the 3D views show."""
     lesions = [
         (f"{lesion.segment}: {lesion.volume_ml:.1f} mL", lesion_color(lesion.number)) for lesion in report.lesions
     ]
@@ -230,7 +242,7 @@ def _spread(report: LesionReport) -> str:
 
 
 def _distances(report: LesionReport) -> list[tuple[Markup, str, str]]:
-    """Where the other lesions lie, seen from the largest one."""
+    """Return name, distance and side of the other lesions as seen from the largest one."""
     return [
         (_named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
         for lesion in report.lesions[1:]
@@ -243,7 +255,7 @@ def _named(lesion: Lesion) -> Markup:
 
 
 def _all_measures(report: LesionReport) -> list[list[str]]:
-    """Every number of lesions.csv as it stands there, one column per lesion; the first row is the head."""
+    """Return every number of lesions.csv, unchanged, with one column per lesion; the first row is the head."""
     if not report.lesions:
         return []
     columns = [all_measures(lesion) for lesion in report.lesions[:MOST_PICTURED]]
@@ -253,7 +265,14 @@ def _all_measures(report: LesionReport) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class PicturedLesion:
-    """What the template shows of one lesion: a sentence and drawings as SVG."""
+    """What the template shows of one lesion.
+
+    Attributes:
+        name: Name of the lesion's segment.
+        sentence: Its description.
+        drawings: Name and SVG of each section.
+        histogram: The histogram of its HU, as SVG.
+    """
 
     name: str
     sentence: str
@@ -277,7 +296,7 @@ def _pictured(report: LesionReport, ct: CTVolume) -> Iterator[PicturedLesion]:
 
 
 def _sentence(lesion: Lesion) -> str:
-    """What a radiologist would dictate."""
+    """Describe a lesion as a radiologist would dictate it."""
     axes = f"{lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm axial"
     parts = [f"{lesion.density.capitalize()}, {axes}, {lesion.volume_ml:.2f} mL"]
     if lesion.density == "part-solid" and lesion.solid_long_axis:

@@ -1,4 +1,7 @@
-"""Sections through a lesion as SVG: the CT with outline and rulers, and the histogram of its HU; no drawing library needed."""
+"""Sections through a lesion as SVG: the CT with outline and rulers, and the histogram of its HU.
+
+No drawing library is needed.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,10 @@ from ..lesions.components import LesionCrop
 from ..lesions.diameters import outline
 
 WINDOW_HU = (-1000.0, 400.0)
-"""HU shown black and white: lung and soft tissue both keep their structure."""
+"""HU shown as black and as white, so that both lung and soft tissue keep their structure."""
 
 AROUND_MM = 20.0
-"""What is shown about a lesion on each side."""
+"""Width of the surroundings that are shown on each side of a lesion, mm."""
 
 PIXELS_PER_MM = 3.0
 TEXT_SHARE = 0.06
@@ -32,12 +35,18 @@ RULER_COLOR = "#ffe14d"
 HISTOGRAM_BIN_HU = 50
 
 Place = Callable[[float, float], tuple[float, float]]
-"""From (row, column) of a section to (right, down) in its picture, mm."""
+"""Converts (row, column) of a section to (right, down) in its picture, mm."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """A section: the axis it is cut across, and names of the edges left, right, top, bottom, with canonical axes."""
+    """A section of a CT with canonical axes.
+
+    Attributes:
+        name: Name of the plane.
+        axis: The axis that the plane is perpendicular to: 0 slice, 1 row, 2 column.
+        edges: Letters at the left, right, top and bottom edge.
+    """
 
     name: str
     axis: int
@@ -52,9 +61,18 @@ PLANES = (
 
 
 def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, str]:
-    """An SVG of each plane by name; axial through the long axis, the others through the centroid.
+    """Draw a lesion in each plane.
 
-    ``ct`` (HU) has canonical axes. Left and right are as on a radiograph.
+    The axial section lies at the long axis, the others at the centroid. Left and right are as on a radiograph.
+
+    Args:
+        crop: The lesion's mask, with canonical axes.
+        lesion: The measured lesion.
+        ct: The CT (HU), with canonical axes.
+        color: Color of the outline.
+
+    Returns:
+        An SVG picture by the name of the plane.
     """
     box = grown(crop.box, AROUND_MM, ct)
     around = ct.crop(*box)
@@ -65,7 +83,10 @@ def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict
 
 
 def _section(plane: Plane, position: int, ct: Volume, mask: Array, lesion: Lesion, color: Color) -> str:
-    """Rows run down: in coronal and sagittal sections slices are turned, so that the head is up."""
+    """Draw one section.
+
+    Rows run down. In coronal and sagittal sections the order of the slices is reversed, so that the head is up.
+    """
     rows, columns = (axis for axis in range(3) if axis != plane.axis)
     height, width = ct.shape[rows], ct.shape[columns]
     row_mm, column_mm = ct.spacing[rows], ct.spacing[columns]
@@ -95,13 +116,13 @@ def _outline(place: Place, inside: Array, color: Color) -> str:
 
 
 def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) -> str:
-    """The line and, beyond its second end, its length."""
+    """Draw the line and, beyond its second end, its length."""
     ends = ct.lps_to_index([ruler.start_lps, ruler.end_lps])
     (x0, y0), (x1, y1) = (place(float(row), float(column)) for _, row, column in ends)
     along = np.array([x1 - x0, y1 - y0]) / max(ruler.length_mm, np.finfo(float).tiny)
     x, y = (
         np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]
-    )  # numbers are wider than high
+    )  # numbers are wider than they are high
     return (
         f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" stroke-width="{font_mm / 7:.2f}" '
         f'stroke-dasharray="{dashes}"><title>{ruler.length_mm:.1f} mm</title></line>'
@@ -132,7 +153,7 @@ def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges:
 
 
 def _font_mm(size_mm: tuple[float, float]) -> float:
-    """Height of letters: the same part of a small picture and of a large one."""
+    """Return the height of letters, mm: the same share of a small picture as of a large one."""
     return TEXT_SHARE * min(size_mm)
 
 
@@ -142,7 +163,7 @@ def _text_look(font_mm: float) -> str:
 
 
 def _scale_bar(size_mm: tuple[float, float]) -> str:
-    """A bar of 10 mm in the lower left corner."""
+    """Draw a bar of 10 mm in the lower left corner."""
     font = _font_mm(size_mm)
     left, down = font, size_mm[1] - font
     return (
@@ -152,7 +173,10 @@ def _scale_bar(size_mm: tuple[float, float]) -> str:
 
 
 def histogram(values_hu: Array, color: Color) -> str:
-    """An SVG of the distribution of HU values (n,), in bins of 50 HU over the window; what lies beyond is in the outer bins."""
+    """Draw the distribution of HU values (n,) as SVG, in bins of 50 HU over the window.
+
+    Values outside the window are counted in the outer bins.
+    """
     edges = np.arange(WINDOW_HU[0], WINDOW_HU[1] + 1, HISTOGRAM_BIN_HU)
     count, _ = np.histogram(np.clip(values_hu, edges[0], edges[-1] - 1), edges)
     share = count / count.max()
@@ -174,7 +198,7 @@ def histogram(values_hu: Array, color: Color) -> str:
 
 
 def css(color: Color) -> str:
-    """A color (0 to 1) as #rrggbb."""
+    """Return a color (0 to 1) as #rrggbb."""
     return "#" + "".join(f"{round(255 * part):02x}" for part in color)
 
 

@@ -1,4 +1,4 @@
-"""The picture of how the tumor has spread: vtk alone, no window, no screen needed."""
+"""The picture of the tumor's spread, drawn by vtk alone, without a window or a screen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import vtkmodules.vtkRenderingFreeType
-import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register what draws
+import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register the drawing classes
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
 from vtkmodules.vtkCommonDataModel import vtkPolyData
@@ -40,30 +40,43 @@ PICTURE_SIZE = (1200, 900)
 """Width and height in pixels."""
 
 LUNG_GRID_MM = 2.0
-"""Lungs are drawn from voxels of about this size: on a picture of half a millimeter a pixel finer ones change nothing but the time."""
+"""Approximate voxel size from which lungs are drawn, mm.
+
+In a picture of half a millimeter per pixel, smaller voxels only take more time.
+"""
 
 LUNG_OPACITY = 0.22
 MOST_LAYERS = 6
-"""Translucent walls behind one another that are drawn in the right order; lungs have four, more cost time only."""
+"""Number of translucent surfaces behind one another that are drawn in the right order.
+
+Lungs have four; a higher number only takes more time.
+"""
 
 MARGIN_OPACITY = 0.15
 VIEW_ANGLE_DEGREES = 20.0
 FILLED = 0.94
-"""Share of the picture's height or width that is filled; the rest is margin."""
+"""Share of the picture's height or width that the surfaces fill; the rest is margin."""
 
 TEXT_HEIGHT = 0.025
 """Font size as a share of the picture's height."""
 
 LEGEND_SHARE, LETTER_SHARE = 0.2, 0.05
-"""Widths of the columns for the legend at the left and for the letters at the sides, as shares of the picture's width."""
+"""Widths of the legend's column at the left and of the letters' columns, as shares of the picture's width."""
 
 FIRST_VTK_WITHOUT_SCREEN = (9, 4)
-"""From this version on vtk's Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the whole process."""
+"""First version of vtk whose Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the process."""
 
 
 @dataclass(frozen=True)
 class View:
-    """From where to look: turned from the front toward the patient's left, then raised; letters for what lies on the left and right."""
+    """A direction of view.
+
+    Attributes:
+        name: Name of the view.
+        azimuth_degrees: Angle from the front toward the patient's left.
+        elevation_degrees: Angle upward.
+        side_letters: Letters for the left and the right side of the picture.
+    """
 
     name: str
     azimuth_degrees: float
@@ -72,7 +85,7 @@ class View:
 
 
 FRONT = View("front", 18.0, 12.0, ("R", "L"))
-"""Turned a little, so that the lungs get depth and the orientation cube shows three faces."""
+"""The view from the front, slightly rotated to give the lungs depth and show three faces of the orientation cube."""
 
 FROM_THE_LEFT = View("left", 90.0, 8.0, ("A", "P"))
 FROM_ABOVE = View("above", 0.0, 80.0, ("R", "L"))
@@ -80,12 +93,15 @@ FROM_ABOVE = View("above", 0.0, 80.0, ("R", "L"))
 
 @dataclass(frozen=True)
 class Look:
-    """What is shown beside lungs and lesions, and how.
+    """What is shown in addition to lungs and lesions, and how.
 
-    ``color_by`` colors the lesions; ``legend`` names the colors in a column of its own at the left.
-    ``margins`` lie about the lesions as translucent shells; ``zones`` tints the thirds of the lungs; ``rulers`` draws
-    long and short axis of each lesion over everything; ``text_height`` is the font size as a share of the picture's
-    height.
+    Attributes:
+        color_by: What colors the lesions: "number", "volume" or "confidence".
+        legend: Whether a column at the left explains the colors.
+        margins: Margins that surround the lesions as translucent shells.
+        zones: Whether the thirds of the lungs are tinted.
+        rulers: Whether the long and the short axis of each lesion are drawn over everything.
+        text_height: Font size as a share of the picture's height.
     """
 
     color_by: ColorBy = "number"
@@ -100,11 +116,19 @@ PLAIN = Look()
 
 
 def render_spread(left_lung: Volume, right_lung: Volume, labels: Volume, path: str | os.PathLike[str]) -> None:
-    """Draws translucent lungs (bool) and opaque lesions (``labels`` 1 ... n, 0 elsewhere) from the front into a PNG.
+    """Draw translucent lungs and opaque lesions from the front into a PNG file.
 
-    The patient's left is on the viewer's right; a cube shows left (L), right (R), front (A), back (P), head (S) and feet (I).
-    The file appears only when complete.
-    Raises MachineLimit where vtk finds no way to draw, or the file cannot be written.
+    The patient's left is on the viewer's right. A cube shows left (L), right (R), front (A), back (P), head (S) and
+    feet (I). The file appears only when it is complete.
+
+    Args:
+        left_lung: The left lung, bool.
+        right_lung: The right lung, bool.
+        labels: The lesions 1 ... n; 0 elsewhere.
+        path: The PNG file.
+
+    Raises:
+        MachineLimit: vtk finds no way to draw, or the file cannot be written.
     """
     (picture,) = spread_pictures(left_lung, right_lung, labels, [FRONT])
     with complete_file(path) as unfinished:
@@ -121,15 +145,28 @@ def spread_pictures(
     lesions: Sequence[Lesion] | None = None,
     look: Look = PLAIN,
 ) -> list[bytes]:
-    """The picture of ``render_spread`` from several sides, each as the content of a PNG file of ``size`` (width, height).
+    """Draw the picture of ``render_spread`` from several directions.
 
-    ``lesions`` are those of ``labels``; without them they are called "Tumor 1" ... and have neither confidence nor rulers.
-    Raises MachineLimit where vtk finds no way to draw.
+    Args:
+        left_lung: The left lung, bool.
+        right_lung: The right lung, bool.
+        labels: The lesions 1 ... n; 0 elsewhere.
+        views: The directions.
+        size: Width and height of each picture, pixels.
+        lesions: The lesions of ``labels``. Without them the lesions are called "Tumor 1" ... and have neither
+            confidence nor rulers.
+        look: What is shown, and how.
+
+    Returns:
+        The content of a PNG file per view.
+
+    Raises:
+        MachineLimit: vtk finds no way to draw.
     """
     window = _offscreen_window(size)
     sheet, scene = vtkRenderer(), vtkRenderer()
     left, right = LEGEND_SHARE if look.legend else LETTER_SHARE, 1 - LETTER_SHARE
-    scene.SetViewport(left, 0.0, right, 1.0)  # legend and letters lie beside the lungs, never over them
+    scene.SetViewport(left, 0.0, right, 1.0)  # legend and letters must not cover the lungs
     for renderer in (sheet, scene):
         renderer.SetBackground(*BACKGROUND)
     shown = list(lesions) if lesions is not None else _unnamed(labels)
@@ -152,7 +189,7 @@ def spread_pictures(
     for prop in (*(legend_texts(colors.legend, size, look.text_height) if look.legend else ()), *letters):
         above.AddViewProp(prop)
     window.SetNumberOfLayers(2)
-    for renderer, layer in ((sheet, 0), (scene, 0), (over, 1), (above, 1), (cube, 1)):  # layer 1 hides behind nothing
+    for renderer, layer in ((sheet, 0), (scene, 0), (over, 1), (above, 1), (cube, 1)):  # nothing covers layer 1
         renderer.SetLayer(layer)
         window.AddRenderer(renderer)
     pictures = []
@@ -194,7 +231,7 @@ def _surfaces(
     for number, crop in numbered_crops(labels):
         yield _actor(surface_of(crop.mask), colors.colors[number - 1])
     for margin in look.margins:
-        around = margin.mask.array.copy()  # with its lesion, whose own surface would be drawn twice else
+        around = margin.mask.array.copy()  # with its lesion, whose surface would otherwise be drawn twice
         around |= labels.crop(*margin.box).array == margin.number
         yield _actor(surface_of(margin.mask.with_array(around)), colors.colors[margin.number - 1], MARGIN_OPACITY)
 
@@ -246,7 +283,7 @@ def _actor(surface: vtkPolyData, color: Color, opacity: float = 1.0) -> vtkActor
 
 
 def _look(scene: vtkRenderer, cube: vtkRenderer, view: View, size: tuple[int, int]) -> None:
-    """Frames everything; y grows to the back in LPS, so the front is at negative y."""
+    """Direct the camera and frame everything; y increases toward the back in LPS, so the front is at negative y."""
     camera = scene.GetActiveCamera()
     camera.SetFocalPoint(0, 0, 0)
     camera.SetPosition(0, -1, 0)
@@ -277,7 +314,10 @@ def _png(window: vtkRenderWindow) -> bytes:
 
 
 def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
-    """Narrows or widens the view until all surfaces just fill it: vtk itself frames the sphere about everything, and lungs fill less."""
+    """Change the view angle until all surfaces just fill the view.
+
+    vtk itself frames the sphere around everything, of which lungs fill only a part.
+    """
     camera = scene.GetActiveCamera()
     matrix = camera.GetCompositeProjectionTransformMatrix(size[0] / size[1], 0.0, 1.0)
     to_view = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
@@ -298,7 +338,7 @@ def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
 
 @contextmanager
 def _quiet_vtk() -> Iterator[None]:
-    """vtk tries an X server first and complains on stderr before it finds another way."""
+    """Suppress vtk's messages on stderr: it tries an X server first and complains before it finds another way."""
     before = vtkLogger.GetCurrentVerbosityCutoff()
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     try:
