@@ -1,9 +1,10 @@
-"""How soon a painted stroke is in the lesion table, and how long the window does nothing else: the real panel on the stand-in.
+"""Measure how soon a painted stroke appears in the lesion table, and how long it blocks the window.
 
     python Testing/benchmarks/correction_speed.py
 
-A chest of 512 x 512 x 300 voxels with three lesions, surfaces shown in 3D; three strokes of 10 mL, each put in by the function that
-Slicer's brush calls. Prints one JSON line a stroke.
+The real panel runs on the stand-in for Slicer, with a chest of 512 x 512 x 300 voxels, three lesions and surfaces shown
+in 3D. The benchmark adds three strokes of 10 mL with the function that Slicer's brush calls, and prints one JSON line
+per stroke.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ from stand_in import application
 SHAPE, SPACING_MM = (300, 512, 512), (1.0, 0.7, 0.7)
 AFFINE = np.diag([SPACING_MM[2], SPACING_MM[1], SPACING_MM[0], 1.0])[:, [2, 1, 0, 3]]
 STROKES_ROWS = (29, 58, 87)
-"""How far from the middle of a lesion of 10 mL a brush as large is put down, in rows."""
+"""Distances between the middle of a lesion of 10 mL and the brush, which is as large as the lesion, in rows."""
 
 
 def ball(center: tuple[int, int, int], radius_mm: float) -> np.ndarray[Any, Any]:
+    """Return the mask of a ball; its center (voxels) is along (slice, row, column)."""
     return ellipsoid(center, (radius_mm, radius_mm, radius_mm))
 
 
 def ellipsoid(center: tuple[int, int, int], radii_mm: tuple[float, float, float]) -> np.ndarray[Any, Any]:
+    """Return the mask of an ellipsoid; center (voxels) and radii (mm) are along (slice, row, column)."""
     axes = np.ogrid[tuple(slice(0, size) for size in SHAPE)]
     parts = [((axis - c) * s / r) ** 2 for axis, c, s, r in zip(axes, center, SPACING_MM, radii_mm, strict=True)]
     inside: np.ndarray[Any, Any] = parts[0] + parts[1] + parts[2] <= 1
@@ -54,6 +57,7 @@ def ellipsoid(center: tuple[int, int, int], radii_mm: tuple[float, float, float]
 
 
 def make_result(folder: Path) -> tuple[CTVolume, RunFiles]:
+    """Write segmentation and surfaces of a synthetic chest with three lesions into ``folder``; return CT and files."""
     masks = {
         "Right lung": ellipsoid((150, 256, 140), (130, 105, 66)), "Left lung": ellipsoid((150, 256, 372), (130, 105, 66)),
         "Tumor 1": ball((120, 250, 400), 13.4), "Tumor 2": ball((200, 200, 120), 8), "Tumor 3": ball((60, 330, 380), 27),
@@ -81,6 +85,7 @@ def make_result(folder: Path) -> tuple[CTVolume, RunFiles]:
 
 
 def main() -> None:
+    """Open the panel with the synthetic result, then time the strokes."""
     with tempfile.TemporaryDirectory() as folder:
         application.install(Path(folder))
         slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(ROOT / "LungTumorSeg/LungTumorSeg.py"))
@@ -103,6 +108,17 @@ def main() -> None:
 
 
 def stroke(widget: Any, segmentation: Any, rows: int) -> dict[str, float]:
+    """Paint one stroke and time it.
+
+    Args:
+        widget: The module's widget.
+        segmentation: The segmentation node.
+        rows: Distance of the stroke from the middle of the lesion, in rows.
+
+    Returns:
+        The painted volume (mL), the times (s) until the table shows it and until everything is measured, the processor
+        time, and the longest time (s) for which the window was blocked.
+    """
     from LungTumorSegLib.mrml.segments import _image, _lattice
 
     logic = slicer.vtkSlicerSegmentationsModuleLogic
@@ -121,10 +137,12 @@ def stroke(widget: Any, segmentation: Any, rows: int) -> dict[str, float]:
 
 
 def volume_ml(segmentation: Any) -> float:
+    """Return the volume (mL) of the first lesion in the lesion table."""
     return next(float(row.volume_ml) for row in mrml.lesions_of(segmentation) if row.segment_id == "Tumor_1")
 
 
 def wait(until: Any) -> None:
+    """Process Qt's events until ``until`` returns True."""
     while not until():
         slicer.app.processEvents()
         time.sleep(0.002)

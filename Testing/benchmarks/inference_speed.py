@@ -1,11 +1,14 @@
-"""How much faster the default inference is than the plain one, lever by lever, and whether both find the same.
+"""Measure how much faster the default inference is than the plain one, and whether both find the same lesions.
 
-    python Testing/benchmarks/inference_speed.py CT [CT ...] [--phantoms SEED ...] [--model ID] [--agreement] -o table.json
+    python Testing/benchmarks/inference_speed.py CT [CT ...] [--phantoms SEED ...] [--model ID] [--agreement] -o
+    table.json
 
-The reference is the published way: the whole grid (padded to at least 256 x 256), every stack, stride 1, single precision, the 2D
-extractor inside each stack. It is timed on 20 stacks from the middle and scaled to their number; each lever alone is timed the same
-way. The default's time holds the mirrored stacks, where the model asks for them. ``--agreement`` runs the reference in full and compares
-the tumor masks, with and without the mirrored stacks. All times are of one process on this machine: compare the ratios.
+The reference is the published method: the whole grid (padded to at least 256 x 256), every stack, stride 1, single
+precision, the 2D extractor inside each stack. The benchmark times it on 20 stacks from the middle and scales the time
+to
+the number of all stacks. It times each optimization alone in the same way. The time of the default includes test-time
+augmentation (mirroring) if the model uses it. With --agreement, the benchmark runs the whole reference and compares the
+tumor masks, with and without mirroring. All times are of one process on this machine: compare the ratios.
 """
 
 from __future__ import annotations
@@ -46,18 +49,20 @@ class WholeNetwork(torch.nn.Module):
         self.network = network
 
     def forward(self, stack: torch.Tensor) -> torch.Tensor:
+        """Return the wrapped network's output."""
         answer: torch.Tensor = self.network(stack)
         return answer
 
 
 def main() -> None:
+    """Measure all cases; write the table after each one."""
     options = parse()
     model = load_model(options.model)
     cases: list[tuple[str, CTVolume]] = [(Path(path).parent.name or path, read_ct(path)) for path in options.ct]
     cases += [(f"phantom seed {seed}", make_phantom(seed).ct) for seed in options.phantoms]
     setting = {"threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.manifest.id}
     table: dict[str, Any] = {}
-    for name, ct in cases:  # each takes minutes: the table is written after each
+    for name, ct in cases:  # each takes minutes, so the table is written after each
         table[name] = measure_case(ct, model, options.agreement)
         sys.stdout.write(json.dumps({name: table[name]}, indent=2) + "\n")
         sys.stdout.flush()
@@ -66,7 +71,16 @@ def main() -> None:
 
 
 def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
-    """Seconds of the reference, of each lever alone and of the default for one CT, as ratios; with ``agreement`` the masks compared."""
+    """Time the reference, each optimization alone and the default for one CT.
+
+    Args:
+        ct: The CT.
+        model: The model.
+        agreement: Whether to run the whole reference and compare the masks.
+
+    Returns:
+        One row of the table: times (s), ratios of times and, if wanted, the agreement of the masks.
+    """
     upright = ct.canonical_axes().apply(ct)
     isolation = isolate_lungs(upright)
     manifest = model.manifest
@@ -115,10 +129,12 @@ def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
 
 
 def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
-    """The same grid extended to the whole CT and at least 256 x 256: outside the isolation mask all is air, so it is padded with air.
+    """Extend a grid to the whole CT and to at least 256 x 256.
 
-    In plane by multiples of 8 at its beginning, so that pooling joins the same voxels: which ones is as arbitrary as the grid's origin, and
-    is no part of what is compared (shifted by a few voxels the shipped network's masks agree with themselves at Dice 0.95).
+    Everything outside the isolation mask is air, so the grid is padded with air. In the plane, the padding at the start
+    is a multiple of 8, so that pooling joins the same voxels. Which voxels are joined is as arbitrary as the grid's
+    origin and not part of the comparison: shifted by a few voxels, the shipped network's masks agree with themselves at
+    a 3D Dice of 0.95.
     """
     before, after = [], []
     for axis in range(3):
@@ -146,11 +162,12 @@ def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
 
 
 def everywhere_like(grid: WorkingGrid) -> Volume:
+    """Return a region that covers the whole grid."""
     return grid.region.with_array(np.ones(grid.image.shape, bool))
 
 
 def time_of(grid: WorkingGrid, network: torch.nn.Module, stride: int, precision: str) -> float:
-    """Seconds of all stacks of ``grid``, from 20 stacks around the middle."""
+    """Return the time of all stacks of ``grid``, s, estimated from 20 stacks around the middle."""
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
     sample = starts[max(0, len(starts) // 2 - TIMED_STACKS // 2) :][:TIMED_STACKS]
     first, last = sample[0], sample[-1] + STACK_SLICES
@@ -164,6 +181,7 @@ def time_of(grid: WorkingGrid, network: torch.nn.Module, stride: int, precision:
 
 
 def timed(call: Callable[[], StackStatistics]) -> tuple[float, StackStatistics]:
+    """Return the duration of a call, s, and its value."""
     begin = time.perf_counter()
     value = call()
     return time.perf_counter() - begin, value
@@ -172,7 +190,7 @@ def timed(call: Callable[[], StackStatistics]) -> tuple[float, StackStatistics]:
 def lesion_labels(
     grid: WorkingGrid, maps: StackStatistics, ct: CTVolume, isolation: LungIsolation, model: Model
 ) -> Volume:
-    """Lesion numbers on the CT's grid, as the pipeline would report them."""
+    """Return lesion numbers on the CT's grid, as the pipeline would report them."""
     probability = grid.carry_back(maps.mean)
     tumor = decide(grid, maps.mean, probability, model.manifest.thresholds)
     report = report_lesions(
@@ -189,7 +207,7 @@ def lesion_labels(
 
 
 def compare(default: Volume, reference: Volume) -> dict[str, Any]:
-    """Dice of the two masks, and the lesions of 0.5 mL or more that only one of them has."""
+    """Return the Dice of the two masks, and the lesions of 0.5 mL or more that only one of them has."""
     a, b = default.array > 0, reference.array > 0
     total = int(a.sum() + b.sum())
     return {
@@ -202,7 +220,7 @@ def compare(default: Volume, reference: Volume) -> dict[str, Any]:
 
 
 def unmatched(labels: Volume, other: np.ndarray[Any, Any]) -> list[float]:
-    """Volumes (mL) of the lesions of 0.5 mL or more that do not touch ``other``."""
+    """Return the volumes (mL) of the lesions of 0.5 mL or more that do not touch ``other``."""
     sizes = np.bincount(labels.array.ravel()) * labels.voxel_volume_ml
     touching = set(np.unique(labels.array[other]).tolist())
     return [
@@ -211,6 +229,7 @@ def unmatched(labels: Volume, other: np.ndarray[Any, Any]) -> list[float]:
 
 
 def parse() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ct", nargs="*")
     parser.add_argument("--phantoms", type=int, nargs="*", default=[], metavar="SEED")

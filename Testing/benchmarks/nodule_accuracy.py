@@ -1,10 +1,12 @@
-"""What the model finds of real nodules of patients that training never saw, put into the lungs of whole CT.
+"""Measure how well the model finds real nodules of held-out patients, implanted into the lungs of whole CTs.
 
-    python Testing/benchmarks/nodule_accuracy.py TABLE.json NODULES CT=TUMOR_MASK [CT=TUMOR_MASK ...] [--split FILE] [--model ID]
+    python Testing/benchmarks/nodule_accuracy.py TABLE.json NODULES CT=TUMOR_MASK [CT=TUMOR_MASK ...] [--split FILE]
+        [--model ID]
 
-NODULES is a folder of crops (``image`` and ``mask``); those of the split's test patients that are as large as training's are implanted
-at their true size with their rim, turned and mirrored, at random places in the lungs away from the tumors, a dozen a CT and as many
-rounds as it takes. A nodule's Dice is that of the found lesions that touch it, and 0 where none does.
+NODULES is a folder of crops (image and mask). The benchmark takes the nodules of the split's test patients that are
+large enough for training. It implants them at their true size with their rim, rotated and mirrored, at
+random places in the lungs away from the tumors: twelve per CT, in as many rounds as needed. A nodule's lesion Dice is
+that of the reported lesions that touch it, and 0 if none does.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ SEED = 41
 NODULES_A_CT = 12
 AWAY_FROM_TUMOR_MM, APART_MM, INSIDE_LUNG_MM = 20.0, 45.0, 1.0
 REACH_MM = 8.0
-"""A patch around a nodule reaches so far beyond its radius."""
+"""Distance by which half a patch exceeds the longest side of the nodule's crop, mm."""
 
 
 class Background:
-    """A CT with its lungs, and the places in them where a nodule may lie."""
+    """A CT with its lungs and the places in them where a nodule may lie."""
 
     def __init__(self, ct_path: str, mask_path: str) -> None:
         self.ct = read_ct(ct_path)
@@ -49,7 +51,7 @@ class Background:
         self._depth_mm[~far] = 0
 
     def places(self, radii_mm: list[float], rng: np.random.Generator) -> list[Array]:
-        """A voxel for each radius, so deep in the lung that the nodule lies inside, and apart from the others."""
+        """Draw one voxel per radius, deep enough in the lung for the whole nodule and away from the other voxels."""
         places: list[Array] = []
         for radius in radii_mm:
             voxels = np.argwhere(self._depth_mm > radius + INSIDE_LUNG_MM)
@@ -62,6 +64,7 @@ class Background:
 
 
 def main() -> None:
+    """Implant the nodules in rounds, segment each CT and write the table."""
     options = parse()
     rng = np.random.default_rng(SEED)
     test_patients = set(read_split(options.split).test)
@@ -83,7 +86,7 @@ def main() -> None:
 
 
 def with_nodules(background: Background, nodules: list[Nodule], rng: np.random.Generator) -> tuple[CTVolume, Array]:
-    """The CT with the nodules in it, and their numbers (from 1) as a label map."""
+    """Return the CT with the nodules in it, and their numbers (from 1) as a label map."""
     ct, truth = background.ct, np.zeros(background.ct.shape, np.uint8)
     hu = ct.array.copy()
     for number, (nodule, place) in enumerate(
@@ -102,6 +105,7 @@ def with_nodules(background: Background, nodules: list[Nodule], rng: np.random.G
 
 
 def row(nodule: Nodule, found: Array, truth: Array) -> dict[str, Any]:
+    """Return patient, radius (mm) and lesion Dice of one nodule."""
     touching = np.unique(found[truth])
     answer = np.isin(found, touching[touching > 0])
     dice = 2 * int((answer & truth).sum()) / max(1, int(answer.sum() + truth.sum()))
@@ -109,6 +113,7 @@ def row(nodule: Nodule, found: Array, truth: Array) -> dict[str, Any]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the number of nodules, the share that was found and the median lesion Dice (0 for missed ones)."""
     dice = [row["dice"] for row in rows]
     return {
         "nodules": len(rows),
@@ -118,6 +123,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def parse() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("nodules", type=Path)

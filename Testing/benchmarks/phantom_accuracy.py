@@ -1,10 +1,11 @@
-"""What the model finds on phantoms of seeds that no training ever sees, lesion by lesion.
+"""Measure how well the model finds the lesions of phantoms with held-out seeds.
 
     python Testing/benchmarks/phantom_accuracy.py [--model ID] [--more] -o table.json
 
-The seeds and the lesions were written down before the first training: ten phantoms with three lesions each, diameters evenly spread
-on a logarithmic scale from 3 to 100 mm, every kind in every place, three of them with collapse or effusion; three phantoms without a
-tumor. ``--more`` adds ten phantoms whose lesions are drawn at random. Training uses seeds from 100000 on.
+Seeds and lesions were fixed before the first training. Ten phantoms have three lesions each, with every kind in every
+place; the diameters are evenly spaced on a logarithmic scale from 3 to 100 mm. Three of them include atelectasis or
+pleural effusion. Three more phantoms have no tumor. With --more, ten phantoms with random lesions are added. Training
+uses seeds from 100000.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SMALLEST_COUNTED_MM = 6.0
 
 
 def acceptance_options() -> Iterator[tuple[int, PhantomOptions]]:
-    """Seed and options of the ten phantoms and the three without a tumor."""
+    """Yield seed and options of the ten phantoms with lesions and the three without a tumor."""
     for i in range(PHANTOMS):
         lesions = tuple(
             LesionSpec(
@@ -49,6 +50,7 @@ def acceptance_options() -> Iterator[tuple[int, PhantomOptions]]:
 
 
 def main() -> None:
+    """Segment the phantoms; print the table and write it if wanted."""
     options = parse()
     cases = list(acceptance_options())
     if options.more:
@@ -70,14 +72,14 @@ def main() -> None:
 
 
 def lesion_rows(phantom: Phantom, found: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
-    """For each true lesion its Dice with the found lesions that touch it; 0 where none does."""
+    """Yield, per true lesion, its lesion Dice with the reported lesions that touch it, and 0 if none does."""
     for lesion in phantom.lesions:
         truth = phantom.tumor.array == lesion.label
         touching = np.unique(found[truth])
         answer = np.isin(found, touching[touching > 0]) if (touching > 0).any() else np.zeros_like(truth)
         others = (
             phantom.tumor.array > 0
-        ) & ~truth  # a found lesion that covers two true ones is not blamed for the other
+        ) & ~truth  # a reported lesion that covers two true ones is not penalized for the other
         answer &= ~others
         dice = 2 * int((answer & truth).sum()) / max(1, int(answer.sum() + truth.sum()))
         yield {
@@ -89,14 +91,14 @@ def lesion_rows(phantom: Phantom, found: np.ndarray[Any, Any]) -> Iterator[dict[
 
 
 def false_volumes_ml(phantom: Phantom, found: np.ndarray[Any, Any]) -> list[float]:
-    """Volumes of the found lesions that touch no true one."""
+    """Return the volumes (mL) of the reported lesions that touch no true lesion."""
     sizes = ndimage.sum_labels(np.ones_like(found), found, range(found.max() + 1)) * phantom.ct.voxel_volume_ml
     true = set(np.unique(found[phantom.tumor.array > 0]).tolist())
     return [round(float(size), 2) for n, size in enumerate(sizes) if n and n not in true]
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Median Dice over the lesions of 6 mm or more (missed ones count 0), and sensitivity by size class."""
+    """Return the median lesion Dice from 6 mm (0 for missed lesions), and sensitivity by size class."""
     counted = [row["dice"] for row in rows if row["diameter_mm"] >= SMALLEST_COUNTED_MM]
     classes = {}
     for low, high in pairwise(SIZE_CLASSES_MM):
@@ -112,6 +114,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def parse() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="default")
     parser.add_argument("--more", action="store_true", help="also ten phantoms with random lesions")

@@ -1,9 +1,9 @@
-"""What the model finds on whole CT with expert masks: 3D Dice, lesions found, false components.
+"""Measure how well the model segments whole CTs with expert masks: 3D Dice, found lesions, false positives.
 
     python Testing/benchmarks/real_accuracy.py TABLE.json CT MASK [MASK ...] [--model ID] [--name NAME]
 
-Adds or replaces one case in the table. All masks together are the tumor; their labels (or, within one label, their connected
-components) are the lesions.
+The benchmark adds or replaces one case in the table. The tumor is the union of all masks. Their labels (or, in a mask
+with one label, its connected components) are the lesions.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from scipy import ndimage
 
 
 def main() -> None:
+    """Segment the CT, compare the result with the masks and update the table."""
     options = parse()
     ct = read_ct(options.ct)
     begin = time.perf_counter()
@@ -42,7 +43,10 @@ def main() -> None:
 
 
 def lesions_of(paths: list[str]) -> np.ndarray[Any, Any]:
-    """Lesion numbers: each label of each mask is a lesion; a mask of one label is split into its connected components."""
+    """Return a label map of the lesions.
+
+    Each label of each mask is a lesion; a mask with one label is split into its connected components.
+    """
     lesions = None
     for path in paths:
         mask = read_volume(path).array
@@ -55,7 +59,11 @@ def lesions_of(paths: list[str]) -> np.ndarray[Any, Any]:
 
 
 def compare(found: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], voxel_ml: float) -> dict[str, Any]:
-    """3D Dice over everything, Dice restricted to found lesions that touch a true one, what was found and what is false."""
+    """Return the row of one case.
+
+    It contains the 3D Dice of all voxels, the 3D Dice of only the reported lesions that touch a true one, the found
+    lesions, and the false positives.
+    """
     touching = set(np.unique(found[truth > 0]).tolist()) - {0}
     hit = set(np.unique(truth[found > 0]).tolist()) - {0}
     sizes = np.bincount(found.ravel()) * voxel_ml
@@ -72,11 +80,13 @@ def compare(found: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], voxel_ml: 
 
 
 def dice(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
+    """Return the 3D Dice of two masks, rounded to three digits; 1 if both are empty."""
     total = int(a.sum()) + int(b.sum())
     return round(2 * int((a & b).sum()) / total, 3) if total else 1.0
 
 
 def parse() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("ct")

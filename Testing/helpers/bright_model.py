@@ -1,4 +1,4 @@
-"""A model that calls dense voxels tumor: for tests of everything around the network, at a hundredth of its time."""
+"""A model that reports dense voxels as tumor, for tests of everything around the network in a hundredth of its time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from LungTumorSegLib.weights.manifest import Manifest
 NAME = "bright"
 WIDTH = 4
 DENSE_HU = -100.0
-"""Where its probability is one half; below lies lung, above soft tissue."""
+"""HU at which the model's probability is one half; lung lies below, soft tissue above."""
 
 RANGE_HU = (-1000.0, 400.0)
 STEEPNESS = 40.0
@@ -22,7 +22,8 @@ STEEPNESS = 40.0
 def write_bright_model(parent: Path, *, stride: int = 4, mirror: bool = False) -> Path:
     """Write the model into ``parent / NAME`` and return that folder.
 
-    A 3D U-Net of width 4 in which the input passes unchanged through the first level's skip to the output; all other weights are 0.
+    The model is a 3D U-Net of width 4. The input passes unchanged through the first level's skip connection to the
+    output; all other weights are 0.
     """
     network = build_network("unet3d", WIDTH)
     with torch.no_grad():
@@ -33,7 +34,7 @@ def write_bright_model(parent: Path, *, stride: int = 4, mirror: bool = False) -
                 module.weight.fill_(1.0)
         _pass(network.enc1.conv1, 0)
         _pass(network.enc1.conv2, 0)
-        _pass(network.dec1.conv1, WIDTH)  # after the upsampled channels come those of the skip
+        _pass(network.dec1.conv1, WIDTH)  # the skip's channels follow the upsampled ones
         _pass(network.dec1.conv2, 0)
         _pass(network.out.conv, 0, STEEPNESS)
         network.out.conv.bias.fill_(-STEEPNESS * (DENSE_HU - RANGE_HU[0]) / (RANGE_HU[1] - RANGE_HU[0]))
@@ -55,6 +56,6 @@ def write_bright_model(parent: Path, *, stride: int = 4, mirror: bool = False) -
 
 
 def _pass(conv: torch.nn.Conv3d, channel: int, factor: float = 1.0) -> None:
-    """Let a convolution hand on one input channel as its first output channel."""
+    """Make a convolution pass one input channel on as its first output channel."""
     middle = conv.kernel_size[0] // 2
     conv.weight[0, channel, middle, middle, middle] = factor

@@ -1,4 +1,4 @@
-"""Small chests of plain shapes: where everything lies is known without a computation."""
+"""Small chests of simple shapes, in which the place of everything is known without a computation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from volumes import affine_of
 
 @dataclass(frozen=True, eq=False)
 class Chest:
-    """A CT with two lungs and lesions of known HU; every mask is bool."""
+    """A CT with two lungs and lesions of known HU.
+
+    Attributes:
+        ct: The CT.
+        left_lung: The left lung, bool.
+        right_lung: The right lung, bool.
+        tumor: All lesions, bool.
+    """
 
     ct: CTVolume
     left_lung: Volume
@@ -19,11 +26,11 @@ class Chest:
     tumor: Volume
 
     def reordered(self, order: AxisOrder) -> Chest:
-        """The same chest, stored along other axes."""
+        """Return the same chest, stored along other axes."""
         return Chest(*(order.apply(volume) for volume in (self.ct, self.left_lung, self.right_lung, self.tumor)))
 
     def with_tumor(self, mask: np.ndarray, hu: float = 40.0) -> Chest:
-        """The same chest with other tumor voxels, of ``hu``."""
+        """Return the same chest with other tumor voxels, which have ``hu``."""
         array = np.where(
             mask,
             np.float32(hu),
@@ -33,10 +40,14 @@ class Chest:
 
 
 def make_chest(shape=(30, 40, 60), **geometry) -> Chest:
-    """Lungs as boxes, 4 columns between them, nearer to the patient's right edge; no tumor. Axes are canonical where not told otherwise."""
+    """Make a chest without tumor.
+
+    The lungs are boxes with 4 columns between them, nearer to the patient's right edge. The axes are canonical unless
+    ``geometry`` says otherwise.
+    """
     affine = affine_of(**geometry)
     right, left = np.zeros((2, *shape), dtype=bool)
-    right[3:-3, 5:-5, 4:24] = True  # columns grow to the patient's left
+    right[3:-3, 5:-5, 4:24] = True  # columns run to the patient's left
     left[3:-3, 5:-5, 28:-4] = True
     nothing = Volume(np.zeros(shape, dtype=bool), affine)
     chest = Chest(
@@ -49,7 +60,7 @@ def make_chest(shape=(30, 40, 60), **geometry) -> Chest:
 
 
 def block(shape, start, stop) -> np.ndarray:
-    """A mask (bool) that is true from ``start`` up to, not including, ``stop``."""
+    """Return a mask (bool) that is true from ``start`` up to, but not including, ``stop``."""
     mask = np.zeros(shape, dtype=bool)
     mask[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = True
     return mask

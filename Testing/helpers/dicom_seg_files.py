@@ -1,4 +1,4 @@
-"""DICOM segmentations for tests, written with highdicom on a DICOM CT series."""
+"""DICOM segmentations for tests, written by highdicom for a DICOM CT series."""
 
 from __future__ import annotations
 
@@ -20,7 +20,17 @@ def write_dicom_seg(
     *,
     fractional: bool = False,
 ) -> Path:
-    """Write segments, each a label, "lesion" or "organ", and a mask (slice, row, column), as slices of ``ct_files``."""
+    """Write segments as a DICOM segmentation.
+
+    Args:
+        path: The file.
+        ct_files: The slices of the CT on which the segments are defined.
+        segments: Label, "lesion" or "organ", and mask (slice, row, column) of each segment.
+        fractional: Whether to write a fractional instead of a binary segmentation.
+
+    Returns:
+        ``path``.
+    """
     sources = [pydicom.dcmread(file) for file in ct_files]
     for source in sources:
         for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):

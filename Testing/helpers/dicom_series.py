@@ -1,4 +1,4 @@
-"""DICOM series made from volumes, for tests: plain or compressed, with every defect a scanner or an archive can add."""
+"""DICOM series from volumes, for tests: plain or compressed, with every defect that a scanner or an archive can add."""
 
 from __future__ import annotations
 
@@ -28,10 +28,23 @@ def write_dicom_series(
     skip: tuple[int, ...] = (),
     suffix: str = ".dcm",
 ) -> list[Path]:
-    """Write each slice of ``volume`` (HU; a Volume) to a file of ``folder`` and return the paths, in slice order.
+    """Write each slice of a volume to a file.
 
-    ``edit(dataset, slice_index)`` may change any header before saving; slices in ``skip`` are left out. Values are stored as
-    (HU - intercept) / slope, 16 bits signed. ``transfer_syntax``: uncompressed, JPEG Lossless, or one that pydicom encodes.
+    Args:
+        volume: A Volume of HU.
+        folder: Where to write.
+        transfer_syntax: Uncompressed, JPEG Lossless, or one that pydicom encodes.
+        series_uid: SeriesInstanceUID; by default a new one.
+        description: SeriesDescription.
+        slope: Rescale slope; values are stored as (HU - intercept) / slope, 16 bits signed.
+        intercept: Rescale intercept.
+        patient_position: PatientPosition.
+        edit: Called as ``edit(dataset, slice_index)``; it may change any header before the file is saved.
+        skip: Indices of slices that are not written.
+        suffix: Suffix of the file names.
+
+    Returns:
+        The paths, in slice order.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +70,7 @@ def write_dicom_series(
             dataset.compress(transfer_syntax, generate_instance_uid=False)
         else:
             dataset.file_meta.TransferSyntaxUID = transfer_syntax
-        # Names count down, so that nothing can rely on their order.
+        # Names count down, so that no code can rely on their order.
         paths.append(folder / f"{len(stored) - index:04d}{suffix}")
         dataset.save_as(paths[-1], enforce_file_format=True)
     return paths
@@ -91,7 +104,7 @@ def _slice(volume, index: int, plane: np.ndarray, slope: float, intercept: float
 
 
 def _compress_by_gdcm(dataset: FileDataset, temporary: Path) -> None:
-    """JPEG Lossless, which most archives use and pydicom cannot encode."""
+    """Compress as JPEG Lossless, which most archives use and pydicom cannot encode."""
     pixels = np.frombuffer(dataset.PixelData, np.int16).reshape(dataset.Rows, dataset.Columns)
     writer = sitk.ImageFileWriter()
     writer.SetFileName(str(temporary))
@@ -106,5 +119,5 @@ def _compress_by_gdcm(dataset: FileDataset, temporary: Path) -> None:
 
 
 def _decimal(numbers) -> list[str]:
-    """Decimal strings of at most 16 characters, the most DICOM allows."""
+    """Return decimal strings of at most 16 characters, the DICOM limit."""
     return [pydicom.valuerep.format_number_as_ds(float(number)) for number in numbers]

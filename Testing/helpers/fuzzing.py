@@ -1,9 +1,10 @@
-"""Damaged files for every reader: seeded mutations, each read in a child process of bounded memory and time.
+"""Damaged files for every reader: seeded mutations, each read in a child process with limited memory and time.
 
-``python Testing/helpers/fuzzing.py READER --count 1000`` prints what failed; the tests do the same with fewer.
+``python Testing/helpers/fuzzing.py READER --count 1000`` prints what failed; the tests do the same with fewer inputs.
 
-A reader passes where it returns, or raises UnusableInput or MachineLimit with one line of bounded length. Anything else fails: another
-exception, a crash, more than ``MAX_SECONDS`` for one input, more than ``MAX_BYTES`` of memory.
+A reader passes if it returns, or if it raises UnusableInput or MachineLimit with one line of limited length. Everything
+else is a failure: another exception, a crash, more than ``MAX_SECONDS`` for one input, more than ``MAX_BYTES`` of
+memory.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from typing import Any
 MAX_SECONDS = 30
 MAX_BYTES = 2 << 30
 MAX_MESSAGE = 1200
-"""Characters of a message; a sentence and a path or two."""
+"""Largest number of characters in a message: a sentence with one or two paths."""
 
 START_SECONDS = 120
-"""A child may take so long to import its libraries and write its seeds on a busy machine."""
+"""Time that a child process may take to import its libraries and write its seeds on a busy machine, s."""
 
 WORDS = (
     b"nan", b"inf", b"-1", b"0", b"1e999", b"-0.0", b"1e-300", b"65536", b"2147483648", b"99999999999999999999", b"none",
     b"(nan,0,0)", b"LIST", b"%d", b"\xff\xfe", b"'", b'"', b"{", b"[" * 50, b"null", b"true", b"domain " * 300, b"!!int ''", b"\0",
 )  # fmt: skip
-"""What headers and texts are filled with, beside their own words."""
+"""Replacements for the words of headers and texts."""
 
 INTEGERS = [
     value.to_bytes(size, "little")
@@ -51,8 +52,8 @@ class Reader:
     """A reader and its seeds.
 
     Attributes:
-        seeds: Writes intact files into a folder and returns, per seed, the path to give to ``read``.
-        read: What is tried on such a path.
+        seeds: Writes intact files into a folder and returns, per seed, the path to pass to ``read``.
+        read: Reads such a path.
     """
 
     seeds: Callable[[Path], list[Path]]
@@ -61,7 +62,13 @@ class Reader:
 
 @dataclass
 class Findings:
-    """What ``fuzz`` found: how many inputs ended how, and one line or traceback per failure."""
+    """What ``fuzz`` found.
+
+    Attributes:
+        outcomes: Number of inputs by outcome.
+        failures: One line or traceback per failure.
+        peak_bytes: Largest memory of a child process, bytes.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -69,9 +76,17 @@ class Findings:
 
 
 def fuzz(reader: str, *, count: int, first: int = 0) -> Findings:
-    """Give ``count`` mutated inputs, numbered from ``first``, to a reader; number and reader name determine an input.
+    """Pass mutated inputs to a reader.
 
-    A child that dies or hangs costs the one input; the next child goes on after it.
+    A child process that dies or hangs loses only one input; the next child process continues after it.
+
+    Args:
+        reader: Name of the reader, a key of ``READERS``; name and number determine an input.
+        count: Number of inputs.
+        first: Number of the first input.
+
+    Returns:
+        What was found.
     """
     findings = Findings()
     number, last = first, first + count
@@ -82,7 +97,7 @@ def fuzz(reader: str, *, count: int, first: int = 0) -> Findings:
 
 
 def _one_child(reader: str, number: int, last: int, folder: str, findings: Findings) -> int:
-    """Run a child from input ``number`` on; returns the number of the input to go on with."""
+    """Run a child process from input ``number`` on; return the number of the next input to try."""
     command = [
         sys.executable,
         __file__,
@@ -156,13 +171,16 @@ def _outcome(reader: Reader, path: Path) -> tuple[str, str]:
         if printable(message) != message or len(message) > MAX_MESSAGE + 2 * len(str(path)):
             return "message", f"{len(message)} characters: {message[:300]!r}"
         return "refused", message
-    except BaseException:  # what a reader lets through is the finding
+    except BaseException:  # any other exception is a finding
         return "traceback", traceback.format_exc()[-1500:]
     return "read", ""
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
-    """Damage ``content`` in one to four places; a gzip file mostly inside, since its checksum would hide the rest."""
+    """Damage ``content`` in one to four places.
+
+    Most gzip files are damaged inside, because otherwise their checksum would reveal the damage before any other check.
+    """
     if content.startswith(b"\x1f\x8b") and rng.random() < 0.8:
         return gzip.compress(mutated(gzip.decompress(content), rng), 1)
     for _ in range(rng.randint(1, 4)):
@@ -171,7 +189,7 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
 
 
 def _place(content: bytes, rng: random.Random) -> int:
-    """A position, mostly among the first bytes, where headers are."""
+    """Draw a position, mostly among the first bytes, where headers are."""
     return rng.randrange(max(1, min(len(content), rng.choice((64, 400, 1200, len(content))))))
 
 
@@ -215,7 +233,7 @@ def _replace_word(content: bytes, rng: random.Random) -> bytes:
 
 
 def _change_lines(content: bytes, rng: random.Random) -> bytes:
-    """Repeat, drop or exchange lines of the first 6000 bytes."""
+    """Repeat, drop or exchange lines within the first 6000 bytes."""
     lines, rest = content[:6000].split(b"\n"), content[6000:]
     at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     change = rng.randrange(3)
@@ -242,7 +260,7 @@ MUTATIONS = (
 )
 
 
-# The readers. Their libraries are imported when one is asked for: the parent needs none.
+# The readers import their libraries only when they are used, because the parent process needs none.
 
 
 def _images(*names: str) -> Reader:

@@ -1,4 +1,4 @@
-"""What a result says, short enough to be kept and compared: the golden run."""
+"""The golden run: what a result says, in a form short enough to be stored and compared."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ KEPT_KEYS = ("model", "weights_sha256", "options", "warnings", "message", "lungs
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """The lesion table, the summary without times and machine, and per segment the number and the hash of its voxels."""
+    """Return the content of a result.
+
+    It consists of the lesion table, the summary without times and machine, and the number and hash of each segment's
+    voxels.
+    """
     with (folder / "lesions.csv").open(encoding="utf-8", newline="") as file:
         rows = [{name: row[name] for name in COLUMNS} for row in csv.DictReader(file)]
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -43,5 +47,5 @@ def describe(folder: Path) -> dict[str, Any]:
 
 def _voxels(mask: np.ndarray) -> dict[str, Any]:
     where = np.argwhere(mask).astype(np.int32)
-    where -= where.min(axis=0, initial=2**30) if len(where) else 0  # whatever part of the grid the mask is kept on
+    where -= where.min(axis=0, initial=2**30) if len(where) else 0  # independent of the stored part of the grid
     return {"voxels": len(where), "sha256": hashlib.sha256(where.tobytes()).hexdigest()}

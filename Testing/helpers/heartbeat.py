@@ -1,4 +1,4 @@
-"""How long Qt's event loop stands still."""
+"""A measure of how long Qt's event loop is blocked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Heartbeat:
-    """The longest time in which Qt's event loop did nothing else, in seconds."""
+    """Measures the longest time, s, for which Qt's event loop was blocked."""
 
     def __init__(self) -> None:
         import qt  # the stand-in's, once it is installed
@@ -22,7 +22,9 @@ class Heartbeat:
         self.longest, self._last, self.count = max(self.longest, now - self._last), now, self.count + 1
 
     def restart(self) -> None:
+        """Forget everything measured so far."""
         self.longest, self._last, self.count = 0.0, time.perf_counter(), 0
 
     def stop(self) -> None:
+        """Stop measuring."""
         self._timer.stop()

@@ -1,4 +1,7 @@
-"""The phantoms of the Image Biomarker Standardisation Initiative, prepared as its reference manual says, and our values for them."""
+"""The phantoms of the Image Biomarker Standardisation Initiative (IBSI), and our values for them.
+
+The phantoms are prepared as the initiative's reference manual specifies.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,20 @@ FOLDER = Path(__file__).resolve().parents[1] / "data" / "ibsi"
 CANONICAL = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
 
 HALF = 0.5 - 1e-6
-"""A voxel belongs to an interpolated region from one half on; rounding must not push an exact half below."""
+"""Fraction from which a voxel belongs to an interpolated region, so that rounding does not exclude an exact half."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Steps between the CT phantom and its measures: spacing (mm; slice, row, column), spline order, closed HU range, outliers."""
+    """The steps between the CT phantom and its measures.
+
+    Attributes:
+        spacing_mm: Spacing after resampling (slice, row, column), mm; None does not resample.
+        order: Order of the spline.
+        lowest_hu: Lowest HU that is included.
+        highest_hu: Highest HU that is included.
+        outliers_sigma: Largest distance from the mean, in standard deviations.
+    """
 
     spacing_mm: tuple[float, float, float] | None
     order: int = 1
@@ -42,7 +53,15 @@ CONFIGURATIONS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the conformance table."""
+    """One line of the conformance table.
+
+    Attributes:
+        configuration: "digital" or a configuration A to E.
+        tag: The initiative's tag of the measure.
+        reference: Reference value.
+        tolerance: Tolerance of the reference value.
+        ours: Our value.
+    """
 
     configuration: str
     tag: str
@@ -52,12 +71,12 @@ class Row:
 
     @property
     def conforms(self) -> bool:
-        """Within the tolerance, ours rounded to the three digits that the references have."""
+        """True if our value, rounded to the reference's three significant digits, is within the tolerance."""
         return abs(float(f"{self.ours:.3g}") - self.reference) <= self.tolerance * (1 + 1e-9)
 
 
 def digital_phantom() -> tuple[Volume, np.ndarray]:
-    """The region (bool) and the values inside it."""
+    """Return the region (bool) of the digital phantom and the values inside it."""
     slices = (FOLDER / "digital_phantom.txt").read_text(encoding="utf-8").strip().split("\n\n")
     cells = np.array([[row.split() for row in slice_.splitlines()] for slice_ in slices])
     mask = cells != "."
@@ -65,7 +84,7 @@ def digital_phantom() -> tuple[Volume, np.ndarray]:
 
 
 def ct_phantom(folder: Path, configuration: Configuration) -> tuple[Volume, np.ndarray]:
-    """The region (bool) and the HU inside it after the configuration's steps."""
+    """Return the region (bool) of the CT phantom and the HU inside it after the configuration's steps."""
     ct, roi = (read_volume(folder / name) for name in ("ct.nii.gz", "mask_gtv.nii.gz"))
     hu, mask = np.rint(ct.array).astype(np.float64), Volume(roi.array > 0, CANONICAL * (*ct.spacing, 1))
     if configuration.spacing_mm:
@@ -79,7 +98,7 @@ def ct_phantom(folder: Path, configuration: Configuration) -> tuple[Volume, np.n
 
 
 def _resampled(array: np.ndarray, spacing: tuple[float, ...], wanted: tuple[float, ...], order: int) -> np.ndarray:
-    """``array`` on a grid of ``wanted`` spacing about the same center; beyond the edge the nearest value."""
+    """Resample ``array`` to ``wanted`` spacing with the same center; the nearest value continues beyond the edge."""
     size = [int(np.ceil(n * s / w - 1e-9)) for n, s, w in zip(array.shape, spacing, wanted, strict=True)]
     step = np.divide(wanted, spacing)
     start = (np.asarray(array.shape) - 1) / 2 - step * (np.asarray(size) - 1) / 2
@@ -87,7 +106,7 @@ def _resampled(array: np.ndarray, spacing: tuple[float, ...], wanted: tuple[floa
 
 
 def our_values(mask: Volume, values: np.ndarray) -> dict[str, float]:
-    """Our measures by the initiative's tags, in its units; some follow from others by a formula."""
+    """Return our measures by the initiative's tags, in its units; some are derived from others by a formula."""
     shape, hu = shape_of(mask), intensities_of(values)
     both = {"morph_integ_int": shape.mesh_volume_ml * 1000 * hu.mean_hu}
     return _shape_values(mask, shape) | both | _intensity_values(hu, len(values))
@@ -135,7 +154,15 @@ def _intensity_values(hu: Intensities, count: int) -> dict[str, float]:
 
 
 def rows(configuration: str, ct_folder: Path | None = None) -> Iterator[Row]:
-    """The conformance table of "digital" or of a configuration A to E, the phantom of which lies in ``ct_folder``."""
+    """Yield the conformance table of one configuration.
+
+    Args:
+        configuration: "digital" or a configuration A to E.
+        ct_folder: Folder of the CT phantom; the digital phantom does not need it.
+
+    Yields:
+        The rows of the table.
+    """
     if configuration == "digital":
         ours = our_values(*digital_phantom())
     else:
@@ -146,5 +173,6 @@ def rows(configuration: str, ct_folder: Path | None = None) -> Iterator[Row]:
 
 
 def read_table(name: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file of ``FOLDER``."""
     with open(FOLDER / name, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""As much of JSON Schema (draft 2020-12) as the schema of summary.json uses."""
+"""The part of JSON Schema (draft 2020-12) that the schema of summary.json uses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ KNOWN = {
 
 
 def problems(value: Any, schema: dict[str, Any], where: str = "$") -> list[str]:
-    """What in ``value`` breaks the schema, each with its place; raises ValueError for a keyword that this checker does not know."""
+    """Return everything in ``value`` that violates the schema, with its place.
+
+    Args:
+        value: A JSON value.
+        schema: The schema.
+        where: Place of the value, for the messages.
+
+    Returns:
+        One message per violation.
+
+    Raises:
+        ValueError: The schema has a keyword that this checker does not know.
+    """
     if unknown := schema.keys() - KNOWN:
         raise ValueError(f"{where}: {unknown}")
     found = []

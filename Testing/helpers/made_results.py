@@ -1,4 +1,4 @@
-"""Results of runs that never ran: made from small chests, without a network."""
+"""Results without runs: made from small chests, without a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPE = (30, 40, 60)
 
 
 def a_result(*, tumor: bool = True, resampled: bool = False) -> SegmentResult:
-    """With one lesion of 6 x 7 x 9 voxels in the left lung, or without."""
+    """Make a result with one lesion of 6 x 7 x 9 voxels in the left lung, or without a lesion."""
     chest = make_chest(SHAPE)
     if tumor:
         chest = chest.with_tumor(block(SHAPE, (10, 15, 35), (16, 22, 44)))
@@ -31,6 +31,7 @@ def a_result(*, tumor: bool = True, resampled: bool = False) -> SegmentResult:
 
 
 def an_isolation(chest: Chest) -> LungIsolation:
+    """Make the lung isolation of a chest."""
     lungs = chest.tumor.with_array(chest.left_lung.array | chest.right_lung.array)
     return LungIsolation(
         lungs, chest.left_lung, chest.right_lung, SpineAxis(np.zeros((SHAPE[0], 3))), lungs, chest.ct, ()

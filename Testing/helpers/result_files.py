@@ -1,4 +1,4 @@
-"""What lies in a folder of results."""
+"""The content of a result folder."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from LungTumorSegLib.results.mark import MARK_FILE
 
 
 def names(folder: Path) -> set[str]:
-    """All names in ``folder`` but the mark's."""
+    """Return all names in ``folder`` except that of the mark."""
     return {path.name for path in folder.iterdir()} - {MARK_FILE}

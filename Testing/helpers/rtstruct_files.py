@@ -19,7 +19,18 @@ def write_rtstruct(
     patient: str = "test",
     edit: Callable[[Dataset], None] | None = None,
 ) -> Path:
-    """Write ROIs, each a list of closed contours (n, 3) in LPS mm, drawn on the CT ``series``; ``edit`` may change the data set."""
+    """Write an RT structure set.
+
+    Args:
+        path: The file.
+        rois: Closed contours (n, 3) in LPS mm, by the name of the ROI.
+        series: SeriesInstanceUID of the CT on which the contours were drawn.
+        patient: PatientID.
+        edit: May change the data set before it is saved.
+
+    Returns:
+        ``path``.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = RTSTRUCT_CLASS, generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

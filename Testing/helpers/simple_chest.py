@@ -16,7 +16,7 @@ AFFINE = np.array(
 )
 Z, Y, X = (np.arange(n).reshape([-1 if i == axis else 1 for i in range(3)]) * s + ORIGIN[2 - axis]
            for axis, (n, s) in enumerate(zip(SHAPE, SPACING, strict=True)))  # fmt: skip
-"""LPS coordinates of the voxel centers, mm, ready to broadcast: Z (slices, 1, 1), Y (1, rows, 1), X (1, 1, columns)."""
+"""LPS coordinates of the voxel centers, mm, broadcastable: Z (slices, 1, 1), Y (1, rows, 1), X (1, 1, columns)."""
 
 COUCH_TOP_MM = 97.0
 CANAL_Y_MM = 70.0
@@ -24,18 +24,26 @@ CARINA_Z_MM = 70.0
 
 
 def ellipsoid(center, radii) -> np.ndarray:
-    """True inside an ellipsoid given by center and radii (x, y, z), mm."""
+    """Return a mask of an ellipsoid with center and radii (x, y, z), mm."""
     return sum(((axis - c) / r) ** 2 for axis, c, r in zip((X, Y, Z), center, radii, strict=True)) <= 1
 
 
 def tube(x, y, radius_mm) -> np.ndarray:
-    """True within ``radius_mm`` of a line along z; ``x`` and ``y`` may depend on Z."""
+    """Return a mask of all voxels within ``radius_mm`` of a line along z; ``x`` and ``y`` may be functions of Z."""
     return np.broadcast_to((X - x) ** 2 + (Y - y) ** 2 <= radius_mm**2, SHAPE)
 
 
 @dataclass(frozen=True, eq=False)
 class Chest:
-    """HU and, as bool arrays of the same shape, what they show."""
+    """A chest and the masks of its parts, bool arrays (slice, row, column).
+
+    Attributes:
+        hu: HU of the same shape.
+        body: The whole body.
+        left: The left lung.
+        right: The right lung.
+        airways: Trachea and main bronchi outside the lungs.
+    """
 
     hu: np.ndarray
     body: np.ndarray
@@ -45,23 +53,28 @@ class Chest:
 
     @property
     def ct(self) -> CTVolume:
+        """The HU as an int16 CT."""
         return CTVolume(self.hu.astype(np.int16), AFFINE)
 
     @property
     def lungs(self) -> np.ndarray:
+        """Both lungs."""
         return self.left | self.right
 
     def painted(self, where: np.ndarray, hu: float) -> Chest:
-        """The chest with other HU where a bool array (or one that broadcasts to it) is true."""
+        """Return the chest with other HU where a bool array (or one that broadcasts to it) is true."""
         return replace(self, hu=np.where(where, hu, self.hu))
 
     def volume(self, name: str) -> Volume:
-        """One of the masks with its geometry."""
+        """Return one of the masks with its geometry."""
         return Volume(np.array(getattr(self, name)), AFFINE)
 
 
 def make_chest(bend_mm: float = 0.0) -> Chest:
-    """A right lung larger than the left one, trachea and main bronchi, a spine that bends sideways by ``bend_mm`` at mid height."""
+    """Make a chest with lungs, trachea, main bronchi and spine.
+
+    The right lung is larger than the left one. The spine bends sideways by ``bend_mm`` at mid height.
+    """
     middle = bend_mm * np.sin(np.pi * (Z - ORIGIN[2]) / (SHAPE[0] * SPACING[0]))
     body = np.broadcast_to((X / 140) ** 2 + (Y / 95) ** 2 <= 1, SHAPE)
     right = ellipsoid((-64, -5, 55), (48, 70, 80))
@@ -81,11 +94,15 @@ def make_chest(bend_mm: float = 0.0) -> Chest:
 
 
 def dice(found: np.ndarray, expected: np.ndarray) -> float:
+    """Return the 3D Dice of two masks."""
     return 2 * float((found & expected).sum()) / float(found.sum() + expected.sum())
 
 
 def on_a_couch(chest: Chest) -> Chest:
-    """The back pressed flat against a table top in every slice: a shell of 4 mm, under it foam as dense as lung; and a blanket in front."""
+    """Press the back flat against a couch in every slice, and put a blanket in front.
+
+    The couch has a shell of 4 mm and, under it, foam as dense as lung.
+    """
     on_table = np.abs(X) < 150
     couch = chest.painted(on_table & (Y > 93), -900).painted(on_table & (np.abs(Y - COUCH_TOP_MM) < 2.2), -150)
     around = np.sqrt((X / 146) ** 2 + (Y / 101) ** 2)

@@ -1,4 +1,4 @@
-"""Small chests and stored cases for tests of training."""
+"""Small chests and stored cases for tests of the training."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ SHAPE = (24, 44, 56)
 
 
 def ellipsoid(center, radii, shape=SHAPE, spacing=SPACING_MM):
-    """A mask (bool) of voxels inside an ellipsoid; center and radii in mm along (slice, row, column)."""
+    """Return a mask (bool) of an ellipsoid; center and radii are in mm along (slice, row, column)."""
     points = [(np.arange(n) * s - c) / r for n, s, c, r in zip(shape, spacing, center, radii, strict=True)]
     return (points[0] ** 2)[:, None, None] + (points[1] ** 2)[:, None] + points[2] ** 2 <= 1
 
 
 def a_chest_ct():
-    """A CT with body, bony spine, two lungs and a lesion of label 1 in the left and one of label 2 in the right lung; and the label."""
+    """Make a CT and its label.
+
+    The CT has body, bony spine, two lungs, and two lesions: label 1 in the left lung and label 2 in the right lung.
+    """
     body = ellipsoid((60, 130, 196), (1e4, 100, 160))
     spine = ellipsoid((60, 205, 196), (1e4, 14, 16))
     right, left = ellipsoid((60, 125, 120), (55, 70, 52)), ellipsoid((60, 125, 272), (55, 70, 52))
@@ -33,7 +36,10 @@ def a_chest_ct():
 
 
 def a_stored_case(folder: Path, patient: str = "one", *, is_phantom: bool = False, seed: int = 0) -> StoredCase:
-    """A case of two box lungs, lesions 1 and 2, and an ignored part, whose HU are noise around -850 in lung and 30 elsewhere."""
+    """Write a case with two box-shaped lungs, lesions 1 and 2, and an ignored region.
+
+    The HU are noise around -850 in lung and around 30 elsewhere.
+    """
     shape = (14, 40, 48)
     lungs, mask, label = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, np.uint8)
     mask[1:13, 2:38, 2:46] = True

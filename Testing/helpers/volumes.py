@@ -10,24 +10,27 @@ from LungTumorSegLib.core.volume import AxisOrder, CTVolume, Volume
 from scipy.spatial.transform import Rotation
 
 GRADIENT_HU_PER_MM = np.array([18.0, -27.0, 36.0])
-"""HU grow by so much along x, y and z (LPS): no two axes, nor the two ways along one, can be confused."""
+"""Increase of the HU along x, y and z (LPS), HU per mm.
+
+The three differ, and each has a sign, so that neither axes nor their directions can be confused.
+"""
 
 CENTER_LPS = np.array([-7.0, 11.0, -20.0])
-"""Where -458 HU are, in the middle between air and water."""
+"""Point with -458 HU, midway between air and water."""
 
 CANONICAL_AXES = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=float)
-"""Directions of slice, row and column in its columns: to the head, to the back, to the left."""
+"""Directions of slice, row and column in the columns: to the head, to the back, to the left."""
 
 
 def hu_at(points_lps: np.ndarray) -> np.ndarray:
-    """HU at LPS points (..., 3): linear, so that linear interpolation is exact."""
+    """Return the HU at LPS points (..., 3): linear, so that linear interpolation is exact."""
     return 685 + points_lps @ GRADIENT_HU_PER_MM
 
 
 def affine_of(
     spacing=(2.5, 0.8, 0.7), turn_degrees=(0.0, 0.0, 0.0), origin=(-11.0, 7.0, -30.0), axes=CANONICAL_AXES
 ) -> np.ndarray:
-    """Affine with ``axes`` turned about x, y and z, and the voxel (0, 0, 0) at ``origin``."""
+    """Return an affine with ``axes`` rotated about x, y and z, and with voxel (0, 0, 0) at ``origin``."""
     affine = np.eye(4)
     affine[:3, :3] = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ axes * np.asarray(spacing)
     affine[:3, 3] = origin
@@ -35,9 +38,9 @@ def affine_of(
 
 
 def make_ct(shape=(9, 10, 12), **geometry) -> CTVolume:
-    """An int16 CT of ``hu_at``, rounded, on the grid that ``affine_of(**geometry)`` gives, its center at ``CENTER_LPS`` by default.
+    """Make an int16 CT of ``hu_at``, rounded, on the grid of ``affine_of(**geometry)``.
 
-    So it holds air, lung and water whatever way its axes run.
+    By default its center is at ``CENTER_LPS``, so that it contains air, lung and water in any orientation.
     """
     affine = affine_of(**geometry)
     if "origin" not in geometry:
@@ -47,7 +50,7 @@ def make_ct(shape=(9, 10, 12), **geometry) -> CTVolume:
 
 
 def an_oblique_ct() -> CTVolume:
-    """A CT turned about all three axes, with unequal axes and spacing."""
+    """Make a CT that is rotated about all three axes, with unequal axes and spacing."""
     return make_ct(turn_degrees=(14, -9, 25))
 
 
@@ -59,12 +62,18 @@ ORIENTATIONS = tuple(
 """The 48 ways to store a volume along the axes of the patient."""
 
 SIX_ORIENTATIONS = tuple(ORIENTATIONS[8 * permutation + flips] for permutation, flips in enumerate((0, 7, 1, 6, 4, 3)))
-"""Each permutation of the axes once, with different flips: where all 48 would show no more, as they do for ``AxisOrder`` itself."""
+"""Each permutation of the axes once, with different flips.
+
+They suffice where all 48 would show nothing more; tests of ``AxisOrder`` itself use all 48.
+"""
 
 
 @st.composite
 def random_volumes(draw, values=None) -> Volume:
-    """Volumes of random content, axes in any direction (both hands), spacing 0.3 to 8 mm, origin within 1 m."""
+    """Draw volumes of random content, with axes in any direction (both handednesses).
+
+    The spacing is 0.3 to 8 mm, and the origin lies within 1 m.
+    """
     shape = draw(st.tuples(st.integers(8, 10), st.integers(8, 11), st.integers(8, 12)))
     quaternion = draw(st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1))
     hand = draw(st.sampled_from([-1.0, 1.0]))

@@ -1,4 +1,4 @@
-"""A scan from head to thigh, as of a PET-CT, around the chest of a phantom."""
+"""A scan from head to thigh, like that of a PET-CT, around the chest of a phantom."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from scipy import ndimage
 
 SPACING = (6.0, 4.0, 4.0)
 CHEST_MM = (-240.0, 130.0)
-"""What the phantom's chest spans, relative to its carina."""
+"""Range of the phantom's chest, mm relative to its carina."""
 
 ABOVE, BELOW = 40, 80
-"""Slices of neck and head, and of belly, pelvis and thighs."""
+"""Number of slices of neck and head, and of abdomen, pelvis and thighs."""
 
 DRAPE_MM = 60.0
-"""Cloth bridges gaps up to twice this wide."""
+"""Half the width of the gaps that the cloth bridges, mm."""
 
 SKIN_HU, BONE_HU, CLOTH_HU, FOAM_HU, SHELL_HU = 20.0, 600.0, -450.0, -930.0, -50.0
 
 
 @dataclass(frozen=True, eq=False)
 class WholeBody:
-    """The scan, the true lungs (bool) on its voxels, and the slices that are the chest alone."""
+    """A scan from head to thigh.
+
+    Attributes:
+        ct: The scan.
+        lungs: The true lungs (bool) on its voxels.
+        chest: The slices of the chest alone.
+    """
 
     ct: CTVolume
     lungs: np.ndarray
@@ -32,12 +38,15 @@ class WholeBody:
 
     @property
     def chest_ct(self) -> CTVolume:
-        """The same patient, table and blankets, scanned from neck to belly alone."""
+        """The same patient, tables and blankets, scanned from neck to abdomen only."""
         return self.ct.crop((self.chest.start, 0, 0), (self.chest.stop, *self.ct.shape[1:]))
 
 
 def make_whole_body(seed: int = 0) -> WholeBody:
-    """Put the chest of ``seed`` between head and thighs, on two tables (PET and CT), under blankets, the arms on a rest beside the head."""
+    """Put the chest of ``seed`` between head and thighs.
+
+    The patient lies on two tables (PET and CT), under blankets, with the arms on a rest beside the head.
+    """
     options = PhantomOptions(
         SPACING, height_mm=CHEST_MM, field_of_view_mm=600.0, couch="none", arms="up", blanket=False, leads=False,
         circle=False, lesions=(), distractors=(), scoliosis_mm=0.0, emphysema=0.0,
@@ -64,7 +73,7 @@ def _oval(x, y, center, radii) -> np.ndarray:
 
 
 def _legs(belly: np.ndarray, x, y, share: float) -> np.ndarray:
-    """The belly goes on as a pelvis and ends as two thighs; ``share`` is 1 at the belly, 0 at the thighs."""
+    """Continue the abdomen as a pelvis that ends in two thighs; ``share`` is 1 at the abdomen, 0 at the thighs."""
     if share > 0.7:
         return belly
     plane = np.full_like(belly, -1000.0)
@@ -78,7 +87,7 @@ def _legs(belly: np.ndarray, x, y, share: float) -> np.ndarray:
 
 
 def _head(neck: np.ndarray, x, y, share: float) -> np.ndarray:
-    """The neck ends in a head, between two arms that lie on a board; ``share`` is 0 at the neck, 1 at the crown."""
+    """Continue the neck as a head between two arms that lie on a board; ``share`` is 0 at the neck, 1 at the crown."""
     plane = np.full_like(neck, -1000.0)
     radii = (62.0, 62.0) if share < 0.35 else (75.0, 95.0)
     plane[_oval(x, y, (0, -120), radii)] = BONE_HU if share > 0.35 else SKIN_HU
@@ -91,7 +100,7 @@ def _head(neck: np.ndarray, x, y, share: float) -> np.ndarray:
 
 
 def _under_blankets(hu: np.ndarray, x, y) -> np.ndarray:
-    """Two layers of cloth 8 and 20 mm from the skin, down to the table on both sides."""
+    """Add two layers of cloth, 8 and 20 mm from the skin, down to the table on both sides."""
     wrapped = hu.copy()
     for plane, out in zip(hu, wrapped, strict=True):
         near = ndimage.distance_transform_edt(plane <= -300, sampling=SPACING[1:]) <= DRAPE_MM
@@ -104,7 +113,7 @@ def _under_blankets(hu: np.ndarray, x, y) -> np.ndarray:
 
 
 def _on_two_tables(hu: np.ndarray, x, y) -> np.ndarray:
-    """A curved table top with foam under the back, and a flat one 70 mm behind it, in every slice."""
+    """Add a curved table top with foam under the back, and a flat one 70 mm behind it, in every slice."""
     whole = hu.copy()
     curved = 12 - (x / 40) ** 2 * 1.2 - y  # mm in front of the curved top
     air = hu < -300

@@ -1,9 +1,10 @@
-"""The mean of the weights of several models of one network, as a new model.
+"""Average the weights of several models of one network into a new model.
 
     python Testing/tools/average_models.py OUT MODEL MODEL ...
 
-Models are ids or folders; the manifest is the first one's. Weights of one training, or of trainings that went on from each other, may be
-averaged: the mean often errs less than each (Wortsman et al. 2022, "Model soups", ICML).
+Models are ids or folders; the new model gets the manifest of the first one. Only average weights from one training, or
+from trainings that continued each other. The average is often more accurate than each model (Wortsman et al. 2022,
+"Model soups", ICML).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from LungTumorSegLib.networks.stored import load_model, save_model
 
 
 def main() -> None:
+    """Read the models, average their weights and write the new model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("models", nargs="+", metavar="MODEL")

@@ -1,4 +1,4 @@
-"""Render the icon's drawing to the two PNG files of 128 x 128 pixels that Slicer asks for. Needs PySide6-Essentials."""
+"""Render the icon's drawing to the two PNG files of 128 x 128 pixels that Slicer requires. Needs PySide6-Essentials."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SIZE_PIXELS = 128
 
 
 def main() -> None:
+    """Render and save both files."""
     image = QImage(SIZE_PIXELS, SIZE_PIXELS, QImage.Format.Format_ARGB32)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)

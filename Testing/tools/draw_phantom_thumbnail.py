@@ -1,4 +1,7 @@
-"""Draw the thumbnail of the sample data "Lung tumor phantom": a coronal slice through its largest lesion in the lung window."""
+"""Draw the thumbnail of the sample data "Lung tumor phantom": a coronal slice through its largest lesion.
+
+The slice is shown in the lung window, with the lesion in red.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 PHANTOM_SEED = 7
-"""The one of LungTumorSeg.py."""
+"""Seed of the sample data in LungTumorSeg.py."""
 
 SIZE_PIXELS = (260, 280)
 WINDOW_HU = (-1350.0, 350.0)
@@ -18,12 +21,13 @@ TARGET = Path(__file__).resolve().parents[2] / "LungTumorSeg/Resources/Icons/Lun
 
 
 def main() -> None:
+    """Draw and save the thumbnail."""
     phantom = make_phantom(PHANTOM_SEED)
     axes = phantom.ct.canonical_axes()
     ct, tumor = axes.apply(phantom.ct), axes.apply(phantom.tumor)
     row = int((tumor.array == 1).sum(axis=(0, 2)).argmax())
     low, high = WINDOW_HU
-    gray = (np.clip((ct.array[::-1, row] - low) / (high - low), 0, 1) * 255).astype(np.uint8)  # the head on top
+    gray = (np.clip((ct.array[::-1, row] - low) / (high - low), 0, 1) * 255).astype(np.uint8)  # head at the top
     rgb = np.repeat(gray[..., np.newaxis], 3, axis=2)
     lesion = tumor.array[::-1, row] > 0
     rgb[lesion] = (0.55 * rgb[lesion] + 0.45 * np.array([235, 50, 40])).astype(np.uint8)

@@ -1,6 +1,6 @@
-"""The files that the extension and the wheel ship, and LungTumorSeg/CMakeLists.txt's lists of them.
+"""List the files that the extension and the wheel ship, and compare them with the lists in LungTumorSeg/CMakeLists.txt.
 
-Run as a script, it writes both lists anew from the disk.
+Run as a script, it rewrites both lists from the files on disk.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pathlib import Path
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "LungTumorSeg"
 CMAKE_FILE = MODULE_FOLDER / "CMakeLists.txt"
 NOT_INSTALLED = "LungTumorSegLib/training/"
-"""Part of the wheel but not of the extension: nobody trains in Slicer."""
+"""Folder that is part of the wheel but not of the extension, because nobody trains in Slicer."""
 
 SCRIPTS, RESOURCES = "MODULE_PYTHON_SCRIPTS", "MODULE_PYTHON_RESOURCES"
 
 
 def files_on_disk(folder: Path = MODULE_FOLDER) -> dict[str, list[str]]:
-    """Return the paths of all files in ``folder`` that make up the product, by the name of the CMake list in which they belong."""
+    """Return the paths of all files in ``folder`` that belong to the product, by the name of their CMake list."""
     built = re.compile(r"(^|/)(__pycache__|[^/]+\.egg-info|\.[^/]+)(/|$)")
     paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     shipped = [path for path in paths if path != CMAKE_FILE.name and not built.search(path)]
@@ -36,7 +36,7 @@ def installed_files(folder: Path = MODULE_FOLDER) -> dict[str, list[str]]:
 
 
 def files_in_cmake(text: str, name: str) -> list[str]:
-    """The entries of the CMake list ``name`` in ``text``."""
+    """Return the entries of the CMake list ``name`` in ``text``."""
     return text[slice(*_span_of_list(text, name))].split()
 
 

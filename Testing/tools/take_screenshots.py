@@ -1,4 +1,7 @@
-"""Pictures of the module's panel in its states, on the stand-in, into Resources/Screenshots. Needs the test requirements and fonts."""
+"""Save pictures of the module's panel in its states to Resources/Screenshots.
+
+The panel runs on the stand-in for Slicer. The script needs the test requirements and fonts.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from LungTumorSegLib.core.volume import Volume
 from stand_in import application
 
 PANEL_WIDTH = 420
-"""Pixels that Slicer's panel has in a window 1600 wide."""
+"""Width of Slicer's panel in a window that is 1600 pixels wide, pixels."""
 
 LESIONS = (
     ("Left", 41.27, 52.4, 38.9, 31.0, 0.93),
@@ -34,6 +37,7 @@ LESIONS = (
 
 
 def load(name: str, path: Path) -> Any:
+    """Import a Python file as the module ``name``."""
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
     sys.modules[name] = module
@@ -42,6 +46,11 @@ def load(name: str, path: Path) -> Any:
 
 
 def process(until: Any, seconds: float = 30.0) -> None:
+    """Process Qt's events until ``until`` returns True.
+
+    Raises:
+        TimeoutError: This takes longer than ``seconds``.
+    """
     deadline = time.monotonic() + seconds
     while not until():
         if time.monotonic() > deadline:
@@ -88,6 +97,7 @@ class Studio:
         (results / "summary.json").write_text(json.dumps(summary))
 
     def take(self, name: str) -> None:
+        """Save a picture of the whole panel as ``panel-<name>.png``."""
         self.parent.show()
         slicer.app.processEvents()
         height = max(self.parent.sizeHint.height(), self.parent._qt.heightForWidth(PANEL_WIDTH))  # texts wrap
@@ -98,12 +108,14 @@ class Studio:
         self.parent.grab().save(str(target))
 
     def click(self, how: str, until: Any) -> None:
+        """Start a segmentation, let the script play ``how``, and wait until ``until`` returns True."""
         os.environ["FAKE_RUN"] = how
         self.widget.ui.segmentButton.click()
         process(until)
 
 
 def main() -> None:
+    """Take all pictures."""
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder))
         ui = studio.widget.ui
@@ -133,7 +145,7 @@ def main() -> None:
 
 
 def a_chest() -> tuple[Volume, dict[str, Volume]]:
-    """Two lungs of 2 L, a mass on the left, a nodule on the right; 3 x 2.5 x 2.5 mm."""
+    """Make two lungs of 2 L, a mass on the left and a nodule on the right; voxels are 3 x 2.5 x 2.5 mm."""
     shape, affine = (75, 100, 130), np.diag([2.5, 2.5, 3.0, 1.0])[:, [2, 1, 0, 3]]
 
     def ellipsoid(center: tuple[int, int, int], radii_mm: tuple[float, float, float]) -> Any:
@@ -149,7 +161,11 @@ def a_chest() -> tuple[Volume, dict[str, Volume]]:
 
 
 def correct(studio: Studio) -> None:
-    """The section Correct: a lesion being corrected, an uncertain one chosen, and the same after the scene was saved and loaded."""
+    """Take pictures of the section Correct.
+
+    They show a lesion being corrected, a selected lesion of low confidence, and the same after the scene was saved and
+    loaded.
+    """
     from LungTumorSegLib.mrml.segments import set_mask
 
     ui, section = studio.widget.ui, studio.widget.panel.correct
@@ -188,7 +204,7 @@ def correct(studio: Studio) -> None:
 
 
 def spread(studio: Studio) -> None:
-    """The section Spread: lesions colored by volume, margins and rulers drawn."""
+    """Take a picture of the section Spread: lesions colored by volume, with margins and rulers."""
     ui = studio.widget.ui
     ui.correctSection.collapsed = True
     ui.spreadSection.collapsed = False

@@ -1,6 +1,6 @@
-"""Writes the golden run anew from result folders: ``python Testing/tools/write_golden.py NAME=RESULT [NAME=RESULT ...]``.
+"""Rewrite the golden run from result folders: ``python Testing/tools/write_golden.py NAME=RESULT [NAME=RESULT ...]``.
 
-Only after a change that is meant and named in CHANGELOG.md.
+Use it only after an intended change that CHANGELOG.md names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from golden import FOLDER, describe
 
 
 def main() -> None:
-    """One file per result."""
+    """Write one file per result."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
         name, _, folder = argument.partition("=")

@@ -1,4 +1,7 @@
-"""Writes Testing/data/ibsi/conformance.csv: python Testing/tools/write_ibsi_conformance.py FOLDER_OF_THE_CT_PHANTOM"""
+"""Write Testing/data/ibsi/conformance.csv.
+
+python Testing/tools/write_ibsi_conformance.py FOLDER_OF_THE_CT_PHANTOM
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ibsi import CONFIGURATIONS, FOLDER, rows
 
 
 def main(ct_folder: Path) -> None:
+    """Compute the values of all configurations and write the table."""
     with open(FOLDER / "conformance.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["configuration", "tag", "reference", "tolerance", "ours", "conforms"])

@@ -1,4 +1,4 @@
-"""Writes Resources/sample-report.html and Resources/Screenshots/spread.png, from a phantom and its true masks."""
+"""Write Resources/sample-report.html and Resources/Screenshots/spread.png from a phantom and its true masks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 
 
 def main() -> None:
+    """Measure the phantom, then write the report and the picture."""
     phantom = make_phantom(SEED)
     left, right = (phantom.lungs.with_array(phantom.lungs.array == label) for label in (1, 2))
     tumor = phantom.tumor.with_array(phantom.tumor.array > 0)

@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of training configurations beside the shipped ones, where editors find it."""
+"""Write the JSON Schema of training configurations to the folder of the shipped ones, where editors find it."""
 
 from __future__ import annotations
 
