@@ -1,6 +1,6 @@
 """LungTumorSeg's engine: from a chest CT to measured lung tumors. Research software, not a medical device.
 
-The public names are loaded when they are first used, so that importing the package costs nothing and needs no torch.
+Public names are loaded when they are first used, so importing the package is cheap and does not need torch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from .results.writer import write_result as write_result
 
 __version__ = "0.1.0"
-"""Of the software; pyproject.toml, ``--version`` and ``software_version`` in summary.json take it from here."""
+"""Version of the software.
+
+pyproject.toml, ``--version`` and ``software_version`` in summary.json use this value.
+"""
 
 NOTICE = "Research software, not a medical device."
 

@@ -1,4 +1,4 @@
-"""``python -m LungTumorSegLib`` is the command ``lungtumorseg``."""
+"""Run the command ``lungtumorseg`` as ``python -m LungTumorSegLib``."""
 
 import sys
 

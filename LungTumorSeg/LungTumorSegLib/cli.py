@@ -1,4 +1,7 @@
-"""The command ``lungtumorseg``: parse, call, write. Exit codes: 0 done, 2 unusable input, 3 the machine cannot, 130 cancelled."""
+"""The command ``lungtumorseg``: parse the arguments, call the engine, write the results.
+
+Exit codes: 0 success, 2 unusable input or arguments, 3 a limit of the machine, 130 cancelled; any other code is a bug.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from .results.writer import Extras
 
 BUG = 1
-"""Exit code of a failure that nobody foresaw."""
+"""Exit code of an unexpected failure."""
 
 MOST_THREADS = 4096
 CANCELLED_MESSAGE = "Cancelled; nothing was written."
@@ -39,9 +42,12 @@ NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
+    Args:
+        arguments: The command line; by default that of the process.
+
     Returns:
-        Its exit code: 0 done, 2 unusable input, 3 the machine cannot, 130 cancelled; others are bugs. The last line on stderr of a
-        failed command is the message.
+        The exit code: 0 success, 2 unusable input or arguments, 3 a limit of the machine, 130 cancelled; any other code
+        is a bug. The last line that a failed command writes to stderr is the message.
     """
     open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -60,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
-    """The exit code of the command, and one sentence unless that is 0."""
+    """Run the command; return its exit code, and one sentence unless the code is 0."""
     try:
         with ended_by_signals(channel.cancel):
             if options.threads:
@@ -81,7 +87,7 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
 
 
 def _known_failure(error: Exception) -> tuple[int, str] | None:
-    """The exit code and the sentence for a failure that the user can act on; None for a bug."""
+    """Return the exit code and the message for a failure that the user can act on; None for a bug."""
     if is_out_of_memory(error):
         return MACHINE, OUT_OF_MEMORY
     if isinstance(error, Cancelled):
@@ -123,7 +129,7 @@ def _segment(options: argparse.Namespace, channel: Channel) -> None:
 def _segment_ct(
     ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None
 ) -> tuple[LesionReport, dict[str, Any], str]:
-    """Segments and writes; the lesions, and what to tell programs and people."""
+    """Segment a CT and write the result; return the lesions, the data for programs and the text for people."""
     from .pipeline import segment
     from .results.folder import check_room
     from .results.writer import BYTES_PER_VOXEL, write_result
@@ -272,7 +278,7 @@ def _train(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> str:
-    """What a person reads in the terminal: warnings, one line a lesion, where the files are."""
+    """Return the text for the terminal: warnings, one line per lesion, and the output folder."""
     lines = [f"Warning: {warning}" for warning in warnings]
     lines += [report.message] if report.message else []
     lines += [
@@ -283,33 +289,43 @@ def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) ->
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells wrong arguments like any other unusable input; argparse would end the process without a word to the channel."""
+    """A parser that reports wrong arguments like any other unusable input.
+
+    argparse itself would end the process without a message to the channel.
+    """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         settings = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **settings}
         super().__init__(*arguments, **settings)
 
     def error(self, message: str) -> NoReturn:
+        """Raise UnusableInput with the message."""
         self.print_usage(sys.stderr)
         raise UnusableInput(f"{self.prog}: {message}")
 
 
 class _CommandParser(_Parser):
-    """The parser of the whole command line: options may stand before the command, and lists of values before the input."""
+    """The parser of the whole command line.
+
+    Options may precede the command, and lists of values may precede the input.
+    """
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As in the base class."""
+        """Parse the arguments as the base class does."""
         return super().parse_args(_one_value_each(_command_first(list(args or ()))), namespace)
 
 
 def _command_first(arguments: list[str]) -> list[str]:
-    """The arguments with the command in front; ``lungtumorseg --quiet segment CT`` has it elsewhere."""
+    """Return the arguments with the command first; it may come later, as in ``lungtumorseg --quiet segment CT``."""
     place = next((i for i, argument in enumerate(arguments) if argument in COMMAND_SHARES), 0)
     return [*arguments[place : place + 1], *arguments[:place], *arguments[place + 1 :]]
 
 
 def _one_value_each(arguments: list[str]) -> list[str]:
-    """Lists written as one option per value, so that ``--margins 5 8 CT`` does not take the CT for a margin."""
+    """Return the arguments with one option per value of a list.
+
+    Otherwise ``--margins 5 8 CT`` would take the CT for a margin.
+    """
     rewritten: list[str] = []
     flag = None
     for place, argument in enumerate(arguments):
@@ -334,7 +350,7 @@ def _is_number(text: str) -> bool:
 
 
 LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number}
-"""Options that take several values, and how a value of theirs is told from the next argument."""
+"""Options with several values, and the test that distinguishes a value from the next argument."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -511,7 +527,10 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _usual_values() -> dict[str, Any]:
-    """The values that help names as defaults; a damaged installation must not keep anyone from reading help."""
+    """Return the values that the help states as defaults.
+
+    Even with a damaged installation, the help must work.
+    """
     from .weights.manifest import shipped_values
 
     try:

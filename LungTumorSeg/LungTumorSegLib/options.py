@@ -1,8 +1,8 @@
-"""The options of a run, each held once: name, default, range, label and help.
+"""The options of a run, each defined once: name, default, range, label and help.
 
-The command line, the child process of the module, the module's parameter node and summary.json derive from ``OPTIONS``. To add an
-option: a field in ``SegmentOptions`` and in ``Settings``, and in the manifest if a model decides it. This module imports neither numpy
-nor torch, so that Slicer can read it at start-up.
+The command line, the module's child process, the module's parameter node and summary.json derive from ``OPTIONS``. To
+add an option, add a field to ``SegmentOptions`` and ``Settings``, and to the manifest if a model decides it. This
+module imports neither numpy nor torch, so that Slicer can import it at start-up.
 """
 
 from __future__ import annotations
@@ -27,10 +27,16 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The two-step threshold on the tumor probability, 0 to 1. The defaults are the paper's (Najeeb & Bhuiyan 2022).
+    """The two-step threshold on the tumor probability.
 
-    A slice is kept if its maximum exceeds ``gate`` (the slice threshold); in kept slices, a voxel is tumor if it exceeds ``voxel``.
-    Raises UnusableInput outside 0 to 1 or if the slice threshold is below the voxel threshold.
+    The defaults are those of the paper (Najeeb & Bhuiyan 2022).
+
+    Attributes:
+        gate: Slice threshold: a slice is kept if its maximum probability exceeds it.
+        voxel: Voxel threshold: in kept slices, a voxel is tumor if its probability exceeds it.
+
+    Raises:
+        UnusableInput: Unless 0 < voxel threshold <= slice threshold < 1.
     """
 
     gate: float = 0.7
@@ -49,16 +55,17 @@ class Option:
     """One option of a run.
 
     Attributes:
-        name: Field of ``SegmentOptions``, key under ``options`` in summary.json; ``flag`` is the command line's.
-        kind: Type of its value: str, int, float, bool or Thresholds.
-        default: Value where the user chooses none; None means that the model's manifest decides.
-        label: What the panel calls it; also the subject of messages about it.
-        help: What it is and what a higher or lower value does, one line.
-        choices: The possible words, where there are few.
-        minimum: Least number, included.
-        maximum: Largest number, included.
-        metavar: What stands for its value in the command line's help.
-        parameters: Fields of the module's parameter node that hold it; empty where the panel does not offer it.
+        name: Name of the field in ``SegmentOptions``, and key under ``options`` in summary.json.
+        kind: Type of the value: str, int, float, bool or Thresholds.
+        default: Value if the user chooses none; None means that the model's manifest decides.
+        label: Name in the panel, and subject of messages about the option.
+        help: One line: what the option is, and what a higher or lower value does.
+        choices: The allowed words, if they are few.
+        minimum: Smallest allowed number.
+        maximum: Largest allowed number.
+        metavar: Placeholder for the value in the help of the command line.
+        parameters: Fields of the module's parameter node that hold the value; empty if the panel does not offer the
+            option.
     """
 
     name: str
@@ -74,18 +81,22 @@ class Option:
 
     @property
     def flag(self) -> str:
-        """The command line's name, such as ``--min-lesion-ml``."""
+        """Return the name on the command line, such as ``--min-lesion-ml``."""
         return f"--{self.name.replace('_', '-')}"
 
     def check(self, value: Any) -> None:
-        """Raise UnusableInput, naming label and range, where ``value`` is not possible; None is, where a manifest decides."""
+        """Check that a value is allowed; None is allowed if a manifest decides the default.
+
+        Raises:
+            UnusableInput: If it is not; the message states label and range.
+        """
         if value is None and self.default is None:
             return
         if not self._is_possible(value):
             raise UnusableInput(f"{self.label} must be {self._range}, not {quoted(value)}.")
 
     def arguments(self, value: Any) -> list[str]:
-        """Return ``value`` as arguments of ``lungtumorseg segment``; none where it is the default."""
+        """Return ``value`` as arguments of ``lungtumorseg segment``; an empty list if it is the default."""
         if value is None or value == self.default:
             return []
         if self.kind is bool:
@@ -94,7 +105,12 @@ class Option:
         return [self.flag, *map(str, values)]
 
     def add_to(self, parser: ArgumentParser, usual: Any) -> None:
-        """Add the option to a command's parser; ``usual`` is the value that help names as the default."""
+        """Add the option to the parser of a command.
+
+        Args:
+            parser: The parser.
+            usual: The value that the help states as the default.
+        """
         settings: dict[str, Any] = {
             "help": f"{self.help} (default: {_in_words(usual)})".replace("%", "%%"),
             "dest": self.name,
@@ -129,15 +145,19 @@ class Option:
 
 
 def _about(kind: type, **more: Any) -> dict[str, Any]:
-    """What ``Option`` says of a field of ``SegmentOptions``, beside its name and its default."""
+    """Return the metadata of a field of ``SegmentOptions``: everything in ``Option`` except name and default."""
     return {"kind": kind, **more}
 
 
 @dataclass(frozen=True)
 class SegmentOptions:
-    """What a user may choose for a run; None leaves the choice to the model's manifest.
+    """The choices of a user for a run; None leaves a choice to the model's manifest.
 
-    ``thresholds`` may be given as a pair (slice threshold, voxel threshold). Raises UnusableInput for values out of range.
+    ``thresholds`` may be given as a pair (slice threshold, voxel threshold). Each field's metadata holds its label,
+    help and range.
+
+    Raises:
+        UnusableInput: If a value is out of range.
     """
 
     model: str = field(
@@ -233,7 +253,11 @@ class SegmentOptions:
 
     @classmethod
     def of(cls, options: SegmentOptions | Mapping[str, Any] | None = None, /, **more: Any) -> SegmentOptions:
-        """Return ``options``, changed by ``more``; a value of None is no choice. Raises UnusableInput for an unknown name."""
+        """Return ``options`` with the changes in ``more``; a value of None means no choice.
+
+        Raises:
+            UnusableInput: If an option is unknown or a value is out of range.
+        """
         given = dict(options) if isinstance(options, Mapping) else vars(options) if options is not None else {}
         chosen = {name: value for name, value in {**given, **more}.items() if value is not None}
         unknown = [name for name in chosen if name not in OPTION]
@@ -246,22 +270,25 @@ class SegmentOptions:
         return [text for option in OPTIONS for text in option.arguments(getattr(self, option.name))]
 
     def settled(self, manifest: Manifest) -> Settings:
-        """Return these choices with the manifest's values where none were made."""
+        """Return these choices, completed with the values of the manifest."""
         chosen = {option.name: getattr(self, option.name) for option in OPTIONS}
         decided = {name: getattr(manifest, name) if value is None else value for name, value in chosen.items()}
         return Settings(**{**decided, "model": manifest.id})
 
 
 OPTIONS: tuple[Option, ...] = tuple(Option(f.name, default=f.default, **f.metadata) for f in fields(SegmentOptions))
-"""All options of a run, in the order in which help and summary.json name them."""
+"""All options of a run, in the order in which the help and summary.json list them."""
 
 OPTION: Mapping[str, Option] = {option.name: option for option in OPTIONS}
-"""The same by name."""
+"""All options of a run by name."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``SegmentOptions`` with nothing left open: what a run really used, and what summary.json says under ``options``."""
+    """The complete settings of a run, as listed under ``options`` in summary.json.
+
+    See ``SegmentOptions`` for the meaning of the fields.
+    """
 
     model: str
     device: str
@@ -274,7 +301,7 @@ class Settings:
 
     @property
     def in_words(self) -> str:
-        """For the report: which model found the lesions, and with which numbers."""
+        """Return the settings in words for the report: the model and its numbers."""
         mirrored = ", each stack mirrored as well" if self.mirror else ""
         limits = f"lesions from {self.min_lesion_ml:g} mL and a confidence of {self.min_confidence:g} on"
         return (
@@ -284,7 +311,7 @@ class Settings:
 
 
 def usual_values(manifest: Manifest) -> dict[str, Any]:
-    """Return what a run with ``manifest``'s model uses where the user chooses nothing, by option name."""
+    """Return the values, by option name, that a run with a model uses if the user chooses none."""
     return {
         option.name: getattr(manifest, option.name) if option.default is None else option.default for option in OPTIONS
     }

@@ -1,4 +1,4 @@
-"""The main job: from a CT to measured lung tumors, as a sequence of calls."""
+"""The main job as a sequence of calls: from a CT to measured lung tumors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,32 @@ from .options import SegmentOptions, Settings
 from .weights.manifest import Manifest
 
 TELLING_ML = 0.5
-"""What is left out for its low confidence is told from this volume on, a ball of 10 mm; smaller is often noise."""
+"""Smallest volume, in mL, of a candidate below the confidence threshold that a warning mentions.
+
+It is the volume of a ball of 10 mm; smaller candidates are often noise.
+"""
 
 COARSER = 1.05
-"""A voxel longer than the model's by more than this is coarser; less is rounding."""
+"""Ratio of voxel lengths above which a CT is coarser than the model's grid; a smaller ratio is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
-    """Everything a run found, on the grid of ``ct`` as it was given.
+    """The result of a run, on the grid of the CT as it was given.
 
-    ``probability`` and ``disagreement`` are float32, 0 to 1; ``seconds`` is the time a stage took; ``settings`` are those used,
-    ``device`` and ``precision`` what ``auto`` became; ``model_card`` is what the card says of use and failures.
+    Attributes:
+        ct: The CT.
+        isolation: Its lung isolation.
+        probability: Tumor probability from 0 to 1, float32.
+        disagreement: Standard deviation of the probability across stacks, float32, 0 to 1.
+        report: The measured lesions.
+        manifest: The manifest of the model.
+        settings: The settings that the run used.
+        device: The device on which the network ran, never ``auto``.
+        precision: The number format of the network, never ``auto``.
+        warnings: Sentences for the user.
+        seconds: Time of each stage in seconds.
+        model_card: The sections of the model card on intended use and failures.
     """
 
     ct: CTVolume
@@ -47,15 +61,16 @@ class SegmentResult:
     model_card: str = ""
 
     def save(self, folder: str | Path) -> dict[str, Any]:
-        """Write what ``lungtumorseg segment`` writes into ``folder``, picture and report included.
+        """Write the files of ``lungtumorseg segment`` into ``folder``, including picture and report.
 
         Returns:
-            What summary.json says.
+            The content of summary.json.
 
         Raises:
-            MachineLimit: If a file cannot be written; then none is.
+            UnusableInput: If a file is in the way that may not be replaced.
+            MachineLimit: If a file cannot be written; no file appears then.
         """
-        from .results.writer import Extras, write_result  # what writes results knows this class
+        from .results.writer import Extras, write_result  # imported here, because the writer imports this module
 
         return write_result(self, Path(folder), extras=Extras(report=True))
 
@@ -66,24 +81,27 @@ def segment(
     on_progress: ProgressCallback = ignore_progress,
     **choices: Any,
 ) -> SegmentResult:
-    """Find and measure the lung tumors of ``ct``.
+    """Find and measure the lung tumors in a CT.
 
     Args:
-        ct: HU (slice, row, column) with their place in the patient.
-        options: The choices of a run; what is left out comes from the model.
-        on_progress: Called between steps; whatever it raises ends the run.
-        **choices: Single options by name, such as ``min_confidence=0.3``; they win over ``options``.
+        ct: The CT in HU (slice, row, column).
+        options: The choices for the run; everything else comes from the model.
+        on_progress: Called between steps; an exception that it raises ends the run.
+        **choices: Single options by name, such as ``min_confidence=0.3``; they override ``options``.
+
+    Returns:
+        The lesions, with all maps and masks on the grid of ``ct``.
 
     Raises:
-        UnusableInput: For a CT without enough lung, an unknown option or a value out of range.
-        MachineLimit: Where memory, device, weights or a package fail.
+        UnusableInput: If the CT does not contain enough lung, an option is unknown, or a value is out of range.
+        MachineLimit: If memory, device, weights or a package fail.
     """
     clock = _Clock()
     chosen = SegmentOptions.of(options, **choices)
     on_progress(Progress("model", 0, 1))
     model = load_model(chosen.model)
     settings = chosen.settled(model.manifest)
-    from .inference.predictor import choose_device, choose_precision, predict_maps  # torch: only where networks run
+    from .inference.predictor import choose_device, choose_precision, predict_maps  # imports torch, so only here
 
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
@@ -148,7 +166,7 @@ def segment(
 
 
 def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:
-    """Say where the CT (canonical axes) is coarser than the grid that the network was trained on: small lesions are blurred away."""
+    """Return a warning if the CT, in canonical axes, is coarser than the model's grid; blurring hides small lesions."""
     if not any(ct > COARSER * grid for ct, grid in zip(upright.spacing, manifest.spacing_mm, strict=True)):
         return []
     own, trained = (" x ".join(f"{mm:.3g}" for mm in spacing) for spacing in (upright.spacing, manifest.spacing_mm))
@@ -159,7 +177,10 @@ def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:
 
 
 def _unsure(report: LesionReport, settings: Settings) -> list[str]:
-    """Says what was left out because the network was not sure, so that nobody takes it for searched and clean."""
+    """Return a warning about candidates below the confidence threshold.
+
+    Without it, a user could take their place for one without any finding.
+    """
     volumes_ml = [volume_ml for volume_ml in report.unsure_ml if volume_ml >= TELLING_ML]
     if not volumes_ml:
         return []
@@ -171,13 +192,14 @@ def _unsure(report: LesionReport, settings: Settings) -> list[str]:
 
 
 class _Clock:
-    """Seconds since the last stage ended, by stage name."""
+    """A clock that records the seconds of each stage by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._last = time.perf_counter()
 
     def stage(self, name: str) -> None:
+        """Record the time since the end of the previous stage."""
         now = time.perf_counter()
         self.seconds[name] = round(now - self._last, 3)
         self._last = now

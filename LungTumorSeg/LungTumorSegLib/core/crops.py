@@ -1,9 +1,8 @@
 """Masks stored as crops, and the only code that transfers a mask to another grid.
 
 A segmentation with 200 lesions has 200 masks, which would take gigabytes if each covered the whole CT. A ``Crop``
-therefore holds
-only the bounding box of a mask. A ``SparseMask`` is a ``Volume`` that stores a crop and builds the whole array on
-demand.
+therefore holds only the bounding box of a mask. A ``SparseMask`` is a ``Volume`` that stores a crop and builds the
+whole array on demand.
 """
 
 from __future__ import annotations
@@ -159,8 +158,8 @@ def place(mask: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") 
     """Return the true voxels of a mask as a crop of ``grid``; None if no voxel is true.
 
     Only the true voxels have to coincide with voxels of ``grid``. The mask's own grid may have other axes (Slicer
-    reverses the slices
-    of a left-handed CT when it loads one), and it may be smaller, larger or shifted by whole voxels.
+    reverses the slices of a left-handed CT when it loads one), and it may be smaller, larger or shifted by whole
+    voxels.
 
     Args:
         mask: Boolean mask on its own grid.

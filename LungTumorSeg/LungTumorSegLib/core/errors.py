@@ -1,8 +1,7 @@
 """Errors that the user can act on, and the exit code of each.
 
 The command line turns each exception into its exit code. The Slicer module turns the exit code of its child process
-back into
-the exception.
+back into the exception.
 """
 
 from __future__ import annotations

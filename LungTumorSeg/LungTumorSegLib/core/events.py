@@ -1,9 +1,8 @@
 """Progress reports from a computation, and cancellation of it.
 
 A long computation takes a ``ProgressCallback`` and calls it between steps; the computation itself displays nothing. A
-callback
-that raises ``Cancelled`` ends the computation at that point. This is the only way to cancel, so no code has to poll a
-flag.
+callback that raises ``Cancelled`` ends the computation at that point. This is the only way to cancel, so no code has to
+poll a flag.
 """
 
 from __future__ import annotations

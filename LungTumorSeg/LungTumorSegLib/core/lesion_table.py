@@ -53,8 +53,7 @@ def write_table(file: TextIO, header: Iterable[str], rows: Iterable[Iterable[obj
     """Write a table as CSV with commas and decimal points.
 
     A cell is empty if its value is None or NaN. Texts that a spreadsheet program would run as a formula are prefixed
-    with an
-    apostrophe (OWASP, CSV injection); numbers stay numbers.
+    with an apostrophe (OWASP, CSV injection); numbers stay numbers.
 
     Args:
         file: A text file that is open for writing.

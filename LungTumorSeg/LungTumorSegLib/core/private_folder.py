@@ -1,10 +1,8 @@
 """Folders that a process locks while it works in them.
 
 Other processes wait for the lock, and can recognize what a killed process left behind. A private folder is recognized
-by the note
-file inside it, never by its name alone. The operating system releases the lock when the process ends, even after a
-crash. On a
-file system without locks, no process waits and no folder counts as left behind.
+by the note file inside it, never by its name alone. The operating system releases the lock when the process ends, even
+after a crash. On a file system without locks, no process waits and no folder counts as left behind.
 """
 
 from __future__ import annotations

@@ -25,12 +25,9 @@ def resample_separable(
     """Resample an array linearly at regularly spaced indices.
 
     Along each axis, output voxel k lies at the input index ``start + step * k``. If the step is at most one voxel, this
-    is linear
-    interpolation. For larger steps the triangle kernel is as wide as the step, so that it averages the voxels between
-    the samples
-    instead of aliasing them (the antialiased linear kernel of image libraries). Only one slice at a time is converted
-    to float, so an
-    int16 volume is never copied as a whole.
+    is linear interpolation. For larger steps the triangle kernel is as wide as the step, so that it averages the voxels
+    between the samples instead of aliasing them (the antialiased linear kernel of image libraries). Only one slice at a
+    time is converted to float, so an int16 volume is never copied as a whole.
 
     Args:
         array: Input array (slice, row, column).

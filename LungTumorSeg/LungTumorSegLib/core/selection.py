@@ -1,8 +1,7 @@
 """Decide which segments of a segmentation are lesions and which are the lungs.
 
 The decision uses terminology and names, never the order of segments. This is the only place that makes it: the table,
-the report,
-the views in Slicer, training and evaluation all use it.
+the report, the views in Slicer, training and evaluation all use it.
 """
 
 from __future__ import annotations
@@ -45,8 +44,7 @@ ANATOMY_WORDS = REGION_WORDS | frozenset({
 """Words that mark a text without a lesion word as an organ or another part of the patient or the scan.
 
 The words are those of TotalSegmentator's classes (Wasserthal 2023, doi:10.1148/ryai.230024) and of the organs at risk
-in
-radiotherapy (AAPM TG-263), as they are spelled there.
+in radiotherapy (AAPM TG-263), as they are spelled there.
 """
 
 
@@ -99,12 +97,9 @@ def may_be_lesion(segment: Named) -> bool:
     """Return whether a segment is a lesion, regardless of its review.
 
     If the terminology has an informative category, the category decides: a morphologically altered structure is a
-    lesion; an
-    anatomical structure or any other category is not. Slicer assigns "Tissue" to segments that nobody has described.
-    For these, the
-    name decides; a segment whose name contains no known word counts as a lesion. Regardless of the terminology, a
-    margin is never
-    a lesion, nor is a segment whose name says lung or body but no lesion word.
+    lesion; an anatomical structure or any other category is not. Slicer assigns "Tissue" to segments that nobody has
+    described. For these, the name decides; a segment whose name contains no known word counts as a lesion. Regardless
+    of the terminology, a margin is never a lesion, nor is a segment whose name says lung or body but no lesion word.
     """
     words = _words(segment.name)
     if words & MARGIN_WORDS or (words & REGION_WORDS and not words & LESION_WORDS):

@@ -69,8 +69,7 @@ def mesh_of(mask: Volume) -> tuple[Array, Array]:
     """Return the unsmoothed surface of a Boolean mask.
 
     The surface is the result of marching cubes at half occupancy, over the mask with a rim of empty voxels, as the
-    Image Biomarker
-    Standardisation Initiative specifies (doi:10.1148/radiol.2020191145).
+    Image Biomarker Standardisation Initiative specifies (doi:10.1148/radiol.2020191145).
 
     Returns:
         Vertices (n, 3) in LPS mm, and triangles (m, 3) of vertex indices, counterclockwise when seen from outside.

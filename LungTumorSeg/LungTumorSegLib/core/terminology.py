@@ -1,10 +1,8 @@
 """Meaning of segments as SNOMED CT codes in Slicer's serialization, and the state of their review.
 
 A serialized entry has seven parts joined by ``~``: context, category, type, type modifier, anatomic context, region and
-region
-modifier. Each code is ``scheme^value^meaning``. The codes are those of Slicer's "DICOM master list" (DICOM PS3.16, CID
-7150 and
-following).
+region modifier. Each code is ``scheme^value^meaning``. The codes are those of Slicer's "DICOM master list" (DICOM
+PS3.16, CID 7150 and following).
 """
 
 from __future__ import annotations

@@ -25,8 +25,7 @@ UNSAFE_CATEGORIES = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of characters that control a terminal or reorder its text.
 
 They are C0 and C1 control characters (ANSI sequences begin with one), bidirectional and other invisible format
-characters,
-surrogates (bytes of a path that are not valid text), and line and paragraph separators.
+characters, surrogates (bytes of a path that are not valid text), and line and paragraph separators.
 """
 
 JOINERS = "\u200c\u200d"

@@ -1,10 +1,8 @@
 """Volumes that always carry their geometry.
 
 Arrays are indexed (slice, row, column). The affine maps such an index to a point (x, y, z) in LPS mm: x increases
-toward the
-patient's left, y toward the back, z toward the head (DICOM PS3.3 C.7.6.2.1.1). Spacing, direction and origin are
-derived from the
-affine, so nothing is stored twice.
+toward the patient's left, y toward the back, z toward the head (DICOM PS3.3 C.7.6.2.1.1). Spacing, direction and origin
+are derived from the affine, so nothing is stored twice.
 """
 
 from __future__ import annotations

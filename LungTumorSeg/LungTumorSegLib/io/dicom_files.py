@@ -384,8 +384,7 @@ def _looks_like_slice(path: Path, start: bytes, slices: list[DicomHeader]) -> bo
     """Return whether a file that is not DICOM is named like a slice.
 
     It has the suffix of a slice or a name like that of the slices beside it. Text files beside slices without suffix
-    (README) do not
-    count, nor do hidden files (those that macOS adds begin with ``._``).
+    (README) do not count, nor do hidden files (those that macOS adds begin with ``._``).
     """
     if path.name.startswith("."):
         return False

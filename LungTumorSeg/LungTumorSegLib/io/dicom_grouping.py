@@ -1,11 +1,9 @@
 """Group slices into series by their UID, and divide each series into stacks of one acquisition each.
 
 Archives and phase sorting put several acquisitions into one series. Attributes that the slices of a stack share are
-compared before
-positions: patient, study, frame of reference, kernel, phase, size and orientation. An acquisition number, a time or an
-instance
-number may increase from slice to slice. For these attributes, slices belong to several acquisitions if the positions
-start again.
+compared before positions: patient, study, frame of reference, kernel, phase, size and orientation. An acquisition
+number, a time or an instance number may increase from slice to slice. For these attributes, slices belong to several
+acquisitions if the positions start again.
 """
 
 from __future__ import annotations
@@ -210,8 +208,7 @@ def _by_acquisition(slices: list[CTSlice]) -> list[Stack]:
     """Divide slices that share all attributes of a stack where their positions start again.
 
     The slices are first ordered by acquisition number, time and instance number. (An acquisition number may also
-    increase along the
-    stack, in step-and-shoot scans.) Then only the positions decide.
+    increase along the stack, in step-and-shoot scans.) Then only the positions decide.
     """
     planes = Stack(slices).planes
     heights, rounding_mm = planes.heights_mm, planes.rounding_along(planes.normal)

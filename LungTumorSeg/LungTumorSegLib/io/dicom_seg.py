@@ -33,8 +33,7 @@ def read_dicom_seg(path: Path) -> list[Segment]:
 
     Raises:
         UnusableInput: If the file is damaged; if its segments are fractional, because the file does not state which
-            voxels belong to
-            them; or if its frames do not form a regular grid.
+            voxels belong to them; or if its frames do not form a regular grid.
     """
     try:
         with warnings.catch_warnings():

@@ -27,8 +27,7 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
     """Read a CT series in HU from the DICOM files in a folder and its subfolders, or from a single file.
 
     The axes are those of the files: (slice, row, column). Localizers, reports, segmentations and other modalities are
-    ignored. Series
-    of fewer than 8 slices are ignored if there is a longer one.
+    ignored. Series of fewer than 8 slices are ignored if there is a longer one.
 
     Args:
         path: The folder or file.
@@ -40,8 +39,7 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
 
     Raises:
         UnusableInput: If there is no CT series; if there are several and none is selected; if files are damaged or
-            multi-frame;
-            if slices contradict each other or too many are missing; if the values are not HU.
+            multi-frame; if slices contradict each other or too many are missing; if the values are not HU.
         MachineLimit: If a decoder is not installed.
     """
     found = find_slices(path)

@@ -1,8 +1,7 @@
 """Guarded access to the attributes of one DICOM file.
 
 pydicom decodes a value on access and lets any exception of its decoder through. The accessors here either return a
-value of the
-requested kind or refuse the file, which the message names.
+value of the requested kind or refuse the file, which the message names.
 """
 
 from __future__ import annotations

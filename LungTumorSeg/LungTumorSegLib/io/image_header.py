@@ -1,8 +1,7 @@
 """The content of an image file's header, independent of its format, and checks that all formats share.
 
 Each format has its own parser (``nifti_header``, ``nrrd_header``, ``metaimage_header``). The parser uses or refuses
-every field that
-affects the conversion from stored values and indices to HU and millimeters.
+every field that affects the conversion from stored values and indices to HU and millimeters.
 """
 
 from __future__ import annotations
@@ -67,8 +66,7 @@ class VoxelPlace:
     Attributes:
         path: The file; it differs from that of the header if the voxels are detached.
         offset: Bytes in the file before the voxels, or before the compressed stream that holds them; counted from the
-            end of the file
-            if negative.
+            end of the file if negative.
         packing: How the bytes are compressed.
         skip: Bytes before the voxels in the uncompressed stream.
     """

@@ -39,8 +39,7 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     """Read a chest CT in HU on the file's own grid.
 
     Integer HU stay int16. DICOM slices that are tilted, unevenly spaced or missing (at most 3 in a row) are resampled
-    to a regular
-    orthogonal grid; ``resampled`` and ``warnings`` of the result report it. Multi-frame DICOM is refused.
+    to a regular orthogonal grid; ``resampled`` and ``warnings`` of the result report it. Multi-frame DICOM is refused.
 
     Args:
         path: A DICOM folder (searched with its subfolders) or DICOM file, or a NIfTI, NRRD or MetaImage file.
@@ -131,8 +130,7 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path to write to, and move the file to ``path`` at the end of the block.
 
     The file is deleted if the block fails. It keeps its name, because libraries choose the format by the suffix, and
-    lies in a private
-    folder beside ``path``. Folders that killed processes left there are removed.
+    lies in a private folder beside ``path``. Folders that killed processes left there are removed.
 
     Raises:
         MachineLimit: If the disk refuses the file.

@@ -16,8 +16,7 @@ MIN_SPACING_MM, MAX_SPACING_MM = 0.1, 20.0
 """Range of plausible voxel spacing in mm.
 
 Clinical CT lies between 0.2 mm (ultra-high resolution) and 10 mm (thick slices). A value outside the range means a
-wrong unit or an
-empty field.
+wrong unit or an empty field.
 """
 
 AIR_HU_RANGE = (-1100, -500)

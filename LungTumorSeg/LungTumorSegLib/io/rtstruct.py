@@ -87,8 +87,7 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
     """Read the regions of interest that are lesions or lungs as segments on the grid of ``ct``.
 
     The name and the interpreted type of a region decide. Other regions are not filled: organs at risk and outlines may
-    extend beyond the
-    CT, and nothing is measured on them.
+    extend beyond the CT, and nothing is measured on them.
 
     Raises:
         UnusableInput: If the file is damaged; if it has no lesion; if a region has no closed contour or lies outside
@@ -209,16 +208,12 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
     """Fill closed contours in axial planes.
 
     A voxel belongs to the region of a plane if its center lies inside an odd number of that plane's contours: nested
-    contours are
-    holes, and contours side by side are parts. A slice uses the nearest plane within half a slice.
+    contours are holes, and contours side by side are parts. A slice uses the nearest plane within half a slice.
 
     If there are at least three planes and their usual distance exceeds that of the slices, the slices between two
-    planes are
-    interpolated by the distance to the outline (Raya and Udupa 1990, doi:10.1109/42.52980). The first and the last
-    plane then extend
-    half that distance outward, because every contour represents its surroundings. A gap of more than 1.5 usual
-    distances divides a
-    region in two.
+    planes are interpolated by the distance to the outline (Raya and Udupa 1990, doi:10.1109/42.52980). The first and
+    the last plane then extend half that distance outward, because every contour represents its surroundings. A gap of
+    more than 1.5 usual distances divides a region in two.
 
     Args:
         contours: Closed contours, each (n, 3) in LPS mm, in an axial plane of ``grid``.
@@ -226,8 +221,7 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
 
     Returns:
         The Boolean mask; the usual distance between planes in mm, or None if no slices were filled between them; and
-        the largest gap
-        that was left empty in mm, or None if there is none.
+        the largest gap that was left empty in mm, or None if there is none.
 
     Raises:
         ValueError: If a contour is not axial or lies outside the slices.
@@ -294,10 +288,8 @@ def fill_polygons(polygons: Sequence[Array], shape: tuple[int, int]) -> Array:
     """Return the Boolean image (row, column) of the pixels inside closed polygons.
 
     A pixel is true if its center lies inside an odd number of polygons (even-odd rule along each row: pixels to the
-    right of an edge
-    change sides). Centers on a left or upper edge are inside, those on a right or lower edge outside, so that polygons
-    with a common
-    edge neither overlap nor leave a gap.
+    right of an edge change sides). Centers on a left or upper edge are inside, those on a right or lower edge outside,
+    so that polygons with a common edge neither overlap nor leave a gap.
 
     Args:
         polygons: Vertices of each polygon, (n, 2), as fractional (row, column).

@@ -1,9 +1,8 @@
 """Read and write Slicer's segmentation files (.seg.nrrd) with SimpleITK alone.
 
 The header keys are those of Slicer's vtkMRMLSegmentationStorageNode. Segments that overlap lie in different layers,
-which are the
-components of a vector image (NRRD kind "list"). Segments that do not overlap share one layer with different label
-values.
+which are the components of a vector image (NRRD kind "list"). Segments that do not overlap share one layer with
+different label values.
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
     """Read the segments of a .seg.nrrd, a label map, or a DICOM segmentation or structure set.
 
     In a plain label map, each label n > 0 becomes "Segment n". Masks lie on the grid of the file; each stores only its
-    bounding box.
-    Slicer may have cropped that grid, or enlarged it where a user painted, so it can differ from the grid of the CT.
+    bounding box. Slicer may have cropped that grid, or enlarged it where a user painted, so it can differ from the grid
+    of the CT.
 
     Args:
         path: A file, or a folder that holds a result of ``segment`` or a single DICOM segmentation or structure set.
@@ -80,8 +79,7 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
 
     Raises:
         UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes
-            without
-            a CT.
+            without a CT.
     """
     path = _file_of(Path(path))
     if is_dicom(path):
@@ -205,8 +203,7 @@ def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Seg
     """Return the segments that the header names, interpreted as in Slicer's vtkMRMLSegmentationStorageNode.
 
     Files of Slicer 4.10 and earlier state neither layer nor label value: segment n is the voxels with value 1 in
-    component n. Voxels
-    outside the combined extents of the segments of a layer do not count.
+    component n. Voxels outside the combined extents of the segments of a layer do not count.
     """
     layers = array[..., np.newaxis] if array.ndim == 3 else array
     grid = Grid((array.shape[0], array.shape[1], array.shape[2]), affine)

@@ -1,14 +1,10 @@
 """Place DICOM slices on a regular grid.
 
 ImagePositionPatient and ImageOrientationPatient state the position of each slice (DICOM PS3.3 C.7.6.2.1.1). Slices form
-a regular
-grid if they lie straight above each other at equal distances, within the rounding of their positions. If they do not
-(gantry tilt,
-variable spacing, missing slices), each slice is shifted within its own plane by linear interpolation, and missing
-slices are
-interpolated between their neighbors. The planes keep their orientation, so a tilted CT stays sharp, and its diameters
-are measured
-in the planes that were acquired.
+a regular grid if they lie straight above each other at equal distances, within the rounding of their positions. If they
+do not (gantry tilt, variable spacing, missing slices), each slice is shifted within its own plane by linear
+interpolation, and missing slices are interpolated between their neighbors. The planes keep their orientation, so a
+tilted CT stays sharp, and its diameters are measured in the planes that were acquired.
 """
 
 from __future__ import annotations
@@ -206,10 +202,8 @@ def regular_steps(heights: Array, rounding_mm: float) -> tuple[Array, float]:
 
     Returns:
         The number of steps (n - 1,) and the step in mm. All numbers are 1 if the slices form a regular grid; they are
-        larger where
-        slices are missing, and fractions if no step fits. The step is the mean distance if one fits, and otherwise the
-        lower median of
-        the distances, which is not affected by gaps and is an actual distance.
+        larger where slices are missing, and fractions if no step fits. The step is the mean distance if one fits, and
+        otherwise the lower median of the distances, which is not affected by gaps and is an actual distance.
     """
     distances = np.diff(heights)
     ones, mean = np.ones(len(distances)), float(distances.mean())

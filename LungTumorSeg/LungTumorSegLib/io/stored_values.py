@@ -101,7 +101,7 @@ class Rescaling:
             whole: Return int16, clipped to its range, if true; float32 otherwise.
         """
         if whole:
-            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32 bits
+            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32 bits bits
             return np.asarray(np.clip(wide + int(self.intercept), PADDING_HU, MAX_HU).astype(np.int16))
         return np.asarray(
             np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), PADDING_HU)
@@ -111,8 +111,7 @@ class Rescaling:
         """Return real values of any meaning (HU, a map, labels).
 
         Whole numbers stay whole if slope and intercept are whole (as int32, if it can hold them); other values become
-        float32. The
-        conversion goes slice by slice, so that no wider copy of the whole array is needed.
+        float32. The conversion goes slice by slice, so that no wider copy of the whole array is needed.
         """
         unchanged = (self.slope, self.intercept) == (1.0, 0.0)
         if unchanged and (stored.dtype.kind in "iu" or stored.dtype == np.float32):

@@ -1,7 +1,9 @@
-"""How a run talks to whoever started it: results on the real stdout, events as JSON lines, ``cancel`` on stdin.
+"""Communication between a run and the program or person that started it.
 
-C++ libraries print to file descriptor 1, so the real stdout is set aside at start and descriptor 1 points to stderr. Readers skip
-lines that are not JSON all the same.
+Results go to the real stdout, events are JSON lines, and the line ``cancel`` on stdin cancels. C++ libraries print to
+file descriptor
+1. Therefore the real stdout is set aside at the start, and descriptor 1 is redirected to stderr. Readers must
+  nevertheless skip lines that are not JSON.
 """
 
 from __future__ import annotations
@@ -22,46 +24,76 @@ CANCEL_WORD = b"cancel"
 
 
 class Channel(Protocol):
-    """Where progress, the result and an error go; after ``cancel`` the next progress raises Cancelled."""
+    """The destination of progress, the result and an error of a run."""
 
-    def progress(self, progress: Progress) -> None: ...
-    def result(self, data: dict[str, Any], text: str) -> None: ...
-    def error(self, code: int, message: str) -> None: ...
-    def cancel(self) -> None: ...
+    def progress(self, progress: Progress) -> None:
+        """Report progress.
+
+        Raises:
+            Cancelled: If the run has been cancelled.
+        """
+        ...
+
+    def result(self, data: dict[str, Any], text: str) -> None:
+        """Report the result, as data for programs and as text for people."""
+        ...
+
+    def error(self, code: int, message: str) -> None:
+        """Report an error with its exit code and a message of one sentence."""
+        ...
+
+    def cancel(self) -> None:
+        """Cancel the run: the next call of ``progress`` raises Cancelled."""
+        ...
 
 
 def set_stdout_aside() -> IO[str]:
-    """Return the real stdout as a text stream; from now on file descriptor 1 is stderr."""
+    """Return the real stdout as a text stream; afterwards, file descriptor 1 is stderr."""
     sys.stdout.flush()
-    # A path may hold bytes that are no text.
+    # A path may contain bytes that are not valid text.
     aside = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
     os.dup2(2, 1)
     return aside
 
 
 class TerminalChannel:
-    """For a person: the result as text on stdout, how far the command is on ``display``; ``quiet`` leaves out both."""
+    """A channel for people: the result is text on stdout, and progress appears on a display."""
 
     def __init__(self, stdout: IO[str], display: ProgressDisplay | None = None, *, quiet: bool = False) -> None:
+        """Connect the channel to its streams.
+
+        Args:
+            stdout: The stream for the result.
+            display: Shows progress; None shows none.
+            quiet: Whether to suppress both result and progress.
+        """
         self._stdout, self._display, self._quiet = stdout, display, quiet
         self._cancelled = threading.Event()
 
     def progress(self, progress: Progress) -> None:
+        """Show progress.
+
+        Raises:
+            Cancelled: If the run has been cancelled.
+        """
         if self._cancelled.is_set():
             raise Cancelled
         if self._display is not None and not self._quiet:
             self._display.update(progress)
 
     def result(self, data: dict[str, Any], text: str) -> None:
+        """Print the text of the result."""
         self._close_display()
         if not self._quiet:
             say(self._stdout, printable(text, keep="\n") + "\n")
 
     def error(self, code: int, message: str) -> None:
+        """Print the message on stderr."""
         self._close_display()
         _tell_error(message)
 
     def cancel(self) -> None:
+        """Cancel the run at the next progress."""
         self._cancelled.set()
 
     def _close_display(self) -> None:
@@ -70,17 +102,29 @@ class TerminalChannel:
 
 
 class JsonLinesChannel:
-    """For a program: one JSON object per stdout line; the line ``cancel`` on stdin cancels at the next progress.
+    """A channel for programs: one JSON object per line on stdout.
 
-    ``cancel_on_eof``, for a child that must not outlive its parent: so does the end of stdin, or of whoever reads stdout.
+    The line ``cancel`` on stdin cancels the run at the next progress.
     """
 
     def __init__(self, stdout: IO[str], *, cancel_on_eof: bool = False) -> None:
+        """Start to watch stdin.
+
+        Args:
+            stdout: The stream for the events.
+            cancel_on_eof: Whether the end of stdin, or the loss of the reader of stdout, cancels too. A child process
+                that must not outlive its parent needs this.
+        """
         self._stdout, self._cancel_on_eof = stdout, cancel_on_eof
         self._cancelled = threading.Event()
         threading.Thread(target=self._watch_stdin, daemon=True).start()
 
     def progress(self, progress: Progress) -> None:
+        """Write a progress event.
+
+        Raises:
+            Cancelled: If the run has been cancelled.
+        """
         if self._cancelled.is_set():
             raise Cancelled
         heard = self._write(
@@ -90,22 +134,29 @@ class JsonLinesChannel:
             raise Cancelled
 
     def result(self, data: dict[str, Any], text: str) -> None:
+        """Write a result event."""
         self._write({"event": "result", **data})
 
     def error(self, code: int, message: str) -> None:
+        """Write an error event, and the message on stderr."""
         self._write({"event": "error", "code": code, "message": bounded(message)})
         _tell_error(message)
 
     def cancel(self) -> None:
+        """Cancel the run at the next progress."""
         self._cancelled.set()
 
     def _write(self, data: dict[str, Any]) -> bool:
         return say(self._stdout, json.dumps(data) + "\n")
 
     def _watch_stdin(self) -> None:
-        """Reads the descriptor itself: a thread that waits in Python's buffered stdin would abort the interpreter's exit."""
+        """Wait for the line ``cancel``, or for the end of stdin.
+
+        The descriptor is read directly: a thread that waits in Python's buffered stdin would abort the interpreter at
+        exit.
+        """
         pending = b""
-        with contextlib.suppress(OSError):  # there was no stdin from the start
+        with contextlib.suppress(OSError):  # stdin did not exist from the start
             while block := os.read(0, 1024):
                 *lines, pending = (pending + block).split(b"\n")
                 if any(line.strip() == CANCEL_WORD for line in lines):
@@ -117,5 +168,5 @@ class JsonLinesChannel:
 
 def _tell_error(message: str) -> None:
     """Write the message as the last line of stderr."""
-    with contextlib.suppress(OSError):  # a full disk, where stderr is a file; the exit code says enough
+    with contextlib.suppress(OSError):  # stderr may be a file on a full disk; the exit code still reports the error
         say(sys.stderr, bounded(printable(message)) + "\n")

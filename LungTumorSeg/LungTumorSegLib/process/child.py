@@ -1,6 +1,6 @@
-"""A child process that reports JSON lines, and that leaves nothing running behind, however it ends.
+"""A child process that reports JSON lines, and whose whole process tree ends with it.
 
-Nothing here blocks the caller but ``kill``: threads read both pipes, and the caller asks now and then what has come.
+Only ``kill`` blocks the caller: threads read both pipes, and the caller polls for events.
 """
 
 from __future__ import annotations
@@ -19,22 +19,33 @@ from pathlib import Path
 from typing import IO, Any
 
 GRACE_SECONDS = 3.0
-"""How long a child may take to end by itself after it was told to cancel; one stack takes less than a second."""
+"""Seconds in which a child may end by itself after it was asked to cancel; one stack takes less than a second."""
 
 REAP_SECONDS = 10.0
-"""How long a killed child may take to vanish; freeing gigabytes takes the system a second."""
+"""Seconds in which a killed child must be gone; the system needs about one second to free gigabytes."""
 
 STDERR_LINES = 50
-"""Last stderr lines that are kept: enough for a Python traceback."""
+"""Number of last stderr lines that are kept, enough for a Python traceback."""
 
 Event = dict[str, Any]
 
 
 class ChildProcess:
-    """A running command whose stdout lines are JSON objects with the key "event"; other lines are skipped, as libraries print."""
+    """A running command whose stdout lines are JSON objects with the key "event".
+
+    Other lines are skipped, because libraries print to stdout too.
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Starts ``command``; raises OSError where it cannot be started."""
+        """Start the command.
+
+        Args:
+            command: The program and its arguments.
+            environment: The environment variables; None inherits those of this process.
+
+        Raises:
+            OSError: If the command cannot be started.
+        """
         self._process = subprocess.Popen(  # noqa: S603  the command is built by this package, without a shell
             list(command),
             stdin=subprocess.PIPE,
@@ -58,31 +69,34 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The process id, which is also the group's on POSIX."""
+        """Return the process id, which on POSIX is also the id of the process group."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """None until the child has ended and all it wrote was read; negative (POSIX) where a signal ended it."""
+        """Return the exit code; None until the child has ended and all its output has been read.
+
+        On POSIX, the code is negative if a signal ended the child.
+        """
         code = self._process.poll()
         if code is not None and not self._tree_ended:
-            self._end_tree()  # what the child itself started would outlive it, and hold the pipes open
+            self._end_tree()  # processes that the child started would outlive it and keep the pipes open
         return None if any(reader.is_alive() for reader in self._readers) else code
 
     @property
     def stderr_lines(self) -> list[str]:
-        """The last lines of stderr, oldest first, empty ones left out."""
+        """Return the last nonempty lines of stderr, oldest first."""
         return list(self._stderr)
 
     def events(self) -> list[Event]:
-        """The events that came since the last call, oldest first."""
+        """Return the events since the last call, oldest first."""
         events = []
         while not self._events.empty():
             events.append(self._events.get())
         return events
 
     def cancel(self) -> None:
-        """Asks the child to end, and kills it and all its children if it has not done so within ``GRACE_SECONDS``."""
+        """Ask the child to end; kill it and all its children if it has not ended within ``GRACE_SECONDS``."""
         if self._killer is None:
             self._tell("cancel\n")
             self._killer = threading.Timer(GRACE_SECONDS, self._end_tree)
@@ -90,7 +104,7 @@ class ChildProcess:
             self._killer.start()
 
     def kill(self) -> None:
-        """Kills the child and all its children at once and waits until they are gone."""
+        """Kill the child and all its children at once, and wait until they are gone."""
         if not self._tree_ended:
             self._end_tree()
         self._process.wait(REAP_SECONDS)
@@ -102,11 +116,11 @@ class ChildProcess:
         if self._killer is not None:
             self._killer.cancel()
         _kill_tree(self._process)
-        self._tell("")  # closes stdin, the one pipe that no reader closes
+        self._tell("")  # closes stdin, the only pipe that no reader thread closes
 
     def _tell(self, line: str) -> None:
         stdin = self._process.stdin
-        # The child has ended meanwhile, or another thread has closed stdin, which is all that was wanted.
+        # The child may have ended meanwhile, or another thread may have closed stdin; both are fine.
         with contextlib.suppress(OSError, ValueError):
             if stdin is not None and not stdin.closed:
                 stdin.write(line)
@@ -133,7 +147,11 @@ def _parse_event(line: str) -> Event | None:
 
 
 def _own_process_group() -> dict[str, Any]:
-    """Popen's arguments by which the child and its children can be ended together, and no console window flashes up on Windows."""
+    """Return arguments for Popen that put the child into its own process group.
+
+    The child and its children can then be ended together. On Windows, the arguments also prevent a console window from
+    opening.
+    """
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}  # type: ignore[attr-defined, unused-ignore]
     return {"start_new_session": True}
@@ -141,7 +159,7 @@ def _own_process_group() -> dict[str, Any]:
 
 def _kill_tree(process: subprocess.Popen[str]) -> None:
     if os.name == "nt":
-        # terminate() does not reach the process behind a launcher, as PythonSlicer is one
+        # terminate() does not reach the process behind a launcher such as PythonSlicer
         taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
         subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)  # noqa: S603
         return
@@ -152,7 +170,11 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
 
 
 def find_interpreter() -> str:
-    """Slicer's command-line Python; ``sys.executable`` is empty inside Slicer. Raises FileNotFoundError where it is not on the path."""
+    """Return the path of Slicer's command-line Python; ``sys.executable`` is empty inside Slicer.
+
+    Raises:
+        FileNotFoundError: If PythonSlicer is not on the path.
+    """
     program = shutil.which("PythonSlicer")
     if program is None:
         raise FileNotFoundError("PythonSlicer was not found on the path; install Slicer again.")
@@ -160,6 +182,9 @@ def find_interpreter() -> str:
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """``environment`` with this package in reach: Slicer adds module paths to its embedded interpreter only."""
+    """Return ``environment`` with this package on PYTHONPATH.
+
+    Slicer adds module paths to its embedded interpreter only.
+    """
     paths = [str(Path(__file__).resolve().parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,6 +1,6 @@
-"""One command of the command line as a child process in a private folder: the report and the phantom of the module.
+"""Run one command of the command line as a child process in a private folder; the module's report and phantom use it.
 
-Nothing here knows Slicer or Qt, and nothing but ``close`` blocks: the caller's timer or loop calls ``poll``.
+Nothing here imports Slicer or Qt, and only ``close`` blocks: a timer or a loop of the caller calls ``poll``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from .child import ChildProcess, child_environment, find_interpreter
 from .segmentation_run import FOLDER_PREFIX, PACKAGE, POLL_SECONDS
 
 Prepare = Callable[[Path, threading.Event], None]
-"""Writes what the command needs into the folder; raises Cancelled soon after the event is set. Runs in a thread of its own."""
+"""Writes the command's input into the folder, in its own thread; raises Cancelled soon after the event is set."""
 
 
 class CommandRun:
-    """A command in progress. Once ``finished``, either ``result`` holds what ``load`` made of it or ``error`` why there is none.
+    """A command in progress.
 
-    ``error`` is Cancelled, or a RuntimeError or an OSError whose text is one sentence.
+    Attributes:
+        result: After the end, the return value of ``load``; None if there is no result.
+        error: After the end, why there is no result: Cancelled, or a RuntimeError or OSError with a message of one
+            sentence.
+        finished: Whether the command has ended.
     """
 
     def __init__(
@@ -39,18 +43,18 @@ class CommandRun:
         prepare: Prepare | None = None,
         on_finished: Callable[[CommandRun], None] | None = None,
     ) -> None:
-        """Start at once.
+        """Start the command at once.
 
         Args:
-            arguments: Gives the command's arguments for the private folder.
-            load: Gives the result from the private folder; runs in the thread that polls.
-            temporary_folder: Where the private folder is made.
-            failure: What to say of a child that ends without a message.
+            arguments: Returns the command's arguments for the private folder.
+            load: Returns the result from the private folder; it runs in the thread that polls.
+            temporary_folder: Parent of the private folder.
+            failure: Message for a child that ends without one.
             prepare: Writes the command's input.
-            on_finished: Gets this run at its end, unless it was closed.
+            on_finished: Called with this run at its end, unless it was closed.
 
         Raises:
-            FileNotFoundError: No interpreter is found.
+            FileNotFoundError: If no interpreter is found.
         """
         self.result: Any = None
         self.error: Exception | None = None
@@ -66,7 +70,7 @@ class CommandRun:
         self._thread.start()
 
     def poll(self) -> None:
-        """Take note of the command's end, if it has come, and load the result then."""
+        """Check whether the command has ended, and load its result then."""
         if not self.finished and not self._thread.is_alive():
             self._finish()
 
@@ -92,7 +96,7 @@ class CommandRun:
                 time.sleep(POLL_SECONDS)
             if code != 0:
                 raise MachineLimit((self._child.stderr_lines or [self._failure])[-1])
-        except Exception as error:  # the thread that polls raises it
+        except Exception as error:  # _finish reports it, in the thread that polls
             self.error = error
 
     def _finish(self) -> None:

@@ -1,4 +1,4 @@
-"""What a network could run on, told without torch."""
+"""Describe the devices on which a network could run, without importing torch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import shutil
 import subprocess
 
 PATIENCE_SECONDS = 10.0
-"""The driver's tool answers within a second, or hangs for good."""
+"""Longest wait for the driver's tool in seconds; it answers within one second, or hangs forever."""
 
 
 def describe_devices() -> str:
-    """One line a device: "CUDA: NVIDIA RTX A2000, 12 GB", "CPU: 8 threads". Takes up to ``PATIENCE_SECONDS``."""
+    """Return one line per device, such as "CUDA: NVIDIA RTX A2000, 12 GB" and "CPU: 8 threads".
+
+    The call takes up to ``PATIENCE_SECONDS``.
+    """
     return "\n".join([*(f"CUDA: {card}" for card in _graphics_cards()), f"CPU: {os.cpu_count()} threads"])
 
 

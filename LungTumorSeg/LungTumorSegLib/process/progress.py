@@ -1,4 +1,4 @@
-"""From the progress of single stages to that of a whole command: the true share that is done, and the time that is left."""
+"""Combine the progress of single stages into that of a whole command: the share that is done, and the time left."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ STAGE_SHARES = {
     "measuring": 0.06,
     "writing": 0.19,
 }
-"""Share of each stage in a run's time, measured on one core in bfloat16 with the default model (26 s for LIDC-IDRI-0001 with picture and
-report); on others the end comes earlier or later, but the share that is done never goes back."""
+"""Share of each stage in the time of a run.
+
+The shares were measured on one core in bfloat16 with the default model (26 s for LIDC-IDRI-0001 with picture and
+report). On other machines the time left is less exact, but the share that is done never decreases.
+"""
 
 PHANTOM_SHARE = 0.3
-"""Share of making the phantom in the demo's time."""
+"""Share of the demo's time that making the phantom takes."""
 
 COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
     "segment": STAGE_SHARES,
@@ -36,7 +39,7 @@ COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
         "evaluating held-out cases": 0.05,
     },
 }
-"""Command to the shares of its stages, in the order in which they come."""
+"""Shares of the stages of each command, in the order of the stages."""
 
 STAGES_IN_WORDS = {
     "reading": "Reading the CT",
@@ -50,16 +53,24 @@ STAGES_IN_WORDS = {
 }
 
 LEAST_SHARE = 0.05
-"""Done before a remaining time is told: before it says nothing."""
+"""Share that must be done before a remaining time is shown; an earlier estimate is meaningless."""
 
 
 class RunProgress:
-    """What is done of a command whose stages report their own steps.
+    """The progress of a command whose stages report their own steps.
 
-    ``shares``: from the name of each stage, in their order, to its share in the time; ``segment``'s where none are given.
+    Attributes:
+        stage: Name of the current stage; "" before the first step.
     """
 
     def __init__(self, shares: Mapping[str, float] = STAGE_SHARES, clock: Callable[[], float] = time.monotonic) -> None:
+        """Start the clock.
+
+        Args:
+            shares: Share of each stage in the time of the command, in the order of the stages; by default those of
+                ``segment``.
+            clock: Returns the time in seconds.
+        """
         self._shares, self._whole = shares, sum(shares.values()) or 1.0
         self._clock = clock
         self._began = clock()
@@ -67,7 +78,7 @@ class RunProgress:
         self.stage = ""
 
     def update(self, step: Progress) -> None:
-        """Take a step into account. A stage that is not known moves nothing."""
+        """Record a step; an unknown stage does not change the percentage."""
         self.stage = step.stage
         if step.stage in self._shares:
             stages = list(self._shares)
@@ -77,22 +88,22 @@ class RunProgress:
 
     @property
     def percent(self) -> int:
-        """0 to 100."""
-        return int(100 * self._share + 1e-9)  # sums of shares fall short of 1 by a rounding error
+        """Return the share that is done, from 0 to 100."""
+        return int(100 * self._share + 1e-9)  # sums of shares can be slightly below 1 because of rounding
 
     @property
     def seconds_left(self) -> float | None:
-        """None while too little is done to tell."""
+        """Return the estimated time left in seconds; None while too little is done for an estimate."""
         if self._share < LEAST_SHARE:
             return None
         return (self._clock() - self._began) * (1 - self._share) / self._share
 
 
 def stage_in_words(stage: str) -> str:
-    """What a person reads for a stage's name."""
+    """Return a stage's name for display."""
     return STAGES_IN_WORDS.get(stage, f"{stage[:1].upper()}{stage[1:]}")
 
 
 def time_in_words(seconds: float) -> str:
-    """Return "2 min left" or "40 s left"."""
+    """Return the time left in words, such as "2 min left" or "40 s left"."""
     return f"{round(seconds / 60)} min left" if seconds >= 90 else f"{max(1, round(seconds))} s left"

@@ -1,8 +1,8 @@
-"""One run of ``lungtumorseg segment`` as a child process, seen from a program that must stay responsive: Slicer.
+"""One run of ``lungtumorseg segment`` as a child process of a program that must stay responsive, such as Slicer.
 
-``SegmentationJob`` is the process: a thread exports the volume into a private folder, starts the child and, at its end, reads what it
-wrote. ``SegmentationRun`` is what becomes of it: progress to whoever listens, the result to whoever loads it, and an end in every case.
-Nothing here knows Slicer or Qt, and nothing but ``close`` blocks: the caller's timer or loop calls ``poll``.
+``SegmentationJob`` is the process: a thread exports the volume into a private folder, starts the child and, at its end,
+reads the result files. ``SegmentationRun`` reports progress, loads the result, and makes sure that every run ends.
+Nothing here imports Slicer or Qt, and only ``close`` blocks: a timer or a loop of the caller calls ``poll``.
 """
 
 from __future__ import annotations
@@ -32,18 +32,24 @@ INPUT_FILE = "input.nrrd"
 RESULTS_FOLDER = "results"
 
 POLL_SECONDS = 0.05
-"""How long the thread that watches the child sleeps: far below what a person notices."""
+"""Seconds between two checks of the child, far below what a person notices."""
 
 UNEXPECTED = 1
-"""Code of an outcome that is a bug, ours or the system's."""
+"""Code of an outcome that is a bug, in this program or in the system."""
 
 WriteInput = Callable[[Path, threading.Event], None]
-"""Writes the CT to a path; raises Cancelled soon after the event is set. Runs in a thread of its own."""
+"""Writes the CT to a path, in its own thread; raises Cancelled soon after the event is set."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: ``code`` as the command line's exit code, ``message`` one sentence unless it is 0, ``results`` if it is."""
+    """How a job ended.
+
+    Attributes:
+        code: The exit code of the command line.
+        message: One sentence; "" if the code is 0.
+        results: The result; None unless the code is 0.
+    """
 
     code: int
     message: str = ""
@@ -51,7 +57,7 @@ class Outcome:
 
 
 class SegmentationJob:
-    """A run from the export of the volume to the reading of its results. Its folder lives until ``close``."""
+    """A run from the export of the volume to the reading of its results; its folder exists until ``close``."""
 
     def __init__(
         self,
@@ -62,10 +68,20 @@ class SegmentationJob:
         interpreter: str | None = None,
         temporary_folder: str | None = None,
     ) -> None:
-        """Starts at once. ``arguments`` are options of ``segment``; ``probability`` is read too if asked for.
+        """Start the job at once.
 
-        What jobs of killed processes left in ``temporary_folder`` is deleted: it holds patients' images.
-        Raises FileNotFoundError where no interpreter is found.
+        Folders that jobs of killed processes left in ``temporary_folder`` are deleted, because they hold images of
+        patients.
+
+        Args:
+            write_input: Writes the CT.
+            arguments: Options of ``segment``.
+            probability: Whether to read the probability map too.
+            interpreter: The Python to run; by default Slicer's.
+            temporary_folder: Parent of the private folder; by default the system's folder for temporary files.
+
+        Raises:
+            FileNotFoundError: If no interpreter is found.
         """
         program = interpreter or find_interpreter()
         parent = Path(temporary_folder or tempfile.gettempdir())
@@ -96,28 +112,34 @@ class SegmentationJob:
 
     @property
     def folder(self) -> Path:
-        """The private folder of input and results."""
+        """Return the private folder for input and results."""
         return self._folder
 
     def poll(self) -> list[Progress]:
-        """Progress since the last call, oldest first."""
+        """Return the progress since the last call, oldest first."""
         steps = []
         while not self._progress.empty():
             steps.append(self._progress.get())
         return steps
 
     def outcome(self) -> Outcome | None:
-        """None while the job runs."""
+        """Return how the job ended; None while it runs."""
         return None if self._thread.is_alive() else self._outcome
 
     def cancel(self) -> None:
-        """Ends the job soon: the child is told, and killed if it does not listen. ``outcome`` says when it has happened."""
+        """End the job soon.
+
+        The child is asked to end, and killed if it does not. ``outcome`` reports when the job has ended.
+        """
         self._stop.set()
-        if self._child is not None:  # else the thread sees the event
+        if self._child is not None:  # otherwise the thread sees the event
             self._child.cancel()
 
     def close(self) -> None:
-        """Ends the job now, if it still runs, and deletes its folder. Blocks until nothing is left; quick after an outcome."""
+        """End the job now, if it still runs, and delete its folder.
+
+        The call blocks until nothing is left; it is quick after an outcome.
+        """
         self._stop.set()
         while self._thread.is_alive():
             if self._child is not None:
@@ -135,7 +157,7 @@ class SegmentationJob:
         except OSError as error:
             reason = f"{error.strerror or error} ({error.filename or self._folder})"
             self._outcome = Outcome(MACHINE, f"The run failed: {reason}; free some space there and try again.")
-        except Exception as error:  # a thread's exception would be lost else
+        except Exception as error:  # otherwise an exception in a thread would be lost
             logging.getLogger(__name__).exception("The run failed.")
             self._outcome = Outcome(UNEXPECTED, f"The run failed: {error}")
 
@@ -143,7 +165,7 @@ class SegmentationJob:
         self._write_input(self._folder / INPUT_FILE, self._stop)
         self._check_stop()
         self._child = ChildProcess(self._command, child_environment(os.environ))
-        if self._stop.is_set():  # while it started
+        if self._stop.is_set():  # while the child started
             self._child.cancel()
         last_event: Event = {}
         while (code := self._child.exit_code) is None:
@@ -156,7 +178,7 @@ class SegmentationJob:
         failure = _failure(code, last_event, self._child.stderr_lines)
         return replace(
             failure, message=failure.message.replace(str(self._folder / INPUT_FILE), "the CT")
-        )  # users know no such file
+        )  # users do not know this file
 
     def _pass_on(self, events: Sequence[Event], last_event: Event) -> Event:
         for event in events:
@@ -172,9 +194,13 @@ class SegmentationJob:
 
 
 class SegmentationRun:
-    """A run in progress. Once ``finished``, either ``result`` holds what ``load`` made of it or ``error`` why there is none.
+    """A run in progress.
 
-    ``error`` is Cancelled, UnusableInput (a ValueError) or MachineLimit (a RuntimeError), its text one sentence.
+    Attributes:
+        result: After the end, the return value of ``load``; None if there is no result.
+        error: After the end, why there is no result: Cancelled, UnusableInput (a ValueError) or MachineLimit (a
+            RuntimeError), with a message of one sentence.
+        finished: Whether the run has ended.
     """
 
     def __init__(
@@ -185,7 +211,16 @@ class SegmentationRun:
         on_progress: Callable[[RunProgress], None] | None = None,
         on_finished: Callable[[SegmentationRun], None] | None = None,
     ) -> None:
-        """``is_wanted`` turns false when there is nothing left to put a result beside: the run then cancels itself."""
+        """Observe a job that has started.
+
+        Args:
+            job: The job.
+            load: Loads the result.
+            is_wanted: Returns False when the result no longer has a place, for example because the CT was removed. The
+                run then cancels itself.
+            on_progress: Called with the progress of the run.
+            on_finished: Called with this run at its end, unless it was closed.
+        """
         self.result: Any = None
         self.error: Exception | None = None
         self.finished = False
@@ -194,17 +229,20 @@ class SegmentationRun:
         self._progress = RunProgress()
 
     def cancel(self) -> None:
-        """Ends the run soon; ``on_finished`` is called when it has happened."""
+        """End the run soon; ``on_finished`` is called when it has ended."""
         if not self.finished:
             self._job.cancel()
 
     def close(self) -> None:
-        """Ends the run at once, without a call of ``on_finished``, and leaves nothing behind."""
+        """End the run at once, without a call of ``on_finished``, and leave nothing behind."""
         self._on_finished = None
         self._finish(Outcome(CANCELLED, "Cancelled."))
 
     def poll(self) -> None:
-        """Takes note of what happened since the last call, and at the end loads the result. Blocks for nothing but that."""
+        """Process everything that happened since the last call, and load the result at the end.
+
+        Only the loading blocks.
+        """
         if self.finished:
             return
         if not self._is_wanted():
@@ -228,7 +266,7 @@ class SegmentationRun:
                 self.error = _error_of(outcome)
         except MachineLimit as error:
             self.error = error
-        except Exception:  # a timer calls this: whoever waits for the end must hear of it
+        except Exception:  # a timer calls this, so the error must reach whoever waits for the end
             logging.getLogger(__name__).exception("The result could not be loaded.")
             self.error = MachineLimit("The result could not be brought into the scene; the log has the details.")
         finally:
@@ -246,7 +284,7 @@ def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
     if code in (UNUSABLE, MACHINE):
         return Outcome(code, last_line)
     logging.getLogger(__name__).error("The run ended with code %s:\n%s", code, "\n".join(stderr_lines))
-    if code == -9:  # SIGKILL: nobody here sent it, so the system took the memory back
+    if code == -9:  # SIGKILL: this program did not send it, so the system ran out of memory
         reason = "The system ended the run, most likely for lack of memory"
         return Outcome(MACHINE, f"{reason}; close other programs or crop the CT to the chest.")
     return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); the log has the details.")

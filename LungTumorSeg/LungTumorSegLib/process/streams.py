@@ -1,4 +1,4 @@
-"""The standard streams and the signals of a command, which may be missing, end early, or ask it to stop."""
+"""Handle the standard streams of a command, which may be missing or end early, and the signals that ask it to stop."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import IO
 from ..core.texts import bounded, printable
 
 NOBODY_LISTENS = {errno.EPIPE, errno.EBADF, errno.EIO}
-"""Error codes of a stream whose reader has gone: a closed pipe, a closed descriptor, a terminal that was hung up."""
+"""Error codes of a stream without a reader: a closed pipe, a closed descriptor, or a terminal that has disconnected."""
 
 ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-"""Signals that ask a command to end; not every system has each."""
+"""Signals that ask a command to end; not every system has all of them."""
 
 
 def open_standard_streams() -> None:
-    """Open the null device in place of each standard stream that is closed, so that no file of ours takes its number."""
+    """Replace each closed standard stream with the null device, so that no file of ours gets its descriptor."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -39,13 +39,14 @@ def open_standard_streams() -> None:
 
 
 def say(stream: IO[str], text: str) -> bool:
-    """Write ``text`` at once.
+    """Write ``text`` and flush the stream.
 
     Returns:
-        False where nobody listens any more; what is written there later goes nowhere, and the end of the process does not complain.
+        False if the stream no longer has a reader. Later writes to it are then discarded without an error, even at the
+        end of the process.
 
     Raises:
-        OSError: Where writing fails for another reason, such as a full disk.
+        OSError: If writing fails for another reason, such as a full disk.
     """
     try:
         stream.write(text)
@@ -59,18 +60,22 @@ def say(stream: IO[str], text: str) -> bool:
 
 
 def settle_streams() -> None:
-    """Write out what is left in the standard streams; the interpreter's end would turn a failure into an exit code of its own."""
+    """Flush the standard streams.
+
+    Otherwise the interpreter would turn a failure at its end into an exit code of its own.
+    """
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and not stream.closed:
-            with contextlib.suppress(OSError):  # there is nobody left to tell
+            with contextlib.suppress(OSError):  # no stream is left to report it to
                 say(stream, "")
 
 
 @contextmanager
 def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
-    """Turn the first signal that asks to end into a call of ``cancel`` and a KeyboardInterrupt; later ones do not disturb the tidying up.
+    """Turn the first signal that asks to end into a call of ``cancel`` and a KeyboardInterrupt.
 
-    Signals that the parent has set to be ignored (``nohup``) stay ignored. Outside the main thread nothing changes.
+    Later signals are ignored, so that they do not disturb the cleanup. Signals that the parent process set to be
+    ignored (``nohup``) stay ignored. Outside the main thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -81,13 +86,13 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
 
     def end(number: int, _: FrameType | None) -> None:
-        if os.getpid() != owner:  # a forked worker ends as the system has it
+        if os.getpid() != owner:  # a forked worker ends in the default way
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
         for each in heeded:
             signal.signal(each, signal.SIG_IGN)
-        cancel()  # where the exception is lost, as in a destructor, the next progress ends the run
+        cancel()  # if the exception is lost, as in a destructor, the next progress call ends the run
         raise KeyboardInterrupt
 
     for number in heeded:
@@ -100,7 +105,10 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
 
 
 def log_safely(level: int) -> None:
-    """Send log records and warnings of all libraries to stderr, printable and bounded: they quote values from files."""
+    """Send log records and warnings of all libraries to stderr.
+
+    They are made printable and bounded, because they quote values from files.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -113,7 +121,7 @@ class _SafeFormatter(logging.Formatter):
 
 
 def _silence(stream: IO[str]) -> None:
-    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor, as tests have it
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor, as in tests
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

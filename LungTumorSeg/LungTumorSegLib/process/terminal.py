@@ -1,7 +1,7 @@
-"""How far a command is, for a person at a terminal or in a log: stage, percentage, time left.
+"""Show the progress of a command in a terminal or a log: stage, percentage and time left.
 
-A thread shows it, so that a long step does not look like standstill: in a terminal all the time (drawn by ``rich`` where that is
-installed), elsewhere as a plain line every ten seconds.
+A thread updates the display, so that a long step does not look like a standstill. A terminal shows the progress all the
+time (drawn by ``rich`` if it is installed); elsewhere a plain line appears every ten seconds.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from .progress import RunProgress, stage_in_words, time_in_words
 from .streams import say
 
 LINE_SECONDS = 10.0
-"""From one plain line to the next."""
+"""Seconds between two plain lines."""
 
 REFRESH_SECONDS = 0.5
-"""From one picture of a terminal's progress to the next."""
+"""Seconds between two updates of a terminal."""
 
 
 class ProgressDisplay:
-    """Shows the progress of one command on ``stream`` (stderr where none is given) from the first step until ``close``."""
+    """The progress of one command on a text stream, from the first step until ``close``."""
 
     def __init__(
         self, shares: Mapping[str, float], stream: IO[str] | None = None, *, period: float | None = None
     ) -> None:
+        """Prepare the display; nothing is shown before the first step.
+
+        Args:
+            shares: Share of each stage in the time of the command, in the order of the stages.
+            stream: The stream to write to; stderr by default.
+            period: Seconds between two updates; by default it depends on the stream.
+        """
         self._stream = stream or sys.stderr
         self._in_terminal = self._stream.isatty()
         self._period = period or (REFRESH_SECONDS if self._in_terminal else LINE_SECONDS)
@@ -39,7 +46,7 @@ class ProgressDisplay:
         self._painter: _Painter | None = None
 
     def update(self, step: Progress) -> None:
-        """Take a step into account."""
+        """Record a step."""
         with self._lock:
             self._progress.update(step)
         if self._painter is None and not self._ended.is_set():
@@ -47,7 +54,7 @@ class ProgressDisplay:
             threading.Thread(target=self._show_now_and_then, daemon=True).start()
 
     def close(self) -> None:
-        """Show nothing more and leave the terminal's line empty."""
+        """Stop the display and clear the terminal's line."""
         with self._lock:
             if self._painter is not None and not self._ended.is_set():
                 self._painter.close()
@@ -70,7 +77,7 @@ class ProgressDisplay:
 
 
 class _Painter(Protocol):
-    """One way to show a stage, a percentage and the time left ("" where it is not known)."""
+    """One way to show a stage, a percentage and the time left ("" if unknown)."""
 
     def paint(self, stage: str, percent: int, left: str) -> None: ...
     def close(self) -> None: ...

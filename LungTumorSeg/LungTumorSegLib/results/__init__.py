@@ -1,1 +1,1 @@
-"""The files of a result: written, read, exchanged as a whole."""
+"""Read and write the files of a result, and replace them as a complete set."""

@@ -1,13 +1,15 @@
-"""The files of a run in a folder: a set is complete or it is not there, and nothing of the user's is replaced.
+"""Write the files of a run as a complete set or not at all, and never replace a file of the user.
 
-A run writes its files into a private folder. At its end they take their place under their final names:
+A run writes its files into a private folder. At the end they move to their final names:
 
-- Where the output folder does not exist yet, one rename makes it.
-- Elsewhere one rename commits the run: the folder ``new-results-RUN`` appears in the output folder, with the new files and the list of
-  those that give way to them. Then the files move, summary.json first out and last in. Where the run is killed meanwhile, whoever reads
-  the folder next, or writes to it, completes the move (``settle``); where a move fails, all are undone.
+- If the output folder does not exist yet, a single rename creates it.
+- Otherwise a single rename commits the run: the folder ``new-results-RUN`` appears in the output folder, with the new
+  files and a list of the files that they replace. Then the files move; summary.json is the first to leave and the last
+  to arrive. If the run is killed during the move, the next process that reads the folder or writes to it completes the
+  move (``settle``). If a move fails, all moves are undone.
 
-What may give way is what the folder's mark (see ``mark``) proves to be ours and unchanged, and whatever ``overwrite`` allows.
+A file may be replaced if the folder's mark (see ``mark``) proves that LungTumorSeg wrote it and that it has not changed
+since, or if ``overwrite`` allows it.
 """
 
 from __future__ import annotations
@@ -46,34 +48,38 @@ T = TypeVar("T")
 
 PRIVATE_PREFIX = ".unfinished-"
 NEW = "new"
-"""Within a run's private folder: the files that it writes."""
+"""Folder for the new files, within the private folder of a run."""
 
 COMMITTED_PREFIX = "new-results-"
 EXCHANGE_FILE, OLD = ".exchange.json", ".old"
-"""Within a committed folder: what gives way to its files, and where that goes until all is done."""
+"""Names within a committed folder.
+
+The file lists the files to replace; the folder holds them until the move is complete.
+"""
 
 SHARED_FILES = frozenset({"ct.nrrd"})
-"""Written by several commands, with the same content: the CT on a regular grid."""
+"""Files that several commands write with the same content: the CT on a regular grid."""
 
 READING_TRIES = 20
 
 LEAST_FREE_BYTES = 16 * 2**20
-"""With less free space on the disk no run begins: the smallest result takes some MB."""
+"""Free disk space, in bytes, without which no run begins; the smallest result takes some MB."""
 
 MOST_NAMED = 5
-"""Files that a message names."""
+"""Largest number of files that a message names."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a run's results go, and what may give way to them.
+    """The output folder of a run, and the files in it that may be replaced.
 
     Attributes:
-        folder: The output folder; made if need be.
-        group: The files that belong together: those of an earlier run of the same group that this run does not write again are removed.
+        folder: The output folder; it is created if necessary.
+        group: Group of the files. Files of an earlier run of the same group that this run does not write again are
+            removed.
         inputs: Files and folders that the run reads; none of them is ever replaced or removed.
-        overwrite: Allow files to be replaced that LungTumorSeg did not write, or that were changed since.
-        keep: Names of files of the group that stay, also where this run does not write them again.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        keep: Names of files of the group that stay even if this run does not write them again.
     """
 
     folder: Path
@@ -84,14 +90,15 @@ class Output:
 
 
 def check_output(output: Output, names: Collection[str] = ()) -> None:
-    """Check all about the output that can be known before the work begins; nothing is created.
+    """Check everything about the output that can be known before the work begins; nothing is created.
 
     Args:
-        output: Where the results shall go.
+        output: The output folder.
         names: The files that the run may write; patterns (``*.vtp``) are allowed.
 
     Raises:
-        UnusableInput: If the folder cannot be written to, if files are in the way that may not be replaced, or if one is an input.
+        UnusableInput: If the folder cannot be written to, if files are in the way that may not be replaced, or if one
+            is an input.
         MachineLimit: If the disk is full, or another run holds the folder.
     """
     check_output_folder(output.folder)
@@ -107,9 +114,11 @@ def check_output(output: Output, names: Collection[str] = ()) -> None:
 
 
 def check_output_folder(path: str | os.PathLike[str]) -> None:
-    """Raise UnusableInput if ``path`` cannot become a folder that files can be written to; nothing is created.
+    """Check that ``path`` can become a folder for output files; nothing is created.
 
-    Raises MachineLimit where the disk is full.
+    Raises:
+        UnusableInput: If it cannot.
+        MachineLimit: If the disk is full.
     """
     check_encodable(path)
     folder = Path(path).absolute()
@@ -126,7 +135,7 @@ def check_output_folder(path: str | os.PathLike[str]) -> None:
 
 
 def _writing_problem(folder: Path) -> str:
-    """Return why no file can be written into ``folder``, "" where it can."""
+    """Return why no file can be written into ``folder``; "" if writing is possible."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             return ""
@@ -135,7 +144,11 @@ def _writing_problem(folder: Path) -> str:
 
 
 def check_room(folder: Path, needed_bytes: int) -> None:
-    """Raise MachineLimit if the disk of ``folder``, or of its nearest parent that exists, has less free space than needed."""
+    """Check the free space on the disk of ``folder``, or of its nearest existing parent.
+
+    Raises:
+        MachineLimit: If there are fewer than ``needed_bytes``.
+    """
     disk = shutil.disk_usage(_nearest_folder(folder))
     if disk.total > 0 and disk.free < needed_bytes:
         raise MachineLimit(
@@ -146,13 +159,14 @@ def check_room(folder: Path, needed_bytes: int) -> None:
 
 @contextmanager
 def complete_or_nothing(output: Output, on_progress: ProgressCallback = ignore_progress) -> Iterator[Path]:
-    """Make a private folder to write files into, which take their place in the output folder when the block ends well.
+    """Create a private folder for new files, which move to the output folder if the block succeeds.
 
-    Where the block or the exchange fails, the output folder is as it was before, and is gone if it was not there. Another run may write
-    into the same folder meanwhile: the last to end wins, with all its files. What killed runs left there is removed.
+    If the block or the move fails, the output folder is as before, and does not exist if it did not exist before. If
+    another run writes to the same folder meanwhile, the last one to end wins, with all its files. Files that killed
+    runs left in the folder are removed.
 
     Args:
-        output: Where the files go, and what may give way to them.
+        output: The output folder, and the files in it that may be replaced.
         on_progress: Called while another run holds the folder; it may raise Cancelled.
 
     Yields:
@@ -160,21 +174,21 @@ def complete_or_nothing(output: Output, on_progress: ProgressCallback = ignore_p
 
     Raises:
         UnusableInput: If a file is in the way that may not be replaced.
-        MachineLimit: If the disk refuses, or if a file that has to give way is held by another program.
+        MachineLimit: If the disk refuses a file, or another program holds a file that must be replaced.
     """
     place = _nearest_folder(output.folder)
     try:
         remove_left_behind(place, PRIVATE_PREFIX)
         if output.folder.is_dir():
             settle(output.folder, on_progress)
-            remove_left_behind(output.folder.absolute().parent, PRIVATE_PREFIX)  # of a run that was to make the folder
+            remove_left_behind(output.folder.absolute().parent, PRIVATE_PREFIX)  # from runs creating it
         with private_folder(place, PRIVATE_PREFIX) as private:
             new = private / NEW
             new.mkdir()
             try:
                 yield new
                 _take_place(new, output, on_progress)
-            except MachineLimit as error:  # the user knows no private folder
+            except MachineLimit as error:  # users do not know the private folder
                 raise MachineLimit(str(error).replace(str(new), str(output.folder))) from error
     except OSError as error:
         problem = f"{error.filename or output.folder} could not be written ({error.strerror})"
@@ -184,10 +198,10 @@ def complete_or_nothing(output: Output, on_progress: ProgressCallback = ignore_p
 
 
 def settle(folder: Path, on_progress: ProgressCallback = ignore_progress) -> None:
-    """Complete what a run that was killed while its files moved into ``folder`` has left undone.
+    """Complete the move of a run that was killed while its files moved into ``folder``.
 
     Raises:
-        UnusableInput: If a file was changed since then, or the folder cannot be written to.
+        UnusableInput: If a file has changed since then, or the folder cannot be written to.
         MachineLimit: If another run holds the folder.
     """
     if not _committed(folder):
@@ -204,7 +218,17 @@ def settle(folder: Path, on_progress: ProgressCallback = ignore_progress) -> Non
 
 
 def read_consistently(folder: Path, read: Callable[[], T]) -> T:
-    """Return what ``read`` reads in ``folder``, all of it from one run, also while another run's files move into place."""
+    """Return the result of ``read``, which reads files in ``folder``, all from the same run.
+
+    This holds even while the files of another run are moving into the folder.
+
+    Args:
+        folder: The folder.
+        read: Reads the files; called again if the folder changed meanwhile.
+
+    Raises:
+        MachineLimit: If other runs keep writing to the folder.
+    """
     for _ in range(READING_TRIES):
         settle(folder)
         before = _state(folder)
@@ -221,13 +245,13 @@ def read_consistently(folder: Path, read: Callable[[], T]) -> T:
 
 
 def files_of_group(folder: Path, group: str) -> set[str]:
-    """Return the names of the files in ``folder`` that LungTumorSeg wrote as one group and that are still there."""
+    """Return the names of the files in ``folder`` that LungTumorSeg wrote as one group and that still exist."""
     mark = read_mark(folder) or Mark()
     return {name for name in mark.names_of(group) if (folder / name).is_file()}
 
 
 def _take_place(new: Path, output: Output, on_progress: ProgressCallback) -> None:
-    """Move the files of ``new`` to where they belong; the run is committed by one rename."""
+    """Move the files of ``new`` to the output folder; a single rename commits the run."""
     folder = output.folder.absolute()
     run = secrets.token_hex(16)
     written = {path.name: MarkedFile(output.group, fingerprint(path)) for path in new.iterdir()}
@@ -241,7 +265,7 @@ def _take_place(new: Path, output: Output, on_progress: ProgressCallback) -> Non
                 return
             (new / MARK_FILE).unlink()
         with held(folder, on_progress):
-            _complete_moves(folder)  # of a run that was killed since this one began
+            _complete_moves(folder)  # of a run killed since this one began
             _exchange(new, output, Mark(run, written))
 
 
@@ -261,12 +285,12 @@ def _exchange(new: Path, output: Output, written: Mark) -> None:
     committed = folder / f"{COMMITTED_PREFIX}{written.run}"
     new.rename(committed)
     _move_files(committed, folder, undone=new)
-    with contextlib.suppress(OSError):  # all files are in place; the next run removes what stays of it
+    with contextlib.suppress(OSError):  # all files are in place; the next run removes the rest
         committed.rename(new)
 
 
 def _complete_moves(folder: Path) -> None:
-    """Complete what killed runs have left undone in ``folder``, which is held."""
+    """Complete the moves of killed runs in ``folder``, which is locked."""
     for committed in _committed(folder):
         _check_unchanged(committed, folder)
         with private_folder(folder, PRIVATE_PREFIX) as private:
@@ -275,9 +299,10 @@ def _complete_moves(folder: Path) -> None:
 
 
 def _giving_way(output: Output, names: Collection[str], mark: Mark | None) -> dict[str, str]:
-    """Return what is in the folder and has to give way to files of these names, each with its checksum.
+    """Return the files in the folder that files with these names would replace, with their checksums.
 
-    Raises UnusableInput, before anything is touched, if that may not be replaced.
+    Raises:
+        UnusableInput: If one of them may not be replaced; nothing has been touched then.
     """
     folder, proven = output.folder.absolute(), mark or Mark()
     ours = {name for name in proven.names_of(output.group) if is_regular(folder / name)}
@@ -316,7 +341,7 @@ def _is_of_group(name: str, group: str, mark: Mark) -> bool:
 
 
 def _is_input(path: Path, inputs: Sequence[Path]) -> bool:
-    """Tell whether ``path``, which is there, is one of ``inputs`` or a DICOM file in a folder among them."""
+    """Return whether ``path``, which exists, is one of ``inputs`` or a DICOM file in a folder among them."""
     for each in inputs:
         with contextlib.suppress(OSError):
             if path.samefile(each):
@@ -327,27 +352,36 @@ def _is_input(path: Path, inputs: Sequence[Path]) -> bool:
 
 
 def may_be_resampled(source: Path) -> bool:
-    """Tell whether a CT is DICOM: only there the slices may need a regular grid, and a file with the resampled CT."""
+    """Return whether a CT is DICOM.
+
+    Only DICOM slices may have to be resampled to a regular grid, which adds a file with the resampled CT.
+    """
     return source.is_dir() or (source.is_file() and _is_dicom(source))
 
 
 def _is_dicom(path: Path) -> bool:
-    from ..io.dicom_series import is_dicom_file  # pydicom: only where it is needed
+    from ..io.dicom_series import is_dicom_file  # imports pydicom, so only if needed
 
     try:
         return is_dicom_file(path)
-    except (OSError, UnusableInput):  # who reads the file says why it cannot be read
+    except (OSError, UnusableInput):  # the reader of the file reports why it cannot be read
         return False
 
 
 def _committed(folder: Path) -> list[Path]:
-    """Return the committed folders in ``folder`` whose files have not all moved yet: known by their list, not by their name."""
+    """Return the committed folders in ``folder`` whose files have not all moved yet.
+
+    They are recognized by their list of files, not by their name.
+    """
     found = sorted(path for path in folder.glob(f"{COMMITTED_PREFIX}*") if path.is_dir() and not path.is_symlink())
     return [path for path in found if _exchange_of(path) is not None]
 
 
 def _exchange_of(committed: Path) -> dict[str, str] | None:
-    """Return what gives way to the files of ``committed``; None where it is no folder of ours."""
+    """Return the names and checksums of the files that those of ``committed`` replace.
+
+    The result is None if LungTumorSeg did not create the folder.
+    """
     values = read_json_object(committed / EXCHANGE_FILE)
     gives_way = values.get("gives_way")
     if values.get("program") != PROGRAM or f"{COMMITTED_PREFIX}{values.get('run')}" != committed.name:
@@ -358,14 +392,18 @@ def _exchange_of(committed: Path) -> dict[str, str] | None:
 
 
 def _check_unchanged(committed: Path, folder: Path) -> None:
-    """Raise UnusableInput if something that did not give way yet is not what it was, or if something new is in the way."""
+    """Check that the files to be replaced are unchanged, and that nothing new is in the way.
+
+    Raises:
+        UnusableInput: If a file has changed or is in the way.
+    """
     gives_way = _exchange_of(committed) or {}
     for name in {*gives_way, *_files_in(committed)}:
         path = folder / name
         if not os.path.lexists(path):
             continue
         has_given_way = os.path.lexists(committed / OLD / name)
-        if has_given_way and not os.path.lexists(committed / name):  # the new one, or the user's where it was obsolete
+        if has_given_way and not os.path.lexists(committed / name):  # the new file, or the user's if ours was obsolete
             continue
         if has_given_way or name not in gives_way or not _is_same(path, gives_way[name]):
             raise UnusableInput(
@@ -379,9 +417,10 @@ def _is_same(path: Path, checksum: str) -> bool:
 
 
 def _move_files(committed: Path, folder: Path, *, undone: Path | None = None) -> None:
-    """Move the files of ``committed`` into ``folder``, and those that give way into ``committed``; what has moved already is skipped.
+    """Move the files of ``committed`` into ``folder``, and those that they replace into ``committed``.
 
-    Where one move fails and ``undone`` is given, all are undone and ``committed`` is renamed to it.
+    Completed moves are skipped. If a move fails and ``undone`` is given, all moves are undone and ``committed`` is
+    renamed to ``undone``.
     """
     old, gives_way = committed / OLD, _exchange_of(committed) or {}
     out = [(folder / name, old / name) for name in sorted(gives_way, key=_order, reverse=True)]
@@ -393,7 +432,7 @@ def _move_files(committed: Path, folder: Path, *, undone: Path | None = None) ->
                 begun.append((source, target))
                 with contextlib.suppress(FileNotFoundError):  # another run was faster
                     source.replace(target)
-    except BaseException:  # Ctrl-C too: half a result is none
+    except BaseException:  # Ctrl-C too: a partial result must not remain
         if undone is not None and all(_moved_back(source, target) for source, target in reversed(begun)):
             committed.rename(undone)
         raise
@@ -410,7 +449,10 @@ def _moved_back(source: Path, target: Path) -> bool:
 
 
 def _order(name: str) -> tuple[bool, str]:
-    """Sort by the order in which files appear: summary.json last, so that other programs do not take a part for the whole."""
+    """Return a sort key for the order in which files appear.
+
+    JSON files such as summary.json are last, so that other programs do not mistake a part of the result for the whole.
+    """
     return name.endswith(".json"), name
 
 
@@ -428,7 +470,7 @@ def _nearest_folder(folder: Path) -> Path:
 
 
 def _renamed(new: Path, folder: Path) -> bool:
-    """Rename ``new`` to ``folder``; False where another run was faster."""
+    """Rename ``new`` to ``folder``; return False if another run was faster."""
     try:
         new.rename(folder)
     except OSError:
@@ -439,5 +481,5 @@ def _renamed(new: Path, folder: Path) -> bool:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # this run's files are in it, or another run's
+    with contextlib.suppress(OSError):  # it holds files of this run or of another one
         folder.rmdir()

@@ -1,4 +1,7 @@
-"""The lesions of summary.json as rows for Slicer's table and panel, and back into a file; the standard library alone."""
+"""Convert the lesions of summary.json to rows for Slicer's table and panel, and to CSV.
+
+The module uses the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,11 @@ from ..lesions.limits import LOW_CONFIDENCE
 Value = str | int | float
 
 CORRECTED, ADDED = "corrected", "added"
-"""What the column ``correction`` says of a lesion with other voxels than the network's (a piece that was split off too, whose volume before
-is not known), and of one that the network has not found."""
+"""Values of the column ``correction``.
+
+A corrected lesion has other voxels than the network's result. This includes a lesion that was split off another one,
+whose earlier volume is unknown. An added lesion was not found by the network.
+"""
 
 CORRECTION_COLUMNS: dict[str, type[Value]] = {
     "correction": str,
@@ -25,8 +31,11 @@ CORRECTION_COLUMNS: dict[str, type[Value]] = {
     "network_volume_ml": float,
     "segment_id": str,
 }
-"""What is appended where somebody may correct: the two above and "confirmed" or "rejected" (empty: neither), the volume that the
-network gave the lesion, and the id of its segment, which stays when it is renamed."""
+"""Columns that are appended where lesions can be corrected.
+
+They are ``correction`` (one of the values above), ``review`` ("confirmed", "rejected" or empty), the volume that the
+network gave the lesion, and the id of its segment, which does not change when the segment is renamed.
+"""
 
 UNITS = {"_ml": "mL", "_mm": "mm", "_hu": "HU"}
 """Unit of a column by the end of its name."""
@@ -34,7 +43,23 @@ UNITS = {"_ml": "mL", "_mm": "mm", "_hu": "HU"}
 
 @dataclass(frozen=True)
 class LesionRow:
-    """A lesion of the table: volume in mL, lengths in mm; ``confidence`` is nan and ``side`` empty where unknown."""
+    """One row of the lesion table.
+
+    Attributes:
+        number: Number of the lesion.
+        segment: Name of the segment.
+        side: Side of the body; empty if unknown.
+        volume_ml: Volume in mL.
+        long_axis_mm: Long axis in mm.
+        short_axis_mm: Short axis in mm.
+        mean_hu: Mean HU.
+        confidence: Confidence from 0 to 1; NaN if unknown.
+        centroid_lps: Centroid in LPS mm, before the segmentation's parent transform.
+        correction: "corrected", "added" or empty.
+        review: "confirmed", "rejected" or empty.
+        network_volume_ml: Volume that the network gave the lesion, in mL; NaN if unknown.
+        segment_id: Id of the segment.
+    """
 
     number: int
     segment: str
@@ -45,7 +70,7 @@ class LesionRow:
     mean_hu: float
     confidence: float
     centroid_lps: tuple[float, float, float]
-    """Before the segmentation's parent transform, mm."""
+    """In mm, before the segmentation's parent transform."""
     correction: str = ""
     review: str = ""
     network_volume_ml: float = math.nan
@@ -53,14 +78,18 @@ class LesionRow:
 
     @property
     def check(self) -> bool:
-        """True where a person should look before believing it."""
+        """Return whether a person should check the lesion before relying on it."""
         return self.confidence < LOW_CONFIDENCE
 
 
 def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
-    """Column name to values, one a lesion; the first columns are there without any lesion, lists (rulers) are left out.
+    """Return the values of the lesions by column name, with one value per lesion.
 
-    What is unknown is an empty text or nan.
+    The first columns exist even without any lesion. Values that are lists (rulers) are omitted. An unknown value is an
+    empty text or NaN.
+
+    Args:
+        lesions: The lesions of summary.json.
     """
     kinds = dict(FIRST_COLUMNS)
     for lesion in lesions:
@@ -73,7 +102,7 @@ def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
 
 
 def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
-    """The rows of columns as ``columns_of`` gives them."""
+    """Return one row per lesion from the columns that ``columns_of`` returns."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     fields = [
         name for name in (*FIRST_COLUMNS, *CORRECTION_COLUMNS) if name in columns and not name.startswith("centroid")
@@ -92,15 +121,18 @@ def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
 
 
 def numbered(lesions: Sequence[dict[str, Any]], known: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Number lesions after their segments and sort them by it, so that neither changes while a person corrects outlines.
+    """Assign numbers to lesions by their segments and sort them by number.
+
+    Neither number nor order changes while a person corrects outlines.
 
     Args:
-        lesions: rows in the order of the segmentation.
-        known: numbers that segments were shown with before, by segment id.
+        lesions: Rows in the order of the segmentation.
+        known: Numbers under which segments were shown before, by segment id.
 
     Returns:
-        The rows in the order of their numbers. A segment "Tumor 3" has 3, also when it is renamed; another keeps its known number or, where
-        that is taken, gets the next one.
+        The rows in the order of their numbers. A segment "Tumor 3" has the number 3, even after it is renamed. Any
+        other segment keeps its known number; if it has none, or the number is taken, it gets the number after the
+        largest one.
     """
     numbers: dict[int, int] = {}
     for wanted in (_own_number, lambda lesion: known.get(lesion["segment_id"])):
@@ -116,14 +148,18 @@ def numbered(lesions: Sequence[dict[str, Any]], known: Mapping[str, int]) -> lis
 
 
 def _own_number(lesion: Mapping[str, Any]) -> int | None:
-    """The number in a segment's id or, where that has none, in its name."""
+    """Return the number in a segment's id or, if the id has none, in its name."""
     match = re.fullmatch(r"Tumor_(\d+)", lesion.get("segment_id") or "")
     match = match or re.fullmatch(r"Tumor (\d+)", lesion.get("segment") or "")
     return int(match[1]) if match else None
 
 
 def write_csv(columns: Mapping[str, Sequence[Value]], path: Path) -> None:
-    """lesions.csv as the command line writes it: UTF-8, commas, a decimal point, empty where unknown. Raises OSError."""
+    """Write lesions.csv like the command line: UTF-8, commas, decimal points, and empty cells for unknown values.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         write_table(file, columns, zip(*columns.values(), strict=True))
 

@@ -1,12 +1,13 @@
-"""The mark that a run leaves in its output folder: which files LungTumorSeg wrote there, and their SHA-256 checksums.
+"""The mark that a run leaves in its output folder.
 
-Only what the mark names, and what is unchanged since, is replaced or removed by a later run. The mark is the file ``.lungtumorseg.json``::
+The mark lists the files that LungTumorSeg wrote there, with their SHA-256 checksums. A later run replaces or removes
+only files that the mark names and that have not changed since. The mark is the file ``.lungtumorseg.json``::
 
     {"program": "LungTumorSeg", "format": 1, "software_version": "0.1.0", "run": "5f0c...",
      "files": {"lesions.csv": {"group": "result", "sha256": "9b3e..."}, ...}}
 
-``run`` differs from run to run. ``group`` tells which files belong together: those of ``segment`` and ``measure`` are one group, those
-of ``isolate`` another one.
+``run`` differs for each run. ``group`` states which files belong together: the files of ``segment`` and ``measure``
+form one group, those of ``isolate`` another.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class MarkedFile:
-    """A file as it was written: the group that it belongs to, and the SHA-256 of its content in hexadecimal digits."""
+    """A file as it was written.
+
+    Attributes:
+        group: The group to which the file belongs.
+        sha256: SHA-256 of its content in hexadecimal digits.
+    """
 
     group: str
     sha256: str
@@ -40,7 +46,12 @@ class MarkedFile:
 
 @dataclass(frozen=True)
 class Mark:
-    """What LungTumorSeg wrote into a folder: file names to ``MarkedFile``; ``run`` is that of the last run, "" where there was none."""
+    """The files that LungTumorSeg wrote into a folder.
+
+    Attributes:
+        run: Identifier of the last run; "" if there was none.
+        files: Marked files by name.
+    """
 
     run: str = ""
     files: Mapping[str, MarkedFile] = field(default_factory=dict)
@@ -50,12 +61,16 @@ class Mark:
         return {name for name, file in self.files.items() if file.group == group}
 
     def proves(self, path: Path) -> bool:
-        """Tell whether ``path`` is a file of the marked folder that LungTumorSeg wrote, unchanged since."""
+        """Return whether LungTumorSeg wrote ``path``, a file in the marked folder, and it has not changed since."""
         file = self.files.get(path.name)
         return file is not None and is_regular(path) and fingerprint(path) == file.sha256
 
     def write(self, path: Path) -> None:
-        """Write the mark as JSON. Raises OSError."""
+        """Write the mark as JSON.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
         files = {name: asdict(file) for name, file in sorted(self.files.items())}
         values = {
             "program": PROGRAM,
@@ -68,7 +83,12 @@ class Mark:
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """Return the mark of ``folder``, an empty one where there is none, and None where a file of its name is no mark of ours."""
+    """Return the mark of a folder.
+
+    Returns:
+        The mark; an empty mark if the folder has none; None if a file with the mark's name was not written by
+        LungTumorSeg.
+    """
     path = folder / MARK_FILE
     if not os.path.lexists(path):
         return Mark()
@@ -82,7 +102,7 @@ def read_mark(folder: Path) -> Mark | None:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a regular file; an empty one where it is anything else."""
+    """Return the JSON object in a regular file; an empty one if the file holds anything else or cannot be read."""
     try:
         values = read_json(path) if is_regular(path) else {}
     except (OSError, ValueError):
@@ -91,7 +111,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def is_regular(path: Path) -> bool:
-    """Tell whether ``path`` is an ordinary file: no folder, link, pipe or device, and there."""
+    """Return whether ``path`` exists and is a regular file: not a folder, link, pipe or device."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -117,5 +137,5 @@ def _is_entry(name: str, entry: Any) -> bool:
 
 
 def is_plain_name(name: str) -> bool:
-    """Tell whether ``name`` is a file name without any path."""
+    """Return whether ``name`` is a file name without any path, and not the name of the mark itself."""
     return name not in ("", ".", "..", MARK_FILE) and not any(sign in name for sign in "/\\:\0")

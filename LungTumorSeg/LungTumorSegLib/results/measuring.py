@@ -1,4 +1,4 @@
-"""Where the measures of a segmentation go, and which run made it."""
+"""Prepare the output folder of ``measure``, and find the run that made the segmentation."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def measure_output(
     """Check the output of ``measure`` before the work begins.
 
     Args:
-        folder: The output folder; it may hold the run's result.
-        ct: The CT to be read.
-        segmentation: The segmentation to be measured.
-        run_summary: The summary.json of its run, if given. It may be the one in ``folder``: what it says of the run stays in the new one.
-        extras: What is written beside table and summary.
-        overwrite: Allow files to be replaced that LungTumorSeg did not write, or that were changed since.
+        folder: The output folder; it may hold the result of the run.
+        ct: The CT to read.
+        segmentation: The segmentation to measure.
+        run_summary: The summary.json of the run that made the segmentation, if given. It may be the one in ``folder``;
+            its information about the run is then copied to the new summary.
+        extras: The files to write in addition to the table and the summary.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
 
     Returns:
-        The output, with all other files of the folder kept.
+        The output, which keeps all other files of the folder.
 
     Raises:
         UnusableInput: If the output cannot be used.
@@ -46,7 +47,7 @@ def measure_output(
 
 
 def segmentation_file(path: Path) -> Path:
-    """Return the file of a result folder's segmentation; any other path as it is."""
+    """Return the segmentation file in a result folder; any other path is returned unchanged."""
     own = path / SEGMENTATION_FILE
     return own if own.is_file() else path
 
@@ -57,14 +58,14 @@ def run_of(
     """Find the run that made a segmentation.
 
     Args:
-        output: As ``measure_output`` gives it.
+        output: The return value of ``measure_output``.
         segmentation: The segmentation that is measured.
-        run_summary: The summary.json of its run; None looks into the output folder.
+        run_summary: The summary.json of the run; None searches the output folder.
         ct: The CT that is measured.
 
     Returns:
-        The run's summary, empty where it is not known; and the output with the files to be kept. What was derived from the segmentation
-        before it was corrected is not kept.
+        The summary of the run, empty if the run is unknown; and the output with the files to keep. Files that were
+        derived from the segmentation before it was corrected are not kept.
 
     Raises:
         UnusableInput: If the output folder holds the result of another CT.

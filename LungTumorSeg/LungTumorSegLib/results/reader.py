@@ -1,4 +1,4 @@
-"""What a run has written, checked and read so far as that can happen outside the thread of Slicer's window."""
+"""Check and read the files of a run, as far as this is possible outside the thread of Slicer's window."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .folder import files_of_group, read_consistently
 from .mark import fingerprint, read_mark
 
 RESULT = "result"
-"""The group of the files of ``segment`` and ``measure``."""
+"""Group of the files of ``segment`` and ``measure``."""
 
 READ_NUMBERS = (
     "confidence", "volume_ml", "volume_p5_ml", "volume_p95_ml", "long_axis_mm",
     "centroid_x_lps_mm", "centroid_y_lps_mm", "centroid_z_lps_mm",
 )  # fmt: skip
-"""Numbers of a lesion that are read again from summary.json; null where they are not known."""
+"""Numbers of a lesion that are read back from summary.json; null if unknown."""
 
 READ_TEXTS = ("case", "model", "software_version", "segmented_with")
-"""Texts that are read again from summary.json."""
+"""Texts that are read back from summary.json."""
 
 GRID_TOLERANCE_VOXELS = 0.02
 
@@ -39,8 +39,13 @@ PROBABILITY_FILE = "probability.nrrd"
 
 @dataclass(frozen=True, eq=False)
 class RunFiles:
-    """An intact result: ``folder`` may hold surfaces, ``<segment id>.vtp`` in LPS mm; ``probability`` is None unless asked for, and lies on
-    the part of the CT's grid where it is above 0."""
+    """An intact result.
+
+    Attributes:
+        folder: The result folder. It may hold surfaces named ``<segment id>.vtp``, in LPS mm.
+        summary: The content of summary.json.
+        probability: The part of the probability map with values above 0; None unless requested.
+    """
 
     folder: Path
     summary: dict[str, Any]
@@ -48,14 +53,21 @@ class RunFiles:
 
     @property
     def segmentation(self) -> Path:
-        """The .seg.nrrd file."""
+        """Return the path of the .seg.nrrd file."""
         return self.folder / SEGMENTATION_FILE
 
 
 def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
-    """Read the files that ``lungtumorseg segment`` wrote into ``folder``, all of them of one run.
+    """Read the files that ``lungtumorseg segment`` wrote into ``folder``, all from the same run.
 
-    Raises MachineLimit where one is missing or damaged: Slicer's own reader ends the whole application on a truncated file.
+    Files are checked first, because Slicer's own reader crashes the whole application on a truncated file.
+
+    Args:
+        folder: The result folder.
+        probability: Whether to read the probability map too.
+
+    Raises:
+        MachineLimit: If a file is missing or damaged.
     """
 
     def read() -> RunFiles:
@@ -72,7 +84,11 @@ def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """Read the summary.json of a run; raises UnusableInput where it is none."""
+    """Read the summary.json of a run.
+
+    Raises:
+        UnusableInput: If the file is not the summary of a run.
+    """
     try:
         return read_consistently(path.parent, lambda: _read_summary(path))
     except (OSError, ValueError) as error:
@@ -82,12 +98,14 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 
 def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | None:
-    """Return the summary of the run whose results are in ``folder``, if ``segmentation`` may be one of its results or a correction.
+    """Return the summary of the run whose results are in ``folder``, if the segmentation may come from that run.
 
-    That is where it is the folder's own segmentation, or where the folder's segmentation lies on the grid of ``ct``.
+    This is the case if ``segmentation`` is the folder's own segmentation, or if the folder's segmentation lies on the
+    grid of ``ct``, so that ``segmentation`` may be a correction of it.
 
     Returns:
-        The summary; an empty one where the folder holds no result of ``segment``; None where it is that of another CT.
+        The summary; an empty one if the folder holds no result of ``segment``; None if the result belongs to another
+        CT.
     """
     own = folder / SEGMENTATION_FILE
     if SEGMENTATION_FILE not in files_of_group(folder, RESULT) or SUMMARY_FILE not in files_of_group(folder, RESULT):
@@ -98,14 +116,17 @@ def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | N
 
 
 def is_found_by_run(folder: Path, segmentation: Path) -> bool:
-    """Tell whether a segmentation file is, byte by byte, the one that ``segment`` wrote into ``folder``."""
+    """Return whether a segmentation file is, byte for byte, the one that ``segment`` wrote into ``folder``."""
     mark = read_mark(folder)
     found = mark.files.get(SEGMENTATION_FILE) if mark else None
     return found is not None and segmentation.is_file() and fingerprint(segmentation) == found.sha256
 
 
 def _share_grid(path: Path, ct: CTVolume) -> bool:
-    """Tell whether the voxels of an image file are voxels of ``ct``: Slicer crops segmentations and may turn their axes."""
+    """Return whether the voxels of an image file coincide with voxels of ``ct``.
+
+    Slicer crops segmentations and may reverse their axes.
+    """
     try:
         to_ct = np.linalg.inv(ct.affine) @ read_header(path).affine
     except UnusableInput:
@@ -135,7 +156,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
 
 
 def _known_number(value: Any, name: str) -> float | None:
-    """Return a number of a lesion; None where it is not known, be it written as null or as NaN."""
+    """Return a number of a lesion; None if it is unknown, which is written as null or as NaN."""
     if value is None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -144,8 +165,11 @@ def _known_number(value: Any, name: str) -> float | None:
 
 
 def _read_probability(path: Path) -> Volume:
-    """The map where it says anything: of a CT of 80 million voxels the whole would take 300 MB of Slicer's memory."""
-    from ..io.images import read_volume  # SimpleITK: only where the map is wanted
+    """Return the part of the probability map with values above 0.
+
+    The whole map of a CT with 80 million voxels would take 300 MB of Slicer's memory.
+    """
+    from ..io.images import read_volume  # imports SimpleITK, so only if needed
 
     volume = read_volume(path)
     crop = volume.crop(*(bounding_box(volume.array > 0) or ((0, 0, 0), (1, 1, 1))))

@@ -1,4 +1,4 @@
-"""What a run writes."""
+"""Write the result files of ``segment``, ``measure`` and ``isolate``."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from .reader import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 
 SCHEMA_VERSION = 1
 ISOLATION = "isolation"
-"""The group of the files of ``isolate``."""
+"""Group of the files of ``isolate``."""
 
 FILES_KEY = "files"
-"""Under it a run's JSON file names all files of the run."""
+"""Key in a run's JSON file that lists all files of the run."""
 
 CT_FILE = "ct.nrrd"
-"""The CT on a regular grid, where its input was not on one."""
+"""The CT on a regular grid; written if the input was not on one."""
 
 ISOLATION_FILE = "isolation.json"
 ISOLATION_SEGMENTATION_FILE, ISOLATED_FILE = "isolation.seg.nrrd", "isolated.nrrd"
@@ -53,21 +53,24 @@ LESIONS_FILE = "lesions.csv"
 PICTURE_FILE = "spread.png"
 
 LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, CT_FILE})
-"""What a run found; all else is derived from it, and is out of date once the segmentation was corrected and measured again."""
+"""Files that a run computed from the CT.
+
+All other files are derived from them, and are outdated once the segmentation has been corrected and measured again.
+"""
 
 RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "seconds")
-"""Of summary.json, how a run was made: these stay when its segmentation is measured again."""
+"""Keys of summary.json that describe how a run was made; they stay when its segmentation is measured again."""
 
 NO_RUN: Mapping[str, Any] = MappingProxyType({})
 
 MOST_MARGIN_MM = 50.0
-"""More is no margin of a lung tumor; the widest in use is a surgeon's 20 mm."""
+"""Largest margin in mm; the widest margin in use for a lung tumor is a surgeon's 20 mm."""
 
 BYTES_PER_VOXEL, BYTES_PER_ISOLATED_VOXEL = 0.1, 0.4
-"""What the files of ``segment`` and ``isolate`` take at least per voxel of the CT, compressed."""
+"""Smallest size of the compressed files of ``segment`` and of ``isolate``, in bytes per voxel of the CT."""
 
 TRACE = 0.002
-"""Probability and disagreement below this are stored as 0."""
+"""Probability and disagreement below this value are stored as 0."""
 
 BODY_COLOR = (0.89, 0.76, 0.66)
 MASK_COLOR = (0.96, 0.84, 0.35)
@@ -75,10 +78,16 @@ MASK_COLOR = (0.96, 0.84, 0.35)
 
 @dataclass(frozen=True)
 class Extras:
-    """What a run writes beside its numbers if asked: report.html, with ``patient`` in its heading, and margins.seg.nrrd.
+    """Optional files and names of a result.
 
-    ``margins_mm``: distances about each lesion, any order; none means no file. ``case``: the name of the case in lesions.csv,
-    summary.json and report.html.
+    Attributes:
+        report: Whether to write report.html.
+        patient: Text about the patient in the heading of report.html.
+        margins_mm: Distances in mm around each lesion, in any order; margins.seg.nrrd is written if there are any.
+        case: Name of the case in lesions.csv, summary.json and report.html.
+
+    Raises:
+        UnusableInput: If a margin is not above 0 and at most ``MOST_MARGIN_MM``.
     """
 
     report: bool = False
@@ -92,7 +101,7 @@ class Extras:
 
     @property
     def files(self) -> set[str]:
-        """The names of the files that are asked for."""
+        """Return the names of the optional files to write."""
         return ({REPORT_FILE} if self.report else set()) | ({MARGINS_FILE} if self.margins_mm else set())
 
 
@@ -110,14 +119,29 @@ def write_result(
     overwrite: bool = False,
     on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
-    """Writes segmentation.seg.nrrd, lesions.csv, summary.json, the two maps, ``spread.png`` and ``extras`` if asked, ct.nrrd where
-    the grid is new.
+    """Write the files of ``lungtumorseg segment``.
 
-    ``surfaces``: also ``<segment id>.vtp`` for each segment, LPS mm, so that Slicer need not make them in its window's thread.
-    Files of an earlier run that this one does not write again vanish, but never ``source``, the file that the CT was read from.
-    Returns what summary.json says. ``on_progress`` may still cancel; files appear only after its last call.
-    Raises UnusableInput if a file in ``folder`` would be replaced that LungTumorSeg did not write, or that was changed since, unless
-    ``overwrite`` allows it; MachineLimit if a file cannot be written. Then none is.
+    These are segmentation.seg.nrrd, lesions.csv, summary.json, probability.nrrd and disagreement.nrrd, and ct.nrrd if
+    the CT was resampled. Files of an earlier run that this run does not write again are removed. Files appear under
+    their final names only after the last call of ``on_progress``; if writing fails, none appears.
+
+    Args:
+        result: The result to write.
+        folder: The output folder; it is created if necessary.
+        picture: Whether to write spread.png.
+        extras: Optional files and names.
+        surfaces: Whether to write the surface of each segment as ``<segment id>.vtp`` in LPS mm, so that Slicer does
+            not have to compute it in the thread of its window.
+        source: The file from which the CT was read; it is never removed or replaced.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        on_progress: Called between steps; it may raise Cancelled.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        UnusableInput: If a file is in the way that may not be replaced.
+        MachineLimit: If a file cannot be written.
     """
     isolation, report = result.isolation, result.report
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
@@ -171,7 +195,11 @@ def write_result(
 
 
 def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> list[str]:
-    """Draws the picture; where the machine cannot draw, gives the warning that says so, since the result is worth more than its picture."""
+    """Draw the picture.
+
+    Returns:
+        A warning if the machine cannot draw, since a missing picture must not prevent the result from being written.
+    """
     try:
         render_spread(isolation.left_lung, isolation.right_lung, report.labels, path)
     except MachineLimit as error:
@@ -180,12 +208,15 @@ def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> 
 
 
 def _without_traces(values: Volume) -> Volume:
-    """The map with 0 where it says nothing: its file shrinks tenfold and is written as much faster."""
+    """Return a map with values below ``TRACE`` set to 0.
+
+    Its file is a tenth of the size and is written correspondingly faster.
+    """
     return values.with_array(np.where(values.array < TRACE, np.float32(0), values.array))
 
 
 def summary_of(result: SegmentResult) -> dict[str, Any]:
-    """What summary.json holds: how the result was made and what it is, without a path or a patient's name."""
+    """Return the content of summary.json: the result and how it was made, without any path or patient name."""
     return {
         **_origin(),
         "model": result.manifest.id,
@@ -206,7 +237,7 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
 
 
 def _origin() -> dict[str, Any]:
-    """What each record begins with: its schema, and the software that wrote it."""
+    """Return the first entries of each record: its schema version and the version of the software."""
     return {"schema_version": SCHEMA_VERSION, "software_version": __version__}
 
 
@@ -216,13 +247,16 @@ def _lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
 
 
 def _write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ()) -> None:
-    """Writes ``data`` as indented UTF-8 JSON, and into it the names of all files beside it; the last file of a run."""
+    """Write ``data``, with the names of all files beside it, as indented UTF-8 JSON; this is the last file of a run."""
     data[FILES_KEY] = sorted({*(each.name for each in path.parent.iterdir()), path.name, *also})
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:
-    """Left lung, Right lung, Tumor 1, Tumor 2 ...: a tumor voxel belongs to its tumor, not to the lung around it."""
+    """Return the segments Left lung, Right lung, Tumor 1, Tumor 2 ...
+
+    A tumor voxel belongs to its tumor, not to the surrounding lung.
+    """
     tumor = report.labels.array > 0
     lungs = [replace(lung, mask=lung.mask.with_array(lung.mask.array & ~tumor)) for lung in _lung_segments(isolation)]
     boxes = ndimage.find_objects(report.labels.array)
@@ -231,7 +265,7 @@ def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> l
 
 
 def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slice]) -> Segment:
-    """The lesion's voxels in its bounding box: the file needs no more, and a volume of many lesions stays cheap."""
+    """Return a lesion as a segment whose mask covers only its bounding box, which keeps many lesions cheap."""
     start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
     crop = labels.crop(start, stop)
     mask = crop.with_array(crop.array == lesion.number)
@@ -239,7 +273,10 @@ def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slic
 
 
 def _lung_segments(isolation: LungIsolation) -> list[Segment]:
-    """Left lung and Right lung; where the sides are unknown a single segment Lungs, so that no reader takes a guess for a fact."""
+    """Return the segments Left lung and Right lung.
+
+    If the sides are unknown, a single segment Lungs is returned, so that no reader mistakes a guess for a fact.
+    """
     if not isolation.sides_known:
         return [Segment("Lungs", isolation.lungs, LUNG_COLOR, terminology.LUNGS)]
     return [
@@ -263,19 +300,21 @@ def write_measures(
     Args:
         ct: The CT that was measured.
         report: The measures.
-        folder: Where the files go.
-        lungs: Left and right, bool on the CT's grid; they are drawn in the report and bound the margins. Without them no margin is bounded.
-        run: The summary of the run that made the segmentation, where it is known. How it ran stays in summary.json, and the card of its
-            model is quoted in the report if the model is installed here.
-        extras: The report, the margins, and the name of the case; without a name that of ``run`` stays.
-        output: What may give way to the files; by default what LungTumorSeg wrote into ``folder``, and of it the masks and maps stay.
+        folder: The output folder.
+        lungs: Boolean masks of the left and the right lung on the grid of the CT. They are drawn in the report and
+            limit the margins; without them, the margins are not limited.
+        run: The summary of the run that made the segmentation, if known. Its description of the run stays in
+            summary.json. The report quotes the card of its model if the model is installed.
+        extras: Optional files and names; if it names no case, the case of ``run`` stays.
+        output: The output folder and the files that may be replaced. By default these are the files that LungTumorSeg
+            wrote into ``folder``, except masks and maps, which stay.
 
     Returns:
-        What summary.json says.
+        The content of summary.json.
 
     Raises:
         UnusableInput: If a file is in the way that may not be replaced.
-        MachineLimit: If a file cannot be written; then none is.
+        MachineLimit: If a file cannot be written; no file appears then.
     """
     output = output or Output(folder, RESULT, keep=LASTING_FILES)
     case = run.get("case") if extras.case is None else extras.case
@@ -313,7 +352,7 @@ def _case(case: str | None) -> dict[str, str]:
 
 
 def _facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
-    """How a run was made, from its summary; ``segmented_with`` is the version of the software that ran it."""
+    """Return how a run was made, from its summary; ``segmented_with`` is the software version of that run."""
     facts = {name: run[name] for name in RUN_FACTS if name in run}
     version = run.get("segmented_with", run.get("software_version"))
     return facts if version is None else {**facts, "segmented_with": version}
@@ -325,7 +364,10 @@ def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances
 
 
 def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
-    """In the lesion's color, the wider the lighter; they overlap, so that the file holds them in layers."""
+    """Return margins as segments in the color of the lesion, lighter for wider margins.
+
+    They overlap, so the file stores them in layers.
+    """
     return [
         Segment(
             margin.name,
@@ -347,9 +389,22 @@ def write_isolation(
     case: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write isolation.seg.nrrd, isolated.nrrd, isolation.json (the spine axis, one LPS point per slice), ct.nrrd where the grid is new.
+    """Write the files of ``lungtumorseg isolate``.
 
-    ``source``, ``case``, ``overwrite`` and errors as in ``write_result``.
+    These are isolation.seg.nrrd, isolated.nrrd and isolation.json (with the spine axis, one LPS point in mm per slice),
+    and ct.nrrd if the CT was resampled.
+
+    Args:
+        ct: The CT.
+        isolation: Its lung isolation.
+        folder: The output folder; it is created if necessary.
+        source: The file from which the CT was read; it is never removed or replaced.
+        case: Name of the case in isolation.json.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+
+    Raises:
+        UnusableInput: If a file is in the way that may not be replaced.
+        MachineLimit: If a file cannot be written; no file appears then.
     """
     segments = [
         Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
@@ -375,7 +430,7 @@ def write_isolation(
 
 
 def result_files(extras: Extras, *, picture: bool, surfaces: bool, resampled: bool) -> set[str]:
-    """Return the names, or patterns of them, of all files that ``write_result`` may write with these choices."""
+    """Return the names, or patterns of names, of all files that ``write_result`` may write with these choices."""
     names = {SEGMENTATION_FILE, LESIONS_FILE, SUMMARY_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, *extras.files}
     return names | ({PICTURE_FILE} if picture else set()) | ({"*.vtp"} if surfaces else set()) | _ct_file(resampled)
 

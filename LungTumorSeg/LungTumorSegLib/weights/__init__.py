@@ -1,1 +1,1 @@
-"""Shipped models: one folder each, with model.safetensors, manifest.json and MODEL_CARD.md."""
+"""The shipped models: one folder per model, with model.safetensors, manifest.json and MODEL_CARD.md."""

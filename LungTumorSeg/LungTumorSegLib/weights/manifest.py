@@ -1,7 +1,8 @@
-"""What a model is and how it is to be used: the manifest beside its weights, checked before anything is computed.
+"""The manifest beside a model's weights: what the model is and how to use it.
 
-Weights are stored as safetensors (no code in the file) and compared with the manifest's SHA-256 when they are loaded. Half precision
-in storage is fine; networks get single precision.
+The manifest is checked before anything is computed. Weights are stored as safetensors (a format without code), and
+their SHA-256 is compared with the manifest when they are loaded. They may be stored in half precision; networks receive
+single precision.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ..options import DEFAULT_MODEL as DEFAULT_MODEL
 from ..options import OPTIONS, Thresholds, usual_values
 
 MODELS_VARIABLE = "LUNGTUMORSEG_MODELS"
-"""Environment variable: a folder that holds further installed models, one folder each."""
+"""Environment variable that names a folder with further installed models, one folder per model."""
 
 SHIPPED = Path(__file__).parent
 WEIGHTS_FILE = "model.safetensors"
@@ -29,19 +30,34 @@ SCHEMA_VERSION = 1
 TEXTS = {"id", "description", "network", "weights_sha256", "variant", "recurrence", "training_data", "license"}
 
 WIDEST = 512
-"""Filters of the first block; the published networks have 32."""
+"""Largest number of filters in the first block; the published networks have 32."""
 
 NUMBER_LISTS = {"spacing_mm": (3, 0.05, 50.0), "intensity_range_hu": (2, -32768.0, 32767.0)}
-"""Key to the count, the least and the largest of its numbers: mm and HU."""
+"""Count, smallest and largest value of the numbers under a key, in mm and HU."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """How a model was built and is to be used; every option that a run does not name comes from here.
+    """How a model was built and how to use it; every option that a run does not set comes from here.
 
-    ``spacing_mm`` is the working grid's (slice, row, column); ``intensity_range_hu`` becomes 0 to 1; ``mirror`` lets the network see each
-    stack mirrored too; ``min_lesion_ml`` and ``min_confidence`` are the volume and the confidence below which a lesion is not reported;
-    ``weights_sha256`` belongs to the file beside the manifest.
+    Attributes:
+        id: Identifier of the model.
+        description: One line about the model.
+        network: Name of the network.
+        width: Number of filters in the first block.
+        spacing_mm: Spacing of the working grid along (slice, row, column), in mm.
+        intensity_range_hu: HU that are mapped to 0 and 1.
+        weights_sha256: SHA-256 of the weights file beside the manifest.
+        variant: Variant of the network.
+        recurrence: "rows" as in the published code, or "slices" as in the paper.
+        thresholds: Slice threshold and voxel threshold.
+        stride: Slices from one stack to the next.
+        mirror: Whether to use test-time augmentation (mirroring).
+        min_lesion_ml: Volume in mL below which a lesion is not reported.
+        min_confidence: Confidence threshold, below which a lesion is not reported.
+        training_data: The data on which the model was trained.
+        license: License of the weights.
+        schema_version: Version of the manifest's schema.
     """
 
     id: str
@@ -63,12 +79,16 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
     def write(self, folder: Path) -> None:
-        """Writes manifest.json into ``folder``."""
+        """Write manifest.json into ``folder``."""
         (folder / MANIFEST_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The manifest in ``folder``; raises MachineLimit where it is missing or damaged."""
+        """Return the manifest in ``folder``.
+
+        Raises:
+            MachineLimit: If it is missing or damaged.
+        """
         try:
             stored = read_json(folder / MANIFEST_FILE)
             if not isinstance(stored, dict):
@@ -83,7 +103,12 @@ class Manifest:
 
 
 def _checked(stored: dict[str, Any]) -> dict[str, Any]:
-    """The values of a manifest file in the types of ``Manifest``. Raises ValueError, naming the key, for any other value."""
+    """Return the values of a manifest file in the types of ``Manifest``.
+
+    Raises:
+        ValueError: If a value is missing, unknown or not possible; the message names its key.
+        UnusableInput: If an option is out of range; this is a ValueError too.
+    """
     values = dict(stored)
     known = {field.name: field for field in fields(Manifest)}
     for name in values.keys() - known.keys():
@@ -125,7 +150,10 @@ def _is_within(value: Any, low: float, high: float) -> bool:
 
 
 def model_folders() -> dict[str, Path]:
-    """Model id to folder: the shipped models and those below the folder that ``LUNGTUMORSEG_MODELS`` names."""
+    """Return the folder of each model by its id.
+
+    Models are shipped ones, and those below the folder that ``LUNGTUMORSEG_MODELS`` names.
+    """
     places = [SHIPPED]
     if os.environ.get(MODELS_VARIABLE):
         places.append(Path(os.environ[MODELS_VARIABLE]))
@@ -133,7 +161,14 @@ def model_folders() -> dict[str, Path]:
 
 
 def find_model(model_id: str) -> Path:
-    """The folder of a model by its id or its path; raises UnusableInput, naming the known ids, where there is none."""
+    """Return the folder of a model.
+
+    Args:
+        model_id: The id of a model, or the path of its folder.
+
+    Raises:
+        UnusableInput: If there is no such model; the message lists the known ids.
+    """
     known = model_folders()
     if model_id in known:
         return known[model_id]
@@ -145,9 +180,9 @@ def find_model(model_id: str) -> Path:
 
 
 def shipped_values() -> dict[str, Any]:
-    """Return what a run with the shipped model uses where the user chooses nothing, by option name.
+    """Return the values, by option name, that a run with the shipped model uses if the user chooses none.
 
     Raises:
-        MachineLimit: Where the shipped manifest is missing or damaged.
+        MachineLimit: If the shipped manifest is missing or damaged.
     """
     return usual_values(Manifest.read(SHIPPED / DEFAULT_MODEL))

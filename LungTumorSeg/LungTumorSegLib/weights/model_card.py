@@ -1,4 +1,4 @@
-"""What a model's card says to whoever reads its results."""
+"""Extract the parts of a model's card that readers of its results need."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from pathlib import Path
 CARD_FILE = "MODEL_CARD.md"
 
 EXCERPT = ("Intended use", "Where it fails")
-"""Sections of a card that belong beside every result."""
+"""Sections of a card that accompany every result."""
 
 
 def card_excerpt(folder: Path) -> str:
-    """The sections of the model card in ``folder`` on intended use and failures, a line a section without Markdown; "" without a card."""
+    """Return the sections on intended use and failures of the model card in ``folder``.
+
+    Returns:
+        One line per section, without Markdown; "" if there is no card.
+    """
     try:
         text = (folder / CARD_FILE).read_text(encoding="utf-8")
-    except OSError:  # a model of one's own needs no card
+    except OSError:  # a user's own model needs no card
         return ""
     sections = {
         title.strip(): body for title, body in re.findall(r"^## (.*)\n((?:(?!## ).*\n?)*)", text, flags=re.MULTILINE)
