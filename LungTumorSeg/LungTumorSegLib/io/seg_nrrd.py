@@ -83,7 +83,7 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
     """
     path = _file_of(Path(path))
     if is_dicom(path):
-        from .dicom_masks import read_dicom_masks  # pydicom and highdicom take a second
+        from .dicom_masks import read_dicom_masks  # importing pydicom and highdicom takes a second
 
         return read_dicom_masks(path, ct)
     image = read_image_file(path, allow_layers=True)
@@ -115,7 +115,7 @@ def _file_of(path: Path) -> Path:
         return path
     if (path / RESULT_FILE).is_file():
         return path / RESULT_FILE
-    from .dicom_masks import dicom_masks_in  # pydicom and highdicom take a second
+    from .dicom_masks import dicom_masks_in  # importing pydicom and highdicom takes a second
 
     found = dicom_masks_in(path)
     if len(found) != 1:

@@ -101,7 +101,7 @@ class Rescaling:
             whole: Return int16, clipped to its range, if true; float32 otherwise.
         """
         if whole:
-            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32 bits bits
+            wide = numbers if self.slope == 1 else numbers * int(self.slope)  # 16 bits x 10,000 fit into 32 bits
             return np.asarray(np.clip(wide + int(self.intercept), PADDING_HU, MAX_HU).astype(np.int16))
         return np.asarray(
             np.maximum(numbers.astype(np.float32) * np.float32(self.slope) + np.float32(self.intercept), PADDING_HU)

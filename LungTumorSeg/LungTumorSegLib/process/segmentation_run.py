@@ -284,7 +284,7 @@ def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
     if code in (UNUSABLE, MACHINE):
         return Outcome(code, last_line)
     logging.getLogger(__name__).error("The run ended with code %s:\n%s", code, "\n".join(stderr_lines))
-    if code == -9:  # SIGKILL: this program did not send it, so the system ran out of memory
+    if code == -9:  # SIGKILL: this program did not send it, so the system most likely ran out of memory
         reason = "The system ended the run, most likely for lack of memory"
         return Outcome(MACHINE, f"{reason}; close other programs or crop the CT to the chest.")
     return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); the log has the details.")

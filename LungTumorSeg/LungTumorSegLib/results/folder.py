@@ -1,4 +1,4 @@
-"""Write the files of a run as a complete set or not at all, and never replace a file of the user.
+"""Write the files of a run as a complete set or not at all, and never replace a file of the user unasked.
 
 A run writes its files into a private folder. At the end they move to their final names:
 
