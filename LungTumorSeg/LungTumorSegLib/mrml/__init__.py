@@ -1,1 +1,1 @@
-"""Everything that speaks to Slicer's scene: nodes, tables, views. The only room that imports ``slicer``."""
+"""Access to Slicer's scene: nodes, tables and views. This is the only subpackage that imports ``slicer``."""

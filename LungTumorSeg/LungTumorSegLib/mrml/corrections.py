@@ -1,4 +1,7 @@
-"""What a person may do to the lesions of a segmentation: each step can be undone, and nothing of the person's own is touched."""
+"""The corrections that a person can make to the lesions of a segmentation.
+
+Each correction can be undone, and none changes segments that the person created for other purposes.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +22,37 @@ from .segments import add_mask, mask_of, next_lesion_number, review_of, segment_
 LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
 
 MOSTLY_SURROUNDED = 0.5
-"""A lesion of whose outermost neighbors more than this share is lung lies in the lung."""
+"""A lesion lies in the lung if more than this share of the voxels just outside its surface is lung."""
 
 
 class Corrections:
-    """The actions on one segmentation. Each raises ValueError, in words for the user, where it cannot be done, and then changes nothing."""
+    """Offer the corrections of one segmentation.
+
+    A correction that is not possible raises ValueError with a message for the user and changes nothing.
+    """
 
     def __init__(self, segmentation: Node, history: History | None = None) -> None:
         self._node = segmentation
         self._history = history or SegmentationHistory(segmentation)
 
     def add(self) -> str:
-        """A new, empty lesion, rightly named and coded, ready to paint; returns its segment's id. Its side is known once it is painted."""
+        """Add an empty lesion with a name, a color and a terminology code, ready to be painted.
+
+        The side of the lesion is set once it has been painted and measured.
+
+        Returns:
+            The id of the new segment.
+        """
         self._save()
         return self._add()
 
     @one_drawing()
     def delete(self, segment_id: str) -> None:
-        """Removes a lesion; what it had taken from a lung goes back to the lung, and all of one that a lung surrounds."""
+        """Delete a lesion.
+
+        Its voxels return to a lung if they belonged to that lung before any correction, or if the lung surrounds the
+        lesion.
+        """
         self._check(segment_id)
         self._save()
         former = mask_of(self._content, segment_id)
@@ -45,20 +61,30 @@ class Corrections:
         self._fill_lung(former)
 
     def confirm(self, segment_id: str) -> None:
-        """Keeps that a person has looked at the lesion and agrees."""
+        """Mark a lesion as reviewed and confirmed."""
         self._review(segment_id, terminology.CONFIRMED)
 
     def reject(self, segment_id: str) -> None:
-        """Keeps that it is no lesion: it is hidden, and counts nowhere, until ``withdraw`` or ``confirm``."""
+        """Mark a lesion as reviewed and rejected (a false positive).
+
+        The lesion is hidden and excluded from all totals until ``withdraw`` or ``confirm`` is called.
+        """
         self._review(segment_id, terminology.REJECTED)
 
     def withdraw(self, segment_id: str) -> None:
-        """Takes back what was said of a lesion."""
+        """Remove the review mark of a lesion."""
         self._review(segment_id, "")
 
     @one_drawing()
     def merge(self, segment_ids: Sequence[str]) -> str:
-        """Makes one lesion of several; the largest keeps its name and everything else. Returns its id."""
+        """Merge several lesions into the largest of them, which keeps its name and all other properties.
+
+        Returns:
+            The segment id of the largest lesion.
+
+        Raises:
+            ValueError: Fewer than two different lesions are given.
+        """
         for segment_id in segment_ids:
             self._check(segment_id)
         if len(set(segment_ids)) < 2:
@@ -76,7 +102,14 @@ class Corrections:
 
     @one_drawing()
     def split(self, segment_id: str) -> list[str]:
-        """Makes a lesion of each piece that is not connected with the rest; the largest stays. Returns all ids, largest first."""
+        """Split a lesion into its connected components; the largest one stays in the segment.
+
+        Returns:
+            The segment ids of all components, the largest first.
+
+        Raises:
+            ValueError: The lesion has only one connected component.
+        """
         from ..correction.pieces import pieces_of
 
         self._check(segment_id)
@@ -94,7 +127,13 @@ class Corrections:
 
     @one_drawing()
     def reset(self, segment_id: str) -> None:
-        """Gives a lesion, also a deleted one, the voxels that the network gave it; its name and what was said of it stay."""
+        """Reset a lesion, even a deleted one, to the voxels that the network found.
+
+        The name and the review mark stay.
+
+        Raises:
+            ValueError: The network's result for this lesion is not known.
+        """
         self._check_scene()
         self._check_answer(segment_id)
         self._save()
@@ -102,7 +141,13 @@ class Corrections:
 
     @one_drawing()
     def reset_all(self) -> None:
-        """Gives all lesions and both lungs the network's voxels and removes lesions that it has not found; other segments stay."""
+        """Reset all lesions and both lungs to the network's result, and remove lesions that the network did not find.
+
+        Other segments stay.
+
+        Raises:
+            ValueError: The network's result for this segmentation is not known.
+        """
         self._check_scene()
         answer = self._check_answer()
         self._save()
@@ -114,7 +159,7 @@ class Corrections:
 
     @one_drawing()
     def undo(self) -> bool:
-        """Takes the last step back; False where there is none."""
+        """Undo the last correction; return False if there is none."""
         self._check_scene()
         hidden = self._rejected()
         undone = self._history.undo()
@@ -125,9 +170,18 @@ class Corrections:
 
     @one_drawing()
     def grow(self, point_ras: Sequence[float], segment_id: str | None = None) -> str:
-        """Fills the lesion about a point of the scene (RAS mm) to where the network's probability falls to half its peak.
+        """Grow a lesion from a point to where the network's tumor probability falls to half its peak.
 
-        The voxels are added to a lesion. Without one, they fill the newest lesion that is empty, or become a new lesion. Returns its id.
+        Args:
+            point_ras: A point of the scene, RAS in mm.
+            segment_id: The lesion that receives the voxels. None fills the newest empty lesion, or a new lesion if none
+                is empty.
+
+        Returns:
+            The segment id of the lesion.
+
+        Raises:
+            ValueError: The probability map is not in the scene, or nothing can be grown from the point.
         """
         from ..correction.regrow import about_point
 
@@ -143,7 +197,13 @@ class Corrections:
         return grown
 
     def threshold(self, segment_id: str) -> Threshold:
-        """A handle to cut a lesion out of the probability map at one threshold after another; all of it is one step to undo."""
+        """Return a handle that outlines a lesion at different thresholds of the probability map.
+
+        All changes made with the handle are undone in one step.
+
+        Raises:
+            ValueError: The probability map is not in the scene, or the lesion is empty.
+        """
         self._check(segment_id)
         probability = self._probability()
         answer = answer_of(self._node)
@@ -154,22 +214,22 @@ class Corrections:
         return Threshold(self._node, segment_id, probability, seed, list(self._masks_but(segment_id)), self._history)
 
     def has_probability(self) -> bool:
-        """Whether the quick tools have a map to work on."""
+        """Return whether the scene has the probability map that ``grow`` and ``threshold`` need."""
         return self._node.GetScene() is not None and self._node.GetNodeReference(PROBABILITY_ROLE) is not None
 
     def has_answer(self, segment_id: str | None = None) -> bool:
-        """Whether the network's answer, for one lesion or at all, is known."""
+        """Return whether the network's result is known, for the segmentation or for one lesion."""
         answer = answer_of(self._node) if self._node.GetScene() is not None else None
         return answer is not None and (segment_id is None or answer.GetSegment(segment_id) is not None)
 
     def lesion_ids(self) -> list[str]:
-        """The segments that are lesions, rejected ones too, in the segmentation's order."""
+        """Return the segment ids of all lesions, including rejected ones, in the order of the segmentation."""
         from ..lesions.selection import may_be_lesion
 
         return [info.id for info in segment_infos(self._content) if may_be_lesion(info)]
 
     def is_empty_lesion(self, segment_id: str) -> bool:
-        """Whether a segment is a lesion without voxels, as one that was just added."""
+        """Return whether a segment is a lesion without voxels, such as one that was just added."""
         return segment_id in self.lesion_ids() and mask_of(self._content, segment_id) is None
 
     @property
@@ -228,7 +288,7 @@ class Corrections:
             self._give_back(former)
 
     def _give_back(self, former: Volume | None) -> None:
-        """Voxels that a lesion had, and that were lung before anybody painted, are lung again."""
+        """Return the voxels of a former lesion to the lung to which they belonged before any correction."""
         answer = answer_of(self._node)
         if answer is None or former is None:
             return
@@ -240,7 +300,11 @@ class Corrections:
                     add_mask(self._node, info.id, former.with_array(lost))
 
     def _fill_lung(self, former: Volume | None) -> None:
-        """Runs take lesions out of the lungs: without its lesion a lung would keep a hole. A mass in the mediastinum leaves none."""
+        """Add the voxels of a deleted lesion to the lung that surrounds it.
+
+        A run removes lesion voxels from the lungs, so a lung would otherwise keep a hole. A mass in the mediastinum
+        leaves no hole.
+        """
         from ..correction.pieces import surrounded_share
 
         if former is None:
@@ -257,10 +321,10 @@ class Corrections:
                 "The tumor probability map of this result is not in the scene; load it with the next run (Advanced)."
             )
         probability = volume_of_node(node)
-        return probability.canonical_axes().apply(probability)  # as masks are; a file may have turned its axes
+        return probability.canonical_axes().apply(probability)  # like masks; a file may store other axes
 
     def _masks_but(self, segment_id: str | None) -> Iterator[Volume]:
-        """The other lesions, whose voxels are not to be taken; a rejected one has no claim to any."""
+        """Yield the other lesions, whose voxels are protected. A rejected lesion is not protected."""
         for other in self.lesion_ids():
             if (
                 other != segment_id
@@ -282,8 +346,10 @@ class Corrections:
 
 
 class Threshold:
-    """One lesion at one threshold after another (see ``Corrections.threshold``). The network's outline, where there is one, is what it
-    grows from, whatever was tried in between."""
+    """Outline one lesion at different thresholds; see ``Corrections.threshold``.
+
+    Each preview starts from the network's outline if it is known, and never from an earlier preview.
+    """
 
     def __init__(
         self,
@@ -300,7 +366,14 @@ class Threshold:
 
     @one_drawing()
     def preview(self, threshold: float) -> None:
-        """Gives the lesion its outline at a probability (0 ... 1). Raises ValueError where the lesion is gone."""
+        """Set the lesion to its outline at a probability threshold.
+
+        Args:
+            threshold: The probability, 0 to 1.
+
+        Raises:
+            ValueError: The lesion is no longer in the scene.
+        """
         from ..correction.regrow import at_threshold
 
         if self._node.GetScene() is None or self._node.GetSegmentation().GetSegment(self._segment_id) is None:

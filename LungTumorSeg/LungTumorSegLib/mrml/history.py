@@ -1,4 +1,4 @@
-"""Taking back what was done to a segmentation."""
+"""Undo for the segments of a segmentation."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from .nodes import Node
 from .segments import segments_of
 
 UNDO_STEPS = 10
-"""As many as Slicer's Segment Editor keeps."""
+"""Number of steps that can be undone; Slicer's Segment Editor keeps as many."""
 
 
 class History(Protocol):
-    """States of a segmentation to come back to; the Segment Editor has one of its own, which then serves its effects too."""
+    """Save and restore states of a segmentation.
 
-    def save(self) -> None: ...
+    The Segment Editor implements this protocol with its own history, so that the steps of its effects can be undone
+    too.
+    """
+
+    def save(self) -> None:
+        """Save the current state."""
+        ...
 
     def undo(self) -> bool:
-        """False where there is nothing to undo."""
+        """Restore the last saved state; return False if there is none."""
         ...
 
 
 class SegmentationHistory:
-    """Slicer's own history of a segmentation (vtkSegmentationHistory): voxels, names, colors, tags, order of all segments.
+    """Slicer's own history of a segmentation (vtkSegmentationHistory), which the Segment Editor's effects use as well.
 
-    It shares what a step did not touch, covers every action here alike, and is what the Segment Editor's effects use.
+    It covers voxels, names, colors, tags and the order of all segments. States share the data that did not change.
     """
 
     def __init__(self, segmentation: Node) -> None:
@@ -35,20 +41,22 @@ class SegmentationHistory:
         self._history.SetSegmentation(segmentation.GetSegmentation())
 
     def save(self) -> None:
+        """Save the current state."""
         self._history.SaveState()
 
     def undo(self) -> bool:
+        """Restore the last saved state; return False if there is none."""
         return bool(self._history.RestorePreviousState())
 
 
 State = tuple[tuple[str, int, int], ...]
-"""The id of each segment with the modified times of the segment and of its voxels, in order."""
+"""For each segment, in order: its id, the modified time of the segment and the modified time of its voxels."""
 
 
 def state_of(segmentation: Node) -> State:
-    """Return something that changes whenever a segment or its voxels do.
+    """Return a value that changes whenever a segment or its voxels change.
 
-    The modified time of the segmentation does not: Slicer's history and its effects leave it as it is.
+    The modified time of the segmentation itself does not serve: Slicer's history and effects leave it unchanged.
     """
     content = segmentation.GetSegmentation()
     voxels = content.GetSourceRepresentationName()

@@ -1,7 +1,7 @@
-"""The lesions of a segmentation as the scene keeps them, the network's answer beside it, and the summary of the run.
+"""The lesions of a segmentation as stored in the scene, together with the network's result and the summary of the run.
 
-Rows are kept in attributes of the segmentation as JSON, since Slicer saves the numbers of a table with six digits only; the table node
-shows them.
+Rows are stored as JSON in attributes of the segmentation, because Slicer saves the numbers of a table with only six
+digits. The table node displays them.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ from .nodes import ANSWER_ROLE, COLOR_BY_ATTRIBUTE, MEASURES_ATTRIBUTE, SUMMARY_
 
 
 def lesions_of(segmentation: Node) -> list[LesionRow]:
-    """The segmentation's lesions, as stored in the scene; none where nothing was measured."""
+    """Return the lesions of the segmentation as stored in the scene; empty if nothing was measured."""
     return rows_of(columns_of(stored_rows(segmentation)))
 
 
 def stored_rows(segmentation: Node) -> list[dict[str, Any]]:
-    """The lesions as summary.json has them: as they were measured after the last correction, or else by the run."""
+    """Return the lesion rows in the form of summary.json.
+
+    The rows come from the last measurement after a correction or, if there is none, from the run.
+    """
     rows = _json_of(segmentation, MEASURES_ATTRIBUTE).get("rows")
     return rows_with_marks(segmentation, summary_of(segmentation).get("lesions", [])) if rows is None else rows
 
 
 def color_by(segmentation: Node) -> str:
-    """By what the lesions are colored in the views: "number" (each its own color), "volume" or "confidence"."""
+    """Return what determines the lesion colors: "number" (each its own color), "volume" or "confidence"."""
     return segmentation.GetAttribute(COLOR_BY_ATTRIBUTE) or "number"
 
 
 def shown_color(segmentation: Node, segment_id: str) -> Color:
-    """The color (red, green, blue of 0 to 1) in which the views show a segment."""
+    """Return the color of a segment in the views (red, green, blue, each 0 to 1)."""
     display = segmentation.GetDisplayNode()
     segment = segmentation.GetSegmentation().GetSegment(segment_id)
     red, green, blue = segment.GetColor() if display is None else display.GetSegmentColor(segment_id)
@@ -44,12 +47,15 @@ def shown_color(segmentation: Node, segment_id: str) -> Color:
 
 
 def numbers_of(segmentation: Node) -> dict[str, int]:
-    """The numbers that the table shows, by segment id."""
+    """Return the lesion numbers of the table by segment id."""
     return {row["segment_id"]: row["number"] for row in stored_rows(segmentation)}
 
 
 def summary_of(segmentation: Node) -> dict[str, Any]:
-    """The summary.json of the run that made the segmentation, with the spread as it is after corrections; empty where no run did."""
+    """Return the summary.json of the run that created the segmentation; empty if no run did.
+
+    The spread and the removed lesions are those after the last correction.
+    """
     measures = _json_of(segmentation, MEASURES_ATTRIBUTE)
     return {
         **_json_of(segmentation, SUMMARY_ATTRIBUTE),
@@ -58,7 +64,7 @@ def summary_of(segmentation: Node) -> dict[str, Any]:
 
 
 def is_measured(segmentation: Node) -> bool:
-    """False where the scene was saved while lesions were being measured after an edit."""
+    """Return False if the scene was saved before all lesions were measured after an edit."""
     return bool(_json_of(segmentation, MEASURES_ATTRIBUTE).get("complete", True))
 
 
@@ -68,7 +74,12 @@ def _json_of(segmentation: Node, attribute: str) -> dict[str, Any]:
 
 
 def keep_answer(segmentation: Node, answer: Node) -> None:
-    """Keeps ``answer`` (a vtkSegmentation) as what the network has found, in a node that no list shows and that is saved with the scene."""
+    """Store the network's result in a hidden segmentation node that is saved with the scene.
+
+    Args:
+        segmentation: The segmentation node that refers to the hidden node.
+        answer: The network's result, a vtkSegmentation.
+    """
     node = referenced(
         segmentation, ANSWER_ROLE, "vtkMRMLSegmentationNode", f"{segmentation.GetName()} network's answer"
     )
@@ -79,7 +90,10 @@ def keep_answer(segmentation: Node, answer: Node) -> None:
 
 
 def hide_answer(segmentation: Node) -> None:
-    """Keep the network's answer out of the views: Slicer shows a segmentation that comes without a display node from a file."""
+    """Hide the network's result in all views.
+
+    Slicer shows a segmentation that is loaded from a file without a display node.
+    """
     node = segmentation.GetNodeReference(ANSWER_ROLE)
     if node is not None:
         node.CreateDefaultDisplayNodes()
@@ -87,13 +101,13 @@ def hide_answer(segmentation: Node) -> None:
 
 
 def answer_of(segmentation: Node) -> Node:
-    """The vtkSegmentation that the network has found; None where that is not known."""
+    """Return the network's result, a vtkSegmentation; None if it is not known."""
     node = segmentation.GetNodeReference(ANSWER_ROLE)
     return None if node is None else node.GetSegmentation()
 
 
 def rows_with_marks(segmentation: Node, lesions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of a fresh run, to which nobody has done anything yet, with the columns that say so."""
+    """Add the columns for corrections and reviews to the lesion rows of a new run, which has neither yet."""
     answer = answer_of(segmentation)
     return [
         lesion
@@ -108,16 +122,20 @@ def rows_with_marks(segmentation: Node, lesions: Sequence[dict[str, Any]]) -> li
 
 
 def saved_summary(segmentation: Node) -> dict[str, Any]:
-    """summary.json as the scene has it now: of the run, with the lesions that count, those ``rejected``, and what was ``removed``."""
+    """Return the content of summary.json for the current state of the scene.
+
+    It is the summary of the run with the current lesions; ``rejected`` lists the rejected lesions and ``removed`` the
+    lesions that were found by the network and removed by a person.
+    """
     rows = stored_rows(segmentation)
     found = network_rows(segmentation)
     summary = {
         name: value for name, value in summary_of(segmentation).items() if name != "files"
-    }  # those of the run's own folder
+    }  # these name the files of the run's own folder
     counted = without_rejected(rows)
     if summary.get("removed") or any(row["correction"] or row["review"] for row in rows):
         summary["message"] = f"{len(counted)} lesion{'' if len(counted) == 1 else 's'} after correction by a person"
-        summary.pop("margins", None)  # they were about the network's lesions
+        summary.pop("margins", None)  # computed for the network's lesions
     return summary | {
         "lesions": counted,
         "rejected": [row for row in rows if row["review"] == REJECTED],
@@ -130,12 +148,15 @@ def saved_summary(segmentation: Node) -> dict[str, Any]:
 
 
 def without_rejected(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The lesions that count."""
+    """Return the rows of the lesions that were not rejected."""
     return [row for row in rows if row["review"] != REJECTED]
 
 
 def store_measures(segmentation: Node, measures: Measures) -> None:
-    """Brings what was measured after a correction into the scene: the table's rows, the spread, and what was removed."""
+    """Store the measurements made after a correction: table rows, spread and removed lesions.
+
+    While a measurement is incomplete, values that are not measured yet keep their former value.
+    """
     rows, spread = list(measures.rows), dict(measures.spread)
     if not measures.complete:
         before = {row["segment_id"]: row for row in stored_rows(segmentation)}
@@ -148,18 +169,21 @@ def store_measures(segmentation: Node, measures: Measures) -> None:
         "complete": measures.complete,
     }
     stored = json.dumps(known)
-    if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # else nobody has to look again
+    if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # an unchanged attribute should not trigger observers
         segmentation.SetAttribute(MEASURES_ATTRIBUTE, stored)
         fill_table(referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table"), rows)
 
 
 def _first_known(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """What is not measured yet stays as it was: a side or a distance is better old than missing while a person paints."""
+    """Replace the values that are not measured yet by their former values.
+
+    While a person paints, an outdated side or distance is more useful than none.
+    """
     return {name: before.get(name, value) if value in (None, []) else value for name, value in now.items()}
 
 
 def _spread_meanwhile(now: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
-    """The spread with what was known before, and the lesions' new share of the lungs as they were."""
+    """Complete the spread with its former values; the share of the lungs uses the new lesion volume."""
     spread = _first_known(now, before)
     if now.get("lung_ml") is None and spread.get("lung_ml"):
         spread["burden_percent"] = 100 * spread["burden_ml"] / spread["lung_ml"]
@@ -167,14 +191,14 @@ def _spread_meanwhile(now: dict[str, Any], before: dict[str, Any]) -> dict[str, 
 
 
 def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:
-    """The rows that the run gave the network's lesions, by segment id."""
+    """Return the rows of the network's lesions, as measured by the run, by segment id."""
     answer = answer_of(segmentation)
     lesions = summary_of(segmentation).get("lesions", []) if answer is not None else []
     return {answer.GetSegmentIdBySegmentName(lesion["segment"]): lesion for lesion in lesions}
 
 
 def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
-    """Shows lesions in a table node."""
+    """Write the lesions into a table node."""
     modified = node.StartModify()
     node.RemoveAllColumns()
     for name, values in columns_of(lesions).items():

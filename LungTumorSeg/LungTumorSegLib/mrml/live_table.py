@@ -1,4 +1,4 @@
-"""Keeps the lesion table of a segmentation true to its voxels, whoever edits them."""
+"""A lesion table that follows every edit of the segmentation."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ from .results import ct_of, volume_of_node
 from .segments import LayerCopies, segment_infos, segments_of, unchanging_layers
 
 TURN_SECONDS = 0.03
-"""How long a look at unfinished measures gives Python to the thread that measures, which stands still while Slicer's event loop is idle:
-long enough for it to advance, too short for a person to notice."""
+"""How long ``poll`` yields the Python interpreter to the measuring thread while measurements are pending.
+
+Python threads cannot run while Slicer's event loop is idle. The time is long enough for the thread to advance and too
+short for a person to notice."""
 
 POLL_MILLISECONDS = 10
-"""How long a window waits between two looks."""
+"""Interval at which the panel calls ``poll``."""
 
 NO_CT = "The CT of this segmentation is not in the scene, so its lesions cannot be measured anew."
 
 
 def edit_events() -> tuple[Any, ...]:
-    """The events of a vtkSegmentation that an edit, a new or lost segment, another name, a mark or an undone step sends."""
+    """Return the events of a vtkSegmentation that signal an edit.
+
+    They cover changed voxels, added and removed segments, new names, review marks and undone steps.
+    """
     content = slicer.vtkSegmentation
     return (
         content.SourceRepresentationModified,
@@ -39,9 +44,10 @@ def edit_events() -> tuple[Any, ...]:
 
 
 class LiveTable:
-    """The lesion table of one segmentation under correction. Nothing here waits but ``measure_now``.
+    """Keep the lesion table of one segmentation up to date during corrections.
 
-    ``update`` after an edit copies the layers that were touched; ``poll`` writes into the scene what the measuring thread has found.
+    ``update`` copies the layers that an edit changed and starts the measurement; ``poll`` writes the results of the
+    measuring thread into the scene. Only ``measure_now`` waits for a measurement.
     """
 
     def __init__(self, segmentation: Node) -> None:
@@ -53,16 +59,16 @@ class LiveTable:
 
     @property
     def busy(self) -> bool:
-        """True while measures are still to come."""
+        """Whether measurements are pending."""
         return self._measuring is not None and self._measuring[1].busy
 
     @property
     def current(self) -> bool:
-        """True where all is measured that ``update`` was told of."""
+        """Whether everything that was passed to ``update`` has been measured."""
         return self._measuring is not None and not self._measuring[1].busy
 
     def update(self) -> None:
-        """Has the segmentation measured as it is now."""
+        """Start measuring the segmentation in its current state."""
         volume = self._volume()
         self._problem = "" if volume is not None else NO_CT
         if volume is None:
@@ -74,10 +80,11 @@ class LiveTable:
         self._measuring[1].submit(self._snapshot())
 
     def poll(self) -> Measures | None:
-        """Let the measuring thread advance for ``TURN_SECONDS`` while it has work, then look for what it has found.
+        """Let the measuring thread run for ``TURN_SECONDS`` if it has work, then store its results.
 
         Returns:
-            New measures, which are then in the scene, or the problem that keeps them from coming; None where there is nothing new.
+            New measurements, already stored in the scene, or the problem that prevents them; None if there is nothing
+            new.
         """
         if self._problem:
             problem, self._problem = self._problem, ""
@@ -91,7 +98,11 @@ class LiveTable:
         return None
 
     def measure_now(self) -> Measures:
-        """Measures in this thread and waits for the end. Raises ValueError where the CT is gone or has another grid."""
+        """Measure the segmentation in the calling thread and return the complete measurements.
+
+        Raises:
+            ValueError: The CT is not in the scene or has another grid.
+        """
         from ..correction.measuring import SnapshotMeasurement
 
         volume = self._volume()
@@ -102,7 +113,7 @@ class LiveTable:
         return measures
 
     def close(self) -> None:
-        """Ends the measuring thread; ``update`` starts another."""
+        """Stop the measuring thread; ``update`` starts a new one."""
         if self._measuring is not None:
             self._measuring[1].close()
             self._measuring = None
@@ -121,7 +132,10 @@ class LiveTable:
         )
 
     def _answer_layers(self) -> list[Layer]:
-        """The same objects each time: nobody changes the network's answer but a new run, which brings another vtkSegmentation."""
+        """Return the layers of the network's result, the same objects on each call.
+
+        Only a new run changes the network's result, and it brings a new vtkSegmentation.
+        """
         answer = answer_of(self._node)
         if answer is None:
             return []
@@ -137,6 +151,4 @@ class LiveTable:
         sides = {row["segment_id"]: row["side"] for row in measures.rows}
         for segment_id, segment in segments_of(self._node.GetSegmentation()):
             if sides.get(segment_id) and segment.GetTerminology() == terminology.TUMOR[None]:
-                segment.SetTerminology(
-                    terminology.TUMOR[sides[segment_id]]
-                )  # of a lesion that was painted without a known side
+                segment.SetTerminology(terminology.TUMOR[sides[segment_id]])  # a painted lesion has no side at first

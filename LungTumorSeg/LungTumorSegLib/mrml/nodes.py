@@ -1,4 +1,4 @@
-"""What all that speaks to Slicer's scene shares: how nodes refer to each other, how LPS turns into RAS, how often views are drawn."""
+"""Shared helpers for MRML nodes: references between nodes, conversion between LPS and RAS, and pausing of the views."""
 
 from __future__ import annotations
 
@@ -13,46 +13,60 @@ import slicer.util
 from ..core.volume import Array
 
 Node = Any
-"""A MRML node; slicer's classes have no type hints."""
+"""A MRML node; Slicer's classes have no type hints."""
 
 TABLE_ROLE = "LungTumorSeg.LesionTable"
 PROBABILITY_ROLE = "LungTumorSeg.Probability"
-"""Node references by which a segmentation finds what belongs to it, also after the scene was saved and loaded."""
+"""Node references from a segmentation to its table and its probability map; they are saved with the scene."""
 
 ANSWER_ROLE = "LungTumorSeg.Answer"
-"""Refers to a hidden segmentation: the network's answer, to which corrections are compared and reset."""
+"""Refers to a hidden segmentation with the network's result, the baseline for corrections and resets."""
 
 MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zones", "LungTumorSeg.Rulers"
-"""Refer to what is drawn of the spread; see spread.py."""
+"""Refer to the nodes that display the spread; see spread.py."""
 
 SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 MEASURES_ATTRIBUTE = "LungTumorSeg.Measures"
-"""JSON of the corrected segmentation: ``rows`` and ``spread`` as in summary.json, ``removed``: the network's lesions that are none now,
-``complete``: false while more is being measured."""
+"""JSON with the measurements of the corrected segmentation.
+
+``rows`` and ``spread`` have the form of summary.json, ``removed`` lists the segment ids of the network's lesions that
+were removed, and ``complete`` is false while measurements are pending."""
 
 COLOR_BY_ATTRIBUTE = "LungTumorSeg.ColorBy"
-"""By what the lesions are colored in the views: "volume" or "confidence"; absent where each has its own color."""
+"""What determines the lesion colors: "volume" or "confidence"; absent if each lesion has its own color."""
 
 SEGMENT_ATTRIBUTE = "LungTumorSeg.Segment"
-"""Of a ruler: the id of the segment that it measures."""
+"""Attribute of a ruler: the id of the segment that it measures."""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""Also the way back. Nothing but the functions below uses it."""
+"""Also converts RAS to LPS. Only the functions below use it."""
 
 
 def ras_of(point_lps: Sequence[float]) -> tuple[float, float, float]:
-    """Return a point (x, y, z in mm) in the coordinates of Slicer's scene; the same function leads from RAS back to LPS."""
+    """Convert a point from LPS to RAS, the coordinates of Slicer's scene.
+
+    The same function converts RAS to LPS.
+
+    Args:
+        point_lps: x, y, z in mm.
+
+    Returns:
+        x, y, z in mm.
+    """
     x, y, z = (_LPS_TO_RAS[:3, :3] @ point_lps).tolist()
     return x, y, z
 
 
 def turn_vectors(vectors: Array) -> None:
-    """Turn vectors (n x 3) from LPS to RAS or back, in place. It is half a turn, so faces of surfaces keep their orientation."""
+    """Convert vectors (n x 3) from LPS to RAS, or back, in place.
+
+    The conversion is a rotation by 180 degrees, so the faces of surfaces keep their orientation.
+    """
     vectors[:, :2] *= -1
 
 
 def affine_of(to_ras: Node) -> Array:
-    """Turn Slicer's matrix of an image into ours.
+    """Convert Slicer's matrix of an image to the affine of a ``Volume``.
 
     Args:
         to_ras: vtkMatrix4x4 from column, row, slice to RAS in mm.
@@ -64,15 +78,15 @@ def affine_of(to_ras: Node) -> Array:
 
 
 def matrix_of(affine: Array) -> Node:
-    """Return the vtkMatrix4x4 of an affine: the way back of ``affine_of``."""
+    """Return the vtkMatrix4x4 of an affine, the inverse of ``affine_of``."""
     return slicer.util.vtkMatrixFromArray(_LPS_TO_RAS @ affine[:, [2, 1, 0, 3]])
 
 
 @contextmanager
 def one_drawing() -> Iterator[None]:
-    """Let Slicer draw its views once after several changes of nodes instead of after each. Also a decorator.
+    """Make Slicer render its views once after several node changes instead of after each one. Also a decorator.
 
-    Without an application, as in a script on slicer-core, there are no views.
+    Without an application, for example in a script on slicer-core, there are no views.
     """
     if not hasattr(slicer, "app"):
         yield
@@ -82,7 +96,7 @@ def one_drawing() -> Iterator[None]:
 
 
 def referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:
-    """The node that the segmentation refers to in this role, made where there is none."""
+    """Return the node that the segmentation refers to in this role; create it if there is none."""
     node = segmentation.GetNodeReference(role)
     if node is None:
         scene = segmentation.GetScene()
@@ -92,5 +106,8 @@ def referenced(segmentation: Node, role: str, class_name: str, name: str) -> Nod
 
 
 def free_name(scene: Node, name: str) -> str:
-    """Return the name itself, unless a node in the scene bears it. Slicer's own unique names count nodes that are gone, too."""
+    """Return ``name``, or a unique variant of it if a node in the scene already has this name.
+
+    Slicer's own unique names also count deleted nodes.
+    """
     return name if scene.GetFirstNodeByName(name) is None else str(scene.GenerateUniqueName(name))

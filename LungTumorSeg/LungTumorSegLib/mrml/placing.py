@@ -1,4 +1,4 @@
-"""One click in a view, as a point of the scene."""
+"""Placement of a single point with a click in a view."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ Point = tuple[float, float, float]
 
 
 class PointPlacement:
-    """Waits for one point to be placed in any view, with Slicer's own place mode; ``close`` ends it."""
+    """Wait for one point to be placed in any view with Slicer's place mode; ``close`` ends the wait."""
 
     def __init__(self, scene: Node, on_point: Callable[[Point], None]) -> None:
-        """``on_point`` gets the point, RAS mm of the scene, once."""
+        """Start Slicer's place mode.
+
+        Args:
+            scene: The scene in which the point is placed.
+            on_point: Called once with the point, RAS of the scene in mm.
+        """
         self._on_point = on_point
         self._node = scene.CreateNodeByClass("vtkMRMLMarkupsFiducialNode")
         self._node.UnRegister(None)
@@ -32,7 +37,7 @@ class PointPlacement:
             self._interaction.SwitchToSinglePlaceMode()
 
     def close(self) -> None:
-        """Takes the point away and gives the mouse back."""
+        """Remove the point and leave place mode."""
         self._node.RemoveObserver(self._tag)
         if self._node.GetScene() is not None:
             self._node.GetScene().RemoveNode(self._node)

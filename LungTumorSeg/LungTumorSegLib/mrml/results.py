@@ -1,8 +1,15 @@
-"""Volumes out of Slicer's scene, results into it.
+"""Export of volumes from Slicer's scene and import of results into it.
 
-In this room, ``lesion_table.py`` holds the lesion table, ``segments.py`` the voxels of segments, ``corrections.py`` and ``live_table.py``
-what a person changes, ``spread.py`` what is drawn of the spread, ``nodes.py`` what all share. They run in Slicer and on slicer-core alone,
-so they take the scene from the nodes and need no module, application or window.
+The modules of this subpackage are:
+
+- ``lesion_table.py``: the lesion table;
+- ``segments.py``: the voxels of segments;
+- ``corrections.py`` and ``live_table.py``: corrections by a person;
+- ``spread.py``: the display of the spread;
+- ``nodes.py``: shared helpers.
+
+They run in Slicer and on slicer-core alone. They therefore take the scene from the nodes and need no module,
+application or window.
 """
 
 from __future__ import annotations
@@ -45,10 +52,12 @@ CT_ATTRIBUTE = "LungTumorSeg.CT"
 """Marks the volumes that the panel's selector offers."""
 
 AIR_BELOW_HU = -200
-"""A CT in HU holds values below it (air, lung, fat at -100 do); MR and other images do not."""
+"""A CT in HU has values below this one (air, lung; fat is at -100); MR and other images do not."""
 
 SAMPLED_VOXELS = 100_000
-"""So many voxels tell whether there is air, which is a large part of any CT; a look at all of 80 million takes a second."""
+"""Number of voxels that are checked for air, which fills a large part of any CT.
+
+Checking all voxels of a CT (80 million) takes a second."""
 
 FINGERPRINT_ATTRIBUTE = "LungTumorSeg.Fingerprint"
 
@@ -57,9 +66,11 @@ TUMOR_FILL_2D, LUNG_FILL_2D, DIMMED_FILL_2D = 0.45, 0.0, 0.15
 
 
 def volume_of_node(node: Node) -> Volume:
-    """The voxels (a view) and geometry of a scalar volume node, its parent transform left out.
+    """Return the voxels (a view) and the geometry of a scalar volume node, without its parent transform.
 
-    Raises ValueError where the node is no CT: missing, empty, a label map or of several components; or has sheared axes.
+    Raises:
+        ValueError: The node is not a CT (missing, empty, a label map or with several components), or its axes are
+            sheared.
     """
     if node is None or not node.IsA("vtkMRMLScalarVolumeNode") or node.IsA("vtkMRMLLabelMapVolumeNode"):
         raise ValueError("Choose a CT volume.")
@@ -75,7 +86,10 @@ def volume_of_node(node: Node) -> Volume:
 
 
 def mark_if_ct(node: Node) -> bool:
-    """Whether a volume may be a CT: DICOM says so or, without DICOM, it holds values of air. Marked for the panel's selector."""
+    """Return whether a volume can be a CT, and mark it for the panel's selector if so.
+
+    The DICOM modality decides. A volume without DICOM information is a CT if it has values of air.
+    """
     modality = _series_attribute(node, "DICOM.Modality")
     image = node.GetImageData()
     if node.IsA("vtkMRMLLabelMapVolumeNode") or image is None or image.GetNumberOfScalarComponents() != 1:
@@ -90,10 +104,20 @@ def mark_if_ct(node: Node) -> bool:
 
 @one_drawing()
 def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) -> Node:
-    """Bring the result of a run on ``volume`` into its scene: the segmentation, its lesion table, the probability map where it was read.
+    """Load the result of a run into the scene: the segmentation, its lesion table and, if read, the probability map.
 
-    ``segmentation`` is updated where given, else a new node is made. All take the volume's parent transform and stand beside it in the
-    subject hierarchy. Raises MachineLimit, the scene untouched, where the segmentation cannot be read.
+    All nodes get the parent transform of the volume and its place in the subject hierarchy.
+
+    Args:
+        run: The files of the run.
+        volume: The CT that was segmented.
+        segmentation: The segmentation node to update; None creates a new one.
+
+    Returns:
+        The segmentation node.
+
+    Raises:
+        MachineLimit: The segmentation cannot be read; the scene is unchanged.
     """
     content = _read_segmentation(run.segmentation)
     answer = slicer.vtkSegmentation()
@@ -125,7 +149,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
 
 
 def is_edited(segmentation: Node) -> bool:
-    """True unless voxels, names and colors of the segments are those that a run once put there and nobody has said anything of a lesion."""
+    """Return whether a person changed voxels, names or colors of the segments, or reviewed a lesion, since the run."""
     content = segmentation.GetSegmentation()
     if any(content.GetNthSegment(i).HasTag(REVIEW_TAG) for i in range(content.GetNumberOfSegments())):
         return True
@@ -134,9 +158,13 @@ def is_edited(segmentation: Node) -> bool:
 
 
 def fingerprint(segmentation: Node, *, colors: bool = True) -> str:
-    """Names and colors of all segments and a checksum of their voxels; padding and cropping, as saving does, do not change it.
+    """Return names and colors of all segments with a checksum of their voxels.
 
-    Without ``colors`` it is that of scenes of version 1.
+    Padding and cropping, as done by saving, do not change the fingerprint.
+
+    Args:
+        segmentation: The segmentation node.
+        colors: False omits the colors, as scenes of version 1 do.
     """
     content = segmentation.GetSegmentation()
     segments = [content.GetNthSegment(i) for i in range(content.GetNumberOfSegments())]
@@ -148,25 +176,35 @@ def fingerprint(segmentation: Node, *, colors: bool = True) -> str:
 
 
 def ct_of(segmentation: Node) -> Node:
-    """The volume on which the segmentation was made; None where it is gone."""
+    """Return the volume that was segmented; None if it is not in the scene."""
     return segmentation.GetNodeReference(slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole())
 
 
 def series_number(node: Node) -> str:
-    """The DICOM series number of a volume; empty where it did not come from DICOM."""
+    """Return the DICOM series number of a volume; empty if it does not come from DICOM."""
     return _series_attribute(node, "DICOM.SeriesNumber")
 
 
 def file_name(node: Node) -> str:
-    """The node's name without what file systems do not take."""
+    """Return the name of the node without characters that are not allowed in file names."""
     return re.sub(r"[^\w.()+ -]+", "_", node.GetName()).strip()
 
 
 def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Path]:
-    """Write segmentation.seg.nrrd, lesions.csv and summary.json into ``folder``, which is made if need be; returns the paths.
+    """Write segmentation.seg.nrrd, lesions.csv and summary.json.
 
-    None holds a node's name or a patient's. Lesions that a person has rejected stand in summary.json alone. Raises OSError where the
-    disk fails.
+    No file contains the name of a node or of a patient. Rejected lesions are listed only in summary.json.
+
+    Args:
+        segmentation: The segmentation node.
+        folder: The output folder, created if needed.
+        prefix: Put before each file name.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        OSError: A file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{prefix}{name}" for name in ("segmentation.seg.nrrd", "lesions.csv", "summary.json")]
@@ -181,7 +219,7 @@ def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Pat
 
 @one_drawing()
 def jump_to(segmentation: Node, lesion: LesionRow) -> None:
-    """Move all slice views to the lesion's center, where the segmentation's parent transform has it."""
+    """Center all slice views on the lesion, with the parent transform of the segmentation applied."""
     world = [0.0, 0.0, 0.0]
     segmentation.TransformPointToWorld(ras_of(lesion.centroid_lps), world)
     slicer.vtkMRMLSliceNode.JumpAllSlices(segmentation.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
@@ -189,17 +227,17 @@ def jump_to(segmentation: Node, lesion: LesionRow) -> None:
 
 @one_drawing()
 def highlight(segmentation: Node, segment_name: str | None) -> None:
-    """Let one tumor stand out in the slice views by dimming the others; None shows all alike."""
+    """Highlight one tumor in the slice views by dimming the others; None shows all alike."""
     display = segmentation.GetDisplayNode()
     for segment_id, name in _tumor_segments(segmentation):
         display.SetSegmentOpacity2DFill(segment_id, TUMOR_FILL_2D if segment_name in (None, name) else DIMMED_FILL_2D)
 
 
 def show_lesions_by_review(scene: Node) -> None:
-    """Show each lesion of each result in the scene, unless a person has rejected it.
+    """Show every lesion of every result in the scene, except for rejected lesions.
 
-    Slicer's list of segments hides segments when a scene with several segmentations is loaded. Call this after an import, once Slicer's
-    widgets have seen the new nodes.
+    When a scene with several segmentations is loaded, Slicer's list of segments hides segments. Call this function
+    after an import, once Slicer's widgets have processed the new nodes.
     """
     with one_drawing():
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene):
@@ -210,13 +248,13 @@ def show_lesions_by_review(scene: Node) -> None:
 
 
 def is_result(segmentation: Node) -> bool:
-    """Whether a run of ours, or a correction here, has measured the segmentation."""
+    """Return whether the segmentation was measured, by a run of this extension or after a correction."""
     return any(segmentation.GetAttribute(name) for name in (SUMMARY_ATTRIBUTE, MEASURES_ATTRIBUTE))
 
 
 @one_drawing()
 def show_lungs(segmentation: Node, visible: bool) -> None:
-    """Show or hide the lungs in all views; tumors stay."""
+    """Show or hide the lungs in all views; tumors are unchanged."""
     tumors = {segment_id for segment_id, _ in _tumor_segments(segmentation)}
     for segment_id in segmentation.GetSegmentation().GetSegmentIDs():
         if segment_id not in tumors:
@@ -225,14 +263,18 @@ def show_lungs(segmentation: Node, visible: bool) -> None:
 
 @one_drawing()
 def show_surfaces(segmentation: Node, visible: bool) -> None:
-    """Show or hide the surfaces in the 3D views; those that did not come with the result are made first."""
+    """Show or hide the surfaces in the 3D views; surfaces that did not come with the result are created."""
     if visible and not segmentation.GetSegmentation().ContainsRepresentation(_surface_name()):
         segmentation.CreateClosedSurfaceRepresentation()
     segmentation.GetDisplayNode().SetVisibility3D(visible)
 
 
 def load_volume(path: Path, scene: Node, name: str) -> Node:
-    """A volume node from an image file, without a memory of the file."""
+    """Load an image file as a volume node that does not refer to the file.
+
+    Raises:
+        MachineLimit: The file cannot be read.
+    """
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(path))
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", free_name(scene, name))
@@ -244,7 +286,10 @@ def load_volume(path: Path, scene: Node, name: str) -> Node:
 
 
 def _holds_air(image: Node) -> bool:
-    """Whether some of the voxels of a vtkImageData are as low as air; a step between them that is odd meets all columns of a slice."""
+    """Return whether a sample of the voxels of a vtkImageData includes values of air.
+
+    The step between samples is odd, so that they cover all columns of a slice.
+    """
     scalars = image.GetPointData().GetScalars()
     if scalars is None:
         return False
@@ -253,7 +298,11 @@ def _holds_air(image: Node) -> bool:
 
 
 def _read_segmentation(path: Path) -> Node:
-    """The vtkSegmentation in a file, read in a scene of its own: nothing else of it, as a file name soon gone, gets into the user's."""
+    """Return the vtkSegmentation in a file.
+
+    It is read in a temporary scene, so that nothing else, such as the name of a temporary file, enters the user's
+    scene.
+    """
     scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     storage = slicer.vtkMRMLSegmentationStorageNode()
@@ -264,7 +313,10 @@ def _read_segmentation(path: Path) -> Node:
 
 
 def _add_surfaces(content: Node, folder: Path) -> None:
-    """Gives each segment the surface that the child has drawn: <segment id>.vtp, points in LPS mm. Slicer makes missing ones itself."""
+    """Add to each segment the surface that the child process wrote: <segment id>.vtp, points in LPS mm.
+
+    Slicer creates missing surfaces itself.
+    """
     for segment_id in content.GetSegmentIDs():
         path = folder / f"{segment_id}.vtp"
         if path.is_file():
@@ -293,13 +345,16 @@ def _show_segments(segmentation: Node) -> None:
 
 
 def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
-    """Id and name of the segments that are lesions, whatever a person said of them."""
+    """Return id and name of the segments that are lesions, including rejected ones."""
     infos = segment_infos(segmentation.GetSegmentation())
     return [(info.id, info.name) for info in infos if may_be_lesion(info)]
 
 
 def _fill_volume(node: Node, volume: Volume) -> None:
-    """Shows the map without a copy, in the window of probabilities: the window that Slicer would choose costs it a look at every voxel."""
+    """Display the probability map without copying it, in a fixed window of 0 to 1.
+
+    To choose a window itself, Slicer would read every voxel.
+    """
     if node.GetDisplayNode() is None:
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().AutoWindowLevelOff()
@@ -312,15 +367,16 @@ def _fill_volume(node: Node, volume: Volume) -> None:
 
 
 def _place_beside(node: Node, volume: Node) -> None:
-    """Under the volume's parent transform, and into its study, where Slicer's DICOM export looks for it."""
+    """Put a node under the volume's parent transform and into its study in the subject hierarchy.
+
+    Slicer's DICOM export looks for the CT in that study.
+    """
     if node.IsA("vtkMRMLTransformableNode"):
         node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
     volume_item = hierarchy.GetItemByDataNode(volume)
     if volume_item != hierarchy.GetInvalidItemID():
-        hierarchy.CreateItem(
-            hierarchy.GetItemParent(volume_item), node
-        )  # moves the item where the node has one already
+        hierarchy.CreateItem(hierarchy.GetItemParent(volume_item), node)  # moves an existing item
 
 
 def _checksum(layer: Node) -> int:
@@ -329,7 +385,7 @@ def _checksum(layer: Node) -> int:
 
 
 def _series_attribute(node: Node, name: str) -> str:
-    """An attribute that Slicer's DICOM import keeps with the volume's series; empty where there is none."""
+    """Return an attribute that Slicer's DICOM import stored with the volume's series; empty if there is none."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     item = hierarchy.GetItemByDataNode(node)
     return "" if item == hierarchy.GetInvalidItemID() else str(hierarchy.GetItemAttribute(item, name))

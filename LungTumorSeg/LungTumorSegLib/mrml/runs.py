@@ -1,4 +1,4 @@
-"""A run on a volume node: the CT goes out to a child process, its result comes back beside the node."""
+"""A run on a volume node: the CT is exported to a child process and the result is loaded beside the node."""
 
 from __future__ import annotations
 
@@ -24,18 +24,24 @@ def start_run(
     on_progress: Callable[[RunProgress], None] | None = None,
     on_finished: Callable[[SegmentationRun], None] | None = None,
 ) -> SegmentationRun:
-    """Start a run on ``volume_node``; whoever polls it gets the segmentation node as its result.
+    """Start a run on ``volume_node``; its result is the segmentation node.
+
+    The caller has to poll the returned run.
 
     Args:
-        volume_node: A CT; its voxels are exported as they are now, without the parent transform.
-        options: As of ``segment``, and ``probability``, whether the probability map is loaded; what is left out comes from the model.
-        segmentation: Takes the result, unless it was edited by hand; None for a new node.
-        temporary_folder: Where the run's private folder is made.
-        on_progress: Gets each progress.
-        on_finished: Gets the run once it has ended.
+        volume_node: A CT; its current voxels are exported without the parent transform.
+        options: The options of ``segment``, and ``probability``, which loads the probability map. Missing options come
+            from the model.
+        segmentation: Receives the result unless it was edited by hand; None creates a new node.
+        temporary_folder: The folder in which the run creates its private folder.
+        on_progress: Called with each progress report.
+        on_finished: Called with the run once it has ended.
+
+    Returns:
+        The run.
 
     Raises:
-        UnusableInput: The node is no CT, or an option is unknown.
+        UnusableInput: The node is not a CT, or an option is unknown.
     """
     probability = isinstance(options, Mapping) and bool(options.get("probability", False))
     if isinstance(options, Mapping):
@@ -49,7 +55,7 @@ def start_run(
     def load(files: RunFiles) -> Node:
         return load_results(files, volume_node, _replaceable(segmentation))
 
-    def is_wanted() -> bool:  # the CT was not deleted and its scene not closed
+    def is_wanted() -> bool:  # false if the CT was deleted or the scene closed
         return volume_node.GetScene() is not None
 
     job = SegmentationJob(export, arguments, probability=probability, temporary_folder=temporary_folder)
@@ -57,7 +63,7 @@ def start_run(
 
 
 def _replaceable(segmentation: Node) -> Node:
-    """The node if a new result may take its place: it still exists and nobody has edited it."""
+    """Return the node if a new result may replace its content: it is in the scene and not edited; else None."""
     if segmentation is None or segmentation.GetScene() is None:
         return None
     is_empty = segmentation.GetSegmentation().GetNumberOfSegments() == 0

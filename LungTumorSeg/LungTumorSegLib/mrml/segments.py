@@ -1,4 +1,4 @@
-"""The segments of a segmentation node: voxels out and in, what they are, what a person said of them."""
+"""The segments of a segmentation node: their voxels, properties and review marks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .nodes import Node, affine_of
 
 
 class LayerCopies:
-    """Copies of a segmentation's layers for a thread of its own, made anew only where Slicer touched the layer."""
+    """Copies of the layers of a segmentation for another thread; only layers that changed are copied again."""
 
     def __init__(self) -> None:
         self._copies: list[tuple[Node, int, Volume]] = []
 
     def of(self, content: Node) -> list[Layer]:
-        """The layers of a vtkSegmentation, in its order."""
+        """Return copies of the layers of a vtkSegmentation, in its order."""
         layers, copies = [], []
         for index in range(content.GetNumberOfLayers()):
             image = content.GetLayerDataObject(index, content.GetSourceRepresentationName())
@@ -38,7 +38,7 @@ class LayerCopies:
 
 
 def unchanging_layers(content: Node) -> list[Layer]:
-    """The layers of a vtkSegmentation that nobody will edit: views that keep its voxels alive."""
+    """Return the layers of a vtkSegmentation that is never edited, as views that keep its voxels alive."""
     images = [
         content.GetLayerDataObject(index, content.GetSourceRepresentationName())
         for index in range(content.GetNumberOfLayers())
@@ -52,7 +52,7 @@ def _values(content: Node, layer: int) -> dict[str, int]:
 
 
 def segment_infos(content: Node) -> list[SegmentInfo]:
-    """What is known of each segment of a vtkSegmentation beside its voxels, in its order."""
+    """Return the properties of each segment of a vtkSegmentation apart from its voxels, in its order."""
     return [
         SegmentInfo(segment_id, segment.GetName() or "", segment.GetTerminology() or "", review_of(segment))
         for segment_id, segment in segments_of(content)
@@ -60,19 +60,19 @@ def segment_infos(content: Node) -> list[SegmentInfo]:
 
 
 def segments_of(content: Node) -> Iterator[tuple[str, Node]]:
-    """Id and vtkSegment of each segment, in order."""
+    """Yield id and vtkSegment of each segment, in order."""
     for segment_id in content.GetSegmentIDs():
         yield segment_id, content.GetSegment(segment_id)
 
 
 def review_of(segment: Node) -> str:
-    """ "confirmed", "rejected", or "" where nobody has said anything."""
+    """Return the review mark of a lesion: "confirmed", "rejected", or "" if it was not reviewed."""
     tag = vtk.reference("")
     return str(tag) if segment.GetTag(REVIEW_TAG, tag) else ""
 
 
 def set_review(segment: Node, review: str) -> None:
-    """Keeps what a person said of a lesion; "" takes it back."""
+    """Set the review mark of a lesion; "" removes it."""
     if review:
         segment.SetTag(REVIEW_TAG, review)
     else:
@@ -80,7 +80,11 @@ def set_review(segment: Node, review: str) -> None:
 
 
 def mask_of(content: Node, segment_id: str) -> Volume | None:
-    """The voxels (bool) of a segment in their bounding box, LPS with canonical axes; None for an empty one."""
+    """Return the voxels of a segment.
+
+    Returns:
+        A bool volume cropped to the segment, LPS with canonical axes; None if the segment is empty.
+    """
     segment = content.GetSegment(segment_id)
     image = segment.GetRepresentation(content.GetSourceRepresentationName())
     if image is None or image.IsEmpty():
@@ -94,7 +98,16 @@ def mask_of(content: Node, segment_id: str) -> Volume | None:
 
 
 def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
-    """Gives a segment the voxels of ``mask`` (bool, LPS, on the segmentation's lattice, any axes); other segments keep theirs."""
+    """Replace the voxels of a segment; other segments keep theirs.
+
+    Args:
+        segmentation: The segmentation node.
+        segment_id: The segment.
+        mask: bool, LPS, on the lattice of the segmentation, with any order of axes. None empties the segment.
+
+    Raises:
+        ValueError: Slicer cannot change the segment, or the segmentation has neither voxels nor a CT.
+    """
     if mask is None or not mask.array.any():
         segmentation.GetSegmentation().ClearSegment(segment_id)
         return
@@ -105,21 +118,21 @@ def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
 
 
 def add_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
-    """Adds voxels to a segment; ``mask`` has canonical axes."""
+    """Add voxels to a segment; ``mask`` has canonical axes."""
     present = mask_of(segmentation.GetSegmentation(), segment_id)
     if mask is not None:
         set_mask(segmentation, segment_id, mask if present is None else union(present, mask))
 
 
 def next_lesion_number(contents: Sequence[Node]) -> int:
-    """One more than the largest n of the segments "Tumor n"."""
+    """Return one more than the largest n of the segments named "Tumor n"."""
     names = [segment.GetName() or "" for content in contents for _, segment in segments_of(content)]
     numbers = [int(match[1]) for name in names if (match := re.fullmatch(r"Tumor (\d+)", name))]
     return max(numbers, default=0) + 1
 
 
 def _volume(image: Node) -> Volume:
-    """A vtkOrientedImageData as a volume in LPS; a view. An image without voxels is a single 0."""
+    """Return a view of a vtkOrientedImageData as a volume in LPS. An image without voxels becomes a single 0."""
     j0, _, i0, _, k0, _ = image.GetExtent()
     scalars = image.GetPointData().GetScalars() if image.GetPointData() is not None else None
     shape = image.GetDimensions()[::-1]
@@ -138,9 +151,9 @@ def _copied(image: Node) -> Volume:
 
 
 def _image(mask: Volume, lattice: Node) -> Node:
-    """``mask`` as a vtkOrientedImageData of 0 and 1, on the lattice of another."""
+    """Return ``mask`` as a vtkOrientedImageData of 0 and 1 on the lattice of another image."""
     image = slicer.vtkOrientedImageData()
-    image.SetOrigin(lattice.GetOrigin())  # these three and not the matrix, which would be a rounding error away
+    image.SetOrigin(lattice.GetOrigin())  # copied one by one: setting the matrix would round
     image.SetSpacing(lattice.GetSpacing())
     image.CopyDirections(lattice)
     grid = Volume(np.zeros((1, 1, 1), dtype=bool), affine_of(_to_ras(image)))
@@ -154,7 +167,7 @@ def _image(mask: Volume, lattice: Node) -> Node:
 
 
 def _lattice(segmentation: Node) -> Node:
-    """A vtkOrientedImageData on the segmentation's lattice of voxels: one of its layers, or its CT's while it has none."""
+    """Return a vtkOrientedImageData on the voxel lattice of the segmentation: a layer or, without layers, its CT."""
     content = segmentation.GetSegmentation()
     for index in range(content.GetNumberOfLayers()):
         image = content.GetLayerDataObject(index, content.GetSourceRepresentationName())
@@ -170,7 +183,7 @@ def _lattice(segmentation: Node) -> Node:
 
 
 def _to_ras(image: Node) -> Node:
-    """The vtkMatrix4x4 from column, row and slice to RAS mm."""
+    """Return the vtkMatrix4x4 from column, row and slice to RAS in mm."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
     return matrix

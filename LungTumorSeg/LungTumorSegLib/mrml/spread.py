@@ -1,6 +1,7 @@
-"""How the tumor has spread, in Slicer's views: colors, margins, zones, rulers. All of it is made of the segments as they are now.
+"""Display of the spread in Slicer's views: colors, margins, zones and rulers, computed from the current segments.
 
-What is drawn beside the segmentation lies in nodes of its own, which go when it is hidden; the segmentation's own colors stay.
+Everything that is drawn beside the segmentation has nodes of its own, which are removed when it is hidden. The colors
+of the segments themselves do not change.
 """
 
 from __future__ import annotations
@@ -39,16 +40,24 @@ from .results import ct_of, show_lungs
 from .segments import mask_of, segment_infos, set_mask
 
 RULER_GLYPH_SCALE, RULER_TEXT_SCALE = 1.0, 2.0
-"""In percent of a view's size; Slicer's own 3.0 covers small lesions."""
+"""Percent of the view size; Slicer's default of 3.0 covers small lesions."""
 
 MARGIN_OPACITY_3D, ZONE_OPACITY_3D = 0.15, 0.25
 WIDEST_MARGIN_MM = 50.0
-"""At half of it a margin's color is halfway to white."""
+"""At half of this distance, the color of a margin is halfway to white."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Lesion:
-    """A lesion of the segmentation: its segment, its place among the lesions (1 ...), its voxels (bool, LPS, canonical axes)."""
+    """A lesion of the segmentation.
+
+    Attributes:
+        id: The segment id.
+        name: The segment name.
+        color: The segment color.
+        number: The position among the lesions, from 1.
+        mask: The voxels (bool, LPS, canonical axes).
+    """
 
     id: str
     name: str
@@ -59,9 +68,13 @@ class _Lesion:
 
 @one_drawing()
 def color_lesions(segmentation: Node, by: ColorBy) -> Coloring:
-    """Color the lesions in all views; by number each has its segment's own color again. The scene keeps the choice.
+    """Color the lesions in all views and store the choice in the scene.
 
-    Slicer's list of segments goes on to show the segments' own colors, which are those of saved files.
+    Slicer's list of segments continues to show the segments' own colors, which are also saved to files.
+
+    Args:
+        segmentation: The segmentation whose lesions are colored.
+        by: "number" restores the color of each segment.
 
     Returns:
         The colors with their legend.
@@ -83,9 +96,19 @@ def color_lesions(segmentation: Node, by: ColorBy) -> Coloring:
 
 @one_drawing()
 def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | None:
-    """Draws what lies within the distances (mm) of each lesion, clipped at the lungs; none of them removes what was drawn before.
+    """Draw the region within the given distances of each lesion, clipped at the lungs.
 
-    Returns the segmentation node of the margins. Raises ValueError where lungs or CT are missing.
+    Margins that were drawn before are removed.
+
+    Args:
+        segmentation: The segmentation whose lesions get margins.
+        distances_mm: The distances; an empty sequence draws nothing.
+
+    Returns:
+        The segmentation node of the margins; None if nothing is drawn.
+
+    Raises:
+        ValueError: The lungs or the CT are missing.
     """
     _remove(segmentation, MARGINS_ROLE)
     lesions = _lesions(segmentation)
@@ -105,9 +128,17 @@ def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | No
 
 @one_drawing()
 def show_zones(segmentation: Node, visible: bool) -> Node | None:
-    """Draws the upper, middle and lower zone of each lung in place of the lungs, or the lungs again; returns the zones' node.
+    """Draw the upper, middle and lower zone of each lung in place of the lungs, or show the lungs again.
 
-    Raises ValueError where lungs or CT are missing.
+    Args:
+        segmentation: The segmentation whose lungs are divided.
+        visible: False removes the zones and shows the lungs.
+
+    Returns:
+        The segmentation node of the zones; None if nothing is drawn.
+
+    Raises:
+        ValueError: The lungs or the CT are missing.
     """
     _remove(segmentation, ZONES_ROLE)
     if not visible:
@@ -131,12 +162,14 @@ def show_zones(segmentation: Node, visible: bool) -> Node | None:
 
 @one_drawing()
 def show_rulers(segmentation: Node, visible: bool, chosen_ids: Sequence[str] = ()) -> list[Node]:
-    """Draw long and short axis of each lesion, and Dmax between the two lesions farthest apart, as line markups; or remove them.
+    """Draw the axes of each lesion and Dmax as line markups, or remove them.
+
+    Each lesion has a long and a short axis. Dmax connects the two lesions that are farthest apart.
 
     Args:
-        segmentation: whose lesions are measured.
+        segmentation: The segmentation whose lesions are measured.
         visible: False removes the rulers.
-        chosen_ids: the segments whose rulers bear labels, see ``label_rulers``.
+        chosen_ids: The segments whose rulers have labels; see ``label_rulers``.
 
     Returns:
         The line markups, Dmax last.
@@ -161,11 +194,11 @@ def show_rulers(segmentation: Node, visible: bool, chosen_ids: Sequence[str] = (
 
 @one_drawing()
 def label_rulers(segmentation: Node, chosen_ids: Sequence[str]) -> None:
-    """Label the axes of the chosen lesions, in slice views alone; the label of Dmax stays, in the 3D views too.
+    """Label the axes of the chosen lesions, in slice views only; the label of Dmax stays, also in the 3D views.
 
     Args:
-        segmentation: whose rulers may be drawn.
-        chosen_ids: ids of segments, as chosen in the lesion table.
+        segmentation: The segmentation whose rulers may be drawn.
+        chosen_ids: Segment ids, as selected in the lesion table.
     """
     for line in _drawn(segmentation, RULERS_ROLE):
         segment_id = line.GetAttribute(SEGMENT_ATTRIBUTE)
@@ -174,7 +207,7 @@ def label_rulers(segmentation: Node, chosen_ids: Sequence[str]) -> None:
 
 
 def _farthest_apart(lesions: Sequence[_Lesion]) -> Ruler | None:
-    """Between the centroids of the two lesions farthest apart; None for fewer than two."""
+    """Return the line between the centroids of the two lesions farthest apart; None for fewer than two."""
     if len(lesions) < 2:
         return None
     points = [centroid_lps(lesion.mask) for lesion in lesions]
@@ -184,7 +217,7 @@ def _farthest_apart(lesions: Sequence[_Lesion]) -> Ruler | None:
 
 
 def _lesions(segmentation: Node) -> list[_Lesion]:
-    """The lesions that count, in the segmentation's order."""
+    """Return the lesions that were not rejected and have voxels, in the order of the segmentation."""
     content = segmentation.GetSegmentation()
     masks = [
         (info, mask_of(content, info.id))
@@ -209,7 +242,7 @@ def _lungs(segmentation: Node) -> tuple[Volume, Volume]:
 
 
 def _together(lesions: Sequence[_Lesion], left: Volume, right: Volume) -> tuple[Volume, tuple[Volume, Volume]]:
-    """Labels of the lesions (uint16, by number) and both lungs (bool) on the smallest grid that holds all."""
+    """Return labels of the lesions (uint16, by number) and both lungs (bool) on the smallest common grid."""
     whole = reduce(union, [left, right, *(lesion.mask for lesion in lesions)])
     labels = np.zeros(whole.shape, dtype=np.uint16)
     for lesion in lesions:
@@ -246,9 +279,9 @@ def _draw(node: Node) -> None:
 
 
 def _line(segmentation: Node, name: str, ruler: Ruler) -> Node:
-    """A locked line between a ruler's ends, in the segmentation's own coordinates under its parent transform.
+    """Return a locked line between the ends of a ruler, under the parent transform of the segmentation.
 
-    Its label is its name, to which Slicer appends the length.
+    Its label is its name; Slicer appends the length.
     """
     line = segmentation.GetScene().AddNewNodeByClass("vtkMRMLMarkupsLineNode", name)
     line.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
@@ -262,7 +295,10 @@ def _line(segmentation: Node, name: str, ruler: Ruler) -> Node:
 
 
 def _axis(segmentation: Node, name: str, ruler: Ruler, segment_id: str) -> Node:
-    """A line that shows its label in slice views alone: it has one display node for them and another for the 3D views."""
+    """Return a line whose label appears only in slice views.
+
+    It has one display node for the slice views and another for the 3D views.
+    """
     line = _line(segmentation, name, ruler)
     line.SetAttribute(SEGMENT_ATTRIBUTE, segment_id)
     line.GetDisplayNode().SetVisibility3D(False)
@@ -282,7 +318,7 @@ def _make_small(display: Node) -> None:
 
 
 def _drawn(segmentation: Node, role: str) -> list[Node]:
-    """The nodes to which the segmentation refers in a role and that are still in the scene."""
+    """Return the nodes to which the segmentation refers in a role and that are still in the scene."""
     nodes = [segmentation.GetNthNodeReference(role, i) for i in range(segmentation.GetNumberOfNodeReferences(role))]
     return [node for node in nodes if node is not None]
 

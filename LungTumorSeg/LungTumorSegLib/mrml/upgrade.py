@@ -1,7 +1,8 @@
-"""Scenes that an older version of the extension has saved.
+"""Upgrade of scenes that were saved by an older version of the extension.
 
-Version 1 (0.1.0 before correction): a segmentation, its lesion table, the run's summary; neither the network's answer nor marks.
-Version 2: the network's answer without a display node, so that Slicer shows it when the scene is loaded.
+- Version 1 (0.1.0, before corrections): a segmentation, its lesion table and the summary of the run, but neither the
+  network's result nor review marks.
+- Version 2: the network's result has no display node, so Slicer shows it when the scene is loaded.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from .nodes import SUMMARY_ATTRIBUTE, TABLE_ROLE, Node
 from .results import is_edited
 
 VERSION = 3
-"""Of what a scene holds; stands in the parameter node."""
+"""Version of the content of a scene; stored in the parameter node."""
 
 
 def upgrade(segmentation: Node) -> None:
-    """Give a result of an older version what later ones have. Other segmentations stay as they are.
+    """Bring a result of an older version to the current one; other segmentations are unchanged.
 
-    The voxels of version 1 are the network's answer if nobody has edited them; else it is not known, and there is nothing to go back to.
+    The voxels of a version 1 result are taken as the network's result if nobody edited them. Otherwise the network's
+    result is unknown, and the segmentation cannot be reset.
     """
     hide_answer(segmentation)
     if (
