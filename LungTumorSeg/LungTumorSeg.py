@@ -1,7 +1,8 @@
-"""LungTumorSeg in 3D Slicer: from a chest CT to measured lung tumors with one click.
+"""LungTumorSeg in 3D Slicer: find and measure lung tumors in a chest CT with one click.
 
-The package LungTumorSegLib computes, in a child process; LungTumorSegLib.mrml turns its results into nodes; LungTumorSegPanel is the
-window. Here are the four classes that Slicer expects: module, widget, logic without a window, and self-test.
+LungTumorSegLib computes the result in a child process, LungTumorSegLib.mrml loads it into the scene, and
+LungTumorSegPanel is the panel. This file contains the four classes that Slicer expects: the module, its widget, its
+logic (which needs no window) and its self-test.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,17 +39,17 @@ Options = SegmentOptions | Mapping[str, Any] | None
 OnFinished = Callable[[CommandRun], None] | None
 
 PHANTOM_SEED = 7
-"""Of the sample data: a chest with lesions on both sides."""
+"""Seed of the sample data: a chest with lesions on both sides."""
 
 
 class LungTumorSeg(ScriptedLoadableModule):
-    """What Slicer shows of the module before it is opened."""
+    """Describe the module to Slicer: title, category, help and acknowledgement."""
 
     def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Lung Tumor Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # parts of the panel
+        self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # used by the panel
         self.parent.contributors = ["The LungTumorSeg developers"]
         self.parent.helpText = _(
             "Finds, measures and draws lung tumors in a chest CT: choose the CT, press Segment, check the lesions, save."
@@ -68,18 +69,19 @@ class LungTumorSeg(ScriptedLoadableModule):
 
 
 def registerSampleData() -> None:
-    """Put the phantom into the Sample Data module."""
+    """Register the phantom in the Sample Data module."""
     sample_data.register(LungTumorSegLogic().startPhantom)
 
 
 class Device(Enum):
-    """Where the network runs; the values are the command line's."""
+    """Device on which the network runs; the values are those of the command line."""
 
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
 
     def label(self) -> str:
+        """Return the text for the selector."""
         return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]
 
 
@@ -89,7 +91,10 @@ def _range(name: str) -> WithinRange:
 
 @parameterNodeWrapper
 class LungTumorSegParameterNode:
-    """What the panel shows and the scene keeps. ``LungTumorSegLogic.getParameterNode`` fills in the numbers of the model's manifest."""
+    """Parameters that the panel shows and the scene stores.
+
+    ``LungTumorSegLogic.getParameterNode`` sets the defaults from the manifest of the model.
+    """
 
     inputVolume: VolumeNode
     outputSegmentation: SegmentationNode
@@ -107,10 +112,13 @@ class LungTumorSegParameterNode:
 
 
 class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
-    """The module without its panel, for scripts, batch and tests."""
+    """The functions of the module without its panel, for scripts, batch processing and tests."""
 
     def getParameterNode(self) -> LungTumorSegParameterNode:
-        """Return the scene's parameters; those of an older version, and what belongs to them in the scene, are brought up to this one."""
+        """Return the parameters of the scene.
+
+        Parameters and results that were saved by an older version are upgraded first.
+        """
         parameterNode: Any = LungTumorSegParameterNode(super().getParameterNode())  # type: ignore[call-arg]
         if parameterNode.version < VERSION:
             for segmentationNode in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
@@ -124,17 +132,23 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
     def segment(
         self, volumeNode: VolumeNode, options: Options = None, segmentationNode: SegmentationNode | None = None
     ) -> SegmentationNode:
-        """Find the lung tumors of a CT and return the segmentation node; blocks until then and needs no window.
+        """Find the lung tumors in a CT; block until the result is in the scene. No window is needed.
 
         Args:
             volumeNode: The CT.
-            options: SegmentOptions or a dict of its fields, where ``probability`` asks for the probability map too.
-            segmentationNode: Receives the result unless it was edited by hand; then, and by default, a new node is made.
+            options: SegmentOptions or a dict of its fields; ``probability=True`` in the dict also loads the probability
+                map.
+            segmentationNode: Receives the result. A new node is created by default, and if this node was edited by
+                hand.
+
+        Returns:
+            The segmentation node.
 
         Raises:
             ValueError: The input cannot be used.
-            RuntimeError: The machine cannot.
-            Cancelled: The CT vanished meanwhile. In each case the scene is then as it was.
+            RuntimeError: The computer cannot complete the run, for example for lack of memory.
+            Cancelled: The CT was removed from the scene during the run. After each of these errors the scene is
+                unchanged.
         """
         return waiting.result_of(start_run(volumeNode, options, segmentationNode, slicer.app.temporaryPath))
 
@@ -146,72 +160,109 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
         onFinished: Callable[[SegmentationRun], None] | None = None,
         segmentationNode: SegmentationNode | None = None,
     ) -> SegmentationRun:
-        """Do the same without blocking: return a handle with ``cancel()`` at once; needs Qt's event loop.
+        """Find the lung tumors in a CT without blocking; needs Qt's event loop.
 
-        ``onProgress`` gets the progress (``stage``, ``percent``, ``seconds_left``), ``onFinished`` the handle, whose ``result`` (the
-        segmentation node) or ``error`` is then set. Raises ValueError for input that cannot be used.
+        Args:
+            volumeNode: The CT.
+            options: See ``segment``.
+            onProgress: Called with each progress report (``stage``, ``percent``, ``seconds_left``).
+            onFinished: Called with the run at its end; its ``result`` (the segmentation node) or ``error`` is then set.
+            segmentationNode: See ``segment``.
+
+        Returns:
+            The run, which has a method ``cancel()``.
+
+        Raises:
+            ValueError: The input cannot be used.
         """
         folder = slicer.app.temporaryPath
         return waiting.watched(start_run(volumeNode, options, segmentationNode, folder, onProgress, onFinished))
 
     def showTumorSpread(self, segmentationNode: SegmentationNode) -> None:
-        """Show the tumors within translucent lungs in the 3D views and point these at them."""
+        """Show the tumors within translucent lungs in the 3D views and fit the views to them.
+
+        Raises:
+            ValueError: There is no segmentation.
+        """
         if segmentationNode is None:
             raise ValueError(_("There is no segmentation to show."))
         mrml.show_surfaces(segmentationNode, True)
         views.frameTumors()
 
     def corrections(self, segmentationNode: SegmentationNode) -> Corrections:
-        """Return what a person may do to its lesions: add, delete, confirm, reject, merge, split, reset, undo and more, without a window.
+        """Return the corrections of a segmentation: add, delete, confirm, reject, merge, split, reset, undo and others.
 
-        Raises ValueError where there is no segmentation; so does each action that cannot be done.
+        No window is needed. Each correction raises ValueError if it is not possible.
+
+        Raises:
+            ValueError: There is no segmentation.
         """
         if segmentationNode is None:
             raise ValueError(_("There is no segmentation to correct."))
         return Corrections(segmentationNode)
 
     def measureLesions(self, segmentationNode: SegmentationNode) -> None:
-        """Bring the lesion table up to the voxels as they are now, in this process, and wait for it.
+        """Measure the current voxels and update the lesion table; block until this is done.
 
-        Raises ValueError where the CT is gone or does not have the segmentation's grid.
+        Raises:
+            ValueError: There is no segmentation, or the CT is not in the scene or has another grid.
         """
         if segmentationNode is None:
             raise ValueError(_("There is no segmentation to measure."))
         LiveTable(segmentationNode).measure_now()
 
     def models(self) -> dict[str, Manifest]:
-        """Return id and description of the installed models, the default first."""
+        """Return the manifests of the installed models by model id, the default model first."""
         manifests = {name: Manifest.read(folder) for name, folder in model_folders().items()}
         return dict(sorted(manifests.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
     def makePhantom(self, seed: int = PHANTOM_SEED) -> VolumeNode:
-        """Return a synthetic chest CT with lesions as a new volume node, made by a child process; blocks until then."""
+        """Create a synthetic chest CT with lesions in a child process; block until it is in the scene.
+
+        Args:
+            seed: Determines the anatomy and the lesions.
+
+        Returns:
+            The new volume node.
+        """
         return waiting.result_of(exports.phantomRun(seed))
 
     def startPhantom(self, onFinished: OnFinished = None, seed: int = PHANTOM_SEED) -> CommandRun:
-        """Do the same without blocking: ``onFinished`` gets the returned handle, whose ``result`` or ``error`` is then set."""
+        """Create a synthetic chest CT without blocking.
+
+        Args:
+            onFinished: Called with the run at its end; its ``result`` (the volume node) or ``error`` is then set.
+            seed: See ``makePhantom``.
+
+        Returns:
+            The run.
+        """
         return waiting.watched(exports.phantomRun(seed, onFinished))
 
     def missingPackages(self) -> list[str]:
-        """Return what has to be installed before a run: torch first where it is among them."""
+        """Return the Python packages that a run needs and that are not installed, torch first."""
         return installation.missingPackages()
 
     def installPackages(self) -> None:
-        """Install them, once the user has agreed. Raises RuntimeError, with the way out, where something is still missing."""
+        """Install the missing packages after the user has agreed.
+
+        Raises:
+            RuntimeError: A package is still missing; the message says what to do.
+        """
         installation.installPackages()
 
 
 class LungTumorSegWidget(ScriptedLoadableModuleWidget):
-    """What Slicer shows of the module: the panel."""
+    """Connect the panel to Slicer: creation, module changes and cleanup."""
 
     def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.logic: LungTumorSegLogic | None = None
         self.ui: Any = None
-        self.panel: Any = None  # a Panel from setup on
+        self.panel: Any = None  # a Panel after setup
 
     def setup(self) -> None:
-        """Build the panel."""
+        """Create the panel."""
         ScriptedLoadableModuleWidget.setup(self)
         widget = slicer.util.loadUI(self.resourcePath("UI/LungTumorSeg.ui"))
         self.layout.addWidget(widget)
@@ -219,20 +270,20 @@ class LungTumorSegWidget(ScriptedLoadableModuleWidget):
         self.ui = slicer.util.childWidgetVariables(widget)
         self.logic = LungTumorSegLogic()
         self.panel = Panel(self.ui, self.logic)
-        if _isInFront():  # the module was reloaded: nobody enters it again
+        if _isInFront():  # after a reload, Slicer does not call enter
             self.enter()
 
     def cleanup(self) -> None:
-        """Let go of everything when the module is unloaded."""
+        """Release all resources when the module is unloaded."""
         if self.panel is not None:
             self.panel.close()
 
     def enter(self) -> None:
-        """Give keys and views to the panel: the module was opened."""
+        """Give keyboard shortcuts and views to the panel when the module is opened."""
         self.panel.enter()
 
     def exit(self) -> None:
-        """Take keys and views from the panel: another module was opened."""
+        """Take keyboard shortcuts and views from the panel when another module is opened."""
         self.panel.exit()
 
 
@@ -241,6 +292,6 @@ def _isInFront() -> bool:
 
 
 class LungTumorSegTest(self_test.SelfTest):
-    """The self-test with the module's logic."""
+    """Run the self-test with the logic of this module."""
 
     logicClass = LungTumorSegLogic

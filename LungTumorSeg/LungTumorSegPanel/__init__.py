@@ -1,1 +1,1 @@
-"""The module's window: the panel and its sections. Only this package and LungTumorSeg.py import qt."""
+"""The panel of the module and its sections. Only this package and LungTumorSeg.py import qt."""

@@ -1,4 +1,4 @@
-"""A small chest and what a run would have written for it, so that the self-test needs no network."""
+"""A small chest CT and the files that a run would write for it, so that the self-test does not need the network."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from LungTumorSegLib.results.reader import RunFiles
 from vtk.util.numpy_support import numpy_to_vtk
 
 SHAPE, SPACING_MM = (24, 32, 40), (5.0, 5.0, 5.0)
-"""Slices, rows, columns."""
+"""Number of slices, rows and columns; spacing in the same order."""
 
 BOXES = {
     "Left lung": np.s_[3:21, 6:26, 23:37],
@@ -26,7 +26,7 @@ CODES = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.TUMOR["Left"
 
 
 def cannedCT(scene: Node) -> Node:
-    """Return a new volume node: two lungs of -850 HU with two lesions in soft tissue."""
+    """Return a new volume node: two lungs of -850 HU with two lesions of 30 HU, in soft tissue of 40 HU."""
     hu = np.full(SHAPE, 40, np.int16)
     for name, box in BOXES.items():
         hu[box] = -850 if name.endswith("lung") else 30

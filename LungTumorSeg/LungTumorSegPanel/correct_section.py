@@ -1,6 +1,6 @@
-"""The section Correct: what can be done to a lesion, by buttons, quick tools and the embedded Segment Editor.
+"""The Correct section: buttons, quick tools and the embedded Segment Editor for corrections of lesions.
 
-What it does lies in LungTumorSegLib.mrml.corrections; here are its widgets.
+This file contains the widgets; LungTumorSegLib.mrml.corrections performs the corrections.
 """
 
 import logging
@@ -23,13 +23,13 @@ DEFAULT_THRESHOLD = 0.5
 
 
 class CorrectSection:
-    """Follows one segmentation at a time. ``onTable`` is called when its lesion table has changed."""
+    """Correct one segmentation at a time. ``onTable`` is called after each change of the lesion table."""
 
     def __init__(self, ui: Any, chosenIds: Callable[[], list[str]], onTable: Callable[[], None]) -> None:
         self._ui, self._chosenInTable, self._onTable = ui, chosenIds, onTable
         self._segmentation: Node = None
         self._corrections: Corrections | None = None
-        self._threshold: Threshold | None = None  # of the lesion whose slider is being moved
+        self._threshold: Threshold | None = None  # while its slider is in use
         self._placement: PointPlacement | None = None
         self._active = False
         self.editor = LesionEditor(ui.editorFrame.layout())
@@ -53,10 +53,10 @@ class CorrectSection:
         ui.growButton.connect("clicked(bool)", self._onGrow)
         ui.insideCheckBox.connect("toggled(bool)", self.editor.keep_inside)
 
-    # Life
+    # Life cycle
 
     def show(self, segmentation: Node) -> None:
-        """Follow a segmentation from now on; None for none."""
+        """Switch to a segmentation; None for none."""
         if segmentation is self._segmentation:
             return
         self._forget()
@@ -70,26 +70,29 @@ class CorrectSection:
         self.updateButtons()
 
     def activate(self) -> None:
-        """The panel is in front: keys and views serve the editor."""
+        """Give keyboard shortcuts and views to the editor, as the panel is now open."""
         self._active = True
         self.editor.forget_history_of_others()
         self._onCollapsed(self._ui.correctSection.collapsed)
 
     def deactivate(self) -> None:
-        """The panel is left: no effect stays in the views, no key is held; edits made elsewhere still reach the table."""
+        """Release views and keyboard shortcuts and stop the active effect, as the panel is left.
+
+        Edits made in other modules still update the table.
+        """
         self._active = False
         self._stopPlacing()
         self.editor.release()
         self.editor.remember()
 
     def close(self) -> None:
-        """Let go of everything, for good or until the next ``show``."""
+        """Release all resources, until the next ``show``."""
         self._forget()
         self.editor.close()
         self.updateButtons()
 
     def finish(self) -> None:
-        """Wait until the table says what the voxels say, as before saving."""
+        """Wait until the table matches the voxels, for example before saving."""
         try:
             self.measuring.finish()
         except ValueError as error:
@@ -107,10 +110,10 @@ class CorrectSection:
         if collapsed or not self._active or self._segmentation is None:
             self.editor.release()
             return
-        self._ui.segmentSection.collapsed = True  # else the tools would lie below the window's end
+        self._ui.segmentSection.collapsed = True  # the tools would not fit into the window otherwise
         self.editor.occupy()
         self._chooseSegment()
-        self.measuring.start()  # what is known beforehand is not waited for at the first stroke
+        self.measuring.start()  # prepared now so that the first stroke does not wait
 
     def _onOtherContent(self) -> None:
         segmentation = self._segmentation
@@ -122,7 +125,7 @@ class CorrectSection:
         self._onTable()
         self.updateButtons()
 
-    # Choosing
+    # Selection
 
     def _chosenIds(self) -> list[str]:
         return self._chosenInTable() if self._segmentation is not None else []
@@ -132,7 +135,7 @@ class CorrectSection:
         return chosen[0] if chosen else ""
 
     def onChosen(self) -> None:
-        """Other rows of the table were chosen."""
+        """Respond to a new selection in the lesion table."""
         self._threshold = None
         if self._segmentation is not None:
             self._chooseSegment()
@@ -140,13 +143,16 @@ class CorrectSection:
         self.updateButtons()
 
     def _chooseSegment(self) -> None:
-        """What the effects work on: the chosen lesion or the first one. Left alone, the editor would take the first segment, a lung."""
+        """Select the segment for the editor's effects: the selected lesion or the first one.
+
+        Without a selection, the editor would take the first segment, which is a lung.
+        """
         ids = self._chosenIds() or [row.segment_id for row in lesions_of(self._segmentation)]
         if ids:
             self.editor.choose(ids[0])
 
     def updateButtons(self) -> None:
-        """Offer what can be done to the chosen lesions."""
+        """Enable the buttons for the corrections that are possible for the selected lesions."""
         ui, chosen, corrections = self._ui, self._chosenIds(), self._corrections
         one, known = len(chosen) == 1, corrections is not None
         review = (
@@ -167,29 +173,33 @@ class CorrectSection:
         self.editor.widget.enabled = known
 
     def _setSlider(self) -> None:
-        """To where the run has cut; not a wish of the user's."""
+        """Set the slider to the voxel threshold of the run, without a signal: the user did not move it."""
         options = summary_of(self._segmentation).get("options", {}) if self._segmentation is not None else {}
         self._ui.lesionThresholdSlider.blockSignals(True)
         self._ui.lesionThresholdSlider.value = options.get("thresholds", {}).get("voxel", DEFAULT_THRESHOLD)
         self._ui.lesionThresholdSlider.blockSignals(False)
 
-    # Doing
+    # Actions
 
     def _do(self, action: Callable[[Corrections], Any]) -> Any:
-        """One action on the lesions, which ends the trying of thresholds. Returns what it returned, None where it was not done."""
+        """Perform one correction, which ends the current use of the threshold slider.
+
+        Returns:
+            The result of the correction; None if it was not performed.
+        """
         self._threshold = None
-        with slicer.util.WaitCursor():  # a lung's surface takes Slicer a second to draw anew
+        with slicer.util.WaitCursor():  # Slicer needs a second for the surface of a lung
             return self._try(action)
 
     def _try(self, action: Callable[[Corrections], Any]) -> Any:
-        """What keeps an action from being done is said."""
+        """Perform an action, and show the reason if it fails."""
         result = None
         try:
             if self._corrections is not None:
                 result = action(self._corrections)
                 self._say("")
-                self._onTable()  # marks and removed lesions show at once, new measures once they are known
-        except ValueError as error:  # UnusableInput is one
+                self._onTable()  # review marks and deletions show at once, new measurements when ready
+        except ValueError as error:  # includes UnusableInput
             self._say(str(error))
         except Exception as error:
             logging.exception("A correction failed.")
@@ -206,7 +216,7 @@ class CorrectSection:
     def _onAdd(self) -> None:
         added = self._do(lambda corrections: corrections.add())
         if added:
-            self._ui.lesionTable.clearSelection()  # else Grow here would add to the lesion that was chosen before
+            self._ui.lesionTable.clearSelection()  # Grow here would otherwise extend the selected lesion
             self.editor.paint(added)
             name = self._segmentation.GetSegmentation().GetSegment(added).GetName()
             self._say(_("{name} is empty: paint it, or press Grow here.").format(name=name))
@@ -231,10 +241,10 @@ class CorrectSection:
             self._say(_("Click on the tumor in a slice view."))
 
     def _onPoint(self, point: Point) -> None:
-        qt.QTimer.singleShot(0, lambda: self._grow(point))  # the point's node is still busy telling
+        qt.QTimer.singleShot(0, lambda: self._grow(point))  # not while the node's event is being handled
 
     def _grow(self, point: Point) -> None:
-        if self._placement is not None:  # else it was given up meanwhile
+        if self._placement is not None:  # None after a cancellation in the meantime
             self._stopPlacing()
             self._do(lambda corrections: corrections.grow(point, self._chosen() or None))
 

@@ -1,4 +1,4 @@
-"""What the application adds to the saved files: the 3D view's picture, the report of a child process, Slicer's own DICOM export."""
+"""Exports that need the application or a child process: picture of the 3D view, report, phantom and DICOM."""
 
 import shutil
 import threading
@@ -16,7 +16,7 @@ OnFinished = Callable[[CommandRun], None] | None
 
 
 def savePicture(path: Path) -> list[Path]:
-    """Write what the 3D view shows, where there is one; return the paths written."""
+    """Save a picture of the 3D view, if there is one, and return the paths of the files."""
     layoutManager = slicer.app.layoutManager()
     if layoutManager is None or layoutManager.threeDViewCount == 0:
         return []
@@ -29,11 +29,15 @@ def savePicture(path: Path) -> list[Path]:
 
 
 def reportRun(segmentationNode: Node, folder: Path, namePrefix: str, onFinished: OnFinished = None) -> CommandRun:
-    """Start writing report.html beside what was saved into ``folder``; see ``LungTumorSegLogic.startReport``."""
+    """Start writing report.html beside the saved files in ``folder``; see ``LungTumorSegLogic.startReport``.
+
+    Raises:
+        RuntimeError: The CT is not in the scene.
+    """
     volumeNode = mrml.ct_of(segmentationNode)
     if volumeNode is None:
         raise RuntimeError(_("The CT of this segmentation is not in the scene, so there is no report."))
-    volume = mrml.volume_of_node(volumeNode)  # a view that keeps the voxels alive
+    volume = mrml.volume_of_node(volumeNode)  # a view, which keeps the voxels alive
     saved, summary = (str(folder / f"{namePrefix}{name}") for name in ("segmentation.seg.nrrd", "summary.json"))
 
     def export(private: Path, stop: threading.Event) -> None:
@@ -54,7 +58,7 @@ def reportRun(segmentationNode: Node, folder: Path, namePrefix: str, onFinished:
 
 
 def phantomRun(seed: int, onFinished: OnFinished = None) -> CommandRun:
-    """Start making a synthetic chest CT, which becomes a new volume node; see ``LungTumorSegLogic.startPhantom``."""
+    """Start creating a synthetic chest CT as a new volume node; see ``LungTumorSegLogic.startPhantom``."""
     return CommandRun(
         lambda private: ["phantom", "-o", str(private / "phantom"), "--seed", str(seed)],
         lambda private: mrml.load_volume(private / "phantom" / "ct.nii.gz", slicer.mrmlScene, _("Lung tumor phantom")),
@@ -65,7 +69,11 @@ def phantomRun(seed: int, onFinished: OnFinished = None) -> CommandRun:
 
 
 def saveDicom(segmentationNode: Node, folder: Path) -> Path:
-    """Use Slicer's own exporter; it needs the CT to come from DICOM. Raises RuntimeError where it does not."""
+    """Export the segmentation with Slicer's own DICOM exporter and return the folder.
+
+    Raises:
+        RuntimeError: The CT was not loaded from DICOM, or the exporter reports a problem.
+    """
     import DICOMSegmentationPlugin
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

@@ -1,4 +1,4 @@
-"""What has to be installed before a run: torch by Slicer's PyTorch extension, the rest by ``slicer.packaging``."""
+"""Installation of Python packages: torch by Slicer's PyTorch extension, the others by ``slicer.packaging``."""
 
 import contextlib
 import subprocess
@@ -10,29 +10,30 @@ from slicer.i18n import tr as _
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 
 TORCH = "torch>=2.8"
-"""The PyTorch extension picks the build for the computer's graphics card."""
+"""The PyTorch extension selects the build for the graphics card of the computer."""
 
 REQUESTER = "Lung Tumor Segmentation"
 
 
 def missingPackages() -> list[str]:
-    """Return the requirements that are not met: torch first where it is among them."""
+    """Return the requirements that are not met, torch first."""
     requirements = [TORCH, *map(str, slicer.packaging.load_requirements(REQUIREMENTS))]
     return [requirement for requirement in requirements if not slicer.packaging.pip_check(requirement)]
 
 
 def installPackages() -> None:
-    """Install what is missing; Slicer asks first and shows progress.
+    """Install the missing packages; Slicer asks the user first and shows the progress.
 
     Raises:
-        RuntimeError: Something is still missing, because the user declined or the installation failed; the text says what to do.
+        RuntimeError: A package is still missing because the user declined or the installation failed; the message says
+            what to do.
     """
     if not missingPackages():
         return
     try:
         if not slicer.packaging.pip_check(TORCH):
             _installTorch()
-        with contextlib.suppress(RuntimeError):  # the user declined, which is told below
+        with contextlib.suppress(RuntimeError):  # the user declined; reported below
             slicer.packaging.pip_ensure(slicer.packaging.load_requirements(REQUIREMENTS), requester=REQUESTER)
     except subprocess.CalledProcessError as error:
         raise RuntimeError(

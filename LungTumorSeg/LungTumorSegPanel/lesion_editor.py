@@ -1,4 +1,4 @@
-"""The embedded Segment Editor: which segmentation it works on, when it has views and keys, and its history."""
+"""The embedded Segment Editor: its segmentation, its use of views and keyboard shortcuts, and its history."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import ct_of
 
 EFFECTS = ("Paint", "Erase", "Grow from seeds", "Scissors", "Islands", "Smoothing", "Margin", "Threshold")
-"""In the order in which they help with tumors."""
+"""In the order of their use for tumors."""
 
 EDITOR_TAG = "LungTumorSeg.SegmentEditor"
-"""Singleton tag of the section's own editor node, which the scene keeps with brush sizes and all."""
+"""Singleton tag of the section's own editor node, which the scene stores with settings such as the brush size."""
 
 
 class LesionEditor:
-    """Slicer's editor widget in ``layout``, without what the panel has itself."""
+    """Slicer's editor widget in ``layout``, without the controls that the panel itself provides."""
 
     def __init__(self, layout: Any) -> None:
         self.widget = slicer.qMRMLSegmentEditorWidget()
@@ -29,10 +29,10 @@ class LesionEditor:
         self.widget.show3DButtonVisible = False
         self.widget.specifyGeometryButtonVisible = False
         self.widget.maskingSectionVisible = False  # it would widen the panel
-        self.widget.undoEnabled = False  # hides its buttons alone; the history stays
+        self.widget.undoEnabled = False  # hides only its buttons; the history stays active
         layout.addWidget(self.widget)
         self._segmentation: Node = None
-        self._left: State | None = None  # how the segmentation was when the panel was left
+        self._left: State | None = None  # the state when the panel was left
 
     def work_on(self, segmentation: Node) -> None:
         """Edit this segmentation from now on."""
@@ -42,7 +42,7 @@ class LesionEditor:
         self.widget.setSourceVolumeNode(ct_of(segmentation))
 
     def let_go(self) -> None:
-        """Edit nothing, and hold neither keys nor views."""
+        """Stop editing, and release keyboard shortcuts and views."""
         self.release()
         if self.widget.mrmlSegmentEditorNode() is not None:
             self.widget.setSegmentationNode(None)
@@ -50,61 +50,64 @@ class LesionEditor:
         self._segmentation = None
 
     def close(self) -> None:
-        """Let go of the scene too."""
+        """Release the editor node."""
         self.widget.setMRMLSegmentEditorNode(None)
 
     def occupy(self) -> None:
-        """Take keys and views."""
+        """Take over keyboard shortcuts and views."""
         self.widget.setupViewObservations()
         self.widget.installKeyboardShortcuts()
 
     def release(self) -> None:
-        """Give keys and views back."""
+        """Release keyboard shortcuts and views."""
         self.stop_effect()
         self.widget.uninstallKeyboardShortcuts()
         self.widget.removeViewObservations()
 
     def stop_effect(self) -> None:
-        """Let no effect be active."""
+        """Deactivate the active effect."""
         if self.widget.mrmlSegmentEditorNode() is not None:
             self.widget.setActiveEffect(None)
 
     def remember(self) -> None:
-        """Note how the segmentation is left."""
+        """Record the state of the segmentation when the panel is left."""
         self._left = state_of(self._segmentation) if self._segmentation is not None else None
 
     def forget_history_of_others(self) -> None:
-        """What was edited elsewhere meanwhile is not in this editor's history: an undo to before it would take it away unasked."""
+        """Clear the history if the segmentation was edited in another module.
+
+        Those edits are not in this editor's history, so undoing an older step would remove them without notice.
+        """
         if self._segmentation is not None and self._left not in (None, state_of(self._segmentation)):
             self.widget.setSegmentationNode(None)
             self.widget.setSegmentationNode(self._segmentation)
         self._left = None
 
     def choose(self, segment_id: str) -> None:
-        """Make the segment the one that effects work on."""
+        """Select the segment for the effects."""
         if self._segmentation.GetSegmentation().GetSegment(segment_id) is not None:
             self.widget.setCurrentSegmentID(segment_id)
 
     def paint(self, segment_id: str) -> None:
-        """Choose the segment and the brush."""
+        """Select the segment and activate the Paint effect."""
         self.choose(segment_id)
         self.widget.setActiveEffectByName("Paint")
 
     def keep_inside(self, inside: bool) -> None:
-        """Let effects change nothing outside the segments that are there, or everything."""
+        """Restrict effects to the inside of existing segments, or allow them everywhere."""
         node = self.widget.mrmlSegmentEditorNode()
         if node is not None:
             kind = slicer.vtkMRMLSegmentationNode
             node.SetMaskMode(kind.EditAllowedInsideAllSegments if inside else kind.EditAllowedEverywhere)
 
-    # History: effects and the panel's buttons are undone in the order in which they were done
+    # One history for effects and buttons, so that steps are undone in the order in which they were made
 
     def save(self) -> None:
-        """Remember the segmentation as it is, to be undone to."""
+        """Save the current state of the segmentation for undo."""
         self.widget.saveStateForUndo()
 
     def undo(self) -> bool:
-        """Take the last step back; False where there is none."""
+        """Undo the last step; return False if there is none."""
         segmentation = self.widget.segmentationNode()
         before = state_of(segmentation)
         self.widget.undo()
@@ -118,5 +121,5 @@ def _editorNode() -> Node:
         node.UnRegister(None)
         node.SetSingletonTag(EDITOR_TAG)
         node = slicer.mrmlScene.AddNode(node)
-        node.SetOverwriteMode(node.OverwriteNone)  # lungs stay whole beneath what is painted
+        node.SetOverwriteMode(node.OverwriteNone)  # painting does not cut holes into the lungs
     return node

@@ -1,4 +1,4 @@
-"""The section Lesions: the table with its totals and warnings, and the views that follow the chosen row."""
+"""The Lesions section: the table with totals and warnings, and the views that follow the selected row."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,10 +16,10 @@ from .lesion_texts import burdenText, confidenceText, remarkText, volumeText
 from .views import LUNG_WINDOW, MEDIASTINUM_WINDOW, setWindow
 
 TEXT_WIDTH = 360
-"""Pixels of a line of text in the narrowest panel."""
+"""Width of a line of text in the narrowest panel, in pixels."""
 
 MOST_ROWS = 10
-"""That the table shows without scrolling."""
+"""Number of rows that the table shows without scrolling."""
 
 
 def _columns() -> dict[str, Callable[[LesionRow], str]]:
@@ -35,7 +35,7 @@ def _columns() -> dict[str, Callable[[LesionRow], str]]:
 
 
 class LesionTable:
-    """Shows one segmentation at a time. ``onChosen`` is called when other rows were chosen."""
+    """Show one segmentation at a time. ``onChosen`` is called when the selection of rows changes."""
 
     def __init__(self, ui: Any, onChosen: Callable[[], None]) -> None:
         self._ui, self._onChosen = ui, onChosen
@@ -55,25 +55,25 @@ class LesionTable:
         ui.mediastinumWindowButton.connect("clicked()", lambda: self.setWindow(MEDIASTINUM_WINDOW))
 
     def show(self, segmentation: Node) -> None:
-        """Follow a segmentation from now on; None for none. ``refresh`` fills the table."""
+        """Switch to a segmentation; None for none. ``refresh`` fills the table."""
         self._segmentation = segmentation
         self._rows = []
 
     def chosenIds(self) -> list[str]:
-        """Return the segments of the chosen rows."""
+        """Return the segment ids of the selected rows."""
         if self._segmentation is None:
             return []
         ids = [item.data(qt.Qt.UserRole) for item in self._ui.lesionTable.selectedItems() if item.column() == 0]
         return [segment_id for segment_id in ids if segment_id]
 
     def refresh(self) -> None:
-        """Bring table, burden, warnings and CT up to date."""
+        """Update table, total volume, warnings and the name of the CT."""
         ui, segmentation = self._ui, self._segmentation
         chosen = self.chosenIds()
         lesions = self._rows = _rowsNow(segmentation) if segmentation is not None else []
         summary = mrml.summary_of(segmentation) if segmentation is not None else {}
         self._fill(lesions, chosen)
-        if self.chosenIds() != chosen:  # one is gone
+        if self.chosenIds() != chosen:  # a selected lesion was removed
             self._onSelected()
         ui.resultLabel.text = self._describeResult()
         for button in (ui.lungWindowButton, ui.mediastinumWindowButton):
@@ -81,11 +81,15 @@ class LesionTable:
         ui.burdenLabel.text = burdenText(lesions, summary)
         ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
         ui.warningsLabel.visible = bool(ui.warningsLabel.text)
-        for label in (ui.resultLabel, ui.warningsLabel, ui.burdenLabel):  # else a second line would push into the table
+        for label in (
+            ui.resultLabel,
+            ui.warningsLabel,
+            ui.burdenLabel,
+        ):  # a second line would otherwise overlap the table
             label.minimumHeight = label.heightForWidth(TEXT_WIDTH) if label.text else 0
 
     def setWindow(self, window: tuple[float, float]) -> None:
-        """Show the CT with this width and level, HU."""
+        """Display the CT with this window (width and level, HU)."""
         ct = mrml.ct_of(self._segmentation) if self._segmentation is not None else None
         if ct is not None:
             setWindow(ct, window)
@@ -105,7 +109,7 @@ class LesionTable:
                     item.setData(qt.Qt.DecorationRole, self._colorOf(lesion))
                 table.setItem(row, column, item)
                 item.setSelected(lesion.segment_id in chosen)
-        for column in range(len(_columns())):  # the last one takes the rest
+        for column in range(len(_columns())):  # the last column is stretched
             table.resizeColumnToContents(column)
         table.resizeRowsToContents()
         shown = range(min(len(lesions), MOST_ROWS))
@@ -114,11 +118,11 @@ class LesionTable:
         table.blockSignals(False)
 
     def _colorOf(self, lesion: LesionRow) -> Any:
-        """As the views show it; a square of it stands before the number."""
+        """Return the color of a lesion in the views, shown as a square before its number."""
         return qt.QColor.fromRgbF(*shown_color(self._segmentation, lesion.segment_id)) if lesion.segment_id else None
 
     def _describeResult(self) -> str:
-        """The CT's name and series, or what is missing."""
+        """Return the name and series of the CT, or what is missing."""
         if self._segmentation is None:
             return str(_("No result yet: choose a CT and press Segment."))
         ct = mrml.ct_of(self._segmentation)
@@ -153,7 +157,7 @@ class LesionTable:
 
 
 def _rowsNow(segmentation: Node) -> list[LesionRow]:
-    """The rows as they were measured last, with the marks that lesions bear now, and without lesions that were removed since."""
+    """Return the last measured rows with the current review marks, without lesions that were removed since."""
     reviews = {segment_id: review_of(segment) for segment_id, segment in segments_of(segmentation.GetSegmentation())}
     rows = mrml.lesions_of(segmentation)
     return [

@@ -1,4 +1,4 @@
-"""What the panel says of lesions, in words: pure functions from rows to text."""
+"""Texts of the panel about lesions: pure functions from rows to text."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,28 +9,31 @@ from slicer.i18n import tr as _
 
 
 def volumeText(lesion: LesionRow) -> str:
-    """The volume, mL, and below it the network's where it was corrected."""
+    """Return the volume in mL, followed by the network's volume if the lesion was corrected."""
     if (
         lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml
-    ):  # nan of a piece that was split off
+    ):  # nan for a component that was split off
         return _("{after:.2f}\nwas {before:.2f}").format(after=lesion.volume_ml, before=lesion.network_volume_ml)
     return f"{lesion.volume_ml:.2f}"
 
 
 def confidenceText(lesion: LesionRow) -> str:
-    """The network's confidence and what a person has done; a reviewed lesion need not be checked again."""
+    """Return the network's confidence and what a person did to the lesion.
+
+    A reviewed or corrected lesion is not marked for checking.
+    """
     if lesion.review == REJECTED:
         return _("rejected")
     known = "?" if lesion.confidence != lesion.confidence else f"{lesion.confidence:.2f}"  # nan is not equal to itself
     mark = {"": "", CORRECTED: _("corrected"), ADDED: _("added")}[lesion.correction]
     if lesion.check and not mark and not lesion.review:
         return _("{value} check").format(value=known)
-    second = f"\n{mark}" if mark else ""  # in a line of its own: the panel is narrow
+    second = f"\n{mark}" if mark else ""  # on a second line, as the panel is narrow
     return f"{known}{second} \N{CHECK MARK}" if lesion.review == CONFIRMED else f"{known}{second}"
 
 
 def remarkText(lesion: LesionRow) -> str:
-    """What to know of a lesion beside its numbers."""
+    """Return the remarks on a lesion for the tooltip of its row."""
     remarks = [lesion.segment + "."]
     if lesion.check and not lesion.correction and not lesion.review:
         remarks.append(_("The network's confidence is low: check this lesion before you use it."))
@@ -48,20 +51,20 @@ def remarkText(lesion: LesionRow) -> str:
 
 
 def burdenText(lesions: Sequence[LesionRow], summary: Mapping[str, Any]) -> str:
-    """The total of all lesions in one line, or that there is none."""
+    """Return the number and total volume of the lesions in one line, or that there is no lesion."""
     counted = [lesion for lesion in lesions if lesion.review != REJECTED]
     if not counted:
         wasSome = bool(lesions or summary.get("lesions"))
         return _("No lesion is left; this does not exclude disease") if wasSome else str(summary.get("message", ""))
     volume = sum(lesion.volume_ml for lesion in counted)
-    percent = summary.get("spread", {}).get("burden_percent")  # of the lungs with their lesions
+    percent = summary.get("spread", {}).get("burden_percent")  # of the lung volume including lesions
     share = "" if percent is None else _(", {percent:.1f} % of the lungs").format(percent=percent)
     count = _("{count} lesions").format(count=len(counted)) if len(counted) > 1 else _("1 lesion")
     return str(_("{count}, {volume:.1f} mL in total{share}").format(count=count, volume=volume, share=share))
 
 
 def durationText(seconds: float) -> str:
-    """A remaining time, in minutes where it is long."""
+    """Return a remaining time as text, in minutes from 90 seconds on."""
     if seconds >= 90:
         return str(_("{minutes} min").format(minutes=round(seconds / 60)))
     return str(_("{seconds} s").format(seconds=max(1, round(seconds))))

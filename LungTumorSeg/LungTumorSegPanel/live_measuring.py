@@ -1,4 +1,4 @@
-"""A lesion table that follows every edit: observers, and the timers that start measuring and ask for what is known."""
+"""Measurement after every edit: the observers, and the timers that start measurements and fetch their results."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +13,15 @@ from slicer.util import VTKObservationMixin
 from .timers import makeTimer
 
 EDIT_MILLISECONDS = 100
-"""So long after the last edit measuring begins: a stroke sends several events, and the hand should not wait for any of them."""
+"""Delay from the last edit to the start of the measurement, because one stroke sends several events."""
 
 
 class LiveMeasuring(VTKObservationMixin):
-    """Measures one segmentation at a time. ``onMeasures`` is called with each new problem or an empty text, the table being up to date;
-    ``onOtherContent`` when a run has put other voxels into the segmentation."""
+    """Measure one segmentation at a time.
+
+    ``onMeasures`` is called after the table was updated, with the problem that prevents a measurement or an empty text.
+    ``onOtherContent`` is called when a run has replaced the content of the segmentation.
+    """
 
     def __init__(self, onMeasures: Callable[[str], None], onOtherContent: Callable[[], None]) -> None:
         VTKObservationMixin.__init__(self)
@@ -35,11 +38,11 @@ class LiveMeasuring(VTKObservationMixin):
 
     @property
     def busy(self) -> bool:
-        """Whether measures are still to come."""
+        """Whether measurements are pending."""
         return self._live is not None and (self._editTimer.active or self._live.busy)
 
     def follow(self, segmentation: Node) -> None:
-        """Measure this segmentation from now on, at once where it was saved half measured."""
+        """Measure this segmentation from now on, at once if it was saved with measurements pending."""
         self._segmentation = segmentation
         self._live = LiveTable(segmentation)
         content = segmentation.GetSegmentation()
@@ -50,7 +53,7 @@ class LiveMeasuring(VTKObservationMixin):
             self.start()
 
     def close(self) -> None:
-        """Measure nothing any more, until the next ``follow``."""
+        """Stop measuring until the next ``follow``."""
         self._editTimer.stop()
         self._pollTimer.stop()
         self.removeObservers()
@@ -59,13 +62,17 @@ class LiveMeasuring(VTKObservationMixin):
         self._segmentation = self._live = None
 
     def start(self) -> None:
-        """Have the segmentation measured as it is now."""
+        """Measure the segmentation in its current state."""
         if self._live is not None:
             self._live.update()
             self._pollTimer.start()
 
     def finish(self) -> None:
-        """Wait until the table says what the voxels say, as before saving. Raises ValueError where they cannot be measured."""
+        """Wait until the table matches the voxels, for example before saving.
+
+        Raises:
+            ValueError: The segmentation cannot be measured.
+        """
         if self._live is None or (self._live.current and not self._editTimer.active):
             return
         if is_measured(self._segmentation) and not is_edited(self._segmentation):

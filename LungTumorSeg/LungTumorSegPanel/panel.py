@@ -1,4 +1,4 @@
-"""The panel, from top to bottom in the order of the work: segment, lesions, correct, spread, save."""
+"""The panel with its sections in the order of the workflow: Segment, Lesions, Correct, Spread, Save."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Panel(VTKObservationMixin):
-    """Keeps its sections, the scene's parameter node and the shown segmentation together."""
+    """Coordinate the sections, the parameter node of the scene and the displayed segmentation."""
 
     def __init__(self, ui: Any, logic: "LungTumorSegLogic") -> None:
         VTKObservationMixin.__init__(self)
@@ -29,7 +29,7 @@ class Panel(VTKObservationMixin):
         self.parameterNode: Any = None
         self._guiTag: Any = None
         self._entered = False
-        self._shown: Node = None  # the segmentation that the sections show
+        self._shown: Node = None  # the segmentation shown by all sections
         ui.inputSelector.addAttribute("vtkMRMLScalarVolumeNode", mrml.CT_ATTRIBUTE, "1")
         self.lesions = LesionTable(ui, self._onChosen)
         self.run = RunSection(ui, logic, self._onResult)
@@ -49,18 +49,18 @@ class Panel(VTKObservationMixin):
         self._takeParameterNode()
 
     def enter(self) -> None:
-        """The module was opened."""
+        """Respond to the opening of the module."""
         self._entered = True
         self._takeParameterNode()
         self.correct.activate()
 
     def exit(self) -> None:
-        """Another module was opened."""
+        """Respond to the opening of another module."""
         self._entered = False
         self.correct.deactivate()
 
     def close(self) -> None:
-        """Let go of everything, for good."""
+        """Release all resources for good."""
         self.run.close()
         self.save.close()
         self._nodesTimer.stop()
@@ -76,12 +76,12 @@ class Panel(VTKObservationMixin):
         self.correct.close()
 
     def _onOtherScene(self, caller: Any, event: Any) -> None:
-        self._sceneTimer.start()  # inside these events Slicer's widgets have not seen the new nodes yet, and would take none
+        self._sceneTimer.start()  # not in the event: Slicer's widgets do not know the new nodes yet
 
     def _takeScene(self) -> None:
-        """What is to be done once all widgets have seen a scene that was closed or imported."""
+        """Update the panel once all widgets have processed a closed or imported scene."""
         mrml.show_lesions_by_review(slicer.mrmlScene)
-        if self._entered:  # else when the module is opened again
+        if self._entered:  # otherwise in enter
             self._takeParameterNode()
 
     def _takeParameterNode(self) -> None:
@@ -113,10 +113,10 @@ class Panel(VTKObservationMixin):
         self.run.refresh()
 
     def _onNodesChanged(self, caller: Any, event: Any) -> None:
-        self._nodesTimer.start()  # once for all nodes of a scene that is being loaded
+        self._nodesTimer.start()  # once for all nodes of a loaded scene
 
     def _offerVolumes(self) -> None:
-        """Marks the CTs of the scene, which alone the selector offers, and chooses the first where none is chosen."""
+        """Mark the CTs of the scene for the selector, and select the first one if none is selected."""
         if self.parameterNode is None:
             return
         volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if mrml.mark_if_ct(node)]
@@ -124,17 +124,17 @@ class Panel(VTKObservationMixin):
             self.parameterNode.inputVolume = volumes[0]
         self._onParametersChanged()
 
-    # From one section to the others
+    # Signals from one section to the others
 
     def _onResult(self) -> None:
-        self.lesions.show(self._shown)  # a second run may have filled the same segmentation
+        self.lesions.show(self._shown)  # a second run may reuse the segmentation
         self.refresh()
         self.lesions.setWindow(LUNG_WINDOW)
         if self.ui.show3DCheckBox.checked:
             self.logic.showTumorSpread(self._shown)
 
     def refresh(self) -> None:
-        """Bring all that shows the lesion table up to date with it."""
+        """Update all sections that depend on the lesion table."""
         self.lesions.refresh()
         self.save.refresh()
         self.spread.refresh()

@@ -1,4 +1,4 @@
-"""Between the options of a run and the fields of the scene's parameter node that hold them."""
+"""Conversion between the options of a run and the fields of the parameter node."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from LungTumorSegLib.weights.manifest import Manifest
 
 
 def takeModel(parameterNode: Any, manifest: Manifest) -> None:
-    """Choose a model with its own numbers; who wants others changes them afterwards."""
+    """Select a model and set all parameters to its defaults."""
     usual = {**usual_values(manifest), "model": manifest.id}
     for option in OPTIONS:
-        if option.name != "device":  # the computer's, not the model's
+        if option.name != "device":  # depends on the computer, not on the model
             for field, value in zip(
                 option.parameters, _parts(option, usual[option.name]), strict=bool(option.parameters)
             ):
@@ -18,7 +18,7 @@ def takeModel(parameterNode: Any, manifest: Manifest) -> None:
 
 
 def chosenOptions(parameterNode: Any) -> dict[str, Any]:
-    """Return the options of a run as the parameter node has them."""
+    """Return the options of a run from the parameter node."""
     chosen: dict[str, Any] = {"probability": parameterNode.loadProbability}
     for option in OPTIONS:
         values = [_plain(getattr(parameterNode, field)) for field in option.parameters]
@@ -32,5 +32,5 @@ def _parts(option: Option, value: Any) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """A choice of the panel (an Enum) is the command line's word."""
+    """Return the value that the command line expects for an Enum of the panel."""
     return getattr(value, "value", value)

@@ -1,4 +1,4 @@
-"""The section Segment: CT, model and device are chosen, a run is started, watched and cancelled, and the status line says what is next."""
+"""The Segment section: selection of CT, model and device, the run itself, and the status line."""
 
 import logging
 import threading
@@ -23,18 +23,21 @@ if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
 
 LOOK_MILLISECONDS = 100
-"""How often the thread that describes this computer's devices is asked."""
+"""Interval of the check whether the thread that detects the devices has finished."""
 
 
 class RunSection:
-    """One run at a time, with the numbers of the scene's parameter node. ``onResult`` is called when a run has brought one."""
+    """Manage one run at a time, with the options of the scene's parameter node.
+
+    ``onResult`` is called when a run has loaded its result.
+    """
 
     def __init__(self, ui: Any, logic: "LungTumorSegLogic", onResult: Callable[[], None]) -> None:
         self._ui, self._logic, self._onResult = ui, logic, onResult
         self._parameterNode: Any = None
         self._run: SegmentationRun | None = None
         self._installing = self._cancelled = False
-        self._message = ""  # what happened last; without it the panel says what to do next
+        self._message = ""  # the last event; if empty, the panel shows the next step
         self._devices: list[str] | None = None
         self._deviceTimer = makeTimer(LOOK_MILLISECONDS, self._showDevices, singleShot=True)
         self._fillModels()
@@ -44,24 +47,24 @@ class RunSection:
 
     @property
     def running(self) -> bool:
-        """Whether a run is going on."""
+        """Whether a run is in progress."""
         return self._run is not None
 
     def follow(self, parameterNode: Any) -> None:
-        """Take the numbers from this parameter node from now on; None for none."""
+        """Use the options of this parameter node from now on; None for none."""
         self._parameterNode = parameterNode
         if parameterNode is None and not self.running:
-            self._message = ""  # it was about the scene that was closed
+            self._message = ""  # the message concerned the closed scene
 
     def close(self) -> None:
-        """End the run, if one is going on, and wait for nothing more."""
+        """Stop the run, if there is one, and all waiting."""
         if self._run is not None:
             self._run.close()
             self._run = None
         self._deviceTimer.stop()
 
     def refresh(self) -> None:
-        """Bring buttons, selectors and status line up to date with the parameter node and the run."""
+        """Update buttons, selectors and status line from the parameter node and the run."""
         ui, running, volume = self._ui, self.running, self._volume()
         if self._parameterNode is not None and self._parameterNode.model in self._manifests:
             ui.modelSelector.currentIndex = list(self._manifests).index(self._parameterNode.model)
@@ -130,10 +133,10 @@ class RunSection:
         else:
             self._deviceTimer.start()
 
-    # Running
+    # Run
 
     def onSegmentButton(self) -> None:
-        """Start a run, or cancel the one that is going on."""
+        """Start a run, or cancel the run in progress."""
         if self._run is not None:
             self._run.cancel()
             self._cancelled = True
@@ -143,7 +146,7 @@ class RunSection:
             self._start()
 
     def _ensurePackages(self) -> bool:
-        """True when all is there; Slicer asks before it installs anything."""
+        """Return whether all packages are installed; Slicer asks before it installs any."""
         self._installing = True
         self.refresh()
         try:
@@ -193,7 +196,7 @@ class RunSection:
     def _onFinished(self, run: SegmentationRun) -> None:
         self._run = None
         if isinstance(run.error, Cancelled) and not self._cancelled:
-            self._showStatus("")  # the CT is gone: what to do next helps more
+            self._showStatus("")  # the CT was removed; show the next step instead
         elif run.error is not None:
             self._showStatus(str(run.error))
         else:

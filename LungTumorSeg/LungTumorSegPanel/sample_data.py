@@ -1,4 +1,4 @@
-"""The module's sample data: a phantom made on this computer, with a progress dialog meanwhile, shown in all slice views."""
+"""Sample data of the module: a phantom, computed on this computer while a progress dialog is shown."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,7 @@ THUMBNAIL = os.path.join(os.path.dirname(__file__), "..", "Resources", "Icons", 
 
 
 def register(startPhantom: Callable[[Callable[[CommandRun], None]], CommandRun]) -> None:
-    """Put the phantom into the Sample Data module. Nothing is downloaded."""
+    """Register the phantom in the Sample Data module. Nothing is downloaded."""
     import SampleData
 
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
@@ -27,11 +27,14 @@ def register(startPhantom: Callable[[Callable[[CommandRun], None]], CommandRun])
 
 
 def _make(startPhantom: Callable[[Callable[[CommandRun], None]], CommandRun]) -> list[Any]:
-    """Starts making the phantom. Nobody looks at what a downloader returns: the volume appears when it is there."""
+    """Start computing the phantom.
+
+    The Sample Data module ignores the return value; the volume appears in the scene when it is ready.
+    """
     dialog = slicer.util.createProgressDialog(
         labelText=_("Making the lung tumor phantom. This takes about ten seconds."),
         windowTitle=_("Lung Tumor Segmentation"),
-        maximum=0,  # moves without a number
+        maximum=0,  # a busy indicator without a percentage
     )
 
     def show(run: CommandRun) -> None:

@@ -1,4 +1,4 @@
-"""The section Save: everything into the chosen folder, and what was written where."""
+"""The Save section: writes all files into the selected folder and lists them."""
 
 import os
 from collections.abc import Callable
@@ -19,7 +19,7 @@ FOLDER_SETTING = "LungTumorSeg/SaveFolder"
 
 
 class SaveSection:
-    """Saves one segmentation. ``finish`` brings its lesion table up to date before that."""
+    """Save one segmentation. ``finish`` updates its lesion table before saving."""
 
     def __init__(self, ui: Any, logic: "LungTumorSegLogic", finish: Callable[[], None]) -> None:
         self._ui, self._logic, self._finish = ui, logic, finish
@@ -29,14 +29,14 @@ class SaveSection:
         ui.saveButton.connect("clicked()", self.save)
 
     def show(self, segmentation: Node) -> None:
-        """Save this segmentation from now on; None for none."""
+        """Switch to a segmentation; None for none."""
         self._segmentation = segmentation
         if self._report is None:
-            self._say("")  # the last message is about another segmentation
+            self._say("")  # the message concerned another segmentation
         self.refresh()
 
     def refresh(self) -> None:
-        """Offer what can be saved."""
+        """Enable what can be saved."""
         ui, isThere = self._ui, self._segmentation is not None
         ui.saveButton.enabled = isThere and self._report is None
         ui.saveButton.toolTip = (
@@ -47,7 +47,7 @@ class SaveSection:
         ui.dicomCheckBox.enabled = self._logic.canSaveDicom()
 
     def save(self) -> None:
-        """Write everything into the chosen folder and say what and where."""
+        """Write all files into the selected folder and list them."""
         ui = self._ui
         folder = ui.folderButton.directory
         prefix = (
@@ -70,13 +70,13 @@ class SaveSection:
                 self._say(_savedText(folder, paths))
 
     def close(self) -> None:
-        """Draw no report any more."""
+        """Stop writing the report."""
         if self._report is not None:
             self._report.close()
             self._report = None
 
     def _startReport(self, folder: Path, prefix: str, paths: list[Path]) -> None:
-        """Has the report drawn beside ``paths``, and then says what was saved."""
+        """Start writing the report beside ``paths``; list all saved files at its end."""
 
         def finish(run: CommandRun) -> None:
             self._report = None

@@ -1,4 +1,4 @@
-"""The part of the module's logic that writes files."""
+"""The part of the logic that writes files."""
 
 from pathlib import Path
 
@@ -13,15 +13,28 @@ from .waiting import result_of, watched
 
 
 class SavingLogic:
-    """Saves a result, with a window or without one."""
+    """Save a result, with or without a window."""
 
     def save(
         self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", dicom: bool = False, measure: bool = True
     ) -> list[Path]:  # fmt: skip
-        """Write segmentation, lesion table, summary and, where there is a 3D view, its picture; return the paths.
+        """Write segmentation, lesion table, summary and, if there is a 3D view, a picture of it.
 
-        No file holds a name unless ``namePrefix`` does, or ``dicom`` asks for DICOM, which must. What was edited is measured first,
-        unless ``measure`` is False or the CT is gone. Raises OSError or RuntimeError where writing fails.
+        Args:
+            segmentationNode: The result.
+            folder: The output folder.
+            namePrefix: Put before each file name. Without it, no file name and no file contains the name of a node or
+                patient, except for DICOM.
+            dicom: Also export DICOM, which contains the patient's name.
+            measure: Measure an edited segmentation first, if the CT is in the scene.
+
+        Returns:
+            The paths of the files.
+
+        Raises:
+            OSError: A file cannot be written.
+            RuntimeError: The DICOM export fails.
+            ValueError: The CT does not have the grid of the segmentation.
         """
         if measure and mrml.ct_of(segmentationNode) is not None and mrml.is_edited(segmentationNode):
             LiveTable(segmentationNode).measure_now()
@@ -32,16 +45,38 @@ class SavingLogic:
         return paths
 
     def saveReport(self, segmentationNode: Node, folder: str | Path, namePrefix: str = "") -> Path:
-        """Write report.html beside what ``save`` has written into ``folder``, and return its path; needs the CT in the scene.
+        """Write report.html beside the files that ``save`` has written; block until this is done.
 
-        A child process measures the saved segmentation and draws; blocks until then. Raises OSError or RuntimeError where that fails.
+        A child process measures the saved segmentation and draws the report. The CT has to be in the scene.
+
+        Args:
+            segmentationNode: The result.
+            folder: The folder that was given to ``save``.
+            namePrefix: The prefix that was given to ``save``.
+
+        Returns:
+            The path of the report.
+
+        Raises:
+            OSError: The report cannot be written.
+            RuntimeError: The CT is not in the scene, or the child process fails.
         """
         return result_of(reportRun(segmentationNode, Path(folder), namePrefix))
 
     def startReport(
         self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", onFinished: OnFinished = None
     ) -> CommandRun:  # fmt: skip
-        """Do the same without blocking: ``onFinished`` gets the returned handle, whose ``result`` or ``error`` is then set."""
+        """Write report.html without blocking; see ``saveReport``.
+
+        Args:
+            segmentationNode: The result.
+            folder: The folder that was given to ``save``.
+            namePrefix: The prefix that was given to ``save``.
+            onFinished: Called with the run at its end; its ``result`` (the path) or ``error`` is then set.
+
+        Returns:
+            The run.
+        """
         return watched(reportRun(segmentationNode, Path(folder), namePrefix, onFinished))
 
     def canSaveDicom(self) -> bool:

@@ -1,4 +1,4 @@
-"""The module's self-test, which Slicer runs from its Reload and Test button and as a unit test."""
+"""The self-test of the module, run by Slicer's Reload and Test button and as a unit test."""
 
 import csv
 import os
@@ -20,17 +20,21 @@ from .canned_result import cannedCT, cannedResult
 
 
 class SelfTest(ScriptedLoadableModuleTest):
-    """Self-test. Runs of the network need torch and safetensors and are skipped without them; all else works on a canned result."""
+    """Test the module in a running Slicer.
+
+    Tests that run the network need torch and safetensors and are skipped without them. All others use a canned result.
+    """
 
     logicClass: ClassVar[Any] = None
-    """The module's logic, which this package does not import."""
+    """The logic class of the module, set by a subclass because this package does not import the module."""
 
     def setUp(self) -> None:
+        """Start with an empty scene."""
         slicer.mrmlScene.Clear()
         self.logic = self.logicClass()
 
     def runTest(self) -> None:
-        """All tests, as Slicer's Reload and Test button wants it."""
+        """Run all tests, as Slicer's Reload and Test button expects."""
         for name in sorted(name for name in dir(self) if name.startswith("test_")):
             self.setUp()
             self.delayDisplay(name)
@@ -41,6 +45,7 @@ class SelfTest(ScriptedLoadableModuleTest):
         self.delayDisplay("All tests passed.")
 
     def test_BadInputIsRefused(self) -> None:
+        """Check that unusable input raises ValueError."""
         with self.assertRaises(ValueError):
             self.logic.segment(None)
         with self.assertRaises(ValueError):
@@ -49,6 +54,7 @@ class SelfTest(ScriptedLoadableModuleTest):
             self.logic.showTumorSpread(None)
 
     def test_FullRunBringsTheResultIntoTheScene(self) -> None:
+        """Check the result of a complete run on a phantom."""
         volumeNode = self._phantom()
         segmentationNode = self.logic.segment(volumeNode)
         names = [segment.GetName() for segment in _segments(segmentationNode)]
@@ -60,6 +66,7 @@ class SelfTest(ScriptedLoadableModuleTest):
         self.assertTrue(segmentationNode.GetDisplayNode().GetVisibility3D())
 
     def test_CancelLeavesTheSceneAsItWas(self) -> None:
+        """Check that a cancelled run does not change the scene."""
         volumeNode = self._phantom()
         before = slicer.mrmlScene.GetNumberOfNodes()
         finished: list[Any] = []
@@ -74,12 +81,13 @@ class SelfTest(ScriptedLoadableModuleTest):
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
 
     def test_CorrectionIsMeasuredSavedAndRestored(self) -> None:
+        """Check a correction through measurement, saving and reloading of the scene."""
         segmentationNode = self._cannedSegmentation()
         before = mrml.lesions_of(segmentationNode)[0]
         corrections = self.logic.corrections(segmentationNode)
         mask = mask_of(segmentationNode.GetSegmentation(), before.segment_id)
         assert mask is not None
-        mask.array[0] = False  # its lowest slice is erased
+        mask.array[0] = False  # erases the lowest slice
         set_mask(segmentationNode, before.segment_id, mask)
         corrections.confirm(before.segment_id)
         self.logic.measureLesions(segmentationNode)
@@ -103,6 +111,7 @@ class SelfTest(ScriptedLoadableModuleTest):
         self.assertEqual(mrml.lesions_of(restored)[0].correction, "")
 
     def test_ResultIsShown(self) -> None:
+        """Check the segments and their visibility in the 3D views."""
         segmentationNode = self._cannedSegmentation()
         names = [segment.GetName() for segment in _segments(segmentationNode)]
         self.assertEqual(names, ["Left lung", "Right lung", "Tumor 1", "Tumor 2"])

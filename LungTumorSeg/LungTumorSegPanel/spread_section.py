@@ -1,6 +1,6 @@
-"""The section Spread: colors with their legend, margins, zones and rulers in the views.
+"""The Spread section: colors with their legend, margins, zones and rulers in the views.
 
-What it does lies in LungTumorSegLib.mrml.spread; here are its widgets.
+This file contains the widgets; LungTumorSegLib.mrml.spread draws the nodes.
 """
 
 import re
@@ -20,12 +20,12 @@ COLORS: tuple[Literal["number", "volume", "confidence"], ...] = ("number", "volu
 
 
 class SpreadSection:
-    """Follows one segmentation at a time."""
+    """Show the spread of one segmentation at a time."""
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._segmentation: Node = None
-        self._rows: list[LesionRow] = []  # of the table when it was looked at last
+        self._rows: list[LesionRow] = []  # of the table at the last refresh
         self._marginsWereOld = False
         for widget, signal, method in (
             (ui.colorSelector, "currentIndexChanged(int)", self._onColor),
@@ -38,7 +38,7 @@ class SpreadSection:
         self.refresh()
 
     def show(self, segmentation: Node) -> None:
-        """Follow a segmentation from now on; None for none. What is drawn for the one before stays with it."""
+        """Switch to a segmentation; None for none. The drawings of the former segmentation stay."""
         if segmentation is self._segmentation:
             return
         self._segmentation = segmentation
@@ -51,7 +51,7 @@ class SpreadSection:
         ):
             _setQuietly(
                 box, segmentation is not None and segmentation.GetNodeReference(role) is not None
-            )  # a scene keeps them
+            )  # loaded with the scene
         if segmentation is not None:
             self._ui.colorSelector.blockSignals(True)
             self._ui.colorSelector.currentIndex = COLORS.index(color_by(segmentation))
@@ -59,7 +59,10 @@ class SpreadSection:
         self.refresh()
 
     def refresh(self) -> None:
-        """Bring colors, legend and rulers up to date with the lesion table. Old margins are removed, as new ones take a while."""
+        """Update colors, legend and rulers from the lesion table.
+
+        Margins of a changed lesion are removed rather than redrawn, because drawing takes a while.
+        """
         ui, isThere = self._ui, self._segmentation is not None
         for widget in (ui.colorSelector, ui.zonesCheckBox, ui.rulersCheckBox, ui.marginsCheckBox, ui.marginsEdit):
             widget.enabled = isThere
@@ -75,14 +78,14 @@ class SpreadSection:
                 self._marginsWereOld = True
             if wereKnown and ui.rulersCheckBox.checked:
                 self._onRulers(True)
-        if ui.colorSelector.currentIndex != 0:  # by number they have their own colors already
+        if ui.colorSelector.currentIndex != 0:  # by number, segments have their own colors
             self._onColor(ui.colorSelector.currentIndex)
         ui.spreadLabel.text = self._text()
 
     def _onColor(self, index: int) -> None:
         if self._segmentation is None or not 0 <= index < len(COLORS):
             return
-        from LungTumorSegLib.mrml.spread import color_lesions  # scipy: only where there is something to show
+        from LungTumorSegLib.mrml.spread import color_lesions  # imports scipy, so only when needed
 
         by = COLORS[index]
         legend = color_lesions(self._segmentation, by).legend
@@ -115,7 +118,11 @@ class SpreadSection:
             self._onMargins(True)
 
     def _marginsMm(self) -> list[float]:
-        """The distances in the field, mm. Raises ValueError where it holds anything else."""
+        """Return the distances in the text field, in mm.
+
+        Raises:
+            ValueError: The field contains anything else.
+        """
         words = re.split(r"[\s,;]+", self._ui.marginsEdit.text.strip())
         try:
             distances = [float(word) for word in words]
@@ -126,7 +133,7 @@ class SpreadSection:
         return distances
 
     def _draw(self, box: Any, draw: Callable[[], Any]) -> None:
-        """Draws or removes; what cannot be drawn is said, and its box is empty again."""
+        """Draw or remove; if this fails, show the reason and clear the check box."""
         if self._segmentation is None:
             return
         text = self._text()
@@ -139,7 +146,7 @@ class SpreadSection:
         self._ui.spreadLabel.text = text
 
     def _text(self) -> str:
-        """What stands below the choices."""
+        """Return the text below the controls."""
         text = _spreadText(summary_of(self._segmentation).get("spread", {}))
         if not self._marginsWereOld:
             return text
@@ -158,18 +165,23 @@ def _setQuietly(box: Any, checked: bool) -> None:
 
 
 def _lesionsIn(rows: Sequence[LesionRow]) -> list[tuple[Any, ...]]:
-    """What margins are made of, as far as a table shows it: a lesion that was confirmed or measured further keeps its own."""
+    """Return the properties of the lesions that determine their margins, as far as the table shows them.
+
+    A review or a further measurement therefore does not remove margins.
+    """
     return [(row.segment, row.volume_ml, row.centroid_lps) for row in rows if row.review != REJECTED]
 
 
 def _legendText(line: str, color: Sequence[float]) -> str:
     hexadecimal = "#" + "".join(f"{round(255 * part):02x}" for part in color)
     square = f'<span style="color:{hexadecimal}">\N{BLACK SQUARE}</span>'
-    return f"{square} {line}".replace(" ", "&nbsp;").replace("span&nbsp;", "span ")  # lines break between classes alone
+    return f"{square} {line}".replace(" ", "&nbsp;").replace(
+        "span&nbsp;", "span "
+    )  # lines may break only between classes
 
 
 def _spreadText(spread: Mapping[str, Any]) -> str:
-    """Where the lesions lie and how far apart, in one line."""
+    """Return the location of the lesions and their largest distance in one line."""
     places = [
         _("{count} {side} {zone}").format(count=place["count"], side=_side(place["side"]), zone=_zone(place["zone"]))
         for place in spread.get("places", [])

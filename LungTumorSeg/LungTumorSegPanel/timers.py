@@ -1,4 +1,4 @@
-"""Qt timers with their callback, the module's only way to wait."""
+"""Qt timers with a callback, the only way in which the module waits."""
 
 from collections.abc import Callable
 

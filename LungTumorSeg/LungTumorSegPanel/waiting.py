@@ -1,4 +1,4 @@
-"""The module's only way to wait for a child process: Qt's timer or, in a script without an event loop, short sleeps."""
+"""Waiting for a child process: with Qt's timer or, in a script without an event loop, with short sleeps."""
 
 import time
 from typing import Any, Protocol, TypeVar
@@ -6,32 +6,34 @@ from typing import Any, Protocol, TypeVar
 from .timers import makeTimer
 
 POLL_MILLISECONDS = 100
-"""How often a run is looked at: often enough for a smooth progress bar."""
+"""Interval at which a run is polled, short enough for a smooth progress bar."""
 
 TURN_SECONDS = 0.02
-"""How long each look gives Python away. Slicer's event loop keeps the interpreter while it is idle, so that threads, which export the CT
-and read the results, would stand still. Shorter turns make loading a result last ten times as long."""
+"""How long each poll yields the Python interpreter to other threads.
+
+Slicer's event loop holds the interpreter while it is idle, so the threads that export the CT and read the results would
+stop. With a shorter time, loading a result takes ten times as long."""
 
 
 class Waitable(Protocol):
-    """A run of a child process: it advances by ``poll`` and, once ``finished``, has a ``result`` or an ``error``."""
+    """A run of a child process: ``poll`` advances it; once ``finished``, ``result`` or ``error`` is set."""
 
     finished: bool
     result: Any
     error: Exception | None
 
     def poll(self) -> None:
-        """Take note of what has happened."""
+        """Process what has happened since the last call."""
 
     def close(self) -> None:
-        """End it at once."""
+        """Stop the run at once."""
 
 
 Run = TypeVar("Run", bound=Waitable)
 
 
 def watched(run: Run) -> Run:
-    """Look at the run from Qt's event loop until it has finished; return it at once."""
+    """Poll the run from Qt's event loop until it has finished; return it at once."""
 
     def look() -> None:
         run.poll()
@@ -46,7 +48,7 @@ def watched(run: Run) -> Run:
 
 
 def result_of(run: Waitable) -> Any:
-    """Wait for the run's end, without an event loop, and return its result or raise its error."""
+    """Wait for the end of the run without an event loop; return its result or raise its error."""
     try:
         while not run.finished:
             run.poll()
