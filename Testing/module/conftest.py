@@ -1,4 +1,4 @@
-"""What the module's tests share: a real MRML scene of slicer-core, a CT in it, and what a run would have written for that CT."""
+"""Fixtures of the module's tests: a real MRML scene of slicer-core, a CT in it, and the files of a run on that CT."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ from stand_in import application as stand_in
 from stand_in.pythonqt import failed_connections
 
 PATIENCE_SECONDS = 60.0
-"""A loaded machine starts an interpreter in a second or two; nothing that the tests wait for takes as long by itself."""
+"""Longest wait for any condition.
+
+A busy computer needs a second or two to start an interpreter; everything else that the tests wait for is faster."""
 
 MODULE_FILE = Path(__file__).parents[2] / "LungTumorSeg" / "LungTumorSeg.py"
 
 LARGE = 1_000_000
-"""Voxels from which on a test must ask for a probability map itself."""
+"""From this number of voxels on, a test has to request the probability map explicitly."""
 
 GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
 
@@ -43,7 +45,7 @@ GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
 @pytest.fixture
 def scene():
     scene = slicer.vtkMRMLScene()
-    logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the rules from label maps to surfaces
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the conversion from label maps to surfaces
     logic.SetMRMLScene(scene)
     yield scene
     logic.SetMRMLScene(None)
@@ -52,7 +54,11 @@ def scene():
 
 @pytest.fixture
 def ct() -> Volume:
-    """10 x 12 x 14 voxels of 3.0 x 0.7 x 0.6 mm, turned by 20 degrees, slices running to the feet, a far origin."""
+    """Return a CT with unusual geometry.
+
+    It has 10 x 12 x 14 voxels (slices, rows, columns) of 3.0 x 0.7 x 0.6 mm, axes rotated by 20 degrees, slices that
+    run to the feet and a distant origin.
+    """
     cosine, sine = np.cos(np.radians(20)), np.sin(np.radians(20))
     slices, rows, columns = (
         np.array([0, 0, -3.0]),
@@ -70,7 +76,7 @@ def ct_node(scene, ct):
 
 
 def add_volume(scene, volume: Volume, name: str, class_name: str = "vtkMRMLScalarVolumeNode"):
-    """A volume node made by hand from VTK's side, so that it does not rest on the code under test."""
+    """Create a volume node with VTK alone, so that it does not depend on the code under test."""
     import vtk
     from vtk.util.numpy_support import numpy_to_vtk
 
@@ -92,7 +98,7 @@ def add_volume(scene, volume: Volume, name: str, class_name: str = "vtkMRMLScala
 
 
 def lung_and_tumor_masks(ct: Volume) -> dict[str, Volume]:
-    """Asymmetric boxes, in index space (slice, row, column)."""
+    """Return asymmetric boxes in index space (slice, row, column)."""
     masks = {name: np.zeros(ct.shape, bool) for name in ("Left lung", "Right lung", "Tumor 1", "Tumor 2")}
     masks["Left lung"][1:9, 2:10, 8:13] = True
     masks["Right lung"][1:9, 2:10, 1:6] = True
@@ -104,7 +110,7 @@ def lung_and_tumor_masks(ct: Volume) -> dict[str, Volume]:
 
 
 def write_results(folder: Path, ct: Volume, masks=None, *, lesions: int = 2, warnings: tuple[str, ...] = ()) -> Path:
-    """The files of ``lungtumorseg segment`` that the module reads, with two lesions or fewer."""
+    """Write the files of ``lungtumorseg segment`` that the module reads, with up to two lesions."""
     folder.mkdir(parents=True)
     masks = masks or lung_and_tumor_masks(ct)
     colors = {"Left lung": GREEN, "Right lung": BLUE, "Tumor 1": RED, "Tumor 2": RED}
@@ -136,7 +142,7 @@ def write_results(folder: Path, ct: Volume, masks=None, *, lesions: int = 2, war
 
 
 def probability_map(ct: Volume) -> Volume:
-    """Falls by 0.25 a millimeter from 0.9 in the middle of Tumor 1."""
+    """Return probabilities that fall by 0.25 per mm from 0.9 at the center of Tumor 1."""
     offset = (np.moveaxis(np.indices(ct.shape, dtype=np.float32), 0, -1) - (4, 5, 10)) * ct.spacing
     return ct.with_array(np.clip(0.9 - 0.25 * np.linalg.norm(offset, axis=-1), 0, 1).astype(np.float32))
 
@@ -152,7 +158,7 @@ def lesion_row(ct: Volume, mask: Volume, number: int) -> dict[str, object]:
 
 
 def whole_mask(ct: Volume, mask: Volume | None) -> np.ndarray:
-    """A mask with canonical axes, cropped, as an array on the CT's grid; None is empty."""
+    """Return a cropped mask with canonical axes as an array on the CT's grid; None stands for an empty mask."""
     whole = np.zeros(ct.shape, bool)
     if mask is not None:
         mask = ct.canonical_axes().undo(mask)
@@ -163,7 +169,10 @@ def whole_mask(ct: Volume, mask: Volume | None) -> np.ndarray:
 
 @pytest.fixture
 def fake_child(tmp_path, ct, monkeypatch):
-    """A PythonSlicer on the path that plays the command line: ``fake_child("slow")`` and so on; writes_results says what it finds."""
+    """Put a PythonSlicer on the path that imitates the command line.
+
+    ``fake_child("slow")`` and so on set its behavior; ``write_results`` sets its result.
+    """
     home = tmp_path / "fake"
     write_results(home / "results", ct)
     script = Path(__file__).with_name("fake_command_line.py")
@@ -185,7 +194,7 @@ def fake_child(tmp_path, ct, monkeypatch):
 
 @pytest.fixture
 def model(tmp_path, monkeypatch):
-    """Two installed models; the module reads their manifests only."""
+    """Install two models of which the module reads only the manifests."""
     for name, gate, own in (("default", 0.7, {"mirror": True}), ("other", 0.6, {})):
         folder = tmp_path / "models" / name
         folder.mkdir(parents=True)
@@ -199,7 +208,7 @@ def model(tmp_path, monkeypatch):
 
 @pytest.fixture
 def slicer_app(tmp_path):
-    """The stand-in, freshly installed: scene, views, settings. Nothing may be left in its temporary folder."""
+    """Install the stand-in with a new scene, views and settings; afterwards its temporary folder must be empty."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     stand_in.install(temporary)
@@ -214,7 +223,7 @@ def slicer_app(tmp_path):
 
 @pytest.fixture
 def module(slicer_app):
-    """LungTumorSeg.py, loaded as Slicer loads it: from its file."""
+    """Load LungTumorSeg.py from its file, as Slicer does."""
     if "LungTumorSeg" not in sys.modules or not hasattr(sys.modules["LungTumorSeg"], "LungTumorSegLogic"):
         spec = importlib.util.spec_from_file_location("LungTumorSeg", MODULE_FILE)
         loaded = importlib.util.module_from_spec(spec)
@@ -226,12 +235,12 @@ def module(slicer_app):
 
 @pytest.fixture
 def volume(slicer_app, ct):
-    """The CT in the stand-in's scene."""
+    """Add the CT to the stand-in's scene."""
     return add_volume(slicer.mrmlScene, ct, "CT 5: chest")
 
 
 def process_until(condition, seconds: float = PATIENCE_SECONDS):
-    """Lets Qt's event loop run until the condition holds, and returns what it gave."""
+    """Run Qt's event loop until the condition holds, and return its value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, "waited in vain"
@@ -242,7 +251,7 @@ def process_until(condition, seconds: float = PATIENCE_SECONDS):
 
 @pytest.fixture
 def finished_panel(module, model, fake_child, volume):
-    """The panel after a run."""
+    """Return the panel after a run."""
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()
     widget.enter()

@@ -1,4 +1,7 @@
-"""Plays ``python -m LungTumorSegLib`` for the module's tests; the variable FAKE_RUN says how, FAKE_RESULTS holds what it finds."""
+"""Imitates ``python -m LungTumorSegLib`` for the module's tests.
+
+The variable FAKE_RUN sets its behavior, and the folder FAKE_RESULTS contains its result.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from pathlib import Path
 
 
 def say(**event: object) -> None:
+    """Print an event as JSON."""
     print(json.dumps(event), flush=True)  # noqa: T201
 
 
 def wait_for_cancel(stages: bool = True) -> None:
+    """Report progress until the parent cancels, then exit with code 130."""
     cancelled = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.readline(), cancelled.set()), daemon=True).start()
     done = 0
@@ -28,6 +33,7 @@ def wait_for_cancel(stages: bool = True) -> None:
 
 
 def segment(arguments: list[str]) -> None:
+    """Imitate the command ``segment``."""
     folder = Path(arguments[arguments.index("-o") + 1])
     Path(os.environ["FAKE_RESULTS"], "last_arguments.json").write_text(json.dumps(arguments))
     say(event="progress", stage="reading", done=1, total=1)
@@ -53,6 +59,7 @@ def segment(arguments: list[str]) -> None:
 
 
 def measure(arguments: list[str]) -> None:
+    """Imitate the command ``measure``."""
     Path(os.environ["FAKE_RESULTS"], "last_arguments.json").write_text(json.dumps(arguments))
     if os.environ.get("FAKE_RUN", "good").startswith("error:"):
         sys.exit(os.environ["FAKE_RUN"].split(":", 2)[2])

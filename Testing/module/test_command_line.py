@@ -1,4 +1,4 @@
-"""The module with the real command line as its child, on a phantom, with a network of random weights: what counts is the way there."""
+"""The module with the real command line as its child process, on a phantom, with a network of random weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .conftest import add_volume, process_until
 
 FLIPPED = AxisOrder((1, 0, 2), (True, False, True))
-"""Coronal slices from the back, columns to the right."""
+"""Coronal slices that start at the back, with columns that run to the right."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def phantom():
 
 @pytest.fixture
 def real_child(tmp_path, monkeypatch):
-    """A PythonSlicer that is this Python, without ``slicer``, and one installed model of random weights."""
+    """Install a PythonSlicer that is this Python without ``slicer``, and one model with random weights."""
     torch = pytest.importorskip("torch")
     from LungTumorSegLib.networks import build_network
 
@@ -51,7 +51,7 @@ def real_child(tmp_path, monkeypatch):
 
 
 def segment_mask(segmentation, name: str, volume_node) -> np.ndarray:
-    """A segment on the volume's grid, got by Slicer's own code."""
+    """Return a segment on the volume's grid, resampled by Slicer's own code."""
     ids = vtk.vtkStringArray()
     ids.InsertNextValue(segmentation.GetSegmentation().GetSegmentIdBySegmentName(name))
     labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
@@ -78,7 +78,7 @@ def test_a_flipped_ct_under_a_transform_comes_back_with_its_lungs_on_the_right_s
 
     assert segmentation.GetTransformNodeID() == transform.GetID()
     for name, label in (("Left lung", 1), ("Right lung", 2)):
-        assert dice(segment_mask(segmentation, name, volume), lungs.array == label) > 0.8  # the other side gives 0
+        assert dice(segment_mask(segmentation, name, volume), lungs.array == label) > 0.8  # 0 if the sides are swapped
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface"), "surfaces come ready-made"
     summary = mrml.summary_of(segmentation)
     assert summary["model"] == "random"

@@ -1,4 +1,4 @@
-"""The section Correct of the real panel: buttons, effects, quick tools, and a table that follows every edit."""
+"""The Correct section of the real panel: buttons, effects, quick tools, and a table that follows every edit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .conftest import add_volume, probability_map, process_until, whole_mask
 
 @pytest.fixture
 def widget(finished_panel):
-    """The panel after a run, its section Correct open."""
+    """Return the panel after a run, with the Correct section open."""
     finished_panel.ui.correctSection.collapsed = False
     settled(finished_panel)
     return finished_panel
 
 
 def settled(widget) -> None:
-    """Until every edit has been measured and shown."""
+    """Wait until every edit has been measured and shown."""
     section = widget.panel.correct
     process_until(lambda: not section.measuring.busy)
 
@@ -44,7 +44,7 @@ def cells(widget, column) -> list[str]:
 
 
 def paint(segmentation, ct, segment_id, box) -> None:
-    """As an effect does it: other voxels, and the events that come with them."""
+    """Change voxels as an effect does, with the events that follow."""
     mask = whole_mask(ct, mask_of(segmentation.GetSegmentation(), segment_id))
     mask[box] = True
     set_mask(segmentation, segment_id, ct.with_array(mask))
@@ -93,7 +93,7 @@ def test_choosing_a_row_chooses_the_segment_to_paint(widget):
     assert editor(widget).currentSegmentID() == "Tumor_2"
 
 
-# The table follows
+# Table updates
 
 
 def test_painting_shows_the_new_volume_beside_that_before(widget, segmentation, ct):
@@ -180,7 +180,7 @@ def test_a_renamed_lesion_has_its_new_name_in_the_table(widget, segmentation):
     segmentation.GetSegmentation().GetSegment("Tumor_1").SetName("Hamartoma")
     settled(widget)
     assert mrml.lesions_of(segmentation)[0].segment == "Hamartoma"
-    widget.ui.lesionTable.selectRow(0)  # highlights by name
+    widget.ui.lesionTable.selectRow(0)  # highlighting goes by the segment name
 
 
 def test_painting_and_undoing_it_is_no_correction(widget, segmentation, ct):
@@ -347,7 +347,7 @@ def test_choosing_another_lesion_moves_the_slider_back_and_changes_nothing(widge
 
 @pytest.fixture
 def mouse(slicer_app):
-    """The application's nodes for placing, and a click with them."""
+    """Provide the application's nodes for placing points, and a function that clicks with them."""
     selection = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSelectionNode")
     interaction = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLInteractionNode")
 
@@ -463,7 +463,7 @@ def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     assert widget.ui.lesionTable.rowCount == 0
     assert not widget.ui.addButton.enabled
     for button in (widget.ui.undoButton, widget.ui.addButton, widget.ui.resetAllButton):
-        button._qt.clicked.emit()  # even if somebody could
+        button._qt.clicked.emit()  # even if the button could be pressed
     if when == "left":
         widget.enter()
     again = add_volume(slicer.mrmlScene, ct, "the next CT")

@@ -1,4 +1,4 @@
-"""What a person does to lesions, on a real scene: each action, taken back, and with the scene closed in its middle."""
+"""Corrections of lesions on a real scene: each action, its undo, and its behavior when the scene is closed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def voxels(segmentation, ct, segment_id) -> np.ndarray:
 
 
 def state(segmentation, ct) -> dict[str, tuple]:
-    """All that an undone step must bring back."""
+    """Return everything that undo has to restore."""
     content = segmentation.GetSegmentation()
     return {
         segment_id: (
@@ -69,7 +69,7 @@ def center_of(ct, name):
 
 
 def two_pieces(segmentation, ct) -> None:
-    """Gives Tumor 1 two pieces, each large enough for a lesion."""
+    """Give Tumor 1 two connected components, each large enough for a lesion."""
     mask = np.zeros(ct.shape, bool)
     mask[1:4, 3:6, 8:12] = mask[6:9, 3:8, 9:13] = True
     set_mask(segmentation, "Tumor_1", ct.with_array(mask))
@@ -107,7 +107,7 @@ ONE_LESION = {
     "threshold": lambda c, ct, chosen, ids: c.threshold(chosen).preview(0.3),
     "grow": lambda c, ct, chosen, ids: c.grow(center_of(ct, "Tumor 1"), chosen),
 }
-"""Actions on a lesion of several, by chance."""
+"""Actions on one of several lesions, chosen at random."""
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -207,13 +207,13 @@ def test_any_sequence_of_actions_can_be_undone_step_by_step(corrections, segment
         action = list(ONE_LESION)[rng.integers(len(ONE_LESION))]
         try:
             ONE_LESION[action](corrections, ct, chosen, ids)
-        except ValueError:  # in words, and nothing has changed
+        except ValueError:  # refused with a message and without any change
             assert state(segmentation, ct) == states[-1], action
         else:
             now = state(segmentation, ct)
             states += [now] if now != states[-1] else []
     for later, expected in zip(reversed(states), reversed(states[:-1]), strict=False):
-        while (now := state(segmentation, ct)) == later:  # an action that changed nothing may be a step of its own
+        while (now := state(segmentation, ct)) == later:  # an action without effect may be a separate step
             assert corrections.undo()
         assert now == expected
 
@@ -238,7 +238,7 @@ def test_deleting_gives_back_to_the_lung_what_was_painted_over_it(corrections, s
     set_mask(segmentation, "Tumor_1", ct.with_array(painted))
     set_mask(segmentation, "Left_lung", ct.with_array(lung & ~painted))
     corrections.delete("Tumor_1")
-    tumor = lung_and_tumor_masks(ct)["Tumor 1"].array  # which the lung surrounds
+    tumor = lung_and_tumor_masks(ct)["Tumor 1"].array  # surrounded by the lung
     np.testing.assert_array_equal(voxels(segmentation, ct, "Left_lung"), lung | tumor)
 
 
@@ -560,6 +560,6 @@ def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(
                 if isinstance(value, float | list):
                     np.testing.assert_allclose(
                         row[name], value, rtol=1e-5, atol=1e-5, err_msg=name
-                    )  # of the file's geometry
+                    )  # geometry of the file
                 else:
                     assert row[name] == value, name

@@ -1,4 +1,7 @@
-"""The module's logic without a panel: blocking and not, every ending, on a real scene. A script plays the command line."""
+"""The logic of the module without a panel, blocking and not, with every possible end of a run.
+
+A script replaces the command line.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,7 @@ def test_start_calls_back_with_progress_and_the_result(logic, volume):
 
 
 def test_cancel_ends_the_run_without_a_trace(logic, fake_child, volume):
-    fake_child("slow")  # until it is cancelled: a start that waited for it would never return
+    fake_child("slow")  # runs until cancelled, so a start that waits for it would never return
     before = slicer.mrmlScene.GetNumberOfNodes()
     finished, on_finished = finished_list()
     seen = []
@@ -169,7 +172,7 @@ def test_a_scene_closed_when_the_result_is_ready_gets_nothing(logic, volume):
     finished, on_finished = finished_list()
     run = logic.startSegmentation(volume, onFinished=on_finished)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while run._job.outcome() is None:  # without Qt's event loop nobody takes it
+    while run._job.outcome() is None:  # nothing fetches the result without Qt's event loop
         assert time.monotonic() < deadline
         time.sleep(0.01)
     slicer.mrmlScene.Clear(0)
@@ -266,7 +269,7 @@ def test_the_report_is_made_by_the_command_line_from_what_was_saved(logic, tmp_p
     html = path.read_text(encoding="utf-8")
     assert path == tmp_path / "out" / "report.html"
     assert "<td>segment</td><td>Tumor 1</td><td>Tumor 2</td>" in html
-    assert "<td>confidence</td><td>0.9</td><td>0.4</td>" in html  # the network's, which masks do not tell
+    assert "<td>confidence</td><td>0.9</td><td>0.4</td>" in html  # from the network; masks do not contain it
     assert "Quexlander" not in html
     assert str(tmp_path) not in html
 

@@ -1,4 +1,4 @@
-"""What Slicer asks of a module before and beside its panel: the module class, sample data, the self-test class, the files it ships."""
+"""What Slicer uses apart from the panel: the module class, sample data, the self-test class and the installed files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_module_says_what_it_is(parent):
 
 @pytest.fixture
 def phantom_child(tmp_path, ct, monkeypatch):
-    """A PythonSlicer that makes the phantom; a test may write another script into it."""
+    """Install a PythonSlicer that creates the phantom; a test can replace its script."""
     from LungTumorSegLib.io.images import write_volume
 
     made = tmp_path / "made.nii.gz"
@@ -51,7 +51,7 @@ def phantom_child(tmp_path, ct, monkeypatch):
 
 @pytest.fixture
 def sample(parent, monkeypatch):
-    """The sample data's source, registered as at Slicer's start, with a progress dialog that notes what happens to it."""
+    """Return the sample data source as registered at startup, with a progress dialog that records its calls."""
     for started in slicer.app.started:
         started()
     (source,) = slicer.modules.sampleDataSources["LungTumorSeg"]
@@ -112,7 +112,7 @@ def test_a_phantom_that_cannot_be_made_says_why(module, phantom_child):
 
 @pytest.fixture
 def self_test(module, model, fake_child, ct, monkeypatch):
-    """The self-test class with a phantom and a command line that are played."""
+    """Return the self-test class with an imitated phantom and command line."""
     monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
     monkeypatch.setattr(
         module.LungTumorSegLogic, "makePhantom", lambda self: add_volume(slicer.mrmlScene, ct, "phantom")
@@ -154,7 +154,7 @@ def test_without_torch_the_self_test_still_corrects_measures_saves_and_restores(
     "path", [MODULE_FILE, *MODULE_FILE.parent.glob("LungTumorSegPanel/*.py")], ids=lambda path: path.name
 )
 def test_every_text_that_a_user_reads_can_be_translated(path):
-    """Texts set on widgets go through _(), whole: an f-string in it could not be translated."""
+    """Texts of widgets are passed whole to _(), as an f-string could not be translated."""
     tree = ast.parse(path.read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_"]
     translated = {id(part) for call in calls for part in ast.walk(call)}

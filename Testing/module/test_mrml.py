@@ -1,4 +1,4 @@
-"""Volumes out of a real MRML scene and results into it, on slicer-core."""
+"""Export of volumes from a real MRML scene and import of results into it, on slicer-core."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def loaded(results, ct_node):
 
 
 def a_transform(scene):
-    """A turn about z and a shift: LPS and RAS, and transformed or not, all differ."""
+    """Return a rotation about z with a shift, which makes LPS, RAS and transformed points all different."""
     transform = vtk.vtkTransform()
     transform.Translate(10, -20, 35)
     transform.RotateZ(30)
@@ -43,7 +43,7 @@ def a_transform(scene):
 
 
 def mask_in_scene(segmentation, name: str, volume_node) -> np.ndarray:
-    """A segment's voxels on the volume's grid, got by Slicer's own code."""
+    """Return the voxels of a segment on the volume's grid, resampled by Slicer's own code."""
     image = slicer.vtkOrientedImageData()
     segment_id = segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
     ids = vtk.vtkStringArray()
@@ -56,7 +56,7 @@ def mask_in_scene(segmentation, name: str, volume_node) -> np.ndarray:
     return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1]) > 0
 
 
-# Out of the scene
+# Export from the scene
 
 
 def test_a_volume_node_becomes_a_volume_in_lps(ct, ct_node):
@@ -123,14 +123,14 @@ def test_sheared_axes_are_refused(ct_node):
         mrml.volume_of_node(ct_node)
 
 
-# Into the scene
+# Import into the scene
 
 
 def test_segments_come_with_names_colors_and_terminology(loaded):
     content = loaded.GetSegmentation()
     assert [content.GetNthSegment(i).GetName() for i in range(4)] == ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
     tumor = content.GetSegment(content.GetSegmentIdBySegmentName("Tumor 1"))
-    np.testing.assert_allclose(tumor.GetColor(), RED, atol=1e-6)  # six digits in the file
+    np.testing.assert_allclose(tumor.GetColor(), RED, atol=1e-6)  # the file stores six digits
     assert tumor.GetTerminology() == terminology.TUMOR["Left"]
 
 
@@ -256,7 +256,7 @@ def test_the_probability_map_outlives_the_run_that_read_it(scene, results, ct, c
 
     segmentation = load()
     gc.collect()
-    others = [np.zeros(ct.shape, np.float32) for _ in range(100)]  # would get freed memory
+    others = [np.zeros(ct.shape, np.float32) for _ in range(100)]  # would reuse freed memory
     assert (mrml.volume_of_node(segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)).array == 0.625).all()
     assert not any(other.any() for other in others)
 

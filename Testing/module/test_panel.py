@@ -1,4 +1,4 @@
-"""The real panel, driven as a clinician would: choose, segment, watch, cancel, look, save, close the scene."""
+"""The real panel, used as a clinician would: select, segment, wait, cancel, inspect, save and close the scene."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def widget(module, model, fake_child):
 
 @pytest.fixture
 def with_ct(widget, volume):
-    """The panel once the CT of the scene has been noticed."""
+    """Return the panel once it has detected the CT in the scene."""
     process_until(lambda: widget.ui.inputSelector.currentNode() is volume)
     return widget
 
 
 @pytest.fixture
 def done(with_ct):
-    """The panel after a good run."""
+    """Return the panel after a successful run."""
     return run_to_end(with_ct)
 
 
@@ -120,7 +120,7 @@ def test_every_widget_that_a_user_meets_has_a_tool_tip(widget):
     assert [name for name, child in named.items() if not child.toolTip] == []
 
 
-# Choosing
+# Selection
 
 
 def test_the_first_ct_is_chosen_by_itself(widget, volume, ct):
@@ -168,7 +168,7 @@ def test_what_this_computer_has_is_shown_when_advanced_is_opened(widget, monkeyp
     process_until(lambda: "NVIDIA X, 8 GB" in widget.ui.foundDeviceLabel.text)
 
 
-# Running
+# Runs
 
 
 def test_a_click_segments_and_shows_the_lesions(done, ct):
@@ -285,7 +285,7 @@ def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
     assert "was edited by hand" in done.ui.statusLabel.text
 
 
-# Looking
+# Inspection
 
 
 def test_a_click_on_a_row_jumps_all_slice_views_and_highlights(done):
@@ -351,7 +351,7 @@ def test_choosing_another_segmentation_shows_its_lesions(done, fake_child):
 
 @pytest.fixture
 def camera(monkeypatch):
-    """Slicer's ScreenCapture, as its documentation has it."""
+    """Imitate Slicer's ScreenCapture as documented."""
     taken = []
 
     class ScreenCaptureLogic:
@@ -453,7 +453,7 @@ def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeyp
 
 @pytest.fixture
 def pytorch(monkeypatch):
-    """Slicer's PyTorch extension: it asks and installs by itself."""
+    """Imitate Slicer's PyTorch extension, which asks the user and installs torch."""
     asked = []
 
     class PyTorchUtilsLogic:
@@ -468,7 +468,7 @@ def pytorch(monkeypatch):
 
 @pytest.fixture
 def without_packages(module, model, fake_child, volume, pytorch, monkeypatch):
-    """The panel where neither torch nor safetensors is installed."""
+    """Return the panel on a computer without torch and safetensors."""
     real = slicer.packaging._is_met
     monkeypatch.setattr(slicer.packaging, "_is_met", lambda one: real(one) and (str(one) in slicer.packaging.installed))
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
@@ -518,7 +518,7 @@ def test_nothing_is_asked_where_all_is_installed(with_ct, pytorch):
     assert slicer.packaging.installed == []
 
 
-# Life and death
+# Life cycle
 
 
 @pytest.mark.parametrize("stage", ["idle", "running", "done"])

@@ -1,4 +1,4 @@
-"""Slicer's window stays alive: start of the module, a whole run with a CT of full size, loading its result."""
+"""Slicer's window stays responsive: at startup, during a run with a full-size CT, and while a result is loaded."""
 
 from __future__ import annotations
 
@@ -25,25 +25,35 @@ from LungTumorSegLib.results.reader import read_run
 from .conftest import MODULE_FILE, add_volume, process_until, write_results
 
 LONGEST_BLOCK_SECONDS = 0.2
-"""What a person does not notice. A slower machine may take longer for everything, so the limits below are shares of what it takes for
-something else: a copy or a wait in Slicer's thread is told by its share on any machine."""
+"""A delay that a person does not notice.
+
+A slower computer may need longer for everything. The limits below are therefore shares of the time for another task,
+which reveal a copy or a wait in Slicer's main thread on any computer."""
 
 BLOCK_SHARE = 0.5
-"""Of the time that writing the volume takes: the longest block, where writing takes long."""
+"""Limit of the longest block, as a share of the time to write the volume, for computers that write slowly."""
 
 IDLE_BEATS, IDLE_FACTOR = 100, 3.0
-"""Of the longest block in so many beats without a run: the same, on a machine that is busy with other work."""
+"""Limit of the longest block, as a multiple of the longest block without a run, for computers that are busy.
+
+The longest block without a run is measured over this number of timer intervals."""
 
 START_SHARE = 0.25
-"""Of the processor time that Slicer's own libraries take to load; was 0.06 (0.07 s of 1.1 s) when measured."""
+"""Limit of the import time of the module, as a share of the processor time to load Slicer's own libraries.
+
+The measured value was 0.06 (0.07 s of 1.1 s)."""
 
 LOADING_SHARE = 5.0
-"""Of the time in which Slicer reads the segmentation's file: the whole result may take this often as long.
-Was 1.6 when measured (0.16 s); 20 where Slicer had to draw the surfaces, 13 with a copy of the probability map and its histogram."""
+"""Limit of the time to load a result, as a multiple of the time in which Slicer reads the segmentation file.
+
+The measured value was 1.6 (0.16 s). It was 20 when Slicer had to compute the surfaces, and 13 with a copy of the
+probability map and its histogram."""
 
 STROKE_SHARE = 0.25
-"""Of the time that measuring everything takes: an edited lesion's new volume, and what of it happens in the window's thread. Were 0.02 and
-0.005 when measured (0.03 s and 0.01 s of 2 s, 512 x 512 x 300 voxels)."""
+"""Limit of the time to measure an edited lesion, as a share of the time to measure everything.
+
+The same limit applies to the part that runs in the main thread. The measured values were 0.02 and 0.005 (0.03 s and
+0.01 s of 2 s, for 512 x 512 x 300 voxels)."""
 
 TRIES = 4
 
@@ -62,7 +72,7 @@ print((time.process_time() - loaded) / loaded, "torch" in sys.modules, "SimpleIT
 
 @pytest.fixture
 def full_size(ct) -> Volume:
-    """512 x 512 x 300 voxels, 150 MB."""
+    """Return a CT of 512 x 512 x 300 voxels (150 MB)."""
     return Volume(np.zeros((300, 512, 512), np.int16) - 1000, ct.affine)
 
 
@@ -83,7 +93,7 @@ def test_the_window_never_blocks_from_the_click_to_the_childs_end(module, fake_c
     fake_child("error:2:The end of the child is what counts here.")
     writing, _ = _least_time(lambda: write_nrrd(full_size, tmp_path / "ct.nrrd", threading.Event()))
     tries = []
-    while len(tries) < TRIES and not any(block < limit for block, limit in tries):  # others use this machine too
+    while len(tries) < TRIES and not any(block < limit for block, limit in tries):  # as other processes use the CPU
         beat, finished = Heartbeat(), []
         process_until(lambda beat=beat: beat.count >= IDLE_BEATS)
         idle = beat.longest
@@ -113,7 +123,7 @@ def test_loading_a_result_of_full_size_takes_little_more_than_reading_its_file(m
         write_surface(surface_of(mask, grid_mm=4.0), results / f"{name.replace(' ', '_')}.vtp")
     volume = add_volume(slicer.mrmlScene, full_size, "large CT")
     probability = full_size.with_array(np.zeros(full_size.shape, np.float32))
-    run = replace(read_run(results), probability=probability)  # in the job's thread
+    run = replace(read_run(results), probability=probability)  # as in the thread of the job
 
     def load():
         segmentation = mrml.load_results(run, volume)
@@ -163,14 +173,14 @@ def test_a_painted_lesions_volume_is_known_long_before_everything_is_measured(sl
 
 
 def _time_of(action):
-    """Of this thread alone, in seconds, and what the action gave."""
+    """Return the processor time of this thread in seconds, and the value of the action."""
     began = time.thread_time()
     value = action()
     return time.thread_time() - began, value
 
 
 def _least_time(action):
-    """Of this thread alone, in seconds: others use this machine too; and what the action gave."""
+    """Return the shortest processor time of this thread in seconds over several tries, and the value of the action."""
     times = []
     for _ in range(TRIES):
         began = time.thread_time()

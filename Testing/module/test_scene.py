@@ -1,4 +1,4 @@
-"""Saved and loaded scenes: everything is there again, also from older versions of the extension."""
+"""Saved and reloaded scenes are complete, including scenes of older versions of the extension."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def logic(module, fake_child):
 
 @pytest.fixture
 def corrected(logic, volume, ct):
-    """A result with every kind of correction, chosen in the parameters."""
+    """Return a result with every kind of correction, selected in the parameters."""
     segmentation = logic.segment(volume, {"probability": True})
     corrections = logic.corrections(segmentation)
     mask = lung_and_tumor_masks(ct)["Tumor 1"].array.copy()
@@ -35,7 +35,7 @@ def corrected(logic, volume, ct):
     content.GetSegment("Tumor_1").SetName("My mass")
     content.GetSegment("Tumor_1").SetColor(0.25, 0.5, 0.75)
     content.AddEmptySegment("vessel", "A vessel of mine")
-    content.GetSegment("vessel").SetColor(0.5, 0.25, 0.75)  # not one by chance: files keep six digits
+    content.GetSegment("vessel").SetColor(0.5, 0.25, 0.75)  # values that six digits store exactly
     logic.measureLesions(segmentation)
     parameters = logic.getParameterNode()
     parameters.inputVolume, parameters.outputSegmentation = volume, segmentation
@@ -44,7 +44,7 @@ def corrected(logic, volume, ct):
 
 
 def stored_state() -> dict:
-    """All that a scene holds of the extension's, found as the panel finds it."""
+    """Return everything that a scene stores for the extension, found in the same way as by the panel."""
     parameters = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScriptedModuleNode")
     segmentation, volume = (parameters.GetNodeReference(name) for name in ("outputSegmentation", "inputVolume"))
     content, display = segmentation.GetSegmentation(), segmentation.GetDisplayNode()
@@ -67,7 +67,7 @@ def stored_state() -> dict:
 
 
 def voxels(node) -> tuple:
-    """With canonical axes: Slicer turns the slices of a left-handed volume when it reads it from a file."""
+    """Return voxels with canonical axes, because Slicer reverses the slices of a left-handed volume that it reads."""
     volume = mrml.volume_of_node(node)
     volume = volume.canonical_axes().apply(volume)
     return np.round(volume.affine, 4).tolist(), volume.array.tobytes()
@@ -79,7 +79,7 @@ def placed(content, segment_id):
 
 
 def save_mrml(folder: Path) -> Path:
-    """As Slicer's save dialog does: every storable node into a file, then the scene."""
+    """Save as Slicer's dialog does: every storable node to a file, then the scene."""
     folder.mkdir()
     scene = slicer.mrmlScene
     for index in range(scene.GetNumberOfNodesByClass("vtkMRMLStorableNode")):
@@ -204,7 +204,10 @@ def test_the_networks_answer_of_a_scene_of_version_2_is_hidden_once_it_is_loaded
 
 @pytest.fixture
 def old_scene(logic, volume, ct):
-    """What version 1 kept: a result without the network's answer and without marks, parameters without later ones."""
+    """Create a scene as version 1 saved it.
+
+    The result has neither the network's result nor review marks, and the parameters lack those that were added later.
+    """
 
     def make(edited: bool):
         segmentation = logic.segment(volume)

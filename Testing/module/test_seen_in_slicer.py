@@ -1,4 +1,4 @@
-"""What failed, or looked wrong, when the panel ran in Slicer 5.13, now as a radiologist would want it."""
+"""Regression tests for defects that were seen when the panel ran in Slicer 5.13."""
 
 from __future__ import annotations
 
@@ -107,7 +107,10 @@ def test_a_module_that_is_reloaded_in_front_is_entered(module, model, fake_child
 
 
 def test_threads_get_on_while_a_run_is_watched(finished_panel, monkeypatch):
-    """A run in an event loop that keeps Python to itself: with turns given away it needs a fraction of the looks."""
+    """Threads advance during a run although the event loop holds the interpreter.
+
+    With the interpreter yielded, a run needs a fraction of the polls.
+    """
     from LungTumorSegPanel import waiting
 
     def looks(turn: float) -> int:

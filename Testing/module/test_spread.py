@@ -1,4 +1,4 @@
-"""How the tumor has spread, in the scene: colors, margins, zones, rulers."""
+"""Display of the spread in the scene: colors, margins, zones and rulers."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from .conftest import add_volume, lung_and_tumor_masks, whole_mask, write_result
 
 @pytest.fixture
 def segmentation(ct, ct_node, tmp_path):
-    """Two lesions, one a lung, under a parent transform."""
+    """Return a segmentation with two lesions, one per lung, under a parent transform."""
     transform = ct_node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 12.0)
@@ -39,7 +39,7 @@ def test_lesions_are_colored_by_confidence_and_get_their_own_colors_again(segmen
     assert display.GetSegmentColor("Tumor_1") == pytest.approx(RAMP[4])
     assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor() != pytest.approx(
         RAMP[4]
-    )  # a saved file keeps its own
+    )  # a saved file has the segment's own color
     color_lesions(segmentation, "number")
     assert display.GetSegmentColor("Tumor_1") == pytest.approx(
         segmentation.GetSegmentation().GetSegment("Tumor_1").GetColor()
@@ -114,7 +114,7 @@ def test_rulers_lie_where_the_axes_were_measured(segmentation, ct):
 
 
 def labels(lines) -> dict[str, set[str]]:
-    """In which views each ruler bears its label."""
+    """Return the views in which each ruler has its label."""
     found = {}
     for line in lines:
         displays = [line.GetNthDisplayNode(i) for i in range(line.GetNumberOfDisplayNodes())]

@@ -1,4 +1,4 @@
-"""The section Spread of the real panel."""
+"""The Spread section of the real panel."""
 
 import numpy as np
 import pytest
@@ -106,7 +106,7 @@ def test_that_a_correction_took_the_margins_away_is_said_until_they_are_drawn_ag
     assert "margins were removed" not in widget.ui.spreadLabel.text
     set_mask(segmentation, "Tumor_1", ct.with_array(np.pad(np.ones((2, 4, 2), bool), ((3, 5), (4, 4), (9, 3)))))
     process_until(lambda: "margins were removed" in widget.ui.spreadLabel.text)
-    widget.panel.spread.refresh()  # as with each later step of measuring
+    widget.panel.spread.refresh()  # as after each later stage of a measurement
     assert "margins were removed" in widget.ui.spreadLabel.text
     widget.ui.marginsCheckBox.checked = True
     assert "margins were removed" not in widget.ui.spreadLabel.text
@@ -128,6 +128,6 @@ def test_a_lesion_that_is_confirmed_keeps_its_margins_and_one_that_is_rejected_l
 
 
 def settled(widget):
-    """Until every edit has been measured and shown."""
+    """Wait until every edit has been measured and shown."""
     section = widget.panel.correct
     process_until(lambda: section.measuring.following and not section.measuring.busy)

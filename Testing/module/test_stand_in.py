@@ -1,4 +1,4 @@
-"""The stand-in does what a running Slicer 5.12 was seen to do, and nothing that Slicer could not."""
+"""The stand-in behaves as a running Slicer 5.12 was observed to behave, and allows nothing that Slicer rejects."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_parameters_keep_their_types_and_ranges(slicer_app):
         parameters.size = 2.0
 
 
-# Seen in a running Slicer 5.13
+# Observed in a running Slicer 5.13
 
 
 def test_the_editor_does_not_take_a_node_inside_an_import(qt, volume):
@@ -259,7 +259,7 @@ def test_python_threads_stand_still_while_the_event_loop_is_idle(slicer_app):
     event_loop.idle(0.2)
     assert len(steps) - before <= 2, "the thread had the lock when the loop became idle, or takes it now"
     before = len(steps)
-    time.sleep(0.2)  # Python code gives the lock away
+    time.sleep(0.2)  # releases the interpreter lock
     assert len(steps) - before > 10
     stopped.set()
     thread.join()

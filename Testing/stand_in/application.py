@@ -1,4 +1,7 @@
-"""Slicer's application layer for tests: ``install()`` makes qt, ctk and the rest of ``slicer`` importable on top of slicer-core."""
+"""Slicer's application layer for tests.
+
+``install()`` makes qt, ctk and the application's part of ``slicer`` importable on top of slicer-core.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ VERSION = (5, 12)
 
 
 class _Listed:
-    """Only names that api.json lists, as attributes or methods of one object of Slicer's."""
+    """Base class of the counterparts of Slicer's objects; it allows only the names that api.json lists."""
 
     api_name = ""
 
@@ -39,16 +42,17 @@ class _Listed:
 
 
 class ThreeDView:
-    """The 3D view inside its widget; ``reset_cameras`` counts how often it was framed."""
+    """The 3D view inside its widget; ``reset_cameras`` counts how often the camera was reset."""
 
     def __init__(self) -> None:
         self.reset_cameras = 0
 
     def resetCamera(self) -> None:
+        """Count a fit of the view to the visible objects."""
         self.reset_cameras += 1
 
     def resetFocalPoint(self) -> None:
-        """Turn to what is shown, without framing it."""
+        """Turn to the visible objects without fitting the view to them."""
 
 
 class ThreeDWidget(_Listed):
@@ -60,11 +64,15 @@ class ThreeDWidget(_Listed):
         self._view = ThreeDView()
 
     def threeDView(self) -> ThreeDView:
+        """Return the 3D view."""
         return self._view
 
 
 class LayoutManager(_Listed):
-    """The views: three slice views as nodes of the scene, one empty 3D view. ``resetThreeDViews`` frames nothing, as in Slicer."""
+    """The views: three slice views as nodes of the scene, and one empty 3D view.
+
+    As in Slicer, ``resetThreeDViews`` does not fit the view to the visible objects.
+    """
 
     api_name = "slicer.qMRMLLayoutManager"
     threeDViewCount = 1
@@ -74,42 +82,49 @@ class LayoutManager(_Listed):
         self._three_d_widget = ThreeDWidget()
 
     def threeDWidget(self, index: int) -> ThreeDWidget | None:
+        """Return the widget of the 3D view; None for any index but 0."""
         return self._three_d_widget if index == 0 else None
 
     def mrmlSliceLogics(self) -> Any:
-        """None that would fit a slice view to its volume: there are no pixels."""
+        """Return an empty collection: without pixels, no slice view can be fitted to its volume."""
         return vtk.vtkCollection()
 
     def activeMRMLThreeDViewNode(self) -> Any:
+        """Return the node of the 3D view."""
         return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLViewNode")
 
     def resetThreeDViews(self) -> None:
+        """Count the call."""
         self.reset_views += 1
 
     def resetSliceViews(self) -> None:
+        """Count the call."""
         self.reset_views += 1
 
     def sliceViewNames(self) -> tuple[str, ...]:
+        """Return the names of the slice views."""
         return ("Green", "Red", "Yellow")
 
 
 class ModuleManager:
-    """Tells widgets that their module is about to be unloaded."""
+    """Notifies widgets that their module is about to be unloaded."""
 
     def __init__(self) -> None:
         self.unloading: list[Callable[[str], None]] = []
 
     def connect(self, signal: str, callback: Callable[[str], None]) -> bool:
+        """Register a callback for the unloading of a module."""
         self.unloading.append(callback)
         return signal == "moduleAboutToBeUnloaded(QString)"
 
     def disconnect(self, _: str, callback: Callable[[str], None]) -> bool:
+        """Remove a callback."""
         self.unloading.remove(callback)
         return True
 
 
 class Application(_Listed):
-    """``slicer.app``."""
+    """The counterpart of ``slicer.app``."""
 
     api_name = "slicer.app"
     applicationName = "Slicer"
@@ -119,59 +134,70 @@ class Application(_Listed):
     def __init__(self, temporary: Path, layout_manager: LayoutManager | None) -> None:
         self.temporaryPath = str(temporary)
         self._layout_manager, self._module_manager = layout_manager, ModuleManager()
-        self.drawing: Drawing | None = None  # of the scene; without views nothing is drawn
+        self.drawing: Drawing | None = None  # of the scene; None without views
         self.started: list[Callable[[], None]] = []
         self.testing = False
 
     def connect(self, signal: str, callback: Callable[[], None]) -> bool:
+        """Register a callback; return False for a signal that Slicer does not have."""
         if signal not in API["slicer.app"]["signals"]:
             return False
         self.started.append(callback)
         return True
 
     def layoutManager(self) -> LayoutManager | None:
+        """Return the layout manager; None without a main window."""
         return self._layout_manager
 
     def moduleManager(self) -> ModuleManager:
+        """Return the module manager."""
         return self._module_manager
 
     def testingEnabled(self) -> bool:
+        """Return whether Slicer runs its tests."""
         return self.testing
 
     def pauseRender(self) -> None:
+        """Pause the drawing of the views."""
         if self.drawing is not None:
             self.drawing.pause()
 
     def resumeRender(self) -> None:
+        """Resume the drawing of the views."""
         if self.drawing is not None:
             self.drawing.resume()
 
     def processEvents(self) -> None:
+        """Process the pending events of Qt."""
         application().processEvents()
 
     def topLevelWidgets(self) -> tuple[Any, ...]:
+        """Return no widgets."""
         return ()  # no main window
 
     def setOverrideCursor(self, cursor: Any) -> None:
+        """Show a cursor for the whole application."""
         application().setOverrideCursor(cursor)
 
     def restoreOverrideCursor(self) -> None:
+        """Restore the former cursor."""
         application().restoreOverrideCursor()
 
 
 class ScriptedLoadableModule:
-    """Base of the module class: help, icon, resources."""
+    """Base of the module class: help, icon and resources."""
 
     def __init__(self, parent: Any) -> None:
         self.parent = parent
         self.moduleName = type(self).__name__
 
     def resourcePath(self, filename: str) -> str:
+        """Return the path of a file in the module's folder Resources."""
         return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
 
 
 class ScriptedLoadableModuleWidget:
-    """Base of the panel: a parent widget with a layout, and the module's life."""
+    """Base of the panel: a parent widget with a layout, and the life cycle of the module."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__()
@@ -181,11 +207,16 @@ class ScriptedLoadableModuleWidget:
         slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded)
 
     def resourcePath(self, filename: str) -> str:
+        """Return the path of a file in the module's folder Resources."""
         return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
-    def setup(self) -> None: ...
+    def setup(self) -> None:
+        """Create the panel."""
+        ...
 
-    def cleanup(self) -> None: ...
+    def cleanup(self) -> None:
+        """Release all resources."""
+        ...
 
     def _onModuleAboutToBeUnloaded(self, name: str) -> None:
         if name == self.moduleName:
@@ -194,13 +225,14 @@ class ScriptedLoadableModuleWidget:
 
 
 class ScriptedLoadableModuleLogic:
-    """Base of the logic: the parameter node, one a scene."""
+    """Base of the logic: one parameter node per scene."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Logic")
 
     def getParameterNode(self) -> Any:
+        """Return the parameter node of the scene; create it if there is none."""
         node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         if node is None:
             node = slicer.vtkMRMLScriptedModuleNode()
@@ -215,13 +247,18 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
     """Base of the self-test."""
 
     def delayDisplay(self, message: str, requestedDelay: int | None = None, msec: int | None = None) -> None:
+        """Log the message instead of showing it."""
         logging.info(message)
 
 
 def install(temporary: Path, *, views: bool = True) -> None:
-    """Makes ``import qt, ctk`` and the application's part of ``slicer`` work in this process, with a fresh scene and settings.
+    """Make ``import qt, ctk`` and the application's part of ``slicer`` work in this process.
 
-    May be called again: a new application, scene and settings, the same classes. ``views``: False is Slicer without a main window.
+    Each call creates a new application, scene and settings; the classes stay the same.
+
+    Args:
+        temporary: Folder for the settings and temporary files.
+        views: False stands for Slicer without a main window.
     """
     application()
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
@@ -235,7 +272,7 @@ def install(temporary: Path, *, views: bool = True) -> None:
     packaging.answer = True
     packaging.installed.clear()
     slicer.mrmlScene = slicer.vtkMRMLScene()
-    logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the rules from label maps to surfaces
+    logic = slicer.vtkSlicerSegmentationsModuleLogic()  # registers the conversion from label maps to surfaces
     logic.SetMRMLScene(slicer.mrmlScene)
     slicer.segmentations_logic = logic  # keeps it alive
     cache, files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
@@ -248,7 +285,7 @@ def install(temporary: Path, *, views: bool = True) -> None:
 
 
 def _add_views() -> None:
-    """The views' nodes are singletons, which a closed scene keeps."""
+    """Add the nodes of the views, singletons that stay when the scene is closed."""
     slices = ("Red", "Green", "Yellow")
     for name, kind in (*((n, "Slice") for n in slices), *((n, "SliceComposite") for n in slices), ("1", "View")):
         node = getattr(slicer, f"vtkMRML{kind}Node")()
@@ -302,7 +339,7 @@ def _module(name: str, **content: Any) -> None:
 
 
 def new_panel_parent() -> Any:
-    """What Slicer hands to a module's widget: a scene-aware widget with an empty vertical layout."""
+    """Return what Slicer passes to a module's widget: a scene-aware widget with an empty vertical layout."""
     parent = widgets.qMRMLWidget()
     parent.setLayout(QtWidgets.QVBoxLayout())
     parent.setMRMLScene(slicer.mrmlScene)

@@ -1,4 +1,4 @@
-"""Cut api.json, the interface of the classes in use, out of a full dump of a running Slicer's meta objects.
+"""Extract api.json, the interface of the classes in use, from a dump of the meta objects of a running Slicer.
 
 Usage: python cut_api.py slicer-qt-api.json
 """
@@ -22,7 +22,7 @@ KINDS = ("properties", "signals", "slots", "methods")
 
 
 def cut(full: dict[str, Any]) -> dict[str, Any]:
-    """The classes in use; of widgets, what they add to QWidget."""
+    """Return the interface of the classes in use; a widget lists only what it adds to QWidget."""
     classes, widget = full["classes"], full["classes"]["qt.QWidget"]
     table: dict[str, Any] = {"qt.QWidget": {kind: widget[kind] for kind in KINDS}}
     for name in OTHERS:

@@ -1,4 +1,4 @@
-"""What Slicer draws: its views after each change of what they show, unless drawing is paused."""
+"""Slicer's drawing of views: after each change of what they show, unless drawing is paused."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 import vtk
 
 SHOWN = ("vtkMRMLDisplayableNode", "vtkMRMLDisplayNode")
-"""Kinds of nodes whose changes the views follow."""
+"""Classes of nodes whose changes cause the views to be drawn."""
 
 
 class Drawing:
-    """Counts in ``count`` how often the views of one scene are drawn: once per change, and once at the end of a pause with changes."""
+    """Count in ``count`` how often the views of one scene are drawn.
+
+    They are drawn once per change, and once at the end of a pause with changes.
+    """
 
     def __init__(self, scene: Any) -> None:
         self.count = 0
@@ -20,7 +23,7 @@ class Drawing:
         scene.AddObserver(scene.NodeRemovedEvent, self._on_removed)
 
     def pause(self) -> None:
-        """Begin a pause; pauses may lie within one another."""
+        """Begin a pause; pauses can be nested."""
         self._pauses += 1
 
     def resume(self) -> None:

@@ -1,7 +1,8 @@
-"""Slicer's event loop as Python threads meet it.
+"""Slicer's event loop in its effect on Python threads.
 
-Slicer's main thread keeps Python's interpreter lock while it waits for events, so other Python threads stand still until Python code runs
-in the main thread: a timer's callback that sleeps, for example. PySide6 gives the lock away instead, which hides such waits from tests.
+Slicer's main thread holds Python's interpreter lock while it waits for events. Other Python threads therefore stop
+until Python code in the main thread releases the lock, for example in a timer's callback that sleeps. PySide6 releases
+the lock while it waits, which would hide such delays from the tests.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ import slicer
 Value = TypeVar("Value")
 
 TURN_SECONDS = 0.005
-"""How long the loop waits between two looks at its events."""
+"""Interval at which the loop processes events."""
 
 HANDED_BACK_SECONDS = 1e-6
-"""Python's switch interval while PySide6 looks at events, so that the main thread has the lock back at once."""
+"""Python's switch interval while PySide6 processes events, so that the main thread regains the lock at once."""
 
 
 def idle(seconds: float) -> None:
-    """Wait without events and without giving Python away: no other Python thread advances, compiled code without the lock does."""
+    """Wait without processing events and without releasing the interpreter lock.
+
+    No other Python thread advances; compiled code that does not hold the lock does.
+    """
     if os.name == "nt":
         ctypes.PyDLL("kernel32").Sleep(round(1000 * seconds))
     else:
@@ -37,14 +41,14 @@ def run_until(condition: Callable[[], Value], seconds: float) -> Value:
     """Run Slicer's event loop until the condition holds.
 
     Args:
-        condition: called after each look at the events.
-        seconds: how long to wait at most.
+        condition: Called after events were processed.
+        seconds: Longest time to wait.
 
     Returns:
-        What the condition gave.
+        The value of the condition.
 
     Raises:
-        TimeoutError: where it did not hold in time.
+        TimeoutError: The condition did not hold in time.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):

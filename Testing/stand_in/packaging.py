@@ -1,7 +1,7 @@
-"""``slicer.packaging``, as far as the module uses it: what is installed is looked up, and an installation is only noted.
+"""The part of ``slicer.packaging`` that the module uses; it looks up installed packages but installs none.
 
-``slicer.packaging.answer`` is the user's to the question before an installation; ``installed`` notes what was asked for, and makes it count
-as installed.
+``answer`` is the user's answer to the question before an installation. ``installed`` records the requested packages,
+which from then on count as installed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ installed: list[str] = []
 
 
 def load_requirements(path: str | Path) -> list[Requirement]:
+    """Read a requirements file."""
     lines = (line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
 
 
 def pip_check(req: str | Requirement | list[str | Requirement]) -> bool:
+    """Return whether all requirements are met."""
     return all(_is_met(Requirement(str(one))) for one in (req if isinstance(req, list) else [req]))
 
 
@@ -34,7 +36,11 @@ def pip_ensure(
     skip_in_testing: bool = True,
     show_progress: bool = True,
 ) -> list[str] | None:
-    """Raises RuntimeError where the user declines; asks nobody where all is there."""
+    """Record the missing requirements as installed; ask nothing if all are met.
+
+    Raises:
+        RuntimeError: The user declines.
+    """
     given = requirements if isinstance(requirements, list) else [requirements]
     missing = [str(one) for one in given if not pip_check(one)]
     if missing and not answer:

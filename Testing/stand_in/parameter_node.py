@@ -1,4 +1,7 @@
-"""Slicer's parameterNodeWrapper for the types that the module uses: values live in the scene's parameter node, widgets follow."""
+"""Slicer's parameterNodeWrapper for the types that the module uses.
+
+Values are stored in the parameter node of the scene, and connected widgets follow them.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from .pythonqt import Proxy
 
 @dataclass(frozen=True)
 class WithinRange:
-    """Bounds of a number, both included."""
+    """Bounds of a number, both inclusive."""
 
     minimum: float
     maximum: float
 
 
 class _Parameter:
-    """A typed value in a parameter node: text as a parameter, nodes as references."""
+    """A typed value in a parameter node: nodes are stored as references, other values as text."""
 
     def __init__(self, name: str, annotated: Any, default: Any) -> None:
         self.name = name
@@ -68,7 +71,7 @@ class _Parameter:
 
 
 def parameterNodeWrapper(class_: type) -> type:
-    """Turns annotated class attributes into values that are kept in a parameter node."""
+    """Turn annotated class attributes into properties that are stored in a parameter node."""
     hints = typing.get_type_hints(class_, include_extras=True)
     parameters = {name: _Parameter(name, kind, getattr(class_, name, None)) for name, kind in hints.items()}
 
@@ -105,7 +108,7 @@ def parameterNodeWrapper(class_: type) -> type:
 
 
 class _Binding:
-    """One widget and one parameter, either following the other."""
+    """One widget and one parameter, each following the other."""
 
     def __init__(self, wrapper: Any, parameter: _Parameter, widget: Proxy) -> None:
         self.wrapper, self.parameter, self.widget, self.writing = wrapper, parameter, widget, False
@@ -165,7 +168,11 @@ _HOW: dict[tuple[str, str], tuple[str, Any, Any]] = {
 
 
 def _connect_gui(self: Any, gui: Any) -> int:
-    """Binds each widget of ``gui`` that has the dynamic property SlicerParameterName; returns a tag for disconnectGui."""
+    """Connect each widget of ``gui`` that has the dynamic property SlicerParameterName.
+
+    Returns:
+        A tag for disconnectGui.
+    """
     bindings = []
     for widget in vars(gui).values():
         name = widget.property("SlicerParameterName")

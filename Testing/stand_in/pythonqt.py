@@ -1,7 +1,8 @@
-"""PySide6 objects that behave as PythonQt's do in Slicer: what api.json names is there, in PythonQt's way; all else is an error.
+"""PySide6 objects that behave like PythonQt's objects in Slicer; they have only the names listed in api.json.
 
-A Qt property is an attribute, a slot or method is called, a signal is connected. Wrong use fails as it does in Slicer, except that a
-connection to a signal that does not exist, which PythonQt answers with False, is also noted in ``failed_connections`` for the tests.
+A Qt property is an attribute, a slot or method is called, and a signal is connected. Wrong use fails as it does in
+Slicer. One case is stricter: PythonQt returns False for a connection to a signal that does not exist, and here the
+connection is also recorded in ``failed_connections`` for the tests.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ PLAIN_METHODS = {
     },
     "QSize": {"width", "height"},
 }  # fmt: skip
-"""Classes without meta objects keep their method calls (seen: text, data, flags; the others are Qt 5's)."""
+"""Classes without meta objects, which have only methods.
+
+``text``, ``data`` and ``flags`` were verified in Slicer; the others follow Qt 5."""
 
 _classes: dict[str, type[Proxy]] = {}
 _proxies: dict[int, Proxy] = {}
@@ -40,7 +43,7 @@ class ProxyType(type):
     def __getattr__(cls, name: str) -> Any:
         if not name.startswith("_") and (
             name in cls.api.get("methods", ()) or name == "singleShot"
-        ):  # QTimer's property is static too
+        ):  # QTimer lists this static method as a property
             return wrap(getattr(cls.qt_class, name))
         raise AttributeError(f"type object '{cls.__name__}' has no attribute '{name}'")
 
@@ -120,7 +123,7 @@ class Proxy(metaclass=ProxyType):
 
 
 class _Method:
-    """A slot or method, shown as PythonQt shows one that was not called."""
+    """A slot or method, with the text that PythonQt shows for it."""
 
     def __init__(self, qt_object: Any, name: str) -> None:
         self._qt_object, self._name = qt_object, name
@@ -134,7 +137,7 @@ class _Method:
 
 
 class _Signal:
-    """``widget.clicked``: the overload with the most arguments, as PythonQt takes."""
+    """A signal such as ``widget.clicked``; like PythonQt, it uses the overload with the most arguments."""
 
     def __init__(self, proxy: Proxy, name: str) -> None:
         self._proxy, self._name = proxy, name
@@ -148,7 +151,7 @@ class _Signal:
 
 
 class PlainProxy:
-    """An object of a class without meta object: only method calls."""
+    """An object of a class without meta object, which has only methods."""
 
     def __init__(self, qt_object: Any) -> None:
         object.__setattr__(self, "_qt", qt_object)
@@ -164,7 +167,7 @@ class PlainProxy:
 
 
 def make_class(full_name: str, qt_class: Any) -> type[Proxy]:
-    """The stand-in of a class of api.json; widgets add to QWidget there."""
+    """Return the stand-in of a class in api.json; a widget also has what QWidget has."""
     api = API[full_name]
     if inspect.isclass(qt_class) and issubclass(qt_class, QtWidgets.QWidget) and full_name != "qt.QWidget":
         base = API["qt.QWidget"]
@@ -182,7 +185,7 @@ def make_class(full_name: str, qt_class: Any) -> type[Proxy]:
 
 
 def wrap(value: Any) -> Any:
-    """A Qt value as PythonQt hands it to Python."""
+    """Return a Qt value as PythonQt passes it to Python."""
     if isinstance(value, list | tuple):
         return tuple(wrap(item) for item in value)
     if isinstance(value, QtCore.QObject):
@@ -191,7 +194,7 @@ def wrap(value: Any) -> Any:
             return known
         names = [base.__name__ for base in type(value).__mro__ if base.__name__ in _classes]
         if not names:
-            return value  # a helper of Qt's own that nobody asks for anything
+            return value  # an internal helper of Qt that no caller uses
         proxy = object.__new__(_classes[names[0]])
         proxy._adopt(value)
         return proxy
@@ -201,7 +204,7 @@ def wrap(value: Any) -> Any:
 
 
 def unwrap(value: Any) -> Any:
-    """The Qt value behind what Python code passes."""
+    """Return the Qt value behind a value from Python code."""
     if isinstance(value, list | tuple):
         return type(value)(unwrap(item) for item in value)
     return value._qt if isinstance(value, Proxy | PlainProxy) else value
@@ -216,7 +219,7 @@ def _property(qt_object: Any, name: str) -> Any:
 
 
 def _as_declared(qt_object: Any, name: str, value: Any) -> Any:
-    """None is an empty text, and a whole number a fraction, as PythonQt converts."""
+    """Convert a value as PythonQt does: None to an empty text, and a whole number to a float."""
     kind = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name)).typeName()
     return {
         "QString": lambda: "" if value is None else str(value),
@@ -235,7 +238,7 @@ _WITH_ARGUMENTS: dict[int, Any] = {
     2: lambda call: lambda a, b: call(a, b),
     4: lambda call: lambda a, b, c, d: call(a, b, c, d),
 }
-"""PySide6 chooses a signal's overload by the number of arguments that the slot names."""
+"""PySide6 selects the overload of a signal by the number of arguments in the slot's signature."""
 
 
 def _argument_count(signature: str) -> int:
@@ -244,7 +247,10 @@ def _argument_count(signature: str) -> int:
 
 
 def _most_arguments(callback: Any) -> int | None:
-    """PythonQt passes a plain function or method no more arguments than it takes; None for any number."""
+    """Return how many arguments the callback accepts; None for any number.
+
+    PythonQt passes no more arguments than that to a plain function or method.
+    """
     if not (inspect.isfunction(callback) or inspect.ismethod(callback)):
         return None
     code = getattr(callback, "__func__", callback).__code__
@@ -258,15 +264,18 @@ def _identity(callback: Any) -> Any:
 
 
 def application() -> QtWidgets.QApplication:
-    """The one QApplication of the process."""
+    """Return the only QApplication of the process."""
     _keep_none_alive()
     return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["Slicer"])
 
 
 @functools.cache
 def _keep_none_alive() -> None:
-    """PySide6 6.12 gives back a reference to None with each call that returns nothing, as if None lived for ever; it does from Python
-    3.12 on, and before that the process ends when none is left."""
+    """Raise the reference count of None in Python versions before 3.12.
+
+    PySide6 6.12 releases a reference to None with each call that returns nothing, as if None were immortal. It is
+    immortal only from Python 3.12 on; in older versions the process ends when the count reaches zero.
+    """
     if sys.version_info < (3, 12):
         ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 

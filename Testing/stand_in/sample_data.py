@@ -1,4 +1,4 @@
-"""Slicer's module SampleData, as far as an extension's own data set meets it."""
+"""The part of Slicer's module SampleData that an extension uses to register a data set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import slicer
 
 
 class SampleDataSource:
-    """One data set. Its lists have one length; a source with a customDownloader gives ``uris`` and ``fileNames`` too."""
+    """One data set.
+
+    Its lists have the same length; a source with a customDownloader sets ``uris`` and ``fileNames`` too.
+    """
 
     def __init__(
         self,
@@ -23,7 +26,7 @@ class SampleDataSource:
     ) -> None:
         if isinstance(uris, str):
             uris, fileNames, nodeNames, checksums = [uris], [fileNames], [nodeNames], [checksums]
-        lengths = [len(uris), len(fileNames)]  # type: ignore[arg-type]  # None has none: a TypeError in Slicer too
+        lengths = [len(uris), len(fileNames)]  # type: ignore[arg-type]  # None has no length: a TypeError in Slicer too
         lengths += [len(names) for names in (nodeNames, checksums) if names is not None]
         if len(set(lengths)) > 1:
             raise ValueError("All fields of sample data source must have the same length")
@@ -32,16 +35,17 @@ class SampleDataSource:
 
 
 class SampleDataLogic:
-    """Where extensions register their data sets, by category, in ``slicer.modules.sampleDataSources``."""
+    """Registration of data sets by category, in ``slicer.modules.sampleDataSources``."""
 
     @staticmethod
     def registerCustomSampleDataSource(category: str = "Custom", **fields: Any) -> None:
+        """Register a data set."""
         if not hasattr(slicer.modules, "sampleDataSources"):
             slicer.modules.sampleDataSources = {}
         slicer.modules.sampleDataSources.setdefault(category, []).append(SampleDataSource(**fields))
 
 
 def click(source: SampleDataSource) -> None:
-    """Press a data set's button: a customDownloader is called, and nobody looks at what it returns or shows it."""
+    """Press the button of a data set: call its customDownloader, and ignore what it returns."""
     assert source.customDownloader is not None, "the stand-in downloads nothing"
     source.customDownloader(source)

@@ -1,4 +1,4 @@
-"""Loading a Qt Designer file: every class, property, signal and slot in it must stand in api.json."""
+"""Loading of Qt Designer files; every class, property, signal and slot in them has to be listed in api.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ DESIGNER_ONLY = {"geometry", "SlicerParameterName"}
 
 
 def load_ui(path: str) -> Proxy:
-    """The widget described in a .ui file, its connections between scene and node selectors made. Raises ValueError on names unknown."""
+    """Return the widget of a .ui file, with the connections between the scene and the node selectors.
+
+    Raises:
+        ValueError: A name in the file is not listed in api.json.
+    """
     tree = ElementTree.parse(path)  # noqa: S314  our own file
     for element in tree.iter("widget"):
         _check_widget(element)
@@ -25,7 +29,7 @@ def load_ui(path: str) -> Proxy:
         {part: element.findtext(part) for part in ("sender", "signal", "receiver", "slot")} for element in tree.iter("connection")
     ]  # fmt: skip
     for parent in tree.iter("connections"):
-        parent.clear()  # QUiLoader does not know a signal's type vtkMRMLScene*
+        parent.clear()  # QUiLoader does not know the type vtkMRMLScene*
     loader = QUiLoader()
     for kind in (*CTK, *QMRML):
         loader.registerCustomWidget(kind)

@@ -1,4 +1,4 @@
-"""Honest simple widgets in place of ctk's and qMRML's, bound to the real scene. Names are those of the real classes."""
+"""Simple widgets in place of ctk's and qMRML's, connected to the real scene, with the names of the real classes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADER_HEIGHT = 26
 
 
 class ctkCollapsibleButton(QWidget):
-    """A section with a title that folds."""
+    """A section with a title that collapses."""
 
     contentsCollapsed = Signal(bool)
     clicked = Signal(bool)
@@ -120,7 +120,7 @@ class ctkSliderWidget(QWidget):
 
 
 class ctkDirectoryButton(QPushButton):
-    """A folder; the test sets it instead of browsing."""
+    """A folder selector; tests set the folder instead of browsing."""
 
     directoryChanged = Signal(str)
 
@@ -133,7 +133,7 @@ class ctkDirectoryButton(QPushButton):
 
 
 class qMRMLWidget(QWidget):
-    """A widget that knows the scene."""
+    """A widget with a reference to the scene."""
 
     mrmlSceneChanged = Signal(object)
 
@@ -150,9 +150,9 @@ class qMRMLWidget(QWidget):
 
 
 class SceneFollower:
-    """Keeps up with a scene as Slicer's lists of nodes do: not while many nodes come or go at once, but at the end of that batch.
+    """Follow a scene as Slicer's node lists do: at once, or at the end of a batch in which many nodes come or go.
 
-    EndImportEvent and EndCloseEvent come before that end, so whoever hears them is ahead of the lists.
+    EndImportEvent and EndCloseEvent are sent before the end of the batch, when the lists are not up to date yet.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -172,11 +172,11 @@ class SceneFollower:
         self._on_change()
 
     def observe(self, observed: Any, event: Any, callback: Callable[..., None]) -> None:
-        """Observe something until another scene is followed."""
+        """Observe an object until another scene is followed."""
         self._observed.append((observed, observed.AddObserver(event, callback)))
 
     def let_go(self) -> None:
-        """Follow nothing any more."""
+        """Stop following the scene."""
         for observed, tag in self._observed:
             observed.RemoveObserver(tag)
         self._observed = []
@@ -194,11 +194,11 @@ class SceneFollower:
 
 
 class qMRMLThreeDWidget(QFrame):
-    """A 3D view's frame; nothing is drawn in it."""
+    """The frame of a 3D view; nothing is drawn in it."""
 
 
 class qMRMLNodeComboBox(QComboBox):
-    """The nodes of the scene of given types and attributes. A real one starts empty until a node is set."""
+    """The nodes of the scene with the given classes and attributes. Like the real one, it starts without a node."""
 
     currentNodeChanged = Signal(object)
 
@@ -210,7 +210,7 @@ class qMRMLNodeComboBox(QComboBox):
         self._attributes: dict[str, tuple[str, str]] = {}
         self._flags = {"showChildNodeTypes": True, "noneEnabled": False}
         self._none_display, self._current = "None", ""
-        self._requested: str | None = None  # while the list is behind the scene
+        self._requested: str | None = None  # while the list is not up to date
         self.activated.connect(lambda index: self.setCurrentNode(self.itemData(index)))
 
     def _flag(name: str) -> Any:
@@ -305,9 +305,9 @@ _EDITOR_FLAGS = (
 
 
 class qMRMLSegmentEditorWidget(QWidget):
-    """Which segmentation, volume, segment and effect are set, with Slicer's own undo history; a row of buttons, nothing to paint with.
+    """Store segmentation, volume, segment and effect, with Slicer's own undo history; the effects do nothing.
 
-    Its selectors choose the nodes: one that they have not seen yet is none, and stays none.
+    Its selectors set the nodes: a node that they do not list yet is replaced by None, and None stays.
     """
 
     currentSegmentIDChanged = Signal(str)
