@@ -52,9 +52,9 @@ class LungTumorSeg(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # used by the panel
         self.parent.contributors = ["The LungTumorSeg developers"]
         self.parent.helpText = _(
-            "Finds, measures and draws lung tumors in a chest CT: choose the CT, press Segment, check the lesions, save."
-            " Tumors and lungs become segments, which you can correct in the Segment Editor."
-            "<p><b>Research software, not a medical device.</b> No lesion found does not exclude disease.</p>"
+            "This module finds, segments and measures lung tumors in a chest CT. Choose the CT, press Segment, check each"
+            " lesion, and save the result. Tumors and lungs become segments, which you can correct."
+            "<p><b>Research software, not a medical device.</b> A result without lesions does not exclude disease.</p>"
             '<p>See the <a href="https://github.com/LungTumorSeg/SlicerLungTumorSeg">documentation</a>.</p>'
         )
         self.parent.acknowledgementText = _(
@@ -185,7 +185,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
             ValueError: There is no segmentation.
         """
         if segmentationNode is None:
-            raise ValueError(_("There is no segmentation to show."))
+            raise ValueError(_("There is no segmentation to show. Segment a CT first."))
         mrml.show_surfaces(segmentationNode, True)
         views.frameTumors()
 
@@ -198,7 +198,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
             ValueError: There is no segmentation.
         """
         if segmentationNode is None:
-            raise ValueError(_("There is no segmentation to correct."))
+            raise ValueError(_("There is no segmentation to correct. Segment a CT first."))
         return Corrections(segmentationNode)
 
     def measureLesions(self, segmentationNode: SegmentationNode) -> None:
@@ -208,7 +208,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
             ValueError: There is no segmentation, or the CT is not in the scene or has another grid.
         """
         if segmentationNode is None:
-            raise ValueError(_("There is no segmentation to measure."))
+            raise ValueError(_("There is no segmentation to measure. Segment a CT first."))
         LiveTable(segmentationNode).measure_now()
 
     def models(self) -> dict[str, Manifest]:

@@ -203,7 +203,7 @@ class CorrectSection:
             self._say(str(error))
         except Exception as error:
             logging.exception("A correction failed.")
-            self._say(_("That could not be done: {error}").format(error=error))
+            self._say(_("The correction failed ({error}). The application log has the details.").format(error=error))
         self.updateButtons()
         return result
 
@@ -219,7 +219,7 @@ class CorrectSection:
             self._ui.lesionTable.clearSelection()  # Grow here would otherwise extend the selected lesion
             self.editor.paint(added)
             name = self._segmentation.GetSegmentation().GetSegment(added).GetName()
-            self._say(_("{name} is empty: paint it, or press Grow here.").format(name=name))
+            self._say(_("{name} is empty. Paint it in a slice view, or press Grow here.").format(name=name))
 
     def _onUndo(self) -> None:
         if self._do(lambda corrections: corrections.undo()) is False:
@@ -238,7 +238,7 @@ class CorrectSection:
             self.editor.stop_effect()
             self._placement = PointPlacement(slicer.mrmlScene, self._onPoint)
             self._ui.growButton.checked = True
-            self._say(_("Click on the tumor in a slice view."))
+            self._say(_("Click the tumor in a slice view."))
 
     def _onPoint(self, point: Point) -> None:
         qt.QTimer.singleShot(0, lambda: self._grow(point))  # not while the node's event is being handled

@@ -71,9 +71,9 @@ class RunSection:
         ui.segmentButton.text = _("Cancel") if running else _("Segment")
         ui.segmentButton.enabled = running or (volume is not None and bool(self._manifests) and not self._installing)
         ui.segmentButton.toolTip = (
-            _("Stop the run. The scene stays as it is.")
+            _("Stop the run. The scene is not changed.")
             if running
-            else _("Find the lung tumors in the chosen CT. This takes minutes; Slicer can be used meanwhile.")
+            else _("Find the lung tumors in the chosen CT. This takes minutes; you can use Slicer in the meantime.")
             if volume is not None
             else _("Choose a chest CT first.")
         )
@@ -91,17 +91,19 @@ class RunSection:
 
     def _advice(self) -> str:
         if not self._manifests:
-            return str(_("No model is installed; install the extension again."))
+            return str(_("No model is installed. Install the extension again."))
         if self._volume() is None:
             return str(
                 _(
-                    "Load a chest CT: add a DICOM folder or a file, or take the Lung tumor phantom from the Sample Data module."
+                    "Load a chest CT from DICOM or from a file, or open the Lung tumor phantom in the Sample Data module."
                 )
             )
         if self._parameterNode.outputSegmentation is None:
-            return str(_("Press Segment to look for lung tumors."))
+            return str(_("Press Segment to find lung tumors."))
         found = mrml.lesions_of(self._parameterNode.outputSegmentation)
-        return str(_("Check each lesion; correct outlines under Correct.")) if found else ""
+        return (
+            str(_("Check each lesion: press Confirm or Reject, or change its outline under Correct.")) if found else ""
+        )
 
     # Models and devices
 
@@ -183,7 +185,7 @@ class RunSection:
             "isolation": _("Finding the lungs"),
             "predicting": _("Looking for tumors"),
             "measuring": _("Measuring"),
-            "writing": _("Drawing surfaces"),
+            "writing": _("Writing the results"),
         }
         self._ui.progressBar.value = progress.percent
         text = stages.get(progress.stage, progress.stage)
@@ -209,6 +211,6 @@ class RunSection:
         chosen = self._parameterNode.outputSegmentation
         self._parameterNode.outputSegmentation = result
         if chosen is not None and chosen is not result:
-            kept = _("{name} was edited by hand, so it was kept; the new result stands beside it.")
-            self._showStatus(kept.format(name=chosen.GetName()))
+            kept = _("{name} was edited by hand, so the run did not replace it. The new result is {result}.")
+            self._showStatus(kept.format(name=chosen.GetName(), result=result.GetName()))
         self._onResult()

@@ -127,9 +127,11 @@ class SpreadSection:
         try:
             distances = [float(word) for word in words]
         except ValueError as error:
-            raise ValueError(_("Give the margins in mm, as in: 5 8 20")) from error
+            raise ValueError(
+                _("The Margins field does not hold distances in mm. Enter numbers, for example: 5 8 20")
+            ) from error
         if not all(0 < distance <= 50 for distance in distances):
-            raise ValueError(_("Margins must be above 0 and at most 50 mm."))
+            raise ValueError(_("A margin is out of range. Enter distances above 0 and up to 50 mm."))
         return distances
 
     def _draw(self, box: Any, draw: Callable[[], Any]) -> None:
@@ -153,7 +155,10 @@ class SpreadSection:
         return "\n".join(
             filter(
                 None,
-                [text, _("A lesion was corrected, so its margins were removed. Check Margins to draw them again.")],
+                [
+                    text,
+                    _("A lesion was corrected, so the margins were removed. Check the Margins box to draw them again."),
+                ],
             )
         )
 
@@ -186,10 +191,10 @@ def _spreadText(spread: Mapping[str, Any]) -> str:
         _("{count} {side} {zone}").format(count=place["count"], side=_side(place["side"]), zone=_zone(place["zone"]))
         for place in spread.get("places", [])
     ]
-    parts = [_("By side and zone: {places}").format(places=", ".join(places))] if places else []
+    parts = [_("Lesions by side and zone: {places}").format(places=", ".join(places))] if places else []
     if spread.get("count", 0) > 1:
         parts.append(
-            _("largest distance between lesions (Dmax) {distance:.0f} mm").format(
+            _("largest distance between two lesions (Dmax): {distance:.0f} mm").format(
                 distance=spread["largest_distance_mm"]
             )
         )

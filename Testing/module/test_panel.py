@@ -130,7 +130,7 @@ def test_the_first_ct_is_chosen_by_itself(widget, volume, ct):
     assert widget.ui.inputSelector.currentNode() is volume, "a choice is kept"
     assert second.GetAttribute(mrml.CT_ATTRIBUTE) == "1"
     assert widget.ui.segmentButton.enabled
-    assert widget.ui.statusLabel.text == "Press Segment to look for lung tumors."
+    assert widget.ui.statusLabel.text == "Press Segment to find lung tumors."
 
 
 def test_mr_and_label_maps_are_not_offered(widget, ct):
@@ -282,7 +282,8 @@ def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
     run_to_end(done)
     assert done.panel.parameterNode.outputSegmentation is not first
     assert first.GetSegmentation().GetNumberOfSegments() == 3
-    assert "was edited by hand" in done.ui.statusLabel.text
+    assert f"{first.GetName()} was edited by hand" in done.ui.statusLabel.text
+    assert done.panel.parameterNode.outputSegmentation.GetName() in done.ui.statusLabel.text
 
 
 # Inspection

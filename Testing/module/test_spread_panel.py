@@ -69,7 +69,8 @@ def test_other_margins_are_drawn_when_the_field_says_so(widget, segmentation):
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("five", "as in: 5 8 20"), ("", "as in: 5 8 20"), ("0", "above 0"), ("60", "at most 50")]
+    ("text", "reason"),
+    [("five", "for example: 5 8 20"), ("", "for example: 5 8 20"), ("0", "above 0"), ("60", "up to 50 mm")],
 )
 def test_margins_that_are_none_are_refused_in_words(widget, segmentation, text, reason):
     widget.ui.marginsEdit.text = text
