@@ -16,8 +16,6 @@ from LungTumorSegLib.process.segmentation_run import FOLDER_PREFIX
 from LungTumorSegLib.results.lesion_rows import CORRECTED
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-from .canned_result import cannedCT, cannedResult
-
 
 class SelfTest(ScriptedLoadableModuleTest):
     """Test the module in a running Slicer.
@@ -129,6 +127,8 @@ class SelfTest(ScriptedLoadableModuleTest):
             self.assertAlmostEqual(value, lesion.volume_ml, places=4)
 
     def _cannedSegmentation(self) -> Any:
+        from .canned_result import cannedCT, cannedResult  # brings scipy and pydicom: not when the module loads
+
         volumeNode = cannedCT(slicer.mrmlScene)
         with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
             return mrml.load_results(cannedResult(mrml.volume_of_node(volumeNode), folder), volumeNode)

@@ -184,7 +184,7 @@ def test_the_case_is_in_table_summary_and_report(tmp_path):
     rows = list(csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8", newline="")))
     assert [row["case"] for row in rows] == ["P007 <b>"]
     assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["case"] == "P007 <b>"
-    assert "Case: P007 &lt;b&gt;" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<td>Case</td><td>P007 &lt;b&gt;</td>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_result_is_saved_with_one_call(tmp_path):

@@ -1,5 +1,6 @@
 """Reports from a tumor mask and from segments."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -139,7 +140,10 @@ def test_measuring_the_report_of_a_segmentation_gives_the_same_numbers():
     chest = a_chest()
     report = reported(chest)
     masks = {x.segment: report.labels.array == x.number for x in report.lesions}
-    assert measure(chest.ct, segments_of(chest, **masks)).lesions == report.lesions
+    measured = measure(chest.ct, segments_of(chest, **masks)).lesions
+    # measure isolates the lungs of the CT and so knows the carina, which the report was not given
+    without_carina = [replace(x, location=replace(x.location, carina_mm=None)) for x in measured]
+    assert without_carina == list(report.lesions)
 
 
 def test_a_segment_stored_on_a_part_of_the_grid_is_put_in_its_place():

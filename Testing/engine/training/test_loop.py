@@ -21,7 +21,7 @@ from LungTumorSegLib.training.store import IGNORED
 from training_cases import a_stored_case
 
 STAGE = StageConfig(
-    steps=3, epoch_steps=1, batch=1, warmup_steps=0, schedule="constant", mined_cases=0, selection_after=2.0
+    steps=3, epoch_steps=1, batch=1, warmup_steps=0, schedule="constant", mined_cases=0, selection_after=1.0
 )
 
 

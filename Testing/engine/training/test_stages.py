@@ -267,7 +267,7 @@ def test_a_training_on_a_plateau_goes_on_as_if_it_had_never_stopped(config, tmp_
     """The epochs without progress are counted across kills."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr("LungTumorSegLib.training.schedules.PLATEAU_EPOCHS", 1)
-    stage = replace(config.network, schedule="plateau", steps=6, mined_cases=0, selection_after=2.0, learning_rate=0.3)
+    stage = replace(config.network, schedule="plateau", steps=6, mined_cases=0, selection_after=1.0, learning_rate=0.3)
     configs = [replace(config, output=str(tmp_path / name), network=stage, seed=3) for name in ("a", "b")]
     run_training(configs[0])
     for moment in (5, 2):
