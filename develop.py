@@ -1,5 +1,6 @@
-"""Set up LungTumorSeg on a fresh machine and run it: ``python3 develop.py demo``, ``test``, ``docs`` or
-``constraints``.
+"""Set up LungTumorSeg on a fresh machine and run it.
+
+The jobs: ``python3 develop.py demo``, ``test``, ``docs`` and ``constraints``.
 
 Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and kept, so that
 the next call is quick.
@@ -116,14 +117,14 @@ def make_environment(folder: Path, job: str) -> str:
 
 
 def checkout_state() -> str:
-    """A checksum of what decides which packages are installed."""
+    """Return a checksum of what decides which packages are installed."""
     return hashlib.sha256(
         b"".join((ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt"))
     ).hexdigest()
 
 
 def installed_torch(python: str) -> str | None:
-    """The version of torch that the environment has already, such as 2.13.0+cpu."""
+    """Return the version of torch that the environment has already, such as 2.13.0+cpu."""
     done = subprocess.run(
         [python, "-m", "pip", "list", "--format=json", "--disable-pip-version-check"], capture_output=True, text=True
     )
@@ -132,7 +133,7 @@ def installed_torch(python: str) -> str | None:
 
 
 def chosen_constraints(torch: str | None, *, only_torch: bool = False) -> str:
-    """The constraints for pip; a torch that is installed already stays, whatever its version."""
+    """Return the constraints for pip; a torch that is installed already stays, whatever its version."""
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     if torch is not None:
         lines = [f"torch=={torch}" if line.startswith("torch==") else line for line in lines]
@@ -164,7 +165,7 @@ def is_reachable(address: str) -> bool:
 
 
 def describe_download(torch: str | None) -> str:
-    """What pip is about to fetch, in words."""
+    """Say what pip is about to fetch."""
     if torch is not None:
         return f"torch {torch} is there already and stays; the other packages take up to 400 MB."
     build = "the build with CUDA, about 3 GB" if has_cuda_card() else "the build for processors, about 200 MB"

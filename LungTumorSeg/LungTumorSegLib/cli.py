@@ -476,7 +476,8 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--series",
         metavar="UID",
-        help="SeriesInstanceUID, where the folder holds several series (default: the only one)",
+        help="SeriesInstanceUID, where the folder holds several series; UID#2 takes the second acquisition of that series "
+        "(default: the only one)",
     )
 
 

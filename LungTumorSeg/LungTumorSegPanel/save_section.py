@@ -1,7 +1,7 @@
 """The Save section: writes all files into the selected folder and lists them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,25 @@ if TYPE_CHECKING:
 
 FOLDER_SETTING = "LungTumorSeg/SaveFolder"
 
+FILE_NAMES = ("segmentation.seg.nrrd", "lesions.csv", "summary.json", "spread.png", "report.html")
+"""What one click on Save may write, each behind the prefix."""
+
+
+class OwnFiles:
+    """The files that this panel has written, to tell them from files of the user."""
+
+    def __init__(self) -> None:
+        self._written: dict[Path, int] = {}
+
+    def remember(self, paths: Iterable[Path]) -> None:
+        """Note that these files were just written."""
+        self._written |= {path: path.stat().st_mtime_ns for path in paths if path.is_file()}
+
+    def others(self, paths: Iterable[Path]) -> list[Path]:
+        """Return the existing files among ``paths`` that this panel did not write, or that changed since."""
+        present = [path for path in paths if path.exists()]
+        return [path for path in present if self._written.get(path) != path.stat().st_mtime_ns]
+
 
 class SaveSection:
     """Save one segmentation. ``finish`` updates its lesion table before saving."""
@@ -25,6 +44,7 @@ class SaveSection:
         self._ui, self._logic, self._finish = ui, logic, finish
         self._segmentation: Node = None
         self._report: CommandRun | None = None
+        self._own = OwnFiles()
         ui.folderButton.directory = qt.QSettings().value(FOLDER_SETTING, os.path.expanduser("~"))
         ui.saveButton.connect("clicked()", self.save)
 
@@ -55,6 +75,8 @@ class SaveSection:
             if ui.namesCheckBox.checked and mrml.ct_of(self._segmentation) is not None
             else ""
         )
+        if not self._mayReplace(Path(folder), prefix):
+            return
         try:
             with slicer.util.WaitCursor():
                 self._finish()
@@ -64,6 +86,7 @@ class SaveSection:
             self._say(_("Not saved: {error}").format(error=error))
         else:
             qt.QSettings().setValue(FOLDER_SETTING, folder)
+            self._own.remember(paths)
             if ui.reportCheckBox.checked:
                 self._startReport(Path(folder), prefix, paths)
             else:
@@ -75,12 +98,26 @@ class SaveSection:
             self._report.close()
             self._report = None
 
+    def _mayReplace(self, folder: Path, prefix: str) -> bool:
+        """Ask before files are replaced that this panel did not write."""
+        others = self._own.others(folder / f"{prefix}{name}" for name in FILE_NAMES)
+        if not others:
+            return True
+        question = _("The folder {folder} already contains {names}. Replace them?").format(
+            folder=folder, names=", ".join(path.name for path in others)
+        )
+        if slicer.util.confirmOkCancelDisplay(question, _("Save")):
+            return True
+        self._say(_("Not saved: choose another folder, or replace the files that are there."))
+        return False
+
     def _startReport(self, folder: Path, prefix: str, paths: list[Path]) -> None:
         """Start writing the report beside ``paths``; list all saved files at its end."""
 
         def finish(run: CommandRun) -> None:
             self._report = None
             self._ui.saveButton.enabled = self._segmentation is not None
+            self._own.remember([run.result] if run.result is not None else [])
             self._sayAll(folder, paths, run.result, run.error)
 
         try:

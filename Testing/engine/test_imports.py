@@ -16,7 +16,7 @@ ROOMS = {
     "slicer": {"mrml"},
     "qt": set(),
     "ctk": set(),
-    "torch": {"networks", "inference", "refinement", "training"},
+    "torch": {"networks", "inference", "training"},
     "monai": {"training"},
 }
 """From a package to the rooms that may import it, anywhere in a file."""

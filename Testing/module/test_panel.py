@@ -379,6 +379,25 @@ def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_pa
     )
 
 
+@pytest.mark.parametrize("answer", [True, False])
+def test_files_of_the_user_are_replaced_only_after_a_yes(done, tmp_path, camera, monkeypatch, answer):
+    asked = []
+    monkeypatch.setattr(
+        slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text) or answer, raising=False
+    )
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "lesions.csv").write_text("my own table")
+    done.ui.folderButton.directory = str(folder)
+    save(done)
+    (question,) = asked
+    assert "lesions.csv" in question
+    assert ((folder / "lesions.csv").read_text() == "my own table") is not answer
+    assert (folder / "summary.json").exists() is answer
+    save(done)  # what the panel wrote itself it replaces without a question
+    assert len(asked) == (1 if answer else 2)
+
+
 def test_the_folder_is_remembered(done, tmp_path, camera):
     import qt
 

@@ -339,7 +339,9 @@ def write_measures(
         if extras.report:
             model = run.get("model")
             card = card_excerpt(model_folders()[model]) if model in model_folders() else None
-            heading = Heading(case=case, patient=extras.patient, model=model, model_card=card, warnings=warnings)
+            heading = Heading(
+                case=case, patient=extras.patient, model=model, model_card=card, warnings=summary["warnings"]
+            )
             write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
