@@ -6,8 +6,7 @@ logic (which needs no window) and its self-test.
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
-from typing import Annotated, Any
+from typing import Any
 
 import slicer
 from LungTumorSegLib.mrml import results as mrml
@@ -15,20 +14,20 @@ from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.runs import start_run
 from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
-from LungTumorSegLib.options import OPTION, SegmentOptions, Thresholds
+from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.command_run import CommandRun
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel import exports, installation, sample_data, self_test, views, waiting
 from LungTumorSegPanel.panel import Panel
+from LungTumorSegPanel.parameter_node import LungTumorSegParameterNode
 from LungTumorSegPanel.parameters import takeModel
 from LungTumorSegPanel.saving import SavingLogic
 from slicer import vtkMRMLScalarVolumeNode as VolumeNode
 from slicer import vtkMRMLSegmentationNode as SegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -50,7 +49,7 @@ class LungTumorSeg(ScriptedLoadableModule):
         self.parent.title = _("Lung Tumor Segmentation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # used by the panel
-        self.parent.contributors = ["The LungTumorSeg developers"]
+        self.parent.contributors = ["The LungTumorSeg developers (organization to be filled in)"]
         self.parent.helpText = _(
             "This module finds, segments and measures lung tumors in a chest CT. Choose the CT, press Segment, check each"
             " lesion, and save the result. Tumors and lungs become segments, which you can correct."
@@ -73,52 +72,11 @@ def registerSampleData() -> None:
     sample_data.register(LungTumorSegLogic().startPhantom)
 
 
-class Device(Enum):
-    """Device on which the network runs; the values are those of the command line."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-    def label(self) -> str:
-        """Return the text for the selector."""
-        return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]
-
-
-def _range(name: str) -> WithinRange:
-    return WithinRange(OPTION[name].minimum, OPTION[name].maximum)
-
-
-@parameterNodeWrapper
-class LungTumorSegParameterNode:
-    """Parameters that the panel shows and the scene stores.
-
-    ``LungTumorSegLogic.getParameterNode`` sets the defaults from the manifest of the model.
-    """
-
-    inputVolume: VolumeNode
-    outputSegmentation: SegmentationNode
-    model: str = ""
-    device: Device = Device.AUTO
-    sliceThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().gate
-    voxelThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().voxel
-    stride: Annotated[int, _range("stride")] = 1
-    mirror: bool = False
-    smallestLesionMl: Annotated[float, _range("min_lesion_ml")] = 0.0
-    leastConfidence: Annotated[float, _range("min_confidence")] = 0.0
-    loadProbability: bool = True
-    paintInside: bool = False
-    version: int = VERSION
-
-
 class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
     """The functions of the module without its panel, for scripts, batch processing and tests."""
 
     def getParameterNode(self) -> LungTumorSegParameterNode:
-        """Return the parameters of the scene.
-
-        Parameters and results that were saved by an older version are upgraded first.
-        """
+        """Return the parameters of the scene; what an older version saved is upgraded first."""
         parameterNode: Any = LungTumorSegParameterNode(super().getParameterNode())  # type: ignore[call-arg]
         if parameterNode.version < VERSION:
             for segmentationNode in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
@@ -136,10 +94,8 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
 
         Args:
             volumeNode: The CT.
-            options: SegmentOptions or a dict of its fields; ``probability=True`` in the dict also loads the probability
-                map.
-            segmentationNode: Receives the result. A new node is created by default, and if this node was edited by
-                hand.
+            options: SegmentOptions or a dict of its fields; ``probability=True`` also loads the probability map.
+            segmentationNode: Receives the result; by default, and if it was edited by hand, a new node does.
 
         Returns:
             The segmentation node.
@@ -147,8 +103,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
         Raises:
             ValueError: The input cannot be used.
             RuntimeError: The computer cannot complete the run, for example for lack of memory.
-            Cancelled: The CT was removed from the scene during the run. After each of these errors the scene is
-                unchanged.
+            Cancelled: The CT was removed from the scene during the run. The scene is unchanged after each error.
         """
         return waiting.result_of(start_run(volumeNode, options, segmentationNode, slicer.app.temporaryPath))
 
@@ -190,9 +145,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
         views.frameTumors()
 
     def corrections(self, segmentationNode: SegmentationNode) -> Corrections:
-        """Return the corrections of a segmentation: add, delete, confirm, reject, merge, split, reset, undo and others.
-
-        No window is needed. Each correction raises ValueError if it is not possible.
+        """Return the corrections of a segmentation, such as add, delete, confirm, merge and undo; needs no window.
 
         Raises:
             ValueError: There is no segmentation.
