@@ -36,7 +36,6 @@ from slicer.ScriptedLoadableModule import (
 
 Options = SegmentOptions | Mapping[str, Any] | None
 OnFinished = Callable[[CommandRun], None] | None
-
 PHANTOM_SEED = 7
 """Seed of the sample data: a chest with lesions on both sides."""
 

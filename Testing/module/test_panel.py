@@ -502,7 +502,7 @@ def without_packages(module, model, fake_child, volume, pytorch, monkeypatch):
 def test_torch_comes_through_its_extension_and_the_rest_through_slicers_packaging(without_packages, pytorch):
     run_to_end(without_packages)
     assert pytorch == [(True, ">=2.8")], "the extension asks by itself"
-    assert slicer.packaging.installed == ["torch>=2.8", "safetensors>=0.4"]
+    assert slicer.packaging.installed == ["torch>=2.8", "jinja2>=3.1", "safetensors>=0.4"]
     assert without_packages.ui.lesionTable.rowCount == 2
 
 

@@ -67,7 +67,7 @@ class PaperAugmentation:
             from monai.transforms.spatial.dictionary import Rand2DElasticd, RandAffined, RandFlipd
         except ImportError as error:
             raise MachineLimit(
-                "This augmentation needs MONAI; pip install 'LungTumorSegLib[train]' or set sampling.augmentation: none."
+                "This augmentation needs MONAI; pip install 'lungtumorseg[train]' or set sampling.augmentation: none."
             ) from error
         both, modes = [IMAGE, LABEL], ["bilinear", "nearest"]
         self._transform = Compose(

@@ -325,7 +325,7 @@ def read_config(path: Path) -> TrainingConfig:
     try:
         import yaml
     except ImportError as error:
-        raise MachineLimit("Training needs PyYAML; install the extra: pip install 'LungTumorSegLib[train]'.") from error
+        raise MachineLimit("Training needs PyYAML; install the extra: pip install 'lungtumorseg[train]'.") from error
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
