@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # the workers share the cores; threads beside them would only wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from hypothesis import settings

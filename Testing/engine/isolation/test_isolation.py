@@ -73,7 +73,7 @@ def test_reordering_an_isolation_reorders_its_volumes(isolated):
     assert turned.spine_axis is isolated.spine_axis
 
 
-@pytest.mark.parametrize("turn_degrees", [(12, 0, 0), (0, -12, 0), (0, 0, 15), (10, -12, 15)])
+@pytest.mark.parametrize("turn_degrees", [(12, 0, 0), (10, -12, 15)])
 def test_an_oblique_grid_changes_little(turn_degrees):
     axes = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ CANONICAL_AXES
     phantom = make_phantom(

@@ -26,6 +26,14 @@ def wait(options, channel):
 cli._models = wait
 sys.exit(cli.main(["models"]))
 """
+NOT_IGNORED = """
+import signal
+for each in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+"""Whoever runs the tests, nohup for example, may have had signals ignored."""
+
 SENTENCE = "Cancelled; nothing was written."
 
 
@@ -60,7 +68,9 @@ def test_a_closed_stdout_is_not_taken_by_a_file_of_the_result(tmp_path):
 
 
 def start_waiting(folder) -> subprocess.Popen[str]:
-    child = subprocess.Popen([sys.executable, "-c", WAITING, str(folder)], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", NOT_IGNORED + WAITING, str(folder)], stderr=subprocess.PIPE, text=True
+    )
     assert child.stderr.readline() == "ready\n"
     return child
 
