@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import NOTICE, __version__
-from .core.errors import CANCELLED, MACHINE, OUT_OF_MEMORY, UNUSABLE, MachineLimit, UnusableInput
+from .core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from .core.events import Cancelled, Progress
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
+from .core.messages import OUT_OF_MEMORY, unwritable
 from .core.texts import printable
 from .options import OPTIONS
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
@@ -35,7 +36,8 @@ BUG = 1
 """Exit code of an unexpected failure."""
 
 MOST_THREADS = 4096
-CANCELLED_MESSAGE = "Cancelled; nothing was written."
+NOTHING_WRITTEN = "Cancelled. No files were written."
+CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 
 
@@ -79,10 +81,11 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
             say(sys.stderr, printable(traceback.format_exc(), keep="\n"))
         return known or (
             BUG,
-            f"LungTumorSeg failed ({type(error).__name__}: {error}); please report it with these lines.",
+            f"LungTumorSeg failed ({type(error).__name__}: {error}). This is a programming error; please report it "
+            "with the lines above.",
         )
     except KeyboardInterrupt:
-        return CANCELLED, CANCELLED_MESSAGE
+        return CANCELLED, NOTHING_WRITTEN
     return 0, ""
 
 
@@ -91,7 +94,7 @@ def _known_failure(error: Exception) -> tuple[int, str] | None:
     if is_out_of_memory(error):
         return MACHINE, OUT_OF_MEMORY
     if isinstance(error, Cancelled):
-        return CANCELLED, CANCELLED_MESSAGE
+        return CANCELLED, NOTHING_WRITTEN
     if isinstance(error, UnusableInput):
         return UNUSABLE, str(error)
     if isinstance(error, MachineLimit):
@@ -99,7 +102,7 @@ def _known_failure(error: Exception) -> tuple[int, str] | None:
     if isinstance(error, ImportError):
         return MACHINE, missing_package(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return MACHINE, f"Writing failed ({error.strerror}); free some space or choose another output folder."
+        return MACHINE, unwritable(error.filename or "The output", error)
     return None
 
 
@@ -190,7 +193,7 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
         overwrite=options.overwrite,
         case=options.case,
     )
-    text = "\n".join([*(f"Warning: {warning}" for warning in warnings), f"Lung isolation written to {options.output}."])
+    text = "\n".join([*_warning_lines(warnings), f"Lung isolation written to {options.output}."])
     channel.result({"output": str(options.output.resolve()), "warnings": warnings}, text)
 
 
@@ -253,7 +256,7 @@ def _demo(options: argparse.Namespace, channel: Channel) -> None:
     report, data, text = _segment_ct(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom", overwrite=options.overwrite)
     overlap = dice(report.labels.array > 0, phantom.tumor.array > 0)
-    text += f"\nThe phantom has {len(phantom.lesions)} lesions; 3D Dice over all of them {overlap:.2f}."
+    text += f"\nThe phantom has {len(phantom.lesions)} lesions. 3D Dice of the segmentation: {overlap:.2f}."
     channel.result({**data, "dice": round(overlap, 4)}, text)
 
 
@@ -279,13 +282,17 @@ def _train(options: argparse.Namespace, channel: Channel) -> None:
 
 def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> str:
     """Return the text for the terminal: warnings, one line per lesion, and the output folder."""
-    lines = [f"Warning: {warning}" for warning in warnings]
+    lines = _warning_lines(warnings)
     lines += [report.message] if report.message else []
     lines += [
         f"{lesion.segment}: {lesion.place}, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm"
         for lesion in report.lesions
     ]
-    return "\n".join([*lines, f"Written to {output}. {NOTICE}"])
+    return "\n".join([*lines, f"Results written to {output}. {NOTICE}"])
+
+
+def _warning_lines(warnings: Sequence[str]) -> list[str]:
+    return [f"Warning: {warning}" for warning in warnings]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -356,8 +363,9 @@ LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number}
 def _parser() -> argparse.ArgumentParser:
     parser = _CommandParser(
         prog="lungtumorseg",
-        description=f"Finds, measures and draws lung tumors in chest CT. {NOTICE}",
-        epilog="lungtumorseg COMMAND --help explains a command. Exit codes: 0 done, 2 unusable input, 3 the machine cannot, 130 cancelled.",
+        description=f"Find, measure and display lung tumors in chest CT. {NOTICE}",
+        epilog="Run 'lungtumorseg COMMAND --help' for the options of a command. Exit codes: 0 success, 2 unusable "
+        "input, 3 machine limit (memory, disk, device or package), 130 cancelled.",
     )
     parser.add_argument("--version", action="version", version=f"lungtumorseg {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
@@ -381,10 +389,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_segment_options(segment)
 
     isolate = add(
-        "isolate", _isolate, "find the lungs only: body, lungs, spine axis, isolation mask", "ct.nii.gz -o lungs"
+        "isolate",
+        _isolate,
+        "find body, lungs and spine axis and write the isolation mask, without looking for lesions",
+        "ct.nii.gz -o lungs",
     )
     _add_input(isolate)
-    isolate.add_argument("--case", metavar="ID", help="name of the case in isolation.json")
+    isolate.add_argument("--case", metavar="ID", help="case name to store in isolation.json")
 
     measure = add(
         "measure",
@@ -392,8 +403,8 @@ def _parser() -> argparse.ArgumentParser:
         "measure the lesions of an existing (corrected) segmentation",
         "ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",
     )
-    measure.add_argument("input", metavar="CT", type=Path, help="a DICOM folder, NIfTI, NRRD or MetaImage file")
-    measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path, help="its segmentation or label map")
+    measure.add_argument("input", metavar="CT", type=Path, help=CT_HELP)
+    measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path, help="segmentation or label map of the CT")
     _add_output(measure)
     _add_report_options(measure, "write report.html (default: yes)")
     _add_series(measure)
@@ -401,38 +412,43 @@ def _parser() -> argparse.ArgumentParser:
         "--run-summary",
         metavar="JSON",
         type=Path,
-        help="summary.json of the run that found the lesions: model, confidence",
+        help="summary.json of the run that found the lesions; its model and confidence values are carried over",
     )
 
     evaluate = add(
         "evaluate",
         _evaluate,
-        "compare a segmentation with a reference; JSON on stdout",
+        "compare a segmentation with a reference and print the metrics as JSON",
         "result/segmentation.seg.nrrd reference.nii.gz",
         "results references --cases table.csv",
     )
     evaluate.add_argument(
-        "prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd or a folder of them"
+        "prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd file, or a folder of such files"
     )
     evaluate.add_argument(
-        "reference", metavar="REFERENCE", type=Path, help="the same for the reference, matched by name"
+        "reference",
+        metavar="REFERENCE",
+        type=Path,
+        help="reference of the same kind; in a folder, files are matched by name",
     )
     evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one row per case")
     _add_overwrite(evaluate)
 
-    phantom = add("phantom", _phantom, "make a synthetic chest CT and its reference masks", "-o phantom --seed 7")
+    phantom = add("phantom", _phantom, "generate a synthetic chest CT and its reference masks", "-o phantom --seed 7")
     _add_output(phantom)
     _add_seed(phantom)
 
-    demo = add("demo", _demo, "make a synthetic CT and segment it: the main job on a fresh machine", "-o demo")
+    demo = add("demo", _demo, "generate a synthetic CT and segment it, to check an installation", "-o demo")
     _add_segment_options(demo)
     _add_output(demo)
     _add_seed(demo)
 
     add("models", _models, "list the shipped and installed models", "")
 
-    train = add("train", _train, "train a model as a YAML configuration says", "config.yaml")
-    train.add_argument("config", metavar="CONFIG", type=Path, help="a YAML file, as in the folder training/configs")
+    train = add("train", _train, "train a model from a YAML configuration", "config.yaml")
+    train.add_argument(
+        "config", metavar="CONFIG", type=Path, help="a YAML file such as those in the folder training/configs"
+    )
     for command in commands.choices.values():
         _add_common(command)
     return parser
@@ -442,13 +458,13 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     how_much = parser.add_mutually_exclusive_group()
     how_much.add_argument("--quiet", action="store_true", help="print errors only")
     how_much.add_argument(
-        "--verbose", action="store_true", help="also print what libraries log, and where an error arose"
+        "--verbose", action="store_true", help="also print log messages of libraries, and the traceback of an error"
     )
     parser.add_argument(
         "--threads",
         metavar="N",
         type=_positive,
-        help="processor threads to use at most (default: as many as there are)",
+        help="maximum number of processor threads (default: all)",
     )
 
 
@@ -468,7 +484,7 @@ def _add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace files of the same names that LungTumorSeg did not write, or that were changed since",
+        help="also replace files that LungTumorSeg did not write, or that were changed after it wrote them",
     )
 
 
@@ -476,35 +492,37 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--series",
         metavar="UID",
-        help="SeriesInstanceUID, where the folder holds several series; UID#2 takes the second acquisition of that series "
-        "(default: the only one)",
+        help="SeriesInstanceUID of the series to read if the folder contains several; UID#2 takes the second acquisition "
+        "of that series (default: the only series)",
     )
 
 
 def _add_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the synthetic CT, 0 or more (default: 0)")
+    parser.add_argument(
+        "--seed", metavar="N", type=int, default=0, help="random seed of the synthetic CT, 0 or more (default: 0)"
+    )
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="INPUT", type=Path, help="a DICOM folder, NIfTI, NRRD or MetaImage file")
+    parser.add_argument("input", metavar="INPUT", type=Path, help=CT_HELP)
     _add_output(parser)
     _add_series(parser)
 
 
 def _add_report_options(parser: argparse.ArgumentParser, report: str) -> None:
     parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
-    parser.add_argument("--case", metavar="ID", help="name of the case in lesions.csv, summary.json and report.html")
+    parser.add_argument("--case", metavar="ID", help="case name to store in lesions.csv, summary.json and report.html")
     parser.add_argument(
         "--patient",
         metavar="TEXT",
-        help="a line about the patient for report.html; no other file holds it (default: none)",
+        help="one line about the patient for report.html; no other file contains it (default: none)",
     )
     parser.add_argument(
         "--margins",
         metavar="MM ...",
         action="append",
         type=float,
-        help="also write margins.seg.nrrd with these distances, for example 5 8 20 (default: none)",
+        help="also write margins.seg.nrrd with margins at these distances in mm, for example 5 8 20 (default: none)",
     )
 
 
@@ -512,18 +530,20 @@ def _add_segment_options(parser: argparse.ArgumentParser) -> None:
     usual = _usual_values()
     for option in OPTIONS:
         option.add_to(parser, usual[option.name])
-    parser.add_argument("--no-picture", action="store_true", help="leave spread.png out (default: it is written)")
+    parser.add_argument("--no-picture", action="store_true", help="do not write spread.png (default: it is written)")
     _add_report_options(parser, "write report.html (default: yes, unless --no-picture is given)")
     parser.add_argument(
-        "--surfaces", action="store_true", help="also write each segment's surface (.vtp, LPS mm) (default: no)"
+        "--surfaces", action="store_true", help="also write the surface of each segment (.vtp, LPS, mm) (default: no)"
     )
     parser.add_argument(
-        "--events", choices=("jsonl",), help="progress and result as JSON lines on stdout; 'cancel' on stdin cancels"
+        "--events",
+        choices=("jsonl",),
+        help="write progress and result as JSON lines to stdout; the line 'cancel' on stdin cancels the run",
     )
     parser.add_argument(
         "--cancel-on-eof",
         action="store_true",
-        help="with --events, the end of stdin cancels too (for a parent process)",
+        help="with --events, also cancel the run when stdin closes (for use by a parent process)",
     )
 
 

@@ -45,8 +45,8 @@ class Thresholds:
     def __post_init__(self) -> None:
         if not all(_is_number(value) for value in (self.gate, self.voxel)) or not 0 < self.voxel <= self.gate < 1:
             raise UnusableInput(
-                f"The thresholds must satisfy 0 < voxel threshold <= slice threshold < 1; {quoted(self.voxel)} and "
-                f"{quoted(self.gate)} do not."
+                "The thresholds must satisfy 0 < voxel threshold <= slice threshold < 1, but the voxel threshold is "
+                f"{quoted(self.voxel)} and the slice threshold {quoted(self.gate)}."
             )
 
 
@@ -139,7 +139,7 @@ class Option:
             return f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         if self.kind in (int, float):
             return f"a {'whole ' if self.kind is int else ''}number from {self.minimum:g} to {self.maximum:g}"
-        return {bool: "True or False", str: "a text", Thresholds: "two numbers, slice threshold and voxel threshold"}[
+        return {bool: "True or False", str: "text", Thresholds: "two numbers, slice threshold and voxel threshold"}[
             self.kind
         ]
 
@@ -165,7 +165,7 @@ class SegmentOptions:
         metadata=_about(
             str,
             label="The model",
-            help="a model that 'lungtumorseg models' lists, or a model's folder",
+            help="ID of a model that 'lungtumorseg models' lists, or the path of a model folder",
             metavar="ID",
             parameters=("model",),
         ),
@@ -175,7 +175,7 @@ class SegmentOptions:
         metadata=_about(
             str,
             label="The device",
-            help="where the network runs; auto takes a CUDA graphics card where there is one",
+            help="where the network runs; auto uses a CUDA graphics card if there is one",
             choices=DEVICES,
             parameters=("device",),
         ),
@@ -185,7 +185,7 @@ class SegmentOptions:
         metadata=_about(
             str,
             label="The precision",
-            help="number format of the network; auto takes bfloat16 where it is faster",
+            help="number format of the network; auto uses bfloat16 where it is faster",
             choices=PRECISIONS,
         ),
     )
@@ -194,7 +194,8 @@ class SegmentOptions:
         metadata=_about(
             int,
             label="The stride",
-            help="slices from one stack to the next, 1 (as published) to 8; lower is steadier and slower",
+            help="slices from one stack to the next, 1 (as in the paper) to 8; lower values give steadier results but "
+            "take longer",
             minimum=1,
             maximum=8,
             metavar="N",
@@ -206,7 +207,8 @@ class SegmentOptions:
         metadata=_about(
             Thresholds,
             label="The thresholds",
-            help="probability that a slice and then a voxel must exceed; lower finds more, and more false positives",
+            help="probability that a slice, then a voxel, must exceed; lower values find more lesions and more false "
+            "positives",
             metavar=("SLICE", "VOXEL"),
             parameters=("sliceThreshold", "voxelThreshold"),
         ),
@@ -216,7 +218,7 @@ class SegmentOptions:
         metadata=_about(
             float,
             label="The smallest lesion volume (mL)",
-            help="report no lesion below this volume in mL",
+            help="smallest lesion volume to report, in mL; lower values report more lesions and more false positives",
             minimum=0,
             maximum=1000,
             metavar="X",
@@ -228,7 +230,8 @@ class SegmentOptions:
         metadata=_about(
             float,
             label="The confidence threshold",
-            help="report no lesion below this confidence, 0 to 1; lower finds more, and more false positives",
+            help="confidence threshold for lesions to report, 0 to 1; lower values find more lesions and more false "
+            "positives",
             minimum=0,
             maximum=1,
             metavar="X",
@@ -240,7 +243,8 @@ class SegmentOptions:
         metadata=_about(
             bool,
             label="Mirroring",
-            help="show the network each stack mirrored too (test-time augmentation): steadier, at twice the time",
+            help="also apply the network to each stack mirrored (test-time augmentation); steadier results, but twice "
+            "the time",
             parameters=("mirror",),
         ),
     )
@@ -302,8 +306,8 @@ class Settings:
     @property
     def in_words(self) -> str:
         """Return the settings in words for the report: the model and its numbers."""
-        mirrored = ", each stack mirrored as well" if self.mirror else ""
-        limits = f"lesions from {self.min_lesion_ml:g} mL and a confidence of {self.min_confidence:g} on"
+        mirrored = ", test-time augmentation (mirroring)" if self.mirror else ""
+        limits = f"lesions of at least {self.min_lesion_ml:g} mL and a confidence of at least {self.min_confidence:g}"
         return (
             f"{self.model} (slice threshold {self.thresholds.gate:g}, voxel threshold {self.thresholds.voxel:g}, "
             f"stride {self.stride}{mirrored}; {limits})"

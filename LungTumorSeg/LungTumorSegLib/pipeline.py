@@ -171,8 +171,8 @@ def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:
         return []
     own, trained = (" x ".join(f"{mm:.3g}" for mm in spacing) for spacing in (upright.spacing, manifest.spacing_mm))
     return [
-        f"The CT is coarser ({own} mm) than the grid of the model ({trained} mm); small lesions may be missed, so use thinner slices "
-        "if there are any."
+        f"The voxels of the CT ({own} mm) are larger than those that the model was trained on ({trained} mm), so "
+        "small lesions may be missed. Use thinner slices if available."
     ]
 
 
@@ -184,10 +184,11 @@ def _unsure(report: LesionReport, settings: Settings) -> list[str]:
     volumes_ml = [volume_ml for volume_ml in report.unsure_ml if volume_ml >= TELLING_ML]
     if not volumes_ml:
         return []
-    found = f"{len(volumes_ml)} findings were" if len(volumes_ml) > 1 else "1 finding was"
-    size = f"the largest of {volumes_ml[0]:.1f} mL" if len(volumes_ml) > 1 else f"{volumes_ml[0]:.1f} mL"
+    one = len(volumes_ml) == 1
     return [
-        f"{found} left out for a confidence below {settings.min_confidence:g} ({size}); lower the confidence threshold to see more."
+        f"{len(volumes_ml)} candidate{'' if one else 's'} below the confidence threshold of {settings.min_confidence:g} "
+        f"{'is' if one else 'are'} not shown ({'' if one else 'largest: '}{volumes_ml[0]:.1f} mL). "
+        f"Lower the threshold to include {'it' if one else 'them'}."
     ]
 
 

@@ -48,7 +48,7 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     ((data, text),) = channel.results
     assert data["dice"] == round(2 * 8 / (8 + 9), 4)
     assert data["summary"] == json.loads((tmp_path / "demo" / "summary.json").read_text(encoding="utf-8"))
-    assert text.splitlines()[-1] == "The phantom has 0 lesions; 3D Dice over all of them 0.94."
+    assert text.splitlines()[-1] == "The phantom has 0 lesions. 3D Dice of the segmentation: 0.94."
     assert names(tmp_path / "demo" / "phantom") == {
         "ct.nii.gz",
         "tumor.nii.gz",

@@ -21,4 +21,4 @@ def test_a_ct_coarser_than_the_models_grid_is_told(spacing, told):
     ct = CTVolume(np.zeros((4, 5, 6), np.int16), affine_of(spacing))
     warnings = _coarse(ct, replace(MANIFEST, spacing_mm=GRID_MM))
     assert bool(warnings) is told
-    assert all("The CT is coarser" in warning and "3 x 1.5 x 1.5 mm" in warning for warning in warnings)
+    assert all("The voxels of the CT" in warning and "3 x 1.5 x 1.5 mm" in warning for warning in warnings)

@@ -81,7 +81,7 @@ def test_an_unknown_option_is_a_value_error(logic, volume):
     [
         ("error:2:Less than 150 mL of lung is in view.", ValueError, "150 mL of lung"),
         ("error:3:The weights are damaged.", RuntimeError, "weights are damaged"),
-        ("killed", RuntimeError, "lack of memory"),
+        ("killed", RuntimeError, "memory ran out"),
         ("bug", RuntimeError, "KeyError"),
     ],
 )

@@ -90,10 +90,10 @@ def test_sample_data_that_cannot_be_made_say_why(sample, phantom_child, monkeypa
     said = []
     monkeypatch.setattr(slicer.util, "errorDisplay", said.append)
     source, dialog = sample
-    phantom_child.write_text('#!/bin/sh\necho "The memory does not suffice." >&2\nexit 3\n')
+    phantom_child.write_text('#!/bin/sh\necho "There is not enough memory." >&2\nexit 3\n')
     sample_data.click(source)
     process_until(lambda: not dialog.shown)
-    assert said == ["The memory does not suffice."]
+    assert said == ["There is not enough memory."]
 
 
 def test_the_phantom_comes_from_a_child_process_and_leaves_no_file(module, tmp_path, ct, phantom_child):
@@ -105,8 +105,8 @@ def test_the_phantom_comes_from_a_child_process_and_leaves_no_file(module, tmp_p
 
 
 def test_a_phantom_that_cannot_be_made_says_why(module, phantom_child):
-    phantom_child.write_text('#!/bin/sh\necho "The memory does not suffice." >&2\nexit 3\n')
-    with pytest.raises(RuntimeError, match="memory does not suffice"):
+    phantom_child.write_text('#!/bin/sh\necho "There is not enough memory." >&2\nexit 3\n')
+    with pytest.raises(RuntimeError, match="not enough memory"):
         module.LungTumorSegLogic().makePhantom()
 
 

@@ -236,10 +236,10 @@ def test_no_lesion_is_said_with_its_limits(with_ct, fake_child):
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ("error:3:The graphics card's memory does not suffice; choose the device cpu.", "choose the device cpu"),
+        ("error:3:The graphics card does not have enough memory; choose the device cpu.", "choose the device cpu"),
         ("error:3:The weights of model default are damaged (wrong checksum).", "damaged"),
         ("error:3:Writing failed (No space left on device); free some space.", "free some space"),
-        ("killed", "lack of memory"),
+        ("killed", "memory ran out"),
         ("bug", "ended unexpectedly"),
     ],
 )

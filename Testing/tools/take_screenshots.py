@@ -125,7 +125,7 @@ def main() -> None:
         process(lambda: ui.inputSelector.currentNode() is not None)
         studio.take("idle")
         studio.click(
-            "error:3:The graphics card's memory does not suffice; choose the device cpu.",
+            "error:3:The graphics card does not have enough memory; choose the device cpu.",
             lambda: not studio.widget.panel.run.running,
         )
         studio.take("error")

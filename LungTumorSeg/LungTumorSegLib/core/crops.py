@@ -180,6 +180,7 @@ def place(mask: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") 
     if beyond.any():
         distance_mm = float((beyond * np.asarray(grid.spacing)).max())
         raise UnusableInput(
-            f"{what} does not lie on {of}: it reaches {distance_mm:.2f} mm beyond; give the CT that it was drawn on."
+            f"{what} does not lie on {of}: it extends {distance_mm:.2f} mm beyond them; choose the CT on which it was "
+            "drawn."
         )
     return crop_at(part.array.astype(bool, copy=False), box, grid)

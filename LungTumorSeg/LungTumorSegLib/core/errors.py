@@ -13,10 +13,6 @@ UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
 is a bug.
 """
 
-PACKAGE_REMEDY = "install it with pip (in Slicer: press Segment again and accept the installation)"
-
-OUT_OF_MEMORY = "The memory does not suffice; close other programs or crop the CT to the chest."
-
 
 class UnusableInput(ValueError):
     """The input or an argument cannot be used (exit code 2).

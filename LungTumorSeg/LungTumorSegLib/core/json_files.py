@@ -31,7 +31,7 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
         OSError: If the file cannot be read.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
@@ -41,7 +41,7 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise ValueError("it is no UTF-8 text") from error
+        raise ValueError("it is not UTF-8 text") from error
     except ValueError as error:
         raise ValueError(reason(error)) from error
 
@@ -52,4 +52,4 @@ def reason(error: BaseException) -> str:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")

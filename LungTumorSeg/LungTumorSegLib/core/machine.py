@@ -6,7 +6,8 @@ import importlib.util
 import os
 from collections.abc import Iterator
 
-from .errors import OUT_OF_MEMORY, PACKAGE_REMEDY, MachineLimit
+from .errors import MachineLimit
+from .messages import OUT_OF_MEMORY, PACKAGE_REMEDY
 
 LEAST_ADDRESS_SPACE = 2 * 1024**3
 """Address space, in bytes, below which numerical libraries do not start.
@@ -50,8 +51,8 @@ def check_memory_limit() -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESS_SPACE:
         raise MachineLimit(
-            f"The memory that this process may use is limited to {limit / 1024**3:.1f} GB (ulimit -v), which does not suffice; "
-            f"raise the limit to {LEAST_ADDRESS_SPACE / 1024**3:.0f} GB or more."
+            f"This process may use only {limit / 1024**3:.1f} GB of memory (ulimit -v), which is not enough; raise "
+            f"the limit to {LEAST_ADDRESS_SPACE / 1024**3:.0f} GB or more."
         )
 
 
@@ -79,7 +80,10 @@ def missing_package(error: ImportError) -> str:
         and not _is_installed(package)
     ):
         return f"The package {package} is missing; {PACKAGE_REMEDY}."
-    return f"A package could not be loaded ({error}), for lack of memory or because it is damaged; free memory or install it again."
+    return (
+        f"A package could not be loaded ({error}) because memory ran out or the package is damaged; free some memory "
+        "or reinstall the package."
+    )
 
 
 def _is_installed(package: str) -> bool:

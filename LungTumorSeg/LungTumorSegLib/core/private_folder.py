@@ -143,8 +143,8 @@ def _wait_for(folder: Path, on_progress: ProgressCallback, longest_wait: float) 
             now = time.monotonic()
             if now - began > longest_wait:
                 raise MachineLimit(
-                    f"Another run has been writing to {folder} for more than {longest_wait:.0f} s; end it, or choose "
-                    "another output folder."
+                    f"Another run has been writing to {folder} for more than {longest_wait:.0f} s; stop that run or "
+                    "choose another output folder."
                 ) from error
             if now - told > TELL_SECONDS:
                 told = now

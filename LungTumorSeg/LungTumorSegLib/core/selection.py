@@ -130,13 +130,13 @@ def contradiction(segment: Named) -> str | None:
     meaning = type_meaning(segment.terminology)
     if words & LESION_WORDS and not words & MARGIN_WORDS and category == ANATOMICAL:
         return (
-            f"The segment {segment.name} was not measured, since its terminology says {meaning}; "
-            "choose a lesion's terminology in the Segment Editor if it is a lesion."
+            f"The segment {segment.name} was not measured because its terminology is {meaning}. If it is a lesion, "
+            "choose a lesion terminology in the Segment Editor."
         )
     if category == MORPHOLOGICALLY_ALTERED and not words & MARGIN_WORDS:
         return (
-            f"The segment {segment.name} was not measured, since its name means no lesion, though its terminology says {meaning}; "
-            "rename it if it is a lesion."
+            f"The segment {segment.name} was not measured because its name is not that of a lesion, although its "
+            f"terminology is {meaning}. If it is a lesion, rename it."
         )
     return None
 

@@ -19,6 +19,7 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from .boxes import bounding_box
 from .errors import MachineLimit
+from .messages import unwritable
 from .volume import Array, Volume
 
 SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
@@ -90,7 +91,7 @@ def write_surface(surface: vtkPolyData, path: Path) -> None:
     writer.SetInputData(surface)
     writer.SetFileName(str(path))
     if not writer.Write() or writer.GetErrorCode():  # Write alone reports success for a truncated file
-        raise MachineLimit(f"{path} could not be written; free some disk space or choose another output folder.")
+        raise MachineLimit(unwritable(path))
 
 
 def triangles_of(surface: vtkPolyData) -> tuple[Array, Array]:

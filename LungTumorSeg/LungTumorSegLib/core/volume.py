@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import UnusableInput
+from .messages import not_finite
 
 AIR_HU = -1024
 """HU of air everywhere in this package: the lowest value of a 12-bit CT.
@@ -245,9 +246,7 @@ class CTVolume(Volume):
             array = array.astype(np.float32)
         lowest = array.min()
         if not np.isfinite(lowest) or not np.isfinite(array.max()):
-            raise UnusableInput(
-                "The CT contains values that are not numbers (NaN or infinite); export it again from its source."
-            )
+            raise UnusableInput(not_finite("The CT"))
         if lowest < AIR_HU:
             array = np.maximum(array, array.dtype.type(AIR_HU))
         object.__setattr__(self, "array", array)

@@ -15,6 +15,7 @@ import numpy as np
 from ..core.boxes import bounding_box, common_grid, slices_of
 from ..core.crops import place, start_on
 from ..core.errors import UnusableInput
+from ..core.messages import does_not_exist
 from ..core.volume import Geometry, Volume
 from ..io.images import read_volume
 from ..io.label_maps import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
@@ -130,7 +131,7 @@ def _cases(path: Path) -> dict[str, Path] | None:
         UnusableInput: The path does not exist, or the folder contains no segmentations or two of the same name.
     """
     if not path.exists():
-        raise UnusableInput(f"{path} does not exist; check the path.")
+        raise UnusableInput(does_not_exist(path))
     if path.is_file() or (path / RESULT).is_file():
         return None
     cases: dict[str, Path] = {}

@@ -16,6 +16,7 @@ import torch
 
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.messages import OUT_OF_MEMORY
 from ..networks.fusion import FusionNetwork
 from .grid import WorkingGrid
 from .stacks import STACK_SLICES, StackStatistics, stack_starts
@@ -117,11 +118,11 @@ def predict_maps(
                 for view in views:
                     statistics.add(start, view.answer(start))
     except torch.OutOfMemoryError as error:
-        raise MachineLimit("The graphics card's memory does not suffice; choose the device cpu.") from error
+        raise MachineLimit("The graphics card does not have enough memory; choose the device cpu.") from error
     except RuntimeError as error:
         if CPU_ALLOCATOR not in str(error):
             raise
-        raise MachineLimit("The memory does not suffice; close other programs or crop the CT to the chest.") from error
+        raise MachineLimit(OUT_OF_MEMORY) from error
     on_progress(Progress("predicting", len(starts), len(starts)))
     return statistics
 

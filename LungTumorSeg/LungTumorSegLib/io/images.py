@@ -18,6 +18,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from ..core.errors import MachineLimit, UnusableInput
+from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwritable
 from ..core.private_folder import private_folder, remove_left_behind
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_series import is_dicom_file, read_dicom
@@ -57,11 +58,9 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
             return _read_ct_image(path, series)
         ct = read_dicom(path, series=series)
     except OSError as error:
-        raise UnusableInput(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+        raise UnusableInput(unreadable(path, error)) from error
     except MemoryError as error:
-        raise MachineLimit(
-            f"The memory does not suffice to read {path}; close other programs or crop the CT to the chest."
-        ) from error
+        raise MachineLimit(out_of_memory_reading(path)) from error
     check_grid(ct.grid, path)
     return ct
 
@@ -87,9 +86,7 @@ def read_volume(path: str | os.PathLike[str]) -> Volume:
     """
     stored = read_stored_image(Path(path))
     if stored.array.dtype.kind == "f" and not all(np.isfinite(plane).all() for plane in stored.array):
-        raise UnusableInput(
-            f"{path} contains values that are not numbers (NaN or infinite); export it again from its source."
-        )
+        raise UnusableInput(not_finite(path))
     return Volume(stored.array, stored.affine)
 
 
@@ -120,9 +117,7 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
             if not path.name.endswith((".nrrd", ".mha")):
                 check_image_file(unfinished)  # SimpleITK does not report a full disk for NIfTI
         except (RuntimeError, UnusableInput) as error:
-            raise MachineLimit(
-                f"{path} could not be written; free some disk space or choose another folder."
-            ) from error
+            raise MachineLimit(unwritable(path)) from error
 
 
 @contextmanager
@@ -142,9 +137,7 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield private / path.name
             os.replace(private / path.name, path)
     except OSError as error:
-        raise MachineLimit(
-            f"{path} could not be written ({error.strerror}); free some disk space or choose another folder."
-        ) from error
+        raise MachineLimit(unwritable(path, error)) from error
 
 
 def to_simpleitk(volume: Volume) -> sitk.Image:

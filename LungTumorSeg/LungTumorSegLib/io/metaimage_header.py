@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
     ImageHeader,
@@ -106,7 +107,7 @@ def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:
         fields[name] = value.strip()
         if name == "ElementDataFile":
             return fields
-    raise UnusableInput(f"{path} is truncated (it ends within its header); copy or export it again.")
+    raise UnusableInput(truncated_header(path))
 
 
 def _flag(fields: dict[str, str], name: str, default: bool, path: Path) -> bool:

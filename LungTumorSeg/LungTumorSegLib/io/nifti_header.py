@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
     ImageHeader,
@@ -121,7 +122,7 @@ def _layout(start: bytes, path: Path) -> tuple[str, _Layout]:
     order = _order(start)
     layout = LAYOUTS[struct.unpack_from(f"{order}i", start)[0]] if order else None
     if order is None or layout is None or len(start) < layout.voxels_at_least:
-        raise UnusableInput(f"{path} is truncated (it ends within its header); copy or export it again.")
+        raise UnusableInput(truncated_header(path))
     magic = start[344:348] if layout.size == 348 else start[4:8]
     if magic[:3] in (b"ni1", b"ni2"):
         raise UnusableInput(

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
     ImageHeader,
@@ -152,7 +153,7 @@ def _read_text(file: BinaryIO, path: Path) -> _Text:
         else:
             wrong_header(path, f'has a line that is no field ("{shortened(line)}")')
     if "data file" not in fields:
-        raise UnusableInput(f"{path} is truncated (it ends within its header); copy or export it again.")
+        raise UnusableInput(truncated_header(path))
     return _Text(fields, pairs, file.tell(), attached=False)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.messages import not_finite
 from ..core.volume import Array, Grid
 
 MIN_SLICES = 8
@@ -93,9 +94,7 @@ def check_intensities(array: Array, path: Path) -> None:
     """
     lowest, highest = float(array.min()), float(array.max())
     if not np.isfinite([lowest, highest]).all():
-        raise UnusableInput(
-            f"{path} contains values that are not numbers (NaN or infinite); export it again from its source."
-        )
+        raise UnusableInput(not_finite(path))
     if lowest == highest:
         raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; give an image with content.")
     air, water = _shares_near_air_and_water(array, lowest)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..core.errors import UnusableInput
+from ..core.messages import does_not_exist, unreadable
 
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -74,5 +75,5 @@ def check_encodable(path: str | os.PathLike[str]) -> None:
 
 def _cannot_be_read(path: Path, error: OSError | ValueError) -> str:
     if not isinstance(error, OSError) or error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return f"{path} does not exist; check the path."
-    return f"{path} cannot be read ({error.strerror}); check its permissions."
+        return does_not_exist(path)
+    return unreadable(path, error)

@@ -18,6 +18,7 @@ import SimpleITK as sitk
 from ..core.boxes import Box, boxes_of_labels, moved, slices_of, united
 from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
+from ..core.messages import does_not_exist
 from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.volume import Array, Grid, Volume
 from .dicom_series import is_dicom_file
@@ -110,7 +111,7 @@ def is_dicom(path: Path) -> bool:
 def _file_of(path: Path) -> Path:
     """Return the file that holds the segmentation: ``path`` itself, or the file in the folder ``path``."""
     if not path.exists():
-        raise UnusableInput(f"{path} does not exist; check the path.")
+        raise UnusableInput(does_not_exist(path))
     if not path.is_dir():
         return path
     if (path / RESULT_FILE).is_file():

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..core.errors import MachineLimit, UnusableInput
+from ..core.messages import out_of_memory_reading
 from ..core.volume import Array
 from .image_header import ImageHeader, Packing
 from .regular_files import open_regular
@@ -41,10 +42,7 @@ def read_values(header: ImageHeader, path: Path) -> Array:
     try:
         return header.rescaling.real(_stored(header, path))
     except MemoryError as error:
-        raise MachineLimit(
-            f"The memory does not suffice to read {path} ({header.voxel_bytes / 1e9:.1f} GB of voxels); "
-            "close other programs or crop the image."
-        ) from error
+        raise MachineLimit(out_of_memory_reading(path, f"{header.voxel_bytes / 1e9:.1f} GB of voxels")) from error
 
 
 def check_voxels(header: ImageHeader, path: Path) -> None:

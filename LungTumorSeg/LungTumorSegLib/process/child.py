@@ -177,7 +177,7 @@ def find_interpreter() -> str:
     """
     program = shutil.which("PythonSlicer")
     if program is None:
-        raise FileNotFoundError("PythonSlicer was not found on the path; install Slicer again.")
+        raise FileNotFoundError("PythonSlicer was not found on the PATH; reinstall Slicer.")
     return program
 
 

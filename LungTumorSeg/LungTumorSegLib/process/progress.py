@@ -49,7 +49,7 @@ STAGES_IN_WORDS = {
     "measuring": "Measuring",
     "writing": "Writing the results",
     "comparing": "Comparing",
-    "phantom": "Making the synthetic CT",
+    "phantom": "Generating the synthetic CT",
 }
 
 LEAST_SHARE = 0.05

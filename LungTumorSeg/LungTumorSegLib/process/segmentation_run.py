@@ -21,6 +21,7 @@ from typing import Any
 
 from ..core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
+from ..core.messages import CANCELLED_MESSAGE, MEMORY_REMEDY
 from ..core.private_folder import private_folder, remove_left_behind
 from ..results.reader import RunFiles, read_run
 from .child import ChildProcess, Event, child_environment, find_interpreter
@@ -151,12 +152,12 @@ class SegmentationJob:
         try:
             self._outcome = self._export_and_segment()
         except Cancelled:
-            self._outcome = Outcome(CANCELLED, "Cancelled.")
+            self._outcome = Outcome(CANCELLED, CANCELLED_MESSAGE)
         except MachineLimit as error:
             self._outcome = Outcome(MACHINE, str(error))
         except OSError as error:
             reason = f"{error.strerror or error} ({error.filename or self._folder})"
-            self._outcome = Outcome(MACHINE, f"The run failed: {reason}; free some space there and try again.")
+            self._outcome = Outcome(MACHINE, f"The run failed: {reason}; free some disk space there and try again.")
         except Exception as error:  # otherwise an exception in a thread would be lost
             logging.getLogger(__name__).exception("The run failed.")
             self._outcome = Outcome(UNEXPECTED, f"The run failed: {error}")
@@ -236,7 +237,7 @@ class SegmentationRun:
     def close(self) -> None:
         """End the run at once, without a call of ``on_finished``, and leave nothing behind."""
         self._on_finished = None
-        self._finish(Outcome(CANCELLED, "Cancelled."))
+        self._finish(Outcome(CANCELLED, CANCELLED_MESSAGE))
 
     def poll(self) -> None:
         """Process everything that happened since the last call, and load the result at the end.
@@ -268,7 +269,7 @@ class SegmentationRun:
             self.error = error
         except Exception:  # a timer calls this, so the error must reach whoever waits for the end
             logging.getLogger(__name__).exception("The result could not be loaded.")
-            self.error = MachineLimit("The result could not be brought into the scene; the log has the details.")
+            self.error = MachineLimit("The result could not be loaded into the scene; see the log for details.")
         finally:
             self._job.close()
         if self._on_finished is not None:
@@ -277,7 +278,7 @@ class SegmentationRun:
 
 def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
     if code == CANCELLED:
-        return Outcome(CANCELLED, "Cancelled.")
+        return Outcome(CANCELLED, CANCELLED_MESSAGE)
     if event.get("event") == "error":
         return Outcome(int(event["code"]), str(event["message"]))
     last_line = stderr_lines[-1] if stderr_lines else "no message"
@@ -285,12 +286,12 @@ def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
         return Outcome(code, last_line)
     logging.getLogger(__name__).error("The run ended with code %s:\n%s", code, "\n".join(stderr_lines))
     if code == -9:  # SIGKILL: this program did not send it, so the system most likely ran out of memory
-        reason = "The system ended the run, most likely for lack of memory"
-        return Outcome(MACHINE, f"{reason}; close other programs or crop the CT to the chest.")
-    return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); the log has the details.")
+        reason = "The operating system stopped the run, most likely because memory ran out"
+        return Outcome(MACHINE, f"{reason}; {MEMORY_REMEDY}.")
+    return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); see the log for details.")
 
 
 def _error_of(outcome: Outcome) -> Exception:
     if outcome.code in (0, CANCELLED):
-        return Cancelled(outcome.message or "Cancelled.")
+        return Cancelled(outcome.message or CANCELLED_MESSAGE)
     return UnusableInput(outcome.message) if outcome.code == UNUSABLE else MachineLimit(outcome.message)

@@ -138,4 +138,4 @@ def _painter_for(stream: IO[str], in_terminal: bool) -> _Painter:
 
 
 def _line(stage: str, percent: int, left: str) -> str:
-    return f"{stage}: {percent} %" + (f", {left}" if left else "")
+    return f"{stage}: {percent}%" + (f", {left}" if left else "")

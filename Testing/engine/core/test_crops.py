@@ -72,7 +72,7 @@ def test_a_grid_shifted_by_whole_voxels_is_placed(shift):
 
 
 def test_true_voxels_beyond_the_grid_are_refused_with_the_distance():
-    with pytest.raises(UnusableInput, match=r"The mask does not lie on the CT's voxels: it reaches 5\.00 mm beyond"):
+    with pytest.raises(UnusableInput, match=r"The mask does not lie on the CT's voxels: it extends 5\.00 mm beyond"):
         place(a_mask(moved((-3, 0, 0))), GRID, "The mask")
 
 

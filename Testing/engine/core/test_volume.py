@@ -128,7 +128,7 @@ def test_the_affine_cannot_be_changed_afterwards():
 def test_values_that_are_not_numbers_are_refused(bad):
     array = np.zeros((8, 9, 10), np.float32)
     array[3, 4, 5] = bad
-    with pytest.raises(UnusableInput, match="not numbers"):
+    with pytest.raises(UnusableInput, match="NaN or infinite"):
         CTVolume(array, np.eye(4))
 
 

@@ -142,11 +142,11 @@ def _out_of_graphics_memory():
 @pytest.mark.parametrize(
     ("fail", "sentence"),
     [
-        (lambda: torch.empty(1 << 60), "The memory does not suffice; close"),
-        (_out_of_graphics_memory, "graphics card's memory"),
+        (lambda: torch.empty(1 << 60), "There is not enough memory; close"),
+        (_out_of_graphics_memory, "graphics card does not have enough memory"),
     ],
 )
-def test_memory_that_does_not_suffice_is_said(a_grid, fail, sentence):
+def test_too_little_memory_is_reported(a_grid, fail, sentence):
     with pytest.raises(MachineLimit, match=sentence):
         predict_maps(a_grid, _Failing(fail), stride=4, device=CPU)
 

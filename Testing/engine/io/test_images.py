@@ -211,7 +211,7 @@ NO_GEOMETRY = "does not state its voxel spacing and axes; export it again from i
 DAMAGED = "is damaged .its compressed data cannot be unpacked.; copy or export it again"
 TRUNCATED = "is truncated .its header states 2160 bytes of voxels.*; copy or export it again"
 NOT_HU = "is not a chest CT in HU"
-NOT_NUMBERS = "not numbers"
+NOT_NUMBERS = "NaN or infinite"
 NO_FORMAT = "is none of DICOM, NIfTI .*convert it"
 
 REFUSED = {

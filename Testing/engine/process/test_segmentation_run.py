@@ -186,7 +186,7 @@ def test_without_an_error_event_the_last_stderr_line_is_the_message(start):
 def test_a_child_killed_for_memory_is_reported_as_that(start):
     _, outcome = run_to_end(start("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
     assert outcome.code == 3
-    assert "lack of memory" in outcome.message
+    assert "memory ran out" in outcome.message
 
 
 def test_a_crash_names_the_last_line_and_points_to_the_log(start, caplog):
@@ -334,7 +334,7 @@ def test_a_bug_while_loading_still_ends_the_run_and_tells(caplog):
     job, told = PlayedJob(Outcome(0, results=FILES)), []
     run = make_run(job, load=fail, on_finished=told.append)
     run.poll()
-    assert "could not be brought into the scene" in str(run.error)
+    assert "could not be loaded into the scene" in str(run.error)
     assert "KeyError" in caplog.text
     assert (told, job.closed) == ([run], 1)
 

@@ -34,7 +34,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 """Whoever runs the tests, nohup for example, may have had signals ignored."""
 
-SENTENCE = "Cancelled; nothing was written."
+SENTENCE = "Cancelled. No files were written."
 
 
 def shell(line: str, **options) -> subprocess.CompletedProcess[str]:
@@ -119,10 +119,10 @@ def test_too_little_memory_is_told_as_that(kilobytes, arguments, tmp_path):
 @pytest.mark.parametrize(
     ("failure", "code", "words"),
     [
-        ("MemoryError()", 3, "memory does not suffice"),
-        ("ImportError('libtorch.so: failed to map segment from shared object')", 3, "memory does not suffice"),
-        ("RuntimeError('std::bad_alloc')", 3, "memory does not suffice"),
-        ("ModuleNotFoundError('No module', name='torch._C')", 3, "for lack of memory or because it is damaged"),
+        ("MemoryError()", 3, "not enough memory"),
+        ("ImportError('libtorch.so: failed to map segment from shared object')", 3, "not enough memory"),
+        ("RuntimeError('std::bad_alloc')", 3, "not enough memory"),
+        ("ModuleNotFoundError('No module', name='torch._C')", 3, "because memory ran out or the package is damaged"),
         ("ModuleNotFoundError('No module', name='nonsense.part')", 3, "The package nonsense is missing"),
         ("OSError(28, 'No space left on device')", 3, "No space left on device"),
         ("KeyError('\\x1b[31mbug')", 1, r"LungTumorSeg failed (KeyError: '\x1b[31mbug')"),

@@ -35,7 +35,7 @@ def shown(stream: io.StringIO, words: str) -> str:
 
 def test_a_log_gets_plain_lines_with_stage_percentage_and_time_left():
     text = shown(io.StringIO(), "s left\n")
-    assert text.startswith("Reading the CT: 25 %, 1 s left\n")
+    assert text.startswith("Reading the CT: 25%, 1 s left\n")
     assert "\x1b" not in text
     assert "\r" not in text
 
