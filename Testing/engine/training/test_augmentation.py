@@ -190,7 +190,7 @@ def test_blur_smooths_within_the_slices_alone(only):
 def test_without_monai_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "monai.transforms.compose", None)
     with pytest.raises(
-        MachineLimit, match=r"needs MONAI; pip install 'LungTumorSegLib\[train\]' or set sampling\.augmentation: none"
+        MachineLimit, match=r"needs MONAI; pip install 'lungtumorseg\[train\]' or set sampling\.augmentation: none"
     ):
         build_augmentation("paper")
     build_augmentation("none")
