@@ -360,6 +360,22 @@ LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number}
 """Options with several values, and the test that distinguishes a value from the next argument."""
 
 
+def _text(text: str) -> str:
+    """Return a text; refuse one that is not valid in the encoding of the terminal, since no file could hold it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise argparse.ArgumentTypeError("the text is not valid UTF-8") from error
+    return text
+
+
+def _path(text: str) -> Path:
+    """Return a path; refuse an empty one, which would mean the current folder (often an unset shell variable)."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; '.' is the current folder")
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _CommandParser(
         prog="lungtumorseg",
@@ -395,7 +411,7 @@ def _parser() -> argparse.ArgumentParser:
         "ct.nii.gz -o lungs",
     )
     _add_input(isolate)
-    isolate.add_argument("--case", metavar="ID", help="case name to store in isolation.json")
+    isolate.add_argument("--case", metavar="ID", type=_text, help="case name to store in isolation.json")
 
     measure = add(
         "measure",
@@ -403,15 +419,15 @@ def _parser() -> argparse.ArgumentParser:
         "measure the lesions of an existing (corrected) segmentation",
         "ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",
     )
-    measure.add_argument("input", metavar="CT", type=Path, help=CT_HELP)
-    measure.add_argument("segmentation", metavar="SEGMENTATION", type=Path, help="segmentation or label map of the CT")
+    measure.add_argument("input", metavar="CT", type=_path, help=CT_HELP)
+    measure.add_argument("segmentation", metavar="SEGMENTATION", type=_path, help="segmentation or label map of the CT")
     _add_output(measure)
     _add_report_options(measure, "write report.html (default: yes)")
     _add_series(measure)
     measure.add_argument(
         "--run-summary",
         metavar="JSON",
-        type=Path,
+        type=_path,
         help="summary.json of the run that found the lesions; its model and confidence values are carried over",
     )
 
@@ -423,15 +439,15 @@ def _parser() -> argparse.ArgumentParser:
         "results references --cases table.csv",
     )
     evaluate.add_argument(
-        "prediction", metavar="PREDICTION", type=Path, help="a label map, a .seg.nrrd file, or a folder of such files"
+        "prediction", metavar="PREDICTION", type=_path, help="a label map, a .seg.nrrd file, or a folder of such files"
     )
     evaluate.add_argument(
         "reference",
         metavar="REFERENCE",
-        type=Path,
+        type=_path,
         help="reference of the same kind; in a folder, files are matched by name",
     )
-    evaluate.add_argument("--cases", metavar="TABLE.csv", type=Path, help="also write one row per case")
+    evaluate.add_argument("--cases", metavar="TABLE.csv", type=_path, help="also write one row per case")
     _add_overwrite(evaluate)
 
     phantom = add("phantom", _phantom, "generate a synthetic chest CT and its reference masks", "-o phantom --seed 7")
@@ -447,7 +463,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = add("train", _train, "train a model from a YAML configuration", "config.yaml")
     train.add_argument(
-        "config", metavar="CONFIG", type=Path, help="a YAML file such as those in the folder training/configs"
+        "config", metavar="CONFIG", type=_path, help="a YAML file such as those in the folder training/configs"
     )
     for command in commands.choices.values():
         _add_common(command)
@@ -476,7 +492,7 @@ def _positive(text: str) -> int:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the results")
+    parser.add_argument("-o", "--output", metavar="DIR", type=_path, required=True, help="folder for the results")
     _add_overwrite(parser)
 
 
@@ -504,17 +520,20 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="INPUT", type=Path, help=CT_HELP)
+    parser.add_argument("input", metavar="INPUT", type=_path, help=CT_HELP)
     _add_output(parser)
     _add_series(parser)
 
 
 def _add_report_options(parser: argparse.ArgumentParser, report: str) -> None:
     parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
-    parser.add_argument("--case", metavar="ID", help="case name to store in lesions.csv, summary.json and report.html")
+    parser.add_argument(
+        "--case", metavar="ID", type=_text, help="case name to store in lesions.csv, summary.json and report.html"
+    )
     parser.add_argument(
         "--patient",
         metavar="TEXT",
+        type=_text,
         help="one line about the patient for report.html; no other file contains it (default: none)",
     )
     parser.add_argument(

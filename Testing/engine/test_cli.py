@@ -93,6 +93,21 @@ def test_a_person_reads_of_wrong_arguments_after_the_usage():
     assert done.stderr.splitlines()[-1] == "lungtumorseg isolate: the following arguments are required: -o/--output"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["measure", "ct.nii", "mask.nii", "-o", ""], "argument -o/--output: the name is empty"),
+        (["measure", "", "mask.nii", "-o", "out"], "argument CT: the name is empty"),
+        (["segment", "ct.nii", "-o", "out", "--case", "M\udcfcller"], "argument --case: the text is not valid UTF-8"),
+        (["segment", "ct.nii", "-o", "out", "--patient", "\udcff"], "argument --patient: the text is not valid UTF-8"),
+    ],
+)
+def test_empty_names_and_undecodable_texts_are_refused(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+
+
 def test_help_is_a_result_and_no_error():
     done = run("segment", "--help")
     assert done.returncode == 0

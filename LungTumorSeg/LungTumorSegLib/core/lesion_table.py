@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import unicodedata
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -45,8 +46,11 @@ Other programs rely on their names and positions: new columns are appended.
 CASE_COLUMN = "case"
 """Name of the last column, which is present only if the case has a name."""
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """First characters that make a spreadsheet program treat a text as a formula."""
+
+INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zs")
+"""Unicode categories of spaces and invisible characters, which spreadsheet programs may skip before a formula."""
 
 
 def write_table(file: TextIO, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -71,4 +75,11 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = value.replace("\r", " ")  # csv leaves it unquoted, and readers would end the row there
-    return f"'{text}" if value.startswith(FORMULA_STARTS) else text
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # bytes of a file name that are not valid text
+    return f"'{text}" if value.startswith(FORMULA_STARTS) or _first_visible(value) in FORMULA_STARTS else text
+
+
+def _first_visible(text: str) -> str:
+    """Return the first visible character, a full-width one as its plain form; "" if there is none."""
+    first = next((each for each in text if unicodedata.category(each) not in INVISIBLE_CATEGORIES), "")
+    return unicodedata.normalize("NFKC", first)

@@ -30,13 +30,13 @@ REGION_WORDS = frozenset({
 """Words that mark a text without a lesion word as a part of lung isolation, whatever its terminology."""
 
 ANATOMY_WORDS = REGION_WORDS | frozenset({
-    "abdomen", "adrenal", "airway", "airways", "aorta", "arm", "arms", "arteries", "artery", "atrium",
+    "abdomen", "adrenal", "air", "airway", "airways", "aorta", "arm", "arms", "arteries", "artery", "atrium",
     "autochthon", "background", "bladder", "bolus", "bone", "bones", "bowel", "brachial", "brain", "breast",
     "breasts", "bronchi", "bronchial", "bronchus", "canal", "carina", "carotid", "cartilage", "cava",
     "chest", "chestwall", "clavicle", "clavicles", "clavicula", "colon", "cord", "couch", "diaphragm",
-    "duodenum", "esophagus", "external", "fat", "femur", "gallbladder", "gland", "gluteus", "heart", "hip",
+    "duodenum", "esophagus", "external", "fat", "femur", "fissure", "fissures", "gallbladder", "gland", "gluteus", "heart", "hip",
     "hips", "humerus", "iliac", "iliopsoas", "intestine", "kidney", "kidneys", "liver", "lobe", "lobes",
-    "mediastinum", "muscle", "muscles", "myocardium", "oesophagus", "pancreas", "pericardium", "plexus",
+    "mediastinum", "muscle", "muscles", "myocardium", "oesophagus", "pancreas", "patient", "pericardium", "pleura", "plexus",
     "prostate", "pulmonary", "rib", "ribs", "sacrum", "scapula", "scapulae", "skeleton", "skin", "skull",
     "spinal", "spine", "spleen", "sternum", "stomach", "subclavian", "table", "thorax", "thymus", "thyroid",
     "trachea", "trunk", "vein", "veins", "ventricle", "vertebra", "vertebrae", "vessel", "vessels",

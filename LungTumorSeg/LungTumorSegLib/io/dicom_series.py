@@ -19,6 +19,12 @@ from .slice_stack import ROUNDING_MM, Planes, groups_at_same_place, plan_stack, 
 
 __all__ = ["DAMAGE", "is_dicom_file", "read_dicom"]
 
+SPACING_TOLERANCE = 0.1
+"""Largest difference, as a share, between SpacingBetweenSlices and the distance of the positions.
+
+If the gantry is tilted, scanners may state the feed of the table, which differs by less.
+"""
+
 STACK_MARK = "#"
 """Separates a SeriesInstanceUID from the number of a stack in that series; no UID contains this character."""
 
@@ -67,16 +73,35 @@ def _passed_over(all_slices: list[DicomHeader], headers: list[DicomHeader]) -> s
 def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> CTVolume:
     planes = stack.planes
     places = groups_at_same_place(planes)
+    if len(places) == 1 < len(stack.slices):
+        raise UnusableInput(
+            f"All {len(stack.slices)} slices of {shown(path)} state the same position (ImagePositionPatient), so their "
+            "order and distance are unknown; export the series again as original CT slices."
+        )
     check_slice_count(len(places), path)
     first = stack.slices[0]
     plan = plan_stack(planes.subset(np.array([place[0] for place in places])), (first.rows, first.columns), path)
     hu = _read_slices(stack.slices, planes, places, whole)
     check_intensities(hu, path)
     np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
-    said = tuple(filter(None, (plan.warning, *warnings)))
+    step_mm = float(np.linalg.norm(plan.affine[:3, 0]))
+    said = tuple(filter(None, (plan.warning, *warnings, _other_spacing(first.header, step_mm, path))))
     if not plan.warning:
         return CTVolume(hu, plan.affine, warnings=said)
     return CTVolume(resample_stack(hu, plan), plan.affine, warnings=said, resampled=True)
+
+
+def _other_spacing(header: DicomHeader, step_mm: float, path: Path) -> str:
+    """Return a warning if SpacingBetweenSlices contradicts the distance of the positions; "" if it does not."""
+    if not header.has("SpacingBetweenSlices"):
+        return ""
+    stated_mm = abs(header.numbers("SpacingBetweenSlices", 1)[0])  # other modalities state it with a sign
+    if not stated_mm or abs(stated_mm - step_mm) <= SPACING_TOLERANCE * step_mm:
+        return ""
+    return (
+        f"The slices of {shown(path)} lie {step_mm:.4g} mm apart by their positions, which were used, but state "
+        f"{stated_mm:.4g} mm (SpacingBetweenSlices); check that no slices are missing."
+    )
 
 
 def _read_slices(slices: list[CTSlice], planes: Planes, places: list[Array], whole: bool) -> Array:

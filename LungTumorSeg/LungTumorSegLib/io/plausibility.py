@@ -38,6 +38,13 @@ MIN_WATER_SHARE = 0.03
 Whole chests have 0.19 or more, and at most 0.011 if HU are shifted by -1024.
 """
 
+MAX_TISSUE_HU, MAX_DENSE_SHARE = 3071, 0.01
+"""Highest HU of a 12-bit CT, and largest share of scanned voxels above it.
+
+Only metal is denser, and even large implants fill less. A larger share is padding that the header does not state, or
+signed values that it declares unsigned; both hide the outline of the body, and lungs and sides come out wrong.
+"""
+
 PADDING_MAX_HU, PADDING_MIN_SHARE = -1000, 0.05
 """Highest value, and smallest share of the voxels, of a lowest value that counts as padding.
 
@@ -90,31 +97,38 @@ def check_intensities(array: Array, path: Path) -> None:
         path: The file, for error messages.
 
     Raises:
-        UnusableInput: If values are not finite, if all are equal, or if too few lie near air or near water.
+        UnusableInput: If values are not finite, if all are equal, if too few lie near air or near water, or if too many
+            are denser than tissue.
     """
     lowest, highest = float(array.min()), float(array.max())
     if not np.isfinite([lowest, highest]).all():
         raise UnusableInput(not_finite(path))
     if lowest == highest:
         raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; give an image with content.")
-    air, water = _shares_near_air_and_water(array, lowest)
+    air, water, dense = _shares(array, lowest)
     if air < MIN_AIR_SHARE or water < MIN_WATER_SHARE:
         raise UnusableInput(
             f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU ({air:.1%} of them "
             f"lie near air at -1000, {water:.1%} near water at 0); export it again in Hounsfield units."
         )
+    if dense > MAX_DENSE_SHARE:
+        raise UnusableInput(
+            f"{dense:.1%} of the values of {path} exceed {MAX_TISSUE_HU} HU (up to {highest:g}), and no tissue is that dense: "
+            "they are padding that the header does not state, or its number format is wrong; export it again from its source."
+        )
 
 
-def _shares_near_air_and_water(array: Array, lowest: float) -> tuple[float, float]:
-    """Return the shares of air and of water among the voxels that are not padding."""
-    padding = air = water = at_lowest = 0
+def _shares(array: Array, lowest: float) -> tuple[float, float, float]:
+    """Return the shares of air, of water and of values denser than tissue among the voxels that are not padding."""
+    padding = air = water = dense = at_lowest = 0
     for plane in array:  # slice by slice: a mask of the whole volume would need as much memory again
         padding += int((plane < AIR_HU_RANGE[0]).sum())
         air += int(((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1])).sum())
         water += int(((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1])).sum())
+        dense += int((plane > MAX_TISSUE_HU).sum())
         at_lowest += int((plane == lowest).sum())
     if AIR_HU_RANGE[0] <= lowest <= PADDING_MAX_HU and at_lowest >= PADDING_MIN_SHARE * array.size:
         air -= at_lowest
         padding += at_lowest
     scanned = max(array.size - padding, 1)
-    return air / scanned, water / scanned
+    return air / scanned, water / scanned, dense / scanned

@@ -8,8 +8,9 @@ different label values.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
 from ..core.terminology import REVIEW_TAG, UNSPECIFIED
+from ..core.texts import listed, shown
 from ..core.volume import Array, Grid, Volume
 from .dicom_series import is_dicom_file
 from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
@@ -28,6 +30,12 @@ from .segment import Segment as Segment
 
 RESULT_FILE = "segmentation.seg.nrrd"
 """Name of the segmentation in a folder that ``segment`` wrote."""
+
+BINARY = "Binary labelmap"
+REPRESENTATION_KEYS = ("Segmentation_MasterRepresentation", "Segmentation_SourceRepresentation")
+"""Keys under which older and newer versions of Slicer state what the voxels mean."""
+
+SEGMENT_KEY = re.compile(r"Segment(\d+)_ID$")
 
 NAMED_FILES = 5
 """Largest number of files that a message names."""
@@ -89,8 +97,11 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         return read_dicom_masks(path, ct)
     image = read_image_file(path, allow_layers=True)
     array, affine = from_simpleitk(image)
-    if image.HasMetaDataKey("Segment0_ID"):
+    if numbers := {int(found[1]) for key in image.GetMetaDataKeys() if (found := SEGMENT_KEY.match(key))}:
+        _check_representation(image, path)
         try:
+            if numbers != set(range(len(numbers))):
+                raise KeyError("numbers of segments are missing")
             return _stated_segments(image, array, affine)
         except (IndexError, KeyError, ValueError) as error:
             raise UnusableInput(
@@ -126,6 +137,17 @@ def _file_of(path: Path) -> Path:
             "give the file itself."
         )
     return found[0]
+
+
+def _check_representation(image: sitk.Image, path: Path) -> None:
+    """Raise UnusableInput if the voxels are shares of a segment (Slicer's fractional label maps), not labels."""
+    for key in REPRESENTATION_KEYS:
+        stated = image.GetMetaData(key) if image.HasMetaDataKey(key) else BINARY
+        if stated != BINARY:
+            raise UnusableInput(
+                f"{shown(path)} stores its segments as {shown(stated, 40)}, which is not read; convert them to "
+                f"{BINARY.lower()} in Slicer's Segmentations module and save the segmentation again."
+            )
 
 
 @dataclass(frozen=True)
@@ -167,8 +189,8 @@ def _header(segments: Sequence[Segment], places: Sequence[_Place], grid: Grid) -
     Extents are in the order (column, row, slice); an extent whose end precedes its start is empty.
     """
     header = {
-        "Segmentation_MasterRepresentation": "Binary labelmap",
-        "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
+        "Segmentation_MasterRepresentation": BINARY,
+        "Segmentation_ContainedRepresentationNames": f"{BINARY}|",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
         "Segmentation_ConversionParameters": f"Reference image geometry|{_slicer_geometry(grid)}|&",
     }
@@ -219,10 +241,19 @@ def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Seg
     for layer in range(layers.shape[-1]):
         extents = [keys.get("Extent") for keys, own in zip(stated, in_layers, strict=True) if own == layer]
         boxes.append(_boxes_within(layers[..., layer], extents))
-    return [
+    segments = [
         _stated_segment(keys, layers[..., layer], boxes[layer], grid)
         for keys, layer in zip(stated, in_layers, strict=True)
     ]
+    claimed = {(layer, int(keys.get("LabelValue", 1))) for keys, layer in zip(stated, in_layers, strict=True)}
+    others = {label for layer, found in enumerate(boxes) for label in found if (layer, label) not in claimed}
+    if not others:
+        return segments
+    warning = (
+        f"The segmentation has voxels of no segment (label {listed([f'{each:g}' for each in sorted(others)])}), which "
+        "were not read; open it in Slicer and check that no segment is missing."
+    )
+    return [replace(segment, warnings=(warning,)) for segment in segments]
 
 
 def _boxes_within(labels: Array, extents: Sequence[str | None]) -> dict[float, Box]:

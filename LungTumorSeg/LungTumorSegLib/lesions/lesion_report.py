@@ -184,10 +184,10 @@ def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[t
             sentence = contradiction(segment)
             warnings += [sentence] if sentence else []
             continue
+        warnings += [each for each in getattr(segment, "warnings", ()) if each not in warnings]
         crop = place(segment.mask, grid, f"The segment {segment.name}")
         if crop is not None:
             named.append((segment.name, crop))
-            warnings += getattr(segment, "warnings", ())
     others = [segment.name for segment in segments if not may_be_lesion(segment)]
     if others and len(others) == len(segments):
         warnings.append(

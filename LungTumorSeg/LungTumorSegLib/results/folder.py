@@ -31,6 +31,7 @@ from typing import TypeVar
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
 from ..core.private_folder import WAIT_SECONDS, held, private_folder, remove_left_behind
+from ..core.texts import shown
 from ..io.regular_files import check_encodable
 from .mark import (
     MARK_FILE,
@@ -121,17 +122,33 @@ def check_output_folder(path: str | os.PathLike[str]) -> None:
         MachineLimit: If the disk is full.
     """
     check_encodable(path)
-    folder = Path(path).absolute()
+    try:
+        folder = Path(path).absolute()
+    except FileNotFoundError as error:
+        raise UnusableInput(
+            f"The output folder {shown(path)} cannot be written (the current folder was deleted); give its full path."
+        ) from error
     existing = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     if existing.is_symlink() and not existing.exists():
         problem = f"{existing} is a link to a folder that does not exist"
     elif not existing.is_dir():
         problem = f"{existing} is a file"
     else:
-        problem = _writing_problem(existing)
+        problem = _naming_problem(folder) or _writing_problem(existing)
     if problem:
-        raise UnusableInput(f"The output folder {path} cannot be written ({problem}); choose another one.")
+        raise UnusableInput(f"The output folder {shown(path)} cannot be written ({problem}); choose another one.")
     check_room(existing, LEAST_FREE_BYTES)
+
+
+def _naming_problem(folder: Path) -> str:
+    """Return why no folder can have this name, for example because it is too long; "" if one can."""
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _writing_problem(folder: Path) -> str:

@@ -161,6 +161,8 @@ def _known_number(value: Any, name: str) -> float | None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(f"{name} of a lesion is no number")
+    if name == "confidence" and math.isfinite(value) and not 0 <= value <= 1:
+        raise ValueError(f"the confidence {value:g} of a lesion is not between 0 and 1")
     return value if math.isfinite(value) else None
 
 

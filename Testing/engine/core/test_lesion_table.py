@@ -15,9 +15,17 @@ def cells(rows):
     return [row[0] for row in csv.reader(io.StringIO(file.getvalue()))][1:]
 
 
-@pytest.mark.parametrize("text", ['=HYPERLINK("http://x")', "+1+1", "-2", "@SUM(1)", "\tx", "\r=1"])
+@pytest.mark.parametrize(
+    "text",
+    ['=HYPERLINK("http://x")', "+1+1", "-2", "@SUM(1)", "\tx", "\r=1", "\n=1", " =1+1", "\u200b=1", "\ufeff+1", "\uff1d1+1",
+     " \u202e@x"],
+)  # fmt: skip
 def test_a_text_that_is_a_formula_gets_an_apostrophe(text):
     assert cells([[text]]) == [f"'{text}".replace("\r", " ")]
+
+
+def test_undecodable_bytes_of_a_name_are_written_as_escapes():
+    assert cells([["M\udcfcller"]]) == [r"M\udcfcller"]
 
 
 def test_numbers_and_other_texts_stay_as_they_are():

@@ -257,6 +257,18 @@ def test_values_that_are_no_hu_are_refused(tmp_path, case):
     assert ".dcm " in str(refusal.value)
 
 
+@pytest.mark.parametrize(("factor", "count"), [(2.0, 1), (0.5, 1), (1.01, 0), (-1.0, 0), (0.0, 0)])
+def test_a_contradicting_distance_of_slices_is_warned_of(tmp_path, factor, count):
+    ct = read(tmp_path, deleting(SpacingBetweenSlices=f"{factor * CT.spacing[0]:g}"))
+    assert len(ct.warnings) == count
+    assert all("by their positions, which were used, but state" in each for each in ct.warnings)
+
+
+def test_slices_at_a_single_position_are_refused(tmp_path):
+    with pytest.raises(UnusableInput, match=rf"All {len(CT.array)} slices of .* state the same position"):
+        read(tmp_path, deleting(ImagePositionPatient=[0, 0, 0]))
+
+
 def test_an_unspecified_unit_is_warned_of(tmp_path):
     assert "RescaleType US" in read(tmp_path, deleting(RescaleType="US")).warnings[0]
 

@@ -51,6 +51,18 @@ def test_other_scales_are_refused(scale):
         check_intensities((CHEST.array * scale).astype(np.float32), Path("ct"))
 
 
+@pytest.mark.parametrize("padding", [31744, 32767, 64512, 4095])
+def test_padding_denser_than_any_tissue_is_refused(padding):
+    with pytest.raises(UnusableInput, match=rf"of ct exceed 3071 HU \(up to {padding}\), and no tissue is that dense"):
+        check_intensities(padded(CHEST.array, padding), Path("ct"))
+
+
+def test_metal_is_accepted():
+    array = CHEST.array.astype(np.int32)
+    array[5, 20:30, 20:30] = 30000
+    check_intensities(array, Path("ct"))
+
+
 def test_one_voxel_of_air_does_not_make_hu_of_stored_values(tmp_path):
     stored = CHEST.array + np.int16(1024)
     stored[0, 0, 0] = -1000

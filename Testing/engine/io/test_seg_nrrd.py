@@ -401,6 +401,39 @@ def test_files_of_other_versions_are_read_as_slicer_reads_them(tmp_path, read_by
         np.testing.assert_array_equal(segment.mask.array, by_slicer[segment.id]["mask"])
 
 
+def write_named(path, header):
+    image = sitk.GetImageFromArray(LABELS)
+    for key, value in header.items():
+        image.SetMetaData(key, value)
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+IN_ONE_LAYER = {f"Segment{n}_Layer": "0" for n in range(2)} | {f"Segment{n}_LabelValue": str(n + 1) for n in range(2)}
+
+
+@pytest.mark.parametrize("number", ["0", "1"])
+def test_a_missing_segment_number_is_refused(tmp_path, number):
+    header = {key.replace(f"Segment{number}_", "Segment7_"): value for key, value in (NAMED | IN_ONE_LAYER).items()}
+    with pytest.raises(UnusableInput, match="describes its segments wrongly"):
+        read_segmentation(write_named(tmp_path / "gap.seg.nrrd", header))
+
+
+@pytest.mark.parametrize("key", ["Segmentation_MasterRepresentation", "Segmentation_SourceRepresentation"])
+def test_fractional_label_maps_are_refused(tmp_path, key):
+    header = NAMED | IN_ONE_LAYER | {key: "Fractional labelmap"}
+    with pytest.raises(UnusableInput, match="stores its segments as Fractional labelmap, which is not read; convert"):
+        read_segmentation(write_named(tmp_path / "fractional.seg.nrrd", header))
+
+
+@pytest.mark.parametrize("label", ["0", "7"])
+def test_voxels_of_no_segment_are_warned_of(tmp_path, label):
+    path = write_named(tmp_path / "lost.seg.nrrd", NAMED | IN_ONE_LAYER | {"Segment1_LabelValue": label})
+    first, second = read_segmentation(path)
+    assert not second.mask.array.any()
+    assert "voxels of no segment (label 2), which were not read" in first.warnings[0]
+
+
 def test_a_segment_in_a_layer_that_is_not_there_is_refused(tmp_path):
     image = sitk.GetImageFromArray(LABELS)
     for key, value in NAMED.items():

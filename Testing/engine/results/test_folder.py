@@ -312,6 +312,21 @@ def test_a_folder_that_is_not_there_yet_is_fine_and_stays_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_that_is_too_long_is_refused(tmp_path):
+    with pytest.raises(UnusableInput, match=r"The output folder .* cannot be written \(.*too long\)") as refusal:
+        check_output_folder(tmp_path / ("n" * 300) / "out")
+    assert len(str(refusal.value)) < 400
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the current folder of a process")
+def test_a_deleted_current_folder_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(UnusableInput, match="the current folder was deleted"):
+        check_output_folder("out")
+
+
 def test_a_disk_without_room_is_noticed(tmp_path):
     check_room(tmp_path / "new" / "folder", 1)
     with pytest.raises(MachineLimit, match="MB of free space"):

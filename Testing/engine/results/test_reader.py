@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 from LungTumorSegLib.core import terminology
-from LungTumorSegLib.core.errors import MachineLimit
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
-from LungTumorSegLib.results.reader import read_run
+from LungTumorSegLib.results.reader import read_run, read_summary
 
 
 @pytest.fixture
@@ -68,3 +68,11 @@ def test_a_summary_without_lesions_is_refused(results, caplog):
     with pytest.raises(MachineLimit, match="damaged"):
         read_run(results)
     assert "names no lesions" in caplog.text, "the log tells what the message leaves out"
+
+
+@pytest.mark.parametrize("confidence", [7, -0.1, 1.01])
+def test_a_confidence_outside_0_to_1_is_refused(tmp_path, confidence):
+    path = tmp_path / "summary.json"
+    path.write_text(json.dumps({"lesions": [{"segment": "Tumor 1", "confidence": confidence}]}))
+    with pytest.raises(UnusableInput, match=r"confidence .* of a lesion is not between 0 and 1"):
+        read_summary(path)
