@@ -122,4 +122,4 @@ def test_a_part_of_a_chest_is_isolated_with_a_warning(real_ct_folder, name, tmp_
     assert [segment.name for segment in segments] == ["Body", "Left lung", "Right lung", "Isolation mask"]
     assert all(segment.mask.same_grid(ct, tolerance_mm=HEADER_TOLERANCE_MM) for segment in segments)
     assert len(record["spine_axis_lps"]) == ct.canonical_axes().apply(ct).shape[0]
-    assert any("reach beyond the CT" in warning for warning in record["warnings"]), record["warnings"]
+    assert any("CT cuts off the lungs" in warning for warning in record["warnings"]), record["warnings"]

@@ -380,7 +380,7 @@ def test_a_click_where_the_network_sees_nothing_is_refused_in_words(widget, segm
     widget.ui.growButton.click()
     x, y, z = ct.index_to_lps((1, 1, 1))
     mouse((-x, -y, z))
-    assert "sees no tumor at this point" in widget.ui.correctionLabel.text
+    assert "found no tumor at this point" in widget.ui.correctionLabel.text
     assert segmentation.GetSegmentation().GetNumberOfSegments() == 4
 
 

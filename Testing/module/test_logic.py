@@ -102,7 +102,7 @@ def test_without_pythonslicer_the_message_says_so(module, monkeypatch, volume):
 def test_damaged_results_raise_and_leave_the_scene_as_it_was(logic, tmp_path, volume):
     (tmp_path / "fake/results/segmentation.seg.nrrd").write_bytes(b"NRRD")
     before = slicer.mrmlScene.GetNumberOfNodes()
-    with pytest.raises(RuntimeError, match="results of the run are damaged; run it again"):
+    with pytest.raises(RuntimeError, match="results of the run are damaged; run the segmentation again"):
         logic.segment(volume)
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 

@@ -41,7 +41,9 @@ EDGE_SHARE = 0.5
 At half of the maximum, a blurred step has its middle.
 """
 
-NOTHING_THERE = "The network sees no tumor at this point, so there is no edge to grow to; paint the lesion instead."
+NOTHING_THERE = (
+    "The network found no tumor at this point, so there is no boundary to grow to; paint the lesion instead."
+)
 
 
 def at_threshold(probability: Volume, lesion: Volume, threshold: float, *, others: Sequence[Volume] = ()) -> Volume:
@@ -91,7 +93,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     near_box = grown(at, CLICK_MM, probability)
     near = probability.crop(*near_box)
     if _any(others, probability.crop(*at)).any():
-        raise UnusableInput("The point lies in another lesion; choose that lesion, or click beside it.")
+        raise UnusableInput("The point lies in another lesion; choose that lesion, or click outside it.")
     free = np.where(_any(others, near), 0, near.array)
     peak = float(free.max())
     if peak < LEAST_PEAK:

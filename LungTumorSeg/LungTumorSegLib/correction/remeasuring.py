@@ -13,7 +13,7 @@ from ..core.errors import UnusableInput
 from ..core.volume import Volume
 from .snapshot import Measures, Snapshot
 
-UNEXPECTED = "The lesions could not be measured; the log has the details."
+UNEXPECTED = "The lesions could not be measured; see the log for details."
 
 
 class Remeasuring:

@@ -92,9 +92,7 @@ def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | N
     order = reference.canonical_axes()
     for volume in (prediction, probability):
         if volume is not None and not volume.same_grid(reference):
-            raise UnusableInput(
-                "Prediction and reference do not lie on the same grid; resample one to the other first."
-            )
+            raise UnusableInput("Prediction and reference are not on the same grid; resample one to the other first.")
     truth, answer = order.apply(reference), order.apply(prediction)
     p, r, lesions = answer.array > 0, truth.array > 0, separate_lesions(truth.array.astype(np.int32))
     distances = surface_distances(p, r, spacing_mm=truth.spacing)

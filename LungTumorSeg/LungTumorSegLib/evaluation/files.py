@@ -61,7 +61,9 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
         )
     missing = sorted(references.keys() - predictions.keys())
     if missing:
-        raise UnusableInput(f"{prediction} holds no prediction for {', '.join(missing)}; files are matched by name.")
+        raise UnusableInput(
+            f"{prediction} contains no prediction for {', '.join(missing)}; name each prediction like its reference."
+        )
     pairs = [Pair(name, predictions[name], references[name]) for name in sorted(references)]
     return pairs, sorted(predictions.keys() - references.keys())
 
@@ -107,8 +109,8 @@ def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_pred
     if cropped[1]:
         return prediction, _on_grid(reference, prediction, pair.reference, pair.prediction)
     raise UnusableInput(
-        f"{pair.prediction} does not lie on the grid of {pair.reference}: it has {_size(prediction)} voxels, the other "
-        f"{_size(reference)}; resample one to the other first."
+        f"{pair.prediction} does not lie on the grid of {pair.reference}: it has {_size(prediction)} voxels, and the "
+        f"reference has {_size(reference)}; resample one to the other first."
     )
 
 
@@ -146,7 +148,7 @@ def _cases(path: Path) -> dict[str, Path] | None:
             raise UnusableInput(f"{cases[name]} and {file} have the same name; keep one of them.")
         cases[name] = file
     if not cases:
-        raise UnusableInput(f"{path} holds no segmentations ({', '.join(LABEL_SUFFIXES)}).")
+        raise UnusableInput(f"{path} contains no segmentations ({', '.join(LABEL_SUFFIXES)}).")
     return cases
 
 

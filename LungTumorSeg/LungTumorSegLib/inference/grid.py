@@ -101,9 +101,9 @@ def make_working_grid(
         ValueError: The mask is empty, or the CT is not in canonical axial LPS order.
     """
     if isolated.canonical_axes() != Grid((1, 1, 1), np.eye(4)[[2, 1, 0, 3]]).canonical_axes():
-        raise ValueError("The working grid is made from a CT in canonical axial order.")
+        raise ValueError("The working grid needs a CT in canonical axial order.")
     if not mask.array.any():
-        raise ValueError("The isolation mask is empty; there is nothing to look at.")
+        raise ValueError("The isolation mask is empty; choose a CT of the chest.")
     given = isolated.spacing
     step = (spacing_mm[0] / given[0], spacing_mm[1] / given[1], spacing_mm[2] / given[2])
     (first_slice, slices), (first_row, rows), (first_column, columns) = (

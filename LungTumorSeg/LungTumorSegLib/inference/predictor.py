@@ -48,7 +48,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
     if wanted not in ("auto", "cpu", "cuda"):
         raise UnusableInput(f"The device must be auto, cpu or cuda, not {wanted!r}.")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise MachineLimit("There is no CUDA device that torch can use; choose the device auto or cpu.")
+        raise MachineLimit("PyTorch found no CUDA device; choose the device auto or cpu.")
     return torch.device("cpu" if wanted == "cpu" or not torch.cuda.is_available() else "cuda")
 
 

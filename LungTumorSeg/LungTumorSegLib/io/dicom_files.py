@@ -163,7 +163,7 @@ def _limit_of_attributes() -> Callable[[BaseTag, str | None, int], bool]:
         nonlocal count
         count += 1
         if count > MOST_ATTRIBUTES:
-            raise ValueError("There are more attributes than any data set has.")
+            raise ValueError("The data set has more attributes than LungTumorSeg accepts.")
         return False
 
     return never
@@ -301,7 +301,7 @@ def _check_unpacked_size(path: Path) -> None:
         file.seek(begin)
         unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), MOST_UNPACKED_BYTES)
     if len(unpacked) == MOST_UNPACKED_BYTES:
-        raise ValueError("The file unpacks to more than a CT slice takes.")
+        raise ValueError("The file unpacks to more bytes than a CT slice needs.")
 
 
 def _header_of_any(path: Path) -> DicomHeader | None:
@@ -375,8 +375,8 @@ def check_transfer_syntax(header: DicomHeader) -> None:
     if uid not in UNCOMPRESSED and uid != RLELossless and uid not in DECODER_PACKAGES:
         kind = "private transfer syntax" if uid.is_private else "transfer syntax"
         raise UnusableInput(
-            f"{shown(header.path)} is coded in the {kind} {shown(uid.name, 80)}, which is not read; "
-            "export the series again in a standard one (Explicit VR Little Endian)."
+            f"{shown(header.path)} uses the {kind} {shown(uid.name, 80)}, which is not supported; export the series "
+            "again in a standard transfer syntax (Explicit VR Little Endian)."
         )
 
 
@@ -412,22 +412,23 @@ def _name_pattern(path: Path) -> str:
 def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path]) -> UnusableInput:
     if unread:
         return UnusableInput(
-            f"{shown(path)} holds no CT slices that can be read: {unread_sentence(unread)}; copy or export the series again."
+            f"{shown(path)} contains no readable CT slices: {unread_sentence(unread)}; copy or export the series again."
         )
     kinds = Counter("damaged" if header is None else shown(_kind(header), 20) for header in headers)
     if not headers:
-        return UnusableInput(f"{shown(path)} holds no DICOM files; give a DICOM folder, or the image file itself.")
+        return UnusableInput(f"{shown(path)} contains no DICOM files; choose a DICOM folder or an image file.")
     if path.is_file() and "index (DICOMDIR)" in kinds:
         return UnusableInput(
-            f"{shown(path)} is a DICOMDIR, the index of a disc, and holds no images; give the folder that it lies in."
+            f"{shown(path)} is a DICOMDIR, the index of a disc, and contains no images; choose the folder that "
+            "contains it."
         )
     found = listed([f"{number} {kind}" for kind, number in sorted(kinds.items())])
-    return UnusableInput(f"{shown(path)} holds no CT slices (found: {found}); give a CT series.")
+    return UnusableInput(f"{shown(path)} contains no CT slices (found: {found}); choose a CT series.")
 
 
 def unread_sentence(unread: list[Path]) -> str:
     """Return how many files look like slices but cannot be read, with the names of the first ones."""
     names = listed([each.name for each in unread], most=3, longest=60)
     if len(unread) == 1:
-        return f"1 file that looks like a slice is empty, cut off or cannot be opened ({names})"
-    return f"{len(unread)} files that look like slices are empty, cut off or cannot be opened ({names})"
+        return f"1 file that looks like a slice is empty, truncated or unreadable ({names})"
+    return f"{len(unread)} files that look like slices are empty, truncated or unreadable ({names})"

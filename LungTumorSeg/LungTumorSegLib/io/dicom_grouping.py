@@ -82,14 +82,15 @@ def choose_series(headers: list[DicomHeader], path: Path, series: str | None) ->
     if series is not None:
         if series not in all_series:
             raise UnusableInput(
-                f"{shown(path)} holds no CT series {shown(series, 64)}; choose one of: {_series_list(all_series)}."
+                f"{shown(path)} contains no CT series {shown(series, 64)}; choose one of: {_series_list(all_series)}."
             )
         return series, all_series[series]
     if len(all_series) > 1:
         long_enough = {uid: members for uid, members in all_series.items() if len(members) >= MIN_SLICES}
         if len(long_enough) != 1:
             raise UnusableInput(
-                f"{shown(path)} holds {len(all_series)} CT series; choose one with --series: {_series_list(all_series)}."
+                f"{shown(path)} contains {len(all_series)} CT series; choose one with --series: "
+                f"{_series_list(all_series)}."
             )
         all_series = long_enough
     return next(iter(all_series.items()))
@@ -125,10 +126,10 @@ def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None
         longest=400,
     )
     if number is not None:
-        raise UnusableInput(f"{shown(path)} holds no stack {number} of that series; choose one of: {choice}.")
+        raise UnusableInput(f"{shown(path)} contains no stack {number} of that series; choose one of: {choice}.")
     raise UnusableInput(
-        f"The slices of one series in {shown(path)} differ in {' and '.join(_differences(stacks))}, so they are not one "
-        f"acquisition; choose one with --series, or move the others elsewhere: {choice}."
+        f"The slices of one series in {shown(path)} differ in {' and '.join(_differences(stacks))}, so they are not "
+        f"one acquisition; choose one with --series, or move the other slices to another folder: {choice}."
     )
 
 
@@ -300,6 +301,6 @@ def acquisitions_warning(stack: Stack) -> str:
     if len(blocks) < 2:
         return ""
     return (
-        f"The slices come from {len(blocks)} acquisitions that follow each other (AcquisitionNumber); look for a step "
-        "where they meet, since the patient may have moved or breathed between them."
+        f"The slices come from {len(blocks)} consecutive acquisitions (AcquisitionNumber). Look for a step where they "
+        "meet: the patient may have moved or breathed between them."
     )

@@ -24,13 +24,15 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     if kind in SEG_CLASSES:
         return read_dicom_seg(path)
     if kind != RTSTRUCT_CLASS:
-        name = pydicom.uid.UID(kind).name if kind else "DICOM file of no stated kind"
+        name = pydicom.uid.UID(kind).name if kind else "DICOM file of unknown type"
         raise UnusableInput(
-            f"{path} is no segmentation but a {name}; give a DICOM segmentation (SEG), a structure set (RTSTRUCT), a .seg.nrrd "
-            "or a label map."
+            f"{path} is not a segmentation but a {name}; choose a DICOM segmentation (SEG), a structure set "
+            "(RTSTRUCT), a .seg.nrrd or a label map."
         )
     if ct is None:
-        raise UnusableInput(f"{path} is a structure set, whose contours can only be filled on its CT; give the CT too.")
+        raise UnusableInput(
+            f"{path} is a structure set, whose contours can only be filled on its CT; choose the CT too."
+        )
     return read_rois(path, ct)
 
 

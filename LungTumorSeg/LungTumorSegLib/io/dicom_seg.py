@@ -41,14 +41,15 @@ def read_dicom_seg(path: Path) -> list[Segment]:
             data = highdicom.seg.segread(path, lazy_frame_retrieval=True)
             if str(data.SegmentationType) == FRACTIONAL:
                 raise UnusableInput(
-                    f"The segments of {path} are fractional, and which voxels belong to them is not said; export a binary segmentation."
+                    f"The segments of {path} are fractional and do not define which voxels belong to them; export a "
+                    "binary segmentation."
                 )
             return [_segment(data, number) for number in data.segment_numbers]
     except UnusableInput:
         raise
     except (*DAMAGE, IndexError) as error:
         raise UnusableInput(
-            f"{path} is damaged, or its frames lie on no regular grid of voxels; export the segmentation again."
+            f"{path} is damaged, or its frames do not form a regular voxel grid; export the segmentation again."
         ) from error
 
 

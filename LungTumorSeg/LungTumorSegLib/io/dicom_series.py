@@ -51,7 +51,9 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
     found = find_slices(path)
     asked, _, number = (series or "").partition(STACK_MARK)
     if number and not number.isdecimal():
-        raise UnusableInput(f"{shown(series, 80)} names no stack of a series; write UID{STACK_MARK}1 for the first.")
+        raise UnusableInput(
+            f"{shown(series, 80)} does not name a stack of a series; write UID{STACK_MARK}1 for the first stack."
+        )
     uid, headers = choose_series(found.slices, path, asked or None)
     slices = [CTSlice.of(header) for header in headers]
     stack = choose_stack(slices, path, uid, int(number) if number else None)
@@ -67,7 +69,9 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
 def _passed_over(all_slices: list[DicomHeader], headers: list[DicomHeader]) -> str:
     """Return a warning about CT slices of other series; "" if there are none."""
     others = len(all_slices) - len(headers)
-    return f"CT slices of other series were not read ({others}); choose a series to read those." if others else ""
+    if not others:
+        return ""
+    return f"LungTumorSeg did not read the CT slices of other series ({others}); choose a series to read them."
 
 
 def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> CTVolume:
@@ -117,7 +121,7 @@ def _read_slices(slices: list[CTSlice], planes: Planes, places: list[Array], who
             apart = np.linalg.norm(planes.positions_lps[copy] - planes.positions_lps[first])
             if apart > ROUNDING_MM or not np.array_equal(slices[copy].hu(whole=whole), result[level]):
                 raise UnusableInput(
-                    f"{shown(slices[first].path)} and {shown(slices[copy].path)} are different slices at the same place "
-                    "(several phases in one series?); give a folder with one of them only."
+                    f"{shown(slices[first].path)} and {shown(slices[copy].path)} are different slices at the same "
+                    "position (several phases in one series?); choose a folder with only one of them."
                 )
     return result

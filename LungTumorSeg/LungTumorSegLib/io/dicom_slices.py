@@ -146,7 +146,8 @@ def _check_single_frame(header: DicomHeader) -> None:
     )
     if is_enhanced or header.integer("NumberOfFrames", 1) > 1:
         raise UnusableInput(
-            f"{shown(header.path)} is multi-frame DICOM (enhanced CT), which is not read; convert it to single-frame CT or NIfTI."
+            f"{shown(header.path)} is multi-frame DICOM (enhanced CT), which is not supported; convert it to "
+            "single-frame CT or NIfTI."
         )
     photometric = header.text("PhotometricInterpretation")
     if not photometric:
@@ -155,8 +156,8 @@ def _check_single_frame(header: DicomHeader) -> None:
         )
     if header.integer("SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
         raise UnusableInput(
-            f"{shown(header.path)} holds color images, not CT slices (PhotometricInterpretation {shown(photometric, 20)}); "
-            "give the original CT series."
+            f"{shown(header.path)} contains a color image, not a CT slice (PhotometricInterpretation "
+            f"{shown(photometric, 20)}); choose the original CT series."
         )
 
 
@@ -168,13 +169,14 @@ def _value_chain(header: DicomHeader) -> ValueChain:
     """
     if header.has("ModalityLUTSequence"):
         raise UnusableInput(
-            f"{shown(header.path)} codes its values by a table (ModalityLUTSequence), which is not read; "
-            "export the series with RescaleSlope and RescaleIntercept."
+            f"{shown(header.path)} encodes its values with a lookup table (ModalityLUTSequence), which is not "
+            "supported; export the series with RescaleSlope and RescaleIntercept."
         )
     unit = header.text("RescaleType").upper()
     if unit not in (*HU_TYPES, UNSPECIFIED_TYPE):
         raise UnusableInput(
-            f"{shown(header.path)} holds values of the type {shown(unit, 20)}, not Hounsfield units (RescaleType); give a CT series in HU."
+            f"{shown(header.path)} contains values of type {shown(unit, 20)}, not Hounsfield units (RescaleType); "
+            "choose a CT series in HU."
         )
     chain = ValueChain(_bit_field(header), _rescaling(header))
     return ValueChain(chain.bits, chain.rescaling, _padding(header, chain))
@@ -197,8 +199,8 @@ def _bit_field(header: DicomHeader) -> BitField:
         or (is_packed and high != stored - 1)
     ):
         raise UnusableInput(
-            f"{shown(header.path)} states impossible bits (BitsAllocated {allocated}, BitsStored {stored}, HighBit {high}, "
-            f"PixelRepresentation {signed}); export the series again as original CT slices."
+            f"{shown(header.path)} states an impossible bit layout (BitsAllocated {allocated}, BitsStored {stored}, "
+            f"HighBit {high}, PixelRepresentation {signed}); export the series again as original CT slices."
         )
     return BitField(allocated, stored, signed == 1, high + 1 - stored)
 
@@ -210,8 +212,8 @@ def _rescaling(header: DicomHeader) -> Rescaling:
     intercept = header.numbers("RescaleIntercept", 1)[0] if header.has("RescaleIntercept") else 0.0
     if not 0 < slope <= MOST_SLOPE or abs(intercept) > MOST_INTERCEPT:
         raise UnusableInput(
-            f"{shown(header.path)} states a rescaling that cannot be a CT's (RescaleSlope {slope:g}, RescaleIntercept {intercept:g}); "
-            "export the series again as original CT slices."
+            f"{shown(header.path)} states a rescaling that is impossible for a CT (RescaleSlope {slope:g}, "
+            f"RescaleIntercept {intercept:g}); export the series again as original CT slices."
         )
     return Rescaling(slope, intercept)
 
@@ -230,8 +232,8 @@ def _padding(header: DicomHeader, chain: ValueChain) -> tuple[int, int] | None:
     padding = min(first, last), max(first, last)
     if first != last and ValueChain(chain.bits, chain.rescaling, padding).padding_may_be_tissue:
         raise UnusableInput(
-            f"{shown(header.path)} states padding values that are tissue's (PixelPaddingValue {first}, PixelPaddingRangeLimit {last}); "
-            "export the series again as original CT slices."
+            f"{shown(header.path)} states padding values in the range of tissue (PixelPaddingValue {first}, "
+            f"PixelPaddingRangeLimit {last}); export the series again as original CT slices."
         )
     return padding
 
@@ -249,19 +251,24 @@ def common_chain(slices: list[CTSlice], path: Path) -> tuple[bool, list[str]]:
     if any(stating) and not all(stating):
         silent = slices[int(np.argmin(stating))]
         raise UnusableInput(
-            f"{shown(silent.path)} does not state its RescaleSlope and RescaleIntercept and other slices of its series do; "
-            "export the series again as original CT slices."
+            f"{shown(silent.path)} does not state its RescaleSlope and RescaleIntercept, but other slices of its "
+            "series do; export the series again as original CT slices."
         )
     found = []
     if not any(stating):
         found.append(
-            f"{shown(path)} does not state how its values become HU (RescaleIntercept); they were taken for HU."
+            f"{shown(path)} does not state how to convert its values to HU (RescaleIntercept). LungTumorSeg assumed "
+            "that they are HU; check the CT."
         )
     if any(each.header.text("RescaleType").upper() == UNSPECIFIED_TYPE for each in slices):
-        found.append(f"{shown(path)} leaves the unit of its values open (RescaleType US); they were taken for HU.")
+        found.append(
+            f"{shown(path)} does not specify the unit of its values (RescaleType US). LungTumorSeg assumed that they "
+            "are HU; check the CT."
+        )
     rescalings = {each.chain.rescaling for each in slices}
     if len(rescalings) > 1:
         found.append(
-            f"The slices of {shown(path)} state {len(rescalings)} different rescalings to HU; each was rescaled by its own."
+            f"The slices of {shown(path)} state {len(rescalings)} different conversions to HU. Each slice was "
+            "converted with its own."
         )
     return all(each.is_whole for each in rescalings), found

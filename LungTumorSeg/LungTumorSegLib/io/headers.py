@@ -18,9 +18,9 @@ START_BYTES = 4096
 OTHER_FORMATS = {
     b"PK\3\4": "a ZIP archive; unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
-    b"\x89PNG": "a PNG picture; give the CT itself",
-    b"\xff\xd8\xff": "a JPEG picture; give the CT itself",
-    b"%PDF": "a PDF document; give the CT itself",
+    b"\x89PNG": "a PNG picture; choose the CT itself",
+    b"\xff\xd8\xff": "a JPEG picture; choose the CT itself",
+    b"%PDF": "a PDF document; choose the CT itself",
     b"\x89HDF": "an HDF5 file (MINC or another); convert it to NIfTI",
 }
 """Formats that users give by mistake: the first bytes, and the rest of the error message."""
@@ -62,12 +62,16 @@ def _other_format(path: Path, start: bytes, *, gzipped: bool) -> str:
     if not start:
         return f"{path} is empty (0 bytes); copy or export it again."
     if start[128:132] == b"DICM":
-        return f"{path} is a DICOM file, which cannot be used here; give a NIfTI, NRRD or MetaImage file."
+        return f"{path} is a DICOM file, which cannot be used here; choose a NIfTI, NRRD or MetaImage file."
     for mark, name in OTHER_FORMATS.items():
         if start.startswith(mark):
             return f"{path} is {name}."
     if gzipped:
         return (
-            f"{path} is packed by gzip and holds no NIfTI; unpack it, or give a DICOM, NIfTI, NRRD or MetaImage file."
+            f"{path} is a gzip file that contains no NIfTI; unpack it, or choose a DICOM, NIfTI, NRRD or MetaImage "
+            "file."
         )
-    return f"{path} is none of DICOM, NIfTI (.nii, .nii.gz), NRRD or MetaImage (.mha, .mhd); convert it."
+    return (
+        f"{path} is not a DICOM, NIfTI (.nii, .nii.gz), NRRD or MetaImage (.mha, .mhd) file; convert it to one of "
+        "these formats."
+    )

@@ -181,7 +181,7 @@ def checked_shape(sizes_xyz: Sequence[int], path: Path, components: int = 1) -> 
     if any(size < 1 for size in sizes_xyz) or not sizes_xyz:
         wrong_header(path, f"states a size of {shortened(shown)} voxels")
     if len(sizes_xyz) != 3:
-        raise UnusableInput(f"{path} is not a 3D image (its size is {shortened(shown)}); give a single 3D volume.")
+        raise UnusableInput(f"{path} is not a 3D image (its size is {shortened(shown)}); choose a single 3D volume.")
     if math.prod(sizes_xyz) * components > MAX_VOXELS or components > MAX_COMPONENTS:
         values = f" of {components} values" if components > 1 else ""
         wrong_header(path, f"states {shortened(shown)} voxels{values}, more than any CT has")
@@ -236,7 +236,7 @@ def check_same_geometry(shape: tuple[int, int, int], one: Array, other: Array, n
     corners = np.array([[a, b, c, 1] for a in (0, last[0]) for b in (0, last[1]) for c in (0, last[2])], dtype=float)
     apart = float(np.linalg.norm((corners @ (one - other).T)[:, :3], axis=1).max())
     if apart > SAME_PLACE * np.linalg.norm(one[:3, :3], axis=0).min():
-        wrong_header(path, f"states its geometry twice and differently ({names} disagree by up to {apart:.4g} mm)")
+        wrong_header(path, f"states two different geometries ({names} disagree by up to {apart:.4g} mm)")
 
 
 def check_same_spacing(one: Sequence[float], other: Sequence[float], names: tuple[str, str], path: Path) -> None:
@@ -247,9 +247,7 @@ def check_same_spacing(one: Sequence[float], other: Sequence[float], names: tupl
     """
     if not np.allclose(one, other, rtol=SAME_SPACING, atol=0):
         first, second = (" x ".join(f"{mm:.5g}" for mm in spacing) for spacing in (one, other))
-        wrong_header(
-            path, f"states its spacing twice and differently ({names[0]}: {first} mm, {names[1]}: {second} mm)"
-        )
+        wrong_header(path, f"states two different spacings ({names[0]}: {first} mm, {names[1]}: {second} mm)")
 
 
 def mm_per_unit(unit: str, path: Path) -> float:
@@ -260,7 +258,7 @@ def mm_per_unit(unit: str, path: Path) -> float:
     """
     mm = MM_PER_UNIT.get(unit.strip().lower())
     if mm is None:
-        wrong_header(path, f'states its lengths in "{shortened(unit)}", which is no unit of length that is known here')
+        wrong_header(path, f'states its lengths in "{shortened(unit)}", which is not a known unit of length')
     return mm
 
 
@@ -273,16 +271,17 @@ def detached_path(header: Path, name: str) -> Path:
     first = name.split()[0] if name.split() else ""
     if first.upper() == "LIST" or "%" in name:
         raise UnusableInput(
-            f"The voxels of {header} lie in several files ({shortened(name)}), which is not read; "
-            "save the image as a single file."
+            f"The voxels of {header} are in several files ({shortened(name)}), which is not supported; save the image "
+            "as a single file."
         )
     if not first or "\0" in name:
-        wrong_header(header, "names no file of voxels")
+        wrong_header(header, "does not name the file with the voxels")
     path = header.parent / name
     try:
         check_regular(path)
     except UnusableInput as error:
         raise UnusableInput(
-            f"The voxels of {header} lie in another file, and {shortened(path.name)} is not there; copy both into one folder."
+            f"The voxels of {header} are in another file, {shortened(path.name)}, which is missing; copy both files "
+            "into one folder."
         ) from error
     return path

@@ -67,9 +67,7 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
 
 def _read_ct_image(path: Path, series: str | None) -> CTVolume:
     if series is not None:
-        raise UnusableInput(
-            f"A series can be chosen in a DICOM folder only, and {path} is an image file; leave --series out."
-        )
+        raise UnusableInput(f"--series selects a series in a DICOM folder, but {path} is an image file; omit --series.")
     header = read_header(path)
     _check_single_values(header, path)
     check_grid(Grid(header.shape, header.affine), path)
@@ -211,7 +209,7 @@ def read_stored_image(path: Path, *, allow_layers: bool = False) -> StoredImage:
 def _check_single_values(header: ImageHeader, path: Path) -> None:
     if header.components > 1:
         raise UnusableInput(
-            f"{path} holds {header.components} values per voxel (color or time); give a single 3D volume."
+            f"{path} contains {header.components} values per voxel (color or time); choose a single 3D volume."
         )
 
 

@@ -113,7 +113,7 @@ def _check_finite(array: Array, path: Path) -> None:
 
 def _not_labels(path: Path) -> UnusableInput:
     return UnusableInput(
-        f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); give a label map."
+        f"The values of {path} are not labels (whole, positive, at most {MAX_LABELS} of them); choose a label map."
     )
 
 

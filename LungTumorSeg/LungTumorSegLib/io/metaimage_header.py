@@ -69,7 +69,7 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
     fields = _read_fields(file, path)
     end = file.tell()
     if fields.get("ObjectType", "Image").lower() != "image":
-        wrong_header(path, f'describes no image but "{shortened(fields["ObjectType"])}"')
+        wrong_header(path, f'does not describe an image but "{shortened(fields["ObjectType"])}"')
     axes = whole_numbers(fields.get("NDims", ""), 1)
     sizes = whole_numbers(fields.get("DimSize", ""), axes[0] if axes else None)
     channels = whole_numbers(fields.get("ElementNumberOfChannels", "1"), 1)
@@ -100,10 +100,10 @@ def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:
         if not line:
             continue
         if not separator:
-            wrong_header(path, f'has a line that is no field ("{shortened(line)}")')
+            wrong_header(path, f'has a line that is not a field ("{shortened(line)}")')
         name = SAME_FIELD.get(key.strip().lower(), key.strip())
         if fields.get(name, value.strip()) != value.strip():
-            wrong_header(path, f'states "{shortened(name)}" twice and differently')
+            wrong_header(path, f'states two different values of "{shortened(name)}"')
         fields[name] = value.strip()
         if name == "ElementDataFile":
             return fields
@@ -120,7 +120,7 @@ def _flag(fields: dict[str, str], name: str, default: bool, path: Path) -> bool:
 def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
     name = fields.get("ElementType", "")
     if name not in TYPES:
-        wrong_header(path, f'states "{shortened(name)}" as the type of its values, which is not read')
+        wrong_header(path, f'states "{shortened(name)}" as the type of its values, which is not supported')
     return np.dtype(TYPES[name]).newbyteorder(">" if _flag(fields, "BinaryDataByteOrderMSB", False, path) else "<")
 
 
@@ -157,11 +157,13 @@ def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path
 
 def _place(fields: dict[str, str], end: int, expected: int, path: Path) -> VoxelPlace:
     if not _flag(fields, "BinaryData", True, path):
-        raise UnusableInput(f"The voxels of {path} are text, which is not read; save it with binary data.")
+        raise UnusableInput(
+            f"The voxels of {path} are stored as text, which is not supported; save the image with binary data."
+        )
     packed = _flag(fields, "CompressedData", False, path)
     skip = whole_numbers(fields.get("HeaderSize", "0"), 1)
     if not skip or skip[0] < -1 or (skip[0] and packed):
-        wrong_header(path, "tells to skip bytes before its voxels (HeaderSize), in a way that is not read")
+        wrong_header(path, "states bytes to skip before its voxels (HeaderSize) in a way that is not supported")
     name = fields["ElementDataFile"]
     local = name.upper() == "LOCAL"
     file, start = (path, end) if local else (detached_path(path, name), 0)

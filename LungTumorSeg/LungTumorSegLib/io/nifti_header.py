@@ -101,7 +101,7 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
     shape = _shape(field(layout.dim), path)
     (offset,) = field(layout.offset)
     if not math.isfinite(offset) or offset != int(offset) or not layout.voxels_at_least <= offset <= MAX_OFFSET:
-        wrong_header(path, f"says that voxels begin at byte {offset:.6g}, which cannot be")
+        wrong_header(path, f"states that voxels begin at byte {offset:.6g}, which is impossible")
     place = VoxelPlace(path, 0, "gzip", int(offset)) if gzipped else VoxelPlace(path, int(offset), "raw")
     rescaling = _rescaling(field(layout.scaling), path)
     mm = MM_PER_UNIT_CODE.get(field(layout.units)[0] & 7)
@@ -126,12 +126,13 @@ def _layout(start: bytes, path: Path) -> tuple[str, _Layout]:
     magic = start[344:348] if layout.size == 348 else start[4:8]
     if magic[:3] in (b"ni1", b"ni2"):
         raise UnusableInput(
-            f"{path} is the header of a NIfTI in two files (.hdr and .img), which is not read; save it as one .nii file."
+            f"{path} is the header of a NIfTI in two files (.hdr and .img), which is not supported; save it as one "
+            ".nii file."
         )
     if magic[:3] not in (b"n+1", b"n+2"):
         raise UnusableInput(
-            f"{path} is an Analyze 7.5 file, or a NIfTI without its mark, and so does not state its axes; "
-            "export it again as NIfTI."
+            f"{path} is an Analyze 7.5 file, or a NIfTI without its signature, and does not state its axes; export it "
+            "again as NIfTI."
         )
     return order, layout
 
@@ -139,9 +140,11 @@ def _layout(start: bytes, path: Path) -> tuple[str, _Layout]:
 def _dtype(code_and_bits: tuple[int, int], order: str, path: Path) -> np.dtype:
     code, bits = code_and_bits
     if code in SEVERAL_VALUES:
-        raise UnusableInput(f"{path} holds {SEVERAL_VALUES[code]} values; give a single 3D volume of plain numbers.")
+        raise UnusableInput(
+            f"{path} contains {SEVERAL_VALUES[code]} values; choose a single 3D volume of plain numbers."
+        )
     if code not in DATATYPES:
-        wrong_header(path, f"states a type of values that is not read (NIfTI datatype {code})")
+        wrong_header(path, f"states a value type that is not supported (NIfTI datatype {code})")
     dtype = np.dtype(order + DATATYPES[code])
     if bits != dtype.itemsize * 8:
         wrong_header(path, f"states {bits} bits per value for datatype {code}, which takes {dtype.itemsize * 8}")
@@ -157,7 +160,7 @@ def _shape(dim: tuple[int, ...], path: Path) -> tuple[int, int, int]:
     while len(sizes) > 3 and sizes[-1] == 1:
         sizes.pop()
     if len(sizes) == 5 and sizes[3] == 1:
-        raise UnusableInput(f"{path} holds {sizes[4]} values per voxel (a vector image); give a single 3D volume.")
+        raise UnusableInput(f"{path} contains {sizes[4]} values per voxel (a vector image); choose a single 3D volume.")
     return checked_shape(sizes, path)
 
 
@@ -212,7 +215,7 @@ def _rotation(quaternion: tuple[float, ...], handedness: float, path: Path) -> A
     b, c, d = quaternion
     rest = 1.0 - (b * b + c * c + d * d)
     if not math.isfinite(rest) or rest < -1e-4:
-        wrong_header(path, "states a quaternion that is no rotation")
+        wrong_header(path, "states a quaternion that is not a rotation")
     if rest < 1e-7:  # a half turn in rounded single precision
         length = math.sqrt(b * b + c * c + d * d)
         a, b, c, d = 0.0, b / length, c / length, d / length

@@ -112,7 +112,7 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     components = math.prod(sizes[axis] for axis in others)
     shape = checked_shape([sizes[axis] for axis in spatial], path, components)
     if len(others) > 1:
-        wrong_header(path, f"states {len(others)} axes that are none of space")
+        wrong_header(path, f"states {len(others)} axes that are not spatial")
     affine, warnings = _affine(fields, [step for step in steps if step is not None], shape, path)
     _check_values(fields, path)
     place = _place(text, math.prod(sizes) * dtype.itemsize, path)
@@ -151,7 +151,7 @@ def _read_text(file: BinaryIO, path: Path) -> _Text:
             key, _, value = line.partition(":=")
             pairs[key] = _unescaped(value)
         else:
-            wrong_header(path, f'has a line that is no field ("{shortened(line)}")')
+            wrong_header(path, f'has a line that is not a field ("{shortened(line)}")')
     if "data file" not in fields:
         raise UnusableInput(truncated_header(path))
     return _Text(fields, pairs, file.tell(), attached=False)
@@ -176,7 +176,7 @@ def _sizes(fields: dict[str, str], path: Path) -> list[int]:
 def _dtype(fields: dict[str, str], path: Path) -> np.dtype:
     name = " ".join(fields.get("type", "").lower().split())
     if name not in TYPES:
-        wrong_header(path, f'states "{shortened(name)}" as the type of its values, which is not read')
+        wrong_header(path, f'states "{shortened(name)}" as the type of its values, which is not supported')
     dtype = np.dtype(TYPES[name])
     endian = fields.get("endian", "").lower()
     if endian not in ("little", "big") and (dtype.itemsize > 1 or endian):
@@ -214,7 +214,7 @@ def _affine(
         check_same_spacing(spacings, np.linalg.norm(columns, axis=0).tolist(), names, path)
     if "space origin" in fields:
         return affine, ()
-    return affine, (f"{path} does not state its origin; positions count from its first voxel.",)
+    return affine, (f"{path} does not state its origin. Positions are relative to its first voxel.",)
 
 
 def _mm(fields: dict[str, str], path: Path) -> float:
@@ -236,21 +236,21 @@ def _check_values(fields: dict[str, str], path: Path) -> None:
     """
     for name in ("old min", "old max"):
         if name in fields and fields[name].lower() != "nan":
-            wrong_header(path, f'says that its values were quantized ("{name}"), so that they are not HU')
+            wrong_header(path, f'states that its values were quantized ("{name}"), so they are not HU')
 
 
 def _place(text: _Text, expected: int, path: Path) -> VoxelPlace:
     encoding = text.fields.get("encoding", "").lower()
     if encoding not in PACKINGS:
         raise UnusableInput(
-            f'The voxels of {path} are encoded as "{shortened(encoding)}", which is not read; '
-            "save it with raw or gzip encoding."
+            f'The voxels of {path} are encoded as "{shortened(encoding)}", which is not supported; save it with raw '
+            "or gzip encoding."
         )
     packing = PACKINGS[encoding]
     lines = whole_numbers(text.fields.get("line skip", "0"), 1)
     skip = whole_numbers(text.fields.get("byte skip", "0"), 1)
     if lines != [0] or not skip or not -1 <= skip[0] <= sys.maxsize or (skip[0] == -1 and packing != "raw"):
-        wrong_header(path, "tells to skip lines or bytes before its voxels, in a way that is not read")
+        wrong_header(path, "states lines or bytes to skip before its voxels in a way that is not supported")
     if text.attached and not skip[0]:
         return VoxelPlace(path, text.end, packing)
     file = path if text.attached else detached_path(path, text.fields["data file"])

@@ -63,7 +63,7 @@ def check_slice_count(slices: int, path: Path) -> None:
     """
     if slices < MIN_SLICES:
         raise UnusableInput(
-            f"{path} has too few axial slices ({slices}, and at least {MIN_SLICES} are needed); give the whole chest CT."
+            f"{path} has too few axial slices ({slices}; at least {MIN_SLICES} are needed); choose the whole chest CT."
         )
 
 
@@ -75,14 +75,15 @@ def check_grid(grid: Grid, path: Path) -> None:
     """
     if min(grid.shape) == 1:
         raise UnusableInput(
-            f"{path} is not a 3D image (its size is {' x '.join(map(str, grid.shape[::-1]))}); give a single 3D volume."
+            f"{path} is not a 3D image (its size is {' x '.join(map(str, grid.shape[::-1]))}); choose a single 3D "
+            "volume."
         )
     spacing = grid.spacing
     if min(spacing) < MIN_SPACING_MM or max(spacing) > MAX_SPACING_MM:
         found = " x ".join(f"{mm:g}" for mm in spacing)
         raise UnusableInput(
-            f"The voxel spacing of {path}, {found} mm, cannot be a CT's ({MIN_SPACING_MM} to {MAX_SPACING_MM:g} mm); "
-            "export it again with its spacing."
+            f"The voxel spacing of {path}, {found} mm, is impossible for a CT ({MIN_SPACING_MM} to {MAX_SPACING_MM:g} "
+            "mm); export it again with the correct spacing."
         )
     check_slice_count(grid.shape[grid.canonical_axes().permutation[0]], path)
 
@@ -104,7 +105,7 @@ def check_intensities(array: Array, path: Path) -> None:
     if not np.isfinite([lowest, highest]).all():
         raise UnusableInput(not_finite(path))
     if lowest == highest:
-        raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; give an image with content.")
+        raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; choose an image with content.")
     air, water, dense = _shares(array, lowest)
     if air < MIN_AIR_SHARE or water < MIN_WATER_SHARE:
         raise UnusableInput(

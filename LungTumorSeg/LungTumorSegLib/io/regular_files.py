@@ -41,8 +41,8 @@ def check_regular(path: Path) -> None:
     """
     mode = existing_mode(path)
     if not stat.S_ISREG(mode):
-        kind = next((name for matches, name in KINDS if matches(mode)), "no regular file")
-        raise UnusableInput(f"{path} is {kind}; give an image file.")
+        kind = next((name for matches, name in KINDS if matches(mode)), "not a regular file")
+        raise UnusableInput(f"{path} is {kind}; choose an image file.")
 
 
 def existing_mode(path: Path) -> int:
@@ -55,7 +55,7 @@ def existing_mode(path: Path) -> int:
         return path.stat().st_mode
     except (OSError, ValueError) as error:
         if os.path.islink(path):
-            raise UnusableInput(f"{path} is a link to nothing; give the file itself.") from error
+            raise UnusableInput(f"{path} is a link to a file that does not exist; choose the file itself.") from error
         raise UnusableInput(_cannot_be_read(path, error)) from error
 
 
@@ -69,7 +69,8 @@ def check_encodable(path: str | os.PathLike[str]) -> None:
         os.fspath(path).encode("utf-8")
     except UnicodeEncodeError as error:
         raise UnusableInput(
-            f"The name of the output {path} is not valid UTF-8; choose or rename the folder to one of plain characters."
+            f"The name of the output {path} is not valid UTF-8; choose a folder, or rename it, with plain characters "
+            "only."
         ) from error
 
 

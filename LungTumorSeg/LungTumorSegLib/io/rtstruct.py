@@ -108,7 +108,10 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
     wanted = [roi for roi in rois if is_lesion(roi) or roi in lungs]
     if not any(map(is_lesion, wanted)):
         names = ", ".join(roi.name for roi in rois) or "none"
-        raise UnusableInput(f"{path} has no region of interest that is a lesion; its regions are: {names}.")
+        raise UnusableInput(
+            f"{path} contains no region of interest that is a lesion; rename the lesions or choose "
+            f"another structure set (its regions are: {names})."
+        )
     segments = []
     for number, roi in enumerate(wanted):
         filled = _filled(drawn[roi.name], ct, roi.name, path)
@@ -186,15 +189,15 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
     roi, found = f"The region {name}", []  # without a path, because results with these warnings are shared
     if open_mm:
         found.append(
-            f"{roi} has no contour over {open_mm:.1f} mm between two others; what lies between was left empty, "
-            "so draw it if the region goes on there."
+            f"{roi} has a gap of {open_mm:.1f} mm between two contours, which was left empty. If the region continues "
+            "there, draw it."
         )
     if drawn.open_ones:
-        found.append(f"{roi}: {drawn.open_ones} contours are points or open lines and were left out.")
+        found.append(f"{roi}: {drawn.open_ones} contours are points or open lines and were ignored.")
     if between_mm:
         found.append(
-            f"{roi} has a contour only every {between_mm:.1f} mm, while the slices of the CT are {grid.spacing[0]:.1f} mm apart; "
-            "it was filled between them, so check its outline."
+            f"{roi} has a contour only every {between_mm:.1f} mm, while the slices of the CT are "
+            f"{grid.spacing[0]:.1f} mm apart. LungTumorSeg filled the slices in between; check the outline."
         )
     return _Filled(sparse(mask), tuple(found))
 
@@ -309,10 +312,10 @@ def fill_polygons(polygons: Sequence[Array], shape: tuple[int, int]) -> Array:
 
 def _read(path: Path) -> Any:
     if not is_dicom_file(path):
-        raise UnusableInput(f"{path} is no DICOM file; give the RTSTRUCT file of the CT.")
+        raise UnusableInput(f"{path} is not a DICOM file; choose the RTSTRUCT file of the CT.")
     data = pydicom.dcmread(path)
     if str(data.get("SOPClassUID", "")) != RTSTRUCT_CLASS:
-        raise UnusableInput(f"{path} is no RT structure set; give the RTSTRUCT file of the CT.")
+        raise UnusableInput(f"{path} is not an RT structure set; choose the RTSTRUCT file of the CT.")
     return data
 
 
@@ -344,7 +347,9 @@ def _contours(data: Any, name: str, path: Path) -> _Drawn:
     names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.get("StructureSetROISequence") or []}
     wanted = {number for number, known in names.items() if known.strip().casefold() == name.strip().casefold()}
     if not wanted:
-        raise UnusableInput(f"{path} has no ROI {name!r}; it has {', '.join(sorted(names.values())) or 'none'}.")
+        raise UnusableInput(
+            f"{path} has no ROI {name!r}; choose one of its ROIs: {', '.join(sorted(names.values())) or 'it has none'}."
+        )
     found, open_ones = [], 0
     for roi in data.get("ROIContourSequence") or []:
         for contour in (roi.get("ContourSequence") or []) if int(roi.ReferencedROINumber) in wanted else ():

@@ -105,11 +105,11 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
             return _stated_segments(image, array, affine)
         except (IndexError, KeyError, ValueError) as error:
             raise UnusableInput(
-                f"The header of {path} describes its segments wrongly; save the segmentation in Slicer again."
+                f"The header of {path} does not describe its segments correctly; save the segmentation in Slicer again."
             ) from error
     if array.ndim > 3:
         raise UnusableInput(
-            f"{path} holds several values a voxel but names no segments; give a segmentation or a label map."
+            f"{path} contains several values per voxel but names no segments; choose a segmentation or a label map."
         )
     return label_segments(array, affine, path)
 
@@ -133,8 +133,8 @@ def _file_of(path: Path) -> Path:
     if len(found) != 1:
         names = f": {', '.join(str(file.relative_to(path)) for file in found[:NAMED_FILES])}" if found else ""
         raise UnusableInput(
-            f"The folder {path} holds {len(found) or 'no'} segmentations ({RESULT_FILE}, DICOM SEG or RTSTRUCT){names}; "
-            "give the file itself."
+            f"The folder {path} contains {len(found) or 'no'} segmentations ({RESULT_FILE}, DICOM SEG or "
+            f"RTSTRUCT){names}; choose the file itself."
         )
     return found[0]
 
@@ -236,7 +236,7 @@ def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Seg
         stated.append({key: image.GetMetaData(f"Segment{number}_{key}") for key in _keys_of(image, number)})
     in_layers = [int(keys.get("Layer", number)) for number, keys in enumerate(stated)]
     if min(in_layers) < 0 or max(in_layers) >= layers.shape[-1]:
-        raise IndexError("a segment lies in a layer that is not there")
+        raise IndexError("a segment refers to a layer that does not exist")
     boxes = []
     for layer in range(layers.shape[-1]):
         extents = [keys.get("Extent") for keys, own in zip(stated, in_layers, strict=True) if own == layer]

@@ -175,7 +175,7 @@ def plan_stack(planes: Planes, plane_shape: tuple[int, int], path: Path) -> Stac
     shifts_mm = (planes.positions_lps - planes.positions_lps[0]) @ planes.axes.T
     if (np.ptp(shifts_mm, axis=0) > np.multiply(plane_shape, planes.pixel_spacing_mm)).any():
         raise UnusableInput(
-            f"The slices of {shown(path)} do not lie above each other; export the series as one axial stack."
+            f"The slices of {shown(path)} are not stacked along one axis; export the series as one axial stack."
         )
 
     levels = np.concatenate([[0], np.cumsum(counts)])
@@ -270,8 +270,9 @@ def _check_gaps(distances: Array, step: float, path: Path) -> None:
     missing = int(np.rint(distances.max() / step)) - 1
     if missing > MAX_MISSING_SLICES:
         raise UnusableInput(
-            f"{missing} neighboring slices of {shown(path)} are missing ({distances.max():.4g} mm apart where {step:.4g} mm is usual), "
-            f"and at most {MAX_MISSING_SLICES} can be bridged; copy or export the series completely."
+            f"{missing} neighboring slices of {shown(path)} are missing ({distances.max():.4g} mm apart where "
+            f"{step:.4g} mm is usual), and LungTumorSeg interpolates at most {MAX_MISSING_SLICES}; copy or export the "
+            "complete series."
         )
 
 
@@ -280,7 +281,8 @@ def _sideways_finding(slope_mm: Array | None, shifts_mm: Array, step: float) -> 
         return [f"are shifted sideways by up to {np.linalg.norm(np.ptp(shifts_mm, axis=0)):.3g} mm"]
     if slope_mm.any():
         return [
-            f"are tilted against their stack by {np.degrees(np.arctan2(np.linalg.norm(slope_mm), step)):.1f} degrees"
+            f"are tilted relative to their stack by {np.degrees(np.arctan2(np.linalg.norm(slope_mm), step)):.1f} "
+            "degrees"
         ]
     return []
 
@@ -298,8 +300,8 @@ def _warning(findings: list[str]) -> str:
     if not findings:
         return ""
     return (
-        f"The slices {' and '.join(findings)}; the CT was resampled to a regular orthogonal grid, "
-        "which is the grid of the results (ct.nrrd)."
+        f"The slices {' and '.join(findings)}. The CT was resampled to a regular orthogonal grid, and the results use "
+        "this grid (ct.nrrd)."
     )
 
 

@@ -95,7 +95,7 @@ def unpacked(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
         packed = unpacker.unused_data or file.read(CHUNK_BYTES // 16)
         if packing == "zlib" or not packed.strip(b"\0"):  # gzip files may be zero-padded
             return
-    raise zlib.error("It consists of too many parts.")
+    raise zlib.error("The file consists of too many parts.")
 
 
 def _stored(header: ImageHeader, path: Path) -> Array:
@@ -165,7 +165,7 @@ def _exactly(chunks: Iterator[bytes], skip: int, expected: int, path: Path) -> I
 
 
 def _truncated(path: Path, expected: int, found: int | None) -> UnusableInput:
-    there = "" if found is None else f", {found} are there"
+    there = "" if found is None else f", but it contains {found}"
     return UnusableInput(
         f"{path} is truncated (its header states {expected} bytes of voxels{there}); copy or export it again."
     )
@@ -173,7 +173,7 @@ def _truncated(path: Path, expected: int, found: int | None) -> UnusableInput:
 
 def _too_long(path: Path, expected: int) -> UnusableInput:
     return UnusableInput(
-        f"{path} holds more than the {expected} bytes of voxels that its header states; export it again."
+        f"{path} contains more than the {expected} bytes of voxels that its header states; export it again."
     )
 
 

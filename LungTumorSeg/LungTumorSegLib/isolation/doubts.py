@@ -86,8 +86,8 @@ def clipping_doubts(ct: Volume) -> list[str]:
     if lowest <= CLIPPED_HU:
         return []
     return [
-        f"No voxel of this CT is darker than {lowest} HU, though air has -1000 HU: its values were clipped. Lung, gas and air around the "
-        "patient may be confused; use the original CT."
+        f"No voxel of this CT is darker than {lowest} HU, although air has -1000 HU: the values were clipped. "
+        "LungTumorSeg may confuse lung, gas and the air around the patient. Use the original CT."
     ]
 
 
@@ -107,8 +107,8 @@ def small_doubts(lungs_ml: float) -> list[str]:
     if lungs_ml >= LEAST_ADULT_LUNGS_ML:
         return []
     return [
-        f"Both lungs together measure only {lungs_ml:.0f} mL in an adult-sized body: parts of them may not have been recognized. Check the "
-        "lungs before you rely on the lesions."
+        f"Both lungs together measure only {lungs_ml:.0f} mL in an adult-sized body, so parts of them may be missing. "
+        "Check the lungs before you rely on the lesions."
     ]
 
 
@@ -121,8 +121,8 @@ def parts_doubts(name: str, lung: Volume) -> list[str]:
         return []
     volumes = ", ".join(f"{size:.0f} mL" for size in large)
     return [
-        f"The {name} lung was found in {len(large)} separate parts ({volumes}): what lies between them may be missing, or one of "
-        "them may be gas in the bowel. Check the lungs."
+        f"The {name} lung consists of {len(large)} separate parts ({volumes}). Lung between them may be missing, or "
+        "one of them may be bowel gas. Check the lungs."
     ]
 
 
@@ -139,8 +139,8 @@ def missed_doubts(ct: Volume, lungs: Volume, airways: Volume) -> list[str]:
     if missed_ml < MISSED_ML:
         return []
     return [
-        f"The trunk holds {missed_ml:.0f} mL of air as dense as lung that is in neither lung: parts of the lungs may not have been "
-        "recognized. Check the lungs before you rely on the lesions."
+        f"The trunk holds {missed_ml:.0f} mL of air with the density of lung that belongs to neither lung, so parts "
+        "of the lungs may be missing. Check the lungs before you rely on the lesions."
     ]
 
 
@@ -165,7 +165,14 @@ def _out_of_view(body: Volume, lungs: Volume, side: str) -> bool:
 
 def border_doubts(cut: list[str]) -> list[str]:
     """Warn of the faces of the CT at which the lungs are cut."""
-    return [f"The lungs reach beyond the CT ({', '.join(cut)}); what lies outside it is not seen."] if cut else []
+    return (
+        [
+            f"The CT cuts off the lungs ({', '.join(cut)}), so lesions beyond its edge cannot be found. Use a CT that "
+            "shows the whole chest if available."
+        ]
+        if cut
+        else []
+    )
 
 
 def cut_faces(mask: Volume) -> list[str]:
@@ -183,8 +190,8 @@ def spine_doubts(axis: SpineAxis) -> list[str]:
         ]
     if axis.seen == "nowhere":
         return [
-            "No spine was recognized in this CT, so left and right lung cannot be told apart and the side of each lesion is unknown. "
-            "Choose a CT that shows the whole chest."
+            "LungTumorSeg found no spine in this CT, so it cannot distinguish the left from the right lung, and the "
+            "side of each lesion is unknown. Choose a CT that shows the whole chest."
         ]
     return []
 
@@ -195,6 +202,6 @@ def uneven_doubts(left_ml: float, right_ml: float) -> list[str]:
     if large[0] <= UNEVEN_RATIO * small[0]:
         return []
     return [
-        f"The {large[1]} lung measures {large[0]:.0f} mL and the {small[1]} lung {small[0]:.0f} mL: check both lungs, and the sides of the "
-        "lesions."
+        f"The {large[1]} lung measures {large[0]:.0f} mL and the {small[1]} lung {small[0]:.0f} mL. Check both lungs "
+        "and the side of each lesion."
     ]

@@ -160,5 +160,6 @@ def _check_lung_in_view(air: Volume, axis: SpineAxis) -> None:
     volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
     if volume_ml < LEAST_LUNG_ML:
         raise UnusableInput(
-            f"Less than {LEAST_LUNG_ML:.0f} mL of lung is in view ({volume_ml:.0f} mL); choose a CT of the chest."
+            f"The CT shows {volume_ml:.0f} mL of lung, less than the {LEAST_LUNG_ML:.0f} mL that are needed; choose a "
+            "CT of the chest."
         )

@@ -47,11 +47,11 @@ def lesion_doubts(
         if lesion.hu.median_hu < MOSTLY_AIR_HU:
             found.append(f"is mostly air (median {lesion.hu.median_hu:.0f} HU)")
         if is_outside:
-            found.append("lies outside of the body")
+            found.append("lies outside the body")
         if found:
             yield (
-                f"The segment {lesion.segment} {' and '.join(found)}; check whether it is a lesion, and rename or remove it "
-                "if it is none."
+                f"The segment {lesion.segment} {' and '.join(found)}. Check whether it is a lesion, and rename or "
+                "remove it if it is not."
             )
 
 

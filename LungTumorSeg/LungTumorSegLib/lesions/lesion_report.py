@@ -24,7 +24,7 @@ from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
 
-NO_LUNGS = "The CT shows too little lung, so the side and the place of each lesion are unknown."
+NO_LUNGS = "The CT shows too little lung, so the side and the location of each lesion are unknown."
 
 NAMED_SEGMENTS = 10
 """Largest number of segments that a message names."""
@@ -162,7 +162,10 @@ def measure(
     named, warnings = _lesions_among(segments, order.apply_to_grid(ct.grid))
     named.sort(key=lambda pair: -np.count_nonzero(pair[1].mask.array))
     if len(named) > MOST_LESIONS:
-        raise UnusableInput(f"The segmentation has {len(named)} lesions, more than {MOST_LESIONS}; merge some first.")
+        raise UnusableInput(
+            f"The segmentation has {len(named)} lesions, more than the {MOST_LESIONS} that are supported; merge some "
+            "first."
+        )
     if lungs is None and named:
         lungs = find_lungs(ct, segments)
     found = lungs if isinstance(lungs, FoundLungs) else FoundLungs(lungs)
@@ -191,7 +194,8 @@ def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[t
     others = [segment.name for segment in segments if not may_be_lesion(segment)]
     if others and len(others) == len(segments):
         warnings.append(
-            f"None of the segments is a lesion by its terminology or name: {', '.join(others[:NAMED_SEGMENTS])}."
+            f"No segment has the terminology or the name of a lesion ({', '.join(others[:NAMED_SEGMENTS])}); rename "
+            "the segments that are lesions."
         )
     return named, warnings
 

@@ -102,6 +102,6 @@ class FusionNetwork(EncoderDecoder):
         theirs = network_2d.state_dict()
         if any(name not in theirs or theirs[name].shape != own[name].shape for name in own):
             raise ValueError(
-                "The 2D network's encoder does not fit: it must be of the same family and width as this network."
+                "The encoder of the 2D network does not match: it must have the same family and width as this network."
             )
         self.fe.load_state_dict({name: theirs[name] for name in own})

@@ -57,11 +57,11 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
         data = (folder / WEIGHTS_FILE).read_bytes()
     except OSError as error:
         raise MachineLimit(
-            f"The weights of model {manifest.id} cannot be read; install the extension or the model again."
+            f"The weights of model {manifest.id} cannot be read; reinstall the extension or the model."
         ) from error
     if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
         raise MachineLimit(
-            f"The weights of model {manifest.id} are damaged (wrong checksum); install the extension or the model again."
+            f"The weights of model {manifest.id} are damaged (wrong checksum); reinstall the extension or the model."
         )
     try:
         network = build_network(
@@ -72,7 +72,7 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
         if is_out_of_memory(error):
             raise
         raise MachineLimit(
-            f"The weights of model {manifest.id} do not fit its network {manifest.network}; install it again."
+            f"The weights of model {manifest.id} do not fit its network {manifest.network}; reinstall the model."
         ) from error
     return Model(network.eval(), manifest, card_excerpt(folder))
 

@@ -57,7 +57,7 @@ def make_phantom(
         UnusableInput: The seed is negative, or a lesion of ``options.lesions`` finds no room.
     """
     if seed < 0:
-        raise UnusableInput(f"The phantom's seed must not be negative; {seed} is.")
+        raise UnusableInput(f"The phantom's seed must be 0 or more, not {seed}.")
     on_progress(Progress("phantom", 0, STEPS))
     patient = draw_patient(seed, options)
     grid = place_grid(seed, patient, options)

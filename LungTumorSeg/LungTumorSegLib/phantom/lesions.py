@@ -88,9 +88,7 @@ class LesionSpec:
                 raise UnusableInput(f"There is no lesion {what} {value!r}; choose from {', '.join(map(str, choices))}.")
         low, high = DIAMETER_RANGE_MM
         if not low <= self.diameter_mm <= high:
-            raise UnusableInput(
-                f"A lesion's diameter must lie between {low:g} and {high:g} mm; {self.diameter_mm} does not."
-            )
+            raise UnusableInput(f"A lesion's diameter must be from {low:g} to {high:g} mm, not {self.diameter_mm}.")
 
 
 @dataclass(frozen=True, eq=False)

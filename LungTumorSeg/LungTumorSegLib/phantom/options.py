@@ -73,7 +73,7 @@ class PhantomOptions:
         low, high = SPACING_RANGE_MM
         if self.spacing_mm is not None and not all(low <= s <= high for s in self.spacing_mm):
             raise UnusableInput(
-                f"The phantom's spacing must lie between {low} and {high} mm on each axis; {self.spacing_mm} does not."
+                f"The phantom's spacing must be from {low} to {high} mm along each axis, not {self.spacing_mm}."
             )
         if self.direction is not None and not _is_rotation(self.direction):
             raise UnusableInput("The phantom's direction must be a 3 x 3 matrix with orthonormal columns.")
@@ -86,7 +86,7 @@ class PhantomOptions:
         for name in self.distractors or ():
             _check_choice("distractor", name, DISTRACTORS)
         if (self.emphysema or 0) > 0.5:
-            raise UnusableInput("The phantom's emphysema is a share of the lung, 0 to 0.5.")
+            raise UnusableInput("The phantom's emphysema must be a fraction of the lung, 0 to 0.5.")
         for name in ("lesion_count", "noise_hu", "emphysema", "field_of_view_mm"):
             if (getattr(self, name) or 0) < 0:
                 raise UnusableInput(f"The phantom's {name} must not be negative.")

@@ -93,7 +93,8 @@ def place_lesions(
             placed[number] = PlacedLesion(spec, center, room)
         elif options.lesions is not None:
             raise UnusableInput(
-                f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the place asked for ({spec.place})."
+                f"The phantom has no room for a lesion of {spec.diameter_mm:g} mm at the requested place "
+                f"({spec.place}); choose a smaller lesion or another place."
             )
     return [placed[number] for number in sorted(placed)]
 

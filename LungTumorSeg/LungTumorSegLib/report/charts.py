@@ -64,7 +64,7 @@ def write_froc(curve: Iterable[tuple[float, float]], picture: Path) -> None:
     line = Line("lesions found", ((0.0, 0.0), *curve))
     with complete_file(picture) as unfinished:
         unfinished.write_text(
-            side_by_side([chart("FROC", [line], "false positives a scan", "sensitivity")]), encoding="utf-8"
+            side_by_side([chart("FROC", [line], "false positives per scan", "sensitivity")]), encoding="utf-8"
         )
 
 

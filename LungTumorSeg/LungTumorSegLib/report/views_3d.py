@@ -246,7 +246,8 @@ def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
         version = vtkVersion()
         if (version.GetVTKMajorVersion(), version.GetVTKMinorVersion()) < FIRST_VTK_WITHOUT_SCREEN:
             raise MachineLimit(
-                "This vtk cannot draw without a screen; install vtk 9.4 or later, or run with --no-picture."
+                "This version of VTK cannot render without a display; install vtk 9.4 or later, or run with "
+                "--no-picture."
             )
     with _quiet_vtk():
         window = vtkRenderWindow()
@@ -260,7 +261,8 @@ def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
         )  # would crash
         if without_library or not window.SupportsOpenGL():
             raise MachineLimit(
-                "This machine cannot draw in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with --no-picture."
+                "This machine cannot render in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with "
+                "--no-picture."
             )
     return window
 

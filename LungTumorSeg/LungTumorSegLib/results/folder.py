@@ -169,8 +169,8 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     disk = shutil.disk_usage(_nearest_folder(folder))
     if disk.total > 0 and disk.free < needed_bytes:
         raise MachineLimit(
-            f"The disk of {folder} has {disk.free / 2**20:.0f} MB of free space and the results need at least "
-            f"{needed_bytes / 2**20:.0f} MB; free some space or choose another output folder."
+            f"The disk of {folder} has {disk.free / 2**20:.0f} MB of free space, but the results need at least "
+            f"{needed_bytes / 2**20:.0f} MB; free some disk space or choose another output folder."
         )
 
 
@@ -210,7 +210,7 @@ def complete_or_nothing(output: Output, on_progress: ProgressCallback = ignore_p
     except OSError as error:
         problem = f"{error.filename or output.folder} could not be written ({error.strerror})"
         raise MachineLimit(
-            f"{problem}; close it in other programs, free some disk space or choose another folder."
+            f"{problem}; close it in other programs, free some disk space or choose another output folder."
         ) from error
 
 
@@ -229,8 +229,8 @@ def settle(folder: Path, on_progress: ProgressCallback = ignore_progress) -> Non
         remove_left_behind(folder, PRIVATE_PREFIX)
     except OSError as error:
         raise UnusableInput(
-            f"A run that was ended early left its results in {folder} half in place, and they cannot be moved "
-            f"({error.strerror}); make the folder writable, or copy it elsewhere."
+            f"An interrupted run left incomplete results in {folder}, and they cannot be completed "
+            f"({error.strerror}); make the folder writable, or copy it to another place."
         ) from error
 
 
@@ -258,7 +258,7 @@ def read_consistently(folder: Path, read: Callable[[], T]) -> T:
             if _state(folder) == before:
                 return value
         time.sleep(WAIT_SECONDS)
-    raise MachineLimit(f"Other runs keep writing to {folder}; read it again when they have ended.")
+    raise MachineLimit(f"Other runs are still writing to {folder}; read it again when they have finished.")
 
 
 def files_of_group(folder: Path, group: str) -> set[str]:
@@ -331,13 +331,13 @@ def _giving_way(output: Output, names: Collection[str], mark: Mark | None) -> di
             continue
         if not is_regular(path) and not path.is_symlink():
             raise UnusableInput(
-                f"{output.folder / name} is no ordinary file, and a result of that name must be written; rename it, or "
-                "choose another output folder."
+                f"{output.folder / name} is not a regular file, but the run must write a result with that name; "
+                "rename it, or choose another output folder."
             )
         if _is_input(path, output.inputs):
             raise UnusableInput(
-                f"{output.folder / name} is an input of this run, and a result of that name must be written; choose another "
-                "output folder."
+                f"{output.folder / name} is an input of this run, but the run must write a result with that name; "
+                "choose another output folder."
             )
         is_mark = name == MARK_FILE and mark is not None
         if not (is_mark or output.overwrite or (_is_of_group(name, output.group, proven) and proven.proves(path))):
@@ -346,8 +346,9 @@ def _giving_way(output: Output, names: Collection[str], mark: Mark | None) -> di
     if refused:
         more = f" and {len(refused) - MOST_NAMED} more" if len(refused) > MOST_NAMED else ""
         raise UnusableInput(
-            f"{', '.join(refused[:MOST_NAMED])}{more} in {output.folder} would be replaced, though no earlier run wrote it there, or "
-            "though it was changed since; move it, choose another output folder, or allow it with --overwrite."
+            f"{', '.join(refused[:MOST_NAMED])}{more} in {output.folder} would be replaced, but LungTumorSeg did not "
+            "write it, or it was changed after LungTumorSeg wrote it; move it, choose another output folder, or "
+            "allow it with --overwrite."
         )
     return gives_way
 
@@ -424,8 +425,8 @@ def _check_unchanged(committed: Path, folder: Path) -> None:
             continue
         if has_given_way or name not in gives_way or not _is_same(path, gives_way[name]):
             raise UnusableInput(
-                f"A run that was ended early left its results in {committed}, and {path} was changed since; move {path} "
-                "elsewhere and try again."
+                f"An interrupted run left its results in {committed}, and {path} was changed after that; move {path} "
+                "to another place and try again."
             )
 
 

@@ -74,7 +74,8 @@ def run_of(
     earlier = run_in(output.folder, segmentation, ct)
     if earlier is None and not output.overwrite:
         raise UnusableInput(
-            f"{output.folder} holds the result of another CT; choose another output folder, or replace it with --overwrite."
+            f"{output.folder} contains the result of another CT; choose another output folder, or replace that result "
+            "with --overwrite."
         )
     run = read_summary(run_summary) if run_summary else earlier or {}
     if not earlier:

@@ -80,7 +80,7 @@ def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
         return read_consistently(folder, read)
     except (OSError, ValueError) as error:  # UnusableInput is a ValueError
         logging.getLogger(__name__).exception("A result cannot be used.")
-        raise MachineLimit("The results of the run are damaged; run it again.") from error
+        raise MachineLimit("The results of the run are damaged; run the segmentation again.") from error
 
 
 def read_summary(path: Path) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def read_summary(path: Path) -> dict[str, Any]:
         return read_consistently(path.parent, lambda: _read_summary(path))
     except (OSError, ValueError) as error:
         raise UnusableInput(
-            f"{path} is no summary of a run ({error}); choose a summary.json that segment or the module wrote."
+            f"{path} is not the summary of a run ({error}); choose a summary.json that segment or the module wrote."
         ) from error
 
 
@@ -137,21 +137,21 @@ def _share_grid(path: Path, ct: CTVolume) -> bool:
 def _read_summary(path: Path) -> dict[str, Any]:
     summary = read_json(path, nan=True)
     if not isinstance(summary, dict) or not isinstance(summary.get("lesions"), list):
-        raise ValueError("it names no lesions")
+        raise ValueError("it lists no lesions")
     if not all(isinstance(lesion, dict) for lesion in summary["lesions"]):
-        raise ValueError("a lesion of it has no values")
+        raise ValueError("one of its lesions has no values")
     for lesion in summary["lesions"]:
         for name in READ_NUMBERS:
             if name in lesion:
                 lesion[name] = _known_number(lesion[name], name)
         if not isinstance(lesion.get("segment", ""), str):
-            raise ValueError("the segment of a lesion has no name")
+            raise ValueError("one of its lesions has no segment name")
     for name in READ_TEXTS:
         if not isinstance(summary.get(name, ""), str):
-            raise ValueError(f"its {name} is no text")
+            raise ValueError(f"its {name} is not text")
     warnings = summary.get("warnings", [])
     if not isinstance(warnings, list) or not all(isinstance(warning, str) for warning in warnings):
-        raise ValueError("its warnings are no texts")
+        raise ValueError("its warnings are not text")
     return summary
 
 
@@ -160,7 +160,7 @@ def _known_number(value: Any, name: str) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{name} of a lesion is no number")
+        raise ValueError(f"{name} of a lesion is not a number")
     if name == "confidence" and math.isfinite(value) and not 0 <= value <= 1:
         raise ValueError(f"the confidence {value:g} of a lesion is not between 0 and 1")
     return value if math.isfinite(value) else None

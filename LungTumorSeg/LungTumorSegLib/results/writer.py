@@ -203,7 +203,7 @@ def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> 
     try:
         render_spread(isolation.left_lung, isolation.right_lung, report.labels, path)
     except MachineLimit as error:
-        return [f"There is no spread.png: {error}"]
+        return [f"spread.png was not written: {error}"]
     return []
 
 

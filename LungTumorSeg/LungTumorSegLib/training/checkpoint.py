@@ -66,7 +66,7 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer |
         network.load_state_dict({n.removeprefix(WEIGHTS): t for n, t in tensors.items() if n.startswith(WEIGHTS)})
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
         raise MachineLimit(
-            f"The checkpoint {path} is damaged or belongs to another network; remove it and start again."
+            f"The checkpoint {path} is damaged or belongs to another network; delete it and start again."
         ) from error
     if optimizer is not None:
         moments: dict[int, dict[str, Tensor]] = {}

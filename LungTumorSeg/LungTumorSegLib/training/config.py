@@ -329,7 +329,7 @@ def read_config(path: Path) -> TrainingConfig:
     path = Path(path)
     try:
         if path.exists() and not path.is_file():
-            raise UnusableInput(f"The configuration {path} is no file.")
+            raise UnusableInput(f"The configuration {path} is not a file; check the path.")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
@@ -360,7 +360,7 @@ def config_from_dict(values: Any) -> TrainingConfig:
     except ValidationError as error:
         raise UnusableInput(_first_mistake(error)) from error
     except RecursionError as error:
-        raise UnusableInput("The configuration refers to itself.") from error
+        raise UnusableInput("The configuration refers to itself; remove the circular alias.") from error
     _check(config)
     return config
 
@@ -374,11 +374,11 @@ def _first_mistake(error: ValidationError) -> str:
     if mistake["type"] == "missing":
         return f"{_place(section)} lacks the setting {quoted(key)}."
     if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{_place(section)} has no setting {quoted(key)}; it knows {', '.join(_settings_of(section))}."
+        return f"{_place(section)} has no setting {quoted(key)}; its settings are {', '.join(_settings_of(section))}."
     if mistake["type"] == "dataclass_type":
         return f"{_place(mistake['loc'])} must hold named values, not {quoted(mistake['input'])}."
     if mistake["type"] == "invalid_key":
-        return f"{_place(section)} must have texts as keys, not {quoted(key)}."
+        return f"{_place(section)} must have text keys, not {quoted(key)}."
     expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     return f"{_place(mistake['loc'])} must be {reason(ValueError(expected))}, not {quoted(mistake['input'])}."
 
@@ -409,7 +409,7 @@ def _check(config: TrainingConfig) -> None:
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:
             begun = stage.freeze_norm_at > 0 or bool(config.start_from)
-            _require(begun, f"{name}.freeze_norm_at must be above 0 where no model is started from.")
+            _require(begun, f"{name}.freeze_norm_at must be above 0 unless training starts from a model (start_from).")
 
 
 def _check_data(data: DataConfig) -> None:
@@ -418,7 +418,7 @@ def _check_data(data: DataConfig) -> None:
     phantoms = data.phantoms
     first, last = sorted(((phantoms.first_seed, phantoms.count), (phantoms.first_held_out_seed, phantoms.held_out)))
     apart = first[0] + first[1] <= last[0] or min(first[1], last[1]) == 0
-    _require(apart, "data.phantoms trains on seeds that are also held out; move first_held_out_seed.")
+    _require(apart, "data.phantoms trains on seeds that are also held-out; change first_held_out_seed.")
     if data.split is not None:
         left = data.split.validation_share + data.split.test_share < 1
         _require(left, "The shares in data.split must leave patients to train on.")
@@ -428,7 +428,7 @@ def _check_pattern(place: str, pattern: str) -> None:
     try:
         groups = re.compile(pattern).groups
     except (re.error, RecursionError, OverflowError) as error:
-        raise UnusableInput(f"{place} is no regular expression ({reason(error)}): {quoted(pattern)}.") from error
+        raise UnusableInput(f"{place} is not a regular expression ({reason(error)}): {quoted(pattern)}.") from error
     _require(not pattern or groups >= 1, f"{place} needs a group for the patient's name: {quoted(pattern)} has none.")
 
 

@@ -33,11 +33,11 @@ def find_cases(source: SourceConfig) -> list[CaseConfig]:
     """
     folder = Path(source.folder)
     if not folder.is_dir():
-        raise UnusableInput(f"The data set {folder} is no folder; check data.sources.")
+        raise UnusableInput(f"The data set {folder} is not a folder; check data.sources.")
     finders = {"folders": _in_folders, "decathlon": _in_decathlon, "rtstruct": _in_dicom}
     cases = finders[source.kind](folder, source)
     if not cases:
-        raise UnusableInput(f"The data set {folder} holds no case of the kind {source.kind!r}; check data.sources.")
+        raise UnusableInput(f"The data set {folder} contains no case of kind {source.kind!r}; check data.sources.")
     return cases
 
 
@@ -65,7 +65,8 @@ def read_label(case: CaseConfig, ct: Volume) -> Volume:
             number += 1
             if number > MOST_LESIONS:
                 raise UnusableInput(
-                    f"The masks of {case.ct} hold more than {MOST_LESIONS} labels; give lesions, not a CT or a map."
+                    f"The masks of {case.ct} contain more than {MOST_LESIONS} labels; use lesion masks, not a CT or a "
+                    "probability map."
                 )
             label[mask] = number
     return ct.with_array(label)
@@ -97,7 +98,8 @@ def _in_folders(folder: Path, source: SourceConfig) -> list[CaseConfig]:
     unpaired = sorted(images.keys() ^ masks.keys())
     if unpaired:
         raise UnusableInput(
-            f"{folder} has no image and mask of the same name for {', '.join(unpaired)}; tumor-free CT need an empty mask."
+            f"{folder} has no image and mask of the same name for {', '.join(unpaired)}; a tumor-free CT needs an "
+            "empty mask."
         )
     return [
         CaseConfig(
@@ -114,10 +116,13 @@ def _in_decathlon(folder: Path, source: SourceConfig) -> list[CaseConfig]:
         entries: list[Any] = json.loads(listing.read_text(encoding="utf-8"))["training"]
         pairs = [(folder / str(entry["image"]), folder / str(entry["label"])) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnusableInput(f"{listing} does not list training images and labels as the Decathlon does.") from error
+        raise UnusableInput(
+            f"{listing} does not list training images and labels in the format of the Medical Segmentation Decathlon; "
+            "check data.sources."
+        ) from error
     missing = [str(path) for pair in pairs for path in pair if not path.is_file()]
     if missing:
-        raise UnusableInput(f"{listing} lists {missing[0]}, which is not there; unpack the data set again.")
+        raise UnusableInput(f"{listing} lists {missing[0]}, which is missing; unpack the data set again.")
     return [
         CaseConfig(
             ct=str(image),

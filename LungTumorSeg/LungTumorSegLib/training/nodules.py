@@ -35,7 +35,7 @@ def find_crops(folder: Path) -> list[tuple[Path, Path]]:
         )
     pairs = [(image, mask) for image, mask in pairs if mask.is_file()]
     if not pairs:
-        raise UnusableInput(f"There are no nodule crops with masks in {folder}; it needs the folders image and mask.")
+        raise UnusableInput(f"{folder} contains no nodule crops with masks; put them into the folders image and mask.")
     return pairs
 
 

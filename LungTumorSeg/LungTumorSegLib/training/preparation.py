@@ -96,7 +96,7 @@ def prepare_data(
                 future.result()
         except BrokenProcessPool as error:
             raise MachineLimit(
-                "A process that prepared cases was ended, mostly for want of memory; set fewer workers."
+                "A child process that prepared cases stopped, most likely because memory ran out; set fewer workers."
             ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)

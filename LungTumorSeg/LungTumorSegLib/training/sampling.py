@@ -113,7 +113,7 @@ class Sampler:
         places = sites[name] if len(sites[name]) else sites["lung"]  # a coarse grid has no border
         if not len(places):
             raise UnusableInput(
-                f"{self._cases[case_index].folder.name} has no lung on a grid of this spacing; choose a finer one."
+                f"{self._cases[case_index].folder.name} has no lung on a grid of this spacing; choose a finer spacing."
             )
         return self._cases[case_index], places[rng.integers(len(places))].astype(float)
 

@@ -111,12 +111,12 @@ def read_split(path: Path) -> Split:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored.pop("schema_version") != SCHEMA_VERSION:
-            raise ValueError("it is of another version")
+            raise ValueError("it has another version")
         parts = {part: tuple(map(str, members)) for part, members in stored.items()}
         return Split(**parts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnusableInput(
-            f"The split file {path} is not readable ({error}); delete it to draw the split anew."
+            f"The split file {path} cannot be read ({error}); delete it to draw a new split."
         ) from error
 
 

@@ -127,12 +127,13 @@ def check_stages(config: TrainingConfig) -> None:
     """
     network, name = _new_network(config.model), config.model.name
     if network.dims != 3:
-        raise UnusableInput(f"model.name must be a 3D network, not {name}; 2D ones are trained by the extractor stage.")
+        raise UnusableInput(f"model.name must be a 3D network, not {name}; the extractor stage trains 2D networks.")
     if not isinstance(network, FusionNetwork) and config.extractor is not None:
-        raise UnusableInput(f"{name} fuses no 2D features; leave the extractor stage out.")
+        raise UnusableInput(f"{name} does not fuse 2D features; remove the extractor stage.")
     if isinstance(network, FusionNetwork) and config.extractor is None and not config.start_from:
         raise UnusableInput(
-            f"{name} fuses 2D features that must be trained first; add the extractor stage, or start_from a model."
+            f"{name} fuses 2D features that must be trained first; add the extractor stage, or set start_from to a "
+            "trained model."
         )
 
 
@@ -151,7 +152,8 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
         network.load_state_dict(stored.network.state_dict())
     except RuntimeError as error:
         raise UnusableInput(
-            f"start_from: the model {stored.manifest.id} is of another network or width than configured."
+            f"start_from: the model {stored.manifest.id} has another network or width than configured; choose a "
+            "matching model."
         ) from error
 
 
@@ -170,8 +172,8 @@ def keep_config(config: TrainingConfig, inputs: Sequence[Path] = ()) -> None:
         if changed:
             key = changed[0]
             raise UnusableInput(
-                f"{output} holds a training of another configuration ({key} was {quoted(before[key])}, now {quoted(now[key])}); "
-                "restore it, or choose another output."
+                f"{output} contains a training run with another configuration ({key} was {quoted(before[key])}, now "
+                f"{quoted(now[key])}); restore the old value, or choose another output."
             )
     place = Output(output, TRAINING, inputs)
     check_output(place, {file.name} if files_of_group(output, TRAINING) else {file.name, *TRAINING_FILES})
@@ -185,7 +187,7 @@ def _earlier_config(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UnusableInput(f"{file} cannot be read ({reason(error)}); choose another output.") from error
     if not isinstance(values, dict):
-        raise UnusableInput(f"{file} holds no configuration of a training; choose another output.")
+        raise UnusableInput(f"{file} does not contain a training configuration; choose another output.")
     return values
 
 

@@ -222,7 +222,10 @@ def _check_is_case(folder: Path) -> None:
         UnusableInput: ``folder`` exists and contains anything other than a prepared case.
     """
     if folder.exists() and (not folder.is_dir() or not {path.name for path in folder.iterdir()} <= CASE_FILES):
-        raise UnusableInput(f"{folder} holds other files than a prepared case; choose another cache for the training.")
+        raise UnusableInput(
+            f"{folder} contains files that do not belong to a prepared case; choose another cache folder for the "
+            "training."
+        )
 
 
 def _close(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:

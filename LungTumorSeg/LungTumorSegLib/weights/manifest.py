@@ -92,13 +92,13 @@ class Manifest:
         try:
             stored = read_json(folder / MANIFEST_FILE)
             if not isinstance(stored, dict):
-                raise ValueError("it holds no named values")
+                raise ValueError("it contains no named values")
             if stored.get("schema_version") != SCHEMA_VERSION:
                 raise ValueError(f"schema version {quoted(stored.get('schema_version'))} is not {SCHEMA_VERSION}")
             return cls(**_checked(stored))
         except (OSError, ValueError, TypeError) as error:  # UnusableInput is a ValueError
             raise MachineLimit(
-                f"The model in {folder} has no readable manifest ({reason(error)}); install it again."
+                f"The model in {folder} has no readable manifest ({reason(error)}); reinstall the model."
             ) from error
 
 

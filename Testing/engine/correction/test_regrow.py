@@ -89,9 +89,9 @@ def test_a_click_near_another_lesion_leaves_it_alone():
 
 
 def test_where_the_network_sees_nothing_a_click_is_refused_with_the_way_out():
-    with pytest.raises(UnusableInput, match="sees no tumor at this point"):
+    with pytest.raises(UnusableInput, match="found no tumor at this point"):
         about_point(on_grid(cone(peak=0.04)), tuple(on_grid(cone()).index_to_lps(CENTER)))
-    with pytest.raises(UnusableInput, match="sees no tumor at this point"):
+    with pytest.raises(UnusableInput, match="found no tumor at this point"):
         about_point(on_grid(cone()), tuple(on_grid(cone()).index_to_lps((12, 30, -2))))
 
 

@@ -73,7 +73,7 @@ def test_what_cannot_be_matched_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UnusableInput, match="two files or two folders"):
         find_pairs(file, tmp_path / "data")
-    with pytest.raises(UnusableInput, match="holds no segmentations"):
+    with pytest.raises(UnusableInput, match="contains no segmentations"):
         find_pairs(tmp_path / "empty", tmp_path / "data")
     with pytest.raises(UnusableInput, match="nowhere does not exist"):
         find_pairs(tmp_path / "nowhere", tmp_path / "data")

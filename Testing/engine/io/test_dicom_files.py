@@ -81,7 +81,7 @@ def test_slices_that_are_empty_or_cut_off_are_counted(tmp_path, suffix, kept):
         path.write_bytes(path.read_bytes()[:kept])
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 9
-    assert "3 files that look like slices are empty, cut off or cannot be opened (0001" in ct.warnings[0]
+    assert "3 files that look like slices are empty, truncated or unreadable (0001" in ct.warnings[0]
 
 
 def test_a_slice_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
@@ -96,7 +96,7 @@ def test_a_slice_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_files, "_start", denied)
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 11
-    assert f"1 file that looks like a slice is empty, cut off or cannot be opened ({path.name})" in ct.warnings[0]
+    assert f"1 file that looks like a slice is empty, truncated or unreadable ({path.name})" in ct.warnings[0]
 
 
 @pytest.mark.parametrize("suffix", [".dcm", ""])
@@ -114,9 +114,7 @@ def test_what_does_not_look_like_a_slice_is_passed_over(tmp_path, suffix):
 def test_a_folder_of_slices_that_all_are_empty_says_so(tmp_path):
     for path in series(tmp_path):
         path.write_bytes(b"")
-    with pytest.raises(
-        UnusableInput, match=r"no CT slices that can be read: 12 files that look .*0001\.dcm.*and 9 more"
-    ):
+    with pytest.raises(UnusableInput, match=r"no readable CT slices: 12 files that look .*0001\.dcm.*and 9 more"):
         read_ct(tmp_path)
 
 
@@ -126,7 +124,7 @@ def test_slices_of_another_series_are_warned_of(tmp_path):
     dataset.SeriesInstanceUID = generate_uid()
     dataset.save_as(paths[0])
     assert read_ct(tmp_path).warnings == (
-        "CT slices of other series were not read (1); choose a series to read those.",
+        "LungTumorSeg did not read the CT slices of other series (1); choose a series to read them.",
     )
 
 
@@ -160,7 +158,7 @@ def test_a_private_transfer_syntax_is_named(tmp_path):
         path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2\0", b"1.2.840.113619.5.2"))
     with pytest.raises(
         UnusableInput,
-        match=r"\.dcm is coded in the private transfer syntax 1\.2\.840\.113619\.5\.2, which is not read; export",
+        match=r"\.dcm uses the private transfer syntax 1\.2\.840\.113619\.5\.2, which is not supported; export",
     ):
         read_ct(tmp_path)
 
@@ -171,11 +169,11 @@ def test_a_dicomdir_is_named(tmp_path):
     del directory.Modality, directory.PixelData
     directory.save_as(tmp_path / "DICOMDIR")
     with pytest.raises(
-        UnusableInput, match="DICOMDIR is a DICOMDIR, the index of a disc, and holds no images; give the folder"
+        UnusableInput, match="DICOMDIR is a DICOMDIR, the index of a disc, and contains no images; choose the folder"
     ):
         read_ct(tmp_path / "DICOMDIR")
     shutil.rmtree(tmp_path / "ct")
-    with pytest.raises(UnusableInput, match=r"holds no CT slices .found: 1 index .DICOMDIR.."):
+    with pytest.raises(UnusableInput, match=r"contains no CT slices .found: 1 index .DICOMDIR.."):
         read_ct(tmp_path)
 
 
@@ -188,7 +186,9 @@ def test_enhanced_ct_of_one_frame_per_file_is_named(tmp_path, frames):
             dataset.NumberOfFrames = frames
 
     series(tmp_path, edit=enhance)
-    with pytest.raises(UnusableInput, match=r"\.dcm is multi-frame DICOM .enhanced CT., which is not read; convert it"):
+    with pytest.raises(
+        UnusableInput, match=r"\.dcm is multi-frame DICOM .enhanced CT., which is not supported; convert it"
+    ):
         read_ct(tmp_path)
 
 
@@ -203,7 +203,9 @@ def test_a_list_of_many_series_stays_short(tmp_path):
         dataset.SeriesInstanceUID = f"1.2.{'9' * 50}.{number}"
         dataset.save_as(tmp_path / f"{number}.dcm")
     shutil.rmtree(tmp_path / "part")
-    with pytest.raises(UnusableInput, match=r"holds 79 CT series; choose one with --series: .* and 74 more") as refusal:
+    with pytest.raises(
+        UnusableInput, match=r"contains 79 CT series; choose one with --series: .* and 74 more"
+    ) as refusal:
         read_ct(tmp_path)
     assert len(str(refusal.value)) < 1200
     assert str(refusal.value).isprintable()

@@ -92,7 +92,7 @@ def test_a_stack_that_is_not_there_is_refused(tmp_path):
         UnusableInput, match=r"no stack 3 of that series; choose one of: 1\.2\.3#1 \(ConvolutionKernel B"
     ):
         read_ct(tmp_path, series=f"{UID}#3")
-    with pytest.raises(UnusableInput, match="names no stack of a series"):
+    with pytest.raises(UnusableInput, match="does not name a stack of a series"):
         read_ct(tmp_path, series=f"{UID}#two")
 
 
@@ -135,7 +135,7 @@ def test_acquisitions_that_follow_each_other_are_one_stack_with_a_warning(tmp_pa
     write_pass(tmp_path, steps(10, 10), name="b", AcquisitionNumber=2)
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 20
-    assert "2 acquisitions that follow each other" in ct.warnings[0]
+    assert "2 consecutive acquisitions" in ct.warnings[0]
 
 
 def test_acquisitions_with_a_step_between_them_are_two(tmp_path):
@@ -243,7 +243,7 @@ def test_a_tilt_is_a_straight_line_through_rounded_positions(tilt, decimals):
     sine, cosine = np.sin(np.radians(tilt)), np.cos(np.radians(tilt))
     positions = np.round([[-150, -150, 2.0 * z] for z in range(40)], decimals)
     plan = plan_of(positions, ((0, cosine, sine), (1, 0, 0)))
-    assert f"tilted against their stack by {tilt:.1f} degrees" in plan.warning
+    assert f"tilted relative to their stack by {tilt:.1f} degrees" in plan.warning
     np.testing.assert_allclose(np.diff(plan.shifts[:, 0]), np.diff(plan.shifts[:, 0])[0], atol=1e-9)
 
 

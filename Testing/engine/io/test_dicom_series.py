@@ -226,7 +226,8 @@ def test_the_chosen_series_is_read(tmp_path):
 def test_a_series_that_is_not_there_is_refused(tmp_path):
     two_series(tmp_path)
     with pytest.raises(
-        UnusableInput, match=r"holds no CT series 9\.9; choose one of: 1\.2\.3\.1 \(Lung 1 mm, 9 slices\); 1\.2\.3\.2"
+        UnusableInput,
+        match=r"contains no CT series 9\.9; choose one of: 1\.2\.3\.1 \(Lung 1 mm, 9 slices\); 1\.2\.3\.2",
     ):
         read_ct(tmp_path, series="9.9")
 
@@ -274,8 +275,9 @@ def test_a_tilted_stack_is_resampled_to_an_orthogonal_grid(tmp_path, tilt_degree
     ct = read_ct(tmp_path)
     assert ct.resampled
     assert ct.warnings == (
-        f"The slices are tilted against their stack by {abs(tilt_degrees):.1f} degrees; the CT was resampled to a regular orthogonal grid, "
-        "which is the grid of the results (ct.nrrd).",
+        f"The slices are tilted relative to their stack by {abs(tilt_degrees):.1f} degrees. "
+        "The CT was resampled to a regular orthogonal grid, "
+        "and the results use this grid (ct.nrrd).",
     )
     assert_values_lie_where_they_belong(ct)
     # The planes stay those that were acquired; their distance along the normal is shorter, and no pixel of them is lost.
@@ -391,10 +393,10 @@ def other_rows(dataset, _):
 DAMAGED = "is a damaged or truncated DICOM file; copy or export the series again"
 
 REFUSED_SERIES = {
-    "MR": (changed(Modality="MR"), r"holds no CT slices \(found: 9 MR\); give a CT series"),
-    "localizers": (changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "holds no CT slices"),
-    "color": (color, "color images, not CT slices"),
-    "multi-frame": (changed(NumberOfFrames=2), "multi-frame DICOM .enhanced CT., which is not read; convert it"),
+    "MR": (changed(Modality="MR"), r"contains no CT slices \(found: 9 MR\); choose a CT series"),
+    "localizers": (changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "contains no CT slices"),
+    "color": (color, "a color image, not a CT slice"),
+    "multi-frame": (changed(NumberOfFrames=2), "multi-frame DICOM .enhanced CT., which is not supported; convert it"),
     "no position": (without("ImagePositionPatient"), "does not state its ImagePositionPatient; export the series again"),
     "no orientation": (without("ImageOrientationPatient"), "does not state its ImageOrientationPatient"),
     "no pixel spacing": (without("PixelSpacing"), "does not state its PixelSpacing"),
@@ -404,14 +406,14 @@ REFUSED_SERIES = {
     "no pixels": (without("PixelData"), DAMAGED),
     "one slice with too few pixels": (on_slice(4, short_pixels), f"0005.dcm {DAMAGED}"),
     "zero pixel spacing": (changed(PixelSpacing=[0, 0.7]), "impossible position, orientation or pixel spacing"),
-    "pixel spacing in meters": (changed(PixelSpacing=[0.0008, 0.0007]), "cannot be a CT's"),
+    "pixel spacing in meters": (changed(PixelSpacing=[0.0008, 0.0007]), "is impossible for a CT"),
     "zero orientation": (changed(ImageOrientationPatient=[0] * 6), "impossible position, orientation"),
     "skew orientation": (changed(ImageOrientationPatient=[1, 0, 0, 0.6, 0.8, 0]), "impossible position, orientation"),
     "one slice of another orientation": (
         on_slice(4, changed(ImageOrientationPatient=[0, 1, 0, 0, 0, -1])), "differ in orientation or pixel spacing"),
     "one slice of another pixel spacing": (on_slice(4, changed(PixelSpacing=[0.9, 0.7])), "differ in orientation or pixel spacing"),
     "one slice of another size": (on_slice(4, other_rows), "differ in their number of rows or columns"),
-    "one slice far aside": (on_slice(4, changed(ImagePositionPatient=[500, 7, -20])), "do not lie above each other"),
+    "one slice far aside": (on_slice(4, changed(ImagePositionPatient=[500, 7, -20])), "are not stacked along one axis"),
     "all slices at one place": (changed(ImagePositionPatient=[1, 2, 3]), "state the same position"),
     "constant": (lambda d, i: setattr(d, "PixelData", bytes(len(d.PixelData))), "Every voxel"),
 }  # fmt: skip
@@ -431,14 +433,14 @@ def test_unusable_series_are_refused_with_one_sentence(tmp_path, case):
 def test_fewer_than_eight_slices_are_refused(tmp_path):
     write_dicom_series(make_ct(shape=(7, 10, 12)), tmp_path)
     with pytest.raises(
-        UnusableInput, match=r"too few axial slices \(7, and at least 8 are needed\); give the whole chest CT"
+        UnusableInput, match=r"too few axial slices \(7; at least 8 are needed\); choose the whole chest CT"
     ):
         read_ct(tmp_path)
 
 
 def test_a_single_dicom_file_is_not_enough(tmp_path):
     path = write_dicom_series(make_ct(), tmp_path)[0]
-    with pytest.raises(UnusableInput, match=r"too few axial slices \(1, and at least 8"):
+    with pytest.raises(UnusableInput, match=r"too few axial slices \(1; at least 8"):
         read_ct(path)
 
 
@@ -450,7 +452,7 @@ def test_different_slices_at_the_same_place_are_refused(tmp_path, attributes):
     paths = write_dicom_series(make_ct(), tmp_path)
     edit_file(Path(shutil.copy(paths[0], tmp_path / "other.dcm")), **attributes)
     with pytest.raises(
-        UnusableInput, match=r"are different slices at the same place \(several phases in one series\?\)"
+        UnusableInput, match=r"are different slices at the same position \(several phases in one series\?\)"
     ):
         read_ct(tmp_path)
 

@@ -95,7 +95,7 @@ def test_a_padding_value_that_only_tissue_has_is_tissue(tmp_path):
 
 
 def test_a_padding_range_across_tissue_is_refused(tmp_path):
-    with pytest.raises(UnusableInput, match="padding values that are tissue's"):
+    with pytest.raises(UnusableInput, match="padding values in the range of tissue"):
         read(tmp_path, pad(-2000, True, PixelPaddingValue=-2000, PixelPaddingRangeLimit=1100))
 
 
@@ -216,7 +216,7 @@ def test_values_without_any_rescaling_are_taken_for_hu_with_a_warning(tmp_path):
     ct = read(tmp_path, edit)
     np.testing.assert_array_equal(ct.array, CT.array)
     assert len(ct.warnings) == 1
-    assert "does not state how its values become HU" in ct.warnings[0]
+    assert "does not state how to convert its values to HU" in ct.warnings[0]
 
 
 def test_rescaling_of_their_own_is_warned_of(tmp_path):
@@ -226,26 +226,26 @@ def test_rescaling_of_their_own_is_warned_of(tmp_path):
 
     ct = read(tmp_path, edit)
     np.testing.assert_array_equal(ct.array, CT.array)
-    assert "9 different rescalings" in ct.warnings[0]
+    assert "9 different conversions" in ct.warnings[0]
 
 
 REFUSED_VALUES = {
     "slope alone": (deleting("RescaleIntercept"), "does not state its RescaleIntercept"),
     "one slice without rescaling": (
         deleting("RescaleSlope", "RescaleIntercept", slices=[4]),
-        r"0005\.dcm does not state its RescaleSlope and RescaleIntercept and other"),
+        r"0005\.dcm does not state its RescaleSlope and RescaleIntercept, but other"),
     "one slice without intercept": (deleting("RescaleIntercept", slices=[4]), r"0005\.dcm does not state its RescaleIntercept"),
-    "slope 0": (deleting(RescaleSlope=0), "rescaling that cannot be a CT's"),
-    "negative slope": (deleting(RescaleSlope=-1), "rescaling that cannot be a CT's"),
-    "huge slope": (deleting(RescaleSlope="1e300"), "rescaling that cannot be a CT's"),
-    "huge intercept": (deleting(RescaleIntercept="-1e300"), "rescaling that cannot be a CT's"),
-    "optical density": (deleting(RescaleType="OD"), r"values of the type OD, not Hounsfield units"),
-    "effective atomic number": (deleting(RescaleType="Z_EFF"), r"values of the type Z_EFF"),
-    "12 bits allocated": (deleting(BitsAllocated=12), "impossible bits"),
-    "more bits stored than allocated": (deleting(BitsStored=17), "impossible bits"),
-    "high bit below the stored ones": (deleting(HighBit=3), "impossible bits"),
-    "pixel representation 2": (deleting(PixelRepresentation=2), "impossible bits"),
-    "palette": (deleting(PhotometricInterpretation="PALETTE COLOR"), "color images, not CT slices .PhotometricInterpretation P"),
+    "slope 0": (deleting(RescaleSlope=0), "rescaling that is impossible for a CT"),
+    "negative slope": (deleting(RescaleSlope=-1), "rescaling that is impossible for a CT"),
+    "huge slope": (deleting(RescaleSlope="1e300"), "rescaling that is impossible for a CT"),
+    "huge intercept": (deleting(RescaleIntercept="-1e300"), "rescaling that is impossible for a CT"),
+    "optical density": (deleting(RescaleType="OD"), r"values of type OD, not Hounsfield units"),
+    "effective atomic number": (deleting(RescaleType="Z_EFF"), r"values of type Z_EFF"),
+    "12 bits allocated": (deleting(BitsAllocated=12), "impossible bit layout"),
+    "more bits stored than allocated": (deleting(BitsStored=17), "impossible bit layout"),
+    "high bit below the stored ones": (deleting(HighBit=3), "impossible bit layout"),
+    "pixel representation 2": (deleting(PixelRepresentation=2), "impossible bit layout"),
+    "palette": (deleting(PhotometricInterpretation="PALETTE COLOR"), "a color image, not a CT slice .PhotometricInterpretation P"),
 }  # fmt: skip
 
 

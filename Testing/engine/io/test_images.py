@@ -212,15 +212,15 @@ DAMAGED = "is damaged .its compressed data cannot be unpacked.; copy or export i
 TRUNCATED = "is truncated .its header states 2160 bytes of voxels.*; copy or export it again"
 NOT_HU = "is not a chest CT in HU"
 NOT_NUMBERS = "NaN or infinite"
-NO_FORMAT = "is none of DICOM, NIfTI .*convert it"
+NO_FORMAT = "is not a DICOM, NIfTI .*convert it"
 
 REFUSED = {
     "a path that does not exist": (lambda d: d / "gone.nii.gz", "does not exist; check the path"),
-    "an empty folder": (lambda d: d, "holds no DICOM files; give a DICOM folder"),
+    "an empty folder": (lambda d: d, "contains no DICOM files; choose a DICOM folder"),
     "a text file": (lambda d: text(d, "ct.txt", "not an image"), NO_FORMAT),
     "a text file named NIfTI": (lambda d: text(d, "ct.nii.gz", "not an image"), NO_FORMAT),
     "an empty file": (lambda d: text(d, "ct.nrrd"), r"is empty .0 bytes.; copy or export it again"),
-    "a photograph": (lambda d: written(d, "ct.png", np.zeros((10, 12), np.uint8)), "is a PNG picture; give the CT itself"),
+    "a photograph": (lambda d: written(d, "ct.png", np.zeros((10, 12), np.uint8)), "is a PNG picture; choose the CT itself"),
     "a stack in a format without geometry": (lambda d: written(d, "ct.tif", np.zeros((9, 10, 12), np.uint8)), NO_FORMAT),
     "a NIfTI cut in half": (lambda d: shorten(written(d, "ct.nii", noise()), 0.5), TRUNCATED),
     "a NIfTI that lacks one voxel": (lambda d: shorten(written(d, "ct.nii", noise()), 1 - 1 / 2512), TRUNCATED),
@@ -233,7 +233,7 @@ REFUSED = {
         lambda d: shorten(nrrd_with_directions(d, "(0.7,0,0) (0,0.8,0) (0,0,2.5)"), 0.9), TRUNCATED),
     "a MetaImage cut in half": (lambda d: shorten(written(d, "ct.mha", noise()), 0.6), TRUNCATED),
     "a compressed MetaImage with wrong bytes": (lambda d: damaged(d, "ct.mha"), DAMAGED),
-    "a MetaImage header without its data": (lambda d: header_alone(d), "ct.raw is not there; copy both into one folder"),
+    "a MetaImage header without its data": (lambda d: header_alone(d), "ct.raw, which is missing; copy both files into one folder"),
     "a NIfTI with zero spacing": (lambda d: patch(written(d, "ct.nii"), 88, struct.pack("<f", 0)), NO_GEOMETRY),
     "a NIfTI with negative spacing": (lambda d: patch(written(d, "ct.nii"), 80, struct.pack("<f", -0.7)), NO_GEOMETRY),
     "a NIfTI with NaN spacing": (lambda d: patch(written(d, "ct.nii"), 84, struct.pack("<f", np.nan)), NO_GEOMETRY),
@@ -250,18 +250,18 @@ REFUSED = {
     "a MetaImage without spacing": (lambda d: header_without(d, "ct.mha", "ElementSpacing"), NO_GEOMETRY),
     "a MetaImage with zero spacing": (
         lambda d: text(d, "ct.mhd", re.sub("(?<=ElementSpacing = )[0-9.]+", "0", written(d, "ct.mhd").read_text())), NO_GEOMETRY),
-    "spacing in meters": (lambda d: written(d, "ct.mha", noise(), (7e-4, 8e-4, 0.0025)), "0.0025 x 0.0008 x 0.0007 mm, cannot be a CT's"),
-    "spacing of 25 mm": (lambda d: written(d, "ct.nii", noise(), (0.7, 0.8, 25)), "25 x 0.8 x 0.7 mm, cannot be a CT's .0.1 to 20 mm."),
-    "seven slices": (lambda d: written(d, "ct.nii.gz", shape=(7, 10, 12)), "too few axial slices .7, and at least 8 are needed"),
+    "spacing in meters": (lambda d: written(d, "ct.mha", noise(), (7e-4, 8e-4, 0.0025)), "0.0008 x 0.0007 mm, is impossible for a CT"),
+    "spacing of 25 mm": (lambda d: written(d, "ct.nii", noise(), (0.7, 0.8, 25)), "x 0.7 mm, is impossible for a CT .0.1 to 20 mm."),
+    "seven slices": (lambda d: written(d, "ct.nii.gz", shape=(7, 10, 12)), "too few axial slices .7; at least 8 are needed"),
     "seven axial slices stored sagittally": (
-        lambda d: written(d, "ct.nii.gz", shape=(12, 10, 7), axes=np.eye(3)), "too few axial slices .7, and at least 8 are needed"),
+        lambda d: written(d, "ct.nii.gz", shape=(12, 10, 7), axes=np.eye(3)), "too few axial slices .7; at least 8 are needed"),
     "a single slice": (lambda d: written(d, "ct.mha", noise((1, 10, 12))), "not a 3D image"),
     "a single sagittal plane": (lambda d: written(d, "ct.mha", noise((9, 10, 1))), "not a 3D image .its size is 1 x 10 x 9"),
     "a 2D image": (lambda d: written(d, "ct.nii.gz", noise((10, 12))), "not a 3D image .its size is 12 x 10"),
     "a 4D image": (lambda d: written(d, "ct.nii.gz", noise((2, 9, 10, 12))), "not a 3D image .its size is 12 x 10 x 9 x 2"),
     "a 4D NRRD": (lambda d: written(d, "ct.nrrd", noise((2, 9, 10, 12))), "not a 3D image"),
-    "a color image": (lambda d: rgb(d, "ct.mha"), "holds 3 values per voxel"),
-    "a color NIfTI": (lambda d: rgb(d, "ct.nii.gz"), "holds 3 values per voxel"),
+    "a color image": (lambda d: rgb(d, "ct.mha"), "contains 3 values per voxel"),
+    "a color NIfTI": (lambda d: rgb(d, "ct.nii.gz"), "contains 3 values per voxel"),
     "a constant image": (lambda d: written(d, "ct.nii.gz", np.full((9, 10, 12), -1000, np.int16)), "Every voxel .* has the value -1000"),
     "a NIfTI with NaN": (lambda d: with_value(d, "ct.nii.gz", np.nan), NOT_NUMBERS),
     "a NIfTI with infinity": (lambda d: with_value(d, "ct.nii", np.inf), NOT_NUMBERS),
@@ -287,7 +287,7 @@ def test_unusable_files_are_refused_with_one_sentence(tmp_path, case):
 
 
 def test_a_series_cannot_be_chosen_in_an_image_file(tmp_path):
-    with pytest.raises(UnusableInput, match="leave --series out"):
+    with pytest.raises(UnusableInput, match="omit --series"):
         read_ct(written(tmp_path, "ct.nii.gz"), series="1.2.3")
 
 

@@ -134,8 +134,8 @@ def test_scaling_is_used(tmp_path, slope, intercept, dtype):
 
 SFORM_OF_TWICE_THE_SIZE = struct.pack("<12f", -1.4, 0, 0, 11, 0, -1.6, 0, -7, 0, 0, 5, -30)
 NAN = struct.pack("<f", np.nan)
-CONTRADICTION = "states its geometry twice and differently"
-TWO_SPACINGS = "states its spacing twice and differently"
+CONTRADICTION = "states two different geometries"
+TWO_SPACINGS = "states two different spacings"
 IMPOSSIBLE = "states an impossible geometry"
 
 REFUSED = {
@@ -146,32 +146,32 @@ REFUSED = {
     "sform of twice the spacing, no qform": ([codes(0, 1), (SROW, SFORM_OF_TWICE_THE_SIZE)], f"{TWO_SPACINGS} .pixdim: "),
     "qform mirrored": ([(PIXDIM, struct.pack("<f", -1))], f"{CONTRADICTION} .qform and sform"),
     "qform moved": ([(QOFFSET, struct.pack("<f", 500))], f"{CONTRADICTION} .qform and sform disagree by up to .* mm"),
-    "qform of not a number": ([(QUATERNION, NAN)], "states a quaternion that is no rotation"),
-    "quaternion longer than 1": ([(QUATERNION, struct.pack("<3f", 1, 1, 1))], "states a quaternion that is no rotation"),
+    "qform of not a number": ([(QUATERNION, NAN)], "states a quaternion that is not a rotation"),
+    "quaternion longer than 1": ([(QUATERNION, struct.pack("<3f", 1, 1, 1))], "states a quaternion that is not a rotation"),
     "sform with NaN": ([(SROW, NAN)], f"{IMPOSSIBLE} .numbers that are not finite"),
     "sform of light years": ([codes(0, 1), (SROW, struct.pack("<f", 1e30))], f"{IMPOSSIBLE} .numbers that are not finite, or beyond"),
     "sform of zeros": ([codes(0, 1), (SROW, bytes(48))], f"{IMPOSSIBLE} .a voxel spacing of zero"),
     "no code": ([codes(0, 0)], "does not state its voxel spacing and axes"),
-    "infinite pixdim": ([(PIXDIM + 4, struct.pack("<f", np.inf))], "not finite|twice and differently"),
-    "vox_offset NaN": ([(OFFSET, NAN)], "says that voxels begin at byte nan, which cannot be"),
+    "infinite pixdim": ([(PIXDIM + 4, struct.pack("<f", np.inf))], "not finite|two different"),
+    "vox_offset NaN": ([(OFFSET, NAN)], "states that voxels begin at byte nan, which is impossible"),
     "vox_offset inside the header": ([(OFFSET, struct.pack("<f", 100))], "begin at byte 100, which"),
     "vox_offset of a terabyte": ([(OFFSET, struct.pack("<f", 1e12))], r"begin at byte 1e\+12, which"),
     "vox_offset between voxels' bytes": ([(OFFSET, struct.pack("<f", 352.5))], "begin at byte 352.5, which"),
     "unknown unit": ([(UNITS, b"\x07")], "unknown unit of length"),
     "infinite slope": ([(SCALING, struct.pack("<f", np.inf))], "impossible scaling of values"),
     "slope with NaN intercept": ([(SCALING, struct.pack("<2f", 1, np.nan))], "impossible scaling of values"),
-    "complex values": ([(70, struct.pack("<2h", 32, 64))], "holds complex values"),
-    "colors": ([(70, struct.pack("<2h", 128, 24))], "holds color values"),
-    "unknown datatype": ([(70, struct.pack("<2h", 77, 16))], "type of values that is not read .NIfTI datatype 77"),
+    "complex values": ([(70, struct.pack("<2h", 32, 64))], "contains complex values"),
+    "colors": ([(70, struct.pack("<2h", 128, 24))], "contains color values"),
+    "unknown datatype": ([(70, struct.pack("<2h", 77, 16))], "value type that is not supported .NIfTI datatype 77"),
     "contradicting bits": ([(70, struct.pack("<2h", 4, 8))], "states 8 bits per value for datatype 4"),
     "no axes": ([(40, struct.pack("<h", 0))], "states 0 axes"),
     "nine axes": ([(40, struct.pack("<h", 9))], "states 9 axes"),
     "a negative size": ([(42, struct.pack("<h", -12))], "states a size of -12 x 10 x 9 voxels"),
     "a dimension bomb": ([(42, struct.pack("<3h", 32767, 32767, 32767))], "32767 x 32767 x 32767 voxels, more than any CT has"),
     "sizes larger than the file": ([(42, struct.pack("<3h", 500, 500, 500))], "is truncated .its header states 250000000 bytes"),
-    "sizes smaller than the file": ([(42, struct.pack("<3h", 12, 10, 8))], "holds more than the 1920 bytes of voxels"),
+    "sizes smaller than the file": ([(42, struct.pack("<3h", 12, 10, 8))], "contains more than the 1920 bytes of voxels"),
     "a pair of files": ([(344, b"ni1\0")], "is the header of a NIfTI in two files"),
-    "Analyze": ([(344, bytes(4))], "is an Analyze 7.5 file, or a NIfTI without its mark"),
+    "Analyze": ([(344, bytes(4))], "is an Analyze 7.5 file, or a NIfTI without its signature"),
 }  # fmt: skip
 
 

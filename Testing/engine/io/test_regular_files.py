@@ -30,12 +30,12 @@ def a_link(folder: Path, target: Path | str) -> Path:
 
 
 NOT_FILES = {
-    "a pipe": (a_pipe, "is a pipe; give an image file"),
-    "a link to a pipe": (lambda d: a_link(d, a_pipe(d)), "is a pipe; give an image file"),
-    "a device": (lambda d: Path("/dev/zero"), "is a device; give an image file"),
-    "a link to a device": (lambda d: a_link(d, "/dev/zero"), "is a device; give an image file"),
-    "a link to nothing": (lambda d: a_link(d, d / "gone"), "is a link to nothing"),
-    "a link to itself": (lambda d: a_link(d, d / "link.nii.gz"), "is a link to nothing"),
+    "a pipe": (a_pipe, "is a pipe; choose an image file"),
+    "a link to a pipe": (lambda d: a_link(d, a_pipe(d)), "is a pipe; choose an image file"),
+    "a device": (lambda d: Path("/dev/zero"), "is a device; choose an image file"),
+    "a link to a device": (lambda d: a_link(d, "/dev/zero"), "is a device; choose an image file"),
+    "a link to nothing": (lambda d: a_link(d, d / "gone"), "is a link to a file that does not exist"),
+    "a link to itself": (lambda d: a_link(d, d / "link.nii.gz"), "is a link to a file that does not exist"),
     "nothing": (lambda d: d / "gone.nii.gz", "does not exist; check the path"),
     "a name too long for any file": (lambda d: d / ("x" * 300), "cannot be read .File name too long"),
 }
@@ -53,7 +53,7 @@ def test_what_is_no_file_is_refused_and_not_opened(tmp_path, case):
 
 
 def test_a_folder_is_no_mask(tmp_path):
-    with pytest.raises(UnusableInput, match="is a folder; give an image file"):
+    with pytest.raises(UnusableInput, match="is a folder; choose an image file"):
         read_volume(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_a_name_of_any_bytes_is_read(tmp_path, name):
 @posix
 def test_an_output_of_any_bytes_is_refused_in_a_sentence(tmp_path):
     folder = tmp_path / os.fsdecode(b"M\xfcller")
-    with pytest.raises(UnusableInput, match="is not valid UTF-8; choose or rename the folder"):
+    with pytest.raises(UnusableInput, match="is not valid UTF-8; choose a folder, or rename it"):
         check_output_folder(folder)
     with pytest.raises(UnusableInput, match="is not valid UTF-8"):
         write_volume(make_ct(), folder / "ct.nrrd")
@@ -103,5 +103,5 @@ def test_the_command_says_it_in_a_line(tmp_path):
     command = [sys.executable, "-m", "LungTumorSegLib", "isolate", str(tmp_path / "ct.nrrd"), "-o", output]
     run = subprocess.run(command, capture_output=True, check=False)
     assert run.returncode == 2
-    assert b"is not valid UTF-8; choose or rename the folder" in run.stderr.splitlines()[-1]
+    assert b"is not valid UTF-8; choose a folder, or rename it" in run.stderr.splitlines()[-1]
     assert b"Traceback" not in run.stderr

@@ -173,7 +173,7 @@ def test_an_roi_is_read_by_its_name(tmp_path):
 def test_missing_and_empty_rois_are_named(tmp_path):
     ct = an_oblique_ct()
     path = write_rtstruct(tmp_path / "rs.dcm", {"PTV": [contour(ct, 4, rectangle(1, 1, 5, 5))], "Iso": []})
-    with pytest.raises(UnusableInput, match=r"has no ROI 'GTV-1'; it has Iso, PTV"):
+    with pytest.raises(UnusableInput, match=r"has no ROI 'GTV-1'; choose one of its ROIs: Iso, PTV"):
         read_roi(path, "GTV-1", ct)
     with pytest.raises(UnusableInput, match=r"'Iso' of .* has no closed contour"):
         read_roi(path, "Iso", ct)
@@ -200,9 +200,9 @@ def test_points_are_no_contours(tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "rs.dcm").write_bytes(b"nothing of that kind")
-    with pytest.raises(UnusableInput, match="is no DICOM file"):
+    with pytest.raises(UnusableInput, match="is not a DICOM file"):
         read_structure_set(tmp_path / "rs.dcm")
-    with pytest.raises(UnusableInput, match="is no RT structure set"):
+    with pytest.raises(UnusableInput, match="is not an RT structure set"):
         read_structure_set(write_dicom_series(an_oblique_ct(), tmp_path / "ct")[0])
 
 
@@ -262,7 +262,7 @@ def test_two_parts_of_a_region_are_not_joined_but_told(tmp_path):
     path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": contours})
     (segment,) = read_rois(path, ct)
     assert np.flatnonzero(segment.mask.array.any(axis=(1, 2))).tolist() == [2, 3, 4, 11, 12, 13]
-    assert "no contour over 17.5 mm" in segment.warnings[0]
+    assert "a gap of 17.5 mm" in segment.warnings[0]
 
 
 def test_contours_of_the_xor_kind_are_read_and_points_are_told(tmp_path):

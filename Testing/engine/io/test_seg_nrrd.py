@@ -289,7 +289,7 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_layers_without_names_are_refused(tmp_path):
     image = to_simpleitk(make_ct().with_array(np.ones((9, 10, 12), np.uint8)))
     sitk.WriteImage(sitk.Compose(image, image), tmp_path / "two.nrrd")
-    with pytest.raises(UnusableInput, match="several values a voxel but names no segments"):
+    with pytest.raises(UnusableInput, match="several values per voxel but names no segments"):
         read_segmentation(tmp_path / "two.nrrd")
 
 
@@ -306,7 +306,9 @@ def test_a_wrong_header_is_refused(tmp_path, key, value):
     }.items():
         image.SetMetaData(f"Segment0_{name}", content)
     sitk.WriteImage(image, tmp_path / "wrong.seg.nrrd")
-    with pytest.raises(UnusableInput, match="describes its segments wrongly; save the segmentation in Slicer again"):
+    with pytest.raises(
+        UnusableInput, match="does not describe its segments correctly; save the segmentation in Slicer again"
+    ):
         read_segmentation(tmp_path / "wrong.seg.nrrd")
 
 
@@ -439,7 +441,7 @@ def test_a_segment_in_a_layer_that_is_not_there_is_refused(tmp_path):
     for key, value in NAMED.items():
         image.SetMetaData(key, value)
     sitk.WriteImage(image, str(tmp_path / "odd.seg.nrrd"))
-    with pytest.raises(UnusableInput, match="describes its segments wrongly"):
+    with pytest.raises(UnusableInput, match="does not describe its segments correctly"):
         read_segmentation(tmp_path / "odd.seg.nrrd")
 
 

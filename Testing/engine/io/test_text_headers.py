@@ -105,7 +105,7 @@ def test_the_same_ct_is_read_however_it_is_stated(tmp_path, case):
     assert back.warnings == ()
 
 
-NO_FIELD = "has a line that is no field"
+NO_FIELD = "has a line that is not a field"
 IMPOSSIBLE = "impossible geometry"
 TRUNCATED = "is truncated"
 NO_GEOMETRY = "does not state its voxel spacing and axes"
@@ -131,43 +131,43 @@ REFUSED = {
     "unknown units": (lambda d: nrrd(d / "a.nrrd", space_units='"ft" "ft" "ft"'), 'lengths in "ft"'),
     "units beside directions": (lambda d: nrrd(d / "a.nrrd", units='"cm" "cm" "cm"'), "states units that cannot be used"),
     "spacings that contradict the directions": (
-        lambda d: nrrd(d / "a.nrrd", spacings="1 1 1"), "differently .spacings: 1 x 1 x 1 mm, space dir"),
+        lambda d: nrrd(d / "a.nrrd", spacings="1 1 1"), "two different spacings .spacings: 1 x 1 x 1 mm, space dir"),
     "sizes stated twice": (lambda d: nrrd(d / "a.nrrd", lines="sizes: 12 10 8\n"), 'states "sizes" twice'),
     "quantized values": (lambda d: nrrd(d / "a.nrrd", lines="old min: -1024\nold max: 3071\n"), "its values were quantized"),
     "no byte order": (lambda d: nrrd(d / "a.nrrd", endian=None), "does not state the byte order"),
     "values of an unknown type": (lambda d: nrrd(d / "a.nrrd", type="block"), 'states "block" as the type of its values'),
-    "text": (lambda d: nrrd(d / "a.nrrd", encoding="ascii"), 'are encoded as "ascii", which is not read'),
-    "bzip2": (lambda d: nrrd(d / "a.nrrd", encoding="bzip2"), 'are encoded as "bzip2", which is not read'),
-    "a line that is no field": (lambda d: nrrd(d / "a.nrrd", lines="what is this\n"), NO_FIELD),
+    "text": (lambda d: nrrd(d / "a.nrrd", encoding="ascii"), 'are encoded as "ascii", which is not supported'),
+    "bzip2": (lambda d: nrrd(d / "a.nrrd", encoding="bzip2"), 'are encoded as "bzip2", which is not supported'),
+    "a line that is not a field": (lambda d: nrrd(d / "a.nrrd", lines="what is this\n"), NO_FIELD),
     "a header without end": (lambda d: cut(nrrd(d / "a.nrrd"), 60), TRUNCATED),
-    "more voxels than stated": (lambda d: nrrd(d / "a.nrrd", VOXELS + bytes(2)), "holds more than the 2160 bytes of voxels"),
-    "fewer voxels than stated": (lambda d: nrrd(d / "a.nrrd", VOXELS[:-1]), "2159 are there"),
+    "more voxels than stated": (lambda d: nrrd(d / "a.nrrd", VOXELS + bytes(2)), "contains more than the 2160 bytes of voxels"),
+    "fewer voxels than stated": (lambda d: nrrd(d / "a.nrrd", VOXELS[:-1]), "but it contains 2159"),
     "an empty gzip stream": (lambda d: nrrd(d / "a.nrrd", b"", encoding="gzip"), TRUNCATED),
-    "a list of files": (lambda d: nrrd(d / "a.nhdr", b"", data_file="LIST\n1.raw"), "lie in several files .LIST"),
-    "a pattern of files": (lambda d: nrrd(d / "a.nhdr", b"", data_file="s%03d.raw 1 9 1"), r"lie in several files .s%03d\.raw 1 9 1"),
-    "a missing file of voxels": (lambda d: nrrd(d / "a.nhdr", b"", data_file="gone.raw"), r"gone\.raw is not there"),
-    "a folder of voxels": (lambda d: nrrd(d / "a.nhdr", b"", data_file="."), "is not there"),
-    "a device of voxels": (lambda d: nrrd(d / "a.nhdr", b"", data_file="/dev/zero"), "zero is not there"),
+    "a list of files": (lambda d: nrrd(d / "a.nhdr", b"", data_file="LIST\n1.raw"), "are in several files .LIST"),
+    "a pattern of files": (lambda d: nrrd(d / "a.nhdr", b"", data_file="s%03d.raw 1 9 1"), r"are in several files .s%03d\.raw 1 9 1"),
+    "a missing file of voxels": (lambda d: nrrd(d / "a.nhdr", b"", data_file="gone.raw"), r"gone\.raw, which is missing"),
+    "a folder of voxels": (lambda d: nrrd(d / "a.nhdr", b"", data_file="."), "which is missing"),
+    "a device of voxels": (lambda d: nrrd(d / "a.nhdr", b"", data_file="/dev/zero"), "zero, which is missing"),
     "several values per voxel": (
         lambda d: nrrd(d / "a.nrrd", VOXELS * 2, dimension="4", sizes="2 12 10 9", kinds="vector domain domain domain",
-                       space_directions="none (0.7,0,0) (0,0.8,0) (0,0,2.5)"), "holds 2 values per voxel"),
+                       space_directions="none (0.7,0,0) (0,0.8,0) (0,0,2.5)"), "contains 2 values per voxel"),
     "two dimensions": (
         lambda d: nrrd(d / "a.nrrd", VOXELS[:240], dimension="2", sizes="12 10", kinds="domain domain", space=None),
         "is not a 3D image"),
-    "Meta: a list of files": (lambda d: meta(d / "a.mhd", b"1.raw\n", data="LIST"), "lie in several files .LIST"),
-    "Meta: a pattern of files": (lambda d: meta(d / "a.mhd", b"", data="s%03d.raw 1 9 1"), "lie in several files"),
-    "Meta: more voxels than stated": (lambda d: meta(d / "a.mha", VOXELS + bytes(100)), "holds more than the 2160 bytes of voxels"),
+    "Meta: a list of files": (lambda d: meta(d / "a.mhd", b"1.raw\n", data="LIST"), "are in several files .LIST"),
+    "Meta: a pattern of files": (lambda d: meta(d / "a.mhd", b"", data="s%03d.raw 1 9 1"), "are in several files"),
+    "Meta: more voxels than stated": (lambda d: meta(d / "a.mha", VOXELS + bytes(100)), "contains more than the 2160 bytes of voxels"),
     "Meta: more detached voxels than stated": (
-        lambda d: detached(d, lambda: meta(d / "a.mhd", b"", data="voxels.raw"), b"header"), "holds more than the 2160 bytes"),
-    "Meta: fewer voxels than stated": (lambda d: meta(d / "a.mha", VOXELS[:-1]), "2159 are there"),
+        lambda d: detached(d, lambda: meta(d / "a.mhd", b"", data="voxels.raw"), b"header"), "contains more than the 2160 bytes"),
+    "Meta: fewer voxels than stated": (lambda d: meta(d / "a.mha", VOXELS[:-1]), "but it contains 2159"),
     "Meta: spacing of words": (lambda d: meta(d / "a.mha", ElementSpacing="a b c"), NO_GEOMETRY),
     "Meta: spacing of zero": (lambda d: meta(d / "a.mha", ElementSpacing="1 1 0"), NO_GEOMETRY),
     "Meta: spacing of NaN": (lambda d: meta(d / "a.mha", ElementSpacing="1 nan 1"), NO_GEOMETRY),
     "Meta: two numbers of spacing": (lambda d: meta(d / "a.mha", ElementSpacing="1 1"), NO_GEOMETRY),
     "Meta: no spacing": (lambda d: meta(d / "a.mha", ElementSpacing=None), NO_GEOMETRY),
     "Meta: unknown units": (lambda d: meta(d / "a.mha", DistanceUnits="inch"), 'lengths in "inch"'),
-    "Meta: two origins": (lambda d: meta(d / "a.mha", Position="0 0 0"), 'states "Offset" twice and differently'),
-    "Meta: two byte orders": (lambda d: meta(d / "a.mha", ElementByteOrderMSB="True"), "twice and differently"),
+    "Meta: two origins": (lambda d: meta(d / "a.mha", Position="0 0 0"), 'states two different values of "Offset"'),
+    "Meta: two byte orders": (lambda d: meta(d / "a.mha", ElementByteOrderMSB="True"), "two different values"),
     "Meta: a slope of zero": (lambda d: meta(d / "a.mha", ElementToIntensityFunctionSlope="0"), "impossible scaling of values"),
     "Meta: a slope of NaN": (lambda d: meta(d / "a.mha", ElementToIntensityFunctionSlope="nan"), "impossible scaling of values"),
     "Meta: an offset without the rescaling": (lambda d: meta(d / "a.mha", ElementToIntensityFunctionOffset="a"), "impossible scaling"),
@@ -177,9 +177,9 @@ REFUSED = {
     "Meta: a dimension bomb": (lambda d: meta(d / "a.mha", DimSize="99999 99999 99999"), "more than any CT has"),
     "Meta: no sizes": (lambda d: meta(d / "a.mha", DimSize=None), "does not state its number of axes, sizes"),
     "Meta: two dimensions": (lambda d: meta(d / "a.mha", NDims="2", DimSize="12 90"), "is not a 3D image"),
-    "Meta: text": (lambda d: meta(d / "a.mha", BinaryData="False"), "are text, which is not read"),
+    "Meta: text": (lambda d: meta(d / "a.mha", BinaryData="False"), "are stored as text, which is not supported"),
     "Meta: an unknown type": (lambda d: meta(d / "a.mha", ElementType="MET_OTHER"), 'states "MET_OTHER" as the type'),
-    "Meta: a tube": (lambda d: meta(d / "a.mha", ObjectType="Tube"), 'describes no image but "Tube"'),
+    "Meta: a tube": (lambda d: meta(d / "a.mha", ObjectType="Tube"), 'does not describe an image but "Tube"'),
     "Meta: a header without end": (lambda d: cut(meta(d / "a.mha"), 100), TRUNCATED),
     "Meta: an unpacked header of packed data": (lambda d: meta(d / "a.mha", CompressedData="True"), "is damaged"),
 }  # fmt: skip

@@ -66,7 +66,7 @@ def test_what_unpacks_to_more_than_stated_is_refused_at_once(tmp_path, monkeypat
             yield piece
 
     monkeypatch.setattr(voxels, "unpacked", counted)
-    with pytest.raises(UnusableInput, match="holds more than the 2160 bytes of voxels that its header states"):
+    with pytest.raises(UnusableInput, match="contains more than the 2160 bytes of voxels that its header states"):
         read_volume(tmp_path / name)
     assert sum(sizes) <= 2 * voxels.CHUNK_BYTES
 

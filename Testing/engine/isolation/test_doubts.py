@@ -66,7 +66,7 @@ def test_a_lung_in_two_parts_is_told_with_their_volumes(a_chest):
     upper, lower = a_chest.left & (Z > 80), a_chest.left & (Z < 50)
     warning = next(doubt for doubt in told(a_chest, left=upper | lower) if "separate parts" in doubt)
     volumes = sorted((part.sum() * a_chest.volume("left").voxel_volume_ml for part in (upper, lower)), reverse=True)
-    assert f"The left lung was found in 2 separate parts ({volumes[0]:.0f} mL, {volumes[1]:.0f} mL)" in warning
+    assert f"The left lung consists of 2 separate parts ({volumes[0]:.0f} mL, {volumes[1]:.0f} mL)" in warning
 
 
 @pytest.mark.parametrize("lowest", [-900, -600])
@@ -95,5 +95,5 @@ def test_half_a_chest_without_its_spine_has_no_sides(a_chest):
     half = CTVolume(np.ascontiguousarray(a_chest.ct.array[..., :85]), AFFINE)
     found = isolate_lungs(half)
     assert not found.sides_known
-    assert any("No spine was recognized" in warning for warning in found.warnings)
+    assert any("found no spine in this CT" in warning for warning in found.warnings)
     assert dice(found.lungs.array, a_chest.right[..., :85]) > 0.98

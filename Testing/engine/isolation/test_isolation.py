@@ -101,7 +101,8 @@ class TestLungsInView:
 
     def test_less_than_150_ml_is_refused(self, a_chest):
         with pytest.raises(
-            UnusableInput, match=r"Less than 150 mL of lung is in view \(1[0-4]\d mL\); choose a CT of the chest"
+            UnusableInput,
+            match=r"The CT shows 1[0-4]\d mL of lung, less than the 150 mL that are needed; choose a CT of the chest",
         ):
             isolate_lungs(self.lungs_of(a_chest, 130))
 
@@ -109,11 +110,11 @@ class TestLungsInView:
         assert isolate_lungs(self.lungs_of(a_chest, 175)).lungs.array.any()
 
     def test_no_lung_at_all_is_refused(self, a_chest):
-        with pytest.raises(UnusableInput, match=r"Less than 150 mL of lung is in view \(0 mL\)"):
+        with pytest.raises(UnusableInput, match=r"The CT shows 0 mL of lung"):
             isolate_lungs(a_chest.painted(a_chest.body, 40).ct)
 
     def test_air_alone_is_refused(self):
-        with pytest.raises(UnusableInput, match="Less than 150 mL"):
+        with pytest.raises(UnusableInput, match="less than the 150 mL"):
             isolate_lungs(CTVolume(np.full((12, 60, 70), -1000, np.int16), AFFINE))
 
     def test_a_filled_lung_counts_with_the_other_one(self, a_chest):

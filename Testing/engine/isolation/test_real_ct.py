@@ -96,7 +96,9 @@ def test_lungs_of_a_coarse_ct(isolation_of, real_ct_folder):
 def test_lung_bases_in_an_abdomen(isolation_of, real_ct_folder):
     found = isolation_of("ts_example_3mm")
     assert dice(found.lungs.array, mask(real_ct_folder, "ts_example_3mm", "lobes_auto")) >= 0.9
-    assert found.warnings == ("The lungs reach beyond the CT (top); what lies outside it is not seen.",)
+    assert found.warnings == (
+        "The CT cuts off the lungs (top), so lesions beyond its edge cannot be found. Use a CT that shows the whole chest if available.",
+    )
 
 
 def test_half_a_chest_has_a_right_lung_alone(isolation_of):

@@ -41,7 +41,7 @@ def test_a_tumor_in_the_lung_is_not_doubted():
     [
         ((0, 15, 10), (12, 65, 70), None, "is larger than a lung"),
         ((4, 35, 50), (7, 42, 58), None, "is mostly air"),
-        ((0, 2, 30), (12, 10, 50), 40, "lies outside of the body"),
+        ((0, 2, 30), (12, 10, 50), 40, "lies outside the body"),
         ((0, 0, 0), (12, 80, 80), None, "is larger than a lung"),
     ],
 )
@@ -56,4 +56,6 @@ def test_a_segmentation_without_a_lesion_is_told():
     heart = SimpleNamespace(name="Heart", terminology="", mask=lungs[0])
     report = measure(CTVolume(array, AFFINE), [heart], lungs=lungs)
     assert report.lesions == ()
-    assert report.warnings == ("None of the segments is a lesion by its terminology or name: Heart.",)
+    assert report.warnings == (
+        "No segment has the terminology or the name of a lesion (Heart); rename the segments that are lesions.",
+    )

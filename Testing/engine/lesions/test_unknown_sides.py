@@ -41,7 +41,7 @@ def test_a_lesion_has_no_side_and_the_report_says_why(report):
     assert lesion.location is None
     assert lesions_as_json(report)[0]["side"] is None
     (warning,) = report.warnings
-    assert "No spine was recognized" in warning
+    assert "found no spine in this CT" in warning
     assert "side of each lesion is unknown" in warning
 
 
@@ -97,4 +97,6 @@ def test_too_little_lung_is_told(report):
     ball[4:6, 8:12, 8:12] = True
     measured = measure(ct, [segment(TUMOR, ball, terminology.TUMOR[None])])
     assert measured.lesions[0].side is None
-    assert measured.warnings == ("The CT shows too little lung, so the side and the place of each lesion are unknown.",)
+    assert measured.warnings == (
+        "The CT shows too little lung, so the side and the location of each lesion are unknown.",
+    )

@@ -190,5 +190,5 @@ def test_a_scan_covers_both_lungs_unless_told_otherwise(phantom_of):
 
 
 def test_a_negative_seed_is_refused():
-    with pytest.raises(UnusableInput, match="seed must not be negative"):
+    with pytest.raises(UnusableInput, match="seed must be 0 or more"):
         make_phantom(-1, QUICK)

@@ -11,8 +11,8 @@ from LungTumorSegLib.phantom.patient import draw_patient
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"spacing_mm": (2.5, 1.0, 0.1)}, "spacing must lie between 0.3 and 10.0 mm"),
-        ({"spacing_mm": (2.5, float("nan"), 1.0)}, "spacing must lie between"),
+        ({"spacing_mm": (2.5, 1.0, 0.1)}, "spacing must be from 0.3 to 10.0 mm"),
+        ({"spacing_mm": (2.5, float("nan"), 1.0)}, "spacing must be from"),
         ({"direction": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.5, 0.0, 1.0))}, "orthonormal columns"),
         ({"height_mm": (40.0, -40.0)}, "lowest below highest"),
         ({"lesion_diameter_mm": (1.0, 20.0)}, "within 3 to 100 mm"),

@@ -77,7 +77,7 @@ def test_a_froc_curve_begins_at_nothing(tmp_path):
     write_froc([(0.0, 0.5), (1.0, 0.75)], tmp_path / "froc.svg")
     (points,), texts = parse((tmp_path / "froc.svg").read_text())
     assert len(points) == 3
-    assert "false positives a scan" in texts
+    assert "false positives per scan" in texts
 
 
 def colored(picture, color):

@@ -152,11 +152,11 @@ def test_names_of_segments_are_escaped_everywhere(tmp_path):
 
 def test_a_machine_that_cannot_draw_still_gets_a_report(tmp_path, monkeypatch):
     def cannot(*_, **__):
-        raise MachineLimit("This machine cannot draw in 3D.")
+        raise MachineLimit("This machine cannot render in 3D.")
 
     monkeypatch.setattr(report_module, "spread_pictures", cannot)
     html = written(tmp_path, LARGE)
-    assert "This machine cannot draw in 3D." in html
+    assert "This machine cannot render in 3D." in html
     assert "Tumor 1" in html
 
 

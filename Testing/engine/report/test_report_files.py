@@ -152,7 +152,7 @@ def test_measures_of_a_runs_segmentation_keep_what_the_run_knew_of_its_lesions(t
 def test_what_is_no_summary_is_refused(tmp_path):
     (tmp_path / "a.json").write_text('{"lesions": 3}')
     for name in ("a.json", "none.json"):
-        with pytest.raises(UnusableInput, match=f"{name} is no summary of a run"):
+        with pytest.raises(UnusableInput, match=f"{name} is not the summary of a run"):
             read_summary(tmp_path / name)
 
 

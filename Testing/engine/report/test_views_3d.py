@@ -83,7 +83,7 @@ def test_a_machine_that_cannot_draw_says_so_and_leaves_no_file(tmp_path, monkeyp
     monkeypatch.setattr(rendering, "find_library", lambda name: None)
     if rendering.vtkRenderWindow().GetClassName() != "vtkOSOpenGLRenderWindow":
         pytest.skip("This build of vtk has no OSMesa window to choose.")
-    with pytest.raises(MachineLimit, match="cannot draw in 3D"):
+    with pytest.raises(MachineLimit, match="cannot render in 3D"):
         rendered(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

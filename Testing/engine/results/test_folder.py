@@ -541,9 +541,9 @@ def half_way():
 def test_what_the_user_put_there_since_the_kill_is_refused_and_stays(tmp_path, half_way):
     folder, new = half_way(tmp_path / "x")
     (folder / "lesions.csv").write_text("the user's")
-    with pytest.raises(UnusableInput, match=r"lesions\.csv was changed since; move"):
+    with pytest.raises(UnusableInput, match=r"lesions\.csv was changed after that; move"):
         read_set(folder)
-    with pytest.raises(UnusableInput, match=r"lesions\.csv was changed since; move"):
+    with pytest.raises(UnusableInput, match=r"lesions\.csv was changed after that; move"):
         write_set(folder, {"summary.json": "next"}, overwrite=True)
     assert (folder / "lesions.csv").read_text() == "the user's"
     (folder / "lesions.csv").unlink()
@@ -558,7 +558,7 @@ def test_a_half_moved_set_in_a_folder_that_cannot_be_written_is_not_there(tmp_pa
     folder, _ = half_way(tmp_path / "x")
     folder.chmod(0o500)
     try:
-        with pytest.raises(UnusableInput, match="half in place"):
+        with pytest.raises(UnusableInput, match="incomplete results"):
             read_set(folder)
     finally:
         folder.chmod(0o700)
@@ -608,5 +608,5 @@ def test_runs_that_end_in_the_same_moment_never_mix_their_files_for_any_reader(t
 def test_a_reader_that_is_never_left_alone_gives_up(tmp_path, monkeypatch):
     counts = iter(range(1000))
     monkeypatch.setattr(folder_module, "_state", lambda folder: next(counts))
-    with pytest.raises(MachineLimit, match="keep writing"):
+    with pytest.raises(MachineLimit, match="are still writing"):
         read_consistently(tmp_path, lambda: None)

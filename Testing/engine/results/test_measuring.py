@@ -165,7 +165,7 @@ def another_case(case) -> Path:
 
 def test_measures_never_mix_with_the_result_of_another_ct(another_case):
     before = {path.name: path.read_bytes() for path in (another_case / "result").iterdir()}
-    with pytest.raises(UnusableInput, match="holds the result of another CT; choose another output folder"):
+    with pytest.raises(UnusableInput, match="contains the result of another CT; choose another output folder"):
         measure(another_case, segmentation="b.seg.nrrd")
     assert {path.name: path.read_bytes() for path in (another_case / "result").iterdir()} == before
 
@@ -196,7 +196,7 @@ def with_lesion(values: object) -> str:
 )
 def test_a_summary_of_the_wrong_shape_is_refused_in_one_sentence(case, text):
     (case / "wrong.json").write_text(text)
-    with pytest.raises(UnusableInput, match=r"wrong\.json is no summary of a run") as refused:
+    with pytest.raises(UnusableInput, match=r"wrong\.json is not the summary of a run") as refused:
         measure(case, "--run-summary", case / "wrong.json", output="elsewhere")
     assert len(str(refused.value)) < 400
     assert not (case / "elsewhere").exists()

@@ -59,7 +59,7 @@ def test_a_missing_or_truncated_file_is_refused(results, name, kept_bytes):
     path.unlink()
     if kept_bytes is not None:
         path.write_bytes(content[:kept_bytes])
-    with pytest.raises(MachineLimit, match="The results of the run are damaged; run it again"):
+    with pytest.raises(MachineLimit, match="The results of the run are damaged; run the segmentation again"):
         read_run(results, probability=True)
 
 
@@ -67,7 +67,7 @@ def test_a_summary_without_lesions_is_refused(results, caplog):
     (results / "summary.json").write_text("[]")
     with pytest.raises(MachineLimit, match="damaged"):
         read_run(results)
-    assert "names no lesions" in caplog.text, "the log tells what the message leaves out"
+    assert "lists no lesions" in caplog.text, "the log tells what the message leaves out"
 
 
 @pytest.mark.parametrize("confidence", [7, -0.1, 1.01])

@@ -47,7 +47,7 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
         ({}, "lacks the setting 'output'"),
         ({"output": 3}, "output must be a valid string, not 3"),
         ({"output": "o", "epochs": 3}, "The configuration has no setting 'epochs'"),
-        ({"output": "o", "network": {"step": 3}}, "network has no setting 'step'; it knows steps, epoch_steps"),
+        ({"output": "o", "network": {"step": 3}}, "network has no setting 'step'; its settings are steps, epoch_steps"),
         ({"output": "o", "network": {"steps": "many"}}, "network.steps must be a valid integer, not 'many'"),
         ({"output": "o", "network": {"steps": True}}, "network.steps must be a valid integer, not True"),
         ({"output": "o", "network": {"steps": 0}}, "network.steps must be greater than or equal to 1, not 0"),
@@ -81,7 +81,7 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
                 "output": "o",
                 "data": {"phantoms": {"count": 10, "first_seed": 5, "held_out": 1, "first_held_out_seed": 14}},
             },
-            "also held out",
+            "also held-out",
         ),
         ({"output": "o", "data": {"split": {"file": "s", "test_share": 0.9}}}, "must leave patients to train on"),
     ],
@@ -129,14 +129,14 @@ def test_configurations_and_metrics_are_read_without_torch_and_monai():
         ({"network": {"clip": float("inf")}}, "network.clip must be a finite number"),
         (
             {"data": {"sources": [{"folder": "f", "kind": "folders", "patient_pattern": "("}]}},
-            "is no regular expression",
+            "is not a regular expression",
         ),
         ({"data": {"sources": [{"folder": "f", "kind": "folders", "patient_pattern": "a"}]}}, "needs a group"),
         ({"device": "x" * 100_000}, "device must be 'auto'"),
         ({"device": [["x" * 100_000] * 10]}, "device must be 'auto'"),
         ({"x" * 100_000: 1}, "has no setting 'xxx"),
         ({"\x1b[31m": 1}, "has no setting"),
-        ({3: 1}, "must have texts as keys, not 3"),
+        ({3: 1}, "must have text keys, not 3"),
     ],
 )
 def test_no_value_makes_a_long_message_or_a_traceback(values, message):
@@ -185,7 +185,7 @@ def test_any_text_is_a_configuration_or_is_refused(text):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    with pytest.raises(UnusableInput, match="is no file"):
+    with pytest.raises(UnusableInput, match="is not a file"):
         read_config(tmp_path)
 
 

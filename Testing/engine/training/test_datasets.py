@@ -70,13 +70,13 @@ def test_folders_and_patterns_that_do_not_fit_are_named(tmp_path):
     folder = an_image_and_mask_set(tmp_path)
     with pytest.raises(UnusableInput, match="imagesTr does not exist"):
         find_cases(SourceConfig(str(folder), "folders", images="imagesTr"))
-    with pytest.raises(UnusableInput, match="nowhere is no folder"):
+    with pytest.raises(UnusableInput, match="nowhere is not a folder"):
         find_cases(SourceConfig(str(tmp_path / "nowhere"), "folders"))
     with pytest.raises(UnusableInput, match=r"finds no group in the name 'anna_1'"):
         find_cases(SourceConfig(str(folder), "folders", patient_pattern="^[0-9]"))
     (tmp_path / "empty/images").mkdir(parents=True)
     (tmp_path / "empty/masks").mkdir()
-    with pytest.raises(UnusableInput, match="holds no case"):
+    with pytest.raises(UnusableInput, match="contains no case"):
         find_cases(SourceConfig(str(tmp_path / "empty"), "folders"))
 
 
@@ -111,7 +111,7 @@ def test_the_decathlon_lists_its_cases(tmp_path):
 def test_a_decathlon_with_missing_files_or_another_listing_is_refused(tmp_path):
     folder = a_decathlon(tmp_path)
     (folder / "labelsTr/lung_001.nii.gz").unlink()
-    with pytest.raises(UnusableInput, match=r"labelsTr/lung_001\.nii\.gz, which is not there"):
+    with pytest.raises(UnusableInput, match=r"labelsTr/lung_001\.nii\.gz, which is missing"):
         find_cases(SourceConfig(str(folder), "decathlon"))
     (folder / "dataset.json").write_text('{"training": 3}')
     with pytest.raises(UnusableInput, match="does not list training images"):

@@ -182,7 +182,7 @@ def test_some_training_phantoms_are_tumor_free_and_all_are_coarse():
 
 def test_a_process_that_the_system_ended_is_a_limit_of_the_machine(a_data_set, tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, "_prepare", end_the_process)
-    with pytest.raises(MachineLimit, match="for want of memory"):
+    with pytest.raises(MachineLimit, match="because memory ran out"):
         prepare_data(
             DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 1, ignore_progress
         )

@@ -71,7 +71,7 @@ def test_a_split_is_kept_in_a_file(tmp_path):
 )
 def test_a_damaged_file_is_named(tmp_path, text):
     (tmp_path / "split.json").write_text(text)
-    with pytest.raises(UnusableInput, match=r"split\.json is not readable"):
+    with pytest.raises(UnusableInput, match=r"split\.json cannot be read"):
         read_split(tmp_path / "split.json")
 
 

@@ -186,7 +186,7 @@ def test_a_finished_training_is_not_repeated(config, undisturbed, monkeypatch):
 
 def test_another_configuration_does_not_go_on_with_the_old_one(config, undisturbed):
     with pytest.raises(
-        UnusableInput, match=r"undisturbed holds a training of another configuration \(network\.learning_rate"
+        UnusableInput, match=r"undisturbed contains a training run with another configuration \(network\.learning_rate"
     ):
         run_training(replace(config, output=str(undisturbed), network=replace(config.network, learning_rate=0.5)))
     run_training(
@@ -242,7 +242,7 @@ def test_a_training_may_begin_with_the_weights_of_a_stored_model(config, undistu
     stored = weights(undisturbed)
     assert all(torch.equal(seen[name], stored[name]) for name in stored)
     assert not (tmp_path / "more/extractor-last.safetensors").exists()
-    with pytest.raises(UnusableInput, match="of another network or width"):
+    with pytest.raises(UnusableInput, match="another network or width"):
         run_training(replace(begun, output=str(tmp_path / "wide"), model=ModelConfig("sff_multires_unet3d", 8)))
 
 
@@ -251,7 +251,7 @@ def test_a_training_may_begin_with_the_weights_of_a_stored_model(config, undistu
     [
         ({"model": ModelConfig("unet4d")}, "no network 'unet4d'"),
         ({"model": ModelConfig("multires_unet2d")}, "must be a 3D network"),
-        ({"model": ModelConfig("multires_unet3d")}, "leave the extractor stage out"),
+        ({"model": ModelConfig("multires_unet3d")}, "remove the extractor stage"),
         ({"extractor": None}, "must be trained first"),
     ],
 )

@@ -130,7 +130,9 @@ def test_a_folder_of_the_user_with_the_name_of_a_case_is_never_replaced(tmp_path
     a_stored_case(tmp_path / "case")
     (tmp_path / "case" / name).parent.mkdir(exist_ok=True)
     (tmp_path / "case" / name).write_text("the user's")
-    with pytest.raises(UnusableInput, match=r"case holds other files than a prepared case.*; choose another cache"):
+    with pytest.raises(
+        UnusableInput, match=r"case contains files that do not belong to a prepared case; choose another cache"
+    ):
         a_stored_case(tmp_path / "case")
     assert (tmp_path / "case" / name).read_text() == "the user's"
 
