@@ -10,7 +10,7 @@ from typing import Any
 from ..core.errors import UnusableInput
 from ..core.volume import CTVolume
 from .folder import Output, check_output, files_of_group
-from .reader import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, is_found_by_run, read_summary, run_in
+from .reader import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, is_found_by_run, is_of_ct, read_summary, run_in
 from .writer import LASTING_FILES, Extras, measure_files
 
 
@@ -68,7 +68,7 @@ def run_of(
         derived from the segmentation before it was corrected are not kept.
 
     Raises:
-        UnusableInput: If the output folder holds the result of another CT.
+        UnusableInput: If the output folder holds the result of another CT, or ``run_summary`` describes another CT.
     """
     segmentation = segmentation_file(segmentation)
     earlier = run_in(output.folder, segmentation, ct)
@@ -78,6 +78,10 @@ def run_of(
             "with --overwrite."
         )
     run = read_summary(run_summary) if run_summary else earlier or {}
+    if run_summary and not is_of_ct(run, ct):
+        raise UnusableInput(
+            f"{run_summary} describes a run on another CT; give the CT of that run, or leave out --run-summary."
+        )
     if not earlier:
         keep = frozenset[str]()
     elif is_found_by_run(output.folder, segmentation):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import read_json
 from ..core.volume import CTVolume, Volume
 from ..io.headers import check_image_file, read_header
+from .ct_checksum import ct_checksum
 from .folder import files_of_group, read_consistently
 from .mark import fingerprint, read_mark
 
@@ -27,7 +29,7 @@ READ_NUMBERS = (
 )  # fmt: skip
 """Numbers of a lesion that are read back from summary.json; null if unknown."""
 
-READ_TEXTS = ("case", "model", "software_version", "segmented_with")
+READ_TEXTS = ("case", "model", "software_version", "segmented_with", "ct_sha256")
 """Texts that are read back from summary.json."""
 
 GRID_TOLERANCE_VOXELS = 0.02
@@ -101,7 +103,7 @@ def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | N
     """Return the summary of the run whose results are in ``folder``, if the segmentation may come from that run.
 
     This is the case if ``segmentation`` is the folder's own segmentation, or if the folder's segmentation lies on the
-    grid of ``ct``, so that ``segmentation`` may be a correction of it.
+    grid of ``ct``, so that ``segmentation`` may be a correction of it; and if the run saw the voxels of ``ct``.
 
     Returns:
         The summary; an empty one if the folder holds no result of ``segment``; None if the result belongs to another
@@ -112,7 +114,13 @@ def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | N
         return {}
     if not (segmentation.samefile(own) or _share_grid(own, ct)):
         return None
-    return read_summary(folder / SUMMARY_FILE)
+    summary = read_summary(folder / SUMMARY_FILE)
+    return summary if is_of_ct(summary, ct) else None
+
+
+def is_of_ct(summary: Mapping[str, Any], ct: CTVolume) -> bool:
+    """Return whether a run saw the voxels of ``ct``; True if its summary is too old to tell."""
+    return summary.get("ct_sha256") in (None, ct_checksum(ct))
 
 
 def is_found_by_run(folder: Path, segmentation: Path) -> bool:

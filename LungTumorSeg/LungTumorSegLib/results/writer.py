@@ -30,6 +30,7 @@ from ..report.html import Heading, write_report
 from ..report.views_3d import LUNG_GRID_MM, render_spread
 from ..weights.manifest import model_folders
 from ..weights.model_card import card_excerpt
+from .ct_checksum import ct_checksum
 from .folder import Output, complete_or_nothing, files_of_group
 from .reader import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 
@@ -224,6 +225,7 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "options": asdict(result.settings),
         "device": result.device,
         "precision": result.precision,
+        "ct_sha256": ct_checksum(result.ct),
         "warnings": list(result.warnings),
         "message": result.report.message,
         "lungs": _lung_volumes(result.isolation.left_lung, result.isolation.right_lung)
@@ -325,6 +327,7 @@ def write_measures(
     summary = {
         **_origin(),
         **_facts_of(run),
+        "ct_sha256": ct_checksum(ct),
         "warnings": list(dict.fromkeys([*run.get("warnings", []), *warnings])),
         "message": report.message,
         "lungs": None if lungs is None else _lung_volumes(left, right),

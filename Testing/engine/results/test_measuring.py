@@ -177,6 +177,36 @@ def test_where_another_cts_result_is_replaced_nothing_of_it_stays(another_case):
     assert rows(another_case / "result")[0]["confidence"] == ""
 
 
+@pytest.fixture
+def another_patient(case) -> Path:
+    """The CT of another patient on the very grid of the first one's result."""
+    result = a_sure_result()
+    write_volume(result.ct.with_array(np.flip(result.ct.array, 1)), case / "ct.nrrd")
+    return case
+
+
+def test_the_ct_of_another_patient_on_an_equal_grid_is_recognized(another_patient):
+    before = {path.name: path.read_bytes() for path in (another_patient / "result").iterdir()}
+    with pytest.raises(UnusableInput, match="contains the result of another CT; choose another output folder"):
+        measure(another_patient)
+    assert {path.name: path.read_bytes() for path in (another_patient / "result").iterdir()} == before
+
+
+def test_confidence_values_are_not_carried_over_from_another_patient(another_patient):
+    recorded = another_patient / "result" / "summary.json"
+    with pytest.raises(UnusableInput, match=r"summary\.json describes a run on another CT; give the CT of that run"):
+        measure(another_patient, "--run-summary", recorded, output="elsewhere")
+    assert not (another_patient / "elsewhere").exists()
+
+
+def test_a_summary_of_a_version_that_did_not_record_the_ct_is_still_accepted(case):
+    recorded = summary(case / "result")
+    del recorded["ct_sha256"]
+    (case / "old.json").write_text(json.dumps(recorded))
+    measure(case, "--run-summary", case / "old.json", output="elsewhere")
+    assert summary(case / "elsewhere")["ct_sha256"] == summary(case / "result")["ct_sha256"]
+
+
 def with_lesion(values: object) -> str:
     return json.dumps({"lesions": [values]})
 
