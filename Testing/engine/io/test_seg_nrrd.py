@@ -417,7 +417,7 @@ IN_ONE_LAYER = {f"Segment{n}_Layer": "0" for n in range(2)} | {f"Segment{n}_Labe
 @pytest.mark.parametrize("number", ["0", "1"])
 def test_a_missing_segment_number_is_refused(tmp_path, number):
     header = {key.replace(f"Segment{number}_", "Segment7_"): value for key, value in (NAMED | IN_ONE_LAYER).items()}
-    with pytest.raises(UnusableInput, match="describes its segments wrongly"):
+    with pytest.raises(UnusableInput, match="does not describe its segments correctly"):
         read_segmentation(write_named(tmp_path / "gap.seg.nrrd", header))
 
 

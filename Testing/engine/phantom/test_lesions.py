@@ -131,9 +131,9 @@ def test_the_same_generator_draws_the_same_lesion():
         ({"kind": "fluffy"}, "no lesion kind 'fluffy'"),
         ({"place": "knee"}, "no lesion place 'knee'"),
         ({"side": "both"}, "no lesion side 'both'"),
-        ({"diameter_mm": 2.9}, "between 3 and 100 mm; 2.9"),
-        ({"diameter_mm": 101.0}, "between 3 and 100 mm; 101"),
-        ({"diameter_mm": float("nan")}, "between 3 and 100 mm; nan"),
+        ({"diameter_mm": 2.9}, "from 3 to 100 mm, not 2.9"),
+        ({"diameter_mm": 101.0}, "from 3 to 100 mm, not 101"),
+        ({"diameter_mm": float("nan")}, "from 3 to 100 mm, not nan"),
     ],
 )
 def test_impossible_lesions_are_refused(spec, message):
