@@ -196,7 +196,7 @@ def test_an_error_that_quotes_a_hostile_path_does_not_steer_the_terminal(tmp_pat
 
 def test_the_case_is_in_table_summary_and_report(tmp_path):
     write_result(a_result(), tmp_path, picture=False, extras=Extras(report=True, case="P007 <b>"))
-    rows = list(csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8", newline="")))
+    rows = list(csv.DictReader((tmp_path / "lesions.csv").read_text(encoding="utf-8").splitlines()))
     assert [row["case"] for row in rows] == ["P007 <b>"]
     assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["case"] == "P007 <b>"
     assert "<td>Case</td><td>P007 &lt;b&gt;</td>" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -1,6 +1,5 @@
 """The documentation states what the program does: commands, columns, Python lines, links."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -9,16 +8,10 @@ from bright_model import write_bright_model
 from LungTumorSegLib.core.lesion_table import LESION_COLUMNS
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom, write_phantom
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
+from tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
-
-
-def tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "Testing" / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_page_of_the_command_line_is_the_parsers():

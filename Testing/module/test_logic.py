@@ -247,7 +247,7 @@ def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
         "Tumor 1",
         "Tumor 2",
     ]
-    rows = list(csv.DictReader(table_path.open()))
+    rows = list(csv.DictReader(table_path.read_text().splitlines()))
     assert [row["side"] for row in rows] == ["Left", "Right"]
     assert float(rows[0]["volume_ml"]) == pytest.approx(18 * ct.voxel_volume_ml)
     summary = json.loads(summary_path.read_text())
@@ -284,7 +284,7 @@ def test_saving_measures_first_what_was_edited(logic, tmp_path, volume, ct):
     set_mask(segmentation, "Tumor_2", mask_of(segmentation.GetSegmentation(), "Tumor_1"))
     for measure, voxels in ((False, 2), (True, 18)):
         _, table_path, _ = logic.save(segmentation, tmp_path / "out", measure=measure)
-        row = next(row for row in csv.DictReader(table_path.open()) if row["segment"] == "Tumor 2")
+        row = next(row for row in csv.DictReader(table_path.read_text().splitlines()) if row["segment"] == "Tumor 2")
         assert float(row["volume_ml"]) == pytest.approx(voxels * ct.voxel_volume_ml)
     slicer.mrmlScene.RemoveNode(volume)
     assert logic.save(segmentation, tmp_path / "out"), "without its CT it is saved as it was measured last"

@@ -373,7 +373,7 @@ def test_saving_puts_segmentation_table_and_picture_into_one_folder(done, tmp_pa
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["lesions.csv", "report.html", "segmentation.seg.nrrd", "summary.json"]
     assert camera == [str(tmp_path / "out" / "spread.png")]
-    assert len(list(csv.reader((tmp_path / "out" / "lesions.csv").open()))) == 3
+    assert len(list(csv.reader((tmp_path / "out" / "lesions.csv").read_text().splitlines()))) == 3
     assert done.ui.savedLabel.text.startswith(
         f"Saved in {tmp_path / 'out'}: segmentation.seg.nrrd, lesions.csv, summary.json, spread.png"
     )

@@ -3,45 +3,96 @@
 The module uses the standard library only, so that Slicer can import it at start-up.
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: names, order and types of the columns are read from a class's annotations.
 import csv
 import math
 import unicodedata
 from collections.abc import Iterable
-from typing import TextIO
+from typing import Annotated, Literal, TextIO, TypedDict
 
 Value = str | int | float | None
 
+Side = Literal["Left", "Right"]
+ZoneName = Literal["upper", "middle", "lower"]
+Depth = Literal["central", "peripheral"]
+Density = Literal["solid", "part-solid", "ground glass"]
+SizeCategory = Literal["T1a", "T1b", "T1c", "T2a", "T2b", "T3", "T4"]
+SideFromDominant = Literal["same side", "other side"]
+
+Counted = Annotated[int, {"minimum": 1}]
+"""A number from 1; the second argument is what JSON Schema says of it."""
+
+
+class FirstColumns(TypedDict):
+    """The first columns of lesions.csv, on whose names and positions other programs rely."""
+
+    number: Counted
+    segment: str
+    side: Side | None
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    mean_hu: float
+    centroid_x_lps_mm: float
+    centroid_y_lps_mm: float
+    centroid_z_lps_mm: float
+    confidence: float | None
+
+
+class LesionColumns(FirstColumns):
+    """The columns of a lesion in the order of lesions.csv; new columns are appended."""
+
+    volume_p5_ml: float | None
+    volume_p95_ml: float | None
+    size_category: SizeCategory
+    density: Density
+    solid_ml: float | None
+    solid_long_axis_mm: float | None
+    zone: ZoneName | None
+    depth: Depth | None
+    pleura_distance_mm: float | None
+    mediastinum_distance_mm: float | None
+    pleural_contact_cm2: float | None
+    pleural_contact_length_mm: float | None
+    mediastinal_contact_cm2: float | None
+    chest_wall_contact_cm2: float | None
+    diaphragm_contact_cm2: float | None
+    distance_from_dominant_mm: float | None
+    mesh_volume_ml: float | None
+    surface_mm2: float | None
+    sphericity: float | None
+    diameter_3d_mm: float | None
+    major_axis_mm: float | None
+    minor_axis_mm: float | None
+    least_axis_mm: float | None
+    elongation: float | None
+    flatness: float | None
+    sd_hu: float | None
+    min_hu: float | None
+    p5_hu: float | None
+    p10_hu: float | None
+    p25_hu: float | None
+    median_hu: float | None
+    p75_hu: float | None
+    p90_hu: float | None
+    p95_hu: float | None
+    max_hu: float | None
+    carina_distance_mm: float | None
+    side_from_dominant: SideFromDominant | None
+
+
+def _kind(annotation: object) -> type[str | int | float]:
+    """Return the type of a column's known values: int, float or str."""
+    return int if annotation is Counted else float if annotation in (float, float | None) else str
+
+
 FIRST_COLUMNS: dict[str, type[str | int | float]] = {
-    "number": int,
-    "segment": str,
-    "side": str,
-    "volume_ml": float,
-    "long_axis_mm": float,
-    "short_axis_mm": float,
-    "mean_hu": float,
-    "centroid_x_lps_mm": float,
-    "centroid_y_lps_mm": float,
-    "centroid_z_lps_mm": float,
-    "confidence": float,
+    name: _kind(annotation) for name, annotation in FirstColumns.__annotations__.items()
 }
 """The first columns of lesions.csv, with their types."""
 
-LESION_COLUMNS: tuple[str, ...] = (
-    *FIRST_COLUMNS,
-    "volume_p5_ml", "volume_p95_ml", "size_category", "density", "solid_ml", "solid_long_axis_mm", "zone", "depth",
-    "pleura_distance_mm", "mediastinum_distance_mm", "pleural_contact_cm2", "pleural_contact_length_mm",
-    "mediastinal_contact_cm2", "chest_wall_contact_cm2", "diaphragm_contact_cm2", "distance_from_dominant_mm",
-    "mesh_volume_ml", "surface_mm2", "sphericity", "diameter_3d_mm", "major_axis_mm", "minor_axis_mm", "least_axis_mm",
-    "elongation", "flatness",
-    "sd_hu", "min_hu", "p5_hu", "p10_hu", "p25_hu", "median_hu", "p75_hu", "p90_hu", "p95_hu", "max_hu",
-    "carina_distance_mm", "side_from_dominant",
-)  # fmt: skip
-"""The columns of a lesion in the order of lesions.csv.
-
-Other programs rely on their names and positions: new columns are appended.
-"""
+LESION_COLUMNS: tuple[str, ...] = tuple(LesionColumns.__annotations__)
+"""The columns of a lesion in the order of lesions.csv."""
 
 CASE_COLUMN = "case"
 """Name of the last column, which is present only if the case has a name."""

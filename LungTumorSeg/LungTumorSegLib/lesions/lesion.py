@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
+from ..core.lesion_table import Density, Side, SideFromDominant, SizeCategory
 from ..core.volume import CTVolume, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point, Ruler, axial_diameters
 from .location import Location
 from .measurements import (
-    Density,
     Intensities,
     Shape,
     SolidPart,
@@ -25,7 +24,6 @@ from .measurements import (
     volume_range_ml,
 )
 from .staging import size_category
-from .zones import Side
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Lesion:
         return f"{self.side} lung" if self.side else "side unknown"
 
     @property
-    def side_from_dominant(self) -> Literal["same side", "other side"] | None:
+    def side_from_dominant(self) -> SideFromDominant | None:
         """Whether the lesion lies on the side of the dominant lesion; None if no lung is known."""
         if self.side is None or self.dominant_side is None:
             return None
@@ -101,7 +99,7 @@ class Lesion:
         return self.hu.mean_hu
 
     @property
-    def size_category(self) -> str:
+    def size_category(self) -> SizeCategory:
         """Size category of the T descriptor, T1a to T4, by size alone.
 
         The size is the axial long axis; for a part-solid lesion, it is the long axis of the solid part.

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
+from ..core.lesion_table import Depth
 from ..core.volume import Array, Volume
 from .components import LesionCrop
 from .diameters import Point
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
 from .zones import Side, ZoneName, span_of, zone_at
-
-Depth = Literal["central", "peripheral"]
 
 NEAREST_LUNG_GRID_MM = 5.0
 """Approximate spacing (mm) of the grid for distances to the lungs, used for a lesion that lies mostly outside both.

@@ -7,7 +7,6 @@ doi:10.1148/radiol.2020191145). The tests compare them with its reference values
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -15,6 +14,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from ..core.boxes import grown, put, slices_of
+from ..core.lesion_table import Density
 from ..core.surfaces import mesh_of
 from ..core.volume import Array, Volume
 from .components import CONNECTIVITY, LesionCrop
@@ -54,8 +54,6 @@ RANGE_REACH_MM = 20.0
 
 The network is rarely uncertain farther away.
 """
-
-Density = Literal["solid", "part-solid", "ground glass"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-SIZE_CATEGORIES = (
+from ..core.lesion_table import SizeCategory
+
+SIZE_CATEGORIES: tuple[tuple[float, SizeCategory], ...] = (
     (10.0, "T1a"),
     (20.0, "T1b"),
     (30.0, "T1c"),
@@ -17,7 +19,7 @@ The categories are those of the ninth edition of the TNM classification of lung 
 """
 
 
-def size_category(size_mm: float) -> str:
+def size_category(size_mm: float) -> SizeCategory:
     """Return the size category, T1a to T4.
 
     The stage depends on much more: invasion, further nodules, lymph nodes, metastases, and whether the lesion is a lung

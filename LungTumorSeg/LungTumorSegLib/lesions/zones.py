@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
+from ..core.lesion_table import Side as Side
+from ..core.lesion_table import ZoneName as ZoneName
 from ..core.volume import Array, Volume
-
-Side = Literal["Left", "Right"]
-ZoneName = Literal["upper", "middle", "lower"]
 
 ZONES: tuple[ZoneName, ...] = ("lower", "middle", "upper")
 """Thirds of the lung's height, from its lowest to its highest visible slice.

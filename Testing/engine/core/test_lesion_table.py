@@ -35,7 +35,7 @@ def test_numbers_and_other_texts_stay_as_they_are():
 def test_the_window_writes_the_table_as_the_engine_does(tmp_path):
     lesions = [{"number": 1, "segment": "=1+1", "mean_hu": -20.0}]
     write_csv(columns_of(lesions), tmp_path / "lesions.csv")
-    (row,) = csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8", newline=""))
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "lesions.csv").read_text(encoding="utf-8"), newline=""))
     assert (row["segment"], row["mean_hu"], row["side"]) == ("'=1+1", "-20.0", "")
 
 

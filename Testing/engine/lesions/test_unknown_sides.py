@@ -47,7 +47,7 @@ def test_a_lesion_has_no_side_and_the_report_says_why(report):
 
 def test_the_side_is_empty_in_the_table(report, tmp_path):
     write_lesions_csv(report, tmp_path / "lesions.csv")
-    (row,) = csv.DictReader((tmp_path / "lesions.csv").open(encoding="utf-8"))
+    (row,) = csv.DictReader((tmp_path / "lesions.csv").read_text(encoding="utf-8").splitlines())
     assert (row["segment"], row["side"], row["zone"]) == (TUMOR, "", "")
 
 

@@ -1,0 +1,58 @@
+"""Write results/summary.schema.json from the types of summary.json: ``python Testing/tools/write_summary_schema.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, is_typeddict
+
+from LungTumorSegLib.results import summary_types
+
+SCHEMA = Path(summary_types.__file__).with_name("summary.schema.json")
+
+HEAD = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "summary.json of lungtumorseg segment and measure, and of what the module saves",
+    "description": "Lengths in mm, volumes in mL, intensities in HU, points as (x, y, z) LPS in mm; null where a value is "
+    "not known. Later versions may add properties; a changed meaning raises schema_version.",
+}
+
+NAMES = {str: "string", int: "integer", float: "number", NoneType: "null"}
+
+
+def schema_of(kind: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a type: a TypedDict, list, dict, Literal, union with None, or simple type."""
+    if is_typeddict(kind):
+        properties = {name: schema_of(value) for name, value in kind.__annotations__.items()}
+        required = [name for name in properties if name in kind.__required_keys__]
+        return {"type": "object", "required": required, "properties": properties}
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is NotRequired:
+        return schema_of(arguments[0])
+    if origin is Annotated:
+        return schema_of(arguments[0]) | arguments[1]
+    if origin is Literal:
+        return {"const": arguments[0]} if len(arguments) == 1 else {"enum": list(arguments)}
+    if origin is list:
+        return {"type": "array", "items": schema_of(arguments[0])}
+    if origin is dict:
+        return {"type": "object"}
+    if NoneType in arguments:
+        return _or_null(schema_of(arguments[0]))
+    return {"type": NAMES[kind]}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], None]}
+    return schema | {"type": [schema["type"], "null"]}
+
+
+def text() -> str:
+    """Return the content of summary.schema.json."""
+    return json.dumps(HEAD | schema_of(summary_types.Summary), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(text(), encoding="utf-8")
