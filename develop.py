@@ -1,14 +1,15 @@
 """Set up LungTumorSeg on a fresh machine and run it.
 
-The jobs: ``python3 develop.py demo``, ``test``, ``docs`` and ``constraints``.
+The jobs: ``python3 develop.py demo``, ``test``, ``docs``, ``ci`` (test and docs side by side) and ``constraints``.
 
-Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and kept, so that
-the next call is quick.
+Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and
+kept, so that the next call is quick.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import venv
@@ -24,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
-EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "constraints": "[test,docs]"}
+EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "ci": "[test,docs]", "constraints": "[test,docs]"}
 
 TEST_PROCESSES = min(os.cpu_count() or 1, 4)
 """Tests run in this many processes; each takes up to 2 GB of memory."""
@@ -53,7 +55,7 @@ def main() -> int:
         "job",
         choices=tuple(EXTRAS),
         help="demo: segment a synthetic CT and draw it; test: lint, types and the test suite; "
-        "docs: build the documentation into site; constraints: pin all versions again",
+        "docs: build the documentation into site; ci: test and docs; constraints: pin all versions again",
     )
     parser.add_argument(
         "--environment", type=Path, default=ROOT / ".venv", metavar="DIR", help="virtual environment (default: .venv)"
@@ -73,18 +75,34 @@ def main() -> int:
     if options.job == "constraints":
         return write_constraints(python)
     commands = {"demo": demo_commands, "docs": docs_commands}.get(options.job, test_commands)
-    for command in commands(python, options.rest):
-        say("$ " + " ".join(command))
-        code = subprocess.run(command, cwd=ROOT).returncode
-        if code:
+    *first, last = commands(python, options.rest)
+    for command in first:
+        if code := run_beside(command):
             return code
-    return 0
+    return run_beside(last, side_commands(python, options.job))
 
 
 def say(text: str) -> None:
     """Write a line at once, also into a pipe."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def run_beside(command: list[str], others: Sequence[list[str]] = ()) -> int:
+    """Run a command, and others beside it, whose output follows; return the first exit code that is not 0."""
+    with contextlib.ExitStack() as files:
+        logs = [files.enter_context(tempfile.TemporaryFile()) for _ in others]
+        beside = [
+            subprocess.Popen(other, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            for other, log in zip(others, logs, strict=True)
+        ]
+        say("$ " + " ".join(command))
+        codes = [subprocess.run(command, cwd=ROOT).returncode]
+        for other, process, log in zip(others, beside, logs, strict=True):
+            codes.append(process.wait())
+            log.seek(0)
+            say("$ " + " ".join(other) + "\n" + log.read().decode(errors="replace").rstrip())
+    return next((code for code in codes if code), 0)
 
 
 def make_environment(folder: Path, job: str) -> str:
@@ -107,6 +125,7 @@ def make_environment(folder: Path, job: str) -> str:
         "pip",
         "install",
         "--disable-pip-version-check",
+        "--no-compile",  # most modules are never imported; Python compiles the others when they are
         "-c",
         str(constraints),
         *torch_index(torch),
@@ -218,14 +237,19 @@ def docs_commands(python: str, rest: list[str]) -> list[list[str]]:
     return [[python, "-m", "mkdocs", "build", "--strict", "--quiet", *rest]]
 
 
+def side_commands(python: str, job: str) -> list[list[str]]:
+    """Return what runs beside the tests: the types and, in CI, the documentation."""
+    types = [[python, "-m", "mypy"]] if job in ("test", "ci") else []
+    return types + (docs_commands(python, []) if job == "ci" else [])
+
+
 def test_commands(python: str, rest: list[str]) -> list[list[str]]:
-    """Return lint, spelling, types and the tests of the fast tier; the others: ``pytest -m slow``, ``pytest -m real_ct``."""
+    """Return lint, spelling and the tests of the fast tier; the others: ``pytest -m slow``, ``pytest -m real_ct``."""
     processes = ["-n", str(TEST_PROCESSES), "--dist", "loadfile"]
     return [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "codespell_lib"],
-        [python, "-m", "mypy"],
         [python, "-m", "pytest", "-q", *processes, "-m", "not slow and not real_ct", "--durations", "10", *rest],
     ]
 

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from LungTumorSegLib import cli
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.phantom import Phantom
 from LungTumorSegLib.process.progress import COMMAND_SHARES
 from LungTumorSegLib.results.writer import Extras, write_result
@@ -180,7 +182,9 @@ def test_the_version_is_that_of_the_package():
 
 
 def test_quiet_says_nothing_but_errors(tmp_path):
-    done = run("phantom", "-o", str(tmp_path / "out"), "--quiet")
+    for name in ("prediction", "reference"):
+        write_volume(Volume(np.ones((2, 3, 4), np.uint8), np.eye(4)), tmp_path / f"{name}.nrrd")
+    done = run("evaluate", *(str(tmp_path / f"{name}.nrrd") for name in ("prediction", "reference")), "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     done = run("isolate", str(tmp_path / "none.nii"), "-o", str(tmp_path / "two"), "--quiet")
     assert done.returncode == 2

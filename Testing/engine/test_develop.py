@@ -98,3 +98,20 @@ def test_a_silent_installation_says_every_while_how_long_it_takes(develop, monke
     assert "... installing for" in capsys.readouterr().out
     with pytest.raises(develop.subprocess.CalledProcessError):
         develop.run_with_time([develop.sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_what_runs_beside_the_tests_is_shown_after_them_and_its_failure_counts(develop, capfd):
+    def program(text, code):
+        return [develop.sys.executable, "-c", f"print({text!r}); raise SystemExit({code})"]
+
+    assert develop.run_beside(program("long", 0), [program("types", 0)]) == 0
+    assert develop.run_beside(program("long", 0), [program("types", 3), program("docs", 0)]) == 3
+    assert develop.run_beside(program("long", 1), [program("types", 0)]) == 1
+    lines = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("$")]
+    assert lines == ["long", "types", "long", "types", "docs", "long", "types"]
+
+
+def test_ci_checks_types_and_documentation_beside_the_tests(develop):
+    assert [command[2] for command in develop.side_commands("python", "ci")] == ["mypy", "mkdocs"]
+    assert [command[2] for command in develop.side_commands("python", "test")] == ["mypy"]
+    assert develop.side_commands("python", "docs") == []

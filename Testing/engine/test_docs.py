@@ -1,12 +1,11 @@
 """The documentation states what the program does: commands, columns, Python lines, links."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
-from bright_model import write_bright_model
 from LungTumorSegLib.core.lesion_table import LESION_COLUMNS
-from LungTumorSegLib.phantom import PhantomOptions, make_phantom, write_phantom
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from tools import tool
 
@@ -34,16 +33,18 @@ def test_readme_fits_one_screen_of_words():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 600
 
 
-def test_the_python_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
+def test_the_python_lines_of_the_readme_run(a_bright_run, a_bright_model, tmp_path, monkeypatch, capsys):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len([line for line in lines.splitlines() if line.strip()]) <= 6
-    options = PhantomOptions(spacing_mm=(4.0, 3.0, 3.0), distractors=(), lesion_count=1)
-    write_phantom(make_phantom(7104, options), tmp_path / "phantom")
-    (tmp_path / "phantom" / "ct.nii.gz").rename(tmp_path / "ct.nii.gz")
-    model = write_bright_model(tmp_path / "models")
+    shutil.copy(a_bright_run.ct, tmp_path / "ct.nii.gz")
     monkeypatch.chdir(tmp_path)
-    exec(compile(lines.replace("min_confidence=", f"model={str(model)!r}, min_confidence="), "README.md", "exec"), {})  # noqa: S102
+    exec(  # noqa: S102
+        compile(
+            lines.replace("min_confidence=", f"model={str(a_bright_model)!r}, min_confidence="), "README.md", "exec"
+        ),
+        {},
+    )
     assert "mL" in capsys.readouterr().out
     assert (tmp_path / "result" / "segmentation.seg.nrrd").is_file()
 

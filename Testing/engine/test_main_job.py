@@ -223,9 +223,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
 def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
-    a_phantom_with_two_lesions, tmp_path, arguments, code, message
+    a_bright_run, tmp_path, arguments, code, message
 ):
-    _, folder = a_phantom_with_two_lesions
+    folder = a_bright_run.ct.parent
     (tmp_path / "file").write_text("not a folder")
     places = {
         "ct": folder / "ct.nii.gz",
@@ -241,21 +241,21 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
-def test_a_missing_gpu_is_said_and_has_its_own_code(a_phantom_with_two_lesions, tmp_path):
+def test_a_missing_gpu_is_said_and_has_its_own_code(a_bright_run, tmp_path):
     import torch
 
     if torch.cuda.is_available():
         pytest.skip("This machine has a CUDA device.")
-    done = command("segment", a_phantom_with_two_lesions[1] / "ct.nii.gz", "-o", tmp_path / "out", "--device", "cuda")
+    done = command("segment", a_bright_run.ct, "-o", tmp_path / "out", "--device", "cuda")
     assert done.returncode == 3
     assert "no CUDA device" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_package_is_named_and_has_its_own_code(a_phantom_with_two_lesions, tmp_path):
+def test_a_missing_package_is_named_and_has_its_own_code(a_bright_run, tmp_path):
     block = (
         "import sys; sys.modules['torch'] = None; from LungTumorSegLib.cli import main; "
-        f"sys.exit(main(['segment', {str(a_phantom_with_two_lesions[1] / 'ct.nii.gz')!r}, '-o', {str(tmp_path / 'out')!r}]))"
+        f"sys.exit(main(['segment', {str(a_bright_run.ct)!r}, '-o', {str(tmp_path / 'out')!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
     assert done.returncode == 3
@@ -263,9 +263,12 @@ def test_a_missing_package_is_named_and_has_its_own_code(a_phantom_with_two_lesi
     assert not (tmp_path / "out").exists()
 
 
-def test_isolate_writes_its_three_files(a_phantom_with_two_lesions, tmp_path):
-    phantom, folder = a_phantom_with_two_lesions
-    done = command("isolate", folder / "ct.nii.gz", "-o", tmp_path / "out")
+def test_isolate_writes_its_three_files_where_slicer_cannot_be_imported(a_bright_run, tmp_path):
+    block = (
+        "import sys; sys.modules.update(slicer=None, qt=None, ctk=None); from LungTumorSegLib.cli import main; "
+        f"sys.exit(main(['isolate', {str(a_bright_run.ct)!r}, '-o', {str(tmp_path / 'out')!r}]))"
+    )
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert names(tmp_path / "out") == {
         "isolation.seg.nrrd",
@@ -275,19 +278,10 @@ def test_isolate_writes_its_three_files(a_phantom_with_two_lesions, tmp_path):
     segments = read_segmentation(tmp_path / "out" / "isolation.seg.nrrd")
     assert [segment.name for segment in segments] == ["Body", "Left lung", "Right lung", "Isolation mask"]
     points = json.loads((tmp_path / "out" / "isolation.json").read_text())["spine_axis_lps"]
-    assert len(points) == phantom.ct.shape[0]
+    assert len(points) == a_bright_run.phantom.ct.shape[0]
 
 
 def test_models_lists_the_shipped_one():
     done = command("models")
     assert done.returncode == 0
     assert done.stdout.startswith("default: ")
-
-
-def test_the_child_runs_where_slicer_cannot_be_imported(a_phantom_with_two_lesions, tmp_path):
-    block = (
-        "import sys; sys.modules.update(slicer=None, qt=None, ctk=None); from LungTumorSegLib.cli import main; "
-        f"sys.exit(main(['isolate', {str(a_phantom_with_two_lesions[1] / 'ct.nii.gz')!r}, '-o', {str(tmp_path / 'out')!r}]))"
-    )
-    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

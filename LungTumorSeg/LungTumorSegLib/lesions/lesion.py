@@ -31,7 +31,7 @@ class Lesion:
     """One lesion and its measurements.
 
     Attributes:
-        number: The label of the lesion in ``LesionReport.labels``.
+        number: The number of the lesion: that of its segment's name, and its label in ``LesionReport.labels``.
         segment: The name of its segment.
         volume_ml: The volume of its voxels, mL.
         centroid_lps: The mean position of its voxels, LPS mm.

@@ -5,13 +5,14 @@ The lesions come from a tumor mask or from the segments of a corrected segmentat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..core.crops import place, whole
 from ..core.errors import UnusableInput
+from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segments, may_be_lesion
 from ..core.volume import AxisOrder, CTVolume, Grid, Volume
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
@@ -122,7 +123,8 @@ def report_lesions(
     if images.maps is not None:
         labels, unsure_ml = _confident(labels, images.maps, min_confidence)
     crops = list(lesion_crops(labels))
-    report = _report([f"Tumor {number}" for number in range(1, len(crops) + 1)], crops, labels, images)
+    named = {number: f"Tumor {number}" for number in range(1, len(crops) + 1)}
+    report = _report(named, crops, labels, images)
     return replace(report.reordered(order.inverse()), unsure_ml=unsure_ml)
 
 
@@ -139,7 +141,8 @@ def measure(
     """Measure the lesions of an existing or corrected segmentation, largest first.
 
     Each segment for which ``is_lesion`` is true is one lesion, connected or not. Names stay unchanged, and empty
-    segments are skipped. Each lesion is measured as a whole. In ``labels``, a voxel of two segments belongs to the
+    segments are skipped. A lesion has the number of its segment's name ("Tumor 3" is lesion 3), as in the panel; others
+    get the next free numbers. Each lesion is measured as a whole. In ``labels``, a voxel of two segments belongs to the
     smaller one, which would otherwise be hidden.
 
     Args:
@@ -171,17 +174,28 @@ def measure(
     found = lungs if isinstance(lungs, FoundLungs) else FoundLungs(lungs)
     images = _canonical(ct, found.pair, probability, disagreement, voxel_threshold, carina_lps or found.carina_lps)
     labels = np.zeros(images.ct.shape, dtype=np.uint16)
-    for number, (_, crop) in enumerate(named, start=1):
+    names, crops = _numbered([segment for segment, _ in named]), [crop for _, crop in named]
+    for number, crop in zip(names, crops, strict=True):
         labels[crop.slices][crop.mask.array] = number
-    names, crops = [name for name, _ in named], [crop for _, crop in named]
     report = _report(names, crops, Volume(labels, images.ct.affine), images)
     warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs)]
     return replace(report.reordered(order.inverse()), warnings=tuple(warnings))
 
 
-def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[tuple[str, LesionCrop]], list[str]]:
-    """Return the names and crops on ``grid`` of all nonempty lesions, and warnings about their selection."""
-    named, warnings = [], []
+def _numbered(segments: Sequence[NamedSegment]) -> dict[int, str]:
+    """Return the names of lesions by their numbers, in the order of the lesions."""
+    numbers = lesion_numbers([(getattr(segment, "id", ""), segment.name) for segment in segments])
+    if max(numbers, default=0) > MOST_LESIONS:
+        numbers = list(range(1, len(segments) + 1))
+    return {number: segment.name for number, segment in zip(numbers, segments, strict=True)}
+
+
+def _lesions_among(
+    segments: Sequence[NamedSegment], grid: Grid
+) -> tuple[list[tuple[NamedSegment, LesionCrop]], list[str]]:
+    """Return all nonempty lesions with their crops on ``grid``, and warnings about their selection."""
+    named: list[tuple[NamedSegment, LesionCrop]] = []
+    warnings: list[str] = []
     for segment in segments:
         if not is_lesion(segment):
             sentence = contradiction(segment)
@@ -190,7 +204,7 @@ def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[t
         warnings += [each for each in getattr(segment, "warnings", ()) if each not in warnings]
         crop = place(segment.mask, grid, f"The segment {segment.name}")
         if crop is not None:
-            named.append((segment.name, crop))
+            named.append((segment, crop))
     others = [segment.name for segment in segments if not may_be_lesion(segment)]
     if others and len(others) == len(segments):
         warnings.append(
@@ -302,8 +316,8 @@ def _canonical(
     return _Images(order.apply(ct), lungs, maps, carina_lps)
 
 
-def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, images: _Images) -> LesionReport:
-    """Measure and locate lesions, and summarize their spread."""
+def _report(names: Mapping[int, str], crops: Sequence[LesionCrop], labels: Volume, images: _Images) -> LesionReport:
+    """Measure and locate lesions, whose names are given by number, and summarize their spread."""
     located = None if images.lungs is None else locate(crops, *images.lungs, images.carina_lps)
     locations, lung_ml = ([None] * len(crops), None) if located is None else located
     distances_mm = distances_from_dominant_mm([centroid_lps(crop.mask) for crop in crops])
@@ -320,8 +334,8 @@ def _report(names: Sequence[str], crops: Sequence[LesionCrop], labels: Volume, i
             from_dominant_mm=distance_mm,
             dominant_side=dominant_side,
         )
-        for number, (name, crop, location, distance_mm) in enumerate(
-            zip(names, crops, locations, distances_mm, strict=True), start=1
+        for (number, name), crop, location, distance_mm in zip(
+            names.items(), crops, locations, distances_mm, strict=True
         )
     )
     places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from scipy import ndimage
@@ -14,6 +15,8 @@ from ..core.boxes import Box, grown, put, slices_of
 from ..core.volume import Volume
 from .components import numbered_crops
 from .diameters import Point
+
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 MARGINS_MM = (5.0, 8.0, 20.0)
 """Usual distances from the visible tumor to tissue that may be invaded, mm.
@@ -105,18 +108,18 @@ def margins(
     lungs: Volume,
     body: Volume | None = None,
     distances_mm: Sequence[float] = MARGINS_MM,
-    names: Sequence[str] | None = None,
+    names: Mapping[int, str] = NO_NAMES,
 ) -> Iterator[Margin]:
     """Yield margins around each lesion, as from GTV to CTV, clipped at the surfaces of lungs and body.
 
     All volumes lie on one grid. Distances are measured between voxel centers.
 
     Args:
-        labels: The lesions, 1 ... n.
+        labels: The lesions; 0 elsewhere.
         lungs: Both lungs (bool).
         body: The body (bool); None if it is not known.
         distances_mm: The widths of the margins, mm.
-        names: The names of the lesions, "Tumor n" by default.
+        names: The names of the lesions by label, "Tumor n" by default.
     """
     for number, lesion in numbered_crops(labels):
         box = grown(lesion.box, max(distances_mm), labels)
@@ -127,5 +130,5 @@ def margins(
             allowed &= body.array[here]
         crop = labels.crop(*box)
         for limit_mm in distances_mm:
-            segment = f"Tumor {number}" if names is None else names[number - 1]
+            segment = names.get(number, f"Tumor {number}")
             yield Margin(number, segment, limit_mm, crop.with_array(allowed & (distance_mm <= limit_mm)), box)

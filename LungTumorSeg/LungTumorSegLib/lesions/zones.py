@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,22 +63,24 @@ def heights(slices: Array, base: int, apex: int) -> Array:
     return np.asarray((slices - base + 0.5) / (apex - base + 1))
 
 
-def lung_zones(left_lung: Volume, right_lung: Volume, labels: Volume, sides: Sequence[Side | None]) -> Iterator[Zone]:
+def lung_zones(
+    left_lung: Volume, right_lung: Volume, labels: Volume, sides: Mapping[int, Side | None]
+) -> Iterator[Zone]:
     """Yield the zones of both lungs (bool, in any one orientation), without the lesions.
 
     Args:
         left_lung: The left lung.
         right_lung: The right lung on the same grid.
-        labels: The lesions, 1 ... n, on the same grid. They count as lung for its height, as in ``Location.zone``.
-        sides: The side of each lesion; None if it is not known.
+        labels: The lesions by number, on the same grid. They count as lung for its height, as in ``Location.zone``.
+        sides: The side of each lesion by its number; None if it is not known.
     """
     order = left_lung.canonical_axes()
     numbers = order.apply(labels).array
     lungs: tuple[tuple[Side, Volume], ...] = (("Left", left_lung), ("Right", right_lung))
     for side, given in lungs:
         lung = order.apply(given)
-        own = np.array([False, *(of_lesion == side for of_lesion in sides)])
-        base, apex = span_of(lung.with_array(lung.array | own[numbers]))
+        own = [number for number, of_lesion in sides.items() if of_lesion == side]
+        base, apex = span_of(lung.with_array(lung.array | np.isin(numbers, own)))
         shares = heights(np.arange(lung.shape[0]), base, apex)
         zone = np.array([ZONES.index(zone_at(share)) for share in shares])
         for number, name in enumerate(ZONES):

@@ -117,7 +117,7 @@ def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | No
     left, right = _lungs(segmentation)
     labels, (whole_left, whole_right) = _together(lesions, left, right)
     node = _new_segmentation(segmentation, MARGINS_ROLE, f"{segmentation.GetName()} margins")
-    names = [lesion.name for lesion in lesions]
+    names = {lesion.number: lesion.name for lesion in lesions}
     lungs = labels.with_array(whole_left.array | whole_right.array | (labels.array > 0))
     for margin in margins(labels, lungs, None, sorted(set(distances_mm)), names):
         color = lightened(lesions[margin.number - 1].color, margin.distance_mm / WIDEST_MARGIN_MM)
@@ -150,9 +150,10 @@ def show_zones(segmentation: Node, visible: bool) -> Node | None:
     sides = Sides(whole_left, whole_right)
     crops = [crop_of(labels.with_array(labels.array == lesion.number)) for lesion in lesions]
     node = _new_segmentation(segmentation, ZONES_ROLE, f"{segmentation.GetName()} zones")
-    for zone in lung_zones(
-        whole_left, whole_right, labels, [None if crop is None else sides.of(crop) for crop in crops]
-    ):
+    by_number = {
+        lesion.number: None if crop is None else sides.of(crop) for lesion, crop in zip(lesions, crops, strict=True)
+    }
+    for zone in lung_zones(whole_left, whole_right, labels, by_number):
         code = LEFT_LUNG if zone.side == "Left" else RIGHT_LUNG
         _add(node, zone.segment, zone.mask, ZONE_COLORS[zone.name], code, ZONE_OPACITY_3D)
     _draw(node)

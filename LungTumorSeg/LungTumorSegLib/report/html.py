@@ -283,8 +283,9 @@ class PicturedLesion:
 def _pictured(report: LesionReport, ct: CTVolume) -> Iterator[PicturedLesion]:
     order = ct.canonical_axes()
     axial, labels = order.apply(ct), order.apply(report.labels)
-    for number, crop in islice(numbered_crops(labels), MOST_PICTURED):
-        lesion = report.lesions[number - 1]
+    crops = dict(numbered_crops(labels))
+    for lesion in islice((lesion for lesion in report.lesions if lesion.number in crops), MOST_PICTURED):
+        crop = crops[lesion.number]
         color = lesion_color(lesion.number)
         drawn = sections(crop, lesion, axial, color)
         yield PicturedLesion(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ctypes.util import find_library
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from ..lesions import Lesion, Margin, Ruler, lung_zones
 from ..lesions.components import numbered_crops
 from ..lesions.zones import Side
 from .annotations_3d import BACKGROUND, CUBE_BELOW_LEGEND, legend_texts, orientation_cube, ruler_props, side_letters
-from .color_maps import ColorBy, Coloring, coloring
+from .color_maps import ColorBy, coloring
 
 PICTURE_SIZE = (1200, 900)
 """Width and height in pixels."""
@@ -150,7 +150,7 @@ def spread_pictures(
     Args:
         left_lung: The left lung, bool.
         right_lung: The right lung, bool.
-        labels: The lesions 1 ... n; 0 elsewhere.
+        labels: The lesions by number; 0 elsewhere.
         views: The directions.
         size: Width and height of each picture, pixels.
         lesions: The lesions of ``labels``. Without them the lesions are called "Tumor 1" ... and have neither
@@ -171,7 +171,9 @@ def spread_pictures(
         renderer.SetBackground(*BACKGROUND)
     shown = list(lesions) if lesions is not None else _unnamed(labels)
     colors = coloring(shown, look.color_by)
-    for actor in _surfaces(left_lung, right_lung, labels, [lesion.side for lesion in shown], colors, look):
+    by_number = {lesion.number: color for lesion, color in zip(shown, colors.colors, strict=True)}
+    sides = {lesion.number: lesion.side for lesion in shown}
+    for actor in _surfaces(left_lung, right_lung, labels, sides, by_number, look):
         scene.AddViewProp(actor)
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_LAYERS)
@@ -213,14 +215,19 @@ class _Unnamed:
 
 
 def _unnamed(labels: Volume) -> list[_Unnamed]:
-    volumes = {
-        n: float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml for n, crop in numbered_crops(labels)
-    }
-    return [_Unnamed(n, f"Tumor {n}", volumes.get(n, 0.0)) for n in range(1, max(volumes, default=0) + 1)]
+    return [
+        _Unnamed(number, f"Tumor {number}", float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml)
+        for number, crop in numbered_crops(labels)
+    ]
 
 
 def _surfaces(
-    left_lung: Volume, right_lung: Volume, labels: Volume, sides: Sequence[Side | None], colors: Coloring, look: Look
+    left_lung: Volume,
+    right_lung: Volume,
+    labels: Volume,
+    sides: Mapping[int, Side | None],
+    colors: Mapping[int, Color],
+    look: Look,
 ) -> Iterator[vtkActor]:
     if look.zones:
         for zone in lung_zones(left_lung, right_lung, labels, sides):
@@ -229,11 +236,11 @@ def _surfaces(
         for lung in (left_lung, right_lung):
             yield _actor(surface_of(lung, grid_mm=LUNG_GRID_MM), LUNG_COLOR, LUNG_OPACITY)
     for number, crop in numbered_crops(labels):
-        yield _actor(surface_of(crop.mask), colors.colors[number - 1])
+        yield _actor(surface_of(crop.mask), colors[number])
     for margin in look.margins:
         around = margin.mask.array.copy()  # with its lesion, whose surface would otherwise be drawn twice
         around |= labels.crop(*margin.box).array == margin.number
-        yield _actor(surface_of(margin.mask.with_array(around)), colors.colors[margin.number - 1], MARGIN_OPACITY)
+        yield _actor(surface_of(margin.mask.with_array(around)), colors[margin.number], MARGIN_OPACITY)
 
 
 def _ruler_props(rulers: Sequence[Ruler], size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:

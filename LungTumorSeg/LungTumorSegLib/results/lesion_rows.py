@@ -6,12 +6,12 @@ The module uses the standard library only.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.lesion_numbers import lesion_numbers
 from ..core.lesion_table import FIRST_COLUMNS as FIRST_COLUMNS
 from ..core.lesion_table import write_table
 from ..lesions.limits import LOW_CONFIDENCE
@@ -130,28 +130,12 @@ def numbered(lesions: Sequence[dict[str, Any]], known: Mapping[str, int]) -> lis
         known: Numbers under which segments were shown before, by segment id.
 
     Returns:
-        The rows in the order of their numbers. A segment "Tumor 3" has the number 3, even after it is renamed. Any
-        other segment keeps its known number; if it has none, or the number is taken, it gets the number after the
-        largest one.
+        The rows in the order of their numbers (see ``lesion_numbers``).
     """
-    numbers: dict[int, int] = {}
-    for wanted in (_own_number, lambda lesion: known.get(lesion["segment_id"])):
-        for index, lesion in enumerate(lesions):
-            number = wanted(lesion)
-            if index not in numbers and number is not None and number not in numbers.values():
-                numbers[index] = number
-    for index in range(len(lesions)):
-        if index not in numbers:
-            numbers[index] = max(numbers.values(), default=0) + 1
-    rows = [lesion | {"number": numbers[index]} for index, lesion in enumerate(lesions)]
+    segments = [(lesion.get("segment_id") or "", lesion.get("segment") or "") for lesion in lesions]
+    numbers = lesion_numbers(segments, known)
+    rows = [lesion | {"number": number} for lesion, number in zip(lesions, numbers, strict=True)]
     return sorted(rows, key=lambda row: int(row["number"]))
-
-
-def _own_number(lesion: Mapping[str, Any]) -> int | None:
-    """Return the number in a segment's id or, if the id has none, in its name."""
-    match = re.fullmatch(r"Tumor_(\d+)", lesion.get("segment_id") or "")
-    match = match or re.fullmatch(r"Tumor (\d+)", lesion.get("segment") or "")
-    return int(match[1]) if match else None
 
 
 def write_csv(columns: Mapping[str, Sequence[Value]], path: Path) -> None:

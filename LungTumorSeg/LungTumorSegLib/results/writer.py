@@ -364,7 +364,7 @@ def _facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:
-    names = [lesion.segment for lesion in report.lesions]
+    names = {lesion.number: lesion.segment for lesion in report.lesions}
     return list(margins(report.labels, lungs, body, sorted(set(distances_mm)), names)) if distances_mm else []
 
 

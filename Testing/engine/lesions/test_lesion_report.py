@@ -128,6 +128,25 @@ def test_each_segment_that_is_a_lesion_is_measured_under_its_own_name():
     assert report.lesions[0].volume_ml == pytest.approx(156 * VOXEL_ML)
 
 
+def test_a_lesion_has_the_number_of_its_segment_in_table_and_labels():
+    chest = a_chest()
+    masks = {
+        "Tumor 5": block(SHAPE, *IN_LEFT),
+        "Nodule": block(SHAPE, *IN_RIGHT),
+        "Tumor 2": block(SHAPE, (20, 20, 50), (21, 21, 52)),
+    }
+    report = measure(chest.ct, segments_of(chest, **masks))
+    assert [(x.number, x.segment) for x in report.lesions] == [(5, "Tumor 5"), (6, "Nodule"), (2, "Tumor 2")]
+    for lesion in report.lesions:
+        np.testing.assert_array_equal(report.labels.array == lesion.number, masks[lesion.segment])
+
+
+def test_numbers_beyond_the_label_map_give_way():
+    chest = a_chest()
+    segments = segments_of(chest, **{"Tumor 70000": block(SHAPE, *IN_LEFT), "Tumor 0": block(SHAPE, *IN_RIGHT)})
+    assert [x.number for x in measure(chest.ct, segments).lesions] == [1, 2]
+
+
 def test_overlapping_segments_are_measured_whole_and_the_smaller_one_is_seen():
     chest = a_chest()
     inner = block(SHAPE, (11, 11, 41), (12, 12, 44))

@@ -14,7 +14,7 @@ LESIONS = (
     LesionSpec("solid", 30.0, "mediastinum", "left"),
     LesionSpec("solid", 14.0, "lung", "left"),
 )
-SPACING_MM = (3.0, 1.4, 1.4)
+SPACING_MM = (3.0, 2.0, 2.0)
 
 
 @pytest.fixture(scope="module")

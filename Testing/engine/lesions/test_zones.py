@@ -17,7 +17,9 @@ def a_chest():
 def zones_of(chest):
     report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
     return report, list(
-        lung_zones(chest.left_lung, chest.right_lung, report.labels, [lesion.side for lesion in report.lesions])
+        lung_zones(
+            chest.left_lung, chest.right_lung, report.labels, {lesion.number: lesion.side for lesion in report.lesions}
+        )
     )
 
 

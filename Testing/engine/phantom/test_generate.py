@@ -28,8 +28,8 @@ def hu_near(ct: Volume, point_lps: np.ndarray, radius_voxels: int = 1) -> float:
     return float(np.median(ct.array[max(k - r, 0) : k + r + 1, j - r : j + r + 1, i - r : i + r + 1]))
 
 
-def test_the_same_seed_gives_the_same_voxels():
-    first, second = make_phantom(5, QUICK), make_phantom(5, QUICK)
+def test_the_same_seed_gives_the_same_voxels(phantom_of):
+    first, second = phantom_of(5, QUICK), make_phantom(5, QUICK)
     assert np.array_equal(first.ct.array, second.ct.array)
     assert np.array_equal(first.lungs.array, second.lungs.array)
     assert np.array_equal(first.ct.affine, second.ct.affine)

@@ -1,5 +1,7 @@
 """Density that is no tumor."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
@@ -8,14 +10,15 @@ from LungTumorSegLib.phantom.patient import draw_patient
 COARSE = {"spacing_mm": (6.0, 3.0, 3.0), "lesions": (), "noise_hu": 0.0}
 
 
-def pair(seed, distractor):
-    """The same patient without and with one kind of density."""
-    return (make_phantom(seed, PhantomOptions(**COARSE, distractors=kinds)) for kinds in ((), (distractor,)))
+@cache
+def patient_with(*distractors):
+    """One patient, without density or with one kind of it."""
+    return make_phantom(3, PhantomOptions(**COARSE, distractors=distractors))
 
 
 @pytest.mark.parametrize("distractor", ["dependent", "pneumonia"])
 def test_density_appears_in_the_lungs_alone_and_nothing_becomes_less_dense(distractor):
-    before, after = pair(3, distractor)
+    before, after = patient_with(), patient_with(distractor)
     change = after.ct.array.astype(int) - before.ct.array
     lungs = before.lungs.array > 0
     assert change.min() >= -1  # rounding
@@ -25,7 +28,7 @@ def test_density_appears_in_the_lungs_alone_and_nothing_becomes_less_dense(distr
 
 
 def test_dependent_density_lies_at_the_back():
-    before, after = pair(4, "dependent")
+    before, after = patient_with(), patient_with("dependent")
     change = after.ct.array.astype(float) - before.ct.array
     _, rows, _ = np.nonzero(before.lungs.array)
     in_lung = change[before.lungs.array > 0]

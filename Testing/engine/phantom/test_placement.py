@@ -12,6 +12,7 @@ from LungTumorSegLib.phantom.placement import GLASS_KINDS, LARGEST_GLASS_MM, dra
 from scipy import ndimage
 
 SPACING_MM = (6.0, 3.1, 2.7)
+AT_PLEURA_AND_IN_LUNG = LesionSpec("solid", 26.0, "pleura", "left"), LesionSpec("solid", 18.0, "lung", "right")
 
 
 @cache
@@ -24,7 +25,7 @@ def with_lesions(*lesions: LesionSpec, seed: int = 9, distractors: tuple[str, ..
 
 
 def test_a_lesion_at_the_pleura_touches_the_chest_wall_and_one_in_the_lung_does_not():
-    phantom = with_lesions(LesionSpec("solid", 26.0, "pleura", "left"), LesionSpec("solid", 18.0, "lung", "right"))
+    phantom = with_lesions(*AT_PLEURA_AND_IN_LUNG)
     free = with_lesions()
     wall = (free.lungs.array == 0) & (free.ct.array > -300)
     at_pleura, in_lung = (ndimage.binary_dilation(phantom.tumor.array == n) & wall for n in (1, 2))
@@ -56,11 +57,10 @@ def test_the_smallest_lesion_has_a_voxel_even_between_thick_slices():
 
 
 def test_a_center_is_taken_as_given():
-    found = with_lesions(LesionSpec("solid", 16.0, "lung", "right")).lesions[0].center_lps_mm
+    found = with_lesions(*AT_PLEURA_AND_IN_LUNG).lesions[1].center_lps_mm
     wanted = (found[0] + 1.0, found[1] - 2.0, found[2] + 3.0)
-    assert with_lesions(LesionSpec("solid", 16.0, center_lps_mm=wanted)).lesions[0].center_lps_mm == pytest.approx(
-        wanted
-    )
+    there = with_lesions(LesionSpec("solid", 16.0, center_lps_mm=wanted)).lesions[0].center_lps_mm
+    assert there == pytest.approx(wanted)
 
 
 def test_a_lesion_without_room_is_refused():

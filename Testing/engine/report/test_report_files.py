@@ -8,18 +8,22 @@ import json
 import re
 from dataclasses import replace
 from importlib.resources import files
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from chests import block, make_chest
 from jsonschema import Draft202012Validator, validate
 from LungTumorSegLib import cli
+from LungTumorSegLib.core.colors import lesion_color, lightened
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
-from LungTumorSegLib.lesions import is_lesion, with_known
+from LungTumorSegLib.lesions import is_lesion, measure, with_known
 from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.report import html as report_module
+from LungTumorSegLib.report.sections import css
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.results.reader import read_summary
 from LungTumorSegLib.results.writer import Extras, lung_and_tumor_segments, write_measures, write_result
@@ -66,6 +70,32 @@ def test_table_summary_and_report_have_the_same_numbers(folder):
     assert row == {name: "" if lesion[name] is None else str(lesion[name]) for name in row}
     table = re.search(r"<td><span[^>]*></span>Tumor 1</td>(.*?)</tr>", html)[1]
     assert re.findall(r"<td>([^<]*)</td>", table)[2] == f"{lesion['volume_ml']:.2f}"
+
+
+def test_files_of_lesions_without_number_1_name_and_color_them_by_their_segments(tmp_path):
+    chest = make_chest(SHAPE)
+    large, small = block(SHAPE, (10, 15, 35), (16, 22, 44)), block(SHAPE, (10, 15, 8), (13, 18, 11))
+    chest = chest.with_tumor(large | small)
+    segments = [
+        SimpleNamespace(name=name, terminology="", mask=chest.tumor.with_array(mask))
+        for name, mask in (("Tumor 2", small), ("Tumor 4", large))
+    ]
+    lungs = chest.left_lung, chest.right_lung
+    report = measure(chest.ct, segments, lungs=lungs)
+    extras = Extras(report=True, margins_mm=(5.0,))
+    write_measures(chest.ct, report, tmp_path, lungs=lungs, extras=extras)
+    summary = summary_in(tmp_path)
+    assert [(row["number"], row["segment"]) for row in summary["lesions"]] == [(4, "Tumor 4"), (2, "Tumor 2")]
+    assert [(row["number"], row["segment"]) for row in summary["margins"]] == [
+        (2, "Tumor 2 margin 5 mm"),
+        (4, "Tumor 4 margin 5 mm"),
+    ]
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for number in (2, 4):
+        square = f'<span class="mark" style="background:{css(lesion_color(number))}"></span>Tumor {number}'
+        assert square in html
+    colors = {segment.name: segment.color for segment in read_segmentation(tmp_path / "margins.seg.nrrd")}
+    assert colors["Tumor 4 margin 5 mm"] == pytest.approx(lightened(lesion_color(4), 0.1), abs=0.01)
 
 
 def test_the_summary_keeps_to_its_schema(folder):

@@ -143,7 +143,13 @@ def test_the_frozen_extractor_is_the_one_that_stage_1_trained(undisturbed):
         assert torch.equal(network[f"weights/fe.{name}"], extractor[f"weights/{name}"]), name
 
 
-@pytest.mark.parametrize(("at", "seconds"), [(1, 0.0), (2, 1e9), (3, 1e9), (4, 0.0), (5, 0.0), (6, 1e9)])
+slow = pytest.mark.slow
+KILLED = [(1, 0.0), (2, 1e9), (3, 1e9), (4, 0.0), (5, 0.0), (6, 1e9)]
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds"), [pytest.param(*each, marks=() if each[0] in (2, 5) else slow) for each in KILLED]
+)
 def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path, monkeypatch, at, seconds):
     """Killed in the 2D stage (calls 1 and 2) or the 3D stage (3 to 6), again at the next step, then left alone; with checkpoints each step
     or each epoch only."""
@@ -161,7 +167,7 @@ def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path,
     ]
 
 
-@pytest.mark.parametrize("where", ["_mine", "_select"])
+@pytest.mark.parametrize("where", [pytest.param("_mine", marks=slow), "_select"])
 def test_a_kill_between_epochs_changes_nothing_either(config, undisturbed, tmp_path, monkeypatch, where):
     killed = replace(config, output=str(tmp_path / "killed"))
     with monkeypatch.context() as patch:
