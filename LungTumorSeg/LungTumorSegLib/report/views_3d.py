@@ -169,7 +169,7 @@ def spread_pictures(
     scene.SetViewport(left, 0.0, right, 1.0)  # legend and letters must not cover the lungs
     for renderer in (sheet, scene):
         renderer.SetBackground(*BACKGROUND)
-    shown = list(lesions) if lesions is not None else _unnamed(labels)
+    shown: Sequence[Lesion | _Unnamed] = _unnamed(labels) if lesions is None else lesions
     colors = coloring(shown, look.color_by)
     by_number = {lesion.number: color for lesion, color in zip(shown, colors.colors, strict=True)}
     sides = {lesion.number: lesion.side for lesion in shown}
