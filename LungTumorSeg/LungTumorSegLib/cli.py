@@ -12,6 +12,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +22,7 @@ from .core.events import Cancelled, Progress
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
 from .core.messages import OUT_OF_MEMORY, unwritable
 from .core.texts import printable
-from .options import OPTIONS
+from .options import FORMATS, OPTIONS
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 from .process.progress import COMMAND_SHARES
 from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
@@ -137,7 +138,7 @@ def _segment_ct(
     from .results.folder import check_room
     from .results.writer import BYTES_PER_VOXEL, write_result
 
-    extras = _result_extras(options)
+    extras = _with_source(_result_extras(options), ct, options)
     check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
     choices = {option.name: getattr(options, option.name) for option in OPTIONS}
     result = segment(ct, choices, channel.progress)
@@ -151,10 +152,12 @@ def _segment_ct(
 
 def _check_result_output(options: argparse.Namespace, source: Path | None = None) -> None:
     """Check the output of ``segment`` and ``demo`` before the work begins."""
+    from .results.exports import check_formats
     from .results.folder import Output, check_output, may_be_resampled
     from .results.reader import RESULT
     from .results.writer import result_files
 
+    check_formats(options.formats or (), source)
     resampled = source is not None and may_be_resampled(source)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "resampled": resampled}
     output = Output(options.output, RESULT, () if source is None else (source,), options.overwrite)
@@ -168,7 +171,14 @@ def _result_extras(options: argparse.Namespace) -> Extras:
 def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
     from .results.writer import Extras
 
-    return Extras(report, options.patient, options.margins or (), options.case)
+    return Extras(report, options.patient, options.margins or (), options.case, frozenset(options.formats or ()))
+
+
+def _with_source(extras: Extras, ct: CTVolume, options: argparse.Namespace) -> Extras:
+    """Return the extras with the slices of the CT, if DICOM results are wanted."""
+    from .results.exports import dicom_source
+
+    return replace(extras, dicom=dicom_source(ct, extras.formats, deidentified=options.deidentified))
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
@@ -201,21 +211,35 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import read_ct
     from .io.seg_nrrd import read_segmentation
     from .lesions import find_lungs, measure, with_known
-    from .results.measuring import measure_output, run_of
+    from .results.exports import check_formats
+    from .results.measuring import formats_of, is_unchanged, measure_output, run_of
     from .results.writer import write_measures
 
     extras = _extras(options, report=options.report is not False)
+    extras = replace(extras, formats=formats_of(extras.formats, options.output, options.segmentation))
+    check_formats(extras.formats, options.input)
     output = measure_output(
         options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
     )
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
+    extras = _with_source(extras, ct, options)
     channel.progress(Progress("reading", 1, 2))
     segments = read_segmentation(options.segmentation, ct)
     run, output = run_of(output, options.segmentation, options.run_summary, ct)
     lungs = find_lungs(ct, segments)
     report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
-    summary = write_measures(ct, report, options.output, lungs=lungs.pair, run=run, extras=extras, output=output)
+    summary = write_measures(
+        ct,
+        report,
+        options.output,
+        lungs=lungs.pair,
+        segments=segments,
+        run=run,
+        automatic=is_unchanged(options.segmentation),
+        extras=extras,
+        output=output,
+    )
     text = _report_text(report, summary["warnings"], options.output)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
 
@@ -356,7 +380,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number}
+LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number, "--format": FORMATS.__contains__}
 """Options with several values, and the test that distinguishes a value from the next argument."""
 
 
@@ -542,6 +566,20 @@ def _add_report_options(parser: argparse.ArgumentParser, report: str) -> None:
         action="append",
         type=float,
         help="also write margins.seg.nrrd with margins at these distances in mm, for example 5 8 20 (default: none)",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT ...",
+        dest="formats",
+        action="append",
+        choices=FORMATS,
+        help=f"also write the segmentation in these formats: {', '.join(FORMATS)}; dicom needs a DICOM CT and contains "
+        "the patient's name (default: none; segment always writes seg.nrrd)",
+    )
+    parser.add_argument(
+        "--deidentified",
+        action="store_true",
+        help="write nothing about patient and study into DICOM files, except UIDs",
     )
 
 

@@ -24,6 +24,10 @@ DEFAULT_MODEL = "default"
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
+SEG_NRRD, NIFTI, DICOM = "seg.nrrd", "nifti", "dicom"
+FORMATS = (SEG_NRRD, NIFTI, DICOM)
+"""Formats in which a result can be written, as the command line names them."""
+
 
 @dataclass(frozen=True)
 class Thresholds:

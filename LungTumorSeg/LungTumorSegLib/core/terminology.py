@@ -8,6 +8,7 @@ PS3.16, CID 7150 and following).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _CONTEXT = "Segmentation category and type - DICOM master list"
 _ANATOMIC_CONTEXT = "Anatomic codes - DICOM master list"
@@ -77,14 +78,51 @@ def described(category: str, meaning: str) -> str:
     return _entry(codes[category], f"^^{text}")
 
 
-def coded(category: tuple[str, str, str], type_: tuple[str, str, str]) -> str:
-    """Return an entry of a category and a type, as DICOM segments state them.
+Code = tuple[str, str, str]
+"""A code as (scheme, value, meaning)."""
 
-    Args:
-        category: Code as (scheme, value, meaning).
-        type_: Code as (scheme, value, meaning).
+
+@dataclass(frozen=True)
+class Meaning:
+    """The codes of a serialized entry, as DICOM segments state them (PS3.3 C.8.20.4).
+
+    Attributes:
+        category: The category of the segment.
+        type: The type of the segment.
+        type_modifier: A modifier of the type, such as the side; None if there is none.
+        region: The anatomic region; None if there is none.
+        region_modifier: A modifier of the region, such as the side; None if there is none.
     """
-    return _entry(*("^".join(re.sub(r"[~^|]", " ", part) for part in code) for code in (category, type_)))
+
+    category: Code
+    type: Code
+    type_modifier: Code | None = None
+    region: Code | None = None
+    region_modifier: Code | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether category and type have codes; a type can have a meaning alone."""
+        return all(part for code in (self.category, self.type) for part in code)
+
+
+def coded(
+    category: Code,
+    type_: Code,
+    type_modifier: Code | None = None,
+    region: Code | None = None,
+    region_modifier: Code | None = None,
+) -> str:
+    """Return the serialized entry of these codes; the fields of ``Meaning`` describe them."""
+    codes = (category, type_, type_modifier, region, region_modifier)
+    parts = (_NONE if code is None else "^".join(re.sub(r"[~^|]", " ", part) for part in code) for code in codes)
+    return _entry(*parts)
+
+
+def meaning_of(entry: str) -> Meaning:
+    """Return the codes of a serialized entry; the opposite of ``coded``."""
+    modifier, region, region_modifier = (code if all(code := _code(entry, part)) else None for part in (3, 5, 6))
+    return Meaning(_code(entry, 1), _code(entry, 2), modifier, region, region_modifier)
 
 
 def category_of(entry: str) -> str:
@@ -103,7 +141,7 @@ def type_meaning(entry: str) -> str:
     return _code(entry, 2)[2]
 
 
-def _code(entry: str, part: int) -> tuple[str, str, str]:
+def _code(entry: str, part: int) -> Code:
     """Return scheme, value and meaning of one part of an entry; each is "" if missing."""
     parts = entry.split("~")
     scheme, value, meaning = [*(parts[part].split("^") if len(parts) > part else []), "", "", ""][:3]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -230,6 +231,7 @@ class CTVolume(Volume):
         affine: 4 x 4 matrix from (slice, row, column) index to LPS mm.
         warnings: Sentences that say what the reader had to substitute.
         resampled: Whether the grid differs from the one in the file.
+        dicom_files: The DICOM slices from which the CT was read, one per position; empty if it was not DICOM.
 
     Raises:
         UnusableInput: If values are not finite.
@@ -238,6 +240,7 @@ class CTVolume(Volume):
 
     warnings: tuple[str, ...] = field(default=())
     resampled: bool = False
+    dicom_files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

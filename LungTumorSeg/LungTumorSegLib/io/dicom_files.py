@@ -175,6 +175,21 @@ def read_header(path: Path) -> DicomHeader:
     Raises:
         UnusableInput: If the file is damaged.
     """
+    data, reached_pixels = _read_up_to_pixels(path, [*TAGS])
+    return DicomHeader(path, data, data.file_meta, reached_pixels)
+
+
+def read_without_pixels(path: Path) -> Any:
+    """Return all attributes of a file that precede its pixels as a pydicom data set.
+
+    Raises:
+        UnusableInput: If the file is damaged.
+    """
+    return _read_up_to_pixels(path, None)[0]
+
+
+def _read_up_to_pixels(path: Path, tags: list[BaseTag | int] | None) -> tuple[Any, bool]:
+    """Return the data set before the pixels, all of it or only ``tags``, and whether the file has pixels."""
     reached_pixels = False
     counted = _limit_of_attributes()
 
@@ -188,10 +203,10 @@ def read_header(path: Path) -> DicomHeader:
         _check_unpacked_size(path)
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # DicomHeader refuses the oddities that matter
-            data = _with_transfer_syntax(read_partial(file, at_pixels, force=True, specific_tags=[*TAGS]))
+            data = _with_transfer_syntax(read_partial(file, at_pixels, force=True, specific_tags=tags))
     except DAMAGE as error:
         raise damaged(path) from error
-    return DicomHeader(path, data, data.file_meta, reached_pixels)
+    return data, reached_pixels
 
 
 def _with_transfer_syntax(data: Any) -> Any:

@@ -12,10 +12,12 @@ from typing import Any
 
 import highdicom
 import numpy as np
+from highdicom.color import CIELabColor
 
+from ..core.colors import Color
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.errors import UnusableInput
-from ..core.terminology import coded
+from ..core.terminology import Code, coded
 from ..core.volume import Volume
 from .dicom_series import DAMAGE
 from .segment import UNSPECIFIED_COLORS, Segment
@@ -24,6 +26,7 @@ SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes of Segmentation Storage and Label Map Segmentation Storage."""
 
 FRACTIONAL = "FRACTIONAL"
+UNCODED: Code = ("", "", "")
 
 
 def read_dicom_seg(path: Path) -> list[Segment]:
@@ -59,19 +62,45 @@ def _segment(data: Any, number: int) -> Segment:
     whole = Volume(found.array.reshape(found.array.shape[:3]) > 0, found.affine)
     crop = crop_of(whole)
     kept = None if crop is None else crop_at(crop.mask.array.copy(), crop.box, whole)
-    name = str(described.segment_label)
     return Segment(
-        name,
+        str(described.segment_label),
         SparseMask(kept, whole.grid),
-        UNSPECIFIED_COLORS[(number - 1) % len(UNSPECIFIED_COLORS)],
+        _color(described) or UNSPECIFIED_COLORS[(number - 1) % len(UNSPECIFIED_COLORS)],
         _terminology(described),
         f"Segment_{number}",
+        tracking_uid=str(described.tracking_uid or ""),
     )
+
+
+def _color(described: Any) -> Color | None:
+    """Return the recommended display color; None if the segment states none."""
+    stated = described.get("RecommendedDisplayCIELabValue")
+    if stated is None or len(stated) != 3:
+        return None
+    red, green, blue = (part / 255 for part in CIELabColor.from_dicom_value(tuple(stated)).to_rgb())
+    return red, green, blue
 
 
 def _terminology(described: Any) -> str:
-    category, type_ = (
-        (str(code.scheme_designator), str(code.value), str(code.meaning))
-        for code in (described.segmented_property_category, described.segmented_property_type)
+    type_ = described.segmented_property_type
+    region = _first(described.get("AnatomicRegionSequence"))
+    category = _code(described.segmented_property_category)
+    return coded(
+        category or UNCODED,
+        _code(type_) or UNCODED,
+        _code(_first(type_.get("SegmentedPropertyTypeModifierCodeSequence"))),
+        _code(region),
+        None if region is None else _code(_first(region.get("AnatomicRegionModifierSequence"))),
     )
-    return coded(category, type_)
+
+
+def _first(sequence: Any) -> Any:
+    return sequence[0] if sequence else None
+
+
+def _code(item: Any) -> Code | None:
+    """Return a code sequence item as (scheme, value, meaning); None if there is none."""
+    if item is None:
+        return None
+    value = next((item.get(name) for name in ("CodeValue", "LongCodeValue", "URNCodeValue") if item.get(name)), "")
+    return str(item.get("CodingSchemeDesignator", "")), str(value), str(item.get("CodeMeaning", ""))

@@ -90,9 +90,10 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
     step_mm = float(np.linalg.norm(plan.affine[:3, 0]))
     said = tuple(filter(None, (plan.warning, *warnings, _other_spacing(first.header, step_mm, path))))
+    files = tuple(stack.slices[place[0]].path for place in places)
     if not plan.warning:
-        return CTVolume(hu, plan.affine, warnings=said)
-    return CTVolume(resample_stack(hu, plan), plan.affine, warnings=said, resampled=True)
+        return CTVolume(hu, plan.affine, warnings=said, dicom_files=files)
+    return CTVolume(resample_stack(hu, plan), plan.affine, warnings=said, resampled=True, dicom_files=files)
 
 
 def _other_spacing(header: DicomHeader, step_mm: float, path: Path) -> str:

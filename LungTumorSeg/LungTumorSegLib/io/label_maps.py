@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..core.selection import is_lesion
 from ..core.terminology import UNSPECIFIED
 from ..core.volume import Array, Grid, Volume
 from .images import read_volume
+from .label_names import Label, read_label_names
 from .segment import UNSPECIFIED_COLORS, Segment
 
 MAX_LABELS = 256
@@ -32,34 +34,40 @@ LARGEST_LABEL = int(np.iinfo(np.uint16).max)
 def label_segments(array: Array, affine: Array, path: Path) -> list[Segment]:
     """Return the labels of a label map in ascending order, each as a segment named "Segment n".
 
+    If a file beside the label map states names (see ``label_names``), the segments get these.
+
     Args:
         array: Labels (slice, row, column).
         affine: 4 x 4 matrix from index to LPS mm.
-        path: The file, for error messages.
+        path: The file.
 
     Raises:
-        UnusableInput: If values are not whole, are negative, or are too many to be labels.
+        UnusableInput: If values are not whole, are negative, or are too many to be labels; if the names are damaged.
     """
     _check_finite(array, path)
     boxes = boxes_of_labels(array)
     if any(label < 0 or label != int(label) for label in boxes) or len(boxes) > MAX_LABELS:
         raise _not_labels(path)
     grid = Grid(_shape(array), affine)
+    names = read_label_names(path)
     return [
-        Segment(
-            f"Segment {int(label)}",
-            SparseMask(crop_at(array[slices_of(box)] == label, box, grid), grid),
-            UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)],
-            UNSPECIFIED,
-        )
+        _segment(int(label), number, SparseMask(crop_at(array[slices_of(box)] == label, box, grid), grid), names)
         for number, (label, box) in enumerate(boxes.items())
     ]
+
+
+def _segment(label: int, number: int, mask: SparseMask, names: Mapping[int, Label]) -> Segment:
+    if label in names:
+        named = names[label]
+        return Segment(named.name, mask, named.color, named.terminology, named.id)
+    color = UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)]
+    return Segment(f"Segment {label}", mask, color, UNSPECIFIED)
 
 
 def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
     """Read lesions as a label map: one label per lesion (uint16), 0 elsewhere, in the file's own axis order.
 
-    A label map keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest first. A voxel of
+    A label map without names keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest first. A voxel of
     two lesions belongs to the smaller one, which would otherwise be hidden.
 
     Args:
@@ -71,7 +79,7 @@ def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
     """
     from .seg_nrrd import is_dicom, read_segmentation  # imported here, because seg_nrrd imports this module
 
-    if not path.name.endswith(SEGMENTATION_SUFFIX) and not is_dicom(path):
+    if not path.name.endswith(SEGMENTATION_SUFFIX) and not is_dicom(path) and not read_label_names(path):
         volume = read_volume(path)
         return volume.with_array(_as_uint16(volume.array, path))
     segments = read_segmentation(path, grid)

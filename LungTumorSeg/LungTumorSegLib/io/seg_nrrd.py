@@ -28,8 +28,8 @@ from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, wri
 from .label_maps import label_segments
 from .segment import Segment as Segment
 
-RESULT_FILE = "segmentation.seg.nrrd"
-"""Name of the segmentation in a folder that ``segment`` wrote."""
+RESULT_FILES = ("segmentation.seg.nrrd", "segmentation.dcm")
+"""Names of the segmentation in a folder that ``segment`` or ``measure`` wrote, the preferred one first."""
 
 BINARY = "Binary labelmap"
 REPRESENTATION_KEYS = ("Segmentation_MasterRepresentation", "Segmentation_SourceRepresentation")
@@ -90,7 +90,7 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes
             without a CT.
     """
-    path = _file_of(Path(path))
+    path = segmentation_file(Path(path))
     if is_dicom(path):
         from .dicom_masks import read_dicom_masks  # importing pydicom and highdicom takes a second
 
@@ -119,21 +119,29 @@ def is_dicom(path: Path) -> bool:
     return path.is_file() and is_dicom_file(path)
 
 
-def _file_of(path: Path) -> Path:
-    """Return the file that holds the segmentation: ``path`` itself, or the file in the folder ``path``."""
+def segmentation_file(path: Path) -> Path:
+    """Return the file that holds the segmentation: ``path`` itself, or the file in the folder ``path``.
+
+    In a folder, this is segmentation.seg.nrrd, otherwise segmentation.dcm, otherwise its only DICOM segmentation or
+    structure set.
+
+    Raises:
+        UnusableInput: If the path does not exist, or the folder holds no or several segmentations.
+    """
     if not path.exists():
         raise UnusableInput(does_not_exist(path))
     if not path.is_dir():
         return path
-    if (path / RESULT_FILE).is_file():
-        return path / RESULT_FILE
+    for name in RESULT_FILES:
+        if (path / name).is_file():
+            return path / name
     from .dicom_masks import dicom_masks_in  # importing pydicom and highdicom takes a second
 
     found = dicom_masks_in(path)
     if len(found) != 1:
         names = f": {', '.join(str(file.relative_to(path)) for file in found[:NAMED_FILES])}" if found else ""
         raise UnusableInput(
-            f"The folder {path} contains {len(found) or 'no'} segmentations ({RESULT_FILE}, DICOM SEG or "
+            f"The folder {path} contains {len(found) or 'no'} segmentations ({RESULT_FILES[0]}, DICOM SEG or "
             f"RTSTRUCT){names}; choose the file itself."
         )
     return found[0]

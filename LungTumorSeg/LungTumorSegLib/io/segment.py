@@ -29,6 +29,8 @@ class Segment:
         terminology: Slicer's serialized entry.
         id: Identifier, unique within a segmentation; by default it is derived from the name.
         review: "confirmed" or "rejected" if the lesion has been reviewed, otherwise "".
+        tracking_uid: Identifier that the lesion keeps in all studies of the patient (DICOM Tracking UID); "" if it has
+            none yet.
         warnings: Sentences for the user about everything that was substituted when the mask was read.
     """
 
@@ -39,6 +41,7 @@ class Segment:
     id: str = ""
     review: str = ""
     warnings: tuple[str, ...] = ()
+    tracking_uid: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", self.id or re.sub(r"\W+", "_", self.name))

@@ -61,6 +61,11 @@ The file lists the files to replace; the folder holds them until the move is com
 SHARED_FILES = frozenset({"ct.nrrd"})
 """Files that several commands write with the same content: the CT on a regular grid."""
 
+WRITTEN_CLASSES = frozenset({
+    "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.481.3",
+})  # fmt: skip
+"""SOP classes of the DICOM files that a run writes: Segmentation, Comprehensive 3D SR and RT Structure Set."""
+
 READING_TRIES = 20
 
 LEAST_FREE_BYTES = 16 * 2**20
@@ -359,12 +364,12 @@ def _is_of_group(name: str, group: str, mark: Mark) -> bool:
 
 
 def _is_input(path: Path, inputs: Sequence[Path]) -> bool:
-    """Return whether ``path``, which exists, is one of ``inputs`` or a DICOM file in a folder among them."""
+    """Return whether ``path``, which exists, is one of ``inputs`` or a slice in a DICOM folder among them."""
     for each in inputs:
         with contextlib.suppress(OSError):
             if path.samefile(each):
                 return True
-            if each.is_dir() and each.resolve() in path.resolve().parents and _is_dicom(path):
+            if each.is_dir() and each.resolve() in path.resolve().parents and _may_be_slice(path):
                 return True
     return False
 
@@ -375,6 +380,15 @@ def may_be_resampled(source: Path) -> bool:
     Only DICOM slices may have to be resampled to a regular grid, which adds a file with the resampled CT.
     """
     return source.is_dir() or (source.is_file() and _is_dicom(source))
+
+
+def _may_be_slice(path: Path) -> bool:
+    """Return whether a file is DICOM, except for the kinds that a run writes."""
+    if not _is_dicom(path):
+        return False
+    from ..io.dicom_files import stated_class  # imports pydicom, so only if needed
+
+    return stated_class(path) not in WRITTEN_CLASSES
 
 
 def _is_dicom(path: Path) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import UnusableInput
 from ..core.volume import CTVolume
+from ..io.seg_nrrd import segmentation_file
+from ..options import SEG_NRRD
 from .folder import Output, check_output, files_of_group
 from .reader import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, is_found_by_run, is_of_ct, read_summary, run_in
 from .writer import LASTING_FILES, Extras, measure_files
@@ -46,10 +48,20 @@ def measure_output(
     return output
 
 
-def segmentation_file(path: Path) -> Path:
-    """Return the segmentation file in a result folder; any other path is returned unchanged."""
-    own = path / SEGMENTATION_FILE
-    return own if own.is_file() else path
+def formats_of(formats: Collection[str], folder: Path, segmentation: Path) -> tuple[str, ...]:
+    """Return the formats that ``measure`` has to write.
+
+    The segmentation in the output folder is not written again if it is the one that is measured.
+    """
+    own = folder / SEGMENTATION_FILE
+    is_own = own.exists() and segmentation.exists() and segmentation_file(segmentation).samefile(own)
+    return tuple(each for each in dict.fromkeys(formats) if not (is_own and each == SEG_NRRD))
+
+
+def is_unchanged(segmentation: Path) -> bool:
+    """Return whether ``segment`` wrote a segmentation and no one changed it since."""
+    file = segmentation_file(segmentation)
+    return is_found_by_run(file.parent, file)
 
 
 def run_of(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -25,14 +25,19 @@ from ..isolation import LungIsolation
 from ..lesions import Lesion, LesionReport
 from ..lesions.spread import Margin, margins
 from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json, write_lesions_csv
+from ..options import SEG_NRRD
 from ..pipeline import SegmentResult
 from ..report.html import Heading, write_report
 from ..report.views_3d import LUNG_GRID_MM, render_spread
 from ..weights.manifest import model_folders
 from ..weights.model_card import card_excerpt
 from .ct_checksum import ct_checksum
+from .exports import algorithm_of, files_of, segments_of, write_formats
 from .folder import Output, complete_or_nothing, files_of_group
 from .reader import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
+
+if TYPE_CHECKING:
+    from ..io.dicom_source import DicomSource
 
 SCHEMA_VERSION = 1
 ISOLATION = "isolation"
@@ -86,6 +91,8 @@ class Extras:
         patient: Text about the patient in the heading of report.html.
         margins_mm: Distances in mm around each lesion, in any order; margins.seg.nrrd is written if there are any.
         case: Name of the case in lesions.csv, summary.json and report.html.
+        formats: Further formats of the segmentation, of ``FORMATS``.
+        dicom: The slices of the CT, which the format DICOM needs.
 
     Raises:
         UnusableInput: If a margin is not above 0 and at most ``MOST_MARGIN_MM``.
@@ -95,6 +102,8 @@ class Extras:
     patient: str | None = None
     margins_mm: Sequence[float] = ()
     case: str | None = None
+    formats: Collection[str] = ()
+    dicom: DicomSource | None = None
 
     def __post_init__(self) -> None:
         if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
@@ -103,7 +112,8 @@ class Extras:
     @property
     def files(self) -> set[str]:
         """Return the names of the optional files to write."""
-        return ({REPORT_FILE} if self.report else set()) | ({MARGINS_FILE} if self.margins_mm else set())
+        names = ({REPORT_FILE} if self.report else set()) | ({MARGINS_FILE} if self.margins_mm else set())
+        return names | files_of(self.formats)
 
 
 NOTHING_MORE = Extras()
@@ -153,6 +163,14 @@ def write_result(
         on_progress(Progress("writing", 0, steps))
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
+        summary["warnings"] += write_formats(
+            segments,
+            result.ct.grid,
+            private,
+            set(extras.formats) - {SEG_NRRD},  # it is always written
+            source=extras.dicom,
+            algorithm=algorithm_of(summary, automatic=True) if extras.dicom else None,
+        )
         for segment in segments if surfaces else ():
             is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
             write_surface(
@@ -293,7 +311,9 @@ def write_measures(
     folder: Path,
     *,
     lungs: tuple[Volume, Volume] | None = None,
+    segments: Sequence[Segment] = (),
     run: Mapping[str, Any] = NO_RUN,
+    automatic: bool = False,
     extras: Extras = NOTHING_MORE,
     output: Output | None = None,
 ) -> dict[str, Any]:
@@ -305,8 +325,10 @@ def write_measures(
         folder: The output folder.
         lungs: Boolean masks of the left and the right lung on the grid of the CT. They are drawn in the report and
             limit the margins; without them, the margins are not limited.
+        segments: The segments that were measured; the formats of ``extras`` need them.
         run: The summary of the run that made the segmentation, if known. Its description of the run stays in
             summary.json. The report quotes the card of its model if the model is installed.
+        automatic: Whether no person changed the segmentation after that run; DICOM results state it.
         extras: Optional files and names; if it names no case, the case of ``run`` stays.
         output: The output folder and the files that may be replaced. By default these are the files that LungTumorSeg
             wrote into ``folder``, except masks and maps, which stay.
@@ -339,6 +361,15 @@ def write_measures(
     }
     with complete_or_nothing(output) as private:
         write_lesions_csv(report, private / LESIONS_FILE, case)
+        if extras.formats:
+            summary["warnings"] += write_formats(
+                segments_of(segments, report, lungs),
+                ct.grid,
+                private,
+                extras.formats,
+                source=extras.dicom,
+                algorithm=algorithm_of(run, automatic=automatic) if extras.dicom else None,
+            )
         if extras.report:
             model = run.get("model")
             card = card_excerpt(model_folders()[model]) if model in model_folders() else None
