@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.images import write_volume
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 WAITING = """
@@ -62,9 +65,11 @@ def test_an_error_keeps_its_exit_code_where_nobody_reads_it(redirection, tmp_pat
 
 
 def test_a_closed_stdout_is_not_taken_by_a_file_of_the_result(tmp_path):
-    done = shell(f"{quoted_command('phantom', '-o', str(tmp_path / 'out'))} >&- 2>&- <&-")
+    mask, table = tmp_path / "mask.nrrd", tmp_path / "cases.csv"
+    write_volume(Volume(np.ones((2, 3, 4), np.uint8), np.eye(4)), mask)
+    done = shell(f"{quoted_command('evaluate', str(mask), str(mask), '--cases', str(table))} >&- 2>&- <&-")
     assert done.returncode == 0
-    assert (tmp_path / "out" / "ct.nii.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["case", "mask"]
 
 
 def start_waiting(folder) -> subprocess.Popen[str]:

@@ -466,11 +466,16 @@ NEW_SETS = {
     "more files": dict.fromkeys([*OLD, "report.html", "Tumor_1.vtp"], "new"),
     "other files": {"summary.json": "new", "a.nrrd": "new", "z.nrrd": "new"},
 }
+SLOW_SETS = [("an old result", "the same files"), ("an old result", "fewer files")]
+BEFORE_AND_NEW = [
+    pytest.param(before, files, id=f"{before}-{new}", marks=pytest.mark.slow if (before, new) in SLOW_SETS else ())
+    for before in ("no folder", "an empty folder", "the user's files", "an old result")
+    for new, files in NEW_SETS.items()
+]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
-@pytest.mark.parametrize("new", NEW_SETS.values(), ids=NEW_SETS)
-@pytest.mark.parametrize("before", ["no folder", "an empty folder", "the user's files", "an old result"])
+@pytest.mark.parametrize(("before", "new"), BEFORE_AND_NEW)
 def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, before, new):
     """After each kill a reader finds one whole set, and so does one after a next run that writes, which leaves nothing behind."""
     step = 0
