@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
-EXTRAS = {"demo": "", "test": "[test]", "docs": "[docs]", "ci": "[test,docs]", "constraints": "[test,docs]"}
+EXTRAS = {"demo": "[segment]", "test": "[test]", "docs": "[docs]", "ci": "[test,docs]", "constraints": "[test,docs]"}
 
 TEST_PROCESSES = min(os.cpu_count() or 1, 4)
 """Tests run in this many processes; each takes up to 2 GB of memory."""
@@ -116,7 +116,8 @@ def make_environment(folder: Path, job: str) -> str:
         say(f"Step 1 of 2: making a virtual environment in {folder}.")
         venv.create(folder, with_pip=True)
     torch = installed_torch(str(python))
-    say(f"Step 2 of 2: installing packages into {folder}. {describe_download(torch)}")
+    download = "The packages take up to 100 MB." if job == "docs" else describe_download(torch)
+    say(f"Step 2 of 2: installing packages into {folder}. {download}")
     constraints = folder / "constraints.txt"
     constraints.write_text(chosen_constraints(torch, only_torch=job == "constraints"), encoding="utf-8")
     install = [

@@ -49,6 +49,7 @@ def test_every_package_is_pinned_those_behind_the_packages_too():
     extras = project["optional-dependencies"]
     asked = [
         *project["dependencies"],
+        *extras["segment"],
         *extras["dicom"],
         *extras["terminal"],
         *extras["train"],
@@ -115,3 +116,11 @@ def test_ci_checks_types_and_documentation_beside_the_tests(develop):
     assert [command[2] for command in develop.side_commands("python", "ci")] == ["mypy", "mkdocs"]
     assert [command[2] for command in develop.side_commands("python", "test")] == ["mypy"]
     assert develop.side_commands("python", "docs") == []
+
+
+def test_without_extras_there_is_no_torch_and_the_demo_installs_it(develop):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    network = {"torch", "safetensors"}
+    assert not network & {Requirement(text).name for text in project["dependencies"]}
+    assert {Requirement(text).name for text in project["optional-dependencies"]["segment"]} == network
+    assert develop.EXTRAS["demo"] == "[segment]"

@@ -76,6 +76,23 @@ def test_everything_but_the_networks_imports_without_torch_and_monai():
     assert done.returncode == 0, done.stderr
 
 
+COMMANDS_WITHOUT_TORCH = """
+import sys
+sys.modules.update(torch=None, monai=None, safetensors=None)
+from LungTumorSegLib import cli
+commands = [
+    ["isolate", "none.nii", "-o", "out"], ["measure", "none.nii", "none.nrrd", "-o", "out"], ["evaluate", "none.nii", "none.nii"],
+    ["models"],
+]
+sys.exit([cli.main(command) for command in commands] != [2, 2, 2, 0])
+"""
+
+
+def test_commands_without_a_network_start_without_torch(tmp_path):
+    done = subprocess.run([sys.executable, "-c", COMMANDS_WITHOUT_TORCH], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", LungTumorSegLib.__all__)
 def test_public_names_are_there(name):
     assert getattr(LungTumorSegLib, name).__name__ == name

@@ -59,6 +59,7 @@ def test_an_empty_mask_has_no_distance():
         assert surface_distances(*pair, spacing_mm=SPACING_MM) is None
 
 
+@pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI calls its own deprecated argument
 def test_monai_agrees():
     torch = pytest.importorskip("torch")
     metrics = pytest.importorskip("monai.metrics")
