@@ -10,8 +10,13 @@ import slicer
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.lesion_table import color_by, shown_color
 from LungTumorSegLib.mrml.segments import mask_of, review_of, segments_of, set_mask
+from LungTumorSegLib.mrml.upgrade import VERSION
+from old_scenes import as_version_1, as_version_2
 
 from .conftest import lung_and_tumor_masks
+
+SCENES = Path(__file__).parents[1] / "data" / "scenes"
+"""One scene for each version, written by ``Testing/tools/write_scenes.py``."""
 
 
 @pytest.fixture
@@ -193,9 +198,7 @@ def test_the_choice_of_colors_comes_back_with_the_scene(corrected, logic, tmp_pa
 
 
 def test_the_networks_answer_of_a_scene_of_version_2_is_hidden_once_it_is_loaded(corrected, logic, tmp_path):
-    answer = corrected.GetNodeReference("LungTumorSeg.Answer")
-    slicer.mrmlScene.RemoveNode(answer.GetDisplayNode())
-    logic.getParameterNode().parameterNode.SetParameter("version", "2")
+    as_version_2(corrected, logic.getParameterNode().parameterNode)
     load_mrml(save_mrml(tmp_path / "old"))
     assert len(shown_segmentations()) == 2, "Slicer has made a display node"
     logic.getParameterNode()
@@ -211,22 +214,42 @@ def old_scene(logic, volume, ct):
 
     def make(edited: bool):
         segmentation = logic.segment(volume)
-        slicer.mrmlScene.RemoveNode(segmentation.GetNodeReference("LungTumorSeg.Answer"))
-        table = segmentation.GetNodeReference(mrml.TABLE_ROLE)
-        assert segmentation.GetAttribute("LungTumorSeg.Measures") is None
-        for name in ("correction", "review", "network_volume_ml", "segment_id"):
-            table.RemoveColumn(table.GetColumnIndex(name))
+        parameters = logic.getParameterNode()
+        parameters.stride, parameters.outputSegmentation = 2, segmentation
+        as_version_1(segmentation, parameters.parameterNode)
         if edited:
             set_mask(segmentation, "Tumor_2", None)
-        else:
-            segmentation.SetAttribute(mrml.FINGERPRINT_ATTRIBUTE, mrml.fingerprint(segmentation, colors=False))
-        parameters = logic.getParameterNode().parameterNode
-        parameters.SetParameter("version", "1")
-        parameters.SetParameter("stride", "2")
-        parameters.UnsetParameter("paintInside")
-        parameters.SetNodeReferenceID("outputSegmentation", segmentation.GetID())
 
     return make
+
+
+def test_a_scene_is_stored_for_each_version():
+    assert {path.name for path in SCENES.iterdir()} == {f"version_{n}.mrb" for n in range(1, VERSION + 1)}, (
+        "run: python Testing/tools/write_scenes.py"
+    )
+
+
+@pytest.mark.parametrize("path", sorted(SCENES.iterdir()), ids=lambda path: path.stem)
+def test_a_stored_scene_opens_with_its_values_and_can_be_corrected(logic, path):
+    assert slicer.mrmlScene.ReadFromMRB(str(path))
+    parameters = logic.getParameterNode()
+    segmentation = parameters.outputSegmentation
+    assert (parameters.version, parameters.stride) == (VERSION, 3)
+    assert mrml.ct_of(segmentation) is parameters.inputVolume
+    assert shown_segmentations() == [segmentation.GetName()]
+    rows = mrml.lesions_of(segmentation)
+    assert [(row.number, row.segment, row.confidence) for row in rows] == [(1, "Tumor 1", 0.9), (2, "Tumor 2", 0.9)]
+    assert rows[0].side == "Left"
+    assert [row.volume_ml for row in rows] == pytest.approx([125 * 0.125, 12 * 0.125])
+    reviews = ["", ""] if path.stem == "version_1" else ["confirmed", "rejected"]
+    assert [row.review for row in rows] == reviews
+    corrections = logic.corrections(segmentation)
+    assert corrections.has_answer("Tumor_1")
+    corrections.confirm("Tumor_2")
+    corrections.merge(["Tumor_1", "Tumor_2"])
+    logic.measureLesions(segmentation)
+    (row,) = mrml.lesions_of(segmentation)
+    assert (row.correction, row.volume_ml) == ("corrected", pytest.approx(137 * 0.125))
 
 
 @pytest.mark.parametrize("edited", [False, True])
