@@ -18,7 +18,7 @@ from ..core.selection import is_lesion
 from ..core.volume import CTVolume, Grid, Volume
 from ..io.label_names import write_label_map
 from ..io.seg_nrrd import Segment, write_segmentation
-from ..lesions import LesionReport
+from ..lesions import Lesion, LesionReport
 from ..options import DICOM, NIFTI, SEG_NRRD
 from .reader import SEGMENTATION_FILE
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from ..io.dicom_seg_writer import Algorithm
     from ..io.dicom_source import DicomSource
 
-DICOM_SEG_FILE, RTSTRUCT_FILE = "segmentation.dcm", "rtstruct.dcm"
+DICOM_SEG_FILE, DICOM_SR_FILE, RTSTRUCT_FILE = "segmentation.dcm", "measurements.dcm", "rtstruct.dcm"
 NIFTI_FILE, NAMES_FILE = "segmentation.nii.gz", "segmentation.json"
 
 FILES: Mapping[str, tuple[str, ...]] = {
     SEG_NRRD: (SEGMENTATION_FILE,),
     NIFTI: (NIFTI_FILE, NAMES_FILE),
-    DICOM: (DICOM_SEG_FILE, RTSTRUCT_FILE),
+    DICOM: (DICOM_SEG_FILE, DICOM_SR_FILE, RTSTRUCT_FILE),
 }
 """The files of each format."""
 
@@ -78,6 +78,7 @@ def dicom_source(ct: CTVolume, formats: Collection[str], *, deidentified: bool) 
 
 def write_formats(
     segments: Sequence[Segment],
+    lesions: Sequence[Lesion],
     grid: Grid,
     folder: Path,
     formats: Collection[str],
@@ -89,6 +90,7 @@ def write_formats(
 
     Args:
         segments: The lungs and then the lesions, as ``segments_of`` returns them.
+        lesions: The measures of the lesions, in the same order.
         grid: The grid of the CT.
         folder: The folder for the files.
         formats: The formats.
@@ -108,19 +110,26 @@ def write_formats(
     if NIFTI in formats:
         found += write_label_map(segments, grid, folder / NIFTI_FILE)
     if DICOM in formats and source is not None and algorithm is not None:
-        found += _write_dicom(segments, grid, folder, source, algorithm)
+        found += _write_dicom(segments, lesions, grid, folder, source, algorithm)
     return found
 
 
 def _write_dicom(
-    segments: Sequence[Segment], grid: Grid, folder: Path, source: DicomSource, made_by: Algorithm
+    segments: Sequence[Segment],
+    lesions: Sequence[Lesion],
+    grid: Grid,
+    folder: Path,
+    source: DicomSource,
+    made_by: Algorithm,
 ) -> list[str]:
     from ..io.dicom_seg_writer import write_dicom_seg  # importing highdicom takes a second
     from ..io.rtstruct_writer import write_rtstruct
+    from .structured_report import write_structured_report
 
     if not any(crop_of(segment.mask) for segment in segments):
         return ["There is neither a lesion nor a lung, so no DICOM results were written."]
-    write_dicom_seg(segments, grid, source, made_by, folder / DICOM_SEG_FILE)
+    segmentation = write_dicom_seg(segments, grid, source, made_by, folder / DICOM_SEG_FILE)
+    write_structured_report(lesions, segments, segmentation, source, made_by, folder / DICOM_SR_FILE)
     write_rtstruct(segments, grid, source, folder / RTSTRUCT_FILE)
     return list(source.warnings)
 

@@ -165,6 +165,7 @@ def write_result(
         write_segmentation(segments, private / SEGMENTATION_FILE)
         summary["warnings"] += write_formats(
             segments,
+            report.lesions,
             result.ct.grid,
             private,
             set(extras.formats) - {SEG_NRRD},  # it is always written
@@ -364,6 +365,7 @@ def write_measures(
         if extras.formats:
             summary["warnings"] += write_formats(
                 segments_of(segments, report, lungs),
+                report.lesions,
                 ct.grid,
                 private,
                 extras.formats,

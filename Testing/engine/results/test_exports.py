@@ -26,7 +26,7 @@ from result_files import names
 from volumes import SIX_ORIENTATIONS
 
 SHAPE = (30, 40, 60)
-DICOM_FILES = {"segmentation.dcm", "rtstruct.dcm"}
+DICOM_FILES = {"segmentation.dcm", "measurements.dcm", "rtstruct.dcm"}
 FORMATS = frozenset({"nifti", "dicom"})
 
 PATIENT = {
