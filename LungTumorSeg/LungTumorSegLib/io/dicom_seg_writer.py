@@ -101,9 +101,9 @@ def write_dicom_seg(
             content_description=long_string(f"Lungs and lung tumors, {NOT_CLINICAL}"),
             series_description=f"{MANUFACTURER} segmentation, {NOT_CLINICAL}",
             transfer_syntax_uid=ExplicitVRLittleEndian,
-            specific_character_set=UTF_8,
             **equipment(),
         )
+        data.SpecificCharacterSet = UTF_8  # highdicom 0.27 has no argument for it
         data.save_as(path)
     return data
 

@@ -87,9 +87,9 @@ def write_structured_report(
             is_complete=True,
             series_description=f"{MANUFACTURER} measurements, {NOT_CLINICAL}",
             transfer_syntax_uid=ExplicitVRLittleEndian,
-            specific_character_set=UTF_8,
             **equipment(),
         )
+        data.SpecificCharacterSet = UTF_8  # highdicom 0.27 has no argument for it
         data.save_as(path)
 
 
