@@ -39,9 +39,9 @@ LINE_SECONDS = 10.0
 """From one line to the next while pip is silent."""
 
 CONSTRAINTS_HEAD = """\
-# The versions that the suite was run with, those of the packages behind the packages too; pip install -c constraints.txt takes them.
+# The versions that the suite was run with, also of indirect requirements; pip install -c constraints.txt takes them.
 # Made by: python3 develop.py constraints
-# (it installs the newest versions that pyproject.toml allows, torch as pinned here, into a fresh environment and writes what is there).
+# (it installs the newest versions that pyproject.toml allows, torch as pinned here, into a fresh environment).
 """
 
 

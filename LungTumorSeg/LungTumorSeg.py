@@ -50,13 +50,15 @@ class LungTumorSeg(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "SegmentEditor", "Markups"]  # used by the panel
         self.parent.contributors = ["The LungTumorSeg developers (organization to be filled in)"]
         self.parent.helpText = _(
-            "This module finds, segments and measures lung tumors in a chest CT. Choose the CT, press Segment, check each"
+            "This module finds, segments and measures lung tumors in a chest CT. Choose the CT, press Segment, check "
+            "each"
             " lesion, and save the result. Tumors and lungs become segments, which you can correct."
             "<p><b>Research software, not a medical device.</b> A result without lesions does not exclude disease.</p>"
             '<p>See the <a href="https://github.com/LungTumorSeg/SlicerLungTumorSeg">documentation</a>.</p>'
         )
         self.parent.acknowledgementText = _(
-            "Please cite: S. Najeeb and M. I. H. Bhuiyan, Spatial feature fusion in 3D convolutional autoencoders for lung tumor"
+            "Please cite: S. Najeeb and M. I. H. Bhuiyan, Spatial feature fusion in 3D convolutional autoencoders "
+            "for lung tumor"
             " segmentation from 3D CT images, Biomedical Signal Processing and Control 78 (2022) 103996,"
             ' <a href="https://doi.org/10.1016/j.bspc.2022.103996">doi:10.1016/j.bspc.2022.103996</a>,'
             " and A. Fedorov et al., 3D Slicer as an image computing platform for the Quantitative Imaging Network,"

@@ -19,7 +19,8 @@ settings.load_profile("any machine")
 
 @pytest.fixture(scope="session")
 def real_ct_folder() -> Path:
-    """The folder of real CT beside the checkout; tests that ask for it are skipped where it is absent (mark them ``real_ct``)."""
+    """The folder of real CT beside the checkout; tests that ask for it are skipped where it is absent (mark them
+    ``real_ct``)."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("The real CT are not on this machine.")

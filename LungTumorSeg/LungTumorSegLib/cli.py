@@ -300,7 +300,8 @@ def _train(options: argparse.Namespace, channel: Channel) -> None:
     metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
     text = f"Model written to {model}."
     if metrics:
-        text += f" Held-out cases: mean 3D Dice {metrics['dice_3d']:.2f}, {metrics['lesions_found']} of {metrics['lesions']} lesions found."
+        found = f"{metrics['lesions_found']} of {metrics['lesions']} lesions found"
+        text += f" Held-out cases: mean 3D Dice {metrics['dice_3d']:.2f}, {found}."
     channel.result({"model": str(model.resolve()), "held_out": metrics}, text)
 
 
@@ -309,7 +310,8 @@ def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) ->
     lines = _warning_lines(warnings)
     lines += [report.message] if report.message else []
     lines += [
-        f"{lesion.segment}: {lesion.place}, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm"
+        f"{lesion.segment}: {lesion.place}, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x "
+        f"{lesion.short_axis_mm:.0f} mm"
         for lesion in report.lesions
     ]
     return "\n".join([*lines, f"Results written to {output}. {NOTICE}"])
@@ -532,7 +534,8 @@ def _add_series(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--series",
         metavar="UID",
-        help="SeriesInstanceUID of the series to read if the folder contains several; UID#2 takes the second acquisition "
+        help="SeriesInstanceUID of the series to read if the folder contains several; UID#2 takes the second "
+        "acquisition "
         "of that series (default: the only series)",
     )
 

@@ -186,7 +186,8 @@ def _unsure(report: LesionReport, settings: Settings) -> list[str]:
         return []
     one = len(volumes_ml) == 1
     return [
-        f"{len(volumes_ml)} candidate{'' if one else 's'} below the confidence threshold of {settings.min_confidence:g} "
+        f"{len(volumes_ml)} candidate{'' if one else 's'} below the confidence threshold of "
+        f"{settings.min_confidence:g} "
         f"{'is' if one else 'are'} not shown ({'' if one else 'largest: '}{volumes_ml[0]:.1f} mL). "
         f"Lower the threshold to include {'it' if one else 'them'}."
     ]

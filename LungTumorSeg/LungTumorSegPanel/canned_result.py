@@ -62,7 +62,8 @@ def cannedResult(ct: Volume, folder: Path) -> RunFiles:
 def _row(ct: Volume, mask: np.ndarray, number: int, side: str) -> dict[str, object]:
     x, y, z = ct.index_to_lps(np.argwhere(mask).mean(axis=0))
     return {
-        "number": number, "segment": f"Tumor {number}", "side": side, "volume_ml": float(mask.sum() * ct.voxel_volume_ml),
+        "number": number, "segment": f"Tumor {number}", "side": side,
+        "volume_ml": float(mask.sum() * ct.voxel_volume_ml),
         "long_axis_mm": 25.0 / number, "short_axis_mm": 20.0 / number, "mean_hu": 30.0,
         "centroid_x_lps_mm": x, "centroid_y_lps_mm": y, "centroid_z_lps_mm": z, "confidence": 0.9,
     }  # fmt: skip

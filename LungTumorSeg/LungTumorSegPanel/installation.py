@@ -38,8 +38,10 @@ def installPackages() -> None:
     except subprocess.CalledProcessError as error:
         raise RuntimeError(
             _(
-                "The Python packages could not be installed; the log has the details. Without a network connection, copy the wheels of"
-                " {names} (from pypi.org and download.pytorch.org) to this computer and install them with PythonSlicer -m pip install."
+                "The Python packages could not be installed; the log has the details. Without a network connection, "
+                "copy the wheels of"
+                " {names} (from pypi.org and download.pytorch.org) to this computer and install them with "
+                "PythonSlicer -m pip install."
             ).format(names=", ".join(missingPackages()))
         ) from error
     if missing := missingPackages():

@@ -95,7 +95,8 @@ class RunSection:
         if self._volume() is None:
             return str(
                 _(
-                    "Load a chest CT from DICOM or from a file, or open the Lung tumor phantom in the Sample Data module."
+                    "Load a chest CT from DICOM or from a file, or open the Lung tumor phantom in the Sample Data "
+                    "module."
                 )
             )
         if self._parameterNode.outputSegmentation is None:

@@ -16,7 +16,8 @@ class SavingLogic:
     """Save a result, with or without a window."""
 
     def save(
-        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", dicom: bool = False, measure: bool = True
+        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", dicom: bool = False,
+        measure: bool = True
     ) -> list[Path]:  # fmt: skip
         """Write segmentation, lesion table, summary and, if there is a 3D view, a picture of it.
 

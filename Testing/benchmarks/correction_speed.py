@@ -59,8 +59,10 @@ def ellipsoid(center: tuple[int, int, int], radii_mm: tuple[float, float, float]
 def make_result(folder: Path) -> tuple[CTVolume, RunFiles]:
     """Write segmentation and surfaces of a synthetic chest with three lesions into ``folder``; return CT and files."""
     masks = {
-        "Right lung": ellipsoid((150, 256, 140), (130, 105, 66)), "Left lung": ellipsoid((150, 256, 372), (130, 105, 66)),
-        "Tumor 1": ball((120, 250, 400), 13.4), "Tumor 2": ball((200, 200, 120), 8), "Tumor 3": ball((60, 330, 380), 27),
+        "Right lung": ellipsoid((150, 256, 140), (130, 105, 66)),
+        "Left lung": ellipsoid((150, 256, 372), (130, 105, 66)),
+        "Tumor 1": ball((120, 250, 400), 13.4), "Tumor 2": ball((200, 200, 120), 8),
+        "Tumor 3": ball((60, 330, 380), 27),
     }  # fmt: skip
     lungs = masks["Right lung"] | masks["Left lung"]
     tumors = masks["Tumor 1"] | masks["Tumor 2"] | masks["Tumor 3"]

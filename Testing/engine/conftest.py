@@ -1,4 +1,5 @@
-"""A made CT with known lesions, and what the shipped model's command makes of it, once for all tests that look at it."""
+"""A made CT with known lesions, and what the shipped model's command makes of it, once for all tests that look at
+it."""
 
 from __future__ import annotations
 

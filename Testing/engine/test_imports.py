@@ -81,8 +81,8 @@ import sys
 sys.modules.update(torch=None, monai=None, safetensors=None)
 from LungTumorSegLib import cli
 commands = [
-    ["isolate", "none.nii", "-o", "out"], ["measure", "none.nii", "none.nrrd", "-o", "out"], ["evaluate", "none.nii", "none.nii"],
-    ["models"],
+    ["isolate", "none.nii", "-o", "out"], ["measure", "none.nii", "none.nrrd", "-o", "out"],
+    ["evaluate", "none.nii", "none.nii"], ["models"],
 ]
 sys.exit([cli.main(command) for command in commands] != [2, 2, 2, 0])
 """

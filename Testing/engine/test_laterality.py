@@ -1,4 +1,5 @@
-"""Left is left: whatever the axes of the file, a lesion in the patient's left lung is called Left, in the table and in the codes."""
+"""Left is left: whatever the axes of the file, a lesion in the patient's left lung is called Left, in the table and
+in the codes."""
 
 import pytest
 from dicom_series import write_dicom_series
@@ -19,7 +20,8 @@ def a_coarse_phantom():
 
 
 def sides_in_table_and_codes(ct, tumor, path):
-    """(side in the table, side in the terminology) of each lesion, largest first, and where the lungs lie (mean LPS x)."""
+    """(side in the table, side in the terminology) of each lesion, largest first, and where the lungs lie (mean LPS
+    x)."""
     isolation = isolate_lungs(ct)
     report = report_lesions(tumor, ct, isolation.left_lung, isolation.right_lung, min_lesion_ml=0.5)
     write_segmentation(lung_and_tumor_segments(isolation, report), path)

@@ -122,6 +122,7 @@ def test_the_stride_reaches_from_one_slice_to_a_whole_stack():
 
 
 def test_the_options_load_without_numpy():
-    code = "import sys; sys.modules.update(numpy=None, torch=None); import LungTumorSegLib.options, LungTumorSegLib.weights.manifest"
+    code = "import sys; sys.modules.update(numpy=None, torch=None); import LungTumorSegLib.options, "
+    code += "LungTumorSegLib.weights.manifest"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

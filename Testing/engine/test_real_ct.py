@@ -30,8 +30,10 @@ HEADER_TOLERANCE_MM = 1e-3
 """NIfTI states the grid in single precision."""
 
 TABLE_TOLERANCE = 1e-3
-"""Relative, and in the column's unit near 0. Headers round the grid differently (single precision, 16 decimal characters), so that the
-network's input differs in the last digits and a voxel at the threshold may fall to the other side."""
+"""Relative, and in the column's unit near 0.
+
+Headers round the grid differently (single precision, 16 decimal characters), so that the network's input differs in the
+last digits and a voxel at the threshold may fall to the other side."""
 
 
 def run(command: str, source: Path, output: Path, *options: str) -> dict:

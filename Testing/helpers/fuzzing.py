@@ -35,8 +35,10 @@ START_SECONDS = 120
 """Time that a child process may take to import its libraries and write its seeds on a busy machine, s."""
 
 WORDS = (
-    b"nan", b"inf", b"-1", b"0", b"1e999", b"-0.0", b"1e-300", b"65536", b"2147483648", b"99999999999999999999", b"none",
-    b"(nan,0,0)", b"LIST", b"%d", b"\xff\xfe", b"'", b'"', b"{", b"[" * 50, b"null", b"true", b"domain " * 300, b"!!int ''", b"\0",
+    b"nan", b"inf", b"-1", b"0", b"1e999", b"-0.0", b"1e-300", b"65536", b"2147483648", b"99999999999999999999",
+    b"none",
+    b"(nan,0,0)", b"LIST", b"%d", b"\xff\xfe", b"'", b'"', b"{", b"[" * 50, b"null", b"true", b"domain " * 300,
+    b"!!int ''", b"\0",
 )  # fmt: skip
 """Replacements for the words of headers and texts."""
 

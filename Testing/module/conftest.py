@@ -151,7 +151,8 @@ def lesion_row(ct: Volume, mask: Volume, number: int) -> dict[str, object]:
     x, y, z = ct.index_to_lps(np.argwhere(mask.array).mean(axis=0))
     return {
         "number": number, "segment": f"Tumor {number}", "side": "Left" if number == 1 else "Right",
-        "volume_ml": float(mask.array.sum() * ct.voxel_volume_ml), "long_axis_mm": 12.5 / number, "short_axis_mm": 7.25 / number,
+        "volume_ml": float(mask.array.sum() * ct.voxel_volume_ml), "long_axis_mm": 12.5 / number,
+        "short_axis_mm": 7.25 / number,
         "mean_hu": 30.5 - number, "centroid_x_lps_mm": x, "centroid_y_lps_mm": y, "centroid_z_lps_mm": z,
         "confidence": 0.9 if number == 1 else 0.4,
     }  # fmt: skip

@@ -51,7 +51,8 @@ def state(segmentation, ct) -> dict[str, tuple]:
     return {
         segment_id: (
             segment.GetName(), segment.GetColor(), segment.GetTerminology(), mrml_review(segment),
-            segmentation.GetDisplayNode().GetSegmentVisibility(segment_id), voxels(segmentation, ct, segment_id).tobytes(),
+            segmentation.GetDisplayNode().GetSegmentVisibility(segment_id),
+            voxels(segmentation, ct, segment_id).tobytes(),
         )
         for segment_id, segment in segments_of(content)
     }  # fmt: skip

@@ -66,7 +66,7 @@ application.install(Path({temporary!r}))
 import qt, vtk, numpy, vtk.util.numpy_support  # loaded with Slicer itself
 loaded = time.process_time()  # others use this machine too
 import LungTumorSeg
-print((time.process_time() - loaded) / loaded, "torch" in sys.modules, "SimpleITK" in sys.modules, "scipy" in sys.modules)
+print((time.process_time() - loaded) / loaded, *(name in sys.modules for name in ("torch", "SimpleITK", "scipy")))
 """
 
 

@@ -62,11 +62,13 @@ def stored_state() -> dict:
         "edited": mrml.is_edited(segmentation),
         "map": voxels(map_node),
         "segments": [
-            (segment_id, segment.GetName(), np.round(segment.GetColor(), 5).tolist(), segment.GetTerminology(), review_of(segment),
+            (segment_id, segment.GetName(), np.round(segment.GetColor(), 5).tolist(), segment.GetTerminology(),
+                review_of(segment),
              display.GetSegmentVisibility(segment_id), placed(content, segment_id))
             for segment_id, segment in segments_of(content)
         ],
-        "answer": [(i, placed(answer, i)) for answer in [segmentation.GetNodeReference("LungTumorSeg.Answer").GetSegmentation()]
+        "answer": [(i,
+            placed(answer, i)) for answer in [segmentation.GetNodeReference("LungTumorSeg.Answer").GetSegmentation()]
                    for i in answer.GetSegmentIDs()],
     }  # fmt: skip
 

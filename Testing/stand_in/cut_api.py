@@ -13,8 +13,10 @@ from typing import Any
 API_FILE = Path(__file__).with_name("api.json")
 
 WIDGETS = (
-    "qt.QCheckBox", "qt.QComboBox", "qt.QDoubleSpinBox", "qt.QLabel", "qt.QLineEdit", "qt.QProgressBar", "qt.QPushButton", "qt.QSpinBox",
-    "qt.QTableWidget", "ctk.ctkCollapsibleButton", "ctk.ctkDirectoryButton", "ctk.ctkSliderWidget", "slicer.qMRMLNodeComboBox",
+    "qt.QCheckBox", "qt.QComboBox", "qt.QDoubleSpinBox", "qt.QLabel", "qt.QLineEdit", "qt.QProgressBar",
+    "qt.QPushButton", "qt.QSpinBox",
+    "qt.QTableWidget", "ctk.ctkCollapsibleButton", "ctk.ctkDirectoryButton", "ctk.ctkSliderWidget",
+    "slicer.qMRMLNodeComboBox",
     "slicer.qMRMLSegmentEditorWidget", "slicer.qMRMLThreeDWidget", "slicer.qMRMLWidget",
 )  # fmt: skip
 OTHERS = ("qt.QHeaderView", "qt.QIcon", "qt.QSettings", "qt.QTimer", "qt.QVBoxLayout", "slicer.qMRMLLayoutManager")

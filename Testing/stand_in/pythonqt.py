@@ -24,7 +24,8 @@ failed_connections: list[str] = []
 
 PLAIN_METHODS = {
     "QTableWidgetItem": {
-        "text", "setText", "data", "setData", "flags", "setFlags", "setToolTip", "toolTip", "setTextAlignment", "row", "column",
+        "text", "setText", "data", "setData", "flags", "setFlags", "setToolTip", "toolTip", "setTextAlignment", "row",
+        "column",
         "isSelected", "setSelected",
     },
     "QSize": {"width", "height"},

@@ -26,7 +26,8 @@ def load_ui(path: str) -> Proxy:
     for element in tree.iter("widget"):
         _check_widget(element)
     connections = [
-        {part: element.findtext(part) for part in ("sender", "signal", "receiver", "slot")} for element in tree.iter("connection")
+        {part: element.findtext(part) for part in ("sender", "signal", "receiver",
+            "slot")} for element in tree.iter("connection")
     ]  # fmt: skip
     for parent in tree.iter("connections"):
         parent.clear()  # QUiLoader does not know the type vtkMRMLScene*

@@ -299,7 +299,8 @@ class qMRMLNodeComboBox(QComboBox):
 
 
 _EDITOR_FLAGS = (
-    "unorderedEffectsVisible", "maskingSectionVisible", "addRemoveSegmentButtonsVisible", "show3DButtonVisible", "undoEnabled",
+    "unorderedEffectsVisible", "maskingSectionVisible", "addRemoveSegmentButtonsVisible", "show3DButtonVisible",
+    "undoEnabled",
     "specifyGeometryButtonVisible",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ HEAD = """# Command line
 
 `lungtumorseg` is the same as `python -m LungTumorSegLib`. Arguments may stand in any order.
 Options that are not given come from the model's manifest. Exit codes and events: [Exit codes and messages](messages.md).
-"""
+"""  # noqa: E501
 
 
 def page() -> str:

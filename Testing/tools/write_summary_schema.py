@@ -1,4 +1,5 @@
-"""Write results/summary.schema.json from the types of summary.json: ``python Testing/tools/write_summary_schema.py``."""
+"""Write results/summary.schema.json from the types of summary.json: ``python
+Testing/tools/write_summary_schema.py``."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ SCHEMA = Path(summary_types.__file__).with_name("summary.schema.json")
 HEAD = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "summary.json of lungtumorseg segment and measure, and of what the module saves",
-    "description": "Lengths in mm, volumes in mL, intensities in HU, points as (x, y, z) LPS in mm; null where a value is "
-    "not known. Later versions may add properties; a changed meaning raises schema_version.",
+    "description": "Lengths in mm, volumes in mL, intensities in HU, points as (x, y, z) LPS in mm; null where a "
+    "value is not known. Later versions may add properties; a changed meaning raises schema_version.",
 }
 
 NAMES = {str: "string", int: "integer", float: "number", NoneType: "null"}

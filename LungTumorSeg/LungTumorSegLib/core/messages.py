@@ -37,7 +37,7 @@ def unreadable(path: Path, error: OSError) -> str:
 
 
 def unwritable(path: object, error: OSError | None = None) -> str:
-    """Return the sentence for an output that could not be written; ``error`` is the operating system's, if it gave one."""
+    """Return the sentence for an output that could not be written; ``error`` is the operating system's, if any."""
     reason = f" ({error.strerror})" if error is not None else ""
     return f"{path} could not be written{reason}; free some disk space or choose another output folder."
 

@@ -83,14 +83,16 @@ class CTSlice:
         rows, columns = header.integer("Rows"), header.integer("Columns")
         if not (0 < rows <= MOST_ROWS and 0 < columns <= MOST_ROWS):
             raise UnusableInput(
-                f"{shown(header.path)} states an impossible size ({rows} x {columns}); export the series again as original CT slices."
+                f"{shown(header.path)} states an impossible size ({rows} x {columns}); export the series again as "
+                "original CT slices."
             )
         position = tuple(header.numbers("ImagePositionPatient", 3))
         orientation = tuple(header.numbers("ImageOrientationPatient", 6))
         spacing = tuple(header.numbers("PixelSpacing", 2))
         if not _is_possible_plane(position, orientation, spacing):
             raise UnusableInput(
-                f"{shown(header.path)} states an impossible position, orientation or pixel spacing; export the series again."
+                f"{shown(header.path)} states an impossible position, orientation or pixel spacing; export the "
+                "series again."
             )
         return CTSlice(header, rows, columns, position, orientation, spacing, _value_chain(header))
 
@@ -152,7 +154,8 @@ def _check_single_frame(header: DicomHeader) -> None:
     photometric = header.text("PhotometricInterpretation")
     if not photometric:
         raise UnusableInput(
-            f"{shown(header.path)} does not state its PhotometricInterpretation; export the series again as original CT slices."
+            f"{shown(header.path)} does not state its PhotometricInterpretation; export the series again as original "
+            "CT slices."
         )
     if header.integer("SamplesPerPixel", 1) != 1 or not photometric.startswith("MONOCHROME"):
         raise UnusableInput(

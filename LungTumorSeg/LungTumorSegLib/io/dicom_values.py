@@ -21,7 +21,8 @@ from ..core.errors import UnusableInput
 from ..core.texts import shown
 
 DAMAGE = (
-    ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError, MemoryError,
+    ArithmeticError, AssertionError, AttributeError, BytesLengthException, EOFError, InvalidDicomError, LookupError,
+    MemoryError,
     NotImplementedError, OSError, RuntimeError, TypeError, UserWarning, ValueError, struct.error, zlib.error,
 )  # fmt: skip
 """Exceptions that pydicom and its decoders raise on damaged files."""
@@ -108,7 +109,8 @@ class DicomHeader:
         if len(numbers) != count or not all(map(math.isfinite, numbers)):
             stated = shown("\\".join(map(str, values[: count + 1])), LONGEST_VALUE)
             raise UnusableInput(
-                f"{shown(self.path)} states an impossible {keyword} ({stated}); export the series again as original CT slices."
+                f"{shown(self.path)} states an impossible {keyword} ({stated}); export the series again as original "
+                "CT slices."
             )
         return numbers
 
@@ -123,7 +125,8 @@ class DicomHeader:
         number = self.numbers(keyword, 1)[0]
         if not number.is_integer():
             raise UnusableInput(
-                f"{shown(self.path)} states an impossible {keyword} ({number:g}); export the series again as original CT slices."
+                f"{shown(self.path)} states an impossible {keyword} ({number:g}); export the series again as "
+                "original CT slices."
             )
         return int(number)
 

@@ -67,7 +67,8 @@ def _segment(label: int, number: int, mask: SparseMask, names: Mapping[int, Labe
 def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
     """Read lesions as a label map: one label per lesion (uint16), 0 elsewhere, in the file's own axis order.
 
-    A label map without names keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest first. A voxel of
+    A label map without names keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest
+    first. A voxel of
     two lesions belongs to the smaller one, which would otherwise be hidden.
 
     Args:

@@ -68,7 +68,8 @@ PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
 
 ALIASES = {
     "datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip", "centerings": "centers",
-    "oldmin": "old min", "oldmax": "old max", "sampleunits": "sample units", "axismins": "axis mins", "axismaxs": "axis maxs",
+    "oldmin": "old min", "oldmax": "old max", "sampleunits": "sample units", "axismins": "axis mins",
+    "axismaxs": "axis maxs",
 }  # fmt: skip
 
 _FIELD = re.compile(r"([^:]+): (.*)")

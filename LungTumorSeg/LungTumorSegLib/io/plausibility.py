@@ -109,13 +109,16 @@ def check_intensities(array: Array, path: Path) -> None:
     air, water, dense = _shares(array, lowest)
     if air < MIN_AIR_SHARE or water < MIN_WATER_SHARE:
         raise UnusableInput(
-            f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU ({air:.1%} of them "
+            f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU ({air:.1%} of "
+            "them "
             f"lie near air at -1000, {water:.1%} near water at 0); export it again in Hounsfield units."
         )
     if dense > MAX_DENSE_SHARE:
         raise UnusableInput(
-            f"{dense:.1%} of the values of {path} exceed {MAX_TISSUE_HU} HU (up to {highest:g}), and no tissue is that dense: "
-            "they are padding that the header does not state, or its number format is wrong; export it again from its source."
+            f"{dense:.1%} of the values of {path} exceed {MAX_TISSUE_HU} HU (up to {highest:g}), and no tissue is "
+            "that dense: "
+            "they are padding that the header does not state, or its number format is wrong; export it again from "
+            "its source."
         )
 
 

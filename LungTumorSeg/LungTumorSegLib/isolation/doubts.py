@@ -185,7 +185,8 @@ def spine_doubts(axis: SpineAxis) -> list[str]:
     """Explain why left and right are unknown if the spine is not at the back of the body."""
     if axis.seen == "front":
         return [
-            "The spine lies at the front of this CT: the orientation in its header is likely wrong (a prone patient stored as supine, for "
+            "The spine lies at the front of this CT: the orientation in its header is likely wrong (a prone patient "
+            "stored as supine, for "
             "example). Left and right are unknown; check the orientation."
         ]
     if axis.seen == "nowhere":

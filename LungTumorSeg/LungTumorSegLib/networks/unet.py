@@ -150,7 +150,8 @@ class EncoderDecoder(Encoder):
         if any(size == 0 or size % SIZE_MULTIPLE for size in image.shape[-2:]):
             height, width = image.shape[-2:]
             raise ValueError(
-                f"Height and width must be multiples of {SIZE_MULTIPLE}, not {height} and {width}; pad or crop the slices."
+                f"Height and width must be multiples of {SIZE_MULTIPLE}, not {height} and {width}; pad or crop the "
+                "slices."
             )
 
 

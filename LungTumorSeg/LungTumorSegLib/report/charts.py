@@ -93,7 +93,8 @@ def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
         f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_name)}</text>'
     )
     parts.append(
-        f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{escape(y_name)}</text>'
+        f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_name)}</text>"
     )
     names = []
     for number, line in enumerate(drawn):
@@ -111,7 +112,8 @@ def side_by_side(charts: Sequence[str]) -> str:
     width = WIDTH * len(charts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
-        f'font-family="sans-serif" font-size="12" fill="#333"><rect width="100%" height="100%" fill="#fff"/>{groups}</svg>\n'
+        f'font-family="sans-serif" font-size="12" fill="#333">'
+        f'<rect width="100%" height="100%" fill="#fff"/>{groups}</svg>\n'
     )
 
 

@@ -124,7 +124,8 @@ def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) 
         np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]
     )  # numbers are wider than they are high
     return (
-        f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" stroke-width="{font_mm / 7:.2f}" '
+        f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" '
+        f'stroke-width="{font_mm / 7:.2f}" '
         f'stroke-dasharray="{dashes}"><title>{ruler.length_mm:.1f} mm</title></line>'
         f'<text x="{x:.2f}" y="{y:.2f}" {_text_look(font_mm)} text-anchor="middle" '
         f'style="fill:{RULER_COLOR}">{ruler.length_mm:.1f}</text>'
@@ -146,8 +147,10 @@ def _svg(size_mm: tuple[float, float], png: bytes, shapes: Sequence[str], edges:
     data = base64.b64encode(png).decode("ascii")
     look = f'{_text_look(font)} text-anchor="middle"'
     return (
-        f'<svg viewBox="0 0 {width:.2f} {height:.2f}" width="{width * PIXELS_PER_MM:.0f}" height="{height * PIXELS_PER_MM:.0f}">'
-        f'<image href="data:image/png;base64,{data}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none"/>'
+        f'<svg viewBox="0 0 {width:.2f} {height:.2f}" width="{width * PIXELS_PER_MM:.0f}" '
+        f'height="{height * PIXELS_PER_MM:.0f}">'
+        f'<image href="data:image/png;base64,{data}" width="{width:.2f}" height="{height:.2f}" '
+        'preserveAspectRatio="none"/>'
         f"{''.join(shapes)}<g {look}>{letters}</g>{_scale_bar(size_mm)}</svg>"
     )
 

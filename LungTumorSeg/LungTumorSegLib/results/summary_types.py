@@ -1,6 +1,7 @@
 """The entries of summary.json, as types.
 
-``summary.schema.json`` is generated from these types by ``Testing/tools/write_summary_schema.py``. The second argument of
+``summary.schema.json`` is generated from these types by ``Testing/tools/write_summary_schema.py``. The second argument
+of
 ``Annotated`` is what JSON Schema says beyond the type. Annotations are not postponed here, because they are read.
 """
 
@@ -14,7 +15,10 @@ Point = Annotated[list[float], {"minItems": 3, "maxItems": 3}]
 Ends = Annotated[list[Point], {"minItems": 2, "maxItems": 2, "description": "end points, LPS mm"}]
 
 
-CHECKSUM = "checksum of the CT's voxels: HU as int16 in canonical axes, so that it depends neither on file format nor on axis order"
+CHECKSUM = (
+    "checksum of the CT's voxels: HU as int16 in canonical axes, so that it depends neither on file format nor on axis "
+    "order"
+)
 
 
 class LesionEntry(LesionColumns):

@@ -13,7 +13,8 @@ from typing import Any
 from ..io.images import complete_file
 
 COLUMNS = (
-    "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_sites", "dice", "false_ml", "score",
+    "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_sites", "dice", "false_ml",
+    "score",
 )  # fmt: skip
 
 NOT_DRAWN = ("stage", "step", "epoch")

@@ -215,7 +215,8 @@ def export(network: torch.nn.Module, config: TrainingConfig, data: PreparedData)
         spacing_mm=config.grid.spacing_mm,
         intensity_range_hu=config.grid.window_hu,
         weights_sha256="",
-        training_data=f"{sum(not c.is_phantom for c in data.training)} CTs, {sum(c.is_phantom for c in data.training)} phantoms, "
+        training_data=f"{sum(not c.is_phantom for c in data.training)} CTs, "
+        f"{sum(c.is_phantom for c in data.training)} phantoms, "
         f"{len(data.nodules)} nodules to implant",
     )
     save_model(network, manifest, folder)

@@ -17,7 +17,8 @@ def cells(rows):
 
 @pytest.mark.parametrize(
     "text",
-    ['=HYPERLINK("http://x")', "+1+1", "-2", "@SUM(1)", "\tx", "\r=1", "\n=1", " =1+1", "\u200b=1", "\ufeff+1", "\uff1d1+1",
+    ['=HYPERLINK("http://x")', "+1+1", "-2", "@SUM(1)", "\tx", "\r=1", "\n=1", " =1+1", "\u200b=1", "\ufeff+1",
+        "\uff1d1+1",
      " \u202e@x"],
 )  # fmt: skip
 def test_a_text_that_is_a_formula_gets_an_apostrophe(text):

@@ -1,4 +1,5 @@
-"""Folders that a process holds, and what killed ones have left behind. Real processes hold them, and are really killed."""
+"""Folders that a process holds, and what killed ones have left behind. Real processes hold them, and are really
+killed."""
 
 from __future__ import annotations
 

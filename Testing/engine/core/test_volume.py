@@ -80,7 +80,8 @@ def test_a_crop_keeps_voxels_at_their_place():
 
 @pytest.mark.parametrize(
     ("change", "same"),
-    [({}, True), ({"origin": (-11, 7, -30.0009)}, True), ({"origin": (-11, 7, -30.002)}, False), ({"spacing": (2.5, 0.8, 0.71)}, False),
+    [({}, True), ({"origin": (-11, 7, -30.0009)}, True), ({"origin": (-11, 7, -30.002)}, False),
+        ({"spacing": (2.5, 0.8, 0.71)}, False),
      ({"turn_degrees": (0, 0, 0.1)}, False), ({"shape": (9, 10, 11)}, False)],
 )  # fmt: skip
 def test_grids_are_the_same_within_a_micrometer_at_every_corner(change, same):

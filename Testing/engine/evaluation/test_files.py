@@ -183,7 +183,8 @@ def test_dicom_segmentations_and_structure_sets_are_compared(tmp_path):
     write_rtstruct(tmp_path / "rs.dcm", {"GTV": contours, "Heart": contours})
     write(ct.with_array(mask.astype(np.uint8)), tmp_path / "map.nrrd")
     for prediction, reference in (
-        ("seg.dcm", "map.nrrd"), ("map.nrrd", "rs.dcm"), ("rs.dcm", "map.nrrd"), ("seg.dcm", "rs.dcm"), ("rs.dcm", "seg.dcm"),
+        ("seg.dcm", "map.nrrd"), ("map.nrrd", "rs.dcm"), ("rs.dcm", "map.nrrd"), ("seg.dcm", "rs.dcm"),
+        ("rs.dcm", "seg.dcm"),
     ):  # fmt: skip
         found, truth, _ = read_pair(Pair("", tmp_path / prediction, tmp_path / reference))
         np.testing.assert_array_equal(found.array > 0, truth.array > 0)

@@ -1,4 +1,5 @@
-"""The fast prediction gives what the plain one gives: every stack alone, whole network, mean over the stacks that cover a slice."""
+"""The fast prediction gives what the plain one gives: every stack alone, whole network, mean over the stacks that
+cover a slice."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""One series UID is not one acquisition: what a stack shares, passes that lie in each other, positions that are rounded."""
+"""One series UID is not one acquisition: what a stack shares, passes that lie in each other, positions that are
+rounded."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ UID = "1.2.3"
 
 
 def write_pass(folder, heights, *, name="", **attributes) -> None:
-    """Slices of lung and water at ``heights`` (mm above -40) into ``folder/name``, one series; a list is one value a slice."""
+    """Slices of lung and water at ``heights`` (mm above -40) into ``folder/name``, one series; a list is one value a
+    slice."""
     affine = affine_of((heights[1] - heights[0], 0.8, 0.7), origin=(-11.0, 7.0, -40.0))
     array = np.full((len(heights), 10, 12), 30, np.int16)
     array[:, :, :6] = -800 + np.rint(heights).astype(np.int16)[:, np.newaxis, np.newaxis]
@@ -47,10 +49,12 @@ def steps(first, count, step=2.0, offset=0.0) -> np.ndarray:
 DIFFERENT = {
     "acquisition, half a slice higher": ({"AcquisitionNumber": 1}, {"AcquisitionNumber": 2}, "AcquisitionNumber"),
     "kernel": ({"ConvolutionKernel": "B30f"}, {"ConvolutionKernel": "B70f"}, "ConvolutionKernel"),
-    "kernel of several values": ({"ConvolutionKernel": ("I31f", "3")}, {"ConvolutionKernel": ("I70f", "3")}, "ConvolutionKernel"),
+    "kernel of several values": ({"ConvolutionKernel": ("I31f", "3")}, {"ConvolutionKernel": ("I70f", "3")},
+        "ConvolutionKernel"),
     "phase": ({"TemporalPositionIdentifier": 1}, {"TemporalPositionIdentifier": 2}, "TemporalPositionIdentifier"),
     "cardiac phase": (
-        {"NominalPercentageOfCardiacPhase": 0.0}, {"NominalPercentageOfCardiacPhase": 50.0}, "NominalPercentageOfCardiacPhase"),
+        {"NominalPercentageOfCardiacPhase": 0.0}, {"NominalPercentageOfCardiacPhase": 50.0},
+        "NominalPercentageOfCardiacPhase"),
     "description": ({"SeriesDescription": "T=0%"}, {"SeriesDescription": "T=50%"}, "SeriesDescription"),
     "patient": ({"PatientID": "secret1"}, {"PatientID": "secret2"}, "PatientID"),
     "study": ({}, {"StudyInstanceUID": "1.2.10"}, "StudyInstanceUID"),

@@ -90,7 +90,8 @@ def test_any_orientation_comes_back_exactly(tmp_path, volume):
 
 
 TURNS = {"HFS": (1, 1, 1), "FFS": (-1, 1, -1), "HFP": (-1, -1, 1), "FFP": (1, -1, -1)}
-"""How a scanner lays columns, rows and slices out in LPS (signs of x, y, z) for each position of the patient on its table."""
+"""How a scanner lays columns, rows and slices out in LPS (signs of x, y, z) for each position of the patient on its
+table."""
 
 
 @pytest.mark.parametrize("claimed", TURNS)
@@ -280,7 +281,8 @@ def test_a_tilted_stack_is_resampled_to_an_orthogonal_grid(tmp_path, tilt_degree
         "and the results use this grid (ct.nrrd).",
     )
     assert_values_lie_where_they_belong(ct)
-    # The planes stay those that were acquired; their distance along the normal is shorter, and no pixel of them is lost.
+    # The planes stay those that were acquired; their distance along the normal is shorter, and no
+    # pixel of them is lost.
     np.testing.assert_allclose(ct.direction, affine_of((1, 1, 1), (tilt_degrees, 0, 0))[:3, :3], atol=1e-9)
     assert ct.spacing == pytest.approx((2 * np.cos(np.radians(tilt_degrees)), 0.8, 0.7))
     corners = ct.lps_to_index(straight(np.arange(20) * 2.0)[[0, -1]])
@@ -297,7 +299,8 @@ def test_a_tilted_stack_has_air_where_nothing_was_scanned(tmp_path):
 
 
 def test_gantry_tilt_of_a_real_scanner_is_not_hidden_by_regular_positions(tmp_path):
-    # Equal steps along z with tilted planes look regular to a reader that counts slices; 38 mm at 12 degrees shear by 7.9 mm.
+    # Equal steps along z with tilted planes look regular to a reader that counts slices; 38 mm at 12 degrees
+    # shear by 7.9 mm.
     write_slices_at(tmp_path, straight(np.arange(20) * 2.0), turn_degrees=(12, 0, 0), pixels=(30, 12))
     assert read_ct(tmp_path).shape[1] == 30 + int(np.ceil(38 * np.sin(np.radians(12)) / 0.8))
 
@@ -397,11 +400,13 @@ REFUSED_SERIES = {
     "localizers": (changed(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]), "contains no CT slices"),
     "color": (color, "a color image, not a CT slice"),
     "multi-frame": (changed(NumberOfFrames=2), "multi-frame DICOM .enhanced CT., which is not supported; convert it"),
-    "no position": (without("ImagePositionPatient"), "does not state its ImagePositionPatient; export the series again"),
+    "no position": (without("ImagePositionPatient"),
+        "does not state its ImagePositionPatient; export the series again"),
     "no orientation": (without("ImageOrientationPatient"), "does not state its ImageOrientationPatient"),
     "no pixel spacing": (without("PixelSpacing"), "does not state its PixelSpacing"),
     "no intercept": (without("RescaleIntercept"), "does not state its RescaleIntercept"),
-    "no rescaling": (lambda d, i: (delattr(d, "RescaleSlope"), delattr(d, "RescaleIntercept"))[0], "is not a chest CT in HU"),
+    "no rescaling": (lambda d, i: (delattr(d, "RescaleSlope"), delattr(d, "RescaleIntercept"))[0],
+        "is not a chest CT in HU"),
     "no modality": (without("Modality"), DAMAGED),
     "no pixels": (without("PixelData"), DAMAGED),
     "one slice with too few pixels": (on_slice(4, short_pixels), f"0005.dcm {DAMAGED}"),
@@ -411,7 +416,8 @@ REFUSED_SERIES = {
     "skew orientation": (changed(ImageOrientationPatient=[1, 0, 0, 0.6, 0.8, 0]), "impossible position, orientation"),
     "one slice of another orientation": (
         on_slice(4, changed(ImageOrientationPatient=[0, 1, 0, 0, 0, -1])), "differ in orientation or pixel spacing"),
-    "one slice of another pixel spacing": (on_slice(4, changed(PixelSpacing=[0.9, 0.7])), "differ in orientation or pixel spacing"),
+    "one slice of another pixel spacing": (on_slice(4, changed(PixelSpacing=[0.9, 0.7])),
+        "differ in orientation or pixel spacing"),
     "one slice of another size": (on_slice(4, other_rows), "differ in their number of rows or columns"),
     "one slice far aside": (on_slice(4, changed(ImagePositionPatient=[500, 7, -20])), "are not stacked along one axis"),
     "all slices at one place": (changed(ImagePositionPatient=[1, 2, 3]), "state the same position"),
@@ -478,7 +484,8 @@ from LungTumorSegLib.io import read_ct
 try:
     read_ct(sys.argv[1])
 except MachineLimit as error:
-    sys.exit(0 if "is compressed; install the packages pylibjpeg and pylibjpeg-openjpeg to read it" in str(error) else str(error))
+    remedy = "is compressed; install the packages pylibjpeg and pylibjpeg-openjpeg to read it"
+    sys.exit(0 if remedy in str(error) else str(error))
 sys.exit("read")
 """
     subprocess.run([sys.executable, "-c", script, tmp_path], check=True)

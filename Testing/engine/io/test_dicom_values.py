@@ -1,4 +1,5 @@
-"""DICOM values: every attribute between a stored value and its HU is used or refused, and no header value breaks the reader."""
+"""DICOM values: every attribute between a stored value and its HU is used or refused, and no header value breaks the
+reader."""
 
 from __future__ import annotations
 
@@ -234,7 +235,8 @@ REFUSED_VALUES = {
     "one slice without rescaling": (
         deleting("RescaleSlope", "RescaleIntercept", slices=[4]),
         r"0005\.dcm does not state its RescaleSlope and RescaleIntercept, but other"),
-    "one slice without intercept": (deleting("RescaleIntercept", slices=[4]), r"0005\.dcm does not state its RescaleIntercept"),
+    "one slice without intercept": (deleting("RescaleIntercept", slices=[4]),
+        r"0005\.dcm does not state its RescaleIntercept"),
     "slope 0": (deleting(RescaleSlope=0), "rescaling that is impossible for a CT"),
     "negative slope": (deleting(RescaleSlope=-1), "rescaling that is impossible for a CT"),
     "huge slope": (deleting(RescaleSlope="1e300"), "rescaling that is impossible for a CT"),
@@ -245,7 +247,8 @@ REFUSED_VALUES = {
     "more bits stored than allocated": (deleting(BitsStored=17), "impossible bit layout"),
     "high bit below the stored ones": (deleting(HighBit=3), "impossible bit layout"),
     "pixel representation 2": (deleting(PixelRepresentation=2), "impossible bit layout"),
-    "palette": (deleting(PhotometricInterpretation="PALETTE COLOR"), "a color image, not a CT slice .PhotometricInterpretation P"),
+    "palette": (deleting(PhotometricInterpretation="PALETTE COLOR"),
+        "a color image, not a CT slice .PhotometricInterpretation P"),
 }  # fmt: skip
 
 
@@ -288,9 +291,11 @@ def test_a_modality_table_is_refused(tmp_path):
 
 HOSTILE = [b"", b"1;2", b"1\\2", b"\xff\xfe", b"1e999", b"NaN", b"9" * 300, b"\x1b[31m"]
 READ_ATTRIBUTES = [
-    "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "StudyInstanceUID", "PatientID", "PatientName",
+    "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "StudyInstanceUID", "PatientID",
+    "PatientName",
     "FrameOfReferenceUID", "ConvolutionKernel", "AcquisitionNumber", "InstanceNumber", "TemporalPositionIdentifier",
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
+    "NumberOfFrames",
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType",
 ]  # fmt: skip

@@ -41,7 +41,8 @@ def lungs_and_tumor(grid: Volume) -> list[Segment]:
 
 @pytest.fixture(scope="module")
 def read_by_slicer():
-    """A function that reads a .seg.nrrd with Slicer's segmentation node and returns {id: what Slicer knows of the segment}."""
+    """A function that reads a .seg.nrrd with Slicer's segmentation node and returns {id: what Slicer knows of the
+    segment}."""
     slicer = pytest.importorskip("slicer")
     vtk = pytest.importorskip("vtk")
     numpy_support = pytest.importorskip("vtk.util.numpy_support")
@@ -140,7 +141,8 @@ def test_slicer_finds_any_geometry_again(tmp_path, read_by_slicer, volume):
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4, 6, 7, 9])
 def test_any_number_of_layers_is_read(tmp_path, read_by_slicer, layers):
-    # Vectors of 3, 4, 6, 7 or 9 components have meanings of their own in NRRD (colors, tensors); here they must stay layers.
+    # Vectors of 3, 4, 6, 7 or 9 components have meanings of their own in NRRD (colors, tensors); here they must stay
+    # layers.
     grid = make_ct()
     segments = [
         Segment(f"S {i}", box(grid, (0, 0, 0), (i + 1, 10, 12)), (1, 0, 0), terminology.BODY) for i in range(layers)
@@ -341,7 +343,8 @@ def test_what_cannot_be_written_is_refused(tmp_path, segments, name, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("entry", [terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.BODY, terminology.ISOLATION_MASK,
+@pytest.mark.parametrize("entry",
+    [terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.BODY, terminology.ISOLATION_MASK,
                                    *terminology.TUMOR.values(), terminology.UNSPECIFIED])  # fmt: skip
 def test_terminology_entries_have_seven_parts_of_three(entry):
     context, category, kind, modifier, anatomic_context, region, region_modifier = entry.split("~")
@@ -448,7 +451,8 @@ def test_a_segment_in_a_layer_that_is_not_there_is_refused(tmp_path):
 def test_many_segments_of_a_large_grid_cost_one_grid(tmp_path):
     grid = Grid((48, 128, 128), make_ct().affine)
     segments = [
-        Segment(f"T {i}", SparseMask(crop_at(np.ones((2, 3, 3), bool), ((i % 40, i, i), (i % 40 + 2, i + 3, i + 3)), grid), grid),
+        Segment(f"T {i}",
+            SparseMask(crop_at(np.ones((2, 3, 3), bool), ((i % 40, i, i), (i % 40 + 2, i + 3, i + 3)), grid), grid),
                 (1, 0, 0), terminology.TUMOR["Left"])
         for i in range(0, 120, 2)
     ]  # fmt: skip

@@ -10,7 +10,8 @@ from simple_chest import AFFINE, CARINA_Z_MM, SHAPE, SPACING, Z, tube
 from volumes import ORIENTATIONS
 
 APART_MM = 10.0
-"""Below it both lumens of ``branching`` are two: their axes move apart by 2 mm a mm, and each has a radius of 6 mm plus a voxel."""
+"""Below it both lumens of ``branching`` are two: their axes move apart by 2 mm a mm, and each has a radius of 6 mm
+plus a voxel."""
 
 
 def branching(depth_mm=40.0, left=True) -> np.ndarray:
@@ -35,7 +36,8 @@ def test_a_pocket_is_no_bronchus():
 
 
 @pytest.mark.parametrize("airways", [
-    np.zeros(SHAPE, dtype=bool), branching(left=False), branching(depth_mm=12.0), np.broadcast_to(tube(0, -10, 9), SHAPE),
+    np.zeros(SHAPE, dtype=bool), branching(left=False), branching(depth_mm=12.0),
+    np.broadcast_to(tube(0, -10, 9), SHAPE),
 ], ids=["none", "one bronchus", "short bronchi", "a trachea alone"])  # fmt: skip
 def test_without_two_bronchi_there_is_no_carina(airways):
     assert find_carina(Volume(airways, AFFINE)) is None

@@ -1,4 +1,5 @@
-"""Lungs are the air that belongs to lungs: without gas in a bowel, with vessels and with the remnants that disease leaves."""
+"""Lungs are the air that belongs to lungs: without gas in a bowel, with vessels and with the remnants that disease
+leaves."""
 
 import numpy as np
 import pytest
@@ -64,7 +65,8 @@ class TestFragments:
         assert not self.fragments(a_chest, -960, a_chest.left)[0].any()
 
     def test_a_rest_of_an_airways_wall_is_none(self, a_chest):
-        """A bit of air 3 voxels wide right beside the wall that was taken out, and the same bit somewhat farther away."""
+        """A bit of air 3 voxels wide right beside the wall that was taken out, and the same bit somewhat farther
+        away."""
         airways, everywhere = a_chest.volume("airways"), np.ones_like(a_chest.body)
         walls = with_walls(airways)
         index, row, column = np.argwhere(airways.array).mean(axis=0).astype(int)

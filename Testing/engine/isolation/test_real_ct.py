@@ -97,7 +97,8 @@ def test_lung_bases_in_an_abdomen(isolation_of, real_ct_folder):
     found = isolation_of("ts_example_3mm")
     assert dice(found.lungs.array, mask(real_ct_folder, "ts_example_3mm", "lobes_auto")) >= 0.9
     assert found.warnings == (
-        "The CT cuts off the lungs (top), so lesions beyond its edge cannot be found. Use a CT that shows the whole chest if available.",
+        "The CT cuts off the lungs (top), so lesions beyond its edge cannot be found. Use a CT that shows the whole "
+        "chest if available.",
     )
 
 
@@ -109,7 +110,8 @@ def test_half_a_chest_has_a_right_lung_alone(isolation_of):
 
 @pytest.mark.slow
 def test_134_slices_take_no_longer_than_20_smoothings(real_ct_folder):
-    """Of processor time, so that another program does not count; in smoothings of the CT, so that a slower machine does not.
+    """Of processor time, so that another program does not count; in smoothings of the CT, so that a slower
+    machine does not.
 
     Measured were 3.9 s against 0.61 s, 6.3 smoothings, on one core; 20 are the 15 s that a user may have to wait there.
     """

@@ -13,7 +13,8 @@ SPACING = (5.0, PIXEL_MM, PIXEL_MM)
 
 
 def sampled(inside, size_mm, spacing=SPACING, shift=(0.0, 0.0, 0.0)) -> Volume:
-    """The voxels whose centers lie ``inside`` (of x, y, z in mm); the shape's center lies ``shift`` voxels off a voxel's center."""
+    """The voxels whose centers lie ``inside`` (of x, y, z in mm); the shape's center lies ``shift`` voxels off a
+    voxel's center."""
     count = [2 * int(size_mm / 2 / s + 2) + 1 for s in spacing]
     z, y, x = np.meshgrid(
         *[(np.arange(n) - n // 2 + d) * s for n, s, d in zip(count, spacing, shift, strict=True)], indexing="ij"
@@ -95,13 +96,15 @@ def test_a_box_has_its_diagonal_within_half_a_pixel(columns, rows):
     found = axial_diameters(Volume(mask, affine_of(SPACING)))
     diagonal = np.hypot(columns, rows)
     assert found.long_axis.length_mm == pytest.approx(diagonal * PIXEL_MM, abs=PIXEL_MM / 2)
-    # a line across a box ends on its flat sides; the square's ends in corners, which the outline cuts by a quarter of the diagonal
+    # a line across a box ends on its flat sides; the square's ends in corners, which the outline cuts by a quarter of
+    # the diagonal
     corner = 0.71 if columns == rows else 0.5
     assert found.short_axis.length_mm == pytest.approx(diagonal * rows / columns * PIXEL_MM, abs=corner * PIXEL_MM)
 
 
 def diagonal_and_across(width, height) -> np.ndarray:
-    """Long and short axis of a box along rows and columns, by the definition: its diagonal and the longest line perpendicular to it."""
+    """Long and short axis of a box along rows and columns, by the definition: its diagonal and the longest line
+    perpendicular to it."""
     diagonal = np.hypot(width, height)
     return np.array([diagonal, diagonal * min(width, height) / max(width, height)])
 
@@ -120,7 +123,8 @@ def test_a_box_along_rows_and_columns_is_measured_as_well_as_its_mask_tells():
         of_the_mask.append(np.abs(lengths - diagonal_and_across(columns, rows)))
         of_the_box.append(np.abs(lengths - diagonal_and_across(width, height)))
     assert np.max(of_the_mask) <= 0.71  # corners of slender boxes look round; a square's are cut by the outline
-    # A side is up to a pixel longer or shorter than its row of pixels: boxes of 20.8 x 19.2 and of 20 x 20 pixels have the same mask, and
+    # A side is up to a pixel longer or shorter than its row of pixels: boxes of 20.8 x 19.2 and of 20 x 20 pixels have
+    # the same mask, and
     # short axes of 26.1 and 28.3 pixels, since another side turns the diagonal and with it the line across.
     long_axis, short_axis = np.transpose(of_the_box)
     assert long_axis.max() <= 1.5

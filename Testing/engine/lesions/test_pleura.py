@@ -10,7 +10,8 @@ from volumes import ORIENTATIONS, affine_of
 SHAPE = (60, 90, 120)
 SPACING = (2.0, 1.0, 1.2)
 FACES = {  # of the box that is the left lung, in voxel edges
-    "medial": (2, 28 - 0.5), "lateral": (2, 116 - 0.5), "front": (1, 5 - 0.5), "base": (0, 3 - 0.5), "apex": (0, 57 - 0.5),
+    "medial": (2, 28 - 0.5), "lateral": (2, 116 - 0.5), "front": (1, 5 - 0.5), "base": (0, 3 - 0.5),
+    "apex": (0, 57 - 0.5),
 }  # fmt: skip
 MIDDLE = np.array([29.5, 44.5, 71.5])
 
@@ -43,7 +44,8 @@ def with_ball(center, radius_mm, *, drawn_in_lung=True) -> Chest:
 
 @pytest.mark.parametrize("drawn_in_lung", [True, False])
 @pytest.mark.parametrize(("face", "touched"), [
-    ("medial", "mediastinum_cm2"), ("lateral", "chest_wall_cm2"), ("front", "chest_wall_cm2"), ("apex", "chest_wall_cm2"),
+    ("medial", "mediastinum_cm2"), ("lateral", "chest_wall_cm2"), ("front", "chest_wall_cm2"),
+    ("apex", "chest_wall_cm2"),
     ("base", "diaphragm_cm2"),
 ])  # fmt: skip
 def test_half_a_ball_touches_what_its_face_lies_on_with_the_area_of_its_disc(face, touched, drawn_in_lung):
@@ -70,7 +72,8 @@ def test_a_ball_on_a_curved_pleura_touches_a_cap_of_its_own_cross_section(spacin
     tumor = left & (np.hypot(np.hypot(x - 52 - a, y - b), z - c) <= radius_mm)
     hu = np.where(tumor, 40.0, np.where(left | right, -850.0, 30.0)).astype(np.float32)
     pleura = located(Chest(CTVolume(hu, grid.affine), *(grid.with_array(mask) for mask in (left, right, tumor)))).pleura
-    # a ball that cuts from a sphere a cap whose rim lies radius_mm from the cap's pole: its area is that of the ball's cross-section
+    # a ball that cuts from a sphere a cap whose rim lies radius_mm from the cap's pole: its area is that of the ball's
+    # cross-section
     tolerance = 0.1 if radius_mm > 10 else 0.12  # of 9 voxels across, one of 20 is off by 0.11
     assert pleura.area_cm2 == pytest.approx(np.pi * (radius_mm / 10) ** 2, rel=tolerance)
 

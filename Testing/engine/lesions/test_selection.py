@@ -126,8 +126,10 @@ def test_a_category_of_something_else_is_no_lesion(category):
 
 @pytest.mark.parametrize(
     "name",
-    [*ORGANS, "trachea", "Background", "lung_lower_lobe_left", "spinal_cord", "Spinal-Cord", "PTV", "CTV 60", "vertebrae_T4",
-     "rib_left_3", "pulmonary_vein", "External", "Couch", "inferior_vena_cava", "Air", "patient", "Fissure_L", "Pleura"],
+    [*ORGANS, "trachea", "Background", "lung_lower_lobe_left", "spinal_cord", "Spinal-Cord", "PTV", "CTV 60",
+        "vertebrae_T4",
+     "rib_left_3", "pulmonary_vein", "External", "Couch", "inferior_vena_cava", "Air", "patient", "Fissure_L",
+     "Pleura"],
 )  # fmt: skip
 def test_without_a_category_the_name_of_an_organ_is_no_lesion(name):
     assert not is_lesion(a_segment(name))

@@ -20,7 +20,8 @@ def gradients(conv, image, answer_gradient, dtype):
 
 
 def a_case(in_channels, out_channels, kernel, size, **options):
-    """A convolution, its input and its output's gradient, all exact in bfloat16: the two precisions then differ by their sums alone."""
+    """A convolution, its input and its output's gradient, all exact in bfloat16: the two precisions then differ by
+    their sums alone."""
     torch.manual_seed(5)
     conv = convolution(3, in_channels, out_channels, kernel, **options)
     with torch.no_grad():

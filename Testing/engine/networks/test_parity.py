@@ -11,7 +11,8 @@ from LungTumorSegLib.networks.keras_weights import keras_counts, load_keras_weig
 
 FIXTURES = Path(__file__).resolve().parents[2] / "data" / "parity"
 TOLERANCE = 1e-4
-"""An exact re-implementation stays below 1.5e-5; another batch norm epsilon gives 7e-3, another gate 1.2e-2, another axis 0.15."""
+"""An exact re-implementation stays below 1.5e-5; another batch norm epsilon gives 7e-3, another gate 1.2e-2, another
+axis 0.15."""
 
 # fixture -> name, options; Keras's counts (total, trainable) at the published width, slides of Najeeb & Bhuiyan 2022.
 NETWORKS = {

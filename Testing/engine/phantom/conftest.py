@@ -19,7 +19,8 @@ def phantom_of() -> MakePhantom:
 
 @pytest.fixture(scope="session")
 def a_phantom_with_two_lesions(phantom_of: MakePhantom) -> Phantom:
-    """A native scan without noise: a right ground-glass lesion of 24 mm at the pleura and a left solid one of 40 mm in the lung."""
+    """A native scan without noise: a right ground-glass lesion of 24 mm at the pleura and a left solid one of 40 mm
+    in the lung."""
     lesions = (LesionSpec("ground_glass", 24.0, "pleura", "right"), LesionSpec("solid", 40.0, "lung", "left"))
     spacing_mm = (5.0, 2.6, 2.3)  # unequal on every axis, so that a swapped axis shows
     options = PhantomOptions(

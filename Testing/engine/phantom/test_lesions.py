@@ -70,7 +70,8 @@ def test_the_center_is_inside():
 
 @pytest.mark.parametrize(
     ("kind", "center_hu", "rim_hu"),
-    [("solid", (-40, 110), (-40, 110)), ("ground_glass", (-800, -300), (-800, -300)), ("part_solid", (-60, 120), (-800, -300)),
+    [("solid", (-40, 110), (-40, 110)), ("ground_glass", (-800, -300), (-800, -300)),
+        ("part_solid", (-60, 120), (-800, -300)),
      ("cavitary", (-1080, -780), (-40, 110)), ("spiculated", (-40, 110), (-40, 110))],
 )  # fmt: skip
 def test_each_kind_has_its_hu(kind, center_hu, rim_hu):

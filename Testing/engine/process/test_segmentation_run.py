@@ -29,7 +29,8 @@ GOOD_RUN = """
     arguments = sys.argv[1:]
     folder = pathlib.Path(arguments[arguments.index("-o") + 1])
     folder.mkdir()
-    (folder / "summary.json").write_text(json.dumps({"lesions": [], "seen": [arguments, pathlib.Path(arguments[3]).read_text()]}))
+    seen = [arguments, pathlib.Path(arguments[3]).read_text()]
+    (folder / "summary.json").write_text(json.dumps({"lesions": [], "seen": seen}))
     header = "NRRD0004\\ntype: uint8\\ndimension: 3\\nspace: left-posterior-superior\\nsizes: 1 1 1\\n"
     header += "space directions: (1,0,0) (0,1,0) (0,0,1)\\nspace origin: (0,0,0)\\nencoding: raw\\n\\n\\0"
     (folder / "segmentation.seg.nrrd").write_text(header)
@@ -50,7 +51,8 @@ def write_text(path: Path, stop: threading.Event) -> None:
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts a job whose interpreter runs a given script instead of the command line; nothing may be left when the test ends."""
+    """Starts a job whose interpreter runs a given script instead of the command line; nothing may be left when the
+    test ends."""
     jobs = []
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -147,7 +149,8 @@ def test_cancel_at_any_moment_is_heeded(start):
 def test_close_in_the_middle_ends_everything_without_grace(start, monkeypatch):
     monkeypatch.setattr(child, "GRACE_SECONDS", 600)
     job = start(
-        'import time\nprint(\'{"event": "progress", "stage": "a", "done": 0, "total": 1}\', flush=True)\ntime.sleep(600)'
+        'import time\nprint(\'{"event": "progress", "stage": "a", "done": 0, "total": 1}\', flush=True)\n'
+        "time.sleep(600)"
     )
     wait_for_progress(job)
     began = time.monotonic()

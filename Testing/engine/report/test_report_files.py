@@ -166,7 +166,10 @@ def test_the_report_says_with_which_numbers_the_network_was_used(tmp_path):
         picture=False,
         extras=Extras(report=True),
     )
-    said = "made (slice threshold 0.7, voxel threshold 0.5, stride 2, test-time augmentation (mirroring); lesions of at least 0.05 mL"
+    said = (
+        "made (slice threshold 0.7, voxel threshold 0.5, stride 2, test-time augmentation (mirroring); lesions of at "
+        "least 0.05 mL"
+    )
     assert f"Model: {said} and a confidence of at least 0.5)" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "mirrored" not in result.settings.in_words
 

@@ -430,7 +430,8 @@ def read_set(folder: Path) -> dict[str, str]:
 
 
 def killed_at(step: int, work: Callable[[], None]) -> bool:
-    """Run ``work`` in a child that ends without any clearing up before the ``step``-th call of ``CALLS``; False where it is not reached."""
+    """Run ``work`` in a child that ends without any clearing up before the ``step``-th call of ``CALLS``; False where
+    it is not reached."""
     child = os.fork()
     if child == 0:  # pragma: no cover
         count = 0
@@ -477,7 +478,8 @@ BEFORE_AND_NEW = [
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
 @pytest.mark.parametrize(("before", "new"), BEFORE_AND_NEW)
 def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, before, new):
-    """After each kill a reader finds one whole set, and so does one after a next run that writes, which leaves nothing behind."""
+    """After each kill a reader finds one whole set, and so does one after a next run that writes, which leaves
+    nothing behind."""
     step = 0
     while True:
         step += 1

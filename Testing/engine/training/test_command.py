@@ -33,7 +33,8 @@ LONG, SOON = 300, 60
 
 @pytest.fixture
 def folder(tmp_path):
-    """A data set of two patients, of whom one chooses the checkpoint, and two configurations that differ in their output alone."""
+    """A data set of two patients, of whom one chooses the checkpoint, and two configurations that differ in their
+    output alone."""
     for kind, volume in zip(("images", "masks"), a_chest_ct(), strict=True):
         (tmp_path / "set" / kind).mkdir(parents=True)
         for patient in ("anna", "ben"):

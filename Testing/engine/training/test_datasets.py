@@ -81,7 +81,8 @@ def test_folders_and_patterns_that_do_not_fit_are_named(tmp_path):
 
 
 def a_decathlon(folder):
-    """The layout of Task06_Lung: training images listed, test images without labels, files of the archive's Mac beside them."""
+    """The layout of Task06_Lung: training images listed, test images without labels, files of the archive's Mac
+    beside them."""
     for name in ("lung_001", "lung_023"):
         write(make_ct(SHAPE), folder / f"imagesTr/{name}.nii.gz")
         write(TWO, folder / f"labelsTr/{name}.nii.gz")

@@ -24,7 +24,8 @@ CENTER = np.array([13.0, 31.0, 25.0])
 
 
 def a_patch():
-    """A lung that fills the patch but for a wall of soft tissue (outside the isolation mask below row 4) with a rib in it."""
+    """A lung that fills the patch but for a wall of soft tissue (outside the isolation mask below row 4) with a rib
+    in it."""
     hu = np.full(SHAPE, -850, np.float32)
     lungs, mask = np.ones(SHAPE, bool), np.ones(SHAPE, bool)
     hu[:, :14], lungs[:, :14] = 40, False

@@ -45,5 +45,6 @@ def test_a_step_in_bfloat16_has_nearly_the_gradient_of_single_precision():
         assert logits.dtype == torch.float32
         (logits * torch.linspace(-1, 1, 16)).mean().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]))
-    # bfloat16 has 8 bits, and batch norms over 2 x 2 voxels at the bottom enlarge its errors; a wrong kernel gives no likeness at all.
+    # bfloat16 has 8 bits, and batch norms over 2 x 2 voxels at the bottom enlarge its errors; a wrong kernel gives no
+    # likeness at all.
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.8

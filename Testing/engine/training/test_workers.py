@@ -40,7 +40,8 @@ if __name__ == "__main__":
 
 
 def kill_at(script, word):
-    """Kills the process that runs ``script`` when it has said ``word``; waits until nobody holds its output open any more."""
+    """Kills the process that runs ``script`` when it has said ``word``; waits until nobody holds its output open any
+    more."""
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     while process.stdout.readline().strip() != word:
         assert process.poll() is None
