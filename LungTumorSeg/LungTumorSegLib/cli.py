@@ -95,7 +95,7 @@ def _known_failure(error: Exception) -> tuple[int, str] | None:
     if is_out_of_memory(error):
         return MACHINE, OUT_OF_MEMORY
     if isinstance(error, Cancelled):
-        return CANCELLED, NOTHING_WRITTEN
+        return CANCELLED, str(error) or NOTHING_WRITTEN
     if isinstance(error, UnusableInput):
         return UNUSABLE, str(error)
     if isinstance(error, MachineLimit):
@@ -179,6 +179,13 @@ def _with_source(extras: Extras, ct: CTVolume, options: argparse.Namespace) -> E
     from .results.exports import dicom_source
 
     return replace(extras, dicom=dicom_source(ct, extras.formats, deidentified=options.deidentified))
+
+
+def _batch(options: argparse.Namespace, channel: Channel) -> None:
+    from .cohort.command import Batch, run_batch
+
+    _result_extras(options)  # checks values that every run would refuse
+    run_batch(Batch.of(options, options.passed_on), channel)
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
@@ -430,6 +437,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_input(segment)
     _add_segment_options(segment)
 
+    batch = add(
+        "batch",
+        _batch,
+        "segment all CTs of a table or folder; a second run continues where the first one ended",
+        "cts -o cohort",
+        "table.csv -o cohort --workers 2",
+        "table.csv -o cohort --scheduler tcp://host:8786",
+    )
+    _add_batch_arguments(batch)
+
     isolate = add(
         "isolate",
         _isolate,
@@ -552,17 +569,36 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     _add_series(parser)
 
 
-def _add_report_options(parser: argparse.ArgumentParser, report: str) -> None:
+def _add_batch_arguments(batch: argparse.ArgumentParser) -> None:
+    batch.add_argument(
+        "input",
+        metavar="TABLE.csv|FOLDER",
+        type=_path,
+        help="a table with the column path, and if known patient, date, phase, series and case; or a folder that is "
+        "searched for CTs",
+    )
+    _add_output(batch)
+    places = batch.add_mutually_exclusive_group()
+    places.add_argument(
+        "--workers",
+        metavar="N",
+        type=_positive,
+        help="number of CTs to segment at the same time (default: as many as memory and processor cores allow)",
+    )
+    places.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="address of a Dask scheduler, whose workers segment the CTs and see the same files (default: none)",
+    )
+    own = len(batch._actions)
+    _add_segment_options(batch, of_one_ct=False)
+    batch.set_defaults(passed_on=batch._actions[own:], case=None, patient=None)
+
+
+def _add_report_options(parser: argparse.ArgumentParser, report: str, *, of_one_ct: bool = True) -> None:
     parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
-    parser.add_argument(
-        "--case", metavar="ID", type=_text, help="case name to store in lesions.csv, summary.json and report.html"
-    )
-    parser.add_argument(
-        "--patient",
-        metavar="TEXT",
-        type=_text,
-        help="one line about the patient for report.html; no other file contains it (default: none)",
-    )
+    if of_one_ct:
+        _add_names(parser)
     parser.add_argument(
         "--margins",
         metavar="MM ...",
@@ -586,12 +622,24 @@ def _add_report_options(parser: argparse.ArgumentParser, report: str) -> None:
     )
 
 
-def _add_segment_options(parser: argparse.ArgumentParser) -> None:
+def _add_names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--case", metavar="ID", type=_text, help="case name to store in lesions.csv, summary.json and report.html"
+    )
+    parser.add_argument(
+        "--patient",
+        metavar="TEXT",
+        type=_text,
+        help="one line about the patient for report.html; no other file contains it (default: none)",
+    )
+
+
+def _add_segment_options(parser: argparse.ArgumentParser, *, of_one_ct: bool = True) -> None:
     usual = _usual_values()
     for option in OPTIONS:
         option.add_to(parser, usual[option.name])
     parser.add_argument("--no-picture", action="store_true", help="do not write spread.png (default: it is written)")
-    _add_report_options(parser, "write report.html (default: yes, unless --no-picture is given)")
+    _add_report_options(parser, "write report.html (default: yes, unless --no-picture is given)", of_one_ct=of_one_ct)
     parser.add_argument(
         "--surfaces", action="store_true", help="also write the surface of each segment (.vtp, LPS, mm) (default: no)"
     )

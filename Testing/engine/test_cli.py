@@ -168,7 +168,14 @@ def test_help_of_each_command_has_an_example_that_can_be_parsed(command, capsys)
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_the_common_options(command):
-    examples = {"evaluate": ["a", "b"], "measure": ["a", "b"], "train": ["a"], "segment": ["a"], "isolate": ["a"]}
+    examples = {
+        "evaluate": ["a", "b"],
+        "measure": ["a", "b"],
+        "train": ["a"],
+        "segment": ["a"],
+        "isolate": ["a"],
+        "batch": ["a"],
+    }
     output = [] if command in ("evaluate", "models", "train") else ["-o", "out"]
     options = parsed("--quiet", command, *examples.get(command, []), *output, "--threads", "2")
     assert (options.quiet, options.verbose, options.threads) == (True, False, 2)

@@ -38,6 +38,9 @@ WAIT_SECONDS = 0.01
 TELL_SECONDS = 0.5
 """Seconds between two progress reports while waiting; a cancellation is noticed in the same interval."""
 
+MOST_TOLD_SECONDS = 86400
+"""Largest number of seconds that a progress report states as the longest wait."""
+
 LONGEST_WAIT_SECONDS = 60.0
 """Longest wait for a lock, in seconds.
 
@@ -89,7 +92,7 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
 @contextmanager
 def held(
     folder: Path, on_progress: ProgressCallback = ignore_progress, *, longest_wait: float = LONGEST_WAIT_SECONDS
-) -> Iterator[None]:
+) -> Iterator[int | None]:
     """Wait until no other process holds ``folder``, then lock it for the duration of the block.
 
     Args:
@@ -97,12 +100,16 @@ def held(
         on_progress: Called while waiting; it may raise Cancelled.
         longest_wait: Longest wait in seconds.
 
+    Yields:
+        The descriptor of the lock. A child process that inherits it holds the folder too, until both have ended. None
+        if the file system has no locks.
+
     Raises:
         MachineLimit: If another process holds the folder for longer than ``longest_wait``.
     """
     descriptor = _wait_for(folder, on_progress, longest_wait)
     try:
-        yield
+        yield descriptor
     finally:
         _let_go(descriptor)
 
@@ -148,7 +155,7 @@ def _wait_for(folder: Path, on_progress: ProgressCallback, longest_wait: float) 
                 ) from error
             if now - told > TELL_SECONDS:
                 told = now
-                on_progress(Progress(WAITING, int(now - began), int(longest_wait)))
+                on_progress(Progress(WAITING, int(now - began), int(min(longest_wait, MOST_TOLD_SECONDS))))
             time.sleep(WAIT_SECONDS)
 
 

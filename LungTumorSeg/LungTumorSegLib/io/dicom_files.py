@@ -245,6 +245,16 @@ def find_slices(path: Path) -> FoundSlices:
     return FoundSlices(slices, unread)
 
 
+def ct_header(path: Path) -> DicomHeader | None:
+    """Return the header of a DICOM file that is a CT slice; None if the file is something else.
+
+    Raises:
+        UnusableInput: If the file is damaged and may be a CT slice.
+    """
+    header = _header_of_any(path)
+    return header if header is not None and _is_ct_slice(header) else None
+
+
 def _is_regular(path: Path) -> bool:
     """Return whether ``path`` leads to a regular file, which opens without blocking (no pipe, socket or device)."""
     try:

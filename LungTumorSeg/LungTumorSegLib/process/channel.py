@@ -34,6 +34,10 @@ class Channel(Protocol):
         """
         ...
 
+    def item(self, data: dict[str, Any], text: str) -> None:
+        """Report one of several parts of the result, as data for programs and as a line for people."""
+        ...
+
     def result(self, data: dict[str, Any], text: str) -> None:
         """Report the result, as data for programs and as text for people."""
         ...
@@ -80,6 +84,13 @@ class TerminalChannel:
             raise Cancelled
         if self._display is not None and not self._quiet:
             self._display.update(progress)
+
+    def item(self, data: dict[str, Any], text: str) -> None:
+        """Print the line of a part of the result."""
+        if self._display is not None:
+            self._display.hide()
+        if not self._quiet:
+            say(self._stdout, printable(text) + "\n")
 
     def result(self, data: dict[str, Any], text: str) -> None:
         """Print the text of the result."""
@@ -132,6 +143,10 @@ class JsonLinesChannel:
         )
         if self._cancel_on_eof and not heard:
             raise Cancelled
+
+    def item(self, data: dict[str, Any], text: str) -> None:
+        """Write an item event."""
+        self._write({"event": "item", **data})
 
     def result(self, data: dict[str, Any], text: str) -> None:
         """Write a result event."""

@@ -36,12 +36,19 @@ class ChildProcess:
     Other lines are skipped, because libraries print to stdout too.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        inherited: Sequence[int] = (),
+    ) -> None:
         """Start the command.
 
         Args:
             command: The program and its arguments.
             environment: The environment variables; None inherits those of this process.
+            inherited: File descriptors, such as that of a lock, that stay open in the child; ignored on Windows.
 
         Raises:
             OSError: If the command cannot be started.
@@ -54,6 +61,7 @@ class ChildProcess:
             env=None if environment is None else dict(environment),
             encoding="utf-8",
             errors="replace",
+            pass_fds=() if os.name == "nt" else tuple(inherited),
             **_own_process_group(),
         )
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()

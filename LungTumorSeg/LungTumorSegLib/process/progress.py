@@ -26,6 +26,7 @@ PHANTOM_SHARE = 0.3
 
 COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
     "segment": STAGE_SHARES,
+    "batch": {"segmenting": 1.0},
     "isolate": {"reading": 0.25, "isolation": 0.6, "writing": 0.15},
     "measure": {"reading": 0.3, "isolation": 0.2, "measuring": 0.2, "writing": 0.3},
     "evaluate": {"comparing": 1.0},
@@ -48,6 +49,7 @@ STAGES_IN_WORDS = {
     "predicting": "Looking for tumors",
     "measuring": "Measuring",
     "writing": "Writing the results",
+    "segmenting": "Segmenting CTs",
     "comparing": "Comparing",
     "phantom": "Generating the synthetic CT",
 }

@@ -176,7 +176,7 @@ class SegmentationJob:
         self._check_stop()
         if code == 0 and last_event.get("event") == "result":
             return Outcome(0, results=read_run(self._folder / RESULTS_FOLDER, probability=self._probability))
-        failure = _failure(code, last_event, self._child.stderr_lines)
+        failure = failure_of(code, last_event, self._child.stderr_lines)
         return replace(
             failure, message=failure.message.replace(str(self._folder / INPUT_FILE), "the CT")
         )  # users do not know this file
@@ -276,7 +276,14 @@ class SegmentationRun:
             self._on_finished(self)
 
 
-def _failure(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
+def failure_of(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
+    """Return the outcome of a child process that ended without a result.
+
+    Args:
+        code: Its exit code; negative if a signal ended it.
+        event: Its last event except progress; empty if there was none.
+        stderr_lines: The last lines of its stderr.
+    """
     if code == CANCELLED:
         return Outcome(CANCELLED, CANCELLED_MESSAGE)
     if event.get("event") == "error":

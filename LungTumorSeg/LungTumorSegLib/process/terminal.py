@@ -53,6 +53,13 @@ class ProgressDisplay:
             self._painter = _painter_for(self._stream, self._in_terminal)
             threading.Thread(target=self._show_now_and_then, daemon=True).start()
 
+    def hide(self) -> None:
+        """Clear the terminal's line, so that other text can be written; the display appears again by itself."""
+        with self._lock:
+            if self._painter is not None and not self._ended.is_set():
+                self._painter.close()
+                self._painter = _painter_for(self._stream, self._in_terminal)
+
     def close(self) -> None:
         """Stop the display and clear the terminal's line."""
         with self._lock:

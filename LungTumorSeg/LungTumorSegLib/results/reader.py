@@ -37,6 +37,8 @@ GRID_TOLERANCE_VOXELS = 0.02
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 SUMMARY_FILE = "summary.json"
 PROBABILITY_FILE = "probability.nrrd"
+PICTURE_FILE = "spread.png"
+REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True, eq=False)

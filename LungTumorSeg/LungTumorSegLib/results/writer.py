@@ -34,7 +34,7 @@ from ..weights.model_card import card_excerpt
 from .ct_checksum import ct_checksum
 from .exports import algorithm_of, files_of, segments_of, write_formats
 from .folder import Output, complete_or_nothing, files_of_group
-from .reader import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
+from .reader import PICTURE_FILE, PROBABILITY_FILE, REPORT_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 
 if TYPE_CHECKING:
     from ..io.dicom_source import DicomSource
@@ -51,12 +51,10 @@ CT_FILE = "ct.nrrd"
 
 ISOLATION_FILE = "isolation.json"
 ISOLATION_SEGMENTATION_FILE, ISOLATED_FILE = "isolation.seg.nrrd", "isolated.nrrd"
-REPORT_FILE = "report.html"
 MARGINS_FILE = "margins.seg.nrrd"
 
 DISAGREEMENT_FILE = "disagreement.nrrd"
 LESIONS_FILE = "lesions.csv"
-PICTURE_FILE = "spread.png"
 
 LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, CT_FILE})
 """Files that a run computed from the CT.

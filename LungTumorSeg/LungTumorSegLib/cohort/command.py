@@ -1,0 +1,219 @@
+"""The command ``batch``: segment all CTs of a table or folder into one output folder."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .. import NOTICE
+from ..core.errors import MachineLimit, UnusableInput
+from ..core.events import Cancelled, Progress
+from ..core.texts import shown
+from ..options import OPTIONS, SegmentOptions
+from ..process.channel import Channel
+from ..results.folder import Output, check_output, complete_or_nothing
+from ..weights.manifest import Manifest, find_model, model_folders
+from ..weights.model_card import CARD_FILE
+from .discovery import find_items
+from .items import Item, with_unique_cases
+from .overview import OVERVIEW_FILE, write_overview
+from .records import DONE, FAILED, Record
+from .run_item import Task
+from .schedule import default_workers, run_locally, run_on_cluster
+from .table import read_table
+from .tables import COHORT_FILE, LESIONS_FILE, Row, row_of, write_tables
+
+COHORT = "cohort"
+"""Group of the files that describe a cohort."""
+
+COHORT_FILES = (COHORT_FILE, LESIONS_FILE, OVERVIEW_FILE)
+STAGE = "segmenting"
+
+NOT_PASSED_ON = frozenset({"events", "cancel_on_eof"})
+"""Options of ``segment`` that concern its caller only."""
+
+INTERRUPTED = "Cancelled. Finished CTs are kept; run the same command again to go on."
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to segment, and how.
+
+    Attributes:
+        source: A table or a folder.
+        output: The output folder.
+        arguments: Arguments of ``lungtumorseg segment`` for every CT.
+        options: The options of each run.
+        workers: Number of CTs at the same time; None lets the machine decide.
+        scheduler: Address of a Dask scheduler; None runs on this machine.
+        threads: Largest number of processor threads of all runs on this machine together, or of each run on a cluster.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+    """
+
+    source: Path
+    output: Path
+    arguments: tuple[str, ...]
+    options: SegmentOptions
+    workers: int | None = None
+    scheduler: str | None = None
+    threads: int | None = None
+    overwrite: bool = False
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, actions: Sequence[argparse.Action]) -> Batch:
+        """Return what the arguments of the command line ask for.
+
+        Args:
+            options: The parsed arguments.
+            actions: The options of ``segment`` that ``batch`` accepts too.
+        """
+        passed = [action for action in actions if action.dest not in NOT_PASSED_ON]
+        return cls(
+            options.input,
+            options.output,
+            tuple(text for action in passed for text in arguments_of(action, getattr(options, action.dest))),
+            SegmentOptions.of({option.name: getattr(options, option.name) for option in OPTIONS}),
+            options.workers,
+            options.scheduler,
+            options.threads,
+            options.overwrite,
+        )
+
+
+def arguments_of(action: argparse.Action, value: object) -> list[str]:
+    """Return the arguments of the command line from which ``action`` parses ``value``; empty for its default."""
+    flag = max(action.option_strings, key=len) if len(action.option_strings) == 1 else action.option_strings[0]
+    if value is None or value == action.default:
+        return []
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    if action.nargs == 0:
+        return [flag]
+    if isinstance(value, list | tuple):
+        return [flag, *map(str, value)] if action.nargs else [f"{flag}={each}" for each in value]
+    return [f"{flag}={_absolute_model(str(value)) if action.dest == 'model' else value}"]
+
+
+def _absolute_model(model: str) -> str:
+    """Return a model's id, or the absolute path of its folder, since a cluster's workers have other current folders."""
+    return model if model in model_folders() else str(find_model(model).resolve())
+
+
+def run_batch(batch: Batch, channel: Channel) -> list[Row]:
+    """Segment a cohort and write its tables and overview.
+
+    CTs whose result exists, from the same input with the same options and model, are not segmented again.
+
+    Args:
+        batch: What to segment.
+        channel: Receives one item per CT, progress and the result.
+
+    Returns:
+        The rows of the cohort.
+
+    Raises:
+        UnusableInput: If the source or the output cannot be used, or no CT at all could be segmented.
+        MachineLimit: If the machine prevented some results; a second run of the command completes them.
+        Cancelled: If the user asked to stop; finished CTs are kept.
+    """
+    items, output = _items(batch)
+    check_output(output, COHORT_FILES)
+    choices = _choices(batch)
+    workers = batch.workers or (
+        1 if batch.scheduler else default_workers(items, cpu_only=batch.options.device == "cpu")
+    )
+    threads = (batch.threads or 0) if batch.scheduler else max(1, (batch.threads or os.cpu_count() or 1) // workers)
+    folder = batch.output.absolute()
+    tasks = [Task(item, folder, batch.arguments, choices, batch.overwrite, threads) for item in items]
+    records: dict[str, Record] = {}
+
+    def on_record(task: Task, record: Record) -> None:
+        records[task.item.case] = record
+        row = row_of(task.item, record, folder)
+        values = {"case": task.item.case, "state": row.record.state, "reason": row.record.reason}
+        text = f"{len(records)}/{len(tasks)} {task.item.case}: {row.in_words}"
+        channel.item({**values, "lesions": len(row.lesions)}, text)
+        check()
+
+    def check() -> None:
+        channel.progress(Progress(STAGE, len(records), len(tasks)))
+
+    try:
+        _run(tasks, batch, workers, on_record, check)
+    except (Cancelled, KeyboardInterrupt) as error:
+        raise Cancelled(INTERRUPTED) from error
+    rows = [row_of(item, records[item.case], folder) for item in items]
+    with complete_or_nothing(output) as private:
+        write_tables(rows, private)
+        write_overview(rows, folder, private / OVERVIEW_FILE)
+    _report(rows, batch, channel)
+    return rows
+
+
+def _run(
+    tasks: Sequence[Task],
+    batch: Batch,
+    workers: int,
+    on_record: Callable[[Task, Record], None],
+    check: Callable[[], None],
+) -> None:
+    if batch.scheduler:
+        run_on_cluster(tasks, batch.scheduler, on_record, check)
+    else:
+        run_locally(tasks, workers, on_record, check)
+
+
+def _items(batch: Batch) -> tuple[list[Item], Output]:
+    """Return the work list, and the output folder, in which the table is never replaced."""
+    if batch.source.is_dir():
+        found, inputs = find_items(batch.source, batch.output), []
+        nothing = f"{shown(batch.source)} contains no CT; choose a folder with DICOM or image files, or a table."
+    else:
+        found, inputs = read_table(batch.source), [batch.source]
+        nothing = f"{shown(batch.source)} lists no CT; add one row per CT."
+    if not found:
+        raise UnusableInput(nothing)
+    return with_unique_cases(found), Output(batch.output, COHORT, inputs, batch.overwrite)
+
+
+def _choices(batch: Batch) -> str:
+    """Return everything on which the results depend, except the inputs.
+
+    Raises:
+        UnusableInput: If there is no such model.
+        MachineLimit: If the model is damaged.
+    """
+    folder = find_model(batch.options.model)
+    settings = asdict(batch.options.settled(Manifest.read(folder)))
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != CARD_FILE]
+    model = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    others = [text for text in batch.arguments if not text.startswith("--model=")]
+    return json.dumps([settings, model, others], sort_keys=True)
+
+
+def _report(rows: Sequence[Row], batch: Batch, channel: Channel) -> None:
+    """Report the result of a cohort, or why it is incomplete."""
+    states = Counter(row.record.state for row in rows)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    failed = next((row for row in rows if row.record.state == FAILED), None)
+    if failed is not None:
+        raise MachineLimit(
+            f"{states[FAILED]} of {len(rows)} CTs failed, the first one ({failed.item.case}) because: "
+            f"{failed.record.reason} The other results are in {batch.output}; run the same command again to complete them."
+        )
+    if not states[DONE]:
+        raise UnusableInput(
+            f"None of the {len(rows)} CTs could be segmented, the first one ({rows[0].item.case}) because: "
+            f"{rows[0].record.reason} All reasons are in {batch.output / COHORT_FILE}."
+        )
+    versions = {str(row.summary.get("software_version")) for row in rows if row.summary}
+    mixed = f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).\n"
+    text = f"{len(rows)} CTs: {counts}. Results written to {batch.output}. {NOTICE}"
+    data = {"output": str(batch.output.resolve()), "states": dict(states)}
+    channel.result(data, (mixed if len(versions) > 1 else "") + text)

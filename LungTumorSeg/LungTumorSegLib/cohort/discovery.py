@@ -1,0 +1,139 @@
+"""Find the chest CTs in a folder: image files, and one CT series per DICOM study."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..core.errors import UnusableInput
+from ..io.dicom_files import ct_header, is_dicom_file
+from ..io.dicom_values import DicomHeader
+from ..io.plausibility import MIN_SLICES
+from ..phantom.truth import PHANTOM, PHANTOM_FILES
+from ..results.mark import read_mark
+from .items import Item
+from .table import stem
+
+IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+SEGMENTATION_SUFFIX = ".seg.nrrd"
+
+Study = tuple[str, str]
+"""What tells studies apart: PatientID and StudyInstanceUID; neither is ever written."""
+
+
+def find_items(root: Path, output: Path) -> list[Item]:
+    """Return one item per image file and per DICOM study below ``root``, sorted by path.
+
+    Of several CT series of a study, the one with the most slices is taken; a note states how many were not. A folder
+    with damaged DICOM files, and a subfolder of ``root`` with DICOM files but without a CT, become items too, so that
+    their row states the reason. Hidden files, segmentations, and files that LungTumorSeg wrote are passed over.
+
+    Args:
+        root: The folder to search.
+        output: The output folder of the cohort, which is not searched.
+    """
+    root = root.absolute()
+    found = _Found()
+    for folder, files in _folders(root, output.absolute()):
+        for path in files:
+            if path.name.lower().endswith(IMAGE_SUFFIXES):
+                found.images.append(path)
+            else:
+                found.add_dicom(path, folder)
+    studies = list(_studies(found.series, root))
+    items = [Item(stem(_name(path, root)), path, _patient(path, root)) for path in found.images] + studies
+    lost = [each for each in found.damaged if not any(item.path in (each, *each.parents) for item in studies)]
+    tops = {_top(folder, root): None for folder in found.dicom_folders}
+    lost += [each for each in tops if not any(each in (path, *path.parents) for path in [*lost, *_paths(items)])]
+    items += [Item(_name(folder, root), folder, _patient(folder, root)) for folder in dict.fromkeys(lost)]
+    return sorted(items, key=lambda item: (str(item.path), item.series))
+
+
+@dataclass
+class _Found:
+    """What a search has found.
+
+    Attributes:
+        images: Image files.
+        series: Headers of CT slices by study and series.
+        dicom_folders: Folders with DICOM files.
+        damaged: Folders with damaged DICOM files.
+    """
+
+    images: list[Path] = field(default_factory=list)
+    series: dict[tuple[Study, str], list[DicomHeader]] = field(default_factory=lambda: defaultdict(list))
+    dicom_folders: list[Path] = field(default_factory=list)
+    damaged: list[Path] = field(default_factory=list)
+
+    def add_dicom(self, path: Path, folder: Path) -> None:
+        """Add a file, if it is DICOM."""
+        try:
+            if not is_dicom_file(path):
+                return
+            self.dicom_folders.append(folder)
+            header = ct_header(path)
+            if header is not None:
+                study = (header.text("PatientID"), header.text("StudyInstanceUID"))
+                self.series[study, header.text("SeriesInstanceUID")].append(header)
+        except (UnusableInput, OSError):
+            self.damaged.append(folder)
+
+
+def _folders(root: Path, output: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield each folder with the files that may belong to a CT."""
+    entered = {os.path.realpath(output)}
+    for where, names, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(where)
+        if real in entered:
+            names[:] = []
+            continue
+        entered.add(real)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        folder = Path(where)
+        own = _own_files(folder)
+        visible = [name for name in sorted(files) if not name.startswith(".") and name not in own]
+        yield folder, [folder / name for name in visible if not name.lower().endswith(SEGMENTATION_SUFFIX)]
+
+
+def _own_files(folder: Path) -> set[str]:
+    """Return the files in a folder that LungTumorSeg wrote, except the CT of a phantom."""
+    mark = read_mark(folder)
+    own = set(mark.files) if mark else set()
+    return own - ({PHANTOM_FILES[0]} if mark and PHANTOM_FILES[0] in mark.names_of(PHANTOM) else set())
+
+
+def _studies(series: Mapping[tuple[Study, str], list[DicomHeader]], root: Path) -> Iterator[Item]:
+    """Yield the item of each study: its series with the most slices."""
+    studies: dict[Study, dict[str, list[DicomHeader]]] = defaultdict(dict)
+    for (study, uid), headers in series.items():
+        studies[study][uid] = headers
+    for found in studies.values():
+        uid, headers = max(found.items(), key=lambda each: (len(each[1]), each[0]))
+        others = sum(len(each) >= MIN_SLICES for each in found.values() if each is not headers)
+        files = tuple(sorted(header.path for header in headers))
+        path = Path(os.path.commonpath([file.parent for file in files]))
+        note = f"{others} other CT series of the study not segmented" if others else ""
+        yield Item(_name(path, root), path, _patient(path, root), series=uid, files=files, note=note)
+
+
+def _paths(items: Iterable[Item]) -> list[Path]:
+    return [item.path for item in items]
+
+
+def _name(path: Path, root: Path) -> str:
+    """Return the path below ``root`` as one word."""
+    return "-".join(path.relative_to(root).parts) or root.name
+
+
+def _patient(path: Path, root: Path) -> str:
+    """Return the name of the subfolder of ``root`` in which a CT lies; "" if it lies in ``root`` itself."""
+    parts = path.relative_to(root).parts
+    return parts[0] if len(parts) > 1 or (parts and path.is_dir()) else ""
+
+
+def _top(folder: Path, root: Path) -> Path:
+    parts = folder.relative_to(root).parts
+    return root / parts[0] if parts else root

@@ -1,0 +1,221 @@
+"""Segment one CT of a cohort in a child process, unless that was done before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .. import __version__
+from ..core.errors import MACHINE, UNUSABLE, MachineLimit, UnusableInput
+from ..core.events import Cancelled, Progress
+from ..core.messages import unreadable
+from ..core.private_folder import held
+from ..io.headers import read_header
+from ..io.regular_files import existing_mode
+from ..process.child import ChildProcess, Event, child_environment, find_interpreter
+from ..process.segmentation_run import PACKAGE, POLL_SECONDS, Outcome, failure_of
+from ..results.folder import settle
+from ..results.mark import fingerprint, is_regular, read_mark
+from ..results.reader import SUMMARY_FILE, read_summary
+from .items import Item
+from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, read_record
+
+HEADER_SUFFIXES = (".mhd", ".nhdr")
+"""Suffixes of headers whose voxels lie in another file."""
+
+Stopped = Callable[[], bool]
+"""Returns whether the work must end soon."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """An item and how to segment it.
+
+    Attributes:
+        item: The CT.
+        output: Absolute path of the cohort's output folder.
+        arguments: Further arguments of ``lungtumorseg segment``.
+        choices: Everything except the input on which a result depends: the arguments, the settings and the model.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        threads: Largest number of processor threads.
+    """
+
+    item: Item
+    output: Path
+    arguments: tuple[str, ...] = ()
+    choices: str = ""
+    overwrite: bool = False
+    threads: int = 1
+
+    @property
+    def result(self) -> Path:
+        """Return the result folder."""
+        return self.output / self.item.case
+
+    @property
+    def records(self) -> Path:
+        """Return the folder of the record."""
+        return self.output / RECORDS_FOLDER / self.item.case
+
+    @property
+    def command(self) -> list[str]:
+        """Return the command that segments the CT."""
+        program = sys.executable or find_interpreter()  # empty inside Slicer
+        series = [f"--series={self.item.series}"] if self.item.series else []
+        overwrite = ["--overwrite"] if self.overwrite else []
+        options = ["-o", str(self.result), f"--case={self.item.case}", f"--threads={self.threads}", *series, *overwrite]
+        channel = ["--events", "jsonl", "--cancel-on-eof"]
+        return [program, "-m", PACKAGE, "segment", *options, *self.arguments, *channel, "--", str(self.item.path)]
+
+
+def run_task(task: Task, stopped: Stopped) -> Record:
+    """Segment the CT of a task, or return its earlier record if input, options and model are the same.
+
+    Args:
+        task: The task.
+        stopped: Asked often; if it returns True, the child process is ended.
+
+    Returns:
+        The record, whose state is done, refused or failed.
+
+    Raises:
+        Cancelled: If ``stopped`` returned True.
+    """
+
+    def check(_: Progress) -> None:
+        if stopped():
+            raise Cancelled
+
+    try:
+        task.records.mkdir(parents=True, exist_ok=True)
+        with held(task.records, check, longest_wait=math.inf) as lock:
+            return _run_locked(task, stopped, lock)
+    except UnusableInput as error:
+        return Record(REFUSED, reason=str(error))
+    except MachineLimit as error:
+        return Record(FAILED, reason=str(error))
+    except OSError as error:
+        where = error.filename or task.result
+        return Record(FAILED, reason=f"{where} cannot be used ({error.strerror or error}); check disk and permissions.")
+
+
+def _run_locked(task: Task, stopped: Stopped, lock: int | None) -> Record:
+    """Do the work while this process, and then its child, holds the lock of the case."""
+    item = task.item
+    if item.problem:
+        raise UnusableInput(item.problem)
+    input_sha256 = input_checksum(item, stopped)
+    key = hashlib.sha256(json.dumps([input_sha256, item.series, task.choices]).encode()).hexdigest()
+    earlier = read_record(task.records)
+    if earlier.key == key and (known := _finished(task, earlier)):
+        return known
+    begun = Record(STARTED, key, run=_last_run(task.result), input_sha256=input_sha256)
+    begun.write(task.records)
+    outcome = _segment(task, stopped, lock)
+    state = {0: DONE, UNUSABLE: REFUSED}.get(outcome.code, FAILED)
+    record = replace(begun, state=state, reason=outcome.message, run=_last_run(task.result))
+    record.write(task.records)
+    return record
+
+
+def _finished(task: Task, record: Record) -> Record | None:
+    """Return the record of an item that needs no work; None if it must be segmented.
+
+    A run that was interrupted after its child had written the result is recognized by the new mark in the result
+    folder. A refusal counts only if it cannot be due to files in the result folder, or to an older version.
+    """
+    if record.state == REFUSED:
+        return record if record.software_version == __version__ and not task.result.exists() else None
+    interrupted = record.state == STARTED and _last_run(task.result) != record.run
+    if not (record.state == DONE or interrupted) or not _has_result(task.result):
+        return None
+    if interrupted:
+        record = replace(record, state=DONE, run=_last_run(task.result))
+        record.write(task.records)
+    return record
+
+
+def _has_result(folder: Path) -> bool:
+    try:
+        read_summary(folder / SUMMARY_FILE)
+    except UnusableInput:
+        return False
+    return True
+
+
+def _last_run(folder: Path) -> str:
+    """Return the identifier of the run that last wrote into a result folder; "" if there was none."""
+    if not folder.is_dir():
+        return ""
+    settle(folder)
+    mark = read_mark(folder)
+    return mark.run if mark else ""
+
+
+def _segment(task: Task, stopped: Stopped, lock: int | None) -> Outcome:
+    """Run the child process.
+
+    The child inherits the lock: if this process is killed, no other one begins before the child has ended too.
+    """
+    child = ChildProcess(task.command, child_environment(os.environ), inherited=() if lock is None else (lock,))
+    last: Event = {}
+    try:
+        while (code := child.exit_code) is None:
+            if stopped():
+                raise Cancelled
+            last = _last_event(child, last)
+            time.sleep(POLL_SECONDS)
+        last = _last_event(child, last)
+    finally:
+        child.kill()
+    if code == 0 and last.get("event") == "result":
+        return Outcome(0)
+    outcome = failure_of(code, last, child.stderr_lines)
+    return replace(outcome, code=MACHINE) if outcome.code == 0 else outcome
+
+
+def _last_event(child: ChildProcess, last: Event) -> Event:
+    events = [event for event in child.events() if event["event"] != "progress"]
+    return events[-1] if events else last
+
+
+def input_checksum(item: Item, stopped: Stopped) -> str:
+    """Return the SHA-256 of the content of an item's files, whatever their names and order.
+
+    Args:
+        item: The CT.
+        stopped: Asked between files.
+
+    Raises:
+        UnusableInput: If a file is missing or cannot be read.
+        Cancelled: If ``stopped`` returned True.
+    """
+    existing_mode(item.path)
+    checksums = []
+    for path in item.files or _files_of(item.path):
+        if stopped():
+            raise Cancelled
+        try:
+            checksums.append(fingerprint(path.resolve()))
+        except OSError as error:
+            raise UnusableInput(unreadable(path, error)) from error
+    return hashlib.sha256("\n".join(sorted(checksums)).encode()).hexdigest()
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return the files on which the content of a CT depends."""
+    if path.is_dir():
+        return sorted(
+            each
+            for each in (Path(where, name) for where, _, names in os.walk(path) for name in names)
+            if is_regular(each.resolve())
+        )
+    detached = [read_header(path).place.path] if path.name.lower().endswith(HEADER_SUFFIXES) else []
+    return [path, *(each for each in detached if each != path)]

@@ -1,0 +1,95 @@
+"""Read the table that lists the CTs of a cohort."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from ..core.errors import UnusableInput
+from ..core.messages import unreadable
+from ..core.texts import shown
+from ..io.regular_files import check_regular
+from .items import Item
+
+PATH = "path"
+COLUMNS = ("patient", "date", PATH, "phase", "series", "case")
+"""Columns of the table; only ``path`` is required."""
+
+DELIMITERS = ",;\t"
+
+MOST_BYTES = 64 << 20
+"""Largest size of a table in bytes; a row takes about 100."""
+
+
+def read_table(path: Path) -> list[Item]:
+    """Return the items of a table, in the order of its rows; a row that repeats a path and series is left out.
+
+    The table is CSV in UTF-8 with commas, semicolons or tabs. Paths are relative to the folder of the table. Other
+    columns are ignored.
+
+    Args:
+        path: The table.
+
+    Raises:
+        UnusableInput: If it cannot be read, has no column ``path`` or names a column twice.
+    """
+    lines = _text(path).splitlines(keepends=True)
+    head = lines[0] if lines else ""
+    delimiter = max(DELIMITERS, key=head.count)
+    try:
+        rows = list(csv.reader(io.StringIO("".join(lines), newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise UnusableInput(f"{shown(path)} is not a table in CSV format ({error}); save it again as CSV.") from error
+    names = [name.strip().lower() for name in rows[0]] if rows else []
+    twice = [name for name in COLUMNS if names.count(name) > 1]
+    if PATH not in names or twice:
+        what = f"names the column {twice[0]} twice" if twice else f"has no column {PATH!r}"
+        raise UnusableInput(
+            f"{shown(path)} {what}; its first line must name the columns, for example: patient,date,path."
+        )
+    base = path.absolute().parent
+    items = [
+        _item(dict(zip(names, (cell.strip() for cell in row), strict=False)), base, number)
+        for number, row in enumerate(rows[1:], 2)
+        if any(cell.strip() for cell in row)
+    ]
+    return list({(item.path, item.series, item.phase, item.problem): item for item in reversed(items)}.values())[::-1]
+
+
+def _item(row: dict[str, str], base: Path, number: int) -> Item:
+    value = {name: row.get(name, "") for name in COLUMNS}
+    path = base / value[PATH]
+    parts = (value["patient"] or stem(path.name), value["date"], value["phase"])
+    return Item(
+        case=value["case"] or "_".join(filter(None, parts)),
+        path=path,
+        patient=value["patient"],
+        date=value["date"],
+        phase=value["phase"],
+        series=value["series"],
+        problem="" if value[PATH] else f"Row {number} of the table names no path; enter the path of a CT.",
+    )
+
+
+def stem(name: str) -> str:
+    """Return a file name without the suffix of an image file."""
+    for suffix in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def _text(path: Path) -> str:
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UnusableInput(unreadable(path, error)) from error
+    if len(data) > MOST_BYTES:
+        raise UnusableInput(f"{shown(path)} is larger than {MOST_BYTES >> 20} MB; give a table of the CTs.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnusableInput(f"{shown(path)} is not UTF-8 text; save the table as CSV in UTF-8.") from error

@@ -1,0 +1,138 @@
+"""The tables of a cohort: cohort.csv with one row per CT, and lesions.csv with the lesions of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UnusableInput
+from ..core.lesion_table import LESION_COLUMNS, Value, write_table
+from ..results.reader import SUMMARY_FILE, read_summary
+from .items import Item
+from .records import DONE, FAILED, Record
+
+COHORT_FILE, LESIONS_FILE = "cohort.csv", "lesions.csv"
+
+ITEM_COLUMNS = ("case", "patient", "date", "phase")
+"""First columns of both tables."""
+
+COHORT_COLUMNS = (
+    *ITEM_COLUMNS,
+    "state",
+    "reason",
+    "lesions",
+    "total_volume_ml",
+    "largest_volume_ml",
+    "largest_long_axis_mm",
+    "left_lung_ml",
+    "right_lung_ml",
+    "warnings",
+    "note",
+    "path",
+    "series",
+    "result",
+    "model",
+    "weights_sha256",
+    "software_version",
+    "input_sha256",
+    "ct_sha256",
+)
+"""Columns of cohort.csv; new ones are appended."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An item, its record and its result.
+
+    Attributes:
+        item: The CT.
+        record: How it ended.
+        summary: Content of the result's summary.json; empty without a result.
+    """
+
+    item: Item
+    record: Record
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lesions(self) -> list[dict[str, Any]]:
+        """Return the lesions, largest first."""
+        lesions: list[dict[str, Any]] = self.summary.get("lesions", [])
+        return lesions
+
+    @property
+    def total_ml(self) -> float | None:
+        """Return the volume of all lesions in mL; None without a result."""
+        volumes = [lesion.get("volume_ml") or 0.0 for lesion in self.lesions]
+        return round(sum(volumes), 3) if self.summary else None
+
+    @property
+    def in_words(self) -> str:
+        """Return the outcome in a few words: number and volume of the lesions, or why there is no result."""
+        if not self.summary:
+            return f"{self.record.state}: {self.record.reason}"
+        count = len(self.lesions)
+        return f"{count} lesion{'' if count == 1 else 's'}" + (f", {self.total_ml:.2f} mL" if count else "")
+
+
+def row_of(item: Item, record: Record, output: Path) -> Row:
+    """Return the row of an item, with its result if it has one.
+
+    A result that cannot be read any more makes it a failed one.
+    """
+    if record.state != DONE:
+        return Row(item, record)
+    try:
+        return Row(item, record, read_summary(output / item.case / SUMMARY_FILE))
+    except UnusableInput as error:
+        return Row(item, Record(FAILED, reason=str(error)))
+
+
+def write_tables(rows: Sequence[Row], folder: Path) -> None:
+    """Write cohort.csv and lesions.csv into a folder.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    with (folder / COHORT_FILE).open("w", encoding="utf-8", newline="") as file:
+        write_table(file, COHORT_COLUMNS, map(_cohort_cells, rows))
+    with (folder / LESIONS_FILE).open("w", encoding="utf-8", newline="") as file:
+        write_table(file, (*ITEM_COLUMNS, *LESION_COLUMNS), (cells for row in rows for cells in _lesion_cells(row)))
+
+
+def _item_cells(item: Item) -> list[Value]:
+    return [getattr(item, name) for name in ITEM_COLUMNS]
+
+
+def _cohort_cells(row: Row) -> list[Value]:
+    item, record, summary = row.item, row.record, row.summary
+    lungs = summary.get("lungs") or {}
+    largest = row.lesions[0] if row.lesions else {}
+    return [
+        *_item_cells(item),
+        record.state,
+        record.reason,
+        len(row.lesions) if summary else None,
+        row.total_ml,
+        largest.get("volume_ml"),
+        largest.get("long_axis_mm"),
+        lungs.get("left_ml"),
+        lungs.get("right_ml"),
+        " ".join(summary.get("warnings", [])),
+        item.note,
+        str(item.path),
+        item.series,
+        item.case if summary else None,
+        summary.get("model"),
+        summary.get("weights_sha256"),
+        summary.get("software_version"),
+        record.input_sha256,
+        summary.get("ct_sha256"),
+    ]
+
+
+def _lesion_cells(row: Row) -> Iterator[list[Value]]:
+    for lesion in row.lesions:
+        yield [*_item_cells(row.item), *(lesion.get(name) for name in LESION_COLUMNS)]

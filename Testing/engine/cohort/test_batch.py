@@ -1,0 +1,224 @@
+"""A cohort is segmented once, completely, whatever happens to single CTs or to the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import quick_engine
+from LungTumorSegLib import cli
+from LungTumorSegLib.cohort.command import Batch, run_batch
+from LungTumorSegLib.cohort.records import read_record
+from LungTumorSegLib.cohort.run_item import Task
+from LungTumorSegLib.cohort.tables import COHORT_COLUMNS
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.options import SegmentOptions
+from LungTumorSegLib.process.progress import COMMAND_SHARES
+
+
+class Heard:
+    """A channel that keeps items and results; it cancels after ``most`` items."""
+
+    def __init__(self, most=1000):
+        self.items, self.results, self.most = [], [], most
+
+    def progress(self, progress):
+        assert progress.stage in COMMAND_SHARES["batch"]
+        if len(self.items) >= self.most:
+            raise Cancelled
+
+    def item(self, data, text):
+        self.items.append(text)
+
+    def result(self, data, text):
+        self.results.append((data, text))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let every task run the stand-in for the engine."""
+    command = property(
+        lambda task: [sys.executable, quick_engine.__file__, str(task.item.path), str(task.result)],
+    )
+    monkeypatch.setattr(Task, "command", command)
+
+
+def a_cohort(folder: Path, **words: str) -> Path:
+    """Write one input per case, and the table that lists them."""
+    rows = ["patient,path"]
+    for case, word in words.items():
+        (folder / f"{case}.txt").write_text(f"{word} {case}", encoding="utf-8")
+        rows.append(f"{case},{case}.txt")
+    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
+    return folder / "table.csv"
+
+
+def batch(table: Path, arguments=(), **more) -> Batch:
+    return Batch(table, table.parent / "out", tuple(arguments), SegmentOptions(), **{"workers": 2, **more})
+
+
+def rows(folder: Path, name="cohort.csv") -> list[dict[str, str]]:
+    with (folder / "out" / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def starts(folder: Path) -> list[str]:
+    path = folder / "starts.txt"
+    return sorted(path.read_text(encoding="utf-8").split()) if path.exists() else []
+
+
+def test_bad_cts_get_a_row_with_the_reason_and_stop_nothing(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good", B="damaged", C="good")
+    with table.open("a", encoding="utf-8") as file:
+        file.write("\nD,missing.txt")
+    heard = Heard()
+    run_batch(batch(table), heard)
+    assert [(row["case"], row["state"]) for row in rows(tmp_path)] == [
+        ("A", "done"), ("B", "refused"), ("C", "done"), ("D", "refused"),
+    ]  # fmt: skip
+    assert [row["reason"].partition("; ")[0] for row in rows(tmp_path)] == [
+        "", f"{tmp_path / 'B.txt'} is damaged", "", f"{tmp_path / 'missing.txt'} does not exist",
+    ]  # fmt: skip
+    assert list(rows(tmp_path)[0]) == list(COHORT_COLUMNS)
+    assert (rows(tmp_path)[0]["lesions"], rows(tmp_path)[0]["total_volume_ml"]) == ("1", "2.5")
+    assert [(row["case"], row["segment"]) for row in rows(tmp_path, "lesions.csv")] == [
+        ("A", "Tumor 1"),
+        ("C", "Tumor 1"),
+    ]
+    page = (tmp_path / "out" / "overview.html").read_text(encoding="utf-8")
+    assert 'href="A/report.html"' in page
+    assert "B.txt is damaged" in page
+    assert any("B: refused" in text for text in heard.items)
+    assert heard.results[0][0]["states"] == {"done": 2, "refused": 2}
+
+
+def test_a_second_run_computes_only_what_changed(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good", B="damaged", C="good")
+    run_batch(batch(table), Heard())
+    first = (tmp_path / "out" / "cohort.csv").read_bytes()
+    run_batch(batch(table), Heard())
+    assert starts(tmp_path) == ["A.txt", "B.txt", "C.txt"]
+    assert (tmp_path / "out" / "cohort.csv").read_bytes() == first
+    (tmp_path / "C.txt").write_text("good but other", encoding="utf-8")
+    run_batch(batch(table), Heard())
+    assert starts(tmp_path) == ["A.txt", "B.txt", "C.txt", "C.txt"]
+    run_batch(batch(table, ["--margins=5"]), Heard())
+    assert starts(tmp_path) == sorted(["A.txt", "B.txt", "C.txt"] * 2 + ["C.txt"])
+
+
+def test_a_result_that_was_deleted_is_computed_again(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good")
+    run_batch(batch(table), Heard())
+    (tmp_path / "out" / "A" / "summary.json").unlink()
+    run_batch(batch(table), Heard())
+    assert starts(tmp_path) == ["A.txt", "A.txt"]
+    assert rows(tmp_path)[0]["state"] == "done"
+
+
+def test_a_crash_is_a_failure_of_the_machine_that_a_second_run_tries_again(quick, tmp_path):
+    table = a_cohort(tmp_path, A="crash", B="good")
+    with pytest.raises(MachineLimit, match=r"1 of 2 CTs failed, the first one \(A\) because: .*broken"):
+        run_batch(batch(table), Heard())
+    assert [row["state"] for row in rows(tmp_path)] == ["failed", "done"]
+    with pytest.raises(MachineLimit):
+        run_batch(batch(table), Heard())
+    assert starts(tmp_path) == ["A.txt", "A.txt", "B.txt"]
+
+
+def test_a_cohort_without_any_usable_ct_is_an_error(quick, tmp_path):
+    with pytest.raises(UnusableInput, match="None of the 1 CTs could be segmented"):
+        run_batch(batch(a_cohort(tmp_path, A="damaged")), Heard())
+    assert rows(tmp_path)[0]["state"] == "refused"
+
+
+def test_a_cancelled_batch_keeps_what_is_done_and_goes_on_later(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good", B="slow", C="good")
+    with pytest.raises(Cancelled, match="Finished CTs are kept"):
+        run_batch(batch(table, workers=1), Heard(most=1))
+    assert not (tmp_path / "out" / "cohort.csv").exists()
+    (tmp_path / "go").touch()
+    run_batch(batch(table, workers=1), Heard())
+    assert [row["state"] for row in rows(tmp_path)] == ["done"] * 3
+    assert starts(tmp_path).count("A.txt") == 1
+
+
+def test_a_result_that_was_complete_before_its_record_is_not_computed_again(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good")
+    run_batch(batch(table), Heard())
+    record = tmp_path / "out" / ".batch" / "A" / "record.json"
+    values = json.loads(record.read_text(encoding="utf-8"))
+    record.write_text(json.dumps({**values, "state": "started", "run": ""}), encoding="utf-8")
+    run_batch(batch(table), Heard())
+    assert starts(tmp_path) == ["A.txt"]
+    assert read_record(record.parent).state == "done"
+
+
+def test_files_of_the_user_are_never_replaced(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cohort.csv").write_text("mine", encoding="utf-8")
+    with pytest.raises(UnusableInput, match=r"cohort\.csv in .* would be replaced"):
+        run_batch(batch(table), Heard())
+    assert starts(tmp_path) == []
+    assert (tmp_path / "out" / "cohort.csv").read_text(encoding="utf-8") == "mine"
+
+
+def test_options_of_segment_are_passed_on_as_they_were_given(tmp_path):
+    given = [
+        "--stride",
+        "3",
+        "--thresholds",
+        "0.6",
+        "0.4",
+        "--no-mirror",
+        "--margins",
+        "5",
+        "8",
+        "--no-picture",
+        "--surfaces",
+    ]
+    options = cli._parser().parse_args(["batch", str(tmp_path), "-o", "out", *given, "--device", "cpu", "--no-report"])
+    arguments = Batch.of(options, options.passed_on).arguments
+    again = cli._parser().parse_args(["segment", "ct.nii", "-o", "out", *arguments])
+    for name in ("stride", "thresholds", "mirror", "margins", "no_picture", "surfaces", "device", "report"):
+        assert getattr(again, name) == getattr(options, name), name
+
+
+KILLABLE = """
+import sys
+sys.path.insert(0, {helpers!r})
+import quick_engine
+from pathlib import Path
+from LungTumorSegLib.cohort.command import Batch, run_batch
+from LungTumorSegLib.cohort.run_item import Task
+from LungTumorSegLib.options import SegmentOptions
+from LungTumorSegLib.process.channel import TerminalChannel
+Task.command = property(lambda task: [sys.executable, quick_engine.__file__, str(task.item.path), str(task.result)])
+table = Path({table!r})
+run_batch(Batch(table, table.parent / "out", (), SegmentOptions(), workers=2), TerminalChannel(sys.stdout))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="Locks cannot be inherited on Windows.")
+def test_a_killed_batch_goes_on_without_computing_anything_twice(tmp_path):
+    table = a_cohort(tmp_path, A="good", B="slow", C="slow", D="good", E="damaged")
+    script = KILLABLE.format(helpers=str(Path(quick_engine.__file__).parent), table=str(table))
+    killed = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    while set(starts(tmp_path)) < {"A.txt", "B.txt", "C.txt"}:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    (tmp_path / "go").touch()  # the orphans, which still hold their locks, complete their results
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in rows(tmp_path)] == ["done"] * 4 + ["refused"]
+    assert starts(tmp_path) == ["A.txt", "B.txt", "C.txt", "D.txt", "E.txt"]

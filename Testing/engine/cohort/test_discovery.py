@@ -1,0 +1,86 @@
+"""A folder becomes the work list of a cohort."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dicom_series import write_dicom_series
+from LungTumorSegLib.cohort.discovery import find_items
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.phantom.truth import PHANTOM
+from LungTumorSegLib.results.folder import Output, complete_or_nothing
+from pydicom.uid import MRImageStorage
+from volumes import affine_of
+
+
+def a_stack(slices: int) -> Volume:
+    return Volume(np.zeros((slices, 4, 4), np.int16), affine_of())
+
+
+def of(patient: str, study: str = "1.2.3"):
+    def edit(dataset, _):
+        dataset.PatientID, dataset.StudyInstanceUID = patient, study
+
+    return edit
+
+
+def as_mr(dataset, _):
+    dataset.Modality = "MR"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
+
+
+def found(root):
+    items = find_items(root, root / "out")
+    return {item.path.relative_to(root).as_posix(): item for item in items}
+
+
+def test_each_image_file_is_an_item_and_what_is_no_ct_is_passed_over(tmp_path):
+    for name in ("P1/ct.nii.gz", "P1/lungs.seg.nrrd", "P2.mha", ".hidden/ct.nii", "P3/notes.txt", "out/P9/ct.nrrd"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    items = found(tmp_path)
+    assert {path: (item.case, item.patient) for path, item in items.items()} == {
+        "P1/ct.nii.gz": ("P1-ct", "P1"),
+        "P2.mha": ("P2", ""),
+    }
+
+
+@pytest.mark.parametrize(("group", "names"), [("result", set()), (PHANTOM, {"ct.nii.gz"})])
+def test_own_files_are_passed_over_but_the_ct_of_a_phantom_is_not(tmp_path, group, names):
+    with complete_or_nothing(Output(tmp_path / "P1", group)) as private:
+        for name in ("ct.nii.gz", "tumor.nii.gz"):
+            (private / name).write_bytes(b"x")
+    assert {item.path.name for item in find_items(tmp_path, tmp_path / "out")} == names
+
+
+def test_the_longest_series_of_each_study_is_taken(tmp_path):
+    write_dicom_series(a_stack(9), tmp_path / "P1/thick", series_uid="1.1", edit=of("A"))
+    write_dicom_series(a_stack(12), tmp_path / "P1/thin", series_uid="1.2", edit=of("A"))
+    write_dicom_series(a_stack(3), tmp_path / "P1/scout", series_uid="1.3", edit=of("A"))
+    write_dicom_series(a_stack(10), tmp_path / "P1/later", series_uid="1.4", edit=of("A", "1.2.4"))
+    write_dicom_series(a_stack(10), tmp_path / "P2", series_uid="1.5", edit=of("B"))
+    items = found(tmp_path)
+    assert {path: item.series for path, item in items.items()} == {"P1/thin": "1.2", "P1/later": "1.4", "P2": "1.5"}
+    assert items["P1/thin"].note == "1 other CT series of the study not segmented"
+    assert len(items["P1/thin"].files) == 12
+    assert "A" not in {items["P1/thin"].patient, items["P1/thin"].case}
+
+
+def test_two_studies_in_one_folder_are_two_items(tmp_path):
+    for number, patient in enumerate("AB"):
+        paths = write_dicom_series(a_stack(9), tmp_path / patient, series_uid=f"1.{number}", edit=of(patient))
+        for path in paths:
+            path.rename(tmp_path / f"{patient}{path.name}")
+        (tmp_path / patient).rmdir()
+    items = find_items(tmp_path, tmp_path / "out")
+    assert [(item.path, item.series) for item in items] == [(tmp_path, "1.0"), (tmp_path, "1.1")]
+
+
+def test_folders_without_a_usable_ct_become_items_so_that_a_row_states_the_reason(tmp_path):
+    write_dicom_series(a_stack(9), tmp_path / "P1", series_uid="1.1", edit=of("A"))
+    write_dicom_series(a_stack(9), tmp_path / "P2/mr", edit=as_mr)
+    damaged = write_dicom_series(a_stack(9), tmp_path / "P3/ct")
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:400])
+    write_dicom_series(a_stack(9), tmp_path / "P1/mr", edit=as_mr)
+    assert set(found(tmp_path)) == {"P1", "P2", "P3/ct"}
