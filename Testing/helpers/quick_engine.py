@@ -1,8 +1,8 @@
 """A stand-in for ``lungtumorseg segment`` that writes a small result in a fraction of a second.
 
-``python quick_engine.py INPUT OUTPUT``: the input is a text file. Its first word decides what happens: ``good`` writes a
-result with one lesion; ``damaged`` is refused; ``crash`` ends with a traceback; ``slow`` waits until stdin closes, and
-ends without a result unless the file ``go`` lies beside the input.
+``python quick_engine.py INPUT OUTPUT``: the input is a text file. Its first word decides what happens: ``good``
+writes a result with one lesion; ``damaged`` is refused; ``crash`` ends with a traceback; ``slow`` waits until the file
+``go`` lies beside the input.
 """
 
 from __future__ import annotations

@@ -205,7 +205,8 @@ def _report(rows: Sequence[Row], batch: Batch, channel: Channel) -> None:
     if failed is not None:
         raise MachineLimit(
             f"{states[FAILED]} of {len(rows)} CTs failed, the first one ({failed.item.case}) because: "
-            f"{failed.record.reason} The other results are in {batch.output}; run the same command again to complete them."
+            f"{failed.record.reason} The other results are in {batch.output}; run the same command again to complete "
+            "them."
         )
     if not states[DONE]:
         raise UnusableInput(
