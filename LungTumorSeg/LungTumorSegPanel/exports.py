@@ -2,17 +2,28 @@
 
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import slicer
+from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.io.nrrd import write_nrrd
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.options import DICOM, NIFTI
 from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
 
 OnFinished = Callable[[CommandRun], None] | None
+
+FORMAT_FILES = {
+    NIFTI: ("segmentation.nii.gz", "segmentation.json"),
+    DICOM: ("segmentation.dcm", "measurements.dcm", "rtstruct.dcm"),
+}
+"""Files of each format that the panel offers beside .seg.nrrd."""
+
+FURTHER_FILES = {"report.html", *(name for names in FORMAT_FILES.values() for name in names)}
+"""Files that a child process may write after the segmentation has been saved."""
 
 
 def savePicture(path: Path) -> list[Path]:
@@ -28,33 +39,73 @@ def savePicture(path: Path) -> list[Path]:
     return [path]
 
 
-def reportRun(segmentationNode: Node, folder: Path, namePrefix: str, onFinished: OnFinished = None) -> CommandRun:
-    """Start writing report.html beside the saved files in ``folder``; see ``LungTumorSegLogic.startReport``.
+def filesRun(
+    segmentationNode: Node,
+    folder: Path,
+    namePrefix: str,
+    report: bool = True,
+    formats: Sequence[str] = (),
+    onFinished: OnFinished = None,
+) -> CommandRun:
+    """Start writing the report and further formats beside the saved files in ``folder``.
+
+    A child process measures the saved segmentation and writes the files. The result of the run is their paths.
+
+    Args:
+        segmentationNode: The result.
+        folder: The folder with the saved files.
+        namePrefix: Put before each file name.
+        report: Whether to write report.html.
+        formats: Formats of the command line.
+        onFinished: Called with the run at its end.
 
     Raises:
-        RuntimeError: The CT is not in the scene.
+        RuntimeError: The CT is not in the scene, or DICOM is wanted and its DICOM files are not in the database.
     """
     volumeNode = mrml.ct_of(segmentationNode)
     if volumeNode is None:
-        raise RuntimeError(_("The CT of this segmentation is not in the scene, so there is no report."))
+        raise RuntimeError(_("The CT of this segmentation is not in the scene."))
     volume = mrml.volume_of_node(volumeNode)  # a view, which keeps the voxels alive
+    slices = dicomFiles(volumeNode) if DICOM in formats else []
+    if DICOM in formats and not slices:
+        raise RuntimeError(_("The CT was not loaded from Slicer's DICOM database, so there is no DICOM result."))
     saved, summary = (str(folder / f"{namePrefix}{name}") for name in ("segmentation.seg.nrrd", "summary.json"))
 
     def export(private: Path, stop: threading.Event) -> None:
-        write_nrrd(volume, private / "input.nrrd", stop)
+        if not slices:
+            write_nrrd(volume, private / "input.nrrd", stop)
+            return
+        (private / "input").mkdir()
+        for number, path in enumerate(slices):
+            if stop.is_set():
+                raise Cancelled
+            shutil.copy(path, private / "input" / f"{number}.dcm")
 
     def arguments(private: Path) -> list[str]:
-        ct, output = str(private / "input.nrrd"), str(private / "measured")
-        return ["measure", ct, saved, "-o", output, "--run-summary", summary]
+        ct, output = str(private / ("input" if slices else "input.nrrd")), str(private / "measured")
+        wanted = ["--report" if report else "--no-report", *(f"--format={each}" for each in formats)]
+        return ["measure", ct, saved, "-o", output, *wanted, "--run-summary", summary]
+
+    def load(private: Path) -> list[Path]:
+        written = [path for path in sorted((private / "measured").iterdir()) if path.name in FURTHER_FILES]
+        return [Path(shutil.copy(path, folder / f"{namePrefix}{path.name}")) for path in written]
 
     return CommandRun(
         arguments,
-        lambda private: Path(shutil.copy(private / "measured" / "report.html", folder / f"{namePrefix}report.html")),
+        load,
         temporary_folder=slicer.app.temporaryPath,
-        failure=_("The report could not be made."),
+        failure=_("The files could not be made."),
         prepare=export,
         on_finished=onFinished,
     )
+
+
+def dicomFiles(volumeNode: Node) -> list[Path]:
+    """Return the files from which Slicer's DICOM browser loaded a volume; empty unless the database has all of them."""
+    uids = ((volumeNode and volumeNode.GetAttribute("DICOM.instanceUIDs")) or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    files = [Path(database.fileForInstance(uid) or "") for uid in uids] if database is not None else []
+    return files if all(path.is_file() for path in files) else []
 
 
 def phantomRun(seed: int, onFinished: OnFinished = None) -> CommandRun:

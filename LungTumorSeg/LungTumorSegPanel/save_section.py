@@ -9,8 +9,11 @@ import qt
 import slicer
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.options import DICOM, NIFTI
 from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
+
+from .exports import FORMAT_FILES
 
 if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 FOLDER_SETTING = "LungTumorSeg/SaveFolder"
 
 FILE_NAMES = ("segmentation.seg.nrrd", "lesions.csv", "summary.json", "spread.png", "report.html")
-"""What one click on Save may write, each behind the prefix."""
+"""What one click on Save may write, each behind the prefix; the files of further formats come on top."""
 
 
 class OwnFiles:
@@ -43,7 +46,7 @@ class SaveSection:
     def __init__(self, ui: Any, logic: "LungTumorSegLogic", finish: Callable[[], None]) -> None:
         self._ui, self._logic, self._finish = ui, logic, finish
         self._segmentation: Node = None
-        self._report: CommandRun | None = None
+        self._files: CommandRun | None = None
         self._own = OwnFiles()
         ui.folderButton.directory = qt.QSettings().value(FOLDER_SETTING, os.path.expanduser("~"))
         ui.saveButton.connect("clicked()", self.save)
@@ -51,20 +54,20 @@ class SaveSection:
     def show(self, segmentation: Node) -> None:
         """Switch to a segmentation; None for none."""
         self._segmentation = segmentation
-        if self._report is None:
+        if self._files is None:
             self._say("")  # the message concerned another segmentation
         self.refresh()
 
     def refresh(self) -> None:
         """Enable what can be saved."""
         ui, isThere = self._ui, self._segmentation is not None
-        ui.saveButton.enabled = isThere and self._report is None
+        ui.saveButton.enabled = isThere and self._files is None
         ui.saveButton.toolTip = (
             _("Write segmentation, lesion table and picture into the folder.")
             if isThere
             else _("There is nothing to save yet: segment a CT first.")
         )
-        ui.dicomCheckBox.enabled = self._logic.canSaveDicom()
+        ui.dicomCheckBox.enabled = self._logic.hasDicomFiles(self._segmentation)
 
     def save(self) -> None:
         """Write all files into the selected folder and list them."""
@@ -80,27 +83,33 @@ class SaveSection:
         try:
             with slicer.util.WaitCursor():
                 self._finish()
-                dicom = ui.dicomCheckBox.checked and ui.dicomCheckBox.enabled
-                paths = self._logic.save(self._segmentation, folder, prefix, dicom, measure=False)
+                paths = self._logic.save(self._segmentation, folder, prefix, measure=False)
         except (OSError, RuntimeError) as error:
             self._say(_("Not saved: {error}").format(error=error))
         else:
             qt.QSettings().setValue(FOLDER_SETTING, folder)
             self._own.remember(paths)
-            if ui.reportCheckBox.checked:
-                self._startReport(Path(folder), prefix, paths)
+            if ui.reportCheckBox.checked or self._formats():
+                self._startFiles(Path(folder), prefix, paths)
             else:
                 self._say(_savedText(folder, paths))
 
     def close(self) -> None:
-        """Stop writing the report."""
-        if self._report is not None:
-            self._report.close()
-            self._report = None
+        """Stop writing the report and the files of further formats."""
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+
+    def _formats(self) -> list[str]:
+        """Return the formats whose boxes are checked."""
+        ui = self._ui
+        boxes = {NIFTI: ui.niftiCheckBox, DICOM: ui.dicomCheckBox}
+        return [name for name, box in boxes.items() if box.checked and box.enabled]
 
     def _mayReplace(self, folder: Path, prefix: str) -> bool:
         """Ask before files are replaced that this panel did not write."""
-        others = self._own.others(folder / f"{prefix}{name}" for name in FILE_NAMES)
+        names = (*FILE_NAMES, *(name for each in self._formats() for name in FORMAT_FILES[each]))
+        others = self._own.others(folder / f"{prefix}{name}" for name in names)
         if not others:
             return True
         question = _("The folder {folder} already contains {names}. Replace them?").format(
@@ -111,28 +120,32 @@ class SaveSection:
         self._say(_("Not saved: choose another folder, or replace the files that are there."))
         return False
 
-    def _startReport(self, folder: Path, prefix: str, paths: list[Path]) -> None:
-        """Start writing the report beside ``paths``; list all saved files at its end."""
+    def _startFiles(self, folder: Path, prefix: str, paths: list[Path]) -> None:
+        """Start writing report and further formats beside ``paths``; list all saved files at its end."""
+        report, formats = self._ui.reportCheckBox.checked, self._formats()
 
         def finish(run: CommandRun) -> None:
-            self._report = None
+            self._files = None
             self._ui.saveButton.enabled = self._segmentation is not None
-            self._own.remember([run.result] if run.result is not None else [])
-            self._sayAll(folder, paths, run.result, run.error)
+            self._own.remember(run.result or [])
+            self._sayAll(folder, [*paths, *(run.result or [])], run.error)
 
         try:
-            self._report = self._logic.startReport(self._segmentation, folder, prefix, finish)
+            self._files = self._logic.startFiles(self._segmentation, folder, prefix, report, formats, finish)
         except (OSError, RuntimeError, ValueError) as error:
-            self._sayAll(folder, paths, None, error)
+            self._sayAll(folder, paths, error)
         else:
             self._ui.saveButton.enabled = False
-            self._say(_("Drawing the report ..."))
+            self._say(_("Writing the other files ...") if formats else _("Drawing the report ..."))
 
-    def _sayAll(self, folder: Path, paths: list[Path], report: Path | None, error: Exception | None) -> None:
-        saved = _savedText(folder, [*paths, *([report] if report is not None else [])])
-        self._say(
-            saved if error is None else _("{saved}. There is no report: {error}").format(saved=saved, error=error)
-        )
+    def _sayAll(self, folder: Path, paths: list[Path], error: Exception | None) -> None:
+        saved = _savedText(folder, paths)
+        if error is None:
+            self._say(saved)
+        elif self._formats():
+            self._say(_("{saved}. The other files are missing: {error}").format(saved=saved, error=error))
+        else:
+            self._say(_("{saved}. There is no report: {error}").format(saved=saved, error=error))
 
     def _say(self, text: str) -> None:
         self._ui.savedLabel.text = text

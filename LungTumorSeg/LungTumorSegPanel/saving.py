@@ -1,5 +1,6 @@
 """The part of the logic that writes files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import slicer
@@ -8,7 +9,7 @@ from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.process.command_run import CommandRun
 
-from .exports import OnFinished, reportRun, saveDicom, savePicture
+from .exports import OnFinished, dicomFiles, filesRun, saveDicom, savePicture
 from .waiting import result_of, watched
 
 
@@ -26,7 +27,8 @@ class SavingLogic:
             folder: The output folder.
             namePrefix: Put before each file name. Without it, no file name and no file contains the name of a node or
                 patient, except for DICOM.
-            dicom: Also export DICOM, which contains the patient's name.
+            dicom: Also export a DICOM segmentation with Slicer's own exporter, which contains the patient's name. See
+                ``startFiles`` for the DICOM results that the command line writes.
             measure: Measure an edited segmentation first, if the CT is in the scene.
 
         Returns:
@@ -62,23 +64,34 @@ class SavingLogic:
             OSError: The report cannot be written.
             RuntimeError: The CT is not in the scene, or the child process fails.
         """
-        return result_of(reportRun(segmentationNode, Path(folder), namePrefix))
+        (path,) = result_of(filesRun(segmentationNode, Path(folder), namePrefix))
+        return Path(path)
 
-    def startReport(
-        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", onFinished: OnFinished = None
+    def startFiles(
+        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", report: bool = True,
+        formats: Sequence[str] = (), onFinished: OnFinished = None,
     ) -> CommandRun:  # fmt: skip
-        """Write report.html without blocking; see ``saveReport``.
+        """Write report.html and further formats beside the files that ``save`` has written, without blocking.
 
         Args:
             segmentationNode: The result.
             folder: The folder that was given to ``save``.
             namePrefix: The prefix that was given to ``save``.
-            onFinished: Called with the run at its end; its ``result`` (the path) or ``error`` is then set.
+            report: Whether to write report.html.
+            formats: "nifti" and "dicom" of the command line; DICOM needs the CT in Slicer's DICOM database.
+            onFinished: Called with the run at its end; its ``result`` (the paths) or ``error`` is then set.
 
         Returns:
             The run.
+
+        Raises:
+            RuntimeError: The CT, or for DICOM its files, are not there.
         """
-        return watched(reportRun(segmentationNode, Path(folder), namePrefix, onFinished))
+        return watched(filesRun(segmentationNode, Path(folder), namePrefix, report, formats, onFinished))
+
+    def hasDicomFiles(self, segmentationNode: Node) -> bool:
+        """Return whether the CT of a segmentation came from DICOM files that Slicer's database still has."""
+        return bool(segmentationNode is not None and dicomFiles(mrml.ct_of(segmentationNode)))
 
     def canSaveDicom(self) -> bool:
         """Return whether this Slicer has a DICOM exporter for segmentations."""

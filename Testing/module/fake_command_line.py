@@ -63,10 +63,18 @@ def measure(arguments: list[str]) -> None:
     Path(os.environ["FAKE_RESULTS"], "last_arguments.json").write_text(json.dumps(arguments))
     if os.environ.get("FAKE_RUN", "good").startswith("error:"):
         sys.exit(os.environ["FAKE_RUN"].split(":", 2)[2])
-    assert all(Path(path).is_file() for path in (arguments[1], arguments[2], arguments[-1]))
+    assert all(Path(path).exists() for path in (arguments[1], arguments[2], arguments[-1]))
     folder = Path(arguments[arguments.index("-o") + 1])
     folder.mkdir()
-    (folder / "report.html").write_text("<html>a report</html>")
+    (folder / "lesions.csv").write_text("number")
+    if "--no-report" not in arguments:
+        (folder / "report.html").write_text("<html>a report</html>")
+    if "--format=nifti" in arguments:
+        (folder / "segmentation.nii.gz").write_text("a label map")
+        (folder / "segmentation.json").write_text("{}")
+    if "--format=dicom" in arguments:
+        slices = sorted(path.read_text() for path in Path(arguments[1]).iterdir())
+        (folder / "segmentation.dcm").write_text(" ".join(slices))
 
 
 if __name__ == "__main__":

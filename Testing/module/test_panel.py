@@ -439,33 +439,44 @@ def test_a_folder_that_cannot_be_written_is_said_without_a_box(done, tmp_path, c
     assert done.ui.savedLabel.text.startswith("Not saved: ")
 
 
-def test_dicom_is_offered_only_where_slicer_has_an_exporter(done):
-    assert not done.ui.dicomCheckBox.enabled
-    slicer.modules.dicomsegmentationplugin = object()
+@pytest.fixture
+def database(done, tmp_path, monkeypatch):
+    """Imitate Slicer's DICOM database with the two slices of the CT that was segmented."""
+    for name in ("1.2", "1.3"):
+        (tmp_path / name).write_text(f"slice {name}")
+    files = {name: str(tmp_path / name) for name in ("1.2", "1.3")}
+    fake = types.SimpleNamespace(fileForInstance=lambda uid: files.get(uid, ""))
+    monkeypatch.setattr(slicer, "dicomDatabase", fake, raising=False)
+    volume = mrml.ct_of(done.panel.parameterNode.outputSegmentation)
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2 1.3")
+    return files
+
+
+def test_dicom_is_offered_only_for_a_ct_whose_files_are_in_slicers_database(done, database):
     done.panel.refresh()
     assert done.ui.dicomCheckBox.enabled
+    del database["1.3"]
+    done.panel.refresh()
+    assert not done.ui.dicomCheckBox.enabled
 
 
-def test_dicom_goes_through_slicers_own_exporter(done, tmp_path, camera, monkeypatch):
-    exported = []
-
-    class Exporter:
-        def examineForExport(self, item):
-            return [types.SimpleNamespace(directory="")]
-
-        def export(self, exportables):
-            exported.extend(exportables)
-            return ""
-
-    monkeypatch.setitem(
-        sys.modules, "DICOMSegmentationPlugin", types.SimpleNamespace(DICOMSegmentationPluginClass=Exporter)
-    )
-    slicer.modules.dicomsegmentationplugin = object()
+def test_dicom_results_are_made_from_the_dicom_files_of_the_ct(done, database, tmp_path, camera):
     done.panel.refresh()
     done.ui.dicomCheckBox.checked = True
     done.ui.folderButton.directory = str(tmp_path / "out")
     save(done)
-    assert [exportable.directory for exportable in exported] == [str(tmp_path / "out")]
+    assert (tmp_path / "out" / "segmentation.dcm").read_text() == "slice 1.2 slice 1.3"
+    assert done.ui.savedLabel.text.endswith("report.html, segmentation.dcm")
+
+
+def test_a_label_map_and_its_names_are_saved_where_asked_for_without_a_report(done, tmp_path, camera):
+    done.ui.niftiCheckBox.checked = True
+    done.ui.reportCheckBox.checked = False
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    save(done)
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["lesions.csv", "segmentation.json", "segmentation.nii.gz", "segmentation.seg.nrrd", "summary.json"]
+    assert (tmp_path / "out" / "lesions.csv").read_text() != "number"
 
 
 # Packages
