@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from .cases import evaluate_case as evaluate_case
     from .cases import evaluate_files as evaluate_files
     from .cases import summarize as summarize
+    from .instances import average_precision as average_precision
+    from .instances import instances_of as instances_of
+    from .instances import match_instances as match_instances
 
 __getattr__, __all__ = lazy.exports(
     __name__,
@@ -19,5 +22,8 @@ __getattr__, __all__ = lazy.exports(
         "evaluate_case": "cases",
         "summarize": "cases",
         "evaluate_files": "cases",
+        "average_precision": "instances",
+        "instances_of": "instances",
+        "match_instances": "instances",
     },
 )

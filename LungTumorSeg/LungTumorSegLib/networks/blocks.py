@@ -60,8 +60,16 @@ class BatchNorm(nn.Module):
     running_mean: torch.Tensor
     running_var: torch.Tensor
 
-    def __init__(self, channels: int, *, scale: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        scale: bool = True,
+        eps: float = BATCH_NORM_EPS,
+        momentum: float = BATCH_NORM_MOMENTUM,
+    ) -> None:
         super().__init__()
+        self.eps, self.momentum = eps, momentum
         self.register_parameter("weight", nn.Parameter(torch.ones(channels)) if scale else None)
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -69,7 +77,7 @@ class BatchNorm(nn.Module):
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the scale and the shift, each of shape (C,), that equal this layer while its statistics are frozen."""
-        scale = torch.rsqrt(self.running_var + BATCH_NORM_EPS)
+        scale = torch.rsqrt(self.running_var + self.eps)
         if self.weight is not None:
             scale = scale * self.weight
         return scale, self.bias - self.running_mean * scale
@@ -83,8 +91,8 @@ class BatchNorm(nn.Module):
             self.weight,
             self.bias,
             self.training,
-            BATCH_NORM_MOMENTUM,
-            BATCH_NORM_EPS,
+            self.momentum,
+            self.eps,
         )
 
 

@@ -21,61 +21,76 @@ SAFE_SIDE = 64
 
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
+Size = int | tuple[int, int, int]
+"""A size along all axes, or along (slice, row, column)."""
+
 
 class _MixedGradient(torch.autograd.Function):
-    """Convolve in 3D in bfloat16, with weight and bias gradients in float32.
-
-    Zero padding keeps the size.
-    """
+    """Convolve in 3D in bfloat16, with weight and bias gradients in float32."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        stride: list[int],
+        padding: list[int],
+    ) -> torch.Tensor:
         """Convolve ``x`` in bfloat16 and save what the backward pass needs."""
         x = x.to(torch.bfloat16)
         ctx.save_for_backward(x, weight)
-        ctx.has_bias = bias is not None
+        ctx.has_bias, ctx.stride, ctx.padding = bias is not None, stride, padding
         return functional.conv3d(
             x,
             weight.to(torch.bfloat16),
             None if bias is None else bias.to(torch.bfloat16),
-            padding=weight.shape[-1] // 2,
+            stride=stride,
+            padding=padding,
         )
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> Gradients:
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of the input (bfloat16), the weight and the bias (both float32)."""
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
+        size = (ctx.stride, ctx.padding)
         grad_x = (
-            _gradients(gradient, x, weight.to(torch.bfloat16), (True, False, False))[0]
+            _gradients(gradient, x, weight.to(torch.bfloat16), *size, (True, False, False))[0]
             if ctx.needs_input_grad[0]
             else None
         )
-        _, grad_weight, grad_bias = _gradients(gradient.float(), x.float(), weight.float(), (False, True, ctx.has_bias))
-        return grad_x, grad_weight, grad_bias
+        _, grad_weight, grad_bias = _gradients(
+            gradient.float(), x.float(), weight.float(), *size, (False, True, ctx.has_bias)
+        )
+        return grad_x, grad_weight, grad_bias, None, None
 
 
 def _gradients(
-    gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, wanted: tuple[bool, bool, bool]
+    gradient: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: list[int],
+    padding: list[int],
+    wanted: tuple[bool, bool, bool],
 ) -> Gradients:
     """Return the gradients of the input, the weight and the bias, each computed only where ``wanted`` is true."""
-    ones, padding = [1, 1, 1], [weight.shape[-1] // 2] * 3
     result: Gradients = torch.ops.aten.convolution_backward(
-        gradient, x, weight, [weight.shape[0]], ones, padding, ones, False, [0, 0, 0], 1, list(wanted)
+        gradient, x, weight, [weight.shape[0]], stride, padding, [1, 1, 1], False, [0, 0, 0], 1, list(wanted)
     )
     return result
 
 
 def _convolve_with_onednn(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: int
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: list[int], padding: list[int]
 ) -> torch.Tensor:
-    """Convolve in 3D with stride 1, using oneDNN.
+    """Convolve in 3D, using oneDNN.
 
     For a single small stack, torch selects its reference kernel ``slow_conv3d`` in float32 (torch 2.13, rule
     ``use_mkldnn`` in aten/src/ATen/native/Convolution.cpp). With that kernel, the shipped network takes about four
     times as long.
     """
-    result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, [padding] * 3, [1] * 3, [1] * 3, 1)
+    result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, padding, stride, [1] * 3, 1)
     return result
 
 
@@ -88,7 +103,7 @@ class Convolution2d(nn.Conv2d):
 
 
 class Convolution3d(nn.Conv3d):
-    """Convolve in 3D with stride 1 and padding that keeps the size, with correct bfloat16 gradients on a CPU."""
+    """Convolve in 3D with zero padding, with correct bfloat16 gradients on a CPU."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve ``x`` (N, C, D, H, W)."""
@@ -99,9 +114,10 @@ class Convolution3d(nn.Conv3d):
         on_cpu = x.device.type == "cpu"
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
         trained = torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad)
-        padding = self.kernel_size[-1] // 2
+        stride, padding = list(self.stride), [int(size) for size in self.padding]
         if bfloat16 and on_cpu and max(x.shape[-2:]) > SAFE_SIDE and trained and weight.requires_grad:
-            return _MixedGradient.apply(x, weight, bias)
+            convolved: torch.Tensor = _MixedGradient.apply(x, weight, bias, stride, padding)
+            return convolved
         if (
             on_cpu
             and not bfloat16
@@ -109,8 +125,8 @@ class Convolution3d(nn.Conv3d):
             and x.dtype == torch.float32
             and torch.backends.mkldnn.is_available()
         ):
-            return _convolve_with_onednn(x, weight, bias, padding)
-        return functional.conv3d(x, weight, bias, padding=padding)
+            return _convolve_with_onednn(x, weight, bias, stride, padding)
+        return functional.conv3d(x, weight, bias, stride=stride, padding=padding)
 
 
 Convolution = Convolution2d | Convolution3d

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 
 from .blocks import channels_last, pool, slices_of, stack_of
+from .contract import Network
 from .unet import LEVELS, Encoder, EncoderDecoder, Family
 
 
@@ -92,7 +93,7 @@ class FusionNetwork(EncoderDecoder):
         self._check(stack)
         return self._logits(stack, self.stack_features(stack) if features is None else features)
 
-    def load_extractor(self, network_2d: EncoderDecoder) -> None:
+    def load_extractor(self, network_2d: Network) -> None:
         """Take over the encoder weights of a trained 2D network of the same family and width.
 
         Raises:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from .blocks import Block, Identity, PlainBlock, Upsampling, channel_dropout, channels_last, initialize_as_keras, pool
+from .contract import Network
 from .convolution import Dims, convolution
 
 LEVELS = 3
@@ -90,7 +91,7 @@ class Encoder(nn.Module):
         return [self.get_submodule(f"enc{level}") for level in range(1, len(self.block_channels) + 1)]
 
 
-class EncoderDecoder(Encoder):
+class EncoderDecoder(Encoder, Network):
     """A whole network that maps images or stacks to tumor probability.
 
     The input is an image (N, 1, H, W) or a stack (N, 1, D, H, W); the output is float32 of the same shape. H and W are
@@ -114,13 +115,15 @@ class EncoderDecoder(Encoder):
         self.out = family.head(dims, channels)
         initialize_as_keras(self)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the tumor probability (0 to 1) of an image or stack, with the same shape."""
-        return torch.sigmoid(self.logits(image))
-
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """Return the values before the sigmoid, for numerically stable losses."""
         return self._logits(image, ())
+
+    def prior_biases(self) -> Sequence[torch.Tensor]:
+        """Return the bias of the last layer that has one."""
+        return [
+            bias for module in self.out.modules() if isinstance(bias := getattr(module, "bias", None), nn.Parameter)
+        ][-1:]
 
     def _logits(self, image: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
         """Compute the logits, where ``features`` join level by level after the pooling.

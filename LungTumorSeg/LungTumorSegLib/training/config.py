@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -19,9 +19,13 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import reason
 from ..core.texts import bounded, printable, quoted
 
+T = TypeVar("T")
+
 Augmentation = Literal["paper", "none"]
 Device = Literal["auto", "cpu", "cuda"]
-LossName = Literal["bce", "weighted_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax"]
+LossName = Literal[
+    "bce", "weighted_bce", "ratio_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax"
+]
 Precision = Literal["auto", "float32", "bfloat16"]
 Schedule = Literal["cosine", "plateau", "falling", "constant"]
 SourceKind = Literal["folders", "decathlon", "rtstruct"]
@@ -322,6 +326,20 @@ def read_config(path: Path) -> TrainingConfig:
             expected.
         MachineLimit: PyYAML is not installed.
     """
+    values = read_yaml(path)
+    try:
+        return config_from_dict(values)
+    except UnusableInput as error:
+        raise UnusableInput(f"{path}: {error}") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the values in a YAML file of bounded size.
+
+    Raises:
+        UnusableInput: The file cannot be read or is not valid YAML; the message names the file.
+        MachineLimit: PyYAML is not installed.
+    """
     try:
         import yaml
     except ImportError as error:
@@ -337,16 +355,12 @@ def read_config(path: Path) -> TrainingConfig:
     if len(data) > MOST_BYTES:
         raise UnusableInput(f"The configuration {path} is larger than {MOST_BYTES // 1024**2} MB.")
     try:
-        values = yaml.safe_load(data.decode("utf-8"))
+        return yaml.safe_load(data.decode("utf-8"))
     except RecursionError as error:
         raise UnusableInput(f"The configuration {path} is not valid YAML: it is nested too deeply.") from error
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
         # safe_load does not catch what its converters of dates and numbers raise
         raise UnusableInput(f"The configuration {path} is not valid YAML: {reason(error)}.") from error
-    try:
-        return config_from_dict(values)
-    except UnusableInput as error:
-        raise UnusableInput(f"{path}: {error}") from error
 
 
 def config_from_dict(values: Any) -> TrainingConfig:
@@ -355,17 +369,26 @@ def config_from_dict(values: Any) -> TrainingConfig:
     Raises:
         UnusableInput: A value is missing, unknown or out of range, or values contradict each other.
     """
-    try:
-        config = _adapter().validate_python(values)
-    except ValidationError as error:
-        raise UnusableInput(_first_mistake(error)) from error
-    except RecursionError as error:
-        raise UnusableInput("The configuration refers to itself; remove the circular alias.") from error
+    config = validated(_adapter(), values, TrainingConfig)
     _check(config)
     return config
 
 
-def _first_mistake(error: ValidationError) -> str:
+def validated(adapter: TypeAdapter[T], values: Any, kind: type[T]) -> T:
+    """Return ``values`` as the dataclass ``kind`` that ``adapter`` validates.
+
+    Raises:
+        UnusableInput: A value is missing, unknown or out of range; the message is one sentence.
+    """
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        raise UnusableInput(_first_mistake(error, kind)) from error
+    except RecursionError as error:
+        raise UnusableInput("The configuration refers to itself; remove the circular alias.") from error
+
+
+def _first_mistake(error: ValidationError, kind: type) -> str:
     """Return one sentence on the first mistake that pydantic found: its place and what is expected there."""
     mistake = error.errors(include_url=False, include_context=False)[0]
     *section, key = mistake["loc"] or ("",)
@@ -374,7 +397,7 @@ def _first_mistake(error: ValidationError) -> str:
     if mistake["type"] == "missing":
         return f"{_place(section)} lacks the setting {quoted(key)}."
     if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{_place(section)} has no setting {quoted(key)}; its settings are {', '.join(_settings_of(section))}."
+        return f"{_place(section)} has no setting {quoted(key)}; its settings are {', '.join(_settings_of(section, kind))}."
     if mistake["type"] == "dataclass_type":
         return f"{_place(mistake['loc'])} must hold named values, not {quoted(mistake['input'])}."
     if mistake["type"] == "invalid_key":
@@ -389,9 +412,8 @@ def _place(location: Sequence[int | str]) -> str:
     return bounded(text.removeprefix("."), 100) or "The configuration"
 
 
-def _settings_of(section: Sequence[int | str]) -> list[str]:
+def _settings_of(section: Sequence[int | str], kind: Any) -> list[str]:
     """Return the settings that a section of the file accepts."""
-    kind: Any = TrainingConfig
     for part in section:
         kind = get_type_hints(kind).get(str(part), kind) if isinstance(part, str) else kind
         kind = next((each for each in (kind, *get_args(kind)) if is_dataclass(each)), kind)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from ..core.events import Progress, ProgressCallback
 from ..inference.decision import Thresholds
-from ..networks.unet import EncoderDecoder
+from ..networks.contract import Network
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import StageConfig, TrainingConfig
 from .loader import SampleDataset, batches
 from .log import TrainingLog
-from .losses import build_loss
+from .losses import Loss, build_loss, supervised_loss
 from .normalization import freeze, recalibrate
 from .precision import autocast, channels_last, prepare_network
 from .preparation import PreparedData
@@ -86,7 +86,7 @@ class TrainingLoop:
         self,
         name: str,
         stream: int,
-        network: EncoderDecoder,
+        network: Network,
         stage: StageConfig,
         config: TrainingConfig,
         data: PreparedData,
@@ -105,7 +105,7 @@ class TrainingLoop:
         self._best = Path(config.output) / f"{name}-best.safetensors"
         self._state = LoopState(frozen=stage.freeze_norm_at <= 0)
 
-    def run(self, on_progress: ProgressCallback) -> EncoderDecoder:
+    def run(self, on_progress: ProgressCallback) -> Network:
         """Train, or resume training, to the end.
 
         Returns:
@@ -150,15 +150,15 @@ class TrainingLoop:
         state.seconds = spent + time.monotonic() - begin
         self._save(self._last)
 
-    def _step(self, image: Tensor, label: Tensor, rate: float, loss_of: Any) -> float:
+    def _step(self, image: Tensor, label: Tensor, rate: float, loss_of: Loss) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         dropout_seed = np.random.SeedSequence([self._config.seed, self._stream, self._state.step]).generate_state(1)[0]
         torch.manual_seed(int(dropout_seed))  # a resumed run repeats itself
         x, target, valid = self._tensors(image, label)
         with autocast(self._device, self._precision):
-            logits = self._network.logits(x)
-        loss: Tensor = loss_of(logits, target, valid)
+            outputs = self._network.outputs(x)
+        loss = supervised_loss(loss_of, outputs, target, valid)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._trainable, self._stage.clip)
@@ -249,12 +249,3 @@ class TrainingLoop:
 
     def _save(self, path: Path) -> None:
         save_checkpoint(path, self._network, self._optimizer, asdict(self._state))
-
-
-def set_prior(network: EncoderDecoder, prior: float) -> None:
-    """Make the untrained network predict ``prior`` on average: the bias of its last layer becomes log(p / (1 - p)).
-
-    Otherwise the first hundreds of steps only teach that tumor is rare.
-    """
-    last = [module for module in network.out.modules() if getattr(module, "bias", None) is not None][-1]
-    nn.init.constant_(last.bias, math.log(prior / (1 - prior)))  # type: ignore[arg-type]

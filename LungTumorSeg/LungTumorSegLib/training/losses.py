@@ -7,12 +7,13 @@ of 0/0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from ..networks.contract import BOUNDARY
 from .config import LossConfig
 
 DICE_SMOOTH = 1.0
@@ -20,6 +21,9 @@ DICE_SMOOTH = 1.0
 
 TUMOR_WEIGHT, BACKGROUND_WEIGHT = 0.96, 0.04
 """Class weights of TS-FCN's softmax loss (Ray, Stanford CS231N 2016, figure 2)."""
+
+LEAST_RATIO, MOST_RATIO = 0.01, 0.99
+"""Limits of the foreground ratio in ``ratio_bce_loss``, as in the published code; no voxel weighs more than 99."""
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -38,6 +42,21 @@ def weighted_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     share = _mean(target, valid)
     each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return _mean(each * torch.where(target > 0.5, 1 - share, share), valid)
+
+
+def ratio_bce_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Return the binary cross-entropy in which the rarer class has a weight above 1, per sample (Li et al. 2021).
+
+    With the foreground ratio W (0.01 to 0.99), foreground weighs (1 - W) / W if W is at most 0.5; otherwise background
+    weighs W / (1 - W). The other class weighs 1. The paper (arXiv:2104.07961) prints W / (1 - W) for the first case,
+    which would suppress rare foreground. The authors' code has the formula used here.
+    """
+    axes = tuple(range(1, target.ndim))
+    counted = valid.sum(axes, keepdim=True).clamp(min=1)
+    ratio = ((target * valid).sum(axes, keepdim=True) / counted).clamp(LEAST_RATIO, MOST_RATIO)
+    weight = torch.where(target > 0.5, ((1 - ratio) / ratio).clamp(min=1), (ratio / (1 - ratio)).clamp(min=1))
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return _mean(each * weight, valid)
 
 
 def dice_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -78,6 +97,64 @@ def weighted_softmax_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tens
     return _mean(each * torch.where(target > 0.5, TUMOR_WEIGHT, BACKGROUND_WEIGHT), valid)
 
 
+def softmax_loss(scores: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
+    """Return the cross-entropy of several classes, averaged over the voxels that count.
+
+    Args:
+        scores: Scores before the softmax (N, K, ...).
+        classes: Class numbers 0 to K - 1 (N, ...), integers.
+        valid: 0 where a voxel does not count (N, ...), float.
+    """
+    return _mean(functional.cross_entropy(scores, classes, reduction="none"), valid)
+
+
+def multiclass_dice_loss(scores: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
+    """Return 1 - the mean squared Dice of the classes above 0, as for the lobes of PDV-Net.
+
+    The Dice of a class is V-Net's, pooled over the batch. Classes that are absent in ``classes`` do not count.
+
+    Args:
+        scores: Scores before the softmax (N, K, ...).
+        classes: Class numbers 0 to K - 1 (N, ...), integers; 0 is background.
+        valid: 0 where a voxel does not count (N, ...), float.
+    """
+    probability = torch.softmax(scores, dim=1) * valid[:, None]
+    truth = functional.one_hot(classes, scores.shape[1]).movedim(-1, 1).float() * valid[:, None]
+    axes = (0, *range(2, scores.ndim))
+    hit, both = (probability * truth).sum(axes), (probability.square() + truth.square()).sum(axes)
+    present = (truth.sum(axes) > 0).float()[1:]
+    dices = ((2 * hit + DICE_SMOOTH) / (both + DICE_SMOOTH))[1:]
+    return 1 - (dices * present).sum() / present.sum().clamp(min=1)
+
+
+def boundary_of(mask: Tensor) -> Tensor:
+    """Return the boundary (0 or 1) of a mask (N, 1, D, H, W): voxels with the other value among their in-plane neighbors.
+
+    The boundary is two voxels wide, one on each side of the edge. Neighbors are the eight in the slice plane, because
+    slices are thick.
+    """
+    outer = functional.max_pool3d(mask, (1, 3, 3), 1, (0, 1, 1))
+    inner = 1 - functional.max_pool3d(1 - mask, (1, 3, 3), 1, (0, 1, 1))
+    return outer - inner
+
+
+def supervised_loss(loss_of: Loss, outputs: Mapping[str, Tensor], target: Tensor, valid: Tensor) -> Tensor:
+    """Return the sum of the loss over all outputs of a network.
+
+    The output ``boundary`` is compared with the boundary of the target, all others with the target itself.
+
+    Args:
+        loss_of: The loss of one output.
+        outputs: Logits by name, as ``Network.outputs`` returns them.
+        target: Tumor (0 or 1), of the shape of each output.
+        valid: 0 where a voxel does not count.
+    """
+    losses = [
+        loss_of(logits, boundary_of(target) if name == BOUNDARY else target, valid) for name, logits in outputs.items()
+    ]
+    return torch.stack(losses).sum()
+
+
 def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
     """Return the configured loss for an epoch (counted from 0)."""
     dice_weight = config.favored_dice_weight if epoch < config.favored_epochs else config.dice_weight
@@ -96,6 +173,7 @@ def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
     losses: dict[str, Loss] = {
         "bce": bce_loss,
         "weighted_bce": weighted_bce_loss,
+        "ratio_bce": ratio_bce_loss,
         "dice": dice_loss,
         "squared_dice": squared_dice_loss,
         "dice_bce": dice_bce_loss,

@@ -19,15 +19,15 @@ from ..core.json_files import read_json, reason
 from ..core.texts import quoted
 from ..inference.predictor import choose_device, choose_precision
 from ..networks import build_network
+from ..networks.contract import Network
 from ..networks.fusion import FusionNetwork
 from ..networks.stored import load_model, save_model
-from ..networks.unet import EncoderDecoder
 from ..report.charts import write_curves
 from ..results.folder import Output, check_output, complete_or_nothing, files_of_group
 from ..weights.manifest import Manifest
 from .config import ModelConfig, TrainingConfig, read_config
 from .held_out import evaluate_held_out
-from .loop import LOG, TrainingLoop, set_prior
+from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
 from .selection import WholeVolumes
 
@@ -78,29 +78,41 @@ def run_training(
     config: TrainingConfig, on_progress: ProgressCallback = ignore_progress, *, inputs: Sequence[Path] = ()
 ) -> Path:
     """Train as ``train`` does, from a configuration; ``inputs`` are files that must not be replaced."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    device = choose_device(config.device)
-    precision = choose_precision(config.precision, device)
     check_stages(config)
     keep_config(config, inputs)
     output = Path(config.output)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
-    machine = (config, data, device, precision)
-    network = TrainingLoop("network", NETWORK_STREAM, _begin(*machine, on_progress), config.network, *machine).run(
-        on_progress
-    )
+    network, volumes = train_on(config, data, on_progress)
     model = export(network, config, data)
-    write_curves(output / LOG, output / "curves.svg")
     if data.held_out:
-        volumes = WholeVolumes(config.grid, device, precision)
         evaluate_held_out(network, data.held_out, config.grid, volumes, output, on_progress)
     return model
 
 
+def train_on(
+    config: TrainingConfig, data: PreparedData, on_progress: ProgressCallback = ignore_progress
+) -> tuple[Network, WholeVolumes]:
+    """Train a network on prepared data, or resume, and draw its curves.
+
+    Returns:
+        The network in evaluation mode, and what predicts whole volumes as the training does.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    machine = (config, data, device, precision)
+    network = TrainingLoop("network", NETWORK_STREAM, _begin(*machine, on_progress), config.network, *machine).run(
+        on_progress
+    )
+    output = Path(config.output)
+    write_curves(output / LOG, output / "curves.svg")
+    return network, WholeVolumes(config.grid, device, precision)
+
+
 def _begin(
     config: TrainingConfig, data: PreparedData, device: torch.device, precision: str, on_progress: ProgressCallback
-) -> EncoderDecoder:
+) -> Network:
     """Return the network at the start of its own training.
 
     It is new, has a trained 2D encoder, or has the weights of a stored model.
@@ -110,10 +122,10 @@ def _begin(
     if config.start_from:
         _copy_weights(config.start_from, network)
         return network
-    set_prior(network, config.network.prior)
+    network.set_prior(config.network.prior)
     if isinstance(network, FusionNetwork) and config.extractor is not None:
         extractor = build_network(EXTRACTORS[config.model.name], config.model.width)
-        set_prior(extractor, config.extractor.prior)
+        extractor.set_prior(config.extractor.prior)
         loop = TrainingLoop("extractor", EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
         network.load_extractor(loop.run(on_progress))
     return network
@@ -137,7 +149,7 @@ def check_stages(config: TrainingConfig) -> None:
         )
 
 
-def _new_network(model: ModelConfig) -> EncoderDecoder:
+def _new_network(model: ModelConfig) -> Network:
     return build_network(model.name, model.width, variant=model.variant, recurrence=model.recurrence)
 
 

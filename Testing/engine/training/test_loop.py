@@ -11,7 +11,7 @@ from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.config import SamplingConfig, StageConfig, TrainingConfig
-from LungTumorSegLib.training.loop import LoopState, TrainingLoop, set_prior
+from LungTumorSegLib.training.loop import LoopState, TrainingLoop
 from LungTumorSegLib.training.losses import build_loss
 from LungTumorSegLib.training.normalization import trainable_norms
 from LungTumorSegLib.training.preparation import PreparedData
@@ -120,7 +120,7 @@ def test_an_untrained_network_answers_the_prior(name):
     torch.manual_seed(0)
     network = build_network(name, 4).eval()
     shape = (1, 1, 16, 16) if network.dims == 2 else (1, 1, 8, 16, 16)
-    set_prior(network, 0.01)
+    network.set_prior(0.01)
     with torch.no_grad():
         logits = network.logits(torch.full(shape, 0.3))
     assert float(logits.mean()) == pytest.approx(math.log(0.01 / 0.99), abs=1.5)  # 0 without it

@@ -10,10 +10,15 @@ from LungTumorSegLib.training.losses import (
     BACKGROUND_WEIGHT,
     TUMOR_WEIGHT,
     bce_loss,
+    boundary_of,
     build_loss,
     dice_loss,
+    multiclass_dice_loss,
+    ratio_bce_loss,
     sample_dice_loss,
+    softmax_loss,
     squared_dice_loss,
+    supervised_loss,
     tversky_loss,
     weighted_bce_loss,
     weighted_softmax_loss,
@@ -145,3 +150,54 @@ def test_monai_agrees(a_batch):
     )
     theirs = monai.TverskyLoss(alpha=0.3, beta=0.7, **common)(z, t)
     assert float(tversky_loss(z, t, valid, alpha=0.3, beta=0.7)) == pytest.approx(float(theirs), rel=1e-5)
+
+
+def test_ratio_bce_raises_the_rarer_class_of_each_sample():
+    # One tumor voxel of four: it weighs (1 - 1/4) / (1/4) = 3.
+    loss = ratio_bce_loss(*tensors([0.6, 0.2, 0.1, 0.3], [1, 0, 0, 0]))
+    expected = -(3 * math.log(0.6) + math.log(0.8) + math.log(0.9) + math.log(0.7)) / 4
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+    # Three of four: background weighs (3/4) / (1/4) = 3.
+    loss = ratio_bce_loss(*tensors([0.6, 0.2, 0.1, 0.3], [1, 1, 1, 0]))
+    expected = -(math.log(0.6) + math.log(0.2) + math.log(0.1) + 3 * math.log(0.7)) / 4
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_ratio_bce_bounds_the_weight_of_a_single_voxel():
+    target = torch.zeros(1, 1, 1000)
+    target[..., 0] = 1
+    loss = ratio_bce_loss(torch.zeros_like(target), target, torch.ones_like(target))
+    assert float(loss) == pytest.approx(math.log(2) * (99 + 999) / 1000, rel=1e-4)
+
+
+def test_several_classes_with_two_classes_are_the_losses_of_one():
+    z, t, valid = tensors([0.8, 0.3, 0.1, 0.7], [1, 1, 0, 0], [1, 1, 1, 0])
+    scores, classes = torch.cat([torch.zeros_like(z), z], dim=1), t[:, 0].long()
+    assert float(softmax_loss(scores, classes, valid[:, 0])) == pytest.approx(float(bce_loss(z, t, valid)), rel=1e-5)
+    assert float(multiclass_dice_loss(scores, classes, valid[:, 0])) == pytest.approx(
+        float(squared_dice_loss(z, t, valid)), rel=1e-5
+    )
+
+
+def test_absent_classes_do_not_count_in_the_dice_of_several_classes():
+    classes = torch.tensor([[0, 1, 1, 2]])
+    scores = 40.0 * torch.nn.functional.one_hot(classes, 5).movedim(-1, 1).float()
+    assert float(multiclass_dice_loss(scores, classes, torch.ones(1, 4))) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_boundary_is_one_voxel_on_each_side_within_the_slice():
+    mask = torch.zeros(1, 1, 3, 7, 7)
+    mask[0, 0, 1, 2:5, 2:5] = 1
+    boundary = boundary_of(mask)
+    assert boundary[0, 0, 1].sum() == 25 - 1
+    assert boundary[0, 0, 1, 3, 3] == 0
+    assert not boundary[0, 0, ::2].any()
+
+
+def test_every_output_of_a_network_is_supervised(a_batch):
+    logits, target, valid = a_batch
+    outputs = {"progressive1": logits, "mask": -logits, "boundary": logits}
+    expected = sum(
+        float(bce_loss(z, t, valid)) for z, t in ((logits, target), (-logits, target), (logits, boundary_of(target)))
+    )
+    assert float(supervised_loss(bce_loss, outputs, target, valid)) == pytest.approx(expected, rel=1e-5)
