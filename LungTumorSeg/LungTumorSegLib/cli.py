@@ -312,6 +312,13 @@ def _train(options: argparse.Namespace, channel: Channel) -> None:
     channel.result({"model": str(model.resolve()), "held_out": metrics}, text)
 
 
+def _bench(options: argparse.Namespace, channel: Channel) -> None:
+    from .training.bench.runs import run_bench
+
+    page = run_bench(options.config, channel.progress)
+    channel.result({"page": str(page.resolve())}, f"Tables, curves and overlays written to {page}.")
+
+
 def _report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> str:
     """Return the text for the terminal: warnings, one line per lesion, and the output folder."""
     lines = _warning_lines(warnings)
@@ -507,6 +514,11 @@ def _parser() -> argparse.ArgumentParser:
     train = add("train", _train, "train a model from a YAML configuration", "config.yaml")
     train.add_argument(
         "config", metavar="CONFIG", type=_path, help="a YAML file such as those in the folder training/configs"
+    )
+
+    bench = add("bench", _bench, "train and compare several networks by cross-validation", "bench.yaml")
+    bench.add_argument(
+        "config", metavar="CONFIG", type=_path, help="a YAML file such as ablation.yaml in the folder training/configs"
     )
     for command in commands.choices.values():
         _add_common(command)

@@ -39,6 +39,7 @@ COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
         "training network": 0.65,
         "evaluating held-out cases": 0.05,
     },
+    "bench": {"preparing cases": 0.1, "benchmarking": 0.9},
 }
 """Shares of the stages of each command, in the order of the stages."""
 

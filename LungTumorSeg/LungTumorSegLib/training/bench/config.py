@@ -1,0 +1,125 @@
+"""The configuration of a bench: one training configuration, and a list of what differs from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, Strict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from ...core.errors import UnusableInput
+from ...core.texts import quoted
+from ..config import STRICT, Text, TrainingConfig, Whole, config_from_dict, read_yaml, validated
+
+OWN_SETTINGS = ("output", "seed")
+"""Settings of a training that the bench sets itself."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class EntryConfig:
+    """One network, or one way to train it."""
+
+    name: Text
+    """Name in the tables; also a folder's name, so letters, digits, "-", "_", "+" and spaces only."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What differs from ``base``, nested like a training configuration; null removes a section."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class BenchConfig:
+    """A whole bench."""
+
+    output: Text
+    """Folder for everything that the bench writes."""
+    baseline: Text
+    """Name of the entry with which all others are compared."""
+    base: dict[str, Any]
+    """A training configuration without ``output`` and ``seed``; all entries share its data and its grid."""
+    entries: tuple[EntryConfig, ...]
+    """What is compared."""
+    folds: Annotated[int, Strict(), Field(ge=2, le=100)] = 3
+    """Number of parts into which the patients are divided; each part is the test set once."""
+    seeds: tuple[Whole, ...] = (1,)
+    """Seeds; each entry is trained once per seed and fold."""
+    same_patients: tuple[tuple[Text, ...], ...] = ()
+    """Groups of names that belong to one person in several data sets."""
+    strata: dict[Text, dict[Text, tuple[Text, ...]]] = field(default_factory=dict)
+    """Groups of patients to be reported apart, such as {slice thickness: {thin: [anna], thick: [ben]}}."""
+
+
+@cache
+def _adapter() -> TypeAdapter[BenchConfig]:
+    return TypeAdapter(BenchConfig)
+
+
+def read_bench_config(path: Path) -> BenchConfig:
+    """Return the bench configuration in a YAML file.
+
+    Raises:
+        UnusableInput: The file cannot be read or is not valid; the message names the file and the key.
+        MachineLimit: PyYAML is not installed.
+    """
+    values = read_yaml(path)
+    try:
+        return bench_config_from_dict(values)
+    except UnusableInput as error:
+        raise UnusableInput(f"{path}: {error}") from error
+
+
+def bench_config_from_dict(values: Any) -> BenchConfig:
+    """Return a checked bench configuration from nested mappings.
+
+    Raises:
+        UnusableInput: A value is missing, unknown or out of range, or the entries cannot be compared.
+    """
+    config = validated(_adapter(), values, BenchConfig)
+    names = [entry.name for entry in config.entries]
+    for name in names:
+        if not name.strip() or not all(sign.isalnum() or sign in "-_+ " for sign in name):
+            raise UnusableInput(f"The entry name {quoted(name)} must consist of letters, digits, -, _, + and spaces.")
+    if len({name.casefold() for name in names}) < len(names):
+        raise UnusableInput("Two entries have the same name; give each entry its own.")
+    if config.baseline not in names:
+        raise UnusableInput(f"baseline is {quoted(config.baseline)}, which is none of the entries: {', '.join(names)}.")
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise UnusableInput("seeds must be one or more different numbers.")
+    trainings = {entry.name: training_config(config, entry, Path(), config.seeds[0]) for entry in config.entries}
+    first = trainings[config.baseline]
+    for name, training in trainings.items():
+        if (training.data, training.grid) != (first.data, first.grid):
+            raise UnusableInput(f"The entry {quoted(name)} changes data or grid, which all entries must share.")
+    if first.data.split is not None or first.data.phantoms.held_out:
+        raise UnusableInput("A bench draws its own folds; remove data.split and data.phantoms.held_out from base.")
+    return config
+
+
+def training_config(config: BenchConfig, entry: EntryConfig, output: Path, seed: int) -> TrainingConfig:
+    """Return the training configuration of an entry.
+
+    Raises:
+        UnusableInput: The settings are not valid; the message names the entry.
+    """
+    for place, values in (("base", config.base), (f"The entry {entry.name}", entry.settings)):
+        if own := [name for name in OWN_SETTINGS if name in values]:
+            raise UnusableInput(f"{place} must not set {own[0]}; the bench sets it.")
+    try:
+        return config_from_dict({**merged(config.base, entry.settings), "output": str(output), "seed": seed})
+    except UnusableInput as error:
+        raise UnusableInput(f"The entry {quoted(entry.name)}: {error}") from error
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with changes; a change of None removes a setting."""
+    result = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result

@@ -1,0 +1,89 @@
+"""A whole bench at toy size: folds without leaks, tables, page, and what a stopped bench repeats."""
+
+import json
+
+import pytest
+import yaml
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.training import loop
+from LungTumorSegLib.training.bench import runs
+from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
+from LungTumorSegLib.training.preparation import PreparedData
+from LungTumorSegLib.training.splits import PatientNames
+from training_cases import a_stored_case
+
+BENCH = {
+    "baseline": "U-Net",
+    "base": {
+        "device": "cpu",
+        "precision": "float32",
+        "workers": 0,
+        "model": {"name": "unet3d", "width": 4},
+        "sampling": {"crop": [8, 16, 16], "implants": 0},
+        "network": {"steps": 2, "epoch_steps": 2, "batch": 1, "mined_cases": 0, "freeze_norm_at": 1.0},
+    },
+    "entries": [
+        {"name": "U-Net"},
+        {"name": "PDV-Net", "settings": {"model": {"name": "pdv_net"}, "network": {"loss": {"name": "squared_dice"}}}},
+    ],
+    "folds": 2,
+}
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    cases = [a_stored_case(tmp_path / "cache" / name, name, seed=i) for i, name in enumerate(("anna", "ben", "carl"))]
+    monkeypatch.setattr(runs, "prepare_data", lambda *_: PreparedData(cases, [], []))
+    monkeypatch.setattr(loop, "RECALIBRATION_BATCHES", 1)
+    path = tmp_path / "bench.yaml"
+    path.write_text(yaml.safe_dump({"output": str(tmp_path / "out"), **BENCH}))
+    return path
+
+
+def test_a_stopped_bench_continues_without_repeating_finished_runs(bench, tmp_path, monkeypatch):
+    trained = []
+    original = runs.train_on
+    monkeypatch.setattr(
+        runs,
+        "train_on",
+        lambda config, data, tell: trained.append((config.output, data)) or original(config, data, tell),
+    )
+
+    def stop_in_the_second_run(step):
+        if step.stage == "benchmarking" and step.done >= 100:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        run_bench(bench, stop_in_the_second_run)
+    assert len(list(tmp_path.glob("out/runs/*/*/result.json"))) == 1
+    assert "1 of 4 runs are finished" in (tmp_path / "out" / "bench.html").read_text()
+    page = run_bench(bench)
+    assert "4 of 4 runs are finished" in page.read_text()
+    assert "PDV-Net" in page.read_text()
+    assert [output for output, _ in trained].count(trained[0][0]) == 1
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("out/runs/*/*/result.json")]
+    tested = sorted((r["entry"], c["patient"]) for r in results for c in r["cases"])
+    assert tested == [(entry, name) for entry in ("PDV-Net", "U-Net") for name in ("anna", "ben", "carl")]
+    for result, (_, data) in ((r, t) for r in results for t in trained if r["entry"] in t[0].replace("_", " ")):
+        if f"fold-{result['fold'] + 1}" in _:
+            assert not {c["patient"] for c in result["cases"]} & {case.patient for case in data.training}
+    count = len(trained)
+    run_bench(bench)
+    assert len(trained) == count
+    changed = {"output": str(tmp_path / "out"), **BENCH, "base": {**BENCH["base"], "precision": "auto", "workers": 0}}
+    changed["base"]["network"] = {**BENCH["base"]["network"], "learning_rate": 0.5}
+    bench.write_text(yaml.safe_dump(changed))
+    with pytest.raises(UnusableInput, match=r"another configuration \(network\.learning_rate"):
+        run_bench(bench)
+
+
+def test_folds_keep_the_names_of_a_person_together_and_spread_phantoms(tmp_path):
+    scans = [a_stored_case(tmp_path / name, name) for name in ("a", "b", "c", "d")]
+    phantoms = [a_stored_case(tmp_path / name, name, is_phantom=True) for name in ("p", "q", "r", "s")]
+    folds = assign_folds([*scans, *phantoms], 2, PatientNames([["a", "b"]]))
+    assert set(folds) == {"a", "c", "d", "p", "q", "r", "s"}
+    assert sorted(folds[name] for name in ("a", "c", "d")) in ([0, 0, 1], [0, 1, 1])
+    assert sorted(folds[name] for name in ("p", "q", "r", "s")) == [0, 0, 1, 1]
+    with pytest.raises(UnusableInput, match="5 folds need as many patients, but the data have 3"):
+        assign_folds(scans, 5, PatientNames([["a", "b"]]))
