@@ -11,7 +11,8 @@ on which the paper builds: convolutions of 24 filters with stride 2 between the 
 trilinear enlargement; output convolutions of 3 x 3 x 3. The dropout rate is this project's choice.
 
 References:
-    Imran et al. 2018, arXiv:1902.06362. Gibson et al. 2018, doi:10.1109/TMI.2018.2806309; code: NiftyNet, ``dense_vnet.py``.
+    Imran et al. 2018, arXiv:1902.06362. Gibson et al. 2018, doi:10.1109/TMI.2018.2806309; code: NiftyNet,
+    ``dense_vnet.py``.
 """
 
 from __future__ import annotations

@@ -397,7 +397,8 @@ def _first_mistake(error: ValidationError, kind: type) -> str:
     if mistake["type"] == "missing":
         return f"{_place(section)} lacks the setting {quoted(key)}."
     if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{_place(section)} has no setting {quoted(key)}; its settings are {', '.join(_settings_of(section, kind))}."
+        known = ", ".join(_settings_of(section, kind))
+        return f"{_place(section)} has no setting {quoted(key)}; its settings are {known}."
     if mistake["type"] == "dataclass_type":
         return f"{_place(mistake['loc'])} must hold named values, not {quoted(mistake['input'])}."
     if mistake["type"] == "invalid_key":

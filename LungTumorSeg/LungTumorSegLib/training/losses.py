@@ -128,7 +128,7 @@ def multiclass_dice_loss(scores: Tensor, classes: Tensor, valid: Tensor) -> Tens
 
 
 def boundary_of(mask: Tensor) -> Tensor:
-    """Return the boundary (0 or 1) of a mask (N, 1, D, H, W): voxels with the other value among their in-plane neighbors.
+    """Return the boundary (0 or 1) of a mask (N, 1, D, H, W): voxels with an in-plane neighbor of the other value.
 
     The boundary is two voxels wide, one on each side of the edge. Neighbors are the eight in the slice plane, because
     slices are thick.
