@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import quick_engine
+from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib import cli
 from LungTumorSegLib.cohort.command import Batch, run_batch
 from LungTumorSegLib.cohort.records import read_record
@@ -20,26 +20,6 @@ from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.cohort.tables import COHORT_COLUMNS
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
-from LungTumorSegLib.options import SegmentOptions
-from LungTumorSegLib.process.progress import COMMAND_SHARES
-
-
-class Heard:
-    """A channel that keeps items and results; it cancels after ``most`` items."""
-
-    def __init__(self, most=1000):
-        self.items, self.results, self.most = [], [], most
-
-    def progress(self, progress):
-        assert progress.stage in COMMAND_SHARES["batch"]
-        if len(self.items) >= self.most:
-            raise Cancelled
-
-    def item(self, data, text):
-        self.items.append(text)
-
-    def result(self, data, text):
-        self.results.append((data, text))
 
 
 @pytest.fixture
@@ -49,30 +29,6 @@ def quick(monkeypatch):
         lambda task: [sys.executable, quick_engine.__file__, str(task.item.path), str(task.result)],
     )
     monkeypatch.setattr(Task, "command", command)
-
-
-def a_cohort(folder: Path, **words: str) -> Path:
-    """Write one input per case, and the table that lists them."""
-    rows = ["patient,path"]
-    for case, word in words.items():
-        (folder / f"{case}.txt").write_text(f"{word} {case}", encoding="utf-8")
-        rows.append(f"{case},{case}.txt")
-    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
-    return folder / "table.csv"
-
-
-def batch(table: Path, arguments=(), **more) -> Batch:
-    return Batch(table, table.parent / "out", tuple(arguments), SegmentOptions(), **{"workers": 2, **more})
-
-
-def rows(folder: Path, name="cohort.csv") -> list[dict[str, str]]:
-    with (folder / "out" / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def starts(folder: Path) -> list[str]:
-    path = folder / "starts.txt"
-    return sorted(path.read_text(encoding="utf-8").split()) if path.exists() else []
 
 
 def test_bad_cts_get_a_row_with_the_reason_and_stop_nothing(quick, tmp_path):
@@ -196,6 +152,7 @@ KILLABLE = """
 import sys
 sys.path.insert(0, {helpers!r})
 import quick_engine
+from cohorts import Heard, a_cohort, batch, rows, starts
 from pathlib import Path
 from LungTumorSegLib.cohort.command import Batch, run_batch
 from LungTumorSegLib.cohort.run_item import Task
@@ -212,7 +169,7 @@ run_batch(Batch(table, table.parent / "out", (), SegmentOptions(), workers=2), T
 def test_a_killed_batch_goes_on_without_computing_anything_twice(tmp_path):
     table = a_cohort(tmp_path, A="good", B="slow", C="slow", D="good", E="damaged")
     script = KILLABLE.format(helpers=str(Path(quick_engine.__file__).parent), table=str(table))
-    killed = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    killed = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while set(starts(tmp_path)) < {"A.txt", "B.txt", "C.txt"}:
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)

@@ -1,0 +1,53 @@
+"""Cohorts of text files for the stand-in of the engine, and what a batch makes of them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from LungTumorSegLib.cohort.command import Batch
+from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.options import SegmentOptions
+from LungTumorSegLib.process.progress import COMMAND_SHARES
+
+
+class Heard:
+    """A channel that keeps items and results; it cancels after ``most`` items."""
+
+    def __init__(self, most=1000):
+        self.items, self.results, self.most = [], [], most
+
+    def progress(self, progress):
+        assert progress.stage in COMMAND_SHARES["batch"]
+        if len(self.items) >= self.most:
+            raise Cancelled
+
+    def item(self, data, text):
+        self.items.append(text)
+
+    def result(self, data, text):
+        self.results.append((data, text))
+
+
+def a_cohort(folder: Path, **words: str) -> Path:
+    """Write one input per case, and the table that lists them."""
+    rows = ["patient,path"]
+    for case, word in words.items():
+        (folder / f"{case}.txt").write_text(f"{word} {case}", encoding="utf-8")
+        rows.append(f"{case},{case}.txt")
+    (folder / "table.csv").write_text("\n".join(rows), encoding="utf-8")
+    return folder / "table.csv"
+
+
+def batch(table: Path, arguments=(), **more) -> Batch:
+    return Batch(table, table.parent / "out", tuple(arguments), SegmentOptions(), **{"workers": 2, **more})
+
+
+def rows(folder: Path, name="cohort.csv") -> list[dict[str, str]]:
+    with (folder / "out" / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def starts(folder: Path) -> list[str]:
+    path = folder / "starts.txt"
+    return sorted(path.read_text(encoding="utf-8").split()) if path.exists() else []
