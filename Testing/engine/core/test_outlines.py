@@ -25,7 +25,7 @@ def assert_fills_to(mask: np.ndarray, polygons: list[np.ndarray]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.2, 0.5, 0.8, 0.95]))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_outlines_of_any_mask_give_its_pixels_again(seed, share):
     mask = np.random.default_rng(seed).random((11, 13)) < share
     assert_fills_to(mask, outlines(mask))
