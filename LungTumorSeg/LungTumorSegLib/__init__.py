@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .core.errors import UnusableInput as UnusableInput
     from .core.volume import CTVolume as CTVolume
     from .core.volume import Volume as Volume
+    from .followup import compare as compare
     from .io.images import read_ct as read_ct
     from .io.seg_nrrd import read_segmentation as read_segmentation
     from .isolation import isolate_lungs as isolate_lungs
@@ -42,6 +43,7 @@ __getattr__, __all__ = lazy.exports(
         "CTVolume": "core.volume",
         "Volume": "core.volume",
         "Thresholds": "options",
+        "compare": "followup.comparison",
         "read_ct": "io.images",
         "read_segmentation": "io.seg_nrrd",
         "isolate_lungs": "isolation",

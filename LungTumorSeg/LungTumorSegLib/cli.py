@@ -22,6 +22,7 @@ from .core.events import Cancelled, Progress
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
 from .core.messages import OUT_OF_MEMORY, unwritable
 from .core.texts import printable
+from .followup.command import EXAMPLES, add_arguments, is_date
 from .options import FORMATS, OPTIONS
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 from .process.progress import COMMAND_SHARES
@@ -251,6 +252,12 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
 
 
+def _compare(options: argparse.Namespace, channel: Channel) -> None:
+    from .followup.command import run
+
+    run(options, channel)
+
+
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
     from .evaluation import evaluate_files
 
@@ -261,18 +268,23 @@ def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _phantom(options: argparse.Namespace, channel: Channel) -> None:
-    from .phantom import make_phantom, write_phantom
-    from .phantom.truth import PHANTOM, PHANTOM_FILES
+    from .phantom import make_follow_up, make_phantom, write_follow_up_phantom, write_phantom
+    from .phantom.truth import FOLLOW_UP_FILES, PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
 
-    check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
-    phantom = make_phantom(options.seed, on_progress=channel.progress)
-    channel.progress(Progress("writing", 0, 1))
-    write_phantom(phantom, options.output, overwrite=options.overwrite)
-    channel.result(
-        {"output": str(options.output.resolve())},
-        f"Phantom with {len(phantom.lesions)} lesions written to {options.output}.",
-    )
+    files = FOLLOW_UP_FILES if options.followup else PHANTOM_FILES
+    check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), files)
+    if options.followup:
+        pair = make_follow_up(options.seed, on_progress=channel.progress)
+        channel.progress(Progress("writing", 0, 1))
+        write_follow_up_phantom(pair, options.output, overwrite=options.overwrite)
+        made = f"Phantom on two days ({pair.days} days apart) with {len(pair.lesions)} tracked lesions"
+    else:
+        phantom = make_phantom(options.seed, on_progress=channel.progress)
+        channel.progress(Progress("writing", 0, 1))
+        write_phantom(phantom, options.output, overwrite=options.overwrite)
+        made = f"Phantom with {len(phantom.lesions)} lesions"
+    channel.result({"output": str(options.output.resolve())}, f"{made} written to {options.output}.")
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
@@ -396,7 +408,11 @@ def _is_number(text: str) -> bool:
     return True
 
 
-LISTS: dict[str, Callable[[str], bool]] = {"--margins": _is_number, "--format": FORMATS.__contains__}
+LISTS: dict[str, Callable[[str], bool]] = {
+    "--margins": _is_number,
+    "--format": FORMATS.__contains__,
+    "--dates": is_date,
+}
 """Options with several values, and the test that distinguishes a value from the next argument."""
 
 
@@ -481,6 +497,10 @@ def _parser() -> argparse.ArgumentParser:
         help="summary.json of the run that found the lesions; its model and confidence values are carried over",
     )
 
+    compare = add("compare", _compare, "compare two examinations of one patient: which lesions have grown", *EXAMPLES)
+    add_arguments(compare, _path, _text)
+    _add_output(compare)
+
     evaluate = add(
         "evaluate",
         _evaluate,
@@ -500,9 +520,21 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--cases", metavar="TABLE.csv", type=_path, help="also write one row per case")
     _add_overwrite(evaluate)
 
-    phantom = add("phantom", _phantom, "generate a synthetic chest CT and its reference masks", "-o phantom --seed 7")
+    phantom = add(
+        "phantom",
+        _phantom,
+        "generate a synthetic chest CT and its reference masks",
+        "-o phantom --seed 7",
+        "-o two-days --followup",
+    )
     _add_output(phantom)
     _add_seed(phantom)
+    phantom.add_argument(
+        "--followup",
+        action="store_true",
+        help="also generate the same patient on another day, with lesions that have grown, shrunk, split, appeared or "
+        "disappeared, and the truth about them",
+    )
 
     demo = add("demo", _demo, "generate a synthetic CT and segment it, to check an installation", "-o demo")
     _add_segment_options(demo)

@@ -170,6 +170,7 @@ def test_help_of_each_command_has_an_example_that_can_be_parsed(command, capsys)
 def test_every_command_takes_the_common_options(command):
     examples = {
         "evaluate": ["a", "b"],
+        "compare": ["a", "b"],
         "measure": ["a", "b"],
         "train": ["a"],
         "bench": ["a"],

@@ -159,3 +159,14 @@ def lung_segments(segments: Iterable[NamedSegment]) -> tuple[Volume, Volume] | N
     """Return the Boolean masks of the left and the right lung among segments, found by name; None unless both exist."""
     pair = lung_pair(segments)
     return None if pair is None else (pair[0].mask, pair[1].mask)
+
+
+def whole_lungs(segments: Iterable[NamedSegment]) -> list[Volume]:
+    """Return the Boolean masks of all segments that are a whole lung or both lungs, found by name."""
+    return [
+        segment.mask
+        for segment in segments
+        if (words := _words(segment.name)) & {"lung", "lungs"}
+        and not words & (MARGIN_WORDS | PART_WORDS)
+        and not may_be_lesion(segment)
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..core.errors import UnusableInput
@@ -12,7 +14,7 @@ from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
 from .disease import Disease, airless, build_disease, paint_disease
 from .haze import paint_haze
-from .lesions import blend_lesion, lesion_shape
+from .lesions import LesionSpec, blend_lesion, lesion_shape
 from .lungs import paint_lungs
 from .mediastinum import paint_mediastinum
 from .options import PhantomOptions
@@ -59,31 +61,68 @@ def make_phantom(
     if seed < 0:
         raise UnusableInput(f"The phantom's seed must be 0 or more, not {seed}.")
     on_progress(Progress("phantom", 0, STEPS))
+    anatomy = build_anatomy(seed, options)
+    on_progress(Progress("phantom", 2, STEPS))
+    canvas, lungs = anatomy.canvas, anatomy.lungs
+    shift = np.zeros(3) if options.origin_lps_mm is None else np.asarray(options.origin_lps_mm) - anatomy.origin
+    placed = anatomy.place(seed, options, shift)
+    tumor, lesions = _add_lesions(canvas, seed, placed, lungs, shift)
+    on_progress(Progress("phantom", 3, STEPS))
+    hu = scan(canvas.hu, canvas.grid.spacing, anatomy.patient, stream(seed, "noise"))
+    affine = canvas.grid.affine.copy()
+    affine[:3, 3] += shift
+    tumor_map, lung_map = anatomy.order.undo(Volume(tumor, affine)), anatomy.order.undo(Volume(lungs, affine))
+    ct = anatomy.order.undo(CTVolume(hu, affine))
+    return Phantom(ct, tumor_map, lung_map, tuple(lesions), spine_points(anatomy.patient) + shift)
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """A painted patient without lesions, before the scan.
+
+    Attributes:
+        patient: The patient.
+        thorax: The patient's thorax.
+        airless: Coarse field (mm, negative inside) of atelectasis and effusion.
+        canvas: The painted HU, on a grid with canonical axes.
+        lungs: uint8 labels of aerated lung on the canvas's grid; 1 is the patient's left lung, 2 the right lung.
+        order: The order of axes from the requested grid to the canvas's grid.
+        origin: Position (x, y, z) of voxel (0, 0, 0) of the requested grid, LPS mm.
+    """
+
+    patient: Patient
+    thorax: Thorax
+    airless: Array
+    canvas: Canvas
+    lungs: Array
+    order: AxisOrder
+    origin: Array
+
+    def place(
+        self, seed: int, options: PhantomOptions, shift: Array, specs: tuple[LesionSpec, ...] | None = None
+    ) -> list[PlacedLesion]:
+        """Find a place for each lesion of ``options``, or of ``specs`` if given; see ``place_lesions``."""
+        return place_lesions(
+            seed, options, self.patient, self.thorax, self.airless, self.canvas.grid, shift, specs=specs
+        )
+
+
+def build_anatomy(seed: int, options: PhantomOptions) -> Anatomy:
+    """Draw the patient of ``seed`` and paint the body, the lungs and the disease that is not tumor."""
     patient = draw_patient(seed, options)
     grid = place_grid(seed, patient, options)
     order = grid.canonical_axes()
-    canvas = _new_canvas(_reordered(grid, order), patient)
+    canvas = _new_canvas(order.apply_to_grid(grid), patient)
     thorax = build_thorax(patient, canvas.coarse, stream(seed, "thorax"))
     diseases = build_disease(patient, thorax, stream(seed, "disease"))
-    on_progress(Progress("phantom", 1, STEPS))
     _paint_patient(canvas, seed, patient, thorax, diseases)
-    on_progress(Progress("phantom", 2, STEPS))
     lungs = _lung_labels(canvas, thorax, diseases)
-    shift = np.zeros(3) if options.origin_lps_mm is None else np.asarray(options.origin_lps_mm) - grid.origin
-    placed = place_lesions(seed, options, patient, thorax, airless(diseases, thorax), canvas.grid, shift)
-    tumor, lesions = _add_lesions(canvas, seed, placed, lungs, shift)
-    on_progress(Progress("phantom", 3, STEPS))
-    hu = scan(canvas.hu, canvas.grid.spacing, patient, stream(seed, "noise"))
-    affine = canvas.grid.affine.copy()
-    affine[:3, 3] += shift
-    spine = np.stack([patient.spine_point(z) for z in np.arange(*SPINE_RANGE_MM, SPINE_STEP_MM)]) + shift
-    tumor_map, lung_map = order.undo(Volume(tumor, affine)), order.undo(Volume(lungs, affine))
-    return Phantom(order.undo(CTVolume(hu, affine)), tumor_map, lung_map, tuple(lesions), spine)
+    return Anatomy(patient, thorax, airless(diseases, thorax), canvas, lungs, order, grid.origin)
 
 
-def _reordered(grid: Grid, order: AxisOrder) -> Grid:
-    """Return the grid of the same voxels with their axes in ``order``."""
-    return order.apply(Volume(np.broadcast_to(np.uint8(0), grid.shape), grid.affine)).grid
+def spine_points(patient: Patient) -> Array:
+    """Return the center line of the vertebral bodies, shape (n, 3), LPS mm."""
+    return np.stack([patient.spine_point(z) for z in np.arange(*SPINE_RANGE_MM, SPINE_STEP_MM)])
 
 
 def _new_canvas(grid: Grid, patient: Patient) -> Canvas:
@@ -126,24 +165,48 @@ def _add_lesions(
 ) -> tuple[Array, list[PhantomLesion]]:
     """Blend the lesions into the canvas, remove them from ``lungs``, and return their label map and truth."""
     tumor = np.zeros(canvas.grid.shape, np.uint8)
-    lesions: list[PhantomLesion] = []
-    for label, lesion in enumerate(placed, start=1):
-        rng = stream(seed, f"lesion {label}")
-        shape = lesion_shape(lesion.spec, rng)
-        box = canvas.box(lesion.center_lps - shape.extent_mm, lesion.center_lps + shape.extent_mm)
-        if box is None:
-            continue
-        x, y, z = (p - np.float32(c) for p, c in zip(canvas.points(box), lesion.center_lps, strict=True))
-        room = coverage(canvas.sample(lesion.room, box), canvas.edge_mm) * (tumor[box] == 0)
-        inside = blend_lesion(canvas.hu[box], shape, x, y, z, rng, room=room, edge_mm=canvas.edge_mm)
-        tumor[box][inside] = label
-        lungs[box][inside] = 0
-        volume_ml = float(inside.sum()) * canvas.grid.voxel_volume_ml
-        center = _point(lesion.center_lps + shift)
-        lesions.append(
-            PhantomLesion(label, lesion.spec.kind, lesion.spec.place, lesion.spec.diameter_mm, volume_ml, center)
-        )
-    return tumor, lesions
+    lesions = [
+        add_lesion(canvas, tumor, lungs, label, lesion, stream(seed, f"lesion {label}"), shift)
+        for label, lesion in enumerate(placed, start=1)
+    ]
+    return tumor, [lesion for lesion in lesions if lesion is not None]
+
+
+def add_lesion(
+    canvas: Canvas,
+    tumor: Array,
+    lungs: Array,
+    label: int,
+    lesion: PlacedLesion,
+    rng: np.random.Generator,
+    shift: Array,
+) -> PhantomLesion | None:
+    """Blend one lesion into the canvas.
+
+    Args:
+        canvas: The canvas; its HU are changed in place.
+        tumor: Labels of the lesions on the canvas's grid; the lesion is added in place where no other lesion is.
+        lungs: Labels of the lungs on the canvas's grid; the lesion is removed in place.
+        label: Label of the lesion.
+        lesion: The lesion and its place.
+        rng: Draws its shape and texture.
+        shift: Shift (x, y, z) of the origin that is applied later, mm.
+
+    Returns:
+        The truth; None if the lesion lies outside the scan.
+    """
+    shape = lesion_shape(lesion.spec, rng)
+    box = canvas.box(lesion.center_lps - shape.extent_mm, lesion.center_lps + shape.extent_mm)
+    if box is None:
+        return None
+    x, y, z = (p - np.float32(c) for p, c in zip(canvas.points(box), lesion.center_lps, strict=True))
+    room = coverage(canvas.sample(lesion.room, box), canvas.edge_mm) * (tumor[box] == 0)
+    inside = blend_lesion(canvas.hu[box], shape, x, y, z, rng, room=room, edge_mm=canvas.edge_mm)
+    tumor[box][inside] = label
+    lungs[box][inside] = 0
+    volume_ml = float(inside.sum()) * canvas.grid.voxel_volume_ml
+    center = _point(lesion.center_lps + shift)
+    return PhantomLesion(label, lesion.spec.kind, lesion.spec.place, lesion.spec.diameter_mm, volume_ml, center)
 
 
 def _point(values: Array) -> Point:

@@ -55,7 +55,15 @@ class PlacedLesion:
 
 
 def place_lesions(
-    seed: int, options: PhantomOptions, patient: Patient, thorax: Thorax, airless: Array, grid: Grid, shift: Array
+    seed: int,
+    options: PhantomOptions,
+    patient: Patient,
+    thorax: Thorax,
+    airless: Array,
+    grid: Grid,
+    shift: Array,
+    *,
+    specs: tuple[LesionSpec, ...] | None = None,
 ) -> list[PlacedLesion]:
     """Find a center for each lesion: a voxel center in aerated lung or at the mediastinum, clear of the other lesions.
 
@@ -69,6 +77,7 @@ def place_lesions(
         airless: Coarse field (mm, negative inside) of atelectasis and effusion, in which no center may lie.
         grid: The CT's grid.
         shift: Shift (x, y, z) of the origin that is applied later, mm; fixed centers include it.
+        specs: Lesions to place as if they had been drawn, instead of those of ``options``.
 
     Returns:
         The placed lesions, in the order of their specifications. Drawn lesions that find no room are dropped.
@@ -77,7 +86,8 @@ def place_lesions(
         UnusableInput: A lesion of ``options.lesions`` finds no room.
     """
     rng = stream(seed, "places")
-    specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
+    if specs is None:
+        specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
     rooms = {False: (thorax.lungs - INVASION_MM).astype(np.float32), True: _central_room(patient, thorax)}
     placed: dict[int, PlacedLesion] = {}
     for number in sorted(range(len(specs)), key=lambda n: -specs[n].diameter_mm):  # largest first, while there is room

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..core.volume import CTVolume, Volume
+from ..core.lesion_table import write_table
+from ..core.volume import CTVolume, Grid, Volume
 from ..results.folder import Output, complete_or_nothing
 from .shapes import Array, Point
 
@@ -53,6 +56,56 @@ class Phantom:
     spine_points_lps: Array
 
 
+FOLLOW_UP_LESION_STATUS = {
+    "stable": "stable",
+    "grown": "grown",
+    "shrunk": "shrunk",
+    "gone": "gone",
+    "split": "split",
+    "cavitated": "stable",
+}
+"""True status of a lesion by its fate; a lesion that becomes cavitary keeps its volume."""
+
+
+@dataclass(frozen=True)
+class TrackedPhantomLesion:
+    """What became of one lesion between two scans.
+
+    Attributes:
+        fate: "stable", "grown", "shrunk", "gone", "split", "cavitated" or "new".
+        status: The status that a comparison should report.
+        earlier: Labels in the earlier scan; none if the lesion is new.
+        later: Labels in the later scan; none if the lesion is gone.
+    """
+
+    fate: str
+    status: str
+    earlier: tuple[int, ...]
+    later: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class FollowUpPhantom:
+    """A phantom on two days.
+
+    Attributes:
+        earlier: The earlier scan and its truth.
+        later: The later scan and its truth.
+        lesions: What became of each lesion.
+        landmarks_lps_mm: (n, 2, 3), corresponding points inside the lungs in the earlier and the later scan, LPS mm.
+        displacement: (z, y, x, 3), mm: added to a point of the later scan, it gives the point of the earlier scan; and
+            the grid on which it is known.
+        days: Time between the scans, days.
+    """
+
+    earlier: Phantom
+    later: Phantom
+    lesions: tuple[TrackedPhantomLesion, ...]
+    landmarks_lps_mm: Array
+    displacement: tuple[Array, Grid]
+    days: int
+
+
 PHANTOM = "phantom"
 """Name of the group of files that a phantom writes."""
 
@@ -77,3 +130,63 @@ def write_phantom(phantom: Phantom, folder: Path, *, overwrite: bool = False) ->
     with complete_or_nothing(Output(folder, PHANTOM, overwrite=overwrite)) as private:
         for name, volume in zip(PHANTOM_FILES, (phantom.ct, phantom.tumor, phantom.lungs), strict=True):
             write_volume(volume, private / name)
+
+
+LATER_PREFIX = "later-"
+TRUTH_FILE, LANDMARKS_FILE, DISPLACEMENT_FILE = "truth.json", "landmarks.csv", "displacement.nrrd"
+FOLLOW_UP_FILES = (
+    *PHANTOM_FILES,
+    *(f"{LATER_PREFIX}{name}" for name in PHANTOM_FILES),
+    TRUTH_FILE,
+    LANDMARKS_FILE,
+    DISPLACEMENT_FILE,
+)
+"""Names of the files of a phantom with a follow-up."""
+
+LANDMARK_COLUMNS = tuple(f"{when}_{axis}_lps_mm" for when in ("earlier", "later") for axis in "xyz")
+
+
+def write_follow_up_phantom(phantom: FollowUpPhantom, folder: Path, *, overwrite: bool = False) -> None:
+    """Write both scans with their truth into ``folder``: all files or none.
+
+    The later scan's files begin with ``later-``. ``truth.json`` holds the days between the scans and what became of
+    each lesion, ``landmarks.csv`` corresponding points, and ``displacement.nrrd`` the displacement in mm (LPS) from
+    later to earlier points.
+
+    Args:
+        phantom: What to write.
+        folder: Where to write; it is created if it does not exist.
+        overwrite: Replace existing files of these names, whatever they are.
+
+    Raises:
+        UnusableInput: A file of one of these names exists that is not a phantom's or has been changed since, and
+            ``overwrite`` is False.
+        MachineLimit: A file cannot be written.
+    """
+    import SimpleITK as sitk
+
+    from ..io.images import set_simpleitk_geometry, write_image, write_volume
+
+    with complete_or_nothing(Output(folder, PHANTOM, overwrite=overwrite)) as private:
+        for prefix, scan in (("", phantom.earlier), (LATER_PREFIX, phantom.later)):
+            for name, volume in zip(PHANTOM_FILES, (scan.ct, scan.tumor, scan.lungs), strict=True):
+                write_volume(volume, private / f"{prefix}{name}")
+        vectors, grid = phantom.displacement
+        image = sitk.GetImageFromArray(vectors, isVector=True)
+        set_simpleitk_geometry(image, grid)
+        write_image(image, private / DISPLACEMENT_FILE)
+        with (private / LANDMARKS_FILE).open("w", encoding="utf-8", newline="") as file:
+            write_table(file, LANDMARK_COLUMNS, phantom.landmarks_lps_mm.reshape(-1, 6).round(3).tolist())
+        truth = {"days": phantom.days, "lesions": [_as_json(lesion, phantom) for lesion in phantom.lesions]}
+        (private / TRUTH_FILE).write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+
+
+def _as_json(lesion: TrackedPhantomLesion, phantom: FollowUpPhantom) -> dict[str, Any]:
+    return {
+        "fate": lesion.fate,
+        "status": lesion.status,
+        "earlier_labels": list(lesion.earlier),
+        "later_labels": list(lesion.later),
+        "volume_earlier_ml": round(sum(phantom.earlier.lesions[label - 1].volume_ml for label in lesion.earlier), 4),
+        "volume_later_ml": round(sum(phantom.later.lesions[label - 1].volume_ml for label in lesion.later), 4),
+    }

@@ -15,6 +15,7 @@ from PIL import Image
 
 from ..core.boxes import grown, put
 from ..core.colors import Color
+from ..core.crops import Crop
 from ..core.volume import Array, Volume
 from ..lesions import Lesion, Ruler
 from ..lesions.components import LesionCrop
@@ -79,10 +80,41 @@ def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict
     mask = put(crop.mask.array, crop.box, box)
     index = np.rint(around.lps_to_index(lesion.centroid_lps)).astype(int)
     index[0] = round(float(around.lps_to_index(lesion.long_axis.start_lps)[0]))
-    return {plane.name: _section(plane, int(index[plane.axis]), around, mask, lesion, color) for plane in PLANES}
+    rulers = ((lesion.long_axis, ""), (lesion.short_axis, "2 1.5"))
+    return {plane.name: _section(plane, int(index[plane.axis]), around, mask, rulers, color) for plane in PLANES}
 
 
-def _section(plane: Plane, position: int, ct: Volume, mask: Array, lesion: Lesion, color: Color) -> str:
+def axial_section(ct: Volume, crops: Sequence[Crop], center_lps: Array, half_mm: float, color: Color) -> str:
+    """Draw the axial section through a point, with the outlines of masks in it.
+
+    Args:
+        ct: The CT (HU), with canonical axes.
+        crops: The masks, cut out of the CT's grid; there may be none.
+        center_lps: The point (3,), LPS mm.
+        half_mm: Half the width and height of the section, mm; it ends at the edge of the CT.
+        color: Color of the outlines.
+
+    Returns:
+        An SVG picture; "" if the point lies outside the CT.
+    """
+    index = np.rint(ct.lps_to_index(center_lps)).astype(int)
+    if ((index < 0) | (index >= ct.shape)).any():
+        return ""
+    k, i, j = index.tolist()
+    start, stop = grown(((k, i, j), (k + 1, i + 1, j + 1)), half_mm, ct)
+    around = ct.crop((k, *start[1:]), (k + 1, *stop[1:]))
+    mask = np.zeros(ct.shape[1:], dtype=bool)
+    for crop in crops:
+        (first, *_), (last, *_) = crop.box
+        if first <= k < last:
+            mask[crop.slices[1:]] |= crop.mask.array[k - first]
+    inside = mask[None, start[1] : stop[1], start[2] : stop[2]]
+    return _section(PLANES[0], 0, around, inside, (), color)
+
+
+def _section(
+    plane: Plane, position: int, ct: Volume, mask: Array, rulers: Sequence[tuple[Ruler, str]], color: Color
+) -> str:
     """Draw one section.
 
     Rows run down. In coronal and sagittal sections the order of the slices is reversed, so that the head is up.
@@ -100,7 +132,7 @@ def _section(plane: Plane, position: int, ct: Volume, mask: Array, lesion: Lesio
     size_mm = width * column_mm, height * row_mm
     shapes = [_outline(place, inside, color)]
     if plane.axis == 0:
-        for ruler, dashes in ((lesion.long_axis, ""), (lesion.short_axis, "2 1.5")):
+        for ruler, dashes in rulers:
             shapes.append(_ruler(place, ct, ruler, dashes, 0.8 * _font_mm(size_mm)))
     return _svg(size_mm, _png(image[::-1] if head_up else image), shapes, plane.edges)
 

@@ -1,0 +1,155 @@
+"""The command ``lungtumorseg compare``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import NOTICE
+from ..core.errors import UnusableInput
+from ..core.events import Progress
+
+if TYPE_CHECKING:
+    from ..process.channel import Channel
+    from .comparison import FollowUp
+
+EXAMPLES = (
+    "result-january result-april -o followup --dates 2026-01-12 2026-04-20",
+    "january.seg.nrrd april.seg.nrrd --earlier-ct january.nii.gz --later-ct april-dicom -o followup --days 98",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser, path: Callable[[str], Path], text: Callable[[str], str]) -> None:
+    """Add the arguments of ``compare``, except the output folder.
+
+    Args:
+        parser: The parser of the command.
+        path: Converts an argument to a path.
+        text: Converts an argument to a text.
+    """
+    about = "result folder of segment, or a segmentation or label map"
+    parser.add_argument("earlier", metavar="EARLIER", type=path, help=f"earlier examination: {about}")
+    parser.add_argument("later", metavar="LATER", type=path, help=f"later examination: {about}")
+    for when in ("earlier", "later"):
+        parser.add_argument(
+            f"--{when}-ct",
+            metavar="CT",
+            type=path,
+            help=f"CT of the {when} examination: a DICOM folder or an image file (default: ct.nrrd in its result "
+            "folder, if there is one; otherwise the lungs are registered by their surfaces only)",
+        )
+    parser.add_argument(
+        "--earlier",
+        dest="before",
+        metavar="RESULT",
+        action="append",
+        default=[],
+        type=path,
+        help="examination before EARLIER; may be repeated, oldest first. The oldest one is the baseline of RECIST",
+    )
+    interval = parser.add_mutually_exclusive_group()
+    interval.add_argument(
+        "--dates",
+        metavar="DATE",
+        action="append",
+        default=[],
+        type=_date,
+        help="dates of all examinations, oldest first, YYYY-MM-DD (default: those of DICOM CTs)",
+    )
+    interval.add_argument("--days", metavar="N", type=float, help="days between EARLIER and LATER, instead of --dates")
+    for name, meaning in (("link", "are"), ("unlink", "are not")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="EARLIER=LATER",
+            action="append",
+            default=[],
+            type=_pair,
+            help=f"the earlier and the later segment of these names {meaning} the same lesion; may be repeated",
+        )
+    parser.add_argument(
+        "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html (default: yes)"
+    )
+    parser.add_argument("--case", metavar="ID", type=text, help="case name to store in all files")
+    parser.add_argument(
+        "--patient",
+        metavar="TEXT",
+        type=text,
+        help="one line about the patient for report.html; no other file contains it (default: none)",
+    )
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Run the command."""
+    from ..results.folder import Output, check_output
+    from .comparison import compare_all
+    from .examination import read_examination
+    from .files import FOLLOW_UP, follow_up_files, write_follow_up
+
+    results = [*options.before, options.earlier, options.later]
+    cts = [*(None for _ in options.before), options.earlier_ct, options.later_ct]
+    inputs = [path for path in (*results, *cts) if path]
+    check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(report=options.report))
+    days = _checked_dates(options.dates, len(results))
+    examinations = []
+    for number, (result, ct, day) in enumerate(zip(results, cts, days, strict=True)):
+        channel.progress(Progress("reading", number, len(results)))
+        examinations.append(read_examination(result, ct, day=day))
+    found = compare_all(
+        examinations, days=options.days, links=options.link, unlinks=options.unlink, on_progress=channel.progress
+    )
+    names = {"case": options.case, "patient": options.patient}
+    data = write_follow_up(found, options.output, report=options.report, **names, overwrite=options.overwrite)
+    channel.result({"output": str(options.output.resolve()), "followup": data}, _text(found, options.output))
+
+
+def _checked_dates(dates: Sequence[date], count: int) -> Sequence[date | None]:
+    """Return one date per examination, or None for each if no dates are given."""
+    if not dates:
+        return [None] * count
+    if len(dates) != count:
+        raise UnusableInput(f"--dates must name one date per examination ({count}), but names {len(dates)}.")
+    if list(dates) != sorted(set(dates)):
+        raise UnusableInput("--dates must name the earlier date first; they are equal or in another order.")
+    return dates
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date such as 2026-01-31."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(found: FollowUp, output: Path) -> str:
+    """Return the text for the terminal: warnings, one line per lesion, the response, and the output folder."""
+    lines = [f"Warning: {warning}" for warning in found.warnings]
+    for track in found.tracks:
+        names = [" + ".join(lesion.name for lesion in visit) for visit in (track.earlier, track.later)]
+        change = ""
+        if track.later and track.change_percent is not None:
+            change = f", {track.change_percent:+.0f} % in volume"
+        doubling = track.doubling_time(found.days)
+        if doubling and track.size_status == "grown":
+            change += f", doubling time {doubling.days:.0f} days"
+        lines.append(f"{track.id}: {track.status} ({names[0] or '-'} to {names[1] or '-'}){change}")
+    lines.append(f"RECIST 1.1: {found.response.category}. {' '.join(found.response.rules)}")
+    return "\n".join([*lines, f"Results written to {output}. {NOTICE}"])
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a date such as 2026-01-31, not {text!r}") from error
+
+
+def _pair(text: str) -> tuple[str, str]:
+    earlier, sign, later = text.partition("=")
+    if not sign or not earlier.strip() or not later.strip():
+        raise argparse.ArgumentTypeError(f"must be two segment names such as 'Tumor 1=Tumor 2', not {text!r}")
+    return earlier.strip(), later.strip()

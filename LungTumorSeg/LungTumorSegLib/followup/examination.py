@@ -1,0 +1,280 @@
+"""Read one examination: a result folder, or a segmentation and its CT."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.crops import Crop, place
+from ..core.errors import UnusableInput
+from ..core.messages import does_not_exist
+from ..core.selection import is_lesion, whole_lungs
+from ..core.texts import listed, shown
+from ..core.volume import CTVolume, Grid, Volume
+from ..io.images import read_ct, read_volume
+from ..io.seg_nrrd import read_segmentation
+from ..io.segment import Segment
+from ..lesions import LesionReport, measure
+from ..lesions.diameters import axial_diameters
+from ..lesions.lesion_report import FoundLungs, find_lungs
+from ..results.folder import read_consistently
+from ..results.reader import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE, read_summary
+from .lesion import TimedLesion
+
+CT_FILE = "ct.nrrd"
+SAME_VOLUME = 0.01
+"""Largest difference, as a share, between the volume of a mask and the one that its summary.json states."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """The lungs and lesions of one day.
+
+    Attributes:
+        name: What messages and reports call it.
+        lesions: The lesions.
+        lungs: Both lungs with their lesions (bool), with canonical axes.
+        ct: The CT (HU), with canonical axes; None if it is not available.
+        day: The date of the CT; None if unknown.
+        probability: The probability map of the run; None if there is none.
+        warnings: Sentences for the user.
+        inputs: The files and folders that were read.
+    """
+
+    name: str
+    lesions: tuple[TimedLesion, ...]
+    lungs: Volume
+    ct: CTVolume | None = None
+    day: date | None = None
+    probability: Path | None = None
+    warnings: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+
+    @property
+    def slice_mm(self) -> float:
+        """Distance between the slices, mm."""
+        return self.lungs.spacing[0]
+
+    @cached_property
+    def _map(self) -> Volume | None:
+        return None if self.probability is None else read_volume(self.probability)
+
+    def highest_probability(self, points_lps: np.ndarray) -> float | None:
+        """Return the highest probability at points (n, 3), LPS mm; None without a map or outside it."""
+        volume = self._map
+        if volume is None:
+            return None
+        index = np.rint(volume.lps_to_index(points_lps)).astype(int)
+        index = index[((index >= 0) & (index < volume.shape)).all(axis=1)]
+        return float(volume.array[tuple(index.T)].max()) if len(index) else None
+
+
+def read_examination(
+    result: str | os.PathLike[str], ct: str | os.PathLike[str] | None = None, *, day: date | None = None
+) -> Examination:
+    """Read an examination.
+
+    A result folder of ``segment`` suffices: it holds the lungs, the lesions and their measures. With its CT, the
+    registration also uses the inside of the lungs, and the report shows pictures. A segmentation file needs its CT
+    unless it contains the lungs.
+
+    Args:
+        result: A result folder, or a segmentation or label map of the lesions.
+        ct: The CT: a DICOM folder or an image file. If None, the CT in the result folder is used, if there is one.
+        day: The date of the CT. If None, it is read from DICOM, if the CT is DICOM.
+
+    Raises:
+        UnusableInput: If a file cannot be read, the masks do not lie on the CT, or there are neither lungs nor a CT.
+    """
+    result = Path(result)
+    if not result.exists():
+        raise UnusableInput(does_not_exist(result))
+    if result.is_dir():
+        return read_consistently(result, lambda: _read(result, _ct_path(result, ct), day))
+    return _read(result, _ct_path(result, ct), day)
+
+
+def _ct_path(result: Path, ct: str | os.PathLike[str] | None) -> Path | None:
+    if ct is not None:
+        return Path(ct)
+    own = result / CT_FILE
+    return own if own.is_file() else None
+
+
+def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
+    ct = None if ct_path is None else read_ct(ct_path)
+    segments = read_segmentation(result, ct)
+    grid = _canonical_grid(ct, segments, result)
+    drawn = whole_lungs(segments)
+    found, warnings = _lungs(drawn, segments, ct, result)
+    known = [segment for segment in segments if is_lesion(segment)]
+    crops = [(segment, crop) for segment in known if (crop := place(segment.mask, grid, _what(segment), str(result)))]
+    _check_names([segment.name for segment, _ in crops], result)
+    lesions, doubts = _measured(crops, result, ct, segments, found)
+    lungs = np.zeros(grid.shape, dtype=bool)
+    for mask in found.pair or drawn:
+        crop = place(mask, grid, "The lung", str(result))
+        if crop is not None:
+            lungs[crop.slices] |= crop.mask.array
+    for _, crop in crops:
+        lungs[crop.slices] |= crop.mask.array
+    if not lungs.any():
+        raise UnusableInput(f"The lungs in {shown(result)} are empty; give the CT, so that they can be found.")
+    own_map = result / PROBABILITY_FILE
+    return Examination(
+        shown(result),
+        lesions,
+        Volume(lungs, grid.affine),
+        None if ct is None else ct.canonical_axes().apply(ct),
+        day or (None if ct_path is None else _dicom_day(ct_path)),
+        own_map if result.is_dir() and own_map.is_file() else None,
+        tuple(dict.fromkeys([*(ct.warnings if ct else ()), *warnings, *doubts])),
+        (result,) if ct_path is None else (result, ct_path),
+    )
+
+
+def _check_names(names: Sequence[str], result: Path) -> None:
+    """Refuse lesions of the same name, because measures and links refer to names."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UnusableInput(
+            f"{shown(result)} has several lesions named {listed(twice)}; give each lesion its own name."
+        )
+
+
+def _what(segment: Segment) -> str:
+    return f"The segment {segment.name}"
+
+
+def _canonical_grid(ct: CTVolume | None, segments: Sequence[Segment], result: Path) -> Grid:
+    if ct is not None:
+        return ct.canonical_axes().apply_to_grid(ct.grid)
+    if not segments:
+        raise UnusableInput(f"{shown(result)} contains no segments; choose a segmentation of lungs and lesions.")
+    grid = segments[0].mask.grid
+    return grid.canonical_axes().apply_to_grid(grid)
+
+
+def _lungs(
+    drawn: Sequence[Volume], segments: Sequence[Segment], ct: CTVolume | None, result: Path
+) -> tuple[FoundLungs, tuple[str, ...]]:
+    if drawn:
+        return FoundLungs(None), ()
+    if ct is None:
+        raise UnusableInput(
+            f"{shown(result)} contains no lungs, by which two examinations are registered; give its CT too, or use the "
+            "result folder of segment."
+        )
+    found = find_lungs(ct, segments)
+    if found.pair is None:
+        from ..isolation import isolate_lungs  # imported here, because it is slow and rarely needed
+
+        isolation = isolate_lungs(ct)
+        found = FoundLungs((isolation.left_lung, isolation.right_lung), found.warnings)
+        return found, (*found.warnings, "The sides of the lungs are unknown.")
+    return found, found.warnings
+
+
+def _measured(
+    crops: Sequence[tuple[Segment, Crop]],
+    result: Path,
+    ct: CTVolume | None,
+    segments: Sequence[Segment],
+    lungs: FoundLungs,
+) -> tuple[tuple[TimedLesion, ...], list[str]]:
+    """Return the lesions with the measures of their summary.json, or measured anew if these do not fit the masks."""
+    lesions = [_from_mask(segment.name, crop) for segment, crop in crops]
+    stated = _stated(result)
+    if stated and all(_fits(lesion, stated.get(lesion.name)) for lesion in lesions):
+        return tuple(_with_stated(lesion, stated[lesion.name]) for lesion in lesions), []
+    warnings = []
+    if stated:
+        warnings.append(
+            "The lesions in summary.json do not fit the segmentation, so they were measured again; run measure to "
+            "update the result folder."
+        )
+    if ct is None or not lesions:
+        return tuple(lesions), warnings
+    report = measure(ct, segments, lungs=lungs if lungs.pair else None)
+    return tuple(_with_report(lesion, report) for lesion in lesions), [*warnings, *report.warnings]
+
+
+def _from_mask(name: str, crop: Crop) -> TimedLesion:
+    axes = axial_diameters(crop.mask)
+    volume_ml = float(np.count_nonzero(crop.mask.array) * crop.mask.voxel_volume_ml)
+    return TimedLesion(name, crop, volume_ml, axes.long_axis.length_mm, axes.short_axis.length_mm)
+
+
+def _stated(result: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the lesions of the summary.json beside a result's segmentation, by segment name."""
+    folder = result if result.is_dir() else result.parent
+    if not result.is_dir() and result.name != SEGMENTATION_FILE:
+        return {}
+    if not (folder / SUMMARY_FILE).is_file():
+        return {}
+    return {lesion.get("segment", ""): lesion for lesion in read_summary(folder / SUMMARY_FILE)["lesions"]}
+
+
+def _fits(lesion: TimedLesion, stated: Mapping[str, Any] | None) -> bool:
+    volume = None if stated is None else stated.get("volume_ml")
+    return volume is not None and abs(volume - lesion.volume_ml) <= SAME_VOLUME * lesion.volume_ml
+
+
+def _with_stated(lesion: TimedLesion, stated: Mapping[str, Any]) -> TimedLesion:
+    low, high = stated.get("volume_p5_ml"), stated.get("volume_p95_ml")
+    return replace(
+        lesion,
+        long_axis_mm=_number(stated, "long_axis_mm") or lesion.long_axis_mm,
+        short_axis_mm=_number(stated, "short_axis_mm") or lesion.short_axis_mm,
+        mean_hu=_number(stated, "mean_hu"),
+        solid_ml=_number(stated, "solid_ml"),
+        density=_text(stated, "density"),
+        side=_text(stated, "side"),
+        volume_range_ml=None if low is None or high is None else (low, high),
+    )
+
+
+def _number(stated: Mapping[str, Any], name: str) -> float | None:
+    value = stated.get(name)
+    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
+
+
+def _text(stated: Mapping[str, Any], name: str) -> str | None:
+    value = stated.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _with_report(lesion: TimedLesion, report: LesionReport) -> TimedLesion:
+    measured = next(each for each in report.lesions if each.segment == lesion.name)
+    return replace(
+        lesion,
+        long_axis_mm=measured.long_axis_mm,
+        short_axis_mm=measured.short_axis_mm,
+        mean_hu=measured.mean_hu,
+        solid_ml=measured.solid_ml,
+        density=measured.density,
+        side=measured.side,
+    )
+
+
+def _dicom_day(path: Path) -> date | None:
+    """Return the acquisition, series or study date of a DICOM CT; None for other files and unusable dates."""
+    from ..io.dicom_files import find_slices, is_dicom_file
+
+    if not path.is_dir() and not is_dicom_file(path):
+        return None
+    header = find_slices(path).slices[0]
+    for keyword in ("AcquisitionDate", "SeriesDate", "StudyDate"):
+        text = header.text(keyword) if header.has(keyword) else ""
+        try:
+            return date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:8]}")
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,144 @@
+"""Write followup.csv, followup.json and report.html: all files or none."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import NOTICE, __version__
+from ..core.lesion_table import CASE_COLUMN, write_table
+from ..results.folder import Output, complete_or_nothing
+from .comparison import FollowUp, burden
+from .recist import Response
+
+FOLLOW_UP = "follow-up"
+"""Group of the files of ``compare``."""
+
+SCHEMA_VERSION = 1
+CSV_FILE, JSON_FILE, REPORT_FILE = "followup.csv", "followup.json", "report.html"
+
+SIGNIFICANT_DIGITS = 7
+
+COLUMNS = (
+    "id", "status", "size_status", "earlier_segments", "later_segments", "side", "volume_earlier_ml",
+    "volume_later_ml", "volume_change_ml", "volume_change_percent", "doubling_time_days", "doubling_time_fastest_days",
+    "doubling_time_slowest_days", "long_axis_earlier_mm", "long_axis_later_mm", "long_axis_change_mm",
+    "mean_hu_change", "solid_change_ml", "mass_change_mg", "match_confidence", "recist_target", "later_probability",
+)  # fmt: skip
+"""Columns of followup.csv; other programs rely on them, so new ones are appended."""
+
+
+def follow_up_files(*, report: bool) -> set[str]:
+    """Return the names of the files that ``write_follow_up`` writes."""
+    return {CSV_FILE, JSON_FILE} | ({REPORT_FILE} if report else set())
+
+
+def write_follow_up(
+    found: FollowUp,
+    folder: Path,
+    *,
+    report: bool = True,
+    case: str | None = None,
+    patient: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write the files of ``lungtumorseg compare``.
+
+    Args:
+        found: The comparison.
+        folder: The output folder; it is created if necessary.
+        report: Whether to write report.html.
+        case: Name of the case in all files.
+        patient: Text about the patient in the heading of report.html.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+
+    Returns:
+        The content of followup.json.
+
+    Raises:
+        UnusableInput: If a file is in the way that may not be replaced.
+        MachineLimit: If a file cannot be written; no file appears then.
+    """
+    data = as_json(found, case)
+    inputs = [path for examination in found.examinations for path in examination.inputs]
+    with complete_or_nothing(Output(folder, FOLLOW_UP, inputs, overwrite)) as private:
+        last = () if case is None else (CASE_COLUMN,)
+        with (private / CSV_FILE).open("w", encoding="utf-8", newline="") as file:
+            rows = ((*_row(entry), *((case,) if last else ())) for entry in data["lesions"])
+            write_table(file, (*COLUMNS, *last), rows)
+        if report:
+            from ..report.follow_up import write_follow_up_report  # imports jinja2, so only if needed
+
+            write_follow_up_report(found, private / REPORT_FILE, case=case, patient=patient)
+        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+        (private / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+    return data
+
+
+def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:
+    """Return the content of followup.json: numbers and how they were found, without any path or patient name."""
+    registration = found.registration
+    data: dict[str, Any] = _rounded(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "software_version": __version__,
+            **({} if case is None else {"case": case}),
+            "warnings": list(found.warnings),
+            "days": found.days,
+            "dates": [exam.day.isoformat() if exam.day else None for exam in found.examinations],
+            "registration": {
+                "overlap": registration.overlap,
+                "residual_mm": registration.residual_mm,
+                "residual_p95_mm": registration.residual_p95_mm,
+                "landmarks": registration.landmarks,
+                "residual_of": "landmarks" if registration.landmarks else "lung surfaces",
+            },
+            "burden": [burden(exam) for exam in found.examinations],
+            "lesions": [
+                {**track.as_json(found.days), "recist_target": bool({track.id, *track.merged_ids} & set(found.targets))}
+                for track in found.tracks
+            ],
+            "recist_1_1": _response(found.response) | {"targets": list(found.targets)},
+            "volume_category": found.volume_response,
+            "notice": NOTICE,
+        }
+    )
+    return data
+
+
+def _response(response: Response) -> dict[str, Any]:
+    return {
+        "category": response.category,
+        "rules": list(response.rules),
+        "sum_mm": response.sum_mm,
+        "baseline_sum_mm": response.baseline_mm,
+        "smallest_sum_mm": response.nadir_mm,
+    }
+
+
+def _row(entry: dict[str, Any]) -> Sequence[object]:
+    fastest, slowest = entry["doubling_time_range_days"] or (None, None)
+    sides = {lesion["side"] for lesion in (*entry["earlier"], *entry["later"]) if lesion["side"]}
+    values = entry | {
+        "earlier_segments": "; ".join(lesion["segment"] for lesion in entry["earlier"]),
+        "later_segments": "; ".join(lesion["segment"] for lesion in entry["later"]),
+        "side": "/".join(sorted(sides)),
+        "doubling_time_fastest_days": fastest,
+        "doubling_time_slowest_days": slowest,
+        "recist_target": "yes" if entry["recist_target"] else "no",
+    }
+    return [values[name] for name in COLUMNS]
+
+
+def _rounded(value: Any) -> Any:
+    """Round every number in nested lists and dictionaries; one that is not finite becomes None."""
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    if isinstance(value, float):
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,294 @@
+"""The report of a comparison as one self-contained HTML file: pairs of sections, curves, response."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from .. import NOTICE, __version__
+from ..core.colors import lesion_color
+from ..core.volume import Array
+from ..followup.growth import REPEATABILITY_PERCENT
+from ..followup.track import Track, long_axis_mm, volume_ml
+from ..io.images import complete_file
+from .charts import Line, chart, side_by_side
+from .sections import WINDOW_HU, axial_section
+
+if TYPE_CHECKING:
+    from ..followup.comparison import FollowUp
+    from ..followup.examination import Examination
+
+TEMPLATE = "follow_up.html.j2"
+TITLE = "Lung tumor follow-up"
+
+MOST_PICTURED = 20
+"""Number of lesions, in the order of the table, that get pictures."""
+
+AROUND_MM, LEAST_HALF_MM = 20.0, 30.0
+"""Width of the surroundings of a lesion in its sections, and smallest half width of a section, mm."""
+
+METHOD = (
+    "The lungs were aligned by an affine transform and a smooth displacement of their surfaces and, where both CTs are "
+    "known, of vessels and airways inside them. The residual is the median distance of landmarks that took no part in "
+    "the alignment (or of the lung surfaces). Lesions are matched by their place after the alignment, their volume and "
+    "their HU. Doubling time: days times ln 2 divided by the logarithm of the ratio of the volumes. Mass: volume times "
+    "(mean HU + 1000). RECIST 1.1: Eisenhauer 2009, Eur J Cancer 45:228; both lungs are one organ, and pieces of a "
+    "lesion that has split are added up."
+)
+
+HEAD = (
+    "Lesion",
+    "Status",
+    "Segments",
+    "Volume mL",
+    "Change",
+    "Doubling time, days",
+    "Long axis mm",
+    "Mass mg",
+    "Match",
+    "Target",
+)
+
+
+@dataclass(frozen=True)
+class PicturedTrack:
+    """What the template shows of one lesion.
+
+    Attributes:
+        id: Id of the lesion.
+        status: Its status.
+        sentence: Its description.
+        drawings: Name and SVG of the section in each examination.
+        curves: Curves of volume and long axis, as SVG.
+    """
+
+    id: str
+    status: str
+    sentence: str
+    drawings: list[tuple[str, Markup]]
+    curves: Markup
+
+
+def write_follow_up_report(
+    found: FollowUp, path: str | os.PathLike[str], *, case: str | None = None, patient: str | None = None
+) -> None:
+    """Write the report of a comparison as HTML.
+
+    Args:
+        found: The comparison.
+        path: The HTML file.
+        case: Name of the case.
+        patient: A line about the patient.
+
+    Raises:
+        MachineLimit: The file cannot be written.
+    """
+    low, high = WINDOW_HU
+    names = _names(found)
+    pictured = list(_pictured(found, names))
+    window = (
+        f"Sections: axial, at the center of the lesion; window {high - low:.0f} HU, level {(high + low) / 2:.0f} HU."
+    )
+    if len(found.tracks) > len(pictured):
+        window += f" Pictures of the first {len(pictured)} of {len(found.tracks)} lesions."
+    context: dict[str, Any] = {
+        "title": TITLE,
+        "patient": patient,
+        "notice": NOTICE,
+        "warnings": found.warnings,
+        "facts": _facts(found, case),
+        "head": HEAD,
+        "rows": [_cells(track, found) for track in found.tracks],
+        "repeatability": f"{REPEATABILITY_PERCENT:g}",
+        "response": found.response,
+        "sums": _sums(found),
+        "burden_head": ("", *names, "Change"),
+        "burden_rows": _burden_rows(found),
+        "lesions": pictured,
+        "pictures_note": window,
+        "class_head": (
+            "Lesion",
+            "Mean diameter mm",
+            "Lung-RADS size",
+            "Lung-RADS growth",
+            "Fleischner size",
+            "Fleischner volume",
+        ),
+        "class_rows": list(_class_rows(found)),
+        "method": METHOD,
+    }
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    text = environment.get_template(TEMPLATE).render(context)
+    with complete_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _names(found: FollowUp) -> list[str]:
+    """Return the date of each examination, or its number where the date is unknown."""
+    return [
+        exam.day.isoformat() if exam.day else f"Examination {number}"
+        for number, exam in enumerate(found.examinations, start=1)
+    ]
+
+
+def _facts(found: FollowUp, case: str | None) -> list[tuple[str, str]]:
+    registration = found.registration
+    of = f"{registration.landmarks} landmarks in the lungs" if registration.landmarks else "the lung surfaces"
+    spacings = " and ".join(f"{exam.slice_mm:.3g}" for exam in found.examinations)
+    known = [
+        ("Case", case),
+        ("Examinations", " and ".join(_names(found))),
+        ("Time between", None if found.days is None else f"{found.days:g} days"),
+        ("Distance of slices", f"{spacings} mm"),
+        ("Alignment", f"median residual {registration.residual_mm:.1f} mm of {of}, overlap {registration.overlap:.2f}"),
+        ("Written", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()),
+        ("Software", f"LungTumorSeg {__version__}"),
+    ]
+    return [(name, value) for name, value in known if value]
+
+
+def _cells(track: Track, found: FollowUp) -> list[str | Markup]:
+    before, after = (" + ".join(lesion.name for lesion in visit) for visit in (track.earlier, track.later))
+    masses = [_mass(visit) for visit in (track.earlier, track.later)]
+    return [
+        track.id,
+        Markup('<span class="{}">{}</span>').format(track.status, track.status),
+        f"{before or '-'} → {after or '-'}",
+        _pair(volume_ml(track.earlier), volume_ml(track.later), 2),
+        "" if track.change_percent is None else f"{track.change_percent:+.0f} %",
+        _doubling(track, found.days),
+        _pair(long_axis_mm(track.earlier), long_axis_mm(track.later), 1),
+        "" if None in masses else _pair(masses[0] or 0, masses[1] or 0, 0),
+        "" if track.confidence is None else f"{track.confidence:.2f}",
+        "yes" if {track.id, *track.merged_ids} & set(found.targets) else "",
+    ]
+
+
+def _pair(before: float, after: float, digits: int) -> str:
+    return " → ".join(f"{value:.{digits}f}" if value else "-" for value in (before, after))
+
+
+def _mass(visit: Sequence[Any]) -> float | None:
+    masses = [lesion.mass_mg for lesion in visit]
+    return None if any(mass is None for mass in masses) else sum(masses)
+
+
+def _doubling(track: Track, days: float | None) -> str:
+    found = track.doubling_time(days)
+    if found is None:
+        return ""
+    fast, slow = found.range_days
+    return f"{found.days:.0f} ({fast:.0f} to {'no change' if slow is None else f'{slow:.0f}'})"
+
+
+def _sums(found: FollowUp) -> str:
+    response = found.response
+    if response.sum_mm is None or response.baseline_mm is None or response.nadir_mm is None:
+        return ""
+    return (
+        f"Targets: {', '.join(found.targets)}. Sum of diameters: {response.sum_mm:.1f} mm now, "
+        f"{response.baseline_mm:.1f} mm at baseline, {response.nadir_mm:.1f} mm at its smallest before. "
+        f"Category by the total volume of the targets (not part of RECIST): {found.volume_response}."
+    )
+
+
+def _burden_rows(found: FollowUp) -> list[list[str]]:
+    from ..followup.comparison import burden  # imported here, because that module imports the report when it writes
+
+    values = [burden(exam) for exam in found.examinations]
+    sides = sorted({side for value in values for side in value["by_side_ml"]})
+    rows = [("Lesions", [float(value["lesions"]) for value in values], 0)]
+    rows += [("Volume mL", [value["volume_ml"] for value in values], 2)]
+    rows += [(f"{side} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
+    rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
+    return [
+        [name, *(f"{each:.{digits}f}" for each in numbers), f"{numbers[-1] - numbers[-2]:+.{digits}f}"]
+        for name, numbers, digits in rows
+    ]
+
+
+def _class_rows(found: FollowUp) -> Iterator[list[str]]:
+    for track in found.tracks:
+        classes = track.size_and_growth_class(found.days)
+        if classes is not None:
+            yield [track.id, *("" if value is None else str(value) for value in classes.values())]
+
+
+def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
+    for number, track in enumerate(found.tracks[:MOST_PICTURED], start=1):
+        color = lesion_color(number)
+        centers = _centers(track, found)
+        half_mm = max(
+            [LEAST_HALF_MM, *(long_axis_mm((each,)) / 2 + AROUND_MM for v in track.visits[-2:] for each in v)]
+        )
+        drawings = []
+        for exam, visit, center, name in zip(
+            found.examinations[-2:], track.visits[-2:], centers, names[-2:], strict=True
+        ):
+            svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color)
+            if svg:
+                drawings.append((name, Markup(svg)))  # noqa: S704  drawn by the program from numbers
+        yield PicturedTrack(track.id, track.status, _sentence(track, found), drawings, Markup(_curves(track, found)))  # noqa: S704
+
+
+def _drawn(exam: Examination, crops: Sequence[Any], center: Array | None, half_mm: float, color: Any) -> str:
+    return "" if exam.ct is None or center is None else axial_section(exam.ct, crops, center, half_mm, color)
+
+
+def _centers(track: Track, found: FollowUp) -> tuple[Array | None, Array | None]:
+    """Return the center of the lesion in the earlier and in the later CT, LPS mm; where it is absent, its place.
+
+    A lesion that is in neither, because it was gone before, has no center.
+    """
+    before, after = (
+        np.concatenate([lesion.points_lps for lesion in visit]).mean(axis=0) if visit else None
+        for visit in (track.earlier, track.later)
+    )
+    if before is None and after is not None:
+        return found.registration.to_earlier(after[None])[0], after
+    if after is None and before is not None:
+        return before, found.registration.to_later(before[None])[0]
+    return before, after
+
+
+def _sentence(track: Track, found: FollowUp) -> str:
+    parts = []
+    for word, visit in (("before", track.earlier), ("now", track.later)):
+        axes = " + ".join(f"{lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm" for lesion in visit)
+        parts.append(f"{word}: {axes}, {volume_ml(visit):.2f} mL" if visit else f"{word}: none")
+    if track.change_percent is not None and track.later:
+        parts.append(f"volume {track.change_percent:+.0f} %")
+    doubling = _doubling(track, found.days)
+    if doubling and track.size_status == "grown":
+        parts.append(f"doubling time {doubling} days")
+    if track.later_probability is not None:
+        parts.append(f"highest tumor probability at its place now: {track.later_probability:.2f}")
+    return "; ".join(parts).capitalize() + "."
+
+
+def _curves(track: Track, found: FollowUp) -> str:
+    """Draw volume and long axis over the days, or over the number of the examination where dates are unknown."""
+    times, axis = _times(found)
+    charts = [
+        chart(name, [Line(track.id, tuple(zip(times, map(value, track.visits), strict=True)))], axis, unit)
+        for name, value, unit in (("Volume", volume_ml, "mL"), ("Long axis", long_axis_mm, "mm"))
+    ]
+    return side_by_side(charts)
+
+
+def _times(found: FollowUp) -> tuple[list[float], str]:
+    days = [exam.day for exam in found.examinations]
+    if all(days):
+        return [float((day - days[0]).days) for day in days if day and days[0]], "days"
+    if found.days is not None and len(days) == 2:
+        return [0.0, found.days], "days"
+    return [float(n) for n in range(1, len(days) + 1)], "examination"

@@ -1,0 +1,216 @@
+"""The whole comparison: from two result folders to a status for each lesion, and its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from datetime import date
+
+import numpy as np
+import pytest
+from LungTumorSegLib import cli, compare
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.followup.files import COLUMNS
+from LungTumorSegLib.followup.lung_grid import lung_grid
+from LungTumorSegLib.followup.registration import register
+from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from two_lungs import SHAPE, ct_of, grid_points, segments_of, write_examination
+
+STAYING, GROWING = ((66.0, 0.0, 40.0), 9.0), ((-66.0, 10.0, 0.0), 10.0)
+LEAVING, COMING = ((-60.0, -20.0, -50.0), 9.0), ((70.0, 20.0, -50.0), 9.0)
+LARGER = (GROWING[0], 13.0)
+SHIFT, STRETCH = (6.0, -9.0, 12.0), 1.1
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The same patient twice: moved, with a deeper breath, and other lesions."""
+    folder = tmp_path_factory.mktemp("results")
+    earlier = write_examination(folder / "earlier", {"Tumor 1": GROWING, "Tumor 2": STAYING, "Tumor 3": LEAVING})
+    later = {"Tumor 1": LARGER, "Tumor 2": COMING, "Tumor 3": STAYING}
+    return earlier, write_examination(folder / "later", later, shift=SHIFT, stretch=STRETCH)
+
+
+@pytest.fixture(scope="module")
+def follow_up(results):
+    return compare(*results, days=100)
+
+
+def test_every_lesion_has_its_status(follow_up):
+    found = {track.status: track for track in follow_up.tracks}
+    assert sorted(found) == ["gone", "grown", "new", "stable"]
+    names = {status: [[x.name for x in visit] for visit in track.visits] for status, track in found.items()}
+    assert names["grown"] == [["Tumor 1"], ["Tumor 1"]]
+    assert names["stable"] == [["Tumor 2"], ["Tumor 3"]]
+    assert names["gone"] == [["Tumor 3"], []]
+    assert names["new"] == [[], ["Tumor 2"]]
+
+
+def test_the_doubling_time_is_that_of_the_volumes(follow_up):
+    (grown,) = [track for track in follow_up.tracks if track.status == "grown"]
+    expected = 100 * np.log(2) / np.log((LARGER[1] / GROWING[1]) ** 3)
+    assert grown.doubling_time(follow_up.days).days == pytest.approx(expected, rel=0.1)
+
+
+def test_the_response_names_the_new_lesion(follow_up):
+    assert follow_up.response.category == "PD"
+    assert "There are new lesions." in follow_up.response.rules
+    assert follow_up.targets[0] == "L1"
+
+
+def test_the_registration_states_what_it_used(follow_up):
+    assert follow_up.registration.overlap > 0.95
+    assert follow_up.registration.landmarks == 0
+    assert any("by the surfaces of the lungs only" in warning for warning in follow_up.warnings)
+
+
+def test_points_go_to_the_later_examination_and_back(follow_up):
+    points = np.array([STAYING[0], GROWING[0], LEAVING[0]])
+    there = follow_up.registration.to_later(points)
+    assert np.linalg.norm(there - (points * (1, 1, STRETCH) + SHIFT), axis=1).max() < 5
+    assert np.abs(follow_up.registration.to_earlier(there) - points).max() < 0.1
+
+
+def test_an_examination_against_itself_shows_no_change_and_without_dates_no_doubling_time(results):
+    found = compare(results[0], results[0])
+    assert [track.status for track in found.tracks] == ["stable"] * 3
+    assert [track.change_percent for track in found.tracks] == [0.0] * 3
+    assert (found.response.category, found.volume_response) == ("SD", "SD")
+    assert all(track.doubling_time(found.days) is None for track in found.tracks)
+    assert any("dates of the CTs are unknown" in warning for warning in found.warnings)
+
+
+def test_a_third_examination_keeps_ids_and_smallest_sums(results, follow_up, tmp_path):
+    third = write_examination(tmp_path / "third", {"Tumor 1": GROWING, "Tumor 2": STAYING}, shift=SHIFT)
+    found = compare(follow_up.later, third, days=50, previous=follow_up)
+    assert found.save(tmp_path / "out")["dates"] == [None] * 3
+    assert len(found.examinations) == 3
+    before = {lesion.name: track.id for track in follow_up.tracks for lesion in track.later}
+    now = {lesion.name: track.id for track in found.tracks for lesion in track.later}
+    assert now == {"Tumor 1": before["Tumor 1"], "Tumor 2": before["Tumor 3"]}
+    assert {track.id for track in found.tracks} == {track.id for track in follow_up.tracks}
+    assert all(len(track.visits) == 3 for track in found.tracks)
+    assert found.targets == follow_up.targets
+
+
+def test_files_say_the_same(follow_up, tmp_path):
+    data = follow_up.save(tmp_path / "out", report=False)
+    assert json.loads((tmp_path / "out" / "followup.json").read_text(encoding="utf-8")) == data
+    with (tmp_path / "out" / "followup.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["status"] for row in rows] == [entry["status"] for entry in data["lesions"]]
+    assert [float(row["volume_later_ml"]) for row in rows] == [entry["volume_later_ml"] for entry in data["lesions"]]
+
+
+class Quiet:
+    """A channel that says nothing."""
+
+    def progress(self, progress):
+        pass
+
+    def result(self, data, text):
+        self.text = text
+
+
+def run(*arguments):
+    """Run the command as ``lungtumorseg`` does; UnusableInput is exit code 2."""
+    options = cli._parser().parse_args([str(each) for each in arguments])
+    channel = Quiet()
+    options.run(options, channel)
+    return channel.text
+
+
+def test_the_command_compares_two_result_folders_and_links_by_hand(results, tmp_path):
+    given = ("--dates", "2026-01-01", "2026-04-11", "--case", "P7")
+    link = ("--link", "Tumor 3=Tumor 2", "--unlink", "Tumor 2=Tumor 3")
+    text = run("compare", *results, "-o", tmp_path / "out", *given, *link)
+    assert "RECIST 1.1: PD." in text
+    data = json.loads((tmp_path / "out" / "followup.json").read_text(encoding="utf-8"))
+    assert (data["days"], data["case"], data["dates"]) == (100, "P7", ["2026-01-01", "2026-04-11"])
+    pairs = [([a["segment"] for a in x["earlier"]], [b["segment"] for b in x["later"]]) for x in data["lesions"]]
+    assert (["Tumor 3"], ["Tumor 2"]) in pairs
+    assert (["Tumor 2"], []) in pairs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dates", "2026-04-11", "2026-01-01"], "--dates must name the earlier date first"),
+        (["--dates", "2026-01-01"], "must name one date per examination (2), but names 1"),
+        (["--earlier", "nowhere"], "nowhere does not exist"),
+        (["--days", "-5"], "must be above 0 days"),
+        (["--days", "nan"], "must be above 0 days"),
+        (["--dates", "2026-13-01", "2026-01-01"], "must be a date such as"),
+        (["--link", "Tumor 9=Tumor 1"], "has no lesion named Tumor 9"),
+        (["--link", "Tumor 9"], "must be two segment names"),
+    ],
+)
+def test_the_command_refuses_what_contradicts(results, tmp_path, arguments, message):
+    with pytest.raises(UnusableInput, match=re.escape(message)):
+        run("compare", *results, "-o", tmp_path / "out", *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_order_of_the_dates_is_checked(results):
+    with pytest.raises(UnusableInput, match="is not later than"):
+        compare(*results, dates=(date(2026, 4, 1), date(2026, 1, 1)))
+
+
+def test_a_label_map_without_lungs_needs_its_ct(results, tmp_path):
+    points, affine = grid_points()
+    labels = (np.linalg.norm(points - STAYING[0], axis=-1) < 9).astype(np.uint8)
+    write_volume(Volume(labels, affine), tmp_path / "labels.nii.gz")
+    with pytest.raises(UnusableInput, match="contains no lungs"):
+        compare(tmp_path / "labels.nii.gz", results[1])
+
+
+def test_lungs_of_another_patient_are_not_matched(results, tmp_path):
+    segments = segments_of({"Tumor 1": STAYING})
+    half = np.zeros(SHAPE, bool)
+    half[:, :, : SHAPE[2] // 2 - 8] = True
+    for segment in segments[:2]:  # a single lung of another shape
+        segment.mask.array[...] &= half
+        segment.mask.array[: SHAPE[0] // 2 + 10] = False
+    (tmp_path / "other").mkdir()
+    write_segmentation(segments, tmp_path / "other" / "segmentation.seg.nrrd")
+    with pytest.raises(UnusableInput, match="could not be registered"):
+        compare(tmp_path / "other", results[0])
+    found = compare(tmp_path / "other", results[0], links=[("Tumor 1", "Tumor 2")])
+    assert [track.status for track in found.tracks] == ["stable", "new", "new"]
+    assert any("linked by hand" in warning for warning in found.warnings)
+
+
+def test_segments_of_one_name_are_refused(results, tmp_path):
+    segments = segments_of({"Tumor 1": STAYING, "Tumor 2": GROWING})
+    object.__setattr__(segments[3], "name", "Tumor 1")
+    (tmp_path / "twice").mkdir()
+    write_segmentation(segments, tmp_path / "twice" / "segmentation.seg.nrrd")
+    with pytest.raises(UnusableInput, match="several lesions named Tumor 1"):
+        compare(tmp_path / "twice", results[1])
+
+
+def test_vessels_align_the_inside_of_the_lungs():
+    """The lungs' surfaces stay; what they contain moves by 6 mm and is followed."""
+    rng = np.random.default_rng(3)
+    points, affine = grid_points()
+    segments = segments_of({})
+    centers = rng.uniform((-110, -45, -70), (110, 45, 70), (400, 3))
+    radii = rng.uniform(2.5, 6, 400)
+    grids = []
+    for move in (0.0, 6.0):
+        hu = ct_of(segments).array.copy()
+        for center, radius in zip(centers + np.array([0, 0, move]), radii, strict=True):
+            low = np.maximum(np.floor((center[::-1] - affine[:3, 3][::-1] - radius) / 3).astype(int), 0)
+            box = tuple(slice(a, a + int(2 * radius / 3) + 3) for a in low)
+            hu[box][np.linalg.norm(points[box] - center, axis=-1) < radius] = 40
+        mask = Volume(segments[0].mask.array | segments[1].mask.array, affine)
+        grids.append(lung_grid(mask, ct_of(segments).replaced(hu, affine)))
+    found = register(*grids)
+    assert found.landmarks >= 20
+    assert found.residual_mm < 3
+    inside = np.array([[60.0, 0, 0], [-60, 10, 30], [-70, -20, -20], [66, 10, -30]])
+    assert np.linalg.norm(found.to_later(inside) - inside - (0, 0, 6), axis=1).max() < 2.5

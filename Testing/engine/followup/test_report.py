@@ -1,0 +1,74 @@
+"""The report of a comparison: what it shows, and that it shows the same numbers as the files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from LungTumorSegLib.followup.comparison import FollowUp
+from LungTumorSegLib.followup.examination import read_examination
+from LungTumorSegLib.followup.recist import Response
+from LungTumorSegLib.followup.registration import Registration
+from LungTumorSegLib.followup.track import Track
+from two_lungs import ct_of, segments_of, write_examination
+
+BALLS = {"Tumor 1": ((66.0, 0.0, 40.0), 9.0), "Tumor <2>": ((-66.0, 10.0, 0.0), 7.0)}
+
+
+class Reader(HTMLParser):
+    """Collects the text of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = []
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def follow_up(tmp_path_factory):
+    """An examination against itself, with one lesion new and one gone, and a CT of the later day only."""
+    folder = write_examination(tmp_path_factory.mktemp("exam") / "exam", BALLS)
+    exam = read_examination(folder)
+    later = replace(exam, ct=ct_of(segments_of(BALLS)))
+    stay = Registration(np.eye(4), np.zeros((*exam.lungs.shape, 3), np.float32), exam.lungs.grid, 0.99, 0.5, 1.0)
+    first, second = exam.lesions
+    tracks = (
+        Track("L1", ((first,), (first,)), 0.97),
+        Track("L2", ((second,), ()), later_probability=0.12),
+        Track("L3", ((), (second,))),
+    )
+    response = Response("PD", ("There are new lesions.",), 18.0, 32.0, 32.0)
+    return FollowUp((exam, later), stay, tracks, ("L1", "L2"), response, "PR", 90.0, ("A warning & more.",))
+
+
+def test_the_report_shows_each_lesion_with_its_sections_and_curves(follow_up, tmp_path):
+    follow_up.save(tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    reader = Reader()
+    reader.feed(page)
+    text = " ".join(reader.words)
+    for words in ("A warning & more.", "RECIST 1.1:", "PD", "Tumor <2>", "90 days", "0.12", "not a medical device"):
+        assert words in text
+    assert len(re.findall("data:image/png", page)) == 3  # of the later CT; the earlier one is not known
+    assert len(re.findall("<polyline", page)) == 6
+    assert not re.findall(r"""(src|href)=["']https?:""", page)
+
+
+def test_the_place_of_a_gone_lesion_is_shown_without_outline(follow_up, tmp_path):
+    gone = replace(follow_up, tracks=follow_up.tracks[1:2])
+    gone.save(tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == 1
+    assert 'stroke-width="0.7"' not in page
+
+
+def test_without_lesions_the_report_says_so(follow_up, tmp_path):
+    empty = replace(follow_up.earlier, lesions=())
+    nothing = replace(follow_up, tracks=(), targets=(), examinations=(empty, empty), volume_response=None)
+    nothing.save(tmp_path / "out")
+    assert "Neither examination has a lesion" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
