@@ -253,6 +253,15 @@ class SegmentOptions:
         ),
     )
 
+    verify: bool | None = field(
+        default=None,
+        metadata=_about(
+            bool,
+            label="Verification",
+            help="look at each candidate again with a second network, which drops false positives and refines outlines",
+        ),
+    )
+
     def __post_init__(self) -> None:
         if isinstance(self.thresholds, list | tuple) and len(self.thresholds) == 2:
             object.__setattr__(self, "thresholds", Thresholds(*self.thresholds))
@@ -306,11 +315,13 @@ class Settings:
     min_lesion_ml: float
     min_confidence: float
     mirror: bool
+    verify: bool
 
     @property
     def in_words(self) -> str:
         """Return the settings in words for the report: the model and its numbers."""
         mirrored = ", test-time augmentation (mirroring)" if self.mirror else ""
+        mirrored += ", candidates verified" if self.verify else ""
         limits = f"lesions of at least {self.min_lesion_ml:g} mL and a confidence of at least {self.min_confidence:g}"
         return (
             f"{self.model} (slice threshold {self.thresholds.gate:g}, voxel threshold {self.thresholds.voxel:g}, "

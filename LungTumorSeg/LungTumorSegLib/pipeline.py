@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .core.errors import UnusableInput
 from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Volume
 from .inference.decision import decide
-from .inference.grid import make_working_grid
+from .inference.grid import WorkingGrid, make_working_grid
+from .inference.stacks import StackStatistics
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
-from .networks.stored import load_model
+from .networks.stored import Model, load_model
 from .options import SegmentOptions, Settings
 from .weights.manifest import Manifest
 
@@ -134,6 +138,11 @@ def segment(
     probability = grid.carry_back(maps.mean)
     disagreement = grid.carry_back(maps.deviation())
     tumor = decide(grid, maps.mean, probability, settings.thresholds)
+    verified = None
+    if settings.verify:
+        clock.stage("measurement")
+        tumor, verified = _verified(model, settings, upright, isolation, grid, maps, probability, on_progress)
+        clock.stage("verification")
     report = report_lesions(
         tumor,
         upright,
@@ -141,6 +150,7 @@ def segment(
         isolation.right_lung,
         probability=probability,
         disagreement=disagreement,
+        verified=verified,
         voxel_threshold=settings.thresholds.voxel,
         min_lesion_ml=settings.min_lesion_ml,
         min_confidence=settings.min_confidence,
@@ -163,6 +173,51 @@ def segment(
         clock.seconds,
         model.card,
     )
+
+
+def _verified(
+    model: Model,
+    settings: Settings,
+    upright: CTVolume,
+    isolation: LungIsolation,
+    grid: WorkingGrid,
+    maps: StackStatistics,
+    probability: Volume,
+    on_progress: ProgressCallback,
+) -> tuple[Volume, Volume]:
+    """Look at the candidates with the second network.
+
+    Returns:
+        The mask of all candidates (bool) and the probability of the candidate in each voxel (float32), on the CT's
+        grid.
+
+    Raises:
+        UnusableInput: The model has no second network.
+    """
+    from .refinement.verify import verify  # imports torch
+
+    if model.second is None or model.manifest.second_look is None:
+        raise UnusableInput(f"The model {model.manifest.id} has no second network; run without verification.")
+    candidates = verify(
+        model.second,
+        model.manifest.second_look,
+        upright,
+        isolation.lungs.array,
+        grid,
+        maps.mean,
+        maps.deviation(),
+        probability,
+        voxel_threshold=settings.thresholds.voxel,
+        min_lesion_ml=settings.min_lesion_ml,
+        on_progress=on_progress,
+    )
+    tumor, certainty = np.zeros(upright.shape, bool), np.zeros(upright.shape, np.float32)
+    for candidate in candidates:
+        if candidate.mask is not None:
+            here, mask = candidate.mask.slices, candidate.mask.mask.array
+            tumor[here] |= mask
+            np.maximum(certainty[here], np.where(mask, np.float32(candidate.tumor), 0), out=certainty[here])
+    return probability.with_array(tumor), probability.with_array(certainty)
 
 
 def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:

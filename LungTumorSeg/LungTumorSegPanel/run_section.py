@@ -185,6 +185,7 @@ class RunSection:
             "reading": _("Reading the CT"),
             "isolation": _("Finding the lungs"),
             "predicting": _("Looking for tumors"),
+            "verifying": _("Verifying the candidates"),
             "measuring": _("Measuring"),
             "writing": _("Writing the results"),
         }

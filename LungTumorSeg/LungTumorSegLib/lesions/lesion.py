@@ -118,11 +118,19 @@ class Maps:
         probability: Tumor probability, 0 to 1.
         disagreement: Standard deviation across stacks; None if it is not known.
         threshold: The probability at which the mask was cut.
+        verified: Probability that the lesion in a voxel is a tumor, as the second network sees it; None without it.
     """
 
     probability: Volume
     disagreement: Volume | None
     threshold: float
+    verified: Volume | None = None
+
+    def confidence_of(self, lesion: LesionCrop) -> float:
+        """Return the confidence in a lesion: that of the second network if it looked at the lesion."""
+        if self.verified is not None:
+            return float(lesion.voxels_of(self.verified).max())
+        return confidence(lesion, self.probability, self.disagreement)
 
 
 def measure_lesion(
@@ -167,7 +175,7 @@ def measure_lesion(
         location=location,
         distance_from_dominant_mm=from_dominant_mm,
         dominant_side=dominant_side,
-        confidence=None if maps is None else confidence(crop, maps.probability, maps.disagreement),
+        confidence=None if maps is None else maps.confidence_of(crop),
         volume_range_ml=None if maps is None else _volume_range_ml(crop, number, labels, maps),
     )
 

@@ -20,7 +20,7 @@ from .diameters import Point
 from .doubts import lesion_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
-from .measurements import centroid_lps, confidence
+from .measurements import centroid_lps
 from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
@@ -85,6 +85,7 @@ def report_lesions(
     *,
     probability: Volume | None = None,
     disagreement: Volume | None = None,
+    verified: Volume | None = None,
     voxel_threshold: float = VOXEL_THRESHOLD,
     min_lesion_ml: float,
     min_confidence: float = 0.0,
@@ -102,6 +103,7 @@ def report_lesions(
         right_lung: The right lung (bool).
         probability: Tumor probability, 0 to 1.
         disagreement: Standard deviation across stacks, 0 to 1.
+        verified: Probability that the lesion in a voxel is a tumor, as the second network sees it.
         voxel_threshold: The probability at which the mask was cut.
         min_lesion_ml: The smallest volume of a lesion, mL.
         min_confidence: The confidence threshold, 0 to 1. It applies only if the probability is given.
@@ -117,7 +119,7 @@ def report_lesions(
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
     lungs = (left_lung, right_lung) if sides_known else None
-    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps)
+    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps, verified)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
     unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
@@ -274,7 +276,7 @@ def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[
     """
     kept, unsure_ml = [], []
     for label, crop in numbered_crops(labels):
-        if confidence(crop, maps.probability, maps.disagreement) >= least:
+        if maps.confidence_of(crop) >= least:
             kept.append(label)
         else:
             unsure_ml.append(float(np.count_nonzero(crop.mask.array) * labels.voxel_volume_ml))
@@ -301,6 +303,7 @@ def _canonical(
     disagreement: Volume | None,
     threshold: float,
     carina_lps: Point | None,
+    verified: Volume | None = None,
 ) -> _Images:
     """Bring all volumes into canonical axes, after a check of their grids."""
     order = ct.canonical_axes()
@@ -312,7 +315,10 @@ def _canonical(
         _check_grid(ct, probability=probability)
         if disagreement is not None:
             _check_grid(ct, disagreement=disagreement)
-        maps = Maps(order.apply(probability), None if disagreement is None else order.apply(disagreement), threshold)
+        if verified is not None:
+            _check_grid(ct, verified=verified)
+        on_axes = (None if volume is None else order.apply(volume) for volume in (disagreement, verified))
+        maps = Maps(order.apply(probability), next(on_axes), threshold, next(on_axes))
     return _Images(order.apply(ct), lungs, maps, carina_lps)
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..core.errors import MachineLimit
 from ..core.machine import is_out_of_memory, missing_package
-from ..weights.manifest import DEFAULT_MODEL, WEIGHTS_FILE, Manifest, find_model
+from ..weights.manifest import DEFAULT_MODEL, SECOND_WEIGHTS_FILE, WEIGHTS_FILE, Manifest, find_model
 from ..weights.model_card import card_excerpt
 
 if TYPE_CHECKING:
     import torch
+
+    from .candidate_network import CandidateNetwork
+
+N = TypeVar("N", bound="torch.nn.Module")
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,13 @@ class Model:
         network: The network.
         manifest: The manifest of the model.
         card: What the model card says about use and known failures; empty if the model has no card.
+        second: The network of the second look; None if the model has none.
     """
 
     network: torch.nn.Module
     manifest: Manifest
     card: str = ""
+    second: CandidateNetwork | None = None
 
 
 def load_model(model_id: str = DEFAULT_MODEL) -> Model:
@@ -47,26 +54,46 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
     folder = find_model(model_id)
     manifest = Manifest.read(folder)
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
+        from .candidate_network import CandidateNetwork
         from .registry import build_network
     except ImportError as error:
         raise MachineLimit(missing_package(error)) from error
+
+    def first() -> torch.nn.Module:
+        return build_network(manifest.network, manifest.width, variant=manifest.variant, recurrence=manifest.recurrence)
+
+    network = _with_weights(first, folder / WEIGHTS_FILE, manifest.weights_sha256, manifest)
+    second = None
+    if (look := manifest.second_look) is not None:
+        second = _with_weights(
+            lambda: CandidateNetwork(look.width), folder / SECOND_WEIGHTS_FILE, look.weights_sha256, manifest
+        )
+    return Model(network, manifest, card_excerpt(folder), second)
+
+
+def _with_weights(build: Callable[[], N], path: Path, checksum: str, manifest: Manifest) -> N:
+    """Build a network, read its weights from ``path`` and switch it to evaluation mode.
+
+    Raises:
+        MachineLimit: The file is missing or damaged, or does not fit the network, or a package is missing.
+    """
     try:
-        data = (folder / WEIGHTS_FILE).read_bytes()
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+    except ImportError as error:
+        raise MachineLimit(missing_package(error)) from error
+    try:
+        data = path.read_bytes()
     except OSError as error:
         raise MachineLimit(
             f"The weights of model {manifest.id} cannot be read; reinstall the extension or the model."
         ) from error
-    if hashlib.sha256(data).hexdigest() != manifest.weights_sha256:
+    if hashlib.sha256(data).hexdigest() != checksum:
         raise MachineLimit(
             f"The weights of model {manifest.id} are damaged (wrong checksum); reinstall the extension or the model."
         )
     try:
-        network = build_network(
-            manifest.network, manifest.width, variant=manifest.variant, recurrence=manifest.recurrence
-        )
+        network = build()
         network.load_state_dict({name: tensor.float() for name, tensor in load(data).items()})
     except (SafetensorError, RuntimeError, ValueError, KeyError, AttributeError) as error:
         if is_out_of_memory(error):
@@ -74,7 +101,7 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
         raise MachineLimit(
             f"The weights of model {manifest.id} do not fit its network {manifest.network}; reinstall the model."
         ) from error
-    return Model(network.eval(), manifest, card_excerpt(folder))
+    return network.eval()
 
 
 def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Manifest:

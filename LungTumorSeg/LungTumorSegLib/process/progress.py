@@ -11,7 +11,8 @@ STAGE_SHARES = {
     "reading": 0.12,
     "model": 0.03,
     "isolation": 0.11,
-    "predicting": 0.49,
+    "predicting": 0.44,
+    "verifying": 0.05,
     "measuring": 0.06,
     "writing": 0.19,
 }
@@ -49,6 +50,7 @@ STAGES_IN_WORDS = {
     "model": "Loading the network",
     "isolation": "Finding the lungs",
     "predicting": "Looking for tumors",
+    "verifying": "Verifying the candidates",
     "measuring": "Measuring",
     "writing": "Writing the results",
     "segmenting": "Segmenting CTs",

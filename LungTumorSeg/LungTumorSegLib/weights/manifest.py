@@ -18,12 +18,14 @@ from ..core.json_files import read_json, reason
 from ..core.texts import quoted
 from ..options import DEFAULT_MODEL as DEFAULT_MODEL
 from ..options import OPTIONS, Thresholds, usual_values
+from ..refinement.calibration import Calibration
 
 MODELS_VARIABLE = "LUNGTUMORSEG_MODELS"
 """Environment variable that names a folder with further installed models, one folder per model."""
 
 SHIPPED = Path(__file__).parent
 WEIGHTS_FILE = "model.safetensors"
+SECOND_WEIGHTS_FILE = "second_look.safetensors"
 MANIFEST_FILE = "manifest.json"
 SCHEMA_VERSION = 1
 
@@ -34,6 +36,37 @@ WIDEST = 512
 
 NUMBER_LISTS = {"spacing_mm": (3, 0.05, 50.0), "intensity_range_hu": (2, -32768.0, 32767.0)}
 """Count, smallest and largest value of the numbers under a key, in mm and HU."""
+
+
+@dataclass(frozen=True)
+class SecondLook:
+    """The second network of a model, which looks at the candidates of the first one.
+
+    Attributes:
+        width: Number of filters in its first block.
+        weights_sha256: SHA-256 of its weights file beside the manifest.
+        candidate: Probability of a candidate of the first network being a tumor.
+        click: Probability of what lies at a point that the user gave being a tumor.
+    """
+
+    width: int
+    weights_sha256: str
+    candidate: Calibration
+    click: Calibration
+
+    @classmethod
+    def from_json(cls, values: object) -> SecondLook:
+        """Return the second network from its values in a manifest.
+
+        Raises:
+            ValueError: A value is missing, unknown or not possible.
+        """
+        if not isinstance(values, dict) or set(values) != {field.name for field in fields(cls)}:
+            raise ValueError("second_look must give width, weights_sha256, candidate and click")
+        width, checksum = values["width"], values["weights_sha256"]
+        _require(type(width) is int and 1 <= width <= WIDEST, "second_look.width", f"1 to {WIDEST}", width)
+        _require(isinstance(checksum, str), "second_look.weights_sha256", "a text", checksum)
+        return cls(width, checksum, Calibration.from_json(values["candidate"]), Calibration.from_json(values["click"]))
 
 
 @dataclass(frozen=True)
@@ -57,6 +90,7 @@ class Manifest:
         min_confidence: Confidence threshold, below which a lesion is not reported.
         training_data: The data on which the model was trained.
         license: License of the weights.
+        second_look: The second network; None if the model has only one.
         schema_version: Version of the manifest's schema.
     """
 
@@ -76,7 +110,13 @@ class Manifest:
     min_confidence: float = 0.0
     training_data: str = ""
     license: str = ""
+    second_look: SecondLook | None = None
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def verify(self) -> bool:
+        """Whether a run verifies its candidates unless the user chooses otherwise."""
+        return self.second_look is not None
 
     def write(self, folder: Path) -> None:
         """Write manifest.json into ``folder``."""
@@ -133,6 +173,8 @@ def _checked(stored: dict[str, Any]) -> dict[str, Any]:
         given = values["thresholds"]
         _require(isinstance(given, dict) and given.keys() <= {"gate", "voxel"}, "thresholds", "gate and voxel", given)
         values["thresholds"] = Thresholds(**given)
+    if values.get("second_look") is not None:
+        values["second_look"] = SecondLook.from_json(values["second_look"])
     for option in OPTIONS:
         if option.default is None and option.name in values:
             _require(values[option.name] is not None, option.name, "given", None)

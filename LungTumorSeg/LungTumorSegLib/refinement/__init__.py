@@ -1,0 +1,1 @@
+"""Refinement: a second network verifies and outlines each candidate, or what the user points at."""

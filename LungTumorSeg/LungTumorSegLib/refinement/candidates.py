@@ -1,0 +1,86 @@
+"""Candidates: everything that the first network suspects, from a low probability on.
+
+The second network decides which of them are tumors, so this step must not miss any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..core.boxes import Box
+from ..core.crops import Crop
+from ..core.volume import Array, Volume
+from ..lesions.components import CONNECTIVITY
+from .crops import Point
+
+SUSPECTED, CORE = 0.3, 0.5
+"""Probability from which connected voxels form one candidate, and probability of its core."""
+
+DEEP_SHARE = 0.7
+"""A voxel is deep if its distance to the surface is at least this share of the largest distance."""
+
+MOST_CANDIDATES = 40
+"""Largest number of candidates per scan; the largest cores are kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A connected region that may be a tumor.
+
+    Attributes:
+        region: Its voxels with at least the probability ``SUSPECTED``, on the working grid.
+        core_ml: Volume of its voxels with more than the probability ``CORE``, mL.
+        center: A voxel deep inside its core, LPS mm.
+        extent_mm: Longest side of the bounding box of its core, mm.
+    """
+
+    region: Crop
+    core_ml: float
+    center: Point
+    extent_mm: float
+
+
+def find_candidates(probability: Volume, *, min_ml: float) -> list[Candidate]:
+    """Find the candidates in a probability map.
+
+    Args:
+        probability: Tumor probability (slice, row, column), 0 to 1.
+        min_ml: Smallest volume of the core of a candidate, mL.
+
+    Returns:
+        At most 40 candidates, largest core first.
+    """
+    labels, _ = ndimage.label(probability.array > SUSPECTED, structure=CONNECTIVITY)
+    found = []
+    for number, part in enumerate(ndimage.find_objects(labels), start=1):
+        region = labels[part] == number
+        core = region & (probability.array[part] > CORE)
+        core_ml = float(np.count_nonzero(core)) * probability.voxel_volume_ml
+        if core_ml < min_ml or not core.any():
+            continue
+        k, i, j = part
+        box: Box = (k.start, i.start, j.start), (k.stop, i.stop, j.stop)
+        crop = probability.crop(*box)
+        center = crop.index_to_lps(deep_voxel(core, probability.spacing))
+        x, y, z = (float(c) for c in center)
+        found.append(
+            Candidate(Crop(crop.with_array(region), box), core_ml, (x, y, z), extent_mm(core, probability.spacing))
+        )
+    return sorted(found, key=lambda candidate: -candidate.core_ml)[:MOST_CANDIDATES]
+
+
+def extent_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> float:
+    """Return the longest side of the bounding box of a nonempty mask (slice, row, column), mm."""
+    index = np.argwhere(mask)
+    return float(((index.max(axis=0) - index.min(axis=0) + 1) * spacing_mm).max())
+
+
+def deep_voxel(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
+    """Return the index of the voxel, among those deep inside a nonempty mask, that is nearest to its centroid."""
+    depth_mm = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
+    deep = np.argwhere(depth_mm >= DEEP_SHARE * depth_mm.max())
+    off_mm = (deep - np.argwhere(mask).mean(axis=0)) * spacing_mm
+    return np.asarray(deep[np.argmin((off_mm**2).sum(axis=1))])

@@ -1,0 +1,69 @@
+"""Simple measures of a candidate on the working grid, beside which the second network gives its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from ..core.volume import Array, Volume
+from ..lesions.components import CONNECTIVITY
+from .candidates import CORE, Candidate
+from .crops import AERATED_HU
+
+SHELL_VOXELS = 3
+"""Voxels by which the box of a candidate grows, so that it holds the shell around the candidate."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """What the measures need, on the working grid (slice, row, column).
+
+    Attributes:
+        hu: HU of the CT, not limited to the isolation mask.
+        lungs: Both lungs, bool.
+        probability: Mean probability across stacks, 0 to 1.
+        deviation: Standard deviation across stacks.
+    """
+
+    hu: Volume
+    lungs: Array
+    probability: Array
+    deviation: Array
+
+
+def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
+    """Measure a candidate.
+
+    Returns:
+        By name: ``log_core_ml`` (logarithm of the core's volume in mL), ``confidence`` (mean over the core of
+        probability minus standard deviation), ``wide_probability`` (mean probability of the whole region),
+        ``aerated_share`` (share of aerated lung in a shell around the core), ``in_lung`` (share of the core inside the
+        lungs), ``contrast_hu`` (mean HU of the core minus that of the shell), ``mean_hu`` and ``bright_share`` (share
+        of the core above 120 HU, such as enhanced vessels).
+    """
+    (k0, i0, j0), (k1, i1, j1) = candidate.region.box
+    low = np.maximum(np.array([k0, i0, j0]) - SHELL_VOXELS, 0)
+    here = tuple(slice(int(a), b + SHELL_VOXELS) for a, b in zip(low, (k1, i1, j1), strict=True))
+    probability, deviation, hu, lungs = (
+        a[here] for a in (around.probability, around.deviation, around.hu.array, around.lungs)
+    )
+    region = np.zeros(probability.shape, bool)
+    start = np.array([k0, i0, j0]) - low
+    inside = tuple(slice(int(a), int(a) + n) for a, n in zip(start, candidate.region.mask.shape, strict=True))
+    region[inside] = candidate.region.mask.array
+    core = region & (probability > CORE)
+    near = ndimage.binary_dilation(core)
+    shell = ndimage.binary_dilation(core, structure=CONNECTIVITY, iterations=2) & ~near
+    aerated = lungs & (hu < AERATED_HU)
+    return {
+        "log_core_ml": float(np.log(max(candidate.core_ml, 1e-3))),
+        "confidence": float(np.clip(probability[core] - deviation[core], 0, 1).mean()),
+        "wide_probability": float(probability[region].mean()),
+        "aerated_share": float(aerated[shell].mean()),
+        "in_lung": float(lungs[core].mean()),
+        "contrast_hu": float(hu[core].mean() - hu[shell].mean()),
+        "mean_hu": float(hu[core].mean()),
+        "bright_share": float((hu[core] > 120).mean()),
+    }

@@ -1,0 +1,140 @@
+"""Outline what lies at a point, or in a box, that the user gave; the first network is not needed.
+
+The size of a lesion at a point is unknown, so the second network looks at several scales. It then looks once more from
+the middle of the best answer, at the scale that fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.boxes import bounding_box, slices_of
+from ..core.crops import Crop
+from ..core.errors import UnusableInput
+from ..core.volume import Volume
+from ..networks.candidate_network import CandidateNetwork
+from ..weights.manifest import SecondLook
+from .calibration import TUMOR_LOGIT
+from .candidates import deep_voxel, extent_mm
+from .crops import SIDE_PER_EXTENT, Anatomy, Point, side_for_extent
+from .look import Look, look_at
+
+SIDES_MM = (28.0, 56.0, 112.0)
+"""Sides of the views of a point, mm; neighbors differ by less than the network's tolerance."""
+
+SCALE_PENALTY = 1.0
+"""Logits that an answer loses for each octave between the side of its view and the side that would fit."""
+
+LOOKS_AGAIN = 2
+"""Number of looks from the middle of the last answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What the second network sees at a place.
+
+    Attributes:
+        mask: The outline on the CT's grid; None if there is nothing.
+        tumor: Probability that it is a tumor, 0 to 1.
+    """
+
+    mask: Crop | None
+    tumor: float
+
+
+def outline_point(
+    network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, point: Point
+) -> Outline:
+    """Outline what lies at a point.
+
+    Args:
+        network: The second network.
+        numbers: Its entry in the model's manifest.
+        ct: The CT (HU) with canonical axes.
+        anatomy: The same CT, reduced.
+        point: The point, LPS mm.
+
+    Returns:
+        The outline.
+
+    Raises:
+        UnusableInput: The point lies outside the CT.
+    """
+    _check_inside(ct, point)
+    looks = look_at(network, ct, anatomy, [(point, side) for side in SIDES_MM])
+    return _settled(network, numbers, ct, anatomy, max(looks, key=_fit))
+
+
+def outline_box(
+    network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, first: Point, last: Point
+) -> Outline:
+    """Outline the lesion in a box.
+
+    Args:
+        network: The second network.
+        numbers: Its entry in the model's manifest.
+        ct: The CT (HU) with canonical axes.
+        anatomy: The same CT, reduced.
+        first: A corner of the box, LPS mm.
+        last: The opposite corner, LPS mm.
+
+    Returns:
+        The outline.
+
+    Raises:
+        UnusableInput: The middle of the box lies outside the CT.
+    """
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    x, y, z = ((low + high) / 2).tolist()
+    _check_inside(ct, (x, y, z))
+    look = look_at(network, ct, anatomy, [((x, y, z), side_for_extent(float((high - low).max())))])[0]
+    return _settled(network, numbers, ct, anatomy, look)
+
+
+def _settled(network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, look: Look) -> Outline:
+    """Look again from the middle of an answer, and carry the last answer to the CT's grid."""
+    for _ in range(LOOKS_AGAIN):
+        mask = look.mask
+        if not mask.any():
+            break
+        middle, side = _middle(look, ct), side_for_extent(_extent_mm(look))
+        again = look_at(network, ct, anatomy, [(middle, side)])[0]
+        if not again.mask.any():
+            break
+        look = again
+    tumor = numbers.click.probability({TUMOR_LOGIT: look.tumor_logit})
+    inside, where = look.cube.carry_back(np.where(look.mask, look.inside, np.float32(0)), ct)
+    box = bounding_box(inside > 0.5)
+    if box is None:
+        return Outline(None, tumor)
+    start = tuple(part.start + low for part, low in zip(where, box[0], strict=True))
+    stop = tuple(part.start + high for part, high in zip(where, box[1], strict=True))
+    whole = (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+    return Outline(Crop(Volume(inside[slices_of(box)] > 0.5, ct.crop(*whole).affine), whole), tumor)
+
+
+def _fit(look: Look) -> float:
+    """Return how well a scale fits: the logit of a tumor, less a penalty for a mask that is too small or too large."""
+    if not look.mask.any():
+        return -np.inf
+    octaves = np.log2(SIDE_PER_EXTENT * _extent_mm(look) / look.cube.side_mm)
+    return float(look.tumor_logit - SCALE_PENALTY * abs(octaves))
+
+
+def _extent_mm(look: Look) -> float:
+    return extent_mm(look.mask, (look.cube.voxel_mm,) * 3)
+
+
+def _middle(look: Look, ct: Volume) -> Point:
+    """Return a point deep inside the mask, LPS mm, near its middle."""
+    return look.cube.to_lps(deep_voxel(look.mask, (look.cube.voxel_mm,) * 3), ct)
+
+
+def _check_inside(ct: Volume, point: Sequence[float]) -> None:
+    index = np.asarray(ct.lps_to_index(point))
+    if (index < -0.5).any() or (index > np.asarray(ct.shape) - 0.5).any():
+        x, y, z = point
+        raise UnusableInput(f"The point ({x:g}, {y:g}, {z:g}) lies outside the CT; give LPS coordinates in mm.")

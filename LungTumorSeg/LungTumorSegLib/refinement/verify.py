@@ -1,0 +1,163 @@
+"""The second look of a run: how probably each candidate is a tumor, and its outline on the CT's own grid.
+
+The first network finds and the second one verifies and outlines. A lesion of more than ``LARGE_MM`` keeps the first
+network's outline, because the fine view would hold it only at a coarse spacing, or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.boxes import Box, slices_of, united
+from ..core.crops import Crop
+from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.resampling import resample_separable
+from ..core.volume import AIR_HU, Array, Volume
+from ..inference.grid import WorkingGrid
+from ..networks.candidate_network import CandidateNetwork
+from ..weights.manifest import SecondLook
+from .calibration import TUMOR_LOGIT
+from .candidates import Candidate, find_candidates
+from .crops import Anatomy, side_for_extent
+from .look import Look, look_at
+from .measures import Surroundings, measures_of
+
+LARGE_MM = 60.0
+"""Extent from which a lesion keeps the first network's outline, mm."""
+
+SMALLEST_SHARE = 0.5
+"""Volume of the smallest candidate, divided by that of the smallest lesion: the outline may be larger than the core."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verified:
+    """A candidate after the second look.
+
+    Attributes:
+        mask: Its outline on the CT's grid; None if it is empty.
+        tumor: Probability that it is a tumor, 0 to 1.
+    """
+
+    mask: Crop | None
+    tumor: float
+
+
+def verify(
+    network: CandidateNetwork,
+    numbers: SecondLook,
+    ct: Volume,
+    lungs: Array,
+    grid: WorkingGrid,
+    probability: Array,
+    deviation: Array,
+    probability_on_ct: Volume,
+    *,
+    voxel_threshold: float,
+    min_lesion_ml: float,
+    on_progress: ProgressCallback = ignore_progress,
+) -> list[Verified]:
+    """Look at everything that the first network suspects.
+
+    Args:
+        network: The second network.
+        numbers: Its entry in the model's manifest.
+        ct: The CT (HU) with canonical axes, not limited to the isolation mask.
+        lungs: Both lungs (bool) on the CT's grid.
+        grid: The working grid of the first network.
+        probability: Its mean probability on the working grid.
+        deviation: The standard deviation across stacks on the working grid.
+        probability_on_ct: The mean probability on the CT's grid.
+        voxel_threshold: Probability that a voxel of a lesion exceeds.
+        min_lesion_ml: Smallest volume of a lesion, mL.
+        on_progress: Called after each candidate.
+
+    Returns:
+        The candidates, largest first.
+    """
+    working = Volume(probability, grid.image.affine)
+    candidates = find_candidates(working, min_ml=SMALLEST_SHARE * min_lesion_ml)
+    if not candidates:
+        return []
+    anatomy = Anatomy.of(ct, lungs)
+    around = _surroundings(ct, lungs, grid, probability, deviation)
+    verified = []
+    for done, candidate in enumerate(candidates):
+        on_progress(Progress("verifying", done, len(candidates)))
+        look = look_at(network, ct, anatomy, [(candidate.center, side_for_extent(candidate.extent_mm))])[0]
+        measures = {**measures_of(candidate, around), TUMOR_LOGIT: look.tumor_logit}
+        mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
+        verified.append(Verified(mask, numbers.candidate.probability(measures)))
+    on_progress(Progress("verifying", len(candidates), len(candidates)))
+    return verified
+
+
+def outline(
+    candidate: Candidate, look: Look, probability_on_ct: Volume, working: Volume, voxel_threshold: float
+) -> Crop | None:
+    """Outline a candidate on the CT's grid with the mean of both networks' probabilities.
+
+    Args:
+        candidate: The candidate.
+        look: The answer of the second network.
+        probability_on_ct: The first network's probability on the CT's grid.
+        working: A volume on the working grid.
+        voxel_threshold: Probability that a voxel of the lesion exceeds.
+
+    Returns:
+        The mask, or None if no voxel exceeds the threshold.
+    """
+    box = _box_on(probability_on_ct, candidate.region, working)
+    own = _nearest(candidate.region, working, probability_on_ct, box)
+    first = np.where(own, probability_on_ct.array[slices_of(box)], np.float32(0))
+    seen = look.mask
+    if candidate.extent_mm > LARGE_MM or not seen.any():
+        return _crop(first > voxel_threshold, box, probability_on_ct)
+    inside, where = look.cube.carry_back(np.where(seen, look.inside, np.float32(0)), probability_on_ct)
+    other: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
+    both = united(box, other)
+    total = np.zeros([b - a for a, b in zip(*both, strict=True)], np.float32)
+    for values, place in ((first, box), (inside, other)):
+        total[slices_of((_minus(place[0], both[0]), _minus(place[1], both[0])))] += values
+    return _crop(total / 2 > voxel_threshold, both, probability_on_ct)
+
+
+def _surroundings(ct: Volume, lungs: Array, grid: WorkingGrid, probability: Array, deviation: Array) -> Surroundings:
+    shape = grid.image.shape
+    hu = resample_separable(ct.array, start=grid.start, step=grid.step, size=shape, offset=-AIR_HU) + AIR_HU
+    inside = resample_separable(lungs, start=grid.start, step=grid.step, size=shape) > 0.5
+    return Surroundings(Volume(hu, grid.image.affine), inside, probability, deviation)
+
+
+def _box_on(ct: Volume, region: Crop, working: Volume) -> Box:
+    """Return the box of a region of the working grid, with one working voxel around it, on the CT's grid."""
+    low, high = (np.asarray(corner, dtype=float) for corner in region.box)
+    first = ct.lps_to_index(working.index_to_lps(low - 1.5))
+    last = ct.lps_to_index(working.index_to_lps(high + 0.5))
+    start = np.clip(np.floor(first), 0, ct.shape).astype(int).tolist()
+    stop = np.clip(np.ceil(last) + 1, start, ct.shape).astype(int).tolist()
+    return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+
+
+def _nearest(region: Crop, working: Volume, ct: Volume, box: Box) -> Array:
+    """Return, for the voxels of a box of the CT, whether the nearest working voxel belongs to the region."""
+    picked = []
+    for axis in range(3):
+        index = np.zeros((box[1][axis] - box[0][axis], 3))
+        index[:, axis] = np.arange(box[0][axis], box[1][axis])
+        other = [a for a in range(3) if a != axis]
+        index[:, other] = np.asarray(box[0])[other]
+        position = np.rint(working.lps_to_index(ct.index_to_lps(index))[:, axis]).astype(int)
+        picked.append(position - region.box[0][axis] + 1)
+    padded = np.pad(region.mask.array, 1)
+    k, i, j = (np.clip(each, 0, n - 1) for each, n in zip(picked, padded.shape, strict=True))
+    return np.asarray(padded[np.ix_(k, i, j)])
+
+
+def _crop(mask: Array, box: Box, ct: Volume) -> Crop | None:
+    return Crop(Volume(mask, ct.crop(*box).affine), box) if mask.any() else None
+
+
+def _minus(a: tuple[int, int, int], b: tuple[int, int, int]) -> tuple[int, int, int]:
+    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
