@@ -135,14 +135,18 @@ def _segment_ct(
     ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None
 ) -> tuple[LesionReport, dict[str, Any], str]:
     """Segment a CT and write the result; return the lesions, the data for programs and the text for people."""
-    from .pipeline import segment
+    from .pipeline import outline, segment
     from .results.folder import check_room
     from .results.writer import BYTES_PER_VOXEL, write_result
 
     extras = _with_source(_result_extras(options), ct, options)
     check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
     choices = {option.name: getattr(options, option.name) for option in OPTIONS}
-    result = segment(ct, choices, channel.progress)
+    places = {"point": getattr(options, "point", None) or (), "box": getattr(options, "box", None) or ()}
+    if any(places.values()):
+        result = outline(ct, **places, options=choices, on_progress=channel.progress)
+    else:
+        result = segment(ct, choices, channel.progress)
     files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
     summary = write_result(
         result, options.output, **files, extras=extras, overwrite=options.overwrite, on_progress=channel.progress
@@ -456,9 +460,11 @@ def _parser() -> argparse.ArgumentParser:
         "find and measure the lung tumors of a CT",
         "ct.nii.gz -o result",
         "dicom-folder -o result --margins 5 8 --case P007",
+        "ct.nii.gz -o nodule --point 61.5 -12 -310",
     )
     _add_input(segment)
     _add_segment_options(segment)
+    _add_places(segment)
 
     batch = add(
         "batch",
@@ -676,6 +682,26 @@ def _add_names(parser: argparse.ArgumentParser) -> None:
         type=_text,
         help="one line about the patient for report.html; no other file contains it (default: none)",
     )
+
+
+def _add_places(command: argparse.ArgumentParser) -> None:
+    """Add the options that restrict a run to places that the user gives."""
+    for flag, corners, help_text in (
+        ("--point", ("X", "Y", "Z"), "outline only the lesion at this point, LPS mm"),
+        (
+            "--box",
+            ("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
+            "outline only the lesion in the box between two corners, LPS mm",
+        ),
+    ):
+        command.add_argument(
+            flag,
+            action="append",
+            type=float,
+            nargs=len(corners),
+            metavar=corners,
+            help=f"{help_text}; may be given several times (default: search the lungs)",
+        )
 
 
 def _add_segment_options(parser: argparse.ArgumentParser, *, of_one_ct: bool = True) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,13 @@ from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
 from .networks.stored import Model, load_model
 from .options import SegmentOptions, Settings
-from .weights.manifest import Manifest
+from .weights.manifest import Manifest, SecondLook
+
+if TYPE_CHECKING:
+    from .networks.candidate_network import CandidateNetwork
+
+Point = tuple[float, float, float]
+Box = tuple[float, float, float, float, float, float]
 
 TELLING_ML = 0.5
 """Smallest volume, in mL, of a candidate below the confidence threshold that a warning mentions.
@@ -175,6 +181,108 @@ def segment(
     )
 
 
+def outline(
+    ct: CTVolume,
+    *,
+    point: Point | Sequence[Point] = (),
+    box: Box | Sequence[Box] = (),
+    options: SegmentOptions | Mapping[str, Any] | None = None,
+    on_progress: ProgressCallback = ignore_progress,
+    **choices: Any,
+) -> SegmentResult:
+    """Outline and measure just what lies at points or in boxes, without searching the rest of the CT.
+
+    Args:
+        ct: The CT in HU (slice, row, column).
+        point: A point (x, y, z) inside the lesion, LPS mm, or several.
+        box: Two opposite corners (x0, y0, z0, x1, y1, z1) of a box around the lesion, LPS mm, or several.
+        options: The choices for the run; everything else comes from the model.
+        on_progress: Called between steps; an exception that it raises ends the run.
+        **choices: Single options by name; they override ``options``.
+
+    Returns:
+        The lesions. What does not look like a tumor is left out, and a warning states its probability.
+
+    Raises:
+        UnusableInput: If a place lies outside the CT, the model has no second network, the CT does not contain enough
+            lung, or an option is unknown.
+        MachineLimit: If memory, weights or a package fail.
+    """
+    from .refinement.outline import outlined  # imports torch
+
+    clock = _Clock()
+    chosen = SegmentOptions.of(options, **choices)
+    places = [*_rows(point, 3, "point"), *_rows(box, 6, "box")]
+    if not places:
+        raise UnusableInput("Give at least one point or box to outline.")
+    on_progress(Progress("model", 0, 1))
+    model = load_model(chosen.model)
+    settings = chosen.settled(model.manifest)
+    second, numbers = _second_network(model)
+    on_progress(Progress("model", 1, 1))
+    clock.stage("model")
+    axes = ct.canonical_axes()
+    upright = axes.apply(ct)
+    isolation = isolate_lungs(upright, on_progress)
+    clock.stage("isolation")
+    found = outlined(second, numbers, upright, isolation.lungs.array, places, settings.min_confidence, on_progress)
+    clock.stage("verification")
+    on_progress(Progress("measuring", 0, 1))
+    report = report_lesions(
+        found.certainty.with_array(found.certainty.array > 0),
+        upright,
+        isolation.left_lung,
+        isolation.right_lung,
+        probability=found.inside,
+        verified=found.certainty,
+        min_lesion_ml=0.0,
+        carina_lps=isolation.carina_lps,
+        sides_known=isolation.sides_known,
+    )
+    on_progress(Progress("measuring", 1, 1))
+    clock.stage("measurement")
+    return SegmentResult(
+        ct,
+        isolation.reordered(axes.inverse()),
+        axes.undo(found.inside),
+        axes.undo(found.inside.with_array(np.zeros(upright.shape, np.float32))),
+        report.reordered(axes.inverse()),
+        model.manifest,
+        settings,
+        "cpu",
+        "float32",
+        (*ct.warnings, *isolation.warnings, *found.warnings),
+        clock.seconds,
+        model.card,
+    )
+
+
+def _rows(values: Any, length: int, name: str) -> list[tuple[float, ...]]:
+    """Return one or several rows of ``length`` numbers as a list of tuples.
+
+    Raises:
+        UnusableInput: The values are something else.
+    """
+    try:
+        rows = np.asarray(values, dtype=float).reshape(-1, length) if np.size(values) else np.empty((0, length))
+    except (TypeError, ValueError):
+        rows = np.full((1, length), np.nan)
+    if not np.isfinite(rows).all():
+        raise UnusableInput(f"A {name} needs {length} numbers, LPS coordinates in mm.")
+    return [tuple(row) for row in rows.tolist()]
+
+
+def _second_network(model: Model) -> tuple[CandidateNetwork, SecondLook]:
+    """Return the second network of a model and its entry in the manifest.
+
+    Raises:
+        UnusableInput: The model has no second network.
+    """
+    if model.second is None or model.manifest.second_look is None:
+        raise UnusableInput(f"The model {model.manifest.id} has no second network; choose another model.")
+    return model.second, model.manifest.second_look
+
+
 def _verified(
     model: Model,
     settings: Settings,
@@ -196,11 +304,8 @@ def _verified(
     """
     from .refinement.verify import verify  # imports torch
 
-    if model.second is None or model.manifest.second_look is None:
-        raise UnusableInput(f"The model {model.manifest.id} has no second network; run without verification.")
     candidates = verify(
-        model.second,
-        model.manifest.second_look,
+        *_second_network(model),
         upright,
         isolation.lungs.array,
         grid,
