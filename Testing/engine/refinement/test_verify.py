@@ -1,0 +1,106 @@
+"""The second look of a run: probabilities, outlines, and how they reach the report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.refinement.calibration import Calibration
+from LungTumorSegLib.refinement.verify import verify
+
+from .conftest import CENTER, RADIUS_MM, ball_ct
+
+BALL_ML = 4 / 3 * np.pi * RADIUS_MM**3 / 1000
+
+
+def first_look(ct, sharpness=1.0):
+    """Return the working grid of a CT and a probability map of everything dense, on that grid and on the CT's."""
+    grid = make_working_grid(
+        ct, ct.with_array(np.ones(ct.shape, bool)), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000.0, 400.0)
+    )
+    probability = np.clip((grid.image.array - 0.5) * sharpness + 0.5, 0, 1).astype(np.float32)
+    return grid, probability, grid.carry_back(probability)
+
+
+def verified(network, numbers, ct, lungs=None, **maps):
+    grid, probability, on_ct = first_look(ct, **maps)
+    lungs = np.ones(ct.shape, bool) if lungs is None else lungs
+    return verify(
+        network,
+        numbers,
+        ct,
+        lungs,
+        grid,
+        probability,
+        np.zeros_like(probability),
+        on_ct,
+        voxel_threshold=0.5,
+        min_lesion_ml=0.1,
+    )
+
+
+def whole(candidate, ct):
+    mask = np.zeros(ct.shape, bool)
+    mask[candidate.mask.slices] = candidate.mask.mask.array
+    return mask
+
+
+@pytest.mark.parametrize("spacing_mm", [(2.0, 1.0, 1.0), (5.0, 0.8, 0.8)])
+def test_a_dense_ball_is_outlined_on_the_grid_of_the_ct(network, numbers, spacing_mm):
+    ct = ball_ct(spacing_mm)
+    (candidate,) = verified(network, numbers, ct)
+    truth = ct.array > -300
+    mask = whole(candidate, ct)
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
+    assert candidate.tumor > 0.9
+
+
+def test_the_outlines_of_both_networks_are_averaged(network, numbers):
+    """A first network that sees twice the radius is corrected by the second one."""
+    ct = ball_ct()
+    grid, _, _ = first_look(ct)
+    points = grid.image.index_to_lps(np.stack(np.indices(grid.image.shape), axis=-1))
+    wide = (0.6 * (np.linalg.norm(points - np.asarray(CENTER), axis=-1) < 1.6 * RADIUS_MM)).astype(np.float32)
+    (candidate,) = verify(
+        network, numbers, ct, np.ones(ct.shape, bool), grid, wide, np.zeros_like(wide), grid.carry_back(wide),
+        voxel_threshold=0.5, min_lesion_ml=0.1,
+    )  # fmt: skip
+    assert np.count_nonzero(candidate.mask.mask.array) * ct.voxel_volume_ml == pytest.approx(BALL_ML, rel=0.15)
+
+
+def test_a_large_mass_keeps_the_outline_of_the_first_network(network, numbers):
+    ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=40.0)
+    (candidate,) = verified(network, numbers, ct, sharpness=20.0)
+    _, _, on_ct = first_look(ct, sharpness=20.0)
+    assert np.array_equal(whole(candidate, ct), on_ct.array > 0.5)
+
+
+def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
+    lung_wins = Calibration(-4.0, {"aerated_share": 8.0})
+    numbers = type(numbers)(8, "", lung_wins, numbers.click)
+    ct = ball_ct()
+    (inside,) = verified(network, numbers, ct)
+    (outside,) = verified(network, numbers, ct, lungs=np.zeros(ct.shape, bool))
+    assert inside.tumor == pytest.approx(1 / (1 + np.exp(-4.0)), abs=0.01)
+    assert outside.tumor == pytest.approx(1 / (1 + np.exp(4.0)), abs=0.01)
+
+
+def test_nothing_suspicious_needs_no_look(numbers):
+    ct = ball_ct(radius_mm=0.0)
+    assert verified(None, numbers, ct) == []
+
+
+@pytest.mark.parametrize(("tumor", "lesions"), [(0.7, 1), (0.3, 0)])
+def test_the_report_uses_the_verified_probability_as_confidence(tumor, lesions):
+    ct = ball_ct()
+    mask = ct.array > -300
+    certainty = ct.with_array(np.where(mask, np.float32(tumor), np.float32(0)))
+    lungs = ct.with_array(np.ones(ct.shape, bool))
+    report = report_lesions(
+        Volume(mask, ct.affine), ct, lungs, lungs, probability=lungs.with_array(mask.astype(np.float32)),
+        verified=certainty, min_lesion_ml=0.1, min_confidence=0.5, sides_known=False,
+    )  # fmt: skip
+    assert [lesion.confidence for lesion in report.lesions] == [pytest.approx(tumor)] * lesions
+    assert len(report.unsure_ml) == 1 - lesions
