@@ -16,7 +16,7 @@ ROOMS = {
     "slicer": {"mrml"},
     "qt": set(),
     "ctk": set(),
-    "torch": {"networks", "inference", "training"},
+    "torch": {"networks", "inference", "refinement", "training"},
     "monai": {"training"},
 }
 """From a package to the rooms that may import it, anywhere in a file."""
@@ -26,7 +26,14 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
     if path.name != "__main__.py" and path.relative_to(ROOT).parts[0] != "mrml"
 )
-NEEDS_TORCH = ("LungTumorSegLib.networks", "LungTumorSegLib.inference.predictor", "LungTumorSegLib.training")
+NEEDS_TORCH = (
+    "LungTumorSegLib.networks",
+    "LungTumorSegLib.inference.predictor",
+    "LungTumorSegLib.refinement.look",
+    "LungTumorSegLib.refinement.outline",
+    "LungTumorSegLib.refinement.verify",
+    "LungTumorSegLib.training",
+)
 
 BLOCKED = """
 import sys
