@@ -24,6 +24,7 @@ OTHER = {
     "min_lesion_ml": 0.25,
     "min_confidence": 0.0,
     "mirror": False,
+    "verify": False,
 }
 """A value of each option that no default has."""
 
@@ -39,7 +40,7 @@ def test_every_entrance_knows_every_option():
     assert list(OTHER) == names, "this test too"
     assert list(asdict(a_result().settings)) == names, "summary.json writes these"
     assert set(shipped_values()) == set(names)
-    assert {option.name for option in OPTIONS if option.default is None} <= {field.name for field in fields(Manifest)}
+    assert {option.name for option in OPTIONS if option.default is None} <= set(dir(Manifest)) | {field.name for field in fields(Manifest)}
 
 
 @pytest.mark.parametrize("command", ["segment", "demo"])
