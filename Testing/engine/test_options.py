@@ -40,7 +40,9 @@ def test_every_entrance_knows_every_option():
     assert list(OTHER) == names, "this test too"
     assert list(asdict(a_result().settings)) == names, "summary.json writes these"
     assert set(shipped_values()) == set(names)
-    assert {option.name for option in OPTIONS if option.default is None} <= set(dir(Manifest)) | {field.name for field in fields(Manifest)}
+    assert {option.name for option in OPTIONS if option.default is None} <= set(dir(Manifest)) | {
+        field.name for field in fields(Manifest)
+    }
 
 
 @pytest.mark.parametrize("command", ["segment", "demo"])

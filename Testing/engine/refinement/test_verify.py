@@ -57,7 +57,7 @@ def test_a_dense_ball_is_outlined_on_the_grid_of_the_ct(network, numbers, spacin
     assert candidate.tumor > 0.9
 
 
-def test_the_outlines_of_both_networks_are_averaged(network, numbers):
+def test_the_outlines_of_both_networks_are_weighted(network, numbers):
     """A first network that sees twice the radius is corrected by the second one."""
     ct = ball_ct()
     grid, _, _ = first_look(ct)
