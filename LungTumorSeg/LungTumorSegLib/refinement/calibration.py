@@ -1,7 +1,8 @@
 """From what both networks say about a candidate to the probability that it is a tumor.
 
-The probability comes from a logistic regression on a few measures, whose coefficients were fitted on scans that neither
-network was trained on. Its coefficients are stored in the model's manifest as plain numbers.
+The probability comes from a logistic regression on a few measures. It was fitted on scans that the second network had
+not seen; the first network was trained on four of them. True and false candidates weigh the same, so the probability is
+that at equal numbers of both. The coefficients are stored in the model's manifest as plain numbers.
 """
 
 from __future__ import annotations

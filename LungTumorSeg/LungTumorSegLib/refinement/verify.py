@@ -27,6 +27,12 @@ from .measures import Surroundings, measures_of
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
 
+SECOND_SHARE = 0.3
+"""Weight of the second network's outline; the rest is the first one's.
+
+On 101 lesions of nine CTs, the mean Dice was 0.827 with 0, 0.833 with 0.3 and 0.821 with 0.5.
+"""
+
 SMALLEST_SHARE = 0.5
 """Volume of the smallest candidate, divided by that of the smallest lesion: the outline may be larger than the core."""
 
@@ -96,7 +102,7 @@ def verify(
 def outline(
     candidate: Candidate, look: Look, probability_on_ct: Volume, working: Volume, voxel_threshold: float
 ) -> Crop | None:
-    """Outline a candidate on the CT's grid with the mean of both networks' probabilities.
+    """Outline a candidate on the CT's grid with the weighted mean of both networks' probabilities.
 
     Args:
         candidate: The candidate.
@@ -118,9 +124,9 @@ def outline(
     other: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
     both = united(box, other)
     total = np.zeros([b - a for a, b in zip(*both, strict=True)], np.float32)
-    for values, place in ((first, box), (inside, other)):
+    for values, place in (((1 - SECOND_SHARE) * first, box), (SECOND_SHARE * inside, other)):
         total[slices_of((_minus(place[0], both[0]), _minus(place[1], both[0])))] += values
-    return _crop(total / 2 > voxel_threshold, both, probability_on_ct)
+    return _crop(total > voxel_threshold, both, probability_on_ct)
 
 
 def _surroundings(ct: Volume, lungs: Array, grid: WorkingGrid, probability: Array, deviation: Array) -> Surroundings:
