@@ -13,16 +13,16 @@ from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.runs import start_run
-from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.command_run import CommandRun
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel import exports, installation, sample_data, self_test, views, waiting
+from LungTumorSegPanel.outlining import OutliningLogic
 from LungTumorSegPanel.panel import Panel
 from LungTumorSegPanel.parameter_node import LungTumorSegParameterNode
-from LungTumorSegPanel.parameters import takeModel
+from LungTumorSegPanel.parameters import takeModel, upgradeScene
 from LungTumorSegPanel.saving import SavingLogic
 from slicer import vtkMRMLScalarVolumeNode as VolumeNode
 from slicer import vtkMRMLSegmentationNode as SegmentationNode
@@ -36,8 +36,6 @@ from slicer.ScriptedLoadableModule import (
 
 Options = SegmentOptions | Mapping[str, Any] | None
 OnFinished = Callable[[CommandRun], None] | None
-PHANTOM_SEED = 7
-"""Seed of the sample data: a chest with lesions on both sides."""
 
 
 class LungTumorSeg(ScriptedLoadableModule):
@@ -73,17 +71,14 @@ def registerSampleData() -> None:
     sample_data.register(LungTumorSegLogic().startPhantom)
 
 
-class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
+class LungTumorSegLogic(OutliningLogic, SavingLogic, ScriptedLoadableModuleLogic):
     """The functions of the module without its panel, for scripts, batch processing and tests."""
 
     def getParameterNode(self) -> LungTumorSegParameterNode:
         """Return the parameters of the scene; what an older version saved is upgraded first."""
         parameterNode: Any = LungTumorSegParameterNode(super().getParameterNode())  # type: ignore[call-arg]
-        if parameterNode.version < VERSION:
-            for segmentationNode in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-                upgrade(segmentationNode)
-            parameterNode.version = VERSION
         models = self.models()
+        upgradeScene(parameterNode, models)
         if models and parameterNode.model not in models:
             takeModel(parameterNode, next(iter(models.values())))
         return parameterNode
@@ -170,7 +165,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
         manifests = {name: Manifest.read(folder) for name, folder in model_folders().items()}
         return dict(sorted(manifests.items(), key=lambda item: (item[0] != DEFAULT_MODEL, item[0])))
 
-    def makePhantom(self, seed: int = PHANTOM_SEED) -> VolumeNode:
+    def makePhantom(self, seed: int = exports.PHANTOM_SEED) -> VolumeNode:
         """Create a synthetic chest CT with lesions in a child process; block until it is in the scene.
 
         Args:
@@ -181,7 +176,7 @@ class LungTumorSegLogic(SavingLogic, ScriptedLoadableModuleLogic):
         """
         return waiting.result_of(exports.phantomRun(seed))
 
-    def startPhantom(self, onFinished: OnFinished = None, seed: int = PHANTOM_SEED) -> CommandRun:
+    def startPhantom(self, onFinished: OnFinished = None, seed: int = exports.PHANTOM_SEED) -> CommandRun:
         """Create a synthetic chest CT without blocking.
 
         Args:

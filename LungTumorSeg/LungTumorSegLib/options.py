@@ -259,6 +259,7 @@ class SegmentOptions:
             bool,
             label="Verification",
             help="look at each candidate again with a second network, which drops false positives and refines outlines",
+            parameters=("verify",),
         ),
     )
 

@@ -5,11 +5,12 @@ This file contains the widgets; LungTumorSegLib.mrml.corrections performs the co
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 from LungTumorSegLib.core import terminology
+from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.mrml.corrections import Corrections, Threshold
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.placing import Point, PointPlacement
@@ -18,6 +19,10 @@ from slicer.i18n import tr as _
 
 from .lesion_editor import LesionEditor
 from .live_measuring import LiveMeasuring
+from .segment_here import SegmentHere
+
+if TYPE_CHECKING:
+    from LungTumorSeg import LungTumorSegLogic
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -25,7 +30,9 @@ DEFAULT_THRESHOLD = 0.5
 class CorrectSection:
     """Correct one segmentation at a time. ``onTable`` is called after each change of the lesion table."""
 
-    def __init__(self, ui: Any, chosenIds: Callable[[], list[str]], onTable: Callable[[], None]) -> None:
+    def __init__(
+        self, ui: Any, logic: "LungTumorSegLogic", chosenIds: Callable[[], list[str]], onTable: Callable[[], None]
+    ) -> None:  # fmt: skip
         self._ui, self._chosenInTable, self._onTable = ui, chosenIds, onTable
         self._segmentation: Node = None
         self._corrections: Corrections | None = None
@@ -34,6 +41,7 @@ class CorrectSection:
         self._active = False
         self.editor = LesionEditor(ui.editorFrame.layout())
         self.measuring = LiveMeasuring(self._onMeasures, self._onOtherContent)
+        self.here = SegmentHere(ui, logic, self._take, self._onHerePlacing, self._occupy)
         self._connect()
         self.updateButtons()
 
@@ -66,6 +74,7 @@ class CorrectSection:
             self.editor.work_on(segmentation)
             self.editor.keep_inside(self._ui.insideCheckBox.checked)
             self.measuring.follow(segmentation)
+        self.here.show(segmentation)
         self._onCollapsed(self._ui.correctSection.collapsed)
         self.updateButtons()
 
@@ -100,6 +109,7 @@ class CorrectSection:
 
     def _forget(self) -> None:
         self._stopPlacing()
+        self.here.show(None)
         self._threshold = None
         self.measuring.close()
         self.editor.let_go()
@@ -111,9 +121,14 @@ class CorrectSection:
             self.editor.release()
             return
         self._ui.segmentSection.collapsed = True  # the tools would not fit into the window otherwise
-        self.editor.occupy()
+        self._occupy()
         self._chooseSegment()
         self.measuring.start()  # prepared now so that the first stroke does not wait
+
+    def _occupy(self) -> None:
+        """Give views and keyboard shortcuts to the editor, but not Enter and Escape if an outline waits for them."""
+        if self._active and self._segmentation is not None and not self._ui.correctSection.collapsed:
+            self.editor.occupy(keys=not self.here.waiting)
 
     def _onOtherContent(self) -> None:
         segmentation = self._segmentation
@@ -139,6 +154,7 @@ class CorrectSection:
         self._threshold = None
         if self._segmentation is not None:
             self._chooseSegment()
+        self.here.choose(self._chosenIds())
         self._setSlider()
         self.updateButtons()
 
@@ -236,9 +252,18 @@ class CorrectSection:
         self._stopPlacing()
         if on and self._corrections is not None:
             self.editor.stop_effect()
-            self._placement = PointPlacement(slicer.mrmlScene, self._onPoint)
+            self._placement = PointPlacement(slicer.mrmlScene, self._onPoint, _("Grow here"))
             self._ui.growButton.checked = True
             self._say(_("Click the tumor in a slice view."))
+
+    def _onHerePlacing(self) -> None:
+        self._stopPlacing()
+        self.editor.stop_effect()
+
+    def _take(self, mask: Volume, replaced: str | None) -> str | None:
+        """Take an outline as a lesion; return the name of the lesion, or None after a failure."""
+        taken = self._do(lambda corrections: corrections.take(mask, replaced))
+        return self._segmentation.GetSegmentation().GetSegment(taken).GetName() if taken else None
 
     def _onPoint(self, point: Point) -> None:
         qt.QTimer.singleShot(0, lambda: self._grow(point))  # not while the node's event is being handled
@@ -249,6 +274,7 @@ class CorrectSection:
             self._do(lambda corrections: corrections.grow(point, self._chosen() or None))
 
     def _stopPlacing(self) -> None:
+        self.here.stopPlacing()
         self._ui.growButton.checked = False
         if self._placement is not None:
             self._placement.close()

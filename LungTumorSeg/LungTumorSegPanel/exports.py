@@ -25,6 +25,9 @@ FORMAT_FILES = {
 FURTHER_FILES = {"report.html", *(name for names in FORMAT_FILES.values() for name in names)}
 """Files that a child process may write after the segmentation has been saved."""
 
+PHANTOM_SEED = 7
+"""Seed of the sample data: a chest with lesions on both sides."""
+
 
 def savePicture(path: Path) -> list[Path]:
     """Save a picture of the 3D view, if there is one, and return the paths of the files."""

@@ -53,10 +53,13 @@ class LesionEditor:
         """Release the editor node."""
         self.widget.setMRMLSegmentEditorNode(None)
 
-    def occupy(self) -> None:
-        """Take over keyboard shortcuts and views."""
+    def occupy(self, *, keys: bool = True) -> None:
+        """Take over views and keyboard shortcuts; without ``keys``, leave the shortcuts to others."""
         self.widget.setupViewObservations()
-        self.widget.installKeyboardShortcuts()
+        if keys:
+            self.widget.installKeyboardShortcuts()
+        else:
+            self.widget.uninstallKeyboardShortcuts()
 
     def release(self) -> None:
         """Release keyboard shortcuts and views."""

@@ -33,7 +33,7 @@ class Panel(VTKObservationMixin):
         ui.inputSelector.addAttribute("vtkMRMLScalarVolumeNode", mrml.CT_ATTRIBUTE, "1")
         self.lesions = LesionTable(ui, self._onChosen)
         self.run = RunSection(ui, logic, self._onResult)
-        self.correct = CorrectSection(ui, self.lesions.chosenIds, self.refresh)
+        self.correct = CorrectSection(ui, logic, self.lesions.chosenIds, self.refresh)
         self.spread = SpreadSection(ui)
         self.save = SaveSection(ui, logic, self.correct.finish)
         self._nodesTimer = makeTimer(0, self._offerVolumes, singleShot=True)

@@ -42,6 +42,7 @@ class LungTumorSegParameterNode:
     voxelThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().voxel
     stride: Annotated[int, _range("stride")] = 1
     mirror: bool = False
+    verify: bool = False
     smallestLesionMl: Annotated[float, _range("min_lesion_ml")] = 0.0
     leastConfidence: Annotated[float, _range("min_confidence")] = 0.0
     loadProbability: bool = True

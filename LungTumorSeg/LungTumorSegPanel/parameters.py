@@ -1,7 +1,10 @@
 """Conversion between the options of a run and the fields of the parameter node."""
 
+from collections.abc import Mapping
 from typing import Any
 
+import slicer
+from LungTumorSegLib.mrml.upgrade import VERSION, upgrade
 from LungTumorSegLib.options import OPTIONS, Option, Thresholds, usual_values
 from LungTumorSegLib.weights.manifest import Manifest
 
@@ -15,6 +18,16 @@ def takeModel(parameterNode: Any, manifest: Manifest) -> None:
                 option.parameters, _parts(option, usual[option.name]), strict=bool(option.parameters)
             ):
                 setattr(parameterNode, field, value)
+
+
+def upgradeScene(parameterNode: Any, manifests: Mapping[str, Manifest]) -> None:
+    """Bring results and parameters that an older version of the extension saved to the current version."""
+    if parameterNode.version < VERSION:
+        for segmentationNode in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            upgrade(segmentationNode)
+        known = manifests.get(parameterNode.model)
+        parameterNode.verify = known is not None and known.verify
+        parameterNode.version = VERSION
 
 
 def chosenOptions(parameterNode: Any) -> dict[str, Any]:

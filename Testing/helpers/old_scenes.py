@@ -10,6 +10,12 @@ from LungTumorSegLib.mrml import results as mrml
 ANSWER_ROLE = "LungTumorSeg.Answer"
 
 
+def as_version_3(segmentation: Any, parameters: Any) -> None:
+    """Remove the choice of verification; see ``as_version_2`` for the arguments."""
+    parameters.SetParameter("version", "3")
+    parameters.UnsetParameter("verify")
+
+
 def as_version_2(segmentation: Any, parameters: Any) -> None:
     """Remove the display node of the network's result.
 
@@ -19,6 +25,7 @@ def as_version_2(segmentation: Any, parameters: Any) -> None:
     """
     slicer.mrmlScene.RemoveNode(segmentation.GetNodeReference(ANSWER_ROLE).GetDisplayNode())
     parameters.SetParameter("version", "2")
+    parameters.UnsetParameter("verify")
 
 
 def as_version_1(segmentation: Any, parameters: Any) -> None:
@@ -31,3 +38,4 @@ def as_version_1(segmentation: Any, parameters: Any) -> None:
     segmentation.SetAttribute(mrml.FINGERPRINT_ATTRIBUTE, mrml.fingerprint(segmentation, colors=False))
     parameters.SetParameter("version", "1")
     parameters.UnsetParameter("paintInside")
+    parameters.UnsetParameter("verify")

@@ -37,10 +37,10 @@ def load_module() -> Any:
 
 
 def make_scene(logic: Any, version: int, folder: Path) -> None:
-    """Fill the scene with a result as scene version 1, 2 or 3 stored it; Tumor 1 is confirmed, Tumor 2 rejected."""
+    """Fill the scene with a result as a scene version stored it; Tumor 1 is confirmed, Tumor 2 rejected."""
     from LungTumorSegLib.mrml import results as mrml
     from LungTumorSegPanel.canned_result import cannedCT, cannedResult
-    from old_scenes import as_version_1, as_version_2
+    from old_scenes import as_version_1, as_version_2, as_version_3
 
     slicer.mrmlScene.Clear(0)
     volume = cannedCT(slicer.mrmlScene)
@@ -51,8 +51,9 @@ def make_scene(logic: Any, version: int, folder: Path) -> None:
         logic.corrections(segmentation).confirm("Tumor_1")
         logic.corrections(segmentation).reject("Tumor_2")
         logic.measureLesions(segmentation)
-    if version < 3:
-        {1: as_version_1, 2: as_version_2}[version](segmentation, parameters.parameterNode)
+    older = {1: as_version_1, 2: as_version_2, 3: as_version_3}.get(version)
+    if older is not None:
+        older(segmentation, parameters.parameterNode)
 
 
 def main() -> None:

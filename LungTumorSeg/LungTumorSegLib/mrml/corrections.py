@@ -17,7 +17,17 @@ from .history import History, SegmentationHistory
 from .lesion_table import answer_of, numbers_of
 from .nodes import PROBABILITY_ROLE, Node, one_drawing, ras_of
 from .results import TUMOR_FILL_2D, volume_of_node
-from .segments import add_mask, mask_of, next_lesion_number, review_of, segment_infos, segments_of, set_mask, set_review
+from .segments import (
+    add_mask,
+    mask_of,
+    next_lesion_number,
+    on_lattice,
+    review_of,
+    segment_infos,
+    segments_of,
+    set_mask,
+    set_review,
+)
 
 LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
 
@@ -192,9 +202,37 @@ class Corrections:
         self._node.TransformPointFromWorld(list(point_ras), local)
         mask = about_point(self._probability(), ras_of(local), others=list(self._masks_but(segment_id)))
         self._save()
-        grown = segment_id or next(filter(self.is_empty_lesion, reversed(self.lesion_ids())), None) or self._add()
+        grown = segment_id or self._empty_lesion()
         add_mask(self._node, grown, mask)
         return grown
+
+    @one_drawing()
+    def take(self, mask: Volume, segment_id: str | None = None) -> str:
+        """Take an outline as a lesion. Voxels of other lesions are left out.
+
+        Args:
+            mask: The outline (bool), LPS with canonical axes, on the voxels of the CT.
+            segment_id: The lesion whose voxels are replaced. None fills the newest empty lesion, or a new lesion if
+                none is empty.
+
+        Returns:
+            The segment id of the lesion.
+
+        Raises:
+            ValueError: The outline lies entirely within other lesions, or not on the voxels of the segmentation.
+        """
+        self._check_scene()
+        if segment_id is not None:
+            self._check(segment_id)
+        if not on_lattice(self._node, mask):
+            raise ValueError("The outline does not lie on the voxels of this segmentation; segment this CT again.")
+        free = mask.array & ~np.any([_at(other, mask) for other in self._masks_but(segment_id)], axis=0)
+        if not free.any():
+            raise ValueError("Another lesion already covers this outline; select it in the table to replace it.")
+        self._save()
+        taken = segment_id or self._empty_lesion()
+        set_mask(self._node, taken, mask.with_array(free))
+        return taken
 
     def threshold(self, segment_id: str) -> Threshold:
         """Return a handle that outlines a lesion at different thresholds of the probability map.
@@ -261,6 +299,10 @@ class Corrections:
         self._save()
         set_review(self._content.GetSegment(segment_id), review)
         self._show(segment_id, review != terminology.REJECTED)
+
+    def _empty_lesion(self) -> str:
+        """Return the newest empty lesion; add one if there is none."""
+        return next(filter(self.is_empty_lesion, reversed(self.lesion_ids())), None) or self._add()
 
     def _add(self, code: str = terminology.TUMOR[None]) -> str:
         answer = answer_of(self._node)

@@ -119,7 +119,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     Raises:
         MachineLimit: The segmentation cannot be read; the scene is unchanged.
     """
-    content = _read_segmentation(run.segmentation)
+    content = read_segmentation(run.segmentation)
     answer = slicer.vtkSegmentation()
     answer.DeepCopy(content)
     _add_surfaces(content, run.folder)
@@ -285,6 +285,24 @@ def load_volume(path: Path, scene: Node, name: str) -> Node:
     return node
 
 
+def read_segmentation(path: Path) -> Node:
+    """Return the vtkSegmentation in a file.
+
+    It is read in a temporary scene, so that nothing else, such as the name of a temporary file, enters the user's
+    scene.
+
+    Raises:
+        MachineLimit: The file cannot be read.
+    """
+    scene = slicer.vtkMRMLScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node):
+        raise MachineLimit("The run left no readable segmentation; run it again.")
+    return node.GetSegmentation()
+
+
 def _holds_air(image: Node) -> bool:
     """Return whether a sample of the voxels of a vtkImageData includes values of air.
 
@@ -295,21 +313,6 @@ def _holds_air(image: Node) -> bool:
         return False
     voxels = vtk_to_numpy(scalars)
     return bool((voxels[:: len(voxels) // SAMPLED_VOXELS | 1] <= AIR_BELOW_HU).any())
-
-
-def _read_segmentation(path: Path) -> Node:
-    """Return the vtkSegmentation in a file.
-
-    It is read in a temporary scene, so that nothing else, such as the name of a temporary file, enters the user's
-    scene.
-    """
-    scene = slicer.vtkMRMLScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    storage = slicer.vtkMRMLSegmentationStorageNode()
-    storage.SetFileName(str(path))
-    if not storage.ReadData(node):
-        raise MachineLimit("The run left no readable segmentation; run it again.")
-    return node.GetSegmentation()
 
 
 def _add_surfaces(content: Node, folder: Path) -> None:

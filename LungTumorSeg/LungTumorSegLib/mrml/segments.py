@@ -16,6 +16,9 @@ from ..core.volume import Array, Volume
 from ..correction.snapshot import Layer, SegmentInfo
 from .nodes import Node, affine_of
 
+LATTICE_TOLERANCE_VOXELS = 0.02
+"""Largest distance at which voxels of two images coincide; a larger one is not rounding."""
+
 
 class LayerCopies:
     """Copies of the layers of a segmentation for another thread; only layers that changed are copied again."""
@@ -122,6 +125,16 @@ def add_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
     present = mask_of(segmentation.GetSegmentation(), segment_id)
     if mask is not None:
         set_mask(segmentation, segment_id, mask if present is None else union(present, mask))
+
+
+def on_lattice(segmentation: Node, mask: Volume) -> bool:
+    """Return whether the voxels of a mask, LPS with any order of axes, coincide with voxels of the segmentation."""
+    lattice = _lattice(segmentation)
+    grid = Volume(np.zeros((1, 1, 1), dtype=bool), affine_of(_to_ras(lattice)))
+    steps = np.linalg.inv(grid.affine) @ mask.affine
+    return bool(np.allclose(steps, np.rint(steps), atol=LATTICE_TOLERANCE_VOXELS)) and bool(
+        np.isclose(abs(np.linalg.det(steps[:3, :3])), 1, atol=LATTICE_TOLERANCE_VOXELS)
+    )
 
 
 def next_lesion_number(contents: Sequence[Node]) -> int:

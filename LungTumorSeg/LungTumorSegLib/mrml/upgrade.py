@@ -3,6 +3,7 @@
 - Version 1 (0.1.0, before corrections): a segmentation, its lesion table and the summary of the run, but neither the
   network's result nor review marks.
 - Version 2: the network's result has no display node, so Slicer shows it when the scene is loaded.
+- Version 3: no choice of verification; the logic takes that of the model.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from .lesion_table import answer_of, fill_table, hide_answer, keep_answer, rows_
 from .nodes import SUMMARY_ATTRIBUTE, TABLE_ROLE, Node
 from .results import is_edited
 
-VERSION = 3
+VERSION = 4
 """Version of the content of a scene; stored in the parameter node."""
 
 
