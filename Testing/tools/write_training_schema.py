@@ -1,4 +1,4 @@
-"""Write the JSON Schema of training configurations to the folder of the shipped ones, where editors find it."""
+"""Write the JSON Schemas of training configurations to the folder of the shipped ones, where editors find them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 
 from LungTumorSegLib.training import config
+from LungTumorSegLib.training.second_look.config import LookTrainingConfig
 
 if __name__ == "__main__":
-    schema = Path(config.__file__).parent / "configs" / "training.schema.json"
-    schema.write_text(json.dumps(config.config_schema(), indent=2) + "\n", encoding="utf-8")
+    folder = Path(config.__file__).parent / "configs"
+    for name, kind in (("training", config.TrainingConfig), ("second_look", LookTrainingConfig)):
+        schema = json.dumps(config.config_schema(kind), indent=2)
+        (folder / f"{name}.schema.json").write_text(schema + "\n", encoding="utf-8")

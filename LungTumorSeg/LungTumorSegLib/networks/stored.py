@@ -115,11 +115,16 @@ def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Ma
     Returns:
         The manifest with the checksum of the weights, as written.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    complete = replace(manifest, weights_sha256=save_weights(network, folder / WEIGHTS_FILE))
+    complete.write(folder)
+    return complete
+
+
+def save_weights(network: torch.nn.Module, path: Path) -> str:
+    """Write the weights of a network, unchanged, as safetensors; return the SHA-256 of the file."""
     from safetensors.torch import save
 
     weights = save({name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / WEIGHTS_FILE).write_bytes(weights)
-    complete = replace(manifest, weights_sha256=hashlib.sha256(weights).hexdigest())
-    complete.write(folder)
-    return complete
+    path.write_bytes(weights)
+    return hashlib.sha256(weights).hexdigest()

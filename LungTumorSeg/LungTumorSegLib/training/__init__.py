@@ -8,7 +8,16 @@ from ..core.events import ProgressCallback, ignore_progress
 
 
 def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
-    """Train as a YAML file says; see ``stages.train``. Only the call imports torch."""
-    from .stages import train as run
+    """Train as a YAML file says; only the call imports torch.
 
+    A configuration with a section ``second_look`` trains the second network of a model (see ``second_look.command``),
+    any other one trains a first network (see ``stages``).
+    """
+    from .config import read_values
+
+    values = read_values(config_path)
+    if isinstance(values, dict) and "second_look" in values:
+        from .second_look.command import train as run
+    else:
+        from .stages import train as run
     return run(config_path, on_progress)

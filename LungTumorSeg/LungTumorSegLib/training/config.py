@@ -6,7 +6,7 @@ Paths are relative to the folder in which the command is started, so that a ship
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Schedule = Literal["cosine", "plateau", "falling", "constant"]
 SourceKind = Literal["folders", "decathlon", "rtstruct"]
 LOSSES: tuple[Text, ...] = get_args(LossName)
+
+C = TypeVar("C")
 
 MOST_BYTES = 4 * 1024**2
 """Largest configuration file, bytes; one that lists 1,000 cases has 300 kB."""
@@ -309,13 +311,16 @@ class TrainingConfig:
 
 
 @cache
-def _adapter() -> TypeAdapter[TrainingConfig]:
-    return TypeAdapter(TrainingConfig)
+def _adapter(kind: type[C]) -> TypeAdapter[C]:
+    return TypeAdapter(kind)
 
 
-def config_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a configuration, for editors; ``configs/training.schema.json`` contains it."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter().json_schema()}
+def config_schema(kind: type = TrainingConfig) -> dict[str, Any]:
+    """Return the JSON Schema of a kind of configuration, for editors.
+
+    ``configs/training.schema.json`` and ``configs/second_look.schema.json`` contain them.
+    """
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}
 
 
 def read_config(path: Path) -> TrainingConfig:
@@ -326,9 +331,19 @@ def read_config(path: Path) -> TrainingConfig:
             expected.
         MachineLimit: PyYAML is not installed.
     """
+    return read_as(path, config_from_dict)
+
+
+def read_as(path: Path, check: Callable[[Any], C]) -> C:
+    """Return what ``check`` makes of the values in a YAML file; its message about a mistake gets the file's name.
+
+    Raises:
+        UnusableInput: The file cannot be read or is not valid.
+        MachineLimit: PyYAML is not installed.
+    """
     values = read_yaml(path)
     try:
-        return config_from_dict(values)
+        return check(values)
     except UnusableInput as error:
         raise UnusableInput(f"{path}: {error}") from error
 
@@ -423,7 +438,7 @@ def _settings_of(section: Sequence[int | str], kind: Any) -> list[str]:
 
 def _check(config: TrainingConfig) -> None:
     """Check values that are valid on their own but contradict each other."""
-    _check_data(config.data)
+    check_data(config.data)
     _require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
     )
@@ -435,7 +450,12 @@ def _check(config: TrainingConfig) -> None:
             _require(begun, f"{name}.freeze_norm_at must be above 0 unless training starts from a model (start_from).")
 
 
-def _check_data(data: DataConfig) -> None:
+def check_data(data: DataConfig) -> None:
+    """Check values of the training data that contradict each other.
+
+    Raises:
+        UnusableInput: A pattern is none, seeds are used twice, or no patient is left to train on.
+    """
     for i, source in enumerate(data.sources):
         _check_pattern(f"data.sources[{i}].patient_pattern", source.patient_pattern)
     phantoms = data.phantoms

@@ -167,7 +167,8 @@ class _Job:
 
 def _jobs(cases: list[CaseConfig], data: DataConfig, grid: GridConfig) -> Iterator[_Job]:
     for case in cases:
-        yield _Job(_folder(Path(data.cache), case.patient, dataclasses.asdict(case), grid), case, grid.spacing_mm)
+        key = [STORE_VERSION, dataclasses.asdict(case), grid.spacing_mm]
+        yield _Job(cache_folder(Path(data.cache), case.patient, key), case, grid.spacing_mm)
 
 
 def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[_Job]:
@@ -176,15 +177,14 @@ def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator
         (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
     )
     for seed in range(first, first + count):
-        yield _Job(
-            _folder(Path(data.cache), f"phantom-{seed}", [seed, held_out], grid), seed, grid.spacing_mm, held_out
-        )
+        key = [STORE_VERSION, [seed, held_out], grid.spacing_mm]
+        yield _Job(cache_folder(Path(data.cache), f"phantom-{seed}", key), seed, grid.spacing_mm, held_out)
 
 
-def _folder(cache: Path, name: str, source: object, grid: GridConfig) -> Path:
-    """Return a folder whose name changes with everything that would change the case."""
-    key = json.dumps([STORE_VERSION, source, grid.spacing_mm], sort_keys=True)
-    return cache / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+def cache_folder(cache: Path, name: str, key: object) -> Path:
+    """Return a folder of the cache whose name changes with ``key``: everything that would change its content."""
+    checksum = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return cache / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{checksum[:12]}"
 
 
 def _prepare(job: _Job) -> None:

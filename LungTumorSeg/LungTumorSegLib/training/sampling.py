@@ -76,7 +76,7 @@ class Sampler:
         radius = draw_radius_mm(rng, self._config.large, self._config.small)
         corner = self._corner(case, place, size, radius if kind == "implants" else 0.0, rng)
         patch = _gather(case, corner, size, self._grid.spacing_mm)
-        _vary_enhancement(patch, rng)
+        vary_enhancement(patch, rng)
         if rng.random() < DISTRACTOR_SHARE:
             implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
         if kind == "implants":
@@ -118,7 +118,7 @@ class Sampler:
         return self._cases[case_index], places[rng.integers(len(places))].astype(float)
 
     def _background(self, rng: np.random.Generator) -> int:
-        return self._of_either(self._scans, self._phantoms, rng)
+        return of_either(self._scans, self._phantoms, self._config.real_backgrounds, rng)
 
     def _hard_site(self, rng: np.random.Generator) -> Site:
         """Draw a hard site, from real CTs in the configured share.
@@ -127,13 +127,7 @@ class Sampler:
         """
         scans = [site for site in self._hard if not self._cases[site[0]].is_phantom]
         phantoms = [site for site in self._hard if self._cases[site[0]].is_phantom]
-        return self._of_either(scans, phantoms, rng)
-
-    def _of_either(self, scans: Sequence[T], phantoms: Sequence[T], rng: np.random.Generator) -> T:
-        """Draw one item, from the real CTs in the configured share."""
-        from_scans = bool(scans) and (not phantoms or rng.random() < self._config.real_backgrounds)
-        group = scans if from_scans else phantoms
-        return group[int(rng.integers(len(group)))]
+        return of_either(scans, phantoms, self._config.real_backgrounds, rng)
 
     def _corner(self, case: StoredCase, place: Array, size: Array, radius_mm: float, rng: np.random.Generator) -> Array:
         """Draw the first voxel of a patch around ``place``.
@@ -165,6 +159,13 @@ class Sampler:
             implant_procedural(patch, center, radius_mm, rng)
 
 
+def of_either(scans: Sequence[T], phantoms: Sequence[T], share: float, rng: np.random.Generator) -> T:
+    """Draw one item, with probability ``share`` from those of real CTs; an empty group leaves the other one."""
+    from_scans = bool(scans) and (not phantoms or rng.random() < share)
+    group = scans if from_scans else phantoms
+    return group[int(rng.integers(len(group)))]
+
+
 def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[float, float, float]) -> Patch:
     """Copy a patch from a case; voxels outside the case are air."""
     shape = np.asarray(case.hu.shape)
@@ -177,7 +178,7 @@ def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[floa
     return Patch(hu, label, (region & LUNG_BIT) > 0, (region & MASK_BIT) > 0, spacing_mm)
 
 
-def _vary_enhancement(patch: Patch, rng: np.random.Generator) -> None:
+def vary_enhancement(patch: Patch, rng: np.random.Generator) -> None:
     """Make vessels and heart darker or brighter in half of the samples; unenhanced CTs are rare in training data."""
     if rng.random() < 0.5:
         factor = rng.uniform(0.1, 1.2)

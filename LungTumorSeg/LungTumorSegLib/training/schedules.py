@@ -56,11 +56,21 @@ def learning_rate(stage: StageConfig, *, step: int, fraction: float, reductions:
     Returns:
         The learning rate.
     """
-    rate = stage.learning_rate * min(1.0, (step + 1) / max(1, stage.warmup_steps))
+    rate = warmed_up(stage.learning_rate, step, stage.warmup_steps)
     if stage.schedule == "cosine":
-        return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))
+        return cosine(rate, fraction)
     if stage.schedule == "plateau":
         return max(PLATEAU_LOWEST, rate * PLATEAU_FACTOR**reductions / (1 + DECAY_PER_STEP * step))
     if stage.schedule == "falling":
         return rate * float(FALL_FACTOR ** (FALLS_PER_EPOCH * step // stage.epoch_steps))
     return rate
+
+
+def warmed_up(rate: float, step: int, warmup_steps: int) -> float:
+    """Return the rate of step ``step`` (from 0) if it rises linearly during the first ``warmup_steps`` steps."""
+    return rate * min(1.0, (step + 1) / max(1, warmup_steps))
+
+
+def cosine(rate: float, fraction: float) -> float:
+    """Return ``rate`` lowered to 0 along half a cosine; ``fraction`` is the finished share of the training."""
+    return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))

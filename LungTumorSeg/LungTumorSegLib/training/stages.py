@@ -29,6 +29,7 @@ from .config import ModelConfig, TrainingConfig, read_config
 from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
+from .second_look.config import LookTrainingConfig
 from .selection import WholeVolumes
 
 EXTRACTORS = {
@@ -41,7 +42,7 @@ EXTRACTORS = {
 TRAINING = "training"
 """Name of the group of the file that shows that a training has begun in a folder."""
 
-TRAINING_FILES = (LOG, "curves.svg", "*.safetensors", "model", "held-out")
+TRAINING_FILES = (LOG, "curves.svg", "*.safetensors", "model", "held-out", "candidates.json", "calibration.json")
 """Files and folders that a training writes beside its configuration."""
 
 EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
@@ -169,7 +170,7 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
         ) from error
 
 
-def keep_config(config: TrainingConfig, inputs: Sequence[Path] = ()) -> None:
+def keep_config(config: TrainingConfig | LookTrainingConfig, inputs: Sequence[Path] = ()) -> None:
     """Write ``config.json`` into the output folder.
 
     Raises:

@@ -158,7 +158,7 @@ def prepare_case(
         fraction = resample_separable(mask, start=grid.start, step=grid.step, size=grid.image.shape)
         return np.asarray(fraction > 0.5)
 
-    lungs = _close(on_grid(isolation.left_lung.array | isolation.right_lung.array), spacing_mm)
+    lungs = closed_lungs(on_grid(isolation.left_lung.array | isolation.right_lung.array), spacing_mm)
     stored = np.zeros(hu.shape, np.uint8)
     for value in np.unique(label.array[label.array > 0]):
         stored[on_grid(label.array == value)] = value
@@ -228,7 +228,7 @@ def _check_is_case(folder: Path) -> None:
         )
 
 
-def _close(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
+def closed_lungs(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
     """Return the lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: the place for implants."""
     near = ndimage.distance_transform_edt(~lungs, sampling=spacing_mm) <= CLOSING_MM
     from_far_mm = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=spacing_mm)

@@ -1,0 +1,357 @@
+"""Cases of the second network: whole CTs, and what the first network sees in them.
+
+A case is a folder with the CT on its own grid, cropped around the isolation mask (``hu.npy``, int16; ``label.npy`` and
+``region.npy``, uint8), and ``case.json``. The file ``scan.npz`` holds the same CT and the maps of the first network on
+the working grid, and ``implanted-0.npz`` ... hold copies with implanted lesions. Arrays are (slice, row, column) in
+canonical axial order. The folder gets its name when it is complete.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...core.events import Progress, ProgressCallback
+from ...core.private_folder import private_folder, remove_left_behind
+from ...core.resampling import resample_separable
+from ...core.volume import AIR_HU, Array, CTVolume, Volume
+from ...inference.grid import WorkingGrid, make_working_grid
+from ...inference.predictor import predict_maps
+from ...io.images import read_ct
+from ...isolation import LungIsolation, isolate_lungs
+from ...networks.stored import Model
+from ...phantom import PhantomOptions, make_phantom
+from ..config import CaseConfig
+from ..datasets import read_label
+from ..implants import Nodule, Patch, choose_nodule, draw_radius_mm, implant_nodule, implant_procedural
+from ..preparation import cache_folder
+from ..store import HIGHEST_HU, LUNG_BIT, MASK_BIT, closed_lungs
+from .config import PHANTOM, LookTrainingConfig
+
+STORE_VERSION = 1
+"""Version of the cached cases; raise it when a code change would alter them."""
+
+BODY_BIT = 4
+"""Bit of ``region`` for the body, beside those of ``..store``."""
+
+MARGIN_MM = 40.0
+"""Width of the surroundings of the isolation mask that are kept, mm."""
+
+IMPLANTS, TRIES = 9, 60
+"""Lesions implanted into a copy of a CT, and number of places tried for them."""
+
+IMPLANT_LARGE, IMPLANT_SMALL, IMPLANT_REAL = 0.12, 0.45, 0.6
+"""Shares of these lesions: radius above 28 mm, radius below 8 mm, real nodules."""
+
+FIRST_IMPLANT = 101
+"""Label of the first implanted lesion; the labels of a CT's own lesions are lower."""
+
+TUMOR_FREE_SHARE, UNENHANCED_SHARE = 0.25, 0.5
+"""Shares of the phantoms without a lesion, and without contrast agent."""
+
+DISTRACTOR_SHARES = {"collapse": 0.15, "effusion": 0.25, "scars": 0.3, "dependent": 0.4, "pneumonia": 0.4}
+"""Share of the phantoms with each distractor; all that looks like tumor is what the second network must learn."""
+
+SPACING_MM = ((1.5, 5.0), (1.0, 1.6))
+"""Ranges of slice spacing and in-plane spacing of the phantoms, mm."""
+
+LESIONS = (2, 5)
+"""Smallest and largest number of lesions in a phantom that has any."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A CT with the maps of the first network, on the working grid.
+
+    Attributes:
+        hu: HU, int16, not limited to the isolation mask.
+        label: Labels, uint8: 0 background, 1 ... lesions, ``store.IGNORED``.
+        region: Bits ``MASK_BIT``, ``LUNG_BIT`` and ``BODY_BIT``, uint8.
+        probability: Mean probability across stacks, float32.
+        deviation: Standard deviation across stacks, float32.
+        affine: 4 x 4, from (slice, row, column) to LPS mm.
+    """
+
+    hu: Array
+    label: Array
+    region: Array
+    probability: Array
+    deviation: Array
+    affine: Array
+
+    @property
+    def lungs(self) -> Array:
+        """Both lungs, bool."""
+        return np.asarray((self.region & LUNG_BIT) > 0)
+
+    def volume(self, name: str) -> Volume:
+        """Return one of the arrays with its geometry."""
+        return Volume(getattr(self, name), self.affine)
+
+    def write(self, path: Path) -> None:
+        """Write the scan; the maps keep half precision."""
+        half = {name: getattr(self, name).astype(np.float16) for name in ("probability", "deviation")}
+        np.savez(path, **{field.name: getattr(self, field.name) for field in dataclasses.fields(self)} | half)
+
+    @classmethod
+    def read(cls, path: Path) -> Scan:
+        """Return what ``write`` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return cls(**{name: a.astype(np.float32) if a.dtype == np.float16 else a for name, a in arrays.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class LookCase:
+    """A prepared case; its arrays stay on disk until they are used.
+
+    Attributes:
+        folder: The case's folder.
+        source: Where the patient comes from; ``phantom`` for phantoms.
+    """
+
+    folder: Path
+    source: str
+
+    @property
+    def id(self) -> str:
+        """Name of the case."""
+        return self.folder.name
+
+    @property
+    def is_phantom(self) -> bool:
+        """Whether the case is a phantom."""
+        return self.source == PHANTOM
+
+    @cached_property
+    def affine(self) -> Array:
+        """4 x 4, from (slice, row, column) of the cropped CT to LPS mm."""
+        values = json.loads((self.folder / "case.json").read_text(encoding="utf-8"))
+        return np.array(values["affine"])
+
+    @property
+    def ct(self) -> Volume:
+        """The CT around the isolation mask (int16 HU)."""
+        return Volume(self._array("hu"), self.affine)
+
+    @property
+    def label(self) -> Array:
+        """Labels on the grid of ``ct``, uint8."""
+        return self._array("label")
+
+    @property
+    def region(self) -> Array:
+        """Bits ``MASK_BIT``, ``LUNG_BIT`` and ``BODY_BIT`` on the grid of ``ct``, uint8."""
+        return self._array("region")
+
+    @property
+    def scan(self) -> Scan:
+        """The same CT with the maps of the first network."""
+        return Scan.read(self.folder / "scan.npz")
+
+    @property
+    def implanted(self) -> Iterator[Scan]:
+        """The copies with implanted lesions."""
+        return (Scan.read(path) for path in sorted(self.folder.glob("implanted-*.npz")))
+
+    def _array(self, name: str) -> Array:
+        return np.asanyarray(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+
+
+def prepare_cases(
+    config: LookTrainingConfig,
+    cases: list[CaseConfig],
+    nodules: list[Nodule],
+    model: Model,
+    on_progress: ProgressCallback,
+) -> list[LookCase]:
+    """Add the missing cases to the cache and return all cases.
+
+    Args:
+        config: The configuration.
+        cases: The real CTs on which the network is trained.
+        nodules: Real nodules to implant.
+        model: The model whose first network finds the candidates.
+        on_progress: Receives the progress in cases.
+
+    Returns:
+        The real CTs and the phantoms.
+
+    Raises:
+        UnusableInput: A file cannot be used; the message names it.
+    """
+    look, phantoms, cache = config.second_look, config.data.phantoms, Path(config.data.cache)
+    source_of = {patient: name for name, patients in look.sources.items() for patient in patients}
+    settings = [STORE_VERSION, model.manifest.weights_sha256, look.stride]
+    copies = [look.implanted_copies, config.seed, len(nodules)]
+    jobs: list[tuple[LookCase, CaseConfig | int]] = []
+    for case in cases:
+        folder = cache_folder(cache, f"look-{case.patient}", [settings, copies, dataclasses.asdict(case)])
+        jobs.append((LookCase(folder, source_of.get(case.patient, case.patient)), case))
+    for seed in range(phantoms.first_seed, phantoms.first_seed + phantoms.count):
+        jobs.append((LookCase(cache_folder(cache, f"look-phantom-{seed}", [settings, seed]), PHANTOM), seed))
+    for done, (prepared, origin) in enumerate(jobs):
+        on_progress(Progress("preparing cases", done, len(jobs)))
+        if not (prepared.folder / "case.json").is_file():
+            if isinstance(origin, CaseConfig):
+                ct = read_ct(origin.ct, series=origin.series or None)
+                write_case(prepared.folder, ct, read_label(origin, ct), model, look.stride, nodules, copies)
+            else:
+                phantom = make_phantom(origin, phantom_options(origin))
+                write_case(prepared.folder, phantom.ct, phantom.tumor, model, look.stride)
+    return [prepared for prepared, _ in jobs]
+
+
+def phantom_options(seed: int) -> PhantomOptions:
+    """Return the options of a phantom; the phantom draws everything else."""
+    rng = np.random.default_rng([seed, 77])
+    (low, high), (fine, coarse) = SPACING_MM
+    slice_mm, in_plane = float(rng.uniform(low, high)), float(rng.uniform(fine, coarse))
+    options = PhantomOptions(
+        spacing_mm=(slice_mm, in_plane, in_plane),
+        distractors=tuple(name for name, share in DISTRACTOR_SHARES.items() if rng.random() < share),
+        enhancement_hu=0.0 if rng.random() < UNENHANCED_SHARE else None,
+    )
+    if rng.random() < TUMOR_FREE_SHARE:
+        return dataclasses.replace(options, lesions=())
+    return dataclasses.replace(options, lesion_count=int(rng.integers(LESIONS[0], LESIONS[1], endpoint=True)))
+
+
+def write_case(
+    folder: Path,
+    ct: CTVolume,
+    label: Volume,
+    model: Model,
+    stride: int,
+    nodules: list[Nodule] | None = None,
+    copies: list[int] | None = None,
+) -> None:
+    """Prepare a case and store it; ``folder`` appears when it is complete.
+
+    Args:
+        folder: Where to store the case.
+        ct: The CT.
+        label: Labels on the CT's grid: 0, 1 ... n, ``store.IGNORED``.
+        model: The model whose first network finds the candidates.
+        stride: Slices from one stack to the next.
+        nodules: Real nodules to implant.
+        copies: Number of copies with implanted lesions, and more whole numbers that seed them; None for no copies.
+    """
+    order = ct.canonical_axes()
+    ct, label = order.apply(ct), order.apply(label)
+    isolation = isolate_lungs(ct)
+    grid = make_working_grid(
+        isolation.isolated,
+        isolation.mask,
+        spacing_mm=model.manifest.spacing_mm,
+        intensity_range_hu=model.manifest.intensity_range_hu,
+    )
+    prefix = f".{folder.name}-"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_behind(folder.parent, prefix)
+    with private_folder(folder.parent, prefix) as private:
+        unfinished = private / folder.name
+        unfinished.mkdir()
+        _write_ct(unfinished, ct, label, isolation)
+        scan = _scan_of(ct, label, isolation, grid)
+        _predicted(scan, grid, model, stride).write(unfinished / "scan.npz")
+        for copy in range(copies[0] if copies else 0):
+            rng = np.random.default_rng([copy, *(copies or []), *folder.name.encode()])
+            implanted = implant_lesions(scan, nodules or [], rng)
+            _predicted(implanted, _with_hu(grid, implanted, model), model, stride).write(
+                unfinished / f"implanted-{copy}.npz"
+            )
+        unfinished.rename(folder)
+
+
+def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolation) -> None:
+    """Store the CT on its own grid, cropped around the isolation mask."""
+    here = []
+    for axis, (spacing, size) in enumerate(zip(ct.spacing, ct.shape, strict=True)):
+        inside = np.flatnonzero(isolation.mask.array.any(axis=tuple(other for other in range(3) if other != axis)))
+        margin = int(MARGIN_MM / spacing)
+        here.append(slice(max(0, int(inside[0]) - margin), min(size, int(inside[-1]) + 1 + margin)))
+    part = here[0], here[1], here[2]
+    affine = ct.affine.copy()
+    affine[:3, 3] = ct.index_to_lps([each.start for each in part])
+    np.save(folder / "hu.npy", np.clip(ct.array[part], AIR_HU, HIGHEST_HU).astype(np.int16), allow_pickle=False)
+    np.save(folder / "label.npy", label.array[part].astype(np.uint8), allow_pickle=False)
+    np.save(folder / "region.npy", _bits(isolation.mask.array, *_lungs_and_body(isolation))[part], allow_pickle=False)
+    (folder / "case.json").write_text(json.dumps({"affine": affine.tolist()}), encoding="utf-8")
+
+
+def _scan_of(ct: CTVolume, label: Volume, isolation: LungIsolation, grid: WorkingGrid) -> Scan:
+    """Return CT, label and region on the working grid; the maps are still empty."""
+
+    def resampled(array: Array, offset: float = 0.0) -> Array:
+        return resample_separable(array, start=grid.start, step=grid.step, size=grid.image.shape, offset=offset)
+
+    hu = np.rint(resampled(np.clip(ct.array, AIR_HU, HIGHEST_HU), -AIR_HU) + AIR_HU).astype(np.int16)
+    stored = np.zeros(hu.shape, np.uint8)
+    for value in np.unique(label.array[label.array > 0]):
+        stored[resampled(label.array == value) > 0.5] = value
+    lungs, body = (resampled(mask) > 0.5 for mask in _lungs_and_body(isolation))
+    empty = np.zeros(hu.shape, np.float32)
+    return Scan(hu, stored, _bits(grid.region.array, lungs, body), empty, empty, grid.image.affine)
+
+
+def _lungs_and_body(isolation: LungIsolation) -> tuple[Array, Array]:
+    return isolation.left_lung.array | isolation.right_lung.array, isolation.body.array
+
+
+def _bits(mask: Array, lungs: Array, body: Array) -> Array:
+    return np.asarray(mask * np.uint8(MASK_BIT) + lungs * np.uint8(LUNG_BIT) + body * np.uint8(BODY_BIT))
+
+
+def _predicted(scan: Scan, grid: WorkingGrid, model: Model, stride: int) -> Scan:
+    """Return the scan with the maps of the first network."""
+    maps = predict_maps(
+        grid,
+        model.network,
+        stride=stride,
+        mirror=model.manifest.mirror,
+        device=torch.device("cpu"),
+        precision="float32",
+    )
+    return dataclasses.replace(scan, probability=maps.mean, deviation=maps.deviation())
+
+
+def _with_hu(grid: WorkingGrid, scan: Scan, model: Model) -> WorkingGrid:
+    """Return the working grid with the HU of a scan; outside the isolation mask there is air."""
+    low, high = model.manifest.intensity_range_hu
+    image = np.where(grid.region.array, (scan.hu.astype(np.float32) - low) / (high - low), 0)
+    return dataclasses.replace(grid, image=grid.image.with_array(np.clip(image, 0, 1).astype(np.float32)))
+
+
+def implant_lesions(scan: Scan, nodules: list[Nodule], rng: np.random.Generator) -> Scan:
+    """Return a copy of a scan with up to ``IMPLANTS`` lesions in its lungs, each with a label of its own."""
+    hu, label = scan.hu.astype(np.float32), scan.label.copy()
+    spacing_mm = scan.volume("hu").spacing
+    mask, lungs = (scan.region & MASK_BIT) > 0, closed_lungs(scan.lungs, spacing_mm)
+    sites = np.argwhere(lungs & (label == 0))
+    number = 0
+    for _ in range(TRIES):
+        if number == IMPLANTS:
+            break
+        center, radius = sites[rng.integers(len(sites))], draw_radius_mm(rng, IMPLANT_LARGE, IMPLANT_SMALL)
+        half = np.ceil((2.2 * radius + 12) / np.array(spacing_mm)).astype(int)
+        low, high = np.maximum(0, center - half), np.minimum(hu.shape, center + half + 1)
+        here = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        if (label[here] > 0).any():
+            continue
+        patch = Patch(hu[here].copy(), np.zeros(hu[here].shape, np.uint8), lungs[here], mask[here], spacing_mm)
+        if nodules and rng.random() < IMPLANT_REAL:
+            implant_nodule(patch, choose_nodule(nodules, radius, rng), center - low, radius, rng)
+        else:
+            implant_procedural(patch, center - low, radius, rng)
+        hu[here] = patch.hu
+        label[here][patch.label > 0] = FIRST_IMPLANT + number
+        number += 1
+    return dataclasses.replace(scan, hu=np.rint(hu).astype(np.int16), label=label)

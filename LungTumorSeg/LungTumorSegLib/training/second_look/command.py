@@ -1,0 +1,156 @@
+"""Train the second network of a model: cases, pool, one network per fold, the final network, calibration, model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...core.errors import UnusableInput
+from ...core.events import Progress, ProgressCallback, ignore_progress
+from ...core.texts import quoted
+from ...io.images import complete_file
+from ...networks.candidate_network import CandidateNetwork
+from ...networks.stored import Model, load_model, save_weights
+from ...refinement.calibration import TUMOR_LOGIT
+from ...report.charts import write_curves
+from ...weights.manifest import SECOND_WEIGHTS_FILE, WEIGHTS_FILE, SecondLook, find_model
+from ..implants import Nodule
+from ..loop import LOG
+from ..preparation import assign_parts, cache_folder
+from ..stages import keep_config
+from .calibration import Judged, fit, judged_candidates, leave_one_source_out, summary
+from .cases import LookCase, prepare_cases
+from .config import LookTrainingConfig, read_config
+from .loop import LookLoop
+from .pool import Pool, fill_pool
+from .sampling import Background, Sampler
+
+POOL_VERSION = 1
+"""Version of the pool; raise it when a code change would alter a sample."""
+
+FINAL = "second-look"
+"""Name of the training on all sources."""
+
+CANDIDATES, CALIBRATION = "candidates.json", "calibration.json"
+
+
+def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) -> Path:
+    """Train a second network as a YAML file says, or resume where an interrupted run stopped.
+
+    Args:
+        config_path: The configuration, with a section ``second_look``.
+        on_progress: Receives the progress.
+
+    Returns:
+        The folder of the finished model, which contains both networks. Beside it lie the log with its curves, the
+        candidates of the folds (``candidates.json``) and the summary of the calibration (``calibration.json``).
+
+    Raises:
+        UnusableInput: The configuration is wrong or the data cannot be used.
+        MachineLimit: A package is missing.
+    """
+    return run_training(read_config(config_path), on_progress, inputs=(config_path,))
+
+
+def run_training(
+    config: LookTrainingConfig, on_progress: ProgressCallback = ignore_progress, *, inputs: Sequence[Path] = ()
+) -> Path:
+    """Train as ``train`` does, from a configuration; ``inputs`` are files that must not be replaced."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    first, look = load_model(config.second_look.first), config.second_look
+    keep_config(config, inputs)
+    parts = assign_parts(config.data, config.seed)
+    cases = prepare_cases(config, parts.training, parts.nodules, first, on_progress)
+    check_folds(config, cases)
+    pool = _pool(config, cases, parts.nodules, on_progress)
+    judged: list[Judged] = []
+    for number, sources in enumerate(look.folds, start=1):
+        loop = LookLoop(f"fold-{number}", pool, config, left_out=sources, max_minutes=look.fold_max_minutes)
+        judged += judge(loop.run(on_progress), [case for case in cases if case.source in sources], on_progress)
+    network = LookLoop(FINAL, pool, config, max_minutes=look.max_minutes).run(on_progress)
+    output = Path(config.output)
+    _write_json(output / CANDIDATES, [dataclasses.asdict(each) for each in judged])
+    write_curves(output / LOG, output / "curves.svg")
+    trained_on = f"{len(parts.training)} CTs, {config.data.phantoms.count} phantoms, {len(parts.nodules)} nodules"
+    return export(network, judged, config, first, trained_on)
+
+
+def check_folds(config: LookTrainingConfig, cases: list[LookCase]) -> None:
+    """Check that the folds name sources of the data.
+
+    Raises:
+        UnusableInput: A source is unknown.
+    """
+    known = {case.source for case in cases}
+    for source in chain.from_iterable(config.second_look.folds):
+        if source not in known:
+            raise UnusableInput(
+                f"second_look.folds names the source {quoted(source)}, of which there is no case; the sources are "
+                f"{', '.join(sorted(known))}."
+            )
+
+
+def judge(network: CandidateNetwork, cases: list[LookCase], on_progress: ProgressCallback) -> list[Judged]:
+    """Look at the candidates of cases with a network that was trained without their sources."""
+    judged: list[Judged] = []
+    for done, case in enumerate(cases):
+        on_progress(Progress("looking at candidates", done, len(cases)))
+        judged += judged_candidates(network, case)
+    return judged
+
+
+def export(
+    network: CandidateNetwork, judged: list[Judged], config: LookTrainingConfig, first: Model, trained_on: str
+) -> Path:
+    """Calibrate the network and write it with the first one to ``<output>/model``.
+
+    The folder is ready for ``lungtumorseg segment --model``. The measures of the calibration are those of the
+    candidates; that of a click uses the second network's logit only.
+    """
+    names = list(judged[0].measures) if judged else [TUMOR_LOGIT]
+    calibrations = {"candidate": fit(judged, names), "click": fit(judged, [TUMOR_LOGIT])}
+    measured = {
+        "candidate": summary(judged, leave_one_source_out(judged, names)),
+        "click": summary(judged, leave_one_source_out(judged, [TUMOR_LOGIT])),
+    }
+    output = Path(config.output)
+    _write_json(output / CALIBRATION, measured)
+    folder = output / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    checksum = save_weights(network, folder / SECOND_WEIGHTS_FILE)
+    shutil.copyfile(find_model(config.second_look.first) / WEIGHTS_FILE, folder / WEIGHTS_FILE)
+    manifest = dataclasses.replace(
+        first.manifest,
+        id=output.name,
+        training_data=f"{first.manifest.training_data}; second network: {trained_on}",
+        second_look=SecondLook(config.second_look.width, checksum, **calibrations),
+    )
+    manifest.write(folder)
+    return folder
+
+
+def _pool(
+    config: LookTrainingConfig, cases: list[LookCase], nodules: list[Nodule], on_progress: ProgressCallback
+) -> Pool:
+    look = config.second_look
+    sources = [(case.id, case.source) for case in cases]
+    key = [POOL_VERSION, config.seed, dataclasses.asdict(look.sampling), sources, len(nodules)]
+    folder = cache_folder(Path(config.data.cache), "look-pool", key)
+
+    def make_sampler() -> Sampler:
+        return Sampler([Background(case) for case in cases], nodules, look.sampling)
+
+    return fill_pool(folder, look.samples, config.seed, make_sampler, on_progress)
+
+
+def _write_json(path: Path, values: Any) -> None:
+    with complete_file(path) as unfinished:
+        unfinished.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

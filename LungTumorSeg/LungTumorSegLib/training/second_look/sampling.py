@@ -1,0 +1,474 @@
+"""Samples of the second network: a place in a chest, its two views, and what is there.
+
+Four kinds of places are drawn: implanted lesions, labeled lesions, what the first network suspects outside all lesions,
+and places anywhere in the chest. Their views are varied as scanners, contrast agents and reconstructions vary them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ...core.resampling import resample_separable
+from ...core.volume import AIR_HU, Array, Volume
+from ...lesions.components import CONNECTIVITY
+from ...refinement.candidates import deep_voxel, extent_mm
+from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Anatomy, Cube, Float, Point, side_for_extent
+from ...refinement.look import UNIT_MM
+from ..implants import (
+    LESION,
+    Nodule,
+    Patch,
+    choose_nodule,
+    draw_radius_mm,
+    implant_distractor,
+    implant_nodule,
+    implant_procedural,
+)
+from ..sampling import of_either, vary_enhancement
+from ..store import BORDER_MM, HIGHEST_HU, IGNORED, LUNG_BIT, MASK_BIT, closed_lungs
+from .cases import BODY_BIT, LookCase, Scan
+from .config import LookSamplingConfig
+
+SITE_MM = 3.0
+"""Distance between the positions at which a sample can begin, mm."""
+
+DENSE_HU = -300.0
+"""HU above which a site of the isolation mask is dense."""
+
+ANYWHERE = {"dense": 0.55, "soft": 0.15, "lung": 0.23, "body": 0.07}
+"""Shares of the sites of the samples anywhere in the chest."""
+
+ANYWHERE_MM = (8.0, 80.0)
+"""Range of the extents, mm, that are assumed there; they are log-uniform."""
+
+SMALLEST_ML = 0.03
+"""Volume below which a lesion is no sample, mL."""
+
+SUSPECTED, SUSPECTED_ML, OVERLAP = (0.3, 0.5), 0.06, 0.02
+"""Thresholds of the false positives, their smallest volume in mL, and their largest share of labeled voxels."""
+
+VOLUME_POWER = 0.4
+"""False positives are drawn in proportion to this power of their volume."""
+
+OFF_CENTER = 0.08
+"""Standard deviation of the distance of a sample's center from that of a false positive, per extent and axis."""
+
+INSIDE = (0.5, 0.8)
+"""The center of a sample lies at least at one of these shares of the lesion's largest depth, drawn at random."""
+
+EXTENT_PER_RADIUS = 2.4
+"""Extent that is expected of an implant, per radius."""
+
+REDUCED_MM = ((52.0, (2.0, 1.3, 1.3)), (96.0, (3.0, 2.2, 2.2)))
+"""Sides of the fine view, mm, from which reduced copies of a CT with this spacing suffice."""
+
+DISTRACTOR_SHARE = 0.2
+THICK_SHARE, THICK_MM, THICK_FROM_MM = 0.35, (3.0, 8.0), 3.5
+"""Share of the samples that get thick slices, range of the thickness, and slice spacing from which they never do, mm."""
+
+SIDE_DEVIATION = 0.3
+"""Standard deviation of the logarithm of the side of the fine view: candidates and clicks give it only roughly."""
+
+NOISE_SHARE, NOISE_HU, NOISE_SIDE_MM = 0.5, (5.0, 45.0), 40.0
+BLUR_SHARE, BLUR_VOXELS = 0.25, (0.3, 0.9)
+SHIFT_SHARE, SHIFT_HU = 0.3, 12.0
+MIRROR_SHARE, TURN_SHARE, TURN_MM = 0.5, 0.25, 60.0
+"""Shares of the samples that are mirrored (left and right), and whose fine view is also turned front to back.
+
+Only lesions below ``TURN_MM`` are turned, because they look alike either way.
+"""
+
+MIDDLE = slice(12, 28)
+"""Voxels of the fine view along each axis that decide whether ignored voxels make the answer unknown."""
+
+IGNORED_SHARE, IGNORED_TOUCH = 0.05, 0.3
+UNKNOWN, AERATED_SCALE = -1, 200.0
+"""``tumor`` of a place whose nature is unknown; factor with which the share of aerated lung is stored."""
+
+OWN, DOES_NOT_COUNT = 1, 2
+"""Values of a sample's mask."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A place with its views.
+
+    Attributes:
+        fine: HU of the fine view, int16 (40, 40, 40).
+        coarse: HU and aerated share times ``AERATED_SCALE`` of the coarse view, int16 (2, 32, 32, 32).
+        mask: The lesion in the fine view, uint8 (40, 40, 40): 0 background, ``OWN``, ``DOES_NOT_COUNT``.
+        octaves: Base-2 logarithm of the side of the fine view divided by ``UNIT_MM``.
+        tumor: 1 for a tumor, 0 for none, ``UNKNOWN``.
+        source: Where the chest comes from.
+    """
+
+    fine: Array
+    coarse: Array
+    mask: Array
+    octaves: float
+    tumor: int
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """A CT at one resolution; arrays lie on the grid of ``ct``.
+
+    Attributes:
+        ct: HU.
+        label: Labels, uint8.
+        closed: The lungs with vessels and lesions filled, bool: the place for implants.
+        mask: The isolation mask, bool.
+        lungs: Both lungs, bool.
+    """
+
+    ct: Volume
+    label: Array
+    closed: Array
+    mask: Array
+    lungs: Array
+
+    def reduced(self, spacing_mm: tuple[float, float, float]) -> Level:
+        """Return a copy whose spacing (slice, row, column) is at least ``spacing_mm``."""
+        step = np.maximum(1.0, np.array(spacing_mm) / self.ct.spacing)
+        size = [int((n - 1) / s) + 1 for n, s in zip(self.ct.shape, step, strict=True)]
+        affine = self.ct.affine.copy()
+        affine[:3, :3] *= step
+        hu = resample_separable(
+            self.ct.array,
+            start=(0.0, 0.0, 0.0),
+            step=(float(step[0]), float(step[1]), float(step[2])),
+            size=(size[0], size[1], size[2]),
+            offset=-AIR_HU,
+        )
+        nearest = np.ix_(
+            *(
+                np.minimum(np.rint(np.arange(n) * s).astype(int), most - 1)
+                for n, s, most in zip(size, step, self.ct.shape, strict=True)
+            )
+        )
+        ct = Volume(np.rint(hu + AIR_HU).astype(np.int16), affine)
+        return Level(ct, self.label[nearest], self.closed[nearest], self.mask[nearest], self.lungs[nearest])
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """A labeled lesion of a background.
+
+    Attributes:
+        value: Its label.
+        inside: Voxels (n, 3) deep in its largest component.
+        extent_mm: Longest side of that component's bounding box, mm.
+    """
+
+    value: int
+    inside: Array
+    extent_mm: float
+
+
+@dataclass(frozen=True)
+class FalsePositive:
+    """What the first network suspects outside all lesions.
+
+    Attributes:
+        center: A voxel deep inside, LPS mm.
+        extent_mm: Longest side of its bounding box, mm.
+        volume_ml: Its volume, mL.
+    """
+
+    center: Point
+    extent_mm: float
+    volume_ml: float
+
+
+class Background:
+    """A chest from which samples are drawn.
+
+    Attributes:
+        source: Where it comes from.
+        is_phantom: Whether it is a phantom.
+        levels: The CT at its own resolution, and two reduced copies.
+        anatomy: The CT reduced for coarse views.
+        sites: Voxels (n, 3) outside all lesions, by name: ``lung`` (and all that it encloses), ``border`` (of the
+            lung), ``soft`` (isolation mask outside the lung), ``dense`` (of the isolation mask) and ``body`` (outside
+            the mask).
+        lesions: The labeled lesions.
+        false_positives: What the first network suspects outside all lesions.
+    """
+
+    def __init__(self, case: LookCase) -> None:
+        """Read a case into memory and find the places from which samples are drawn."""
+        ct, label, region = Volume(np.array(case.ct.array), case.affine), np.array(case.label), case.region
+        mask, lungs, body = ((region & bit) > 0 for bit in (MASK_BIT, LUNG_BIT, BODY_BIT))
+        step = np.maximum(1, np.rint(SITE_MM / np.array(ct.spacing))).astype(int)
+        spacing_mm = step * np.array(ct.spacing)
+        few = tuple(slice(None, None, int(each)) for each in step)
+        closed = closed_lungs(lungs[few], (float(spacing_mm[0]), float(spacing_mm[1]), float(spacing_mm[2])))
+        whole = closed
+        for axis, each in enumerate(step):
+            whole = np.repeat(whole, each, axis)
+        native = Level(ct, label, whole[tuple(slice(n) for n in ct.shape)], mask, lungs)
+        self.source, self.is_phantom = case.source, case.is_phantom
+        self.levels = (native, *(native.reduced(spacing) for _, spacing in REDUCED_MM))
+        self.anatomy = Anatomy.of(ct, lungs)
+        depth_mm = np.asarray(ndimage.distance_transform_edt(closed, sampling=spacing_mm))
+        free = label[few] == 0
+        places = {
+            "lung": closed,
+            "border": (depth_mm > 0) & (depth_mm <= BORDER_MM),
+            "soft": mask[few] & ~closed,
+            "dense": mask[few] & (ct.array[few] > DENSE_HU),
+            "body": body[few] & ~mask[few],
+        }
+        self.sites = {name: np.argwhere(place & free) * step for name, place in places.items()}
+        self.lesions = find_lesions(label, ct)
+        self.false_positives = find_false_positives(case.scan)
+
+    def level(self, side_mm: float) -> Level:
+        """Return the resolution that suffices for a fine view of this side, mm."""
+        return self.levels[sum(side_mm >= side for side, _ in REDUCED_MM)]
+
+
+def find_lesions(label: Array, ct: Volume) -> list[Lesion]:
+    """Return the labeled lesions of at least ``SMALLEST_ML``, each by its largest component."""
+    found = []
+    for value in np.unique(label[(label > 0) & (label != IGNORED)]):
+        mask = _largest(label == value)
+        if mask is None or np.count_nonzero(mask) * ct.voxel_volume_ml < SMALLEST_ML:
+            continue
+        inside = _deep(mask, ct.spacing, INSIDE[0])
+        found.append(Lesion(int(value), inside, extent_mm(mask, ct.spacing)))
+    return found
+
+
+def find_false_positives(scan: Scan) -> list[FalsePositive]:
+    """Return what the first network suspects outside all lesions, at both thresholds of ``SUSPECTED``."""
+    probability = scan.volume("probability")
+    found = []
+    for threshold in SUSPECTED:
+        labels, _ = ndimage.label(probability.array > threshold, structure=CONNECTIVITY)
+        for number, part in enumerate(ndimage.find_objects(labels), start=1):
+            mask = labels[part] == number
+            volume_ml = float(np.count_nonzero(mask)) * probability.voxel_volume_ml
+            if volume_ml < SUSPECTED_ML or (scan.label[part][mask] > 0).mean() > OVERLAP:
+                continue
+            index = deep_voxel(mask, probability.spacing) + [each.start for each in part]
+            center = _point(probability.index_to_lps(index))
+            found.append(FalsePositive(center, extent_mm(mask, probability.spacing), volume_ml))
+    return found
+
+
+class Sampler:
+    """Draws samples from backgrounds."""
+
+    def __init__(
+        self, backgrounds: Sequence[Background], nodules: Sequence[Nodule], config: LookSamplingConfig
+    ) -> None:
+        """Take the backgrounds, the real nodules to implant (may be empty), and the shares.
+
+        A kind of sample that no background offers is not drawn; the other kinds share its part.
+        """
+        self._backgrounds, self._nodules, self._config = backgrounds, nodules, config
+        shares = {
+            self._implanted: config.implants,
+            self._labeled: config.lesions if any(each.lesions for each in backgrounds) else 0.0,
+            self._false_positive: (
+                config.false_positives if any(each.false_positives for each in backgrounds) else 0.0
+            ),
+            self._anywhere: config.anywhere,
+        }
+        self._kinds = list(shares)
+        self._shares = np.array(list(shares.values())) / sum(shares.values())
+
+    def draw(self, rng: np.random.Generator) -> Sample:
+        """Draw a sample; an implant that leaves too little in the chest is drawn again."""
+        while True:
+            sample = self._kinds[int(rng.choice(len(self._kinds), p=self._shares))](rng)
+            if sample is not None:
+                return sample
+
+    def _implanted(self, rng: np.random.Generator) -> Sample | None:
+        background = _background(self._backgrounds, self._config.real_backgrounds, rng)
+        sites = background.sites["lung"]
+        if rng.random() < self._config.border and len(background.sites["border"]):
+            sites = background.sites["border"]
+        radius_mm = draw_radius_mm(rng, self._config.large, self._config.small)
+        view = _View(background, _any(sites, rng), EXTENT_PER_RADIUS * radius_mm, rng, radius_mm)
+        self._implant(view, radius_mm, rng)
+        mask = _largest(view.patch.label == LESION)
+        if mask is None or np.count_nonzero(mask) * view.volume.voxel_volume_ml < SMALLEST_ML:
+            return None
+        deep = _deep(mask, view.volume.spacing, float(rng.choice(INSIDE)))
+        center = view.volume.index_to_lps(deep[rng.integers(len(deep))] + rng.uniform(-0.5, 0.5, 3))
+        return view.sample(_point(center), extent_mm(mask, view.volume.spacing), mask, rng)
+
+    def _implant(self, view: _View, radius_mm: float, rng: np.random.Generator) -> None:
+        if self._nodules and rng.random() < self._config.real_nodules:
+            nodule = choose_nodule(self._nodules, radius_mm, rng)
+            implant_nodule(view.patch, nodule, view.center, radius_mm, rng)
+        else:
+            implant_procedural(view.patch, view.center, radius_mm, rng)
+
+    def _labeled(self, rng: np.random.Generator) -> Sample:
+        with_lesions = [each for each in self._backgrounds if each.lesions]
+        background = _background(with_lesions, self._config.real_backgrounds, rng)
+        lesion = background.lesions[rng.integers(len(background.lesions))]
+        index = _any(lesion.inside, rng) + rng.uniform(-0.5, 0.5, 3)
+        view = _View(background, index, lesion.extent_mm, rng)
+        return view.sample(view.place, lesion.extent_mm, view.patch.label == lesion.value, rng)
+
+    def _false_positive(self, rng: np.random.Generator) -> Sample:
+        suspected = [each for each in self._backgrounds if each.false_positives]
+        background = _background(suspected, self._config.real_false_positives, rng)
+        weights = np.array([each.volume_ml for each in background.false_positives]) ** VOLUME_POWER
+        chosen = background.false_positives[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        place = np.array(chosen.center) + rng.normal(0, OFF_CENTER * chosen.extent_mm, 3)
+        view = _View(background, background.levels[0].ct.lps_to_index(place), chosen.extent_mm, rng)
+        return view.sample(view.place, chosen.extent_mm, None, rng)
+
+    def _anywhere(self, rng: np.random.Generator) -> Sample:
+        background = _background(self._backgrounds, self._config.real_backgrounds, rng)
+        sites = background.sites[str(rng.choice(list(ANYWHERE), p=list(ANYWHERE.values())))]
+        extent = float(np.exp(rng.uniform(*np.log(ANYWHERE_MM))))
+        view = _View(background, _any(sites if len(sites) else background.sites["lung"], rng), extent, rng)
+        return view.sample(view.place, extent, None, rng)
+
+
+class _View:
+    """A part of a background in which implants are painted and from which both views are sampled.
+
+    Attributes:
+        patch: The part, changed in place; its contrast agent is varied, and it may hold a distractor.
+        volume: Its geometry.
+        place: The place, LPS mm.
+        center: The place in voxels of the part.
+    """
+
+    def __init__(
+        self, background: Background, index: Array, guess_mm: float, rng: np.random.Generator, radius_mm: float = 0.0
+    ) -> None:
+        """Cut a part around ``index`` (voxels of the CT) that holds a view of something of the extent ``guess_mm``."""
+        self.place = _point(background.levels[0].ct.index_to_lps(index))
+        level = background.level(side_for_extent(0.75 * guess_mm))
+        ct = level.ct
+        reach_mm = max(0.6 * side_for_extent(1.5 * guess_mm), 2 * radius_mm) + 5
+        middle, half = np.asarray(ct.lps_to_index(self.place)), np.ceil(reach_mm / np.array(ct.spacing))
+        low = np.clip(np.floor(middle - half), 0, np.array(ct.shape) - 2).astype(int)
+        high = np.clip(np.ceil(middle + half) + 1, low + 2, ct.shape).astype(int)
+        here = tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+        affine = ct.affine.copy()
+        affine[:3, 3] = ct.index_to_lps(low)
+        self.patch = Patch(
+            ct.array[here].astype(np.float32),
+            level.label[here].copy(),
+            level.closed[here],
+            level.mask[here],
+            ct.spacing,
+        )
+        self.volume, self.center = Volume(self.patch.hu, affine), middle - low
+        self._background, self._lungs, self._before = background, level.lungs[here], self.patch.hu.copy()
+        vary_enhancement(self.patch, rng)
+        if rng.random() < DISTRACTOR_SHARE:
+            implant_distractor(self.patch, rng.uniform(0.15, 0.85, 3) * self.patch.hu.shape, rng)
+
+    def sample(self, center: Point, extent: float, own: Array | None, rng: np.random.Generator) -> Sample:
+        """Sample both views.
+
+        Args:
+            center: Center of the views, LPS mm.
+            extent: Extent of what is there, mm.
+            own: Mask (bool) of the lesion in the part; None if there is none.
+            rng: The random generator.
+        """
+        side_mm = side_for_extent(extent * float(np.exp(rng.normal(0, SIDE_DEVIATION))))
+        _thicken(self.patch, rng)
+        cube = Cube(center, side_mm)
+        fine = cube.sample(self.patch.hu, self.volume, offset=-AIR_HU) + np.float32(AIR_HU)
+        ignored = cube.sample(self.patch.label == IGNORED, self.volume) > IGNORED_TOUCH
+        mask = np.zeros(fine.shape, np.uint8)
+        if own is not None:
+            mask[cube.sample(own, self.volume) > 0.5] = OWN
+        mask[ignored] = DOES_NOT_COUNT
+        coarse_hu, aerated = self._coarse(center)
+        tumor = int(own is not None)
+        if own is None and ignored[MIDDLE, MIDDLE, MIDDLE].mean() > IGNORED_SHARE:
+            tumor = UNKNOWN
+        fine, coarse_hu = _appearance(fine, coarse_hu, side_mm, rng)
+        coarse = np.stack([coarse_hu, np.clip(aerated, 0, 1) * np.float32(AERATED_SCALE)])
+        if rng.random() < MIRROR_SHARE:
+            fine, coarse, mask = fine[..., ::-1], coarse[..., ::-1], mask[..., ::-1]
+        if rng.random() < TURN_SHARE and extent < TURN_MM:
+            fine, mask = fine[:, ::-1], mask[:, ::-1]
+        octaves = float(np.log2(side_mm / UNIT_MM))
+        return Sample(
+            _stored(fine), _stored(coarse), np.ascontiguousarray(mask), octaves, tumor, self._background.source
+        )
+
+    def _coarse(self, center: Point) -> tuple[Float, Float]:
+        """Return HU and aerated share of the coarse view, with all that has changed in the part."""
+        cube, anatomy = Cube(center, COARSE_MM, COARSE_VOXELS), self._background.anatomy
+        hu = cube.sample(anatomy.hu.array, anatomy.hu, offset=-AIR_HU) + np.float32(AIR_HU)
+        aerated = cube.sample(anatomy.aerated.array, anatomy.aerated)
+        was, is_now = (self._lungs & (each < AERATED_HU) for each in (self._before, self.patch.hu))
+        changed = is_now.astype(np.float32) - was
+        return hu + cube.sample(self.patch.hu - self._before, self.volume), aerated + cube.sample(changed, self.volume)
+
+
+def _thicken(patch: Patch, rng: np.random.Generator) -> None:
+    """Average the HU of some patches over several slices, as thick slices do."""
+    spacing = patch.spacing_mm[0]
+    if spacing < THICK_FROM_MM and rng.random() < THICK_SHARE:
+        slices = round(float(rng.uniform(*THICK_MM)) / spacing)
+        if slices > 1:
+            patch.hu[:] = ndimage.uniform_filter1d(patch.hu, slices, axis=0)
+
+
+def _appearance(fine: Float, coarse: Float, side_mm: float, rng: np.random.Generator) -> tuple[Float, Float]:
+    """Add noise, blur and a shift of the HU."""
+    if rng.random() < NOISE_SHARE:
+        deviation = rng.uniform(*NOISE_HU) * min(1.0, 1.6 * NOISE_SIDE_MM / side_mm)
+        noise = rng.normal(0, 1, fine.shape).astype(np.float32)
+        noise = ndimage.gaussian_filter(noise, rng.uniform(0.3, 1.0))
+        fine = fine + np.float32(deviation) * noise / noise.std()
+    if rng.random() < BLUR_SHARE:
+        fine = ndimage.gaussian_filter(fine, rng.uniform(*BLUR_VOXELS))
+    if rng.random() < SHIFT_SHARE:
+        shift = np.float32(rng.normal(0, SHIFT_HU))
+        fine, coarse = fine + shift, coarse + shift
+    return fine, coarse
+
+
+def _background(backgrounds: Sequence[Background], real_share: float, rng: np.random.Generator) -> Background:
+    real = [each for each in backgrounds if not each.is_phantom]
+    return of_either(real, [each for each in backgrounds if each.is_phantom], real_share, rng)
+
+
+def _any(places: Array, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    return np.asarray(places[rng.integers(len(places))], dtype=float)
+
+
+def _largest(mask: Array) -> Array | None:
+    """Return the largest component of a mask; None if it is empty."""
+    labels, count = ndimage.label(mask, structure=CONNECTIVITY)
+    return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()) if count else None
+
+
+def _deep(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> Array:
+    """Return the voxels (n, 3) of a nonempty mask whose depth is at least ``share`` of its largest depth."""
+    (part,) = ndimage.find_objects(mask.astype(np.uint8))
+    depth_mm = ndimage.distance_transform_edt(np.pad(mask[part], 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
+    return np.argwhere(depth_mm >= share * depth_mm.max()) + [each.start for each in part]
+
+
+def _point(position: Array) -> Point:
+    x, y, z = (float(c) for c in position)
+    return x, y, z
+
+
+def _stored(values: Float) -> Array:
+    return np.rint(np.clip(values, AIR_HU, HIGHEST_HU)).astype(np.int16)
