@@ -6,13 +6,14 @@ and places anywhere in the chest. Their views are varied as scanners, contrast a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ...core.errors import UnusableInput
 from ...core.resampling import resample_separable
 from ...core.volume import AIR_HU, Array, Volume
 from ...lesions.components import CONNECTIVITY
@@ -272,16 +273,23 @@ class Sampler:
         """Take the backgrounds, the real nodules to implant (may be empty), and the shares.
 
         A kind of sample that no background offers is not drawn; the other kinds share its part.
+
+        Raises:
+            UnusableInput: No kind is left.
         """
         self._backgrounds, self._nodules, self._config = backgrounds, nodules, config
-        shares = {
-            self._implanted: config.implants,
+        shares: dict[Callable[[np.random.Generator], Sample | None], float] = {
+            self._implanted: config.implants if backgrounds else 0.0,
             self._labeled: config.lesions if any(each.lesions for each in backgrounds) else 0.0,
             self._false_positive: (
                 config.false_positives if any(each.false_positives for each in backgrounds) else 0.0
             ),
-            self._anywhere: config.anywhere,
+            self._anywhere: config.anywhere if backgrounds else 0.0,
         }
+        if not sum(shares.values()):
+            raise UnusableInput(
+                "The cases have nothing to draw for the shares in second_look.sampling; add cases, or change the shares."
+            )
         self._kinds = list(shares)
         self._shares = np.array(list(shares.values())) / sum(shares.values())
 

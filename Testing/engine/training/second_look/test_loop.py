@@ -1,0 +1,90 @@
+"""The loop learns, and an interrupted training ends as an undisturbed one."""
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.events import ignore_progress
+from LungTumorSegLib.training.second_look import loop as loop_module
+from LungTumorSegLib.training.second_look.loop import LookLoop, loss_of, make_batch
+from LungTumorSegLib.training.second_look.sampling import DOES_NOT_COUNT
+
+
+def losses_of(config):
+    with open(f"{config.output}/log.csv", newline="", encoding="utf-8") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def test_the_loop_lowers_the_loss_on_four_fixed_samples(pool, config, monkeypatch):
+    monkeypatch.setattr(loop_module, "LOG_STEPS", 1)
+    settings = config(steps=25)
+    LookLoop("second-look", pool, settings).run(ignore_progress)
+    losses = losses_of(settings)
+    assert len(losses) == 25
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+
+
+def test_a_killed_training_ends_with_the_same_weights(pool, config, tmp_path, monkeypatch):
+    whole = LookLoop("second-look", pool, config(tmp_path / "whole", steps=6)).run(ignore_progress)
+    monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", -1.0)
+    killed = config(tmp_path / "killed", steps=6)
+
+    def kill(progress):
+        if progress.done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LookLoop("second-look", pool, killed).run(kill)
+    seen = []
+    resumed = LookLoop("second-look", pool, killed).run(lambda progress: seen.append(progress.done))
+    assert seen == [5, 6]
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_finished_training_is_not_repeated(pool, config):
+    LookLoop("second-look", pool, config(steps=1)).run(ignore_progress)
+    LookLoop("second-look", pool, config(steps=1)).run(lambda progress: pytest.fail("it took a step"))
+
+
+def test_samples_that_fill_no_batch_are_reported(pool, config):
+    with pytest.raises(UnusableInput, match="fold-1"):
+        LookLoop("fold-1", pool, config(), left_out=["one"])
+
+
+def test_unknown_places_and_ignored_voxels_teach_nothing(pool):
+    samples = pool.take(np.arange(4))
+    samples.tumor[:], samples.mask[:, :10] = [-1, 1, 0, 1], DOES_NOT_COUNT
+    batch = make_batch(samples, np.random.default_rng(0))
+    mask, tumor = torch.zeros(4, 40, 40, 40, requires_grad=True), torch.zeros(4, requires_grad=True)
+    loss_of(mask, tumor, batch).backward()
+    assert not mask.grad[0].any()
+    assert not mask.grad[:, :10].any()
+    assert mask.grad[1:, 10:].any()
+    assert tumor.grad[0] == 0
+    assert tumor.grad[1:].all()
+
+
+def test_the_network_sees_in_training_what_it_sees_in_use(pool):
+    from LungTumorSegLib.refinement.crops import windows
+
+    samples = pool.take(np.arange(2))
+    quiet = np.random.default_rng(0)
+    batch = make_batch(samples, _Unchanged(quiet))
+    for seen, stored in zip(batch.fine.numpy(), samples.fine, strict=True):
+        np.testing.assert_array_equal(seen, windows(stored.astype(np.float32)))
+
+
+class _Unchanged:
+    """A generator that mirrors and shifts nothing."""
+
+    def __init__(self, rng):
+        self._rng = rng
+
+    def random(self):
+        return 1.0
+
+    def normal(self, mean, deviation, size):
+        return np.zeros(size)
