@@ -13,9 +13,9 @@ def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) ->
     A configuration with a section ``second_look`` trains the second network of a model (see ``second_look.command``),
     any other one trains a first network (see ``stages``).
     """
-    from .config import read_values
+    from .config import read_yaml
 
-    values = read_values(config_path)
+    values = read_yaml(config_path)
     if isinstance(values, dict) and "second_look" in values:
         from .second_look.command import train as run
     else:

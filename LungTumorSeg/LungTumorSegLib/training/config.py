@@ -6,7 +6,7 @@ Paths are relative to the folder in which the command is started, so that a ship
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,6 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import reason
 from ..core.texts import bounded, printable, quoted
 
-T = TypeVar("T")
 
 Augmentation = Literal["paper", "none"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -311,7 +310,7 @@ class TrainingConfig:
 
 
 @cache
-def _adapter(kind: type[C]) -> TypeAdapter[C]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -384,23 +383,24 @@ def config_from_dict(values: Any) -> TrainingConfig:
     Raises:
         UnusableInput: A value is missing, unknown or out of range, or values contradict each other.
     """
-    config = validated(_adapter(), values, TrainingConfig)
+    config = validated(values, TrainingConfig)
     _check(config)
     return config
 
 
-def validated(adapter: TypeAdapter[T], values: Any, kind: type[T]) -> T:
-    """Return ``values`` as the dataclass ``kind`` that ``adapter`` validates.
+def validated(values: Any, kind: type[C]) -> C:
+    """Return nested mappings as a configuration of a kind, each value checked on its own.
 
     Raises:
         UnusableInput: A value is missing, unknown or out of range; the message is one sentence.
     """
     try:
-        return adapter.validate_python(values)
+        config: C = _adapter(kind).validate_python(values)
     except ValidationError as error:
         raise UnusableInput(_first_mistake(error, kind)) from error
     except RecursionError as error:
         raise UnusableInput("The configuration refers to itself; remove the circular alias.") from error
+    return config
 
 
 def _first_mistake(error: ValidationError, kind: type) -> str:

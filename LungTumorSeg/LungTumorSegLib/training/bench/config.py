@@ -51,11 +51,6 @@ class BenchConfig:
     """Groups of patients to be reported apart, such as {slice thickness: {thin: [anna], thick: [ben]}}."""
 
 
-@cache
-def _adapter() -> TypeAdapter[BenchConfig]:
-    return TypeAdapter(BenchConfig)
-
-
 def read_bench_config(path: Path) -> BenchConfig:
     """Return the bench configuration in a YAML file.
 
@@ -76,7 +71,7 @@ def bench_config_from_dict(values: Any) -> BenchConfig:
     Raises:
         UnusableInput: A value is missing, unknown or out of range, or the entries cannot be compared.
     """
-    config = validated(_adapter(), values, BenchConfig)
+    config = validated(values, BenchConfig)
     names = [entry.name for entry in config.entries]
     for name in names:
         if not name.strip() or not all(sign.isalnum() or sign in "-_+ " for sign in name):

@@ -140,7 +140,7 @@ def leave_one_source_out(candidates: Sequence[Judged], names: Sequence[str]) -> 
     probabilities = np.full(len(candidates), np.nan)
     for source in np.unique(sources):
         calibration = fit([each for each in candidates if each.source != source], names)
-        for index in np.flatnonzero(sources == source):
+        for index in np.flatnonzero(sources == source).tolist():
             probabilities[index] = calibration.probability(candidates[index].measures)
     return probabilities
 

@@ -123,9 +123,10 @@ def fill_pool(
     sizes = [min(SHARD, count - first) for first in range(0, count, SHARD)]
     folders = [folder / f"{number:04d}" for number in range(len(sizes))]
     missing = [number for number, each in enumerate(folders) if not each.is_dir()]
-    sampler = make_sampler() if missing else None
-    for number in missing if sampler else ():
-        on_progress(Progress("drawing samples", number * SHARD, count))
-        rng = np.random.default_rng([seed, POOL_STREAM, number])
-        Samples.of([sampler.draw(rng) for _ in range(sizes[number])]).write(folders[number])
+    if missing:
+        sampler = make_sampler()
+        for number in missing:
+            on_progress(Progress("drawing samples", number * SHARD, count))
+            rng = np.random.default_rng([seed, POOL_STREAM, number])
+            Samples.of([sampler.draw(rng) for _ in range(sizes[number])]).write(folders[number])
     return Pool([Samples.read(each) for each in folders])

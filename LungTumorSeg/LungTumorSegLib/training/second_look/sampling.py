@@ -463,7 +463,7 @@ def _any(places: Array, rng: np.random.Generator) -> npt.NDArray[np.float64]:
 def _largest(mask: Array) -> Array | None:
     """Return the largest component of a mask; None if it is empty."""
     labels, count = ndimage.label(mask, structure=CONNECTIVITY)
-    return labels == 1 + int(np.bincount(labels.ravel())[1:].argmax()) if count else None
+    return np.asarray(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())) if count else None
 
 
 def _deep(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> Array:

@@ -63,7 +63,7 @@ def config(tmp_path):
     """Build a configuration of seconds; keywords change the settings of the second network."""
 
     def build(output: Path = tmp_path / "out", **values):
-        usual = {"width": 2, "batch": 4, "learning_rate": 0.01, "warmup_steps": 1, "folds": (("one",), ("two",))}
+        usual = {"width": 1, "batch": 4, "learning_rate": 0.01, "warmup_steps": 1, "folds": (("one",), ("two",))}
         return LookTrainingConfig(str(output), LookConfig(**usual | values), threads=1)
 
     return build

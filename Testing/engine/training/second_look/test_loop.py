@@ -19,27 +19,27 @@ def losses_of(config):
 
 def test_the_loop_lowers_the_loss_on_four_fixed_samples(pool, config, monkeypatch):
     monkeypatch.setattr(loop_module, "LOG_STEPS", 1)
-    settings = config(steps=25)
+    settings = config(steps=12)
     LookLoop("second-look", pool, settings).run(ignore_progress)
     losses = losses_of(settings)
-    assert len(losses) == 25
+    assert len(losses) == 12
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
 
 
 def test_a_killed_training_ends_with_the_same_weights(pool, config, tmp_path, monkeypatch):
-    whole = LookLoop("second-look", pool, config(tmp_path / "whole", steps=6)).run(ignore_progress)
+    whole = LookLoop("second-look", pool, config(tmp_path / "whole", steps=4)).run(ignore_progress)
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", -1.0)
-    killed = config(tmp_path / "killed", steps=6)
+    killed = config(tmp_path / "killed", steps=4)
 
     def kill(progress):
-        if progress.done == 4:
+        if progress.done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         LookLoop("second-look", pool, killed).run(kill)
     seen = []
     resumed = LookLoop("second-look", pool, killed).run(lambda progress: seen.append(progress.done))
-    assert seen == [5, 6]
+    assert seen == [3, 4]
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 
