@@ -6,7 +6,7 @@ Paths are relative to the folder in which the command is started, so that a ship
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -310,7 +310,7 @@ class TrainingConfig:
 
 
 @cache
-def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -395,7 +395,8 @@ def validated(values: Any, kind: type[C]) -> C:
         UnusableInput: A value is missing, unknown or out of range; the message is one sentence.
     """
     try:
-        config: C = _adapter(kind).validate_python(values)
+        hashable: Any = kind  # mypy does not know that classes are
+        config: C = _adapter(hashable).validate_python(values)
     except ValidationError as error:
         raise UnusableInput(_first_mistake(error, kind)) from error
     except RecursionError as error:
@@ -412,8 +413,8 @@ def _first_mistake(error: ValidationError, kind: type) -> str:
     if mistake["type"] == "missing":
         return f"{_place(section)} lacks the setting {quoted(key)}."
     if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        known = ", ".join(_settings_of(section, kind))
-        return f"{_place(section)} has no setting {quoted(key)}; its settings are {known}."
+        settings = ", ".join(_settings_of(section, kind))
+        return f"{_place(section)} has no setting {quoted(key)}; its settings are {settings}."
     if mistake["type"] == "dataclass_type":
         return f"{_place(mistake['loc'])} must hold named values, not {quoted(mistake['input'])}."
     if mistake["type"] == "invalid_key":

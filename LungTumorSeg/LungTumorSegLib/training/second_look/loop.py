@@ -190,7 +190,7 @@ class LookLoop:
 def make_batch(samples: Samples, rng: np.random.Generator) -> Batch:
     """Turn stored samples into what the network receives.
 
-    Half of the batches are mirrored once more, and the HU of each fine view are shifted a little, so that a sample looks
+    Half of the batches are mirrored once more, and the HU of each fine view are shifted a little. A sample thus looks
     different each time.
     """
     fine, coarse, mask = samples.fine.astype(np.float32), samples.coarse.astype(np.float32), samples.mask

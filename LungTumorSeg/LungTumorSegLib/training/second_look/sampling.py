@@ -70,7 +70,7 @@ REDUCED_MM = ((52.0, (2.0, 1.3, 1.3)), (96.0, (3.0, 2.2, 2.2)))
 
 DISTRACTOR_SHARE = 0.2
 THICK_SHARE, THICK_MM, THICK_FROM_MM = 0.35, (3.0, 8.0), 3.5
-"""Share of the samples that get thick slices, range of the thickness, and slice spacing from which they never do, mm."""
+"""Share of the samples that get thick slices, range of the thickness, and spacing from which they never do, mm."""
 
 SIDE_DEVIATION = 0.3
 """Standard deviation of the logarithm of the side of the fine view: candidates and clicks give it only roughly."""
@@ -288,7 +288,7 @@ class Sampler:
         }
         if not sum(shares.values()):
             raise UnusableInput(
-                "The cases have nothing to draw for the shares in second_look.sampling; add cases, or change the shares."
+                "The cases have nothing to draw for the shares in second_look.sampling; add cases or change the shares."
             )
         self._kinds = list(shares)
         self._shares = np.array(list(shares.values())) / sum(shares.values())
