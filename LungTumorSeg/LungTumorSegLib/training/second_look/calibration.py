@@ -40,7 +40,7 @@ IGNORED_SHARE = 0.3
 OF_CORE, OF_LESION = 0.15, 0.3
 """Shares of the core and of the lesion, one of which the overlap must reach for a candidate to be that lesion."""
 
-INVERSE_PENALTY = 0.3
+INVERSE_PENALTY = 0.5
 """Inverse strength of the penalty (L2) on the coefficients of the standardized measures."""
 
 DECISION = 0.5
@@ -109,7 +109,7 @@ def nature_of(candidate: Candidate, probability: Array, label: Array) -> bool | 
 
 
 def fit(candidates: Sequence[Judged], names: Sequence[str]) -> Calibration:
-    """Fit a calibration.
+    """Fit a calibration in which tumors and others weigh equally as groups, however many there are of each.
 
     Args:
         candidates: Candidates, tumors and others.
@@ -187,4 +187,6 @@ def _fitted(candidates: Sequence[Judged], names: Sequence[str]) -> Pipeline:
             "source; add sources to second_look.folds."
         )
     values = [[each.measures[name] for name in names] for each in candidates]
-    return make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY)).fit(values, tumor)
+    return make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_PENALTY, class_weight="balanced")).fit(
+        values, tumor
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -112,10 +113,10 @@ def export(
 ) -> Path:
     """Calibrate the network and write it with the first one to ``<output>/model``.
 
-    The folder is ready for ``lungtumorseg segment --model``. The measures of the calibration are those of the
-    candidates; that of a click uses the second network's logit only.
+    The folder is ready for ``lungtumorseg segment --model``. The weights are stored in half precision. The calibration
+    of a click uses the second network's logit only, because a click has no other measure.
     """
-    names = list(judged[0].measures) if judged else [TUMOR_LOGIT]
+    names = config.second_look.measures
     calibrations = {"candidate": fit(judged, names), "click": fit(judged, [TUMOR_LOGIT])}
     measured = {
         "candidate": summary(judged, leave_one_source_out(judged, names)),
@@ -125,7 +126,7 @@ def export(
     _write_json(output / CALIBRATION, measured)
     folder = output / "model"
     folder.mkdir(parents=True, exist_ok=True)
-    checksum = save_weights(network, folder / SECOND_WEIGHTS_FILE)
+    checksum = save_weights(copy.deepcopy(network).half(), folder / SECOND_WEIGHTS_FILE)
     shutil.copyfile(find_model(config.second_look.first) / WEIGHTS_FILE, folder / WEIGHTS_FILE)
     manifest = dataclasses.replace(
         first.manifest,

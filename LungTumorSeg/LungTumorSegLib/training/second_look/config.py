@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
@@ -26,6 +26,19 @@ from ..config import (
     read_as,
     validated,
 )
+
+Measure = Literal[
+    "tumor_logit",
+    "log_core_ml",
+    "confidence",
+    "wide_probability",
+    "aerated_share",
+    "in_lung",
+    "contrast_hu",
+    "mean_hu",
+    "bright_share",
+]
+"""The second network's logit, and the measures of ``refinement.measures``."""
 
 PHANTOM = "phantom"
 """Source of all phantoms."""
@@ -94,6 +107,8 @@ class LookConfig:
     """Groups of sources. One network per group is trained without them; its answers on them calibrate the result."""
     implanted_copies: Whole = 2
     """Number of copies of each real CT with implanted lesions, whose candidates calibrate the result too."""
+    measures: Annotated[tuple[Measure, ...], Field(min_length=1)] = ("tumor_logit", "confidence")
+    """Measures of a candidate that the calibration uses; see ``refinement.measures``."""
     sampling: LookSamplingConfig = field(default_factory=LookSamplingConfig)
 
 

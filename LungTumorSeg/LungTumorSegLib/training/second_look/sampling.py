@@ -470,7 +470,7 @@ def _deep(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> 
     """Return the voxels (n, 3) of a nonempty mask whose depth is at least ``share`` of its largest depth."""
     (part,) = ndimage.find_objects(mask.astype(np.uint8))
     depth_mm = ndimage.distance_transform_edt(np.pad(mask[part], 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-    return np.argwhere(depth_mm >= share * depth_mm.max()) + [each.start for each in part]
+    return np.asarray(np.argwhere(depth_mm >= share * depth_mm.max()) + [each.start for each in part])
 
 
 def _point(position: Array) -> Point:

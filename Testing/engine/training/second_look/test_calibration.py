@@ -1,5 +1,7 @@
 """Calibration: honest about new sources, and equal to the regression that it was fitted as."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
@@ -13,6 +15,7 @@ from LungTumorSegLib.training.second_look.calibration import (
     nature_of,
     summary,
 )
+from LungTumorSegLib.training.second_look.config import Measure
 from LungTumorSegLib.training.store import IGNORED
 
 NAMES = ["a", "b"]
@@ -36,7 +39,7 @@ def test_the_coefficients_belong_to_the_measures_in_their_own_units():
     made = candidates()
     values = np.array([[each.measures[name] for name in NAMES] for each in made])
     scaled = StandardScaler().fit_transform(values)
-    model = LogisticRegression(C=0.3).fit(scaled, [each.tumor for each in made])
+    model = LogisticRegression(C=0.5, class_weight="balanced").fit(scaled, [each.tumor for each in made])
     calibration = fit(made, NAMES)
     found = [calibration.probability(each.measures) for each in made]
     np.testing.assert_allclose(found, model.predict_proba(scaled)[:, 1], atol=1e-9)
@@ -80,4 +83,5 @@ def test_every_candidate_of_a_case_and_its_copies_is_measured(cases, density_net
     judged = list(judged_candidates(density_network, cases[0]))
     assert {each.source for each in judged} == {"hospital"}
     assert sum(each.tumor for each in judged) > 2  # two lesions of the CT, again in the copy, and the implanted ones
+    assert set(judged[0].measures) == set(get_args(Measure))
     assert all(np.isfinite(list(each.measures.values())).all() and TUMOR_LOGIT in each.measures for each in judged)

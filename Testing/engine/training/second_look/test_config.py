@@ -33,6 +33,7 @@ def test_the_schema_for_editors_is_the_one_that_is_checked():
         ({"folds": [["a", "b"]], "sources": {"s": ["x"], "t": ["x"]}}, "sources must name each patient once"),
         ({"folds": [["a", "b"]], "sampling": {"large": 0.7, "small": 0.7}}, "exceed 1 together"),
         ({"fold": []}, "second_look has no setting 'fold'; its settings are first"),
+        ({"measures": ["size"]}, "second_look.measures.* must be 'tumor_logit'"),
         ({"batch": 0}, "second_look.batch must be greater than or equal to 1, not 0"),
     ],
 )
