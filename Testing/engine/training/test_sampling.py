@@ -213,7 +213,7 @@ def test_enhancement_varies_in_half_of_the_samples_and_in_what_is_enhanced_alone
         patch = Patch(
             hu, np.zeros(hu.shape, np.uint8), np.ones(hu.shape, bool), np.ones(hu.shape, bool), (1.0, 1.0, 1.0)
         )
-        sampling._vary_enhancement(patch, np.random.default_rng(seed))
+        sampling.vary_enhancement(patch, np.random.default_rng(seed))
         factor = (patch.hu[0, 0, 3] - 40) / 100
         expected = [-850, -100, 40, 40 + 100 * factor, 40 + 210 * factor, 1000 + 210 * (factor - 1)]
         np.testing.assert_allclose(patch.hu[0, 0], expected, atol=0.01)
