@@ -39,6 +39,7 @@ BUG = 1
 
 MOST_THREADS = 4096
 NOTHING_WRITTEN = "Cancelled. No files were written."
+SHELLS = ("bash", "zsh", "tcsh")
 CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnusableInput as error:
         _channel(events="jsonl" in given or "--events=jsonl" in given).error(UNUSABLE, str(error))
         return UNUSABLE
+    except ImportError as error:  # of the package that completes commands in a shell
+        _channel(events=False).error(MACHINE, missing_package(error))
+        return MACHINE
     log_safely(logging.INFO if options.verbose else logging.ERROR if options.quiet else logging.WARNING)
     channel = _channel_for(options)
     code, message = _run(options, channel)
@@ -378,6 +382,21 @@ class _CommandParser(_Parser):
         return super().parse_args(_one_value_each(_command_first(list(args or ()))), namespace)
 
 
+class _PrintCompletion(argparse.Action):
+    """Print the completion script of a shell, then end."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, __: str | None = None) -> NoReturn:
+        """Print the script for the shell that ``values`` names.
+
+        Raises:
+            ImportError: If shtab is not installed.
+        """
+        from shtab import complete
+
+        say(sys.stdout, complete(parser, shell=values) + "\n")
+        parser.exit()
+
+
 def _command_first(arguments: list[str]) -> list[str]:
     """Return the arguments with the command first; it may come later, as in ``lungtumorseg --quiet segment CT``."""
     place = next((i for i, argument in enumerate(arguments) if argument in COMMAND_SHARES), 0)
@@ -444,6 +463,12 @@ def _parser() -> argparse.ArgumentParser:
         "input, 3 machine limit (memory, disk, device or package), 130 cancelled.",
     )
     parser.add_argument("--version", action="version", version=f"lungtumorseg {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        choices=SHELLS,
+        action=_PrintCompletion,
+        help="print the script that lets a shell complete commands and options (needs the package shtab)",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
 
     def add(name: str, run: Callable[[argparse.Namespace, Channel], None], about: str, *examples: str) -> _Parser:

@@ -190,6 +190,23 @@ def test_the_version_is_that_of_the_package():
     assert (done.returncode, done.stdout) == (0, f"lungtumorseg {LungTumorSegLib.__version__}\n")
 
 
+@pytest.mark.parametrize("shell", cli.SHELLS)
+def test_a_shell_learns_every_command(shell, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parsed("--print-completion", shell)
+    assert ended.value.code == 0
+    script = capsys.readouterr().out
+    assert all(command in script for command in COMMANDS)
+
+
+def test_without_shtab_one_sentence_names_it(monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    monkeypatch.setattr(cli, "set_stdout_aside", lambda: sys.stdout)
+    monkeypatch.setattr(cli, "missing_package", lambda error: f"{error.name} is missing.")
+    assert cli.main(["--print-completion", "bash"]) == 3
+    assert capfd.readouterr().err.splitlines()[-1] == "shtab is missing."
+
+
 def test_quiet_says_nothing_but_errors(tmp_path):
     for name in ("prediction", "reference"):
         write_volume(Volume(np.ones((2, 3, 4), np.uint8), np.eye(4)), tmp_path / f"{name}.nrrd")
