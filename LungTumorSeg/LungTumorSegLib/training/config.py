@@ -19,7 +19,6 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import reason
 from ..core.texts import bounded, printable, quoted
 
-
 Augmentation = Literal["paper", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 LossName = Literal[

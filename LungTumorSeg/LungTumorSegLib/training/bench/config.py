@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, TypeAdapter
+from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
 
 from ...core.errors import UnusableInput
