@@ -48,7 +48,8 @@ signed values that it declares unsigned; both hide the outline of the body, and 
 PADDING_MAX_HU, PADDING_MIN_SHARE = -1000, 0.05
 """Highest value, and smallest share of the voxels, of a lowest value that counts as padding.
 
-Such a value is padding, or air that was clipped to one value; neither says anything about the scale.
+Such a value is padding, or air that was clipped to one value; neither says anything about the scale. The share applies
+also to exact zeros, if they fill all eight corners of the volume: air around a patient is never 0.
 """
 
 MAX_HU = np.iinfo(np.int16).max
@@ -124,15 +125,20 @@ def check_intensities(array: Array, path: Path) -> None:
 
 def _shares(array: Array, lowest: float) -> tuple[float, float, float]:
     """Return the shares of air, of water and of values denser than tissue among the voxels that are not padding."""
-    padding = air = water = dense = at_lowest = 0
+    in_frame = not array[np.ix_((0, -1), (0, -1), (0, -1))].any()
+    padding = air = water = dense = at_lowest = at_zero = 0
     for plane in array:  # slice by slice: a mask of the whole volume would need as much memory again
         padding += int((plane < AIR_HU_RANGE[0]).sum())
         air += int(((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1])).sum())
         water += int(((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1])).sum())
         dense += int((plane > MAX_TISSUE_HU).sum())
         at_lowest += int((plane == lowest).sum())
+        at_zero += int((plane == 0).sum()) if in_frame else 0
     if AIR_HU_RANGE[0] <= lowest <= PADDING_MAX_HU and at_lowest >= PADDING_MIN_SHARE * array.size:
         air -= at_lowest
         padding += at_lowest
+    if at_zero >= PADDING_MIN_SHARE * array.size:
+        water -= at_zero
+        padding += at_zero
     scanned = max(array.size - padding, 1)
     return air / scanned, water / scanned, dense / scanned

@@ -29,7 +29,7 @@ def test_hu_are_accepted_with_any_padding(padding):
     check_intensities(padded(CHEST.array, padding), Path("ct"))
 
 
-@pytest.mark.parametrize("padding", [None, -1000, -1024, -1500, -2000, -2048, -3024, -32768])
+@pytest.mark.parametrize("padding", [None, -1000, -1024, -1500, -2000, -2048, -3024, -32768, 0])
 @pytest.mark.parametrize("shift", [1024, 1000, 1023, -1024, -1000])
 def test_shifted_hu_are_refused_with_any_padding(shift, padding):
     shifted = CHEST.array.astype(np.int32) + shift
@@ -38,6 +38,12 @@ def test_shifted_hu_are_refused_with_any_padding(shift, padding):
         UnusableInput, match=r"is not a chest CT in HU \(.* of them lie near air at -1000, .* near water at 0\)"
     ):
         check_intensities(values, Path("ct"))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+def test_padding_with_zeros_is_recognized_in_any_order_of_axes(order):
+    with pytest.raises(UnusableInput, match="is not a chest CT in HU"):
+        check_intensities(padded(CHEST.array.astype(np.int32) - 1024, 0).transpose(order), Path("ct"))
 
 
 @pytest.mark.parametrize("limit", [-900, -600])
