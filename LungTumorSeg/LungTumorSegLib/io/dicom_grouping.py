@@ -22,7 +22,7 @@ from ..core.volume import Array
 from .dicom_slices import CTSlice
 from .dicom_values import DicomHeader
 from .plausibility import MIN_SLICES
-from .slice_passes import are_apart, follow_each_other, interleaved_passes, runs_of_blocks
+from .slice_passes import are_apart, follow_each_other, interleaved_passes, overlapping_passes, runs_of_blocks
 from .slice_stack import PARALLEL_TOLERANCE, Planes, groups_at_same_place, planes_of, regular_steps
 
 SHARED_SECRETS = ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID")
@@ -280,9 +280,11 @@ def _by_places(slices: list[CTSlice], planes: Planes) -> list[Stack]:
     places = groups_at_same_place(planes)
     heights = np.array([planes.heights_mm[place[0]] for place in places])
     rounding_mm = planes.rounding_along(planes.normal)
-    if len(heights) < MIN_SLICES or (regular_steps(heights, rounding_mm)[0] % 1 == 0).all():
+    if len(heights) < MIN_SLICES:
         return [Stack(slices)]
-    passes = interleaved_passes(heights, rounding_mm)
+    passes = overlapping_passes(heights, rounding_mm)
+    if len(passes) == 1 and not (regular_steps(heights, rounding_mm)[0] % 1 == 0).all():
+        passes = interleaved_passes(heights, rounding_mm)
     if len(passes) == 1:
         return [Stack(slices)]
     return [
@@ -293,6 +295,25 @@ def _by_places(slices: list[CTSlice], planes: Planes) -> list[Stack]:
         )
         for levels in passes
     ]
+
+
+def numbering_warning(stack: Stack) -> str:
+    """Return a warning if the slices are numbered in steps of two or more, otherwise "".
+
+    If every second slice of a series is missing, the positions are still regular, and only the numbers show the gaps.
+    """
+    try:
+        numbers = np.array([float(each.header.text(INSTANCE_NUMBER)) for each in stack.slices])
+    except ValueError:
+        return ""
+    steps = np.diff(numbers[np.argsort(stack.planes.heights_mm)])
+    step = abs(float(steps[0])) if len(steps) else 0.0
+    if not np.isfinite(numbers).all() or step < 2 or (steps != steps[0]).any():
+        return ""
+    return (
+        f"The slices are numbered in steps of {step:.6g} (InstanceNumber), so slices between them may be missing; "
+        "compare the number of files with the original series."
+    )
 
 
 def acquisitions_warning(stack: Stack) -> str:

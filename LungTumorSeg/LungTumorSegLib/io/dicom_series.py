@@ -11,7 +11,7 @@ from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..core.volume import AIR_HU, Array, CTVolume
 from .dicom_files import find_slices, is_dicom_file, unread_sentence
-from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack
+from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack, numbering_warning
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
 from .plausibility import check_intensities, check_slice_count
@@ -62,7 +62,7 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
         warnings.append(
             f"In {shown(path)}, {unread_sentence(found.unread)}; if slices are missing, copy the series again."
         )
-    warnings += [_passed_over(found.slices, headers), acquisitions_warning(stack)]
+    warnings += [_passed_over(found.slices, headers), acquisitions_warning(stack), numbering_warning(stack)]
     return _volume(stack, path, whole, warnings)
 
 

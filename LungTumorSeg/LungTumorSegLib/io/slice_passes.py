@@ -21,6 +21,12 @@ STEP_TOLERANCE = 0.01
 MOST_PASSES = 4
 """Largest number of passes to look for among interleaved slices."""
 
+LEAST_BEYOND = 3
+"""Smallest number of slices that a pass must have beyond each end of another pass that overlaps it in part."""
+
+UNIT_SHARE = 1.25
+"""Largest ratio of two distances that count as one step."""
+
 MOST_STEPS = 4
 """Largest number of steps from one slice of a pass to the next: the missing slices that can be bridged, plus one."""
 
@@ -99,6 +105,37 @@ def interleaved_passes(heights: Array, rounding_mm: float) -> list[Array]:
         if len(chains) <= MOST_PASSES and _interlock(heights, chains):
             return chains
     return everything
+
+
+def overlapping_passes(heights: Array, rounding_mm: float) -> list[Array]:
+    """Divide slices into passes that overlap in part, if the slices of one lie midway between those of the other.
+
+    Distances then alternate nowhere: they are equal, and smaller where the passes overlap. One pass with slices missing
+    at both ends would look the same only if every second slice were missing there, and no slice in the middle.
+
+    Args:
+        heights: Heights (n,) in ascending order, in mm.
+        rounding_mm: Half the last decimal of the heights.
+
+    Returns:
+        The indices of each pass, lowest first; a single pass with all indices if nothing indicates several.
+    """
+    everything = [np.arange(len(heights))]
+    distances = np.diff(heights)
+    unit = float(np.median(distances[distances < UNIT_SHARE * distances.min()]))
+    counts = np.rint(distances / unit).astype(int)
+    step = int(counts.max())
+    if not 1 < step <= MOST_STEPS or np.abs(distances - counts * unit).max() > _tolerance(unit, rounding_mm):
+        return everything
+    levels = np.concatenate([[0], np.cumsum(counts)])
+    passes = [found for phase in range(step) if len(found := np.flatnonzero(levels % step == phase))]
+    passes.sort(key=lambda indices: int(indices[0]))
+    complete = all((np.diff(levels[each]) == step).all() for each in passes)
+    beyond = all(
+        min(levels[above[0]] - levels[below[0]], levels[above[-1]] - levels[below[-1]]) >= LEAST_BEYOND * step
+        for below, above in pairwise(passes)
+    )
+    return passes if len(passes) > 1 and complete and beyond else everything
 
 
 def _tolerance(step: float, rounding_mm: float) -> float:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct
-from LungTumorSegLib.io.slice_passes import follow_each_other, interleaved_passes, runs_of_blocks
+from LungTumorSegLib.io.slice_passes import follow_each_other, interleaved_passes, overlapping_passes, runs_of_blocks
 from LungTumorSegLib.io.slice_stack import half_last_decimal, plan_stack, planes_of, regular_steps
 from volumes import affine_of
 
@@ -184,6 +184,63 @@ def test_every_slice_is_in_one_pass(distances):
 )
 def test_uneven_steps_are_one_pass(distances):
     assert len(interleaved_passes(np.concatenate([[0], np.cumsum(distances)]), 0.0)) == 1
+
+
+@given(
+    st.floats(0.5, 5),
+    st.integers(2, 4),
+    st.integers(3, 20),
+    st.integers(3, 30),
+    st.integers(3, 20),
+    st.floats(-0.01, 0.01),
+)
+def test_passes_that_overlap_in_part_come_apart(step, parts, below, overlap, above, jitter):
+    """The second pass begins within the first one and ends beyond it, a share of a step higher."""
+    first = np.arange(below + overlap) * step
+    second = np.arange(below, below + overlap + above) * step + step / parts
+    heights = np.concatenate([first, second])
+    heights[::3] += jitter
+    order = np.argsort(heights)
+    passes = overlapping_passes(heights[order], 0.0)
+    assert [sorted(order[each]) for each in passes] == [
+        list(range(len(first))),
+        list(range(len(first), len(heights))),
+    ]
+
+
+@given(st.integers(8, 60), st.lists(st.integers(0, 59), max_size=12))
+def test_one_pass_with_slices_missing_stays_one(count, missing):
+    heights = np.delete(np.arange(count) * 2.0, [index for index in set(missing) if index < count - 2])
+    assert len(overlapping_passes(heights, 0.0)) == 1
+
+
+def test_a_finer_middle_is_no_second_pass():
+    assert (
+        len(
+            overlapping_passes(np.concatenate([np.arange(10) * 2.0, 20 + np.arange(10), 30 + np.arange(10) * 2.0]), 0.0)
+        )
+        == 1
+    )
+
+
+def test_half_overlapping_passes_are_named_although_their_numbers_alternate(tmp_path):
+    heights = np.sort(np.concatenate([steps(0, 20), steps(10, 20, offset=1.0)]))
+    write_pass(tmp_path, heights, InstanceNumber=list(range(1, 41)))
+    with pytest.raises(UnusableInput, match="differ in the steps between them, so they are not one acquisition"):
+        read_ct(tmp_path)
+    assert read_ct(tmp_path, series=f"{UID}#2").shape[0] == 20
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_every_second_slice_deleted_is_seen_by_the_numbers(tmp_path, direction):
+    write_pass(tmp_path, steps(0, 20), InstanceNumber=[100 + direction * 2 * i for i in range(20)])
+    assert any("numbered in steps of 2 (InstanceNumber)" in warning for warning in read_ct(tmp_path).warnings)
+
+
+def test_consecutive_and_irregular_numbers_are_no_reason_to_warn(tmp_path):
+    write_pass(tmp_path / "a", steps(0, 12), InstanceNumber=list(range(12)))
+    write_pass(tmp_path / "b", steps(0, 12), InstanceNumber=[1, 2, 4, 7, 8, 11, 12, 13, 15, 16, 17, 20])
+    assert not any("numbered" in warning for folder in "ab" for warning in read_ct(tmp_path / folder).warnings)
 
 
 def test_blocks_that_turn_back_start_a_run():
