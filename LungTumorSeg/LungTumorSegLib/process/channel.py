@@ -15,6 +15,7 @@ import sys
 import threading
 from typing import IO, Any, Protocol
 
+from ..core.errors import MachineLimit
 from ..core.events import Cancelled, Progress
 from ..core.texts import bounded, printable
 from .streams import say
@@ -96,7 +97,7 @@ class TerminalChannel:
         """Print the text of the result."""
         self._close_display()
         if not self._quiet:
-            say(self._stdout, printable(text, keep="\n") + "\n")
+            _print(self._stdout, printable(text, keep="\n") + "\n")
 
     def error(self, code: int, message: str) -> None:
         """Print the message on stderr."""
@@ -154,7 +155,8 @@ class JsonLinesChannel:
 
     def error(self, code: int, message: str) -> None:
         """Write an error event, and the message on stderr."""
-        self._write({"event": "error", "code": code, "message": bounded(message)})
+        with contextlib.suppress(MachineLimit):  # stderr still gets the message
+            self._write({"event": "error", "code": code, "message": bounded(message)})
         _tell_error(message)
 
     def cancel(self) -> None:
@@ -162,7 +164,7 @@ class JsonLinesChannel:
         self._cancelled.set()
 
     def _write(self, data: dict[str, Any]) -> bool:
-        return say(self._stdout, json.dumps(data) + "\n")
+        return _print(self._stdout, json.dumps(data) + "\n")
 
     def _watch_stdin(self) -> None:
         """Wait for the line ``cancel``, or for the end of stdin.
@@ -179,6 +181,21 @@ class JsonLinesChannel:
                     return
         if self._cancel_on_eof:
             self._cancelled.set()
+
+
+def _print(stdout: IO[str], text: str) -> bool:
+    """Write to stdout; see ``say``.
+
+    Raises:
+        MachineLimit: If writing fails although somebody listens. The message does not blame the output folder.
+    """
+    try:
+        return say(stdout, text)
+    except OSError as error:
+        raise MachineLimit(
+            f"Standard output could not be written ({error.strerror}); free some disk space there or redirect it to "
+            "another file."
+        ) from error
 
 
 def _tell_error(message: str) -> None:

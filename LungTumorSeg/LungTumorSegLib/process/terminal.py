@@ -20,6 +20,9 @@ from .streams import say
 LINE_SECONDS = 10.0
 """Seconds between two plain lines."""
 
+JOIN_SECONDS = 2.0
+"""Longest wait in seconds for the thread of the display; only a stream that blocks delays it."""
+
 REFRESH_SECONDS = 0.5
 """Seconds between two updates of a terminal."""
 
@@ -44,6 +47,7 @@ class ProgressDisplay:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._painter: _Painter | None = None
+        self._thread: threading.Thread | None = None
 
     def update(self, step: Progress) -> None:
         """Record a step."""
@@ -51,7 +55,8 @@ class ProgressDisplay:
             self._progress.update(step)
         if self._painter is None and not self._ended.is_set():
             self._painter = _painter_for(self._stream, self._in_terminal)
-            threading.Thread(target=self._show_now_and_then, daemon=True).start()
+            self._thread = threading.Thread(target=self._show_now_and_then, daemon=True)
+            self._thread.start()
 
     def hide(self) -> None:
         """Clear the terminal's line, so that other text can be written; the display appears again by itself."""
@@ -61,11 +66,16 @@ class ProgressDisplay:
                 self._painter = _painter_for(self._stream, self._in_terminal)
 
     def close(self) -> None:
-        """Stop the display and clear the terminal's line."""
+        """Stop the display and its thread, and clear the terminal's line.
+
+        A thread that still ran while the interpreter ends could crash it.
+        """
         with self._lock:
             if self._painter is not None and not self._ended.is_set():
                 self._painter.close()
             self._ended.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(JOIN_SECONDS)
 
     def _show_now_and_then(self) -> None:
         if self._in_terminal:

@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from LungTumorSegLib.core.errors import MachineLimit
+from LungTumorSegLib.process.channel import JsonLinesChannel, TerminalChannel
 
 CHILD = """
 import os, sys, time
@@ -96,3 +99,11 @@ def test_where_nobody_listens_the_message_still_reaches_stderr():
     child = subprocess.run([sys.executable, "-c", UNHEARD], stderr=subprocess.PIPE, text=True, timeout=120)
     assert child.returncode == 3, child.stderr
     assert child.stderr.splitlines()[-1] == "the message"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("channel", [TerminalChannel, JsonLinesChannel])
+def test_a_full_disk_behind_stdout_is_not_blamed_on_the_output_folder(channel):
+    with open("/dev/full", "w", buffering=1) as full, pytest.raises(MachineLimit) as refused:
+        channel(full).result({"answer": 42}, "text")
+    assert str(refused.value).startswith("Standard output could not be written (No space left on device); free some")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 import time
 
 import pytest
@@ -56,3 +57,13 @@ def test_nothing_is_shown_before_the_first_step():
     stream = Terminal()
     ProgressDisplay(SHARES, stream).close()
     assert stream.getvalue() == ""
+
+
+def test_no_thread_of_the_display_outlives_it():
+    """A thread that wakes while the interpreter ends could crash it."""
+    before = set(threading.enumerate())
+    display = ProgressDisplay(SHARES, io.StringIO())
+    display.update(Progress("reading", 1, 2))
+    assert set(threading.enumerate()) > before
+    display.close()
+    assert set(threading.enumerate()) == before
