@@ -118,14 +118,14 @@ def segment(
     on_progress(Progress("model", 1, 1))
     clock.stage("model")
 
+    isolation = isolate_lungs(ct, on_progress)
     axes = ct.canonical_axes()
-    upright = axes.apply(ct)
-    isolation = isolate_lungs(upright, on_progress)
+    upright = isolation.reordered(axes)
     clock.stage("isolation")
 
     grid = make_working_grid(
-        isolation.isolated,
-        isolation.mask,
+        upright.isolated,
+        upright.mask,
         spacing_mm=model.manifest.spacing_mm,
         intensity_range_hu=model.manifest.intensity_range_hu,
     )
@@ -151,9 +151,9 @@ def segment(
         clock.stage("verification")
     report = report_lesions(
         tumor,
-        upright,
-        isolation.left_lung,
-        isolation.right_lung,
+        upright.ct,
+        upright.left_lung,
+        upright.right_lung,
         probability=probability,
         disagreement=disagreement,
         verified=verified,
@@ -167,7 +167,7 @@ def segment(
     clock.stage("measurement")
     return SegmentResult(
         ct,
-        isolation.reordered(axes.inverse()),
+        isolation,
         axes.undo(probability),
         axes.undo(disagreement),
         report.reordered(axes.inverse()),
@@ -175,7 +175,7 @@ def segment(
         settings,
         str(device),
         precision,
-        (*ct.warnings, *isolation.warnings, *_coarse(upright, model.manifest), *_unsure(report, settings)),
+        (*ct.warnings, *isolation.warnings, *_coarse(upright.ct, model.manifest), *_unsure(report, settings)),
         clock.seconds,
         model.card,
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from .boxes import Box, bounding_box, moved, put, slices_of
 from .errors import UnusableInput
-from .volume import Array, Geometry, Grid, Volume
+from .volume import Array, AxisOrder, Geometry, Grid, Volume
 
 SAME_LATTICE_VOXELS = 0.05
 """Largest distance between corresponding voxels of two grids on the same lattice, as a share of a voxel.
@@ -45,7 +45,7 @@ class Crop:
         Args:
             volume: A volume on the whole grid from which the mask was cut.
         """
-        return np.asarray(volume.array[self.slices][self.mask.array])
+        return np.asarray(volume.crop(*self.box).array[self.mask.array])
 
 
 class SparseMask(Volume):
@@ -79,6 +79,15 @@ class SparseMask(Volume):
     def shape(self) -> tuple[int, int, int]:
         """Return the number of (slices, rows, columns)."""
         return self._grid.shape
+
+    def reordered(self, order: AxisOrder) -> SparseMask:
+        """Return the mask with its axes in another order, still sparse."""
+        grid = order.apply_to_grid(self._grid)
+        if self.stored is None:
+            return SparseMask(None, grid)
+        mask = self.stored.mask.reordered(order)
+        k, i, j = np.rint(grid.lps_to_index(mask.origin)).astype(int).tolist()
+        return SparseMask(Crop(mask, ((k, i, j), moved((k, i, j), mask.shape))), grid)
 
     def replaced(self, array: Array, affine: Array) -> Volume:  # type: ignore[override]
         """Return a plain volume with other voxels and another affine."""

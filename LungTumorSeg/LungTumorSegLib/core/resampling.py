@@ -21,6 +21,7 @@ def resample_separable(
     step: tuple[float, float, float],
     size: tuple[int, int, int],
     offset: float = 0.0,
+    first: tuple[int, int, int] = (0, 0, 0),
 ) -> npt.NDArray[np.float32]:
     """Resample an array linearly at regularly spaced indices.
 
@@ -36,12 +37,13 @@ def resample_separable(
         size: Shape of the output (slices, rows, columns).
         offset: Added to the input before resampling. Positions outside the input give 0, so ``offset=-AIR_HU`` makes
             the outside air.
+        first: Index of the first output voxel to compute, so that a part equals the same part of the whole output.
 
     Returns:
         A float32 array of shape ``size``.
     """
     over_slices, over_rows, over_columns = (
-        _weights(n, first, by, count) for n, first, by, count in zip(array.shape, start, step, size, strict=True)
+        _weights(*along) for along in zip(array.shape, start, step, first, size, strict=True)
     )
     needed = np.flatnonzero(over_slices.any(axis=0))  # skip the slices that no output slice uses
     planes = np.zeros((len(needed), size[1], size[2]), np.float32)
@@ -51,12 +53,12 @@ def resample_separable(
     return np.asarray(flat.reshape(size), np.float32)
 
 
-def _weights(n: int, start: float, step: float, size: int) -> npt.NDArray[np.float32]:
+def _weights(n: int, start: float, step: float, first: int, size: int) -> npt.NDArray[np.float32]:
     """Return the (size, n) matrix of triangle weights.
 
     Rows sum to 1 inside the axis of ``n`` voxels and are 0 outside it.
     """
-    centers = start + step * np.arange(size)
+    centers = start + step * np.arange(first, first + size)
     weights = np.maximum(0.0, 1.0 - np.abs(centers[:, None] - np.arange(n)) / max(1.0, step))
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(float).tiny)
     weights[(centers < -EDGE_VOXELS) | (centers > n - 1 + EDGE_VOXELS)] = 0.0

@@ -207,6 +207,14 @@ class Volume(Geometry):
         """Return the same kind of volume with other voxels and another affine."""
         return replace(self, array=array, affine=affine)
 
+    def reordered(self, order: AxisOrder) -> Self:
+        """Return the same volume with its axes in another order; each voxel keeps its position in space."""
+        if order.is_identity:
+            return self
+        array = np.transpose(self.array, order.permutation)
+        array = np.flip(array, tuple(axis for axis in range(3) if order.flips[axis]))
+        return self.replaced(np.ascontiguousarray(array), order.apply_to_grid(self.grid).affine)
+
     def crop(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
         """Return a part of the volume, with the affine moved accordingly.
 
@@ -268,11 +276,14 @@ class AxisOrder:
     permutation: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether this order changes nothing."""
+        return self.permutation == (0, 1, 2) and not any(self.flips)
+
     def apply(self, volume: AnyVolume) -> AnyVolume:
         """Return ``volume`` with its axes permuted and flipped; each voxel keeps its position in space."""
-        array = np.transpose(volume.array, self.permutation)
-        array = np.flip(array, tuple(axis for axis in range(3) if self.flips[axis]))
-        return volume.replaced(np.ascontiguousarray(array), self.apply_to_grid(volume.grid).affine)
+        return volume.reordered(self)
 
     def apply_to_grid(self, grid: Grid) -> Grid:
         """Return ``grid`` with its axes permuted and flipped, as ``apply`` does with a volume."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..core.computed import slabs
 from ..core.volume import Array, Volume
 from ..options import Thresholds as Thresholds
 from .grid import WorkingGrid
@@ -43,6 +44,8 @@ def decide(grid: WorkingGrid, probability: Array, probability_on_ct: Volume, thr
     """
     nearest = grid.nearest_slices()
     kept = kept_slices(probability, thresholds.gate)[nearest] & (nearest >= 0)
-    tumor = probability_on_ct.array > np.float32(thresholds.voxel)
-    tumor[~kept] = False
+    tumor = np.zeros(probability_on_ct.shape, bool)
+    for first, slab in slabs(probability_on_ct):
+        here = slice(first, first + len(slab))
+        np.greater(slab, np.float32(thresholds.voxel), out=tumor[here], where=kept[here, None, None])
     return probability_on_ct.with_array(tumor)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.boxes import Box
+from ..core.computed import ComputedVolume
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .stacks import STACK_SLICES
@@ -55,14 +57,14 @@ class WorkingGrid:
     start: tuple[float, float, float]
     step: tuple[float, float, float]
 
-    def carry_back(self, array: Array) -> Volume:
+    def carry_back(self, array: Array) -> ComputedVolume:
         """Interpolate a map on this grid linearly onto the CT's grid.
 
         Args:
             array: The map (slice, row, column), of the shape of ``image``.
 
         Returns:
-            The map on the CT's grid, float32; 0 outside this grid.
+            The map on the CT's grid, float32; 0 outside this grid. It is interpolated where its voxels are read.
 
         Raises:
             ValueError: The map has another shape than this grid.
@@ -71,7 +73,12 @@ class WorkingGrid:
             raise ValueError(f"A map of shape {array.shape} does not fit the working grid {self.image.shape}.")
         start = (-self.start[0] / self.step[0], -self.start[1] / self.step[1], -self.start[2] / self.step[2])
         step = (1 / self.step[0], 1 / self.step[1], 1 / self.step[2])
-        return Volume(resample_separable(array, start=start, step=step, size=self.ct.shape), self.ct.affine)
+
+        def part(box: Box) -> Array:
+            size = (box[1][0] - box[0][0], box[1][1] - box[0][1], box[1][2] - box[0][2])
+            return resample_separable(array, start=start, step=step, size=size, first=box[0])
+
+        return ComputedVolume(self.ct, part)
 
     def nearest_slices(self) -> Array:
         """Return the index of the nearest working slice for every CT slice.

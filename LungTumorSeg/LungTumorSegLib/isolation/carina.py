@@ -8,8 +8,7 @@ from scipy.spatial import cKDTree
 
 from ..core.volume import Array, CTVolume, Volume
 from .airways import find_airways
-from .body import find_body
-from .working_grid import coarsen
+from .body_size import as_adult, magnified_point
 
 Point = tuple[float, float, float]
 
@@ -26,8 +25,10 @@ def carina_of(ct: CTVolume) -> Point | None:
     Returns:
         The carina, LPS mm; None if the trachea and both main bronchi are not found.
     """
-    coarse = coarsen(ct.canonical_axes().apply(ct))
-    return find_carina(find_airways(coarse, find_body(coarse)))
+    axial: Volume = ct.canonical_axes().apply(ct)
+    _, coarse, body, unit = as_adult(axial)
+    carina = find_carina(find_airways(coarse, body))
+    return None if carina is None else magnified_point(carina, unit)
 
 
 def find_carina(airways: Volume) -> Point | None:

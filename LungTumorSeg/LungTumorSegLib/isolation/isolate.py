@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Volume
 from .airways import find_airways
-from .body import TISSUE_HU, find_body
+from .body import TISSUE_HU
+from .body_size import as_adult, magnified, magnified_point
 from .carina import Point, carina_of, find_carina
 from .doubts import doubts
 from .lungs import DEPENDENT_HU, LUNG_HU, fill_lung, find_dependent, find_fragments, find_lung_air, with_walls
@@ -23,7 +25,7 @@ from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
 from .symmetry import mirrored
-from .working_grid import coarsen, enlarge, refine
+from .working_grid import refine, remove
 
 __all__ = ["LungIsolation", "SpineAxis", "carina_of", "isolate_lungs"]
 
@@ -44,7 +46,7 @@ class LungIsolation:
         right_lung: The patient's right lung.
         spine_axis: The spine axis, with one point per canonical axial slice.
         mask: The region in which tumors are searched.
-        isolated: The CT with air outside this region.
+        ct: The CT itself.
         warnings: Sentences for the user about what makes the lungs doubtful.
         carina_lps: The carina, LPS mm; None if the trachea and both main bronchi are not found.
         sides_known: Whether the spine was found at the back of the body. Otherwise, ``left_lung`` and ``right_lung``
@@ -57,7 +59,7 @@ class LungIsolation:
     right_lung: Volume
     spine_axis: SpineAxis
     mask: Volume
-    isolated: CTVolume
+    ct: CTVolume
     warnings: tuple[str, ...]
     carina_lps: Point | None = None
     sides_known: bool = True
@@ -67,14 +69,17 @@ class LungIsolation:
         """Both lungs."""
         return self.left_lung.with_array(self.left_lung.array | self.right_lung.array)
 
+    @property
+    def isolated(self) -> CTVolume:
+        """The CT with air outside ``mask``; each access computes it anew."""
+        return replace(self.ct, array=np.where(self.mask.array, self.ct.array, self.ct.array.dtype.type(AIR_HU)))
+
     def reordered(self, order: AxisOrder) -> LungIsolation:
         """Return the isolation with every volume in another order of axes.
 
         The spine axis and the carina do not depend on the order of axes, because they are in LPS.
         """
-        volumes = {
-            name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "isolated")
-        }
+        volumes = {name: order.apply(getattr(self, name)) for name in ("body", "left_lung", "right_lung", "mask", "ct")}
         return replace(self, **volumes)
 
 
@@ -92,21 +97,21 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         UnusableInput: Less than 150 mL of lung is visible.
     """
     order = ct.canonical_axes()
-    axial = order.apply(ct)
+    axial: Volume = order.apply(ct)
     done = iter(range(1, STEPS + 1))
 
     def step_done() -> None:
         on_progress(Progress("isolation", next(done), STEPS))
 
-    coarse = coarsen(axial)
-    body = find_body(coarse)
+    grid = axial.grid
+    axial, coarse, body, unit = as_adult(axial)
     step_done()
     airways = find_airways(coarse, body)
     step_done()
     air = find_lung_air(coarse, body, airways)
     step_done()
     axis = find_spine_axis(coarse, body, air)
-    _check_lung_in_view(air, axis)
+    _check_lung_in_view(air, axis, unit)
     step_done()
     left, right = separate_sides(air, axis)
     expected = np.logical_or(*expected_lung(left, right, airways, axis))
@@ -120,25 +125,35 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     step_done()
     mask = isolation_mask(left, right, airways, axis, body, axial)
     step_done()
-    tubes = enlarge(with_walls(airways), axial)
-    left_lung = _outlined(left.array, dependent_left, axial) & ~tubes & ~enlarge(right.array, axial)
-    right_lung = _outlined(right.array, dependent_right, axial) & ~tubes & ~left_lung
+    tubes = with_walls(airways)
+    left_lung = _outlined(left.array, dependent_left, axial)
+    remove(left_lung, tubes | right.array, axial)
+    right_lung = _outlined(right.array, dependent_right, axial)
+    remove(right_lung, tubes, axial)
+    right_lung &= ~left_lung
+
+    def stored(array: Array) -> Volume:
+        return order.undo(sparse(Volume(array, grid.affine)))
+
+    carina = find_carina(airways)
+    coarse, body, left, right, airways = (magnified(each, unit) for each in (coarse, body, left, right, airways))
+    axis = axis.magnified(unit)
     result = LungIsolation(
-        body=order.undo(Volume(refine(body.array, axial, TISSUE_HU, np.inf), axial.affine)),
-        left_lung=order.undo(Volume(left_lung, axial.affine)),
-        right_lung=order.undo(Volume(right_lung, axial.affine)),
-        spine_axis=axis.on(axial),
-        mask=order.undo(mask),
-        isolated=order.undo(_isolated(axial, mask)),
+        body=stored(refine(body.array, axial, TISSUE_HU, np.inf)),
+        left_lung=stored(left_lung),
+        right_lung=stored(right_lung),
+        spine_axis=axis.on(grid),
+        mask=stored(mask.array),
+        ct=ct,
         warnings=doubts(coarse, body, left, right, airways, axis),
-        carina_lps=find_carina(airways),
+        carina_lps=None if carina is None else magnified_point(carina, unit),
         sides_known=axis.seen == "back",
     )
     step_done()
     return result
 
 
-def _outlined(lung: Array, dependent: Array, ct: CTVolume) -> Array:
+def _outlined(lung: Array, dependent: Array, ct: Volume) -> Array:
     """Transfer a lung, bool on the coarse grid, to the CT's own grid; dependent lung is outlined at a higher HU."""
     outlined = refine(lung, ct, -np.inf, LUNG_HU)
     if dependent.any():
@@ -146,18 +161,15 @@ def _outlined(lung: Array, dependent: Array, ct: CTVolume) -> Array:
     return outlined
 
 
-def _isolated(ct: CTVolume, mask: Volume) -> CTVolume:
-    """Set every voxel of ``ct`` outside ``mask`` (bool, same grid) to ``AIR_HU``."""
-    return replace(ct, array=np.where(mask.array, ct.array, ct.array.dtype.type(AIR_HU)))
-
-
-def _check_lung_in_view(air: Volume, axis: SpineAxis) -> None:
+def _check_lung_in_view(air: Volume, axis: SpineAxis, unit: float) -> None:
     """Raise UnusableInput if too little lung is visible.
 
     A lung with atelectasis, consolidation or effusion counts too, so the volume is that of the air united with its
-    mirror image.
+    mirror image. The lengths of ``air`` are those of the CT divided by ``unit``; the volume is that
+    in the CT.
     """
     volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
+    volume_ml *= unit**3
     if volume_ml < LEAST_LUNG_ML:
         raise UnusableInput(
             f"The CT shows {volume_ml:.0f} mL of lung, less than the {LEAST_LUNG_ML:.0f} mL that are needed; choose a "

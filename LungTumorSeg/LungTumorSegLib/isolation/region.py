@@ -22,7 +22,7 @@ from .hull import spanned_by_lungs
 from .morphology import dilate
 from .spine import SpineAxis
 from .symmetry import mirrored_lungs
-from .working_grid import enlarge
+from .working_grid import planes
 
 MARGIN_MM = 5.0
 """Radius of the dilation, mm.
@@ -92,7 +92,8 @@ def isolation_mask(left: Volume, right: Volume, airways: Volume, axis: SpineAxis
         The region (bool) on the grid of the CT.
     """
     symmetric, between = expected_lung(left, right, airways, axis)
-    mask = dilate(enlarge(symmetric, ct), MARGIN_MM, ct.spacing, planar=True)
-    mask |= enlarge(between, ct)
-    mask &= enlarge(body.array, ct)
-    return Volume(np.ascontiguousarray(mask), ct.affine)
+    mask = np.zeros(ct.shape, bool)
+    coarse = (planes(each, ct) for each in (symmetric, between, body.array))
+    for (here, lungs), (_, among), (_, inside) in zip(*coarse, strict=True):
+        mask[here] = (dilate(lungs[None], MARGIN_MM, ct.spacing, planar=True)[0] | among) & inside
+    return Volume(mask, ct.affine)

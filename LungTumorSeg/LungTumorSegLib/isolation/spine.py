@@ -142,6 +142,10 @@ class SpineAxis:
         columns = [np.interp(slices, index[:, 0], index[:, axis]) for axis in (1, 2)]
         return replace(self, points_lps=grid.index_to_lps(np.stack([slices, *columns], axis=1)))
 
+    def magnified(self, by: float) -> SpineAxis:
+        """Return the axis with all lengths multiplied, about the origin of LPS."""
+        return replace(self, points_lps=self.points_lps * by)
+
     def columns(self, grid: Geometry) -> Array:
         """Return the fractional column of the axis on each slice of ``grid``, shape (slices,)."""
         return np.asarray(grid.lps_to_index(self.on(grid).points_lps)[:, 2].round(COLUMN_DECIMALS))

@@ -7,11 +7,13 @@ coarse voxel on each side of the border.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil
 
 import numpy as np
 from scipy import ndimage
 
+from ..core.boxes import bounding_box, slices_of
 from ..core.volume import Array, Volume
 from .morphology import ROUNDING
 
@@ -57,13 +59,26 @@ def _coarse_slice(slab: Array, factors: tuple[int, int]) -> Array:
     return np.asarray(np.rint(total / (len(slab) * factors[0] * factors[1])), dtype=np.int16)
 
 
-def enlarge(mask: Array, volume: Volume) -> Array:
-    """Transfer a coarse mask to ``volume``'s own grid by repeating each coarse voxel over its block."""
-    for axis, factor in enumerate(block_factors(volume)):
-        if factor > 1:
-            mask = np.repeat(mask, factor, axis=axis)
+def planes(mask: Array, volume: Volume) -> Iterator[tuple[slice, Array]]:
+    """Transfer a coarse mask to ``volume``'s own grid, one coarse slice at a time.
+
+    Work on one plane stays in the processor's cache, where masks of the whole volume would take most of the time.
+
+    Yields:
+        The slices of the volume that the coarse slice covers, and the mask in each of them, bool (rows, columns).
+    """
+    over_slices, over_rows, over_columns = block_factors(volume)
     slices, rows, columns = volume.shape
-    return np.ascontiguousarray(mask[:slices, :rows, :columns])
+    for index, plane in enumerate(mask):
+        here = slice(index * over_slices, min((index + 1) * over_slices, slices))
+        yield here, plane.repeat(over_rows, axis=0)[:rows].repeat(over_columns, axis=1)[:, :columns]
+
+
+def remove(fine: Array, coarse: Array, volume: Volume) -> None:
+    """Remove a coarse mask from a mask on ``volume``'s own grid, in place."""
+    for here, plane in planes(coarse, volume):
+        if plane.any():
+            fine[here] &= ~plane
 
 
 def refine(mask: Array, volume: Volume, low: float, high: float) -> Array:
@@ -73,9 +88,14 @@ def refine(mask: Array, volume: Volume, low: float, high: float) -> Array:
     voxel.
     """
     touching = ndimage.generate_binary_structure(3, 1)
-    inside = enlarge(ndimage.binary_erosion(mask, touching, border_value=1), volume)
-    around = enlarge(ndimage.binary_dilation(mask, touching), volume)
-    around &= volume.array >= low
-    around &= volume.array < high
-    inside |= around
-    return inside
+    inner = ndimage.binary_erosion(mask, touching, border_value=1)
+    outer = ndimage.binary_dilation(mask, touching)
+    refined = np.zeros(volume.shape, bool)
+    for (here, inside), (_, around) in zip(planes(inner, volume), planes(outer, volume), strict=True):
+        box = bounding_box(around[None])
+        if box is not None:
+            _, rows, columns = slices_of(box)
+            hu = volume.array[here, rows, columns]
+            border = (hu >= low) & (hu < high) & around[rows, columns]
+            refined[here, rows, columns] = border | inside[rows, columns]
+    return refined

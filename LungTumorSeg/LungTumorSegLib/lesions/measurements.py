@@ -234,7 +234,7 @@ def volume_range_ml(
     box = grown(lesion.box, RANGE_REACH_MM, probability)
     here = slices_of(box)
     inside = put(lesion.mask.array, lesion.box, box)
-    mean, deviation = (volume.array[here].astype(np.float32) for volume in (probability, disagreement))
+    mean, deviation = (volume.crop(*box).array.astype(np.float32) for volume in (probability, disagreement))
     free = np.isin(labels.array[here], (0, number))
     scatters = np.asarray((inside & (deviation > 0)).any(axis=(1, 2)))
     if not scatters[np.asarray(inside.any(axis=(1, 2)))].all():

@@ -14,11 +14,14 @@ from scipy import ndimage
 
 from .. import NOTICE, __version__
 from ..core import terminology
+from ..core.boxes import Box
 from ..core.colors import LUNG_COLOR, lesion_color, lightened
+from ..core.computed import ComputedVolume
+from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.surfaces import surface_of, write_surface
-from ..core.volume import CTVolume, Volume
+from ..core.volume import Array, CTVolume, Volume
 from ..io.images import write_volume
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..isolation import LungIsolation
@@ -230,7 +233,12 @@ def _without_traces(values: Volume) -> Volume:
 
     Its file is a tenth of the size and is written correspondingly faster.
     """
-    return values.with_array(np.where(values.array < TRACE, np.float32(0), values.array))
+
+    def part(box: Box) -> Array:
+        found = values.crop(*box).array
+        return np.where(found < TRACE, np.float32(0), found)
+
+    return ComputedVolume(values.grid, part)
 
 
 def summary_of(result: SegmentResult) -> dict[str, Any]:
@@ -276,11 +284,19 @@ def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> l
 
     A tumor voxel belongs to its tumor, not to the surrounding lung.
     """
-    tumor = report.labels.array > 0
-    lungs = [replace(lung, mask=lung.mask.with_array(lung.mask.array & ~tumor)) for lung in _lung_segments(isolation)]
+    lungs = [replace(lung, mask=_without(lung.mask, report.labels)) for lung in _lung_segments(isolation)]
     boxes = ndimage.find_objects(report.labels.array)
     tumors = [_tumor_segment(lesion, report.labels, boxes[lesion.number - 1]) for lesion in report.lesions]
     return lungs + tumors
+
+
+def _without(lung: Volume, labels: Volume) -> Volume:
+    """Return a lung (bool) without the voxels of lesions; only its bounding box is stored."""
+    crop = crop_of(lung)
+    if crop is None:
+        return lung
+    free = labels.crop(*crop.box).array == 0
+    return SparseMask(crop_at(crop.mask.array & free, crop.box, lung), lung.grid)
 
 
 def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slice]) -> Segment:

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.isolation.working_grid import block_factors, coarsen, enlarge, refine
+from LungTumorSegLib.isolation.working_grid import block_factors, coarsen, planes, refine, remove
 from volumes import affine_of, hu_at, make_ct
+
+
+def enlarged(mask, volume):
+    """Return a coarse mask on the volume's own grid."""
+    array = np.zeros(volume.shape, bool)
+    for here, plane in planes(mask, volume):
+        array[here] = plane
+    return array
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ def test_an_enlarged_mask_covers_its_blocks():
     mask[1, 2, 3] = True
     expected = np.zeros((5, 6, 7), bool)
     expected[2:4, 2, 6:7] = True
-    np.testing.assert_array_equal(enlarge(mask, ct), expected)
+    np.testing.assert_array_equal(enlarged(mask, ct), expected)
 
 
 def test_a_refined_border_follows_the_voxels():
@@ -50,7 +58,7 @@ def test_a_refined_border_follows_the_voxels():
     ct = Volume(np.where(inside, -850, 40).astype(np.int16), affine_of(spacing=spacing))
     coarse = coarsen(ct).array < -405  # half of the block
     refined = refine(coarse, ct, -np.inf, -500)
-    assert (enlarge(coarse, ct) != inside).any()
+    assert (enlarged(coarse, ct) != inside).any()
     np.testing.assert_array_equal(refined[1:-1], inside[1:-1])
 
 
@@ -58,3 +66,12 @@ def test_what_lies_deep_inside_stays_whatever_its_value():
     ct = Volume(np.full((6, 24, 24), -850, np.int16), affine_of(spacing=(2.0, 0.8, 0.8)))
     ct.array[:, 11:13, 11:13] = 60  # a vessel
     assert refine(np.ones((6, 12, 12), bool), ct, -np.inf, -500).all()
+
+
+def test_a_removed_mask_takes_its_blocks_only():
+    ct = make_ct((5, 6, 7), spacing=(0.9, 2.0, 0.8))
+    coarse = np.zeros((3, 6, 4), bool)
+    coarse[1, 2, 3] = coarse[2, 5, 0] = True
+    fine = np.ones((5, 6, 7), bool)
+    remove(fine, coarse, ct)
+    np.testing.assert_array_equal(fine, ~enlarged(coarse, ct))

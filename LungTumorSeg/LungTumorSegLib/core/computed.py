@@ -1,0 +1,83 @@
+"""A volume whose voxels are computed where they are needed, because all of them would take too much memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .boxes import Box
+from .volume import Array, AxisOrder, Grid, Volume
+
+SLAB_SLICES = 32
+"""Number of slices that are computed at a time."""
+
+
+class ComputedVolume(Volume):
+    """A volume on ``grid`` that stores no voxels.
+
+    Each access to ``array`` computes the whole array anew; ``crop`` and ``slabs`` compute a part.
+    """
+
+    def __init__(self, grid: Grid, part: Callable[[Box], Array]) -> None:
+        """Remember how to compute voxels.
+
+        Args:
+            grid: The grid of the volume.
+            part: Returns the voxels of a box (slice, row, column) of the grid.
+        """
+        object.__setattr__(self, "_grid", grid)
+        object.__setattr__(self, "_part", part)
+        object.__setattr__(self, "affine", grid.affine)
+
+    _grid: Grid
+    _part: Callable[[Box], Array]
+
+    @property
+    def array(self) -> Array:  # Volume is frozen, so this field is never assigned
+        """Compute and return all voxels (slice, row, column)."""
+        return self._part(((0, 0, 0), self.shape))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return the number of (slices, rows, columns)."""
+        return self._grid.shape
+
+    def crop(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
+        """Compute a part of the volume; see ``Volume.crop``."""
+        affine = self.affine.copy()
+        affine[:3, 3] = self.index_to_lps(start)
+        return Volume(self._part((start, stop)), affine)
+
+    def reordered(self, order: AxisOrder) -> ComputedVolume:
+        """Return the volume with its axes in another order, computed like this one."""
+        if order.is_identity:
+            return self
+
+        def part(box: Box) -> Array:
+            start, stop = [0, 0, 0], [0, 0, 0]
+            for axis, old, flip in zip(range(3), order.permutation, order.flips, strict=True):
+                first, last = box[0][axis], box[1][axis]
+                start[old], stop[old] = (self.shape[old] - last, self.shape[old] - first) if flip else (first, last)
+            return self.crop((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).reordered(order).array
+
+        return ComputedVolume(order.apply_to_grid(self._grid), part)
+
+    def replaced(self, array: Array, affine: Array) -> Volume:  # type: ignore[override]
+        """Return a plain volume with other voxels and another affine."""
+        return Volume(array, affine)
+
+    def with_array(self, array: Array) -> Volume:
+        """Return a plain volume with other voxels on this grid.
+
+        Raises:
+            ValueError: If the shape of the array differs from that of the grid.
+        """
+        if array.shape != self.shape:
+            raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.shape}.")
+        return Volume(array, self.affine)
+
+
+def slabs(volume: Volume) -> Iterator[tuple[int, Array]]:
+    """Yield the voxels of a volume in slabs of ``SLAB_SLICES`` slices, each with the index of its first slice."""
+    slices, rows, columns = volume.shape
+    for first in range(0, slices, SLAB_SLICES):
+        yield first, volume.crop((first, 0, 0), (min(first + SLAB_SLICES, slices), rows, columns)).array
