@@ -64,6 +64,9 @@ TO_LPS = {
 }  # fmt: skip
 """Spaces that define left and right, and the signs that convert their axes to LPS."""
 
+SPATIAL_KINDS = {"domain", "space", "???", "none"}
+"""Kinds of an axis that may have a direction in space; "???" and "none" mean that the kind is not stated."""
+
 PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
 
 ALIASES = {
@@ -112,9 +115,10 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     others = [axis for axis, step in enumerate(steps) if step is None]
     components = math.prod(sizes[axis] for axis in others)
     shape = checked_shape([sizes[axis] for axis in spatial], path, components)
+    _check_kinds(fields, spatial, path)
     if len(others) > 1:
         wrong_header(path, f"states {len(others)} axes that are not spatial")
-    affine, warnings = _affine(fields, [step for step in steps if step is not None], shape, path)
+    affine, warnings = _affine(fields, steps, shape, path)
     _check_values(fields, path)
     place = _place(text, math.prod(sizes) * dtype.itemsize, path)
     component_axis = len(sizes) - 1 - others[0] if others else 3
@@ -198,10 +202,19 @@ def _steps(text: str, axes: int, path: Path) -> list[list[float] | None]:
     return steps
 
 
+def _check_kinds(fields: dict[str, str], spatial: list[int], path: Path) -> None:
+    """Raise UnusableInput if an axis that has a direction in space is said to be something else, such as time."""
+    kinds = fields.get("kinds", "").lower().split()
+    for kind in (kinds[axis] for axis in spatial if kinds):
+        if kind not in SPATIAL_KINDS:
+            wrong_header(path, f'states "{shortened(kind)}" as the kind of an axis that has a direction in space')
+
+
 def _affine(
-    fields: dict[str, str], steps: list[list[float]], shape: tuple[int, int, int], path: Path
+    fields: dict[str, str], all_steps: list[list[float] | None], shape: tuple[int, int, int], path: Path
 ) -> tuple[Array, tuple[str, ...]]:
     """Return the affine to LPS mm, and a warning if the origin is not stated."""
+    steps = [step for step in all_steps if step is not None]
     signs = np.array(TO_LPS[fields["space"].lower()], dtype=float)
     origin = numbers(fields.get("space origin", "(0,0,0)").strip("() ").replace(",", " "), 3)
     if origin is None:
@@ -209,10 +222,17 @@ def _affine(
     mm = _mm(fields, path)
     columns = np.array(steps).T
     affine = checked_affine(shape, signs[:, np.newaxis] * columns * mm, signs * origin * mm, path)
-    spacings = numbers(" ".join(word for word in fields.get("spacings", "").split() if word.lower() != "nan"), 3)
-    if spacings:
-        names = ("spacings", "space directions")
-        check_same_spacing(spacings, np.linalg.norm(columns, axis=0).tolist(), names, path)
+    if "spacings" in fields:
+        stated = fields["spacings"].lower().split()
+        found = numbers(" ".join("1" if word == "nan" else word for word in stated), len(all_steps))
+        if found is None:
+            wrong_header(path, f'states "{shortened(fields["spacings"])}" as the spacings of {len(all_steps)} axes')
+        both = [
+            (value, float(np.linalg.norm(step)))
+            for word, value, step in zip(stated, found, all_steps, strict=True)
+            if word != "nan" and step is not None
+        ]
+        check_same_spacing([a for a, _ in both], [b for _, b in both], ("spacings", "space directions"), path)
     if "space origin" in fields:
         return affine, ()
     return affine, (f"{path} does not state its origin. Positions are relative to its first voxel.",)
