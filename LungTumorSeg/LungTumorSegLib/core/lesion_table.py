@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Literal, TextIO, TypedDict
 
+from .texts import printable
+
 Value = str | int | float | None
 
 Side = Literal["Left", "Right"]
@@ -107,8 +109,9 @@ INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zs")
 def write_table(file: TextIO, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Write a table as CSV with commas and decimal points.
 
-    A cell is empty if its value is None or NaN. Texts that a spreadsheet program would run as a formula are prefixed
-    with an apostrophe (OWASP, CSV injection); numbers stay numbers.
+    A cell is empty if its value is None or NaN. Control characters are written as their escapes. Texts that a
+    spreadsheet program would run as a formula are prefixed with an apostrophe (OWASP, CSV injection); numbers stay
+    numbers.
 
     Args:
         file: A text file that is open for writing.
@@ -126,7 +129,7 @@ def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = value.replace("\r", " ")  # csv leaves it unquoted, and readers would end the row there
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # bytes of a file name that are not valid text
+    text = printable(text, keep="\n\t")  # a terminal that shows the file must not obey it
     return f"'{text}" if value.startswith(FORMULA_STARTS) or _first_visible(value) in FORMULA_STARTS else text
 
 

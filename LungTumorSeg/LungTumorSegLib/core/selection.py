@@ -7,6 +7,7 @@ the report, the views in Slicer, training and evaluation all use it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
@@ -16,8 +17,18 @@ from .volume import Volume
 LESION_WORDS = frozenset({
     "adenocarcinoma", "cancer", "carcinoma", "gtv", "lesion", "lesions", "mass", "masses", "metastases",
     "metastasis", "neoplasm", "nodule", "nodules", "tumor", "tumors", "tumour", "tumours",
+    "karzinom", "knoten", "lasion", "metastase", "metastasen", "raumforderung", "rundherd",
+    "tumore", "tumoren",  # German
+    "masse", "tumeur", "tumeurs",  # French
+    "masa", "nodulo", "nodulos", "tumores",  # Spanish
+    "massa", "metastasi", "noduli", "tumori",  # Italian
+    "lesao",  # Portuguese
+    "肿瘤", "肿块", "结节", "病灶", "癌", "転移", "转移", "腫瘍", "腫瘤", "結節", "病変",  # Chinese, Japanese
 })  # fmt: skip
-"""Words that mark a text as a lesion, even if the text also names a place: "Lung tumor", "Liver metastasis"."""
+"""Words that mark a text as a lesion, even if the text also names a place: "Lung tumor", "Liver metastasis".
+
+Words of other languages are written without accents.
+"""
 
 MARGIN_WORDS = frozenset({
     "ctv", "itv", "margin", "margins", "prv", "ptv",
@@ -26,6 +37,9 @@ MARGIN_WORDS = frozenset({
 
 REGION_WORDS = frozenset({
     "body", "isolation", "lung", "lungs",
+    "lunge", "lungen", "lungenflugel", "poumon", "poumons", "pulmon", "pulmones", "polmone", "polmoni", "pulmao",
+    "pulmoes",
+    "肺",
 })  # fmt: skip
 """Words that mark a text without a lesion word as a part of lung isolation, whatever its terminology."""
 
@@ -42,6 +56,15 @@ ANATOMY_WORDS = REGION_WORDS | frozenset({
     "prostate", "pulmonary", "rib", "ribs", "sacrum", "scapula", "scapulae", "skeleton", "skin", "skull",
     "spinal", "spine", "spleen", "sternum", "stomach", "subclavian", "table", "thorax", "thymus", "thyroid",
     "trachea", "trunk", "vein", "veins", "ventricle", "vertebra", "vertebrae", "vessel", "vessels",
+    "haut", "herz", "knochen", "korper", "leber", "luftrohre", "magen", "milz", "niere", "nieren", "rippe", "rippen",
+    "ruckenmark", "speiserohre", "wirbel", "wirbelsaule", "zwerchfell",  # German
+    "coeur", "estomac", "foie", "moelle", "oesophage", "tete", "trachee", "vertebre",  # French
+    "bazo", "corazon", "costilla", "costillas", "esofago", "estomago", "higado", "medula", "rinon",
+    "traquea",  # Spanish
+    "cuore", "fegato", "midollo", "milza", "rene", "reni", "stomaco",  # Italian
+    "baco", "coracao", "coluna", "figado", "traqueia",  # Portuguese
+    "心脏", "心臟", "心臓", "肝", "肾", "腎", "脾", "胃", "食管", "食道", "气管", "気管",
+    "主动脉", "大動脈", "脊柱", "脊椎", "骨",
 })  # fmt: skip
 """Words that mark a text without a lesion word as an organ or another part of the patient or the scan.
 
@@ -50,10 +73,21 @@ in radiotherapy (AAPM TG-263), as they are spelled there.
 """
 
 
+FINDING_WORDS = frozenset({
+    "atelectases", "atelectasis", "bronchiectases", "bronchiectasis", "bulla", "bullae", "calcification",
+    "calcifications", "consolidation", "consolidations", "edema", "effusion", "effusions", "embolism", "emphysema",
+    "empyema", "fibrosis", "hemorrhage", "honeycombing", "oedema", "pneumonia", "pneumothorax", "scar", "thrombus",
+})  # fmt: skip
+"""Words that mark a text without a lesion word as a finding that is no tumor; it has no place in the tumor burden."""
+
 PART_WORDS = frozenset({
     "lobe", "lobes", "lobus", "lower", "middle", "part", "segment", "upper", "zone", "zones",
 })  # fmt: skip
 """Words that, together with the word lung, mark a text as a part of a lung, which must not stand for the whole lung."""
+
+
+UNSPACED_WORDS = frozenset(word for word in LESION_WORDS | ANATOMY_WORDS if not word.isascii())
+"""Words of languages that put no spaces between words; they are found anywhere in a text."""
 
 
 class Named(Protocol):
@@ -86,8 +120,13 @@ AnySegment = TypeVar("AnySegment", bound=Named)
 
 
 def _words(text: str) -> set[str]:
-    """Return the words of a text in lower case; "LeftLung", "lung_left" and "Lung-1" all contain the word lung."""
-    return set(re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()))
+    """Return the words of a text in lower case and without accents.
+
+    "LeftLung", "lung_left" and "Lung-1" all contain the word lung.
+    """
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", text).replace("œ", "oe"))
+    plain = "".join(each for each in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(each)).lower()
+    return set(re.findall(r"[a-z]+", plain)) | {word for word in UNSPACED_WORDS if word in spaced}
 
 
 def is_lesion(segment: Named) -> bool:
@@ -99,19 +138,22 @@ def may_be_lesion(segment: Named) -> bool:
     """Return whether a segment is a lesion, regardless of its review.
 
     If the terminology has an informative category, the category decides: a morphologically altered structure is a
-    lesion; an anatomical structure or any other category is not. Slicer assigns "Tissue" to segments that nobody has
-    described. For these, the name decides; a segment whose name contains no known word counts as a lesion. Regardless
-    of the terminology, a margin is never a lesion, nor is a segment whose name says lung or body but no lesion word.
+    lesion, unless its type is a finding such as an effusion; an anatomical structure or any other category is not.
+    Slicer assigns "Tissue" to segments that nobody has described. For these, the name decides; a segment whose name
+    contains no known word counts as a lesion. Regardless of the terminology, a margin is never a lesion, nor is a
+    segment whose name says lung, body or effusion (``FINDING_WORDS``) but no lesion word.
     """
     words = _words(segment.name)
-    if words & MARGIN_WORDS or (words & REGION_WORDS and not words & LESION_WORDS):
+    if _names(words, REGION_WORDS | FINDING_WORDS):
         return False
     category = category_of(segment.terminology)
     if category == MORPHOLOGICALLY_ALTERED:
-        return not _names(_words(type_meaning(segment.terminology)), REGION_WORDS)
+        return not _names(_words(type_meaning(segment.terminology)), REGION_WORDS | FINDING_WORDS)
     if category not in UNSAID:
         return False
-    return not any(_names(said, ANATOMY_WORDS) for said in (words, _words(type_meaning(segment.terminology))))
+    return not any(
+        _names(said, ANATOMY_WORDS | FINDING_WORDS) for said in (words, _words(type_meaning(segment.terminology)))
+    )
 
 
 def _names(words: set[str], parts: frozenset[str]) -> bool:
@@ -135,7 +177,7 @@ def contradiction(segment: Named) -> str | None:
             f"The segment {segment.name} was not measured because its terminology is {meaning}. If it is a lesion, "
             "choose a lesion terminology in the Segment Editor."
         )
-    if category == MORPHOLOGICALLY_ALTERED and not words & MARGIN_WORDS:
+    if category == MORPHOLOGICALLY_ALTERED and not words & MARGIN_WORDS and not _words(meaning) & FINDING_WORDS:
         return (
             f"The segment {segment.name} was not measured because its name is not that of a lesion, although its "
             f"terminology is {meaning}. If it is a lesion, rename it."

@@ -5,6 +5,7 @@ import io
 
 import pytest
 from LungTumorSegLib.core.lesion_table import LESION_COLUMNS, write_table
+from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.results.lesion_rows import columns_of, write_csv
 
@@ -22,7 +23,11 @@ def cells(rows):
      " \u202e@x"],
 )  # fmt: skip
 def test_a_text_that_is_a_formula_gets_an_apostrophe(text):
-    assert cells([[text]]) == [f"'{text}".replace("\r", " ")]
+    assert cells([[text]]) == ["'" + printable(text.replace("\r", " "), keep="\n\t")]
+
+
+def test_a_terminal_that_shows_the_table_obeys_nothing_in_it():
+    assert cells([["Tumor\x1b[31m\x07 1\nTumor\u202e 2"]]) == [r"Tumor\x1b[31m\x07 1" + "\n" + r"Tumor\u202e 2"]
 
 
 def test_undecodable_bytes_of_a_name_are_written_as_escapes():

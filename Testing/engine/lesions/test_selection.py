@@ -168,3 +168,57 @@ def test_name_and_terminology_that_contradict_each_other_are_told():
 def test_an_entry_without_a_code_keeps_its_category_and_meaning(category):
     entry = described(category, "GTV~1^a|b")
     assert (category_of(entry), type_meaning(entry)) == (category, "GTV 1 a b")
+
+
+FINDINGS = ("Pleural effusion", "Atelectasis", "Emphysema", "Consolidation", "Pneumothorax", "pulmonary_edema")
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_findings_that_are_no_tumors_are_no_lesions(name):
+    for terminology in ("", UNSPECIFIED):
+        assert not is_lesion(a_segment(name, terminology))
+        assert is_lesion(a_segment(f"Tumor beside {name}", terminology))
+
+
+def test_a_finding_is_known_by_its_type():
+    effusion = TUMOR["Left"].replace(type_meaning(TUMOR["Left"]), "Pleural effusion")
+    assert type_meaning(effusion) == "Pleural effusion"
+    assert not is_lesion(a_segment("Segment 1", effusion))
+    assert contradiction(a_segment("Segment 1", effusion)) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Linke Lunge",
+        "Körper",
+        "Leber",
+        "Poumon gauche",
+        "Cœur",
+        "pulmón derecho",
+        "Fegato",
+        "Pulmão",
+        "左肺",
+        "心臓",
+        "气管",
+    ],
+)
+def test_organs_in_other_languages_are_no_lesions(name):
+    assert not is_lesion(a_segment(name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Lungentumor",
+        "Rundherd Lunge links",
+        "Läsion 2",
+        "tumeur du poumon",
+        "nódulo pulmonar",
+        "Nodulo polmone",
+        "左肺结节",
+        "肺腫瘍",
+    ],
+)
+def test_lesions_in_other_languages_are_lesions(name):
+    assert is_lesion(a_segment(name))
