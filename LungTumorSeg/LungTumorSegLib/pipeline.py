@@ -147,7 +147,7 @@ def segment(
     verified = None
     if settings.verify:
         clock.stage("measurement")
-        tumor, verified = _verified(model, settings, upright, isolation, grid, maps, probability, on_progress)
+        tumor, verified = _verified(model, settings, upright, grid, maps, probability, on_progress)
         clock.stage("verification")
     report = report_lesions(
         tumor,
@@ -221,18 +221,18 @@ def outline(
     second, numbers = _second_network(model)
     on_progress(Progress("model", 1, 1))
     clock.stage("model")
+    isolation = isolate_lungs(ct, on_progress)
     axes = ct.canonical_axes()
-    upright = axes.apply(ct)
-    isolation = isolate_lungs(upright, on_progress)
+    upright = isolation.reordered(axes)
     clock.stage("isolation")
-    found = outlined(second, numbers, upright, isolation.lungs.array, places, settings.min_confidence, on_progress)
+    found = outlined(second, numbers, upright.ct, upright.lungs.array, places, settings.min_confidence, on_progress)
     clock.stage("verification")
     on_progress(Progress("measuring", 0, 1))
     report = report_lesions(
         found.certainty.with_array(found.certainty.array > 0),
-        upright,
-        isolation.left_lung,
-        isolation.right_lung,
+        upright.ct,
+        upright.left_lung,
+        upright.right_lung,
         probability=found.inside,
         verified=found.certainty,
         min_lesion_ml=0.0,
@@ -243,9 +243,9 @@ def outline(
     clock.stage("measurement")
     return SegmentResult(
         ct,
-        isolation.reordered(axes.inverse()),
+        isolation,
         axes.undo(found.inside),
-        axes.undo(found.inside.with_array(np.zeros(upright.shape, np.float32))),
+        axes.undo(found.inside.with_array(np.zeros(upright.ct.shape, np.float32))),
         report.reordered(axes.inverse()),
         model.manifest,
         settings,
@@ -286,8 +286,7 @@ def _second_network(model: Model) -> tuple[CandidateNetwork, SecondLook]:
 def _verified(
     model: Model,
     settings: Settings,
-    upright: CTVolume,
-    isolation: LungIsolation,
+    upright: LungIsolation,
     grid: WorkingGrid,
     maps: StackStatistics,
     probability: Volume,
@@ -306,8 +305,8 @@ def _verified(
 
     candidates = verify(
         *_second_network(model),
-        upright,
-        isolation.lungs.array,
+        upright.ct,
+        upright.lungs.array,
         grid,
         maps.mean,
         maps.deviation(),
@@ -316,7 +315,7 @@ def _verified(
         min_lesion_ml=settings.min_lesion_ml,
         on_progress=on_progress,
     )
-    tumor, certainty = np.zeros(upright.shape, bool), np.zeros(upright.shape, np.float32)
+    tumor, certainty = np.zeros(upright.ct.shape, bool), np.zeros(upright.ct.shape, np.float32)
     for candidate in candidates:
         if candidate.mask is not None:
             here, mask = candidate.mask.slices, candidate.mask.mask.array

@@ -1,8 +1,8 @@
 """The network of the second look: outlines one candidate and estimates the probability that it is a tumor.
 
 A 3D U-Net (Çiçek et al. 2016, doi:10.1007/978-3-319-46723-8_49) with isotropic pooling works on the fine view. An
-encoder of its own reads the coarse view. What it finds joins the lowest level of the U-Net, so that the anatomy around a
-candidate influences both answers.
+encoder of its own reads the coarse view. What it finds joins the lowest level of the U-Net, so that the anatomy
+around a candidate influences both answers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the second network sees of one candidate: a fine view around it, and a coarse view of the anatomy.
 
 The fine view is a cube whose side follows the size of the candidate: a liberal box of twice its extent (Ray 2016,
-TS-FCN, who resized it to 100 x 100 pixels). The coarse view is a cube of fixed side, so that heart, aorta and diaphragm look
-alike in every CT.
+TS-FCN, who resized it to 100 x 100 pixels). The coarse view is a cube of fixed side, so that heart, aorta and
+diaphragm look alike in every CT.
 """
 
 from __future__ import annotations

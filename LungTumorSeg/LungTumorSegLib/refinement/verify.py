@@ -116,7 +116,7 @@ def outline(
     """
     box = _box_on(probability_on_ct, candidate.region, working)
     own = _nearest(candidate.region, working, probability_on_ct, box)
-    first = np.where(own, probability_on_ct.array[slices_of(box)], np.float32(0))
+    first = np.where(own, probability_on_ct.crop(*box).array, np.float32(0))
     seen = look.mask
     if candidate.extent_mm > LARGE_MM or not seen.any():
         return _crop(first > voxel_threshold, box, probability_on_ct)
