@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .volume import Array, Geometry, Grid, Volume
+from .volume import Array, Geometry, Grid, Mask, Volume
 
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Start and stop index of a crop, each (slice, row, column); the stop index is exclusive."""
@@ -55,7 +55,7 @@ def grown(box: Box, by_mm: float, within: Geometry) -> Box:
     return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
 
-def put(mask: Array, box: Box, around: Box) -> Array:
+def put(mask: Mask, box: Box, around: Box) -> Mask:
     """Return ``mask`` placed in a larger array that is false elsewhere.
 
     Args:

@@ -38,6 +38,15 @@ A round trip through NIfTI causes errors of this size.
 
 Array = npt.NDArray[Any]
 
+Mask = npt.NDArray[np.bool_]
+"""True inside of a structure; (slice, row, column) where it is 3D."""
+
+HU = npt.NDArray[np.int16 | np.float32]
+"""Hounsfield units of a CT."""
+
+Probability = npt.NDArray[np.float32]
+"""Tumor probabilities, 0 to 1."""
+
 
 class Geometry:
     """Properties that follow from a shape and an affine.

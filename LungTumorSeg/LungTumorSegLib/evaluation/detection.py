@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array
+from ..core.volume import Array, Mask, Probability
 from ..lesions.components import CONNECTIVITY
 from .overlap import dice
 
@@ -93,7 +93,7 @@ def separate_lesions(labels: Array) -> Array:
     return np.asarray(ndimage.label(labels > 0, structure=CONNECTIVITY)[0])
 
 
-def detect(prediction: Array, lesions: Array, *, voxel_ml: float) -> Detection:
+def detect(prediction: Mask, lesions: Array, *, voxel_ml: float) -> Detection:
     """Compare a mask with labeled lesions.
 
     The Dice of a lesion ignores voxels of other lesions that a touching component covers, so that one component may
@@ -121,7 +121,7 @@ def detect(prediction: Array, lesions: Array, *, voxel_ml: float) -> Detection:
     return Detection(tuple(dices), tuple(volumes_ml), tuple(float(size) * voxel_ml for size in sizes[false]))
 
 
-def score_candidates(probability: Array, lesions: Array) -> Candidates:
+def score_candidates(probability: Probability, lesions: Array) -> Candidates:
     """Score the candidates of a probability map by their highest probability.
 
     Args:

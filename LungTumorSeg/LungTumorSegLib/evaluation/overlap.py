@@ -11,22 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.volume import Array
+from ..core.volume import Array, Mask
 
 
-def dice(prediction: Array, reference: Array) -> float:
+def dice(prediction: Mask, reference: Mask) -> float:
     """Compute the Dice coefficient, 2 |P and R| / (|P| + |R|) (Dice 1945, doi:10.2307/1932409)."""
     total = np.count_nonzero(prediction) + np.count_nonzero(reference)
     return float(2 * np.count_nonzero(prediction & reference) / total) if total else 1.0
 
 
-def iou(prediction: Array, reference: Array) -> float:
+def iou(prediction: Mask, reference: Mask) -> float:
     """Compute the intersection over union, |P and R| / |P or R| (Jaccard index)."""
     union = np.count_nonzero(prediction | reference)
     return float(np.count_nonzero(prediction & reference) / union) if union else 1.0
 
 
-def slice_dices(prediction: Array, reference: Array) -> Array:
+def slice_dices(prediction: Mask, reference: Mask) -> Array:
     """Compute the 2D Dice of each slice.
 
     A slice without tumor in both masks counts as 1, and a slice with tumor in one mask only counts as 0. The overall 2D
@@ -51,7 +51,7 @@ class SliceCounts:
     false_negatives: int = 0
 
     @classmethod
-    def of(cls, prediction: Array, reference: Array) -> SliceCounts:
+    def of(cls, prediction: Mask, reference: Mask) -> SliceCounts:
         """Count the slices of one case."""
         p, r = prediction.any(axis=(1, 2)), reference.any(axis=(1, 2))
         return cls(*(int(np.count_nonzero(kind)) for kind in (p & r, p & ~r, ~p & ~r, ~p & r)))

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from ..core.volume import Array
+from ..core.volume import Array, Mask
 
 PERCENTILE = 95
 """Percentile of the surface distance (HD95), because a single stray voxel often determines the maximum.
@@ -32,7 +32,7 @@ class SurfaceDistances:
 
 
 def surface_distances(
-    prediction: Array, reference: Array, *, spacing_mm: tuple[float, float, float]
+    prediction: Mask, reference: Mask, *, spacing_mm: tuple[float, float, float]
 ) -> SurfaceDistances | None:
     """Measure the distance from each surface voxel of one mask to the nearest of the other, in both directions.
 

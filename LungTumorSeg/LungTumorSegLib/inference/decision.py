@@ -7,15 +7,14 @@ applies to the CT's own grid, so that the outline is as fine as the CT.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ..core.computed import slabs
-from ..core.volume import Array, Volume
+from ..core.volume import Mask, Probability, Volume
 from ..options import Thresholds as Thresholds
 from .grid import WorkingGrid
 
 
-def kept_slices(probability: Array, gate: float) -> npt.NDArray[np.bool_]:
+def kept_slices(probability: Probability, gate: float) -> Mask:
     """Mark the slices whose maximum probability exceeds the slice threshold.
 
     Args:
@@ -28,7 +27,7 @@ def kept_slices(probability: Array, gate: float) -> npt.NDArray[np.bool_]:
     return np.asarray(probability.max(axis=(1, 2)) > gate)
 
 
-def decide(grid: WorkingGrid, probability: Array, probability_on_ct: Volume, thresholds: Thresholds) -> Volume:
+def decide(grid: WorkingGrid, probability: Probability, probability_on_ct: Volume, thresholds: Thresholds) -> Volume:
     """Compute the tumor mask on the CT's grid.
 
     A CT slice is kept if the nearest working slice is kept.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.volume import Array
+from ..core.volume import Array, Mask
 from .morphology import ROUNDING, Spacing, close, dilate, open_
 
 FARTHEST_MM = 50.0
@@ -56,7 +56,7 @@ CARRIED_MM = 30.0
 """Distance above a slice within which the back of its lung is searched, mm."""
 
 
-def spanned_by_lungs(left: Array, right: Array, spacing: Spacing) -> Array:
+def spanned_by_lungs(left: Mask, right: Mask, spacing: Spacing) -> Mask:
     """Return what each lung spans in its slices, and what bulges from there into the chest wall.
 
     Args:
@@ -101,7 +101,7 @@ def _lost_back(lung: Array, spacing: Spacing) -> Array:
     return lost
 
 
-def _filled_hulls(mask: Array) -> Array:
+def _filled_hulls(mask: Mask) -> Array:
     """Fill the convex hull of ``mask`` in each slice."""
     filled = np.array(mask)
     for plane in filled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .morphology import bounding_box, close, dilate, open_
 
 LUNG_HU = -500
@@ -109,7 +109,7 @@ def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
     return ct.with_array(keep[labels])
 
 
-def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, region: Array) -> Volume:
+def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, region: Mask) -> Volume:
     """Find the small air-filled regions that belong to the lungs.
 
     They are remnants of aerated lung in atelectasis, a consolidation or a scarred apex (48 mL of lung1_001's right
@@ -138,7 +138,7 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
     return ct.with_array(keep[labels])
 
 
-def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Array, other: Array) -> Array:
+def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Mask, other: Mask) -> Mask:
     """Find the dependent lung that adjoins a lung in the same slice.
 
     Lung density increases with depth, so this layer continues the lung without a wall between them. A region that a
@@ -187,7 +187,7 @@ def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
     return air.with_array(lung)
 
 
-def with_walls(airways: Volume) -> Array:
+def with_walls(airways: Volume) -> Mask:
     """Return the lumen of the airways together with its wall, bool (slices, rows, columns)."""
     return dilate(airways.array, WALL_MM, airways.spacing)
 

@@ -11,7 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array
+from ..core.volume import Array, Mask
 
 Spacing = tuple[float, float, float]
 """Distance between voxel centers along (slice, row, column), mm."""
@@ -23,7 +23,7 @@ Spacings are derived from an affine matrix and have rounding errors.
 """
 
 
-def dilate(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
+def dilate(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
     """Dilate a mask by a ball or a disk.
 
     The result contains all voxels whose centers lie within ``radius_mm`` of the center of a voxel of the mask.
@@ -59,7 +59,7 @@ def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, 
         _unite_shifted(grown, wide, dz, dy)
 
 
-def erode(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
+def erode(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
     """Erode a mask by a ball or a disk; see ``dilate``.
 
     The mask is assumed to continue beyond the border of the array.
@@ -67,7 +67,7 @@ def erode(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
     return ~dilate(~mask, radius_mm, spacing, planar=planar)
 
 
-def close(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
+def close(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
     """Fill gaps and notches narrower than twice ``radius_mm``; see ``dilate``.
 
     The mask does not grow from the border of the array.
@@ -78,7 +78,7 @@ def close(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
     return np.asarray(closed[tuple(slice(p, p + size) for p, size in zip(pad, mask.shape, strict=True))])
 
 
-def open_(mask: Array, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Array:
+def open_(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
     """Remove what is thinner than twice ``radius_mm``; see ``dilate``.
 
     The result is the part of the mask that is covered by balls or disks inside it.
@@ -94,7 +94,7 @@ def _unite_shifted(target: Array, source: Array, dz: int, dy: int) -> None:
         to |= source[max(-dz, 0) : slices + min(-dz, 0), max(-dy, 0) : rows + min(-dy, 0)]
 
 
-def biggest_component(mask: Array) -> Array:
+def biggest_component(mask: Mask) -> Mask:
     """Return the largest component of ``mask`` whose voxels are connected by faces, or an empty ``mask`` itself."""
     labels, count = ndimage.label(mask)
     if count == 0:
@@ -104,9 +104,7 @@ def biggest_component(mask: Array) -> Array:
     return np.asarray(labels == sizes.argmax())
 
 
-def bounding_box(
-    mask: Array, margin_mm: float, spacing: Spacing, *, planar: bool = False
-) -> tuple[slice, slice, slice]:
+def bounding_box(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:
     """Return the smallest box around a mask, widened by a margin and limited to the array.
 
     Args:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .hull import spanned_by_lungs
 from .morphology import dilate
 from .spine import SpineAxis
@@ -48,7 +48,7 @@ They are lobar bronchi, or colon gas that was mistaken for an airway (ts_example
 """
 
 
-def expected_lung(left: Volume, right: Volume, airways: Volume, axis: SpineAxis) -> tuple[Array, Array]:
+def expected_lung(left: Volume, right: Volume, airways: Volume, axis: SpineAxis) -> tuple[Mask, Mask]:
     """Return where lung or tumor may be, without margin.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .morphology import Spacing, erode
 from .spine import SpineAxis
 
@@ -49,7 +49,7 @@ def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
     return air.with_array(left), air.with_array(air.array & ~left)
 
 
-def is_left(axis: SpineAxis, grid: Volume) -> Array:
+def is_left(axis: SpineAxis, grid: Volume) -> Mask:
     """Return which voxels lie on the patient's left of the axis.
 
     Args:
@@ -63,7 +63,7 @@ def is_left(axis: SpineAxis, grid: Volume) -> Array:
     return np.broadcast_to(beyond[:, None, :], grid.shape)
 
 
-def _left_part(region: Array, left_of_axis: Array, spacing: Spacing) -> Array:
+def _left_part(region: Mask, left_of_axis: Array, spacing: Spacing) -> Array:
     """Return the voxels of a connected ``region`` that belong to the left lung.
 
     If no erosion separates the region, it is cut at the axis.
@@ -94,7 +94,7 @@ def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
     return (lefts[labels], rights[labels]) if parted and lefts.any() and rights.any() else None
 
 
-def _grown(left: Array, right: Array, region: Array) -> tuple[Array, Array]:
+def _grown(left: Mask, right: Mask, region: Mask) -> tuple[Array, Array]:
     """Grow ``left`` and ``right`` within ``region`` by one voxel per step each, as far as possible."""
     while True:
         free = region & ~left & ~right

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .morphology import bounding_box, close
 from .spine import SpineAxis
 
@@ -19,7 +19,7 @@ It fills gaps of up to 40 mm between lung and mirror image. Of 4dlung_113's tumo
 """
 
 
-def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Array:
+def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Mask:
     """Return both lungs (bool, axial LPS) united with their mirror image and closed, without margin."""
     region = lungs.array | mirrored(lungs.array, axis.columns(lungs))
     box = bounding_box(region, GAP_MM, lungs.spacing)
@@ -27,7 +27,7 @@ def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Array:
     return region
 
 
-def mirrored(mask: Array, columns: Array) -> Array:
+def mirrored(mask: Mask, columns: Array) -> Mask:
     """Reflect ``mask``, bool (slices, rows, columns), in each slice about that slice's entry of ``columns``.
 
     The entries of ``columns``, shape (slices,), are fractional columns.

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import bounding_box, slices_of
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .morphology import ROUNDING
 
 FINEST_MM = 1.6
@@ -81,7 +81,7 @@ def remove(fine: Array, coarse: Array, volume: Volume) -> None:
             fine[here] &= ~plane
 
 
-def refine(mask: Array, volume: Volume, low: float, high: float) -> Array:
+def refine(mask: Mask, volume: Volume, low: float, high: float) -> Mask:
     """Transfer a coarse mask to ``volume``'s own grid, with a border along the voxels with ``low`` <= HU < ``high``.
 
     Coarse voxels inside the border stay unchanged. Those at the border and those that touch it are decided voxel by

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 
 TIE_MM = 1e-6
 """Difference below which two diameters count as equal, mm.
@@ -227,7 +227,7 @@ def _straight_line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
     return float(mean_y / slope - mean_x), float(missed / slope**2)
 
 
-def outline(slice_: Array) -> Array:
+def outline(slice_: Mask) -> Array:
     """Trace the boundary between the true and the false pixels of a slice (marching squares).
 
     Returns:

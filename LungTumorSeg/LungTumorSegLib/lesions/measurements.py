@@ -16,7 +16,7 @@ from scipy.spatial.distance import pdist
 from ..core.boxes import grown, put, slices_of
 from ..core.lesion_table import Density
 from ..core.surfaces import mesh_of
-from ..core.volume import Array, Volume
+from ..core.volume import HU, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point
 
@@ -152,7 +152,7 @@ def _principal_axes_mm(mask: Volume) -> tuple[float, float, float]:
     return major, minor, least
 
 
-def intensities_of(values_hu: Array) -> Intensities:
+def intensities_of(values_hu: HU) -> Intensities:
     """Compute the statistics of HU values of shape (n,), with n at least 1.
 
     Skewness and excess kurtosis of equal values are 0.

@@ -16,7 +16,7 @@ from PIL import Image
 from ..core.boxes import grown, put
 from ..core.colors import Color
 from ..core.crops import Crop
-from ..core.volume import Array, Volume
+from ..core.volume import HU, Array, Volume
 from ..lesions import Lesion, Ruler
 from ..lesions.components import LesionCrop
 from ..lesions.diameters import outline
@@ -207,7 +207,7 @@ def _scale_bar(size_mm: tuple[float, float]) -> str:
     )
 
 
-def histogram(values_hu: Array, color: Color) -> str:
+def histogram(values_hu: HU, color: Color) -> str:
     """Draw the distribution of HU values (n,) as SVG, in bins of 50 HU over the window.
 
     Values outside the window are counted in the outer bins.
