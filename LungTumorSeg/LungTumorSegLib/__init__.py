@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .options import SegmentOptions as SegmentOptions
     from .options import Thresholds as Thresholds
     from .pipeline import SegmentResult as SegmentResult
+    from .pipeline import outline as outline
     from .pipeline import segment as segment
     from .results.writer import write_result as write_result
 
@@ -52,6 +53,7 @@ __getattr__, __all__ = lazy.exports(
         "measure": "lesions",
         "SegmentOptions": "options",
         "SegmentResult": "pipeline",
+        "outline": "pipeline",
         "segment": "pipeline",
         "write_result": "results.writer",
     },
