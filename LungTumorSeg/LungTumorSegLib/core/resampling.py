@@ -49,7 +49,7 @@ def resample_separable(
     planes = np.zeros((len(needed), size[1], size[2]), np.float32)
     for plane, k in zip(planes, needed, strict=True):
         plane[:] = over_rows @ (array[k].astype(np.float32) + np.float32(offset)) @ over_columns.T
-    flat = over_slices[:, needed] @ planes.reshape(len(needed), -1)
+    flat = over_slices[:, needed] @ planes.reshape(len(needed), size[1] * size[2])  # none if all lie outside
     return np.asarray(flat.reshape(size), np.float32)
 
 

@@ -44,3 +44,11 @@ def test_identity_returns_the_voxels(a_ramp):
     np.testing.assert_array_equal(
         resample_separable(a_ramp, start=(0, 0, 0), step=(1, 1, 1), size=a_ramp.shape), a_ramp
     )
+
+
+def test_a_part_that_lies_outside_the_input_is_zero():
+    beside = resample_separable(
+        np.ones((4, 5, 6), np.float32), start=(40.0, 0.0, 0.0), step=(1.0, 1.0, 1.0), size=(3, 5, 6)
+    )
+    assert beside.shape == (3, 5, 6)
+    assert not beside.any()
