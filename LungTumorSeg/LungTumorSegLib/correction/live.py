@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.crops import whole
 from ..core.errors import UnusableInput
+from ..core.lesion_numbers import lesion_numbers
 from ..core.terminology import REJECTED
 from ..core.volume import CTVolume, Volume
 from ..isolation import carina_of, isolate_lungs
@@ -226,7 +227,8 @@ class LiveMeasurement:
         distances_mm = distances_from_dominant_mm([lesion.centroid_lps for lesion in measured])
         locations = [self._located[lesion.id][2] if lesion.id in self._located else None for lesion in found]
         dominant_side = locations[0].side if locations and locations[0] else None
-        rows = zip(found, measured, locations, distances_mm, strict=True)
+        numbers = lesion_numbers([(lesion.id, lesion.name) for lesion in found])
+        rows = zip(numbers, found, measured, locations, distances_mm, strict=True)
         lesions = tuple(
             replace(
                 measures,
@@ -236,11 +238,11 @@ class LiveMeasurement:
                 distance_from_dominant_mm=distance_mm,
                 dominant_side=dominant_side,
             )
-            for number, (lesion, measures, location, distance_mm) in enumerate(rows, start=1)
+            for number, lesion, measures, location, distance_mm in rows
         )
         rejected = tuple(
             replace(self._lesions[lesion.id], number=number, segment=lesion.name)
-            for number, lesion in enumerate(self._rejected, start=len(found) + 1)
+            for number, lesion in enumerate(self._rejected, start=max(numbers, default=0) + 1)
         )
         places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]
         lung_ml = None if self._surroundings is None else self._surroundings.lung_ml
