@@ -49,7 +49,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
 
 
 def _link(row: Row, output: Path) -> str:
-    """Return the relative address of the report; "" if there is none."""
+    """Return the relative address of the report, or an empty text without a report."""
     report = output / row.item.case / REPORT_FILE
     return f"{quote(row.item.case)}/{REPORT_FILE}" if row.summary and report.is_file() else ""
 

@@ -52,7 +52,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record:
-    """Return the record in the folder of a case; an empty one, which states nothing, if there is none."""
+    """Return the record in the folder of a case, or an empty record if the folder has no record."""
     values = read_json_object(folder / RECORD_FILE)
     names = [field.name for field in fields(Record)]
     if values.keys() != set(names) or not all(isinstance(value, str) for value in values.values()):

@@ -14,7 +14,7 @@ SLAB_SLICES = 32
 class ComputedVolume(Volume):
     """A volume on ``grid`` that stores no voxels.
 
-    Each access to ``array`` computes the whole array anew; ``crop`` and ``slabs`` compute a part.
+    Each access to ``array`` computes the whole array again; ``crop`` and ``slabs`` compute a part.
     """
 
     def __init__(self, grid: Grid, part: Callable[[Box], Array]) -> None:

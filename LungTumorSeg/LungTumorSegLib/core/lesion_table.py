@@ -134,6 +134,6 @@ def _cell(value: object) -> object:
 
 
 def _first_visible(text: str) -> str:
-    """Return the first visible character, a full-width one as its plain form; "" if there is none."""
+    """Return the first visible character, with a full-width one as its plain form, or an empty text without one."""
     first = next((each for each in text if unicodedata.category(each) not in INVISIBLE_CATEGORIES), "")
     return unicodedata.normalize("NFKC", first)

@@ -89,9 +89,9 @@ class Meaning:
     Attributes:
         category: The category of the segment.
         type: The type of the segment.
-        type_modifier: A modifier of the type, such as the side; None if there is none.
-        region: The anatomic region; None if there is none.
-        region_modifier: A modifier of the region, such as the side; None if there is none.
+        type_modifier: A modifier of the type, such as the side; None if the code has none.
+        region: The anatomic region; None if the code has none.
+        region_modifier: A modifier of the region, such as the side; None if the code has none.
     """
 
     category: Code

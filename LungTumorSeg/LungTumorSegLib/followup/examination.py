@@ -43,7 +43,7 @@ class Examination:
         lungs: Both lungs with their lesions (bool), with canonical axes.
         ct: The CT (HU), with canonical axes; None if it is not available.
         day: The date of the CT; None if unknown.
-        probability: The probability map of the run; None if there is none.
+        probability: The probability map of the run; None if the run has no such map.
         warnings: Sentences for the user.
         inputs: The files and folders that were read.
     """
@@ -189,7 +189,7 @@ def _measured(
     segments: Sequence[Segment],
     lungs: FoundLungs,
 ) -> tuple[tuple[TimedLesion, ...], list[str]]:
-    """Return the lesions with the measures of their summary.json, or measured anew if these do not fit the masks."""
+    """Return the lesions with the measures of their summary.json, or measure them again if these do not fit the masks."""
     lesions = [_from_mask(segment.name, crop) for segment, crop in crops]
     stated = _stated(result)
     if stated and all(_fits(lesion, stated.get(lesion.name)) for lesion in lesions):

@@ -71,7 +71,7 @@ class LungIsolation:
 
     @property
     def isolated(self) -> CTVolume:
-        """The CT with air outside ``mask``; each access computes it anew."""
+        """The CT with air outside ``mask``; each access computes it again."""
         return replace(self.ct, array=np.where(self.mask.array, self.ct.array, self.ct.array.dtype.type(AIR_HU)))
 
     def reordered(self, order: AxisOrder) -> LungIsolation:

@@ -25,7 +25,7 @@ short for a person to notice."""
 POLL_MILLISECONDS = 10
 """Interval at which the panel calls ``poll``."""
 
-NO_CT = "The CT of this segmentation is not in the scene, so its lesions cannot be measured anew."
+NO_CT = "The CT of this segmentation is not in the scene, so its lesions cannot be measured again."
 
 
 def edit_events() -> tuple[Any, ...]:
