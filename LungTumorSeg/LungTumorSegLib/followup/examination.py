@@ -189,7 +189,7 @@ def _measured(
     segments: Sequence[Segment],
     lungs: FoundLungs,
 ) -> tuple[tuple[TimedLesion, ...], list[str]]:
-    """Return the lesions with the measures of their summary.json, or measure them again if these do not fit the masks."""
+    """Return the lesions with the measures of their summary.json, measured again if these do not fit the masks."""
     lesions = [_from_mask(segment.name, crop) for segment, crop in crops]
     stated = _stated(result)
     if stated and all(_fits(lesion, stated.get(lesion.name)) for lesion in lesions):
