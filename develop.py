@@ -23,6 +23,7 @@ import urllib.request
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -88,20 +89,35 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def say_command(command: Sequence[str]) -> None:
+    """Write the time of day and a command."""
+    say(f"{time.strftime('%H:%M:%S')} $ {' '.join(command)}")
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment of the commands, in which Python stores what it compiles.
+
+    The tests start dozens of Python processes. Where bytecode is not stored, each of them compiles torch again.
+    """
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run_beside(command: list[str], others: Sequence[list[str]] = ()) -> int:
     """Run a command, and others beside it, whose output follows; return the first exit code that is not 0."""
+    settings: dict[str, Any] = {"cwd": ROOT, "env": child_environment()}
     with contextlib.ExitStack() as files:
         logs = [files.enter_context(tempfile.TemporaryFile()) for _ in others]
         beside = [
-            subprocess.Popen(other, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            subprocess.Popen(other, stdout=log, stderr=subprocess.STDOUT, **settings)
             for other, log in zip(others, logs, strict=True)
         ]
-        say("$ " + " ".join(command))
-        codes = [subprocess.run(command, cwd=ROOT).returncode]
+        say_command(command)
+        codes = [subprocess.run(command, **settings).returncode]
         for other, process, log in zip(others, beside, logs, strict=True):
             codes.append(process.wait())
             log.seek(0)
-            say("$ " + " ".join(other) + "\n" + log.read().decode(errors="replace").rstrip())
+            say_command(other)
+            say(log.read().decode(errors="replace").rstrip())
     return next((code for code in codes if code), 0)
 
 
@@ -198,7 +214,7 @@ def run_with_time(command: Sequence[str]) -> None:
     Raises:
         subprocess.CalledProcessError: Where it fails.
     """
-    say("$ " + " ".join(command))
+    say_command(command)
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT)
     while True:
@@ -246,7 +262,8 @@ def side_commands(python: str, job: str) -> list[list[str]]:
 
 def test_commands(python: str, rest: list[str]) -> list[list[str]]:
     """Return lint, spelling and the tests of the fast tier; the others: ``pytest -m slow``, ``pytest -m real_ct``."""
-    processes = ["-n", str(TEST_PROCESSES), "--dist", "loadfile"]
+    # In the order in which the files are collected, because the longest ones come first (see Testing/conftest.py).
+    processes = ["-n", str(TEST_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
     return [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],

@@ -17,6 +17,25 @@ settings.register_profile("any machine", deadline=None)  # how long an example m
 settings.load_profile("any machine")
 
 
+LONGEST_FIRST = (
+    "engine/test_main_job.py",
+    "engine/training/test_stages.py",
+    "engine/isolation/test_isolation.py",
+    "engine/training/test_loop.py",
+    "engine/test_laterality.py",
+    "engine/phantom/test_generate.py",
+    "engine/training/test_implants.py",
+    "engine/correction/test_live.py",
+)
+"""The files that take longest; they start first, so that all test processes end at about the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; the others keep their order."""
+    here, places = Path(__file__).parent, {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(places)))
+
+
 @pytest.fixture(scope="session")
 def real_ct_folder() -> Path:
     """The folder of real CT beside the checkout; tests that ask for it are skipped where it is absent (mark them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 import tomllib
 from pathlib import Path
 
@@ -108,8 +109,15 @@ def test_what_runs_beside_the_tests_is_shown_after_them_and_its_failure_counts(d
     assert develop.run_beside(program("long", 0), [program("types", 0)]) == 0
     assert develop.run_beside(program("long", 0), [program("types", 3), program("docs", 0)]) == 3
     assert develop.run_beside(program("long", 1), [program("types", 0)]) == 1
-    lines = [line for line in capfd.readouterr().out.splitlines() if not line.startswith("$")]
+    lines = [line for line in capfd.readouterr().out.splitlines() if not re.match(r"\d\d:\d\d:\d\d \$ ", line)]
     assert lines == ["long", "types", "long", "types", "docs", "long", "types"]
+
+
+def test_commands_store_the_bytecode_that_they_compile(develop, monkeypatch, capfd):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    program = [develop.sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)"]
+    assert develop.run_beside(program, [program]) == 0
+    assert [line for line in capfd.readouterr().out.splitlines() if " $ " not in line] == ["False", "False"]
 
 
 def test_ci_checks_types_and_documentation_beside_the_tests(develop):

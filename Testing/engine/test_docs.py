@@ -1,7 +1,6 @@
 """The documentation states what the program does: commands, columns, Python lines, links."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -31,22 +30,6 @@ def test_every_column_is_described():
 
 def test_readme_fits_one_screen_of_words():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 600
-
-
-def test_the_python_lines_of_the_readme_run(a_bright_run, a_bright_model, tmp_path, monkeypatch, capsys):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len([line for line in lines.splitlines() if line.strip()]) <= 6
-    shutil.copy(a_bright_run.ct, tmp_path / "ct.nii.gz")
-    monkeypatch.chdir(tmp_path)
-    exec(  # noqa: S102
-        compile(
-            lines.replace("min_confidence=", f"model={str(a_bright_model)!r}, min_confidence="), "README.md", "exec"
-        ),
-        {},
-    )
-    assert "mL" in capsys.readouterr().out
-    assert (tmp_path / "result" / "segmentation.seg.nrrd").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.verify import SECOND_SHARE
 from result_files import names
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 CSV_COLUMNS = "number,segment,side,volume_ml,long_axis_mm,short_axis_mm,mean_hu,centroid_x_lps_mm,centroid_y_lps_mm,centroid_z_lps_mm,confidence"  # noqa: E501
 SUMMARY_KEYS = {
@@ -178,6 +181,22 @@ def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_bright_run, a_br
     assert not (tmp_path / "out" / "spread.png").exists()
     dice = overlap(tumor_mask(a_bright_run.output), tumor_mask(tmp_path / "out"))
     assert dice > 0.999  # positions are rounded in decimal strings; thin bridges between components may differ
+
+
+def test_the_python_lines_of_the_readme_run(a_bright_run, a_bright_model, tmp_path, monkeypatch, capsys):
+    text = README.read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in lines.splitlines() if line.strip()]) <= 6
+    shutil.copy(a_bright_run.ct, tmp_path / "ct.nii.gz")
+    monkeypatch.chdir(tmp_path)
+    exec(  # noqa: S102
+        compile(
+            lines.replace("min_confidence=", f"model={str(a_bright_model)!r}, min_confidence="), "README.md", "exec"
+        ),
+        {},
+    )
+    assert "mL" in capsys.readouterr().out
+    assert (tmp_path / "result" / "segmentation.seg.nrrd").is_file()
 
 
 def test_cancelled_in_the_middle_nothing_is_left(a_bright_run, a_bright_model, tmp_path):
