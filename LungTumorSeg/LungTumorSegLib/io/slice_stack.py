@@ -210,13 +210,14 @@ def regular_steps(heights: Array, rounding_mm: float) -> tuple[Array, float]:
     if _is_even(heights - heights[0], mean):
         return ones, mean
     usual = float(np.sort(distances)[(len(distances) - 1) // 2])
+    apart = max(2 * rounding_mm, ROUNDING_MM) + 2 * NOISE_MM
     for counts in (ones, np.rint(distances / usual)):
         if counts.min() < 1:
             continue
-        levels = np.concatenate([[0], np.cumsum(counts)])
         mean = float(distances.sum() / counts.sum())
-        low, high = slopes(levels, heights, _allowed(rounding_mm, mean))
-        if low <= high and np.abs(distances - counts * mean).max() <= max(2 * rounding_mm, ROUNDING_MM) + NOISE_MM:
+        low, high = slopes(np.concatenate([[0], np.cumsum(counts)]), heights, _allowed(rounding_mm, mean))
+        low, high = max(low, ((distances - apart) / counts).max()), min(high, ((distances + apart) / counts).min())
+        if low <= high:  # some step explains all heights and all distances; the mean alone is rounded as well
             return counts, float(np.clip(mean, low, high))
     return distances / usual, usual
 
