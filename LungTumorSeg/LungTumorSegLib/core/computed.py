@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .boxes import Box
-from .volume import Array, AxisOrder, Grid, Volume
+from .volume import Array, AxisOrder, Grid, UnstoredVolume, Volume
 
 SLAB_SLICES = 32
 """Number of slices that are computed at a time."""
 
 
-class ComputedVolume(Volume):
+class ComputedVolume(UnstoredVolume):
     """A volume on ``grid`` that stores no voxels.
 
     Each access to ``array`` computes the whole array again; ``crop`` and ``slabs`` compute a part.
@@ -24,22 +24,15 @@ class ComputedVolume(Volume):
             grid: The grid of the volume.
             part: Returns the voxels of a box (slice, row, column) of the grid.
         """
-        object.__setattr__(self, "_grid", grid)
+        super().__init__(grid)
         object.__setattr__(self, "_part", part)
-        object.__setattr__(self, "affine", grid.affine)
 
-    _grid: Grid
     _part: Callable[[Box], Array]
 
     @property
     def array(self) -> Array:  # Volume is frozen, so this field is never assigned
         """Compute and return all voxels (slice, row, column)."""
         return self._part(((0, 0, 0), self.shape))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Return the number of (slices, rows, columns)."""
-        return self._grid.shape
 
     def crop(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
         """Compute a part of the volume; see ``Volume.crop``."""
@@ -60,20 +53,6 @@ class ComputedVolume(Volume):
             return self.crop((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).reordered(order).array
 
         return ComputedVolume(order.apply_to_grid(self._grid), part)
-
-    def replaced(self, array: Array, affine: Array) -> Volume:  # type: ignore[override]
-        """Return a plain volume with other voxels and another affine."""
-        return Volume(array, affine)
-
-    def with_array(self, array: Array) -> Volume:
-        """Return a plain volume with other voxels on this grid.
-
-        Raises:
-            ValueError: If the shape of the array differs from that of the grid.
-        """
-        if array.shape != self.shape:
-            raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.shape}.")
-        return Volume(array, self.affine)
 
 
 def slabs(volume: Volume) -> Iterator[tuple[int, Array]]:

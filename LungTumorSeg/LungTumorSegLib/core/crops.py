@@ -13,7 +13,7 @@ import numpy as np
 
 from .boxes import Box, bounding_box, moved, put, slices_of
 from .errors import UnusableInput
-from .volume import Array, AxisOrder, Geometry, Grid, Volume
+from .volume import Array, AxisOrder, Geometry, Grid, UnstoredVolume, Volume
 
 SAME_LATTICE_VOXELS = 0.05
 """Largest distance between corresponding voxels of two grids on the same lattice, as a share of a voxel.
@@ -48,7 +48,7 @@ class Crop:
         return np.asarray(volume.crop(*self.box).array[self.mask.array])
 
 
-class SparseMask(Volume):
+class SparseMask(UnstoredVolume):
     """A Boolean mask on ``grid`` that stores only the box with its true voxels.
 
     Each access to ``array`` builds the whole mask; ``crop_of`` and ``place`` never do.
@@ -61,12 +61,10 @@ class SparseMask(Volume):
             stored: The crop, or None for a mask without any true voxel.
             grid: The whole grid of the mask.
         """
+        super().__init__(grid)
         object.__setattr__(self, "stored", stored)
-        object.__setattr__(self, "_grid", grid)
-        object.__setattr__(self, "affine", grid.affine)
 
     stored: Crop | None
-    _grid: Grid
 
     @property
     def array(self) -> Array:  # Volume is frozen, so this field is never assigned
@@ -74,11 +72,6 @@ class SparseMask(Volume):
         if self.stored is None:
             return np.zeros(self.shape, dtype=bool)
         return put(self.stored.mask.array, self.stored.box, ((0, 0, 0), self.shape))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Return the number of (slices, rows, columns)."""
-        return self._grid.shape
 
     def reordered(self, order: AxisOrder) -> SparseMask:
         """Return the mask with its axes in another order, still sparse."""
@@ -88,20 +81,6 @@ class SparseMask(Volume):
         mask = self.stored.mask.reordered(order)
         k, i, j = np.rint(grid.lps_to_index(mask.origin)).astype(int).tolist()
         return SparseMask(Crop(mask, ((k, i, j), moved((k, i, j), mask.shape))), grid)
-
-    def replaced(self, array: Array, affine: Array) -> Volume:  # type: ignore[override]
-        """Return a plain volume with other voxels and another affine."""
-        return Volume(array, affine)
-
-    def with_array(self, array: Array) -> Volume:
-        """Return a plain volume with other voxels on this grid.
-
-        Raises:
-            ValueError: If the shape of the array differs from that of the grid.
-        """
-        if array.shape != self.shape:
-            raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.shape}.")
-        return Volume(array, self.affine)
 
 
 def sparse(mask: Volume) -> SparseMask:

@@ -208,8 +208,8 @@ class Volume(Geometry):
         Raises:
             ValueError: If the shape of the array differs from that of the grid.
         """
-        if array.shape != self.array.shape:
-            raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.array.shape}.")
+        if array.shape != self.shape:
+            raise ValueError(f"An array of shape {array.shape} does not fit a grid of shape {self.shape}.")
         return Volume(array, self.affine)
 
     def replaced(self, array: Array, affine: Array) -> Self:
@@ -235,6 +235,29 @@ class Volume(Geometry):
         affine = self.affine.copy()
         affine[:3, 3] = self.index_to_lps(start)
         return Volume(self.array[box], affine)
+
+
+class UnstoredVolume(Volume):
+    """A volume that stores its grid and builds its voxels at each access to ``array``.
+
+    Subclasses define ``array`` and how the volume is reordered. What is derived from its voxels is a plain volume.
+    """
+
+    _grid: Grid
+
+    def __init__(self, grid: Grid) -> None:
+        """Remember the grid of the volume."""
+        object.__setattr__(self, "_grid", grid)  # Volume is frozen
+        object.__setattr__(self, "affine", grid.affine)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return the number of (slices, rows, columns)."""
+        return self._grid.shape
+
+    def replaced(self, array: Array, affine: Array) -> Volume:  # type: ignore[override]
+        """Return a plain volume with other voxels and another affine."""
+        return Volume(array, affine)
 
 
 @dataclass(frozen=True, eq=False)
