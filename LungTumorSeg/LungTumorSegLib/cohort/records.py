@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from .. import __version__
-from ..io.images import complete_file
+from ..core.complete_files import complete_file
 from ..results.mark import read_json_object
 
 RECORDS_FOLDER = ".batch"

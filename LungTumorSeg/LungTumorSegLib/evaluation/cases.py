@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.complete_files import complete_file
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.lesion_table import write_table as write_rows
 from ..core.volume import Volume
-from ..io.images import complete_file
 from ..report.charts import write_froc
 from ..results.folder import Output, check_output, complete_or_nothing
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions

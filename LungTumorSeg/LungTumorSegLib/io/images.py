@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwritable
-from ..core.private_folder import private_folder, remove_left_behind
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_series import is_dicom_file, read_dicom
 from .headers import check_image_file, read_header
@@ -28,8 +26,6 @@ from .nrrd import COMPRESSION_LEVEL, write_compressed_nrrd
 from .plausibility import MAX_HU, check_grid, check_intensities
 from .regular_files import check_encodable, existing_mode
 from .voxels import read_values
-
-UNFINISHED_PREFIX = ".unfinished-"
 
 WRITABLE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
@@ -120,26 +116,6 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
                 check_image_file(unfinished)  # SimpleITK does not report a full disk for NIfTI
         except (RuntimeError, UnusableInput) as error:
             raise MachineLimit(unwritable(path)) from error
-
-
-@contextmanager
-def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path to write to, and move the file to ``path`` at the end of the block.
-
-    The file is deleted if the block fails. It keeps its name, because libraries choose the format by the suffix, and
-    lies in a private folder beside ``path``. Folders that killed processes left there are removed.
-
-    Raises:
-        MachineLimit: If the disk refuses the file.
-    """
-    path = Path(path)
-    try:
-        remove_left_behind(path.parent, UNFINISHED_PREFIX)
-        with private_folder(path.parent, UNFINISHED_PREFIX) as private:
-            yield private / path.name
-            os.replace(private / path.name, path)
-    except OSError as error:
-        raise MachineLimit(unwritable(path, error)) from error
 
 
 def to_simpleitk(volume: Volume) -> sitk.Image:

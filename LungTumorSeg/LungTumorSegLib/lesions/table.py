@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from ..core.complete_files import complete_file
 from ..core.lesion_table import CASE_COLUMN, LESION_COLUMNS, Value, write_table
-from ..io.images import complete_file
 from .diameters import Ruler
 from .lesion import Lesion
 from .lesion_report import LesionReport

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..core.colors import Color
+from ..core.complete_files import complete_file
 from ..core.volume import Array
-from ..io.images import complete_file
 from .sections import css
 
 LINE_COLORS: tuple[Color, ...] = ((0.00, 0.45, 0.70), (0.90, 0.45, 0.00), (0.00, 0.60, 0.45), (0.60, 0.35, 0.65))

@@ -15,10 +15,10 @@ from markupsafe import Markup
 
 from .. import NOTICE, __version__
 from ..core.colors import lesion_color
+from ..core.complete_files import complete_file
 from ..core.volume import Array
 from ..followup.growth import REPEATABILITY_PERCENT
 from ..followup.track import Track, long_axis_mm, volume_ml
-from ..io.images import complete_file
 from .charts import Line, chart, side_by_side
 from .sections import WINDOW_HU, axial_section
 

@@ -16,9 +16,9 @@ from markupsafe import Markup
 
 from .. import NOTICE, __version__
 from ..core.colors import ZONE_COLORS, lesion_color
+from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit
 from ..core.volume import CTVolume, Volume
-from ..io.images import complete_file
 from ..lesions import Lesion, LesionReport, Margin, all_measures
 from ..lesions.components import numbered_crops
 from ..lesions.limits import LOW_CONFIDENCE

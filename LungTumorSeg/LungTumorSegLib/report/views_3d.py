@@ -26,10 +26,10 @@ from vtkmodules.vtkRenderingCore import (
 )
 
 from ..core.colors import LUNG_COLOR, ZONE_COLORS, Color
+from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit
 from ..core.surfaces import surface_of
 from ..core.volume import Volume
-from ..io.images import complete_file
 from ..lesions import Lesion, Margin, Ruler, lung_zones
 from ..lesions.components import numbered_crops
 from ..lesions.zones import Side

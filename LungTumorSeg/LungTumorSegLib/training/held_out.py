@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.complete_files import complete_file
 from ..core.events import Progress, ProgressCallback
 from ..core.volume import Volume
 from ..evaluation import CaseMetrics, evaluate_case, summarize
 from ..evaluation.cases import row, write_froc_of, write_table
 from ..inference.decision import Thresholds
-from ..io.images import complete_file
 from .config import GridConfig
 from .overlays import write_overlay
 from .selection import WholeVolumes

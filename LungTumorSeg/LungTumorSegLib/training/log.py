@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from ..io.images import complete_file
+from ..core.complete_files import complete_file
 
 COLUMNS = (
     "stage", "step", "epoch", "loss", "learning_rate", "seconds", "seconds_left", "hard_sites", "dice", "false_ml",

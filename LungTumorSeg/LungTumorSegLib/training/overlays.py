@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core.colors import Color
+from ..core.complete_files import complete_file
 from ..core.volume import Array
-from ..io.images import complete_file
 
 TRUTH_COLOR: Color = (0.10, 0.80, 1.00)
 PREDICTION_COLOR: Color = (1.00, 0.50, 0.05)

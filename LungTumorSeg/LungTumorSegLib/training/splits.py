@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.complete_files import complete_file
 from ..core.errors import UnusableInput
-from ..io.images import complete_file
 
 SCHEMA_VERSION = 1
 

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, Volume
 from LungTumorSegLib.io.images import (
-    complete_file,
     from_simpleitk,
     read_ct,
     read_volume,
@@ -322,22 +321,6 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
 def test_only_single_file_formats_with_geometry_are_written(tmp_path, name):
     with pytest.raises(ValueError, match="must end in one of"):
         write_volume(make_ct(), tmp_path / name)
-
-
-def test_a_failed_writer_leaves_the_old_file_and_no_other(tmp_path):
-    (tmp_path / "result.csv").write_text("old")
-
-    def fail():
-        with complete_file(tmp_path / "result.csv") as unfinished:
-            unfinished.write_text("half")
-            assert unfinished.suffix == ".csv"
-            assert (tmp_path / "result.csv").read_text() == "old"
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert [path.name for path in tmp_path.iterdir()] == ["result.csv"]
-    assert (tmp_path / "result.csv").read_text() == "old"
 
 
 def test_a_finished_file_replaces_the_old_one(tmp_path):

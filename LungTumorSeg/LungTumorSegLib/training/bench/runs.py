@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.complete_files import complete_file
 from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
 from ...core.json_files import read_json, reason
@@ -26,7 +27,6 @@ from ...core.volume import Volume
 from ...evaluation import evaluate_case
 from ...evaluation.cases import row
 from ...inference.decision import Thresholds
-from ...io.images import complete_file
 from ...networks.contract import Network
 from ...results.folder import Output, check_output, complete_or_nothing
 from ..config import TrainingConfig

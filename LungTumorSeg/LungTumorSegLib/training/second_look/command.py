@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from ...core.complete_files import complete_file
 from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
 from ...core.texts import quoted
-from ...io.images import complete_file
 from ...networks.candidate_network import CandidateNetwork
 from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
