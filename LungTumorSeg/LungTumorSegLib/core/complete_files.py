@@ -1,4 +1,4 @@
-"""Write a file completely or not at all."""
+"""Write a file or a folder completely or not at all."""
 
 from __future__ import annotations
 
@@ -32,3 +32,29 @@ def complete_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(private / path.name, path)
     except OSError as error:
         raise MachineLimit(unwritable(path, error)) from error
+
+
+@contextmanager
+def complete_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder to write to, which becomes ``folder`` at the end of the block.
+
+    It is deleted if the block fails. It lies in a private folder beside ``folder``, whose parents are created. Folders
+    that killed processes left there are removed.
+
+    Args:
+        folder: The folder to write; unless ``replace`` is True, it does not exist or is empty.
+        replace: Replace the folder if it exists.
+
+    Yields:
+        The temporary folder.
+    """
+    prefix = f".{folder.name}-"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_left_behind(folder.parent, prefix)
+    with private_folder(folder.parent, prefix) as private:
+        unfinished = private / folder.name
+        unfinished.mkdir()
+        yield unfinished
+        if replace and folder.exists():
+            folder.rename(private / "old")
+        unfinished.rename(folder)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ..core.complete_files import complete_folder
 from ..core.errors import UnusableInput
-from ..core.private_folder import private_folder, remove_left_behind
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
@@ -196,12 +196,7 @@ def write_case(
     """
     _check_is_case(folder)
     spacing_mm = Volume(arrays.hu, affine).spacing
-    prefix = f".{folder.name}-"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_left_behind(folder.parent, prefix)
-    with private_folder(folder.parent, prefix) as private:
-        unfinished = private / folder.name
-        unfinished.mkdir()
+    with complete_folder(folder, replace=True) as unfinished:
         np.save(unfinished / "hu.npy", arrays.hu, allow_pickle=False)
         np.save(unfinished / "label.npy", arrays.label, allow_pickle=False)
         region = arrays.mask * np.uint8(MASK_BIT) + arrays.lungs * np.uint8(LUNG_BIT)
@@ -209,9 +204,6 @@ def write_case(
         np.savez(unfinished / "sites.npz", **_find_sites(arrays.lungs, arrays.label, spacing_mm))  # type: ignore[arg-type]
         values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
         (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
-        if folder.exists():
-            folder.rename(private / "old")
-        unfinished.rename(folder)
     return load_case(folder)
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
-from ...core.private_folder import private_folder, remove_left_behind
 from ...core.resampling import resample_separable
 from ...core.volume import AIR_HU, Array, CTVolume, Volume
 from ...inference.grid import WorkingGrid, make_working_grid
@@ -253,12 +253,7 @@ def write_case(
         spacing_mm=model.manifest.spacing_mm,
         intensity_range_hu=model.manifest.intensity_range_hu,
     )
-    prefix = f".{folder.name}-"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_left_behind(folder.parent, prefix)
-    with private_folder(folder.parent, prefix) as private:
-        unfinished = private / folder.name
-        unfinished.mkdir()
+    with complete_folder(folder) as unfinished:
         _write_ct(unfinished, ct, label, isolation)
         scan = _scan_of(ct, label, isolation, grid)
         _predicted(scan, grid, model, stride).write(unfinished / "scan.npz")
@@ -268,7 +263,6 @@ def write_case(
             _predicted(implanted, _with_hu(grid, implanted, model), model, stride).write(
                 unfinished / f"implanted-{copy}.npz"
             )
-        unfinished.rename(folder)
 
 
 def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolation) -> None:

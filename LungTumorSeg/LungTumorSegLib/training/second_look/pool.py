@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
-from ...core.private_folder import private_folder, remove_left_behind
 from ...core.volume import Array
 from .sampling import Sample, Sampler
 
@@ -58,16 +58,10 @@ class Samples:
 
     def write(self, folder: Path) -> None:
         """Write the samples as a new folder, which appears when it is complete."""
-        prefix = f".{folder.name}-"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_left_behind(folder.parent, prefix)
-        with private_folder(folder.parent, prefix) as private:
-            unfinished = private / folder.name
-            unfinished.mkdir()
+        with complete_folder(folder) as unfinished:
             for name in ("fine", "coarse", "mask"):
                 np.save(unfinished / f"{name}.npy", getattr(self, name), allow_pickle=False)
             np.savez(unfinished / "places.npz", octaves=self.octaves, tumor=self.tumor, source=self.source)
-            unfinished.rename(folder)
 
     @classmethod
     def read(cls, folder: Path) -> Samples:
