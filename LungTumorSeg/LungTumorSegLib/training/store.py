@@ -73,17 +73,17 @@ class StoredCase:
     @cached_property
     def hu(self) -> Array:
         """Isolated HU, int16 (slice, row, column)."""
-        return self._array("hu")
+        return stored_array(self.folder, "hu")
 
     @cached_property
     def label(self) -> Array:
         """Labels, uint8 (slice, row, column): 0 background, 1 ... n lesions, ``IGNORED``."""
-        return self._array("label")
+        return stored_array(self.folder, "label")
 
     @cached_property
     def region(self) -> Array:
         """Bits ``MASK_BIT`` and ``LUNG_BIT``, uint8 (slice, row, column)."""
-        return self._array("region")
+        return stored_array(self.folder, "region")
 
     @cached_property
     def sites(self) -> dict[str, Array]:
@@ -104,8 +104,10 @@ class StoredCase:
         region = Volume((self.region & MASK_BIT) > 0, affine)
         return WorkingGrid(Volume(image, affine), region, Grid(region.shape, affine), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
-    def _array(self, name: str) -> Array:
-        return np.asanyarray(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
+
+def stored_array(folder: Path, name: str) -> Array:
+    """Return an array of a stored case, which stays on disk until it is used."""
+    return np.asanyarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
 
 def load_case(folder: Path) -> StoredCase:

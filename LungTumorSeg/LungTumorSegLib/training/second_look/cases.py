@@ -32,7 +32,7 @@ from ..config import CaseConfig
 from ..datasets import read_label
 from ..implants import Nodule, Patch, choose_nodule, draw_radius_mm, implant_nodule, implant_procedural
 from ..preparation import cache_folder
-from ..store import HIGHEST_HU, LUNG_BIT, MASK_BIT, closed_lungs
+from ..store import HIGHEST_HU, LUNG_BIT, MASK_BIT, closed_lungs, stored_array
 from .config import PHANTOM, LookTrainingConfig
 
 STORE_VERSION = 1
@@ -139,17 +139,17 @@ class LookCase:
     @property
     def ct(self) -> Volume:
         """The CT around the isolation mask (int16 HU)."""
-        return Volume(self._array("hu"), self.affine)
+        return Volume(stored_array(self.folder, "hu"), self.affine)
 
     @property
     def label(self) -> Array:
         """Labels on the grid of ``ct``, uint8."""
-        return self._array("label")
+        return stored_array(self.folder, "label")
 
     @property
     def region(self) -> Array:
         """Bits ``MASK_BIT``, ``LUNG_BIT`` and ``BODY_BIT`` on the grid of ``ct``, uint8."""
-        return self._array("region")
+        return stored_array(self.folder, "region")
 
     @property
     def scan(self) -> Scan:
@@ -160,9 +160,6 @@ class LookCase:
     def implanted(self) -> Iterator[Scan]:
         """The copies with implanted lesions."""
         return (Scan.read(path) for path in sorted(self.folder.glob("implanted-*.npz")))
-
-    def _array(self, name: str) -> Array:
-        return np.asanyarray(np.load(self.folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
 
 
 def prepare_cases(

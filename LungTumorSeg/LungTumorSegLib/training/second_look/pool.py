@@ -15,6 +15,7 @@ import numpy as np
 from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
 from ...core.volume import Array
+from ..store import stored_array
 from .sampling import Sample, Sampler
 
 SHARD = 128
@@ -66,9 +67,7 @@ class Samples:
     @classmethod
     def read(cls, folder: Path) -> Samples:
         """Open what ``write`` wrote; the views stay memory maps."""
-        fine, coarse, mask = (
-            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("fine", "coarse", "mask")
-        )
+        fine, coarse, mask = (stored_array(folder, name) for name in ("fine", "coarse", "mask"))
         with np.load(folder / "places.npz", allow_pickle=False) as file:
             return cls(fine, coarse, mask, file["octaves"], file["tumor"], file["source"])
 
