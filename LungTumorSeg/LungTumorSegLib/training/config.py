@@ -44,6 +44,9 @@ Share = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=1)]
 OpenShare = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, lt=1)]
 Spacing = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0.1, le=50)]
 Slices = Annotated[int, Strict(), Field(ge=1, le=256)]
+Batch = Annotated[int, Strict(), Field(ge=1, le=1024)]
+Threads = Annotated[int, Strict(), Field(ge=0, le=4096)]
+Width = Annotated[int, Strict(), Field(ge=1, le=512)]
 InPlane = Annotated[int, Strict(), Field(ge=8, le=1024, multiple_of=8)]
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
@@ -58,7 +61,7 @@ class ModelConfig:
 
     name: Text = "sff_multires_unet3d"
     """Name of a network in ``networks.registry``."""
-    width: Annotated[int, Strict(), Field(ge=1, le=512)] = 32
+    width: Width = 32
     """Number of filters of the first level; 32 is the published one."""
     variant: Text = "published"
     """Variant of the network: ``published``, ``repository`` or ``original``; see ``networks.registry``."""
@@ -242,7 +245,7 @@ class StageConfig:
     """Number of steps of the whole training."""
     epoch_steps: Count = 200
     """Number of steps in an epoch."""
-    batch: Annotated[int, Strict(), Field(ge=1, le=1024)] = 4
+    batch: Batch = 4
     """Number of crops in a batch."""
     learning_rate: Positive = 3e-3
     """Highest learning rate."""
@@ -294,7 +297,7 @@ class TrainingConfig:
     """``auto``, ``cpu`` or ``cuda``."""
     precision: Precision = "auto"
     """``auto``, ``float32`` or ``bfloat16`` (autocast; the weights stay float32)."""
-    threads: Annotated[int, Strict(), Field(ge=0, le=4096)] = 0
+    threads: Threads = 0
     """Number of CPU threads of the training process; 0 leaves the choice to torch."""
     workers: Annotated[int, Strict(), Field(ge=0, le=1024)] = 1
     """Number of processes that make samples; with 0 the training process makes them."""
@@ -439,15 +442,15 @@ def _settings_of(section: Sequence[int | str], kind: Any) -> list[str]:
 def _check(config: TrainingConfig) -> None:
     """Check values that are valid on their own but contradict each other."""
     check_data(config.data)
-    _require(
+    require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
     )
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_sites)
-    _require(sum(shares) > 0, "At least one of the shares in sampling must be above zero.")
+    require(sum(shares) > 0, "At least one of the shares in sampling must be above zero.")
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:
             begun = stage.freeze_norm_at > 0 or bool(config.start_from)
-            _require(begun, f"{name}.freeze_norm_at must be above 0 unless training starts from a model (start_from).")
+            require(begun, f"{name}.freeze_norm_at must be above 0 unless training starts from a model (start_from).")
 
 
 def check_data(data: DataConfig) -> None:
@@ -461,10 +464,10 @@ def check_data(data: DataConfig) -> None:
     phantoms = data.phantoms
     first, last = sorted(((phantoms.first_seed, phantoms.count), (phantoms.first_held_out_seed, phantoms.held_out)))
     apart = first[0] + first[1] <= last[0] or min(first[1], last[1]) == 0
-    _require(apart, "data.phantoms trains on seeds that are also held-out; change first_held_out_seed.")
+    require(apart, "data.phantoms trains on seeds that are also held-out; change first_held_out_seed.")
     if data.split is not None:
         left = data.split.validation_share + data.split.test_share < 1
-        _require(left, "The shares in data.split must leave patients to train on.")
+        require(left, "The shares in data.split must leave patients to train on.")
 
 
 def _check_pattern(place: str, pattern: str) -> None:
@@ -472,9 +475,10 @@ def _check_pattern(place: str, pattern: str) -> None:
         groups = re.compile(pattern).groups
     except (re.error, RecursionError, OverflowError) as error:
         raise UnusableInput(f"{place} is not a regular expression ({reason(error)}): {quoted(pattern)}.") from error
-    _require(not pattern or groups >= 1, f"{place} needs a group for the patient's name: {quoted(pattern)} has none.")
+    require(not pattern or groups >= 1, f"{place} needs a group for the patient's name: {quoted(pattern)} has none.")
 
 
-def _require(fits: bool, message: str) -> None:
+def require(fits: bool, message: str) -> None:
+    """Raise UnusableInput with the message unless the values fit together."""
     if not fits:
         raise UnusableInput(message)

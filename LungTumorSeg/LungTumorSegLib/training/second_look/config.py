@@ -10,20 +10,23 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
 
-from ...core.errors import UnusableInput
 from ...core.texts import quoted
 from ...options import DEFAULT_MODEL
 from ..config import (
     STRICT,
+    Batch,
     Count,
     DataConfig,
     NotNegative,
     Positive,
     Share,
     Text,
+    Threads,
     Whole,
+    Width,
     check_data,
     read_as,
+    require,
     validated,
 )
 
@@ -78,13 +81,13 @@ class LookConfig:
     """The model, or its folder, whose first network finds the candidates; the result is a copy with both networks."""
     stride: Annotated[int, Strict(), Field(ge=1, le=8)] = 4
     """Slices from one stack to the next when the first network finds the candidates."""
-    width: Annotated[int, Strict(), Field(ge=1, le=512)] = 8
+    width: Width = 8
     """Number of filters of the first level."""
     samples: Count = 10_240
     """Number of samples in the pool, which is made once and then read by every training."""
     steps: Count = 100_000
     """Number of steps of each training."""
-    batch: Annotated[int, Strict(), Field(ge=1, le=1024)] = 8
+    batch: Batch = 8
     """Number of samples in a batch."""
     learning_rate: Positive = 2.5e-3
     """Highest learning rate, which falls to 0 along a cosine."""
@@ -122,7 +125,7 @@ class LookTrainingConfig:
     """The second network. This section tells the configuration from one of a first network."""
     seed: Whole = 1
     """Seed of all random numbers."""
-    threads: Annotated[int, Strict(), Field(ge=0, le=4096)] = 0
+    threads: Threads = 0
     """Number of CPU threads; 0 leaves the choice to torch."""
     data: DataConfig = field(default_factory=DataConfig)
     """The training data. Held-out phantoms and patients for validation are not used."""
@@ -148,20 +151,15 @@ def config_from_dict(values: Any) -> LookTrainingConfig:
     config = validated(values, LookTrainingConfig)
     check_data(config.data)
     look, shares = config.second_look, config.second_look.sampling
-    _require(
+    require(
         shares.implants + shares.lesions + shares.false_positives + shares.anywhere > 0,
         "At least one of the shares in second_look.sampling must be above zero.",
     )
-    _require(shares.large + shares.small <= 1, "The shares large and small in second_look.sampling exceed 1 together.")
+    require(shares.large + shares.small <= 1, "The shares large and small in second_look.sampling exceed 1 together.")
     left_out = list(chain.from_iterable(look.folds))
-    _require(len(set(left_out)) > 1, "second_look.folds must name at least two sources; the calibration needs them.")
-    _require(len(set(left_out)) == len(left_out), "second_look.folds must name each source once.")
+    require(len(set(left_out)) > 1, "second_look.folds must name at least two sources; the calibration needs them.")
+    require(len(set(left_out)) == len(left_out), "second_look.folds must name each source once.")
     grouped = list(chain.from_iterable(look.sources.values()))
-    _require(len(set(grouped)) == len(grouped), "second_look.sources must name each patient once.")
-    _require(PHANTOM not in look.sources, f"second_look.sources must not contain the name {quoted(PHANTOM)}.")
+    require(len(set(grouped)) == len(grouped), "second_look.sources must name each patient once.")
+    require(PHANTOM not in look.sources, f"second_look.sources must not contain the name {quoted(PHANTOM)}.")
     return config
-
-
-def _require(fits: bool, message: str) -> None:
-    if not fits:
-        raise UnusableInput(message)
