@@ -125,11 +125,16 @@ def write_phantom(phantom: Phantom, folder: Path, *, overwrite: bool = False) ->
             ``overwrite`` is False.
         MachineLimit: A file cannot be written.
     """
-    from ..io.images import write_volume
-
     with complete_or_nothing(Output(folder, PHANTOM, overwrite=overwrite)) as private:
-        for name, volume in zip(PHANTOM_FILES, (phantom.ct, phantom.tumor, phantom.lungs), strict=True):
-            write_volume(volume, private / name)
+        _write_scan(phantom, private)
+
+
+def _write_scan(phantom: Phantom, folder: Path, prefix: str = "") -> None:
+    """Write the CT of a phantom and its masks."""
+    from ..io.images import write_volume  # imports SimpleITK, and others need only the names of files from this module
+
+    for name, volume in zip(PHANTOM_FILES, (phantom.ct, phantom.tumor, phantom.lungs), strict=True):
+        write_volume(volume, folder / f"{prefix}{name}")
 
 
 LATER_PREFIX = "later-"
@@ -163,14 +168,13 @@ def write_follow_up_phantom(phantom: FollowUpPhantom, folder: Path, *, overwrite
             ``overwrite`` is False.
         MachineLimit: A file cannot be written.
     """
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # for the same reason as in _write_scan
 
-    from ..io.images import set_simpleitk_geometry, write_image, write_volume
+    from ..io.images import set_simpleitk_geometry, write_image
 
     with complete_or_nothing(Output(folder, PHANTOM, overwrite=overwrite)) as private:
-        for prefix, scan in (("", phantom.earlier), (LATER_PREFIX, phantom.later)):
-            for name, volume in zip(PHANTOM_FILES, (scan.ct, scan.tumor, scan.lungs), strict=True):
-                write_volume(volume, private / f"{prefix}{name}")
+        _write_scan(phantom.earlier, private)
+        _write_scan(phantom.later, private, LATER_PREFIX)
         vectors, grid = phantom.displacement
         image = sitk.GetImageFromArray(vectors, isVector=True)
         set_simpleitk_geometry(image, grid)
