@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .volume import Array, Geometry, Grid, Mask, Volume
@@ -49,9 +51,19 @@ def grown(box: Box, by_mm: float, within: Geometry) -> Box:
         by_mm: Margin in mm; it is rounded up to whole voxels.
         within: The volume or grid that limits the box.
     """
-    steps = [int(np.ceil(by_mm / s)) for s in within.spacing]
+    return widened(box, [int(np.ceil(by_mm / s)) for s in within.spacing], within.shape)
+
+
+def widened(box: Box, steps: Sequence[int], shape: Sequence[int]) -> Box:
+    """Return the box enlarged by a number of voxels on each side of each axis and clipped to an array.
+
+    Args:
+        box: The box to enlarge.
+        steps: Number of voxels along (slice, row, column).
+        shape: Size of the array (slices, rows, columns).
+    """
     start = [max(0, a - n) for a, n in zip(box[0], steps, strict=True)]
-    stop = [min(size, b + n) for b, n, size in zip(box[1], steps, within.shape, strict=True)]
+    stop = [min(size, b + n) for b, n, size in zip(box[1], steps, shape, strict=True)]
     return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
 
 

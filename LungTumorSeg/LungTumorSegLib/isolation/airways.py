@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Volume
-from .morphology import Spacing, bounding_box, dilate
+from .morphology import Spacing, box_around, dilate
 
 LUMEN_HU = (-500, -650, -800, -900)
 """Thresholds for the lumen, HU, tried in turn.
@@ -110,7 +110,7 @@ def _is_airway(region: Array, image: Array, spacing: Spacing) -> bool:
     if not LUMEN_AREA_MM2[0] <= area <= LUMEN_AREA_MM2[1]:
         return False
     width_mm = max(RING_MM, 2 * spacing[2])  # at least two voxels, because the lumen blurs the first one
-    box = bounding_box(region[None], width_mm, spacing)
+    box = box_around(region[None], width_mm, spacing)
     lumen = region[None][box]
     ring = dilate(lumen, width_mm, spacing, planar=True) & ~lumen
     return bool(image[None][box][ring].mean() > RING_HU)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
-from .morphology import bounding_box, close, dilate, open_
+from .morphology import box_around, close, dilate, open_
 
 LUNG_HU = -500
 """HU below which a voxel is lung or gas.
@@ -157,7 +157,7 @@ def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Mask, other
     found = np.zeros_like(lungs)
     if not lungs.any():
         return found
-    box = bounding_box(lungs, DEPENDENT_MM, ct.spacing, planar=True)
+    box = box_around(lungs, DEPENDENT_MM, ct.spacing, planar=True)
     hu, near = ct.array[box], lungs[box]
     candidate = (hu < DEPENDENT_HU) & body.array[box] & ~other[box] & ~with_walls(airways)[box]
     radius_mm = max(DEPENDENT_RADIUS_MM, 2 * max(ct.spacing[1:]))
@@ -179,7 +179,7 @@ def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
     if np.count_nonzero(lung) * air.voxel_volume_ml < SMALLEST_LUNG_ML:
         lung[:] = False
     else:
-        box = bounding_box(lung, VESSEL_MM, air.spacing)
+        box = box_around(lung, VESSEL_MM, air.spacing)
         closed = close(lung[box], VESSEL_MM, air.spacing)
         for plane in closed:
             plane |= ndimage.binary_fill_holes(plane)

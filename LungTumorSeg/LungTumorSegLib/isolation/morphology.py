@@ -11,6 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
+from ..core.boxes import bounding_box, slices_of, widened
 from ..core.volume import Array, Mask
 
 Spacing = tuple[float, float, float]
@@ -36,7 +37,7 @@ def dilate(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
     """
     grown = np.zeros_like(mask)
     if mask.any():
-        box = bounding_box(mask, radius_mm, spacing, planar=planar)
+        box = box_around(mask, radius_mm, spacing, planar=planar)
         _dilate_into(grown[box], mask[box].copy(), radius_mm, spacing, planar)
     return grown
 
@@ -104,7 +105,7 @@ def biggest_component(mask: Mask) -> Mask:
     return np.asarray(labels == sizes.argmax())
 
 
-def bounding_box(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:
+def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:
     """Return the smallest box around a mask, widened by a margin and limited to the array.
 
     Args:
@@ -119,11 +120,8 @@ def bounding_box(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool
     Raises:
         ValueError: The mask is empty.
     """
-    box = []
-    for axis in range(3):
-        present = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        if len(present) == 0:
-            raise ValueError("An empty mask has no bounding box.")
-        margin = 0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis]))
-        box.append(slice(max(0, int(present[0]) - margin), min(mask.shape[axis], int(present[-1]) + 1 + margin)))
-    return box[0], box[1], box[2]
+    box = bounding_box(mask)
+    if box is None:
+        raise ValueError("An empty mask has no bounding box.")
+    steps = [0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis])) for axis in range(3)]
+    return slices_of(widened(box, steps, mask.shape))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.volume import Array, Mask, Volume
-from .morphology import bounding_box, close
+from .morphology import box_around, close
 from .spine import SpineAxis
 
 GAP_MM = 20.0
@@ -22,7 +22,7 @@ It fills gaps of up to 40 mm between lung and mirror image. Of 4dlung_113's tumo
 def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Mask:
     """Return both lungs (bool, axial LPS) united with their mirror image and closed, without margin."""
     region = lungs.array | mirrored(lungs.array, axis.columns(lungs))
-    box = bounding_box(region, GAP_MM, lungs.spacing)
+    box = box_around(region, GAP_MM, lungs.spacing)
     region[box] |= close(region[box], GAP_MM, lungs.spacing, planar=True)
     return region
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.isolation.morphology import biggest_component, bounding_box, close, dilate, erode, open_
+from LungTumorSegLib.isolation.morphology import biggest_component, box_around, close, dilate, erode, open_
 
 SPACINGS = [(3.0, 2.0, 2.0), (2.5, 0.7, 0.9), (1.0, 1.3, 2.1)]
 
@@ -80,10 +80,10 @@ def test_the_biggest_component_touches_by_faces():
     assert not biggest_component(np.zeros((2, 3, 4), bool)).any()
 
 
-def test_a_bounding_box_has_its_margin_within_the_array():
+def test_a_box_around_has_its_margin_within_the_array():
     mask = np.zeros((10, 20, 30), bool)
     mask[2:4, 5:9, 28:29] = True
-    assert bounding_box(mask, 4.0, (3.0, 2.0, 1.5)) == (slice(0, 6), slice(3, 11), slice(25, 30))
-    assert bounding_box(mask, 4.0, (3.0, 2.0, 1.5), planar=True)[0] == slice(2, 4)
+    assert box_around(mask, 4.0, (3.0, 2.0, 1.5)) == (slice(0, 6), slice(3, 11), slice(25, 30))
+    assert box_around(mask, 4.0, (3.0, 2.0, 1.5), planar=True)[0] == slice(2, 4)
     with pytest.raises(ValueError, match="empty mask has no bounding box"):
-        bounding_box(np.zeros((2, 2, 2), bool), 0.0, (1.0, 1.0, 1.0))
+        box_around(np.zeros((2, 2, 2), bool), 0.0, (1.0, 1.0, 1.0))

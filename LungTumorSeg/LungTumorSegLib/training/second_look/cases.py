@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...core.boxes import bounding_box, slices_of, widened
 from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
 from ...core.resampling import resample_separable
@@ -264,17 +265,14 @@ def write_case(
 
 def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolation) -> None:
     """Store the CT on its own grid, cropped around the isolation mask."""
-    here = []
-    for axis, (spacing, size) in enumerate(zip(ct.spacing, ct.shape, strict=True)):
-        inside = np.flatnonzero(isolation.mask.array.any(axis=tuple(other for other in range(3) if other != axis)))
-        margin = int(MARGIN_MM / spacing)
-        here.append(slice(max(0, int(inside[0]) - margin), min(size, int(inside[-1]) + 1 + margin)))
-    part = here[0], here[1], here[2]
-    affine = ct.affine.copy()
-    affine[:3, 3] = ct.index_to_lps([each.start for each in part])
-    np.save(folder / "hu.npy", np.clip(ct.array[part], AIR_HU, HIGHEST_HU).astype(np.int16), allow_pickle=False)
-    np.save(folder / "label.npy", label.array[part].astype(np.uint8), allow_pickle=False)
-    np.save(folder / "region.npy", _bits(isolation.mask.array, *_lungs_and_body(isolation))[part], allow_pickle=False)
+    box = bounding_box(isolation.mask.array)
+    if box is None:
+        raise ValueError("The isolation mask is empty.")
+    box = widened(box, [int(MARGIN_MM / spacing) for spacing in ct.spacing], ct.shape)
+    here, affine = slices_of(box), ct.crop(*box).affine
+    np.save(folder / "hu.npy", np.clip(ct.array[here], AIR_HU, HIGHEST_HU).astype(np.int16), allow_pickle=False)
+    np.save(folder / "label.npy", label.array[here].astype(np.uint8), allow_pickle=False)
+    np.save(folder / "region.npy", _bits(isolation.mask.array, *_lungs_and_body(isolation))[here], allow_pickle=False)
     (folder / "case.json").write_text(json.dumps({"affine": affine.tolist()}), encoding="utf-8")
 
 
