@@ -45,7 +45,13 @@ class Look:
         return np.asarray(labels == counts.argmax()) if near.any() else np.zeros(labels.shape, bool)
 
 
-def look_at(network: CandidateNetwork, ct: Volume, anatomy: Anatomy, places: list[tuple[Point, float]]) -> list[Look]:
+def look_at(
+    network: CandidateNetwork,
+    ct: Volume,
+    anatomy: Anatomy,
+    places: list[tuple[Point, float]],
+    outline_logit: float = 0.0,
+) -> list[Look]:
     """Look at places, each twice: as it is, and mirrored.
 
     Args:
@@ -53,20 +59,21 @@ def look_at(network: CandidateNetwork, ct: Volume, anatomy: Anatomy, places: lis
         ct: The CT (HU) with canonical axes.
         anatomy: The same CT, reduced.
         places: Center (LPS mm) and side of the fine view (mm) of each place.
+        outline_logit: Added to the logit of a voxel being inside the lesion; see the model's manifest.
 
     Returns:
         One answer per place, in the same order: the mean of both views.
     """
-    return [_look(network, ct, anatomy, Cube(center, side_mm)) for center, side_mm in places]
+    return [_look(network, ct, anatomy, Cube(center, side_mm), outline_logit) for center, side_mm in places]
 
 
-def _look(network: CandidateNetwork, ct: Volume, anatomy: Anatomy, cube: Cube) -> Look:
+def _look(network: CandidateNetwork, ct: Volume, anatomy: Anatomy, cube: Cube, outline_logit: float) -> Look:
     fine, coarse = fine_view(cube, ct), coarse_view(cube.center, anatomy)
     octaves = torch.full((2,), math.log2(cube.side_mm / UNIT_MM))
     with torch.inference_mode():
         inside, tumor = network(_both(fine), _both(coarse), octaves)
     mirrored = torch.stack([inside[0], inside[1].flip(-1)])
-    return Look(cube, float(tumor.mean()), np.asarray(torch.sigmoid(mirrored).mean(0).numpy()))
+    return Look(cube, float(tumor.mean()), np.asarray(torch.sigmoid(mirrored + outline_logit).mean(0).numpy()))
 
 
 def _both(view: Float) -> torch.Tensor:

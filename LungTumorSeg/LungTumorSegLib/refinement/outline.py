@@ -134,7 +134,7 @@ def outline_point(
         UnusableInput: The point lies outside the CT.
     """
     _check_inside(ct, point)
-    looks = look_at(network, ct, anatomy, [(point, side) for side in SIDES_MM])
+    looks = look_at(network, ct, anatomy, [(point, side) for side in SIDES_MM], numbers.outline_logit)
     return _settled(network, numbers, ct, anatomy, max(looks, key=_fit))
 
 
@@ -165,7 +165,8 @@ def outline_box(
     low, high = np.minimum(first, last), np.maximum(first, last)
     x, y, z = ((low + high) / 2).tolist()
     _check_inside(ct, (x, y, z))
-    look = look_at(network, ct, anatomy, [((x, y, z), side_for_extent(float((high - low).max())))])[0]
+    place = (x, y, z), side_for_extent(float((high - low).max()))
+    look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
     return _settled(network, numbers, ct, anatomy, look)
 
 
@@ -176,7 +177,7 @@ def _settled(network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy
         if not mask.any():
             break
         middle, side = _middle(look, ct), side_for_extent(_extent_mm(look))
-        again = look_at(network, ct, anatomy, [(middle, side)])[0]
+        again = look_at(network, ct, anatomy, [(middle, side)], numbers.outline_logit)[0]
         if not again.mask.any():
             break
         look = again

@@ -91,7 +91,8 @@ def verify(
     verified = []
     for done, candidate in enumerate(candidates):
         on_progress(Progress("verifying", done, len(candidates)))
-        look = look_at(network, ct, anatomy, [(candidate.center, side_for_extent(candidate.extent_mm))])[0]
+        place = candidate.center, side_for_extent(candidate.extent_mm)
+        look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
         measures = {**measures_of(candidate, around), TUMOR_LOGIT: look.tumor_logit}
         mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
         verified.append(Verified(mask, numbers.candidate.probability(measures)))

@@ -34,6 +34,9 @@ TEXTS = {"id", "description", "network", "weights_sha256", "variant", "recurrenc
 WIDEST = 512
 """Largest number of filters in the first block; the published networks have 32."""
 
+LARGEST_SHIFT = 5.0
+"""Largest correction of the logit of a voxel, in both directions."""
+
 NUMBER_LISTS = {"spacing_mm": (3, 0.05, 50.0), "intensity_range_hu": (2, -32768.0, 32767.0)}
 """Count, smallest and largest value of the numbers under a key, in mm and HU."""
 
@@ -47,12 +50,15 @@ class SecondLook:
         weights_sha256: SHA-256 of its weights file beside the manifest.
         candidate: Probability of a candidate of the first network being a tumor.
         click: Probability of what lies at a point that the user gave being a tumor.
+        outline_logit: Added to the logit of a voxel being inside the lesion. It corrects outlines that are too tight
+            or too wide on sources that the network was not trained on.
     """
 
     width: int
     weights_sha256: str
     candidate: Calibration
     click: Calibration
+    outline_logit: float = 0.0
 
     @classmethod
     def from_json(cls, values: object) -> SecondLook:
@@ -61,12 +67,18 @@ class SecondLook:
         Raises:
             ValueError: A value is missing, unknown or not possible.
         """
-        if not isinstance(values, dict) or set(values) != {field.name for field in fields(cls)}:
+        if not isinstance(values, dict):
             raise ValueError("second_look must give width, weights_sha256, candidate and click")
-        width, checksum = values["width"], values["weights_sha256"]
+        values = {"outline_logit": 0.0, **values}  # absent in older models
+        if set(values) != {field.name for field in fields(cls)}:
+            raise ValueError("second_look must give width, weights_sha256, candidate and click")
+        width, checksum, shift = values["width"], values["weights_sha256"], values["outline_logit"]
         _require(type(width) is int and 1 <= width <= WIDEST, "second_look.width", f"1 to {WIDEST}", width)
         _require(isinstance(checksum, str), "second_look.weights_sha256", "a text", checksum)
-        return cls(width, checksum, Calibration.from_json(values["candidate"]), Calibration.from_json(values["click"]))
+        fits = _is_within(shift, -LARGEST_SHIFT, LARGEST_SHIFT)
+        _require(fits, "second_look.outline_logit", f"-{LARGEST_SHIFT:g} to {LARGEST_SHIFT:g}", shift)
+        candidate, click = (Calibration.from_json(values[name]) for name in ("candidate", "click"))
+        return cls(width, checksum, candidate, click, float(shift))
 
 
 @dataclass(frozen=True)

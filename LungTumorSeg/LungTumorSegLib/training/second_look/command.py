@@ -132,7 +132,9 @@ def export(
         first.manifest,
         id=output.name,
         training_data=f"{first.manifest.training_data}; second network: {trained_on}",
-        second_look=SecondLook(config.second_look.width, checksum, **calibrations),
+        second_look=SecondLook(
+            config.second_look.width, checksum, **calibrations, outline_logit=config.second_look.outline_logit
+        ),
     )
     manifest.write(folder)
     return folder

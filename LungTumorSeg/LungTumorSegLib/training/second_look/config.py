@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from ...core.texts import quoted
 from ...options import DEFAULT_MODEL
+from ...weights.manifest import LARGEST_SHIFT
 from ..config import (
     STRICT,
     Batch,
@@ -110,6 +111,8 @@ class LookConfig:
     """Groups of sources. One network per group is trained without them; its answers on them calibrate the result."""
     implanted_copies: Whole = 2
     """Number of copies of each real CT with implanted lesions, whose candidates calibrate the result too."""
+    outline_logit: Annotated[float, Field(ge=-LARGEST_SHIFT, le=LARGEST_SHIFT)] = 0.0
+    """Added to the logit of a voxel being inside the lesion, in the finished model. Choose it on left-out sources."""
     measures: Annotated[tuple[Measure, ...], Field(min_length=1)] = ("tumor_logit", "confidence")
     """Measures of a candidate that the calibration uses; see ``refinement.measures``."""
     sampling: LookSamplingConfig = field(default_factory=LookSamplingConfig)
