@@ -2,7 +2,8 @@
 
 Distinctive places are those at which the structure tensor of the density varies in every direction (W. Förstner and E.
 Gülch, Proc. ISPRS Intercommission Workshop, 1987): branching points rather than straight vessels. Each is looked up in
-the other CT by the correlation of its surroundings (block matching).
+the other CT by the correlation of its surroundings (block matching). Only what lies inside the lungs counts, in both
+steps: the wall of the chest is by far the strongest edge, and it looks alike all along.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ APART_VOXELS = 2
 LEAST_CORRELATION = 0.6
 """Correlation from which two places count as the same."""
 
+LEAST_INSIDE = 0.25
+"""Smallest share of the surroundings inside the lungs with which a place is looked up."""
+
+LEAST_VARIANCE = 1e-6
+"""Variance of the density below which surroundings hold nothing to compare."""
+
+SAME_PLACE_VOXELS = 1.5
+"""Distance up to which a place that was looked up in the other CT, and from there back again, is the same, voxels."""
+
 TENSOR_SIGMA_VOXELS = 1.0
 DEPTH_VOXELS = 1
 """Depth inside the lungs, voxels, from which a place may be a landmark; the pleura may slide along the ribs."""
@@ -44,6 +54,11 @@ class Matches:
     correlation: Array
 
 
+def inner(lungs: Volume) -> Array:
+    """Return the voxels of the lungs (bool) of which no neighbor lies outside."""
+    return np.asarray(ndimage.binary_erosion(lungs.array, iterations=DEPTH_VOXELS))
+
+
 def distinctive_places(density: Volume, lungs: Volume) -> Array:
     """Return the most distinctive voxels (n, 3) inside the lungs, most distinctive first.
 
@@ -51,14 +66,13 @@ def distinctive_places(density: Volume, lungs: Volume) -> Array:
         density: The density on the registration's grid.
         lungs: The lungs (bool) on the same grid.
     """
-    slopes = np.gradient(density.array)
+    inside = inner(lungs)
+    slopes = [np.where(inside, slope, 0) for slope in np.gradient(density.array)]
     tensor = np.empty((*density.shape, 3, 3), np.float32)
     for i in range(3):
         for j in range(i, 3):
             tensor[..., i, j] = ndimage.gaussian_filter(slopes[i] * slopes[j], TENSOR_SIGMA_VOXELS)
             tensor[..., j, i] = tensor[..., i, j]
-    inside = ndimage.binary_erosion(lungs.array, iterations=DEPTH_VOXELS)
-    index = np.argwhere(inside)
     least = np.zeros(density.shape, np.float32)
     least[inside] = np.linalg.eigvalsh(tensor[inside])[:, 0]
     peak = (least == ndimage.maximum_filter(least, 2 * APART_VOXELS + 1)) & (least > 0)
@@ -69,12 +83,13 @@ def distinctive_places(density: Volume, lungs: Volume) -> Array:
     return np.asarray(index[np.argsort(-least[tuple(index.T)], kind="stable")][:MOST_LANDMARKS])
 
 
-def find_places(fixed: Array, moving: Array, index: Array, reach: int) -> Matches:
+def find_places(fixed: Array, moving: Array, inside: Array, index: Array, reach: int) -> Matches:
     """Look up the surroundings of places of one image in another image.
 
     Args:
         fixed: Image (slice, row, column) with the places.
         moving: Image on the same grid, in which they are looked up.
+        inside: Voxels of ``fixed`` (bool) that count in the comparison.
         index: The places, voxels (n, 3).
         reach: Largest offset along each axis, voxels.
 
@@ -86,13 +101,13 @@ def find_places(fixed: Array, moving: Array, index: Array, reach: int) -> Matche
     padded = np.pad(moving, reach, mode="edge")
     offsets, correlations = np.zeros((len(index), 3)), np.zeros(len(index))
     for n, (k, i, j) in enumerate(index.tolist()):
-        patch = fixed[k - PATCH_VOXELS : k + PATCH_VOXELS + 1, i - PATCH_VOXELS : i + PATCH_VOXELS + 1,
-                      j - PATCH_VOXELS : j + PATCH_VOXELS + 1]  # fmt: skip
+        box = tuple(slice(max(each - PATCH_VOXELS, 0), each + PATCH_VOXELS + 1) for each in (k, i, j))
+        patch, counts = fixed[box], inside[box]
         k, i, j = k + reach, i + reach, j + reach
         window = padded[k - around : k + around + 1, i - around : i + around + 1, j - around : j + around + 1]
-        if patch.shape != (side,) * 3 or window.shape != (2 * around + 1,) * 3:
+        if patch.shape != (side,) * 3 or window.shape != (2 * around + 1,) * 3 or counts.mean() < LEAST_INSIDE:
             continue
-        scores = _correlations(patch, window)
+        scores = _correlations(patch, window, counts)
         best = np.unravel_index(int(scores.argmax()), scores.shape)
         if all(0 < b < 2 * reach for b in best):
             offsets[n] = np.array(best) - reach + [_peak(scores, best, axis) for axis in range(3)]
@@ -101,16 +116,40 @@ def find_places(fixed: Array, moving: Array, index: Array, reach: int) -> Matche
     return Matches(index[good], offsets[good], correlations[good])
 
 
-def _correlations(patch: Array, window: Array) -> Array:
-    """Return the correlation of a patch with every part of the same shape in a window."""
+def found_again(fixed: Array, moving: Array, inside: Array, matches: Matches, reach: int) -> Matches:
+    """Return those matches that lead back: what was found in ``moving`` is found in ``fixed`` at the first place.
+
+    A wrong match rarely does, however far it lies from the expected place, so this check does not prefer small offsets.
+
+    Args:
+        fixed: The image with the places.
+        moving: The image in which they were found.
+        inside: Voxels (bool) that count in the comparison.
+        matches: The places and where they were found.
+        reach: Largest offset along each axis, voxels.
+    """
+    there = matches.index + np.rint(matches.offset).astype(int)
+    back = find_places(moving, fixed, inside, there, reach)
+    returned = {tuple(place): place + offset for place, offset in zip(back.index.tolist(), back.offset, strict=True)}
+    onward = matches.offset - np.rint(matches.offset)
+    nowhere = np.full(3, np.inf)
+    again = np.array([returned.get(tuple(place), nowhere) for place in there.tolist()]).reshape(-1, 3) + onward
+    good = np.linalg.norm(again - matches.index, axis=1) <= SAME_PLACE_VOXELS
+    return Matches(matches.index[good], matches.offset[good], matches.correlation[good])
+
+
+def _correlations(patch: Array, window: Array, counts: Array) -> Array:
+    """Return the correlation of a patch with every part of the same shape in a window, where ``counts`` (bool) is set.
+
+    Means are subtracted before anything is squared: in single precision, the difference of two squares can exceed both.
+    """
     parts = np.lib.stride_tricks.sliding_window_view(window, patch.shape)
-    count = patch.size
-    flat = parts.reshape(-1, count)
-    centered = (patch - patch.mean()).ravel()
-    mean = flat.mean(axis=1)
-    variance = np.maximum(np.einsum("ij,ij->i", flat, flat) / count - mean * mean, 1e-12)
-    score = flat @ centered / count / np.sqrt(variance * max(float(np.mean(centered**2)), 1e-12))
-    return np.asarray(score.reshape(parts.shape[:3]))
+    flat = parts[..., counts].reshape(-1, np.count_nonzero(counts))
+    flat -= flat.mean(axis=1, keepdims=True)
+    centered = patch[counts] - patch[counts].mean()
+    variance = np.maximum(np.einsum("ij,ij->i", flat, flat) / len(centered), LEAST_VARIANCE)
+    own = max(float(np.mean(centered**2)), LEAST_VARIANCE)
+    return np.asarray((flat @ centered / len(centered) / np.sqrt(variance * own)).reshape(parts.shape[:3]))
 
 
 def _peak(scores: Array, best: tuple[np.intp, ...], axis: int) -> float:

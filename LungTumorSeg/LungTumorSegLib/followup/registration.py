@@ -7,7 +7,8 @@
    part, so ribs and heart do not drag the lungs along.
 
 The displacement is smoothed by normalized convolution (H. Knutsson and C.-F. Westin, Proc. CVPR 1993, p. 515): the mean
-of the displacements nearby, weighted by a Gaussian. Every fifth landmark takes no part; these state the residual.
+of the displacements nearby, weighted by a Gaussian. Every fifth landmark takes no part; those that are found in the
+other CT, and from there back again, state the residual.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from scipy import ndimage
 from scipy.optimize import least_squares
 
 from ..core.volume import Array, Geometry, Grid, Volume
-from .landmarks import Matches, distinctive_places, find_places
+from .landmarks import Matches, distinctive_places, find_places, found_again, inner
 from .lung_grid import LungGrid, thinned
 
 SURFACE_POINTS = 1500
@@ -235,8 +236,9 @@ def _by_landmarks(
     """Draw a registration to the landmarks; return it and the held-out landmarks, looked up once more."""
     places = distinctive_places(later, lungs)
     held_out = np.arange(len(places)) % HELD_OUT_EVERY == 0
+    inside = inner(lungs)
     for reach, sigma_mm in LANDMARK_STEPS:
-        matches = find_places(later.array, _warped(earlier, found, later), places[~held_out], reach)
+        matches = find_places(later.array, _warped(earlier, found, later), inside, places[~held_out], reach)
         points = later.index_to_lps(matches.index)
         offsets = later.index_to_lps(matches.index + matches.offset) - points
         shifts = offsets @ found.affine[:3, :3].T
@@ -249,7 +251,9 @@ def _by_landmarks(
             sigma_mm,
             np.concatenate([np.ones(int(kept.sum())), np.full(len(on_surface), 0.1)]),
         )
-    return found, find_places(later.array, _warped(earlier, found, later), places[held_out], CHECK_REACH_VOXELS)
+    images = later.array, _warped(earlier, found, later), inside
+    matches = find_places(*images, places[held_out], CHECK_REACH_VOXELS)
+    return found, found_again(*images, matches, CHECK_REACH_VOXELS)
 
 
 def _agreeing(grid: Geometry, points: Array, shifts: Array, sigma_mm: float) -> Array:
@@ -291,6 +295,7 @@ def _checked(
         distances = np.linalg.norm(held_out.offset * np.asarray(later.lungs.spacing), axis=1)
     else:
         count = 0
-        distances = np.abs(surfaces[0].distances(found.to_earlier(surfaces[1].points)))
+        points = surfaces[1].points  # voxels' centers, which do not lie on their own surface either
+        distances = np.abs(surfaces[0].distances(found.to_earlier(points)) - surfaces[1].distances(points))
     median, p95 = np.percentile(distances, (50, 95)).tolist()
     return Registration(found.affine, found.field, found.grid, float(overlap), median, p95, count)

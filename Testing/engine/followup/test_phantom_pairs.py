@@ -57,3 +57,5 @@ def test_matches_volumes_and_alignment_are_those_of_the_truth(seed):
     median, p95 = np.percentile(np.linalg.norm(found.registration.to_later(here) - there, axis=1), (50, 95))
     assert median <= 2
     assert p95 <= 5
+    assert found.registration.residual_mm == pytest.approx(median, abs=0.5)
+    assert p95 - 1 <= found.registration.residual_p95_mm <= p95 + 2.5  # it includes the landmarks' own error
