@@ -72,6 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser, path: Callable[[str], Path], 
     parser.add_argument(
         "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html (default: yes)"
     )
+    parser.add_argument(
+        "--outlines",
+        action="store_true",
+        help="also write earlier-lesions.seg.nrrd: the earlier lesions where they would lie in the later CT (default: "
+        "no)",
+    )
     parser.add_argument("--case", metavar="ID", type=text, help="case name to store in all files")
     parser.add_argument(
         "--patient",
@@ -91,7 +97,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     results = [*options.before, options.earlier, options.later]
     cts = [*(None for _ in options.before), options.earlier_ct, options.later_ct]
     inputs = [path for path in (*results, *cts) if path]
-    check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(report=options.report))
+    wanted = {"report": options.report, "outlines": options.outlines}
+    check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(**wanted))
     days = _checked_dates(options.dates, len(results))
     examinations = []
     for number, (result, ct, day) in enumerate(zip(results, cts, days, strict=True)):
@@ -101,7 +108,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         examinations, days=options.days, links=options.link, unlinks=options.unlink, on_progress=channel.progress
     )
     names = {"case": options.case, "patient": options.patient}
-    data = write_follow_up(found, options.output, report=options.report, **names, overwrite=options.overwrite)
+    data = write_follow_up(found, options.output, **wanted, **names, overwrite=options.overwrite)
     channel.result({"output": str(options.output.resolve()), "followup": data}, _text(found, options.output))
 
 

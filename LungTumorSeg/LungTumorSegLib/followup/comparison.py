@@ -84,8 +84,10 @@ class FollowUp:
         """The last examination."""
         return self.examinations[-1]
 
-    def save(self, folder: str | Path, *, report: bool = True, overwrite: bool = False) -> dict[str, Any]:
-        """Write followup.csv, followup.json and, if ``report`` is set, report.html into ``folder``.
+    def save(
+        self, folder: str | Path, *, report: bool = True, outlines: bool = False, overwrite: bool = False
+    ) -> dict[str, Any]:
+        """Write followup.csv, followup.json and, if wanted, report.html and earlier-lesions.seg.nrrd into ``folder``.
 
         Returns:
             The content of followup.json.
@@ -96,7 +98,7 @@ class FollowUp:
         """
         from .files import write_follow_up  # imported here, because files imports this module
 
-        return write_follow_up(self, Path(folder), report=report, overwrite=overwrite)
+        return write_follow_up(self, Path(folder), report=report, outlines=outlines, overwrite=overwrite)
 
 
 def compare(
@@ -265,12 +267,25 @@ def _tracks(
         history = tuple(tuple(each for t in past for each in t.visits[v]) for v in range(visits_before))
         own, *others = [track.id for track in past] or [next(ids)]
         probability = None
-        if not later:
+        if later:
+            places = np.concatenate([lesion.points_lps for lesion in later])
+        else:
             places = np.concatenate([registration.to_later(lesion.points_lps) for lesion in earlier])
             probability = after.highest_probability(places)
-        tracks.append(Track(own, (*history, earlier, later), group.confidence, tuple(others), probability))
-    gone = [replace(track, visits=(*track.visits, ()), confidence=None) for track in known if track.id not in used]
+        visits, place = (*history, earlier, later), _center(places)
+        tracks.append(Track(own, visits, group.confidence, tuple(others), probability, place))
+    gone = [_still_gone(track, registration) for track in known if track.id not in used]
     return (*tracks, *gone)
+
+
+def _center(points: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = points.mean(axis=0).tolist()
+    return x, y, z
+
+
+def _still_gone(track: Track, registration: Registration) -> Track:
+    place = None if track.place_lps is None else _center(registration.to_later(np.array([track.place_lps])))
+    return replace(track, visits=(*track.visits, ()), confidence=None, place_lps=place)
 
 
 def _fresh_ids(taken: set[str]) -> Any:

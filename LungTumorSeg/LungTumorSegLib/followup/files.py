@@ -1,4 +1,4 @@
-"""Write followup.csv, followup.json and report.html: all files or none."""
+"""Write followup.csv, followup.json, report.html and earlier-lesions.seg.nrrd: all files or none."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 
 from .. import NOTICE, __version__
 from ..core.lesion_table import CASE_COLUMN, write_table
+from ..io.seg_nrrd import write_segmentation
 from ..results.folder import Output, complete_or_nothing
 from .comparison import FollowUp, burden
+from .outlines import carried
 from .recist import Response
 
 FOLLOW_UP = "follow-up"
@@ -19,6 +21,7 @@ FOLLOW_UP = "follow-up"
 
 SCHEMA_VERSION = 1
 CSV_FILE, JSON_FILE, REPORT_FILE = "followup.csv", "followup.json", "report.html"
+OUTLINES_FILE = "earlier-lesions.seg.nrrd"
 
 SIGNIFICANT_DIGITS = 7
 
@@ -31,9 +34,9 @@ COLUMNS = (
 """Columns of followup.csv; other programs rely on them, so new ones are appended."""
 
 
-def follow_up_files(*, report: bool) -> set[str]:
+def follow_up_files(*, report: bool, outlines: bool) -> set[str]:
     """Return the names of the files that ``write_follow_up`` writes."""
-    return {CSV_FILE, JSON_FILE} | ({REPORT_FILE} if report else set())
+    return {CSV_FILE, JSON_FILE} | ({REPORT_FILE} if report else set()) | ({OUTLINES_FILE} if outlines else set())
 
 
 def write_follow_up(
@@ -41,6 +44,7 @@ def write_follow_up(
     folder: Path,
     *,
     report: bool = True,
+    outlines: bool = False,
     case: str | None = None,
     patient: str | None = None,
     overwrite: bool = False,
@@ -51,6 +55,7 @@ def write_follow_up(
         found: The comparison.
         folder: The output folder; it is created if necessary.
         report: Whether to write report.html.
+        outlines: Whether to write earlier-lesions.seg.nrrd.
         case: Name of the case in all files.
         patient: Text about the patient in the heading of report.html.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
@@ -73,6 +78,9 @@ def write_follow_up(
             from ..report.follow_up import write_follow_up_report  # imports jinja2, so only if needed
 
             write_follow_up_report(found, private / REPORT_FILE, case=case, patient=patient)
+        if outlines:
+            grid = found.later.lungs.grid
+            write_segmentation(carried(found.tracks, found.registration, grid), private / OUTLINES_FILE, grid=grid)
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
         (private / JSON_FILE).write_text(text + "\n", encoding="utf-8")
     return data

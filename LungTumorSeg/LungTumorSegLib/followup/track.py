@@ -27,6 +27,8 @@ class Track:
         confidence: Confidence of its last match, 0 to 1; None if it is new or gone.
         merged_ids: Ids of lesions that have merged into this one.
         later_probability: For a gone lesion, the highest tumor probability at its place now; None if unknown.
+        place_lps: Center in the later CT, LPS mm: of the lesion or, if it is gone, of where it would be; None if
+            unknown.
     """
 
     id: str
@@ -34,6 +36,7 @@ class Track:
     confidence: float | None = None
     merged_ids: tuple[str, ...] = ()
     later_probability: float | None = None
+    place_lps: tuple[float, float, float] | None = None
 
     @property
     def earlier(self) -> Visit:
@@ -107,6 +110,7 @@ class Track:
             "mass_change_mg": _change(self.earlier, self.later, "mass_mg"),
             "later_probability": self.later_probability,
             "size_and_growth_class": self.size_and_growth_class(days),
+            "place_lps_mm": None if self.place_lps is None else list(self.place_lps),
         }
 
     def size_and_growth_class(self, days: float | None) -> Mapping[str, Any] | None:

@@ -1,6 +1,6 @@
 """The entries of summary.json, as types.
 
-``summary.schema.json`` is generated from these types by ``Testing/tools/write_summary_schema.py``. The second argument
+``summary.schema.json`` is generated from these types by ``Testing/tools/write_result_schemas.py``. The second argument
 of
 ``Annotated`` is what JSON Schema says beyond the type. Annotations are not postponed here, because they are read.
 """

@@ -9,6 +9,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator, validate
 from LungTumorSegLib import cli, compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
@@ -16,7 +17,8 @@ from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
 from LungTumorSegLib.followup.registration import register
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
+from tools import tool
 from two_lungs import SHAPE, ct_of, grid_points, segments_of, write_examination
 
 STAYING, GROWING = ((66.0, 0.0, 40.0), 9.0), ((-66.0, 10.0, 0.0), 10.0)
@@ -104,6 +106,35 @@ def test_files_say_the_same(follow_up, tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert [row["status"] for row in rows] == [entry["status"] for entry in data["lesions"]]
     assert [float(row["volume_later_ml"]) for row in rows] == [entry["volume_later_ml"] for entry in data["lesions"]]
+
+
+def test_what_is_written_keeps_to_the_schema_that_the_types_give(results, follow_up, tmp_path):
+    schemas = tool("write_result_schemas")
+    schema = json.loads(schemas.FOLLOW_UP.read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    assert json.loads(schemas.text(schemas.FOLLOW_UP)) == schema, "run: python Testing/tools/write_result_schemas.py"
+    without_dates = compare(results[1], results[0])
+    third = compare(follow_up.later, follow_up.earlier, days=9, previous=follow_up)
+    for found in (follow_up, without_dates, third):
+        data = found.save(tmp_path / "out", report=False)
+        validate(data, schema)
+        assert set(data) == set(schema["properties"]) - {"case"}
+        assert all(set(entry) == set(schema["properties"]["lesions"]["items"]["required"]) for entry in data["lesions"])
+    broken = data | {"lesions": [data["lesions"][0] | {"status": "larger"}], "days": "nine"}
+    assert len(list(Draft202012Validator(schema).iter_errors(broken))) == 2
+
+
+def test_earlier_lesions_lie_at_their_place_in_the_later_ct(follow_up, tmp_path):
+    data = follow_up.save(tmp_path / "out", report=False, outlines=True)
+    outlines = {each.id: each for each in read_segmentation(tmp_path / "out" / "earlier-lesions.seg.nrrd")}
+    there = {entry["id"]: entry for entry in data["lesions"]}
+    assert set(outlines) == {key for key, entry in there.items() if entry["earlier"]}
+    for key, outline in outlines.items():
+        volume_ml = np.count_nonzero(outline.mask.array) * outline.mask.voxel_volume_ml
+        assert volume_ml == pytest.approx(there[key]["volume_earlier_ml"] * STRETCH, rel=0.15)
+        center = outline.mask.index_to_lps(np.argwhere(outline.mask.array).mean(axis=0))
+        assert np.linalg.norm(center - there[key]["place_lps_mm"]) < 6
+        assert outline.name == f"{there[key]['earlier'][0]['segment']} (earlier)"
 
 
 class Quiet:

@@ -104,9 +104,8 @@ def test_the_summary_keeps_to_its_schema(folder):
 
 def test_the_schema_is_valid_and_the_one_that_the_types_give():
     Draft202012Validator.check_schema(SCHEMA)
-    assert json.loads(tool("write_summary_schema").text()) == SCHEMA, (
-        "run: python Testing/tools/write_summary_schema.py"
-    )
+    schemas = tool("write_result_schemas")
+    assert json.loads(schemas.text(schemas.SUMMARY)) == SCHEMA, "run: python Testing/tools/write_result_schemas.py"
 
 
 def test_the_schema_knows_every_column_and_has_a_version():

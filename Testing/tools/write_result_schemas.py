@@ -1,5 +1,7 @@
-"""Write results/summary.schema.json from the types of summary.json: ``python
-Testing/tools/write_summary_schema.py``."""
+"""Write summary.schema.json and followup.schema.json from the types of these files.
+
+Run ``python Testing/tools/write_result_schemas.py``.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +10,25 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, is_typeddict
 
+from LungTumorSegLib.followup import followup_types
 from LungTumorSegLib.results import summary_types
 
-SCHEMA = Path(summary_types.__file__).with_name("summary.schema.json")
+SUMMARY = Path(summary_types.__file__).with_name("summary.schema.json")
+FOLLOW_UP = Path(followup_types.__file__).with_name("followup.schema.json")
 
-HEAD = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": "summary.json of lungtumorseg segment and measure, and of what the module saves",
-    "description": "Lengths in mm, volumes in mL, intensities in HU, points as (x, y, z) LPS in mm; null where a "
-    "value is not known. Later versions may add properties; a changed meaning raises schema_version.",
+CONTENTS: dict[Path, tuple[Any, str]] = {
+    SUMMARY: (summary_types.Summary, "summary.json of lungtumorseg segment and measure, and of what the module saves"),
+    FOLLOW_UP: (followup_types.FollowUpData, "followup.json of lungtumorseg compare"),
 }
+"""The type and the title of each schema."""
 
-NAMES = {str: "string", int: "integer", float: "number", NoneType: "null"}
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DESCRIPTION = (
+    "Lengths in mm, volumes in mL, intensities in HU, points as (x, y, z) LPS in mm; null where a value is not known. "
+    "Later versions may add properties; a changed meaning raises schema_version."
+)
+
+NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", NoneType: "null"}
 
 
 def schema_of(kind: Any) -> dict[str, Any]:
@@ -50,10 +59,13 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return schema | {"type": [schema["type"], "null"]}
 
 
-def text() -> str:
-    """Return the content of summary.schema.json."""
-    return json.dumps(HEAD | schema_of(summary_types.Summary), indent=2) + "\n"
+def text(schema: Path) -> str:
+    """Return the content of one of the schemas."""
+    kind, title = CONTENTS[schema]
+    head = {"$schema": DIALECT, "title": title, "description": DESCRIPTION}
+    return json.dumps(head | schema_of(kind), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    SCHEMA.write_text(text(), encoding="utf-8")
+    for path in CONTENTS:
+        path.write_text(text(path), encoding="utf-8")
