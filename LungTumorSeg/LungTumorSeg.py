@@ -19,6 +19,7 @@ from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel import exports, installation, sample_data, self_test, views, waiting
+from LungTumorSegPanel.followup_logic import FollowUpLogic
 from LungTumorSegPanel.outlining import OutliningLogic
 from LungTumorSegPanel.panel import Panel
 from LungTumorSegPanel.parameter_node import LungTumorSegParameterNode
@@ -71,7 +72,7 @@ def registerSampleData() -> None:
     sample_data.register(LungTumorSegLogic().startPhantom)
 
 
-class LungTumorSegLogic(OutliningLogic, SavingLogic, ScriptedLoadableModuleLogic):
+class LungTumorSegLogic(FollowUpLogic, OutliningLogic, SavingLogic, ScriptedLoadableModuleLogic):
     """The functions of the module without its panel, for scripts, batch processing and tests."""
 
     def getParameterNode(self) -> LungTumorSegParameterNode:

@@ -1,4 +1,4 @@
-"""The panel with its sections in the order of the workflow: Segment, Lesions, Correct, Spread, Save."""
+"""The panel with its sections in the order of the workflow: Segment, Lesions, Correct, Spread, Follow-up, Save."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from LungTumorSegLib.mrml.nodes import Node
 from slicer.util import VTKObservationMixin
 
 from .correct_section import CorrectSection
+from .followup_section import FollowUpSection
 from .lesion_table import LesionTable
 from .run_section import RunSection
 from .save_section import SaveSection
@@ -35,6 +36,7 @@ class Panel(VTKObservationMixin):
         self.run = RunSection(ui, logic, self._onResult)
         self.correct = CorrectSection(ui, logic, self.lesions.chosenIds, self.refresh)
         self.spread = SpreadSection(ui)
+        self.followUp = FollowUpSection(ui, logic, self.correct.finish)
         self.save = SaveSection(ui, logic, self.correct.finish)
         self._nodesTimer = makeTimer(0, self._offerVolumes, singleShot=True)
         self._sceneTimer = makeTimer(0, self._takeScene, singleShot=True)
@@ -62,6 +64,7 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """Release all resources for good."""
         self.run.close()
+        self.followUp.close()
         self.save.close()
         self._nodesTimer.stop()
         self._sceneTimer.stop()
@@ -107,7 +110,7 @@ class Panel(VTKObservationMixin):
         segmentation = self.parameterNode.outputSegmentation if self.parameterNode is not None else None
         if segmentation is not self._shown or segmentation is None:
             self._shown = segmentation
-            for section in (self.lesions, self.correct, self.spread, self.save):
+            for section in (self.lesions, self.correct, self.spread, self.followUp, self.save):
                 section.show(segmentation)
             self.refresh()
         self.run.refresh()
@@ -123,6 +126,7 @@ class Panel(VTKObservationMixin):
         if self.parameterNode.inputVolume is None and volumes:
             self.parameterNode.inputVolume = volumes[0]
         self._onParametersChanged()
+        self.followUp.refresh()
 
     # Signals from one section to the others
 

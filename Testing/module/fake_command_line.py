@@ -77,8 +77,29 @@ def measure(arguments: list[str]) -> None:
         (folder / "segmentation.dcm").write_text(" ".join(slices))
 
 
+def compare(arguments: list[str]) -> None:
+    """Imitate the command ``compare``: the canned followup.json, and the earlier segmentation as outlines."""
+    home = Path(os.environ["FAKE_RESULTS"])
+    (home / "last_arguments.json").write_text(json.dumps(arguments))
+    how = os.environ.get("FAKE_RUN", "good")
+    if how.startswith("error:"):
+        sys.exit(how.split(":", 2)[2])
+    if how == "slow":
+        time.sleep(600)
+    earlier, later = (Path(path) for path in arguments[1:3])
+    assert all((later / name).is_file() for name in ("ct.nrrd", "segmentation.seg.nrrd", "summary.json"))
+    folder = Path(arguments[arguments.index("-o") + 1])
+    folder.mkdir()
+    shutil.copy(home / "followup.json", folder)
+    shutil.copy(home / "outlines.seg.nrrd", folder / "earlier-lesions.seg.nrrd")
+    (folder / "followup.csv").write_text(f"id,{earlier.is_dir()}")
+    (folder / "report.html").write_text("<html>a follow-up report</html>")
+
+
 if __name__ == "__main__":
-    if "measure" in sys.argv:
+    if "compare" in sys.argv:
+        compare(sys.argv[sys.argv.index("compare") :])
+    elif "measure" in sys.argv:
         measure(sys.argv[sys.argv.index("measure") :])
     else:
         segment(sys.argv[1:])

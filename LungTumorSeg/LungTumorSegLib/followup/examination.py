@@ -26,9 +26,9 @@ from ..lesions.diameters import axial_diameters
 from ..lesions.lesion_report import FoundLungs, find_lungs
 from ..results.folder import read_consistently
 from ..results.reader import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE, read_summary
+from .file_names import CT_FILE
 from .lesion import TimedLesion
 
-CT_FILE = "ct.nrrd"
 SAME_VOLUME = 0.01
 """Largest difference, as a share, between the volume of a mask and the one that its summary.json states."""
 

@@ -13,6 +13,7 @@ from ..core.lesion_table import CASE_COLUMN, write_table
 from ..io.seg_nrrd import write_segmentation
 from ..results.folder import Output, complete_or_nothing
 from .comparison import FollowUp, burden
+from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, REPORT_FILE
 from .outlines import carried
 from .recist import Response
 
@@ -20,9 +21,6 @@ FOLLOW_UP = "follow-up"
 """Group of the files of ``compare``."""
 
 SCHEMA_VERSION = 1
-CSV_FILE, JSON_FILE, REPORT_FILE = "followup.csv", "followup.json", "report.html"
-OUTLINES_FILE = "earlier-lesions.seg.nrrd"
-
 SIGNIFICANT_DIGITS = 7
 
 COLUMNS = (

@@ -55,7 +55,7 @@ def _carried(lesion: TimedLesion, registration: Registration, grid: Grid) -> Vol
         return None
     places = np.indices(tuple(high - low)).reshape(3, -1).T + low
     there = np.rint(lesion.crop.mask.lps_to_index(registration.to_earlier(grid.index_to_lps(places)))).astype(int)
-    inside = ((there >= 0) & (there < lesion.crop.mask.shape)).all(axis=1)
+    inside = np.asarray(((there >= 0) & (there < lesion.crop.mask.shape)).all(axis=1))
     inside[inside] = lesion.crop.mask.array[tuple(there[inside].T)]
     if not inside.any():
         return None

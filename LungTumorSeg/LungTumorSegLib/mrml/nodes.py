@@ -25,6 +25,12 @@ ANSWER_ROLE = "LungTumorSeg.Answer"
 MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zones", "LungTumorSeg.Rulers"
 """Refer to the nodes that display the spread; see spread.py."""
 
+OUTLINES_ROLE = "LungTumorSeg.EarlierLesions"
+"""Refers from the later segmentation to the outlines of the earlier lesions; see followup.py."""
+
+FOLLOW_UP_ATTRIBUTE = "LungTumorSeg.FollowUp"
+"""JSON of followup.json, as an attribute of the later segmentation."""
+
 SUMMARY_ATTRIBUTE = "LungTumorSeg.Summary"
 MEASURES_ATTRIBUTE = "LungTumorSeg.Measures"
 """JSON with the measurements of the corrected segmentation.

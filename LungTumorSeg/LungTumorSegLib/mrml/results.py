@@ -6,6 +6,7 @@ The modules of this subpackage are:
 - ``segments.py``: the voxels of segments;
 - ``corrections.py`` and ``live_table.py``: corrections by a person;
 - ``spread.py``: the display of the spread;
+- ``followup.py``: the comparison with an earlier result;
 - ``nodes.py``: shared helpers.
 
 They run in Slicer and on slicer-core alone. They therefore take the scene from the nodes and need no module,
@@ -144,7 +145,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
         _fill_volume(map_node, run.probability)
         nodes.append(map_node)
     for node in nodes:
-        _place_beside(node, volume)
+        place_beside(node, volume)
     return segmentation
 
 
@@ -369,7 +370,7 @@ def _fill_volume(node: Node, volume: Volume) -> None:
     node.SetAndObserveImageData(image)
 
 
-def _place_beside(node: Node, volume: Node) -> None:
+def place_beside(node: Node, volume: Node) -> None:
     """Put a node under the volume's parent transform and into its study in the subject hierarchy.
 
     Slicer's DICOM export looks for the CT in that study.

@@ -1,0 +1,244 @@
+"""Follow-up in the scene: earlier results, the run of ``compare``, and the outlines of the earlier lesions.
+
+A comparison belongs to the later segmentation and is saved with the scene.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from ..core.boxes import box_of_label
+from ..core.selection import may_be_lesion
+from ..core.terminology import REJECTED
+from ..core.volume import Volume
+from ..correction.snapshot import Layer, SegmentInfo
+from ..followup.file_names import CSV_FILE, CT_FILE, JSON_FILE, OUTLINES_FILE, REPORT_FILE
+from ..io.nrrd import write_nrrd
+from ..io.segment import UNSPECIFIED_COLORS, Segment
+from ..process.command_run import CommandRun
+from ..results.reader import SEGMENTATION_FILE, SUMMARY_FILE
+from .lesion_table import saved_summary
+from .nodes import FOLLOW_UP_ATTRIBUTE, OUTLINES_ROLE, Node, one_drawing, ras_of, referenced
+from .results import ct_of, is_result, place_beside, read_segmentation, volume_of_node
+from .segments import LayerCopies, segment_infos
+
+FAILURE = "The results could not be compared."
+NO_SCENE_CT = "The CT of {name} is not in the scene; load it again."
+OTHER_PATIENT = "{earlier} and {later} are CTs of different patients."
+
+Write = Callable[[Path, threading.Event], None]
+"""Writes one examination into a new folder; raises Cancelled soon after the event is set."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """The result of ``compare``.
+
+    Attributes:
+        data: The content of followup.json.
+        files: The content of followup.csv, followup.json and report.html by name.
+        outlines: The vtkSegmentation of the earlier lesions, where they would lie in the later CT.
+    """
+
+    data: dict[str, Any]
+    files: Mapping[str, bytes]
+    outlines: Node
+
+
+def earlier_results(later: Node) -> list[Node]:
+    """Return the other results in the scene, the most likely earlier examination of the patient first.
+
+    Results without a CT, and other results of the same CT, are omitted.
+    """
+    volume = ct_of(later)
+    others = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", later.GetScene())
+        if node is not later and is_result(node) and ct_of(node) not in (None, volume)
+    ]
+    return sorted(others, key=lambda node: _unlikeliness(ct_of(node), volume))
+
+
+def _unlikeliness(earlier: Node, later: Node) -> tuple[bool, bool, int]:
+    days = days_between(earlier, later)
+    return patient_of(earlier) != patient_of(later), days is None or days <= 0, abs(days or 0)
+
+
+def patient_of(volume: Node) -> str:
+    """Return the DICOM patient ID of a volume; empty if it is unknown."""
+    return _attribute_above(volume, "DICOM.PatientID", 2)
+
+
+def days_between(earlier: Node, later: Node) -> int | None:
+    """Return the days from the study of one volume to that of another; None if a DICOM study date is unknown."""
+    days = [_study_day(volume) for volume in (earlier, later)]
+    return None if days[0] is None or days[1] is None else (days[1] - days[0]).days
+
+
+def _study_day(volume: Node) -> date | None:
+    text = _attribute_above(volume, "DICOM.StudyDate", 1).replace("-", "")
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+    except ValueError:
+        return None
+
+
+def _attribute_above(volume: Node, name: str, levels: int) -> str:
+    """Return an attribute of the study (1 level) or patient (2 levels) of a volume in the subject hierarchy."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
+    item = hierarchy.GetItemByDataNode(volume)
+    for _ in range(levels):
+        if item == hierarchy.GetInvalidItemID():
+            return ""
+        item = hierarchy.GetItemParent(item)
+    return "" if item == hierarchy.GetInvalidItemID() else str(hierarchy.GetItemAttribute(item, name))
+
+
+def start_comparison(
+    later: Node,
+    earlier: Node | Path,
+    temporary_folder: str,
+    days: float | None = None,
+    on_finished: Callable[[CommandRun], None] | None = None,
+) -> CommandRun:
+    """Start the comparison of two results; the result of the run is a ``Comparison``. The scene is not changed.
+
+    Args:
+        later: The segmentation of the later CT.
+        earlier: The segmentation of the earlier CT, or a result folder.
+        temporary_folder: The folder in which the run creates its private folder.
+        days: Time between the CTs, days; None if it is unknown.
+        on_finished: Called with the run at its end.
+
+    Returns:
+        The run, which the caller has to poll.
+
+    Raises:
+        ValueError: A CT is not in the scene, or the CTs are of different patients.
+    """
+    write_later = _exporter(later)
+    write_earlier = None if isinstance(earlier, Path) else _exporter(earlier)
+    if not isinstance(earlier, Path):
+        patients = {patient_of(ct_of(node)) for node in (earlier, later)}
+        if "" not in patients and len(patients) > 1:
+            names = {"earlier": ct_of(earlier).GetName(), "later": ct_of(later).GetName()}
+            raise ValueError(OTHER_PATIENT.format(**names))
+
+    def prepare(private: Path, stop: threading.Event) -> None:
+        write_later(private / "later", stop)
+        if write_earlier is not None:
+            write_earlier(private / "earlier", stop)
+
+    def arguments(private: Path) -> Sequence[str]:
+        before = earlier if isinstance(earlier, Path) else private / "earlier"
+        interval = [] if days is None else ["--days", f"{days:g}"]
+        return ["compare", str(before), str(private / "later"), "-o", str(private / "out"), "--outlines", *interval]
+
+    def load(private: Path) -> Comparison:
+        files = {name: (private / "out" / name).read_bytes() for name in (CSV_FILE, JSON_FILE, REPORT_FILE)}
+        data = json.loads(files[JSON_FILE].decode("utf-8"))
+        return Comparison(data, files, read_segmentation(private / "out" / OUTLINES_FILE))
+
+    return CommandRun(
+        arguments,
+        load,
+        temporary_folder=temporary_folder,
+        failure=FAILURE,
+        prepare=prepare,
+        on_finished=on_finished,
+    )
+
+
+def _exporter(segmentation: Node) -> Write:
+    """Take what one examination is now; what is returned writes it from another thread."""
+    volume_node, content = ct_of(segmentation), segmentation.GetSegmentation()
+    if volume_node is None:
+        raise ValueError(NO_SCENE_CT.format(name=segmentation.GetName()))
+    volume = volume_of_node(volume_node)  # a view that keeps the voxels alive
+    layers = LayerCopies().of(content)
+    infos = [info for info in segment_infos(content) if not (may_be_lesion(info) and info.review == REJECTED)]
+    summary = json.dumps(saved_summary(segmentation), ensure_ascii=False)
+
+    def write(folder: Path, stop: threading.Event) -> None:
+        from ..io.seg_nrrd import write_segmentation  # imports SimpleITK, so only when needed
+
+        folder.mkdir()
+        write_nrrd(volume, folder / CT_FILE, stop)
+        write_segmentation(_segments(layers, infos), folder / SEGMENTATION_FILE, grid=volume.grid)
+        (folder / SUMMARY_FILE).write_text(summary, encoding="utf-8")
+
+    return write
+
+
+def _segments(layers: Sequence[Layer], infos: Sequence[SegmentInfo]) -> list[Segment]:
+    """Return the segments that have voxels."""
+    masks = ((info, _mask(layers, info.id)) for info in infos)
+    color = UNSPECIFIED_COLORS[0]
+    return [
+        Segment(info.name, mask, color, info.terminology, id=info.id, review=info.review)
+        for info, mask in masks
+        if mask is not None
+    ]
+
+
+def _mask(layers: Sequence[Layer], segment_id: str) -> Volume | None:
+    layer = next((each for each in layers if segment_id in each.values), None)
+    box = None if layer is None else box_of_label(layer.labels.array, layer.values[segment_id])
+    if layer is None or box is None:
+        return None
+    crop = layer.labels.crop(*box)
+    return crop.with_array(crop.array == layer.values[segment_id])
+
+
+def comparison_of(later: Node) -> dict[str, Any]:
+    """Return the content of followup.json that belongs to a segmentation; empty if there is none."""
+    text = later.GetAttribute(FOLLOW_UP_ATTRIBUTE)
+    return {} if not text else dict(json.loads(text))
+
+
+@one_drawing()
+def show_comparison(later: Node, found: Comparison) -> Node:
+    """Keep a comparison with the later segmentation, and outline the earlier lesions in its slice views.
+
+    Returns:
+        The segmentation node of the outlines.
+    """
+    later.SetAttribute(FOLLOW_UP_ATTRIBUTE, json.dumps(found.data, ensure_ascii=False))
+    node = referenced(later, OUTLINES_ROLE, "vtkMRMLSegmentationNode", f"{later.GetName()} earlier lesions")
+    node.SetAndObserveSegmentation(found.outlines)
+    volume = ct_of(later)
+    if volume is not None:
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        place_beside(node, volume)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetVisibility2DFill(False)
+    display.SetVisibility3D(False)
+    return node
+
+
+@one_drawing()
+def show_place(later: Node, lesion: Mapping[str, Any] | None) -> None:
+    """Center all slice views on a lesion of followup.json, and outline only what it was before.
+
+    Args:
+        later: The later segmentation.
+        lesion: The entry of the lesion; None outlines all lesions and leaves the views.
+    """
+    node = later.GetNodeReference(OUTLINES_ROLE)
+    if node is not None and node.GetDisplayNode() is not None:
+        for segment_id in node.GetSegmentation().GetSegmentIDs():
+            visible = lesion is None or segment_id == lesion["id"]
+            node.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
+    if lesion is not None and lesion["place_lps_mm"] is not None:
+        world = [0.0, 0.0, 0.0]
+        later.TransformPointToWorld(ras_of(lesion["place_lps_mm"]), world)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(later.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)

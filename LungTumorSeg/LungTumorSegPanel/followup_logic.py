@@ -1,0 +1,55 @@
+"""The part of the logic that compares a result with an earlier one."""
+
+from pathlib import Path
+
+import slicer
+from LungTumorSegLib.mrml.followup import Comparison, start_comparison
+from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.process.command_run import CommandRun
+
+from .exports import OnFinished
+from .waiting import result_of, watched
+
+
+class FollowUpLogic:
+    """Compare two results, with or without a window."""
+
+    def compare(self, later: Node, earlier: Node | str | Path, days: float | None = None) -> Comparison:
+        """Compare a result with an earlier one; block until this is done. The scene is not changed.
+
+        Args:
+            later: The segmentation of the later CT.
+            earlier: The segmentation of the earlier CT, or a result folder.
+            days: Time between the CTs, days; None if it is unknown.
+
+        Returns:
+            The comparison; its ``data`` is the content of followup.json.
+
+        Raises:
+            ValueError: A CT is not in the scene, or the CTs are of different patients.
+            RuntimeError: The results cannot be compared; the message says why.
+        """
+        return result_of(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days))
+
+    def startComparison(
+        self, later: Node, earlier: Node | str | Path, days: float | None = None, onFinished: OnFinished = None
+    ) -> CommandRun:
+        """Compare a result with an earlier one without blocking; needs Qt's event loop.
+
+        Args:
+            later: See ``compare``.
+            earlier: See ``compare``.
+            days: See ``compare``.
+            onFinished: Called with the run at its end; its ``result`` (the comparison) or ``error`` is then set.
+
+        Returns:
+            The run; its method ``close`` cancels it.
+
+        Raises:
+            ValueError: See ``compare``.
+        """
+        return watched(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, onFinished))
+
+
+def _source(earlier: Node | str | Path) -> Node | Path:
+    return Path(earlier) if isinstance(earlier, str) else earlier

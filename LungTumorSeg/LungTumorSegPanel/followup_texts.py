@@ -1,0 +1,86 @@
+"""Texts of the Follow-up section: pure functions from followup.json to text."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from slicer.i18n import tr as _
+
+Lesion = Mapping[str, Any]
+"""An entry of ``lesions`` in followup.json."""
+
+
+def columns() -> dict[str, Callable[[Lesion], str]]:
+    """Return the columns of the table: header and text of a lesion."""
+    return {
+        _("Before"): lambda lesion: namesText(lesion["earlier"]),
+        _("Now"): lambda lesion: namesText(lesion["later"]),
+        _("Status"): lambda lesion: statusText(lesion["status"]),
+        _("Before\nmL"): lambda lesion: f"{lesion['volume_earlier_ml']:.2f}" if lesion["earlier"] else "",
+        _("Now\nmL"): lambda lesion: f"{lesion['volume_later_ml']:.2f}" if lesion["later"] else "",
+        _("Change\n%"): changeText,
+        _("Doubling\ndays"): doublingText,
+    }
+
+
+def namesText(pieces: list[Mapping[str, Any]]) -> str:
+    """Return the names of the segments of a lesion in one examination."""
+    return " + ".join(piece["segment"] for piece in pieces) or "-"
+
+
+def statusText(status: str) -> str:
+    """Return the translated status of a lesion."""
+    return {
+        "stable": _("stable"),
+        "grown": _("grown"),
+        "shrunk": _("shrunk"),
+        "new": _("new"),
+        "gone": _("gone"),
+        "split": _("split"),
+        "merged": _("merged"),
+    }[status]
+
+
+def changeText(lesion: Lesion) -> str:
+    """Return the change of the volume in percent; empty if the lesion is new or gone."""
+    percent = lesion["volume_change_percent"]
+    return "" if percent is None or not lesion["later"] else f"{percent:+.0f}"
+
+
+def doublingText(lesion: Lesion) -> str:
+    """Return the doubling time of a lesion that has grown, in days; otherwise nothing."""
+    days = lesion["doubling_time_days"]
+    return f"{days:.0f}" if days is not None and lesion["size_status"] == "grown" else ""
+
+
+def remarkText(lesion: Lesion) -> str:
+    """Return the remarks on a lesion for the tooltip of its row."""
+    remarks = []
+    if lesion["match_confidence"] is not None:
+        remarks.append(_("Confidence of the match: {value:.2f}.").format(value=lesion["match_confidence"]))
+    if lesion["recist_target"]:
+        remarks.append(_("Target lesion of RECIST 1.1."))
+    if lesion["doubling_time_range_days"] is not None and lesion["size_status"] == "grown":
+        fastest, slowest = lesion["doubling_time_range_days"]
+        end = _("no limit") if slowest is None else f"{slowest:.0f}"
+        remarks.append(
+            _("Doubling time: {fastest:.0f} days to {slowest} (90 % range).").format(fastest=fastest, slowest=end)
+        )
+    if lesion["later_probability"] is not None:
+        text = _("Highest tumor probability at its place now: {value:.2f}.")
+        remarks.append(text.format(value=lesion["later_probability"]))
+    return " ".join(remarks)
+
+
+def summaryText(data: Mapping[str, Any]) -> str:
+    """Return the response, the quality of the alignment, and the warnings."""
+    response, registration = data["recist_1_1"], data["registration"]
+    rules = " ".join(response["rules"])
+    lines = [_("RECIST 1.1: {category}. {rules}").format(category=response["category"], rules=rules)]
+    lines.append(
+        _(
+            "Alignment: residual {median:.1f} mm (95th percentile {p95:.1f} mm), overlap of the lungs {overlap:.2f}."
+        ).format(
+            median=registration["residual_mm"], p95=registration["residual_p95_mm"], overlap=registration["overlap"]
+        )
+    )
+    return "\n".join([*lines, *data["warnings"]])

@@ -1,0 +1,296 @@
+"""The Follow-up section of the real panel, and the comparison of two results in the scene."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+
+import numpy as np
+import pytest
+import slicer
+from jsonschema import validate
+from LungTumorSegLib.followup.file_names import JSON_FILE
+from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+from LungTumorSegLib.mrml import followup as mrml
+from LungTumorSegLib.mrml.nodes import OUTLINES_ROLE
+from LungTumorSegLib.mrml.results import load_results
+from LungTumorSegLib.mrml.segments import mask_of, set_review
+from LungTumorSegLib.results.reader import read_run
+from stand_in import application as stand_in
+from tools import tool
+from two_lungs import ct_of, segments_of
+
+from .conftest import add_volume, lesion_row, process_until, write_results
+
+MEASURES = {"volume_p5_ml": None, "volume_p95_ml": None, "solid_ml": None, "mass_mg": None}
+
+
+def piece(name: str, volume_ml: float) -> dict:
+    """One segment of one examination in followup.json."""
+    axes = {"long_axis_mm": 8.0, "short_axis_mm": 7.0}
+    return {
+        "segment": name,
+        "side": "Left",
+        "volume_ml": volume_ml,
+        **axes,
+        "mean_hu": 10.0,
+        "density": None,
+        **MEASURES,
+    }
+
+
+def entry(key: str, status: str, earlier: list[dict], later: list[dict], place, doubling=None) -> dict:
+    """One lesion in followup.json."""
+    before, now = (sum(each["volume_ml"] for each in pieces) for pieces in (earlier, later))
+    return {
+        "id": key, "status": status, "size_status": status if earlier and later else None,
+        "match_confidence": 0.75 if earlier and later else None, "merged_ids": [], "earlier": earlier, "later": later,
+        "volume_earlier_ml": before, "volume_later_ml": now, "volume_change_ml": now - before,
+        "volume_change_percent": 100 * (now / before - 1) if earlier else None, "doubling_time_days": doubling,
+        "doubling_time_range_days": None if doubling is None else [50.0, None], "long_axis_earlier_mm": 8.0,
+        "long_axis_later_mm": 8.0, "long_axis_change_mm": 0.0, "mean_hu_change": None, "solid_change_ml": None,
+        "mass_change_mg": None, "later_probability": 0.25 if not later else None, "size_and_growth_class": None,
+        "place_lps_mm": place, "recist_target": bool(earlier),
+    }  # fmt: skip
+
+
+def followup_of(ct) -> dict:
+    """What ``compare`` writes: one lesion has grown, one is gone, one is new."""
+    places = [ct.index_to_lps(np.array(index, dtype=float)).tolist() for index in ((4, 5, 10), (2, 3, 4), (6, 6, 6))]
+    registration = {"overlap": 0.98, "residual_mm": 0.9, "residual_p95_mm": 3.4, "landmarks": 50}
+    burden = {"lesions": 2, "volume_ml": 3.0, "by_side_ml": {"Left": 3.0}, "largest_distance_mm": 20.0}
+    response = {"category": "PD", "rules": ["There are new lesions."], "sum_mm": 8.0, "baseline_sum_mm": 16.0}
+    return {
+        "schema_version": 1, "software_version": "0", "warnings": ["The slices differ."], "days": 90.0,
+        "dates": [None, None], "registration": registration | {"residual_of": "landmarks"}, "burden": [burden, burden],
+        "lesions": [
+            entry("L1", "grown", [piece("Tumor 1", 1.0)], [piece("Tumor 2", 2.0)], places[0], 90.0),
+            entry("L2", "gone", [piece("Tumor 2", 2.0)], [], places[1]),
+            entry("L3", "new", [], [piece("Tumor 1", 1.0)], places[2]),
+        ],
+        "recist_1_1": response | {"smallest_sum_mm": 16.0, "targets": ["L1", "L2"]}, "volume_category": "SD",
+        "notice": "Research software.",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def canned(fake_child, ct, tmp_path):
+    """The answer of ``compare``; the earlier lesions lie where the two lesions of the result do."""
+    home = tmp_path / "fake"
+    data = followup_of(ct)
+    schemas = tool("write_result_schemas")
+    validate(data, json.loads(schemas.text(schemas.FOLLOW_UP)))
+    (home / JSON_FILE).write_text(json.dumps(data))
+    lesions = [each for each in read_segmentation(home / "results" / "segmentation.seg.nrrd") if "Tumor" in each.name]
+    outlines = [
+        Segment(f"{e.name} (earlier)", e.mask, e.color, e.terminology, id=f"L{n}") for n, e in enumerate(lesions, 1)
+    ]
+    write_segmentation(outlines, home / "outlines.seg.nrrd")
+    return data
+
+
+@pytest.fixture
+def widget(canned, finished_panel):
+    return finished_panel
+
+
+@pytest.fixture
+def later(widget):
+    return widget.panel.parameterNode.outputSegmentation
+
+
+@pytest.fixture
+def earlier(later, ct, tmp_path):
+    """Another result, of another CT in the scene."""
+    volume = add_volume(slicer.mrmlScene, ct, "January")
+    return load_results(read_run(write_results(tmp_path / "january", ct)), volume)
+
+
+def offered(widget) -> list[str]:
+    selector = widget.ui.earlierSelector
+    return [selector.itemText(index) for index in range(selector.count)]
+
+
+def compared(widget):
+    widget.ui.compareButton.click()
+    process_until(lambda: not widget.panel.followUp.running)
+
+
+def cell(widget, row: int, column: int) -> str:
+    return widget.ui.followUpTable.item(row, column).text()
+
+
+def test_without_a_result_there_is_nothing_to_compare(module, model, slicer_app):
+    widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    widget.setup()
+    for name in ("earlierSelector", "earlierFolderButton", "daysSpinBox", "compareButton", "followUpReportButton"):
+        assert not getattr(widget.ui, name).enabled
+    widget.cleanup()
+
+
+def test_the_earlier_results_of_the_scene_are_offered_and_a_folder(widget, later, earlier):
+    process_until(lambda: offered(widget) == [earlier.GetName(), "A result folder"])
+    assert not widget.ui.earlierFolderButton.enabled
+    widget.ui.earlierSelector.currentIndex = 1
+    assert widget.ui.earlierFolderButton.enabled
+    slicer.mrmlScene.RemoveNode(earlier)
+    process_until(lambda: offered(widget) == ["A result folder"])
+
+
+def test_patient_and_date_decide_what_is_proposed(later, earlier, ct, tmp_path):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+
+    def admit(segmentation, patient, day):
+        above = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), patient)
+        hierarchy.SetItemAttribute(above, "DICOM.PatientID", patient)
+        study = hierarchy.CreateStudyItem(above, day)
+        hierarchy.SetItemAttribute(study, "DICOM.StudyDate", day)
+        hierarchy.CreateItem(study, mrml.ct_of(segmentation))
+
+    others = [earlier]
+    for name in ("February", "Other"):
+        volume = add_volume(slicer.mrmlScene, ct, name)
+        others.append(load_results(read_run(write_results(tmp_path / name, ct)), volume))
+    days = ["20260110", "20260210", "20260220", "20260301"]
+    for node, patient, day in zip((*others, later), ("P1", "P1", "P2", "P1"), days, strict=True):
+        admit(node, patient, day)
+    january, february, other = others
+    assert mrml.earlier_results(later) == [february, january, other]
+    assert mrml.days_between(mrml.ct_of(january), mrml.ct_of(later)) == 50
+    with pytest.raises(ValueError, match="different patients"):
+        mrml.start_comparison(later, other, str(tmp_path))
+
+
+def test_a_comparison_fills_table_and_views(widget, later, earlier, canned):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    widget.ui.daysSpinBox.value = 90
+    compared(widget)
+    assert [[cell(widget, row, column) for column in range(7)] for row in range(3)] == [
+        ["Tumor 1", "Tumor 2", "grown", "1.00", "2.00", "+100", "90"],
+        ["Tumor 2", "-", "gone", "2.00", "", "", ""],
+        ["-", "Tumor 1", "new", "", "1.00", "", ""],
+    ]
+    assert "50 days to no limit" in widget.ui.followUpTable.item(0, 0).toolTip()
+    assert "now: 0.25" in widget.ui.followUpTable.item(1, 0).toolTip()
+    for words in ("RECIST 1.1: PD. There are new lesions.", "residual 0.9 mm", "The slices differ."):
+        assert words in widget.ui.followUpLabel.text
+    outlines = later.GetNodeReference(OUTLINES_ROLE)
+    assert outlines.GetSegmentation().GetSegmentIDs() == ("L1", "L2")
+    assert not outlines.GetDisplayNode().GetVisibility2DFill()
+    assert mrml.comparison_of(later) == canned
+
+
+def test_the_child_gets_both_results_without_rejected_lesions_and_the_days(
+    widget, later, earlier, fake_child, tmp_path
+):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    set_review(later.GetSegmentation().GetSegment("Tumor_2"), "rejected")
+    write = mrml._exporter(later)
+    write(tmp_path / "written", threading.Event())
+    masks = {each.name: each.mask for each in read_segmentation(tmp_path / "written" / "segmentation.seg.nrrd")}
+    assert set(masks) == {"Left lung", "Right lung", "Tumor 1"}
+    here = mask_of(later.GetSegmentation(), "Tumor_1")
+    assert np.count_nonzero(masks["Tumor 1"].array) == np.count_nonzero(here.array)
+    widget.ui.daysSpinBox.value = 90
+    compared(widget)
+    arguments = fake_child.arguments()
+    assert arguments[arguments.index("--days") + 1] == "90"
+    assert "--outlines" in arguments
+    widget.ui.daysSpinBox.value = 0
+    compared(widget)
+    assert "--days" not in fake_child.arguments()
+
+
+def test_a_result_folder_can_be_the_earlier_result(widget, later, fake_child, tmp_path):
+    widget.ui.earlierFolderButton.directory = str(tmp_path)
+    compared(widget)
+    assert fake_child.arguments()[1] == str(tmp_path)
+    assert widget.ui.followUpTable.rowCount == 3
+
+
+def test_a_click_on_a_row_shows_the_place_and_the_earlier_outline(widget, later, earlier, canned):
+    compared(widget)
+    widget.ui.followUpTable._qt.cellClicked.emit(1, 0)
+    display = later.GetNodeReference(OUTLINES_ROLE).GetDisplayNode()
+    assert [display.GetSegmentVisibility(name) for name in ("L1", "L2")] == [False, True]
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        place = np.array([node.GetSliceToRAS().GetElement(i, 3) for i in range(3)])
+        normal = np.array([node.GetSliceToRAS().GetElement(i, 2) for i in range(3)])
+        expected = np.array(canned["lesions"][1]["place_lps_mm"]) * (-1, -1, 1)
+        assert abs((place - expected) @ normal) < 0.01
+    mrml.show_place(later, None)
+    assert display.GetSegmentVisibility("L1")
+
+
+def test_the_report_is_written_on_request_and_replaces_only_its_own_files(widget, later, tmp_path, monkeypatch):
+    assert not widget.ui.followUpReportButton.enabled
+    compared(widget)
+    widget.ui.folderButton.directory = str(tmp_path / "saved")
+    (tmp_path / "saved").mkdir()
+    widget.ui.followUpReportButton.click()
+    names = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert names == {"followup.csv", "followup.json", "followup-report.html"}
+    assert "followup-report.html" in widget.ui.followUpLabel.text
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, *_: asked.append(text))
+    widget.ui.followUpReportButton.click()
+    assert not asked
+    (tmp_path / "saved" / "followup.csv").write_text("notes of mine")
+    widget.ui.followUpReportButton.click()
+    assert "followup.csv" in asked[0]
+    assert (tmp_path / "saved" / "followup.csv").read_text() == "notes of mine"
+
+
+def test_a_failure_is_told_and_a_comparison_can_be_cancelled(widget, later, fake_child):
+    fake_child("error:2:The lungs do not overlap.")
+    compared(widget)
+    assert widget.ui.followUpLabel.text == "Not compared: The lungs do not overlap."
+    assert not widget.ui.followUpReportButton.enabled
+    fake_child("slow")
+    widget.ui.compareButton.click()
+    assert widget.ui.compareButton.text == "Cancel"
+    widget.ui.compareButton.click()
+    assert widget.ui.followUpLabel.text == "Cancelled."
+    assert widget.ui.compareButton.text == "Compare"
+
+
+def test_the_comparison_of_a_saved_scene_is_shown_again(widget, later):
+    compared(widget)
+    widget.panel.parameterNode.outputSegmentation = None
+    assert not widget.ui.followUpTable.visible
+    widget.panel.parameterNode.outputSegmentation = later
+    assert widget.ui.followUpTable.rowCount == 3
+    assert not widget.ui.followUpReportButton.enabled  # the files were not saved with the scene
+
+
+@pytest.mark.slow
+def test_the_real_command_compares_two_results_of_the_scene(module, slicer_app, tmp_path, monkeypatch):
+    program = tmp_path / "PythonSlicer"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def result(name, balls, **geometry):
+        segments = segments_of(balls, **geometry)
+        write_results(tmp_path / name, ct := ct_of(segments), lesions=0)
+        write_segmentation(segments, tmp_path / name / "segmentation.seg.nrrd")
+        lesions = [
+            lesion_row(ct, each.mask, number)
+            for number, each in enumerate((each for each in segments if each.name.startswith("Tumor")), start=1)
+        ]
+        summary = json.loads((tmp_path / name / "summary.json").read_text()) | {"lesions": lesions}
+        (tmp_path / name / "summary.json").write_text(json.dumps(summary))
+        return load_results(read_run(tmp_path / name), add_volume(slicer.mrmlScene, ct, name))
+
+    here, there = (66.0, 0.0, 40.0), (-66.0, 10.0, 0.0)
+    january = result("January", {"Tumor 1": (here, 9.0), "Tumor 2": (there, 8.0)})
+    april = result("April", {"Tumor 1": (there, 12.0)}, shift=(6.0, -9.0, 12.0))
+    found = module.LungTumorSegLogic().compare(april, january, days=90)
+    statuses = {lesion["status"]: lesion for lesion in found.data["lesions"]}
+    assert set(statuses) == {"grown", "gone"}
+    assert statuses["grown"]["later"][0]["segment"] == "Tumor 1"
+    assert np.abs(np.array(statuses["gone"]["place_lps_mm"]) - np.array(here) - (6.0, -9.0, 12.0)).max() < 6
+    assert set(found.outlines.GetSegmentIDs()) == {lesion["id"] for lesion in statuses.values()}
+    assert b"<html" in found.files["report.html"]
+    assert str(tmp_path) not in found.files[JSON_FILE].decode()
