@@ -23,7 +23,8 @@ from .core.machine import check_memory_limit, is_out_of_memory, missing_package,
 from .core.messages import OUT_OF_MEMORY, unwritable
 from .core.texts import printable
 from .followup.command import EXAMPLES, add_arguments, is_date
-from .options import FORMATS, OPTIONS
+from .options import FORMATS, OPTION, OPTIONS
+from .process.answering import EXAMPLE as ANSWERING_EXAMPLE
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 from .process.progress import COMMAND_SHARES
 from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
@@ -40,6 +41,7 @@ BUG = 1
 MOST_THREADS = 4096
 NOTHING_WRITTEN = "Cancelled. No files were written."
 SHELLS = ("bash", "zsh", "tcsh")
+PLACES = ("point", "box", "also", "but_not")
 CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
 
@@ -146,7 +148,7 @@ def _segment_ct(
     extras = _with_source(_result_extras(options), ct, options)
     check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
     choices = {option.name: getattr(options, option.name) for option in OPTIONS}
-    places = {"point": getattr(options, "point", None) or (), "box": getattr(options, "box", None) or ()}
+    places = {name: getattr(options, name, None) or () for name in PLACES}
     if any(places.values()):
         result = outline(ct, **places, options=choices, on_progress=channel.progress)
     else:
@@ -195,6 +197,12 @@ def _batch(options: argparse.Namespace, channel: Channel) -> None:
 
     _result_extras(options)  # checks values that every run would refuse
     run_batch(Batch.of(options, options.passed_on), channel)
+
+
+def _answer(options: argparse.Namespace, channel: Channel) -> None:
+    from .process.answering import run
+
+    run(options, channel)
 
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
@@ -485,11 +493,22 @@ def _parser() -> argparse.ArgumentParser:
         "find and measure the lung tumors of a CT",
         "ct.nii.gz -o result",
         "dicom-folder -o result --margins 5 8 --case P007",
-        "ct.nii.gz -o nodule --point 61.5 -12 -310",
+        "ct.nii.gz -o nodule --point 61.5 -12 -310 --but-not 70 -12 -310",
     )
     _add_input(segment)
     _add_segment_options(segment)
     _add_places(segment)
+
+    answer = add(
+        "answer",
+        _answer,
+        "keep a CT in memory and outline what lies at the places that a program writes to stdin as JSON lines",
+        ANSWERING_EXAMPLE,
+    )
+    answer.add_argument("input", metavar="INPUT", type=_path, help=CT_HELP)
+    _add_series(answer)
+    OPTION["model"].add_to(answer, _usual_values()["model"])
+    answer.set_defaults(events="jsonl", cancel_on_eof=True)
 
     batch = add(
         "batch",
@@ -718,14 +737,17 @@ def _add_places(command: argparse.ArgumentParser) -> None:
             ("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
             "outline only the lesion in the box between two corners, LPS mm",
         ),
+        ("--also", ("X", "Y", "Z"), "extend the outline of the only point or box to this point, LPS mm"),
+        ("--but-not", ("X", "Y", "Z"), "cut off what is nearer to this point than to those of the lesion, LPS mm"),
     ):
+        corrects = flag in ("--also", "--but-not")
         command.add_argument(
             flag,
             action="append",
             type=float,
             nargs=len(corners),
             metavar=corners,
-            help=f"{help_text}; may be given several times (default: search the lungs)",
+            help=f"{help_text}; may be given several times (default: {'none' if corrects else 'search the lungs'})",
         )
 
 

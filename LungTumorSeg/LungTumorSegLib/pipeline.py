@@ -24,6 +24,7 @@ from .weights.manifest import Manifest, SecondLook
 
 if TYPE_CHECKING:
     from .networks.candidate_network import CandidateNetwork
+    from .refinement.clicks import Outliner
 
 Point = tuple[float, float, float]
 Box = tuple[float, float, float, float, float, float]
@@ -186,6 +187,8 @@ def outline(
     *,
     point: Point | Sequence[Point] = (),
     box: Box | Sequence[Box] = (),
+    also: Point | Sequence[Point] = (),
+    but_not: Point | Sequence[Point] = (),
     options: SegmentOptions | Mapping[str, Any] | None = None,
     on_progress: ProgressCallback = ignore_progress,
     **choices: Any,
@@ -196,6 +199,8 @@ def outline(
         ct: The CT in HU (slice, row, column).
         point: A point (x, y, z) inside the lesion, LPS mm, or several.
         box: Two opposite corners (x0, y0, z0, x1, y1, z1) of a box around the lesion, LPS mm, or several.
+        also: A point, or several, that belongs to the lesion at the only point or box: the outline is extended to it.
+        but_not: A point, or several, that does not belong to that lesion: what is nearer to it is cut off.
         options: The choices for the run; everything else comes from the model.
         on_progress: Called between steps; an exception that it raises ends the run.
         **choices: Single options by name; they override ``options``.
@@ -205,27 +210,33 @@ def outline(
 
     Raises:
         UnusableInput: If a place lies outside the CT, the model has no second network, the CT does not contain enough
-            lung, or an option is unknown.
+            lung, an option is unknown, or further points come with several places.
         MachineLimit: If memory, weights or a package fail.
     """
-    from .refinement.outline import outlined  # imports torch
+    from .refinement.clicks import Click, outlined  # imports torch
 
     clock = _Clock()
     chosen = SegmentOptions.of(options, **choices)
     places = [*_rows(point, 3, "point"), *_rows(box, 6, "box")]
+    more, less = _points(also, "point of also"), _points(but_not, "point of but_not")
     if not places:
         raise UnusableInput("Give at least one point or box to outline.")
+    if (more or less) and len(places) > 1:
+        raise UnusableInput(
+            "Points that correct an outline need exactly one point or box; outline one lesion at a time."
+        )
+    clicks = [Click(place, more, less) for place in places]
     on_progress(Progress("model", 0, 1))
     model = load_model(chosen.model)
     settings = chosen.settled(model.manifest)
-    second, numbers = _second_network(model)
+    _second_network(model)
     on_progress(Progress("model", 1, 1))
     clock.stage("model")
-    isolation = isolate_lungs(ct, on_progress)
+    outliner, isolation = outliner_of(ct, model, on_progress)
     axes = ct.canonical_axes()
     upright = isolation.reordered(axes)
     clock.stage("isolation")
-    found = outlined(second, numbers, upright.ct, upright.lungs.array, places, settings.min_confidence, on_progress)
+    found = outlined(outliner, upright.ct, clicks, settings.min_confidence, on_progress)
     clock.stage("verification")
     on_progress(Progress("measuring", 0, 1))
     report = report_lesions(
@@ -255,6 +266,26 @@ def outline(
         clock.seconds,
         model.card,
     )
+
+
+def outliner_of(
+    ct: CTVolume, model: Model, on_progress: ProgressCallback = ignore_progress
+) -> tuple[Outliner, LungIsolation]:
+    """Return what answers clicks on a CT, and the lung isolation of the CT.
+
+    Raises:
+        UnusableInput: If the model has no second network, or the CT does not contain enough lung.
+    """
+    from .refinement.clicks import Outliner  # imports torch
+
+    second, numbers = _second_network(model)
+    isolation = isolate_lungs(ct, on_progress)
+    upright = isolation.reordered(ct.canonical_axes())
+    return Outliner(second, numbers, upright.ct, upright.lungs.array), isolation
+
+
+def _points(values: Any, name: str) -> tuple[Point, ...]:
+    return tuple((x, y, z) for x, y, z in _rows(values, 3, name))
 
 
 def _rows(values: Any, length: int, name: str) -> list[tuple[float, ...]]:

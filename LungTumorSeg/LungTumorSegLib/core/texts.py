@@ -99,3 +99,10 @@ def _steers(character: str) -> bool:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape", errors="backslashreplace").decode("ascii")
+
+
+def percent(share: float) -> str:
+    """Return a probability, 0 to 1, in whole percent; one that is not 0 or 1 is never rounded to 0% or 100%."""
+    if 0 < share < 0.005:
+        return "below 1%"
+    return "above 99%" if 0.995 <= share < 1 else f"{share:.0%}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import sys
 import threading
 from typing import IO, Any, Protocol
@@ -117,6 +118,9 @@ class JsonLinesChannel:
     """A channel for programs: one JSON object per line on stdout.
 
     The line ``cancel`` on stdin cancels the run at the next progress.
+
+    Attributes:
+        requests: The JSON objects that stdin holds, one per line; None after the line ``cancel`` or the end of stdin.
     """
 
     def __init__(self, stdout: IO[str], *, cancel_on_eof: bool = False) -> None:
@@ -129,6 +133,7 @@ class JsonLinesChannel:
         """
         self._stdout, self._cancel_on_eof = stdout, cancel_on_eof
         self._cancelled = threading.Event()
+        self.requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         threading.Thread(target=self._watch_stdin, daemon=True).start()
 
     def progress(self, progress: Progress) -> None:
@@ -167,20 +172,31 @@ class JsonLinesChannel:
         return _print(self._stdout, json.dumps(data) + "\n")
 
     def _watch_stdin(self) -> None:
-        """Wait for the line ``cancel``, or for the end of stdin.
+        """Take requests from stdin until its line ``cancel``, or until its end.
 
         The descriptor is read directly: a thread that waits in Python's buffered stdin would abort the interpreter at
         exit.
         """
-        pending = b""
+        pending, cancelled = b"", self._cancel_on_eof
         with contextlib.suppress(OSError):  # stdin did not exist from the start
             while block := os.read(0, 1024):
                 *lines, pending = (pending + block).split(b"\n")
+                for request in filter(None, map(_request_in, lines)):
+                    self.requests.put(request)
                 if any(line.strip() == CANCEL_WORD for line in lines):
-                    self._cancelled.set()
-                    return
-        if self._cancel_on_eof:
+                    cancelled = True
+                    break
+        if cancelled:
             self._cancelled.set()
+        self.requests.put(None)
+
+
+def _request_in(line: bytes) -> dict[str, Any] | None:
+    try:
+        request = json.loads(line)
+    except ValueError:  # includes bytes that are not UTF-8
+        return None
+    return request if isinstance(request, dict) else None
 
 
 def _print(stdout: IO[str], text: str) -> bool:

@@ -27,6 +27,7 @@ PHANTOM_SHARE = 0.3
 
 COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
     "segment": STAGE_SHARES,
+    "answer": {"reading": 0.3, "isolation": 0.6, "verifying": 0.1},
     "batch": {"segmenting": 1.0},
     "isolate": {"reading": 0.25, "isolation": 0.6, "writing": 0.15},
     "measure": {"reading": 0.3, "isolation": 0.2, "measuring": 0.2, "writing": 0.3},

@@ -14,8 +14,7 @@ import numpy as np
 from ..core.boxes import bounding_box, slices_of
 from ..core.crops import Crop
 from ..core.errors import UnusableInput
-from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import Array, Volume
+from ..core.volume import Volume
 from ..networks.candidate_network import CandidateNetwork
 from ..weights.manifest import SecondLook
 from .calibration import TUMOR_LOGIT
@@ -28,9 +27,6 @@ SIDES_MM = (28.0, 56.0, 112.0)
 
 SCALE_PENALTY = 1.0
 """Logits that an answer loses for each octave between the side of its view and the side that would fit."""
-
-TINY = 1e-6
-"""Smallest probability of an outlined lesion, so that its voxels differ from the background."""
 
 LOOKS_AGAIN = 2
 """Number of looks from the middle of the last answer."""
@@ -47,72 +43,6 @@ class Outline:
 
     mask: Crop | None
     tumor: float
-
-
-@dataclass(frozen=True, eq=False)
-class Outlined:
-    """What lies at several places, on the CT's grid.
-
-    Attributes:
-        certainty: Probability that the lesion in a voxel is a tumor, float32; 0 outside of all lesions.
-        inside: Probability of a voxel to be inside a lesion, float32.
-        warnings: Sentences for the user about places that do not look like a tumor.
-    """
-
-    certainty: Volume
-    inside: Volume
-    warnings: tuple[str, ...]
-
-
-def outlined(
-    network: CandidateNetwork,
-    numbers: SecondLook,
-    ct: Volume,
-    lungs: Array,
-    places: Sequence[Sequence[float]],
-    least: float,
-    on_progress: ProgressCallback = ignore_progress,
-) -> Outlined:
-    """Outline what lies at points (x, y, z) and in boxes (x0, y0, z0, x1, y1, z1), LPS mm.
-
-    Args:
-        network: The second network.
-        numbers: Its entry in the model's manifest.
-        ct: The CT (HU) with canonical axes.
-        lungs: Both lungs (bool) on the same grid.
-        places: The points and boxes.
-        least: The confidence threshold; what is below it is left out and named in a warning.
-        on_progress: Called after each place.
-
-    Raises:
-        UnusableInput: A place lies outside the CT.
-    """
-    anatomy = Anatomy.of(ct, lungs)
-    certainty, inside = np.zeros(ct.shape, np.float32), np.zeros(ct.shape, np.float32)
-    warnings = []
-    for done, place in enumerate(places):
-        on_progress(Progress("verifying", done, len(places)))
-        found = (
-            outline_point(network, numbers, ct, anatomy, (place[0], place[1], place[2]))
-            if len(place) == 3
-            else outline_box(network, numbers, ct, anatomy, place[:3], place[3:])
-        )
-        if found.mask is None or found.tumor < least:
-            warnings.append(_no_tumor(place, found.tumor))
-            continue
-        here, mask = found.mask.slices, found.mask.mask.array
-        np.maximum(certainty[here], np.where(mask, np.float32(max(found.tumor, TINY)), 0), out=certainty[here])
-        np.maximum(inside[here], mask, out=inside[here], casting="unsafe")
-    on_progress(Progress("verifying", len(places), len(places)))
-    return Outlined(Volume(certainty, ct.affine), Volume(inside, ct.affine), tuple(warnings))
-
-
-def _no_tumor(place: Sequence[float], tumor: float) -> str:
-    where = "(" + ", ".join(f"{c:g}" for c in place) + ")"
-    return (
-        f"What lies at {where} does not look like a tumor (probability {tumor:.0%}); lower the confidence threshold to "
-        "outline it anyway."
-    )
 
 
 def outline_point(
@@ -133,7 +63,7 @@ def outline_point(
     Raises:
         UnusableInput: The point lies outside the CT.
     """
-    _check_inside(ct, point)
+    check_inside(ct, point)
     looks = look_at(network, ct, anatomy, [(point, side) for side in SIDES_MM], numbers.outline_logit)
     return _settled(network, numbers, ct, anatomy, max(looks, key=_fit))
 
@@ -164,7 +94,7 @@ def outline_box(
     """
     low, high = np.minimum(first, last), np.maximum(first, last)
     x, y, z = ((low + high) / 2).tolist()
-    _check_inside(ct, (x, y, z))
+    check_inside(ct, (x, y, z))
     place = (x, y, z), side_for_extent(float((high - low).max()))
     look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
     return _settled(network, numbers, ct, anatomy, look)
@@ -209,7 +139,12 @@ def _middle(look: Look, ct: Volume) -> Point:
     return look.cube.to_lps(deep_voxel(look.mask, (look.cube.voxel_mm,) * 3), ct)
 
 
-def _check_inside(ct: Volume, point: Sequence[float]) -> None:
+def check_inside(ct: Volume, point: Sequence[float]) -> None:
+    """Check that a point, LPS mm, lies in a CT.
+
+    Raises:
+        UnusableInput: It does not.
+    """
     index = np.asarray(ct.lps_to_index(point))
     if (index < -0.5).any() or (index > np.asarray(ct.shape) - 0.5).any():
         x, y, z = point

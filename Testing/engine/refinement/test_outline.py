@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.crops import Anatomy
-from LungTumorSegLib.refinement.outline import outline_box, outline_point, outlined
+from LungTumorSegLib.refinement.outline import outline_box, outline_point
 
 from .conftest import CENTER, RADIUS_MM, ball_ct
 from .test_crops import TURN
@@ -57,15 +56,3 @@ def test_a_point_outside_the_ct_is_refused_with_its_coordinates(network, numbers
     ct = ball_ct()
     with pytest.raises(UnusableInput, match=r"\(900, 0, 0\) lies outside the CT"):
         outline_point(network, numbers, ct, anatomy_of(ct), (900.0, 0.0, 0.0))
-
-
-def test_what_is_below_the_threshold_is_left_out_and_named(network, numbers):
-    ct = ball_ct()
-    doubtful = type(numbers)(8, "", numbers.candidate, Calibration(-1.0, {"tumor_logit": 0.0}))
-    found = outlined(network, doubtful, ct, np.ones(ct.shape, bool), [CENTER], 0.5)
-    assert not found.certainty.array.any()
-    (warning,) = found.warnings
-    assert "(12, -8, 30) does not look like a tumor (probability 27%)" in warning
-    anyway = outlined(network, doubtful, ct, np.ones(ct.shape, bool), [CENTER], 0.0)
-    assert anyway.certainty.array.max() == pytest.approx(0.269, abs=0.001)
-    assert anyway.warnings == ()

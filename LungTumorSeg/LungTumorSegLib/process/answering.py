@@ -1,0 +1,113 @@
+"""The command ``lungtumorseg answer``: a process that keeps a CT and the networks, and answers clicks on the CT.
+
+A program writes one JSON object per line to stdin, for example ``{"id": 1, "place": [61.5, -12, -310]}``. ``place`` is
+a point or two corners of a box; ``also`` and ``but_not`` are lists of further points; ``min_confidence`` replaces that
+of the model. All coordinates are LPS mm. Each line is answered by one ``item`` event with the same ``id``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import queue
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import UNUSABLE, UnusableInput
+from ..core.events import Progress
+from ..core.mask_json import mask_as_json
+from ..core.texts import quoted
+from .channel import Channel, JsonLinesChannel
+
+if TYPE_CHECKING:
+    from ..refinement.clicks import Click, Outliner
+
+IDLE_SECONDS = 600.0
+"""Seconds without a request after which the process ends, so that an unused one does not keep its memory."""
+
+EXAMPLE = "ct.nii.gz"
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Read the CT, then answer requests until stdin closes or no request has come for ``IDLE_SECONDS``.
+
+    Raises:
+        UnusableInput: The CT cannot be used, or the model has no second network.
+        Cancelled: Stdin was closed before the CT was ready.
+    """
+    if not isinstance(channel, JsonLinesChannel):
+        raise TypeError("The command answer needs a channel with requests.")
+    from ..io.images import read_ct
+    from ..networks.stored import load_model
+    from ..options import SegmentOptions
+    from ..pipeline import outliner_of
+
+    channel.progress(Progress("model", 0, 1))
+    model = load_model(options.model)
+    channel.progress(Progress("reading", 0, 1))
+    ct = read_ct(options.input, series=options.series)
+    channel.progress(Progress("reading", 1, 1))
+    outliner, _ = outliner_of(ct, model, channel.progress)
+    outliner.warm_up()
+    channel.progress(Progress("verifying", 1, 1))
+    channel.item({"ready": True}, "")
+    least = SegmentOptions().settled(model.manifest).min_confidence
+    while (request := _next(channel.requests)) is not None:
+        channel.item(answer_to(request, outliner, least), "")
+    channel.result({}, "")
+
+
+def answer_to(request: dict[str, Any], outliner: Outliner, least: float) -> dict[str, Any]:
+    """Return the answer to one request.
+
+    Args:
+        request: The request.
+        outliner: Outlines places of the CT.
+        least: The confidence threshold, unless the request states another.
+
+    Returns:
+        ``id``; ``tumor``, the probability of a tumor; ``mask``, or None if nothing was outlined; ``warnings``. If the
+        request cannot be answered, ``id``, ``code`` and ``message``.
+    """
+    from ..refinement.clicks import no_tumor
+
+    number = request.get("id")
+    try:
+        click, limit = _click(request), _numbers([request.get("min_confidence", least)], 1)[0]
+        found = outliner.answer(click)
+    except UnusableInput as error:
+        return {"id": number, "code": UNUSABLE, "message": str(error)}
+    if found.mask is None or found.tumor < limit:
+        return {"id": number, "tumor": found.tumor, "mask": None, "warnings": [no_tumor(click.place, found.tumor)]}
+    mask = mask_as_json(found.mask.mask)
+    return {"id": number, "tumor": found.tumor, "mask": mask, "warnings": list(found.warnings)}
+
+
+def _click(request: dict[str, Any]) -> Click:
+    from ..refinement.clicks import Click
+
+    place = request.get("place")
+    corners = 6 if isinstance(place, list) and len(place) == 6 else 3
+    return Click(_numbers(place, corners), _points(request.get("also")), _points(request.get("but_not")))
+
+
+def _points(points: Any) -> tuple[tuple[float, float, float], ...]:
+    if not isinstance(points, list | None):
+        raise UnusableInput(f"Further points must be a list of points; got {quoted(points)}.")
+    return tuple((x, y, z) for x, y, z in (_numbers(point, 3) for point in points or ()))
+
+
+def _numbers(values: Any, count: int) -> tuple[float, ...]:
+    if (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+    ):
+        return tuple(float(v) for v in values)
+    raise UnusableInput(f"A request needs a place of three or six numbers, and points of three; got {quoted(values)}.")
+
+
+def _next(requests: queue.SimpleQueue[dict[str, Any] | None]) -> dict[str, Any] | None:
+    try:
+        return requests.get(timeout=IDLE_SECONDS)
+    except queue.Empty:
+        return None

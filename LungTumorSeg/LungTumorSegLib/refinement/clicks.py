@@ -1,0 +1,190 @@
+"""Outline what a user points at, and correct the outline with further points.
+
+An ``Outliner`` keeps what all clicks on one CT share, so that a second click costs only the second network's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.crops import Crop
+from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.texts import percent
+from ..core.volume import Array, Volume
+from ..networks.candidate_network import CandidateNetwork
+from ..weights.manifest import SecondLook
+from .corrected import ball_at, contains, joined, without
+from .crops import Anatomy, Point
+from .look import look_at
+from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
+
+TINY = 1e-6
+"""Smallest probability of an outlined lesion, so that its voxels differ from the background."""
+
+DAB_MM = 2.0
+"""Radius of the ball around a point that the outline must contain although the network sees no lesion there, mm."""
+
+
+@dataclass(frozen=True)
+class Click:
+    """What a user points at; all coordinates are LPS mm.
+
+    Attributes:
+        place: A point (x, y, z), or two opposite corners of a box (x0, y0, z0, x1, y1, z1).
+        also: Points that belong to the same lesion.
+        but_not: Points that do not belong to it.
+    """
+
+    place: tuple[float, ...]
+    also: tuple[Point, ...] = ()
+    but_not: tuple[Point, ...] = ()
+
+    @property
+    def middle(self) -> Point:
+        """The point, or the middle of the box."""
+        x, y, z = np.reshape(self.place, (-1, 3)).mean(axis=0).tolist()
+        return x, y, z
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The answer to a click.
+
+    Attributes:
+        mask: The outline on the CT's grid; None if there is nothing.
+        tumor: Probability that what lies at the place is a tumor, 0 to 1; further points do not change it.
+        warnings: Sentences for the user about further points that the network could not follow.
+    """
+
+    mask: Crop | None
+    tumor: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Outlined:
+    """What lies at several places, on the CT's grid.
+
+    Attributes:
+        lesions: One mask per outlined place.
+        certainty: Probability that the lesion in a voxel is a tumor, float32; 0 outside of all lesions.
+        inside: Probability of a voxel to be inside a lesion, float32.
+        warnings: Sentences for the user, such as about places that do not look like a tumor.
+    """
+
+    lesions: tuple[Crop, ...]
+    certainty: Volume
+    inside: Volume
+    warnings: tuple[str, ...]
+
+
+class Outliner:
+    """Outline places of one CT; every place is looked at only once."""
+
+    def __init__(self, network: CandidateNetwork, numbers: SecondLook, ct: Volume, lungs: Array) -> None:
+        """Reduce the CT for the coarse views.
+
+        Args:
+            network: The second network.
+            numbers: Its entry in the model's manifest.
+            ct: The CT (HU) with canonical axes.
+            lungs: Both lungs (bool) on the same grid.
+        """
+        self._network, self._numbers, self._ct = network, numbers, ct
+        self._anatomy = Anatomy.of(ct, lungs)
+        self._known: dict[tuple[float, ...], Outline] = {}
+
+    def warm_up(self) -> None:
+        """Look at the middle of the CT once, because the first look in a process takes longer than later ones."""
+        x, y, z = self._ct.index_to_lps((np.asarray(self._ct.shape) - 1) / 2).tolist()
+        look_at(self._network, self._ct, self._anatomy, [((x, y, z), SIDES_MM[0])])
+
+    def answer(self, click: Click) -> Answer:
+        """Outline what lies at a place; then extend the outline to ``also`` and cut off what is nearer to ``but_not``.
+
+        Raises:
+            UnusableInput: A point, or the middle of the box, lies outside the CT.
+        """
+        for point in (click.middle, *click.also, *click.but_not):
+            check_inside(self._ct, point)
+        found = self._at(click.place)
+        mask, warnings = found.mask, []
+        for point in click.also:
+            if mask is None or not contains(mask, point, self._ct):
+                part = self._at(point).mask
+                if part is None or not contains(part, point, self._ct):
+                    part = ball_at(point, DAB_MM, self._ct)
+                    warnings.append(_small_ball(point))
+                mask = joined(mask, part, self._ct)
+        if mask is not None and click.but_not:
+            mask = without(mask, (click.middle, *click.also), click.but_not, self._ct)
+        return Answer(mask, found.tumor, tuple(warnings))
+
+    def _at(self, place: tuple[float, ...]) -> Outline:
+        if place not in self._known:
+            common = self._network, self._numbers, self._ct, self._anatomy
+            self._known[place] = (
+                outline_point(*common, (place[0], place[1], place[2]))
+                if len(place) == 3
+                else outline_box(*common, place[:3], place[3:])
+            )
+        return self._known[place]
+
+
+def outlined(
+    outliner: Outliner,
+    ct: Volume,
+    clicks: Sequence[Click],
+    least: float,
+    on_progress: ProgressCallback = ignore_progress,
+) -> Outlined:
+    """Answer several clicks.
+
+    Args:
+        outliner: Outlines places of ``ct``.
+        ct: The CT with canonical axes.
+        clicks: The places.
+        least: The confidence threshold; what is below it is left out and named in a warning.
+        on_progress: Called after each place.
+
+    Raises:
+        UnusableInput: A place lies outside the CT.
+    """
+    certainty, inside = np.zeros(ct.shape, np.float32), np.zeros(ct.shape, np.float32)
+    lesions: list[Crop] = []
+    warnings: list[str] = []
+    for done, click in enumerate(clicks):
+        on_progress(Progress("verifying", done, len(clicks)))
+        found = outliner.answer(click)
+        if found.mask is None or found.tumor < least:
+            warnings.append(no_tumor(click.place, found.tumor))
+            continue
+        warnings.extend(found.warnings)
+        lesions.append(found.mask)
+        here, mask = found.mask.slices, found.mask.mask.array
+        np.maximum(certainty[here], np.where(mask, np.float32(max(found.tumor, TINY)), 0), out=certainty[here])
+        np.maximum(inside[here], mask, out=inside[here], casting="unsafe")
+    on_progress(Progress("verifying", len(clicks), len(clicks)))
+    return Outlined(tuple(lesions), Volume(certainty, ct.affine), Volume(inside, ct.affine), tuple(warnings))
+
+
+def no_tumor(place: Sequence[float], tumor: float) -> str:
+    """Return the warning about a place that does not look like a tumor."""
+    return (
+        f"What lies at {_in_words(place)} does not look like a tumor (probability {percent(tumor)}); lower the "
+        "confidence threshold to outline it anyway."
+    )
+
+
+def _small_ball(point: Point) -> str:
+    return (
+        f"The network sees no lesion at {_in_words(point)}, so only a ball of {2 * DAB_MM:g} mm was added there; paint "
+        "the rest."
+    )
+
+
+def _in_words(place: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{c:g}" for c in place) + ")"

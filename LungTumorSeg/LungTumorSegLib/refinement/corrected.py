@@ -1,0 +1,88 @@
+"""The rule by which further points change an outline.
+
+An outline is extended by the outlines at the points that belong to the lesion. Then every voxel is cut off that is
+nearer to a point that does not belong to the lesion than to all points that do, and so is every part that is left
+without a connection to a point of the lesion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from ..core.boxes import Box, bounding_box, moved, put, slices_of, united
+from ..core.crops import Crop, crop_at
+from ..core.volume import Array, Volume
+from ..lesions.components import CONNECTIVITY
+from .crops import Point
+
+
+def contains(mask: Crop, point: Point, ct: Volume) -> bool:
+    """Return whether the voxel of the CT at a point, LPS mm, belongs to a mask."""
+    index = _voxel(point, ct) - mask.box[0]
+    inside = (index >= 0).all() and (index < mask.mask.shape).all()
+    return bool(inside and mask.mask.array[tuple(index)])
+
+
+def joined(a: Crop | None, b: Crop, ct: Volume) -> Crop:
+    """Return the union of two masks on the grid of the CT."""
+    if a is None:
+        return b
+    box = united(a.box, b.box)
+    return crop_at(put(a.mask.array, a.box, box) | put(b.mask.array, b.box, box), box, ct)
+
+
+def ball_at(center: Point, radius_mm: float, ct: Volume) -> Crop:
+    """Return the voxels of the CT whose centers lie in a ball, and the voxel that contains its center."""
+    middle = _voxel(center, ct)
+    reach = np.ceil(radius_mm / np.asarray(ct.spacing)).astype(int)
+    low, high = np.maximum(middle - reach, 0).tolist(), np.minimum(middle + reach + 1, ct.shape).tolist()
+    box: Box = (low[0], low[1], low[2]), (high[0], high[1], high[2])
+    index = np.moveaxis(np.indices(np.subtract(high, low)), 0, -1) + low
+    ball = np.linalg.norm(ct.index_to_lps(index) - np.asarray(center), axis=-1) <= radius_mm
+    ball[tuple(middle - low)] = True
+    return crop_at(ball, box, ct)
+
+
+def without(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volume) -> Crop | None:
+    """Cut off what belongs to points outside of the lesion.
+
+    Args:
+        mask: The outline.
+        inner: Points of the lesion, LPS mm.
+        outer: Points that do not belong to it, LPS mm.
+        ct: The CT.
+
+    Returns:
+        The voxels that are nearer to a point of ``inner`` and connected with one; if no point of ``inner`` lies in the
+        mask, the largest component. None if nothing is left.
+    """
+    index = np.argwhere(mask.mask.array)
+    places = mask.mask.index_to_lps(index)
+    kept = np.zeros(mask.mask.shape, bool)
+    kept[tuple(index.T)] = _distance(places, inner) <= _distance(places, outer)
+    labels, count = ndimage.label(kept, structure=CONNECTIVITY)
+    if count == 0:
+        return None
+    voxels = [_voxel(point, ct) - mask.box[0] for point in inner]
+    own = {int(labels[tuple(v)]) for v in voxels if (v >= 0).all() and (v < labels.shape).all()} - {0}
+    kept = np.isin(labels, list(own or {int(np.bincount(labels[kept]).argmax())}))
+    return _trimmed(kept, mask.box, ct)
+
+
+def _trimmed(array: Array, box: Box, ct: Volume) -> Crop | None:
+    inside = bounding_box(array)
+    if inside is None:
+        return None
+    return crop_at(array[slices_of(inside)], (moved(box[0], inside[0]), moved(box[0], inside[1])), ct)
+
+
+def _distance(places: Array, points: Sequence[Point]) -> Array:
+    """Return the distance, mm, from each place (n, 3) to the nearest of several points."""
+    return np.asarray(np.min([np.linalg.norm(places - np.asarray(point), axis=1) for point in points], axis=0))
+
+
+def _voxel(point: Point, ct: Volume) -> Array:
+    return np.asarray(np.clip(np.rint(ct.lps_to_index(point)).astype(int), 0, np.asarray(ct.shape) - 1))
