@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 from LungTumorSegLib.core import terminology
-from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.mrml.corrections import Corrections, Threshold
 from LungTumorSegLib.mrml.nodes import Node
+from LungTumorSegLib.mrml.outlines import PlaceOutline
 from LungTumorSegLib.mrml.placing import Point, PointPlacement
 from LungTumorSegLib.mrml.results import lesions_of, summary_of
 from slicer.i18n import tr as _
@@ -260,9 +260,12 @@ class CorrectSection:
         self._stopPlacing()
         self.editor.stop_effect()
 
-    def _take(self, mask: Volume, replaced: str | None) -> str | None:
+    def _take(self, outline: PlaceOutline, replaced: str | None) -> str | None:
         """Take an outline as a lesion; return the name of the lesion, or None after a failure."""
-        taken = self._do(lambda corrections: corrections.take(mask, replaced))
+        mask = outline.mask
+        if mask is None:
+            return None
+        taken = self._do(lambda corrections: corrections.take(mask, replaced, tumor=outline.tumor))
         return self._segmentation.GetSegmentation().GetSegment(taken).GetName() if taken else None
 
     def _onPoint(self, point: Point) -> None:

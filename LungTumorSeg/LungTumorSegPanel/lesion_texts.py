@@ -42,7 +42,12 @@ def remarkText(lesion: LesionRow) -> str:
     elif lesion.correction == CORRECTED:
         remarks.append(_("Corrected by hand: a part of a lesion that the network found."))
     if lesion.correction == ADDED:
-        remarks.append(_("Added by hand: the network did not find it."))
+        pointedAt = lesion.confidence == lesion.confidence  # nan without an answer of the network
+        remarks.append(
+            _("Added with Segment here: the search did not find it.")
+            if pointedAt
+            else _("Added by hand: the network did not find it.")
+        )
     if lesion.review == CONFIRMED:
         remarks.append(_("Reviewed: confirmed."))
     if lesion.review == REJECTED:

@@ -69,6 +69,7 @@ class Panel(VTKObservationMixin):
         self._nodesTimer.stop()
         self._sceneTimer.stop()
         self.correct.close()
+        self.logic.closeOutlines()
         self._releaseParameterNode()
         self.removeObservers()
 

@@ -1,18 +1,19 @@
 """Segment here, a part of the Correct section: outline what lies at a point or in a box that the user places."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 from LungTumorSegLib.core.events import Cancelled
-from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.core.texts import percent
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.mrml.outlines import PlaceOutline, Preview
+from LungTumorSegLib.mrml.outlines import PlaceClick, PlaceOutline, Preview
 from LungTumorSegLib.mrml.placing import BoxPlacement, Placement, Point, PointPlacement
 from LungTumorSegLib.mrml.results import ct_of
 from LungTumorSegLib.process.progress import RunProgress
-from LungTumorSegLib.process.segmentation_run import SegmentationRun
+from LungTumorSegLib.process.warm_child import Ask
 from slicer.i18n import tr as _
 
 from .parameters import chosenOptions
@@ -20,12 +21,16 @@ from .parameters import chosenOptions
 if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
 
-Take = Callable[[Volume, str | None], str | None]
+Take = Callable[[PlaceOutline, str | None], str | None]
 """Take an outline as a new lesion or in place of a lesion; return the name of the lesion, or None after a failure."""
 
 
 class SegmentHere:
-    """Outline one place at a time: the user places it, a run outlines it, the user accepts or discards the outline."""
+    """Outline one place at a time.
+
+    The user places it, a child process outlines it, the user corrects the outline with further points, and accepts or
+    discards it.
+    """
 
     def __init__(
         self,
@@ -50,16 +55,18 @@ class SegmentHere:
         self._chosen: list[str] = []
         self._button: Any = None  # while its place is placed or outlined
         self._placement: Placement | None = None
-        self._place: Sequence[Point] = ()
-        self._least = 0.0
-        self._run: SegmentationRun | None = None
+        self._run: Ask | None = None
+        self._asked: PlaceClick | None = None  # the click that is or was answered
         self._outline: PlaceOutline | None = None  # while it waits for the user
+        self._click: PlaceClick | None = None  # what it answers
         self._preview: Preview | None = None
         ui.pointButton.connect("clicked(bool)", lambda on: self._onPoint() if on else self._onUnchecked())
         ui.boxButton.connect("clicked(bool)", lambda on: self._onBox() if on else self._onUnchecked())
+        ui.alsoButton.connect("clicked(bool)", lambda on: self._onAlso() if on else self._onUnchecked())
+        ui.notButton.connect("clicked(bool)", lambda on: self._onNot() if on else self._onUnchecked())
         ui.acceptButton.connect("clicked()", lambda: self._accept(None))
         ui.replaceButton.connect("clicked()", lambda: self._accept(self._chosen[0]))
-        ui.anywayButton.connect("clicked()", lambda: self._start(0.0))
+        ui.anywayButton.connect("clicked()", self._onAnyway)
         ui.discardButton.connect("clicked()", self._discard)
         self._say("")
         self._refresh()
@@ -121,12 +128,34 @@ class SegmentHere:
             return False
         try:
             self._logic.installPackages()
-        except RuntimeError as error:
+            self._logic.prepareOutlines(ct_of(self._segmentation), self._options())
+        except (ValueError, OSError, RuntimeError) as error:
             self._say(str(error))
             return False
         self._onPlacing()
         self._button = button
         return self._segmentation is not None  # the scene may have been closed meanwhile
+
+    def _onAlso(self) -> None:
+        text = _("Click a point of the lesion that the outline must contain.")
+        self._correct(self._ui.alsoButton, text, lambda click, point: replace(click, also=(*click.also, point)))
+
+    def _onNot(self) -> None:
+        text = _("Click a point that does not belong to the lesion. What is nearer to it is cut off.")
+        self._correct(self._ui.notButton, text, lambda click, point: replace(click, but_not=(*click.but_not, point)))
+
+    def _correct(self, button: Any, text: str, corrected: Callable[[PlaceClick, Point], PlaceClick]) -> None:
+        """Let the user place a point that corrects the outline, which stays until the new one is there."""
+        self.stopPlacing()
+        click = self._click
+        if click is not None:
+            self._onPlacing()
+            self._button = button
+            self._placement = PointPlacement(
+                slicer.mrmlScene, lambda point: self._later(lambda: corrected(click, point)), button.text
+            )
+            self._say(text)
+        self._refresh()
 
     def _onUnchecked(self) -> None:
         self.stopPlacing()
@@ -137,42 +166,51 @@ class SegmentHere:
         self._refresh()
 
     def _onPlaced(self, place: Sequence[Point]) -> None:
-        qt.QTimer.singleShot(0, lambda: self._takePlace(place))  # not while the node's event is being handled
+        self._later(lambda: PlaceClick(tuple(place), self._options()["min_confidence"]))
 
-    def _takePlace(self, place: Sequence[Point]) -> None:
+    def _later(self, click: Callable[[], PlaceClick]) -> None:
+        qt.QTimer.singleShot(0, lambda: self._takePlace(click))  # not while the node's event is being handled
+
+    def _takePlace(self, click: Callable[[], PlaceClick]) -> None:
         if self._placement is not None:  # None after a cancellation in the meantime
             self.stopPlacing()
-            self._place = place
-            self._start(None)
+            self._start(click())
 
     # Run
 
-    def _start(self, least: float | None) -> None:
-        """Outline the place if it is a tumor with at least this probability; None takes the confidence threshold."""
-        self._discard()
-        options = chosenOptions(self._logic.getParameterNode())
-        self._least = options["min_confidence"] if least is None else least
+    def _options(self) -> dict[str, Any]:
+        return chosenOptions(self._logic.getParameterNode())
+
+    def _start(self, click: PlaceClick) -> None:
+        """Ask for the outline of a place."""
+        self._asked = click
         try:
             self._run = self._logic.startOutline(
                 ct_of(self._segmentation),
-                self._place,
-                {**options, "min_confidence": self._least},
+                click.place,
+                {**self._options(), "min_confidence": click.least},
                 self._onProgress,
                 self._onFinished,
+                click.also,
+                click.but_not,
             )
-            self._say(_("Exporting the CT ..."))
+            self._say(_("Outlining the lesion ..."))
         except (ValueError, OSError) as error:
             self._say(str(error))
         self._refresh()
 
+    def _onAnyway(self) -> None:
+        if self._click is not None:
+            self._start(replace(self._click, least=0.0))
+
     def _onProgress(self, progress: RunProgress) -> None:
         if self._button is not None:
-            text = _("Outlining the lesion: {percent} %. Click {button} again to cancel.")
+            text = _("Preparing the CT: {percent} %. Click {button} again to cancel.")
             self._say(text.format(percent=progress.percent, button=self._button.text))
 
-    def _onFinished(self, run: SegmentationRun) -> None:
+    def _onFinished(self, run: Ask) -> None:
         self._run = None
-        self._say("")
+        self._say("" if self._outline is None else _answerText(self._outline))
         if run.error is None:
             self._answer(run.result)
         elif not isinstance(run.error, Cancelled):
@@ -183,20 +221,20 @@ class SegmentHere:
 
     def _answer(self, outline: PlaceOutline) -> None:
         """Show an outline, or why there is none."""
-        if outline.mask is None and self._least <= 0:
+        click = self._asked
+        self._discard()
+        if outline.mask is None and click is not None and click.least <= 0 and not click.but_not:
             self._say(_("The network cannot outline anything at this place. Paint the lesion instead."))
             return
-        self._outline = outline
-        if outline.mask is None:
-            self._say(outline.message)
-        else:
+        self._outline, self._click = outline, click
+        if outline.mask is not None:
             self._preview = Preview(ct_of(self._segmentation), outline.mask)
-            self._say(_answerText(outline))
+        self._say(_answerText(outline))
         self._onAnswer()
 
     def _accept(self, replaced: str | None) -> None:
         if self._outline is not None and self._outline.mask is not None:
-            name = self._take(self._outline.mask, replaced)
+            name = self._take(self._outline, replaced)
             if name is not None:  # otherwise the user can select another lesion
                 self._discard()
                 self._say(_("{name} has this outline now. Undo takes it back.").format(name=name))
@@ -206,7 +244,7 @@ class SegmentHere:
             self._preview.close()
             self._preview = None
         if self._outline is not None:
-            self._outline = None
+            self._outline = self._click = None
             self._say("")
             self._onAnswer()
         self._refresh()
@@ -216,13 +254,17 @@ class SegmentHere:
     def _refresh(self) -> None:
         ui, busy = self._ui, self._placement is not None or self._run is not None
         outlined = self._outline is not None and self._outline.mask is not None
-        for button in (ui.pointButton, ui.boxButton):
+        for button in (ui.pointButton, ui.boxButton, ui.alsoButton, ui.notButton):
             button.checked = busy and button == self._button
             button.enabled = self._segmentation is not None and (self._run is None or button == self._button)
+        for button in (ui.alsoButton, ui.notButton):
+            button.visible = outlined
         ui.acceptButton.visible = outlined
         ui.replaceButton.visible = outlined and len(self._chosen) == 1
         ui.anywayButton.visible = self.waiting and not outlined
         ui.discardButton.visible = self.waiting
+        for button in (ui.acceptButton, ui.replaceButton, ui.anywayButton):
+            button.enabled = self._run is None
 
     def _say(self, text: str) -> None:
         self._ui.hereLabel.text = text
@@ -230,7 +272,9 @@ class SegmentHere:
 
 
 def _answerText(outline: PlaceOutline) -> str:
-    volume = _("Volume: {volume:.2f} mL.").format(volume=outline.volume_ml)
-    if outline.tumor is None:
-        return str(volume)
-    return str(_("Probability of a tumor: {tumor:.0%}.").format(tumor=outline.tumor)) + f" {volume}"
+    if outline.mask is None:
+        return outline.message
+    text = _("Probability of a tumor: {tumor}. Volume: {volume:.2f} mL.")
+    return " ".join(
+        filter(None, [text.format(tumor=percent(outline.tumor), volume=outline.volume_ml), outline.message])
+    )

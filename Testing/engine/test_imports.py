@@ -29,6 +29,7 @@ MODULES = sorted(
 NEEDS_TORCH = (
     "LungTumorSegLib.networks",
     "LungTumorSegLib.inference.predictor",
+    "LungTumorSegLib.refinement.clicks",
     "LungTumorSegLib.refinement.look",
     "LungTumorSegLib.refinement.outline",
     "LungTumorSegLib.refinement.verify",

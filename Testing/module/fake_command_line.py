@@ -23,13 +23,45 @@ def say(**event: object) -> None:
 def wait_for_cancel(stages: bool = True) -> None:
     """Report progress until the parent cancels, then exit with code 130."""
     cancelled = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.readline(), cancelled.set()), daemon=True).start()
+
+    def watch() -> None:
+        while sys.stdin.readline().strip() not in ("cancel", ""):  # other lines are requests
+            pass
+        cancelled.set()
+
+    threading.Thread(target=watch, daemon=True).start()
     done = 0
     while not cancelled.wait(0.02):
         if stages:
             done = min(done + 1, 99)
             say(event="progress", stage="predicting", done=done, total=100)
     os._exit(130)
+
+
+def answer(arguments: list[str]) -> None:
+    """Imitate the command ``answer``: the file answer.json is the answer to every request."""
+    home, how = Path(os.environ["FAKE_RESULTS"]), os.environ.get("FAKE_RUN", "good")
+    with (home / "starts.txt").open("a") as starts:
+        starts.write(f"{os.getpid()}\n")
+    assert Path(arguments[1]).is_file()
+    say(event="progress", stage="reading", done=1, total=1)
+    if how == "slow":
+        wait_for_cancel()
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how.startswith("error:"):
+        _, code, message = how.split(":", 2)
+        say(event="error", code=int(code), message=message)
+        sys.exit(int(code))
+    say(event="item", ready=True)
+    while line := sys.stdin.readline():
+        with (home / "requests.jsonl").open("a") as requests:
+            requests.write(line)
+        number = json.loads(line)["id"]
+        if how == "deaf":
+            continue
+        say(event="item", **{**json.loads((home / "answer.json").read_text()), "id": number})
+    say(event="result")
 
 
 def segment(arguments: list[str]) -> None:
@@ -99,6 +131,8 @@ def compare(arguments: list[str]) -> None:
 if __name__ == "__main__":
     if "compare" in sys.argv:
         compare(sys.argv[sys.argv.index("compare") :])
+    elif "answer" in sys.argv:
+        answer(sys.argv[sys.argv.index("answer") :])
     elif "measure" in sys.argv:
         measure(sys.argv[sys.argv.index("measure") :])
     else:

@@ -48,6 +48,9 @@ UNSPECIFIED = _entry("SCT^85756007^Tissue", "SCT^85756007^Tissue")
 REVIEW_TAG = "LungTumorSeg.Review"
 """Segment tag, in Slicer's scenes and in .seg.nrrd files, that stores the review of a lesion."""
 
+CONFIDENCE_TAG = "LungTumorSeg.Confidence"
+"""Segment tag that stores the probability of a tumor of a lesion that was outlined at a place."""
+
 CONFIRMED, REJECTED = "confirmed", "rejected"
 """Values of the review tag. A lesion that has not been reviewed has no tag."""
 

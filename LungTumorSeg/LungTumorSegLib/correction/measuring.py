@@ -42,8 +42,9 @@ class SnapshotMeasurement:
             LiveSegment(info.id, info.name, info.terminology, crops[info.id], info.review) for info in snapshot.segments
         ]
         reviews = {info.id: info.review for info in snapshot.segments}
+        clicked = {info.id: info.confidence for info in snapshot.segments if info.confidence is not None}
         there = {segment.id for segment in segments if segment.crop is not None and is_lesion(segment)}
         removed = [segment_id for segment_id in snapshot.network if segment_id not in there]
         for report in self._live.update(segments):
-            rows = correction_rows(report, crops, answer, snapshot.network, reviews, snapshot.numbers)
+            rows = correction_rows(report, crops, answer, snapshot.network, reviews, snapshot.numbers, clicked)
             yield Measures(rows, spread_as_json(report), removed, report.complete)

@@ -27,6 +27,7 @@ def correction_rows(
     network: Mapping[str, Row],
     reviews: Mapping[str, str],
     numbers: Mapping[str, int],
+    clicked: Mapping[str, float],
 ) -> list[Row]:
     """Turn a report into one row per lesion, numbered after the segments.
 
@@ -37,17 +38,19 @@ def correction_rows(
         network: The rows that the run gave the network's lesions, by segment id.
         reviews: "confirmed", "rejected" or "" by segment id, in the order of the segmentation.
         numbers: The previous numbers of the lesions, by segment id.
+        clicked: The probability of a tumor of each lesion that was outlined at a place, by segment id.
 
     Returns:
         Rows with the columns of lesions.csv and four more: correction, review, network_volume_ml, segment_id. The
-        ``confidence`` of a lesion is the network's confidence for its own outline, whatever was corrected since.
+        ``confidence`` of a lesion is the network's confidence for its own outline, of the run or of the place that a
+        person pointed at, whatever was corrected since.
     """
     rows = []
     for segment_id, lesion in zip(report.ids, (*report.lesions, *report.rejected), strict=True):
         said, own = network.get(segment_id, {}), (answer or {}).get(segment_id)
         correction = "" if answer is None else _correction_of(crops[segment_id], own, answer.values())
         row = lesion_as_json(lesion)
-        row["confidence"] = said.get("confidence")
+        row["confidence"] = clicked.get(segment_id, said.get("confidence"))
         row |= {name: said.get(name) for name in OF_THE_MASK if not correction}
         row |= {
             "correction": correction,

@@ -34,12 +34,14 @@ class SegmentInfo:
         name: The name of the segment.
         terminology: The terminology entry of the segment.
         review: "", "confirmed" or "rejected".
+        confidence: Probability of a tumor of a lesion that was outlined at a place; None for other segments.
     """
 
     id: str
     name: str
     terminology: str
     review: str = ""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

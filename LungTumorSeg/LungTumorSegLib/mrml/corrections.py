@@ -25,6 +25,7 @@ from .segments import (
     review_of,
     segment_infos,
     segments_of,
+    set_confidence,
     set_mask,
     set_review,
 )
@@ -207,13 +208,14 @@ class Corrections:
         return grown
 
     @one_drawing()
-    def take(self, mask: Volume, segment_id: str | None = None) -> str:
+    def take(self, mask: Volume, segment_id: str | None = None, *, tumor: float | None = None) -> str:
         """Take an outline as a lesion. Voxels of other lesions are left out.
 
         Args:
             mask: The outline (bool), LPS with canonical axes, on the voxels of the CT.
             segment_id: The lesion whose voxels are replaced. None fills the newest empty lesion, or a new lesion if
                 none is empty.
+            tumor: Probability that the lesion is a tumor, 0 to 1, which the lesion table then shows.
 
         Returns:
             The segment id of the lesion.
@@ -231,6 +233,7 @@ class Corrections:
             raise ValueError("Another lesion already covers this outline; select it in the table to replace it.")
         self._save()
         taken = segment_id or self._empty_lesion()
+        set_confidence(self._content.GetSegment(taken), tumor)
         set_mask(self._node, taken, mask.with_array(free))
         return taken
 
@@ -324,6 +327,7 @@ class Corrections:
         if self._content.GetSegment(segment_id) is None:
             self._content.CopySegmentFromSegmentation(answer, segment_id)
             return
+        set_confidence(self._content.GetSegment(segment_id), None)
         former, wanted = mask_of(self._content, segment_id), mask_of(answer, segment_id)
         if not _equal(former, wanted):
             set_mask(self._node, segment_id, wanted)

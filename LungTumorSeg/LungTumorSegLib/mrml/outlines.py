@@ -1,26 +1,27 @@
-"""Outlining what lies at a place: the run of the second network, its outline, and the preview of the outline."""
+"""Outlining what lies at a place: the child process that answers, its outline, and the preview of the outline."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer
+import vtk
 
-from ..core.boxes import union
 from ..core.colors import Color
-from ..core.selection import may_be_lesion
+from ..core.mask_json import mask_from_json
 from ..core.volume import Volume
+from ..io.nrrd import write_nrrd
 from ..process.progress import RunProgress
-from ..process.segmentation_run import SegmentationRun
-from ..results.reader import RunFiles
+from ..process.warm_child import Ask, WarmChild
 from .nodes import Node, one_drawing, ras_of
 from .placing import Point
-from .results import read_segmentation, volume_of_node
-from .runs import run_on
-from .segments import mask_of, segment_infos, set_mask
+from .results import volume_of_node
+from .segments import set_mask
 
 PREVIEW_COLOR: Color = (0.1, 1.0, 0.3)
 """A bright green; the first lesions of a result have other colors."""
@@ -31,19 +32,36 @@ PREVIEW = "Preview"
 """Name and id of the segment of a preview."""
 
 
+@dataclass(frozen=True)
+class PlaceClick:
+    """What a user points at; all points are RAS of the scene in mm.
+
+    Attributes:
+        place: One point, or the corners of a box.
+        least: The least probability of a tumor that is outlined, 0 to 1.
+        also: Points that belong to the same lesion.
+        but_not: Points that do not belong to it.
+    """
+
+    place: tuple[Point, ...]
+    least: float
+    also: tuple[Point, ...] = ()
+    but_not: tuple[Point, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class PlaceOutline:
     """What the second network found at a place.
 
     Attributes:
         mask: The outline (bool), LPS with canonical axes; None if nothing is outlined.
-        tumor: Probability that it is a tumor, 0 to 1; None if nothing is outlined or the run does not state it.
-        message: If nothing is outlined, why not, in one sentence.
+        tumor: Probability that what lies there is a tumor, 0 to 1.
+        message: If nothing is outlined, why not; otherwise what the user must know about the outline, often "".
     """
 
     mask: Volume | None
-    tumor: float | None
-    message: str
+    tumor: float
+    message: str = ""
 
     @property
     def volume_ml(self) -> float:
@@ -51,72 +69,103 @@ class PlaceOutline:
         return 0.0 if self.mask is None else float(np.count_nonzero(self.mask.array) * self.mask.voxel_volume_ml)
 
 
-def start_outline(
-    volume_node: Node,
-    place: Sequence[Point],
-    options: Mapping[str, Any],
-    temporary_folder: str,
-    on_progress: Callable[[RunProgress], None] | None = None,
-    on_finished: Callable[[SegmentationRun], None] | None = None,
-) -> SegmentationRun:
-    """Start outlining what lies at a place of ``volume_node``; the result is a ``PlaceOutline``.
+class WarmOutliner:
+    """The child process that answers clicks on one volume node, until the voxels change or the node is removed."""
 
-    The run adds nothing to the scene. The caller has to poll it.
+    def __init__(self, volume_node: Node, model: str, temporary_folder: str) -> None:
+        """Start the child.
 
-    Args:
-        volume_node: A CT.
-        place: One point, or the corners of a box, RAS of the scene in mm.
-        options: The options of ``segment``.
-        temporary_folder: The folder in which the run creates its private folder.
-        on_progress: Called with each progress report.
-        on_finished: Called with the run once it has ended.
+        Args:
+            volume_node: A CT; its current voxels are exported without the parent transform.
+            model: The id of the model.
+            temporary_folder: The folder in which the child gets its private folder.
 
-    Returns:
-        The run.
+        Raises:
+            UnusableInput: The node is not a CT.
+        """
+        volume = volume_of_node(volume_node)  # a view that keeps the voxels alive
 
-    Raises:
-        UnusableInput: The node is not a CT, or an option is unknown.
+        def export(path: Path, stop: threading.Event) -> None:
+            write_nrrd(volume, path, stop)
+
+        self._node, self._model, self._voxels = volume_node, model, _voxels_of(volume_node)
+        self._child = WarmChild(export, ["--model", model], temporary_folder=temporary_folder)
+        node_events = (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, vtk.vtkCommand.ModifiedEvent)
+        observed = [(volume_node, event) for event in node_events]
+        observed.append((volume_node.GetScene(), slicer.vtkMRMLScene.NodeRemovedEvent))
+        self._tags = [(each, each.AddObserver(event, self._on_change)) for each, event in observed]
+
+    def serves(self, volume_node: Node, model: str) -> bool:
+        """Return whether the child still runs, for this CT as it is now and for this model."""
+        self._child.poll()
+        same = self._node is volume_node and self._model == model
+        return same and self._child.outcome is None and self._is_unchanged()
+
+    def warm_up(self) -> Ask:
+        """Return the wait until the child is ready, so that somebody polls it meanwhile."""
+        return Ask(self._child)
+
+    def ask(
+        self,
+        click: PlaceClick,
+        on_progress: Callable[[RunProgress], None] | None = None,
+        on_finished: Callable[[Ask], None] | None = None,
+    ) -> Ask:
+        """Outline what lies at a place; the result is a ``PlaceOutline``. The caller has to poll.
+
+        Args:
+            click: The place.
+            on_progress: Called with the progress until the child is ready.
+            on_finished: Called with the request at its end.
+        """
+        return Ask(self._child, request_of(self._node, click), outline_of, on_progress, on_finished)
+
+    def close(self) -> None:
+        """End the child."""
+        for each, tag in self._tags:
+            each.RemoveObserver(tag)
+        self._tags = []
+        self._child.close()
+
+    def _is_unchanged(self) -> bool:
+        return self._node.GetScene() is not None and _voxels_of(self._node) == self._voxels
+
+    def _on_change(self, caller: Node, event: str) -> None:
+        if not self._is_unchanged():
+            self.close()
+
+
+def _voxels_of(volume_node: Node) -> tuple[Any, ...]:
+    """Return what changes whenever the voxels of a volume or their places change."""
+    image, matrix = volume_node.GetImageData(), vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    places = tuple(matrix.GetElement(row, column) for row in range(3) for column in range(4))
+    return (*places, None if image is None else image.GetMTime())
+
+
+def request_of(volume_node: Node, click: PlaceClick) -> dict[str, Any]:
+    """Return a click as a request to the command ``answer``: LPS mm of the volume, without its parent transform.
+
+    A box is enclosed by one along the axes of the patient.
     """
-    volume_of_node(volume_node)  # says what is wrong if it is not a CT
-    return run_on(
-        volume_node,
-        {**options, "probability": False},
-        temporary_folder,
-        outline_of,
-        arguments=place_arguments(volume_node, place),
-        on_progress=on_progress,
-        on_finished=on_finished,
-    )
+
+    def local(points: Sequence[Point]) -> list[list[float]]:
+        return [[round(float(c), 3) for c in ras_of(_local(volume_node, point))] for point in points]
+
+    corners = np.array(local(click.place))
+    place = corners[0] if len(corners) == 1 else np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    return {
+        "place": place.tolist(),
+        "also": local(click.also),
+        "but_not": local(click.but_not),
+        "min_confidence": click.least,
+    }
 
 
-def place_arguments(volume_node: Node, place: Sequence[Point]) -> list[str]:
-    """Return a place as arguments of ``segment``: LPS mm of the volume, without its parent transform.
-
-    Args:
-        volume_node: The CT.
-        place: One point, or the corners of a box, RAS of the scene in mm. The box is enclosed by one along the axes of
-            the patient.
-    """
-    corners = np.array([ras_of(_local(volume_node, point)) for point in place])
-    if len(corners) == 1:
-        return ["--point", *(f"{c:.3f}" for c in corners[0])]
-    return ["--box", *(f"{c:.3f}" for c in (*corners.min(axis=0), *corners.max(axis=0)))]
-
-
-def outline_of(files: RunFiles) -> PlaceOutline:
-    """Read the outline of a place from the files of a run.
-
-    Raises:
-        MachineLimit: The segmentation cannot be read.
-    """
-    content = read_segmentation(files.segmentation)
-    masks = [mask_of(content, info.id) for info in segment_infos(content) if may_be_lesion(info)]
-    found = [mask for mask in masks if mask is not None]
-    if not found:
-        warnings = files.summary.get("warnings", [])
-        return PlaceOutline(None, None, warnings[-1] if warnings else "")  # the warning about the place is the last one
-    stated = [c for lesion in files.summary["lesions"] if (c := lesion.get("confidence")) is not None]
-    return PlaceOutline(reduce(union, found), max(stated, default=None), "")
+def outline_of(reply: Mapping[str, Any]) -> PlaceOutline:
+    """Return the outline in a reply of the command ``answer``."""
+    mask, tumor, warnings = reply["mask"], float(reply["tumor"]), list(reply["warnings"])
+    return PlaceOutline(None if mask is None else mask_from_json(mask), tumor, " ".join(warnings))
 
 
 class Preview:

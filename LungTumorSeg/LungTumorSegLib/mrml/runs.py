@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,45 +43,14 @@ def start_run(
     Raises:
         UnusableInput: The node is not a CT, or an option is unknown.
     """
-
-    def load(files: RunFiles) -> Node:
-        return load_results(files, volume_node, _replaceable(segmentation))
-
-    return run_on(volume_node, options, temporary_folder, load, on_progress=on_progress, on_finished=on_finished)
-
-
-def run_on(
-    volume_node: Node,
-    options: SegmentOptions | Mapping[str, Any] | None,
-    temporary_folder: str,
-    load: Callable[[RunFiles], Any],
-    *,
-    arguments: Sequence[str] = (),
-    on_progress: Callable[[RunProgress], None] | None = None,
-    on_finished: Callable[[SegmentationRun], None] | None = None,
-) -> SegmentationRun:
-    """Start ``segment`` on ``volume_node`` with any use of its result; see ``start_run``.
-
-    Args:
-        volume_node: A CT.
-        options: See ``start_run``.
-        temporary_folder: The folder in which the run creates its private folder.
-        load: Returns the result of the run from its files.
-        arguments: Arguments of ``segment`` that are not options of a run.
-        on_progress: Called with each progress report.
-        on_finished: Called with the run once it has ended.
-
-    Returns:
-        The run.
-
-    Raises:
-        UnusableInput: The node is not a CT, or an option is unknown.
-    """
     probability = isinstance(options, Mapping) and bool(options.get("probability", False))
     if isinstance(options, Mapping):
         options = {name: value for name, value in options.items() if name != "probability"}
-    chosen = [*SegmentOptions.of(options).arguments(), *arguments]
+    chosen = SegmentOptions.of(options).arguments()
     volume = volume_of_node(volume_node)  # a view that keeps the voxels alive
+
+    def load(files: RunFiles) -> Node:
+        return load_results(files, volume_node, _replaceable(segmentation))
 
     def export(path: Path, stop: threading.Event) -> None:
         write_nrrd(volume, path, stop)

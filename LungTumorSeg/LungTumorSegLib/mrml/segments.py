@@ -11,7 +11,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.boxes import box_of_label, union
-from ..core.terminology import REVIEW_TAG
+from ..core.terminology import CONFIDENCE_TAG, REVIEW_TAG
 from ..core.volume import Array, Volume
 from ..correction.snapshot import Layer, SegmentInfo
 from .nodes import Node, affine_of
@@ -57,7 +57,13 @@ def _values(content: Node, layer: int) -> dict[str, int]:
 def segment_infos(content: Node) -> list[SegmentInfo]:
     """Return the properties of each segment of a vtkSegmentation apart from its voxels, in its order."""
     return [
-        SegmentInfo(segment_id, segment.GetName() or "", segment.GetTerminology() or "", review_of(segment))
+        SegmentInfo(
+            segment_id,
+            segment.GetName() or "",
+            segment.GetTerminology() or "",
+            review_of(segment),
+            confidence_of(segment),
+        )
         for segment_id, segment in segments_of(content)
     ]
 
@@ -70,16 +76,38 @@ def segments_of(content: Node) -> Iterator[tuple[str, Node]]:
 
 def review_of(segment: Node) -> str:
     """Return the review mark of a lesion: "confirmed", "rejected", or "" if it was not reviewed."""
-    tag = vtk.reference("")
-    return str(tag) if segment.GetTag(REVIEW_TAG, tag) else ""
+    return _tag_of(segment, REVIEW_TAG)
 
 
 def set_review(segment: Node, review: str) -> None:
     """Set the review mark of a lesion; "" removes it."""
-    if review:
-        segment.SetTag(REVIEW_TAG, review)
+    _set_tag(segment, REVIEW_TAG, review)
+
+
+def confidence_of(segment: Node) -> float | None:
+    """Return the probability of a tumor of a lesion that was outlined at a place; None for other segments."""
+    try:
+        stated = float(_tag_of(segment, CONFIDENCE_TAG))
+    except ValueError:  # no tag, or a damaged one
+        return None
+    return stated if 0 <= stated <= 1 else None
+
+
+def set_confidence(segment: Node, confidence: float | None) -> None:
+    """Set the probability of a tumor of a lesion that was outlined at a place; None removes it."""
+    _set_tag(segment, CONFIDENCE_TAG, "" if confidence is None else f"{confidence:.6g}")
+
+
+def _tag_of(segment: Node, name: str) -> str:
+    tag = vtk.reference("")
+    return str(tag) if segment.GetTag(name, tag) else ""
+
+
+def _set_tag(segment: Node, name: str, value: str) -> None:
+    if value:
+        segment.SetTag(name, value)
     else:
-        segment.RemoveTag(REVIEW_TAG)
+        segment.RemoveTag(name)
 
 
 def mask_of(content: Node, segment_id: str) -> Volume | None:

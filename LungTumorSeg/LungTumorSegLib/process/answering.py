@@ -42,7 +42,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..pipeline import outliner_of
 
     channel.progress(Progress("model", 0, 1))
-    model = load_model(options.model)
+    chosen = SegmentOptions.of({"model": options.model})
+    model = load_model(chosen.model)
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
     channel.progress(Progress("reading", 1, 1))
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     outliner.warm_up()
     channel.progress(Progress("verifying", 1, 1))
     channel.item({"ready": True}, "")
-    least = SegmentOptions().settled(model.manifest).min_confidence
+    least = chosen.settled(model.manifest).min_confidence
     while (request := _next(channel.requests)) is not None:
         channel.item(answer_to(request, outliner, least), "")
     channel.result({}, "")
@@ -65,10 +66,10 @@ def answer_to(request: dict[str, Any], outliner: Outliner, least: float) -> dict
         least: The confidence threshold, unless the request states another.
 
     Returns:
-        ``id``; ``tumor``, the probability of a tumor; ``mask``, or None if nothing was outlined; ``warnings``. If the
+        ``id``; ``tumor``, the probability of a tumor; ``mask``, or None if nothing is outlined; ``warnings``. If the
         request cannot be answered, ``id``, ``code`` and ``message``.
     """
-    from ..refinement.clicks import no_tumor
+    from ..refinement.clicks import objection
 
     number = request.get("id")
     try:
@@ -76,10 +77,11 @@ def answer_to(request: dict[str, Any], outliner: Outliner, least: float) -> dict
         found = outliner.answer(click)
     except UnusableInput as error:
         return {"id": number, "code": UNUSABLE, "message": str(error)}
-    if found.mask is None or found.tumor < limit:
-        return {"id": number, "tumor": found.tumor, "mask": None, "warnings": [no_tumor(click.place, found.tumor)]}
-    mask = mask_as_json(found.mask.mask)
-    return {"id": number, "tumor": found.tumor, "mask": mask, "warnings": list(found.warnings)}
+    reason = objection(click, found, limit)
+    answer = {"id": number, "tumor": found.tumor}
+    if reason or found.mask is None:
+        return {**answer, "mask": None, "warnings": [f"This {reason}."]}
+    return {**answer, "mask": mask_as_json(found.mask.mask), "warnings": list(found.warnings)}
 
 
 def _click(request: dict[str, Any]) -> Click:

@@ -103,6 +103,14 @@ class ChildProcess:
             events.append(self._events.get())
         return events
 
+    def send(self, line: str) -> None:
+        """Write a line to the child's stdin; nothing happens if the child has ended."""
+        stdin = self._process.stdin
+        with contextlib.suppress(OSError, ValueError):  # the child may have ended, or stdin may be closed
+            if stdin is not None:
+                stdin.write(line + "\n")
+                stdin.flush()
+
     def cancel(self) -> None:
         """Ask the child to end; kill it and all its children if it has not ended within ``GRACE_SECONDS``."""
         if self._killer is None:

@@ -264,7 +264,7 @@ class SegmentationRun:
             if outcome.results is not None and self._is_wanted():
                 self.result = self._load(outcome.results)
             else:
-                self.error = _error_of(outcome)
+                self.error = error_of(outcome)
         except MachineLimit as error:
             self.error = error
         except Exception:  # a timer calls this, so the error must reach whoever waits for the end
@@ -298,7 +298,8 @@ def failure_of(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
     return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); see the log for details.")
 
 
-def _error_of(outcome: Outcome) -> Exception:
+def error_of(outcome: Outcome) -> Exception:
+    """Return the exception for an outcome without a result."""
     if outcome.code in (0, CANCELLED):
         return Cancelled(outcome.message or CANCELLED_MESSAGE)
     return UnusableInput(outcome.message) if outcome.code == UNUSABLE else MachineLimit(outcome.message)

@@ -24,6 +24,9 @@ from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
 TINY = 1e-6
 """Smallest probability of an outlined lesion, so that its voxels differ from the background."""
 
+CONTRAST_HU = 180.0
+"""Median HU above which an outline is taken for a vessel with contrast agent; tumors rarely enhance above 120 HU."""
+
 DAB_MM = 2.0
 """Radius of the ball around a point that the outline must contain although the network sees no lesion there, mm."""
 
@@ -56,11 +59,13 @@ class Answer:
     Attributes:
         mask: The outline on the CT's grid; None if there is nothing.
         tumor: Probability that what lies at the place is a tumor, 0 to 1; further points do not change it.
+        median_hu: Median HU of the voxels of the outline; 0 if there is none.
         warnings: Sentences for the user about further points that the network could not follow.
     """
 
     mask: Crop | None
     tumor: float
+    median_hu: float = 0.0
     warnings: tuple[str, ...] = ()
 
 
@@ -121,7 +126,8 @@ class Outliner:
                 mask = joined(mask, part, self._ct)
         if mask is not None and click.but_not:
             mask = without(mask, (click.middle, *click.also), click.but_not, self._ct)
-        return Answer(mask, found.tumor, tuple(warnings))
+        median_hu = 0.0 if mask is None else float(np.median(mask.voxels_of(self._ct)))
+        return Answer(mask, found.tumor, median_hu, tuple(warnings))
 
     def _at(self, place: tuple[float, ...]) -> Outline:
         if place not in self._known:
@@ -159,8 +165,9 @@ def outlined(
     for done, click in enumerate(clicks):
         on_progress(Progress("verifying", done, len(clicks)))
         found = outliner.answer(click)
-        if found.mask is None or found.tumor < least:
-            warnings.append(no_tumor(click.place, found.tumor))
+        if (reason := objection(click, found, least)) or found.mask is None:
+            anyway = "" if found.mask is None else "; set the confidence threshold to 0 to outline it anyway"
+            warnings.append(f"What lies at {_in_words(click.place)} {reason}{anyway}.")
             continue
         warnings.extend(found.warnings)
         lesions.append(found.mask)
@@ -171,12 +178,21 @@ def outlined(
     return Outlined(tuple(lesions), Volume(certainty, ct.affine), Volume(inside, ct.affine), tuple(warnings))
 
 
-def no_tumor(place: Sequence[float], tumor: float) -> str:
-    """Return the warning about a place that does not look like a tumor."""
-    return (
-        f"What lies at {_in_words(place)} does not look like a tumor (probability {percent(tumor)}); lower the "
-        "confidence threshold to outline it anyway."
-    )
+def objection(click: Click, answer: Answer, least: float) -> str:
+    """Return why an answer is no outline, as the end of a sentence that begins with the place; "" if it is one.
+
+    Args:
+        click: The click.
+        answer: Its answer.
+        least: The confidence threshold; with 0, everything that has a mask is outlined.
+    """
+    if answer.tumor < least:
+        return f"does not look like a tumor (probability {percent(answer.tumor)})"
+    if answer.mask is None:
+        return "is all nearer to the points that do not belong to it" if click.but_not else "has no outline"
+    if least > 0 and answer.median_hu > CONTRAST_HU:
+        return f"is as bright as a vessel filled with contrast agent (median {answer.median_hu:.0f} HU)"
+    return ""
 
 
 def _small_ball(point: Point) -> str:

@@ -24,7 +24,9 @@ class PlayedOutliner:
     def __init__(self, tumor: float, mask=True) -> None:
         array = np.zeros((2, 3, 4), bool)
         array[0, 1, 1:3] = True
-        self.answer_given = Answer(crop_at(array, ((1, 2, 3), (3, 5, 7)), CT) if mask else None, tumor, ("Look.",))
+        self.answer_given = Answer(
+            crop_at(array, ((1, 2, 3), (3, 5, 7)), CT) if mask else None, tumor, 40.0, ("Look.",)
+        )
         self.clicks: list[Click] = []
 
     def answer(self, click: Click) -> Answer:
@@ -61,7 +63,7 @@ def test_what_does_not_look_like_a_tumor_needs_insistence(least, outlines):
     assert (answer["mask"] is not None) == outlines
     assert answer["tumor"] == 0.04
     if not outlines:
-        assert "does not look like a tumor (probability 4%)" in answer["warnings"][0]
+        assert answer["warnings"] == ["This does not look like a tumor (probability 4%)."]
 
 
 def test_where_nothing_lies_nothing_is_outlined_whatever_the_threshold():

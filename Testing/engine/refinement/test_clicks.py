@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.texts import percent
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.refinement import clicks
 from LungTumorSegLib.refinement.calibration import Calibration
@@ -136,3 +137,26 @@ def test_what_is_below_the_threshold_is_left_out_and_named(network, numbers):
     anyway = outlined(outliner, ct, [Click(CENTER)], 0.0)
     assert anyway.certainty.array.max() == pytest.approx(0.269, abs=0.001)
     assert anyway.warnings == ()
+
+
+def test_what_is_as_bright_as_contrast_agent_needs_insistence(network, numbers):
+    ct = ball_ct()
+    ct.array[ct.array == BALL_HU] = 260.0
+    outliner = outliner_of(network, numbers, ct)
+    found = outlined(outliner, ct, [Click(CENTER)], 0.5)
+    assert not found.lesions
+    (warning,) = found.warnings
+    assert "as bright as a vessel filled with contrast agent (median 260 HU)" in warning
+    assert len(outlined(outliner, ct, [Click(CENTER)], 0.0).lesions) == 1
+
+
+def test_nothing_left_after_a_cut_is_said():
+    click = Click(LUNG_POINT, also=(), but_not=(CENTER,))
+    assert "nearer to the points that do not belong" in clicks.objection(click, clicks.Answer(None, 0.9), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0%"), (0.004, "below 1%"), (0.27, "27%"), (0.996, "above 99%"), (1.0, "100%")]
+)
+def test_a_probability_is_never_rounded_to_certainty(share, text):
+    assert percent(share) == text
