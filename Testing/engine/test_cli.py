@@ -178,7 +178,7 @@ def test_every_command_takes_the_common_options(command):
         "isolate": ["a"],
         "batch": ["a"],
     }
-    output = [] if command in ("evaluate", "models", "train", "bench") else ["-o", "out"]
+    output = [] if command in ("answer", "evaluate", "models", "train", "bench") else ["-o", "out"]
     options = parsed("--quiet", command, *examples.get(command, []), *output, "--threads", "2")
     assert (options.quiet, options.verbose, options.threads) == (True, False, 2)
     with pytest.raises(UnusableInput, match="must be from 1 to"):
