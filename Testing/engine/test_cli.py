@@ -177,6 +177,7 @@ def test_every_command_takes_the_common_options(command):
         "segment": ["a"],
         "isolate": ["a"],
         "batch": ["a"],
+        "answer": ["a"],
     }
     output = [] if command in ("answer", "evaluate", "models", "train", "bench") else ["-o", "out"]
     options = parsed("--quiet", command, *examples.get(command, []), *output, "--threads", "2")
