@@ -126,6 +126,10 @@ def _channel_for(options: argparse.Namespace) -> Channel:
     return TerminalChannel(set_stdout_aside(), display, quiet=options.quiet)
 
 
+# Each command imports what it needs only when it runs, so that help and wrong arguments are answered at once, and
+# commands without a network work where torch is not installed.
+
+
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import read_ct
 

@@ -104,7 +104,7 @@ def run_on_cluster(tasks: Sequence[Task], address: str, on_record: OnRecord, che
         MachineLimit: If the scheduler cannot be reached or stops.
         ImportError: If the package distributed is not installed.
     """
-    from distributed import Client
+    from distributed import Client  # an optional package
 
     unreachable = f"The Dask scheduler {shown(address)} does not answer; check the address and start the scheduler."
     try:
@@ -132,7 +132,7 @@ def run_on_worker(task: Task, stop: Path) -> Record:
 
 def threads_of_worker() -> int:
     """Return the share of the processor cores that one task of this Dask worker may use."""
-    from distributed import get_worker
+    from distributed import get_worker  # an optional package
 
     return max(1, (os.cpu_count() or 1) // max(1, get_worker().state.nthreads))
 

@@ -223,7 +223,7 @@ def _hold(folder: Path) -> int | None:
             return os.open(folder / HELD_FILE, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_TEMPORARY)
         except (FileExistsError, PermissionError) as error:
             raise BlockingIOError(f"{folder} is held.") from error
-    import fcntl
+    import fcntl  # Windows has no such module
 
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -89,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser, path: Callable[[str], Path], 
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Run the command."""
+    # Imported here, because cli.py imports this module whatever the command is.
     from ..results.folder import Output, check_output
     from .comparison import compare_all
     from .examination import read_examination

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .. import isolation
 from ..core.crops import place, whole
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segments, may_be_lesion
 from ..core.volume import AxisOrder, CTVolume, Grid, Volume
+from ..isolation.doubts import uneven_doubts
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
 from .diameters import Point
 from .doubts import lesion_doubts
@@ -240,24 +242,18 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
     Raises:
         UnusableInput: A lung segment does not lie on the voxels of the CT.
     """
-    from ..isolation import (
-        carina_of,
-        isolate_lungs,
-    )  # imported here, because it is slow and many callers never need it
-    from ..isolation.doubts import uneven_doubts
-
     drawn = lung_segments(segments)
     if drawn is not None:
         left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
         pair = whole(left, ct), whole(right, ct)
         left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
-        return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), carina_of(ct))
+        return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), isolation.carina_of(ct))
     try:
-        isolation = isolate_lungs(ct)
+        found = isolation.isolate_lungs(ct)
     except UnusableInput:  # a CT cropped to a lesion can be measured without a side
         return FoundLungs(None, (NO_LUNGS,))
-    lungs = (isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
-    return FoundLungs(lungs, isolation.warnings, isolation.carina_lps)
+    lungs = (found.left_lung, found.right_lung) if found.sides_known else None
+    return FoundLungs(lungs, found.warnings, found.carina_lps)
 
 
 def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:

@@ -12,6 +12,7 @@ import numpy as np
 from ..core import terminology
 from ..core.boxes import placed
 from ..core.colors import lesion_color
+from ..core.selection import may_be_lesion
 from ..core.volume import Array, Volume
 from .history import History, SegmentationHistory
 from .lesion_table import answer_of, numbers_of
@@ -121,7 +122,7 @@ class Corrections:
         Raises:
             ValueError: The lesion has only one connected component.
         """
-        from ..correction.pieces import pieces_of
+        from ..correction.pieces import pieces_of  # imports scipy, so only if needed
 
         self._check(segment_id)
         mask = mask_of(self._content, segment_id)
@@ -194,7 +195,7 @@ class Corrections:
         Raises:
             ValueError: The probability map is not in the scene, or nothing can be grown from the point.
         """
-        from ..correction.regrow import about_point
+        from ..correction.regrow import about_point  # imports scipy, so only if needed
 
         self._check_scene()
         if segment_id is not None:
@@ -265,8 +266,6 @@ class Corrections:
 
     def lesion_ids(self) -> list[str]:
         """Return the segment ids of all lesions, including rejected ones, in the order of the segmentation."""
-        from ..lesions.selection import may_be_lesion
-
         return [info.id for info in segment_infos(self._content) if may_be_lesion(info)]
 
     def is_empty_lesion(self, segment_id: str) -> bool:
@@ -351,7 +350,7 @@ class Corrections:
         A run removes lesion voxels from the lungs, so a lung would otherwise keep a hole. A mass in the mediastinum
         leaves no hole.
         """
-        from ..correction.pieces import surrounded_share
+        from ..correction.pieces import surrounded_share  # imports scipy, so only if needed
 
         if former is None:
             return
@@ -420,7 +419,7 @@ class Threshold:
         Raises:
             ValueError: The lesion is no longer in the scene.
         """
-        from ..correction.regrow import at_threshold
+        from ..correction.regrow import at_threshold  # imports scipy, so only if needed
 
         if self._node.GetScene() is None or self._node.GetSegmentation().GetSegment(self._segment_id) is None:
             raise ValueError("This lesion is not in the scene any more.")

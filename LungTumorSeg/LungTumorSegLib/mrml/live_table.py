@@ -103,7 +103,7 @@ class LiveTable:
         Raises:
             ValueError: The CT is not in the scene or has another grid.
         """
-        from ..correction.measuring import SnapshotMeasurement
+        from ..correction.measuring import SnapshotMeasurement  # imports scipy and vtk, so only if needed
 
         volume = self._volume()
         if volume is None:

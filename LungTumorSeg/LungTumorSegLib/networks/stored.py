@@ -54,7 +54,7 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
     folder = find_model(model_id)
     manifest = Manifest.read(folder)
     try:
-        from .candidate_network import CandidateNetwork
+        from .candidate_network import CandidateNetwork  # imports torch, which may be missing
         from .registry import build_network
     except ImportError as error:
         raise MachineLimit(missing_package(error)) from error
@@ -123,7 +123,7 @@ def save_model(network: torch.nn.Module, manifest: Manifest, folder: Path) -> Ma
 
 def save_weights(network: torch.nn.Module, path: Path) -> str:
     """Write the weights of a network, unchanged, as safetensors; return the SHA-256 of the file."""
-    from safetensors.torch import save
+    from safetensors.torch import save  # imports torch, which reading a manifest does not need
 
     weights = save({name: tensor.detach().contiguous() for name, tensor in network.state_dict().items()})
     path.write_bytes(weights)

@@ -69,7 +69,7 @@ def _group_limits() -> list[int]:
 
 def _half_of_memory() -> int | None:
     if os.name == "nt":
-        import ctypes
+        import ctypes  # only Windows needs it
 
         kilobytes = ctypes.c_ulonglong()
         windows = ctypes.windll.kernel32  # type: ignore[attr-defined, unused-ignore]

@@ -64,7 +64,7 @@ def compare(values: Values, baseline: Values) -> tuple[int, float | None, float 
         The number of pairs, the mean difference, and the two-sided p value of Wilcoxon's signed-rank test. A value is
         None if it is not defined: without pairs, or without a difference in any pair.
     """
-    from scipy.stats import wilcoxon
+    from scipy.stats import wilcoxon  # takes a second, so only if needed
 
     pairs = sorted(values.keys() & baseline.keys())
     differences = np.array([values[case] - baseline[case] for case in pairs])
