@@ -25,6 +25,15 @@ from .core.texts import printable
 from .followup.command import EXAMPLES, add_arguments, is_date
 from .options import FORMATS, OPTION, OPTIONS
 from .process.answering import EXAMPLE as ANSWERING_EXAMPLE
+from .process.arguments import (
+    add_case,
+    add_output,
+    add_overwrite,
+    add_patient,
+    add_series,
+    path_argument,
+    positive_number,
+)
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 from .process.progress import COMMAND_SHARES
 from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
@@ -38,7 +47,6 @@ if TYPE_CHECKING:
 BUG = 1
 """Exit code of an unexpected failure."""
 
-MOST_THREADS = 4096
 NOTHING_WRITTEN = "Cancelled. No files were written."
 SHELLS = ("bash", "zsh", "tcsh")
 PLACES = ("point", "box", "also", "but_not")
@@ -451,22 +459,6 @@ LISTS: dict[str, Callable[[str], bool]] = {
 """Options with several values, and the test that distinguishes a value from the next argument."""
 
 
-def _text(text: str) -> str:
-    """Return a text; refuse one that is not valid in the encoding of the terminal, since no file could hold it."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise argparse.ArgumentTypeError("the text is not valid UTF-8") from error
-    return text
-
-
-def _path(text: str) -> Path:
-    """Return a path; refuse an empty one, which would mean the current folder (often an unset shell variable)."""
-    if not text:
-        raise argparse.ArgumentTypeError("the name is empty; '.' is the current folder")
-    return Path(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = _CommandParser(
         prog="lungtumorseg",
@@ -509,8 +501,8 @@ def _parser() -> argparse.ArgumentParser:
         "keep a CT in memory and outline what lies at the places that a program writes to stdin as JSON lines",
         ANSWERING_EXAMPLE,
     )
-    answer.add_argument("input", metavar="INPUT", type=_path, help=CT_HELP)
-    _add_series(answer)
+    answer.add_argument("input", metavar="INPUT", type=path_argument, help=CT_HELP)
+    add_series(answer)
     OPTION["model"].add_to(answer, _usual_values()["model"])
     answer.set_defaults(events="jsonl", cancel_on_eof=True)
 
@@ -531,7 +523,7 @@ def _parser() -> argparse.ArgumentParser:
         "ct.nii.gz -o lungs",
     )
     _add_input(isolate)
-    isolate.add_argument("--case", metavar="ID", type=_text, help="case name to store in isolation.json")
+    add_case(isolate, "isolation.json")
 
     measure = add(
         "measure",
@@ -539,21 +531,23 @@ def _parser() -> argparse.ArgumentParser:
         "measure the lesions of an existing (corrected) segmentation",
         "ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",
     )
-    measure.add_argument("input", metavar="CT", type=_path, help=CT_HELP)
-    measure.add_argument("segmentation", metavar="SEGMENTATION", type=_path, help="segmentation or label map of the CT")
-    _add_output(measure)
+    measure.add_argument("input", metavar="CT", type=path_argument, help=CT_HELP)
+    measure.add_argument(
+        "segmentation", metavar="SEGMENTATION", type=path_argument, help="segmentation or label map of the CT"
+    )
+    add_output(measure)
     _add_report_options(measure, "write report.html (default: yes)")
-    _add_series(measure)
+    add_series(measure)
     measure.add_argument(
         "--run-summary",
         metavar="JSON",
-        type=_path,
+        type=path_argument,
         help="summary.json of the run that found the lesions; its model and confidence values are carried over",
     )
 
     compare = add("compare", _compare, "compare two examinations of one patient: which lesions have grown", *EXAMPLES)
-    add_arguments(compare, _path, _text)
-    _add_output(compare)
+    add_arguments(compare)
+    add_output(compare)
 
     evaluate = add(
         "evaluate",
@@ -563,16 +557,19 @@ def _parser() -> argparse.ArgumentParser:
         "results references --cases table.csv",
     )
     evaluate.add_argument(
-        "prediction", metavar="PREDICTION", type=_path, help="a label map, a .seg.nrrd file, or a folder of such files"
+        "prediction",
+        metavar="PREDICTION",
+        type=path_argument,
+        help="a label map, a .seg.nrrd file, or a folder of such files",
     )
     evaluate.add_argument(
         "reference",
         metavar="REFERENCE",
-        type=_path,
+        type=path_argument,
         help="reference of the same kind; in a folder, files are matched by name",
     )
-    evaluate.add_argument("--cases", metavar="TABLE.csv", type=_path, help="also write one row per case")
-    _add_overwrite(evaluate)
+    evaluate.add_argument("--cases", metavar="TABLE.csv", type=path_argument, help="also write one row per case")
+    add_overwrite(evaluate)
 
     phantom = add(
         "phantom",
@@ -581,7 +578,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o phantom --seed 7",
         "-o two-days --followup",
     )
-    _add_output(phantom)
+    add_output(phantom)
     _add_seed(phantom)
     phantom.add_argument(
         "--followup",
@@ -592,19 +589,22 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = add("demo", _demo, "generate a synthetic CT and segment it, to check an installation", "-o demo")
     _add_segment_options(demo)
-    _add_output(demo)
+    add_output(demo)
     _add_seed(demo)
 
     add("models", _models, "list the shipped and installed models", "")
 
     train = add("train", _train, "train a model from a YAML configuration", "config.yaml")
     train.add_argument(
-        "config", metavar="CONFIG", type=_path, help="a YAML file such as those in the folder training/configs"
+        "config", metavar="CONFIG", type=path_argument, help="a YAML file such as those in the folder training/configs"
     )
 
     bench = add("bench", _bench, "train and compare several networks by cross-validation", "bench.yaml")
     bench.add_argument(
-        "config", metavar="CONFIG", type=_path, help="a YAML file such as ablation.yaml in the folder training/configs"
+        "config",
+        metavar="CONFIG",
+        type=path_argument,
+        help="a YAML file such as ablation.yaml in the folder training/configs",
     )
     for command in commands.choices.values():
         _add_common(command)
@@ -620,38 +620,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         metavar="N",
-        type=_positive,
+        type=positive_number,
         help="maximum number of processor threads (default: all)",
-    )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_THREADS}, not {number}")
-    return number
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", metavar="DIR", type=_path, required=True, help="folder for the results")
-    _add_overwrite(parser)
-
-
-def _add_overwrite(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="also replace files that LungTumorSeg did not write, or that were changed after it wrote them",
-    )
-
-
-def _add_series(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--series",
-        metavar="UID",
-        help="SeriesInstanceUID of the series to read if the folder contains several; UID#2 takes the second "
-        "acquisition "
-        "of that series (default: the only series)",
     )
 
 
@@ -662,25 +632,25 @@ def _add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="INPUT", type=_path, help=CT_HELP)
-    _add_output(parser)
-    _add_series(parser)
+    parser.add_argument("input", metavar="INPUT", type=path_argument, help=CT_HELP)
+    add_output(parser)
+    add_series(parser)
 
 
 def _add_batch_arguments(batch: argparse.ArgumentParser) -> None:
     batch.add_argument(
         "input",
         metavar="TABLE.csv|FOLDER",
-        type=_path,
+        type=path_argument,
         help="a table with the column path, and if known patient, date, phase, series and case; or a folder that is "
         "searched for CTs",
     )
-    _add_output(batch)
+    add_output(batch)
     places = batch.add_mutually_exclusive_group()
     places.add_argument(
         "--workers",
         metavar="N",
-        type=_positive,
+        type=positive_number,
         help="number of CTs to segment at the same time (default: as many as memory and processor cores allow)",
     )
     places.add_argument(
@@ -696,7 +666,8 @@ def _add_batch_arguments(batch: argparse.ArgumentParser) -> None:
 def _add_report_options(parser: argparse.ArgumentParser, report: str, *, of_one_ct: bool = True) -> None:
     parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
     if of_one_ct:
-        _add_names(parser)
+        add_case(parser, "lesions.csv, summary.json and report.html")
+        add_patient(parser)
     parser.add_argument(
         "--margins",
         metavar="MM ...",
@@ -717,18 +688,6 @@ def _add_report_options(parser: argparse.ArgumentParser, report: str, *, of_one_
         "--deidentified",
         action="store_true",
         help="write nothing about patient and study into DICOM files, except UIDs",
-    )
-
-
-def _add_names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--case", metavar="ID", type=_text, help="case name to store in lesions.csv, summary.json and report.html"
-    )
-    parser.add_argument(
-        "--patient",
-        metavar="TEXT",
-        type=_text,
-        help="one line about the patient for report.html; no other file contains it (default: none)",
     )
 
 

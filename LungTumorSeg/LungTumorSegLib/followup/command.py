@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .. import NOTICE
 from ..core.errors import UnusableInput
 from ..core.events import Progress
+from ..process.arguments import add_case, add_patient, path_argument
 
 if TYPE_CHECKING:
     from ..process.channel import Channel
@@ -22,22 +23,16 @@ EXAMPLES = (
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser, path: Callable[[str], Path], text: Callable[[str], str]) -> None:
-    """Add the arguments of ``compare``, except the output folder.
-
-    Args:
-        parser: The parser of the command.
-        path: Converts an argument to a path.
-        text: Converts an argument to a text.
-    """
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``compare``, except the output folder."""
     about = "result folder of segment, or a segmentation or label map"
-    parser.add_argument("earlier", metavar="EARLIER", type=path, help=f"earlier examination: {about}")
-    parser.add_argument("later", metavar="LATER", type=path, help=f"later examination: {about}")
+    parser.add_argument("earlier", metavar="EARLIER", type=path_argument, help=f"earlier examination: {about}")
+    parser.add_argument("later", metavar="LATER", type=path_argument, help=f"later examination: {about}")
     for when in ("earlier", "later"):
         parser.add_argument(
             f"--{when}-ct",
             metavar="CT",
-            type=path,
+            type=path_argument,
             help=f"CT of the {when} examination: a DICOM folder or an image file (default: ct.nrrd in its result "
             "folder, if there is one; otherwise the lungs are registered by their surfaces only)",
         )
@@ -47,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser, path: Callable[[str], Path], 
         metavar="RESULT",
         action="append",
         default=[],
-        type=path,
+        type=path_argument,
         help="examination before EARLIER; may be repeated, oldest first. The oldest one is the baseline of RECIST",
     )
     interval = parser.add_mutually_exclusive_group()
@@ -78,13 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser, path: Callable[[str], Path], 
         help="also write earlier-lesions.seg.nrrd: the earlier lesions where they would lie in the later CT (default: "
         "no)",
     )
-    parser.add_argument("--case", metavar="ID", type=text, help="case name to store in all files")
-    parser.add_argument(
-        "--patient",
-        metavar="TEXT",
-        type=text,
-        help="one line about the patient for report.html; no other file contains it (default: none)",
-    )
+    add_case(parser, "all files")
+    add_patient(parser)
 
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
