@@ -1,6 +1,7 @@
 """The main job as its user runs it: one command, then what lies in the folder."""
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from dicom_series import write_dicom_series
+from LungTumorSegLib import cli
 from LungTumorSegLib.evaluation.overlap import dice as overlap
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
@@ -229,6 +232,19 @@ def test_cancelled_in_the_middle_nothing_is_left(a_bright_run, a_bright_model, t
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """``run_here(arguments)``: the exit code of a command that runs in this process, and the lines of its errors."""
+    monkeypatch.setattr(cli, "log_safely", lambda level: None)  # it would take log and warnings away from pytest
+    monkeypatch.setattr(cli, "set_stdout_aside", io.StringIO)
+
+    def run(*arguments):
+        code = cli.main([str(argument) for argument in arguments])
+        return code, capsys.readouterr().err.splitlines()
+
+    return run
+
+
 REFUSED = [
     (["segment", "{missing}", "-o", "{out}"], 2, "does not exist"),
     (["segment", "{ct}", "-o", "{out}", "--model", "nonsense"], 2, "no model 'nonsense'"),
@@ -244,7 +260,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arguments", "code", "message"), REFUSED)
 def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
-    a_bright_run, tmp_path, arguments, code, message
+    a_bright_run, tmp_path, run_here, arguments, code, message
 ):
     folder = a_bright_run.ct.parent
     (tmp_path / "file").write_text("not a folder")
@@ -255,21 +271,19 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
         "out": tmp_path / "out",
         "file": tmp_path / "file",
     }
-    done = command(*(str(argument).format(**places) for argument in arguments))
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    returned, errors = run_here(*(argument.format(**places) for argument in arguments))
+    assert returned == code, errors
+    assert message in errors[-1]
+    assert not any("Traceback" in line for line in errors)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
-def test_a_missing_gpu_is_said_and_has_its_own_code(a_bright_run, tmp_path):
-    import torch
-
+def test_a_missing_gpu_is_said_and_has_its_own_code(a_bright_run, tmp_path, run_here):
     if torch.cuda.is_available():
         pytest.skip("This machine has a CUDA device.")
-    done = command("segment", a_bright_run.ct, "-o", tmp_path / "out", "--device", "cuda")
-    assert done.returncode == 3
-    assert "no CUDA device" in done.stderr.splitlines()[-1]
+    code, errors = run_here("segment", a_bright_run.ct, "-o", tmp_path / "out", "--device", "cuda")
+    assert code == 3
+    assert "no CUDA device" in errors[-1]
     assert not (tmp_path / "out").exists()
 
 

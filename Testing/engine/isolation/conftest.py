@@ -1,6 +1,12 @@
 """Chests that all tests of this folder look at."""
 
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
+from LungTumorSegLib.core.events import Progress
+from LungTumorSegLib.core.volume import CTVolume
+from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
 from simple_chest import Chest, make_chest, on_a_couch
 
 
@@ -17,3 +23,25 @@ def a_bent_chest() -> Chest:
 @pytest.fixture(scope="session")
 def a_chest_on_a_couch(a_chest) -> Chest:
     return on_a_couch(a_chest)
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedIsolation:
+    """An isolation, the progress that it reported, and its input as it was before and is after it."""
+
+    isolation: LungIsolation
+    progress: list[Progress]
+    before: np.ndarray
+    ct: CTVolume
+
+
+@pytest.fixture(scope="session")
+def observed(a_chest) -> ObservedIsolation:
+    ct, progress = a_chest.ct, []
+    before = ct.array.copy()
+    return ObservedIsolation(isolate_lungs(ct, progress.append), progress, before, ct)
+
+
+@pytest.fixture(scope="session")
+def isolated(observed) -> LungIsolation:
+    return observed.isolation

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.io.images import read_ct, read_volume
-from LungTumorSegLib.isolation import carina_of, isolate_lungs
+from LungTumorSegLib.isolation import carina_of
 from LungTumorSegLib.isolation.carina import find_carina
 from simple_chest import AFFINE, CARINA_Z_MM, SHAPE, SPACING, Z, tube
 from volumes import ORIENTATIONS
@@ -44,10 +44,10 @@ def test_without_two_bronchi_there_is_no_carina(airways):
 
 
 @pytest.mark.parametrize("order", [ORIENTATIONS[0], ORIENTATIONS[29]], ids=str)
-def test_the_carina_of_a_ct_is_that_of_its_isolation_in_every_orientation(a_chest, order):
+def test_the_carina_of_a_ct_is_that_of_its_isolation_in_every_orientation(a_chest, isolated, order):
     point = carina_of(a_chest.ct)
     assert point == pytest.approx(carina_of(order.apply(a_chest.ct)), abs=1e-6)
-    assert point == pytest.approx(isolate_lungs(a_chest.ct).carina_lps, abs=1e-6)
+    assert point == pytest.approx(isolated.carina_lps, abs=1e-6)
     assert point == pytest.approx((0, -10, CARINA_Z_MM - 4), abs=4)  # two voxels; the lumens of this chest part at once
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import Cancelled
-from LungTumorSegLib.core.volume import AIR_HU, AxisOrder, CTVolume, Volume
+from LungTumorSegLib.core.volume import AIR_HU, AxisOrder, CTVolume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
 from LungTumorSegLib.isolation.lungs import with_walls
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
@@ -19,11 +19,6 @@ VOLUMES = [
     for field in fields(LungIsolation)
     if field.name not in ("spine_axis", "warnings", "carina_lps", "sides_known")
 ]
-
-
-@pytest.fixture(scope="module")
-def isolated(a_chest) -> LungIsolation:
-    return isolate_lungs(a_chest.ct)
 
 
 def test_lungs_are_found_on_their_sides(a_chest, isolated):
@@ -53,12 +48,12 @@ def test_the_couch_is_air(a_chest_on_a_couch):
 
 
 ORDERS = [
-    AxisOrder((0, 1, 2), (False, True, False)),
     AxisOrder((1, 2, 0), (True, False, True)),
-    AxisOrder((2, 0, 1), (True, True, True)),
-    AxisOrder((2, 1, 0), (False, True, False)),
+    AxisOrder((2, 0, 1), (False, True, False)),
+    pytest.param(AxisOrder((0, 1, 2), (False, True, False)), marks=pytest.mark.slow),
+    pytest.param(AxisOrder((2, 1, 0), (True, True, True)), marks=pytest.mark.slow),
 ]
-"""All axes on all places, each flipped and not; all 48 orders of an array are tested with the volume."""
+"""Each axis moves to both other places, flipped and not; all 48 orders of an array are tested with the volume."""
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
@@ -164,9 +159,8 @@ def test_a_lone_right_lung_is_the_right_one(a_chest):
     assert dice(found.right_lung.array, a_chest.right[..., :120]) > 0.98
 
 
-def test_progress_counts_up_to_its_total(a_chest):
-    heard = []
-    isolate_lungs(a_chest.ct, heard.append)
+def test_progress_counts_up_to_its_total(observed):
+    heard = observed.progress
     assert [progress.done for progress in heard] == list(range(1, heard[0].total + 1))
     assert {progress.stage for progress in heard} == {"isolation"}
 
@@ -219,9 +213,5 @@ def test_phantoms_keep_their_lesions_inside(seed, spacing_mm, options):
     assert dice(found.right_lung.array, phantom.lungs.array == 2) > 0.94
 
 
-def test_the_result_does_not_touch_the_input(a_chest):
-    array = a_chest.ct.array.copy()
-    ct = CTVolume(array, AFFINE)
-    isolate_lungs(ct)
-    np.testing.assert_array_equal(array, a_chest.ct.array)
-    assert isinstance(ct, Volume)
+def test_the_result_does_not_touch_the_input(observed):
+    np.testing.assert_array_equal(observed.ct.array, observed.before)

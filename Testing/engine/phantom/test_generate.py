@@ -9,6 +9,8 @@ import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, AxisOrder, Volume
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom
+from LungTumorSegLib.phantom.generate import spine_points
+from LungTumorSegLib.phantom.patient import draw_patient
 from scipy import ndimage
 
 QUICK = PhantomOptions(spacing_mm=(8.0, 4.1, 3.7), lesions=(), distractors=(), couch="flat", arms="up")
@@ -91,9 +93,8 @@ def test_the_spine_is_bone_at_the_spine_points(a_phantom_with_two_lesions):
     assert values.min() > 40  # discs, and their seam with the fat around at the bends
 
 
-def test_scoliosis_bends_the_spine_by_its_amplitude(phantom_of):
-    straight = phantom_of(5, replace(QUICK, scoliosis_mm=0.0)).spine_points_lps
-    bent = phantom_of(5, replace(QUICK, scoliosis_mm=-25.0)).spine_points_lps
+def test_scoliosis_bends_the_spine_by_its_amplitude():
+    straight, bent = (spine_points(draw_patient(5, replace(QUICK, scoliosis_mm=bend))) for bend in (0.0, -25.0))
     assert np.ptp(straight[:, 0]) < 1e-6
     shift = bent[:, 0] - straight[:, 0]
     assert shift.min() == pytest.approx(-25, abs=0.5)
@@ -150,9 +151,8 @@ def test_any_axis_order_shows_the_same_patient(permutation, flips, phantom_of):
 
 
 def test_an_oblique_grid_shows_the_same_patient(phantom_of):
-    options = replace(QUICK, noise_hu=0.0, circle=False, emphysema=0.0)
-    axial = phantom_of(5, options)
-    oblique = phantom_of(5, replace(options, direction=ROTATED))
+    axial = phantom_of(5, QUICK)
+    oblique = phantom_of(5, replace(QUICK, direction=ROTATED))
     assert oblique.ct.direction == pytest.approx(np.asarray(ROTATED), abs=1e-6)
     index = np.argwhere(np.ones(oblique.lungs.shape, bool)).reshape(*oblique.lungs.shape, 3)
     back = np.moveaxis(axial.lungs.lps_to_index(oblique.lungs.index_to_lps(index)), -1, 0)
