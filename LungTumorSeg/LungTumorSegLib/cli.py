@@ -141,6 +141,8 @@ def _channel_for(options: argparse.Namespace) -> Channel:
 def _segment(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import read_ct
 
+    if not (options.point or options.box):  # those need the second network only, which torch computes
+        _check_backend(options)
     _check_result_output(options, options.input)
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series)
@@ -171,6 +173,13 @@ def _segment_ct(
     )
     text = _report_text(result.report, summary["warnings"], options.output)
     return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
+
+
+def _check_backend(options: argparse.Namespace) -> None:
+    """Check before the work begins that the library for the network is installed."""
+    from .inference.backend import choose_backend
+
+    choose_backend(options.backend or OPTION["backend"].default)
 
 
 def _check_result_output(options: argparse.Namespace, source: Path | None = None) -> None:
@@ -208,6 +217,8 @@ def _batch(options: argparse.Namespace, channel: Channel) -> None:
     from .cohort.command import Batch, run_batch
 
     _result_extras(options)  # checks values that every run would refuse
+    if options.scheduler is None:  # other computers have packages of their own
+        _check_backend(options)
     run_batch(Batch.of(options, options.passed_on), channel)
 
 
@@ -321,6 +332,7 @@ def _demo(options: argparse.Namespace, channel: Channel) -> None:
     from .phantom.truth import PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
 
+    _check_backend(options)
     _check_result_output(options)
     check_output(Output(options.output / "phantom", PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
     phantom = make_phantom(options.seed, on_progress=channel.progress)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "default"
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
+BACKENDS = ("auto", "torch", "openvino")
 
 SEG_NRRD, NIFTI, DICOM = "seg.nrrd", "nifti", "dicom"
 FORMATS = (SEG_NRRD, NIFTI, DICOM)
@@ -193,6 +194,17 @@ class SegmentOptions:
             choices=PRECISIONS,
         ),
     )
+    backend: str = field(
+        default="auto",
+        metadata=_about(
+            str,
+            label="The backend",
+            help="library that computes the network; openvino, a package of its own, can be faster on some processors; "
+            "auto uses torch",
+            choices=BACKENDS,
+            parameters=("backend",),
+        ),
+    )
     stride: int | None = field(
         default=None,
         metadata=_about(
@@ -311,6 +323,7 @@ class Settings:
     model: str
     device: str
     precision: str
+    backend: str
     stride: int
     thresholds: Thresholds
     min_lesion_ml: float

@@ -13,6 +13,7 @@ import numpy as np
 from .core.errors import UnusableInput
 from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Volume
+from .inference.backend import choose_backend
 from .inference.decision import decide
 from .inference.grid import WorkingGrid, make_working_grid
 from .inference.stacks import StackStatistics
@@ -56,6 +57,7 @@ class SegmentResult:
         warnings: Sentences for the user.
         seconds: Time of each stage in seconds.
         model_card: The sections of the model card on intended use and failures.
+        backend: The library that computed the network, never ``auto``.
     """
 
     ct: CTVolume
@@ -70,6 +72,7 @@ class SegmentResult:
     warnings: tuple[str, ...]
     seconds: dict[str, float]
     model_card: str = ""
+    backend: str = "torch"
 
     def save(self, folder: str | Path) -> dict[str, Any]:
         """Write the files of ``lungtumorseg segment`` into ``folder``, including picture and report.
@@ -114,7 +117,8 @@ def segment(
     settings = chosen.settled(model.manifest)
     from .inference.predictor import choose_device, choose_precision, predict_maps  # imports torch, so only here
 
-    device = choose_device(settings.device)
+    backend = choose_backend(settings.backend)
+    device = choose_device(settings.device, backend)
     precision = choose_precision(settings.precision, device)
     on_progress(Progress("model", 1, 1))
     clock.stage("model")
@@ -137,6 +141,7 @@ def segment(
         mirror=settings.mirror,
         device=device,
         precision=precision,
+        backend=backend,
         on_progress=on_progress,
     )
     clock.stage("prediction")
@@ -179,6 +184,7 @@ def segment(
         (*ct.warnings, *isolation.warnings, *_coarse(upright.ct, model.manifest), *_unsure(report, settings)),
         clock.seconds,
         model.card,
+        backend,
     )
 
 

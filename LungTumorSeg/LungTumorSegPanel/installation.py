@@ -12,6 +12,9 @@ REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 TORCH = "torch>=2.8"
 """The PyTorch extension selects the build for the graphics card of the computer."""
 
+OPENVINO = "openvino>=2025.0"
+"""Needed only if the user has chosen this library for the network."""
+
 REQUESTER = "Lung Tumor Segmentation"
 
 
@@ -48,6 +51,24 @@ def installPackages() -> None:
         raise RuntimeError(
             _("Segmenting needs the Python packages {names}. Nothing else was changed.").format(
                 names=", ".join(missing)
+            )
+        )
+
+
+def installOpenVino() -> None:
+    """Install OpenVINO if it is missing; Slicer asks the user first and shows the progress.
+
+    Raises:
+        RuntimeError: It is still missing because the user declined or the installation failed; the message says what
+            to do.
+    """
+    with contextlib.suppress(RuntimeError, subprocess.CalledProcessError):  # reported below
+        slicer.packaging.pip_ensure(OPENVINO, requester=REQUESTER)
+    if not slicer.packaging.pip_check(OPENVINO):
+        raise RuntimeError(
+            _(
+                "OpenVINO is not installed. Press Segment again and accept the installation, or choose another library "
+                "under Advanced."
             )
         )
 

@@ -23,6 +23,18 @@ class Device(Enum):
         return {"auto": _("Automatic"), "cpu": _("CPU"), "cuda": _("Graphics card (CUDA)")}[self.value]
 
 
+class Backend(Enum):
+    """Library that computes the network; the values are those of the command line."""
+
+    AUTO = "auto"
+    TORCH = "torch"
+    OPENVINO = "openvino"
+
+    def label(self) -> str:
+        """Return the text for the selector."""
+        return {"auto": _("Automatic"), "torch": _("PyTorch"), "openvino": _("OpenVINO")}[self.value]
+
+
 def _range(name: str) -> WithinRange:
     return WithinRange(OPTION[name].minimum, OPTION[name].maximum)
 
@@ -38,6 +50,7 @@ class LungTumorSegParameterNode:
     outputSegmentation: SegmentationNode
     model: str = ""
     device: Device = Device.AUTO
+    backend: Backend = Backend.AUTO
     sliceThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().gate
     voxelThreshold: Annotated[float, WithinRange(0, 1)] = Thresholds().voxel
     stride: Annotated[int, _range("stride")] = 1

@@ -13,7 +13,7 @@ def takeModel(parameterNode: Any, manifest: Manifest) -> None:
     """Select a model and set all parameters to its defaults."""
     usual = {**usual_values(manifest), "model": manifest.id}
     for option in OPTIONS:
-        if option.name != "device":  # depends on the computer, not on the model
+        if option.name not in ("device", "backend"):  # depend on the computer, not on the model
             for field, value in zip(
                 option.parameters, _parts(option, usual[option.name]), strict=bool(option.parameters)
             ):

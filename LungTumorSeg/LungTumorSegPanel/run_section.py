@@ -15,7 +15,9 @@ from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import Manifest
 from slicer.i18n import tr as _
 
+from .installation import installOpenVino
 from .lesion_texts import durationText
+from .parameter_node import Backend
 from .parameters import chosenOptions, takeModel
 from .timers import makeTimer
 
@@ -154,6 +156,8 @@ class RunSection:
         self.refresh()
         try:
             self._logic.installPackages()
+            if self._parameterNode is not None and self._parameterNode.backend is Backend.OPENVINO:
+                installOpenVino()
         except RuntimeError as error:
             self._showStatus(str(error))
             return False

@@ -28,6 +28,7 @@ MODULES = sorted(
 )
 NEEDS_TORCH = (
     "LungTumorSegLib.networks",
+    "LungTumorSegLib.inference.openvino_network",
     "LungTumorSegLib.inference.predictor",
     "LungTumorSegLib.refinement.clicks",
     "LungTumorSegLib.refinement.look",

@@ -31,6 +31,7 @@ SUMMARY_KEYS = {
     "options",
     "device",
     "precision",
+    "backend",
     "warnings",
     "lungs",
     "lesions",

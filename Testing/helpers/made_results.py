@@ -24,7 +24,7 @@ def a_result(*, tumor: bool = True, resampled: bool = False) -> SegmentResult:
     ct = replace(chest.ct, resampled=resampled)
     nothing = chest.tumor.with_array(np.zeros(SHAPE, np.float32))
     report = report_lesions(chest.tumor, ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
-    settings = Settings("made", "cpu", "float32", 4, Thresholds(), 0.0, 0.0, mirror=False, verify=False)
+    settings = Settings("made", "cpu", "float32", "torch", 4, Thresholds(), 0.0, 0.0, mirror=False, verify=False)
     return SegmentResult(
         ct, an_isolation(chest), nothing, nothing, report, MANIFEST, settings, "cpu", "float32", (), {}
     )

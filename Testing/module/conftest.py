@@ -128,6 +128,7 @@ def write_results(folder: Path, ct: Volume, masks=None, *, lesions: int = 2, war
         "options": {"stride": 2, "thresholds": {"gate": 0.7, "voxel": 0.4}},
         "device": "cpu",
         "precision": "float32",
+        "backend": "torch",
         "warnings": list(warnings),
         "message": "" if lesions else "No lesion found; this does not exclude disease",
         "lungs": {"left_ml": 2000.0, "right_ml": 2500.0},

@@ -189,6 +189,7 @@ def test_a_click_segments_and_shows_the_lesions(done, ct):
 
 def test_the_choices_reach_the_command_line(with_ct, fake_child):
     with_ct.ui.deviceSelector.currentIndex = 1
+    with_ct.ui.backendSelector.currentIndex = 1
     with_ct.ui.strideSpinBox.value = 3
     with_ct.ui.leastConfidenceSlider.value = 0.6
     with_ct.ui.mirrorCheckBox.checked = False
@@ -196,6 +197,7 @@ def test_the_choices_reach_the_command_line(with_ct, fake_child):
     arguments = fake_child.arguments()
     assert float(arguments[arguments.index("--min-confidence") + 1]) == pytest.approx(0.6)
     assert arguments[arguments.index("--device") + 1] == "cpu"
+    assert arguments[arguments.index("--backend") + 1] == "torch"
     assert arguments[arguments.index("--stride") + 1] == "3"
     assert "--no-mirror" in arguments
     assert "--model" not in arguments, "the default need not be said"
@@ -523,6 +525,17 @@ def test_declining_starts_nothing_and_names_what_is_missing(without_packages):
     assert not without_packages.panel.run.running
     assert without_packages.ui.segmentButton.enabled
     assert without_packages.ui.statusLabel.text.startswith("Segmenting needs the Python packages torch")
+
+
+def test_openvino_is_installed_only_if_it_was_chosen_and_accepted(without_packages):
+    without_packages.ui.backendSelector.currentIndex = 2
+    run_to_end(without_packages)
+    assert slicer.packaging.installed[-1].startswith("openvino")
+    slicer.packaging.installed.pop()
+    slicer.packaging.answer = False
+    without_packages.ui.segmentButton.click()
+    assert not without_packages.panel.run.running
+    assert "OpenVINO is not installed" in without_packages.ui.statusLabel.text
 
 
 def test_a_failed_installation_says_how_to_do_it_offline(without_packages, monkeypatch):

@@ -18,7 +18,9 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.messages import OUT_OF_MEMORY
 from ..networks.fusion import FusionNetwork
+from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
+from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork, openvino_network
 from .stacks import STACK_SLICES, StackStatistics, stack_starts
 
 BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
@@ -31,22 +33,30 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 Features = tuple[torch.Tensor, ...]
 
+ComputedNetwork = torch.nn.Module | OpenVinoNetwork
+"""A network that maps a stack, and the shared features of its slices if it fuses them, to tumor probability."""
 
-def choose_device(wanted: str = "auto") -> torch.device:
+
+def choose_device(wanted: str = "auto", backend: str = TORCH) -> torch.device:
     """Select the device for inference.
 
     Args:
         wanted: "auto", "cpu" or "cuda".
+        backend: The library that computes the network, "torch" or "openvino".
 
     Returns:
-        The device; "auto" selects CUDA if it is available.
+        The device; "auto" selects CUDA if it is available and the backend computes on it.
 
     Raises:
         MachineLimit: CUDA was requested, but torch finds no CUDA device.
-        UnusableInput: ``wanted`` is another word.
+        UnusableInput: ``wanted`` is another word, or the backend does not compute on that device.
     """
     if wanted not in ("auto", "cpu", "cuda"):
         raise UnusableInput(f"The device must be auto, cpu or cuda, not {wanted!r}.")
+    if backend == OPENVINO:
+        if wanted == "cuda":
+            raise UnusableInput("OpenVINO computes on the CPU only; choose the device cpu, or the backend torch.")
+        wanted = "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
         raise MachineLimit("PyTorch found no CUDA device; choose the device auto or cpu.")
     return torch.device("cpu" if wanted == "cpu" or not torch.cuda.is_available() else "cuda")
@@ -84,6 +94,7 @@ def predict_maps(
     mirror: bool = False,
     device: torch.device,
     precision: str = "float32",
+    backend: str = TORCH,
     on_progress: ProgressCallback = ignore_progress,
 ) -> StackStatistics:
     """Compute the mean and the standard deviation of the tumor probability across stacks.
@@ -96,6 +107,7 @@ def predict_maps(
             exchanged, as it did in training. The result, mirrored back, counts as that of another stack.
         device: The device that computes.
         precision: "float32" or "bfloat16".
+        backend: The library that computes the network, "torch" or "openvino"; OpenVINO computes on the CPU.
         on_progress: Receives the number of finished stacks. An exception that it raises ends the prediction within one
             stack.
 
@@ -103,7 +115,7 @@ def predict_maps(
         Statistics per voxel of the grid (slice, row, column) over the stacks that cover the voxel.
 
     Raises:
-        MachineLimit: The memory of the device does not suffice.
+        MachineLimit: The memory of the device does not suffice, or OpenVINO cannot compute the network.
         UnusableInput: The stride is outside 1 to 8.
     """
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
@@ -111,7 +123,11 @@ def predict_maps(
     slices = torch.from_numpy(grid.image.array)
     try:
         network = network.to(device).eval()
-        views = [_View(network, slices, device, mirrored) for mirrored in ((False, True) if mirror else (False,))]
+        computed: ComputedNetwork = network
+        if backend == OPENVINO and starts:
+            example = slices[None, None, starts[len(starts) // 2] :][:, :, :STACK_SLICES]
+            computed = openvino_network(network, example, precision)
+        views = [_View(computed, slices, device, mirrored) for mirrored in ((False, True) if mirror else (False,))]
         with torch.inference_mode(), _autocast(device, precision):
             for done, start in enumerate(starts):
                 on_progress(Progress("predicting", done, len(starts)))
@@ -133,10 +149,12 @@ class _View:
     With ``mirrored``, the network processes the mirror images of the stacks, and the results are mirrored back.
     """
 
-    def __init__(self, network: torch.nn.Module, slices: torch.Tensor, device: torch.device, mirrored: bool) -> None:
+    def __init__(self, network: ComputedNetwork, slices: torch.Tensor, device: torch.device, mirrored: bool) -> None:
         self._network, self._device, self._mirrored = network, device, mirrored
         self._slices = slices.flip(-1) if mirrored else slices
-        self._shared = _SharedFeatures(network, self._slices, device) if isinstance(network, FusionNetwork) else None
+        self._shared: _SharedFeatures | None = None
+        if isinstance(network, FusionNetwork | OpenVinoFusionNetwork):
+            self._shared = _SharedFeatures(network, self._slices, device)
 
     def answer(self, start: int) -> npt.NDArray[np.float32]:
         """Return the tumor probability (8, row, column) of the stack that begins at slice ``start``.
@@ -157,7 +175,9 @@ class _SharedFeatures:
     Each slice is processed once, and its features are dropped as soon as no stack needs them.
     """
 
-    def __init__(self, network: FusionNetwork, slices: torch.Tensor, device: torch.device) -> None:
+    def __init__(
+        self, network: FusionNetwork | OpenVinoFusionNetwork, slices: torch.Tensor, device: torch.device
+    ) -> None:
         self._network, self._slices, self._device = network, slices, device
         self._kept: dict[int, Features] = {}
 

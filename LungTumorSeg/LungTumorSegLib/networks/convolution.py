@@ -118,11 +118,13 @@ class Convolution3d(nn.Conv3d):
         if bfloat16 and on_cpu and max(x.shape[-2:]) > SAFE_SIDE and trained and weight.requires_grad:
             convolved: torch.Tensor = _MixedGradient.apply(x, weight, bias, stride, padding)
             return convolved
+        # Converters of traced graphs do not know oneDNN's operation.
         if (
             on_cpu
             and not bfloat16
             and not trained
             and x.dtype == torch.float32
+            and not torch.jit.is_tracing()  # type: ignore[attr-defined, unused-ignore]
             and torch.backends.mkldnn.is_available()
         ):
             return _convolve_with_onednn(x, weight, bias, stride, padding)

@@ -107,6 +107,7 @@ class Summary(TypedDict):
     options: NotRequired[dict[str, Any]]
     device: NotRequired[str]
     precision: NotRequired[str]
+    backend: NotRequired[Annotated[str, {"description": "library that computed the network: torch or openvino"}]]
     ct_sha256: NotRequired[Annotated[str, {"description": CHECKSUM}]]
     spread: NotRequired[SpreadEntry]
     margins: NotRequired[list[MarginEntry]]

@@ -65,7 +65,7 @@ LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FIL
 All other files are derived from them, and are outdated once the segmentation has been corrected and measured again.
 """
 
-RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "seconds")
+RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "backend", "seconds")
 """Keys of summary.json that describe how a run was made; they stay when its segmentation is measured again."""
 
 NO_RUN: Mapping[str, Any] = MappingProxyType({})
@@ -250,6 +250,7 @@ def summary_of(result: SegmentResult) -> dict[str, Any]:
         "options": asdict(result.settings),
         "device": result.device,
         "precision": result.precision,
+        "backend": result.backend,
         "ct_sha256": ct_checksum(result.ct),
         "warnings": list(result.warnings),
         "message": result.report.message,

@@ -23,7 +23,7 @@ from LungTumorSegLib.results.writer import Extras, write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import names
 
-RUN_KEYS = ("model", "weights_sha256", "options", "device", "precision", "seconds")
+RUN_KEYS = ("model", "weights_sha256", "options", "device", "precision", "backend", "seconds")
 
 
 def a_sure_result():

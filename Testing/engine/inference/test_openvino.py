@@ -1,0 +1,117 @@
+"""OpenVINO computes what torch computes, from the same weights, or the run ends with a sentence."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import torch
+from LungTumorSegLib import cli
+from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.volume import CTVolume
+from LungTumorSegLib.inference import backend, openvino_network
+from LungTumorSegLib.inference.backend import choose_backend
+from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.inference.predictor import choose_device, predict_maps
+from LungTumorSegLib.networks import build_network
+
+CPU = torch.device("cpu")
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the package openvino")
+
+
+@pytest.fixture
+def grid():
+    rng = np.random.default_rng(3)
+    affine = np.diag([1.5, 1.5, 3.0, 1.0])[:, [2, 1, 0, 3]]
+    mask = np.zeros((14, 28, 34), bool)
+    mask[3:11, 4:24, 6:28] = True
+    ct = CTVolume(np.where(mask, rng.normal(-300, 300, mask.shape), -1024).astype(np.float32), affine)
+    return make_working_grid(ct, ct.with_array(mask), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000, 400))
+
+
+def a_network(name: str) -> torch.nn.Module:
+    torch.manual_seed(11)
+    network = build_network(name, 4)
+    for module in network.modules():
+        if hasattr(module, "running_var"):
+            module.running_var.uniform_(0.2, 2.0)
+            module.running_mean.normal_(0, 0.2)
+    return network.eval()
+
+
+def maps_of(grid, network, library: str, **more):
+    return predict_maps(grid, network, stride=4, mirror=True, device=CPU, backend=library, **more)
+
+
+@needs_openvino
+@pytest.mark.parametrize(
+    "name", ["sff_multires_unet3d", "multires_unet3d", "recurrent_dense_unet3d", "sff_recurrent_dense_unet3d"]
+)
+def test_probabilities_are_those_of_torch(grid, name):
+    network = a_network(name)
+    expected, found = maps_of(grid, network, "torch"), maps_of(grid, network, "openvino")
+    assert expected.mean.max() - expected.mean.min() > 0.05, "the network tells voxels apart"
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-3)
+    np.testing.assert_allclose(found.deviation(), expected.deviation(), atol=1e-3)
+
+
+@needs_openvino
+def test_bfloat16_stays_near_single_precision(grid):
+    network = a_network("multires_unet3d")
+    expected = maps_of(grid, network, "openvino")
+    found = maps_of(grid, network, "openvino", precision="bfloat16")
+    assert 0 < np.abs(found.mean - expected.mean).mean() < 0.02
+
+
+@needs_openvino
+def test_the_package_that_reports_over_the_internet_is_not_loaded(grid):
+    maps_of(grid, a_network("multires_unet3d"), "openvino")
+    assert "openvino" in sys.modules
+    assert "openvino_telemetry" not in sys.modules
+
+
+@needs_openvino
+def test_a_difference_ends_the_run(grid, monkeypatch):
+    monkeypatch.setattr(openvino_network, "LARGEST_DIFFERENCE", 0.0)
+    monkeypatch.setattr(openvino_network.OpenVinoNetwork, "__call__", lambda *_: torch.zeros(1))
+    with pytest.raises(MachineLimit, match=r"disagree .* choose the backend torch"):
+        maps_of(grid, a_network("multires_unet3d"), "openvino")
+
+
+@needs_openvino
+def test_a_network_that_openvino_cannot_compute_ends_the_run(grid):
+    class Odd(torch.nn.Module):
+        def forward(self, stack: torch.Tensor) -> torch.Tensor:
+            return torch.linalg.householder_product(stack[0, 0], stack[0, 0, :, :, 0])[None, None]
+
+    with pytest.raises(MachineLimit, match="OpenVINO cannot compute the network"):
+        maps_of(grid, Odd(), "openvino")
+
+
+def test_auto_is_torch_and_other_words_are_refused():
+    assert choose_backend("auto") == choose_backend("torch") == "torch"
+    with pytest.raises(UnusableInput, match="auto, torch or openvino, not 'onnx'"):
+        choose_backend("onnx")
+
+
+def test_a_missing_package_is_named_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(backend, "find_spec", lambda _: None)
+    with pytest.raises(MachineLimit, match=r"package openvino, .*pip install openvino.*backend torch"):
+        choose_backend("openvino")
+
+
+def test_openvino_computes_on_the_cpu_only():
+    assert choose_device("auto", "openvino") == CPU
+    with pytest.raises(UnusableInput, match="on the CPU only"):
+        choose_device("cuda", "openvino")
+
+
+def test_the_command_ends_with_code_3_before_it_reads_the_ct(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(backend, "find_spec", lambda _: None)
+    ct = tmp_path / "ct.nii.gz"
+    ct.touch()
+    assert cli.main(["segment", str(ct), "-o", str(tmp_path / "out"), "--backend", "openvino"]) == 3
+    assert capfd.readouterr().err.splitlines()[-1].endswith(backend.OPENVINO_MISSING)
+    assert not (tmp_path / "out").exists()
