@@ -113,5 +113,5 @@ def test_the_command_ends_with_code_3_before_it_reads_the_ct(tmp_path, monkeypat
     ct = tmp_path / "ct.nii.gz"
     ct.touch()
     assert cli.main(["segment", str(ct), "-o", str(tmp_path / "out"), "--backend", "openvino"]) == 3
-    assert capfd.readouterr().err.splitlines()[-1].endswith(backend.OPENVINO_MISSING)
+    assert backend.OPENVINO_MISSING in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
