@@ -13,7 +13,7 @@ def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) ->
     A configuration with a section ``second_look`` trains the second network of a model (see ``second_look.command``),
     any other one trains a first network (see ``stages``).
     """
-    from .config import read_yaml
+    from .settings import read_yaml
 
     values = read_yaml(config_path)
     if isinstance(values, dict) and "second_look" in values:

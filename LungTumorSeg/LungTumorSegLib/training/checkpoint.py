@@ -1,7 +1,8 @@
 """Checkpoints that survive a kill at any moment: safetensors and JSON, no pickle.
 
-A checkpoint is one file: tensors (weights, optimizer moments) as safetensors, everything else as JSON in the file's own
-header. It is written beside the old file and then renamed, so two halves of a checkpoint can never disagree.
+A checkpoint is one file: tensors (weights, their average, optimizer moments) as safetensors, everything else as JSON in
+the file's own header. It is written beside the old file and then renamed, so two halves of a checkpoint can never
+disagree.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from torch import Tensor, nn, optim
 
 from ..core.errors import MachineLimit
 
-WEIGHTS, OPTIMIZER = "weights/", "optimizer/"
+WEIGHTS, AVERAGE, OPTIMIZER = "weights/", "average/", "optimizer/"
 
 
 def save_checkpoint(
-    path: Path, network: nn.Module, optimizer: optim.Optimizer | None, state: Mapping[str, Any]
+    path: Path,
+    network: nn.Module,
+    optimizer: optim.Optimizer | None,
+    state: Mapping[str, Any],
+    average: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write a checkpoint atomically and durably.
 
@@ -32,8 +37,10 @@ def save_checkpoint(
         network: The network whose weights to store.
         optimizer: The optimizer whose moments to store, or None to leave them out.
         state: Anything that JSON can hold.
+        average: Averaged weights to store beside the network's own.
     """
     tensors = {WEIGHTS + name: _plain(value) for name, value in network.state_dict().items()}
+    tensors |= {AVERAGE + name: _plain(value) for name, value in (average or {}).items()}
     if optimizer is not None:
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{OPTIMIZER}{index}/{name}": _plain(value) for name, value in moments.items()}
@@ -76,6 +83,13 @@ def load_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer |
                 moments.setdefault(int(index), {})[moment] = value
         optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return state
+
+
+def load_average(path: Path) -> dict[str, Tensor]:
+    """Return the averaged weights of a checkpoint that ``load_checkpoint`` has accepted; empty if it has none."""
+    with safe_open(path, framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(AVERAGE)]  # noqa: SIM118 (not a dict)
+        return {name.removeprefix(AVERAGE): file.get_tensor(name) for name in names}
 
 
 def _plain(value: Tensor) -> Tensor:

@@ -6,18 +6,38 @@ Paths are relative to the folder in which the command is started, so that a ship
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import field, fields, is_dataclass
-from functools import cache
+from dataclasses import asdict, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field, Strict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, Strict
 from pydantic.dataclasses import dataclass
 
-from ..core.errors import MachineLimit, UnusableInput
+from ..core.errors import UnusableInput
 from ..core.json_files import reason
-from ..core.texts import bounded, printable, quoted
+from ..core.texts import quoted
+from .settings import (
+    STRICT,
+    Batch,
+    Count,
+    InPlane,
+    NotNegative,
+    Number,
+    OpenShare,
+    Positive,
+    Share,
+    Slices,
+    SomeOf,
+    Spacing,
+    Text,
+    Threads,
+    Whole,
+    Width,
+    merged,
+    read_as,
+    require,
+    validated,
+)
 
 Augmentation = Literal["paper", "none"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -29,27 +49,8 @@ Schedule = Literal["cosine", "plateau", "falling", "constant"]
 SourceKind = Literal["folders", "decathlon", "rtstruct"]
 LOSSES: tuple[Text, ...] = get_args(LossName)
 
-C = TypeVar("C")
-
-MOST_BYTES = 4 * 1024**2
-"""Largest configuration file, bytes; one that lists 1,000 cases has 300 kB."""
-
-Text = Annotated[str, StringConstraints(strict=True, max_length=4096)]
-Whole = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
-Count = Annotated[int, Strict(), Field(ge=1, le=10**8)]
-Number = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
-Positive = Annotated[float, Strict(), Field(allow_inf_nan=False, gt=0, le=1e6)]
-NotNegative = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=1e6)]
-Share = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=1)]
-OpenShare = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, lt=1)]
-Spacing = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0.1, le=50)]
-Slices = Annotated[int, Strict(), Field(ge=1, le=256)]
-Batch = Annotated[int, Strict(), Field(ge=1, le=1024)]
-Threads = Annotated[int, Strict(), Field(ge=0, le=4096)]
-Width = Annotated[int, Strict(), Field(ge=1, le=512)]
-InPlane = Annotated[int, Strict(), Field(ge=8, le=1024, multiple_of=8)]
-
-STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+EXTRACTOR, NETWORK = "extractor", "network"
+"""Names of the two stages in checkpoints and log; a chain has the names of its steps instead of the second."""
 
 DEFAULT_ROIS = ("GTV-1",)
 """Name of the primary tumor in NSCLC-Radiomics and LOTUS."""
@@ -185,6 +186,26 @@ class DataConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class AppearanceConfig:
+    """How often a sample looks as on another scanner; see ``appearance``."""
+
+    contrast: Share = 0.5
+    """Share of the samples in which vessels and heart have more or less contrast agent."""
+    contrast_factor: tuple[NotNegative, NotNegative] = (0.1, 1.2)
+    """Range of the factor of the contrast agent; 0 is an unenhanced scan."""
+    exhalation: Share = 0.0
+    """Share of the samples with the denser lung of expiration."""
+    kernel: Share = 0.0
+    """Share of the samples with another reconstruction kernel; half of them smoother, half of them sharper."""
+    noise: Share = 0.0
+    """Share of the samples with dose noise, which has the spectrum of CT noise."""
+    thick_slices: Share = 0.0
+    """Share of the samples with slices of 1 to 8 mm; those thinner than the grid's stay as they are."""
+    truncation: Share = 0.0
+    """Share of the samples that the edge of the field of view cuts."""
+
+
+@dataclass(frozen=True, config=STRICT)
 class SamplingConfig:
     """Which crops the network sees. The four shares ``implants`` to ``hard_sites`` are normalized to a sum of 1."""
 
@@ -210,6 +231,8 @@ class SamplingConfig:
     """Share of the samples that come from real CTs; the others come from phantoms."""
     augmentation: Augmentation = "paper"
     """``paper`` (rotation, flip, elastic deformation, contrast, noise, blur) or ``none``."""
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
+    """How often a sample looks as on another scanner."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -279,8 +302,36 @@ class StageConfig:
     """Share of the training after which checkpoints are scored at the end of each epoch."""
     patience: Whole = 0
     """Number of epochs without a better selection score after which training stops; 0 is never."""
+    ema: OpenShare = 0.0
+    """Decay of the exponential moving average of the weights, such as 0.999; 0 is no average.
+
+    Averaging begins when batch normalization keeps its statistics. The averaged weights are mined with, selected and
+    kept.
+    """
     loss: LossConfig = field(default_factory=LossConfig)
     """The loss."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class StepConfig:
+    """A step of a chain of trainings: what differs from the settings of the whole configuration."""
+
+    name: Text
+    """Name of the step, its checkpoints and its log rows: letters, digits, "-" and "_"."""
+    start: Text = ""
+    """Earlier step with whose weights this step begins; by default the step before it."""
+    mean_of: tuple[Text, ...] = ()
+    """Earlier steps whose weights are averaged; such a step trains nothing.
+
+    Only steps that continued each other should be averaged. The mean is often more accurate than each of them (Wortsman
+    et al. 2022, "Model soups", ICML).
+    """
+    seed: Whole | None = None
+    """Seed of the step; by default the seed of the training plus the number of steps before this one."""
+    sampling: Annotated[dict[str, Any], SomeOf(SamplingConfig)] = field(default_factory=dict)
+    """Settings of ``sampling`` that differ."""
+    network: Annotated[dict[str, Any], SomeOf(StageConfig)] = field(default_factory=dict)
+    """Settings of ``network`` that differ."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -293,6 +344,8 @@ class TrainingConfig:
     """Seed of all random numbers."""
     start_from: Text = ""
     """A model, or its folder, with whose weights the training begins; the 2D stage is then skipped."""
+    chain: tuple[StepConfig, ...] = ()
+    """Steps that train the network one after the other; the last one is the result. Without steps there is one."""
     device: Device = "auto"
     """``auto``, ``cpu`` or ``cuda``."""
     precision: Precision = "auto"
@@ -311,19 +364,6 @@ class TrainingConfig:
     """Training of the 3D network."""
 
 
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def config_schema(kind: type = TrainingConfig) -> dict[str, Any]:
-    """Return the JSON Schema of a kind of configuration, for editors.
-
-    ``configs/training.schema.json`` and ``configs/second_look.schema.json`` contain them.
-    """
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_adapter(kind).json_schema()}
-
-
 def read_config(path: Path) -> TrainingConfig:
     """Return the configuration in a YAML file.
 
@@ -333,50 +373,6 @@ def read_config(path: Path) -> TrainingConfig:
         MachineLimit: PyYAML is not installed.
     """
     return read_as(path, config_from_dict)
-
-
-def read_as(path: Path, check: Callable[[Any], C]) -> C:
-    """Return what ``check`` makes of the values in a YAML file; its message about a mistake gets the file's name.
-
-    Raises:
-        UnusableInput: The file cannot be read or is not valid.
-        MachineLimit: PyYAML is not installed.
-    """
-    values = read_yaml(path)
-    try:
-        return check(values)
-    except UnusableInput as error:
-        raise UnusableInput(f"{path}: {error}") from error
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the values in a YAML file of bounded size.
-
-    Raises:
-        UnusableInput: The file cannot be read or is not valid YAML; the message names the file.
-        MachineLimit: PyYAML is not installed.
-    """
-    try:
-        import yaml
-    except ImportError as error:
-        raise MachineLimit("Training needs PyYAML; install the extra: pip install 'lungtumorseg[train]'.") from error
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():
-            raise UnusableInput(f"The configuration {path} is not a file; check the path.")
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise UnusableInput(f"The configuration {path} cannot be read: {error.strerror}.") from error
-    if len(data) > MOST_BYTES:
-        raise UnusableInput(f"The configuration {path} is larger than {MOST_BYTES // 1024**2} MB.")
-    try:
-        return yaml.safe_load(data.decode("utf-8"))
-    except RecursionError as error:
-        raise UnusableInput(f"The configuration {path} is not valid YAML: it is nested too deeply.") from error
-    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
-        # safe_load does not catch what its converters of dates and numbers raise
-        raise UnusableInput(f"The configuration {path} is not valid YAML: {reason(error)}.") from error
 
 
 def config_from_dict(values: Any) -> TrainingConfig:
@@ -390,53 +386,27 @@ def config_from_dict(values: Any) -> TrainingConfig:
     return config
 
 
-def validated(values: Any, kind: type[C]) -> C:
-    """Return nested mappings as a configuration of a kind, each value checked on its own.
+def step_config(config: TrainingConfig, number: int) -> TrainingConfig:
+    """Return the configuration of one training step of the chain, which has no chain of its own.
+
+    Its ``start_from`` is the name of the step with whose weights it begins; that of the first step is the one of the
+    whole configuration.
 
     Raises:
-        UnusableInput: A value is missing, unknown or out of range; the message is one sentence.
+        UnusableInput: The settings of the step are not valid; the message names the step.
     """
+    step = config.chain[number]
+    changes: dict[str, Any] = {
+        "chain": (),
+        "seed": config.seed + number if step.seed is None else step.seed,
+        "start_from": step.start or (config.chain[number - 1].name if number else config.start_from),
+        "sampling": step.sampling,
+        "network": step.network,
+    }
     try:
-        hashable: Any = kind  # mypy does not know that classes are
-        config: C = _adapter(hashable).validate_python(values)
-    except ValidationError as error:
-        raise UnusableInput(_first_mistake(error, kind)) from error
-    except RecursionError as error:
-        raise UnusableInput("The configuration refers to itself; remove the circular alias.") from error
-    return config
-
-
-def _first_mistake(error: ValidationError, kind: type) -> str:
-    """Return one sentence on the first mistake that pydantic found: its place and what is expected there."""
-    mistake = error.errors(include_url=False, include_context=False)[0]
-    *section, key = mistake["loc"] or ("",)
-    if mistake["type"] == "missing" and isinstance(key, int):
-        return f"{_place(section)} must have more than {key} values."
-    if mistake["type"] == "missing":
-        return f"{_place(section)} lacks the setting {quoted(key)}."
-    if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        settings = ", ".join(_settings_of(section, kind))
-        return f"{_place(section)} has no setting {quoted(key)}; its settings are {settings}."
-    if mistake["type"] == "dataclass_type":
-        return f"{_place(mistake['loc'])} must hold named values, not {quoted(mistake['input'])}."
-    if mistake["type"] == "invalid_key":
-        return f"{_place(section)} must have text keys, not {quoted(key)}."
-    expected = mistake["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{_place(mistake['loc'])} must be {reason(ValueError(expected))}, not {quoted(mistake['input'])}."
-
-
-def _place(location: Sequence[int | str]) -> str:
-    """Return the dotted key of a place in the file; keys come from the file and can be any text."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{printable(str(part))}" for part in location)
-    return bounded(text.removeprefix("."), 100) or "The configuration"
-
-
-def _settings_of(section: Sequence[int | str], kind: Any) -> list[str]:
-    """Return the settings that a section of the file accepts."""
-    for part in section:
-        kind = get_type_hints(kind).get(str(part), kind) if isinstance(part, str) else kind
-        kind = next((each for each in (kind, *get_args(kind)) if is_dataclass(each)), kind)
-    return [each.name for each in fields(kind)] if is_dataclass(kind) else []
+        return config_from_dict(merged(asdict(config), changes))
+    except UnusableInput as error:
+        raise UnusableInput(f"chain[{number}]: {error}") from error
 
 
 def _check(config: TrainingConfig) -> None:
@@ -445,12 +415,43 @@ def _check(config: TrainingConfig) -> None:
     require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
     )
+    if config.chain:
+        _check_chain(config)
+        return
+    low, high = config.sampling.appearance.contrast_factor
+    require(low <= high, "sampling.appearance.contrast_factor must be a lower and a higher factor.")
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_sites)
     require(sum(shares) > 0, "At least one of the shares in sampling must be above zero.")
     for name, stage in (("extractor", config.extractor), ("network", config.network)):
         if stage is not None:
             begun = stage.freeze_norm_at > 0 or bool(config.start_from)
             require(begun, f"{name}.freeze_norm_at must be above 0 unless training starts from a model (start_from).")
+            frozen = not stage.ema or stage.freeze_norm_at < 1
+            require(frozen, f"{name}.freeze_norm_at must be below 1 for {name}.ema, which begins there.")
+
+
+def _check_chain(config: TrainingConfig) -> None:
+    """Check the names that the steps refer to, and the settings of each training step.
+
+    Raises:
+        UnusableInput: A step is not valid; the message names it.
+    """
+    earlier: list[str] = []
+    for number, step in enumerate(config.chain):
+        place = f"chain[{number}]"
+        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", step.name)
+        require(plain is not None, f"{place}.name must consist of letters, digits, - and _, not {quoted(step.name)}.")
+        require(step.name != EXTRACTOR, f"{place}.name must not be {EXTRACTOR}, the name of the 2D stage.")
+        known = {name.casefold() for name in earlier}
+        require(step.name.casefold() not in known, f"{place}.name {quoted(step.name)} is used twice.")
+        for name in (*step.mean_of, *([step.start] if step.start else [])):
+            require(name in earlier, f"{place} refers to {quoted(name)}, which is no earlier step of the chain.")
+        if step.mean_of:
+            alone = not (step.start or step.sampling or step.network or step.seed is not None)
+            require(alone, f"{place} averages weights (mean_of) and trains nothing; remove its other settings.")
+        else:
+            step_config(config, number)
+        earlier.append(step.name)
 
 
 def check_data(data: DataConfig) -> None:
@@ -476,9 +477,3 @@ def _check_pattern(place: str, pattern: str) -> None:
     except (re.error, RecursionError, OverflowError) as error:
         raise UnusableInput(f"{place} is not a regular expression ({reason(error)}): {quoted(pattern)}.") from error
     require(not pattern or groups >= 1, f"{place} needs a group for the patient's name: {quoted(pattern)} has none.")
-
-
-def require(fits: bool, message: str) -> None:
-    """Raise UnusableInput with the message unless the values fit together."""
-    if not fits:
-        raise UnusableInput(message)

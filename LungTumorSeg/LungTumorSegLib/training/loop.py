@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from ..core.events import Progress, ProgressCallback
 from ..inference.decision import Thresholds
 from ..networks.contract import Network
-from .checkpoint import load_checkpoint, save_checkpoint
+from .averaging import MovingAverage
+from .checkpoint import load_average, load_checkpoint, save_checkpoint
 from .config import StageConfig, TrainingConfig
 from .loader import SampleDataset, batches
 from .log import TrainingLog
@@ -55,6 +56,7 @@ class LoopState:
         loss_count: Number of the losses of this epoch so far.
         plateau: State of the ``plateau`` schedule.
         frozen: Whether batch normalization keeps its statistics.
+        averaged: Number of weights in the moving average.
         finished: Whether the training has ended.
     """
 
@@ -67,6 +69,7 @@ class LoopState:
     loss_count: int = 0
     plateau: Plateau = field(default_factory=Plateau)
     frozen: bool = False
+    averaged: int = 0
     finished: bool = False
 
     @classmethod
@@ -79,7 +82,8 @@ class LoopState:
 class TrainingLoop:
     """Trains ``network`` on samples of ``data``.
 
-    ``name`` names files and log rows; ``stream`` selects the random numbers.
+    ``name`` names files and log rows; ``stream`` selects the random numbers. Between epochs and in the end, the network
+    has its averaged weights, if they are averaged (see ``averaging``).
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class TrainingLoop:
         prepare_network(network, device)
         self._trainable = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
+        self._average = MovingAverage(network, stage.ema)
         self._volumes = WholeVolumes(config.grid, device, precision)
         self._log = TrainingLog(Path(config.output) / LOG)
         self._last = Path(config.output) / f"{name}-last.safetensors"
@@ -113,11 +118,15 @@ class TrainingLoop:
         """
         if self._last.is_file():
             self._state = LoopState.restore(load_checkpoint(self._last, self._network, self._optimizer))
+            self._average.restore(load_average(self._last), self._state.averaged)
         self._log.resume(self._name, self._state.step)
         while not self._state.finished:
             self._epoch(on_progress)
         self._log.close()
-        load_checkpoint(self._best if self._best.is_file() else self._last, self._network)
+        if self._best.is_file():
+            load_checkpoint(self._best, self._network)
+        else:
+            self._average.apply()
         return self._network.eval()
 
     def _epoch(self, on_progress: ProgressCallback) -> None:
@@ -146,7 +155,8 @@ class TrainingLoop:
                 saved = time.monotonic()
             if self._fraction() >= 1:
                 break
-        self._between_epochs()
+        with self._average.applied():
+            self._between_epochs()
         state.seconds = spent + time.monotonic() - begin
         self._save(self._last)
 
@@ -163,6 +173,9 @@ class TrainingLoop:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._trainable, self._stage.clip)
         self._optimizer.step()
+        if self._state.frozen:
+            self._average.update()
+            self._state.averaged = self._average.updates
         return float(loss.detach())
 
     def _between_epochs(self) -> None:
@@ -248,4 +261,4 @@ class TrainingLoop:
         )
 
     def _save(self, path: Path) -> None:
-        save_checkpoint(path, self._network, self._optimizer, asdict(self._state))
+        save_checkpoint(path, self._network, self._optimizer, asdict(self._state), self._average.state())

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.volume import AIR_HU, Array
+from .appearance import vary_patient, vary_scan
 from .augmentation import build_augmentation
 from .config import GridConfig, SamplingConfig
 from .implants import (
@@ -33,9 +34,6 @@ DISTRACTOR_SHARE = 0.25
 
 BORDER_SHARE = 0.55
 """Share of the implants at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
-
-SOFT_TISSUE_HU, VESSEL_TOP_HU = 40.0, 250.0
-"""HU range of enhanced vessels and heart; most training CTs are enhanced, so the enhancement is varied."""
 
 T = TypeVar("T")
 
@@ -76,13 +74,14 @@ class Sampler:
         radius = draw_radius_mm(rng, self._config.large, self._config.small)
         corner = self._corner(case, place, size, radius if kind == "implants" else 0.0, rng)
         patch = _gather(case, corner, size, self._grid.spacing_mm)
-        vary_enhancement(patch, rng)
+        vary_patient(patch, self._config.appearance, rng)
         if rng.random() < DISTRACTOR_SHARE:
             implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
         if kind == "implants":
             self._implant(patch, place - corner, radius, rng)
         while rng.random() < self._config.extra:
             self._implant_small(patch, rng)
+        vary_scan(patch, self._config.appearance, rng, isolated=True)
         low, high = self._grid.window_hu
         image = np.clip((patch.hu - low) / (high - low), 0, 1)
         label = np.where((patch.label > 0) & (patch.label < 255), 1, patch.label).astype(np.uint8)
@@ -176,15 +175,6 @@ def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[floa
     label, region = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
     hu[target], label[target], region[target] = case.hu[source], case.label[source], case.region[source]
     return Patch(hu, label, (region & LUNG_BIT) > 0, (region & MASK_BIT) > 0, spacing_mm)
-
-
-def vary_enhancement(patch: Patch, rng: np.random.Generator) -> None:
-    """Make vessels and heart darker or brighter in half of the samples; unenhanced CTs are rare in training data."""
-    if rng.random() < 0.5:
-        factor = rng.uniform(0.1, 1.2)
-        bright = patch.hu > SOFT_TISSUE_HU
-        over = np.minimum(patch.hu[bright], VESSEL_TOP_HU) - SOFT_TISSUE_HU
-        patch.hu[bright] += np.float32(factor - 1) * over
 
 
 def _pick(shares: Array, rng: np.random.Generator) -> int:

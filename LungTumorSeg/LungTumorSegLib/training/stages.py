@@ -1,13 +1,13 @@
 """The two stages of the paper (Najeeb & Bhuiyan 2022): the 2D network on slices, then the 3D network with its encoder.
 
-The 2D encoder is frozen during the second stage.
+The 2D encoder is frozen during the second stage, which may be a chain of several steps (see ``chain``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from ..networks.stored import load_model, save_model
 from ..report.charts import write_curves
 from ..results.folder import Output, check_output, complete_or_nothing, files_of_group
 from ..weights.manifest import Manifest
-from .config import ModelConfig, TrainingConfig, read_config
+from .chain import run_steps
+from .config import EXTRACTOR, ModelConfig, TrainingConfig, read_config, step_config
 from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
@@ -45,7 +46,8 @@ TRAINING = "training"
 TRAINING_FILES = (LOG, "curves.svg", "*.safetensors", "model", "held-out", "candidates.json", "calibration.json")
 """Files and folders that a training writes beside its configuration."""
 
-EXTRACTOR_STREAM, NETWORK_STREAM = 1, 2
+EXTRACTOR_STREAM = 1
+"""Random stream of the samples of the 2D stage."""
 
 FREE_SETTINGS = ("output", "cache", "device", "precision", "threads", "workers", "max_minutes")
 """Settings that may change when a training is resumed: where, how fast and how long it runs.
@@ -102,10 +104,11 @@ def train_on(
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
-    machine = (config, data, device, precision)
-    network = TrainingLoop("network", NETWORK_STREAM, _begin(*machine, on_progress), config.network, *machine).run(
-        on_progress
-    )
+
+    def begin(first: TrainingConfig) -> Network:
+        return _begin(first, data, device, precision, on_progress)
+
+    network = run_steps(config, data, device, precision, begin, on_progress)
     output = Path(config.output)
     write_curves(output / LOG, output / "curves.svg")
     return network, WholeVolumes(config.grid, device, precision)
@@ -127,7 +130,7 @@ def _begin(
     if isinstance(network, FusionNetwork) and config.extractor is not None:
         extractor = build_network(EXTRACTORS[config.model.name], config.model.width)
         extractor.set_prior(config.extractor.prior)
-        loop = TrainingLoop("extractor", EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
+        loop = TrainingLoop(EXTRACTOR, EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
         network.load_extractor(loop.run(on_progress))
     return network
 
@@ -138,6 +141,8 @@ def check_stages(config: TrainingConfig) -> None:
     Raises:
         UnusableInput: The network is unknown or not 3D, or the stages do not fit it.
     """
+    if config.chain:
+        config = step_config(config, 0)
     network, name = _new_network(config.model), config.model.name
     if network.dims != 3:
         raise UnusableInput(f"model.name must be a 3D network, not {name}; the extractor stage trains 2D networks.")
@@ -180,13 +185,12 @@ def keep_config(config: TrainingConfig | LookTrainingConfig, inputs: Sequence[Pa
     output, values = Path(config.output), json.loads(json.dumps(dataclasses.asdict(config)))
     file = output / "config.json"
     if any(output.glob("*.safetensors")) and file.is_file():
-        before, now = _flat(_earlier_config(file)), _flat(values)
-        changed = [key for key in now if key in before and before[key] != now[key] and not key.endswith(FREE_SETTINGS)]
-        if changed:
-            key = changed[0]
+        change = next(_changes(_earlier_config(file), values), None)
+        if change is not None:
+            key, before, now = change
             raise UnusableInput(
-                f"{output} contains a training run with another configuration ({key} was {quoted(before[key])}, now "
-                f"{quoted(now[key])}); restore the old value, or choose another output."
+                f"{output} contains a training run with another configuration ({key} was {quoted(before)}, now "
+                f"{quoted(now)}); restore the old value, or choose another output."
             )
     place = Output(output, TRAINING, inputs)
     check_output(place, {file.name} if files_of_group(output, TRAINING) else {file.name, *TRAINING_FILES})
@@ -202,6 +206,26 @@ def _earlier_config(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UnusableInput(f"{file} does not contain a training configuration; choose another output.")
     return values
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield key, old and new value of the settings in which a training differs from the one that has begun.
+
+    Settings that the earlier file does not know do not count, nor do ``FREE_SETTINGS``, nor further steps at the end of
+    a chain.
+    """
+    old, new = before.get("chain", []), now.get("chain", [])
+    if bool(old) != bool(new) or len(old) > len(new):
+        first, second = (", ".join(step["name"] for step in steps) for steps in (old, new))
+        yield "chain", first, second
+    pairs = [("", {**before, "chain": None}, {**now, "chain": None})]
+    pairs += [(f"chain[{number}].", *each) for number, each in enumerate(zip(old, new, strict=False))]
+    for place, *both in pairs:
+        flat, changed = (_flat(each) for each in both)
+        for key in dict.fromkeys([*changed, *(flat if place else ())]):
+            known = place or key in flat
+            if known and flat.get(key) != changed.get(key) and not key.endswith(FREE_SETTINGS):
+                yield place + key, flat.get(key), changed.get(key)
 
 
 def _flat(values: dict[str, Any], place: str = "") -> dict[str, Any]:

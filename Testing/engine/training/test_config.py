@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.training.config import CaseConfig, TrainingConfig, config_from_dict, read_config
+from LungTumorSegLib.training.config import CaseConfig, TrainingConfig, config_from_dict, read_config, step_config
+from LungTumorSegLib.training.settings import config_schema
 
 FOLDER = Path(config_module.__file__).parent / "configs"
 SHIPPED = sorted(path for path in FOLDER.glob("*.yaml") if path.stem != "second_look")
@@ -193,5 +194,68 @@ def test_what_is_no_file_is_refused(tmp_path):
 
 def test_the_schema_for_editors_is_the_one_that_is_checked():
     stored = json.loads((SHIPPED[0].parent / "training.schema.json").read_text(encoding="utf-8"))
-    assert stored == config_module.config_schema()
+    assert stored == config_schema(TrainingConfig)
     assert "the schedule is shortened" in json.dumps(stored), "editors show what a setting means"
+
+
+# Chains
+
+
+def a_chain(*steps, **values):
+    return {"output": "o", "seed": 4, "chain": list(steps), **values}
+
+
+def test_a_step_has_the_settings_of_the_whole_with_its_own_in_their_place():
+    config = config_from_dict(
+        a_chain(
+            {"name": "a"},
+            {"name": "b", "network": {"steps": 7, "loss": {"bce_weight": 3.0}}, "sampling": {"large": 0.5}},
+            {"name": "c", "seed": 1, "start": "a"},
+            network={"learning_rate": 0.5},
+            start_from="default",
+        )
+    )
+    a, b, c = (step_config(config, number) for number in range(3))
+    assert a == dataclasses.replace(config, chain=())
+    assert (b.seed, b.start_from, b.network.steps, b.sampling.large) == (5, "a", 7, 0.5)
+    assert (b.network.learning_rate, b.network.loss.bce_weight, b.network.loss.dice_weight) == (0.5, 3.0, 1.0)
+    assert (c.seed, c.start_from, c.network) == (1, "a", a.network)
+    assert config_from_dict(dataclasses.asdict(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([{"name": ""}], r"chain\[0\].name must consist of letters"),
+        ([{"name": "../a"}], r"chain\[0\].name must consist of letters"),
+        ([{"name": "extractor"}], "must not be extractor"),
+        ([{"name": "a"}, {"name": "A"}], r"chain\[1\].name 'A' is used twice"),
+        ([{"name": "a"}, {"name": "b", "start": "c"}], r"chain\[1\] refers to 'c', which is no earlier step"),
+        ([{"name": "a", "mean_of": ["a"]}], r"chain\[0\] refers to 'a', which is no earlier step"),
+        ([{"name": "a"}, {"name": "b", "mean_of": ["a"], "seed": 3}], r"chain\[1\] averages weights"),
+        ([{"name": "a"}, {"name": "b", "network": {"step": 3}}], r"chain\[1\]: network has no setting 'step'"),
+        ([{"name": "a"}, {"name": "b", "network": {"loss": 3}}], r"chain\[1\]: network.loss must hold named values"),
+        ([{"name": "a", "steps": 3}], r"chain\[0\] has no setting 'steps'"),
+        ([{"name": "a", "network": {"freeze_norm_at": 0.0}}], r"chain\[0\]: network.freeze_norm_at must be above 0"),
+        ([{"name": "a", "network": {"ema": 0.9}}], r"chain\[0\]: network.freeze_norm_at must be below 1 for"),
+        ([{"name": "a"}, {"name": "b", "network": {"ema": 1.0}}], r"chain\[1\]: network.ema must be less than 1"),
+    ],
+)
+def test_mistakes_in_a_chain_are_named_with_their_step(steps, message):
+    with pytest.raises(UnusableInput, match=message):
+        config_from_dict(a_chain(*steps))
+
+
+def test_the_recipe_of_the_shipped_model_has_the_rates_of_its_history():
+    config = read_config(FOLDER / "default.yaml")
+    steps = [step_config(config, number) for number, step in enumerate(config.chain) if not step.mean_of]
+    assert [(step.seed, step.network.learning_rate) for step in steps] == [
+        (3, 0.003),
+        (4, 0.002),
+        (5, 0.0015),
+        (6, 0.0015),
+        (8, 0.0012),
+        (10, 0.0009),
+    ]
+    assert [step.network.freeze_norm_at for step in steps] == [0.06, 0, 0, 0, 0, 0]
+    assert config.chain[-1].mean_of == ("vessels", "vessels_again")

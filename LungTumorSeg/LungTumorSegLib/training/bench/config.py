@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from ...core.errors import UnusableInput
 from ...core.texts import quoted
-from ..config import STRICT, Text, TrainingConfig, Whole, config_from_dict, read_yaml, validated
+from ..config import TrainingConfig, config_from_dict
+from ..settings import STRICT, Text, Whole, merged, read_as, validated
 
 OWN_SETTINGS = ("output", "seed")
 """Settings of a training that the bench sets itself."""
@@ -57,11 +57,7 @@ def read_bench_config(path: Path) -> BenchConfig:
         UnusableInput: The file cannot be read or is not valid; the message names the file and the key.
         MachineLimit: PyYAML is not installed.
     """
-    values = read_yaml(path)
-    try:
-        return bench_config_from_dict(values)
-    except UnusableInput as error:
-        raise UnusableInput(f"{path}: {error}") from error
+    return read_as(path, bench_config_from_dict)
 
 
 def bench_config_from_dict(values: Any) -> BenchConfig:
@@ -104,16 +100,3 @@ def training_config(config: BenchConfig, entry: EntryConfig, output: Path, seed:
         return config_from_dict({**merged(config.base, entry.settings), "output": str(output), "seed": seed})
     except UnusableInput as error:
         raise UnusableInput(f"The entry {quoted(entry.name)}: {error}") from error
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested settings with changes; a change of None removes a setting."""
-    result = dict(base)
-    for key, value in changes.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = merged(result[key], value)
-        else:
-            result[key] = value
-    return result

@@ -33,7 +33,7 @@ from .loop import LookLoop
 from .pool import Pool, fill_pool
 from .sampling import Background, Sampler
 
-POOL_VERSION = 1
+POOL_VERSION = 2
 """Version of the pool; raise it when a code change would alter a sample."""
 
 FINAL = "second-look"

@@ -13,11 +13,11 @@ from pydantic.dataclasses import dataclass
 from ...core.texts import quoted
 from ...options import DEFAULT_MODEL
 from ...weights.manifest import LARGEST_SHIFT
-from ..config import (
+from ..config import DataConfig, check_data
+from ..settings import (
     STRICT,
     Batch,
     Count,
-    DataConfig,
     NotNegative,
     Positive,
     Share,
@@ -25,7 +25,6 @@ from ..config import (
     Threads,
     Whole,
     Width,
-    check_data,
     read_as,
     require,
     validated,

@@ -20,6 +20,8 @@ from ...lesions.components import CONNECTIVITY
 from ...refinement.candidates import deep_voxel, extent_mm
 from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Anatomy, Cube, Float, Point, side_for_extent
 from ...refinement.look import UNIT_MM
+from ..appearance import vary_patient, vary_scan
+from ..config import AppearanceConfig
 from ..implants import (
     LESION,
     Nodule,
@@ -30,7 +32,7 @@ from ..implants import (
     implant_nodule,
     implant_procedural,
 )
-from ..sampling import of_either, vary_enhancement
+from ..sampling import of_either
 from ..store import BORDER_MM, HIGHEST_HU, IGNORED, LUNG_BIT, MASK_BIT, closed_lungs
 from .cases import BODY_BIT, LookCase, Scan
 from .config import LookSamplingConfig
@@ -69,14 +71,12 @@ REDUCED_MM = ((52.0, (2.0, 1.3, 1.3)), (96.0, (3.0, 2.2, 2.2)))
 """Sides of the fine view, mm, from which reduced copies of a CT with this spacing suffice."""
 
 DISTRACTOR_SHARE = 0.2
-THICK_SHARE, THICK_MM, THICK_FROM_MM = 0.35, (3.0, 8.0), 3.5
-"""Share of the samples that get thick slices, range of the thickness, and spacing from which they never do, mm."""
+APPEARANCE = AppearanceConfig(kernel=0.3, noise=0.5, thick_slices=0.35)
+"""How often a sample looks as on another scanner."""
 
 SIDE_DEVIATION = 0.3
 """Standard deviation of the logarithm of the side of the fine view: candidates and clicks give it only roughly."""
 
-NOISE_SHARE, NOISE_HU, NOISE_SIDE_MM = 0.5, (5.0, 45.0), 40.0
-BLUR_SHARE, BLUR_VOXELS = 0.25, (0.3, 0.9)
 SHIFT_SHARE, SHIFT_HU = 0.3, 12.0
 MIRROR_SHARE, TURN_SHARE, TURN_MM = 0.5, 0.25, 60.0
 """Shares of the samples that are mirrored (left and right), and whose fine view is also turned front to back.
@@ -380,7 +380,7 @@ class _View:
         )
         self.volume, self.center = Volume(self.patch.hu, affine), middle - low
         self._background, self._lungs, self._before = background, level.lungs[here], self.patch.hu.copy()
-        vary_enhancement(self.patch, rng)
+        vary_patient(self.patch, APPEARANCE, rng)
         if rng.random() < DISTRACTOR_SHARE:
             implant_distractor(self.patch, rng.uniform(0.15, 0.85, 3) * self.patch.hu.shape, rng)
 
@@ -394,7 +394,7 @@ class _View:
             rng: The random generator.
         """
         side_mm = side_for_extent(extent * float(np.exp(rng.normal(0, SIDE_DEVIATION))))
-        _thicken(self.patch, rng)
+        vary_scan(self.patch, APPEARANCE, rng, isolated=False)
         cube = Cube(center, side_mm)
         fine = cube.sample(self.patch.hu, self.volume, offset=-AIR_HU) + np.float32(AIR_HU)
         ignored = cube.sample(self.patch.label == IGNORED, self.volume) > IGNORED_TOUCH
@@ -406,7 +406,9 @@ class _View:
         tumor = int(own is not None)
         if own is None and ignored[MIDDLE, MIDDLE, MIDDLE].mean() > IGNORED_SHARE:
             tumor = UNKNOWN
-        fine, coarse_hu = _appearance(fine, coarse_hu, side_mm, rng)
+        if rng.random() < SHIFT_SHARE:
+            shift = np.float32(rng.normal(0, SHIFT_HU))
+            fine, coarse_hu = fine + shift, coarse_hu + shift
         coarse = np.stack([coarse_hu, np.clip(aerated, 0, 1) * np.float32(AERATED_SCALE)])
         if rng.random() < MIRROR_SHARE:
             fine, coarse, mask = fine[..., ::-1], coarse[..., ::-1], mask[..., ::-1]
@@ -425,30 +427,6 @@ class _View:
         was, is_now = (self._lungs & (each < AERATED_HU) for each in (self._before, self.patch.hu))
         changed = is_now.astype(np.float32) - was
         return hu + cube.sample(self.patch.hu - self._before, self.volume), aerated + cube.sample(changed, self.volume)
-
-
-def _thicken(patch: Patch, rng: np.random.Generator) -> None:
-    """Average the HU of some patches over several slices, as thick slices do."""
-    spacing = patch.spacing_mm[0]
-    if spacing < THICK_FROM_MM and rng.random() < THICK_SHARE:
-        slices = round(float(rng.uniform(*THICK_MM)) / spacing)
-        if slices > 1:
-            patch.hu[:] = ndimage.uniform_filter1d(patch.hu, slices, axis=0)
-
-
-def _appearance(fine: Float, coarse: Float, side_mm: float, rng: np.random.Generator) -> tuple[Float, Float]:
-    """Add noise, blur and a shift of the HU."""
-    if rng.random() < NOISE_SHARE:
-        deviation = rng.uniform(*NOISE_HU) * min(1.0, 1.6 * NOISE_SIDE_MM / side_mm)
-        noise = rng.normal(0, 1, fine.shape).astype(np.float32)
-        noise = ndimage.gaussian_filter(noise, rng.uniform(0.3, 1.0))
-        fine = fine + np.float32(deviation) * noise / noise.std()
-    if rng.random() < BLUR_SHARE:
-        fine = ndimage.gaussian_filter(fine, rng.uniform(*BLUR_VOXELS))
-    if rng.random() < SHIFT_SHARE:
-        shift = np.float32(rng.normal(0, SHIFT_HU))
-        fine, coarse = fine + shift, coarse + shift
-    return fine, coarse
 
 
 def _background(backgrounds: Sequence[Background], real_share: float, rng: np.random.Generator) -> Background:

@@ -9,6 +9,7 @@ import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training import train
 from LungTumorSegLib.training.second_look.config import LookTrainingConfig, config_from_dict, read_config
+from LungTumorSegLib.training.settings import config_schema
 
 CONFIGS = Path(config_module.__file__).parent / "configs"
 USUAL = {"output": "o", "second_look": {"folds": [["a"], ["b"]]}}
@@ -21,7 +22,7 @@ def test_the_shipped_recipe_is_valid():
 
 def test_the_schema_for_editors_is_the_one_that_is_checked():
     stored = json.loads((CONFIGS / "second_look.schema.json").read_text(encoding="utf-8"))
-    assert stored == config_module.config_schema(LookTrainingConfig)
+    assert stored == config_schema(LookTrainingConfig)
 
 
 @pytest.mark.parametrize(

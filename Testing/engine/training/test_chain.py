@@ -1,0 +1,158 @@
+"""Chains of steps at toy size: what each step begins with, what the last one is, and that a kill changes nothing."""
+
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.training import loop, stages
+from LungTumorSegLib.training.config import ModelConfig, SamplingConfig, StageConfig, StepConfig, TrainingConfig
+from LungTumorSegLib.training.preparation import PreparedData
+from LungTumorSegLib.training.stages import run_training
+from safetensors.torch import load_file
+from training_cases import a_stored_case
+
+STAGE = StageConfig(
+    steps=2, epoch_steps=1, batch=1, learning_rate=0.01, warmup_steps=0, mined_cases=0, freeze_norm_at=0.5, ema=0.5
+)
+CHAIN = (
+    StepConfig("base"),
+    StepConfig("more", network={"steps": 4, "epoch_steps": 2, "freeze_norm_at": 0.0, "mined_cases": 1}),
+    StepConfig("other", start="base", seed=9, network={"learning_rate": 0.02, "freeze_norm_at": 0.0}),
+    StepConfig("mean", mean_of=("more", "other")),
+)
+NAME = "enc1.conv3.conv.weight"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A configuration of seconds, whose data are there already; no case is held out."""
+    folder = tmp_path_factory.mktemp("cases")
+    data = PreparedData([a_stored_case(folder / "a", "a"), a_stored_case(folder / "b", "b", is_phantom=True)], [], [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stages, "prepare_data", lambda *_: data)
+        patch.setattr(loop, "RECALIBRATION_BATCHES", 1)
+        patch.setattr(loop, "LOG_STEPS", 1)
+        yield TrainingConfig(
+            output="",
+            device="cpu",
+            precision="float32",
+            threads=1,
+            workers=0,
+            chain=CHAIN,
+            model=ModelConfig("sff_multires_unet3d", 4),
+            sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none"),
+            extractor=replace(STAGE, steps=1),
+            network=STAGE,
+        )
+
+
+def weights(file):
+    stored = load_file(file)
+    return {name.removeprefix("weights/"): value for name, value in stored.items() if not name.startswith("optimizer/")}
+
+
+def rows(folder):
+    with (folder / "log.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in csv.DictReader(file)]
+
+
+class Kill:
+    """A progress callback that ends the run at its n-th call."""
+
+    def __init__(self, n):
+        self.left = n
+
+    def __call__(self, _):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def unbroken(config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    run_training(replace(config, output=str(folder)))
+    return folder
+
+
+def test_every_step_is_trained_in_its_order(unbroken):
+    found = [(row["stage"], row["step"]) for row in rows(unbroken) if row["loss"]]
+    expected = {"extractor": 1, "base": 2, "more": 4, "other": 2}
+    assert found == [(name, str(step + 1)) for name, steps in expected.items() for step in range(steps)]
+    rates = {row["stage"]: float(row["learning_rate"]) for row in rows(unbroken) if row["step"] == "1"}
+    assert rates["other"] == pytest.approx(2 * rates["base"], rel=0.01)
+
+
+def test_the_result_is_the_mean_of_the_steps_it_names(unbroken):
+    """Each step is stood for by its moving average, which differs from its last weights."""
+    steps = [weights(unbroken / f"{name}-last.safetensors") for name in ("more", "other")]
+    model = load_file(unbroken / "model/model.safetensors")
+    mean = (steps[0][f"average/{NAME}"] + steps[1][f"average/{NAME}"]) / 2
+    torch.testing.assert_close(model[NAME], mean)
+    assert not torch.equal(steps[0][f"average/{NAME}"], steps[0][NAME])
+
+
+def test_a_step_begins_with_the_weights_of_the_step_it_names(config, unbroken, tmp_path, monkeypatch):
+    begun = {}
+    run = loop.TrainingLoop.run
+
+    def spy(self, on_progress):
+        begun[self._name] = self._network.state_dict()[NAME].clone() if self._name != "extractor" else None
+        return run(self, on_progress)
+
+    monkeypatch.setattr(loop.TrainingLoop, "run", spy)
+    run_training(replace(config, output=str(unbroken)))
+    base = weights(unbroken / "base-last.safetensors")[f"average/{NAME}"]
+    assert torch.equal(begun["more"], base)
+    assert torch.equal(begun["other"], base)
+
+
+@pytest.mark.parametrize(
+    ("at", "seconds"),
+    [(5, 0.0), (6, 1e9), pytest.param(4, 0.0, marks=pytest.mark.slow), pytest.param(8, 0.0, marks=pytest.mark.slow)],
+)
+def test_a_chain_that_was_killed_in_a_step_goes_on_there(config, unbroken, tmp_path, monkeypatch, at, seconds):
+    """Calls 1 to 3 belong to the first step (with its 2D stage), 4 to 7 to the second and 8 and 9 to the third."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", seconds)
+    killed = replace(config, output=str(tmp_path / "killed"))
+    for moment in (at, 2):
+        with pytest.raises(KeyboardInterrupt):
+            run_training(killed, Kill(moment))
+    steps = []
+    step = loop.TrainingLoop._step
+    monkeypatch.setattr(loop.TrainingLoop, "_step", lambda self, *each: steps.append(self._name) or step(self, *each))
+    run_training(killed)
+    assert "base" not in steps, "a finished step is not repeated"
+    model = load_file(tmp_path / "killed/model/model.safetensors")
+    for name, value in load_file(unbroken / "model/model.safetensors").items():
+        assert torch.equal(model[name], value), name
+    assert rows(tmp_path / "killed") == rows(unbroken)
+
+
+@pytest.mark.parametrize(
+    ("chain", "message"),
+    [
+        (CHAIN[:2], "chain was 'base, more, other, mean', now 'base, more'"),
+        ((), "chain was"),
+        ((*CHAIN[:1], replace(CHAIN[1], seed=3), *CHAIN[2:]), r"chain\[1\].seed was None, now 3"),
+        ((*CHAIN[:2], replace(CHAIN[2], start="more"), *CHAIN[3:]), r"chain\[2\].start was 'base', now 'more'"),
+        ((replace(CHAIN[0], network={"steps": 5}), *CHAIN[1:]), r"chain\[0\].network.steps was None, now 5"),
+        ((*CHAIN[:2], replace(CHAIN[2], network={}), *CHAIN[3:]), r"chain\[2\].network.learning_rate was 0.02"),
+    ],
+)
+def test_a_chain_that_has_begun_does_not_go_on_with_other_steps(config, unbroken, chain, message):
+    with pytest.raises(UnusableInput, match=message):
+        stages.keep_config(replace(config, output=str(unbroken), chain=chain))
+
+
+def test_minutes_of_a_step_may_change_and_steps_may_follow(config, unbroken):
+    longer = replace(CHAIN[1], network={**CHAIN[1].network, "max_minutes": 3.0})
+    stages.keep_config(replace(config, output=str(unbroken), chain=(CHAIN[0], longer, *CHAIN[2:], StepConfig("last"))))
+
+
+def test_the_first_step_of_a_chain_needs_what_a_training_needs(config, tmp_path):
+    begun = replace(config, output=str(tmp_path / "run"), extractor=None)
+    with pytest.raises(UnusableInput, match="must be trained first"):
+        run_training(begun)
