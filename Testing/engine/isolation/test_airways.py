@@ -1,5 +1,7 @@
 """Trachea and main bronchi are found, and nothing of the lungs with them."""
 
+from dataclasses import replace
+
 import numpy as np
 from LungTumorSegLib.isolation.airways import find_airways
 from simple_chest import CARINA_Z_MM, X, Y, Z, tube
@@ -40,3 +42,22 @@ def test_the_tip_of_a_lung_is_no_airway(a_chest):
 def test_a_short_air_pocket_is_no_airway(a_chest):
     pocket = a_chest.painted(a_chest.airways, 40).painted(tube(0, -30, 8) & (np.abs(Z - 130) < 15), -1000)
     assert not airways_of(pocket).any()
+
+
+def with_recess(chest):
+    """Return a chest whose trachea ends above a recess of lung that is as wide as an airway."""
+    closed = chest.painted(chest.airways & (Z < CARINA_Z_MM), 40)
+    return closed.painted(tube(0, -10, 9) & (Z < CARINA_Z_MM) & (Z > 40), -1000).painted(
+        tube(3, -10, 14) & (Z <= 40), -800
+    )
+
+
+def test_a_recess_of_lung_below_an_airway_is_no_airway(a_chest):
+    found = airways_of(with_recess(a_chest))
+    assert found[tube(0, -10, 8) & (Z > 45)].all()
+    assert not found[np.broadcast_to(Z < 38, found.shape)].any()
+
+
+def test_the_airways_of_a_clipped_ct_are_found(a_chest):
+    clipped = replace(a_chest, hu=np.maximum(a_chest.hu, -800))
+    np.testing.assert_array_equal(airways_of(clipped)[Z[:, 0, 0] > 75], airways_of(a_chest)[Z[:, 0, 0] > 75])
