@@ -30,6 +30,15 @@ FLATNESS_SLICES = 0.5
 SAME_PLANE_SLICES = 0.05
 """Largest distance, in slices, between contours of the same plane; it allows for rounded positions."""
 
+LEAST_POINTS = 3
+"""Smallest number of points of a contour that encloses an area."""
+
+SAME_POINT_DECIMALS = 3
+"""Decimals of a row or column to which the points of two contours agree if one is a copy of the other."""
+
+BEYOND_PIXELS = 1.0
+"""Distance, in pixels, from the outermost pixel centers up to which a contour may lie beyond the CT."""
+
 LARGEST_GAP = 1.5
 """Largest gap between planes, in usual distances, that is filled; a larger gap divides a region in two."""
 
@@ -100,10 +109,9 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
             for item in data.get("RTROIObservationsSequence") or []
         }
         rois = [
-            Roi(str(roi.ROIName).strip(), _terminology_of(types.get(int(roi.ROINumber), ""), str(roi.ROIName)))
-            for roi in data.get("StructureSetROISequence") or []
+            Roi(name.strip(), _terminology_of(types.get(number, ""), name), _contours(data, number))
+            for number, name in _names(data, path).items()
         ]
-        drawn = {roi.name: _contours(data, roi.name, path) for roi in rois}
     lungs = lung_pair(rois) or ()
     wanted = [roi for roi in rois if is_lesion(roi) or roi in lungs]
     if not any(map(is_lesion, wanted)):
@@ -114,7 +122,7 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
         )
     segments = []
     for number, roi in enumerate(wanted):
-        filled = _filled(drawn[roi.name], ct, roi.name, path)
+        filled = _filled(roi.drawn, ct, roi.name, path)
         color = UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)]
         segments.append(
             Segment(roi.name, filled.mask, color, roi.terminology, f"ROI_{number + 1}", warnings=filled.warnings)
@@ -134,16 +142,40 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
         UnusableInput: If the ROI is missing, has no closed contour, or lies outside the slices of ``grid``.
     """
     with _refusing_damage(path):
-        drawn = _contours(_read(path), name, path)
-    return grid.with_array(_filled(drawn, grid, name, path).mask.array)
+        data = _read(path)
+        names = _names(data, path)
+        drawn = [_contours(data, number) for number, known in names.items() if _same_name(known, name)]
+    if not drawn:
+        raise UnusableInput(
+            f"{path} has no ROI {name!r}; choose one of its ROIs: {', '.join(sorted(names.values())) or 'it has none'}."
+        )
+    return grid.with_array(np.logical_or.reduce([_filled(each, grid, name, path).mask.array for each in drawn]))
 
 
-@dataclass(frozen=True)
+def _same_name(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """The contours of a ROI.
+
+    Attributes:
+        contours: Closed contours, each (n, 3) in LPS mm.
+        open_ones: Number of contours that are points or open lines.
+    """
+
+    contours: list[Array]
+    open_ones: int
+
+
+@dataclass(frozen=True, eq=False)
 class Roi:
-    """The properties of a region of interest that decide whether it is selected."""
+    """A region of interest: the properties that decide whether it is selected, and its contours."""
 
     name: str
     terminology: str
+    drawn: _Drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +243,8 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
     """Fill closed contours in axial planes.
 
     A voxel belongs to the region of a plane if its center lies inside an odd number of that plane's contours: nested
-    contours are holes, and contours side by side are parts. A slice uses the nearest plane within half a slice.
+    contours are holes, and contours side by side are parts. A contour that is stated twice counts once. A slice uses
+    the nearest plane within half a slice. A plane midway between two slices belongs to the upper one.
 
     If there are at least three planes and their usual distance exceeds that of the slices, the slices between two
     planes are interpolated by the distance to the outline (Raya and Udupa 1990, doi:10.1109/42.52980). The first and
@@ -227,7 +260,7 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
         the largest gap that was left empty in mm, or None if there is none.
 
     Raises:
-        ValueError: If a contour is not axial or lies outside the slices.
+        ValueError: If a contour is not axial or lies outside the CT.
     """
     planes = _planes(contours, grid)
     filled = {level: fill_polygons(planes[level], (grid.shape[1], grid.shape[2])) for level in sorted(planes)}
@@ -237,9 +270,9 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
     thin = usual > 1 + SAME_PLANE_SLICES
     mask = np.zeros(grid.shape, dtype=bool)
     for k in range(grid.shape[0]):
-        nearest = levels[np.abs(levels - k).argmin()]
+        nearest = levels[np.abs(levels + SAME_PLANE_SLICES - k).argmin()]
         above = int(np.searchsorted(levels, k))
-        if abs(nearest - k) <= 0.5:
+        if abs(nearest + SAME_PLANE_SLICES - k) <= 0.5:
             mask[k] = filled[nearest]
         elif thin and 0 < above < len(levels) and gaps[above - 1] <= LARGEST_GAP * usual:
             low, high = levels[above - 1 : above + 1]
@@ -268,9 +301,19 @@ def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]
             raise ValueError("a contour is not axial")
         if not -0.5 <= level < grid.shape[0] - 0.5:
             raise ValueError("a contour lies above or below the CT")
+        polygon = index[:, 1:]
+        if polygon.min() < -BEYOND_PIXELS or (polygon > np.array(grid.shape[1:]) - 1 + BEYOND_PIXELS).any():
+            raise ValueError("a contour reaches beyond the sides of the CT")
         known = next((plane for plane in planes if abs(plane - level) <= SAME_PLANE_SLICES), level)
-        planes[known].append(index[:, 1:])
+        if not any(_is_copy(polygon, other) for other in planes[known]):
+            planes[known].append(polygon)
     return planes
+
+
+def _is_copy(one: Array, other: Array) -> bool:
+    """Return whether two polygons have the same points, whichever comes first and in whichever direction."""
+    points = ({*map(tuple, np.round(polygon, SAME_POINT_DECIMALS).tolist())} for polygon in (one, other))
+    return next(points) == next(points)
 
 
 def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:
@@ -329,34 +372,34 @@ def _refusing_damage(path: Path) -> Iterator[None]:
         raise UnusableInput(f"{path} is damaged or truncated; copy or export it again.") from error
 
 
-@dataclass(frozen=True, eq=False)
-class _Drawn:
-    """The contours of a ROI.
+def _names(data: Any, path: Path) -> dict[int, str]:
+    """Return the names of the ROIs by their number, which alone is unique: two ROIs may share a name.
 
-    Attributes:
-        contours: Closed contours, each (n, 3) in LPS mm.
-        open_ones: Number of contours that are points or open lines.
+    Raises:
+        UnusableInput: If two ROIs state the same number, so that nothing tells whose contours are whose.
     """
+    names: dict[int, str] = {}
+    for roi in data.get("StructureSetROISequence") or []:
+        number = int(roi.ROINumber)
+        if number in names:
+            raise UnusableInput(
+                f"{path} states the ROINumber {number} for two regions of interest ({names[number]!r} and "
+                f"{str(roi.ROIName)!r}); export the structure set again."
+            )
+        names[number] = str(roi.ROIName)
+    return names
 
-    contours: list[Array]
-    open_ones: int
 
-
-def _contours(data: Any, name: str, path: Path) -> _Drawn:
-    """Return the contours of the ROIs with the name ``name``."""
-    names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.get("StructureSetROISequence") or []}
-    wanted = {number for number, known in names.items() if known.strip().casefold() == name.strip().casefold()}
-    if not wanted:
-        raise UnusableInput(
-            f"{path} has no ROI {name!r}; choose one of its ROIs: {', '.join(sorted(names.values())) or 'it has none'}."
-        )
+def _contours(data: Any, number: int) -> _Drawn:
+    """Return the contours of the ROI with a number."""
     found, open_ones = [], 0
     for roi in data.get("ROIContourSequence") or []:
-        for contour in (roi.get("ContourSequence") or []) if int(roi.ReferencedROINumber) in wanted else ():
-            if str(contour.ContourGeometricType).replace("_", "").startswith("CLOSEDPLANAR"):
-                points = np.reshape([float(value) for value in contour.ContourData], (-1, 3))
-                if len(points) != int(contour.NumberOfContourPoints):
-                    raise ValueError("points are missing")
+        for contour in (roi.get("ContourSequence") or []) if int(roi.ReferencedROINumber) == number else ():
+            points = np.reshape([float(value) for value in contour.ContourData], (-1, 3))
+            if len(points) != int(contour.NumberOfContourPoints) or not np.isfinite(points).all():
+                raise ValueError("points are missing")
+            is_closed = str(contour.ContourGeometricType).replace("_", "").startswith("CLOSEDPLANAR")
+            if is_closed and len(points) >= LEAST_POINTS:
                 found.append(points)
             else:
                 open_ones += 1

@@ -303,3 +303,60 @@ def test_the_interpreted_type_tells_what_a_region_is(tmp_path, interpreted, name
     else:
         with pytest.raises(UnusableInput, match="its regions are: A"):
             read_rois(path, ct)
+
+
+def named_alike(data):
+    for roi in data.StructureSetROISequence:
+        roi.ROIName = "GTV"
+
+
+def test_regions_of_the_same_name_keep_their_own_contours(tmp_path):
+    ct = make_ct()
+    drawn = [
+        [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(*corners)]))]
+        for corners in ((1.5, 1.5, 8.5, 9.5), (3.5, 3.5, 5.5, 5.5))
+    ]
+    path = write_rtstruct(tmp_path / "rs.dcm", dict(zip("ab", drawn, strict=True)), edit=named_alike)
+    assert [(each.name, np.count_nonzero(each.mask.array)) for each in read_rois(path, ct)] == [("GTV", 56), ("GTV", 4)]
+    assert np.count_nonzero(read_roi(path, "gtv", ct).array) == 56
+
+
+def test_regions_of_the_same_number_are_refused(tmp_path):
+    ct = make_ct()
+    drawn = [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(1.5, 1.5, 8.5, 9.5)]))]
+
+    def edit(data):
+        for roi in data.StructureSetROISequence:
+            roi.ROINumber = 1
+
+    path = write_rtstruct(tmp_path / "rs.dcm", {"A": drawn, "B": drawn}, edit=edit)
+    with pytest.raises(UnusableInput, match="states the ROINumber 1 for two regions of interest"):
+        read_rois(path, ct)
+
+
+@pytest.mark.parametrize("copy", [lambda c: c, lambda c: c[::-1], lambda c: np.roll(c, 7, axis=0)])
+def test_a_contour_that_is_stated_twice_counts_once(copy):
+    grid = a_grid()
+    once = contour(grid, 3, circle((20, 25), 9))
+    np.testing.assert_array_equal(fill_contours([once, copy(once)], grid).array, fill_contours([once], grid).array)
+
+
+@pytest.mark.parametrize("moved", [(0, -80), (80, 0), (0, 18)])
+def test_a_contour_beside_the_ct_is_refused(moved):
+    grid = a_grid()
+    with pytest.raises(ValueError, match="beyond the sides of the CT"):
+        fill_contours([contour(grid, 3, circle((20, 25), 9) + moved)], grid)
+
+
+def test_two_points_are_no_contour(tmp_path):
+    ct = make_ct()
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [ct.index_to_lps(np.array([[4, 1, 1], [4, 5, 5.0]]))]})
+    with pytest.raises(UnusableInput, match="no closed contour"):
+        read_rois(path, ct)
+
+
+@pytest.mark.parametrize("rounding", [-1e-6, 0.0, 1e-6])
+def test_contours_midway_between_the_slices_fill_as_many_slices(rounding):
+    grid = a_grid()
+    drawn = [contour(grid, k + 0.5 + rounding * (-1) ** k, rectangle(5.5, 6.5, 9.5, 20.5)) for k in (1, 2, 3)]
+    assert fill_contours(drawn, grid).array.any(axis=(1, 2)).sum() == 3
