@@ -97,7 +97,8 @@ KEYWORDS = [
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices",
     "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
-    "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence",
+    "PixelAspectRatio", "ReconstructionDiameter", "SliceLocation", "GantryDetectorTilt",
 ]  # fmt: skip
 """All attributes that are read.
 

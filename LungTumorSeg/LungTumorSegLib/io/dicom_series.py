@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,14 @@ from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
 from .plausibility import check_intensities, check_slice_count
 from .slice_stack import ROUNDING_MM, Planes, groups_at_same_place, plan_stack, resample_stack
+from .stated_twice import check_slice, geometry_doubts
 
 __all__ = ["DAMAGE", "is_dicom_file", "read_dicom"]
 
-SPACING_TOLERANCE = 0.1
-"""Largest difference, as a share, between SpacingBetweenSlices and the distance of the positions.
+JUMP_HU = 200.0
+"""Largest difference of neighboring slices with different conversions to HU, in HU.
 
-If the gantry is tilted, scanners may state the feed of the table, which differs by less.
+Three quarters of the voxels differ by less. Noise and anatomy make up at most 100 HU.
 """
 
 STACK_MARK = "#"
@@ -56,6 +58,8 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
         )
     uid, headers = choose_series(found.slices, path, asked or None)
     slices = [CTSlice.of(header) for header in headers]
+    for each in slices:
+        check_slice(each)
     stack = choose_stack(slices, path, uid, int(number) if number else None)
     whole, warnings = common_chain(stack.slices, path)
     if found.unread:
@@ -86,27 +90,38 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     first = stack.slices[0]
     plan = plan_stack(planes.subset(np.array([place[0] for place in places])), (first.rows, first.columns), path)
     hu = _read_slices(stack.slices, planes, places, whole)
+    order = [int(place[0]) for place in places]
+    _check_jumps(hu, [stack.slices[index] for index in order])
     check_intensities(hu, path)
     np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
     step_mm = float(np.linalg.norm(plan.affine[:3, 0]))
-    said = tuple(filter(None, (plan.warning, *warnings, _other_spacing(first.header, step_mm, path))))
-    files = tuple(stack.slices[place[0]].path for place in places)
+    said = tuple(filter(None, (plan.warning, *warnings, *geometry_doubts(stack, order, step_mm, path))))
+    files = tuple(stack.slices[index].path for index in order)
     if not plan.warning:
         return CTVolume(hu, plan.affine, warnings=said, dicom_files=files)
     return CTVolume(resample_stack(hu, plan), plan.affine, warnings=said, resampled=True, dicom_files=files)
 
 
-def _other_spacing(header: DicomHeader, step_mm: float, path: Path) -> str:
-    """Return a warning if SpacingBetweenSlices contradicts the distance of the positions; "" if it does not."""
-    if not header.has("SpacingBetweenSlices"):
-        return ""
-    stated_mm = abs(header.numbers("SpacingBetweenSlices", 1)[0])  # other modalities state it with a sign
-    if not stated_mm or abs(stated_mm - step_mm) <= SPACING_TOLERANCE * step_mm:
-        return ""
-    return (
-        f"The slices of {shown(path)} lie {step_mm:.4g} mm apart by their positions, which were used, but state "
-        f"{stated_mm:.4g} mm (SpacingBetweenSlices); check that no slices are missing."
-    )
+def _check_jumps(hu: Array, slices: list[CTSlice]) -> None:
+    """Check that slices with different conversions to HU continue each other.
+
+    Args:
+        hu: HU (slice, row, column).
+        slices: The slices in the same order.
+
+    Raises:
+        UnusableInput: If the values of two neighbors do not fit together.
+    """
+    for level, (below, above) in enumerate(pairwise(slices)):
+        if below.chain.rescaling == above.chain.rescaling:
+            continue
+        apart = float(np.percentile(np.abs(hu[level + 1].astype(np.float32) - hu[level]), 75))
+        if apart > JUMP_HU:
+            raise UnusableInput(
+                f"{shown(below.path)} and {shown(above.path)} are neighbors with different conversions to HU "
+                f"(RescaleSlope, RescaleIntercept), and their values differ by {apart:.0f} HU, so one conversion is "
+                "wrong; export the series again as original CT slices."
+            )
 
 
 def _read_slices(slices: list[CTSlice], planes: Planes, places: list[Array], whole: bool) -> Array:

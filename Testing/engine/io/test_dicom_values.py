@@ -267,6 +267,77 @@ def test_a_contradicting_distance_of_slices_is_warned_of(tmp_path, factor, count
     assert all("by their positions, which were used, but state" in each for each in ct.warnings)
 
 
+def mapped(slope, intercept, unit="[hnsf'U]"):
+    """State a conversion as real-world values."""
+
+    def edit(dataset, _):
+        mapping, units = Dataset(), Dataset()
+        mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept, units.CodeValue = slope, intercept, unit
+        mapping.MeasurementUnitsCodeSequence = [units]
+        dataset.RealWorldValueMappingSequence = [mapping]
+
+    return edit
+
+
+@pytest.mark.parametrize("edit", [mapped(1, -1024), mapped(2, -1024, "mg/cm3"), deleting(PixelAspectRatio=[16, 14])])
+def test_what_is_stated_twice_alike_is_read(tmp_path, edit):
+    ct = read(tmp_path, edit)
+    np.testing.assert_array_equal(ct.array, CT.array)
+    assert ct.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (mapped(2, -1024), "two conversions to HU: value x 1 .* and value x 2 "),
+        (mapped(1, 0), "two conversions to HU"),
+        (deleting(PixelAspectRatio=[2, 1]), "contradicts itself: its pixels measure"),
+        (deleting(PixelAspectRatio=[1, 0]), "contradicts itself"),
+    ],
+)
+def test_contradicting_statements_are_refused(tmp_path, edit, message):
+    with pytest.raises(UnusableInput, match=message):
+        read(tmp_path, edit)
+
+
+@pytest.mark.parametrize("slices", [[4], [4, 5, 6, 7, 8], [8]])
+@pytest.mark.parametrize("wrong", [{"RescaleIntercept": 0}, {"RescaleSlope": 2}])
+def test_conversions_whose_values_do_not_fit_together_are_refused(tmp_path, slices, wrong):
+    def edit(dataset, index):
+        dataset.update(wrong if index in slices else {})
+
+    with pytest.raises(UnusableInput, match="neighbors with different conversions to HU"):
+        read(tmp_path, edit)
+
+
+def located(step_mm):
+    return lambda dataset, index: setattr(dataset, "SliceLocation", f"{100 - step_mm * index:g}")
+
+
+SQUARE = make_ct(shape=(9, 40, 40))
+WIDTH_MM = SQUARE.spacing[2] * 40
+
+
+@pytest.mark.parametrize(
+    ("edit", "keyword"),
+    [
+        (located(SQUARE.spacing[0]), ""),
+        (located(0), ""),
+        (located(2 * SQUARE.spacing[0]), "SliceLocation"),
+        (deleting(ReconstructionDiameter=f"{WIDTH_MM:g}"), ""),
+        (deleting(ReconstructionDiameter=f"{WIDTH_MM / 2:g}"), "ReconstructionDiameter"),
+        (deleting(ReconstructionDiameter=f"{WIDTH_MM / 2:g}", ImageType=["DERIVED", "SECONDARY"]), ""),
+        (deleting(GantryDetectorTilt="0"), ""),
+        (deleting(GantryDetectorTilt="-12"), "GantryDetectorTilt of 12 degrees"),
+    ],
+)
+def test_contradicting_geometry_is_warned_of(tmp_path, edit, keyword):
+    write_dicom_series(SQUARE, tmp_path, edit=edit)
+    warnings = read_ct(tmp_path).warnings
+    assert len(warnings) == bool(keyword)
+    assert all(keyword in warning and "used" in warning for warning in warnings)
+
+
 def test_slices_at_a_single_position_are_refused(tmp_path):
     with pytest.raises(UnusableInput, match=rf"All {len(CT.array)} slices of .* state the same position"):
         read(tmp_path, deleting(ImagePositionPatient=[0, 0, 0]))
@@ -297,7 +368,8 @@ READ_ATTRIBUTES = [
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "SamplesPerPixel",
     "NumberOfFrames",
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType",
+    "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelAspectRatio",
+    "ReconstructionDiameter", "SliceLocation", "GantryDetectorTilt",
 ]  # fmt: skip
 
 
@@ -329,3 +401,5 @@ def everything_stated(dataset, _):
     dataset.ConvolutionKernel, dataset.AcquisitionNumber, dataset.TemporalPositionIdentifier = "B30f", 1, 1
     dataset.NumberOfFrames, dataset.PixelPaddingValue, dataset.PixelPaddingRangeLimit = 1, -2000, -3000
     dataset["PixelPaddingValue"].VR = dataset["PixelPaddingRangeLimit"].VR = "SS"
+    dataset.PixelAspectRatio, dataset.GantryDetectorTilt, dataset.SliceLocation = [8, 7], 0, "1"
+    dataset.ReconstructionDiameter = "100"

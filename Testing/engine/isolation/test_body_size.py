@@ -38,7 +38,7 @@ def test_a_body_that_the_image_cuts_off_has_no_known_size():
 
 @pytest.mark.real_ct
 @pytest.mark.slow
-@pytest.mark.parametrize(("scale", "least"), [(0.7, 0.97), (0.6, 0.97)])
+@pytest.mark.parametrize(("scale", "least"), [(0.8, 0.97), (0.7, 0.97), (0.6, 0.97)])
 def test_lungs_shrink_with_the_body(real_ct_folder, scale, least):
     ct = read_ct(real_ct_folder / "4dlung_113" / "ct.nii.gz")
     adult = isolate_lungs(ct)
