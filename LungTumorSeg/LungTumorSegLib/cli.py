@@ -42,7 +42,7 @@ from .process.terminal import ProgressDisplay
 if TYPE_CHECKING:
     from .core.volume import CTVolume
     from .lesions import LesionReport
-    from .results.writer import Extras
+    from .results.contents import Extras
 
 BUG = 1
 """Exit code of an unexpected failure."""
@@ -156,8 +156,9 @@ def _segment_ct(
 ) -> tuple[LesionReport, dict[str, Any], str]:
     """Segment a CT and write the result; return the lesions, the data for programs and the text for people."""
     from .pipeline import outline, segment
+    from .results.contents import BYTES_PER_VOXEL
     from .results.folder import check_room
-    from .results.writer import BYTES_PER_VOXEL, write_result
+    from .results.writer import write_result
 
     extras = _with_source(_result_extras(options), ct, options)
     check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
@@ -184,10 +185,8 @@ def _check_backend(options: argparse.Namespace) -> None:
 
 def _check_result_output(options: argparse.Namespace, source: Path | None = None) -> None:
     """Check the output of ``segment`` and ``demo`` before the work begins."""
-    from .results.exports import check_formats
+    from .results.contents import RESULT, check_formats, result_files
     from .results.folder import Output, check_output, may_be_resampled
-    from .results.reader import RESULT
-    from .results.writer import result_files
 
     check_formats(options.formats or (), source)
     resampled = source is not None and may_be_resampled(source)
@@ -201,7 +200,7 @@ def _result_extras(options: argparse.Namespace) -> Extras:
 
 
 def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
-    from .results.writer import Extras
+    from .results.contents import Extras
 
     return Extras(report, options.patient, options.margins or (), options.case, frozenset(options.formats or ()))
 
@@ -231,8 +230,9 @@ def _answer(options: argparse.Namespace, channel: Channel) -> None:
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import read_ct
     from .isolation import isolate_lungs
+    from .results.contents import BYTES_PER_ISOLATED_VOXEL, ISOLATION, isolation_files
     from .results.folder import Output, check_output, check_room, may_be_resampled
-    from .results.writer import BYTES_PER_ISOLATED_VOXEL, ISOLATION, isolation_files, write_isolation
+    from .results.writer import write_isolation
 
     output = Output(options.output, ISOLATION, (options.input,), options.overwrite)
     check_output(output, isolation_files(resampled=may_be_resampled(options.input)))
@@ -258,7 +258,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import read_ct
     from .io.seg_nrrd import read_segmentation
     from .lesions import find_lungs, measure, with_known
-    from .results.exports import check_formats
+    from .results.contents import check_formats
     from .results.measuring import formats_of, is_unchanged, measure_output, run_of
     from .results.writer import write_measures
 

@@ -84,7 +84,8 @@ class SegmentResult:
             UnusableInput: If a file is in the way that may not be replaced.
             MachineLimit: If a file cannot be written; no file appears then.
         """
-        from .results.writer import Extras, write_result  # imported here, because the writer imports this module
+        from .results.contents import Extras
+        from .results.writer import write_result  # imported here, because the writer imports this module
 
         return write_result(self, Path(folder), extras=Extras(report=True))
 

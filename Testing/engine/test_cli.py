@@ -18,7 +18,8 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.phantom import Phantom
 from LungTumorSegLib.process.progress import COMMAND_SHARES
-from LungTumorSegLib.results.writer import Extras, write_result
+from LungTumorSegLib.results.contents import Extras
+from LungTumorSegLib.results.writer import write_result
 from made_results import a_result
 from result_files import names
 

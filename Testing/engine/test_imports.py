@@ -110,3 +110,37 @@ def test_public_names_are_there(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="nonsense"):
         LungTumorSegLib.nonsense  # noqa: B018
+
+
+SLOW_TO_LOAD = ("scipy", "SimpleITK", "vtkmodules", "torch", "jinja2", "highdicom")
+
+REFUSED = """
+import sys
+from LungTumorSegLib.cli import main
+code = main({arguments!r})
+loaded = [name for name in {slow!r} if name in sys.modules]
+assert not loaded, loaded
+sys.exit(code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "slow"),
+    [(None, (*SLOW_TO_LOAD, "pydicom")), (b"no image", (*SLOW_TO_LOAD, "pydicom")), ({}, SLOW_TO_LOAD)],
+    ids=["missing", "no image", "empty folder"],
+)
+def test_an_input_that_cannot_be_read_is_refused_before_slow_packages_are_loaded(tmp_path, content, slow):
+    path = tmp_path / "ct.nii.gz"
+    if content is not None:
+        path.mkdir() if content == {} else path.write_bytes(content)
+    code = REFUSED.format(arguments=["segment", str(path), "-o", str(tmp_path / "out")], slow=slow)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+
+
+def test_help_loads_no_numerical_library():
+    code = (
+        "import sys; sys.modules.update(numpy=None, pydicom=None); from LungTumorSegLib.cli import main; main(['-h'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import UnusableInput
-from ..io.dicom_files import ct_header, is_dicom_file
+from ..io.dicom_files import ct_header
+from ..io.dicom_start import is_dicom_file
 from ..io.dicom_values import DicomHeader
 from ..io.plausibility import MIN_SLICES
 from ..phantom.truth import PHANTOM, PHANTOM_FILES

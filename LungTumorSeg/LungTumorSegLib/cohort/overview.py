@@ -13,7 +13,7 @@ import jinja2
 from PIL import Image
 
 from .. import NOTICE, __version__
-from ..results.reader import PICTURE_FILE, REPORT_FILE
+from ..results.contents import PICTURE_FILE, REPORT_FILE
 from .tables import COHORT_FILE, LESIONS_FILE, Row
 
 OVERVIEW_FILE = "overview.html"

@@ -21,9 +21,10 @@ from ..io.headers import read_header
 from ..io.regular_files import existing_mode
 from ..process.child import ChildProcess, Event, child_environment, find_interpreter
 from ..process.segmentation_run import PACKAGE, POLL_SECONDS, Outcome, failure_of
+from ..results.contents import SUMMARY_FILE
 from ..results.folder import settle
 from ..results.mark import fingerprint, is_regular, read_mark
-from ..results.reader import SUMMARY_FILE, read_summary
+from ..results.reader import read_summary
 from .items import Item
 from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, read_record
 

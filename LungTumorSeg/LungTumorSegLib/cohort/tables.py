@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.errors import UnusableInput
 from ..core.lesion_table import LESION_COLUMNS, Value, write_table
-from ..results.reader import SUMMARY_FILE, read_summary
+from ..results.contents import SUMMARY_FILE
+from ..results.reader import read_summary
 from .items import Item
 from .records import DONE, FAILED, Record
 

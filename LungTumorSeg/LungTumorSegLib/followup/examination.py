@@ -24,8 +24,9 @@ from ..io.segment import Segment
 from ..lesions import LesionReport, measure
 from ..lesions.diameters import axial_diameters
 from ..lesions.lesion_report import FoundLungs, find_lungs
+from ..results.contents import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
 from ..results.folder import read_consistently
-from ..results.reader import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE, read_summary
+from ..results.reader import read_summary
 from .file_names import CT_FILE
 from .lesion import TimedLesion
 
@@ -266,7 +267,8 @@ def _with_report(lesion: TimedLesion, report: LesionReport) -> TimedLesion:
 
 def _dicom_day(path: Path) -> date | None:
     """Return the acquisition, series or study date of a DICOM CT; None for other files and unusable dates."""
-    from ..io.dicom_files import find_slices, is_dicom_file
+    from ..io.dicom_files import find_slices
+    from ..io.dicom_start import is_dicom_file
 
     if not path.is_dir() and not is_dicom_file(path):
         return None

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-import struct
 import warnings
 import zlib
 from collections import Counter
@@ -28,25 +25,8 @@ from pydicom.uid import (
 
 from ..core.errors import UnusableInput
 from ..core.texts import listed, shown
+from .dicom_start import PREAMBLE_BYTES, begins_as_dicom, is_regular, start_of
 from .dicom_values import DAMAGE, DicomHeader, damaged
-
-PREAMBLE_BYTES = 128
-
-START_BYTES = 1024
-"""Number of bytes that are checked before pydicom reads the file.
-
-They contain the preamble and the transfer syntax, which lies in group 2 within the first kilobyte.
-"""
-
-FIRST_GROUPS = (0x0002, 0x0008)
-"""A data set without preamble begins with one of these groups: file meta information or identification."""
-
-VALUE_REPRESENTATIONS = frozenset(
-    b"AE AS CS DA DS DT IS LO LT OB OW PN SH SQ ST TM UI UL UN US UT".split()
-)  # those in groups 2 and 8
-
-LONGEST_FIRST_VALUE = 4096
-"""Largest length in bytes of a data set's first value; a file that states more is not DICOM."""
 
 DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 
@@ -126,17 +106,6 @@ class FoundSlices:
 
     slices: list[DicomHeader]
     unread: list[Path]
-
-
-def is_dicom_file(path: Path) -> bool:
-    """Return whether ``path`` is a regular file that begins like a DICOM file (PS3.10, section 7.1).
-
-    Files without preamble or without group 2 count too.
-
-    Raises:
-        OSError: If the file cannot be opened.
-    """
-    return _is_regular(path) and _begins_as_dicom(_start(path))
 
 
 def read_data_set(path: Path) -> Any:
@@ -231,11 +200,11 @@ def find_slices(path: Path) -> FoundSlices:
     headers, others = [], []
     for each in paths:
         try:
-            start = _start(each)
+            start = start_of(each)
         except OSError:
             unread.append(each)
             continue
-        if _begins_as_dicom(start):
+        if begins_as_dicom(start):
             headers.append(_header_of_any(each))
         else:
             others.append((each, start))
@@ -254,16 +223,6 @@ def ct_header(path: Path) -> DicomHeader | None:
     """
     header = _header_of_any(path)
     return header if header is not None and _is_ct_slice(header) else None
-
-
-def _is_regular(path: Path) -> bool:
-    """Return whether ``path`` leads to a regular file, which opens without blocking (no pipe, socket or device)."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return False
-        raise
 
 
 def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
@@ -291,33 +250,15 @@ def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
         for name in sorted(files):
             path = Path(where, name)
             try:
-                if _is_regular(path):
+                if is_regular(path):
                     yield path
             except OSError:
                 unread.append(path)
 
 
-def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(START_BYTES)
-
-
-def _begins_as_dicom(start: bytes) -> bool:
-    if start[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == b"DICM":
-        return True
-    if len(start) < PREAMBLE_BYTES:
-        return False
-    group, _, length = struct.unpack_from("<HHI", start)
-    if group not in FIRST_GROUPS:
-        return False
-    if start[4:6] in VALUE_REPRESENTATIONS:
-        return True
-    return bool(0 < length <= LONGEST_FIRST_VALUE and length % 2 == 0)
-
-
 def _check_unpacked_size(path: Path) -> None:
     """Raise ValueError if a deflated file unpacks to more than any CT slice needs."""
-    if DEFLATED not in _start(path):
+    if DEFLATED not in start_of(path):
         return
     meta = read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:

@@ -9,7 +9,7 @@ import pydicom
 from ..core.errors import UnusableInput
 from ..core.volume import Volume
 from .dicom_seg import SEG_CLASSES, read_dicom_seg
-from .dicom_series import is_dicom_file
+from .dicom_start import is_dicom_file
 from .rtstruct import RTSTRUCT_CLASS, read_rois, sop_class_of
 from .segment import Segment
 

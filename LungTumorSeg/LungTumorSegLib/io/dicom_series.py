@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..core.volume import AIR_HU, Array, CTVolume
-from .dicom_files import find_slices, is_dicom_file, unread_sentence
+from .dicom_files import find_slices, unread_sentence
 from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack, numbering_warning
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
@@ -19,7 +19,7 @@ from .plausibility import check_intensities, check_slice_count
 from .slice_stack import ROUNDING_MM, Planes, groups_at_same_place, plan_stack, resample_stack
 from .stated_twice import check_slice, geometry_doubts
 
-__all__ = ["DAMAGE", "is_dicom_file", "read_dicom"]
+__all__ = ["DAMAGE", "read_dicom"]
 
 JUMP_HU = 200.0
 """Largest difference of neighboring slices with different conversions to HU, in HU.

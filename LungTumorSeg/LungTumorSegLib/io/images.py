@@ -9,23 +9,25 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwritable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
-from .dicom_series import is_dicom_file, read_dicom
+from .dicom_start import is_dicom_file
 from .headers import check_image_file, read_header
 from .image_header import ImageHeader
 from .nrrd import COMPRESSION_LEVEL, write_compressed_nrrd
 from .plausibility import MAX_HU, check_grid, check_intensities
 from .regular_files import check_encodable, existing_mode
 from .voxels import read_values
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 WRITABLE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
@@ -50,6 +52,8 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
         is_dicom = stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and is_dicom_file(path))
         if not is_dicom:
             return _read_ct_image(path, series)
+        from .dicom_series import read_dicom  # imports pydicom, so only if needed
+
         ct = read_dicom(path, series=series)
     except OSError as error:
         raise UnusableInput(unreadable(path, error)) from error
@@ -109,6 +113,8 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bo
     check_encodable(path)
     if not path.name.endswith(WRITABLE_SUFFIXES):
         raise ValueError(f"{path.name} must end in one of {', '.join(WRITABLE_SUFFIXES)}.")
+    import SimpleITK as sitk  # takes a quarter of a second, so only if needed
+
     with complete_file(path) as unfinished:
         try:
             sitk.WriteImage(image, str(unfinished), compress, compressionLevel=COMPRESSION_LEVEL)
@@ -124,6 +130,8 @@ def to_simpleitk(volume: Volume) -> sitk.Image:
     Voxels keep their LPS positions.
     """
     array = volume.array.view(np.uint8) if volume.array.dtype == np.bool_ else volume.array
+    import SimpleITK as sitk  # takes a quarter of a second, so only if needed
+
     image = sitk.GetImageFromArray(array)
     set_simpleitk_geometry(image, volume.grid)
     return image
@@ -143,6 +151,8 @@ def from_simpleitk(image: sitk.Image) -> tuple[Array, Array]:
         An array (slice, row, column), with components on the last axis if there are several, and the 4 x 4 affine to
         LPS mm.
     """
+    import SimpleITK as sitk  # takes a quarter of a second, so only if needed
+
     return sitk.GetArrayFromImage(image), _affine(image)
 
 
@@ -196,6 +206,8 @@ def _check_single_values(header: ImageHeader, path: Path) -> None:
 def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
     """Read a 3D image as a SimpleITK image with its metadata; see ``read_stored_image``."""
     stored = read_stored_image(path, allow_layers=allow_layers)
+    import SimpleITK as sitk  # takes a quarter of a second, so only if needed
+
     image = sitk.GetImageFromArray(stored.array, isVector=stored.array.ndim > 3)
     set_simpleitk_geometry(image, Grid(_shape_3d(stored.array), stored.affine))
     for key, value in stored.metadata.items():

@@ -18,7 +18,8 @@ from ..core.errors import UnusableInput
 from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
 from ..core.volume import Array, Volume
-from .dicom_series import DAMAGE, is_dicom_file
+from .dicom_series import DAMAGE
+from .dicom_start import is_dicom_file
 from .segment import UNSPECIFIED_COLORS, Segment
 
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"

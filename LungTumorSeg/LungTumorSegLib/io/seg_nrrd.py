@@ -23,7 +23,7 @@ from ..core.messages import does_not_exist
 from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.texts import listed, shown
 from ..core.volume import Array, Grid, Volume
-from .dicom_series import is_dicom_file
+from .dicom_start import is_dicom_file
 from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
 from .label_maps import label_segments
 from .segment import Segment as Segment

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
 
 from ..core.errors import UnusableInput
 from ..core.texts import shown
@@ -336,4 +335,6 @@ def _placed(plane: Array, shift: Array, shape: tuple[int, ...]) -> Array:
     plane = plane.astype(np.float32)
     if not shift.any() and plane.shape == shape:
         return plane
+    from scipy import ndimage  # takes a third of a second, and few CTs need it
+
     return np.asarray(ndimage.affine_transform(plane, np.ones(2), -shift, output_shape=shape, order=1, cval=AIR_HU))

@@ -24,7 +24,7 @@ from ..followup.file_names import CSV_FILE, CT_FILE, JSON_FILE, OUTLINES_FILE, R
 from ..io.nrrd import write_nrrd
 from ..io.segment import UNSPECIFIED_COLORS, Segment
 from ..process.command_run import CommandRun
-from ..results.reader import SEGMENTATION_FILE, SUMMARY_FILE
+from ..results.contents import SEGMENTATION_FILE, SUMMARY_FILE
 from .lesion_table import saved_summary
 from .nodes import FOLLOW_UP_ATTRIBUTE, OUTLINES_ROLE, Node, one_drawing, ras_of, referenced
 from .results import ct_of, is_result, place_beside, read_segmentation, volume_of_node

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UNUSABLE, UnusableInput
 from ..core.events import Progress
-from ..core.mask_json import mask_as_json
 from ..core.texts import quoted
 from .channel import Channel, JsonLinesChannel
 
@@ -81,6 +80,8 @@ def answer_to(request: dict[str, Any], outliner: Outliner, least: float) -> dict
     answer = {"id": number, "tumor": found.tumor}
     if reason or found.mask is None:
         return {**answer, "mask": None, "warnings": [f"This {reason}."]}
+    from ..core.mask_json import mask_as_json  # imports numpy, so only if needed
+
     return {**answer, "mask": mask_as_json(found.mask.mask), "warnings": list(found.warnings)}
 
 

@@ -13,52 +13,17 @@ from .. import __version__
 from ..core import terminology
 from ..core.colors import LUNG_COLOR, lesion_color
 from ..core.crops import crop_of
-from ..core.errors import UnusableInput
 from ..core.selection import is_lesion
 from ..core.volume import CTVolume, Grid, Volume
 from ..io.label_names import write_label_map
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..lesions import Lesion, LesionReport
 from ..options import DICOM, NIFTI, SEG_NRRD
-from .reader import SEGMENTATION_FILE
+from .contents import DICOM_SEG_FILE, DICOM_SR_FILE, NIFTI_FILE, RTSTRUCT_FILE, SEGMENTATION_FILE
 
 if TYPE_CHECKING:
     from ..io.dicom_seg_writer import Algorithm
     from ..io.dicom_source import DicomSource
-
-DICOM_SEG_FILE, DICOM_SR_FILE, RTSTRUCT_FILE = "segmentation.dcm", "measurements.dcm", "rtstruct.dcm"
-NIFTI_FILE, NAMES_FILE = "segmentation.nii.gz", "segmentation.json"
-
-FILES: Mapping[str, tuple[str, ...]] = {
-    SEG_NRRD: (SEGMENTATION_FILE,),
-    NIFTI: (NIFTI_FILE, NAMES_FILE),
-    DICOM: (DICOM_SEG_FILE, DICOM_SR_FILE, RTSTRUCT_FILE),
-}
-"""The files of each format."""
-
-
-def files_of(formats: Collection[str]) -> set[str]:
-    """Return the names of the files of these formats."""
-    return {name for each in formats for name in FILES[each]}
-
-
-def check_formats(formats: Collection[str], source: Path | None) -> None:
-    """Check before the work begins that a CT can be written in these formats.
-
-    Args:
-        formats: The formats.
-        source: The CT; None for a synthetic CT.
-
-    Raises:
-        UnusableInput: If DICOM results are wanted, but the CT is not DICOM.
-    """
-    from .folder import may_be_resampled  # only DICOM may be
-
-    if DICOM not in formats or (source is not None and (not source.exists() or may_be_resampled(source))):
-        return
-    from ..io.dicom_source import not_dicom  # imports pydicom, so only if needed
-
-    raise UnusableInput(not_dicom("The synthetic CT" if source is None else str(source)))
 
 
 def dicom_source(ct: CTVolume, formats: Collection[str], *, deidentified: bool) -> DicomSource | None:

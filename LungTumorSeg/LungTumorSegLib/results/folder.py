@@ -32,6 +32,7 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
 from ..core.private_folder import WAIT_SECONDS, held, private_folder, remove_left_behind
 from ..core.texts import shown
+from ..io.dicom_start import is_dicom_file
 from ..io.regular_files import check_encodable
 from .mark import (
     MARK_FILE,
@@ -392,8 +393,6 @@ def _may_be_slice(path: Path) -> bool:
 
 
 def _is_dicom(path: Path) -> bool:
-    from ..io.dicom_series import is_dicom_file  # imports pydicom, so only if needed
-
     try:
         return is_dicom_file(path)
     except (OSError, UnusableInput):  # the reader of the file reports why it cannot be read

@@ -16,12 +16,10 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import read_json
 from ..core.volume import CTVolume, Volume
 from ..io.headers import check_image_file, read_header
+from .contents import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 from .ct_checksum import ct_checksum
 from .folder import files_of_group, read_consistently
 from .mark import fingerprint, read_mark
-
-RESULT = "result"
-"""Group of the files of ``segment`` and ``measure``."""
 
 READ_NUMBERS = (
     "confidence", "volume_ml", "volume_p5_ml", "volume_p95_ml", "long_axis_mm",
@@ -33,12 +31,6 @@ READ_TEXTS = ("case", "model", "software_version", "segmented_with", "ct_sha256"
 """Texts that are read back from summary.json."""
 
 GRID_TOLERANCE_VOXELS = 0.02
-
-SEGMENTATION_FILE = "segmentation.seg.nrrd"
-SUMMARY_FILE = "summary.json"
-PROBABILITY_FILE = "probability.nrrd"
-PICTURE_FILE = "spread.png"
-REPORT_FILE = "report.html"
 
 
 @dataclass(frozen=True, eq=False)

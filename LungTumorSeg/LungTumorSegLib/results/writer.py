@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..core.boxes import Box
 from ..core.colors import LUNG_COLOR, lesion_color, lightened
 from ..core.computed import ComputedVolume
 from ..core.crops import SparseMask, crop_at, crop_of
-from ..core.errors import MachineLimit, UnusableInput
+from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.surfaces import surface_of, write_surface
 from ..core.volume import Array, CTVolume, Volume
@@ -34,30 +34,35 @@ from ..report.html import Heading, write_report
 from ..report.views_3d import LUNG_GRID_MM, render_spread
 from ..weights.manifest import model_folders
 from ..weights.model_card import card_excerpt
+from .contents import (
+    CT_FILE,
+    DISAGREEMENT_FILE,
+    ISOLATED_FILE,
+    ISOLATION,
+    ISOLATION_FILE,
+    ISOLATION_SEGMENTATION_FILE,
+    LESIONS_FILE,
+    MARGINS_FILE,
+    MOST_MARGIN_MM,
+    PICTURE_FILE,
+    PROBABILITY_FILE,
+    REPORT_FILE,
+    RESULT,
+    SEGMENTATION_FILE,
+    SUMMARY_FILE,
+    Extras,
+)
 from .ct_checksum import ct_checksum
-from .exports import algorithm_of, files_of, segments_of, write_formats
+from .exports import algorithm_of, segments_of, write_formats
 from .folder import Output, complete_or_nothing, files_of_group
-from .reader import PICTURE_FILE, PROBABILITY_FILE, REPORT_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 
 if TYPE_CHECKING:
-    from ..io.dicom_source import DicomSource
+    pass
 
 SCHEMA_VERSION = 1
-ISOLATION = "isolation"
-"""Group of the files of ``isolate``."""
-
 FILES_KEY = "files"
 """Key in a run's JSON file that lists all files of the run."""
 
-CT_FILE = "ct.nrrd"
-"""The CT on a regular grid; written if the input was not on one."""
-
-ISOLATION_FILE = "isolation.json"
-ISOLATION_SEGMENTATION_FILE, ISOLATED_FILE = "isolation.seg.nrrd", "isolated.nrrd"
-MARGINS_FILE = "margins.seg.nrrd"
-
-DISAGREEMENT_FILE = "disagreement.nrrd"
-LESIONS_FILE = "lesions.csv"
 
 LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, CT_FILE})
 """Files that a run computed from the CT.
@@ -70,51 +75,11 @@ RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "backe
 
 NO_RUN: Mapping[str, Any] = MappingProxyType({})
 
-MOST_MARGIN_MM = 50.0
-"""Largest margin in mm; the widest margin in use for a lung tumor is a surgeon's 20 mm."""
-
-BYTES_PER_VOXEL, BYTES_PER_ISOLATED_VOXEL = 0.1, 0.4
-"""Smallest size of the compressed files of ``segment`` and of ``isolate``, in bytes per voxel of the CT."""
-
 TRACE = 0.002
 """Probability and disagreement below this value are stored as 0."""
 
 BODY_COLOR = (0.89, 0.76, 0.66)
 MASK_COLOR = (0.96, 0.84, 0.35)
-
-
-@dataclass(frozen=True)
-class Extras:
-    """Optional files and names of a result.
-
-    Attributes:
-        report: Whether to write report.html.
-        patient: Text about the patient in the heading of report.html.
-        margins_mm: Distances in mm around each lesion, in any order; margins.seg.nrrd is written if there are any.
-        case: Name of the case in lesions.csv, summary.json and report.html.
-        formats: Further formats of the segmentation, of ``FORMATS``.
-        dicom: The slices of the CT, which the format DICOM needs.
-
-    Raises:
-        UnusableInput: If a margin is not above 0 and at most ``MOST_MARGIN_MM``.
-    """
-
-    report: bool = False
-    patient: str | None = None
-    margins_mm: Sequence[float] = ()
-    case: str | None = None
-    formats: Collection[str] = ()
-    dicom: DicomSource | None = None
-
-    def __post_init__(self) -> None:
-        if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
-            raise UnusableInput(f"Margins must be above 0 and at most {MOST_MARGIN_MM:.0f} mm.")
-
-    @property
-    def files(self) -> set[str]:
-        """Return the names of the optional files to write."""
-        names = ({REPORT_FILE} if self.report else set()) | ({MARGINS_FILE} if self.margins_mm else set())
-        return names | files_of(self.formats)
 
 
 NOTHING_MORE = Extras()
@@ -480,23 +445,3 @@ def write_isolation(
             "warnings": warnings,
         }
         _write_record(record, private / ISOLATION_FILE)
-
-
-def result_files(extras: Extras, *, picture: bool, surfaces: bool, resampled: bool) -> set[str]:
-    """Return the names, or patterns of names, of all files that ``write_result`` may write with these choices."""
-    names = {SEGMENTATION_FILE, LESIONS_FILE, SUMMARY_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, *extras.files}
-    return names | ({PICTURE_FILE} if picture else set()) | ({"*.vtp"} if surfaces else set()) | _ct_file(resampled)
-
-
-def measure_files(extras: Extras) -> set[str]:
-    """Return the names of all files that ``write_measures`` may write with these choices."""
-    return {LESIONS_FILE, SUMMARY_FILE, *extras.files}
-
-
-def isolation_files(*, resampled: bool) -> set[str]:
-    """Return the names of all files that ``write_isolation`` may write."""
-    return {ISOLATION_SEGMENTATION_FILE, ISOLATED_FILE, ISOLATION_FILE} | _ct_file(resampled)
-
-
-def _ct_file(resampled: bool) -> set[str]:
-    return {CT_FILE} if resampled else set()

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.volume import Array, Volume
-from ..io.dicom_files import is_dicom_file, stated_class
+from ..io.dicom_files import stated_class
+from ..io.dicom_start import is_dicom_file
 from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
 from .config import CaseConfig, SourceConfig
 from .labels import LABEL_SUFFIXES, name_without_suffix, read_lesion_labels

@@ -24,9 +24,10 @@ from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report.sections import css
+from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.results.reader import read_summary
-from LungTumorSegLib.results.writer import Extras, lung_and_tumor_segments, write_measures, write_result
+from LungTumorSegLib.results.writer import lung_and_tumor_segments, write_measures, write_result
 from made_results import SHAPE, a_result
 from result_files import names
 from tools import tool

@@ -19,8 +19,9 @@ from LungTumorSegLib.io.images import read_ct, write_volume
 from LungTumorSegLib.io.label_maps import read_lesion_labels
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.lesions import measure, report_lesions
+from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.exports import dicom_source
-from LungTumorSegLib.results.writer import Extras, write_result
+from LungTumorSegLib.results.writer import write_result
 from made_results import a_result, an_isolation
 from result_files import names
 from volumes import ORIENTATIONS, SIX_ORIENTATIONS

@@ -18,8 +18,9 @@ from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.process.channel import TerminalChannel
+from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
-from LungTumorSegLib.results.writer import Extras, write_result
+from LungTumorSegLib.results.writer import write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import names
 

@@ -15,8 +15,9 @@ from LungTumorSegLib.core.terminology import TUMOR
 from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation
 from LungTumorSegLib.lesions import measure
+from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.exports import dicom_source
-from LungTumorSegLib.results.writer import Extras, write_measures, write_result
+from LungTumorSegLib.results.writer import write_measures, write_result
 from made_results import SHAPE, a_result
 
 FORMATS = frozenset({"dicom"})
