@@ -61,7 +61,23 @@ def make_phantom(
     if seed < 0:
         raise UnusableInput(f"The phantom's seed must be 0 or more, not {seed}.")
     on_progress(Progress("phantom", 0, STEPS))
-    anatomy = build_anatomy(seed, options)
+    return scan_anatomy(build_anatomy(seed, options), seed, options, on_progress)
+
+
+def scan_anatomy(
+    anatomy: Anatomy, seed: int, options: PhantomOptions, on_progress: ProgressCallback = ignore_progress
+) -> Phantom:
+    """Add the lesions of ``options`` to a painted patient and simulate the scan.
+
+    Args:
+        anatomy: What ``build_anatomy`` made of the same seed and options; its canvas and lungs are changed in place.
+        seed: The seed of the lesions and the noise.
+        options: The lesions are those of these options.
+        on_progress: Receives the progress in steps.
+
+    Raises:
+        UnusableInput: A lesion of ``options.lesions`` finds no room.
+    """
     on_progress(Progress("phantom", 2, STEPS))
     canvas, lungs = anatomy.canvas, anatomy.lungs
     shift = np.zeros(3) if options.origin_lps_mm is None else np.asarray(options.origin_lps_mm) - anatomy.origin

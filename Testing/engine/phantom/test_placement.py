@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.phantom import LesionSpec, Phantom, PhantomOptions, make_phantom
+from LungTumorSegLib.phantom.generate import Anatomy, build_anatomy, scan_anatomy
 from LungTumorSegLib.phantom.placement import GLASS_KINDS, LARGEST_GLASS_MM, draw_specs
 from scipy import ndimage
 
@@ -15,13 +18,20 @@ SPACING_MM = (6.0, 3.1, 2.7)
 AT_PLEURA_AND_IN_LUNG = LesionSpec("solid", 26.0, "pleura", "left"), LesionSpec("solid", 18.0, "lung", "right")
 
 
+SEED = 9
+OPTIONS = PhantomOptions(spacing_mm=SPACING_MM, lesions=(), distractors=(), noise_hu=0, arms="up", emphysema=0)
+
+
 @cache
-def with_lesions(*lesions: LesionSpec, seed: int = 9, distractors: tuple[str, ...] = ()) -> Phantom:
-    """A patient without noise and with these lesions alone."""
-    options = PhantomOptions(
-        spacing_mm=SPACING_MM, lesions=lesions, distractors=distractors, noise_hu=0, arms="up", emphysema=0
-    )
-    return make_phantom(seed, options)
+def anatomy(options: PhantomOptions) -> Anatomy:
+    return build_anatomy(SEED, options)
+
+
+@cache
+def with_lesions(*lesions: LesionSpec, distractors: tuple[str, ...] = ()) -> Phantom:
+    """A patient without noise and with these lesions alone, whose body is painted once."""
+    options = replace(OPTIONS, distractors=distractors)
+    return scan_anatomy(deepcopy(anatomy(options)), SEED, replace(options, lesions=lesions))
 
 
 def test_a_lesion_at_the_pleura_touches_the_chest_wall_and_one_in_the_lung_does_not():
