@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 
+from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit
 
 WEIGHTS, AVERAGE, OPTIMIZER = "weights/", "average/", "optimizer/"
@@ -38,6 +39,9 @@ def save_checkpoint(
         optimizer: The optimizer whose moments to store, or None to leave them out.
         state: Anything that JSON can hold.
         average: Averaged weights to store beside the network's own.
+
+    Raises:
+        MachineLimit: The disk refuses the file.
     """
     tensors = {WEIGHTS + name: _plain(value) for name, value in network.state_dict().items()}
     tensors |= {AVERAGE + name: _plain(value) for name, value in (average or {}).items()}
@@ -45,11 +49,10 @@ def save_checkpoint(
         for index, moments in optimizer.state_dict()["state"].items():
             tensors |= {f"{OPTIMIZER}{index}/{name}": _plain(value) for name, value in moments.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".partial")
-    save_file(tensors, unfinished, metadata={"state": json.dumps(state)})
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    with complete_file(path) as unfinished:
+        save_file(tensors, unfinished, metadata={"state": json.dumps(state)})
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimizer: optim.Optimizer | None = None) -> dict[str, Any]:
