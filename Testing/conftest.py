@@ -19,13 +19,14 @@ settings.load_profile("any machine")
 
 LONGEST_FIRST = (
     "engine/test_main_job.py",
-    "engine/training/test_stages.py",
     "engine/isolation/test_isolation.py",
-    "engine/training/test_loop.py",
-    "engine/test_laterality.py",
+    "engine/training/test_stages.py",
     "engine/phantom/test_generate.py",
-    "engine/training/test_implants.py",
-    "engine/correction/test_live.py",
+    "module/test_correct_panel.py",
+    "engine/test_laterality.py",
+    "engine/results/test_exports.py",
+    "engine/lesions/test_diameters.py",
+    "engine/followup/test_comparison.py",
 )
 """The files that take longest; they start first, so that all test processes end at about the same time."""
 
