@@ -255,6 +255,7 @@ def _isolate(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
+    from .followup.tracking import check_tracking, with_tracking
     from .io.images import read_ct
     from .io.seg_nrrd import read_segmentation
     from .lesions import find_lungs, measure, with_known
@@ -265,6 +266,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     extras = _extras(options, report=options.report is not False)
     extras = replace(extras, formats=formats_of(extras.formats, options.output, options.segmentation))
     check_formats(extras.formats, options.input)
+    check_tracking(options.tracking, extras.formats)
     output = measure_output(
         options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
     )
@@ -272,7 +274,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
     ct = read_ct(options.input, series=options.series)
     extras = _with_source(extras, ct, options)
     channel.progress(Progress("reading", 1, 2))
-    segments = read_segmentation(options.segmentation, ct)
+    segments = with_tracking(read_segmentation(options.segmentation, ct), options.tracking)
     run, output = run_of(output, options.segmentation, options.run_summary, ct)
     lungs = find_lungs(ct, segments)
     report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
@@ -555,6 +557,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON",
         type=path_argument,
         help="summary.json of the run that found the lesions; its model and confidence values are carried over",
+    )
+    measure.add_argument(
+        "--tracking",
+        metavar="JSON",
+        type=path_argument,
+        help="followup.json of compare with this segmentation as the later one; in DICOM results, a lesion that was "
+        "matched keeps its tracking identifier",
     )
 
     compare = add("compare", _compare, "compare two examinations of one patient: which lesions have grown", *EXAMPLES)

@@ -23,7 +23,7 @@ from two_lungs import ct_of, segments_of
 
 from .conftest import add_volume, lesion_row, process_until, write_results
 
-MEASURES = {"volume_p5_ml": None, "volume_p95_ml": None, "solid_ml": None, "mass_mg": None}
+MEASURES = {"volume_p5_ml": None, "volume_p95_ml": None, "solid_ml": None, "mass_mg": None, "tracking_uid": None}
 
 
 def piece(name: str, volume_ml: float) -> dict:

@@ -33,6 +33,7 @@ from .recist import (
 )
 from .registration import Registration, register
 from .track import Track, Visit, recist_mm, volume_ml
+from .tracking import as_inherited, inherited
 
 MOST_RESIDUAL_MM, LEAST_OVERLAP = 10.0, 0.85
 """Residual above which, and overlap of the lungs below which, lesions are not matched automatically."""
@@ -142,6 +143,8 @@ def compare(
     on_progress(Progress("reading", 1, 2))
     after = later if isinstance(later, Examination) else read_examination(later, later_ct, day=second_day)
     on_progress(Progress("reading", 2, 2))
+    if previous:
+        before = replace(before, lesions=as_inherited(before.lesions, previous.tracks))
     interval = _days(before, after, days)
     linked, unlinked = _links(links, before, after), _links(unlinks, before, after)
     registration = register(lung_grid(before.lungs, before.ct), lung_grid(after.lungs, after.ct))
@@ -260,7 +263,7 @@ def _tracks(
     tracks = []
     for group in groups:
         earlier = tuple(before.lesions[i] for i in group.earlier)
-        later = tuple(after.lesions[j] for j in group.later)
+        later = inherited(earlier, [after.lesions[j] for j in group.later])
         names = {lesion.name for lesion in earlier}
         past = [track for track in known if names & {lesion.name for lesion in track.later}]
         used |= {track.id for track in past}

@@ -29,6 +29,7 @@ from ..results.folder import read_consistently
 from ..results.reader import read_summary
 from .file_names import CT_FILE
 from .lesion import TimedLesion
+from .tracking import tracking_uids
 
 SAME_VOLUME = 0.01
 """Largest difference, as a share, between the volume of a mask and the one that its summary.json states."""
@@ -119,6 +120,8 @@ def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
     crops = [(segment, crop) for segment in known if (crop := place(segment.mask, grid, _what(segment), str(result)))]
     _check_names([segment.name for segment, _ in crops], result)
     lesions, doubts = _measured(crops, result, ct, segments, found)
+    uids = tracking_uids([segment for segment, _ in crops], result, ct_path)
+    lesions = tuple(replace(lesion, tracking_uid=uids.get(lesion.name, "")) for lesion in lesions)
     lungs = np.zeros(grid.shape, dtype=bool)
     for mask in found.pair or drawn:
         crop = place(mask, grid, "The lung", str(result))

@@ -41,6 +41,9 @@ class PieceEntry(TypedDict):
     solid_ml: float | None
     density: Density | None
     mass_mg: float | None
+    tracking_uid: Annotated[
+        str | None, {"description": "DICOM Tracking UID; a later segment inherits that of the earlier one"}
+    ]
 
 
 class ClassEntry(TypedDict):

@@ -31,6 +31,7 @@ class TimedLesion:
         density: "solid", "part-solid" or "ground glass".
         side: "Left" or "Right".
         volume_range_ml: The 5th and 95th percentile of the volume, mL.
+        tracking_uid: Identifier that the lesion keeps in all examinations (DICOM Tracking UID); "" if unknown.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TimedLesion:
     density: str | None = None
     side: str | None = None
     volume_range_ml: tuple[float, float] | None = None
+    tracking_uid: str = ""
 
     @property
     def points_lps(self) -> Array:
@@ -78,4 +80,5 @@ class TimedLesion:
             "solid_ml": self.solid_ml,
             "density": self.density,
             "mass_mg": self.mass_mg,
+            "tracking_uid": self.tracking_uid or None,
         }

@@ -106,8 +106,12 @@ class DicomSource:
         A segment that was read with such an identifier keeps it. Otherwise, it follows from the series and the id of
         the segment.
         """
-        name = f"{self.first.SeriesInstanceUID} {segment.id}"
-        return segment.tracking_uid or UID(f"2.25.{uuid.uuid5(NAMESPACE, name).int}")
+        return segment.tracking_uid or tracking_uid_of(str(self.first.SeriesInstanceUID), segment)
+
+
+def tracking_uid_of(series_uid: str, segment: Segment) -> str:
+    """Return the tracking identifier that follows from the series of a CT and the id of a segment."""
+    return UID(f"2.25.{uuid.uuid5(NAMESPACE, f'{series_uid} {segment.id}').int}")
 
 
 def read_source(ct: CTVolume, *, deidentified: bool = False) -> DicomSource:
