@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .core.crops import Crop
 from .core.errors import UnusableInput
 from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Volume
@@ -151,10 +152,10 @@ def segment(
     probability = grid.carry_back(maps.mean)
     disagreement = grid.carry_back(maps.deviation())
     tumor = decide(grid, maps.mean, probability, settings.thresholds)
-    verified = None
+    verified, together = None, tuple[Crop, ...]()
     if settings.verify:
         clock.stage("measurement")
-        tumor, verified = _verified(model, settings, upright, grid, maps, probability, on_progress)
+        tumor, verified, together = _verified(model, settings, upright, grid, maps, probability, on_progress)
         clock.stage("verification")
     report = report_lesions(
         tumor,
@@ -169,6 +170,7 @@ def segment(
         min_confidence=settings.min_confidence,
         carina_lps=isolation.carina_lps,
         sides_known=isolation.sides_known,
+        together=together,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")
@@ -256,6 +258,7 @@ def outline(
         min_lesion_ml=0.0,
         carina_lps=isolation.carina_lps,
         sides_known=isolation.sides_known,
+        together=found.lesions,
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")
@@ -329,12 +332,12 @@ def _verified(
     maps: StackStatistics,
     probability: Volume,
     on_progress: ProgressCallback,
-) -> tuple[Volume, Volume]:
+) -> tuple[Volume, Volume, tuple[Crop, ...]]:
     """Look at the candidates with the second network.
 
     Returns:
-        The mask of all candidates (bool) and the probability of the candidate in each voxel (float32), on the CT's
-        grid.
+        The mask of all candidates (bool), the probability of the candidate in each voxel (float32), and one mask per
+        candidate, on the CT's grid.
 
     Raises:
         UnusableInput: The model has no second network.
@@ -359,7 +362,8 @@ def _verified(
             here, mask = candidate.mask.slices, candidate.mask.mask.array
             tumor[here] |= mask
             np.maximum(certainty[here], np.where(mask, np.float32(candidate.tumor), 0), out=certainty[here])
-    return probability.with_array(tumor), probability.with_array(certainty)
+    lesions = tuple(candidate.mask for candidate in candidates if candidate.mask is not None)
+    return probability.with_array(tumor), probability.with_array(certainty), lesions
 
 
 def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:

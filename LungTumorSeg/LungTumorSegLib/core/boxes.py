@@ -43,6 +43,12 @@ def moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, 
     return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
 
 
+def relative(box: Box, to: Box) -> Box:
+    """Return a box as an index into an array that fills the box ``to``."""
+    back = (-to[0][0], -to[0][1], -to[0][2])
+    return moved(box[0], back), moved(box[1], back)
+
+
 def grown(box: Box, by_mm: float, within: Geometry) -> Box:
     """Return the box enlarged by a margin on each side and clipped to a volume.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, slices_of
+from ..core.boxes import Box, bounding_box, relative, slices_of
 from ..core.crops import Crop
 from ..core.crops import crop_of as crop_of
 from ..core.errors import UnusableInput
-from ..core.volume import Volume
+from ..core.volume import Array, Volume
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
 """26-connectivity: voxels that share a face, an edge or a corner belong to one lesion.
@@ -28,7 +28,7 @@ LesionCrop = Crop
 """One lesion, cut out of its volume."""
 
 
-def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
+def label_lesions(tumor: Volume, *, min_lesion_ml: float, together: Sequence[Crop] = ()) -> Volume:
     """Label the lesions of a tumor mask, largest first.
 
     Of two lesions with equal volume, the one with the first voxel comes first. With canonical axes, this is the lesion
@@ -37,6 +37,7 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
     Args:
         tumor: The mask (bool).
         min_lesion_ml: Components (26-connectivity) below this volume (mL) are dropped.
+        together: Masks on the same grid whose components each form one lesion.
 
     Returns:
         Labels 1 ... n (uint16) on the same grid, 0 elsewhere.
@@ -49,6 +50,7 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
     if crop is None:
         return tumor.with_array(labels)
     components, count = ndimage.label(crop.mask.array, structure=CONNECTIVITY)
+    components = _united(components, count, crop.box, together)
     voxels = np.bincount(components.ravel(), minlength=count + 1)[1:]
     kept = np.flatnonzero(voxels * tumor.voxel_volume_ml >= min_lesion_ml)
     if len(kept) > MOST_LESIONS:
@@ -60,6 +62,18 @@ def label_lesions(tumor: Volume, *, min_lesion_ml: float) -> Volume:
     number[kept + 1] = np.arange(1, len(kept) + 1)
     labels[crop.slices] = number[components]
     return tumor.with_array(labels)
+
+
+def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -> Array:
+    """Give all components that a mask of ``together`` touches one number, the smallest of theirs."""
+    number = np.arange(count + 1)
+    for one in together:
+        inside = components[slices_of(relative(one.box, box))]
+        own = np.unique(number[inside[one.mask.array]])
+        own = own[own > 0]
+        if len(own) > 1:
+            number[np.isin(number, own)] = own[0]
+    return number[components]
 
 
 def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import isolation
-from ..core.crops import place, whole
+from ..core.crops import Crop, place, whole
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segments, may_be_lesion
@@ -93,6 +93,7 @@ def report_lesions(
     min_confidence: float = 0.0,
     carina_lps: Point | None = None,
     sides_known: bool = True,
+    together: Sequence[Crop] = (),
 ) -> LesionReport:
     """Report the connected components of a tumor mask as lesions "Tumor 1", "Tumor 2", ..., largest first.
 
@@ -111,6 +112,8 @@ def report_lesions(
         min_confidence: The confidence threshold, 0 to 1. It applies only if the probability is given.
         carina_lps: The carina, LPS mm.
         sides_known: Whether left and right lung are known. Otherwise, the lesions get neither side nor zone.
+        together: Masks on the CT's grid, with canonical axes, that each are one lesion although they may have several
+            components.
 
     Returns:
         The report.
@@ -122,7 +125,7 @@ def report_lesions(
     order = ct.canonical_axes()
     lungs = (left_lung, right_lung) if sides_known else None
     images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps, verified)
-    labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml)
+    labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml, together=together)
     unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
         labels, unsure_ml = _confident(labels, images.maps, min_confidence)

@@ -23,6 +23,10 @@ from .placing import Point
 from .results import volume_of_node
 from .segments import set_mask
 
+ONE_THREAD = ("--threads", "1")
+"""Arguments of the child. Several threads wait for each other where other programs, such as Slicer's views, use the
+cores: with two threads on two busy cores, a click took ten times as long as with one."""
+
 PREVIEW_COLOR: Color = (0.1, 1.0, 0.3)
 """A bright green; the first lesions of a result have other colors."""
 
@@ -89,7 +93,7 @@ class WarmOutliner:
             write_nrrd(volume, path, stop)
 
         self._node, self._model, self._voxels = volume_node, model, _voxels_of(volume_node)
-        self._child = WarmChild(export, ["--model", model], temporary_folder=temporary_folder)
+        self._child = WarmChild(export, ["--model", model, *ONE_THREAD], temporary_folder=temporary_folder)
         node_events = (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, vtk.vtkCommand.ModifiedEvent)
         observed = [(volume_node, event) for event in node_events]
         observed.append((volume_node.GetScene(), slicer.vtkMRMLScene.NodeRemovedEvent))

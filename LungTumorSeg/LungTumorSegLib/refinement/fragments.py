@@ -1,0 +1,77 @@
+"""The outline of one candidate may come out in several connected components; say which of them are one lesion.
+
+Components that are at most ``NEAR_MM`` apart are one lesion. A component farther away from the largest lesion is a
+candidate of its own: the second network has looked at another place, so its answer does not hold there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..core.boxes import Box, bounding_box, moved, slices_of
+from ..core.crops import Crop, crop_at
+from ..core.volume import Array, Volume
+from ..lesions.components import CONNECTIVITY
+from .candidates import CORE, Candidate, deep_voxel, extent_mm
+
+NEAR_MM = 3.0
+"""Largest gap between components that are one lesion, mm."""
+
+
+def separate(outline: Crop, ct: Volume) -> list[Crop]:
+    """Split an outline into groups of components that are at most ``NEAR_MM`` apart, the largest group first.
+
+    Args:
+        outline: The outline, on the grid of ``ct``.
+        ct: The CT.
+    """
+    mask = outline.mask.array
+    if ndimage.label(mask, structure=CONNECTIVITY)[1] < 2:
+        return [outline]
+    width = [int(np.ceil(NEAR_MM / 2 / s)) for s in ct.spacing]
+    around = np.pad(mask, [(n, n) for n in width])
+    near = ndimage.distance_transform_edt(~around, sampling=ct.spacing) <= NEAR_MM / 2
+    inner = tuple(slice(n, -n) for n in width)
+    groups = np.where(mask, ndimage.label(near, structure=CONNECTIVITY)[0][inner], 0)
+    voxels = np.bincount(groups.ravel())[1:]
+    order = [number + 1 for number in np.argsort(-voxels, kind="stable").tolist() if voxels[number]]
+    return [_part(outline, groups == number, ct) for number in order]
+
+
+def as_candidate(
+    fragment: Crop, candidate: Candidate, probability: Volume, ct: Volume, *, min_ml: float
+) -> Candidate | None:
+    """Return a part of a candidate's outline as a candidate of its own.
+
+    Args:
+        fragment: The part, on the grid of ``ct``.
+        candidate: The whole candidate.
+        probability: The first network's probability on the working grid.
+        ct: The CT.
+        min_ml: Smallest volume of the core of a candidate, mL.
+
+    Returns:
+        The candidate; None if its core is too small, as in ``find_candidates``.
+    """
+    region = candidate.region
+    places = region.mask.index_to_lps(np.argwhere(region.mask.array))
+    index = np.rint(ct.lps_to_index(places)).astype(int) - fragment.box[0]
+    there = np.asarray(((index >= 0) & (index < fragment.mask.shape)).all(axis=1))
+    there[there] = fragment.mask.array[tuple(index[there].T)]
+    own = np.zeros(region.mask.shape, bool)
+    own[region.mask.array] = there
+    core = own & (probability.array[region.slices] > CORE)
+    core_ml = float(np.count_nonzero(core)) * probability.voxel_volume_ml
+    if core_ml < min_ml or not core.any():
+        return None
+    x, y, z = region.mask.index_to_lps(deep_voxel(core, probability.spacing)).tolist()
+    own_region = Crop(region.mask.with_array(own), region.box)
+    return Candidate(own_region, core_ml, (x, y, z), extent_mm(core, probability.spacing))
+
+
+def _part(outline: Crop, array: Array, ct: Volume) -> Crop:
+    box = bounding_box(array) or ((0, 0, 0), array.shape)
+    start = outline.box[0]
+    place: Box = moved(start, box[0]), moved(start, box[1])
+    return crop_at(array[slices_of(box)], place, ct)
