@@ -43,10 +43,9 @@ def test_without_two_bronchi_there_is_no_carina(airways):
     assert find_carina(Volume(airways, AFFINE)) is None
 
 
-@pytest.mark.parametrize("order", [ORIENTATIONS[0], ORIENTATIONS[29]], ids=str)
-def test_the_carina_of_a_ct_is_that_of_its_isolation_in_every_orientation(a_chest, isolated, order):
+def test_the_carina_of_a_ct_is_that_of_its_isolation_in_every_orientation(a_chest, isolated):
     point = carina_of(a_chest.ct)
-    assert point == pytest.approx(carina_of(order.apply(a_chest.ct)), abs=1e-6)
+    assert point == pytest.approx(carina_of(ORIENTATIONS[29].apply(a_chest.ct)), abs=1e-6)
     assert point == pytest.approx(isolated.carina_lps, abs=1e-6)
     assert point == pytest.approx((0, -10, CARINA_Z_MM - 4), abs=4)  # two voxels; the lumens of this chest part at once
 
