@@ -142,6 +142,8 @@ class PhantomConfig:
     """Number of held-out phantoms."""
     first_held_out_seed: Whole = 200_000
     """First held-out seed."""
+    kind: Literal["plain", "varied"] = "plain"
+    """``plain``: as for the shipped model. ``varied``: also unenhanced hearts, dependent density and pneumonia."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -225,6 +227,9 @@ class SamplingConfig:
     """Share of the implants with a radius above 28 mm."""
     small: Share = 0.0
     """Share of the implants with a radius below 8 mm, in addition to those among the others."""
+    masses: Share = 0.0
+    """Share of the samples with a mass of 40 to 120 mm at diaphragm, mediastinum or chest wall, half of them with
+    atelectasis behind; the four shares above divide the rest."""
     extra: OpenShare = 0.15
     """Probability of one more small lesion in the lung of any sample, and again after each one; below 1."""
     real_backgrounds: Share = 0.6

@@ -53,6 +53,9 @@ FAINT_SHARE, FAINT_HU = 0.4, -450.0
 A sixth of the nodules has such a mean.
 """
 
+COLLAPSE_REACH, COLLAPSE_HU = 2.5, (25.0, 120.0)
+"""Reach of the atelectasis behind a mass, per radius of the mass, and range of its HU."""
+
 CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
 REAL_RIM_MM = 1.0
 """Width of the surroundings that are copied with a real nodule before it fades into its new surroundings, mm."""
@@ -263,9 +266,27 @@ def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) ->
     else:  # beyond a plane: fluid and most airless lung lie at the back (high rows), an atelectatic lobe anywhere
         if rng.random() < 0.6:
             axis = np.array([rng.uniform(-0.3, 0.3), 1.0, rng.uniform(-0.3, 0.3)])
-        depth = 4 * _texture(points, rng) - np.tensordot(axis, points, 1)
+        depth = _beyond_plane(points, axis, rng)
         value = rng.choice([rng.uniform(-10, 25), rng.uniform(25, 80), rng.uniform(70, 120)])
         tissue = value + rng.normal(0, 15, depth.shape)
+    _paint(patch, depth.astype(np.float32), tissue.astype(np.float32), edge_mm=1.0, anywhere=False, label=0)
+
+
+def implant_collapse(patch: Patch, center: Array, behind: Array, radius_mm: float, rng: np.random.Generator) -> None:
+    """Paint atelectasis behind a mass that is painted afterwards; it is no tumor, and often as bright or brighter.
+
+    Args:
+        patch: Changed in place.
+        center: Center of the mass in voxels.
+        behind: Direction (slice, row, column) in mm from the mass to the atelectasis.
+        radius_mm: Radius of the mass, mm; the atelectasis extends to ``COLLAPSE_REACH`` times as far.
+        rng: The random generator.
+    """
+    points = patch.points_mm(center)
+    axis = behind / np.linalg.norm(behind) + rng.normal(0, 0.3, 3)
+    distance = np.sqrt((points**2).sum(axis=0))
+    depth = np.maximum(_beyond_plane(points, axis / np.linalg.norm(axis), rng), distance - COLLAPSE_REACH * radius_mm)
+    tissue = rng.uniform(*COLLAPSE_HU) + rng.normal(0, 15, depth.shape)
     _paint(patch, depth.astype(np.float32), tissue.astype(np.float32), edge_mm=1.0, anywhere=False, label=0)
 
 
@@ -280,6 +301,11 @@ def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Ge
         nodules = faint
     drawn: list[Nodule] = [nodules[i] for i in rng.integers(len(nodules), size=3)]
     return min(drawn, key=lambda nodule: abs(math.log(nodule.radius_mm / radius_mm)))
+
+
+def _beyond_plane(points: Float, axis: Array, rng: np.random.Generator) -> Float:
+    """Return the depth, mm, of an uneven half-space that begins at 0 and extends along ``axis`` (negative inside)."""
+    return np.asarray(4 * _texture(points, rng) - np.tensordot(axis, points, 1), np.float32)
 
 
 def _lung_hu(patch: Patch) -> float:

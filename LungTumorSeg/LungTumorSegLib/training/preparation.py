@@ -13,8 +13,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback
 from ..io.images import read_ct
@@ -23,27 +21,13 @@ from .config import CaseConfig, DataConfig, GridConfig
 from .datasets import find_cases, read_label
 from .implants import Nodule
 from .nodules import read_nodules
+from .phantoms import KINDS
 from .splits import PatientNames, check_no_leak, draw_split, read_split, write_split
 from .store import StoredCase, load_case, prepare_case
 from .workers import end_with_parent
 
 STORE_VERSION = 2
 """Version of the cached cases, part of a case's folder name; raise it when a code change would alter a cached case."""
-
-TUMOR_FREE_SHARE = 0.15
-"""Share of the training phantoms without a lesion."""
-
-TRAINING_DISTRACTOR_SHARES = {"collapse": 0.2, "effusion": 0.25, "scars": 0.35}
-"""Share of the training phantoms with each distractor, higher than in drawn patients, because hard cases teach more."""
-
-TRAINING_LESIONS = (2, 5)
-"""Smallest and largest number of lesions in a training phantom that has any."""
-
-TRAINING_SPACING_MM = ((2.5, 4.0), (1.3, 1.8))
-"""Ranges of slice spacing and in-plane spacing of training phantoms, mm.
-
-They are close to the working grid's, which makes phantoms several times faster than at a scanner's spacing.
-"""
 
 
 @dataclass(frozen=True)
@@ -157,12 +141,14 @@ class _Job:
         source: The files of the case, or the seed of a phantom.
         spacing_mm: Spacing of the working grid (slice, row, column), mm.
         held_out: Whether the phantom is held-out.
+        kind: Kind of a training phantom.
     """
 
     folder: Path
     source: CaseConfig | int
     spacing_mm: tuple[float, float, float]
     held_out: bool = False
+    kind: str = "plain"
 
 
 def _jobs(cases: list[CaseConfig], data: DataConfig, grid: GridConfig) -> Iterator[_Job]:
@@ -177,8 +163,9 @@ def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator
         (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
     )
     for seed in range(first, first + count):
-        key = [STORE_VERSION, [seed, held_out], grid.spacing_mm]
-        yield _Job(cache_folder(Path(data.cache), f"phantom-{seed}", key), seed, grid.spacing_mm, held_out)
+        drawn = [seed, held_out] if held_out or phantoms.kind == "plain" else [seed, held_out, phantoms.kind]
+        folder = cache_folder(Path(data.cache), f"phantom-{seed}", [STORE_VERSION, drawn, grid.spacing_mm])
+        yield _Job(folder, seed, grid.spacing_mm, held_out, phantoms.kind)
 
 
 def cache_folder(cache: Path, name: str, key: object) -> Path:
@@ -194,23 +181,7 @@ def _prepare(job: _Job) -> None:
         prepare_case(job.folder, ct, read_label(job.source, ct), patient=job.source.patient, spacing_mm=job.spacing_mm)
         return
     seed = job.source
-    phantom = make_phantom(seed, PhantomOptions() if job.held_out else training_phantom_options(seed))
+    phantom = make_phantom(seed, PhantomOptions() if job.held_out else KINDS[job.kind].options(seed))
     prepare_case(
         job.folder, phantom.ct, phantom.tumor, patient=f"phantom-{seed}", spacing_mm=job.spacing_mm, is_phantom=True
     )
-
-
-def training_phantom_options(seed: int) -> PhantomOptions:
-    """Return the options of a training phantom.
-
-    Its spacing is close to the working grid's, and some patients have no lesion; the phantom draws everything else.
-    """
-    rng = np.random.default_rng([seed, 7])
-    (low, high), (fine, coarse) = TRAINING_SPACING_MM
-    in_plane = float(rng.uniform(fine, coarse))
-    spacing_mm = (float(rng.uniform(low, high)), in_plane, in_plane)
-    distractors = tuple(name for name, share in TRAINING_DISTRACTOR_SHARES.items() if rng.random() < share)
-    if rng.random() < TUMOR_FREE_SHARE:
-        return PhantomOptions(spacing_mm=spacing_mm, distractors=distractors, lesions=())
-    count = int(rng.integers(TRAINING_LESIONS[0], TRAINING_LESIONS[1], endpoint=True))
-    return PhantomOptions(spacing_mm=spacing_mm, distractors=distractors, lesion_count=count)

@@ -20,11 +20,13 @@ from .implants import (
     Patch,
     choose_nodule,
     draw_radius_mm,
+    implant_collapse,
     implant_distractor,
     implant_nodule,
     implant_procedural,
 )
 from .store import LUNG_BIT, MASK_BIT, StoredCase
+from .walls import MEDIASTINUM
 
 MARGIN_VOXELS = 12
 """Extra rows and columns on each side of a crop, so that rotation and deformation move tissue into it, not air."""
@@ -34,6 +36,12 @@ DISTRACTOR_SHARE = 0.25
 
 BORDER_SHARE = 0.55
 """Share of the implants at the lung's surface: pleura, hilum, mediastinum, diaphragm."""
+
+MASSES = "masses"
+"""Kind of the samples with a mass at a wall of the lungs."""
+
+MASS_RADIUS_MM, COLLAPSE_SHARE = (20.0, 60.0), 0.5
+"""Range of the radius of these masses, mm, and share of them with atelectasis behind."""
 
 T = TypeVar("T")
 
@@ -69,15 +77,23 @@ class Sampler:
             UnusableInput: A case has no lung on the working grid.
         """
         kind = self._kind(rng)
-        case, place = self._place(kind, rng)
         size = np.add(self._config.crop, (0, 2 * MARGIN_VOXELS, 2 * MARGIN_VOXELS))
-        radius = draw_radius_mm(rng, self._config.large, self._config.small)
-        corner = self._corner(case, place, size, radius if kind == "implants" else 0.0, rng)
+        if kind == MASSES:
+            case, place, wall = self._wall_site(rng)
+            radius = float(rng.uniform(*MASS_RADIUS_MM))
+        else:
+            (case, place), wall = self._place(kind, rng), ""
+            radius = draw_radius_mm(rng, self._config.large, self._config.small)
+        lesion = kind in ("implants", MASSES)
+        corner = self._corner(case, place, size, radius if lesion else 0.0, rng)
         patch = _gather(case, corner, size, self._grid.spacing_mm)
         vary_patient(patch, self._config.appearance, rng)
         if rng.random() < DISTRACTOR_SHARE:
             implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
-        if kind == "implants":
+        if wall and rng.random() < COLLAPSE_SHARE:
+            middle = (np.asarray(case.hu.shape) - 1) / 2
+            implant_collapse(patch, place - corner, _behind(wall, place, middle), radius, rng)
+        if lesion:
             self._implant(patch, place - corner, radius, rng)
         while rng.random() < self._config.extra:
             self._implant_small(patch, rng)
@@ -90,6 +106,8 @@ class Sampler:
         return np.ascontiguousarray(image[inner]), np.ascontiguousarray(label[inner])
 
     def _kind(self, rng: np.random.Generator) -> str:
+        if self._config.masses and rng.random() < self._config.masses:
+            return MASSES
         names = ["implants", "lesions", "lung", "hard_sites"]
         shares = np.array([getattr(self._config, name) for name in names])
         if not self._hard:
@@ -115,6 +133,18 @@ class Sampler:
                 f"{self._cases[case_index].folder.name} has no lung on a grid of this spacing; choose a finer spacing."
             )
         return self._cases[case_index], places[rng.integers(len(places))].astype(float)
+
+    def _wall_site(self, rng: np.random.Generator) -> tuple[StoredCase, Array, str]:
+        """Draw a case, a position (voxels) at one of the walls of its lungs, and the wall; each wall is as likely.
+
+        A case in which no wall is clear has its masses anywhere in the lung, without a wall.
+        """
+        case = self._cases[self._background(rng)]
+        walls = [wall for wall, sites in case.walls.items() if len(sites)]
+        if not walls:
+            return *self._place("lung", rng), ""
+        wall = walls[int(rng.integers(len(walls)))]
+        return case, case.walls[wall][rng.integers(len(case.walls[wall]))].astype(float), wall
 
     def _background(self, rng: np.random.Generator) -> int:
         return of_either(self._scans, self._phantoms, self._config.real_backgrounds, rng)
@@ -156,6 +186,16 @@ class Sampler:
             implant_nodule(patch, choose_nodule(self._nodules, radius_mm, rng), center, radius_mm, rng)
         else:
             implant_procedural(patch, center, radius_mm, rng)
+
+
+def _behind(wall: str, place: Array, middle: Array) -> Array:
+    """Return the direction (slice, row, column) in which lung behind a mass collapses.
+
+    Behind a mass at the mediastinum it is the lung at its side, otherwise the lung below and at the back.
+    """
+    if wall == MEDIASTINUM:
+        return np.array([0.0, 0.3, 1.0 if place[2] > middle[2] else -1.0])
+    return np.array([-0.5, 1.0, 0.0])
 
 
 def of_either(scans: Sequence[T], phantoms: Sequence[T], share: float, rng: np.random.Generator) -> T:

@@ -22,6 +22,7 @@ from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
 from ..isolation import isolate_lungs
+from .walls import wall_sites
 
 IGNORED = 255
 """Label of voxels that count neither as tumor nor as background."""
@@ -90,6 +91,12 @@ class StoredCase:
         """Voxel positions (n, 3) by name: ``lung``, ``border``, and ``lesion_1`` ... for each lesion."""
         with np.load(self.folder / "sites.npz", allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+
+    @cached_property
+    def walls(self) -> dict[str, Array]:
+        """The positions ``border`` of ``sites`` by the wall that lies nearest; see ``walls.wall_sites``."""
+        spacing_mm = Volume(self.region, np.asarray(self.affine)).spacing
+        return wall_sites((self.region & LUNG_BIT) > 0, self.sites["border"].astype(int), spacing_mm)
 
     @property
     def lesion_names(self) -> list[str]:

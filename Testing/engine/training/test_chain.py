@@ -2,12 +2,21 @@
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
+import LungTumorSegLib.training.config as config_module
 import pytest
 import torch
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training import loop, stages
-from LungTumorSegLib.training.config import ModelConfig, SamplingConfig, StageConfig, StepConfig, TrainingConfig
+from LungTumorSegLib.training.config import (
+    ModelConfig,
+    SamplingConfig,
+    StageConfig,
+    StepConfig,
+    TrainingConfig,
+    read_config,
+)
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.stages import run_training
 from safetensors.torch import load_file
@@ -156,3 +165,24 @@ def test_the_first_step_of_a_chain_needs_what_a_training_needs(config, tmp_path)
     begun = replace(config, output=str(tmp_path / "run"), extractor=None)
     with pytest.raises(UnusableInput, match="must be trained first"):
         run_training(begun)
+
+
+@pytest.mark.slow
+def test_all_steps_of_the_recipe_for_more_of_the_world_run(config, tmp_path):
+    """At toy size, from random weights as on a GPU."""
+    recipe = read_config(Path(config_module.__file__).parent / "configs/world.yaml")
+    small = {"steps": 2, "epoch_steps": 1, "batch": 1, "mined_cases": 1}
+    tiny = replace(
+        config,
+        output=str(tmp_path / "run"),
+        sampling=replace(recipe.sampling, crop=(8, 16, 16)),
+        extractor=replace(recipe.extractor, steps=1, epoch_steps=1, batch=1),
+        network=replace(recipe.network, **small),
+        chain=tuple(
+            step if step.mean_of else replace(step, network={**step.network, **small}) for step in recipe.chain
+        ),
+    )
+    run_training(tiny)
+    stored = {path.name for path in (tmp_path / "run").glob("*.safetensors")}
+    assert stored == {f"{name}-last.safetensors" for name in ("extractor", "wide", "small", "calm")}
+    assert (tmp_path / "run/model/manifest.json").is_file()

@@ -198,6 +198,23 @@ def test_the_schema_for_editors_is_the_one_that_is_checked():
     assert "the schedule is shortened" in json.dumps(stored), "editors show what a setting means"
 
 
+def test_no_recipe_trains_on_a_ct_that_only_validates():
+    for path in FOLDER.glob("*.yaml"):
+        for name in ("lung1_001", "bg_petct_5mm", "ibsi1_phantom"):
+            assert name not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_the_recipe_for_more_of_the_world_has_large_masses_and_other_scanners():
+    config = read_config(FOLDER / "world.yaml")
+    assert len(config.data.cases) == 8
+    assert config.data.phantoms.kind == "varied"
+    for number, step in enumerate(config.chain):
+        if not step.mean_of:
+            sampling = step_config(config, number).sampling
+            assert 0.2 <= sampling.masses <= 0.25
+            assert all(dataclasses.asdict(sampling.appearance).values()), "no change is left out"
+
+
 # Chains
 
 

@@ -19,7 +19,8 @@ from LungTumorSegLib.training.config import (
     SourceConfig,
     SplitConfig,
 )
-from LungTumorSegLib.training.preparation import assign_parts, prepare_data, training_phantom_options
+from LungTumorSegLib.training.phantoms import KINDS
+from LungTumorSegLib.training.preparation import assign_parts, prepare_data
 from training_cases import a_chest_ct, a_stored_case, ellipsoid
 from volumes import affine_of
 
@@ -174,10 +175,10 @@ def test_phantoms_are_made_from_their_seeds(tmp_path, monkeypatch):
 
 
 def test_some_training_phantoms_are_tumor_free_and_all_are_coarse():
-    options = [training_phantom_options(seed) for seed in range(200)]
+    options = [KINDS["plain"].options(seed) for seed in range(200)]
     assert 15 < sum(option.lesions == () for option in options) < 45  # 15 %
     assert all(2.5 <= option.spacing_mm[0] <= 4.0 and 1.3 <= option.spacing_mm[1] <= 1.8 for option in options)
-    assert training_phantom_options(3) == training_phantom_options(3)
+    assert KINDS["plain"].options(3) == KINDS["plain"].options(3)
 
 
 def test_a_process_that_the_system_ended_is_a_limit_of_the_machine(a_data_set, tmp_path, monkeypatch):

@@ -28,10 +28,11 @@ from ...inference.predictor import predict_maps
 from ...io.images import read_ct
 from ...isolation import LungIsolation, isolate_lungs
 from ...networks.stored import Model
-from ...phantom import PhantomOptions, make_phantom
+from ...phantom import make_phantom
 from ..config import CaseConfig
 from ..datasets import read_label
 from ..implants import Nodule, Patch, choose_nodule, draw_radius_mm, implant_nodule, implant_procedural
+from ..phantoms import SECOND_LOOK
 from ..preparation import cache_folder
 from ..store import HIGHEST_HU, LUNG_BIT, MASK_BIT, closed_lungs, stored_array
 from .config import PHANTOM, LookTrainingConfig
@@ -53,18 +54,6 @@ IMPLANT_LARGE, IMPLANT_SMALL, IMPLANT_REAL = 0.12, 0.45, 0.6
 
 FIRST_IMPLANT = 101
 """Label of the first implanted lesion; the labels of a CT's own lesions are lower."""
-
-TUMOR_FREE_SHARE, UNENHANCED_SHARE = 0.25, 0.5
-"""Shares of the phantoms without a lesion, and without contrast agent."""
-
-DISTRACTOR_SHARES = {"collapse": 0.15, "effusion": 0.25, "scars": 0.3, "dependent": 0.4, "pneumonia": 0.4}
-"""Share of the phantoms with each distractor; all that looks like tumor is what the second network must learn."""
-
-SPACING_MM = ((1.5, 5.0), (1.0, 1.6))
-"""Ranges of slice spacing and in-plane spacing of the phantoms, mm."""
-
-LESIONS = (2, 5)
-"""Smallest and largest number of lesions in a phantom that has any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,24 +191,9 @@ def prepare_cases(
                 ct = read_ct(origin.ct, series=origin.series or None)
                 write_case(prepared.folder, ct, read_label(origin, ct), model, look.stride, nodules, copies)
             else:
-                phantom = make_phantom(origin, phantom_options(origin))
+                phantom = make_phantom(origin, SECOND_LOOK.options(origin))
                 write_case(prepared.folder, phantom.ct, phantom.tumor, model, look.stride)
     return [prepared for prepared, _ in jobs]
-
-
-def phantom_options(seed: int) -> PhantomOptions:
-    """Return the options of a phantom; the phantom draws everything else."""
-    rng = np.random.default_rng([seed, 77])
-    (low, high), (fine, coarse) = SPACING_MM
-    slice_mm, in_plane = float(rng.uniform(low, high)), float(rng.uniform(fine, coarse))
-    options = PhantomOptions(
-        spacing_mm=(slice_mm, in_plane, in_plane),
-        distractors=tuple(name for name, share in DISTRACTOR_SHARES.items() if rng.random() < share),
-        enhancement_hu=0.0 if rng.random() < UNENHANCED_SHARE else None,
-    )
-    if rng.random() < TUMOR_FREE_SHARE:
-        return dataclasses.replace(options, lesions=())
-    return dataclasses.replace(options, lesion_count=int(rng.integers(LESIONS[0], LESIONS[1], endpoint=True)))
 
 
 def write_case(

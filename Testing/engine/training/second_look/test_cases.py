@@ -1,7 +1,8 @@
 """A prepared case holds the CT, its labels and what the first network sees."""
 
 import numpy as np
-from LungTumorSegLib.training.second_look.cases import FIRST_IMPLANT, LESIONS, phantom_options
+from LungTumorSegLib.training.phantoms import LESIONS, SECOND_LOOK
+from LungTumorSegLib.training.second_look.cases import FIRST_IMPLANT
 from LungTumorSegLib.training.store import LUNG_BIT, MASK_BIT
 
 
@@ -39,7 +40,7 @@ def test_a_copy_has_more_lesions_and_the_maps_of_its_own_ct(cases):
 
 
 def test_phantoms_differ_in_what_they_hold():
-    options = [phantom_options(seed) for seed in range(310_000, 310_040)]
+    options = [SECOND_LOOK.options(seed) for seed in range(310_000, 310_040)]
     assert {each.enhancement_hu for each in options} == {0.0, None}
     assert any(each.lesions == () for each in options)
     assert {each.lesion_count for each in options if each.lesions is None} == set(range(LESIONS[0], LESIONS[1] + 1))
