@@ -75,6 +75,9 @@ RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "backe
 
 NO_RUN: Mapping[str, Any] = MappingProxyType({})
 
+WRITING = tuple(Progress("writing", done, 20) for done in (0, 1, 2, 8, 19, 20))
+"""Progress of ``write_result``; picture and report take most of its time."""
+
 TRACE = 0.002
 """Probability and disagreement below this value are stored as 0."""
 
@@ -123,10 +126,9 @@ def write_result(
     isolation, report = result.isolation, result.report
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
     summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | _case(extras.case)
-    steps = 5
     output = Output(folder, RESULT, () if source is None else (source,), overwrite)
     with complete_or_nothing(output, on_progress) as private:
-        on_progress(Progress("writing", 0, steps))
+        on_progress(WRITING[0])
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
         summary["warnings"] += write_formats(
@@ -143,16 +145,16 @@ def write_result(
             write_surface(
                 surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp"
             )
-        on_progress(Progress("writing", 1, steps))
+        on_progress(WRITING[1])
         write_volume(_without_traces(result.probability), private / PROBABILITY_FILE)
         write_volume(_without_traces(result.disagreement), private / DISAGREEMENT_FILE)
-        on_progress(Progress("writing", 2, steps))
+        on_progress(WRITING[2])
         if result.ct.resampled:
             write_volume(result.ct, private / CT_FILE)
         write_lesions_csv(report, private / LESIONS_FILE, extras.case)
         if picture:
             summary["warnings"] += _draw_spread(isolation, report, private / PICTURE_FILE)
-        on_progress(Progress("writing", 3, steps))
+        on_progress(WRITING[3])
         if extras.report:
             made_by = result.settings.in_words
             heading = Heading(
@@ -174,9 +176,9 @@ def write_result(
             )
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
-        on_progress(Progress("writing", 4, steps))
+        on_progress(WRITING[4])
         _write_record(summary, private / SUMMARY_FILE)
-        on_progress(Progress("writing", steps, steps))
+        on_progress(WRITING[5])
     return summary
 
 

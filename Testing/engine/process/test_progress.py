@@ -64,10 +64,14 @@ def test_the_time_left_follows_from_the_time_taken():
     clock = Clock()
     progress = RunProgress(clock=clock)
     assert progress.seconds_left is None
-    progress.update(Progress("isolation", 1, 1))
+    progress.update(Progress("isolation", 0, 1))
     clock.now += 23.0
-    share = STAGE_SHARES["reading"] + STAGE_SHARES["model"] + STAGE_SHARES["isolation"]
-    assert progress.seconds_left == pytest.approx(23.0 * (1 - share) / share)
+    progress.update(Progress("isolation", 1, 1))
+    taken = STAGE_SHARES["reading"] + STAGE_SHARES["isolation"]  # loading the model has a speed of its own
+    left = 1 - taken - STAGE_SHARES["model"]
+    assert progress.seconds_left == pytest.approx(23.0 * left / taken)
+    clock.now += 5.0
+    assert progress.seconds_left == pytest.approx(23.0 * left / taken - 5.0), "it counts down between the steps"
 
 
 @pytest.mark.parametrize("command", COMMAND_SHARES)
@@ -84,3 +88,54 @@ def test_the_last_step_of_each_command_is_the_whole_and_no_stage_starts_again_at
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s left"), (89, "89 s left"), (150, "2 min left")])
 def test_the_time_left_is_said_in_seconds_or_minutes(seconds, words):
     assert time_in_words(seconds) == words
+
+
+STAGES = ("reading", "model", "isolation", "predicting", "verifying", "measuring", "writing")
+
+RUNS = {
+    "small, float32": (0.3, 0.8, 2.0, 30.0, 0.5, 1.4, 4.0, 30),
+    "medium, float32": (1.6, 0.9, 5.0, 68.0, 1.5, 3.2, 7.5, 70),
+    "large, float32": (4.0, 0.8, 9.0, 215.0, 2.0, 6.0, 13.0, 130),
+    "medium, OpenVINO": (1.6, 0.9, 5.0, 58.0, 1.5, 3.2, 7.5, 70),
+    "medium, graphics card": (1.6, 3.0, 5.0, 2.0, 0.3, 3.2, 7.5, 70),
+    "medium, bfloat16": (1.6, 0.8, 5.0, 11.4, 1.3, 3.2, 7.5, 70),
+}
+"""Seconds of each stage of simulated runs, and the number of stacks; the first stack takes as long as three."""
+
+
+def estimates(*seconds_and_stacks: float) -> list[tuple[str, float, float, float | None]]:
+    """Return stage, share of the time that has passed, true time left and estimate at each step of a run."""
+    *seconds, stacks = seconds_and_stacks
+    clock, whole, found = Clock(), sum(seconds), []
+    progress = RunProgress(clock=clock)
+
+    def tell(stage: str, done: int, total: int) -> None:
+        progress.update(Progress(stage, done, total))
+        passed = clock.now - Clock.now
+        found.append((stage, passed / whole, whole - passed, progress.seconds_left))
+
+    for stage, time in zip(STAGES, seconds, strict=True):
+        steps = {"predicting": int(stacks), "isolation": 8, "writing": 5}.get(stage, 1)
+        tell(stage, 0, steps)
+        for step in range(steps):
+            slow_start = stage == "predicting"
+            clock.now += time * ((3 if step == 0 else 1) / (steps + 2) if slow_start else 1 / steps)
+            tell(stage, step + 1, steps)
+    return found
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_the_time_left_is_right_to_a_third_from_20_percent_on(run):
+    stacks = 0
+    for stage, passed, left, estimate in estimates(*run):
+        stacks += stage == "predicting"
+        measured = stacks > 2 or run[3] > sum(run[:-1]) / 2  # until then, the network counts as that of most computers
+        if passed >= 0.2 and measured:
+            assert estimate == pytest.approx(left, rel=1 / 3, abs=2.0), (stage, passed)
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+def test_no_estimate_is_negative_and_the_last_is_zero(run):
+    *_, (_, _, _, last) = found = estimates(*run)
+    assert all(estimate is None or estimate >= 0 for _, _, _, estimate in found)
+    assert last == pytest.approx(0, abs=1e-6)
