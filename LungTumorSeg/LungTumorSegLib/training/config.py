@@ -362,6 +362,10 @@ class TrainingConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    sources: dict[Text, tuple[Text, ...]] = field(default_factory=dict)
+    """Patients of one origin, by its name. Other patients are each a source of their own."""
+    folds: tuple[tuple[Text, ...], ...] = ()
+    """Groups of sources. Before the final network, one is trained without each group and evaluated on its CTs."""
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     extractor: StageConfig | None = None
     """Training of the 2D network whose encoder the SFF networks fuse; leave it out for networks without one."""
@@ -420,6 +424,10 @@ def _check(config: TrainingConfig) -> None:
     require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
     )
+    left_out = [source for fold in config.folds for source in fold]
+    require(len(set(left_out)) == len(left_out), "folds must name each source once.")
+    grouped = [patient for patients in config.sources.values() for patient in patients]
+    require(len(set(grouped)) == len(grouped), "sources must name each patient once.")
     if config.chain:
         _check_chain(config)
         return

@@ -27,11 +27,13 @@ from ..results.folder import Output, check_output, complete_or_nothing, files_of
 from ..weights.manifest import Manifest
 from .chain import run_steps
 from .config import EXTRACTOR, ModelConfig, TrainingConfig, read_config, step_config
+from .folds import check_folds, leave_out, source_of
 from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
 from .second_look.config import LookTrainingConfig
 from .selection import WholeVolumes
+from .store import StoredCase
 
 EXTRACTORS = {
     "sff_unet3d": "unet2d",
@@ -43,7 +45,16 @@ EXTRACTORS = {
 TRAINING = "training"
 """Name of the group of the file that shows that a training has begun in a folder."""
 
-TRAINING_FILES = (LOG, "curves.svg", "*.safetensors", "model", "held-out", "candidates.json", "calibration.json")
+TRAINING_FILES = (
+    LOG,
+    "curves.svg",
+    "*.safetensors",
+    "model",
+    "held-out",
+    "fold-*",
+    "candidates.json",
+    "calibration.json",
+)
 """Files and folders that a training writes beside its configuration."""
 
 EXTRACTOR_STREAM = 1
@@ -85,10 +96,24 @@ def run_training(
     keep_config(config, inputs)
     output = Path(config.output)
     data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
+    scans = [case.patient for case in data.training if not case.is_phantom]
+    check_folds(config.folds, {source_of(patient, config.sources) for patient in scans}, "folds")
+    for number, fold in enumerate(config.folds, start=1):
+        part = dataclasses.replace(config, output=str(output / f"fold-{number}"), folds=())
+        keep_config(part)
+        kept, left_out = leave_out(data, fold, config.sources)
+        _train_and_evaluate(part, kept, left_out, on_progress)
+    return _train_and_evaluate(config, data, data.held_out, on_progress)
+
+
+def _train_and_evaluate(
+    config: TrainingConfig, data: PreparedData, tested: list[StoredCase], on_progress: ProgressCallback
+) -> Path:
+    """Train a network, write its model, and evaluate it on cases that it has not seen; return the model's folder."""
     network, volumes = train_on(config, data, on_progress)
     model = export(network, config, data)
-    if data.held_out:
-        evaluate_held_out(network, data.held_out, config.grid, volumes, output, on_progress)
+    if tested:
+        evaluate_held_out(network, tested, config.grid, volumes, Path(config.output), on_progress)
     return model
 
 

@@ -31,6 +31,7 @@ from ...networks.stored import Model
 from ...phantom import make_phantom
 from ..config import CaseConfig
 from ..datasets import read_label
+from ..folds import source_of
 from ..implants import Nodule, Patch, choose_nodule, draw_radius_mm, implant_nodule, implant_procedural
 from ..phantoms import SECOND_LOOK
 from ..preparation import cache_folder
@@ -175,13 +176,12 @@ def prepare_cases(
         UnusableInput: A file cannot be used; the message names it.
     """
     look, phantoms, cache = config.second_look, config.data.phantoms, Path(config.data.cache)
-    source_of = {patient: name for name, patients in look.sources.items() for patient in patients}
     settings = [STORE_VERSION, model.manifest.weights_sha256, look.stride]
     copies = [look.implanted_copies, config.seed, len(nodules)]
     jobs: list[tuple[LookCase, CaseConfig | int]] = []
     for case in cases:
         folder = cache_folder(cache, f"look-{case.patient}", [settings, copies, dataclasses.asdict(case)])
-        jobs.append((LookCase(folder, source_of.get(case.patient, case.patient)), case))
+        jobs.append((LookCase(folder, source_of(case.patient, look.sources)), case))
     for seed in range(phantoms.first_seed, phantoms.first_seed + phantoms.count):
         jobs.append((LookCase(cache_folder(cache, f"look-phantom-{seed}", [settings, seed]), PHANTOM), seed))
     for done, (prepared, origin) in enumerate(jobs):

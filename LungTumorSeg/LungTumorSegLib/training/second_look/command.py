@@ -7,21 +7,19 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...core.complete_files import complete_file
-from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
-from ...core.texts import quoted
 from ...networks.candidate_network import CandidateNetwork
 from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
 from ...report.charts import write_curves
 from ...weights.manifest import SECOND_WEIGHTS_FILE, WEIGHTS_FILE, SecondLook, find_model
+from ..folds import check_folds
 from ..implants import Nodule
 from ..loop import LOG
 from ..preparation import assign_parts, cache_folder
@@ -70,7 +68,7 @@ def run_training(
     keep_config(config, inputs)
     parts = assign_parts(config.data, config.seed)
     cases = prepare_cases(config, parts.training, parts.nodules, first, on_progress)
-    check_folds(config, cases)
+    check_folds(look.folds, {case.source for case in cases}, "second_look.folds")
     pool = _pool(config, cases, parts.nodules, on_progress)
     judged: list[Judged] = []
     for number, sources in enumerate(look.folds, start=1):
@@ -82,21 +80,6 @@ def run_training(
     write_curves(output / LOG, output / "curves.svg")
     trained_on = f"{len(parts.training)} CTs, {config.data.phantoms.count} phantoms, {len(parts.nodules)} nodules"
     return export(network, judged, config, first, trained_on)
-
-
-def check_folds(config: LookTrainingConfig, cases: list[LookCase]) -> None:
-    """Check that the folds name sources of the data.
-
-    Raises:
-        UnusableInput: A source is unknown.
-    """
-    known = {case.source for case in cases}
-    for source in chain.from_iterable(config.second_look.folds):
-        if source not in known:
-            raise UnusableInput(
-                f"second_look.folds names the source {quoted(source)}, of which there is no case; the sources are "
-                f"{', '.join(sorted(known))}."
-            )
 
 
 def judge(network: CandidateNetwork, cases: list[LookCase], on_progress: ProgressCallback) -> list[Judged]:
