@@ -81,13 +81,23 @@ class OutliningLogic:
         """
         return watched(self._ask(volumeNode, place, options, also, butNot, onProgress, onFinished))
 
-    def prepareOutlines(self, volumeNode: Node, options: Mapping[str, Any] | None = None) -> None:
+    def prepareOutlines(
+        self,
+        volumeNode: Node,
+        options: Mapping[str, Any] | None = None,
+        onFinished: Callable[[Ask], None] | None = None,
+    ) -> None:
         """Start the child process for a CT without blocking, while the user still places a point.
+
+        Args:
+            volumeNode: The CT.
+            options: See ``outline``.
+            onFinished: Called when the process is ready, or has failed; ``error`` is then set.
 
         Raises:
             ValueError: The input cannot be used.
         """
-        watched(self._outlinerOf(volumeNode, _chosen(options)).warm_up())
+        watched(self._outlinerOf(volumeNode, _chosen(options)).warm_up(onFinished))
 
     def closeOutlines(self) -> None:
         """End the child process; the next outline starts a new one."""

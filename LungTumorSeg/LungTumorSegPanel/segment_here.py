@@ -128,7 +128,7 @@ class SegmentHere:
             return False
         try:
             self._logic.installPackages()
-            self._logic.prepareOutlines(ct_of(self._segmentation), self._options())
+            self._logic.prepareOutlines(ct_of(self._segmentation), self._options(), self._onPrepared)
         except (ValueError, OSError, RuntimeError) as error:
             self._say(str(error))
             return False
@@ -156,6 +156,12 @@ class SegmentHere:
             )
             self._say(text)
         self._refresh()
+
+    def _onPrepared(self, run: Ask) -> None:
+        """Say why nothing can be outlined before the user places the point in vain."""
+        if run.error is not None and not isinstance(run.error, Cancelled) and self._placement is not None:
+            self.stopPlacing()
+            self._say(str(run.error))
 
     def _onUnchecked(self) -> None:
         self.stopPlacing()

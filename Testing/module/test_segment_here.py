@@ -378,6 +378,14 @@ def test_the_child_ends_when_its_ct_changes_or_goes(widget, volume, ct, mouse, f
     assert not is_running(pid)
 
 
+def test_a_failure_while_the_point_is_placed_is_said_at_once(widget, fake_child):
+    fake_child("error:2:The model default has no second network; choose another model.")
+    widget.ui.pointButton.click()
+    assert widget.ui.pointButton.checked
+    process_until(lambda: widget.ui.hereLabel.text.startswith("The model default has no second network"))
+    assert not widget.ui.pointButton.checked
+
+
 def test_without_the_ct_nothing_is_placed(widget, volume):
     slicer.mrmlScene.RemoveNode(volume)
     widget.ui.pointButton.click()

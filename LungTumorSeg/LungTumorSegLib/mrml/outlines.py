@@ -105,9 +105,13 @@ class WarmOutliner:
         same = self._node is volume_node and self._model == model
         return same and self._child.outcome is None and self._is_unchanged()
 
-    def warm_up(self) -> Ask:
-        """Return the wait until the child is ready, so that somebody polls it meanwhile."""
-        return Ask(self._child)
+    def warm_up(self, on_finished: Callable[[Ask], None] | None = None) -> Ask:
+        """Return the wait until the child is ready. The caller has to poll.
+
+        Args:
+            on_finished: Called when the child is ready or has failed.
+        """
+        return Ask(self._child, on_finished=on_finished)
 
     def ask(
         self,
