@@ -12,6 +12,7 @@ from ..core.lesion_table import Depth
 from ..core.volume import Array, Volume
 from .components import LesionCrop
 from .diameters import Point
+from .measurements import centroid_lps
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
 from .zones import Side, ZoneName, span_of, zone_at
@@ -119,8 +120,7 @@ def _own_lung(inside: Volume, side: Side) -> OwnLung:
 def _located(
     lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
 ) -> Location:
-    voxels = np.argwhere(lesion.mask.array)
-    height = float(lung.height_of(lesion.mask.index_to_lps(voxels.mean(axis=0))))
+    height = float(lung.height_of(np.array(centroid_lps(lesion.mask))))
     rim = lesion.mask.array & ~ndimage.binary_erosion(lesion.mask.array)
     rim_lps = lesion.mask.index_to_lps(np.argwhere(rim))
     mediastinum_mm = distance_to_surface_mm(rim_lps, surface_lps)

@@ -16,7 +16,7 @@ from scipy.spatial.distance import pdist
 from ..core.boxes import grown, put, slices_of
 from ..core.lesion_table import Density
 from ..core.surfaces import mesh_of
-from ..core.volume import HU, Volume
+from ..core.volume import HU, Array, Mask, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Point
 
@@ -48,6 +48,9 @@ In such a lesion, partial-volume voxels hide whether it is solid in parts, so it
 
 LOW_PERCENTILE_SIGMA = 1.645
 """Distance of the 5th and 95th percentile of a normal distribution from its mean, in standard deviations."""
+
+PART_VALUES = 1 << 20
+"""Number of values that are raised to a power at a time."""
 
 RANGE_REACH_MM = 20.0
 """Distance (mm) by which a lesion may grow when the probability is raised.
@@ -144,12 +147,36 @@ def _principal_axes_mm(mask: Volume) -> tuple[float, float, float]:
 
     The covariance is that of a sample (n - 1), because only this one matches the initiative's phantom of 74 voxels.
     """
-    points = np.argwhere(mask.array) * np.asarray(mask.spacing)
-    if len(points) < 2:
+    count = int(np.count_nonzero(mask.array))
+    if count < 2:
         return 0.0, 0.0, 0.0
-    variance = np.clip(np.linalg.eigvalsh(np.cov(points.T)), 0.0, None)
+    variance = np.clip(np.linalg.eigvalsh(_scatter_mm2(mask) / (count - 1)), 0.0, None)
     least, minor, major = (4 * np.sqrt(variance)).tolist()
     return major, minor, least
+
+
+def _scatter_mm2(mask: Volume) -> Array:
+    """Return the matrix (3, 3) of the summed products of the voxels' distances (mm) from their mean, along the axes.
+
+    It is computed from the numbers of voxels in each line of the grid, because the coordinates of all voxels of a large
+    mask would take 50 times its memory.
+    """
+    middle = _mean_index(mask.array)
+    offsets = [
+        (np.arange(size) - center) * mm for size, center, mm in zip(mask.shape, middle, mask.spacing, strict=True)
+    ]
+    scatter = np.empty((3, 3))
+    for a, b, other in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):
+        lines = np.count_nonzero(mask.array, axis=other)
+        scatter[a, b] = scatter[b, a] = offsets[a] @ lines @ offsets[b]
+        scatter[a, a], scatter[b, b] = lines.sum(axis=1) @ offsets[a] ** 2, lines.sum(axis=0) @ offsets[b] ** 2
+    return scatter
+
+
+def _mean_index(mask: Mask) -> Array:
+    """Return the mean index (slice, row, column) of the true voxels of a mask with at least one."""
+    planes = [np.count_nonzero(mask, axis=others) for others in ((1, 2), (0, 2), (0, 1))]
+    return np.array([np.arange(len(counts)) @ counts / counts.sum() for counts in planes])
 
 
 def intensities_of(values_hu: HU) -> Intensities:
@@ -159,7 +186,7 @@ def intensities_of(values_hu: HU) -> Intensities:
     """
     values = np.asarray(values_hu, dtype=np.float64)
     mean, sd = values.mean(), values.std()
-    z = (values - mean) / sd if sd > 0 else np.zeros_like(values)
+    skewness, kurtosis = (_standard_moment(values, mean, sd, power) if sd > 0 else 0.0 for power in (3, 4))
     p5, p10, p25, median, p75, p90, p95 = np.percentile(values, (5, 10, 25, 50, 75, 90, 95)).tolist()
     return Intensities(
         float(mean),
@@ -173,9 +200,15 @@ def intensities_of(values_hu: HU) -> Intensities:
         p90,
         p95,
         float(values.max()),
-        skewness=float((z**3).mean()),
-        excess_kurtosis=float((z**4).mean() - 3) if sd > 0 else 0.0,
+        skewness=skewness,
+        excess_kurtosis=kurtosis - 3 if sd > 0 else 0.0,
     )
+
+
+def _standard_moment(values: Array, mean: float, sd: float, power: int) -> float:
+    """Return the mean of a power of the standardized values, part by part, to bound the memory."""
+    parts = (values[start : start + PART_VALUES] for start in range(0, len(values), PART_VALUES))
+    return float(sum((((part - mean) / sd) ** power).sum() for part in parts) / len(values))
 
 
 def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
@@ -252,7 +285,7 @@ def volume_range_ml(
 
 def centroid_lps(mask: Volume) -> Point:
     """Return the mean position of the true voxels, LPS mm."""
-    x, y, z = mask.index_to_lps(np.argwhere(mask.array).mean(axis=0)).tolist()
+    x, y, z = mask.index_to_lps(_mean_index(mask.array)).tolist()
     return x, y, z
 
 
