@@ -1,6 +1,7 @@
 """DICOM segmentations and structure sets as segments."""
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_seg_files import write_dicom_seg
 from dicom_series import write_dicom_series
@@ -99,3 +100,22 @@ def test_a_structure_set_of_organs_has_no_lesion(tmp_path):
     path = write_rtstruct(tmp_path / "rs.dcm", {"Heart": [square(ct, 3, 2.5, 6.5)]})
     with pytest.raises(UnusableInput, match=r"no region of interest that is a lesion; .*its regions are: Heart"):
         read_segmentation(path, ct)
+
+
+@pytest.mark.parametrize("kind", ["seg", "rtstruct"])
+@pytest.mark.parametrize("same_frame", [True, False])
+def test_a_mask_of_another_frame_of_reference_is_warned_of(tmp_path, kind, same_frame):
+    files = write_dicom_series(make_ct(), tmp_path / "ct")
+    ct = read_ct(tmp_path / "ct")
+    if kind == "seg":
+        path = write_dicom_seg(tmp_path / "seg.dcm", files, [("A", "lesion", masks()[0])])
+    else:
+        corners = np.array([[4, 1, 1], [4, 1, 6], [4, 6, 6], [4, 6, 1.0]])
+        path = write_rtstruct(tmp_path / "rs.dcm", {"A": [ct.index_to_lps(corners)]})
+    data = pydicom.dcmread(path)
+    frame = pydicom.dcmread(files[0]).FrameOfReferenceUID if same_frame else "1.2.3"
+    data.FrameOfReferenceUID = frame
+    data.save_as(path)
+    found = [warning for segment in read_segmentation(path, ct) for warning in segment.warnings]
+    assert len(found) == (not same_frame)
+    assert all("another frame of reference" in warning for warning in found)
