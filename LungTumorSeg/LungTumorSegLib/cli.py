@@ -20,7 +20,7 @@ from . import NOTICE, __version__
 from .core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from .core.events import Cancelled, Progress
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
-from .core.messages import OUT_OF_MEMORY, unwritable
+from .core.messages import OUT_OF_MEMORY, unreadable, unwritable
 from .core.texts import printable
 from .followup.command import EXAMPLES, add_arguments, is_date
 from .options import FORMATS, OPTION, OPTIONS
@@ -51,7 +51,9 @@ NOTHING_WRITTEN = "Cancelled. No files were written."
 SHELLS = ("bash", "zsh", "tcsh")
 PLACES = ("point", "box", "also", "but_not")
 CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM}
+NO_ACCESS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE}
+"""Error codes of a file that may not be opened, or that vanished with its drive or share during the run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -119,6 +121,8 @@ def _known_failure(error: Exception) -> tuple[int, str] | None:
         return MACHINE, missing_package(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return MACHINE, unwritable(error.filename or "The output", error)
+    if isinstance(error, OSError) and error.errno in NO_ACCESS and error.filename:
+        return UNUSABLE, unreadable(error.filename, error)
     return None
 
 

@@ -31,7 +31,7 @@ def does_not_exist(path: Path) -> str:
     return f"{path} does not exist; check the path."
 
 
-def unreadable(path: Path, error: OSError) -> str:
+def unreadable(path: object, error: OSError) -> str:
     """Return the sentence for a path that exists but that the operating system does not let us read."""
     return f"{path} cannot be read ({error.strerror}); check its permissions."
 

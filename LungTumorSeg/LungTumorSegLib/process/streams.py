@@ -110,6 +110,7 @@ def log_safely(level: int) -> None:
     They are made printable and bounded, because they quote values from files.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(level)  # the loggers of libraries (pydicom) have levels of their own
     handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)

@@ -130,6 +130,10 @@ def test_too_little_memory_is_told_as_that(kilobytes, arguments, tmp_path):
         ("ModuleNotFoundError('No module', name='torch._C')", 3, "because memory ran out or the package is damaged"),
         ("ModuleNotFoundError('No module', name='nonsense.part')", 3, "The package nonsense is missing"),
         ("OSError(28, 'No space left on device')", 3, "No space left on device"),
+        ("OSError(27, 'File too large', 'out.nrrd')", 3, "out.nrrd could not be written (File too large)"),
+        ("OSError(13, 'Permission denied', 'mask.nrrd')", 2, "mask.nrrd cannot be read (Permission denied)"),
+        ("OSError(2, 'No such file or directory', 'gone.dcm')", 2, "gone.dcm cannot be read (No such file"),
+        ("OSError(13, 'Permission denied')", 1, "LungTumorSeg failed (PermissionError"),
         ("KeyError('\\x1b[31mbug')", 1, r"LungTumorSeg failed (KeyError: '\x1b[31mbug')"),
     ],
 )
@@ -147,3 +151,22 @@ sys.exit(cli.main(["models"]))
     assert words in done.stderr.splitlines()[-1]
     assert ("Traceback" in done.stderr) == (code == 1)
     assert "\x1b" not in done.stderr
+
+
+def test_quiet_commands_pass_on_no_warnings_of_libraries():
+    script = """
+import logging, sys
+from LungTumorSegLib import cli
+def warn(options, channel):
+    logger = logging.getLogger("library")
+    logger.setLevel(logging.WARNING)
+    logger.warning("a header is odd")
+    channel.result({}, "done")
+cli._models = warn
+sys.exit(cli.main(["models", *sys.argv[1:]]))
+"""
+    quiet, usual = (
+        subprocess.run([sys.executable, "-c", script, *options], capture_output=True, text=True, timeout=120)
+        for options in (["--quiet"], [])
+    )
+    assert (quiet.stderr, usual.stderr) == ("", "library: a header is odd\n")
