@@ -158,6 +158,12 @@ def united(a: Box, b: Box) -> Box:
     return (k0, i0, j0), (k1, i1, j1)
 
 
+def overlap(a: Box, b: Box) -> Box | None:
+    """Return the box that two boxes share; None if they share no voxel."""
+    (k0, i0, j0), (k1, i1, j1) = np.maximum(a[0], b[0]).tolist(), np.minimum(a[1], b[1]).tolist()
+    return ((k0, i0, j0), (k1, i1, j1)) if k0 < k1 and i0 < i1 and j0 < j1 else None
+
+
 def placed(mask: Volume, on: Geometry) -> Array:
     """Return a mask as an array on another grid that shares its voxel lattice.
 

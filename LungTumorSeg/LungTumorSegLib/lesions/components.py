@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, relative, slices_of
+from ..core.boxes import Box, bounding_box, overlap, relative, slices_of
 from ..core.crops import Crop
 from ..core.crops import crop_of as crop_of
 from ..core.errors import UnusableInput
@@ -68,8 +68,11 @@ def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -
     """Give all components that a mask of ``together`` touches one number, the smallest of theirs."""
     number = np.arange(count + 1)
     for one in together:
-        inside = components[slices_of(relative(one.box, box))]
-        own = np.unique(number[inside[one.mask.array]])
+        shared = overlap(one.box, box)  # the box of a crop may be larger than its mask
+        if shared is None:
+            continue
+        inside = components[slices_of(relative(shared, box))]
+        own = np.unique(number[inside[one.mask.array[slices_of(relative(shared, one.box))]]])
         own = own[own > 0]
         if len(own) > 1:
             number[np.isin(number, own)] = own[0]

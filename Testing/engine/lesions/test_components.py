@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from chests import block
+from LungTumorSegLib.core.boxes import slices_of
+from LungTumorSegLib.core.crops import Crop
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import components
@@ -81,3 +83,11 @@ def test_a_lesion_in_two_pieces_is_one_crop():
     assert crop.box == ((0, 0, 0), (6, 2, 11))
     assert np.count_nonzero(crop.mask.array) == 16
     assert crop_of(a_mask()) is None
+
+
+@pytest.mark.parametrize("box", [((0, 0, 0), SHAPE), ((3, 0, 2), (9, 11, 13))])
+def test_components_of_one_lesion_may_be_given_in_a_box_larger_than_the_tumor(box):
+    tumor = a_mask(MIDDLE, LARGE)
+    whole = Crop(Volume(tumor.array[slices_of(box)], tumor.crop(*box).affine), box)
+    assert label_lesions(tumor, min_lesion_ml=0).array.max() == 2
+    assert label_lesions(tumor, min_lesion_ml=0, together=[whole]).array.max() == 1
