@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
@@ -15,6 +16,8 @@ from vtkmodules.vtkFiltersCore import (
     vtkWindowedSincPolyDataFilter,
 )
 from vtkmodules.vtkFiltersGeneral import vtkTransformPolyDataFilter
+from vtkmodules.vtkIOGeometry import vtkOBJWriter, vtkSTLWriter
+from vtkmodules.vtkIOPLY import vtkPLYWriter
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from .boxes import bounding_box
@@ -27,6 +30,14 @@ SMOOTHING_ITERATIONS, SMOOTHING_PASS_BAND = 20, 0.05
 
 It removes the steps between voxels and preserves larger shapes.
 """
+
+WRITERS: dict[str, Any] = {
+    ".vtp": vtkXMLPolyDataWriter,
+    ".stl": vtkSTLWriter,
+    ".obj": vtkOBJWriter,
+    ".ply": vtkPLYWriter,
+}
+IN_LPS = "SPACE=LPS"
 
 VOLUME_TOLERANCE = 0.001
 MOST_VOLUME_STEPS = 20
@@ -82,12 +93,19 @@ def mesh_of(mask: Volume) -> tuple[Array, Array]:
 
 
 def write_surface(surface: vtkPolyData, path: Path) -> None:
-    """Write a surface as VTK XML (.vtp), with points in LPS mm.
+    """Write a surface with points in LPS mm: VTK XML (.vtp), or .stl, .obj or .ply, by the suffix of the path.
+
+    Where the format has comments, one states the coordinate system in the way that Slicer reads it.
 
     Raises:
         MachineLimit: If the file cannot be written.
     """
-    writer = vtkXMLPolyDataWriter()
+    writer = WRITERS[path.suffix]()
+    if path.suffix == ".stl":
+        writer.SetFileTypeToBinary()
+        writer.SetHeader(IN_LPS)
+    if path.suffix == ".ply":
+        writer.AddComment(IN_LPS)
     writer.SetInputData(surface)
     writer.SetFileName(str(path))
     if not writer.Write() or writer.GetErrorCode():  # Write alone reports success for a truncated file

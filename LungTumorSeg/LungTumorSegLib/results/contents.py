@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnusableInput
-from ..options import DICOM, NIFTI, SEG_NRRD
+from ..options import DICOM, NIFTI, SEG_NRRD, SURFACES
 
 if TYPE_CHECKING:
     from ..io.dicom_source import DicomSource
@@ -43,8 +43,9 @@ FILES: Mapping[str, tuple[str, ...]] = {
     SEG_NRRD: (SEGMENTATION_FILE,),
     NIFTI: (NIFTI_FILE, NAMES_FILE),
     DICOM: (DICOM_SEG_FILE, DICOM_SR_FILE, RTSTRUCT_FILE),
+    **{suffix: (f"*.{suffix}",) for suffix in SURFACES},
 }
-"""The files of each format."""
+"""The files of each format, or patterns of their names."""
 
 
 def files_of(formats: Collection[str]) -> set[str]:

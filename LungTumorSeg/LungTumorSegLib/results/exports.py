@@ -18,7 +18,7 @@ from ..core.volume import CTVolume, Grid, Volume
 from ..io.label_names import write_label_map
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..lesions import Lesion, LesionReport
-from ..options import DICOM, NIFTI, SEG_NRRD
+from ..options import DICOM, NIFTI, SEG_NRRD, SURFACES
 from .contents import DICOM_SEG_FILE, DICOM_SR_FILE, NIFTI_FILE, RTSTRUCT_FILE, SEGMENTATION_FILE
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ def write_formats(
         write_segmentation(segments, folder / SEGMENTATION_FILE, grid=grid)
     if NIFTI in formats:
         found += write_label_map(segments, grid, folder / NIFTI_FILE)
+    for suffix in (each for each in SURFACES if each in formats):
+        from .surfaces import write_surfaces  # imports vtk's rendering
+
+        write_surfaces(segments, folder, suffix)
     if DICOM in formats and source is not None and algorithm is not None:
         found += _write_dicom(segments, lesions, grid, folder, source, algorithm)
     return found

@@ -20,7 +20,6 @@ from ..core.computed import ComputedVolume
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.surfaces import surface_of, write_surface
 from ..core.volume import Array, CTVolume, Volume
 from ..io.images import write_volume
 from ..io.seg_nrrd import Segment, write_segmentation
@@ -31,7 +30,7 @@ from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json, wr
 from ..options import SEG_NRRD
 from ..pipeline import SegmentResult
 from ..report.html import Heading, write_report
-from ..report.views_3d import LUNG_GRID_MM, render_spread
+from ..report.views_3d import render_spread
 from ..weights.manifest import model_folders
 from ..weights.model_card import card_excerpt
 from .contents import (
@@ -55,6 +54,7 @@ from .contents import (
 from .ct_checksum import ct_checksum
 from .exports import algorithm_of, segments_of, write_formats
 from .folder import Output, complete_or_nothing, files_of_group
+from .surfaces import write_surfaces
 
 if TYPE_CHECKING:
     pass
@@ -140,11 +140,8 @@ def write_result(
             source=extras.dicom,
             algorithm=algorithm_of(summary, automatic=True) if extras.dicom else None,
         )
-        for segment in segments if surfaces else ():
-            is_lung = segment.terminology in (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
-            write_surface(
-                surface_of(segment.mask, grid_mm=LUNG_GRID_MM if is_lung else None), private / f"{segment.id}.vtp"
-            )
+        if surfaces:
+            write_surfaces(segments, private)
         on_progress(WRITING[1])
         write_volume(_without_traces(result.probability), private / PROBABILITY_FILE)
         write_volume(_without_traces(result.disagreement), private / DISAGREEMENT_FILE)

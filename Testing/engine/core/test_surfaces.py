@@ -10,6 +10,8 @@ from LungTumorSegLib.core.volume import Volume
 from volumes import ORIENTATIONS, affine_of
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkFiltersCore import vtkFeatureEdges, vtkMassProperties
+from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
+from vtkmodules.vtkIOPLY import vtkPLYReader
 
 FULL_DISK = Path("/dev/full")
 
@@ -93,3 +95,20 @@ def test_a_mesh_is_seen_counterclockwise_from_outside_and_encloses_its_voxels_le
         np.testing.assert_allclose(
             np.ptp(vertices @ affine_of((1, 1, 1), (14, -9, 25))[:3, :3], axis=0), (2, 4, 6), atol=1e-9
         )
+
+
+@pytest.mark.parametrize(
+    ("suffix", "reader", "states"),
+    [("stl", vtkSTLReader, True), ("obj", vtkOBJReader, False), ("ply", vtkPLYReader, True)],
+)
+def test_other_programs_read_the_same_surface_in_lps(tmp_path, suffix, reader, states):
+    surface, path = surface_of(a_ball(8.0)), tmp_path / f"lung.{suffix}"
+    write_surface(surface, path)
+    reading = reader()
+    reading.SetFileName(str(path))
+    reading.Update()
+    found = reading.GetOutput()
+    assert volume_ml(found) == pytest.approx(volume_ml(surface), rel=1e-3)
+    for end in (np.min, np.max):
+        assert end(points_of(found), axis=0) == pytest.approx(end(points_of(surface), axis=0), abs=1e-3)
+    assert (b"SPACE=LPS" in path.read_bytes()) == states

@@ -145,6 +145,17 @@ def test_a_segment_keeps_its_tracking_identifier_when_it_is_measured(a_case, tmp
     assert len(set(uids[0])) == 4
 
 
+def test_surfaces_are_written_for_each_segment_and_replaced_by_the_next_run(a_case, tmp_path):
+    given = a_case / "ct", a_case / "result" / "segmentation.seg.nrrd", "-o", tmp_path / "out", "--no-report"
+    run("measure", *given, "--format", "stl", "ply")
+    ids = [each.id for each in read_segmentation(given[1])]
+    expected = {f"{each}.{suffix}" for each in ids for suffix in ("stl", "ply")}
+    assert {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".stl", ".ply")} == expected
+    run("measure", *given, "--format", "obj")
+    found = {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".stl", ".ply", ".obj")}
+    assert found == {f"{each}.obj" for each in ids}
+
+
 @pytest.mark.parametrize("name", sorted(DICOM_FILES))
 def test_dicom_results_refer_to_patient_study_and_slices(a_case, name):
     data = pydicom.dcmread(a_case / "result" / name)
