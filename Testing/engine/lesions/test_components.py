@@ -58,6 +58,20 @@ def test_of_equal_lesions_the_one_nearest_the_feet_comes_first():
     assert [labels.array[at] for at in ((1, 4, 1), (1, 4, 5), (6, 0, 0))] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("around", [((0, 0, 0), SHAPE), ((0, 0, 0), (9, 11, 9)), ((3, 0, 1), (9, 11, 13))])
+def test_pieces_that_a_mask_holds_together_are_one_lesion_even_where_it_reaches_beyond_the_tumor(around):
+    tumor = a_mask(MIDDLE, LARGE)
+    assert label_lesions(tumor, min_lesion_ml=0).array.max() == 2
+    labels = label_lesions(tumor, min_lesion_ml=0, together=[crop_of(a_mask(around))])
+    assert labels.array.max() == 1
+    np.testing.assert_array_equal(labels.array > 0, tumor.array)
+
+
+def test_a_mask_without_tumor_holds_nothing_together():
+    together = [crop_of(a_mask(SMALL)), crop_of(a_mask(((8, 10, 12), SHAPE)))]
+    assert label_lesions(a_mask(MIDDLE, LARGE), min_lesion_ml=0, together=together).array.max() == 2
+
+
 def test_more_lesions_than_labels_are_refused(monkeypatch):
     monkeypatch.setattr(components, "MOST_LESIONS", 2)
     with pytest.raises(UnusableInput, match="3 separate lesions; raise the smallest lesion volume"):
