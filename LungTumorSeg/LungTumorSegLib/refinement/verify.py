@@ -86,7 +86,7 @@ def verify(
 
     Returns:
         The candidates, largest first. Each mask is one lesion, connected or not; parts of an outline that lie farther
-        away are looked at again as candidates of their own.
+        away are looked at again as candidates of their own, and are at most as probably a tumor as the whole.
     """
     working = Volume(probability, grid.image.affine)
     smallest_ml = SMALLEST_SHARE * min_lesion_ml
@@ -112,7 +112,8 @@ def verify(
         others = parts[1:]
         for part in others[:MOST_FRAGMENTS]:
             own = as_candidate(part, candidate, working, ct, min_ml=smallest_ml)
-            verified += [] if own is None else [Verified(part, seen(own)[1])]
+            # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
+            verified += [] if own is None else [Verified(part, min(tumor, seen(own)[1]))]
         verified += [Verified(part, tumor) for part in others[MOST_FRAGMENTS:]]
     on_progress(Progress("verifying", len(candidates), len(candidates)))
     return verified

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from LungTumorSegLib.core.boxes import bounding_box
@@ -86,6 +88,19 @@ def test_a_far_part_of_a_candidate_gets_its_own_answer(network, numbers, monkeyp
     middle = small.mask.mask.index_to_lps(np.argwhere(small.mask.mask.array)).mean(axis=0)
     np.testing.assert_allclose(middle, [18.0, 0.0, 30.0], atol=1.5)
     assert np.count_nonzero(large.mask.mask.array) > np.count_nonzero(small.mask.mask.array)
+
+
+@pytest.mark.parametrize("logits", [(-3.0, 3.0), (3.0, -3.0)])
+def test_a_part_is_at_most_as_probable_as_its_candidate(network, numbers, monkeypatch, logits):
+    real, answers = verify_module.look_at, iter(logits)
+    monkeypatch.setattr(
+        verify_module,
+        "look_at",
+        lambda *given: [dataclasses.replace(look, tumor_logit=next(answers)) for look in real(*given)],
+    )
+    whole, part = verified(network, numbers, two_balls())
+    assert (part.tumor == whole.tumor) == (logits[0] < logits[1])
+    assert part.tumor <= whole.tumor
 
 
 def test_components_of_one_mask_are_one_lesion_in_the_report():
