@@ -1,7 +1,8 @@
 """The outline of one candidate may come out in several connected components; say which of them are one lesion.
 
-Components that are at most ``NEAR_MM`` apart are one lesion. A component farther away from the largest lesion is a
-candidate of its own: the second network has looked at another place, so its answer does not hold there.
+Specks that are too small for a candidate are dropped. Components that are at most ``NEAR_MM`` apart are one lesion. A
+component farther away from the largest lesion is a candidate of its own: the second network has looked at another
+place, so its answer does not hold there.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ NEAR_MM = 3.0
 """Largest gap between components that are one lesion, mm."""
 
 
-def separate(outline: Crop, ct: Volume) -> list[Crop]:
+def separate(outline: Crop, ct: Volume, *, min_ml: float) -> list[Crop]:
     """Split an outline into groups of components that are at most ``NEAR_MM`` apart, the largest group first.
 
     Args:
-        outline: The outline, on the grid of ``ct``.
+        outline: The outline, not empty, on the grid of ``ct``.
         ct: The CT.
+        min_ml: Smallest volume of a component, mL; smaller ones are dropped, but never the largest one.
     """
-    mask = outline.mask.array
-    if ndimage.label(mask, structure=CONNECTIVITY)[1] < 2:
+    components, count = ndimage.label(outline.mask.array, structure=CONNECTIVITY)
+    if count < 2:
         return [outline]
+    sizes = np.bincount(components.ravel())[1:]
+    large = sizes >= min(min_ml / ct.voxel_volume_ml, sizes.max())
+    mask = np.concatenate([[False], large])[components]
     width = [int(np.ceil(NEAR_MM / 2 / s)) for s in ct.spacing]
     around = np.pad(mask, [(n, n) for n in width])
     near = ndimage.distance_transform_edt(~around, sampling=ct.spacing) <= NEAR_MM / 2

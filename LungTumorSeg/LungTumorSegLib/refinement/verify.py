@@ -107,7 +107,7 @@ def verify(
         on_progress(Progress("verifying", done, len(candidates)))
         look, tumor = seen(candidate)
         mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
-        parts = [] if mask is None else separate(mask, ct)
+        parts = [] if mask is None else separate(mask, ct, min_ml=smallest_ml)
         verified.append(Verified(parts[0] if parts else None, tumor))
         others = parts[1:]
         for part in others[:MOST_FRAGMENTS]:

@@ -36,21 +36,29 @@ def extents(parts):
 
 @pytest.mark.parametrize(("gap", "groups"), [(1, 1), (2, 1), (6, 2), (12, 2)])
 def test_components_are_one_lesion_up_to_a_small_gap(gap, groups):
-    parts = separate(bars((2, 12), (12 + gap, 18 + gap)), GRID)
+    parts = separate(bars((2, 12), (12 + gap, 18 + gap)), GRID, min_ml=0.0)
     assert len(parts) == groups
     assert extents(parts)[0] == ((2, 12) if groups == 2 else (2, 18 + gap))
     assert sum(np.count_nonzero(part.mask.array) for part in parts) == 4 * 16, "no voxel is lost or added"
 
 
 def test_the_largest_group_comes_first_and_chains_hold_together():
-    parts = separate(bars((1, 4), (14, 18), (20, 24), (26, 30)), GRID)
+    parts = separate(bars((1, 4), (14, 18), (20, 24), (26, 30)), GRID, min_ml=0.0)
     assert extents(parts) == [(14, 30), (1, 4)]
     np.testing.assert_allclose(parts[1].mask.origin, GRID.index_to_lps(parts[1].box[0]))
 
 
+def test_specks_are_dropped_but_never_the_largest_component():
+    (part,) = separate(bars((2, 12), (14, 16)), GRID, min_ml=0.009)  # 8 and 40 voxels of 1 mm
+    assert extents([part]) == [(2, 12)]
+    (part,) = separate(bars((2, 12), (14, 16)), GRID, min_ml=1.0)
+    assert extents([part]) == [(2, 12)]
+    assert len(separate(bars((2, 12), (20, 22)), GRID, min_ml=0.008)) == 2, "a component of the smallest volume stays"
+
+
 def test_a_connected_outline_is_returned_as_it_is():
     outline = bars((2, 12))
-    assert separate(outline, GRID) == [outline]
+    assert separate(outline, GRID, min_ml=1.0) == [outline]
 
 
 def test_a_far_fragment_becomes_a_candidate_of_its_own():
@@ -58,7 +66,7 @@ def test_a_far_fragment_becomes_a_candidate_of_its_own():
     probability[9:11, 9:11, 2:12] = probability[9:11, 9:11, 20:26] = 0.9
     working = GRID.with_array(probability.astype(np.float32))
     (whole,) = find_candidates(working, min_ml=0.0)
-    fragment = separate(bars((2, 12), (20, 26)), GRID)[1]
+    fragment = separate(bars((2, 12), (20, 26)), GRID, min_ml=0.0)[1]
     own = as_candidate(fragment, whole, working, GRID, min_ml=0.0)
     assert own.core_ml == pytest.approx(24 / 1000)
     assert own.extent_mm == 6.0
