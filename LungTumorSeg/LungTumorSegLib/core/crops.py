@@ -114,6 +114,14 @@ def crop_at(array: Array, box: Box, grid: Geometry) -> Crop:
     return Crop(Volume(array, affine), box)
 
 
+def trimmed(array: Array, box: Box, grid: Geometry) -> Crop | None:
+    """Return the true voxels of a Boolean array that fills ``box`` of ``grid`` as a crop; None if no voxel is true."""
+    inside = bounding_box(array)
+    if inside is None:
+        return None
+    return crop_at(array[slices_of(inside)], (moved(box[0], inside[0]), moved(box[0], inside[1])), grid)
+
+
 def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") -> tuple[int, int, int]:
     """Return the index on ``grid`` of the first voxel of ``part``; the index may lie outside the grid.
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, moved, put, slices_of, united
-from ..core.crops import Crop, crop_at
+from ..core.boxes import Box, put, united
+from ..core.crops import Crop, crop_at, trimmed
 from ..core.volume import Array, Volume
 from ..lesions.components import CONNECTIVITY
 from .crops import Point
@@ -69,14 +69,7 @@ def without(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volu
     voxels = [_voxel(point, ct) - mask.box[0] for point in inner]
     own = {int(labels[tuple(v)]) for v in voxels if (v >= 0).all() and (v < labels.shape).all()} - {0}
     kept = np.isin(labels, list(own or {int(np.bincount(labels[kept]).argmax())}))
-    return _trimmed(kept, mask.box, ct)
-
-
-def _trimmed(array: Array, box: Box, ct: Volume) -> Crop | None:
-    inside = bounding_box(array)
-    if inside is None:
-        return None
-    return crop_at(array[slices_of(inside)], (moved(box[0], inside[0]), moved(box[0], inside[1])), ct)
+    return trimmed(kept, mask.box, ct)
 
 
 def _distance(places: Array, points: Sequence[Point]) -> Array:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, moved, slices_of
-from ..core.crops import Crop, crop_at
-from ..core.volume import Array, Volume
+from ..core.crops import Crop, trimmed
+from ..core.volume import Volume
 from ..lesions.components import CONNECTIVITY
 from .candidates import CORE, Candidate, deep_voxel, extent_mm
 
@@ -41,7 +40,8 @@ def separate(outline: Crop, ct: Volume, *, min_ml: float) -> list[Crop]:
     groups = np.where(mask, ndimage.label(near, structure=CONNECTIVITY)[0][inner], 0)
     voxels = np.bincount(groups.ravel())[1:]
     order = [number + 1 for number in np.argsort(-voxels, kind="stable").tolist() if voxels[number]]
-    return [_part(outline, groups == number, ct) for number in order]
+    parts = (trimmed(groups == number, outline.box, ct) for number in order)
+    return [part for part in parts if part is not None]
 
 
 def as_candidate(
@@ -73,10 +73,3 @@ def as_candidate(
     x, y, z = region.mask.index_to_lps(deep_voxel(core, probability.spacing)).tolist()
     own_region = Crop(region.mask.with_array(own), region.box)
     return Candidate(own_region, core_ml, (x, y, z), extent_mm(core, probability.spacing))
-
-
-def _part(outline: Crop, array: Array, ct: Volume) -> Crop:
-    box = bounding_box(array) or ((0, 0, 0), array.shape)
-    start = outline.box[0]
-    place: Box = moved(start, box[0]), moved(start, box[1])
-    return crop_at(array[slices_of(box)], place, ct)

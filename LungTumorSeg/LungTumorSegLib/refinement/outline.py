@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.boxes import bounding_box, slices_of
-from ..core.crops import Crop
+from ..core.boxes import Box
+from ..core.crops import Crop, trimmed
 from ..core.errors import UnusableInput
 from ..core.volume import Volume
 from ..networks.candidate_network import CandidateNetwork
 from ..weights.manifest import SecondLook
+from .borders import at_edges
 from .calibration import TUMOR_LOGIT
 from .candidates import deep_voxel, extent_mm
 from .crops import SIDE_PER_EXTENT, Anatomy, Point, side_for_extent
@@ -113,13 +114,9 @@ def _settled(network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy
         look = again
     tumor = numbers.click.probability({TUMOR_LOGIT: look.tumor_logit})
     inside, where = look.cube.carry_back(np.where(look.mask, look.inside, np.float32(0)), ct)
-    box = bounding_box(inside > 0.5)
-    if box is None:
-        return Outline(None, tumor)
-    start = tuple(part.start + low for part, low in zip(where, box[0], strict=True))
-    stop = tuple(part.start + high for part, high in zip(where, box[1], strict=True))
-    whole = (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
-    return Outline(Crop(Volume(inside[slices_of(box)] > 0.5, ct.crop(*whole).affine), whole), tumor)
+    box: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
+    drawn = trimmed(inside > 0.5, box, ct)
+    return Outline(None if drawn is None else at_edges(drawn, ct), tumor)
 
 
 def _fit(look: Look) -> float:

@@ -18,6 +18,7 @@ from ..core.volume import AIR_HU, Array, Volume
 from ..inference.grid import WorkingGrid
 from ..networks.candidate_network import CandidateNetwork
 from ..weights.manifest import SecondLook
+from .borders import at_edges
 from .calibration import TUMOR_LOGIT
 from .candidates import Candidate, find_candidates
 from .crops import Anatomy, side_for_extent
@@ -107,7 +108,7 @@ def verify(
         on_progress(Progress("verifying", done, len(candidates)))
         look, tumor = seen(candidate)
         mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
-        parts = [] if mask is None else separate(mask, ct, min_ml=smallest_ml)
+        parts = [] if mask is None else [at_edges(part, ct) for part in separate(mask, ct, min_ml=smallest_ml)]
         verified.append(Verified(parts[0] if parts else None, tumor))
         others = parts[1:]
         for part in others[:MOST_FRAGMENTS]:

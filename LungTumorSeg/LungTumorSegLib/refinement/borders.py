@@ -1,0 +1,81 @@
+"""Move the border of an outline to where the CT has its edge.
+
+The second network sees a lesion in 40 voxels along each axis, often coarser than the CT, and was trained on few CTs, so
+its border is off by about a voxel. The edge of a structure lies where the HU is halfway between the structure and what
+surrounds it, because the scanner blurs both sides alike. The border may move only a little, and grows only where an
+edge is within reach: where a lesion touches tissue of its own density, it stays where the network drew it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from ..core.boxes import grown, put
+from ..core.crops import Crop, trimmed
+from ..core.volume import Array, Volume
+from ..lesions.components import CONNECTIVITY
+
+SHIFT_MM = 1.5
+"""Largest distance, mm, by which the border moves.
+
+Of 0.5 to 3 mm, it gave the highest Dice for 60 clicks on nodules implanted into three CTs that the second network had
+not seen (median 0.81 without, 0.85 with it). For 60 more in three other CTs, the median rose from 0.83 to 0.87.
+"""
+
+EDGE_MM = 3.0
+"""Largest distance, mm, of a voxel that is darker than halfway from a voxel by which the outline grows."""
+
+CORE_SHARE = 0.4
+"""Depth from which a voxel counts for the HU of the lesion, divided by the largest depth in the outline."""
+
+NEAR_MM, FAR_MM = 2.0, 6.0
+"""Distances from the outline, mm, between which a voxel counts for the HU of the surroundings."""
+
+SURROUNDINGS_PERCENTILE = 25.0
+"""Percentile of the HU of the surroundings: of lung beside a wall or a vessel, it is that of the lung."""
+
+CLEAR_HU = 100.0
+"""Smallest difference between lesion and surroundings, HU; with less, there is no edge to go by."""
+
+
+def at_edges(outline: Crop, ct: Volume) -> Crop:
+    """Move the border of an outline toward the edges of the CT, by at most ``SHIFT_MM``.
+
+    Args:
+        outline: The outline, not empty, on the grid of ``ct``.
+        ct: The CT (HU).
+
+    Returns:
+        The outline with its holes filled. It is unchanged if the lesion differs too little from its surroundings.
+    """
+    box = grown(outline.box, FAR_MM, ct)
+    mask, hu = put(outline.mask.array, outline.box, box), ct.crop(*box).array
+    if mask.all():
+        return outline
+    inside_mm, outside_mm = _distance_mm(mask, ct), _distance_mm(~mask, ct)
+    core = hu[inside_mm >= CORE_SHARE * inside_mm.max()]
+    surroundings = hu[(outside_mm > NEAR_MM) & (outside_mm < FAR_MM)]
+    if not surroundings.size:
+        return outline
+    lesion_hu, surroundings_hu = np.median(core), np.percentile(surroundings, SURROUNDINGS_PERCENTILE)
+    if lesion_hu - surroundings_hu < CLEAR_HU:
+        return outline
+    halfway, half = (lesion_hu + surroundings_hu) / 2, (lesion_hu - surroundings_hu) / 2
+    to_border = min(ct.spacing) / 2  # the distances above are those to voxel centers beyond the border
+    depth_mm = np.where(mask, inside_mm - to_border, to_border - outside_mm)
+    moved = depth_mm + SHIFT_MM * np.clip((hu - halfway) / half, -1, 1) > 0
+    moved &= mask | (_distance_mm(hu >= halfway, ct) <= EDGE_MM)
+    return trimmed(_parts_of(mask, ndimage.binary_fill_holes(moved)), box, ct) or outline
+
+
+def _distance_mm(mask: Array, ct: Volume) -> Array:
+    """Return the distance, mm, from each voxel of a mask to the nearest voxel outside of it; 0 for those outside."""
+    return np.asarray(ndimage.distance_transform_edt(mask, sampling=ct.spacing))
+
+
+def _parts_of(mask: Array, moved: Array) -> Array:
+    """Return the components of ``moved`` that overlap with ``mask``."""
+    labels, _ = ndimage.label(moved, structure=CONNECTIVITY)
+    kept = np.unique(labels[mask])
+    return np.isin(labels, kept[kept > 0])

@@ -1,0 +1,90 @@
+"""The border of an outline moves to the edge of the CT, but only a little and only where there is an edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from LungTumorSegLib.core.boxes import bounding_box
+from LungTumorSegLib.core.crops import Crop
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.evaluation.overlap import dice
+from LungTumorSegLib.refinement.borders import SHIFT_MM, at_edges
+from scipy import ndimage
+
+from .conftest import axial_affine
+
+SPACING_MM = (1.25, 0.8, 0.8)
+SHAPE = (30, 48, 48)
+MIDDLE_MM = np.array([18.0, 19.0, 19.0])
+RADIUS_MM = 8.0
+GRID = Volume(np.zeros(SHAPE, np.float32), axial_affine(SPACING_MM, origin=(0.0, 0.0, 0.0)))
+FROM_MIDDLE_MM = np.moveaxis(np.indices(SHAPE), 0, -1) * SPACING_MM - MIDDLE_MM
+DISTANCE_MM = np.linalg.norm(FROM_MIDDLE_MM, axis=-1)
+
+
+def ball(radius_mm):
+    return radius_mm > DISTANCE_MM
+
+
+def scan(lesion_hu=40.0, lung_hu=-850.0):
+    """Return the CT of a ball in lung, blurred as a scanner blurs."""
+    hu = np.where(ball(RADIUS_MM), lesion_hu, lung_hu).astype(np.float32)
+    return GRID.with_array(ndimage.gaussian_filter(hu, [0.8 / s for s in SPACING_MM]))
+
+
+def crop(mask):
+    box = bounding_box(mask)
+    return Crop(GRID.with_array(mask).crop(*box), box)
+
+
+def moved(mask, ct):
+    answer = np.zeros(SHAPE, bool)
+    outline = at_edges(crop(mask), ct)
+    answer[outline.slices] = outline.mask.array
+    return answer
+
+
+@pytest.mark.parametrize("off_mm", [-1.2, 1.2])
+@pytest.mark.parametrize("lesion_hu", [40.0, -300.0, -600.0])
+def test_an_outline_that_is_off_by_a_millimeter_moves_toward_the_edge(off_mm, lesion_hu):
+    drawn, truth = ball(RADIUS_MM + off_mm), ball(RADIUS_MM)
+    assert dice(drawn, truth) < 0.87
+    assert dice(moved(drawn, scan(lesion_hu)), truth) > 0.89
+
+
+@pytest.mark.parametrize("off_mm", [-2.5, 4.0])
+def test_the_border_moves_by_a_small_distance_at_most(off_mm):
+    drawn = ball(RADIUS_MM + off_mm)
+    changed = DISTANCE_MM[moved(drawn, scan()) != drawn]
+    assert changed.size
+    assert np.abs(changed - (RADIUS_MM + off_mm)).max() < SHIFT_MM + max(SPACING_MM) / 2
+
+
+def test_without_contrast_the_outline_stays():
+    drawn = crop(ball(RADIUS_MM + 1))
+    assert at_edges(drawn, scan(lesion_hu=40.0, lung_hu=0.0)) is drawn
+
+
+def test_inside_tissue_of_its_own_density_the_border_stays_where_it_was_drawn():
+    """A lesion that grows into the chest wall: in the lung the border meets the edge; in the wall there is none."""
+    ct, x_mm = scan(), np.indices(SHAPE)[2] * SPACING_MM[2]
+    ct.array[x_mm > 21] = 40.0
+    drawn = ball(RADIUS_MM + 1.2) & (x_mm < 25)
+    answer, free = moved(drawn, ct), x_mm < 17
+    assert dice(answer & free, ball(RADIUS_MM) & free) > dice(drawn & free, ball(RADIUS_MM) & free) + 0.04
+    assert answer[drawn & (x_mm > 24)].all()
+    assert not answer[x_mm > 25].any()
+
+
+def test_a_lesion_that_fills_the_whole_volume_stays():
+    whole = crop(np.ones(SHAPE, bool))
+    assert at_edges(whole, scan()) is whole
+
+
+def test_a_vessel_beside_the_lesion_is_not_added():
+    ct = scan()
+    vessel = np.linalg.norm(FROM_MIDDLE_MM[..., 1:] - [0, 12], axis=-1)
+    ct.array[vessel < 1.5] = 40.0
+    answer = moved(ball(RADIUS_MM), ct)
+    assert dice(answer, ball(RADIUS_MM)) > 0.95
+    assert not answer[vessel < 1.5].any()
