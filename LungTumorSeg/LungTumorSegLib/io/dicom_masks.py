@@ -17,12 +17,19 @@ from .dicom_values import DAMAGE, damaged
 from .rtstruct import RTSTRUCT_CLASS, read_rois, sop_class_of
 from .segment import Segment
 
+ORIGINS = {
+    "PatientID": "for another patient",
+    "FrameOfReferenceUID": "in another frame of reference",
+    "SeriesInstanceUID": "on another series",
+}
+"""What a mask and its CT both state, the gravest difference first, and how a warning names the difference."""
+
 
 def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     """Read the segments of a DICOM segmentation, or the regions of a structure set on the grid of ``ct``.
 
-    If the CT was read from DICOM and the file was drawn in another frame of reference, the first segment carries a
-    warning.
+    If the CT was read from DICOM and the file states another patient, frame of reference or series, the first segment
+    carries a warning.
 
     Raises:
         UnusableInput: If the file is damaged or of another kind, or if a structure set comes without a CT.
@@ -44,34 +51,49 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
 
 
 def _doubted(segments: list[Segment], path: Path, ct: Volume | None) -> list[Segment]:
-    """Add a warning to the first segment if the file and its CT state different frames of reference.
+    """Add a warning to the first segment if the file states that it belongs to another CT.
 
     Only positions within one frame of reference are comparable (DICOM PS3.3 C.7.4.1). The frame of another scan or
-    patient is a different one even if the grids are equal.
+    patient is a different one even if the grids are equal. The phases of a 4D CT share their frame, so that only the
+    series tells them apart.
     """
     if not isinstance(ct, CTVolume) or not ct.dicom_files or not segments:
         return segments
-    frame, frames = read_header(ct.dicom_files[0]).text("FrameOfReferenceUID"), _frames_of(path)
-    if not frame or not frames or frame in frames:
+    header, stated = read_header(ct.dicom_files[0]), _stated_origin(path)
+    other = next((each for each in ORIGINS if _differ(header.text(each), stated[each])), None)
+    if other is None:
         return segments
     doubt = (
-        f"{shown(path.name)} was drawn in another frame of reference than that of the CT (FrameOfReferenceUID), so it "
-        "may belong to another scan or patient; check that the lesions lie where they are visible."
+        f"{shown(path.name)} was drawn {ORIGINS[other]} than that of the CT ({other}), so it may belong to another "
+        "scan or patient; check that the lesions lie where they are visible."
     )
     first, *others = segments
     return [replace(first, warnings=(doubt, *first.warnings)), *others]
 
 
-def _frames_of(path: Path) -> set[str]:
-    """Return the frames of reference that a segmentation or a structure set states."""
+def _differ(here: str, there: set[str]) -> bool:
+    """Return whether the CT and a file both state an identity, and none of the file's is the CT's."""
+    return bool(here and there) and here not in there
+
+
+def _stated_origin(path: Path) -> dict[str, set[str]]:
+    """Return what a segmentation or a structure set states of the CT on which it was drawn, by the keys of ORIGINS."""
     try:
         data = read_without_pixels(path)
-        stated = [data.get("FrameOfReferenceUID")]
-        stated += [item.get("FrameOfReferenceUID") for item in data.get("ReferencedFrameOfReferenceSequence") or []]
-        stated += [item.get("ReferencedFrameOfReferenceUID") for item in data.get("StructureSetROISequence") or []]
+        frames = data.get("ReferencedFrameOfReferenceSequence") or []
+        studies = [study for each in frames for study in each.get("RTReferencedStudySequence") or []]
+        series = [each for study in studies for each in study.get("RTReferencedSeriesSequence") or []]
+        series += data.get("ReferencedSeriesSequence") or []
+        stated = {
+            "PatientID": [data.get("PatientID")],
+            "FrameOfReferenceUID": [each.get("FrameOfReferenceUID") for each in (data, *frames)],
+            "SeriesInstanceUID": [each.get("SeriesInstanceUID") for each in series],
+        }
+        rois = data.get("StructureSetROISequence") or []
+        stated["FrameOfReferenceUID"] += [roi.get("ReferencedFrameOfReferenceUID") for roi in rois]
     except DAMAGE as error:
         raise damaged(path) from error
-    return {str(each) for each in stated if each}
+    return {keyword: {str(value).strip() for value in values if value} for keyword, values in stated.items()}
 
 
 def dicom_masks_in(folder: Path) -> list[Path]:

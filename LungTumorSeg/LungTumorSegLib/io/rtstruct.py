@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
+from ..core.texts import listed
 from ..core.volume import Array, Volume
 from .dicom_series import DAMAGE
 from .dicom_start import is_dicom_file
@@ -97,11 +98,12 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
     """Read the regions of interest that are lesions or lungs as segments on the grid of ``ct``.
 
     The name and the interpreted type of a region decide. Other regions are not filled: organs at risk and outlines may
-    extend beyond the CT, and nothing is measured on them.
+    extend beyond the CT, and nothing is measured on them. Regions without a closed contour, as in templates of which
+    only some regions were drawn, are left out; the first segment carries a warning for each.
 
     Raises:
-        UnusableInput: If the file is damaged; if it has no lesion; if a region has no closed contour or lies outside
-            the CT.
+        UnusableInput: If the file is damaged; if it has no lesion with a closed contour; if a region lies outside the
+            CT.
     """
     with _refusing_damage(path):
         data = _read(path)
@@ -113,14 +115,12 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
             Roi(name.strip(), _terminology_of(types.get(number, ""), name), _contours(data, number))
             for number, name in _names(data, path).items()
         ]
-    lungs = lung_pair(rois) or ()
-    wanted = [roi for roi in rois if is_lesion(roi) or roi in lungs]
+    closed = [roi for roi in rois if roi.drawn.contours]
+    lungs = lung_pair(closed) or ()
+    wanted = [roi for roi in closed if is_lesion(roi) or roi in lungs]
+    empty = [roi for roi in rois if is_lesion(roi) and roi not in closed]
     if not any(map(is_lesion, wanted)):
-        names = ", ".join(roi.name for roi in rois) or "none"
-        raise UnusableInput(
-            f"{path} contains no region of interest that is a lesion; rename the lesions or choose "
-            f"another structure set (its regions are: {names})."
-        )
+        raise _no_lesion(path, rois, empty)
     segments = []
     for number, roi in enumerate(wanted):
         filled = _filled(roi.drawn, ct, roi.name, path)
@@ -128,7 +128,20 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
         segments.append(
             Segment(roi.name, filled.mask, color, roi.terminology, f"ROI_{number + 1}", warnings=filled.warnings)
         )
-    return segments
+    left_out = tuple(f"The region {roi.name} has no closed contour and was not measured." for roi in empty)
+    return [replace(segments[0], warnings=(*left_out, *segments[0].warnings)), *segments[1:]]
+
+
+def _no_lesion(path: Path, rois: Sequence[Roi], empty: Sequence[Roi]) -> UnusableInput:
+    if empty:
+        return UnusableInput(
+            f"{path} has no closed contour of a lesion ({listed([roi.name for roi in empty])} without one); choose "
+            "another structure set."
+        )
+    return UnusableInput(
+        f"{path} contains no region of interest that is a lesion; rename the lesions or choose "
+        f"another structure set (its regions are: {listed([roi.name for roi in rois]) or 'none'})."
+    )
 
 
 def read_roi(path: Path, name: str, grid: Volume) -> Volume:

@@ -102,20 +102,53 @@ def test_a_structure_set_of_organs_has_no_lesion(tmp_path):
         read_segmentation(path, ct)
 
 
+def of_the_same_ct(data):
+    pass
+
+
+def of_another_patient(data):
+    data.PatientID = "another"
+
+
+def of_another_frame(data):
+    data.FrameOfReferenceUID = "1.2.3"
+
+
+def of_another_series(data):
+    """As from another phase of a 4D CT, which shares the frame of reference."""
+    referenced = data if "ReferencedSeriesSequence" in data else first_study(data)
+    keyword = "ReferencedSeriesSequence" if referenced is data else "RTReferencedSeriesSequence"
+    referenced[keyword][0].SeriesInstanceUID = "1.2.3"
+
+
+def first_study(data):
+    return data.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+
+
 @pytest.mark.parametrize("kind", ["seg", "rtstruct"])
-@pytest.mark.parametrize("same_frame", [True, False])
-def test_a_mask_of_another_frame_of_reference_is_warned_of(tmp_path, kind, same_frame):
+@pytest.mark.parametrize(
+    ("edit", "warning"),
+    [
+        (of_the_same_ct, ""),
+        (of_another_patient, "was drawn for another patient than that of the CT (PatientID)"),
+        (of_another_frame, "was drawn in another frame of reference than that of the CT (FrameOfReferenceUID)"),
+        (of_another_series, "was drawn on another series than that of the CT (SeriesInstanceUID)"),
+    ],
+)
+def test_a_mask_of_another_ct_is_warned_of(tmp_path, kind, edit, warning):
     files = write_dicom_series(make_ct(), tmp_path / "ct")
-    ct = read_ct(tmp_path / "ct")
+    ct, header = read_ct(tmp_path / "ct"), pydicom.dcmread(files[0])
     if kind == "seg":
         path = write_dicom_seg(tmp_path / "seg.dcm", files, [("A", "lesion", masks()[0])])
     else:
-        corners = np.array([[4, 1, 1], [4, 1, 6], [4, 6, 6], [4, 6, 1.0]])
-        path = write_rtstruct(tmp_path / "rs.dcm", {"A": [ct.index_to_lps(corners)]})
+        rois = {"A": [square(ct, 4, 1.0, 6.0)]}
+        path = write_rtstruct(
+            tmp_path / "rs.dcm", rois, series=header.SeriesInstanceUID, patient=str(header.get("PatientID", ""))
+        )
     data = pydicom.dcmread(path)
-    frame = pydicom.dcmread(files[0]).FrameOfReferenceUID if same_frame else "1.2.3"
-    data.FrameOfReferenceUID = frame
+    data.FrameOfReferenceUID = header.FrameOfReferenceUID
+    edit(data)
     data.save_as(path)
-    found = [warning for segment in read_segmentation(path, ct) for warning in segment.warnings]
-    assert len(found) == (not same_frame)
-    assert all("another frame of reference" in warning for warning in found)
+    found = [said for segment in read_segmentation(path, ct) for said in segment.warnings]
+    assert len(found) == bool(warning)
+    assert all(warning in said for said in found)

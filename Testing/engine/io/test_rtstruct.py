@@ -360,3 +360,47 @@ def test_contours_midway_between_the_slices_fill_as_many_slices(rounding):
     grid = a_grid()
     drawn = [contour(grid, k + 0.5 + rounding * (-1) ** k, rectangle(5.5, 6.5, 9.5, 20.5)) for k in (1, 2, 3)]
     assert fill_contours(drawn, grid).array.any(axis=(1, 2)).sum() == 3
+
+
+def an_empty_sequence(data):
+    data.ROIContourSequence[1].ContourSequence = []
+
+
+def no_sequence(data):
+    del data.ROIContourSequence[1].ContourSequence
+
+
+def no_item(data):
+    del data.ROIContourSequence[1]
+
+
+def points_alone(data):
+    for contour in data.ROIContourSequence[1].ContourSequence:
+        contour.ContourGeometricType = "POINT"
+
+
+@pytest.mark.parametrize("edit", [an_empty_sequence, no_sequence, no_item, points_alone])
+def test_a_lesion_without_contours_is_left_out_with_a_warning(tmp_path, edit):
+    ct = make_ct()
+    drawn = [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(1.5, 1.5, 8.5, 9.5)]))]
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn, "GTV-2": drawn}, edit=edit)
+    (segment,) = read_rois(path, ct)
+    assert (segment.name, np.count_nonzero(segment.mask.array)) == ("GTV", 56)
+    assert segment.warnings == ("The region GTV-2 has no closed contour and was not measured.",)
+    with pytest.raises(UnusableInput, match="no closed contour"):
+        read_roi(path, "GTV-2", ct)
+
+
+def test_a_lung_without_contours_is_no_lung(tmp_path):
+    ct = make_ct()
+    drawn = [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(1.5, 1.5, 8.5, 9.5)]))]
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn, "Lung_Left": drawn, "Lung_Right": []})
+    assert [(each.name, each.warnings) for each in read_rois(path, ct)] == [("GTV", ())]
+
+
+def test_a_structure_set_of_empty_lesions_is_refused_by_their_names(tmp_path):
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [], "Nodule": []})
+    with pytest.raises(
+        UnusableInput, match=r"no closed contour of a lesion \(GTV, Nodule without one\); choose another"
+    ):
+        read_rois(path, make_ct())
