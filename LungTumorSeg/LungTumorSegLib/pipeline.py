@@ -151,12 +151,12 @@ def segment(
     on_progress(Progress("measuring", 0, 1))
     probability = grid.carry_back(maps.mean)
     disagreement = grid.carry_back(maps.deviation())
-    tumor = decide(grid, maps.mean, probability, settings.thresholds)
-    verified, together = None, tuple[Crop, ...]()
     if settings.verify:
         clock.stage("measurement")
         tumor, verified, together = _verified(model, settings, upright, grid, maps, probability, on_progress)
         clock.stage("verification")
+    else:
+        tumor, verified, together = decide(grid, maps.mean, probability, settings.thresholds), None, ()
     report = report_lesions(
         tumor,
         upright.ct,
