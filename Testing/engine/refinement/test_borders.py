@@ -8,6 +8,7 @@ from LungTumorSegLib.core.boxes import bounding_box
 from LungTumorSegLib.core.crops import Crop
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.evaluation.overlap import dice
+from LungTumorSegLib.refinement import borders
 from LungTumorSegLib.refinement.borders import SHIFT_MM, at_edges
 from scipy import ndimage
 
@@ -88,3 +89,9 @@ def test_a_vessel_beside_the_lesion_is_not_added():
     answer = moved(ball(RADIUS_MM), ct)
     assert dice(answer, ball(RADIUS_MM)) > 0.95
     assert not answer[vessel < 1.5].any()
+
+
+def test_the_border_of_an_outline_too_large_for_memory_stays(monkeypatch):
+    drawn = crop(ball(RADIUS_MM + 1))
+    monkeypatch.setattr(borders, "MOST_VOXELS", drawn.mask.array.size)
+    assert at_edges(drawn, scan()) is drawn
