@@ -1,16 +1,49 @@
-"""Small chests and stored cases for tests of the training."""
+"""Small chests, stored cases, a configuration of seconds and a kill for tests of the training."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.training.config import ModelConfig, SamplingConfig, TrainingConfig
 from LungTumorSegLib.training.store import IGNORED, CaseArrays, StoredCase, write_case
 from volumes import affine_of
 
 SPACING_MM = (5.0, 6.0, 7.0)
 SHAPE = (24, 44, 56)
+
+TOY = TrainingConfig(
+    output="",
+    device="cpu",
+    precision="float32",
+    threads=1,
+    workers=0,
+    model=ModelConfig("sff_multires_unet3d", 4),
+    sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none"),
+)
+"""A training in one process whose steps take a fraction of a second; output, data and stages are the test's."""
+
+
+class Kill:
+    """A progress callback that ends the run at its n-th call."""
+
+    def __init__(self, n: int) -> None:
+        """Count from ``n`` down."""
+        self.left = n
+
+    def __call__(self, _: object) -> None:
+        """Count, and raise KeyboardInterrupt at the n-th call."""
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def log_rows(folder: Path, *, times: bool = False) -> list[dict[str, str]]:
+    """Return the rows of a training's log, by default without times, which differ from run to run."""
+    with (folder / "log.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if times or not k.startswith("seconds")} for row in csv.DictReader(file)]
 
 
 def ellipsoid(center, radii, shape=SHAPE, spacing=SPACING_MM):

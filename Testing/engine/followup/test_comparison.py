@@ -9,8 +9,9 @@ from datetime import date
 
 import numpy as np
 import pytest
+from commands import run_command
 from jsonschema import Draft202012Validator, validate
-from LungTumorSegLib import cli, compare
+from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup.files import COLUMNS
@@ -137,28 +138,10 @@ def test_earlier_lesions_lie_at_their_place_in_the_later_ct(follow_up, tmp_path)
         assert outline.name == f"{there[key]['earlier'][0]['segment']} (earlier)"
 
 
-class Quiet:
-    """A channel that says nothing."""
-
-    def progress(self, progress):
-        pass
-
-    def result(self, data, text):
-        self.text = text
-
-
-def run(*arguments):
-    """Run the command as ``lungtumorseg`` does; UnusableInput is exit code 2."""
-    options = cli._parser().parse_args([str(each) for each in arguments])
-    channel = Quiet()
-    options.run(options, channel)
-    return channel.text
-
-
 def test_the_command_compares_two_result_folders_and_links_by_hand(results, tmp_path):
     given = ("--dates", "2026-01-01", "2026-04-11", "--case", "P7")
     link = ("--link", "Tumor 3=Tumor 2", "--unlink", "Tumor 2=Tumor 3")
-    text = run("compare", *results, "-o", tmp_path / "out", *given, *link)
+    text = run_command("compare", *results, "-o", tmp_path / "out", *given, *link)
     assert "RECIST 1.1: PD." in text
     data = json.loads((tmp_path / "out" / "followup.json").read_text(encoding="utf-8"))
     assert (data["days"], data["case"], data["dates"]) == (100, "P7", ["2026-01-01", "2026-04-11"])
@@ -182,7 +165,7 @@ def test_the_command_compares_two_result_folders_and_links_by_hand(results, tmp_
 )
 def test_the_command_refuses_what_contradicts(results, tmp_path, arguments, message):
     with pytest.raises(UnusableInput, match=re.escape(message)):
-        run("compare", *results, "-o", tmp_path / "out", *arguments)
+        run_command("compare", *results, "-o", tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
+from commands import run_command
 from dicom_series import write_dicom_series
-from LungTumorSegLib import cli, compare
+from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup.lesion import TimedLesion
@@ -102,19 +103,6 @@ def uids_in(path) -> dict[str, str]:
     return {str(item.SegmentLabel): str(item.TrackingUID) for item in pydicom.dcmread(path).SegmentSequence}
 
 
-def run(*arguments: object) -> None:
-    options = cli._parser().parse_args([str(argument) for argument in arguments])
-    options.run(options, Silent())
-
-
-class Silent:
-    def progress(self, progress):
-        pass
-
-    def result(self, data, text):
-        pass
-
-
 @pytest.mark.slow
 def test_dicom_results_of_three_examinations_have_the_same_identifier_for_the_same_lesion(tmp_path):
     exams = [
@@ -122,14 +110,16 @@ def test_dicom_results_of_three_examinations_have_the_same_identifier_for_the_sa
         dicom_examination(tmp_path / "april", {"Tumor 1": THERE, "Tumor 2": HERE}, shift=(6.0, -9.0, 12.0)),
         dicom_examination(tmp_path / "july", {"Tumor 1": HERE}),
     ]
-    run("measure", exams[0] / "ct", exams[0] / "result", "-o", tmp_path / "0", "--format", "dicom", "--no-report")
+    run_command(
+        "measure", exams[0] / "ct", exams[0] / "result", "-o", tmp_path / "0", "--format", "dicom", "--no-report"
+    )
     for number, (before, after) in enumerate(((exams[0], exams[1]), (exams[1], exams[2])), start=1):
         given = tmp_path / str(number - 1), after / "result"
         cts = "--earlier-ct", before / "ct", "--later-ct", after / "ct"
         compared = tmp_path / f"compared {number}"
-        run("compare", *given, *cts, "-o", compared, "--days", "90", "--no-report")
+        run_command("compare", *given, *cts, "-o", compared, "--days", "90", "--no-report")
         out = "-o", tmp_path / str(number), "--format", "dicom", "seg.nrrd", "--no-report"
-        run("measure", after / "ct", after / "result", *out, "--tracking", compared / "followup.json")
+        run_command("measure", after / "ct", after / "result", *out, "--tracking", compared / "followup.json")
     january, april, july = (uids_in(tmp_path / str(number) / "segmentation.dcm") for number in range(3))
     assert april["Tumor 1"] == january["Tumor 2"] != january["Tumor 1"]
     assert april["Tumor 2"] == january["Tumor 1"] == july["Tumor 1"]

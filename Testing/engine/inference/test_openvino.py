@@ -10,12 +10,10 @@ import pytest
 import torch
 from LungTumorSegLib import cli
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
-from LungTumorSegLib.core.volume import CTVolume
 from LungTumorSegLib.inference import backend, openvino_network
 from LungTumorSegLib.inference.backend import choose_backend
-from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.predictor import choose_device, predict_maps
-from LungTumorSegLib.networks import build_network
+from small_networks import a_grid_of_noise, a_network
 
 CPU = torch.device("cpu")
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the package openvino")
@@ -23,22 +21,9 @@ needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None
 
 @pytest.fixture
 def grid():
-    rng = np.random.default_rng(3)
-    affine = np.diag([1.5, 1.5, 3.0, 1.0])[:, [2, 1, 0, 3]]
     mask = np.zeros((14, 28, 34), bool)
     mask[3:11, 4:24, 6:28] = True
-    ct = CTVolume(np.where(mask, rng.normal(-300, 300, mask.shape), -1024).astype(np.float32), affine)
-    return make_working_grid(ct, ct.with_array(mask), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000, 400))
-
-
-def a_network(name: str) -> torch.nn.Module:
-    torch.manual_seed(11)
-    network = build_network(name, 4)
-    for module in network.modules():
-        if hasattr(module, "running_var"):
-            module.running_var.uniform_(0.2, 2.0)
-            module.running_mean.normal_(0, 0.2)
-    return network.eval()
+    return a_grid_of_noise(mask)
 
 
 def maps_of(grid, network, library: str, **more):

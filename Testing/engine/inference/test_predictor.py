@@ -8,11 +8,9 @@ import pytest
 import torch
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
-from LungTumorSegLib.core.volume import CTVolume
-from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
 from LungTumorSegLib.inference.stacks import STACK_SLICES, stack_starts
-from LungTumorSegLib.networks import build_network
+from small_networks import a_grid_of_noise, a_network
 
 CPU = torch.device("cpu")
 
@@ -20,24 +18,10 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def a_grid():
     """Noise inside a mask with a gap along the slices, so that some stacks hold no lung."""
-    rng = np.random.default_rng(3)
-    affine = np.diag([1.5, 1.5, 3.0, 1.0])[:, [2, 1, 0, 3]]
     mask = np.zeros((46, 34, 28), bool)
     mask[4:16, 6:28, 4:24] = True
     mask[36:43, 6:20, 4:24] = True
-    ct = CTVolume(np.where(mask, rng.normal(-300, 300, mask.shape), -1024).astype(np.float32), affine)
-    return make_working_grid(ct, ct.with_array(mask), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000, 400))
-
-
-def a_network(name):
-    """A small network whose answers differ from voxel to voxel."""
-    torch.manual_seed(11)
-    network = build_network(name, 4)
-    for module in network.modules():
-        if hasattr(module, "running_var"):
-            module.running_var.uniform_(0.2, 2.0)
-            module.running_mean.normal_(0, 0.2)
-    return network.eval()
+    return a_grid_of_noise(mask)
 
 
 def plain_answers(network, grid, stride):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from dataclasses import replace
@@ -13,15 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from chests import block, make_chest
+from commands import run_command
 from jsonschema import Draft202012Validator, validate
-from LungTumorSegLib import cli
 from LungTumorSegLib.core.colors import lesion_color, lightened
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.lesions import is_lesion, measure, with_known
 from LungTumorSegLib.lesions.table import COLUMNS
-from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report.sections import css
 from LungTumorSegLib.results.contents import Extras
@@ -212,6 +210,5 @@ def test_measure_writes_the_report_unless_told_otherwise(tmp_path, options, writ
     write_volume(result.ct, tmp_path / "ct.nrrd")
     write_segmentation(lung_and_tumor_segments(result.isolation, result.report), tmp_path / "lungs and tumor.seg.nrrd")
     places = [str(tmp_path / name) for name in ("ct.nrrd", "lungs and tumor.seg.nrrd", "out")]
-    parsed = cli._parser().parse_args(["measure", *places[:2], "-o", places[2], *options])
-    parsed.run(parsed, TerminalChannel(io.StringIO()))
+    run_command("measure", *places[:2], "-o", places[2], *options)
     assert names(tmp_path / "out") == {"lesions.csv", "summary.json", *written}

@@ -10,8 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 from chests import Chest, block, make_chest
+from commands import run_command
 from dicom_series import write_dicom_series
-from LungTumorSegLib import cli
 from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import TUMOR
@@ -136,7 +136,7 @@ def test_codes_and_colors_survive_the_dicom_segmentation(a_case):
 
 def test_a_segment_keeps_its_tracking_identifier_when_it_is_measured(a_case, tmp_path):
     first = a_case / "result" / "segmentation.dcm"
-    run("measure", a_case / "ct", first, "-o", tmp_path / "again", "--no-report", "--format", "dicom")
+    run_command("measure", a_case / "ct", first, "-o", tmp_path / "again", "--no-report", "--format", "dicom")
     uids = [
         [str(item.TrackingUID) for item in pydicom.dcmread(path).SegmentSequence]
         for path in (first, tmp_path / "again" / "segmentation.dcm")
@@ -147,11 +147,11 @@ def test_a_segment_keeps_its_tracking_identifier_when_it_is_measured(a_case, tmp
 
 def test_surfaces_are_written_for_each_segment_and_replaced_by_the_next_run(a_case, tmp_path):
     given = a_case / "ct", a_case / "result" / "segmentation.seg.nrrd", "-o", tmp_path / "out", "--no-report"
-    run("measure", *given, "--format", "stl", "ply")
+    run_command("measure", *given, "--format", "stl", "ply")
     ids = [each.id for each in read_segmentation(given[1])]
     expected = {f"{each}.{suffix}" for each in ids for suffix in ("stl", "ply")}
     assert {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".stl", ".ply")} == expected
-    run("measure", *given, "--format", "obj")
+    run_command("measure", *given, "--format", "obj")
     found = {path.name for path in (tmp_path / "out").iterdir() if path.suffix in (".stl", ".ply", ".obj")}
     assert found == {f"{each}.obj" for each in ids}
 
@@ -170,19 +170,6 @@ def test_dicom_results_refer_to_patient_study_and_slices(a_case, name):
     assert slices[0].SeriesInstanceUID in mentioned
 
 
-def run(*arguments: object) -> None:
-    options = cli._parser().parse_args([str(argument) for argument in arguments])
-    options.run(options, Silent())
-
-
-class Silent:
-    def progress(self, progress):
-        pass
-
-    def result(self, data, text):
-        pass
-
-
 def leaks(path: Path) -> list[str]:
     """The values of the patient that a file contains, compressed or not."""
     content = path.read_bytes()
@@ -194,7 +181,7 @@ def leaks(path: Path) -> list[str]:
 
 
 def test_patient_data_stand_in_dicom_objects_only(a_case, tmp_path):
-    run(
+    run_command(
         "measure", a_case / "ct", a_case / "result", "-o", tmp_path / "measured", "--margins", "5", "--no-report",
         "--format", "seg.nrrd", "nifti", "dicom",
     )  # fmt: skip
@@ -205,7 +192,7 @@ def test_patient_data_stand_in_dicom_objects_only(a_case, tmp_path):
 
 
 def test_deidentified_results_state_uids_only(a_case, tmp_path):
-    run(
+    run_command(
         "measure", a_case / "ct", a_case / "result", "-o", tmp_path, "--no-report", "--format", "dicom",
         "--deidentified",
     )  # fmt: skip
@@ -221,7 +208,7 @@ def test_dicom_results_of_a_ct_that_is_no_dicom_are_refused_before_the_work(tmp_
     write_volume(make_chest(SHAPE).ct, tmp_path / "ct.nrrd")
     more = [tmp_path / "missing.seg.nrrd"] if command == "measure" else []
     with pytest.raises(UnusableInput, match=r"ct\.nrrd is not DICOM, so DICOM results would have no patient"):
-        run(command, tmp_path / "ct.nrrd", *more, "-o", tmp_path / "out", "--format", "dicom")
+        run_command(command, tmp_path / "ct.nrrd", *more, "-o", tmp_path / "out", "--format", "dicom")
     assert names(tmp_path) == {"ct.nrrd"}
 
 
@@ -255,7 +242,9 @@ def test_a_second_run_replaces_the_results_in_a_folder_within_the_dicom_folder(t
 
 def test_results_of_a_segmentation_that_was_corrected_since_are_removed(a_case, tmp_path):
     save(a_dicom_result(tmp_path / "ct"), tmp_path / "out")
-    run("measure", tmp_path / "ct", a_case / "result" / "segmentation.nii.gz", "-o", tmp_path / "out", "--no-report")
+    run_command(
+        "measure", tmp_path / "ct", a_case / "result" / "segmentation.nii.gz", "-o", tmp_path / "out", "--no-report"
+    )
     assert not names(tmp_path / "out") & {*DICOM_FILES, "segmentation.nii.gz", "segmentation.json"}
     assert "segmentation.seg.nrrd" in names(tmp_path / "out")
 
@@ -272,7 +261,7 @@ def test_overlapping_lesions_are_whole_in_dicom_and_warned_of_in_nifti(tmp_path)
         for name, mask in (("Big", big), ("Small", small))
     ]
     write_segmentation(lesions, tmp_path / "drawn.seg.nrrd")
-    run(
+    run_command(
         "measure", tmp_path / "ct", tmp_path / "drawn.seg.nrrd", "-o", tmp_path / "out", "--no-report",
         "--format", "dicom", "nifti",
     )  # fmt: skip

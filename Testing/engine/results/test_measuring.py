@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import shutil
 from dataclasses import replace
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from LungTumorSegLib import __version__, cli
+from commands import run_command
+from LungTumorSegLib import __version__
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.lesions import report_lesions
-from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
 from LungTumorSegLib.results.writer import write_result
@@ -58,15 +57,8 @@ def case(a_case_on_disk, tmp_path) -> Path:
     return Path(shutil.copytree(a_case_on_disk, tmp_path / "case"))
 
 
-def command(*arguments: object) -> str:
-    options = cli._parser().parse_args([str(argument) for argument in arguments])
-    said = io.StringIO()
-    options.run(options, TerminalChannel(said))
-    return said.getvalue()
-
-
 def measure(case: Path, *options: object, segmentation: str = "result/segmentation.seg.nrrd", output: str = "result"):
-    return command("measure", case / "ct.nrrd", case / segmentation, "-o", case / output, "--no-report", *options)
+    return run_command("measure", case / "ct.nrrd", case / segmentation, "-o", case / output, "--no-report", *options)
 
 
 def summary(folder: Path) -> dict:
@@ -254,7 +246,7 @@ def test_no_command_replaces_its_input(tmp_path, name, arguments, overwrite):
     (folder / name).write_bytes((folder / "ct.nrrd").read_bytes())
     places = [argument.replace("{}/..", str(folder)).replace("{}", str(folder / name)) for argument in arguments]
     with pytest.raises(UnusableInput, match="is an input of this run"):
-        command(*places, *overwrite)
+        run_command(*places, *overwrite)
     assert names(folder) == {"ct.nrrd", name}
     assert (folder / name).read_bytes() == (folder / "ct.nrrd").read_bytes()
 
@@ -284,7 +276,7 @@ def test_every_command_refuses_what_is_in_the_way_before_it_reads_anything(
     own.mkdir() if in_the_way == "a folder" else own.write_text("the user's")
     places = {"ct": case / "ct.nrrd", "segmentation": case / "result" / "segmentation.seg.nrrd", "out": case / "out"}
     with pytest.raises(UnusableInput, match=own.name):
-        command(*(argument.format(**places) for argument in arguments))
+        run_command(*(argument.format(**places) for argument in arguments))
     assert own.is_dir() or own.read_text() == "the user's"
     assert names(case / "out") == {name.partition("/")[0]}
 
@@ -292,25 +284,25 @@ def test_every_command_refuses_what_is_in_the_way_before_it_reads_anything(
 def test_a_table_is_replaced_by_the_next_evaluation_unless_it_was_edited(case):
     evaluate = ("evaluate", *[case / "result" / "segmentation.seg.nrrd"] * 2, "--cases", case / "table.csv")
     for _ in range(2):
-        command(*evaluate)
+        run_command(*evaluate)
     (case / "table.csv").write_text("edited")
     with pytest.raises(UnusableInput, match=r"table\.csv"):
-        command(*evaluate)
-    command(*evaluate, "--overwrite")
+        run_command(*evaluate)
+    run_command(*evaluate, "--overwrite")
     assert "dice_3d" in (case / "table.csv").read_text()
 
 
 def test_a_table_never_takes_the_place_of_a_result(case):
     segmentation = case / "result" / "segmentation.seg.nrrd"
     with pytest.raises(UnusableInput, match=r"lesions\.csv"):
-        command("evaluate", segmentation, segmentation, "--cases", case / "result" / "lesions.csv")
+        run_command("evaluate", segmentation, segmentation, "--cases", case / "result" / "lesions.csv")
 
 
 def test_isolation_and_result_share_a_folder(case, monkeypatch):
     monkeypatch.setattr("LungTumorSegLib.isolation.isolate_lungs", lambda ct, _: an_isolation_of(ct))
     before = names(case / "result")
     for _ in range(2):
-        command("isolate", case / "ct.nrrd", "-o", case / "result")
+        run_command("isolate", case / "ct.nrrd", "-o", case / "result")
     assert names(case / "result") == before | {"isolation.seg.nrrd", "isolated.nrrd", "isolation.json"}
     record = json.loads((case / "result" / "isolation.json").read_text(encoding="utf-8"))
     assert record["software_version"] == __version__

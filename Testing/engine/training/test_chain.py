@@ -1,6 +1,5 @@
 """Chains of steps at toy size: what each step begins with, what the last one is, and that a kill changes nothing."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +9,14 @@ import torch
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.config import (
-    ModelConfig,
-    SamplingConfig,
     StageConfig,
     StepConfig,
-    TrainingConfig,
     read_config,
 )
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.stages import run_training
 from safetensors.torch import load_file
-from training_cases import a_stored_case
+from training_cases import TOY, Kill, a_stored_case, log_rows
 
 STAGE = StageConfig(
     steps=2, epoch_steps=1, batch=1, learning_rate=0.01, warmup_steps=0, mined_cases=0, freeze_norm_at=0.5, ema=0.5
@@ -43,40 +39,12 @@ def config(tmp_path_factory):
         patch.setattr(stages, "prepare_data", lambda *_: data)
         patch.setattr(loop, "RECALIBRATION_BATCHES", 1)
         patch.setattr(loop, "LOG_STEPS", 1)
-        yield TrainingConfig(
-            output="",
-            device="cpu",
-            precision="float32",
-            threads=1,
-            workers=0,
-            chain=CHAIN,
-            model=ModelConfig("sff_multires_unet3d", 4),
-            sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none"),
-            extractor=replace(STAGE, steps=1),
-            network=STAGE,
-        )
+        yield replace(TOY, chain=CHAIN, extractor=replace(STAGE, steps=1), network=STAGE)
 
 
 def weights(file):
     stored = load_file(file)
     return {name.removeprefix("weights/"): value for name, value in stored.items() if not name.startswith("optimizer/")}
-
-
-def rows(folder):
-    with (folder / "log.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in csv.DictReader(file)]
-
-
-class Kill:
-    """A progress callback that ends the run at its n-th call."""
-
-    def __init__(self, n):
-        self.left = n
-
-    def __call__(self, _):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +55,10 @@ def unbroken(config, tmp_path_factory):
 
 
 def test_every_step_is_trained_in_its_order(unbroken):
-    found = [(row["stage"], row["step"]) for row in rows(unbroken) if row["loss"]]
+    found = [(row["stage"], row["step"]) for row in log_rows(unbroken) if row["loss"]]
     expected = {"extractor": 1, "base": 2, "more": 4, "other": 2}
     assert found == [(name, str(step + 1)) for name, steps in expected.items() for step in range(steps)]
-    rates = {row["stage"]: float(row["learning_rate"]) for row in rows(unbroken) if row["step"] == "1"}
+    rates = {row["stage"]: float(row["learning_rate"]) for row in log_rows(unbroken) if row["step"] == "1"}
     assert rates["other"] == pytest.approx(2 * rates["base"], rel=0.01)
 
 
@@ -137,7 +105,7 @@ def test_a_chain_that_was_killed_in_a_step_goes_on_there(config, unbroken, tmp_p
     model = load_file(tmp_path / "killed/model/model.safetensors")
     for name, value in load_file(unbroken / "model/model.safetensors").items():
         assert torch.equal(model[name], value), name
-    assert rows(tmp_path / "killed") == rows(unbroken)
+    assert log_rows(tmp_path / "killed") == log_rows(unbroken)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """One training loop, step by step: what it shows the network, what it mines, chooses and freezes, when it ends."""
 
-import csv
 import json
 import math
 from dataclasses import asdict, replace
@@ -10,7 +9,7 @@ import torch
 from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training import loop
-from LungTumorSegLib.training.config import SamplingConfig, StageConfig, TrainingConfig
+from LungTumorSegLib.training.config import StageConfig
 from LungTumorSegLib.training.loop import LoopState, TrainingLoop
 from LungTumorSegLib.training.losses import build_loss
 from LungTumorSegLib.training.normalization import trainable_norms
@@ -18,7 +17,7 @@ from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.schedules import Plateau
 from LungTumorSegLib.training.selection import Score
 from LungTumorSegLib.training.store import IGNORED
-from training_cases import a_stored_case
+from training_cases import TOY, a_stored_case, log_rows
 
 STAGE = StageConfig(
     steps=3, epoch_steps=1, batch=1, warmup_steps=0, schedule="constant", mined_cases=0, selection_after=1.0
@@ -38,12 +37,7 @@ def new_loop(data, tmp_path, monkeypatch):
     """``new_loop(network="multires_unet3d", **stage settings)``: a loop of seconds."""
     monkeypatch.setattr(loop, "RECALIBRATION_BATCHES", 1)
     monkeypatch.setattr(loop, "LOG_STEPS", 1)
-    config = TrainingConfig(
-        output=str(tmp_path),
-        precision="float32",
-        workers=0,
-        sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none"),
-    )
+    config = replace(TOY, output=str(tmp_path))
 
     def make(network="multires_unet3d", *, held_out=True, **settings):
         torch.manual_seed(0)
@@ -53,11 +47,6 @@ def new_loop(data, tmp_path, monkeypatch):
         )
 
     return make
-
-
-def log_rows(folder):
-    with (folder / "log.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 # A step
@@ -248,7 +237,7 @@ def test_the_log_says_how_long_it_will_take(new_loop, monkeypatch, tmp_path):
     training._state.step, training._state.seconds = 1, 10.0
     training._log.resume("network", 0)
     training._write_log(loss=1.0)
-    (row,) = log_rows(tmp_path)
+    (row,) = log_rows(tmp_path, times=True)
     assert (row["stage"], row["step"], float(row["seconds"]), float(row["seconds_left"])) == (
         "network",
         "1",

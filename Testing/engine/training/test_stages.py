@@ -1,6 +1,5 @@
 """Whole trainings at toy size: what they write, and that a kill at any moment changes nothing."""
 
-import csv
 import json
 from dataclasses import replace
 
@@ -10,12 +9,12 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training import loop, stages
-from LungTumorSegLib.training.config import ModelConfig, SamplingConfig, StageConfig, TrainingConfig
+from LungTumorSegLib.training.config import ModelConfig, StageConfig, TrainingConfig
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.selection import Score
 from LungTumorSegLib.training.stages import run_training
 from safetensors.torch import load_file
-from training_cases import a_stored_case
+from training_cases import TOY, Kill, a_stored_case, log_rows
 
 STAGE = StageConfig(
     steps=4,
@@ -57,39 +56,11 @@ def config(data):
         patch.setattr(stages, "prepare_data", lambda *_: data)
         patch.setattr(loop, "RECALIBRATION_BATCHES", 2)
         patch.setattr(loop, "LOG_STEPS", 1)
-        yield TrainingConfig(
-            output="",
-            device="cpu",
-            precision="float32",
-            threads=1,
-            workers=0,
-            model=ModelConfig("sff_multires_unet3d", 4),
-            sampling=SamplingConfig(crop=(8, 16, 16), augmentation="none"),
-            extractor=replace(STAGE, steps=2),
-            network=replace(STAGE, freeze_norm_at=0.5),
-        )
+        yield replace(TOY, extractor=replace(STAGE, steps=2), network=replace(STAGE, freeze_norm_at=0.5))
 
 
 def weights(folder):
     return load_file(folder / "model/model.safetensors")
-
-
-def log_rows(folder):
-    """The log without times, which differ from run to run."""
-    with (folder / "log.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if not k.startswith("seconds")} for row in csv.DictReader(file)]
-
-
-class Kill:
-    """A progress callback that ends the run at its n-th call."""
-
-    def __init__(self, n):
-        self.left = n
-
-    def __call__(self, _):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
