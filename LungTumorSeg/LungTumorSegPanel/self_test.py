@@ -12,7 +12,7 @@ from LungTumorSegLib.core.private_folder import private_folder
 from LungTumorSegLib.core.terminology import CONFIRMED
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.segments import mask_of, set_mask
-from LungTumorSegLib.process.segmentation_run import FOLDER_PREFIX
+from LungTumorSegLib.process.child import FOLDER_PREFIX
 from LungTumorSegLib.results.lesion_rows import CORRECTED
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 

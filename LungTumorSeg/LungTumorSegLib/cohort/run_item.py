@@ -19,8 +19,8 @@ from ..core.messages import unreadable
 from ..core.private_folder import held
 from ..io.headers import read_header
 from ..io.regular_files import existing_mode
-from ..process.child import ChildProcess, Event, child_environment, find_interpreter
-from ..process.segmentation_run import PACKAGE, POLL_SECONDS, Outcome, failure_of
+from ..process.child import PACKAGE, POLL_SECONDS, ChildProcess, Event, child_environment, find_interpreter
+from ..process.outcome import Outcome, failure_of
 from ..results.contents import SUMMARY_FILE
 from ..results.folder import settle
 from ..results.mark import fingerprint, is_regular, read_mark

@@ -27,6 +27,15 @@ REAP_SECONDS = 10.0
 STDERR_LINES = 50
 """Number of last stderr lines that are kept, enough for a Python traceback."""
 
+PACKAGE = __package__.partition(".")[0]
+"""The package that a child process runs with ``python -m``."""
+
+FOLDER_PREFIX = "LungTumorSeg-"
+"""Beginning of the names of private folders, in which children find their input."""
+
+POLL_SECONDS = 0.05
+"""Seconds between two checks of a child, far below what a person notices."""
+
 Event = dict[str, Any]
 
 

@@ -16,8 +16,7 @@ from typing import Any
 from ..core.errors import MachineLimit
 from ..core.events import Cancelled
 from ..core.private_folder import private_folder
-from .child import ChildProcess, child_environment, find_interpreter
-from .segmentation_run import FOLDER_PREFIX, PACKAGE, POLL_SECONDS
+from .child import FOLDER_PREFIX, PACKAGE, POLL_SECONDS, ChildProcess, child_environment, find_interpreter
 
 Prepare = Callable[[Path, threading.Event], None]
 """Writes the command's input into the folder, in its own thread; raises Cancelled soon after the event is set."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from ..core.events import Progress
+from .child import Event
 
 STAGE_SHARES = {
     "reading": 0.020,
@@ -158,6 +159,11 @@ class RunProgress:
         if self._share < LEAST_SHARE or not self._seconds_per_share:
             return None
         return max(0.0, self._seconds_per_share * self._shares_left - (self._clock() - self._last))
+
+
+def progress_of(event: Event) -> Progress:
+    """Return the content of an event "progress"."""
+    return Progress(str(event["stage"]), int(event["done"]), int(event["total"]))
 
 
 def stage_in_words(stage: str) -> str:

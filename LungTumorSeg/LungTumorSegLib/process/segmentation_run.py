@@ -7,54 +7,24 @@ Nothing here imports Slicer or Qt, and only ``close`` blocks: a timer or a loop 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
+from ..core.errors import CANCELLED, MachineLimit
 from ..core.events import Cancelled, Progress
-from ..core.messages import CANCELLED_MESSAGE, MEMORY_REMEDY
-from ..core.private_folder import private_folder, remove_left_behind
+from ..core.messages import CANCELLED_MESSAGE
 from ..results.reader import RunFiles, read_run
-from .child import ChildProcess, Event, child_environment, find_interpreter
-from .progress import RunProgress
+from .child import POLL_SECONDS, ChildProcess, Event
+from .exported_ct import ExportedCT, WriteInput
+from .outcome import Outcome, error_of, outcome_of
+from .progress import RunProgress, progress_of
 
-PACKAGE = __package__.partition(".")[0]
-FOLDER_PREFIX = "LungTumorSeg-"
-INPUT_FILE = "input.nrrd"
 RESULTS_FOLDER = "results"
-
-POLL_SECONDS = 0.05
-"""Seconds between two checks of the child, far below what a person notices."""
-
-UNEXPECTED = 1
-"""Code of an outcome that is a bug, in this program or in the system."""
-
-WriteInput = Callable[[Path, threading.Event], None]
-"""Writes the CT to a path, in its own thread; raises Cancelled soon after the event is set."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        code: The exit code of the command line.
-        message: One sentence; "" if the code is 0.
-        results: The result; None unless the code is 0.
-    """
-
-    code: int
-    message: str = ""
-    results: RunFiles | None = None
 
 
 class SegmentationJob:
@@ -84,17 +54,12 @@ class SegmentationJob:
         Raises:
             FileNotFoundError: If no interpreter is found.
         """
-        program = interpreter or find_interpreter()
-        parent = Path(temporary_folder or tempfile.gettempdir())
-        remove_left_behind(parent, FOLDER_PREFIX)
-        self._cleaning = contextlib.ExitStack()
-        self._folder = self._cleaning.enter_context(private_folder(parent, FOLDER_PREFIX))
-        segment = ["segment", str(self._folder / INPUT_FILE), "-o", str(self._folder / RESULTS_FOLDER)]
-        self._command = [
-            program,
-            "-m",
-            PACKAGE,
-            *segment,
+        self._ct = ExportedCT(write_input, interpreter, temporary_folder)
+        self._arguments = [
+            "segment",
+            str(self._ct.path),
+            "-o",
+            str(self._ct.folder / RESULTS_FOLDER),
             "--no-picture",
             "--surfaces",
             "--events",
@@ -102,9 +67,7 @@ class SegmentationJob:
             "--cancel-on-eof",
             *arguments,
         ]
-        self._write_input = write_input
         self._probability = probability
-        self._stop = threading.Event()
         self._child: ChildProcess | None = None
         self._progress: queue.SimpleQueue[Progress] = queue.SimpleQueue()
         self._outcome: Outcome | None = None
@@ -114,7 +77,7 @@ class SegmentationJob:
     @property
     def folder(self) -> Path:
         """Return the private folder for input and results."""
-        return self._folder
+        return self._ct.folder
 
     def poll(self) -> list[Progress]:
         """Return the progress since the last call, oldest first."""
@@ -132,7 +95,7 @@ class SegmentationJob:
 
         The child is asked to end, and killed if it does not. ``outcome`` reports when the job has ended.
         """
-        self._stop.set()
+        self._ct.stop.set()
         if self._child is not None:  # otherwise the thread sees the event
             self._child.cancel()
 
@@ -141,57 +104,41 @@ class SegmentationJob:
 
         The call blocks until nothing is left; it is quick after an outcome.
         """
-        self._stop.set()
+        self._ct.stop.set()
         while self._thread.is_alive():
             if self._child is not None:
                 self._child.kill()
             self._thread.join(POLL_SECONDS)
-        self._cleaning.close()
+        self._ct.delete()
 
     def _run(self) -> None:
         try:
             self._outcome = self._export_and_segment()
-        except Cancelled:
-            self._outcome = Outcome(CANCELLED, CANCELLED_MESSAGE)
-        except MachineLimit as error:
-            self._outcome = Outcome(MACHINE, str(error))
-        except OSError as error:
-            reason = f"{error.strerror or error} ({error.filename or self._folder})"
-            self._outcome = Outcome(MACHINE, f"The run failed: {reason}; free some disk space there and try again.")
         except Exception as error:  # otherwise an exception in a thread would be lost
-            logging.getLogger(__name__).exception("The run failed.")
-            self._outcome = Outcome(UNEXPECTED, f"The run failed: {error}")
+            self._outcome = outcome_of(error, "The run failed", self._ct.folder)
 
     def _export_and_segment(self) -> Outcome:
-        self._write_input(self._folder / INPUT_FILE, self._stop)
-        self._check_stop()
-        self._child = ChildProcess(self._command, child_environment(os.environ))
-        if self._stop.is_set():  # while the child started
+        self._child = self._ct.export_and_start(self._arguments)
+        if self._ct.stop.is_set():  # while the child started
             self._child.cancel()
         last_event: Event = {}
         while (code := self._child.exit_code) is None:
             last_event = self._pass_on(self._child.events(), last_event)
             time.sleep(POLL_SECONDS)
         last_event = self._pass_on(self._child.events(), last_event)
-        self._check_stop()
+        if self._ct.stop.is_set():
+            raise Cancelled
         if code == 0 and last_event.get("event") == "result":
-            return Outcome(0, results=read_run(self._folder / RESULTS_FOLDER, probability=self._probability))
-        failure = failure_of(code, last_event, self._child.stderr_lines)
-        return replace(
-            failure, message=failure.message.replace(str(self._folder / INPUT_FILE), "the CT")
-        )  # users do not know this file
+            return Outcome(0, results=read_run(self._ct.folder / RESULTS_FOLDER, probability=self._probability))
+        return self._ct.failure_of(code, last_event, self._child.stderr_lines)
 
     def _pass_on(self, events: Sequence[Event], last_event: Event) -> Event:
         for event in events:
             if event["event"] == "progress":
-                self._progress.put(Progress(str(event["stage"]), int(event["done"]), int(event["total"])))
+                self._progress.put(progress_of(event))
             else:
                 last_event = event
         return last_event
-
-    def _check_stop(self) -> None:
-        if self._stop.is_set():
-            raise Cancelled
 
 
 class SegmentationRun:
@@ -274,32 +221,3 @@ class SegmentationRun:
             self._job.close()
         if self._on_finished is not None:
             self._on_finished(self)
-
-
-def failure_of(code: int, event: Event, stderr_lines: Sequence[str]) -> Outcome:
-    """Return the outcome of a child process that ended without a result.
-
-    Args:
-        code: Its exit code; negative if a signal ended it.
-        event: Its last event except progress; empty if there was none.
-        stderr_lines: The last lines of its stderr.
-    """
-    if code == CANCELLED:
-        return Outcome(CANCELLED, CANCELLED_MESSAGE)
-    if event.get("event") == "error":
-        return Outcome(int(event["code"]), str(event["message"]))
-    last_line = stderr_lines[-1] if stderr_lines else "no message"
-    if code in (UNUSABLE, MACHINE):
-        return Outcome(code, last_line)
-    logging.getLogger(__name__).error("The run ended with code %s:\n%s", code, "\n".join(stderr_lines))
-    if code == -9:  # SIGKILL: this program did not send it, so the system most likely ran out of memory
-        reason = "The operating system stopped the run, most likely because memory ran out"
-        return Outcome(MACHINE, f"{reason}; {MEMORY_REMEDY}.")
-    return Outcome(UNEXPECTED, f"The run ended unexpectedly (code {code}: {last_line}); see the log for details.")
-
-
-def error_of(outcome: Outcome) -> Exception:
-    """Return the exception for an outcome without a result."""
-    if outcome.code in (0, CANCELLED):
-        return Cancelled(outcome.message or CANCELLED_MESSAGE)
-    return UnusableInput(outcome.message) if outcome.code == UNUSABLE else MachineLimit(outcome.message)

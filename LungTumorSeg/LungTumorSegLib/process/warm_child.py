@@ -6,33 +6,18 @@ Nothing here imports Slicer or Qt: a timer or a loop of the caller calls ``Ask.p
 
 from __future__ import annotations
 
-import contextlib
 import json
-import logging
-import os
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from ..core.errors import CANCELLED, MACHINE, MachineLimit
-from ..core.events import Cancelled, Progress
+from ..core.errors import CANCELLED, MACHINE
+from ..core.events import Cancelled
 from ..core.messages import CANCELLED_MESSAGE
-from ..core.private_folder import private_folder, remove_left_behind
-from .child import ChildProcess, Event, child_environment, find_interpreter
-from .progress import COMMAND_SHARES, RunProgress
-from .segmentation_run import (
-    FOLDER_PREFIX,
-    INPUT_FILE,
-    PACKAGE,
-    POLL_SECONDS,
-    UNEXPECTED,
-    Outcome,
-    WriteInput,
-    error_of,
-    failure_of,
-)
+from .child import POLL_SECONDS, ChildProcess, Event
+from .exported_ct import ExportedCT, WriteInput
+from .outcome import Outcome, error_of, outcome_of
+from .progress import COMMAND_SHARES, RunProgress, progress_of
 
 ENDED = "The process that outlines lesions has ended; try again."
 
@@ -63,13 +48,8 @@ class WarmChild:
         Raises:
             FileNotFoundError: If no interpreter is found.
         """
-        program = interpreter or find_interpreter()
-        parent = Path(temporary_folder or tempfile.gettempdir())
-        remove_left_behind(parent, FOLDER_PREFIX)
-        self._cleaning = contextlib.ExitStack()
-        self._input = self._cleaning.enter_context(private_folder(parent, FOLDER_PREFIX)) / INPUT_FILE
-        self._command = [program, "-m", PACKAGE, "answer", str(self._input), *arguments]
-        self._write_input, self._stop = write_input, threading.Event()
+        self._ct = ExportedCT(write_input, interpreter, temporary_folder)
+        self._arguments = ["answer", str(self._ct.path), *arguments]
         self._child: ChildProcess | None = None
         self._last_event: Event = {}
         self._waiting: list[str] = []  # requests from before the child has started
@@ -110,7 +90,7 @@ class WarmChild:
 
     def close(self) -> None:
         """End the child now and delete what is left; the call blocks until nothing is left."""
-        self._stop.set()
+        self._ct.stop.set()
         while self._thread.is_alive():
             self._thread.join(POLL_SECONDS)
         if self._child is not None:
@@ -119,26 +99,16 @@ class WarmChild:
 
     def _export_and_start(self) -> None:
         try:
-            self._write_input(self._input, self._stop)
-            if not self._stop.is_set():
-                self._child = ChildProcess(self._command, child_environment(os.environ))
-        except Cancelled:
-            self._end(Outcome(CANCELLED, CANCELLED_MESSAGE))
-        except MachineLimit as error:
-            self._end(Outcome(MACHINE, str(error)))
-        except OSError as error:
-            reason = f"{error.strerror or error} ({error.filename or self._input.parent})"
-            self._end(Outcome(MACHINE, f"The CT cannot be exported: {reason}; free some disk space there."))
+            self._child = self._ct.export_and_start(self._arguments)
         except Exception as error:  # otherwise an exception in a thread would be lost
-            logging.getLogger(__name__).exception("The CT cannot be exported.")
-            self._end(Outcome(UNEXPECTED, f"The CT cannot be exported: {error}"))
+            self._end(outcome_of(error, "The CT cannot be exported", self._ct.folder))
 
     def _take(self, event: Event) -> None:
         if event["event"] == "progress":
-            self.progress.update(Progress(str(event["stage"]), int(event["done"]), int(event["total"])))
+            self.progress.update(progress_of(event))
         elif event["event"] == "item" and event.get("ready"):
             self.ready = True
-            self._cleaning.close()
+            self._ct.delete()
         elif event["event"] == "item":
             self._replies[int(event["id"])] = event
         else:
@@ -147,12 +117,11 @@ class WarmChild:
     def _outcome_of(self, code: int) -> Outcome:
         if code in (0, CANCELLED):
             return Outcome(MACHINE, ENDED)
-        failure = failure_of(code, self._last_event, [] if self._child is None else self._child.stderr_lines)
-        return Outcome(failure.code, failure.message.replace(str(self._input), "the CT"))  # users do not know this file
+        return self._ct.failure_of(code, self._last_event, [] if self._child is None else self._child.stderr_lines)
 
     def _end(self, outcome: Outcome) -> None:
         self.outcome = self.outcome or outcome
-        self._cleaning.close()
+        self._ct.delete()
 
 
 class Ask:

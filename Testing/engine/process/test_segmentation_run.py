@@ -17,7 +17,9 @@ from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled, Progress
 from LungTumorSegLib.core.private_folder import OWNER_FILE, OWNER_NOTE
 from LungTumorSegLib.process import child
-from LungTumorSegLib.process.segmentation_run import INPUT_FILE, Outcome, SegmentationJob, SegmentationRun
+from LungTumorSegLib.process.exported_ct import INPUT_FILE
+from LungTumorSegLib.process.outcome import Outcome
+from LungTumorSegLib.process.segmentation_run import SegmentationJob, SegmentationRun
 from LungTumorSegLib.results.reader import RunFiles
 
 PATIENCE_SECONDS = (
