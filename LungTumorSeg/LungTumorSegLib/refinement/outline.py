@@ -35,7 +35,7 @@ LOOKS_AGAIN = 2
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """What the second network sees at a place.
+    """What the second network sees at a place, or where the first one suspects a lesion.
 
     Attributes:
         mask: The outline on the CT's grid; None if there is nothing.

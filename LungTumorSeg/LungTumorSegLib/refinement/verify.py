@@ -6,8 +6,6 @@ network's outline, because the fine view would hold it only at a coarse spacing,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..core.boxes import Box, relative, slices_of, united
@@ -25,6 +23,7 @@ from .crops import Anatomy, side_for_extent
 from .fragments import as_candidate, separate
 from .look import Look, look_at
 from .measures import Surroundings, measures_of
+from .outline import Outline
 
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
@@ -38,22 +37,8 @@ On 101 lesions of nine CTs, the mean Dice was 0.827 with 0, 0.833 with 0.3 and 0
 SMALLEST_SHARE = 0.5
 """Volume of the smallest candidate, divided by that of the smallest lesion: the outline may be larger than the core."""
 
-
 MOST_FRAGMENTS = 10
 """Number of separate parts per candidate, the largest ones, that are looked at again."""
-
-
-@dataclass(frozen=True, eq=False)
-class Verified:
-    """A candidate after the second look.
-
-    Attributes:
-        mask: Its outline on the CT's grid; None if it is empty.
-        tumor: Probability that it is a tumor, 0 to 1.
-    """
-
-    mask: Crop | None
-    tumor: float
 
 
 def verify(
@@ -69,7 +54,7 @@ def verify(
     voxel_threshold: float,
     min_lesion_ml: float,
     on_progress: ProgressCallback = ignore_progress,
-) -> list[Verified]:
+) -> list[Outline]:
     """Look at everything that the first network suspects.
 
     Args:
@@ -109,13 +94,13 @@ def verify(
         look, tumor = seen(candidate)
         mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
         parts = [] if mask is None else [at_edges(part, ct) for part in separate(mask, ct, min_ml=smallest_ml)]
-        verified.append(Verified(parts[0] if parts else None, tumor))
+        verified.append(Outline(parts[0] if parts else None, tumor))
         others = parts[1:]
         for part in others[:MOST_FRAGMENTS]:
             own = as_candidate(part, candidate, working, ct, min_ml=smallest_ml)
             # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
-            verified += [] if own is None else [Verified(part, min(tumor, seen(own)[1]))]
-        verified += [Verified(part, tumor) for part in others[MOST_FRAGMENTS:]]
+            verified += [] if own is None else [Outline(part, min(tumor, seen(own)[1]))]
+        verified += [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
     on_progress(Progress("verifying", len(candidates), len(candidates)))
     return verified
 
