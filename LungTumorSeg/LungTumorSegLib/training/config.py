@@ -6,6 +6,7 @@ Paths are relative to the folder in which the command is started, so that a ship
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -424,10 +425,7 @@ def _check(config: TrainingConfig) -> None:
     require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
     )
-    left_out = [source for fold in config.folds for source in fold]
-    require(len(set(left_out)) == len(left_out), "folds must name each source once.")
-    grouped = [patient for patients in config.sources.values() for patient in patients]
-    require(len(set(grouped)) == len(grouped), "sources must name each patient once.")
+    check_groups(config.sources, config.folds)
     if config.chain:
         _check_chain(config)
         return
@@ -471,7 +469,7 @@ def check_data(data: DataConfig) -> None:
     """Check values of the training data that contradict each other.
 
     Raises:
-        UnusableInput: A pattern is none, seeds are used twice, or no patient is left to train on.
+        UnusableInput: A pattern is not a regular expression, seeds are used twice, or no patient is left to train on.
     """
     for i, source in enumerate(data.sources):
         _check_pattern(f"data.sources[{i}].patient_pattern", source.patient_pattern)
@@ -482,6 +480,22 @@ def check_data(data: DataConfig) -> None:
     if data.split is not None:
         left = data.split.validation_share + data.split.test_share < 1
         require(left, "The shares in data.split must leave patients to train on.")
+
+
+def check_groups(sources: Mapping[str, Sequence[str]], folds: Sequence[Sequence[str]], section: str = "") -> None:
+    """Check that no patient has two sources, and that no source is in two folds.
+
+    Args:
+        sources: Patients of each source.
+        folds: Groups of sources.
+        section: Beginning of the keys in the configuration, such as ``second_look.``.
+
+    Raises:
+        UnusableInput: A name stands twice.
+    """
+    for key, groups, kind in (("folds", folds, "source"), ("sources", sources.values(), "patient")):
+        names = [name for group in groups for name in group]
+        require(len(set(names)) == len(names), f"{section}{key} must name each {kind} once.")
 
 
 def _check_pattern(place: str, pattern: str) -> None:

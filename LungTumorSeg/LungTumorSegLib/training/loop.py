@@ -26,7 +26,7 @@ from .normalization import freeze, recalibrate
 from .precision import autocast, channels_last, prepare_network
 from .preparation import PreparedData
 from .sampling import Sampler
-from .schedules import Plateau, learning_rate
+from .schedules import Length, Plateau, learning_rate
 from .selection import WholeVolumes
 from .store import IGNORED
 
@@ -99,6 +99,7 @@ class TrainingLoop:
     ) -> None:
         self._name, self._stream, self._stage, self._config, self._data = name, stream, stage, config, data
         self._device, self._precision = device, precision
+        self._length = Length(stage.steps, stage.max_minutes)
         self._network = network
         prepare_network(network, device)
         self._trainable = [p for p in network.parameters() if p.requires_grad]
@@ -244,18 +245,16 @@ class TrainingLoop:
         return channels_last(image[:, None].to(self._device)), (label == 1).float(), (label != IGNORED).float()
 
     def _fraction(self) -> float:
-        """Return the finished share of the training: of the steps, or of the minutes if they run out first."""
-        steps = self._state.step / self._stage.steps
-        return max(steps, self._state.seconds / 60 / self._stage.max_minutes) if self._stage.max_minutes else steps
+        return self._length.fraction(self._state.step, self._state.seconds)
 
     def _write_log(self, **values: object) -> None:
-        state, fraction = self._state, self._fraction()
+        state = self._state
         self._log.write(
             stage=self._name,
             step=state.step,
             epoch=(state.step - 1) // self._stage.epoch_steps,
             seconds=state.seconds,
-            seconds_left=state.seconds * (1 - fraction) / max(fraction, 1e-9),
+            seconds_left=self._length.seconds_left(state.step, state.seconds),
             hard_sites=len(state.hard_sites),
             **values,
         )

@@ -1,4 +1,4 @@
-"""Learning rates during training; every schedule begins with the stage's linear warm-up."""
+"""How far a training is, and its learning rates; every schedule begins with the stage's linear warm-up."""
 
 from __future__ import annotations
 
@@ -42,6 +42,34 @@ class Plateau:
         self.epochs += 1
         if self.epochs >= PLATEAU_EPOCHS:
             self.epochs, self.reductions = 0, self.reductions + 1
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a training takes: a number of steps, or the wall-clock limit if that is reached earlier.
+
+    Attributes:
+        steps: Number of steps.
+        max_minutes: Wall-clock limit, minutes; 0 is no limit.
+    """
+
+    steps: int
+    max_minutes: float = 0.0
+
+    def fraction(self, step: int, seconds: float) -> float:
+        """Return the finished share of the training; the training is over at 1 or more.
+
+        Args:
+            step: Number of finished steps.
+            seconds: Time spent, seconds.
+        """
+        steps = step / self.steps
+        return max(steps, seconds / 60 / self.max_minutes) if self.max_minutes else steps
+
+    def seconds_left(self, step: int, seconds: float) -> float:
+        """Return the expected time to the end, seconds; the arguments are those of ``fraction``."""
+        fraction = self.fraction(step, seconds)
+        return seconds * (1 - fraction) / max(fraction, 1e-9)
 
 
 def learning_rate(stage: StageConfig, *, step: int, fraction: float, reductions: int) -> float:

@@ -1,10 +1,10 @@
-"""Learning rates."""
+"""Learning rates, and how far a training is."""
 
 import math
 
 import pytest
 from LungTumorSegLib.training.config import StageConfig
-from LungTumorSegLib.training.schedules import DECAY_PER_STEP, PLATEAU_LOWEST, Plateau, learning_rate
+from LungTumorSegLib.training.schedules import DECAY_PER_STEP, PLATEAU_LOWEST, Length, Plateau, learning_rate
 
 RATE = 0.004
 
@@ -12,6 +12,14 @@ RATE = 0.004
 def rate(schedule, step, *, fraction=0.0, reductions=0, warmup=1):
     stage = StageConfig(steps=1000, epoch_steps=100, learning_rate=RATE, schedule=schedule, warmup_steps=warmup)
     return learning_rate(stage, step=step, fraction=fraction, reductions=reductions)
+
+
+@pytest.mark.parametrize(("limit", "fraction", "left"), [(0.0, 0.25, 90.0), (1.0, 0.5, 30.0), (4.0, 0.25, 90.0)])
+def test_a_training_ends_with_its_steps_or_its_minutes_whichever_come_first(limit, fraction, left):
+    length = Length(steps=20, max_minutes=limit)
+    assert length.fraction(5, 30.0) == fraction
+    assert length.seconds_left(5, 30.0) == left
+    assert length.seconds_left(0, 0.0) == 0.0
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau", "falling", "constant"])

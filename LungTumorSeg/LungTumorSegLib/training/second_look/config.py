@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import field
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from ...core.texts import quoted
 from ...options import DEFAULT_MODEL
 from ...weights.manifest import LARGEST_SHIFT
-from ..config import DataConfig, check_data
+from ..config import DataConfig, check_data, check_groups
 from ..settings import (
     STRICT,
     Batch,
@@ -158,10 +157,8 @@ def config_from_dict(values: Any) -> LookTrainingConfig:
         "At least one of the shares in second_look.sampling must be above zero.",
     )
     require(shares.large + shares.small <= 1, "The shares large and small in second_look.sampling exceed 1 together.")
-    left_out = list(chain.from_iterable(look.folds))
-    require(len(set(left_out)) > 1, "second_look.folds must name at least two sources; the calibration needs them.")
-    require(len(set(left_out)) == len(left_out), "second_look.folds must name each source once.")
-    grouped = list(chain.from_iterable(look.sources.values()))
-    require(len(set(grouped)) == len(grouped), "second_look.sources must name each patient once.")
+    left_out = {source for fold in look.folds for source in fold}
+    require(len(left_out) > 1, "second_look.folds must name at least two sources; the calibration needs them.")
+    check_groups(look.sources, look.folds, "second_look.")
     require(PHANTOM not in look.sources, f"second_look.sources must not contain the name {quoted(PHANTOM)}.")
     return config

@@ -21,7 +21,7 @@ from ..checkpoint import load_checkpoint, save_checkpoint
 from ..log import TrainingLog
 from ..loop import CHECKPOINT_SECONDS, LOG
 from ..precision import channels_last, prepare_network
-from ..schedules import cosine, warmed_up
+from ..schedules import Length, cosine, warmed_up
 from .config import LookTrainingConfig
 from .pool import Pool, Samples
 from .sampling import AERATED_SCALE, DOES_NOT_COUNT, OWN
@@ -98,7 +98,8 @@ class LookLoop:
         Raises:
             UnusableInput: The samples do not fill a batch.
         """
-        self._name, self._pool, self._config, self._max_minutes = name, pool, config.second_look, max_minutes
+        self._name, self._pool, self._config = name, pool, config.second_look
+        self._length = Length(self._config.steps, max_minutes)
         self._numbers = pool.without(left_out)
         self._seed = [config.seed, *name.encode()]
         self._batches = len(self._numbers) // self._config.batch
@@ -143,7 +144,7 @@ class LookLoop:
         return self._network.eval()
 
     def _step(self, rate: float) -> tuple[float, float]:
-        """Take one step; return the loss and the mean Dice of the masks of lesions (NaN if there is none)."""
+        """Take one step; return the loss and the mean Dice of the masks of lesions (NaN in a batch without lesions)."""
         rng = np.random.default_rng([*self._seed, STEP_STREAM, self._state.step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout: a resumed run repeats itself
         for group in self._optimizer.param_groups:
@@ -168,21 +169,19 @@ class LookLoop:
         return cosine(rate, self._fraction())
 
     def _fraction(self) -> float:
-        """Return the finished share of the training: of the steps, or of the minutes if they run out first."""
-        steps = self._state.step / self._config.steps
-        return max(steps, self._state.seconds / 60 / self._max_minutes) if self._max_minutes else steps
+        return self._length.fraction(self._state.step, self._state.seconds)
 
     def _write_log(self, seen: list[tuple[float, float]], rate: float) -> None:
         losses, dices = np.array(seen).T
-        fraction, seconds = self._fraction(), self._state.seconds
+        state = self._state
         self._log.write(
             stage=self._name,
-            step=self._state.step,
-            epoch=(self._state.step - 1) // self._batches,
+            step=state.step,
+            epoch=(state.step - 1) // self._batches,
             loss=float(losses.mean()),
             learning_rate=rate,
-            seconds=seconds,
-            seconds_left=seconds * (1 - fraction) / max(fraction, 1e-9),
+            seconds=state.seconds,
+            seconds_left=self._length.seconds_left(state.step, state.seconds),
             dice=float(np.nanmean(dices)) if not np.isnan(dices).all() else "",
         )
 
