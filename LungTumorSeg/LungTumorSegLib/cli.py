@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 BUG = 1
 """Exit code of an unexpected failure."""
 
-NOTHING_WRITTEN = "Cancelled. No files were written."
+STOPPED = "Cancelled. No incomplete results were written."
 SHELLS = ("bash", "zsh", "tcsh")
 PLACES = ("point", "box", "also", "but_not")
 CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
@@ -103,7 +103,7 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
             "with the lines above.",
         )
     except KeyboardInterrupt:
-        return CANCELLED, NOTHING_WRITTEN
+        return CANCELLED, STOPPED
     return 0, ""
 
 
@@ -112,7 +112,7 @@ def _known_failure(error: Exception) -> tuple[int, str] | None:
     if is_out_of_memory(error):
         return MACHINE, OUT_OF_MEMORY
     if isinstance(error, Cancelled):
-        return CANCELLED, str(error) or NOTHING_WRITTEN
+        return CANCELLED, str(error) or STOPPED
     if isinstance(error, UnusableInput):
         return UNUSABLE, str(error)
     if isinstance(error, MachineLimit):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 class Cancelled(Exception):
-    """The user asked to stop; no result has been written (exit code 130)."""
+    """The user asked to stop; no incomplete result has been written (exit code 130)."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
         _empty(folder)  # before the lock is released, so that no process finds a half-deleted folder
         _let_go(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
+        if os.path.lexists(folder):
             logging.getLogger(__name__).warning("The folder %s could not be deleted.", folder)
 
 
@@ -186,12 +186,15 @@ def _claim(folder: Path) -> int | None:
 
 
 def _is_bare(folder: Path, prefix: str) -> bool:
-    """Return whether a folder is empty and has a name that only this module creates.
+    """Return whether a folder has a name that only this module creates, and holds at most a part of the note file.
 
-    Its owner was killed before the note file was written, or after it was deleted.
+    Its owner was killed before the note file was complete, or after it was deleted.
     """
     key = folder.name.removeprefix(prefix)
-    return re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", key) is not None and not any(folder.iterdir())
+    if re.fullmatch(rf"[0-9a-f]{{{2 * KEY_BYTES}}}", key) is None:
+        return False
+    found = list(folder.iterdir())
+    return not found or (found == [folder / OWNER_FILE] and OWNER_NOTE.startswith(found[0].read_bytes()))
 
 
 def _has_note(folder: Path) -> bool:

@@ -56,7 +56,9 @@ CLIPPED_HU = -950
 """Lowest HU of a CT above which its values were clipped; room air averages -1000 HU."""
 
 
-def doubts(ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volume, axis: SpineAxis) -> tuple[str, ...]:
+def doubts(
+    ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volume, axis: SpineAxis, unit: float = 1.0
+) -> tuple[str, ...]:
     """Return all reasons to doubt the lungs, as sentences for the user.
 
     Args:
@@ -66,13 +68,14 @@ def doubts(ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volum
         right: The right lung.
         airways: The lumen of trachea and main bronchi.
         axis: The spine axis.
+        unit: The factor for lengths that belongs to the body (see ``body_size``): 1 for adults, less for children.
     """
     lungs = left.with_array(left.array | right.array)
     cut = cut_faces(lungs)
     left_ml, right_ml = (float(np.count_nonzero(lung.array)) * ct.voxel_volume_ml for lung in (left, right))
     found = [*clipping_doubts(ct), *border_doubts(cut), *spine_doubts(axis)]
-    if not cut and is_adult(body):
-        found += small_doubts(left_ml + right_ml)
+    if not cut and (unit < 1 or is_adult(body)):
+        found += small_doubts(left_ml + right_ml, unit)
     if axis.seen == "back":
         if not _out_of_view(body, lungs, "left" if left_ml < right_ml else "right"):
             found += uneven_doubts(left_ml, right_ml)
@@ -92,7 +95,7 @@ def clipping_doubts(ct: Volume) -> list[str]:
 
 
 def is_adult(body: Volume) -> bool:
-    """Return whether a body (bool, axial LPS) is as large as an adult's."""
+    """Return whether a body (bool, axial LPS) is as large as an adult's; one that the image cuts off may not be."""
     present = body.array.any(axis=(1, 2))
     if not present.any():
         return False
@@ -102,13 +105,14 @@ def is_adult(body: Volume) -> bool:
     return width >= ADULT_WIDTH_MM and depth >= ADULT_DEPTH_MM
 
 
-def small_doubts(lungs_ml: float) -> list[str]:
-    """Warn if both lungs together (mL) are too small for an adult."""
-    if lungs_ml >= LEAST_ADULT_LUNGS_ML:
+def small_doubts(lungs_ml: float, unit: float) -> list[str]:
+    """Warn if both lungs together (mL) are too small for a body with this factor for lengths."""
+    if lungs_ml >= LEAST_ADULT_LUNGS_ML * unit**3:
         return []
+    body = "an adult-sized body" if unit == 1 else "a body of this size"
     return [
-        f"Both lungs together measure only {lungs_ml:.0f} mL in an adult-sized body, so parts of them may be missing. "
-        "Check the lungs before you rely on the lesions."
+        f"Both lungs together measure only {lungs_ml:.0f} mL in {body}, so parts of them may be missing. Check the "
+        "lungs before you rely on the lesions."
     ]
 
 

@@ -145,7 +145,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         spine_axis=axis.on(grid),
         mask=stored(mask.array),
         ct=ct,
-        warnings=doubts(coarse, body, left, right, airways, axis),
+        warnings=doubts(coarse, body, left, right, airways, axis, unit),
         carina_lps=None if carina is None else magnified_point(carina, unit),
         sides_known=axis.seen == "back",
     )

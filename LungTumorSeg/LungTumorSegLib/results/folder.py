@@ -22,7 +22,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from typing import TypeVar
 
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
+from ..core.json_files import read_json
 from ..core.private_folder import WAIT_SECONDS, held, private_folder, remove_left_behind
 from ..core.texts import shown
 from ..io.dicom_start import is_dicom_file
@@ -39,14 +40,16 @@ from .mark import (
     PROGRAM,
     Mark,
     MarkedFile,
+    exists,
     fingerprint,
     is_plain_name,
     is_regular,
-    read_json_object,
     read_mark,
 )
 
 T = TypeVar("T")
+Move = tuple[Path, Path]
+"""From where to where a file moves."""
 
 PRIVATE_PREFIX = ".unfinished-"
 NEW = "new"
@@ -115,7 +118,7 @@ def check_output(output: Output, names: Collection[str] = ()) -> None:
         settle(output.folder)
         mark = read_mark(output.folder)
         patterns = [name for name in names if "*" in name]
-        present = {name for name in names if os.path.lexists(output.folder / name)}
+        present = {name for name in names if exists(output.folder / name)}
         present |= {name for name in os.listdir(output.folder) if any(fnmatch.fnmatch(name, each) for each in patterns)}
         _giving_way(output, present, mark)
 
@@ -199,8 +202,8 @@ def complete_or_nothing(output: Output, on_progress: ProgressCallback = ignore_p
         UnusableInput: If a file is in the way that may not be replaced.
         MachineLimit: If the disk refuses a file, or another program holds a file that must be replaced.
     """
-    place = _nearest_folder(output.folder)
     try:
+        place = _nearest_folder(output.folder)
         remove_left_behind(place, PRIVATE_PREFIX)
         if output.folder.is_dir():
             settle(output.folder, on_progress)
@@ -227,9 +230,9 @@ def settle(folder: Path, on_progress: ProgressCallback = ignore_progress) -> Non
         UnusableInput: If a file has changed since then, or the folder cannot be written to.
         MachineLimit: If another run holds the folder.
     """
-    if not _committed(folder):
-        return
     try:
+        if not _committed(folder):
+            return
         with held(folder, on_progress):
             _complete_moves(folder)
         remove_left_behind(folder, PRIVATE_PREFIX)
@@ -299,25 +302,33 @@ def _exchange(new: Path, output: Output, written: Mark) -> None:
     kept = {
         name: file
         for name, file in (earlier.files if earlier else {}).items()
-        if name not in gives_way and os.path.lexists(folder / name)
+        if name not in gives_way and exists(folder / name)
     }
     Mark(written.run, {**kept, **written.files}).write(new / MARK_FILE)
     exchange = {"program": PROGRAM, "run": written.run, "gives_way": gives_way}
     (new / EXCHANGE_FILE).write_text(json.dumps(exchange), encoding="utf-8")
     (new / OLD).mkdir()
     committed = folder / f"{COMMITTED_PREFIX}{written.run}"
-    new.rename(committed)
-    _move_files(committed, folder, undone=new)
+    moves = _moves(committed, folder, gives_way, [*written.files, MARK_FILE])
+    begun: list[Move] = []
+    try:
+        new.rename(committed)
+        _move(moves, begun)
+    except BaseException:  # Ctrl-C too: a partial result must not remain
+        if all(_moved_back(*move) for move in reversed(begun)) and committed.exists():
+            committed.rename(new)
+        raise
     with contextlib.suppress(OSError):  # all files are in place; the next run removes the rest
         committed.rename(new)
 
 
 def _complete_moves(folder: Path) -> None:
     """Complete the moves of killed runs in ``folder``, which is locked."""
-    for committed in _committed(folder):
-        _check_unchanged(committed, folder)
+    for committed, gives_way in _committed(folder).items():
+        names = _files_in(committed)
+        _check_unchanged(committed, folder, gives_way, names)
         with private_folder(folder, PRIVATE_PREFIX) as private:
-            _move_files(committed, folder)
+            _move(_moves(committed, folder, gives_way, names))
             committed.rename(private / NEW)
 
 
@@ -333,7 +344,7 @@ def _giving_way(output: Output, names: Collection[str], mark: Mark | None) -> di
     gives_way, refused = {}, []
     for name in sorted({*names, *obsolete, MARK_FILE}):
         path = folder / name
-        if not os.path.lexists(path):
+        if not exists(path):
             continue
         if not is_regular(path) and not path.is_symlink():
             raise UnusableInput(
@@ -399,13 +410,20 @@ def _is_dicom(path: Path) -> bool:
         return False
 
 
-def _committed(folder: Path) -> list[Path]:
+def _committed(folder: Path) -> dict[Path, dict[str, str]]:
     """Return the committed folders in ``folder`` whose files have not all moved yet.
 
     They are recognized by their list of files, not by their name.
+
+    Returns:
+        The names and checksums of the files that those of each folder replace.
+
+    Raises:
+        OSError: If a list of files cannot be read, so that nobody knows what the folder holds.
     """
     found = sorted(path for path in folder.glob(f"{COMMITTED_PREFIX}*") if path.is_dir() and not path.is_symlink())
-    return [path for path in found if _exchange_of(path) is not None]
+    exchanges = {path: _exchange_of(path) for path in found}
+    return {path: gives_way for path, gives_way in exchanges.items() if gives_way is not None}
 
 
 def _exchange_of(committed: Path) -> dict[str, str] | None:
@@ -413,7 +431,13 @@ def _exchange_of(committed: Path) -> dict[str, str] | None:
 
     The result is None if LungTumorSeg did not create the folder.
     """
-    values = read_json_object(committed / EXCHANGE_FILE)
+    path = committed / EXCHANGE_FILE
+    try:
+        values = read_json(path) if is_regular(path) else None
+    except ValueError:
+        return None
+    if not isinstance(values, dict):
+        return None
     gives_way = values.get("gives_way")
     if values.get("program") != PROGRAM or f"{COMMITTED_PREFIX}{values.get('run')}" != committed.name:
         return None
@@ -422,19 +446,18 @@ def _exchange_of(committed: Path) -> dict[str, str] | None:
     return gives_way
 
 
-def _check_unchanged(committed: Path, folder: Path) -> None:
+def _check_unchanged(committed: Path, folder: Path, gives_way: Mapping[str, str], names: Collection[str]) -> None:
     """Check that the files to be replaced are unchanged, and that nothing new is in the way.
 
     Raises:
         UnusableInput: If a file has changed or is in the way.
     """
-    gives_way = _exchange_of(committed) or {}
-    for name in {*gives_way, *_files_in(committed)}:
+    for name in {*gives_way, *names}:
         path = folder / name
-        if not os.path.lexists(path):
+        if not exists(path):
             continue
-        has_given_way = os.path.lexists(committed / OLD / name)
-        if has_given_way and not os.path.lexists(committed / name):  # the new file, or the user's if ours was obsolete
+        has_given_way = exists(committed / OLD / name)
+        if has_given_way and not exists(committed / name):  # the new file, or the user's if ours was obsolete
             continue
         if has_given_way or name not in gives_way or not _is_same(path, gives_way[name]):
             raise UnusableInput(
@@ -447,26 +470,20 @@ def _is_same(path: Path, checksum: str) -> bool:
     return (is_regular(path) or path.is_symlink()) and fingerprint(path) == checksum
 
 
-def _move_files(committed: Path, folder: Path, *, undone: Path | None = None) -> None:
-    """Move the files of ``committed`` into ``folder``, and those that they replace into ``committed``.
+def _moves(committed: Path, folder: Path, gives_way: Collection[str], names: Collection[str]) -> list[Move]:
+    """Return the moves of the files that give way into ``committed``, then of those in ``committed`` to their place."""
+    out = [(folder / name, committed / OLD / name) for name in sorted(gives_way, key=_order, reverse=True)]
+    return [*out, *((committed / name, folder / name) for name in sorted(names, key=_order))]
 
-    Completed moves are skipped. If a move fails and ``undone`` is given, all moves are undone and ``committed`` is
-    renamed to ``undone``.
-    """
-    old, gives_way = committed / OLD, _exchange_of(committed) or {}
-    out = [(folder / name, old / name) for name in sorted(gives_way, key=_order, reverse=True)]
-    into = [(committed / name, folder / name) for name in sorted(_files_in(committed), key=_order)]
-    begun = []
-    try:
-        for source, target in [*out, *into]:
-            if not os.path.lexists(target):
+
+def _move(moves: Sequence[Move], begun: list[Move] | None = None) -> None:
+    """Carry out those moves that have not been completed, and append each to ``begun`` before it begins."""
+    for source, target in moves:
+        if not exists(target):
+            if begun is not None:
                 begun.append((source, target))
-                with contextlib.suppress(FileNotFoundError):  # another run was faster
-                    source.replace(target)
-    except BaseException:  # Ctrl-C too: a partial result must not remain
-        if undone is not None and all(_moved_back(source, target) for source, target in reversed(begun)):
-            committed.rename(undone)
-        raise
+            with contextlib.suppress(FileNotFoundError):  # another run was faster
+                source.replace(target)
 
 
 def _moved_back(source: Path, target: Path) -> bool:

@@ -110,12 +110,30 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def exists(path: Path) -> bool:
+    """Return whether something has the name ``path``, be it a link that leads nowhere.
+
+    Raises:
+        OSError: If the system does not answer; ``os.path.lexists`` would then say that nothing is there.
+    """
+    return _mode(path) != 0
+
+
 def is_regular(path: Path) -> bool:
-    """Return whether ``path`` exists and is a regular file: not a folder, link, pipe or device."""
+    """Return whether ``path`` exists and is a regular file: not a folder, link, pipe or device.
+
+    Raises:
+        OSError: If the system does not answer.
+    """
+    return stat.S_ISREG(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """Return type and permissions of a file; 0 if it does not exist."""
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
-    except OSError:
-        return False
+        return path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def fingerprint(path: Path) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.isolation import SpineAxis, isolate_lungs
-from LungTumorSegLib.isolation.doubts import doubts, is_adult, uneven_doubts
+from LungTumorSegLib.isolation.doubts import doubts, is_adult, small_doubts, uneven_doubts
 from simple_chest import AFFINE, SHAPE, Z, dice
 
 
@@ -25,14 +25,14 @@ def masks_of(chest):
     return chest.volume("body"), chest.volume("left"), chest.volume("right")
 
 
-def told(chest, left=None, right=None, ct=None):
+def told(chest, left=None, right=None, ct=None, unit=1.0):
     """What is said of a chest whose lungs were found as ``left`` and ``right`` (the true ones unless given)."""
     body, *lungs = masks_of(chest)
     found = [
         lung if given is None else lung.with_array(given) for lung, given in zip(lungs, (left, right), strict=True)
     ]
     axis = SpineAxis(np.zeros((SHAPE[0], 3)))
-    return doubts(ct or chest.ct, body, *found, chest.volume("airways"), axis)
+    return doubts(ct or chest.ct, body, *found, chest.volume("airways"), axis, unit)
 
 
 def test_true_lungs_raise_no_doubt(a_chest):
@@ -55,6 +55,22 @@ def test_the_lungs_of_a_small_child_are_not_too_small(a_chest):
     small = body.affine.copy()
     small[:3] *= 0.6
     assert not is_adult(Volume(body.array, small))
+
+
+@pytest.mark.parametrize(
+    ("unit", "lungs_ml", "body"),
+    [(1.0, 999, "an adult-sized body"), (0.8, 511, "a body of this size"), (0.5, 124, "a body of this size")],
+)
+def test_lungs_too_small_are_too_small_for_the_body_around_them(unit, lungs_ml, body):
+    (warning,) = small_doubts(lungs_ml, unit)
+    assert warning.startswith(f"Both lungs together measure only {lungs_ml} mL in {body}")
+    assert small_doubts(lungs_ml + 2, unit) == []
+
+
+def test_missing_lung_of_a_child_is_told(a_chest):
+    quarter = {side: getattr(a_chest, side) & (Z > 75) for side in ("left", "right")}
+    assert not any("measure only" in doubt for doubt in told(a_chest, unit=0.9))
+    assert any("in a body of this size" in doubt for doubt in told(a_chest, **quarter, unit=0.9))
 
 
 def test_a_lung_in_two_parts_is_told_with_their_volumes(a_chest):

@@ -37,7 +37,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 """Whoever runs the tests, nohup for example, may have had signals ignored."""
 
-SENTENCE = "Cancelled. No files were written."
+SENTENCE = "Cancelled. No incomplete results were written."
 
 
 def shell(line: str, **options) -> subprocess.CompletedProcess[str]:

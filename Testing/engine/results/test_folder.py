@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -429,9 +430,40 @@ def read_set(folder: Path) -> dict[str, str]:
     return read_consistently(folder, read)
 
 
-def killed_at(step: int, work: Callable[[], None]) -> bool:
-    """Run ``work`` in a child that ends without any clearing up before the ``step``-th call of ``CALLS``; False where
-    it is not reached."""
+READING_CALLS = ("open", "lstat", "listdir", "scandir")
+"""All by which a run learns what is in a folder, and opens files."""
+
+NOT_REACHED, KILLED, STOPPED = 7, 9, 130
+
+
+def die() -> None:
+    os._exit(KILLED)
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def fail() -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def ending_at(
+    step: int, work: Callable[[], None], fault: Callable[[], None], *, late: bool = False, calls: Sequence[str] = CALLS
+) -> int:
+    """Run ``work`` in a child in which ``fault`` strikes at one call.
+
+    Args:
+        step: Number of the call among those of ``calls`` and of ``io.open``, from 1.
+        work: What the child does.
+        fault: What happens at the call.
+        late: Whether the call itself is done before.
+        calls: Names of functions of ``os``.
+
+    Returns:
+        0 if the work was done all the same; 1 if it was refused in a sentence; ``KILLED``, ``STOPPED``, or
+        ``NOT_REACHED``.
+    """
     child = os.fork()
     if child == 0:  # pragma: no cover
         count = 0
@@ -440,21 +472,37 @@ def killed_at(step: int, work: Callable[[], None]) -> bool:
             def call(*args, **kwargs):
                 nonlocal count
                 count += 1
-                if count == step:
-                    os._exit(9)
-                return original(*args, **kwargs)
+                strikes = count == step
+                if strikes and not late:
+                    fault()
+                found = original(*args, **kwargs)
+                if strikes and late:
+                    fault()
+                return found
 
             return call
 
-        for name in CALLS:
-            setattr(os, name, counted(getattr(os, name)))
+        for module, name in [*((os, name) for name in calls), *([(io, "open")] if "open" in calls else [])]:
+            setattr(module, name, counted(getattr(module, name)))
+        code = 2
         try:
             work()
+            code = 0
+        except (UnusableInput, MachineLimit):
+            code = 1
+        except KeyboardInterrupt:
+            code = STOPPED
         finally:
-            os._exit(0 if sys.exc_info()[0] is None else 1)
+            os._exit(code if count >= step else NOT_REACHED)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, 9), "the child itself failed"
-    return code == 9
+    assert code in (0, 1, KILLED, STOPPED, NOT_REACHED), "the child itself failed"
+    return code
+
+
+def killed_at(step: int, work: Callable[[], None]) -> bool:
+    """Run ``work`` in a child that ends without any cleanup before the ``step``-th call of ``CALLS``; False if it is
+    not reached."""
+    return ending_at(step, work, die) == KILLED
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -509,6 +557,47 @@ def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, befo
         assert (folder / "notes.txt").exists() == (before == "the user's files")
     assert read_set(folder) == new
     assert step > (5 if before == "no folder" else 10)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be struck at an exact step")
+@pytest.mark.parametrize("before", ["no folder", "an old result"])
+@pytest.mark.parametrize(
+    ("fault", "late"),
+    [
+        pytest.param(die, True, id="killed"),
+        pytest.param(interrupt, False, id="interrupted"),
+        pytest.param(interrupt, True, id="interrupted after the call", marks=pytest.mark.slow),
+        pytest.param(fail, False, id="an error of the disk"),
+    ],
+)
+def test_whatever_strikes_at_whatever_call_a_set_is_old_or_new_and_complete(tmp_path, before, fault, late):
+    """After any fault a reader finds one whole set, the one that the run announced; the next run leaves nothing
+    behind."""
+    new, step = NEW_SETS["other files"], 0
+    while True:
+        step += 1
+        parent = tmp_path / str(step)
+        parent.mkdir()
+        folder, old = parent / "out", OLD if before == "an old result" else {}
+        if old:
+            write_set(folder, old)
+        code = ending_at(
+            step,
+            lambda: write_set(folder, new),  # noqa: B023
+            fault,
+            late=late,
+            calls=(*CALLS, *READING_CALLS),
+        )
+        found = read_set(folder) if folder.exists() else {}
+        if code == NOT_REACHED:
+            break
+        assert found == new if code == 0 else found in (old, new)
+        write_set(folder, {"summary.json": "next"})
+        assert read_set(folder) == {"summary.json": "next"}
+        assert leftovers(parent) == ["out"]
+        assert {path.name for path in folder.iterdir()} == {"summary.json", MARK_FILE}
+    assert found == new
+    assert step > 20
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
