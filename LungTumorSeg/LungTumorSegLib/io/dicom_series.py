@@ -61,11 +61,9 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
     for each in slices:
         check_slice(each)
     stack = choose_stack(slices, path, uid, int(number) if number else None)
-    whole, warnings = common_chain(stack.slices, path)
+    whole, warnings = common_chain(stack.slices)
     if found.unread:
-        warnings.append(
-            f"In {shown(path)}, {unread_sentence(found.unread)}; if slices are missing, copy the series again."
-        )
+        warnings.append(f"{unread_sentence(found.unread)}; if slices are missing, copy the series again.")
     warnings += [_passed_over(found.slices, headers), acquisitions_warning(stack), numbering_warning(stack)]
     return _volume(stack, path, whole, warnings)
 
@@ -95,7 +93,7 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     check_intensities(hu, path)
     np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
     step_mm = float(np.linalg.norm(plan.affine[:3, 0]))
-    said = tuple(filter(None, (plan.warning, *warnings, *geometry_doubts(stack, order, step_mm, path))))
+    said = tuple(filter(None, (plan.warning, *warnings, *geometry_doubts(stack, order, step_mm))))
     files = tuple(stack.slices[index].path for index in order)
     if not plan.warning:
         return CTVolume(hu, plan.affine, warnings=said, dicom_files=files)

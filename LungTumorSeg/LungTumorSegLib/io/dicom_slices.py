@@ -241,11 +241,12 @@ def _padding(header: DicomHeader, chain: ValueChain) -> tuple[int, int] | None:
     return padding
 
 
-def common_chain(slices: list[CTSlice], path: Path) -> tuple[bool, list[str]]:
+def common_chain(slices: list[CTSlice]) -> tuple[bool, list[str]]:
     """Check that all slices state in the same way how their values become HU.
 
     Returns:
-        Whether all HU are whole numbers, and warnings.
+        Whether all HU are whole numbers, and warnings. They name no path, because results with these warnings are
+        shared.
 
     Raises:
         UnusableInput: If some slices state a rescaling and others do not.
@@ -260,18 +261,17 @@ def common_chain(slices: list[CTSlice], path: Path) -> tuple[bool, list[str]]:
     found = []
     if not any(stating):
         found.append(
-            f"{shown(path)} does not state how to convert its values to HU (RescaleIntercept). LungTumorSeg assumed "
-            "that they are HU; check the CT."
+            "The CT does not state how to convert its values to HU (RescaleIntercept). LungTumorSeg assumed that they "
+            "are HU; check the CT."
         )
     if any(each.header.text("RescaleType").upper() == UNSPECIFIED_TYPE for each in slices):
         found.append(
-            f"{shown(path)} does not specify the unit of its values (RescaleType US). LungTumorSeg assumed that they "
-            "are HU; check the CT."
+            "The CT does not specify the unit of its values (RescaleType US). LungTumorSeg assumed that they are HU; "
+            "check the CT."
         )
     rescalings = {each.chain.rescaling for each in slices}
     if len(rescalings) > 1:
         found.append(
-            f"The slices of {shown(path)} state {len(rescalings)} different conversions to HU. Each slice was "
-            "converted with its own."
+            f"The slices state {len(rescalings)} different conversions to HU. Each slice was converted with its own."
         )
     return all(each.is_whole for each in rescalings), found

@@ -235,7 +235,7 @@ def _affine(
         check_same_spacing([a for a, _ in both], [b for _, b in both], ("spacings", "space directions"), path)
     if "space origin" in fields:
         return affine, ()
-    return affine, (f"{path} does not state its origin. Positions are relative to its first voxel.",)
+    return affine, ("The image does not state its origin. Positions are relative to its first voxel.",)
 
 
 def _mm(fields: dict[str, str], path: Path) -> float:

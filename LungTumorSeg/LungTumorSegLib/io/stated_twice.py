@@ -17,7 +17,6 @@ pixel value, window and level describe a display. The order of InstanceNumber is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -102,26 +101,27 @@ def _items(header: DicomHeader, keyword: str) -> list[DicomHeader]:
     ]
 
 
-def geometry_doubts(stack: Stack, order: Iterable[int], step_mm: float, path: Path) -> list[str]:
+def geometry_doubts(stack: Stack, order: Iterable[int], step_mm: float) -> list[str]:
     """Return warnings about statements that contradict the positions and the pixel spacing, which were used.
+
+    They name no path, because results with these warnings are shared.
 
     Args:
         stack: The slices.
         order: Their indices along the normal, one per position.
         step_mm: The distance of neighboring slices by their positions, in mm.
-        path: The CT, for the messages.
     """
     first = stack.slices[0].header
     slices = [stack.slices[index] for index in order]
     found = [
-        f"The slices of {shown(path)} lie {step_mm:.4g} mm apart by their positions, which were used, but state "
+        f"The slices lie {step_mm:.4g} mm apart by their positions, which were used, but state "
         f"{stated_mm:.4g} mm ({keyword}); check that no slices are missing."
         for keyword, stated_mm in _stated_distances(first, slices)
         if stated_mm and abs(stated_mm - step_mm) > SPACING_TOLERANCE * step_mm
     ]
     if "DERIVED" in first.texts("ImageType"):  # cropped or reformatted: the statements are those of the source
         return found
-    return [*found, *_width_doubt(stack.slices[0], path), *_tilt_doubt(stack, path)]
+    return [*found, *_width_doubt(stack.slices[0]), *_tilt_doubt(stack)]
 
 
 def _stated_distances(first: DicomHeader, slices: list[CTSlice]) -> Iterable[tuple[str, float]]:
@@ -133,7 +133,7 @@ def _stated_distances(first: DicomHeader, slices: list[CTSlice]) -> Iterable[tup
         yield "SliceLocation", float(np.median(np.abs(np.diff(places))))
 
 
-def _width_doubt(each: CTSlice, path: Path) -> list[str]:
+def _width_doubt(each: CTSlice) -> list[str]:
     header = each.header
     if each.rows != each.columns or not header.has("ReconstructionDiameter"):
         return []
@@ -141,13 +141,13 @@ def _width_doubt(each: CTSlice, path: Path) -> list[str]:
     if stated_mm <= 0 or abs(stated_mm - width_mm) <= WIDTH_TOLERANCE * width_mm:
         return []
     return [
-        f"The slices of {shown(path)} are {width_mm:.4g} mm wide by their PixelSpacing, which was used, but state a "
+        f"The slices are {width_mm:.4g} mm wide by their PixelSpacing, which was used, but state a "
         f"ReconstructionDiameter of {stated_mm:.4g} mm; unless they were cropped or padded, check the size of a known "
         "structure."
     ]
 
 
-def _tilt_doubt(stack: Stack, path: Path) -> list[str]:
+def _tilt_doubt(stack: Stack) -> list[str]:
     header = stack.slices[0].header
     if not header.has("GantryDetectorTilt"):
         return []
@@ -156,7 +156,7 @@ def _tilt_doubt(stack: Stack, path: Path) -> list[str]:
     if stated < LEAST_TILT_DEGREES or tilt >= LEAST_TILT_DEGREES:
         return []
     return [
-        f"The slices of {shown(path)} are not tilted by their ImageOrientationPatient, which was used, but state a "
+        f"The slices are not tilted by their ImageOrientationPatient, which was used, but state a "
         f"GantryDetectorTilt of {stated:g} degrees; if the tilt was not corrected, shapes are sheared: use the "
         "original series."
     ]

@@ -22,6 +22,9 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 300, 58, 16, 34, 44
 
 TICKS = 5
 
+SAME_VALUE = 1e-9
+"""Relative difference up to which two values count as the same one, rounded differently."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -124,8 +127,10 @@ def _line(name: str, rows: Sequence[dict[str, str]], column: str) -> Line:
 def _ticks(values: Array) -> list[float]:
     """Return about ``TICKS`` round numbers that enclose the values."""
     low, high = float(values.min()), float(values.max())
-    raw = (high - low or abs(high) or 1.0) / TICKS
+    largest = max(abs(low), abs(high))
+    spread = high - low if high - low > SAME_VALUE * largest else 0.0
+    raw = (spread or largest or 1.0) / TICKS
     size = 10.0 ** np.floor(np.log10(raw))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= raw * (1 - 1e-9))
     first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
-    return [float(round(step * n, 12)) for n in np.arange(first, max(last, first + 1) + 0.5)]
+    return [float(step * n) + 0.0 for n in np.arange(first, max(last, first + 1) + 0.5)]

@@ -236,7 +236,7 @@ def test_wrong_headers_are_refused_with_one_sentence(tmp_path, case):
 
 def test_a_missing_origin_is_warned_of(tmp_path):
     ct = read_ct(nrrd(tmp_path / "a.nrrd", space_origin=None))
-    assert "does not state its origin" in ct.warnings[0]
+    assert ct.warnings == ("The image does not state its origin. Positions are relative to its first voxel.",)
     np.testing.assert_array_equal(ct.origin, 0)
 
 

@@ -44,7 +44,18 @@ def test_a_curve_fills_its_plot_from_corner_to_corner():
     assert {"Title <b>", "a & b", "step", "loss", "0", "0.2", "1", "100"} <= set(texts)
 
 
-@pytest.mark.parametrize("values", [(0.0,), (3.0, 3.0), (-2.5, 7.3), (1e-6, 2e-6), (0.0, 123456.0)])
+@pytest.mark.parametrize(
+    "values",
+    [
+        (0.0,),
+        (3.0, 3.0),
+        (17.55763, np.nextafter(17.55763, 18)),
+        (-2.5, 7.3),
+        (1e-6, 2e-6),
+        (1e-15, 3e-15),
+        (0.0, 123456.0),
+    ],
+)
 def test_ticks_enclose_any_values(values):
     (points,), _ = parse(
         side_by_side([chart("", [Line("a", tuple((float(i), v) for i, v in enumerate(values)))], "", "")])
