@@ -12,14 +12,11 @@ from ..core.errors import UnusableInput
 from ..io.dicom_files import ct_header
 from ..io.dicom_start import is_dicom_file
 from ..io.dicom_values import DicomHeader
+from ..io.file_suffixes import IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from ..io.plausibility import MIN_SLICES
 from ..phantom.truth import PHANTOM, PHANTOM_FILES
 from ..results.mark import read_mark
 from .items import Item
-from .table import stem
-
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-SEGMENTATION_SUFFIX = ".seg.nrrd"
 
 Study = tuple[str, str]
 """What tells studies apart: PatientID and StudyInstanceUID; neither is ever written."""
@@ -40,12 +37,12 @@ def find_items(root: Path, output: Path) -> list[Item]:
     found = _Found()
     for folder, files in _folders(root, output.absolute()):
         for path in files:
-            if path.name.lower().endswith(IMAGE_SUFFIXES):
+            if has_suffix(path.name, IMAGE_SUFFIXES):
                 found.images.append(path)
             else:
                 found.add_dicom(path, folder)
     studies = list(_studies(found.series, root))
-    items = [Item(stem(_name(path, root)), path, _patient(path, root)) for path in found.images] + studies
+    items = [Item(without_suffix(_name(path, root)), path, _patient(path, root)) for path in found.images] + studies
     lost = [each for each in found.damaged if not any(item.path in (each, *each.parents) for item in studies)]
     tops = {_top(folder, root): None for folder in found.dicom_folders}
     lost += [each for each in tops if not any(each in (path, *path.parents) for path in [*lost, *_paths(items)])]
@@ -96,7 +93,7 @@ def _folders(root: Path, output: Path) -> Iterator[tuple[Path, list[Path]]]:
         folder = Path(where)
         own = _own_files(folder)
         visible = [name for name in sorted(files) if not name.startswith(".") and name not in own]
-        yield folder, [folder / name for name in visible if not name.lower().endswith(SEGMENTATION_SUFFIX)]
+        yield folder, [folder / name for name in visible if not has_suffix(name, [SEGMENTATION_SUFFIX])]
 
 
 def _own_files(folder: Path) -> set[str]:

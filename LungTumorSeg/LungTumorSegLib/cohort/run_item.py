@@ -17,6 +17,7 @@ from ..core.errors import MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
 from ..core.messages import unreadable
 from ..core.private_folder import held
+from ..io.file_suffixes import HEADER_SUFFIXES, has_suffix
 from ..io.headers import read_header
 from ..io.regular_files import existing_mode
 from ..process.child import PACKAGE, POLL_SECONDS, ChildProcess, Event, child_environment, find_interpreter
@@ -27,9 +28,6 @@ from ..results.mark import fingerprint, is_regular, read_mark
 from ..results.reader import read_summary
 from .items import Item
 from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, read_record
-
-HEADER_SUFFIXES = (".mhd", ".nhdr")
-"""Suffixes of headers whose voxels lie in another file."""
 
 Stopped = Callable[[], bool]
 """Returns whether the work must end soon."""
@@ -218,5 +216,5 @@ def _files_of(path: Path) -> list[Path]:
             for each in (Path(where, name) for where, _, names in os.walk(path) for name in names)
             if is_regular(each.resolve())
         )
-    detached = [read_header(path).place.path] if path.name.lower().endswith(HEADER_SUFFIXES) else []
+    detached = [read_header(path).place.path] if has_suffix(path.name, HEADER_SUFFIXES) else []
     return [path, *(each for each in detached if each != path)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.errors import UnusableInput
 from ..core.messages import unreadable
 from ..core.texts import shown
+from ..io.file_suffixes import without_suffix
 from ..io.regular_files import check_regular
 from .items import Item
 
@@ -60,7 +61,7 @@ def read_table(path: Path) -> list[Item]:
 def _item(row: dict[str, str], base: Path, number: int) -> Item:
     value = {name: row.get(name, "") for name in COLUMNS}
     path = base / value[PATH]
-    parts = (value["patient"] or stem(path.name), value["date"], value["phase"])
+    parts = (value["patient"] or without_suffix(path.name), value["date"], value["phase"])
     return Item(
         case=value["case"] or "_".join(filter(None, parts)),
         path=path,
@@ -70,14 +71,6 @@ def _item(row: dict[str, str], base: Path, number: int) -> Item:
         series=value["series"],
         problem="" if value[PATH] else f"Row {number} of the table names no path; enter the path of a CT.",
     )
-
-
-def stem(name: str) -> str:
-    """Return a file name without the suffix of an image file."""
-    for suffix in (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def _text(path: Path) -> str:

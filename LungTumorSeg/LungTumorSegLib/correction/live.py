@@ -15,6 +15,7 @@ import numpy as np
 from ..core.crops import whole
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
+from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import REJECTED
 from ..core.volume import CTVolume, Volume
 from ..isolation import carina_of, isolate_lungs
@@ -23,7 +24,6 @@ from ..lesions.diameters import Point
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
 from ..lesions.measurements import centroid_lps, intensities_of
-from ..lesions.selection import is_lesion, lung_pair
 from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
 from ..lesions.zones import Side
 

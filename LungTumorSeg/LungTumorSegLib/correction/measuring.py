@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..core.selection import is_lesion
 from ..core.volume import CTVolume, Volume
-from ..lesions.selection import is_lesion
 from ..lesions.table import spread_as_json
 from .layers import SegmentMasks
 from .live import LiveMeasurement, LiveSegment

@@ -17,8 +17,9 @@ from ..core.crops import place, start_on
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
 from ..core.volume import Geometry, Volume
+from ..io.file_suffixes import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix
 from ..io.images import read_volume
-from ..io.label_maps import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, name_without_suffix, read_lesion_labels
+from ..io.label_maps import name_without_suffix, read_lesion_labels
 from ..io.rtstruct import is_structure_set
 from ..io.seg_nrrd import is_dicom
 from ..results.folder import settle
@@ -141,7 +142,7 @@ def _cases(path: Path) -> dict[str, Path] | None:
         if entry.is_dir():
             settle(entry)
         file = entry / RESULT if entry.is_dir() else entry
-        if file.name.startswith(".") or not file.is_file() or not file.name.endswith(LABEL_SUFFIXES):
+        if file.name.startswith(".") or not file.is_file() or not has_suffix(file.name, LABEL_SUFFIXES):
             continue
         name = name_without_suffix(entry)
         if name in cases:
@@ -165,7 +166,7 @@ def _may_be_cropped(path: Path) -> bool:
 
     Segmentations are cropped to their segments; label maps are not.
     """
-    return path.name.endswith(SEGMENTATION_SUFFIX) or is_dicom(path)
+    return has_suffix(path.name, [SEGMENTATION_SUFFIX]) or is_dicom(path)
 
 
 def _covers(labels: Volume, other: Volume) -> bool:

@@ -13,6 +13,7 @@ from ..core.errors import UnusableInput
 from ..core.selection import is_lesion
 from ..core.terminology import UNSPECIFIED
 from ..core.volume import Array, Grid, Volume
+from .file_suffixes import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from .images import read_volume
 from .label_names import Label, read_label_names
 from .segment import UNSPECIFIED_COLORS, Segment
@@ -22,10 +23,6 @@ MAX_LABELS = 256
 
 An image with more values is a CT or a map, not a label map.
 """
-
-SEGMENTATION_SUFFIX = ".seg.nrrd"
-LABEL_SUFFIXES = (SEGMENTATION_SUFFIX, ".nii.gz", ".nii", ".nrrd", ".mha", ".dcm")
-"""Suffixes of segmentation files, longest first, so that the whole suffix of a name is removed."""
 
 LARGEST_LABEL = int(np.iinfo(np.uint16).max)
 """Largest label that is kept; if a file has larger ones, its labels are renumbered 1, 2, 3 ... in ascending order."""
@@ -68,8 +65,7 @@ def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
     """Read lesions as a label map: one label per lesion (uint16), 0 elsewhere, in the file's own axis order.
 
     A label map without names keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest
-    first. A voxel of
-    two lesions belongs to the smaller one, which would otherwise be hidden.
+    first. A voxel of two lesions belongs to the smaller one, which would otherwise be hidden.
 
     Args:
         path: A label map, a .seg.nrrd, or a DICOM segmentation or structure set.
@@ -80,7 +76,7 @@ def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
     """
     from .seg_nrrd import is_dicom, read_segmentation  # imported here, because seg_nrrd imports this module
 
-    if not path.name.endswith(SEGMENTATION_SUFFIX) and not is_dicom(path) and not read_label_names(path):
+    if not has_suffix(path.name, [SEGMENTATION_SUFFIX]) and not is_dicom(path) and not read_label_names(path):
         volume = read_volume(path)
         return volume.with_array(_as_uint16(volume.array, path))
     segments = read_segmentation(path, grid)
@@ -97,8 +93,7 @@ def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
 
 def name_without_suffix(path: Path) -> str:
     """Return a file's name without its whole suffix; the name of a folder is returned unchanged."""
-    suffix = next((s for s in LABEL_SUFFIXES if path.name.endswith(s)), "") if path.is_file() else ""
-    return path.name.removesuffix(suffix)
+    return without_suffix(path.name, LABEL_SUFFIXES) if path.is_file() else path.name
 
 
 def _as_uint16(array: Array, path: Path) -> Array:

@@ -19,13 +19,12 @@ from ..core.json_files import read_json
 from ..core.terminology import UNSPECIFIED
 from ..core.texts import shown
 from ..core.volume import Grid, Volume
+from .file_suffixes import IMAGE_SUFFIXES, has_suffix, without_suffix
 from .images import write_volume
 from .segment import UNSPECIFIED_COLORS, Segment
 
 FORMAT = "LungTumorSeg label names"
 """Value of the key ``format``; any other JSON file beside an image is not read."""
-
-SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,9 @@ class Label:
 
 def names_file(path: Path) -> Path | None:
     """Return the path of the names beside a label map; None if the label map's name has no known suffix."""
-    suffix = next((each for each in SUFFIXES if path.name.endswith(each)), None)
-    return None if suffix is None else path.with_name(f"{path.name.removesuffix(suffix)}.json")
+    if not has_suffix(path.name, IMAGE_SUFFIXES):
+        return None
+    return path.with_name(f"{without_suffix(path.name)}.json")
 
 
 def write_label_map(segments: Sequence[Segment], grid: Grid, path: Path) -> list[str]:
@@ -74,7 +74,7 @@ def write_label_map(segments: Sequence[Segment], grid: Grid, path: Path) -> list
     }
     beside = names_file(path)
     if beside is None:
-        raise ValueError(f"{path.name} must end in one of {', '.join(SUFFIXES)}.")
+        raise ValueError(f"{path.name} must end in one of {', '.join(IMAGE_SUFFIXES)}.")
     text = json.dumps({"format": FORMAT, "labels": names}, indent=2, ensure_ascii=False)
     beside.write_text(text + "\n", encoding="utf-8")
     if not overlap:

@@ -24,6 +24,7 @@ from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.texts import listed, shown
 from ..core.volume import Array, Grid, Volume
 from .dicom_start import is_dicom_file
+from .file_suffixes import SEGMENTATION_SUFFIX, has_suffix
 from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
 from .label_maps import label_segments
 from .segment import Segment as Segment
@@ -57,7 +58,7 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
         MachineLimit: If the file cannot be written.
     """
     path = Path(path)
-    if not path.name.endswith(".seg.nrrd"):
+    if not has_suffix(path.name, [SEGMENTATION_SUFFIX]):
         raise ValueError(f"{path.name} must end in .seg.nrrd.")
     if len({segment.id for segment in segments}) < len(segments):
         raise ValueError("Segments must have different ids.")

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .lesion_report import lungs_of as lungs_of
     from .lesion_report import measure as measure
     from .lesion_report import report_lesions as report_lesions
-    from .selection import is_lesion as is_lesion
-    from .selection import lung_segments as lung_segments
     from .spread import Margin as Margin
     from .spread import Spread as Spread
     from .spread import margins as margins
@@ -43,8 +41,6 @@ __getattr__, __all__ = lazy.exports(
         "lungs_of": "lesion_report",
         "measure": "lesion_report",
         "report_lesions": "lesion_report",
-        "is_lesion": "selection",
-        "lung_segments": "selection",
         "Margin": "spread",
         "Spread": "spread",
         "margins": "spread",

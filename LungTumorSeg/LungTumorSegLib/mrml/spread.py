@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist
 
 from ..core.boxes import placed, union
 from ..core.colors import ZONE_COLORS, Color, lightened
+from ..core.selection import lung_pair, may_be_lesion
 from ..core.terminology import LEFT_LUNG, MARGIN, REJECTED, RIGHT_LUNG
 from ..core.volume import Volume
 from ..lesions import Ruler, lung_zones, margins
@@ -22,7 +23,6 @@ from ..lesions.components import crop_of
 from ..lesions.diameters import axial_diameters
 from ..lesions.location import Sides
 from ..lesions.measurements import centroid_lps
-from ..lesions.selection import lung_pair, may_be_lesion
 from ..report.color_maps import ColorBy, Coloring, coloring
 from .lesion_table import lesions_of
 from .nodes import (

@@ -17,9 +17,10 @@ from ..core.errors import UnusableInput
 from ..core.volume import Array, Volume
 from ..io.dicom_files import stated_class
 from ..io.dicom_start import is_dicom_file
+from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
+from ..io.label_maps import name_without_suffix, read_lesion_labels
 from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
 from .config import CaseConfig, SourceConfig
-from .labels import LABEL_SUFFIXES, name_without_suffix, read_lesion_labels
 from .store import IGNORED
 
 MOST_LESIONS = IGNORED - 1
@@ -156,7 +157,7 @@ def _is_structure_set(path: Path) -> bool:
 def _by_name(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise UnusableInput(f"The folder {folder} does not exist; check data.sources.")
-    paths = [path for path in sorted(folder.iterdir()) if path.name.endswith(LABEL_SUFFIXES) or path.is_dir()]
+    paths = [path for path in sorted(folder.iterdir()) if has_suffix(path.name, LABEL_SUFFIXES) or path.is_dir()]
     return {name_without_suffix(path): path for path in paths if not path.name.startswith(".")}
 
 

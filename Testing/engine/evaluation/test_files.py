@@ -60,6 +60,15 @@ def test_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
     assert unmatched == ["c"]
 
 
+def test_detached_headers_and_suffixes_in_capitals_are_cases(tmp_path):
+    for name in ("truth/a.mhd", "truth/a.raw", "mine/a.NII"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    pairs, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
+    assert pairs == [Pair("a", tmp_path / "mine/a.NII", tmp_path / "truth/a.mhd")]
+    assert unmatched == []
+
+
 def test_a_reference_without_prediction_is_an_error(tmp_path):
     write(a_label_map(), tmp_path / "truth/a.nii.gz")
     write(a_label_map(), tmp_path / "truth/b.nii.gz")

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from LungTumorSegLib.core.selection import contradiction
+from LungTumorSegLib.core.selection import contradiction, is_lesion, lung_segments
 from LungTumorSegLib.core.terminology import (
     ANATOMICAL,
     BODY,
@@ -18,7 +18,6 @@ from LungTumorSegLib.core.terminology import (
     described,
     type_meaning,
 )
-from LungTumorSegLib.lesions.selection import is_lesion, lung_segments
 
 
 def a_segment(name, terminology="", mask=None):

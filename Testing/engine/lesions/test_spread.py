@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from chests import block, make_chest
+from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.lesions import is_lesion, margins, report_lesions, spread_as_json
+from LungTumorSegLib.lesions import margins, report_lesions, spread_as_json
 from LungTumorSegLib.lesions.spread import Margin
 from volumes import ORIENTATIONS, affine_of
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from chests import block, make_chest
-from LungTumorSegLib.lesions import is_lesion, lung_zones, report_lesions
+from LungTumorSegLib.core.selection import is_lesion
+from LungTumorSegLib.lesions import lung_zones, report_lesions
 from volumes import ORIENTATIONS
 
 SHAPE = (30, 40, 60)

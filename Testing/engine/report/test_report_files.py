@@ -16,9 +16,10 @@ from commands import run_command
 from jsonschema import Draft202012Validator, validate
 from LungTumorSegLib.core.colors import lesion_color, lightened
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
-from LungTumorSegLib.lesions import is_lesion, measure, with_known
+from LungTumorSegLib.lesions import measure, with_known
 from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report.sections import css
