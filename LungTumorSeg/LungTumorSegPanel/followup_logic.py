@@ -1,8 +1,10 @@
 """The part of the logic that compares a result with an earlier one."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import slicer
+from LungTumorSegLib.followup.links import Choices, Name
 from LungTumorSegLib.mrml.followup import Comparison, start_comparison
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.process.command_run import CommandRun
@@ -14,13 +16,22 @@ from .waiting import result_of, watched
 class FollowUpLogic:
     """Compare two results, with or without a window."""
 
-    def compare(self, later: Node, earlier: Node | str | Path, days: float | None = None) -> Comparison:
+    def compare(
+        self,
+        later: Node,
+        earlier: Node | str | Path,
+        days: float | None = None,
+        links: Collection[Name] = (),
+        unlinks: Collection[Name] = (),
+    ) -> Comparison:
         """Compare a result with an earlier one; block until this is done. The scene is not changed.
 
         Args:
             later: The segmentation of the later CT.
             earlier: The segmentation of the earlier CT, or a result folder.
             days: Time between the CTs, days; None if it is unknown.
+            links: Pairs of names of an earlier and a later lesion that are the same.
+            unlinks: Pairs that are not the same.
 
         Returns:
             The comparison; its ``data`` is the content of followup.json.
@@ -29,10 +40,16 @@ class FollowUpLogic:
             ValueError: A CT is not in the scene, or the CTs are of different patients.
             RuntimeError: The results cannot be compared; the message says why.
         """
-        return result_of(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days))
+        choices = Choices(tuple(links), tuple(unlinks))
+        return result_of(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, choices=choices))
 
     def startComparison(
-        self, later: Node, earlier: Node | str | Path, days: float | None = None, onFinished: OnFinished = None
+        self,
+        later: Node,
+        earlier: Node | str | Path,
+        days: float | None = None,
+        onFinished: OnFinished = None,
+        choices: Choices | None = None,
     ) -> CommandRun:
         """Compare a result with an earlier one without blocking; needs Qt's event loop.
 
@@ -41,6 +58,7 @@ class FollowUpLogic:
             earlier: See ``compare``.
             days: See ``compare``.
             onFinished: Called with the run at its end; its ``result`` (the comparison) or ``error`` is then set.
+            choices: What was linked and unlinked by hand.
 
         Returns:
             The run; its method ``close`` cancels it.
@@ -48,7 +66,7 @@ class FollowUpLogic:
         Raises:
             ValueError: See ``compare``.
         """
-        return watched(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, onFinished))
+        return watched(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, onFinished, choices))
 
 
 def _source(earlier: Node | str | Path) -> Node | Path:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 from LungTumorSegLib.followup.file_names import CSV_FILE, JSON_FILE, REPORT_FILE
+from LungTumorSegLib.followup.links import Choices
 from LungTumorSegLib.mrml import followup as mrml
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import ct_of
@@ -47,6 +48,8 @@ class FollowUpSection:
         table.connect("cellClicked(int,int)", lambda row, column: self._showRow(row))
         ui.earlierSelector.connect("currentIndexChanged(int)", lambda index: self._onEarlier())
         ui.compareButton.connect("clicked()", self._onCompare)
+        ui.linkButton.connect("clicked()", lambda: self._onChoice(linked=True))
+        ui.unlinkButton.connect("clicked()", lambda: self._onChoice(linked=False))
         ui.followUpReportButton.connect("clicked()", self._onReport)
         self.refresh()
 
@@ -104,6 +107,7 @@ class FollowUpSection:
             volumes = [None if node is None else ct_of(node) for node in (earlier, self._segmentation)]
             days = None if None in volumes else mrml.days_between(*volumes)
             self._ui.daysSpinBox.value = max(days or 0, 0)
+        self._offerPairs()
         self._enable()
 
     def _enable(self) -> None:
@@ -113,6 +117,9 @@ class FollowUpSection:
         ui.earlierFolderButton.enabled = isThere and not busy and self._chosen() is None
         ui.compareButton.enabled = isThere
         ui.compareButton.text = _("Cancel") if busy else _("Compare")
+        canLink = isThere and not busy and bool(ui.linkEarlierSelector.count and ui.linkLaterSelector.count)
+        for widget in (ui.linkEarlierSelector, ui.linkLaterSelector, ui.linkButton, ui.unlinkButton):
+            widget.enabled = canLink
         ui.followUpTable.visible = bool(self._lesions)
         ui.followUpReportButton.enabled = bool(self._files) and not busy
 
@@ -124,12 +131,25 @@ class FollowUpSection:
             self._say(_("Cancelled."))
             self._enable()
             return
-        earlier = self._chosen() or Path(self._ui.earlierFolderButton.directory)
+        self._compare(mrml.choices_of(self._segmentation, self._earlier()))
+
+    def _onChoice(self, linked: bool) -> None:
+        """Compare again, with the chosen pair linked or unlinked."""
+        pair = ((self._ui.linkEarlierSelector.currentText, self._ui.linkLaterSelector.currentText),)
+        known = mrml.choices_of(self._segmentation, self._earlier())
+        self._compare(known.followed_by(Choices(pair) if linked else Choices((), pair)))
+
+    def _earlier(self) -> Node | Path:
+        return self._chosen() or Path(self._ui.earlierFolderButton.directory)
+
+    def _compare(self, choices: Choices) -> None:
         days = self._ui.daysSpinBox.value or None
         try:
             with slicer.util.WaitCursor():
                 self._finish()
-                self._run = self._logic.startComparison(self._segmentation, earlier, days, self._onFinished)
+                self._run = self._logic.startComparison(
+                    self._segmentation, self._earlier(), days, self._onFinished, choices
+                )
         except (ValueError, OSError) as error:
             self._say(str(error))
         else:
@@ -167,9 +187,29 @@ class FollowUpSection:
         height = table.horizontalHeader().sizeHint.height() + sum(table.rowHeight(row) for row in shown)
         table.minimumHeight = table.maximumHeight = height + 2 * table.frameWidth
         self._say(summaryText(data) if data else "")
+        self._offerPairs()
+
+    def _offerPairs(self) -> None:
+        """Offer the lesions that can be linked: those of the results or, of a folder, those that were compared."""
+        nodes = (self._chosen(), self._segmentation)
+        for selector, node, when in zip(
+            (self._ui.linkEarlierSelector, self._ui.linkLaterSelector), nodes, ("earlier", "later"), strict=True
+        ):
+            known = [piece["segment"] for lesion in self._lesions for piece in lesion[when]]
+            names = known if node is None else mrml.lesion_names(node)
+            if names != [selector.itemText(index) for index in range(selector.count)]:
+                selector.clear()
+                selector.addItems(names)
 
     def _showRow(self, row: int) -> None:
-        mrml.show_place(self._segmentation, self._lesions[row])
+        lesion = self._lesions[row]
+        mrml.show_place(self._segmentation, lesion)
+        for selector, pieces in (
+            (self._ui.linkEarlierSelector, lesion["earlier"]),
+            (self._ui.linkLaterSelector, lesion["later"]),
+        ):
+            if pieces:
+                selector.currentIndex = selector.findText(pieces[0]["segment"])
 
     # Report
 

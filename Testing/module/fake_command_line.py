@@ -115,14 +115,18 @@ def compare(arguments: list[str]) -> None:
     (home / "last_arguments.json").write_text(json.dumps(arguments))
     how = os.environ.get("FAKE_RUN", "good")
     if how.startswith("error:"):
-        sys.exit(how.split(":", 2)[2])
+        sys.exit(how.split(":", 2)[2].replace("EARLIER", arguments[1]).replace("LATER", arguments[2]))
     if how == "slow":
         time.sleep(600)
     earlier, later = (Path(path) for path in arguments[1:3])
     assert all((later / name).is_file() for name in ("ct.nrrd", "segmentation.seg.nrrd", "summary.json"))
     folder = Path(arguments[arguments.index("-o") + 1])
     folder.mkdir()
-    shutil.copy(home / "followup.json", folder)
+    data = json.loads((home / "followup.json").read_text())
+    if "--links" in arguments:
+        choices = json.loads(Path(arguments[arguments.index("--links") + 1]).read_text())
+        data |= {name: choices[name] for name in ("links", "unlinks")}
+    (folder / "followup.json").write_text(json.dumps(data))
     shutil.copy(home / "outlines.seg.nrrd", folder / "earlier-lesions.seg.nrrd")
     (folder / "followup.csv").write_text(f"id,{earlier.is_dir()}")
     (folder / "report.html").write_text("<html>a follow-up report</html>")

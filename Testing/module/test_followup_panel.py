@@ -70,7 +70,7 @@ def followup_of(ct) -> dict:
             entry("L3", "new", [], [piece("Tumor 1", 1.0)], places[2]),
         ],
         "recist_1_1": response | {"smallest_sum_mm": 16.0, "targets": ["L1", "L2"]}, "volume_category": "SD",
-        "notice": "Research software.",
+        "notice": "Research software.", "links": [], "unlinks": [],
     }  # fmt: skip
 
 
@@ -124,7 +124,14 @@ def cell(widget, row: int, column: int) -> str:
 def test_without_a_result_there_is_nothing_to_compare(module, model, slicer_app):
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()
-    for name in ("earlierSelector", "earlierFolderButton", "daysSpinBox", "compareButton", "followUpReportButton"):
+    for name in (
+        "earlierSelector",
+        "earlierFolderButton",
+        "daysSpinBox",
+        "compareButton",
+        "linkButton",
+        "followUpReportButton",
+    ):
         assert not getattr(widget.ui, name).enabled
     widget.cleanup()
 
@@ -253,6 +260,59 @@ def test_a_failure_is_told_and_a_comparison_can_be_cancelled(widget, later, fake
     widget.ui.compareButton.click()
     assert widget.ui.followUpLabel.text == "Cancelled."
     assert widget.ui.compareButton.text == "Compare"
+
+
+@pytest.mark.parametrize("path", ["", "/ct.nrrd", "/segmentation.seg.nrrd", "/summary.json"])
+def test_messages_call_the_results_by_their_names_not_by_private_paths(widget, later, earlier, fake_child, path):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    fake_child(f"error:2:EARLIER{path} and LATER{path} differ.")
+    compared(widget)
+    assert widget.ui.followUpLabel.text == f"Not compared: {earlier.GetName()} and {later.GetName()} differ."
+
+
+def test_a_result_folder_keeps_its_path_in_messages(widget, later, fake_child, tmp_path):
+    widget.ui.earlierFolderButton.directory = str(tmp_path)
+    fake_child("error:2:EARLIER and LATER/other.txt differ.")
+    compared(widget)
+    assert widget.ui.followUpLabel.text == f"Not compared: {tmp_path} and {later.GetName()}/other.txt differ."
+
+
+def test_links_by_hand_are_kept_with_the_scene_for_the_same_earlier_result(widget, later, earlier, tmp_path):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    assert not {"links", "unlinks"} & set(mrml.comparison_of(later))
+    compared(widget)
+    widget.ui.followUpTable._qt.cellClicked.emit(0, 0)
+    chosen = widget.ui.linkEarlierSelector.currentText, widget.ui.linkLaterSelector.currentText
+    assert chosen == ("Tumor 1", "Tumor 2")
+
+    def press(button):
+        button.click()
+        process_until(lambda: not widget.panel.followUp.running)
+        data = mrml.comparison_of(later)
+        return data["links"], data["unlinks"]
+
+    assert press(widget.ui.unlinkButton) == ([], [["Tumor 1", "Tumor 2"]])
+    assert press(widget.ui.compareButton) == ([], [["Tumor 1", "Tumor 2"]])
+    assert press(widget.ui.linkButton) == ([["Tumor 1", "Tumor 2"]], [])
+    assert mrml.choices_of(later, earlier).links == (("Tumor 1", "Tumor 2"),)
+    assert not mrml.choices_of(later, tmp_path)
+    widget.ui.earlierSelector.currentIndex = 1
+    widget.ui.earlierFolderButton.directory = str(tmp_path)
+    assert press(widget.ui.compareButton) == ([], [])  # of another earlier result
+    assert press(widget.ui.linkButton)[0]
+    assert mrml.choices_of(later, tmp_path)
+    assert not mrml.choices_of(later, earlier)
+
+
+def test_lesions_can_be_linked_where_the_alignment_failed(widget, later, earlier, fake_child):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    fake_child("error:2:EARLIER and LATER could not be registered.")
+    compared(widget)
+    assert widget.ui.linkButton.enabled
+    fake_child("good")
+    widget.ui.linkButton.click()
+    process_until(lambda: not widget.panel.followUp.running)
+    assert mrml.comparison_of(later)["links"] == [["Tumor 1", "Tumor 1"]]
 
 
 def test_the_comparison_of_a_saved_scene_is_shown_again(widget, later):

@@ -65,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"the earlier and the later segment of these names {meaning} the same lesion; may be repeated",
         )
     parser.add_argument(
+        "--links",
+        metavar="JSON",
+        type=path_argument,
+        help="followup.json of an earlier comparison of these two results; what was linked and unlinked there is kept, "
+        "unless --link or --unlink says otherwise",
+    )
+    parser.add_argument(
         "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html (default: yes)"
     )
     parser.add_argument(
@@ -96,7 +103,12 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         channel.progress(Progress("reading", number, len(results)))
         examinations.append(read_examination(result, ct, day=day))
     found = compare_all(
-        examinations, days=options.days, links=options.link, unlinks=options.unlink, on_progress=channel.progress
+        examinations,
+        days=options.days,
+        links=options.link,
+        unlinks=options.unlink,
+        links_from=options.links,
+        on_progress=channel.progress,
     )
     names = {"case": options.case, "patient": options.patient}
     data = write_follow_up(found, options.output, **wanted, **names, overwrite=options.overwrite)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +14,13 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.texts import listed, shown
+from ..core.texts import listed
 from ..lesions.spread import spread_of
 from .examination import Examination, read_examination
 from .lesion import TimedLesion
+from .links import Choices, Name, indices, read_choices
 from .lung_grid import lung_grid
-from .matching import Group, Link, Placed, match
+from .matching import Group, Placed, match
 from .recist import (
     NORMAL_NODE_MM,
     Candidate,
@@ -47,9 +48,6 @@ NO_CT = (
     "each other may be confused."
 )
 
-Name = tuple[str, str]
-"""Names of an earlier and of a later segment."""
-
 
 @dataclass(frozen=True, eq=False)
 class FollowUp:
@@ -64,6 +62,7 @@ class FollowUp:
         volume_response: The category by the total volume of the targets; None without targets.
         days: Time between the last two examinations; None if unknown.
         warnings: Sentences for the user.
+        choices: What was linked and unlinked by hand.
     """
 
     examinations: tuple[Examination, ...]
@@ -74,6 +73,7 @@ class FollowUp:
     volume_response: str | None
     days: float | None
     warnings: tuple[str, ...]
+    choices: Choices = field(default_factory=Choices)
 
     @property
     def earlier(self) -> Examination:
@@ -112,6 +112,7 @@ def compare(
     dates: tuple[date, date] | None = None,
     links: Collection[Name] = (),
     unlinks: Collection[Name] = (),
+    links_from: str | os.PathLike[str] | None = None,
     previous: FollowUp | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> FollowUp:
@@ -126,6 +127,8 @@ def compare(
         dates: Dates of both, instead of ``days``.
         links: Pairs of an earlier and a later segment that are the same lesion; they override the automatic match.
         unlinks: Pairs that are not the same lesion.
+        links_from: The followup.json of an earlier comparison of the same two examinations; what was linked and
+            unlinked by hand there is kept, unless ``links`` and ``unlinks`` say otherwise.
         previous: The comparison of the earlier examination with those before it; its ids stay, and its examinations
             count for RECIST.
         on_progress: Called between steps; an exception that it raises ends the comparison.
@@ -134,8 +137,8 @@ def compare(
         The comparison.
 
     Raises:
-        UnusableInput: If an examination cannot be read, the dates contradict, a linked segment does not exist, or the
-            lungs cannot be registered and no lesions were linked by the user.
+        UnusableInput: If an examination cannot be read, the dates or the links contradict, a linked segment does not
+            exist, or the lungs cannot be registered and no lesions were linked by the user.
     """
     first_day, second_day = dates or (None, None)
     on_progress(Progress("reading", 0, 2))
@@ -146,14 +149,15 @@ def compare(
     if previous:
         before = replace(before, lesions=as_inherited(before.lesions, previous.tracks))
     interval = _days(before, after, days)
-    linked, unlinked = _links(links, before, after), _links(unlinks, before, after)
+    choices, lost = _choices(Choices(tuple(links), tuple(unlinks)), links_from, before, after)
+    linked, unlinked = (indices(pairs, before, after) for pairs in (choices.links, choices.unlinks))
     registration = register(lung_grid(before.lungs, before.ct), lung_grid(after.lungs, after.ct))
     on_progress(Progress("registering", 1, 1))
     doubt = _registration_doubt(registration)
     if doubt and before.lesions and after.lesions and not linked:
         raise UnusableInput(
             f"{before.name} and {after.name} could not be registered ({doubt}), so their lesions were not matched; "
-            "check that both are of one patient, or say which lesions are the same with --link."
+            "check that both are of one patient, or link the lesions that are the same by hand (--link)."
         )
     groups = match(
         [_placed(lesion, registration) for lesion in before.lesions],
@@ -173,9 +177,17 @@ def compare(
         for when, exam in (("Earlier", before), ("Later", after))
         for warning in exam.warnings
     ]
-    warnings += _doubts(before, after, registration, interval, tracks, doubt)
+    warnings += [*lost, *_doubts(before, after, registration, interval, tracks, doubt)]
     return FollowUp(
-        examinations, registration, tracks, targets, response, by_volume, interval, tuple(dict.fromkeys(warnings))
+        examinations,
+        registration,
+        tracks,
+        targets,
+        response,
+        by_volume,
+        interval,
+        tuple(dict.fromkeys(warnings)),
+        choices,
     )
 
 
@@ -185,6 +197,7 @@ def compare_all(
     days: float | None = None,
     links: Collection[Name] = (),
     unlinks: Collection[Name] = (),
+    links_from: str | os.PathLike[str] | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> FollowUp:
     """Compare any number of examinations, each with the one before it; ids stay over all of them.
@@ -194,6 +207,7 @@ def compare_all(
         days: Time between the last two, days, if their dates are unknown.
         links: Pairs of segments of the last two that are the same lesion.
         unlinks: Pairs of segments of the last two that are not.
+        links_from: The followup.json of an earlier comparison of the last two, of which links and unlinks are kept.
         on_progress: Called between steps.
 
     Raises:
@@ -203,7 +217,7 @@ def compare_all(
     *pairs, last = pairwise(examinations)
     for before, after in pairs:
         found = compare(before, after, previous=found, on_progress=on_progress)
-    choices: dict[str, Any] = {"days": days, "links": links, "unlinks": unlinks}
+    choices: dict[str, Any] = {"days": days, "links": links, "unlinks": unlinks, "links_from": links_from}
     return compare(*last, **choices, previous=found, on_progress=on_progress)
 
 
@@ -220,16 +234,15 @@ def _days(before: Examination, after: Examination, days: float | None) -> float 
     return days
 
 
-def _links(links: Collection[Name], before: Examination, after: Examination) -> list[Link]:
-    return [(_index(a, before), _index(b, after)) for a, b in links]
-
-
-def _index(name: str, examination: Examination) -> int:
-    names = [lesion.name for lesion in examination.lesions]
-    if name not in names:
-        known = listed(names) or "none"
-        raise UnusableInput(f"{examination.name} has no lesion named {shown(name)}; its lesions are: {known}.")
-    return names.index(name)
+def _choices(
+    newer: Choices, links_from: str | os.PathLike[str] | None, before: Examination, after: Examination
+) -> tuple[Choices, tuple[str, ...]]:
+    """Return what was chosen by hand now and in an earlier comparison, and a warning for each choice left out."""
+    newer.check()
+    if links_from is None:
+        return newer, ()
+    known, lost = read_choices(Path(links_from), before, after)
+    return known.followed_by(newer), lost
 
 
 def _registration_doubt(found: Registration) -> str:

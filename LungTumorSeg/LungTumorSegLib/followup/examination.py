@@ -29,10 +29,7 @@ from ..results.folder import read_consistently
 from ..results.reader import read_summary
 from .file_names import CT_FILE
 from .lesion import TimedLesion
-from .tracking import tracking_uids
-
-SAME_VOLUME = 0.01
-"""Largest difference, as a share, between the volume of a mask and the one that its summary.json states."""
+from .tracking import same_volume, tracking_uids
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,8 +224,7 @@ def _stated(result: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _fits(lesion: TimedLesion, stated: Mapping[str, Any] | None) -> bool:
-    volume = None if stated is None else stated.get("volume_ml")
-    return volume is not None and abs(volume - lesion.volume_ml) <= SAME_VOLUME * lesion.volume_ml
+    return stated is not None and same_volume(lesion.volume_ml, stated.get("volume_ml"))
 
 
 def _with_stated(lesion: TimedLesion, stated: Mapping[str, Any]) -> TimedLesion:

@@ -110,6 +110,8 @@ def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:
             "recist_1_1": _response(found.response) | {"targets": list(found.targets)},
             "volume_category": found.volume_response,
             "notice": NOTICE,
+            "links": [list(pair) for pair in found.choices.links],
+            "unlinks": [list(pair) for pair in found.choices.unlinks],
         }
     )
     return data

@@ -25,6 +25,7 @@ Place = Annotated[
         "description": "center in the later CT, LPS mm; of a lesion that is gone, where it would be",
     },
 ]
+Pair = Annotated[list[str], {"minItems": 2, "maxItems": 2, "description": "earlier and later segment"}]
 
 
 class PieceEntry(TypedDict):
@@ -129,3 +130,5 @@ class FollowUpData(TypedDict):
     recist_1_1: ResponseEntry
     volume_category: Category | None
     notice: str
+    links: Annotated[list[Pair], {"description": "linked by hand: the same lesion"}]
+    unlinks: Annotated[list[Pair], {"description": "unlinked by hand: not the same lesion"}]

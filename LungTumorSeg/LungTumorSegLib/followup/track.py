@@ -148,6 +148,11 @@ def recist_mm(visit: Visit) -> float:
     return sum(size if lesion.is_node else max(size, TOO_SMALL_MM) for size, lesion in zip(sizes, visit, strict=True))
 
 
+def mean_hu(visit: Visit) -> float | None:
+    """Return the mean HU of all pieces, averaged by volume; None if unknown."""
+    return _total(visit, "mean_hu")
+
+
 def _change(earlier: Visit, later: Visit, name: str) -> float | None:
     """Return the change of a measure; HU are averaged by volume, volumes and masses are added up."""
     values = [_total(visit, name) for visit in (earlier, later)]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 UID_PATTERN = re.compile(r"[0-9.]{1,64}")
 
 SAME_VOLUME = 0.01
-"""Largest difference, as a share, between the volume of a segment and the one that followup.json states."""
+"""Largest difference, as a share, between the volume of a lesion and the one that a file states for it."""
 
 
 def tracking_uids(segments: Sequence[Segment], result: Path, ct: Path | None) -> dict[str, str]:
@@ -137,10 +137,14 @@ def _later_pieces(path: Path) -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def same_volume(volume_ml: float, stated_ml: object) -> bool:
+    """Return whether a lesion has the volume that a file states for it."""
+    return isinstance(stated_ml, int | float) and abs(volume_ml - stated_ml) <= SAME_VOLUME * stated_ml
+
+
 def _fits(segment: Segment, piece: Mapping[str, Any]) -> bool:
     crop = crop_of(segment.mask)
-    stated = piece.get("volume_ml")
-    if crop is None or not isinstance(stated, int | float):
+    if crop is None:
         return False
     volume_ml = float(np.count_nonzero(crop.mask.array)) * crop.mask.voxel_volume_ml
-    return abs(volume_ml - stated) <= SAME_VOLUME * stated
+    return same_volume(volume_ml, piece.get("volume_ml"))

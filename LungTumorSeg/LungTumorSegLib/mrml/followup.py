@@ -18,21 +18,37 @@ import slicer
 from ..core.boxes import box_of_label
 from ..core.selection import may_be_lesion
 from ..core.terminology import REJECTED
+from ..core.texts import printable
 from ..core.volume import Volume
 from ..correction.snapshot import Layer, SegmentInfo
 from ..followup.file_names import CSV_FILE, CT_FILE, JSON_FILE, OUTLINES_FILE, REPORT_FILE
+from ..followup.links import Choices
 from ..io.nrrd import write_nrrd
 from ..io.segment import UNSPECIFIED_COLORS, Segment
 from ..process.command_run import CommandRun
 from ..results.contents import SEGMENTATION_FILE, SUMMARY_FILE
 from .lesion_table import saved_summary
-from .nodes import FOLLOW_UP_ATTRIBUTE, OUTLINES_ROLE, Node, one_drawing, ras_of, referenced
+from .nodes import (
+    EARLIER_FOLDER_ATTRIBUTE,
+    EARLIER_ROLE,
+    FOLLOW_UP_ATTRIBUTE,
+    OUTLINES_ROLE,
+    Node,
+    one_drawing,
+    ras_of,
+    referenced,
+)
 from .results import ct_of, is_result, place_beside, read_segmentation, volume_of_node
 from .segments import LayerCopies, segment_infos
 
 FAILURE = "The results could not be compared."
 NO_SCENE_CT = "The CT of {name} is not in the scene; load it again."
 OTHER_PATIENT = "{earlier} and {later} are CTs of different patients."
+
+OWN = (CT_FILE, SEGMENTATION_FILE, SUMMARY_FILE)
+"""The files that an examination of the scene is written to; messages call them by the name of the result."""
+
+LINKS_FILE = "links.json"
 
 Write = Callable[[Path, threading.Event], None]
 """Writes one examination into a new folder; raises Cancelled soon after the event is set."""
@@ -46,11 +62,13 @@ class Comparison:
         data: The content of followup.json.
         files: The content of followup.csv, followup.json and report.html by name.
         outlines: The vtkSegmentation of the earlier lesions, where they would lie in the later CT.
+        earlier: The segmentation of the earlier CT, or its result folder.
     """
 
     data: dict[str, Any]
     files: Mapping[str, bytes]
     outlines: Node
+    earlier: Node | Path
 
 
 def earlier_results(later: Node) -> list[Node]:
@@ -108,6 +126,7 @@ def start_comparison(
     temporary_folder: str,
     days: float | None = None,
     on_finished: Callable[[CommandRun], None] | None = None,
+    choices: Choices | None = None,
 ) -> CommandRun:
     """Start the comparison of two results; the result of the run is a ``Comparison``. The scene is not changed.
 
@@ -117,6 +136,8 @@ def start_comparison(
         temporary_folder: The folder in which the run creates its private folder.
         days: Time between the CTs, days; None if it is unknown.
         on_finished: Called with the run at its end.
+        choices: What was linked and unlinked by hand. Choices about lesions that no longer exist are left out with a
+            warning.
 
     Returns:
         The run, which the caller has to poll.
@@ -125,27 +146,33 @@ def start_comparison(
         ValueError: A CT is not in the scene, or the CTs are of different patients.
     """
     write_later = _exporter(later)
+    names = {"later": _called(later)} | ({} if isinstance(earlier, Path) else {"earlier": _called(earlier)})
     write_earlier = None if isinstance(earlier, Path) else _exporter(earlier)
     if not isinstance(earlier, Path):
         patients = {patient_of(ct_of(node)) for node in (earlier, later)}
         if "" not in patients and len(patients) > 1:
-            names = {"earlier": ct_of(earlier).GetName(), "later": ct_of(later).GetName()}
-            raise ValueError(OTHER_PATIENT.format(**names))
+            cts = {"earlier": ct_of(earlier).GetName(), "later": ct_of(later).GetName()}
+            raise ValueError(OTHER_PATIENT.format(**cts))
 
     def prepare(private: Path, stop: threading.Event) -> None:
         write_later(private / "later", stop)
         if write_earlier is not None:
             write_earlier(private / "earlier", stop)
+        if choices:
+            by_name = {"lesions": [], "links": choices.links, "unlinks": choices.unlinks}
+            (private / LINKS_FILE).write_text(json.dumps(by_name, ensure_ascii=False), encoding="utf-8")
 
     def arguments(private: Path) -> Sequence[str]:
         before = earlier if isinstance(earlier, Path) else private / "earlier"
         interval = [] if days is None else ["--days", f"{days:g}"]
-        return ["compare", str(before), str(private / "later"), "-o", str(private / "out"), "--outlines", *interval]
+        links = ["--links", str(private / LINKS_FILE)] if choices else []
+        output = ["-o", str(private / "out"), "--outlines"]
+        return ["compare", str(before), str(private / "later"), *output, *interval, *links]
 
     def load(private: Path) -> Comparison:
         files = {name: (private / "out" / name).read_bytes() for name in (CSV_FILE, JSON_FILE, REPORT_FILE)}
         data = json.loads(files[JSON_FILE].decode("utf-8"))
-        return Comparison(data, files, read_segmentation(private / "out" / OUTLINES_FILE))
+        return Comparison(data, files, read_segmentation(private / "out" / OUTLINES_FILE), earlier)
 
     return CommandRun(
         arguments,
@@ -153,8 +180,13 @@ def start_comparison(
         temporary_folder=temporary_folder,
         failure=FAILURE,
         prepare=prepare,
+        names={f"{folder}{end}": name for folder, name in names.items() for end in ("", *(f"/{each}" for each in OWN))},
         on_finished=on_finished,
     )
+
+
+def _called(segmentation: Node) -> str:
+    return printable(segmentation.GetName())
 
 
 def _exporter(segmentation: Node) -> Write:
@@ -204,6 +236,19 @@ def comparison_of(later: Node) -> dict[str, Any]:
     return {} if not text else dict(json.loads(text))
 
 
+def choices_of(later: Node, earlier: Node | Path) -> Choices:
+    """Return what was linked and unlinked by hand in the last comparison, if that was with this earlier result."""
+    before = later.GetNodeReference(EARLIER_ROLE) or later.GetAttribute(EARLIER_FOLDER_ATTRIBUTE)
+    same = before == str(earlier) if isinstance(earlier, Path) else before is earlier
+    return Choices.of(comparison_of(later)) if same else Choices()
+
+
+def lesion_names(segmentation: Node) -> list[str]:
+    """Return the names of the lesions of a segmentation that take part in a comparison."""
+    infos = segment_infos(segmentation.GetSegmentation())
+    return [info.name for info in infos if may_be_lesion(info) and info.review != REJECTED]
+
+
 @one_drawing()
 def show_comparison(later: Node, found: Comparison) -> Node:
     """Keep a comparison with the later segmentation, and outline the earlier lesions in its slice views.
@@ -212,6 +257,9 @@ def show_comparison(later: Node, found: Comparison) -> Node:
         The segmentation node of the outlines.
     """
     later.SetAttribute(FOLLOW_UP_ATTRIBUTE, json.dumps(found.data, ensure_ascii=False))
+    folder = found.earlier if isinstance(found.earlier, Path) else None
+    later.SetNodeReferenceID(EARLIER_ROLE, None if isinstance(found.earlier, Path) else found.earlier.GetID())
+    later.SetAttribute(EARLIER_FOLDER_ATTRIBUTE, None if folder is None else str(folder))
     node = referenced(later, OUTLINES_ROLE, "vtkMRMLSegmentationNode", f"{later.GetName()} earlier lesions")
     node.SetAndObserveSegmentation(found.outlines)
     volume = ct_of(later)

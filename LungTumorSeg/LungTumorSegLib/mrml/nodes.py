@@ -26,7 +26,12 @@ MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zo
 """Refer to the nodes that display the spread; see spread.py."""
 
 OUTLINES_ROLE = "LungTumorSeg.EarlierLesions"
-"""Refers from the later segmentation to the outlines of the earlier lesions; see followup.py."""
+EARLIER_ROLE = "LungTumorSeg.EarlierResult"
+"""Refer from the later segmentation to the outlines of the earlier lesions, and to the earlier segmentation with which
+it was compared; see followup.py."""
+
+EARLIER_FOLDER_ATTRIBUTE = "LungTumorSeg.EarlierFolder"
+"""Node attribute of a segmentation: the result folder that it was compared with."""
 
 FOLLOW_UP_ATTRIBUTE = "LungTumorSeg.FollowUp"
 """JSON of followup.json, as an attribute of the later segmentation."""

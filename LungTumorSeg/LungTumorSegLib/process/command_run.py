@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class CommandRun:
         temporary_folder: str,
         failure: str,
         prepare: Prepare | None = None,
+        names: Mapping[str, str] | None = None,
         on_finished: Callable[[CommandRun], None] | None = None,
     ) -> None:
         """Start the command at once.
@@ -50,6 +51,8 @@ class CommandRun:
             temporary_folder: Parent of the private folder.
             failure: Message for a child that ends without one.
             prepare: Writes the command's input.
+            names: What messages call the files and folders in the private folder, by their relative paths. Other
+                files in it are called by their relative paths.
             on_finished: Called with this run at its end, unless it was closed.
 
         Raises:
@@ -60,7 +63,7 @@ class CommandRun:
         self.finished = False
         self._interpreter = find_interpreter()
         self._arguments, self._load, self._failure = arguments, load, failure
-        self._prepare, self._on_finished = prepare, on_finished
+        self._prepare, self._names, self._on_finished = prepare, names or {}, on_finished
         self._cleaning = contextlib.ExitStack()
         self._folder = self._cleaning.enter_context(private_folder(Path(temporary_folder), FOLDER_PREFIX))
         self._stop = threading.Event()
@@ -94,9 +97,15 @@ class CommandRun:
             while (code := self._child.exit_code) is None:
                 time.sleep(POLL_SECONDS)
             if code != 0:
-                raise MachineLimit((self._child.stderr_lines or [self._failure])[-1])
+                raise MachineLimit(self._public((self._child.stderr_lines or [self._failure])[-1]))
         except Exception as error:  # _finish reports it, in the thread that polls
             self.error = error
+
+    def _public(self, message: str) -> str:
+        """Return a message without the path of the private folder, which the user neither knows nor needs."""
+        for path in sorted(self._names, key=len, reverse=True):
+            message = message.replace(str(self._folder / path), self._names[path])
+        return message.replace(f"{self._folder}{os.sep}", "")
 
     def _finish(self) -> None:
         self.finished = True

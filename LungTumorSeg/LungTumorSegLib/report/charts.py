@@ -20,6 +20,9 @@ LINE_COLORS: tuple[Color, ...] = ((0.00, 0.45, 0.70), (0.90, 0.45, 0.00), (0.00,
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 460, 300, 58, 16, 34, 44
 """Size of a chart and margins of its plot, pixels."""
 
+FEW_POINTS = 12
+"""Number of points up to which each point of a curve is marked."""
+
 TICKS = 5
 
 SAME_VALUE = 1e-9
@@ -71,14 +74,21 @@ def write_froc(curve: Iterable[tuple[float, float]], picture: Path) -> None:
         )
 
 
-def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
+def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str, *, from_zero: bool = False) -> str:
     """Return a line chart with axes and legend as an SVG group of ``WIDTH`` x ``HEIGHT`` pixels.
 
     Curves without points are not drawn.
+
+    Args:
+        title: The title.
+        lines: The curves.
+        x_name: Name of the horizontal axis.
+        y_name: Name of the vertical axis.
+        from_zero: Whether the vertical axis begins at 0, so that a small change also looks small.
     """
     drawn = [line for line in lines if line.points]
     points = np.array([point for line in drawn for point in line.points] or [(0.0, 0.0)])
-    x_ticks, y_ticks = _ticks(points[:, 0]), _ticks(points[:, 1])
+    x_ticks, y_ticks = _ticks(points[:, 0]), _ticks(np.append(points[:, 1], [0.0] if from_zero else []))
 
     def right(x: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0])
@@ -104,18 +114,20 @@ def chart(title: str, lines: Sequence[Line], x_name: str, y_name: str) -> str:
         color = css(LINE_COLORS[number % len(LINE_COLORS)])
         path = " ".join(f"{right(x):.1f},{down(y):.1f}" for x, y in line.points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6"/>')
+        if len(line.points) <= FEW_POINTS:
+            parts += [f'<circle cx="{right(x):.1f}" cy="{down(y):.1f}" r="3" fill="{color}"/>' for x, y in line.points]
         names.append(f'<tspan fill="{color}">{escape(line.name)}</tspan>')
     parts.append(f'<text x="{WIDTH - RIGHT}" y="18" text-anchor="end">{"&#8195;".join(names)}</text>')
     return "".join(parts)
 
 
-def side_by_side(charts: Sequence[str]) -> str:
+def side_by_side(charts: Sequence[str], font_px: int = 12) -> str:
     """Return an SVG file with several charts side by side."""
     groups = "".join(f'<g transform="translate({WIDTH * i} 0)">{content}</g>' for i, content in enumerate(charts))
     width = WIDTH * len(charts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
-        f'font-family="sans-serif" font-size="12" fill="#333">'
+        f'font-family="sans-serif" font-size="{font_px}" fill="#333">'
         f'<rect width="100%" height="100%" fill="#fff"/>{groups}</svg>\n'
     )
 

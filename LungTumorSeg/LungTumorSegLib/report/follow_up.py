@@ -14,11 +14,13 @@ import numpy as np
 from markupsafe import Markup
 
 from .. import NOTICE, __version__
-from ..core.colors import lesion_color
+from ..core.colors import Color, lesion_color
 from ..core.complete_files import complete_file
+from ..core.crops import Crop, place
 from ..core.volume import Array
 from ..followup.growth import REPEATABILITY_PERCENT
-from ..followup.track import Track, long_axis_mm, volume_ml
+from ..followup.outlines import carried
+from ..followup.track import Track, long_axis_mm, mean_hu, volume_ml
 from .charts import Line, chart, side_by_side
 from .sections import WINDOW_HU, axial_section
 
@@ -95,7 +97,8 @@ def write_follow_up_report(
     names = _names(found)
     pictured = list(_pictured(found, names))
     window = (
-        f"Sections: axial, at the center of the lesion; window {high - low:.0f} HU, level {(high + low) / 2:.0f} HU."
+        f"Sections: axial, at the center of the lesion; window {high - low:.0f} HU, level {(high + low) / 2:.0f} HU. "
+        "Colored: the outline in this CT. Dashed white: the earlier outline where the alignment puts it now."
     )
     if len(found.tracks) > len(pictured):
         window += f" Pictures of the first {len(pictured)} of {len(found.tracks)} lesions."
@@ -183,11 +186,13 @@ def _mass(visit: Sequence[Any]) -> float | None:
 
 
 def _doubling(track: Track, days: float | None) -> str:
+    """Return the doubling or halving time with its range; a stable lesion has neither."""
     found = track.doubling_time(days)
-    if found is None:
+    if found is None or track.size_status == "stable":
         return ""
     fast, slow = found.range_days
-    return f"{found.days:.0f} ({fast:.0f} to {'no change' if slow is None else f'{slow:.0f}'})"
+    limits = f"({abs(fast or 0):.0f} to {'no change' if slow is None else f'{abs(slow):.0f}'})"
+    return f"{'' if found.days > 0 else 'halved in '}{abs(found.days):.0f} {limits}"
 
 
 def _sums(found: FollowUp) -> str:
@@ -224,6 +229,8 @@ def _class_rows(found: FollowUp) -> Iterator[list[str]]:
 
 
 def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
+    carried_crops = _carried_crops(found)
+    captions = [f"Before: {names[-2]}", f"Now: {names[-1]}"]
     for number, track in enumerate(found.tracks[:MOST_PICTURED], start=1):
         color = lesion_color(number)
         centers = _centers(track, found)
@@ -232,16 +239,34 @@ def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
         )
         drawings = []
         for exam, visit, center, name in zip(
-            found.examinations[-2:], track.visits[-2:], centers, names[-2:], strict=True
+            found.examinations[-2:], track.visits[-2:], centers, captions, strict=True
         ):
-            svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color)
+            before = carried_crops.get(track.id, ()) if exam is found.later else ()
+            svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color, before)
             if svg:
                 drawings.append((name, Markup(svg)))  # noqa: S704  drawn by the program from numbers
         yield PicturedTrack(track.id, track.status, _sentence(track, found), drawings, Markup(_curves(track, found)))  # noqa: S704
 
 
-def _drawn(exam: Examination, crops: Sequence[Any], center: Array | None, half_mm: float, color: Any) -> str:
-    return "" if exam.ct is None or center is None else axial_section(exam.ct, crops, center, half_mm, color)
+def _carried_crops(found: FollowUp) -> dict[str, list[Crop]]:
+    """Return the outlines of the earlier lesions where they would lie in the later CT, by the id of the lesion."""
+    if found.later.ct is None:
+        return {}
+    grid = found.later.ct.grid
+    segments = carried(found.tracks[:MOST_PICTURED], found.registration, grid)
+    crops = {segment.id: place(segment.mask, grid, segment.name, found.later.name) for segment in segments}
+    return {name: [crop] for name, crop in crops.items() if crop is not None}
+
+
+def _drawn(
+    exam: Examination,
+    crops: Sequence[Crop],
+    center: Array | None,
+    half_mm: float,
+    color: Color,
+    compared: Sequence[Crop],
+) -> str:
+    return "" if exam.ct is None or center is None else axial_section(exam.ct, crops, center, half_mm, color, compared)
 
 
 def _centers(track: Track, found: FollowUp) -> tuple[Array | None, Array | None]:
@@ -267,22 +292,28 @@ def _sentence(track: Track, found: FollowUp) -> str:
         parts.append(f"{word}: {axes}, {volume_ml(visit):.2f} mL" if visit else f"{word}: none")
     if track.change_percent is not None and track.later:
         parts.append(f"volume {track.change_percent:+.0f} %")
+    densities = [mean_hu(visit) for visit in (track.earlier, track.later)]
+    if None not in densities:  # a lesion of the same size may have a cavity or a new solid part
+        parts.append(f"mean {densities[0]:.0f} HU before, {densities[1]:.0f} HU now")
     doubling = _doubling(track, found.days)
     if doubling and track.size_status == "grown":
         parts.append(f"doubling time {doubling} days")
     if track.later_probability is not None:
         parts.append(f"highest tumor probability at its place now: {track.later_probability:.2f}")
-    return "; ".join(parts).capitalize() + "."
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _curves(track: Track, found: FollowUp) -> str:
     """Draw volume and long axis over the days, or over the number of the examination where dates are unknown."""
     times, axis = _times(found)
     charts = [
-        chart(name, [Line(track.id, tuple(zip(times, map(value, track.visits), strict=True)))], axis, unit)
+        chart(
+            name, [Line(track.id, tuple(zip(times, map(value, track.visits), strict=True)))], axis, unit, from_zero=True
+        )
         for name, value, unit in (("Volume", volume_ml, "mL"), ("Long axis", long_axis_mm, "mm"))
     ]
-    return side_by_side(charts)
+    return side_by_side(charts, font_px=16)
 
 
 def _times(found: FollowUp) -> tuple[list[float], str]:

@@ -31,6 +31,9 @@ PIXELS_PER_MM = 3.0
 TEXT_SHARE = 0.06
 """Height of letters as a share of a section's shorter side."""
 
+WHITE: Color = (1.0, 1.0, 1.0)
+DASHES = ' stroke-dasharray="1 1"'
+
 SCALE_BAR_MM = 10.0
 RULER_COLOR = "#ffe14d"
 HISTOGRAM_BIN_HU = 50
@@ -84,7 +87,14 @@ def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict
     return {plane.name: _section(plane, int(index[plane.axis]), around, mask, rulers, color) for plane in PLANES}
 
 
-def axial_section(ct: Volume, crops: Sequence[Crop], center_lps: Array, half_mm: float, color: Color) -> str:
+def axial_section(
+    ct: Volume,
+    crops: Sequence[Crop],
+    center_lps: Array,
+    half_mm: float,
+    color: Color,
+    compared: Sequence[Crop] = (),
+) -> str:
     """Draw the axial section through a point, with the outlines of masks in it.
 
     Args:
@@ -93,6 +103,7 @@ def axial_section(ct: Volume, crops: Sequence[Crop], center_lps: Array, half_mm:
         center_lps: The point (3,), LPS mm.
         half_mm: Half the width and height of the section, mm; it ends at the edge of the CT.
         color: Color of the outlines.
+        compared: Masks whose outlines are dashed white, for comparison.
 
     Returns:
         An SVG picture; "" if the point lies outside the CT.
@@ -103,17 +114,29 @@ def axial_section(ct: Volume, crops: Sequence[Crop], center_lps: Array, half_mm:
     k, i, j = index.tolist()
     start, stop = grown(((k, i, j), (k + 1, i + 1, j + 1)), half_mm, ct)
     around = ct.crop((k, *start[1:]), (k + 1, *stop[1:]))
+    inside, beside = (
+        _slice_of(masks, k, ct)[None, start[1] : stop[1], start[2] : stop[2]] for masks in (crops, compared)
+    )
+    return _section(PLANES[0], 0, around, inside, (), color, beside)
+
+
+def _slice_of(crops: Sequence[Crop], k: int, ct: Volume) -> Array:
     mask = np.zeros(ct.shape[1:], dtype=bool)
     for crop in crops:
         (first, *_), (last, *_) = crop.box
         if first <= k < last:
             mask[crop.slices[1:]] |= crop.mask.array[k - first]
-    inside = mask[None, start[1] : stop[1], start[2] : stop[2]]
-    return _section(PLANES[0], 0, around, inside, (), color)
+    return mask
 
 
 def _section(
-    plane: Plane, position: int, ct: Volume, mask: Array, rulers: Sequence[tuple[Ruler, str]], color: Color
+    plane: Plane,
+    position: int,
+    ct: Volume,
+    mask: Array,
+    rulers: Sequence[tuple[Ruler, str]],
+    color: Color,
+    compared: Array | None = None,
 ) -> str:
     """Draw one section.
 
@@ -130,21 +153,22 @@ def _section(
         return (column + 0.5) * column_mm, (down + 0.5) * row_mm
 
     size_mm = width * column_mm, height * row_mm
-    shapes = [_outline(place, inside, color)]
+    shapes = [] if compared is None else [_outline(place, np.take(compared, position, plane.axis), WHITE, DASHES)]
+    shapes.append(_outline(place, inside, color))
     if plane.axis == 0:
         for ruler, dashes in rulers:
             shapes.append(_ruler(place, ct, ruler, dashes, 0.8 * _font_mm(size_mm)))
     return _svg(size_mm, _png(image[::-1] if head_up else image), shapes, plane.edges)
 
 
-def _outline(place: Place, inside: Array, color: Color) -> str:
+def _outline(place: Place, inside: Array, color: Color, dashes: str = "") -> str:
     if not inside.any():
         return ""
     moves = []
     for (r0, c0), (r1, c1) in outline(inside).tolist():
         (x0, y0), (x1, y1) = place(r0, c0), place(r1, c1)
         moves.append(f"M{x0:.2f} {y0:.2f}L{x1:.2f} {y1:.2f}")
-    return f'<path d="{"".join(moves)}" stroke="{css(color)}" stroke-width="0.7" fill="none"/>'
+    return f'<path d="{"".join(moves)}" stroke="{css(color)}" stroke-width="0.7"{dashes} fill="none"/>'
 
 
 def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) -> str:

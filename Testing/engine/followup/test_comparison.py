@@ -148,6 +148,9 @@ def test_the_command_compares_two_result_folders_and_links_by_hand(results, tmp_
     pairs = [([a["segment"] for a in x["earlier"]], [b["segment"] for b in x["later"]]) for x in data["lesions"]]
     assert (["Tumor 3"], ["Tumor 2"]) in pairs
     assert (["Tumor 2"], []) in pairs
+    assert (data["links"], data["unlinks"]) == ([["Tumor 3", "Tumor 2"]], [["Tumor 2", "Tumor 3"]])
+    run_command("compare", *results, "-o", tmp_path / "out", *given, "--links", tmp_path / "out" / "followup.json")
+    assert json.loads((tmp_path / "out" / "followup.json").read_text(encoding="utf-8")) == data
 
 
 @pytest.mark.parametrize(

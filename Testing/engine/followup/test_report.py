@@ -13,6 +13,7 @@ from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.recist import Response
 from LungTumorSegLib.followup.registration import Registration
 from LungTumorSegLib.followup.track import Track
+from LungTumorSegLib.report.follow_up import _curves, _doubling, _sentence
 from two_lungs import ct_of, segments_of, write_examination
 
 BALLS = {"Tumor 1": ((66.0, 0.0, 40.0), 9.0), "Tumor <2>": ((-66.0, 10.0, 0.0), 7.0)}
@@ -59,12 +60,32 @@ def test_the_report_shows_each_lesion_with_its_sections_and_curves(follow_up, tm
     assert not re.findall(r"""(src|href)=["']https?:""", page)
 
 
-def test_the_place_of_a_gone_lesion_is_shown_without_outline(follow_up, tmp_path):
+def test_the_place_of_a_gone_lesion_is_shown_with_the_earlier_outline_only(follow_up, tmp_path):
     gone = replace(follow_up, tracks=follow_up.tracks[1:2])
     gone.save(tmp_path / "out")
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") == 1
-    assert 'stroke-width="0.7"' not in page
+    assert re.findall('stroke-width="0.7"( stroke-dasharray="1 1")?', page) == [' stroke-dasharray="1 1"']
+
+
+def test_units_keep_their_case_and_only_a_changed_lesion_has_a_doubling_time(follow_up):
+    stable, gone, new = follow_up.tracks
+    smaller = replace(stable.later[0], volume_ml=stable.later[0].volume_ml / 2)
+    halved, doubled = (
+        replace(stable, visits=(stable.earlier, (smaller,))),
+        replace(stable, visits=((smaller,), stable.later)),
+    )
+    times = [_doubling(track, 90) for track in (stable, gone, new, halved, doubled)]
+    assert times[:3] == ["", "", ""]
+    assert re.fullmatch(r"halved in 90 \(\d+ to \d+\)", times[3])
+    assert times[4] == times[3].removeprefix("halved in ")
+    assert re.match(r"Before: \d+ x \d+ mm, \d\.\d\d mL; now: ", _sentence(stable, follow_up))
+
+
+def test_curves_start_at_zero_so_that_a_small_change_looks_small(follow_up):
+    small = replace(follow_up.tracks[0], visits=(follow_up.tracks[0].earlier, follow_up.tracks[0].earlier))
+    for curve in re.findall(r'<polyline points="[\d.]+,([\d.]+)', _curves(small, follow_up)):
+        assert float(curve) < 150
 
 
 def test_without_lesions_the_report_says_so(follow_up, tmp_path):
