@@ -18,7 +18,7 @@ from LungTumorSegLib.process.command_run import CommandRun
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
-from LungTumorSegPanel import exports, installation, sample_data, self_test, views, waiting
+from LungTumorSegPanel import effect, exports, installation, sample_data, self_test, views, waiting
 from LungTumorSegPanel.followup_logic import FollowUpLogic
 from LungTumorSegPanel.outlining import OutliningLogic
 from LungTumorSegPanel.panel import Panel
@@ -65,6 +65,7 @@ class LungTumorSeg(ScriptedLoadableModule):
             "doi:10.1016/j.mri.2012.05.001</a>."
         )
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", effect.register)
 
 
 def registerSampleData() -> None:

@@ -72,14 +72,14 @@ class OutlineSession:
         def prepared(run: Ask) -> None:
             if run.error is not None and not isinstance(run.error, Cancelled):
                 onFailure()
-                self._say(str(run.error))
+                self.tell(str(run.error))
 
         self.discard()
         try:
             self._logic.installPackages()
             self._logic.prepareOutlines(self._ct(), self._options(), prepared)
         except (ValueError, OSError, RuntimeError) as error:
-            self._say(str(error))
+            self.tell(str(error))
             return False
         return True
 
@@ -108,7 +108,7 @@ class OutlineSession:
         if self._run is not None:
             self._run.cancel()
             self._cancelling = True
-            self._say(_("Cancelling ..."))
+            self.tell(_("Cancelling ..."))
 
     def discard(self, text: str = "") -> None:
         """Remove the outline, and say something about it."""
@@ -116,7 +116,7 @@ class OutlineSession:
             self._preview.close()
             self._preview = None
         self.outline = self._click = None
-        self._say(text)
+        self.tell(text)
 
     def close(self) -> None:
         """End at once what is in progress."""
@@ -124,6 +124,11 @@ class OutlineSession:
             self._run.close()
             self._run = None
         self.discard()
+
+    def tell(self, text: str) -> None:
+        """Say something about the outline, which stays."""
+        self.text = text
+        self._onChange()
 
     def _options(self) -> dict[str, Any]:
         return chosenOptions(self._logic.getParameterNode())
@@ -140,39 +145,35 @@ class OutlineSession:
                 click.also,
                 click.but_not,
             )
-            self._say(_("Outlining the lesion ..."))
+            self.tell(_("Outlining the lesion ..."))
         except (ValueError, OSError) as error:
-            self._say(str(error))
+            self.tell(str(error))
 
     def _onProgress(self, progress: RunProgress) -> None:
         if not self._cancelling:
             text = _("Preparing the CT: {percent} %.").format(percent=progress.percent)
-            self._say(f"{text} {self.cancelHint}")
+            self.tell(f"{text} {self.cancelHint}")
 
     def _onFinished(self, run: Ask) -> None:
         self._run = None
         if run.error is None:
             self._answer(run.result)
         elif isinstance(run.error, Cancelled):
-            self._say("" if self.outline is None else _answerText(self.outline))
+            self.tell("" if self.outline is None else _answerText(self.outline))
         else:
-            self._say(str(run.error))
+            self.tell(str(run.error))
 
     def _answer(self, outline: PlaceOutline) -> None:
         """Show an outline, or say why there is none."""
         click = self._asked
         self.discard()
         if outline.mask is None and click is not None and click.least <= 0 and not click.but_not:
-            self._say(_("The network cannot outline anything at this place. Paint the lesion instead."))
+            self.tell(_("The network cannot outline anything at this place. Paint the lesion instead."))
             return
         self.outline, self._click = outline, click
         if outline.mask is not None:
             self._preview = Preview(self._ct(), outline.mask)
-        self._say(_answerText(outline))
-
-    def _say(self, text: str) -> None:
-        self.text = text
-        self._onChange()
+        self.tell(_answerText(outline))
 
 
 def _answerText(outline: PlaceOutline) -> str:

@@ -18,7 +18,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from . import packaging, parameter_node, sample_data, widgets
+from . import packaging, parameter_node, sample_data, segment_editor, widgets
 from .drawing import Drawing
 from .pythonqt import API, PlainProxy, application, make_class, wrap
 from .ui_file import load_ui
@@ -266,6 +266,7 @@ def install(temporary: Path, *, views: bool = True) -> None:
     QtCore.QCoreApplication.setOrganizationName("stand-in")
     if "qt" not in sys.modules:
         _install_modules()
+    segment_editor.install(_module)
     slicer.app = Application(temporary, LayoutManager() if views else None)
     slicer.modules = types.SimpleNamespace()
     slicer.packaging = packaging

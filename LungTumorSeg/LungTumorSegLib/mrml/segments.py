@@ -165,6 +165,31 @@ def on_lattice(segmentation: Node, mask: Volume) -> bool:
     )
 
 
+def image_on(reference: Node, segmentation: Node, mask: Volume, ct: Node) -> Node:
+    """Return a mask as an image for an effect of the Segment Editor.
+
+    Args:
+        reference: A vtkOrientedImageData with the grid of the result, in the coordinates of the segmentation.
+        segmentation: The segmentation node.
+        mask: bool, LPS, in the coordinates of the CT, on any grid.
+        ct: The volume node of the CT; its parent transform may differ from that of the segmentation.
+
+    Returns:
+        A vtkOrientedImageData of 0 and 1; each voxel has the value of the nearest voxel of the mask.
+    """
+    to_segmentation, to_ras = vtk.vtkGeneralTransform(), vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(
+        ct.GetParentTransformNode(), segmentation.GetParentTransformNode(), to_segmentation
+    )
+    ct.GetIJKToRASMatrix(to_ras)
+    lattice, image = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    lattice.SetImageToWorldMatrix(to_ras)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        _image(mask, lattice), reference, image, False, False, to_segmentation
+    )
+    return image
+
+
 def next_lesion_number(contents: Sequence[Node]) -> int:
     """Return one more than the largest n of the segments named "Tumor n"."""
     names = [segment.GetName() or "" for content in contents for _, segment in segments_of(content)]

@@ -116,18 +116,18 @@ class Outliner:
         for point in (click.middle, *click.also, *click.but_not):
             check_inside(self._ct, point)
         found = self._at(click.place)
-        mask, warnings = found.mask, []
+        mask, unseen = found.mask, []
         for point in click.also:
             if mask is None or not contains(mask, point, self._ct):
                 part = self._at(point).mask
                 if part is None or not contains(part, point, self._ct):
                     part = ball_at(point, DAB_MM, self._ct)
-                    warnings.append(_small_ball(point))
+                    unseen.append(point)
                 mask = joined(mask, part, self._ct)
         if mask is not None and click.but_not:
             mask = without(mask, (click.middle, *click.also), click.but_not, self._ct)
         median_hu = 0.0 if mask is None else float(np.median(mask.voxels_of(self._ct)))
-        return Answer(mask, found.tumor, median_hu, tuple(warnings))
+        return Answer(mask, found.tumor, median_hu, _small_balls(unseen))
 
     def _at(self, place: tuple[float, ...]) -> Outline:
         if place not in self._known:
@@ -195,10 +195,14 @@ def objection(click: Click, answer: Answer, least: float) -> str:
     return ""
 
 
-def _small_ball(point: Point) -> str:
+def _small_balls(points: Sequence[Point]) -> tuple[str, ...]:
+    """Return a sentence about the points around which only a ball was added; none without such points."""
+    if not points:
+        return ()
+    more = len(points) - 1
+    where = _in_words(points[0]) + (f" and at {more} more point{'s' * (more > 1)}" if more else "")
     return (
-        f"The network sees no lesion at {_in_words(point)}, so only a ball of {2 * DAB_MM:g} mm was added there; paint "
-        "the rest."
+        f"The network sees no lesion at {where}, so only a ball of {2 * DAB_MM:g} mm was added there; paint the rest.",
     )
 
 

@@ -58,6 +58,13 @@ def test_where_the_network_sees_nothing_a_small_ball_is_added_and_said(network, 
     assert warning.startswith("The network sees no lesion at (-40, 40, 60), so only a ball of 4 mm was added there")
 
 
+def test_many_points_without_a_lesion_are_one_warning(network, numbers, two_balls):
+    x, y, z = LUNG_POINT
+    points = tuple((x, y - step, z) for step in (0.0, 10.0, 20.0))
+    (warning,) = outliner_of(network, numbers, two_balls).answer(Click(CENTER, also=points)).warnings
+    assert warning.startswith("The network sees no lesion at (-40, 40, 60) and at 2 more points, so only a ball")
+
+
 def test_a_point_that_does_not_belong_cuts_off_what_is_nearer_to_it(network, numbers, two_balls):
     outliner = outliner_of(network, numbers, two_balls)
     outer = (CENTER[0] + 9.0, CENTER[1], CENTER[2])
