@@ -191,7 +191,8 @@ def test_the_python_lines_of_the_readme_run(a_bright_run, a_bright_model, tmp_pa
     text = README.read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len([line for line in lines.splitlines() if line.strip()]) <= 6
-    shutil.copy(a_bright_run.ct, tmp_path / "ct.nii.gz")
+    (tmp_path / "phantom").mkdir()
+    shutil.copy(a_bright_run.ct, tmp_path / "phantom" / "ct.nii.gz")
     monkeypatch.chdir(tmp_path)
     exec(  # noqa: S102
         compile(
