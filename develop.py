@@ -130,7 +130,7 @@ def make_environment(folder: Path, job: str) -> str:
         return str(python)
     if not python.exists():
         say(f"Step 1 of 2: making a virtual environment in {folder}.")
-        venv.create(folder, with_pip=True)
+        make_venv(folder)
     torch = installed_torch(str(python))
     download = "The packages take up to 100 MB." if job == "docs" else describe_download(torch)
     say(f"Step 2 of 2: installing packages into {folder}. {download}")
@@ -198,6 +198,22 @@ def is_reachable(address: str) -> bool:
             return bool(answer.status == 200)
     except (OSError, ValueError):
         return False
+
+
+def make_venv(folder: Path) -> None:
+    """Make a virtual environment with pip.
+
+    Raises:
+        SystemExit: Python lacks a part of its own; no folder is left.
+    """
+    try:
+        venv.create(folder, with_pip=True)
+    except subprocess.CalledProcessError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise SystemExit(
+            f"Python could not make a virtual environment in {folder}. On Debian and Ubuntu install the package "
+            "python3-venv, then try again."
+        ) from None
 
 
 def describe_download(torch: str | None) -> str:

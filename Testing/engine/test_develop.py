@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_what_will_be_downloaded_is_said(develop, monkeypatch):
     monkeypatch.setattr(develop, "has_cuda_card", lambda: True)
     assert "about 3 GB" in develop.describe_download(None)
     assert "2.9.0 is there already" in develop.describe_download("2.9.0")
+
+
+def test_a_python_without_venv_is_named_and_leaves_no_folder(develop, monkeypatch, tmp_path):
+    def fails(folder, *, with_pip):
+        folder.mkdir()
+        raise subprocess.CalledProcessError(1, "ensurepip")
+
+    monkeypatch.setattr(develop.venv, "create", fails)
+    with pytest.raises(SystemExit, match="python3-venv"):
+        develop.make_environment(tmp_path / "environment", "test")
+    assert not (tmp_path / "environment").exists()
 
 
 def test_a_silent_installation_says_every_while_how_long_it_takes(develop, monkeypatch, capsys):
