@@ -12,18 +12,38 @@ from typing import Literal
 
 Category = Literal["CR", "PR", "SD", "PD", "NE", "non-CR/non-PD"]
 
-LEAST_TARGET_MM, LEAST_NODE_MM, NORMAL_NODE_MM = 10.0, 15.0, 10.0
-"""Smallest long axis of a target lesion, smallest short axis of a target node, and short axis below which a node is
-normal, mm (sections 3.1.1 and 4.3.1)."""
+# The values below are those of RECIST 1.1. With other values the result must no longer be named after it.
+
+LEAST_TARGET_MM = 10.0
+"""Smallest long axis of a target lesion, mm (section 3.1.1)."""
+
+LEAST_NODE_MM = 15.0
+"""Smallest short axis of a target node, mm (section 3.1.1)."""
+
+NORMAL_NODE_MM = 10.0
+"""Short axis below which a node is normal, mm (section 4.3.1)."""
 
 SLICES_PER_TARGET = 2.0
 """A target lesion is at least this many times as long as a slice is thick (section 3.1.1), for slices above 5 mm."""
 
-MOST_TARGETS, MOST_PER_ORGAN = 5, 2
+MOST_TARGETS = 5
+"""Largest number of target lesions (section 3.1.1)."""
+
+MOST_PER_ORGAN = 2
+"""Largest number of target lesions per organ (section 3.1.1)."""
+
 TOO_SMALL_MM = 5.0
 """Diameter that is entered for a lesion that is present but too small to measure (section 4.3.2), mm."""
 
-PARTIAL_PERCENT, PROGRESS_PERCENT, PROGRESS_MM = -30.0, 20.0, 5.0
+PARTIAL_PERCENT = -30.0
+"""Change of the sum of diameters from baseline up to which the response is partial, % (section 4.3.1)."""
+
+PROGRESS_PERCENT = 20.0
+"""Change of the sum of diameters from its smallest value from which the disease progresses, % (section 4.3.1)."""
+
+PROGRESS_MM = 5.0
+"""Increase of the sum of diameters that progression needs besides, mm (section 4.3.1)."""
+
 VOLUME_PARTIAL_PERCENT, VOLUME_PROGRESS_PERCENT = -65.7, 72.8
 """Changes of the volume of a ball whose diameter changes by -30 % and by +20 %: 0.7 and 1.2 to the power of 3."""
 
