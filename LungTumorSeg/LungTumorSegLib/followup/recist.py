@@ -27,10 +27,10 @@ SLICES_PER_TARGET = 2.0
 """A target lesion is at least this many times as long as a slice is thick (section 3.1.1), for slices above 5 mm."""
 
 MOST_TARGETS = 5
-"""Largest number of target lesions (section 3.1.1)."""
+"""Largest number of target lesions (section 4.2)."""
 
 MOST_PER_ORGAN = 2
-"""Largest number of target lesions per organ (section 3.1.1)."""
+"""Largest number of target lesions per organ (section 4.2)."""
 
 TOO_SMALL_MM = 5.0
 """Diameter that is entered for a lesion that is present but too small to measure (section 4.3.2), mm."""
