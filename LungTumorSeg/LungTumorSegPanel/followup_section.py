@@ -50,6 +50,7 @@ class FollowUpSection:
         ui.compareButton.connect("clicked()", self._onCompare)
         ui.linkButton.connect("clicked()", lambda: self._onChoice(linked=True))
         ui.unlinkButton.connect("clicked()", lambda: self._onChoice(linked=False))
+        ui.growthColorsCheckBox.connect("toggled(bool)", self._onGrowthColors)
         ui.followUpReportButton.connect("clicked()", self._onReport)
         self.refresh()
 
@@ -120,7 +121,7 @@ class FollowUpSection:
         canLink = isThere and not busy and bool(ui.linkEarlierSelector.count and ui.linkLaterSelector.count)
         for widget in (ui.linkEarlierSelector, ui.linkLaterSelector, ui.linkButton, ui.unlinkButton):
             widget.enabled = canLink
-        ui.followUpTable.visible = bool(self._lesions)
+        ui.followUpTable.visible = ui.growthColorsCheckBox.enabled = bool(self._lesions)
         ui.followUpReportButton.enabled = bool(self._files) and not busy
 
     # Comparison
@@ -160,6 +161,8 @@ class FollowUpSection:
         self._run = None
         if run.error is None and self._segmentation is not None:
             mrml.show_comparison(self._segmentation, run.result)
+            if self._ui.growthColorsCheckBox.checked:
+                mrml.color_by_growth(self._segmentation, True)
             self._files = dict(run.result.files)
             self._fill()
         else:
@@ -188,6 +191,10 @@ class FollowUpSection:
         table.minimumHeight = table.maximumHeight = height + 2 * table.frameWidth
         self._say(summaryText(data) if data else "")
         self._offerPairs()
+        box = self._ui.growthColorsCheckBox
+        box.blockSignals(True)
+        box.checked = self._segmentation is not None and mrml.is_colored_by_growth(self._segmentation)
+        box.blockSignals(False)
 
     def _offerPairs(self) -> None:
         """Offer the lesions that can be linked: those of the results or, of a folder, those that were compared."""
@@ -200,6 +207,9 @@ class FollowUpSection:
             if names != [selector.itemText(index) for index in range(selector.count)]:
                 selector.clear()
                 selector.addItems(names)
+
+    def _onGrowthColors(self, on: bool) -> None:
+        mrml.color_by_growth(self._segmentation, on)
 
     def _showRow(self, row: int) -> None:
         lesion = self._lesions[row]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import slicer
 from jsonschema import validate
+from LungTumorSegLib.core.colors import GROWTH_COLORS
 from LungTumorSegLib.followup.file_names import JSON_FILE
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from LungTumorSegLib.mrml import followup as mrml
@@ -302,6 +303,28 @@ def test_links_by_hand_are_kept_with_the_scene_for_the_same_earlier_result(widge
     assert press(widget.ui.linkButton)[0]
     assert mrml.choices_of(later, tmp_path)
     assert not mrml.choices_of(later, earlier)
+
+
+def test_lesions_are_colored_by_growth_on_request_and_keep_their_own_colors(widget, later):
+    box, display = widget.ui.growthColorsCheckBox, later.GetDisplayNode()
+    assert not box.enabled
+    compared(widget)
+    own = {
+        name: later.GetSegmentation().GetSegment(name).GetColor() for name in later.GetSegmentation().GetSegmentIDs()
+    }
+    box.checked = True
+    assert tuple(display.GetSegmentColor("Tumor_2")) == GROWTH_COLORS["grown"]
+    assert tuple(display.GetSegmentColor("Tumor_1")) == GROWTH_COLORS["new"]
+    assert all(tuple(display.GetSegmentColor(name)) == color for name, color in own.items() if "Tumor" not in name)
+    compared(widget)
+    assert box.checked
+    widget.panel.parameterNode.outputSegmentation = None
+    assert not box.checked
+    widget.panel.parameterNode.outputSegmentation = later
+    assert box.checked
+    box.checked = False
+    for name, color in own.items():
+        assert tuple(display.GetSegmentColor(name)) == color == later.GetSegmentation().GetSegment(name).GetColor()
 
 
 def test_lesions_can_be_linked_where_the_alignment_failed(widget, later, earlier, fake_child):

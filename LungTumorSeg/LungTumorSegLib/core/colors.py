@@ -32,6 +32,14 @@ LUNG_HUES = (0.50, 0.70)
 ZONE_COLORS: dict[str, Color] = {"upper": (0.45, 0.76, 0.72), "middle": LUNG_COLOR, "lower": (0.53, 0.53, 0.80)}
 """Colors of the lung zones: shades of the blue of the lungs."""
 
+GROWTH_COLORS: dict[str, Color] = {
+    "grown": (0.84, 0.37, 0.00),
+    "new": (0.80, 0.20, 0.45),
+    "shrunk": (0.00, 0.62, 0.45),
+    "stable": (0.75, 0.75, 0.75),
+}
+"""Colors of lesions by what became of them; they also differ for people with red-green color blindness."""
+
 
 def lesion_color(number: int) -> Color:
     """Return the color of the lesion ``number`` (counted from 1). No two lesions share a color."""

@@ -16,6 +16,7 @@ from typing import Any
 import slicer
 
 from ..core.boxes import box_of_label
+from ..core.colors import GROWTH_COLORS
 from ..core.selection import may_be_lesion
 from ..core.terminology import REJECTED
 from ..core.texts import printable
@@ -271,6 +272,32 @@ def show_comparison(later: Node, found: Comparison) -> Node:
     display.SetVisibility2DFill(False)
     display.SetVisibility3D(False)
     return node
+
+
+@one_drawing()
+def color_by_growth(later: Node, on: bool) -> None:
+    """Color the lesions in all views by what became of them, or by their own colors again.
+
+    The colors of the segments stay as they are; only their display changes.
+    """
+    display, segments = later.GetDisplayNode(), later.GetSegmentation()
+    fates = {
+        piece["segment"]: lesion["size_status"] or lesion["status"]
+        for lesion in comparison_of(later).get("lesions", [])
+        for piece in lesion["later"]
+    }
+    for segment_id in segments.GetSegmentIDs():
+        fate = fates.get(segments.GetSegment(segment_id).GetName()) if on else None
+        if fate is None:
+            display.UnsetSegmentOverrideColor(segment_id)
+        else:
+            display.SetSegmentOverrideColor(segment_id, *GROWTH_COLORS[fate])
+
+
+def is_colored_by_growth(later: Node) -> bool:
+    """Return whether the lesions have the colors of what became of them."""
+    display, ids = later.GetDisplayNode(), later.GetSegmentation().GetSegmentIDs()
+    return display is not None and any(min(display.GetSegmentOverrideColor(each)) >= 0 for each in ids)
 
 
 @one_drawing()
