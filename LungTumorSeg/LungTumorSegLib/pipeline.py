@@ -13,7 +13,7 @@ import numpy as np
 from .core.crops import Crop
 from .core.errors import UnusableInput
 from .core.events import Progress, ProgressCallback, ignore_progress
-from .core.volume import CTVolume, Volume
+from .core.volume import CTVolume, Point, Volume
 from .inference.backend import choose_backend
 from .inference.decision import decide
 from .inference.grid import WorkingGrid, make_working_grid
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from .networks.candidate_network import CandidateNetwork
     from .refinement.clicks import Outliner
 
-Point = tuple[float, float, float]
 Box = tuple[float, float, float, float, float, float]
 
 TELLING_ML = 0.5

@@ -29,10 +29,10 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from LungTumorSegLib.core.volume import CTVolume, Volume
+from LungTumorSegLib.core.volume import CTVolume, Point, Volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
-from LungTumorSegLib.refinement.crops import Anatomy, Cube, Point
+from LungTumorSegLib.refinement.crops import Anatomy, Cube
 from LungTumorSegLib.refinement.outline import outline_point
 from LungTumorSegLib.training.config import NoduleConfig
 from LungTumorSegLib.training.nodules import read_nodules

@@ -47,6 +47,9 @@ HU = npt.NDArray[np.int16 | np.float32]
 Probability = npt.NDArray[np.float32]
 """Tumor probabilities, 0 to 1."""
 
+Point = tuple[float, float, float]
+"""A point (x, y, z), LPS mm."""
+
 
 class Geometry:
     """Properties that follow from a shape and an affine.

@@ -17,10 +17,9 @@ from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import REJECTED
-from ..core.volume import CTVolume, Volume
+from ..core.volume import CTVolume, Point, Volume
 from ..isolation import carina_of, isolate_lungs
 from ..lesions.components import LesionCrop
-from ..lesions.diameters import Point
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
 from ..lesions.measurements import centroid_lps, intensities_of

@@ -13,9 +13,8 @@ from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, grown, placed
 from ..core.errors import UnusableInput
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Point, Volume
 from ..lesions.components import CONNECTIVITY
-from ..lesions.diameters import Point
 
 REACH_MM = 20.0
 """Distance (mm) by which a lesion may grow beyond its present outline when its threshold is lowered.

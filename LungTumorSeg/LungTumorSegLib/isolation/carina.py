@@ -6,11 +6,9 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ..core.volume import Array, CTVolume, Volume
+from ..core.volume import Array, CTVolume, Point, Volume
 from .airways import find_airways
 from .body_size import as_adult, magnified_point
-
-Point = tuple[float, float, float]
 
 BRONCHUS_MM = 9.0
 """Length over which both lumens continue below the division, mm.

@@ -14,11 +14,11 @@ import numpy as np
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Volume
+from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Point, Volume
 from .airways import find_airways
 from .body import TISSUE_HU
 from .body_size import as_adult, magnified, magnified_point
-from .carina import Point, carina_of, find_carina
+from .carina import carina_of, find_carina
 from .doubts import doubts
 from .lungs import DEPENDENT_HU, LUNG_HU, fill_lung, find_dependent, find_fragments, find_lung_air, with_walls
 from .region import expected_lung, isolation_mask

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from ..core.volume import Array, Mask, Volume
+from ..core.volume import Array, Mask, Point, Volume
 
 TIE_MM = 1e-6
 """Difference below which two diameters count as equal, mm.
@@ -44,8 +44,6 @@ A chord across a lesion is the mean over 3 pixels along the long axis. Without t
 between slanted sides ends on steps of the outline and is half a pixel too long. If the longest chord is at most 1 pixel
 shorter than the whole width of the lesion, it ends in tips or on a round outline instead, and the whole width is used.
 """
-
-Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.lesion_table import Density, Side, SideFromDominant, SizeCategory
-from ..core.volume import CTVolume, Volume
+from ..core.volume import CTVolume, Point, Volume
 from .components import CONNECTIVITY, LesionCrop
-from .diameters import Point, Ruler, axial_diameters
+from .diameters import Ruler, axial_diameters
 from .location import Location
 from .measurements import (
     Intensities,

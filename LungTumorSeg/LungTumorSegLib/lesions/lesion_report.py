@@ -15,10 +15,9 @@ from ..core.crops import Crop, place, whole
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segments, may_be_lesion
-from ..core.volume import AxisOrder, CTVolume, Grid, Volume
+from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from ..isolation.doubts import uneven_doubts
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
-from .diameters import Point
 from .doubts import lesion_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate

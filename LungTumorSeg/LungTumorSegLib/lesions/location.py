@@ -9,9 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.lesion_table import Depth
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Point, Volume
 from .components import LesionCrop
-from .diameters import Point
 from .measurements import centroid_lps
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact

@@ -16,9 +16,8 @@ from scipy.spatial.distance import pdist
 from ..core.boxes import grown, put, slices_of
 from ..core.lesion_table import Density
 from ..core.surfaces import mesh_of
-from ..core.volume import HU, Array, Mask, Volume
+from ..core.volume import HU, Array, Mask, Point, Volume
 from .components import CONNECTIVITY, LesionCrop
-from .diameters import Point
 
 SOLID_HU = -300
 """HU from which a voxel is solid.

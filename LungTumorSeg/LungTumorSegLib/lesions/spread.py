@@ -12,9 +12,8 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from ..core.boxes import Box, grown, put, slices_of
-from ..core.volume import Volume
+from ..core.volume import Point, Volume
 from .components import numbered_crops
-from .diameters import Point
 
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 

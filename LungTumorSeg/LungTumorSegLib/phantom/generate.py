@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import AxisOrder, CTVolume, Grid, Volume
+from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
@@ -21,7 +21,7 @@ from .options import PhantomOptions
 from .patient import Patient, draw_patient, stream
 from .placement import PlacedLesion, place_lesions
 from .scanner import place_grid, scan
-from .shapes import Array, Point
+from .shapes import Array
 from .skeleton import paint_skeleton
 from .thorax import Thorax, build_thorax
 from .torso import build_torso, paint_torso

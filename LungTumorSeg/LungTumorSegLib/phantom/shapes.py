@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..core.volume import Point
+
 Array = npt.NDArray[Any]
-Point = tuple[float, float, float]
 Rows = tuple[tuple[float, float, float, float], ...]
 """A curved tube: rows (x, y, z, radius), mm, along its center line."""
 

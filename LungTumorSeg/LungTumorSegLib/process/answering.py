@@ -18,6 +18,7 @@ from ..core.texts import quoted
 from .channel import Channel, JsonLinesChannel
 
 if TYPE_CHECKING:
+    from ..core.volume import Point
     from ..refinement.clicks import Click, Outliner
 
 IDLE_SECONDS = 600.0
@@ -93,7 +94,7 @@ def _click(request: dict[str, Any]) -> Click:
     return Click(_numbers(place, corners), _points(request.get("also")), _points(request.get("but_not")))
 
 
-def _points(points: Any) -> tuple[tuple[float, float, float], ...]:
+def _points(points: Any) -> tuple[Point, ...]:
     if not isinstance(points, list | None):
         raise UnusableInput(f"Further points must be a list of points; got {quoted(points)}.")
     return tuple((x, y, z) for x, y, z in (_numbers(point, 3) for point in points or ()))

@@ -12,9 +12,8 @@ from scipy import ndimage
 
 from ..core.boxes import Box
 from ..core.crops import Crop
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Point, Volume
 from ..lesions.components import CONNECTIVITY
-from .crops import Point
 
 SUSPECTED, CORE = 0.3, 0.5
 """Probability from which connected voxels form one candidate, and probability of its core."""

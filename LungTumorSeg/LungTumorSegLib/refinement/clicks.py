@@ -13,11 +13,11 @@ import numpy as np
 from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.texts import percent
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Point, Volume
 from ..networks.candidate_network import CandidateNetwork
 from ..weights.manifest import SecondLook
 from .corrected import ball_at, contains, joined, without
-from .crops import Anatomy, Point
+from .crops import Anatomy
 from .look import look_at
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
 

@@ -14,9 +14,8 @@ from scipy import ndimage
 
 from ..core.boxes import Box, put, united
 from ..core.crops import Crop, crop_at, trimmed
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Point, Volume
 from ..lesions.components import CONNECTIVITY
-from .crops import Point
 
 
 def contains(mask: Crop, point: Point, ct: Volume) -> bool:

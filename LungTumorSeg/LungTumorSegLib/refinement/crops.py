@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Volume
+from ..core.volume import AIR_HU, Array, Point, Volume
 
 Float = npt.NDArray[np.float32]
-Point = tuple[float, float, float]
 
 FINE_VOXELS = 40
 """Voxels of the fine view along each axis."""

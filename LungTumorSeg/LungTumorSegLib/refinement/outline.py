@@ -14,13 +14,13 @@ import numpy as np
 from ..core.boxes import Box
 from ..core.crops import Crop, trimmed
 from ..core.errors import UnusableInput
-from ..core.volume import Volume
+from ..core.volume import Point, Volume
 from ..networks.candidate_network import CandidateNetwork
 from ..weights.manifest import SecondLook
 from .borders import at_edges
 from .calibration import TUMOR_LOGIT
 from .candidates import deep_voxel, extent_mm
-from .crops import SIDE_PER_EXTENT, Anatomy, Point, side_for_extent
+from .crops import SIDE_PER_EXTENT, Anatomy, side_for_extent
 from .look import Look, look_at
 
 SIDES_MM = (28.0, 56.0, 112.0)

@@ -15,10 +15,10 @@ from scipy import ndimage
 
 from ...core.errors import UnusableInput
 from ...core.resampling import resample_separable
-from ...core.volume import AIR_HU, Array, Volume
+from ...core.volume import AIR_HU, Array, Point, Volume
 from ...lesions.components import CONNECTIVITY
 from ...refinement.candidates import deep_voxel, extent_mm
-from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Anatomy, Cube, Float, Point, side_for_extent
+from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Anatomy, Cube, Float, side_for_extent
 from ...refinement.look import UNIT_MM
 from ..appearance import vary_patient, vary_scan
 from ..config import AppearanceConfig
