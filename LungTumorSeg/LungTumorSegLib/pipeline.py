@@ -16,10 +16,12 @@ from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Point, Volume
 from .inference.backend import choose_backend
 from .inference.decision import decide
+from .inference.doubts import resolution_doubts
 from .inference.grid import WorkingGrid, make_working_grid
 from .inference.stacks import StackStatistics
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
+from .lesions.doubts import threshold_doubts
 from .networks.stored import Model, load_model
 from .options import SegmentOptions, Settings
 from .weights.manifest import Manifest, SecondLook
@@ -29,15 +31,6 @@ if TYPE_CHECKING:
     from .refinement.clicks import Outliner
 
 Box = tuple[float, float, float, float, float, float]
-
-TELLING_ML = 0.5
-"""Smallest volume, in mL, of a candidate below the confidence threshold that a warning mentions.
-
-It is the volume of a ball of 10 mm; smaller candidates are often noise.
-"""
-
-COARSER = 1.05
-"""Ratio of voxel lengths above which a CT is coarser than the model's grid; a smaller ratio is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +176,12 @@ def segment(
         settings,
         str(device),
         precision,
-        (*ct.warnings, *isolation.warnings, *_coarse(upright.ct, model.manifest), *_unsure(report, settings)),
+        (
+            *ct.warnings,
+            *isolation.warnings,
+            *resolution_doubts(upright.ct, model.manifest),
+            *threshold_doubts(report.unsure_ml, settings.min_confidence),
+        ),
         clock.seconds,
         model.card,
         backend,
@@ -363,34 +361,6 @@ def _verified(
             np.maximum(certainty[here], np.where(mask, np.float32(candidate.tumor), 0), out=certainty[here])
     lesions = tuple(candidate.mask for candidate in candidates if candidate.mask is not None)
     return probability.with_array(tumor), probability.with_array(certainty), lesions
-
-
-def _coarse(upright: CTVolume, manifest: Manifest) -> list[str]:
-    """Return a warning if the CT, in canonical axes, is coarser than the model's grid; blurring hides small lesions."""
-    if not any(ct > COARSER * grid for ct, grid in zip(upright.spacing, manifest.spacing_mm, strict=True)):
-        return []
-    own, trained = (" x ".join(f"{mm:.3g}" for mm in spacing) for spacing in (upright.spacing, manifest.spacing_mm))
-    return [
-        f"The voxels of the CT ({own} mm) are larger than those that the model was trained on ({trained} mm), so "
-        "small lesions may be missed. Use thinner slices if available."
-    ]
-
-
-def _unsure(report: LesionReport, settings: Settings) -> list[str]:
-    """Return a warning about candidates below the confidence threshold.
-
-    Without it, a user could take their place for one without any finding.
-    """
-    volumes_ml = [volume_ml for volume_ml in report.unsure_ml if volume_ml >= TELLING_ML]
-    if not volumes_ml:
-        return []
-    one = len(volumes_ml) == 1
-    return [
-        f"{len(volumes_ml)} candidate{'' if one else 's'} below the confidence threshold of "
-        f"{settings.min_confidence:g} "
-        f"{'is' if one else 'are'} not shown ({'' if one else 'largest: '}{volumes_ml[0]:.1f} mL). "
-        f"Lower the threshold to include {'it' if one else 'them'}."
-    ]
 
 
 class _Clock:

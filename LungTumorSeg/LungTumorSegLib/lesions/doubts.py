@@ -1,4 +1,4 @@
-"""Reasons to doubt that a segment is a lesion: its size, its density, its location."""
+"""Reasons to doubt that a segment is a lesion (size, density, location), and candidates below the threshold."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ It may be coarse, because a lesion lies either in the body or far from it.
 IN_BODY_SHARE = 0.5
 """Share of a lesion's voxels in the body below which the lesion lies outside the body."""
 
+TELLING_ML = 0.5
+"""Smallest volume, in mL, of a candidate below the confidence threshold that a warning mentions.
+
+It is the volume of a ball of 10 mm; smaller candidates are often noise.
+"""
+
 
 def lesion_doubts(
     lesions: Sequence[Lesion], crops: Sequence[Crop], ct: Volume, lungs: tuple[Volume, Volume] | None
 ) -> Iterator[str]:
-    """Yield a sentence for the user about each lesion that is probably none.
+    """Yield a sentence for the user about each segment that is probably not a lesion.
 
     Args:
         lesions: The lesions.
@@ -53,6 +59,28 @@ def lesion_doubts(
                 f"The segment {lesion.segment} {' and '.join(found)}. Check whether it is a lesion, and rename or "
                 "remove it if it is not."
             )
+
+
+def threshold_doubts(volumes_ml: Sequence[float], min_confidence: float) -> Iterator[str]:
+    """Yield a sentence for the user if large candidates lie below the confidence threshold.
+
+    Without it, a CT with candidates could be taken for one without.
+
+    Args:
+        volumes_ml: Volumes of the candidates below the threshold, mL, largest first.
+        min_confidence: The confidence threshold.
+    """
+    telling = [volume_ml for volume_ml in volumes_ml if volume_ml >= TELLING_ML]
+    if len(telling) == 1:
+        yield (
+            f"1 candidate below the confidence threshold of {min_confidence:g} is not shown ({telling[0]:.1f} mL). "
+            "Lower the threshold to include it."
+        )
+    elif telling:
+        yield (
+            f"{len(telling)} candidates below the confidence threshold of {min_confidence:g} are not shown (largest: "
+            f"{telling[0]:.1f} mL). Lower the threshold to include them."
+        )
 
 
 def _volume_ml(mask: Volume) -> float:

@@ -7,6 +7,7 @@ import pytest
 from chests import block
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.lesions import measure
+from LungTumorSegLib.lesions.doubts import threshold_doubts
 from volumes import affine_of
 
 SHAPE = (12, 80, 80)
@@ -59,3 +60,16 @@ def test_a_segmentation_without_a_lesion_is_told():
     assert report.warnings == (
         "No segment has the terminology or the name of a lesion (Heart); rename the segments that are lesions.",
     )
+
+
+@pytest.mark.parametrize(
+    ("volumes_ml", "expected"),
+    [
+        ((), []),
+        ((0.4,), []),
+        ((2.5, 0.4), ["1 candidate below the confidence threshold of 0.3 is not shown (2.5 mL)."]),
+        ((2.5, 0.6), ["2 candidates below the confidence threshold of 0.3 are not shown (largest: 2.5 mL)."]),
+    ],
+)
+def test_candidates_below_the_threshold_are_warned_of_unless_they_are_small(volumes_ml, expected):
+    assert [each.partition(" Lower")[0] for each in threshold_doubts(volumes_ml, 0.3)] == expected
