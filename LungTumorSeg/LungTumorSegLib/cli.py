@@ -371,6 +371,14 @@ def _train(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _bench(options: argparse.Namespace, channel: Channel) -> None:
+    if options.tune:
+        from .training.bench.tuning import run_tuning
+
+        tuned = run_tuning(options.config, options.tune, channel.progress)
+        best = ", ".join(f"{key}: {value:.3g}" for key, value in tuned.settings.items())
+        text = f"Best of {tuned.trials} trials: {best} (score {tuned.score:.3f}). All trials: {tuned.table}."
+        channel.result({"settings": tuned.settings, "score": tuned.score, "table": str(tuned.table.resolve())}, text)
+        return
     from .training.bench.runs import run_bench
 
     page = run_bench(options.config, channel.progress)
@@ -629,7 +637,13 @@ def _parser() -> argparse.ArgumentParser:
         "config",
         metavar="CONFIG",
         type=path_argument,
-        help="a YAML file such as ablation.yaml in the folder training/configs",
+        help="a YAML file such as ablation.yaml in the folder training/bench",
+    )
+    bench.add_argument(
+        "--tune",
+        metavar="N",
+        type=positive_number,
+        help="search for the best values of the settings in the section tune with N trials, instead of comparing",
     )
     for command in commands.choices.values():
         _add_common(command)

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from ...core.errors import UnusableInput
 from ...core.texts import quoted
 from ..config import TrainingConfig, config_from_dict
-from ..settings import STRICT, Text, Whole, merged, read_as, validated
+from ..settings import STRICT, Positive, Text, Whole, merged, read_as, validated
 
 OWN_SETTINGS = ("output", "seed")
 """Settings of a training that the bench sets itself."""
@@ -26,6 +26,16 @@ class EntryConfig:
     """Name in the tables; also a folder's name, so letters, digits, "-", "_", "+" and spaces only."""
     settings: dict[str, Any] = field(default_factory=dict)
     """What differs from ``base``, nested like a training configuration; null removes a section."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class TuneConfig:
+    """What ``--tune`` searches; see ``tuning``."""
+
+    entry: Text = ""
+    """Name of the entry whose settings are tuned; by default the baseline."""
+    ranges: dict[Text, tuple[Positive, Positive]] = field(default_factory=dict)
+    """Lowest and highest value by setting, such as {network.learning_rate: [0.0003, 0.01]}; searched on a log scale."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -48,6 +58,8 @@ class BenchConfig:
     """Groups of names that belong to one person in several data sets."""
     strata: dict[Text, dict[Text, tuple[Text, ...]]] = field(default_factory=dict)
     """Groups of patients to be reported apart, such as {slice thickness: {thin: [anna], thick: [ben]}}."""
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    """What ``--tune`` searches."""
 
 
 def read_bench_config(path: Path) -> BenchConfig:

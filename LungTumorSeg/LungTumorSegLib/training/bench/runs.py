@@ -95,7 +95,7 @@ def run_bench(config_path: Path, on_progress: ProgressCallback = ignore_progress
     folds = assign_folds(data.training, config.folds, names)
     results = []
     for done, run in enumerate(planned):
-        results.append(_finished(run) or _perform(run, data, folds, names, _inside(done, len(planned), on_progress)))
+        results.append(_finished(run) or _perform(run, data, folds, names, inside(done, len(planned), on_progress)))
         with complete_or_nothing(output) as private:
             write_tables(results, config, private)
             write_page(results, config, [(each.entry, each.folder) for each in planned[: done + 1]], private)
@@ -149,6 +149,16 @@ def assign_folds(cases: Sequence[StoredCase], folds: int, names: PatientNames) -
     return {person: place % folds for place, person in enumerate(order)}
 
 
+def outside_folds(data: PreparedData, folds: dict[str, int], names: PatientNames, left_out: set[int]) -> PreparedData:
+    """Return the cases to train on: nothing of a person in one of the folds ``left_out``, and no held-out cases."""
+    persons = {person for person, fold in folds.items() if fold in left_out}
+    return PreparedData(
+        [case for case in data.training if names.person(case.patient) not in persons],
+        [],
+        [nodule for nodule in data.nodules if names.person(nodule.patient) not in persons],
+    )
+
+
 def _finished(run: Run) -> dict[str, Any] | None:
     """Return the result of a run that is complete, or None."""
     file = run.folder / RESULT
@@ -169,14 +179,8 @@ def _perform(
 ) -> dict[str, Any]:
     """Train and test one run, and write its result."""
     keep_config(run.config)
-    tested = {person for person, fold in folds.items() if fold == run.fold}
-    others = PreparedData(
-        [case for case in data.training if names.person(case.patient) not in tested],
-        [],
-        [nodule for nodule in data.nodules if names.person(nodule.patient) not in tested],
-    )
-    network, volumes = train_on(run.config, others, on_progress)
-    cases = [case for case in data.training if names.person(case.patient) in tested]
+    network, volumes = train_on(run.config, outside_folds(data, folds, names, {run.fold}), on_progress)
+    cases = [case for case in data.training if folds[names.person(case.patient)] == run.fold]
     result = {
         "entry": run.entry,
         "seed": run.seed,
@@ -222,11 +226,11 @@ def _effort(log: Path) -> dict[str, Any]:
     return {"steps": sum(steps.values()), "training_seconds": sum(seconds.values())}
 
 
-def _inside(done: int, total: int, on_progress: ProgressCallback) -> ProgressCallback:
-    """Return a callback that reports the progress of one run as that of the bench, in hundredths of a run."""
+def inside(done: int, total: int, on_progress: ProgressCallback, stage: str = "benchmarking") -> ProgressCallback:
+    """Return a callback that reports the progress of one run as that of all runs, in hundredths of a run."""
 
     def report(step: Progress) -> None:
         percent = min(99, 100 * step.done // max(1, step.total))  # the test cases are still to come
-        on_progress(Progress("benchmarking", 100 * done + percent, 100 * total))
+        on_progress(Progress(stage, 100 * done + percent, 100 * total))
 
     return report
