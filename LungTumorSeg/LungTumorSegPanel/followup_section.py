@@ -9,6 +9,7 @@ import slicer
 from LungTumorSegLib.followup.file_names import CSV_FILE, JSON_FILE, REPORT_FILE
 from LungTumorSegLib.followup.links import Choices
 from LungTumorSegLib.mrml import followup as mrml
+from LungTumorSegLib.mrml import side_by_side
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import ct_of
 from LungTumorSegLib.process.command_run import CommandRun
@@ -39,6 +40,7 @@ class FollowUpSection:
         self._lesions: list[dict[str, Any]] = []
         self._files: dict[str, bytes] = {}
         self._run: CommandRun | None = None
+        self._layout: int | None = None
         self._own = OwnFiles()
         table = ui.followUpTable
         table.setColumnCount(len(columns()))
@@ -50,6 +52,7 @@ class FollowUpSection:
         ui.compareButton.connect("clicked()", self._onCompare)
         ui.linkButton.connect("clicked()", lambda: self._onChoice(linked=True))
         ui.unlinkButton.connect("clicked()", lambda: self._onChoice(linked=False))
+        ui.sideBySideCheckBox.connect("toggled(bool)", self._onSideBySide)
         ui.growthColorsCheckBox.connect("toggled(bool)", self._onGrowthColors)
         ui.followUpReportButton.connect("clicked()", self._onReport)
         self.refresh()
@@ -63,6 +66,8 @@ class FollowUpSection:
         """Switch to a segmentation; None for none. A comparison in progress ends at once."""
         if segmentation is not self._segmentation:
             self.close()
+            self._ui.sideBySideCheckBox.checked = False
+            side_by_side.end(slicer.mrmlScene)  # of a scene that was saved while both were shown
             self._segmentation = segmentation
             self._files = {}
             self._fill()
@@ -121,6 +126,9 @@ class FollowUpSection:
         canLink = isThere and not busy and bool(ui.linkEarlierSelector.count and ui.linkLaterSelector.count)
         for widget in (ui.linkEarlierSelector, ui.linkLaterSelector, ui.linkButton, ui.unlinkButton):
             widget.enabled = canLink
+        ui.sideBySideCheckBox.enabled = bool(self._lesions) and side_by_side.can_begin(self._segmentation)
+        if not ui.sideBySideCheckBox.enabled:
+            ui.sideBySideCheckBox.checked = False
         ui.followUpTable.visible = ui.growthColorsCheckBox.enabled = bool(self._lesions)
         ui.followUpReportButton.enabled = bool(self._files) and not busy
 
@@ -160,6 +168,7 @@ class FollowUpSection:
     def _onFinished(self, run: CommandRun) -> None:
         self._run = None
         if run.error is None and self._segmentation is not None:
+            self._ui.sideBySideCheckBox.checked = False
             mrml.show_comparison(self._segmentation, run.result)
             if self._ui.growthColorsCheckBox.checked:
                 mrml.color_by_growth(self._segmentation, True)
@@ -208,12 +217,27 @@ class FollowUpSection:
                 selector.clear()
                 selector.addItems(names)
 
+    def _onSideBySide(self, on: bool) -> None:
+        """Switch to Slicer's layout of two slice views and back."""
+        layoutManager = slicer.app.layoutManager()
+        if on and layoutManager is not None:
+            self._layout = layoutManager.layout
+            layoutManager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView)
+            side_by_side.begin(self._segmentation)
+            self._showRow(max(self._ui.followUpTable.currentRow(), 0))
+        elif layoutManager is not None and self._layout is not None:
+            side_by_side.end(slicer.mrmlScene)
+            layoutManager.setLayout(self._layout)
+            self._layout = None
+
     def _onGrowthColors(self, on: bool) -> None:
         mrml.color_by_growth(self._segmentation, on)
 
     def _showRow(self, row: int) -> None:
         lesion = self._lesions[row]
         mrml.show_place(self._segmentation, lesion)
+        if self._ui.sideBySideCheckBox.checked:
+            side_by_side.show_lesion(self._segmentation, lesion)
         for selector, pieces in (
             (self._ui.linkEarlierSelector, lesion["earlier"]),
             (self._ui.linkLaterSelector, lesion["later"]),

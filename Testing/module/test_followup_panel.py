@@ -52,7 +52,7 @@ def entry(key: str, status: str, earlier: list[dict], later: list[dict], place, 
         "doubling_time_range_days": None if doubling is None else [50.0, None], "long_axis_earlier_mm": 8.0,
         "long_axis_later_mm": 8.0, "long_axis_change_mm": 0.0, "mean_hu_change": None, "solid_change_ml": None,
         "mass_change_mg": None, "later_probability": 0.25 if not later else None, "size_and_growth_class": None,
-        "place_lps_mm": place, "recist_target": bool(earlier),
+        "place_lps_mm": place, "earlier_place_lps_mm": [each + 3.0 for each in place], "recist_target": bool(earlier),
     }  # fmt: skip
 
 
@@ -325,6 +325,85 @@ def test_lesions_are_colored_by_growth_on_request_and_keep_their_own_colors(widg
     box.checked = False
     for name, color in own.items():
         assert tuple(display.GetSegmentColor(name)) == color == later.GetSegmentation().GetSegment(name).GetColor()
+
+
+def view(class_name: str, name: str):
+    return slicer.mrmlScene.GetSingletonNode(name, f"vtkMRML{class_name}Node")
+
+
+def center(name: str) -> np.ndarray:
+    return np.array([view("Slice", name).GetSliceToRAS().GetElement(i, 3) for i in range(3)])
+
+
+def everything(later, earlier) -> list:
+    """What the side-by-side view changes."""
+    nodes = later, earlier, later.GetNodeReference(OUTLINES_ROLE)
+    composites = [view("SliceComposite", name) for name in ("Red", "Yellow", "Green")]
+    return [
+        slicer.app.layoutManager().layout,
+        *((each.GetBackgroundVolumeID(), each.GetLinkedControl()) for each in composites),
+        *(tuple(node.GetDisplayNode().GetViewNodeIDs() or ()) for node in nodes),
+    ]
+
+
+def test_both_cts_are_shown_side_by_side_at_the_lesion_and_everything_is_restored(widget, later, earlier, canned):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    box = widget.ui.sideBySideCheckBox
+    assert not box.enabled
+    compared(widget)
+    view("SliceComposite", "Red").SetLinkedControl(True)
+    before = everything(later, earlier)
+    box.checked = True
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutSideBySideView
+    for name, result in (("Red", earlier), ("Yellow", later)):
+        assert view("SliceComposite", name).GetBackgroundVolumeID() == mrml.ct_of(result).GetID()
+        assert result.GetDisplayNode().GetViewNodeIDs() == (view("Slice", name).GetID(),)
+        assert not view("SliceComposite", name).GetLinkedControl()
+    outlines = later.GetNodeReference(OUTLINES_ROLE).GetDisplayNode()
+    assert outlines.GetViewNodeIDs() == (view("Slice", "Yellow").GetID(),)
+    widget.ui.followUpTable._qt.cellClicked.emit(2, 0)
+    place = np.array(canned["lesions"][2]["place_lps_mm"]) * (-1, -1, 1)
+    assert center("Yellow") == pytest.approx(place)
+    assert center("Red") - place == pytest.approx(np.array([-3, -3, 3]))
+    assert view("Slice", "Red").GetFieldOfView()[0] == view("Slice", "Yellow").GetFieldOfView()[0]
+    box.checked = False
+    assert everything(later, earlier) == before
+
+
+@pytest.mark.parametrize("how", ["another result", "compared again", "a saved scene"])
+def test_side_by_side_ends_when_the_comparison_does(widget, later, earlier, how):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    compared(widget)
+    before = everything(later, earlier)
+    widget.ui.sideBySideCheckBox.checked = True
+    if how == "compared again":
+        compared(widget)
+    else:
+        if how == "a saved scene":  # where the panel knows nothing of it
+            widget.ui.sideBySideCheckBox.blockSignals(True)
+            widget.ui.sideBySideCheckBox.checked = False
+            widget.ui.sideBySideCheckBox.blockSignals(False)
+        widget.panel.parameterNode.outputSegmentation = None
+    assert not widget.ui.sideBySideCheckBox.checked
+    assert everything(later, earlier)[1:] == before[1:]
+
+
+def test_side_by_side_ends_when_the_earlier_result_is_removed(widget, later, earlier):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    compared(widget)
+    layout = slicer.app.layoutManager().layout
+    widget.ui.sideBySideCheckBox.checked = True
+    slicer.mrmlScene.RemoveNode(earlier)
+    process_until(lambda: not widget.ui.sideBySideCheckBox.checked)
+    assert not widget.ui.sideBySideCheckBox.enabled
+    assert slicer.app.layoutManager().layout == layout
+    assert not later.GetDisplayNode().GetViewNodeIDs()
+
+
+def test_without_the_earlier_result_in_the_scene_there_is_no_second_ct(widget, later, tmp_path):
+    widget.ui.earlierFolderButton.directory = str(tmp_path)
+    compared(widget)
+    assert not widget.ui.sideBySideCheckBox.enabled
 
 
 def test_lesions_can_be_linked_where_the_alignment_failed(widget, later, earlier, fake_child):

@@ -79,7 +79,12 @@ class LayoutManager(_Listed):
 
     def __init__(self) -> None:
         self.reset_views = 0
+        self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
         self._three_d_widget = ThreeDWidget()
+
+    def setLayout(self, layout: int) -> None:
+        """Store the number of the layout; which views are visible in it is not imitated."""
+        self.layout = layout
 
     def threeDWidget(self, index: int) -> ThreeDWidget | None:
         """Return the widget of the 3D view; None for any index but 0."""

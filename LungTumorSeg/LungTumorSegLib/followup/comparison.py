@@ -288,8 +288,18 @@ def _tracks(
         else:
             places = np.concatenate([registration.to_later(lesion.points_lps) for lesion in earlier])
             probability = after.highest_probability(places)
-        visits, place = (*history, earlier, later), _center(places)
-        tracks.append(Track(own, visits, group.confidence, tuple(others), probability, place))
+        before_points = [lesion.points_lps for lesion in earlier] or [registration.to_earlier(places)]
+        tracks.append(
+            Track(
+                own,
+                (*history, earlier, later),
+                group.confidence,
+                tuple(others),
+                probability,
+                _center(places),
+                _center(np.concatenate(before_points)),
+            )
+        )
     gone = [_still_gone(track, registration) for track in known if track.id not in used]
     return (*tracks, *gone)
 
@@ -301,7 +311,8 @@ def _center(points: np.ndarray) -> tuple[float, float, float]:
 
 def _still_gone(track: Track, registration: Registration) -> Track:
     place = None if track.place_lps is None else _center(registration.to_later(np.array([track.place_lps])))
-    return replace(track, visits=(*track.visits, ()), confidence=None, place_lps=place)
+    before = track.place_lps
+    return replace(track, visits=(*track.visits, ()), confidence=None, place_lps=place, earlier_place_lps=before)
 
 
 def _fresh_ids(taken: set[str]) -> Any:

@@ -25,6 +25,14 @@ Place = Annotated[
         "description": "center in the later CT, LPS mm; of a lesion that is gone, where it would be",
     },
 ]
+EarlierPlace = Annotated[
+    list[float] | None,
+    {
+        "minItems": 3,
+        "maxItems": 3,
+        "description": "center in the earlier CT, LPS mm; of a new lesion, where it would have been",
+    },
+]
 Pair = Annotated[list[str], {"minItems": 2, "maxItems": 2, "description": "earlier and later segment"}]
 
 
@@ -82,6 +90,7 @@ class TrackEntry(TypedDict):
     later_probability: ShareOrNull
     size_and_growth_class: ClassEntry | None
     place_lps_mm: Place
+    earlier_place_lps_mm: EarlierPlace
     recist_target: bool
 
 

@@ -29,6 +29,7 @@ class Track:
         later_probability: For a gone lesion, the highest tumor probability at its place now; None if unknown.
         place_lps: Center in the later CT, LPS mm: of the lesion or, if it is gone, of where it would be; None if
             unknown.
+        earlier_place_lps: The same in the earlier CT: of the lesion or, if it is new, of where it would have been.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Track:
     merged_ids: tuple[str, ...] = ()
     later_probability: float | None = None
     place_lps: tuple[float, float, float] | None = None
+    earlier_place_lps: tuple[float, float, float] | None = None
 
     @property
     def earlier(self) -> Visit:
@@ -111,6 +113,7 @@ class Track:
             "later_probability": self.later_probability,
             "size_and_growth_class": self.size_and_growth_class(days),
             "place_lps_mm": None if self.place_lps is None else list(self.place_lps),
+            "earlier_place_lps_mm": None if self.earlier_place_lps is None else list(self.earlier_place_lps),
         }
 
     def size_and_growth_class(self, days: float | None) -> Mapping[str, Any] | None:

@@ -52,6 +52,14 @@ def test_every_lesion_has_its_status(follow_up):
     assert names["new"] == [[], ["Tumor 2"]]
 
 
+def test_every_lesion_has_a_place_in_both_cts(follow_up):
+    for track in follow_up.tracks:
+        before = np.array(track.earlier_place_lps)
+        assert np.linalg.norm(before * (1, 1, STRETCH) + SHIFT - track.place_lps) < 6
+        if track.earlier:
+            assert before == pytest.approx(track.earlier[0].points_lps.mean(axis=0))
+
+
 def test_the_doubling_time_is_that_of_the_volumes(follow_up):
     (grown,) = [track for track in follow_up.tracks if track.status == "grown"]
     expected = 100 * np.log(2) / np.log((LARGER[1] / GROWING[1]) ** 3)
