@@ -557,26 +557,7 @@ def _parser() -> argparse.ArgumentParser:
         "measure the lesions of an existing (corrected) segmentation",
         "ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",
     )
-    measure.add_argument("input", metavar="CT", type=path_argument, help=CT_HELP)
-    measure.add_argument(
-        "segmentation", metavar="SEGMENTATION", type=path_argument, help="segmentation or label map of the CT"
-    )
-    add_output(measure)
-    _add_report_options(measure, "write report.html (default: yes)")
-    add_series(measure)
-    measure.add_argument(
-        "--run-summary",
-        metavar="JSON",
-        type=path_argument,
-        help="summary.json of the run that found the lesions; its model and confidence values are carried over",
-    )
-    measure.add_argument(
-        "--tracking",
-        metavar="JSON",
-        type=path_argument,
-        help="followup.json of compare with this segmentation as the later one; in DICOM results, a lesion that was "
-        "matched keeps its tracking identifier",
-    )
+    _add_measure_arguments(measure)
 
     compare = add("compare", _compare, "compare two examinations of one patient: which lesions have grown", *EXAMPLES)
     add_arguments(compare)
@@ -589,20 +570,7 @@ def _parser() -> argparse.ArgumentParser:
         "result/segmentation.seg.nrrd reference.nii.gz",
         "results references --cases table.csv",
     )
-    evaluate.add_argument(
-        "prediction",
-        metavar="PREDICTION",
-        type=path_argument,
-        help="a label map, a .seg.nrrd file, or a folder of such files",
-    )
-    evaluate.add_argument(
-        "reference",
-        metavar="REFERENCE",
-        type=path_argument,
-        help="reference of the same kind; in a folder, files are matched by name",
-    )
-    evaluate.add_argument("--cases", metavar="TABLE.csv", type=path_argument, help="also write one row per case")
-    add_overwrite(evaluate)
+    _add_evaluate_arguments(evaluate)
 
     phantom = add(
         "phantom",
@@ -674,6 +642,46 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="INPUT", type=path_argument, help=CT_HELP)
     add_output(parser)
     add_series(parser)
+
+
+def _add_measure_arguments(measure: argparse.ArgumentParser) -> None:
+    measure.add_argument("input", metavar="CT", type=path_argument, help=CT_HELP)
+    measure.add_argument(
+        "segmentation", metavar="SEGMENTATION", type=path_argument, help="segmentation or label map of the CT"
+    )
+    add_output(measure)
+    _add_report_options(measure, "write report.html (default: yes)")
+    add_series(measure)
+    measure.add_argument(
+        "--run-summary",
+        metavar="JSON",
+        type=path_argument,
+        help="summary.json of the run that found the lesions; its model and confidence values are carried over",
+    )
+    measure.add_argument(
+        "--tracking",
+        metavar="JSON",
+        type=path_argument,
+        help="followup.json of compare with this segmentation as the later one; in DICOM results, a lesion that was "
+        "matched keeps its tracking identifier",
+    )
+
+
+def _add_evaluate_arguments(evaluate: argparse.ArgumentParser) -> None:
+    evaluate.add_argument(
+        "prediction",
+        metavar="PREDICTION",
+        type=path_argument,
+        help="a label map, a .seg.nrrd file, or a folder of such files",
+    )
+    evaluate.add_argument(
+        "reference",
+        metavar="REFERENCE",
+        type=path_argument,
+        help="reference of the same kind; in a folder, files are matched by name",
+    )
+    evaluate.add_argument("--cases", metavar="TABLE.csv", type=path_argument, help="also write one row per case")
+    add_overwrite(evaluate)
 
 
 def _add_batch_arguments(batch: argparse.ArgumentParser) -> None:
