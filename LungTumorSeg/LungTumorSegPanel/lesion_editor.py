@@ -110,7 +110,7 @@ class LesionEditor:
         self.widget.saveStateForUndo()
 
     def undo(self) -> bool:
-        """Undo the last step; return False if there is none."""
+        """Undo the last step; return False if there is nothing to undo."""
         segmentation = self.widget.segmentationNode()
         before = state_of(segmentation)
         self.widget.undo()

@@ -5,7 +5,7 @@
 
 The lesions are those of the masks and, with --nodules, the nodules of the split's test patients with a diameter of 6 mm
 or more, implanted into the CTs like in nodule_accuracy.py. Each lesion is clicked at five random points of its inner
-half (at least half as deep as its deepest voxel). The other methods get the same clicks and are told the size of the
+half (at least half as deep as its deepest voxel). The other methods get the same clicks and know the size of the
 lesion: they have a ball at the click for the lesion and a shell around it for the rest.
 
 - Grow from seeds: the algorithm of Slicer's effect (package itk-growcut).

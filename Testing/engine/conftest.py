@@ -1,4 +1,4 @@
-"""A made CT with known lesions, and what the shipped model's command makes of it, once for all tests that look at
+"""A synthetic CT with known lesions, and what the shipped model's command makes of it, once for all tests that look at
 it."""
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ def test_the_report_is_written_on_request_and_replaces_only_its_own_files(widget
     assert (tmp_path / "saved" / "followup.csv").read_text() == "notes of mine"
 
 
-def test_a_failure_is_told_and_a_comparison_can_be_cancelled(widget, later, fake_child):
+def test_a_failure_is_reported_and_a_comparison_can_be_cancelled(widget, later, fake_child):
     fake_child("error:2:The lungs do not overlap.")
     compared(widget)
     assert widget.ui.followUpLabel.text == "Not compared: The lungs do not overlap."

@@ -449,5 +449,5 @@ def test_surfaces_that_came_with_the_result_are_used_and_turned_to_ras(results, 
     assert (outward > 4).all(), "normals turn with the points"
     mrml.show_surfaces(segmentation, True)
     assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetRepresentation("Closed surface") is surface, (
-        "not made anew"
+        "not created again"
     )

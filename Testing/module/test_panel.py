@@ -278,7 +278,7 @@ def test_running_twice_adds_where_new_is_chosen(done):
     assert done.ui.outputSelector.nodeCount() == 2
 
 
-def test_an_edited_segmentation_is_kept_and_the_user_is_told(done):
+def test_an_edited_segmentation_is_kept_and_the_user_is_warned(done):
     first = done.panel.parameterNode.outputSegmentation
     first.GetSegmentation().RemoveSegment("Tumor_2")
     run_to_end(done)

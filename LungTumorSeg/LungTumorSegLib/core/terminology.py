@@ -43,7 +43,7 @@ TUMOR: dict[str | None, str] = {
 """A neoplasm of the lung by side: "Left", "Right", or None if the side is unknown."""
 
 UNSPECIFIED = _entry("SCT^85756007^Tissue", "SCT^85756007^Tissue")
-"""The entry that Slicer assigns to a segment that nobody has described."""
+"""The entry that Slicer assigns to a segment that the user has not described."""
 
 REVIEW_TAG = "LungTumorSeg.Review"
 """Segment tag, in Slicer's scenes and in .seg.nrrd files, that stores the review of a lesion."""

@@ -120,7 +120,7 @@ def _nothing(volume: Volume) -> Volume:
 
 
 def _box_on(volume: Volume, mask: Volume) -> Box | None:
-    """Return the box of the true voxels of ``mask`` that lie on ``volume``, or None if there are none."""
+    """Return the box of the true voxels of ``mask`` that lie on ``volume``; None if no true voxel does."""
     return bounding_box(placed(mask, volume)) if mask.array.any() else None
 
 

@@ -42,7 +42,7 @@ class Remeasuring:
             self._changed.notify()
 
     def poll(self) -> Measures | None:
-        """Return the newest measurements since the last call, or None if there are none."""
+        """Return the newest measurements since the last call; None if nothing was measured."""
         with self._changed:
             known, self._known = self._known, None
             return known

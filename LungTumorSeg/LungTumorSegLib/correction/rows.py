@@ -68,7 +68,7 @@ def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterab
 
     Args:
         now: The present mask of the lesion.
-        own: The mask that the network gave the same segment, None if there is none.
+        own: The mask that the network gave the same segment; None if it gave none.
         found: The masks of all lesions that the network found.
 
     Returns:

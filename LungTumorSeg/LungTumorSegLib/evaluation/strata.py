@@ -39,7 +39,7 @@ class ScoredLesion:
         diameter_mm: Diameter of the ball of equal volume, mm.
         mean_hu: Mean HU; None if the CT is not known.
         dice: Lesion Dice with the reported lesions that touch it and count; 0 if it is missed.
-        confidence: Highest confidence of the reported lesions that touch it; 0 if there is none.
+        confidence: Highest confidence of the reported lesions that touch it; 0 if no lesion touches it.
     """
 
     diameter_mm: float

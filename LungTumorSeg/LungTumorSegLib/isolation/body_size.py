@@ -23,7 +23,7 @@ CUT_SHARE = 0.1
 """Share of the slices, on either side, in which a body may touch the border of the image and still be measured."""
 
 SMALLEST_UNIT = 0.3
-"""Smallest factor: a smaller body (a newborn measures 110 mm) is cut off, or is none."""
+"""Smallest factor: a smaller body (a newborn measures 110 mm) is cut off by the field of view, or is not a body."""
 
 
 def size_mm(body: Volume) -> float:

@@ -171,7 +171,7 @@ class Corrections:
 
     @one_drawing()
     def undo(self) -> bool:
-        """Undo the last correction; return False if there is none."""
+        """Undo the last correction; return False if there is nothing to undo."""
         self._check_scene()
         hidden = self._rejected()
         undone = self._history.undo()
@@ -303,7 +303,7 @@ class Corrections:
         self._show(segment_id, review != terminology.REJECTED)
 
     def _empty_lesion(self) -> str:
-        """Return the newest empty lesion; add one if there is none."""
+        """Return the newest empty lesion; add one if no lesion is empty."""
         return next(filter(self.is_empty_lesion, reversed(self.lesion_ids())), None) or self._add()
 
     def _add(self, code: str = terminology.TUMOR[None]) -> str:

@@ -25,7 +25,7 @@ class History(Protocol):
         ...
 
     def undo(self) -> bool:
-        """Restore the last saved state; return False if there is none."""
+        """Restore the last saved state; return False if no state is saved."""
         ...
 
 
@@ -45,7 +45,7 @@ class SegmentationHistory:
         self._history.SaveState()
 
     def undo(self) -> bool:
-        """Restore the last saved state; return False if there is none."""
+        """Restore the last saved state; return False if no state is saved."""
         return bool(self._history.RestorePreviousState())
 
 

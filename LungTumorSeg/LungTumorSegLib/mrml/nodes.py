@@ -107,7 +107,7 @@ def one_drawing() -> Iterator[None]:
 
 
 def referenced(segmentation: Node, role: str, class_name: str, name: str) -> Node:
-    """Return the node that the segmentation refers to in this role; create it if there is none."""
+    """Return the node that the segmentation refers to in this role; create it if it is missing."""
     node = segmentation.GetNodeReference(role)
     if node is None:
         scene = segmentation.GetScene()

@@ -11,6 +11,7 @@ import vtk
 from .nodes import Node
 
 Point = tuple[float, float, float]
+"""A point (x, y, z) in RAS of the scene, mm; the engine's points are LPS."""
 
 
 class Placement:

@@ -389,7 +389,7 @@ def _checksum(layer: Node) -> int:
 
 
 def _series_attribute(node: Node, name: str) -> str:
-    """Return an attribute that Slicer's DICOM import stored with the volume's series; empty if there is none."""
+    """Return an attribute that Slicer's DICOM import stored with the volume's series; empty if it is missing."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     item = hierarchy.GetItemByDataNode(node)
     return "" if item == hierarchy.GetInvalidItemID() else str(hierarchy.GetItemAttribute(item, name))

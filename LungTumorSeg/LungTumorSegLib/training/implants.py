@@ -309,7 +309,7 @@ def _beyond_plane(points: Float, axis: Array, rng: np.random.Generator) -> Float
 
 
 def _lung_hu(patch: Patch) -> float:
-    """Return the HU of aerated lung in a patch: the median of the lungs, or ``HEALTHY_LUNG_HU`` if there are none."""
+    """Return the HU of aerated lung in a patch: the median of the lungs, or ``HEALTHY_LUNG_HU`` without lungs."""
     return float(np.median(patch.hu[patch.lungs])) if patch.lungs.any() else HEALTHY_LUNG_HU
 
 

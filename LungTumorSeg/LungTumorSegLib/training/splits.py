@@ -87,7 +87,7 @@ def draw_split(
 
 
 def check_no_leak(split: Split, names: PatientNames) -> None:
-    """Check that nobody is in two parts under any name.
+    """Check that no person is in two parts, under any name.
 
     Raises:
         UnusableInput: One person is in two parts; the message names the patient.

@@ -1,4 +1,4 @@
-"""Measures that follow edits: the same numbers as measuring everything anew."""
+"""Measures that follow edits: the same numbers as measuring everything again."""
 
 from types import SimpleNamespace
 
@@ -217,7 +217,7 @@ def test_lungs_that_nobody_has_drawn_are_isolated_once(monkeypatch):
         return SimpleNamespace(left_lung=chest.left_lung, right_lung=chest.right_lung, sides_known=True)
 
     monkeypatch.setattr(live, "isolate_lungs", isolate)
-    monkeypatch.setattr(live, "carina_of", lambda ct: None)  # given lungs, measure is not told of one either
+    monkeypatch.setattr(live, "carina_of", lambda ct: None)  # given lungs, measure does not get one either
     without_lungs(edited)
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     *_, report = without_lungs(edited)

@@ -203,7 +203,7 @@ def test_a_segmentation_of_another_grid_is_a_sentence_and_the_next_is_measured(t
     assert poll_until(thread, is_complete)[-1].rows[0]["segment"] == "Tumor 1"
 
 
-def test_an_unexpected_failure_is_told_and_the_thread_lives_on(thread, monkeypatch):
+def test_an_unexpected_failure_is_reported_and_the_thread_lives_on(thread, monkeypatch):
     def fail(self, taken):
         raise KeyError("a bug")
 

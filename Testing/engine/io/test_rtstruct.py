@@ -234,7 +234,7 @@ def ball_contours(grid, radius_mm, every, center=(10, 31.5, 31.5)):
 
 
 @pytest.mark.parametrize(("every", "tolerance"), [(1, 0.02), (2, 0.05), (3, 0.06)])
-def test_a_ball_drawn_on_every_nth_slice_is_filled_and_told(tmp_path, every, tolerance):
+def test_a_ball_drawn_on_every_nth_slice_is_filled_and_warned_of(tmp_path, every, tolerance):
     ct = make_ct(shape=(21, 64, 64), spacing=(2.5, 1.0, 1.0))
     path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": ball_contours(ct, 16.0, every)})
     (segment,) = read_rois(path, ct)
@@ -254,7 +254,7 @@ def test_planes_between_the_slices_do_not_cancel_each_other():
     assert volume_ml == pytest.approx(4 / 3 * np.pi * 1.6**3, rel=0.03)
 
 
-def test_two_parts_of_a_region_are_not_joined_but_told(tmp_path):
+def test_two_parts_of_a_region_are_not_joined_but_warned_of(tmp_path):
     ct = make_ct(shape=(21, 30, 30), spacing=(2.5, 1.0, 1.0))
     contours = [
         ct.index_to_lps(np.column_stack([np.full(4, k), rectangle(4.5, 4.5, 9.5, 9.5)])) for k in (2, 3, 4, 11, 12, 13)
@@ -265,7 +265,7 @@ def test_two_parts_of_a_region_are_not_joined_but_told(tmp_path):
     assert "a gap of 17.5 mm" in segment.warnings[0]
 
 
-def test_contours_of_the_xor_kind_are_read_and_points_are_told(tmp_path):
+def test_contours_of_the_xor_kind_are_read_and_points_are_warned_of(tmp_path):
     ct = make_ct()
     outer, hole, point = (
         ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(*corners)]))

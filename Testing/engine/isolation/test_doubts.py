@@ -1,4 +1,4 @@
-"""Every doubt about the lungs is told, and healthy lungs raise none."""
+"""Every doubt about the lungs becomes a warning, and healthy lungs cause none."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def masks_of(chest):
     return chest.volume("body"), chest.volume("left"), chest.volume("right")
 
 
-def told(chest, left=None, right=None, ct=None, unit=1.0):
-    """What is said of a chest whose lungs were found as ``left`` and ``right`` (the true ones unless given)."""
+def doubts_about(chest, left=None, right=None, ct=None, unit=1.0):
+    """Return the warnings about a chest with ``left`` and ``right`` as found lungs, by default the true ones."""
     body, *lungs = masks_of(chest)
     found = [
         lung if given is None else lung.with_array(given) for lung, given in zip(lungs, (left, right), strict=True)
@@ -36,15 +36,15 @@ def told(chest, left=None, right=None, ct=None, unit=1.0):
 
 
 def test_true_lungs_raise_no_doubt(a_chest):
-    assert told(a_chest) == ()
+    assert doubts_about(a_chest) == ()
 
 
-def test_a_lung_that_was_not_found_is_told(a_chest):
+def test_a_lung_that_was_not_found_is_warned_of(a_chest):
     nothing = np.zeros_like(a_chest.left)
-    uneven, missed = told(a_chest, left=nothing)
+    uneven, missed = doubts_about(a_chest, left=nothing)
     assert uneven.startswith("The right lung measures 1126 mL and the left lung 0 mL")
     assert "The trunk holds 848 mL" in missed  # of 856 mL, without the vessel in it
-    small, *_ = told(a_chest, left=nothing, right=a_chest.right & (Z > 50))
+    small, *_ = doubts_about(a_chest, left=nothing, right=a_chest.right & (Z > 50))
     assert "measure only" in small
     assert "mL in an adult-sized body" in small
 
@@ -67,21 +67,21 @@ def test_lungs_too_small_are_too_small_for_the_body_around_them(unit, lungs_ml, 
     assert small_doubts(lungs_ml + 2, unit) == []
 
 
-def test_missing_lung_of_a_child_is_told(a_chest):
+def test_missing_lung_of_a_child_is_warned_of(a_chest):
     quarter = {side: getattr(a_chest, side) & (Z > 75) for side in ("left", "right")}
-    assert not any("measure only" in doubt for doubt in told(a_chest, unit=0.9))
-    assert any("in a body of this size" in doubt for doubt in told(a_chest, **quarter, unit=0.9))
+    assert not any("measure only" in doubt for doubt in doubts_about(a_chest, unit=0.9))
+    assert any("in a body of this size" in doubt for doubt in doubts_about(a_chest, **quarter, unit=0.9))
 
 
-def test_a_lung_in_two_parts_is_told_with_their_volumes(a_chest):
+def test_a_lung_in_two_parts_is_warned_of_with_their_volumes(a_chest):
     upper, lower = a_chest.left & (Z > 80), a_chest.left & (Z < 50)
-    warning = next(doubt for doubt in told(a_chest, left=upper | lower) if "separate parts" in doubt)
+    warning = next(doubt for doubt in doubts_about(a_chest, left=upper | lower) if "separate parts" in doubt)
     volumes = sorted((part.sum() * a_chest.volume("left").voxel_volume_ml for part in (upper, lower)), reverse=True)
     assert f"The left lung consists of 2 separate parts ({volumes[0]:.0f} mL, {volumes[1]:.0f} mL)" in warning
 
 
 @pytest.mark.parametrize("lowest", [-900, -600])
-def test_a_clipped_ct_is_told_and_its_room_air_is_no_lung(a_chest, isolated, lowest):
+def test_a_clipped_ct_is_warned_of_and_its_room_air_is_no_lung(a_chest, isolated, lowest):
     found = isolate_lungs(a_chest.painted(a_chest.hu < lowest, lowest).ct)
     (warning,) = [doubt for doubt in found.warnings if "clipped" in doubt]
     assert f"darker than {lowest} HU" in warning

@@ -140,7 +140,7 @@ def test_the_wall_of_a_small_chest_is_no_couch(isolation_of, real_ct_folder, fac
     assert dice(isolate_lungs(replace(ct, affine=affine)).lungs.array, isolation_of("lidc_0001").lungs.array) >= 0.98
 
 
-def test_a_prone_patient_stored_as_supine_is_isolated_and_told(isolation_of, real_ct_folder):
+def test_a_prone_patient_stored_as_supine_is_isolated_and_warned_of(isolation_of, real_ct_folder):
     ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")
     found = isolate_lungs(replace(ct, array=np.ascontiguousarray(ct.array[:, ::-1, ::-1])))
     assert dice(found.lungs.array[:, ::-1, ::-1], isolation_of("cip_ct64").lungs.array) >= 0.98
@@ -149,7 +149,7 @@ def test_a_prone_patient_stored_as_supine_is_isolated_and_told(isolation_of, rea
 
 
 @pytest.mark.parametrize("lowest", [-900, -600])
-def test_a_clipped_ct_is_isolated_and_told(isolation_of, real_ct_folder, lowest):
+def test_a_clipped_ct_is_isolated_and_warned_of(isolation_of, real_ct_folder, lowest):
     ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")
     found = isolate_lungs(replace(ct, array=np.maximum(ct.array, lowest)))
     assert dice(found.lungs.array, isolation_of("cip_ct64").lungs.array) >= 0.97

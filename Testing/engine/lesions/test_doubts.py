@@ -46,13 +46,13 @@ def test_a_tumor_in_the_lung_is_not_doubted():
         ((0, 0, 0), (12, 80, 80), None, "is larger than a lung"),
     ],
 )
-def test_what_speaks_against_a_lesion_is_told(start, stop, hu, words):
+def test_what_speaks_against_a_lesion_is_warned_of(start, stop, hu, words):
     said = warnings_of("Blue thing", block(SHAPE, start, stop), hu)
     assert "The segment Blue thing" in said
     assert words in said
 
 
-def test_a_segmentation_without_a_lesion_is_told():
+def test_a_segmentation_without_a_lesion_is_warned_of():
     array, lungs = a_ct()
     heart = SimpleNamespace(name="Heart", terminology="", mask=lungs[0])
     report = measure(CTVolume(array, AFFINE), [heart], lungs=lungs)

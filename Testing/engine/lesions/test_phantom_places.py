@@ -1,4 +1,4 @@
-"""Places that a made chest's lesions are known to have, measured on its true masks."""
+"""Places that a phantom's lesions are known to have, measured on its true masks."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_a_lobe_does_not_stand_for_its_lung():
     assert lung_segments(lobes) is None
 
 
-def test_name_and_terminology_that_contradict_each_other_are_told():
+def test_name_and_terminology_that_contradict_each_other_are_warned_of():
     assert "its terminology is Lung" in contradiction(a_segment("Tumor 2", LEFT_LUNG))
     assert "rename it" in contradiction(a_segment("Body part", TUMOR["Left"]))
     agreeing = [("Left lung", LEFT_LUNG), ("Tumor 1", TUMOR[None]), ("Tumor 1 margin 5 mm", TUMOR[None]), ("Heart", "")]

@@ -1,4 +1,4 @@
-"""Where nothing shows which lung is which, no lesion gets a side, and everybody is told."""
+"""Where nothing shows which lung is which, no lesion gets a side, and a warning says so."""
 
 import csv
 import json
@@ -79,7 +79,7 @@ def test_a_run_gives_its_lesions_no_side_either(boneless):
     assert report_lesions(tumor.mask, ct, *lungs, min_lesion_ml=0.0).lesions[0].side == "Right"
 
 
-def test_drawn_lungs_that_differ_beyond_reason_are_told(boneless):
+def test_drawn_lungs_that_differ_beyond_reason_are_warned_of(boneless):
     ct, tumor = boneless
     chest = make_chest()
     left = segment("Left lung", chest.left, terminology.LEFT_LUNG)
@@ -91,7 +91,7 @@ def test_drawn_lungs_that_differ_beyond_reason_are_told(boneless):
     assert find_lungs(ct, [left, segment("Right lung", chest.right, terminology.RIGHT_LUNG)]).warnings == ()
 
 
-def test_too_little_lung_is_told(report):
+def test_too_little_lung_is_warned_of(report):
     ct = CTVolume(np.full((10, 20, 20), 40, np.int16), AFFINE)
     ball = np.zeros((10, 20, 20), bool)
     ball[4:6, 8:12, 8:12] = True

@@ -113,7 +113,7 @@ def test_a_hangup_that_the_parent_ignores_stays_ignored(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit.")
 @pytest.mark.parametrize("kilobytes", [400_000, 900_000])
 @pytest.mark.parametrize("arguments", [("models",), ("segment", "ct.nii.gz", "-o", "out")])
-def test_too_little_memory_is_told_as_that(kilobytes, arguments, tmp_path):
+def test_too_little_memory_is_reported_as_such(kilobytes, arguments, tmp_path):
     done = shell(f"ulimit -v {kilobytes}; {quoted_command(*arguments)}", cwd=tmp_path)
     assert done.returncode == 3
     (sentence,) = done.stderr.splitlines()

@@ -150,13 +150,13 @@ def test_no_value_makes_a_long_message_or_a_traceback(values, message):
 
 
 YAMLS = {
-    "a date that is none": "seed: 2020-99-99",
+    "an impossible date": "seed: 2020-99-99",
     "an empty number": "seed: !!int ''",
-    "a number that is none": "seed: !!float abc",
+    "text tagged as a number": "seed: !!float abc",
     "many brackets": "[" * 5000,
     "a list as a key": "? [1, 2]\n: 3",
     "a mapping as a key": "{{a: 1}: 2}",
-    "a binary that is none": "seed: !!binary x",
+    "text tagged as binary": "seed: !!binary x",
     "an alias of itself": "&a [*a]",
     "a section that is itself": "output: o\nnetwork: &a\n  loss: *a",
     "no text": "\x00",

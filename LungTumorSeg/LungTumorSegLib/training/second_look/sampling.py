@@ -390,7 +390,7 @@ class _View:
         Args:
             center: Center of the views, LPS mm.
             extent: Extent of what is there, mm.
-            own: Mask (bool) of the lesion in the part; None if there is none.
+            own: Mask (bool) of the lesion in the part; None if the part shows no lesion.
             rng: The random generator.
         """
         side_mm = side_for_extent(extent * float(np.exp(rng.normal(0, SIDE_DEVIATION))))
