@@ -1,6 +1,7 @@
 """A whole bench at toy size: folds without leaks, tables, page, and what a stopped bench repeats."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -8,9 +9,11 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.bench import runs
+from LungTumorSegLib.training.bench.config import read_bench_config
 from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.splits import PatientNames
+from LungTumorSegLib.training.stages import check_stages
 from training_cases import a_stored_case
 
 BENCH = {
@@ -87,3 +90,15 @@ def test_folds_keep_the_names_of_a_person_together_and_spread_phantoms(tmp_path)
     assert sorted(folds[name] for name in ("p", "q", "r", "s")) == [0, 0, 1, 1]
     with pytest.raises(UnusableInput, match="5 folds need as many patients, but the data have 3"):
         assign_folds(scans, 5, PatientNames([["a", "b"]]))
+
+
+def test_the_shipped_ablation_has_the_trainings_that_the_documentation_counts():
+    path = Path(runs.__file__).with_name("ablation.yaml")
+    planned = runs.plan(read_bench_config(path))
+    for run in planned[:7]:
+        check_stages(run.config)
+    page = (Path(__file__).resolve().parents[4] / "docs/how-to/compare-networks.md").read_text(encoding="utf-8")
+    assert f"It has {len(planned)} trainings (7 entries, 3 folds, 3 seeds) of up to 20 minutes" in page
+    minutes = [sum(each.max_minutes for each in (run.config.extractor, run.config.network) if each) for run in planned]
+    assert sum(minutes) / 60 == 21
+    assert max(minutes) == 20
