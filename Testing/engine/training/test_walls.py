@@ -80,7 +80,8 @@ def test_most_samples_of_a_mass_show_it(case):
 
 def test_a_case_without_clear_walls_has_its_masses_anywhere(case, monkeypatch):
     monkeypatch.setattr(type(case), "walls", property(lambda self: {CHEST_WALL: np.zeros((0, 3), int)}))
-    found, place, wall = Sampler([case], [], GRID, SamplingConfig())._wall_site(np.random.default_rng(0))
+    sampler = Sampler([case], [], GRID, SamplingConfig(augmentation="none"))
+    found, place, wall = sampler._wall_site(np.random.default_rng(0))
     assert (found, len(place), wall) == (case, 3, "")
 
 
