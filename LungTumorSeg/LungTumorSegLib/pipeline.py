@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float, float, float]
 
+LPS_HINT = "; give LPS coordinates in mm, whose first two have the opposite sign of those in Slicer (RAS)"
+"""End of the message about a place outside of the CT: the usual reason."""
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentResult:
@@ -232,6 +235,8 @@ def outline(
             "Points that correct an outline need exactly one point or box; outline one lesion at a time."
         )
     clicks = [Click(place, more, less) for place in places]
+    for click in clicks:
+        click.check_inside(ct, LPS_HINT)  # now, not after the long search for the lungs
     on_progress(Progress("model", 0, 1))
     model = load_model(chosen.model)
     settings = chosen.settled(model.manifest)

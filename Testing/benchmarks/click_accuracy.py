@@ -13,7 +13,11 @@ lesion: they have a ball at the click for the lesion and a shell around it for t
 - Region growing: connected voxels above -400 HU, a threshold for solid nodules.
 - Confidence connected: region growing by mean and standard deviation, as in Lesion Sizing (SimpleITK).
 
-Points in lung and in other tissue of the isolation mask, far from lesions, show how often the answer is "no tumor".
+A click is answered by the same code as on the command line and in Slicer. Two rules refuse a place there unless the
+user insists: a probability of a tumor below the confidence threshold, and an outline as bright as a vessel with
+contrast agent. The table has the share of clicks that each of them refuses: on lesions, where it is a mistake, and at
+points in lung and in other tissue of the isolation mask, far from lesions. The Dice is that of the outline if the
+user insists.
 """
 
 from __future__ import annotations
@@ -32,8 +36,8 @@ import SimpleITK as sitk
 from LungTumorSegLib.core.volume import CTVolume, Point, Volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
-from LungTumorSegLib.refinement.crops import Anatomy, Cube
-from LungTumorSegLib.refinement.outline import outline_point
+from LungTumorSegLib.refinement.clicks import Answer, Click, Outliner, objection
+from LungTumorSegLib.refinement.crops import Cube
 from LungTumorSegLib.training.config import NoduleConfig
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split
@@ -86,16 +90,16 @@ def main() -> None:
         raise SystemExit("This model has no second network.")
     least = model.manifest.min_confidence
     rows: list[dict[str, Any]] = []
-    elsewhere: dict[str, list[float]] = {"lung": [], "other tissue": []}
+    elsewhere: dict[str, list[str]] = {"lung": [], "other tissue": []}
     for ct, lungs, mask, lesions in cases(options, rng):
-        anatomy = Anatomy.of(ct, lungs)
+        outliner = Outliner(network, numbers, ct, lungs)
 
-        def click(point: Point, ct: CTVolume = ct, anatomy: Anatomy = anatomy) -> tuple[Array, float]:
-            found = outline_point(network, numbers, ct, anatomy, point)
+        def click(point: Point, ct: CTVolume = ct, outliner: Outliner = outliner) -> tuple[Array, float, str]:
+            found = outliner.answer(Click(point))
             answer = np.zeros(ct.shape, bool)
             if found.mask is not None:
                 answer[found.mask.slices] = found.mask.mask.array
-            return answer, found.tumor
+            return answer, found.tumor, refusal(found, least)
 
         for lesion in lesions:
             rows += [row for point in lesion.clicks for row in clicked(lesion, point, ct, click)]
@@ -105,14 +109,12 @@ def main() -> None:
             sys.stderr.write("\n")
         far = ndimage.distance_transform_edt(~any_of(lesions, ct), sampling=ct.spacing) > FAR_MM
         for place, where in (("lung", lungs & far), ("other tissue", mask & ~lungs & far)):
-            elsewhere[place] += [click(point)[1] for point in random_points(where, ct, rng, POINTS_ELSEWHERE)]
+            elsewhere[place] += [click(point)[2] for point in random_points(where, ct, rng, POINTS_ELSEWHERE)]
         table = {
             "model": options.model,
             "methods": summary(rows),
-            "answered_no_tumor": {
-                place: {"points": len(p), "share": round(float(np.mean(np.asarray(p) < least)), 3)}
-                for place, p in elsewhere.items()
-            },
+            "refused_on_lesions": refused([row["refused"] for row in rows if row["method"] == "click"]),
+            "refused_elsewhere": {place: refused(reasons) for place, reasons in elsewhere.items()},
             "clicks": rows,
         }
         options.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
@@ -164,12 +166,12 @@ def ready(
 
 
 def clicked(
-    lesion: Clicked, point: Point, ct: CTVolume, click: Callable[[Point], tuple[Array, float]]
+    lesion: Clicked, point: Point, ct: CTVolume, click: Callable[[Point], tuple[Array, float, str]]
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each method at one click."""
     begin = time.process_time()
-    answer, tumor = click(point)
-    yield row(lesion, "click", answer, begin, tumor=round(tumor, 3))
+    answer, tumor, reason = click(point)
+    yield row(lesion, "click", answer, begin, tumor=round(tumor, 3), refused=reason)
     shell_mm = SHELL * lesion.radius_mm
     ball_mm = max(BALL_MM, BALL * lesion.radius_mm)
     cube = Cube(point, 2 * shell_mm + 6, VOXELS)
@@ -183,7 +185,21 @@ def clicked(
         yield row(lesion, name, answer, begin)
 
 
-def row(lesion: Clicked, method: str, answer: Array, begin: float, **more: float) -> dict[str, Any]:
+def refusal(found: Answer, least: float) -> str:
+    """Return which rule refuses an answer: "probability", "brightness", or "" if it is outlined."""
+    if not objection(Click(()), found, least):
+        return ""
+    return "brightness" if found.tumor >= least and found.mask is not None else "probability"
+
+
+def refused(reasons: list[str]) -> dict[str, Any]:
+    """Return the number of points and the share of them that each rule refuses."""
+    count = max(1, len(reasons))
+    rules = ("probability", "brightness")
+    return {"points": len(reasons), **{rule: round(reasons.count(rule) / count, 3) for rule in rules}}
+
+
+def row(lesion: Clicked, method: str, answer: Array, begin: float, **more: float | str) -> dict[str, Any]:
     """Return lesion, method, Dice and processor seconds."""
     dice = 2 * int((answer & lesion.mask).sum()) / max(1, int(answer.sum() + lesion.mask.sum()))
     seconds = time.process_time() - begin

@@ -51,6 +51,19 @@ class Click:
         x, y, z = np.reshape(self.place, (-1, 3)).mean(axis=0).tolist()
         return x, y, z
 
+    def check_inside(self, ct: Volume, hint: str = "") -> None:
+        """Check that all points and the middle of a box lie in a CT.
+
+        Args:
+            ct: The CT.
+            hint: End of the message: what the user can do.
+
+        Raises:
+            UnusableInput: One of them does not.
+        """
+        for point in (self.middle, *self.also, *self.but_not):
+            check_inside(ct, point, hint)
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -113,8 +126,7 @@ class Outliner:
         Raises:
             UnusableInput: A point, or the middle of the box, lies outside the CT.
         """
-        for point in (click.middle, *click.also, *click.but_not):
-            check_inside(self._ct, point)
+        click.check_inside(self._ct)
         found = self._at(click.place)
         mask, unseen = found.mask, []
         for point in click.also:

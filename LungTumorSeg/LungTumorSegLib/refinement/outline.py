@@ -136,8 +136,13 @@ def _middle(look: Look, ct: Volume) -> Point:
     return look.cube.to_lps(deep_voxel(look.mask, (look.cube.voxel_mm,) * 3), ct)
 
 
-def check_inside(ct: Volume, point: Sequence[float]) -> None:
+def check_inside(ct: Volume, point: Sequence[float], hint: str = "") -> None:
     """Check that a point, LPS mm, lies in a CT.
+
+    Args:
+        ct: The CT.
+        point: The point.
+        hint: End of the message: what the user can do.
 
     Raises:
         UnusableInput: It does not.
@@ -145,4 +150,4 @@ def check_inside(ct: Volume, point: Sequence[float]) -> None:
     index = np.asarray(ct.lps_to_index(point))
     if (index < -0.5).any() or (index > np.asarray(ct.shape) - 0.5).any():
         x, y, z = point
-        raise UnusableInput(f"The point ({x:g}, {y:g}, {z:g}) lies outside the CT; give LPS coordinates in mm.")
+        raise UnusableInput(f"The point ({x:g}, {y:g}, {z:g}) lies outside the CT{hint}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from LungTumorSegLib import pipeline
 from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.texts import percent
@@ -167,3 +168,9 @@ def test_nothing_left_after_a_cut_is_said():
 )
 def test_a_probability_is_never_rounded_to_certainty(share, text):
     assert percent(share) == text
+
+
+def test_a_place_outside_of_the_ct_is_refused_before_the_search_for_the_lungs(two_balls, monkeypatch):
+    monkeypatch.setattr(pipeline, "load_model", lambda name: pytest.fail("the place was not checked first"))
+    with pytest.raises(UnusableInput, match=r"\(900, 0, 0\) lies outside the CT; .* opposite sign .* Slicer \(RAS\)"):
+        pipeline.outline(two_balls, point=CENTER, but_not=[(900.0, 0.0, 0.0)])
