@@ -12,6 +12,7 @@ from typing import Any
 
 import highdicom
 import numpy as np
+import pydicom
 from highdicom.color import CIELabColor
 
 from ..core.colors import Color
@@ -26,6 +27,9 @@ SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes of Segmentation Storage and Label Map Segmentation Storage."""
 
 FRACTIONAL = "FRACTIONAL"
+UNDEFINED_LENGTH = 0xFFFFFFFF
+"""Length of pixels that are compressed: each frame has a length of its own."""
+
 UNCODED: Code = ("", "", "")
 
 
@@ -47,6 +51,7 @@ def read_dicom_seg(path: Path) -> list[Segment]:
                     f"The segments of {path} are fractional and do not define which voxels belong to them; export a "
                     "binary segmentation."
                 )
+            _check_frames(data, path)
             return [_segment(data, number) for number in data.segment_numbers]
     except UnusableInput:
         raise
@@ -54,6 +59,28 @@ def read_dicom_seg(path: Path) -> list[Segment]:
         raise UnusableInput(
             f"{path} is damaged, or its frames do not form a regular voxel grid; export the segmentation again."
         ) from error
+
+
+def _check_frames(data: Any, path: Path) -> None:
+    """Check what a file states twice about its frames: their number, their size, and the segments that they show.
+
+    Raises:
+        ValueError: If the statements contradict each other, so that frames would be left out or read displaced.
+    """
+    count, frames = int(data.NumberOfFrames), data.PerFrameFunctionalGroupsSequence
+    if count != len(frames):
+        raise ValueError("the number of frames is not that of their descriptions")
+    groups = (group for each in (*frames, *data.SharedFunctionalGroupsSequence) for group in _identified(each))
+    if not {int(group.ReferencedSegmentNumber) for group in groups} <= {*data.segment_numbers}:
+        raise ValueError("a frame belongs to no segment")
+    stored = pydicom.dcmread(path, defer_size=1024).get_item("PixelData", keep_deferred=True)
+    expected = -(-count * int(data.Rows) * int(data.Columns) * int(data.BitsAllocated) // 8)
+    if stored.length != UNDEFINED_LENGTH and not expected <= stored.length <= expected + 1:
+        raise ValueError("the pixels are not those of so many frames of this size")
+
+
+def _identified(group: Any) -> Any:
+    return group.get("SegmentIdentificationSequence") or []
 
 
 def _segment(data: Any, number: int) -> Segment:

@@ -70,7 +70,7 @@ def read_structure_set(path: Path) -> StructureSet:
     """
     with _refusing_damage(path):
         data = _read(path)
-        rois = tuple(str(roi.ROIName) for roi in data.get("StructureSetROISequence") or [])
+        rois = tuple(_names(data, path).values())
         return StructureSet(path, str(data.get("PatientID", "")), _referenced_series(data), rois)
 
 
@@ -239,7 +239,7 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
             "there, draw it."
         )
     if drawn.open_ones:
-        found.append(f"{roi}: {drawn.open_ones} contours are points or open lines and were ignored.")
+        found.append(f"{roi}: contours that are points or open lines ({drawn.open_ones}) were ignored.")
     if between_mm:
         found.append(
             f"{roi} has a contour only every {between_mm:.1f} mm, while the slices of the CT are "
@@ -398,9 +398,9 @@ def _names(data: Any, path: Path) -> dict[int, str]:
         if number in names:
             raise UnusableInput(
                 f"{path} states the ROINumber {number} for two regions of interest ({names[number]!r} and "
-                f"{str(roi.ROIName)!r}); export the structure set again."
+                f"{str(roi.get('ROIName'))!r}); export the structure set again."
             )
-        names[number] = str(roi.ROIName)
+        names[number] = str(roi.get("ROIName") or f"ROI {number}")
     return names
 
 

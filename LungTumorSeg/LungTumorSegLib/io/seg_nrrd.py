@@ -246,35 +246,41 @@ def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Seg
     in_layers = [int(keys.get("Layer", number)) for number, keys in enumerate(stated)]
     if min(in_layers) < 0 or max(in_layers) >= layers.shape[-1]:
         raise IndexError("a segment refers to a layer that does not exist")
-    boxes = []
+    boxes, outside = [], False
     for layer in range(layers.shape[-1]):
         extents = [keys.get("Extent") for keys, own in zip(stated, in_layers, strict=True) if own == layer]
-        boxes.append(_boxes_within(layers[..., layer], extents))
+        found, whole = _boxes_within(layers[..., layer], extents)
+        boxes.append(found)
+        outside |= not whole
     segments = [
         _stated_segment(keys, layers[..., layer], boxes[layer], grid)
         for keys, layer in zip(stated, in_layers, strict=True)
     ]
     claimed = {(layer, int(keys.get("LabelValue", 1))) for keys, layer in zip(stated, in_layers, strict=True)}
     others = {label for layer, found in enumerate(boxes) for label in found if (layer, label) not in claimed}
-    if not others:
+    lost = f" (label {listed([f'{each:g}' for each in sorted(others)])})" if others else ""
+    if not others and not outside:
         return segments
     warning = (
-        f"The segmentation has voxels of no segment (label {listed([f'{each:g}' for each in sorted(others)])}), which "
-        "were not read; open it in Slicer and check that no segment is missing."
+        f"The segmentation has voxels of no segment{lost}, which were not read; open it in Slicer and check that no "
+        "segment is missing."
     )
     return [replace(segment, warnings=(warning,)) for segment in segments]
 
 
-def _boxes_within(labels: Array, extents: Sequence[str | None]) -> dict[float, Box]:
-    """Return the bounding box of each label inside the combined ``extents``.
+def _boxes_within(labels: Array, extents: Sequence[str | None]) -> tuple[dict[float, Box], bool]:
+    """Find the bounding box of each label inside the combined ``extents``.
 
     Args:
         labels: One layer (slice, row, column).
         extents: First and last index along column, row and slice, as text, for each segment; None means the whole
             layer.
+
+    Returns:
+        The boxes, and whether all voxels of a label lie inside the extents.
     """
     if None in extents:
-        return boxes_of_labels(labels)
+        return boxes_of_labels(labels), True
     covered: Box | None = None
     for extent in extents:
         j0, j1, i0, i1, k0, k1 = map(int, (extent or "").split())
@@ -282,10 +288,10 @@ def _boxes_within(labels: Array, extents: Sequence[str | None]) -> dict[float, B
             box: Box = (max(k0, 0), max(i0, 0), max(j0, 0)), (k1 + 1, i1 + 1, j1 + 1)
             covered = box if covered is None else united(covered, box)
     if covered is None:
-        return {}
-    start = covered[0]
-    inside = boxes_of_labels(labels[slices_of(covered)])
-    return {label: (moved(first, start), moved(stop, start)) for label, (first, stop) in inside.items()}
+        return {}, not labels.any()
+    start, part = covered[0], labels[slices_of(covered)]
+    boxes = {label: (moved(first, start), moved(stop, start)) for label, (first, stop) in boxes_of_labels(part).items()}
+    return boxes, np.count_nonzero(part) == np.count_nonzero(labels)
 
 
 def _stated_segment(stated: dict[str, str], labels: Array, boxes: dict[float, Box], grid: Grid) -> Segment:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..core.crops import Crop
+from ..core.texts import listed
 from ..core.volume import Volume
 from ..isolation.body import find_body
 from .lesion import Lesion
@@ -28,6 +29,9 @@ TELLING_ML = 0.5
 
 It is the volume of a ball of 10 mm; smaller candidates are often noise.
 """
+
+OVERLAP_SHARE = 0.1
+"""Share of the smaller of two lesions above which their overlap is doubtful."""
 
 
 def lesion_doubts(
@@ -80,6 +84,29 @@ def threshold_doubts(volumes_ml: Sequence[float], min_confidence: float) -> Iter
         yield (
             f"{len(telling)} candidates below the confidence threshold of {min_confidence:g} are not shown (largest: "
             f"{telling[0]:.1f} mL). Lower the threshold to include them."
+        )
+
+
+def overlap_doubts(lesions: Sequence[Lesion], crops: Sequence[Crop], labels: Volume) -> Iterator[str]:
+    """Yield a sentence if lesions share a large part of their voxels, which the totals count more than once.
+
+    Args:
+        lesions: The lesions.
+        crops: Their masks in the same order, on the grid of ``labels``.
+        labels: The number of the lesion of each voxel; of the smallest one where several lesions share it.
+    """
+    known = {lesion.number: lesion for lesion in lesions}
+    pairs = []
+    for lesion, crop in zip(lesions, crops, strict=True):
+        numbers, counts = np.unique(crop.voxels_of(labels), return_counts=True)
+        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+            other, shared_ml = known[number], count * labels.voxel_volume_ml
+            if other is not lesion and shared_ml > OVERLAP_SHARE * min(lesion.volume_ml, other.volume_ml):
+                pairs.append(f"{lesion.segment} and {other.segment} ({shared_ml:.3g} mL)")
+    if pairs:
+        yield (
+            f"Lesions overlap, and all totals count what they share more than once: {listed(pairs)}. Keep one of them, "
+            "or remove the shared part from the other."
         )
 
 

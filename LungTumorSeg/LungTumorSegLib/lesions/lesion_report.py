@@ -18,7 +18,7 @@ from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segmen
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from ..isolation.doubts import uneven_doubts
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
-from .doubts import lesion_doubts
+from .doubts import lesion_doubts, overlap_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
 from .measurements import centroid_lps
@@ -183,8 +183,10 @@ def measure(
     names, crops = _numbered([segment for segment, _ in named]), [crop for _, crop in named]
     for number, crop in zip(names, crops, strict=True):
         labels[crop.slices][crop.mask.array] = number
-    report = _report(names, crops, Volume(labels, images.ct.affine), images)
+    numbered = Volume(labels, images.ct.affine)
+    report = _report(names, crops, numbered, images)
     warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs)]
+    warnings += overlap_doubts(report.lesions, crops, numbered)
     return replace(report.reordered(order.inverse()), warnings=tuple(warnings))
 
 

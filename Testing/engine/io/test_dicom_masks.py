@@ -73,6 +73,33 @@ def test_a_damaged_segmentation_is_refused(a_seg, tmp_path):
         read_segmentation(cut)
 
 
+def fewer_frames(data):
+    data.NumberOfFrames = len(data.PerFrameFunctionalGroupsSequence) - 1
+
+
+def frames_of_an_unknown_segment(data):
+    for frame in data.PerFrameFunctionalGroupsSequence[:2]:
+        frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 7
+
+
+def fewer_rows(data):
+    data.Rows //= 2
+
+
+def fewer_frames_but_all_pixels(data):
+    data.PerFrameFunctionalGroupsSequence = data.PerFrameFunctionalGroupsSequence[:-2]
+    data.NumberOfFrames = len(data.PerFrameFunctionalGroupsSequence)
+
+
+@pytest.mark.parametrize("edit", [fewer_frames, frames_of_an_unknown_segment, fewer_rows, fewer_frames_but_all_pixels])
+def test_frames_that_contradict_the_header_are_refused(a_seg, tmp_path, edit):
+    data = pydicom.dcmread(a_seg[2])
+    edit(data)
+    data.save_as(tmp_path / "wrong.dcm")
+    with pytest.raises(UnusableInput, match=r"wrong\.dcm is damaged, or its frames do not form"):
+        read_segmentation(tmp_path / "wrong.dcm")
+
+
 def square(ct, level, start, stop):
     index = [(level, start, start), (level, start, stop), (level, stop, stop), (level, stop, start)]
     return ct.index_to_lps(np.array(index, float))

@@ -280,7 +280,7 @@ def test_contours_of_the_xor_kind_are_read_and_points_are_warned_of(tmp_path):
     path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [outer, hole, point]}, edit=edit)
     (segment,) = read_rois(path, ct)
     assert np.count_nonzero(segment.mask.array) == 7 * 8 - 2 * 2
-    assert "1 contours are points or open lines" in segment.warnings[0]
+    assert "contours that are points or open lines (1) were ignored" in segment.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -404,3 +404,11 @@ def test_a_structure_set_of_empty_lesions_is_refused_by_their_names(tmp_path):
         UnusableInput, match=r"no closed contour of a lesion \(GTV, Nodule without one\); choose another"
     ):
         read_rois(path, make_ct())
+
+
+@pytest.mark.parametrize("edit", [lambda item: delattr(item, "ROIName"), lambda item: setattr(item, "ROIName", "")])
+def test_a_region_without_a_name_is_named_by_its_number(tmp_path, edit):
+    ct = make_ct()
+    drawn = [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(1.5, 1.5, 8.5, 9.5)]))]
+    path = write_rtstruct(tmp_path / "rs.dcm", {"A": drawn}, edit=lambda data: edit(data.StructureSetROISequence[0]))
+    assert [(each.name, np.count_nonzero(each.mask.array)) for each in read_rois(path, ct)] == [("ROI 1", 56)]

@@ -439,6 +439,14 @@ def test_voxels_of_no_segment_are_warned_of(tmp_path, label):
     assert "voxels of no segment (label 2), which were not read" in first.warnings[0]
 
 
+@pytest.mark.parametrize("extent", ["0 0 0 0 0 0", "0 -1 0 -1 0 -1"])
+def test_voxels_outside_the_stated_extents_are_warned_of(tmp_path, extent):
+    extents = {f"Segment{n}_Extent": extent for n in range(2)}
+    segments = read_segmentation(write_named(tmp_path / "cut.seg.nrrd", NAMED | IN_ONE_LAYER | extents))
+    assert not any(segment.mask.array.any() for segment in segments)
+    assert "has voxels of no segment, which were not read" in segments[0].warnings[0]
+
+
 def test_a_segment_in_a_layer_that_is_not_there_is_refused(tmp_path):
     image = sitk.GetImageFromArray(LABELS)
     for key, value in NAMED.items():

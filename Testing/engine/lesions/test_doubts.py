@@ -73,3 +73,24 @@ def test_a_segmentation_without_a_lesion_is_warned_of():
 )
 def test_candidates_below_the_threshold_are_warned_of_unless_they_are_small(volumes_ml, expected):
     assert [each.partition(" Lower")[0] for each in threshold_doubts(volumes_ml, 0.3)] == expected
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "shared"),
+    [
+        ((4, 35, 50), (7, 42, 58), "13.4 mL"),  # the same lesion twice
+        ((4, 36, 51), (6, 41, 57), "4.8 mL"),  # one within the other
+        ((6, 41, 57), (9, 48, 65), ""),  # a corner
+        ((7, 35, 50), (9, 42, 58), ""),  # side by side
+    ],
+)
+def test_lesions_that_share_their_voxels_are_told(start, stop, shared):
+    array, lungs = a_ct()
+    masks = {"GTV": block(SHAPE, (4, 35, 50), (7, 42, 58)), "Copy": block(SHAPE, start, stop)}
+    for mask in masks.values():
+        array[mask] = 40
+    segments = [SimpleNamespace(name=name, terminology="", mask=Volume(mask, AFFINE)) for name, mask in masks.items()]
+    report = measure(CTVolume(array, AFFINE), segments, lungs=lungs)
+    assert len(report.lesions) == 2
+    assert bool(report.warnings) == bool(shared)
+    assert all(f"GTV and Copy ({shared})" in warning for warning in report.warnings)
