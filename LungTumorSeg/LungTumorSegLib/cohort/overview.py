@@ -45,7 +45,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
         notice=NOTICE,
         version=__version__,
     )
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _link(row: Row, output: Path) -> str:

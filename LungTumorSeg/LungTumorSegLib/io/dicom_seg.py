@@ -73,7 +73,7 @@ def _check_frames(data: Any, path: Path) -> None:
     groups = (group for each in (*frames, *data.SharedFunctionalGroupsSequence) for group in _identified(each))
     if not {int(group.ReferencedSegmentNumber) for group in groups} <= {*data.segment_numbers}:
         raise ValueError("a frame belongs to no segment")
-    stored = pydicom.dcmread(path, defer_size=1024).get_item("PixelData", keep_deferred=True)
+    stored: Any = pydicom.dcmread(path, defer_size=1024).get_item("PixelData", keep_deferred=True)
     expected = -(-count * int(data.Rows) * int(data.Columns) * int(data.BitsAllocated) // 8)
     if stored.length != UNDEFINED_LENGTH and not expected <= stored.length <= expected + 1:
         raise ValueError("the pixels are not those of so many frames of this size")

@@ -15,9 +15,11 @@ import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib import cli
 from LungTumorSegLib.cohort.command import Batch, run_batch
-from LungTumorSegLib.cohort.records import read_record
+from LungTumorSegLib.cohort.items import Item
+from LungTumorSegLib.cohort.overview import write_overview
+from LungTumorSegLib.cohort.records import Record, read_record
 from LungTumorSegLib.cohort.run_item import Task
-from LungTumorSegLib.cohort.tables import COHORT_COLUMNS
+from LungTumorSegLib.cohort.tables import COHORT_COLUMNS, Row, write_tables
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 
@@ -54,6 +56,15 @@ def test_bad_cts_get_a_row_with_the_reason_and_stop_nothing(quick, tmp_path):
     assert "B.txt is damaged" in page
     assert any("B: refused" in text for text in heard.items)
     assert heard.results[0][0]["states"] == {"done": 2, "refused": 2}
+
+
+def test_tables_and_overview_show_names_that_are_not_utf_8(tmp_path):
+    name = os.fsdecode(b"M\xfcller")
+    row = Row(Item("M-ller", Path("/data") / name / "ct.nii.gz", patient=name), Record("refused", reason=f"{name}."))
+    write_tables([row], tmp_path)
+    write_overview([row], tmp_path, tmp_path / "overview.html")
+    for file in ("cohort.csv", "overview.html"):
+        assert r"M\udcfcller" in (tmp_path / file).read_text(encoding="utf-8")
 
 
 def test_a_second_run_computes_only_what_changed(quick, tmp_path):
