@@ -226,11 +226,11 @@ def _effort(log: Path) -> dict[str, Any]:
     return {"steps": sum(steps.values()), "training_seconds": sum(seconds.values())}
 
 
-def inside(done: int, total: int, on_progress: ProgressCallback, stage: str = "benchmarking") -> ProgressCallback:
+def inside(done: int, total: int, on_progress: ProgressCallback) -> ProgressCallback:
     """Return a callback that reports the progress of one run as that of all runs, in hundredths of a run."""
 
     def report(step: Progress) -> None:
         percent = min(99, 100 * step.done // max(1, step.total))  # the test cases are still to come
-        on_progress(Progress(stage, 100 * done + percent, 100 * total))
+        on_progress(Progress("benchmarking", 100 * done + percent, 100 * total))
 
     return report

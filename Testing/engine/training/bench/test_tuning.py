@@ -63,7 +63,7 @@ def test_a_killed_search_continues_in_its_trial_and_proposes_the_same(a_bench, t
     )
 
     def stop_in_the_second_trial(step):
-        if step.stage == "tuning" and step.done >= 150:
+        if step.stage == "benchmarking" and step.done >= 150:
             raise Cancelled
 
     with pytest.raises(Cancelled):
