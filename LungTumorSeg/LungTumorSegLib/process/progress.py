@@ -12,23 +12,24 @@ STAGE_SHARES = {
     "reading": 0.020,
     "model": 0.010,
     "isolation": 0.055,
-    "predicting": 0.775,
+    "predicting": 0.760,
     "verifying": 0.020,
     "measuring": 0.035,
-    "writing": 0.085,
+    "writing": 0.100,
 }
 """Expected share of each stage in the time of a run.
 
 The network's share was measured in float32 with mirroring on LIDC-IDRI-0003 (68 of 86 s on two cores, with report). The
-others relate to each other as measured in processor seconds on a phantom of 247 x 247 x 113 voxels, with report. They
-only count until a stage can be measured in the run itself; see ``RunProgress``.
+others relate to each other as measured in processor seconds on phantoms of at most 247 x 247 x 113 voxels, with report.
+They only count until a stage can be measured in the run itself; see ``RunProgress``.
 """
 
-OWN_SPEED = frozenset({"model", "predicting"})
+OWN_SPEED = frozenset({"reading", "model", "predicting"})
 """Stages whose time does not follow from that of the other stages.
 
-The time of the network depends on network, library, number format, device and number of stacks, and the time of loading
-it on library and device. All other stages take time in proportion to the voxels of the CT.
+The time of reading depends on the file format. The time of the network depends on network, library, number format,
+device and number of stacks, and the time of loading it on library and device. All other stages take time in proportion
+to the voxels of the CT.
 """
 
 LEAST_SECONDS = 0.1
@@ -81,7 +82,8 @@ class RunProgress:
     """The progress of a command whose stages report their own steps.
 
     At first, the expected shares of the stages count. They are corrected by the times of this run: the seconds that one
-    share takes follow from the stages so far, and the time of the network from its first stacks.
+    share takes follow from the stages so far, and the time of the network from its first stacks. The time between the
+    last step of a stage and the next step counts for the next stage: it imports packages and prepares data.
 
     Attributes:
         stage: Name of the current stage; "" before the first step.
@@ -107,7 +109,8 @@ class RunProgress:
     def update(self, step: Progress) -> None:
         """Record a step; an unknown stage does not change the percentage."""
         now = self._clock()
-        if (spent_on := self.stage or step.stage) in self._seconds:
+        unfinished = self._done.get(self.stage, 1.0) < 1
+        if (spent_on := self.stage if unfinished else step.stage) in self._seconds:
             self._seconds[spent_on] += now - self._last
         self._last = now
         self.stage = step.stage
@@ -140,7 +143,9 @@ class RunProgress:
     @property
     def _seconds_per_share(self) -> float:
         """Return the seconds that a share of 1 takes, by the stages so far; 0 if that is unknown."""
-        known = [stage for stage in self._shares if self._done[stage] and stage not in OWN_SPEED]
+        measured = [stage for stage in self._shares if self._done[stage] and self._seconds[stage]]  # not if skipped
+        known = [stage for stage in measured if stage not in OWN_SPEED]
+        known = known or [stage for stage in measured if stage == "reading"]  # better than no estimate
         shares = sum(self._done[stage] * self._shares[stage] for stage in known)
         return sum(self._seconds[stage] for stage in known) / shares if shares else 0.0
 

@@ -67,8 +67,8 @@ def test_the_time_left_follows_from_the_time_taken():
     progress.update(Progress("isolation", 0, 1))
     clock.now += 23.0
     progress.update(Progress("isolation", 1, 1))
-    taken = STAGE_SHARES["reading"] + STAGE_SHARES["isolation"]  # loading the model has a speed of its own
-    left = 1 - taken - STAGE_SHARES["model"]
+    taken = STAGE_SHARES["isolation"]  # reading and loading the model have a speed of their own
+    left = 1 - taken - STAGE_SHARES["reading"] - STAGE_SHARES["model"]
     assert progress.seconds_left == pytest.approx(23.0 * left / taken)
     clock.now += 5.0
     assert progress.seconds_left == pytest.approx(23.0 * left / taken - 5.0), "it counts down between the steps"
@@ -139,3 +139,42 @@ def test_no_estimate_is_negative_and_the_last_is_zero(run):
     *_, (_, _, _, last) = found = estimates(*run)
     assert all(estimate is None or estimate >= 0 for _, _, _, estimate in found)
     assert last == pytest.approx(0, abs=1e-6)
+
+
+RECORDED = (
+    *(("reading", 0, 1, 0.0), ("reading", 1, 1, 0.06), ("model", 0, 1, 1.32), ("model", 1, 1, 2.18)),
+    *(("isolation", done, 7, s) for done, s in enumerate((0.74, 0.08, 0.06, 0.23, 1.29, 0.32, 0.46), 1)),
+    *(("predicting", done, 38, 0.106) for done in range(39)),
+    *(("measuring", 0, 1, 0.0), ("measuring", 1, 1, 2.71)),
+    *(("writing", done, 20, s) for done, s in ((0, 0.02), (1, 0.03), (2, 0.18), (8, 2.83), (19, 4.84), (20, 0.0))),
+)
+"""A run on a small phantom with a tiny network and a report: stage, done, total and processor seconds of each step.
+
+Importing packages takes half of its time: it is spent between the stages and within the first step of a stage.
+"""
+
+
+def test_the_time_left_of_a_recorded_small_run_is_right_to_a_third():
+    clock, whole = Clock(), sum(seconds for *_, seconds in RECORDED)
+    progress = RunProgress(clock=clock)
+    for stage, done, total, seconds in RECORDED:
+        clock.now += seconds
+        progress.update(Progress(stage, done, total))
+        left = whole - (clock.now - Clock.now)
+        known = done > 1 if stage == "predicting" else stage in ("measuring", "writing")
+        if left <= 0.8 * whole and known:
+            assert progress.seconds_left == pytest.approx(left, rel=1 / 3, abs=0.5), (stage, done)
+
+
+def test_preparing_a_stage_counts_for_that_stage():
+    estimates = []
+    for pause in (0.0, 10.0):
+        clock = Clock()
+        progress = RunProgress(clock=clock)
+        for stage, seconds in (("reading", 1.0), ("isolation", 2.0)):
+            clock.now += seconds
+            progress.update(Progress(stage, 1, 1))
+        clock.now += pause
+        progress.update(Progress("model", 1, 1))
+        estimates.append(progress.seconds_left)
+    assert estimates[0] == pytest.approx(estimates[1])
