@@ -20,8 +20,9 @@ STAGE_SHARES = {
 """Expected share of each stage in the time of a run.
 
 The network's share was measured in float32 with mirroring on LIDC-IDRI-0003 (68 of 86 s on two cores, with report). The
-others relate to each other as measured in processor seconds on phantoms of at most 247 x 247 x 113 voxels, with report.
-They only count until a stage can be measured in the run itself; see ``RunProgress``.
+others relate to each other as measured in processor seconds on phantoms of at most 247 x 247 x 113 voxels, with report;
+writing was raised after one traced run of a small phantom. They only count until a stage can be measured in the run
+itself; see ``RunProgress``.
 """
 
 OWN_SPEED = frozenset({"reading", "model", "predicting"})
