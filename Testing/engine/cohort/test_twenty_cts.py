@@ -71,6 +71,7 @@ def test_a_batch_killed_three_times_equals_an_undisturbed_one(cohort, a_bright_m
         run = start(cohort, killed, a_bright_model)
         while run.poll() is None and finished(killed) < count:
             time.sleep(0.05)
+        assert run.poll() is None, "the batch ended before it could be killed"
         run.send_signal(signal.SIGKILL)
         run.communicate()
     run = start(cohort, killed, a_bright_model)
