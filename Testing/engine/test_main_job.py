@@ -18,8 +18,10 @@ from LungTumorSegLib.evaluation.overlap import dice as overlap
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
+from LungTumorSegLib.refinement.borders import SHIFT_MM
 from LungTumorSegLib.refinement.verify import SECOND_SHARE
 from result_files import names
+from scipy import ndimage
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
@@ -115,7 +117,9 @@ def test_table_segmentation_and_maps_tell_one_story(a_run):
         mask = segments[row["segment"]].mask
         assert float(row["volume_ml"]) == pytest.approx(mask.array.sum() * mask.voxel_volume_ml, rel=1e-5)
         least = (load_model().manifest.thresholds.voxel - SECOND_SHARE) / (1 - SECOND_SHARE)
-        assert probability.array[mask.array].min() > least, "at most the second network's whole share is missing"
+        below = probability.array <= least  # at most the second network's whole share is missing
+        away_mm = ndimage.distance_transform_edt(below, sampling=probability.spacing)
+        assert away_mm[mask.array].max() <= SHIFT_MM + min(probability.spacing) / 2, "the border moves a little"
         side = {"Left": "Left", "Right": "Right"}[row["side"]]
         assert side in segments[row["segment"]].terminology
 

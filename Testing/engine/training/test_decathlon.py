@@ -43,6 +43,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_newcomer_trains_v_net_with_one_configuration_and_one_command(folder):
     Path("vnet.yaml").write_text(yaml.safe_dump(merged(yaml.safe_load(SHIPPED.read_text()), SMALL)))
     assert main(["train", "vnet.yaml"]) == 0
