@@ -29,7 +29,7 @@ class OutlineSession:
     Attributes:
         text: State or answer, in words for the user; often "".
         cancelHint: How to cancel, for the user who waits until the CT is prepared.
-        outline: The answer that waits for the user's decision; None if there is none.
+        outline: The answer that waits for the user's decision, or None.
     """
 
     def __init__(self, logic: "LungTumorSegLogic", ct: Callable[[], Node], onChange: Callable[[], None]) -> None:
@@ -37,7 +37,7 @@ class OutlineSession:
 
         Args:
             logic: The logic of the module, which runs and waits.
-            ct: Returns the CT; None if there is none.
+            ct: Returns the chosen CT, or None.
             onChange: Called after each change of the state or of an attribute.
         """
         self._logic, self._ct, self._onChange = logic, ct, onChange
@@ -164,7 +164,7 @@ class OutlineSession:
             self.tell(str(run.error))
 
     def _answer(self, outline: PlaceOutline) -> None:
-        """Show an outline, or say why there is none."""
+        """Show an outline, or say why nothing was outlined."""
         click = self._asked
         self.discard()
         if outline.mask is None and click is not None and click.least <= 0 and not click.but_not:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from LungTumorSegLib.core.volume import CTVolume, Volume
@@ -85,3 +86,15 @@ def a_stored_case(folder: Path, patient: str = "one", *, is_phantom: bool = Fals
     return write_case(
         folder, CaseArrays(hu.astype(np.int16), label, mask, lungs), affine, patient=patient, is_phantom=is_phantom
     )
+
+
+def toy_bench_base(*, epoch_steps: int) -> dict[str, Any]:
+    """Return the common settings of a bench whose trainings take two steps."""
+    return {
+        "device": "cpu",
+        "precision": "float32",
+        "workers": 0,
+        "model": {"name": "unet3d", "width": 4},
+        "sampling": {"crop": [8, 16, 16], "implants": 0},
+        "network": {"steps": 2, "epoch_steps": epoch_steps, "batch": 1, "mined_cases": 0, "freeze_norm_at": 1.0},
+    }

@@ -67,7 +67,7 @@ def test_without_contrast_the_outline_stays():
 
 
 def test_inside_tissue_of_its_own_density_the_border_stays_where_it_was_drawn():
-    """A lesion that grows into the chest wall: in the lung the border meets the edge; in the wall there is none."""
+    """A lesion that grows into the chest wall: the border meets the edge in the lung and stays in the wall."""
     ct, x_mm = scan(), np.indices(SHAPE)[2] * SPACING_MM[2]
     ct.array[x_mm > 21] = 40.0
     drawn = ball(RADIUS_MM + 1.2) & (x_mm < 25)

@@ -86,7 +86,9 @@ def bench_config_from_dict(values: Any) -> BenchConfig:
     if len({name.casefold() for name in names}) < len(names):
         raise UnusableInput("Two entries have the same name; give each entry its own.")
     if config.baseline not in names:
-        raise UnusableInput(f"baseline is {quoted(config.baseline)}, which is none of the entries: {', '.join(names)}.")
+        raise UnusableInput(
+            f"baseline is {quoted(config.baseline)}, but no entry has that name; the entries are {', '.join(names)}."
+        )
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise UnusableInput("seeds must be one or more different numbers.")
     trainings = {entry.name: training_config(config, entry, Path(), config.seeds[0]) for entry in config.entries}

@@ -116,7 +116,7 @@ def _trial(config: BenchConfig, output: Path, values: Mapping[str, float]) -> Tr
     name = config.tune.entry or config.baseline
     entry = next((entry for entry in config.entries if entry.name == name), None)
     if entry is None:
-        raise UnusableInput(f"tune.entry is {name!r}, which is none of the entries.")
+        raise UnusableInput(f"tune.entry is {name!r}, but no entry has that name; choose the name of an entry.")
     settings: dict[str, Any] = entry.settings
     for key, value in values.items():
         nested: Any = value

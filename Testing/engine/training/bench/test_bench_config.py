@@ -29,7 +29,7 @@ def test_an_entry_changes_only_what_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"baseline": "nobody"}, "baseline is 'nobody', which is none of the entries: plain, V-Net"),
+        ({"baseline": "nobody"}, "baseline is 'nobody', but no entry has that name; the entries are plain, V-Net"),
         ({"entries": [{"name": "plain"}, {"name": "Plain"}]}, "Two entries have the same name"),
         ({"entries": [{"name": "../plain"}]}, "must consist of letters"),
         ({"folds": 1}, "folds must be"),

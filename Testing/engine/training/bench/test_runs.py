@@ -14,18 +14,11 @@ from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.splits import PatientNames
 from LungTumorSegLib.training.stages import check_stages
-from training_cases import a_stored_case
+from training_cases import a_stored_case, toy_bench_base
 
 BENCH = {
     "baseline": "U-Net",
-    "base": {
-        "device": "cpu",
-        "precision": "float32",
-        "workers": 0,
-        "model": {"name": "unet3d", "width": 4},
-        "sampling": {"crop": [8, 16, 16], "implants": 0},
-        "network": {"steps": 2, "epoch_steps": 2, "batch": 1, "mined_cases": 0, "freeze_norm_at": 1.0},
-    },
+    "base": toy_bench_base(epoch_steps=2),
     "entries": [
         {"name": "U-Net"},
         {"name": "PDV-Net", "settings": {"model": {"name": "pdv_net"}, "network": {"loss": {"name": "squared_dice"}}}},

@@ -11,21 +11,14 @@ from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.bench import tuning
 from LungTumorSegLib.training.bench.tuning import run_tuning
 from LungTumorSegLib.training.preparation import PreparedData
-from training_cases import a_stored_case
+from training_cases import a_stored_case, toy_bench_base
 
 RANGES = {"network.learning_rate": [0.0001, 0.01], "network.loss.bce_weight": [0.5, 4.0]}
 PATIENTS = ("anna", "ben", "carl")
 
 BENCH = {
     "baseline": "U-Net",
-    "base": {
-        "device": "cpu",
-        "precision": "float32",
-        "workers": 0,
-        "model": {"name": "unet3d", "width": 4},
-        "sampling": {"crop": [8, 16, 16], "implants": 0},
-        "network": {"steps": 2, "epoch_steps": 1, "batch": 1, "mined_cases": 0, "freeze_norm_at": 1.0},
-    },
+    "base": toy_bench_base(epoch_steps=1),
     "entries": [{"name": "U-Net"}],
     "tune": {"ranges": RANGES},
 }
@@ -90,7 +83,7 @@ def test_a_killed_search_continues_in_its_trial_and_proposes_the_same(a_bench, t
         ({"tune": {}}, "names nothing to tune"),
         ({"tune": {"ranges": {"network.learning_rate": [0.1, 0.01]}}}, "low below high"),
         ({"tune": {"ranges": {"network.rate": [0.1, 1.0]}}}, "no setting 'rate'"),
-        ({"tune": {"ranges": RANGES, "entry": "V-Net"}}, "none of the entries"),
+        ({"tune": {"ranges": RANGES, "entry": "V-Net"}}, "no entry has that name"),
         ({"folds": 2}, "3 or more folds"),
     ],
 )
