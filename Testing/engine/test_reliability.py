@@ -26,10 +26,9 @@ def test_the_error_is_the_distance_from_the_frequency(confidence, error):
 
 
 def test_the_page_shows_the_figure_and_the_error_of_the_table():
-    cts, confidence, tumor = reliability.read(reliability.TABLE)
-    assert FIGURE.read_text(encoding="utf-8").count("<polyline") == 4
-    assert reliability.picture(confidence, tumor).count("<polyline") == 4
-    found = reliability.summary(cts, confidence, tumor)
+    table = reliability.read(reliability.TABLE)
+    assert FIGURE.read_text(encoding="utf-8") == reliability.picture(table)
+    found = reliability.summary(table)
     page = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
     assert f"{found['tumors']} tumors and {found['candidates'] - found['tumors']} others" in page
     assert f"| **{found['calibration_error']:.2f}** |" in page
@@ -40,3 +39,9 @@ def test_a_confidence_outside_of_its_range_is_refused(tmp_path):
     table.write_text("ct,confidence,tumor\na,70,1\n")
     with pytest.raises(SystemExit, match="needs rows with a confidence from 0 to 1"):
         reliability.read(table)
+
+
+def test_the_froc_curve_counts_false_positives_of_plain_cts_only(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("ct,implanted,confidence,tumor\na,0,0.9,1\na,1,0.8,0\na,0,0.6,0\nb,1,0.5,1\n")
+    assert reliability.froc(reliability.read(table)) == [(0.9, 0.5, 0.0), (0.6, 0.5, 0.5), (0.5, 1.0, 0.5)]
