@@ -267,7 +267,7 @@ class LossConfig:
 class StageConfig:
     """How one network is trained.
 
-    An epoch is ``epoch_steps`` steps. Mining, selection and checkpoints happen at its end.
+    An epoch is ``epoch_steps`` steps. Mining, scoring and checkpoints happen at its end.
     """
 
     steps: Count = 1000
@@ -307,7 +307,7 @@ class StageConfig:
     selection_after: Share = 0.3
     """Share of the training after which checkpoints are scored at the end of each epoch."""
     patience: Whole = 0
-    """Number of epochs without a better selection score after which training stops; 0 is never."""
+    """Number of epochs without a better checkpoint score after which training stops; 0 is never."""
     ema: OpenShare = 0.0
     """Decay of the exponential moving average of the weights, such as 0.999; 0 is no average.
 

@@ -17,8 +17,8 @@ from ..evaluation.cases import row, write_froc_of, write_table
 from ..inference.decision import Thresholds
 from .config import GridConfig
 from .overlays import write_overlay
-from .selection import WholeVolumes
 from .store import IGNORED, StoredCase
+from .whole_volumes import WholeVolumes
 
 FOLDER = "held-out"
 

@@ -1,4 +1,4 @@
-"""The loop that trains one network: steps, mining and selection between epochs, checkpoints to resume from."""
+"""The loop that trains one network: steps, mining and scoring between epochs, checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from .precision import autocast, channels_last, prepare_network
 from .preparation import PreparedData
 from .sampling import Sampler
 from .schedules import Length, Plateau, learning_rate
-from .selection import WholeVolumes
 from .store import IGNORED
+from .whole_volumes import WholeVolumes
 
 CHECKPOINT_SECONDS = 90.0
 """Largest amount of work that is repeated after a kill, seconds.
@@ -49,7 +49,7 @@ class LoopState:
     Attributes:
         step: Number of finished steps.
         seconds: Time spent on training, seconds.
-        best: Best selection score so far.
+        best: Best checkpoint score so far.
         best_epoch: Epoch of the best score.
         hard_sites: Mined sites (case index, slice, row, column).
         loss_sum: Sum of the losses of this epoch so far.
@@ -131,7 +131,7 @@ class TrainingLoop:
         return self._network.eval()
 
     def _epoch(self, on_progress: ProgressCallback) -> None:
-        """Run the steps up to the next multiple of ``epoch_steps``, then mining, selection and a checkpoint."""
+        """Run the steps up to the next multiple of ``epoch_steps``, then mining, scoring and a checkpoint."""
         state, stage = self._state, self._stage
         first = state.step
         last = min(stage.steps, (first // stage.epoch_steps + 1) * stage.epoch_steps)
@@ -193,7 +193,7 @@ class TrainingLoop:
         if fraction >= stage.mine_after and not state.finished and stage.mined_cases:
             self._mine()
         if self._data.held_out and (fraction >= stage.selection_after or state.finished):
-            self._select()
+            self._score()
 
     def _mine(self) -> None:
         state, cases = self._state, self._data.training
@@ -209,7 +209,7 @@ class TrainingLoop:
         kept = [site for site in state.hard_sites if site[0] not in which]  # new sites of a case replace its old ones
         state.hard_sites = (*kept, *mined)
 
-    def _select(self) -> None:
+    def _score(self) -> None:
         state = self._state
         score = self._volumes.score(self._network, self._data.held_out, Thresholds())
         self._write_log(dice=score.dice, false_ml=score.false_ml, score=score.value)

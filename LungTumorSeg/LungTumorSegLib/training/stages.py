@@ -32,8 +32,8 @@ from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
 from .second_look.config import LookTrainingConfig
-from .selection import WholeVolumes
 from .store import StoredCase
+from .whole_volumes import WholeVolumes
 
 EXTRACTORS = {
     "sff_unet3d": "unet2d",

@@ -9,8 +9,8 @@ import torch
 from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.held_out import evaluate_held_out
-from LungTumorSegLib.training.selection import WholeVolumes
 from LungTumorSegLib.training.store import IGNORED
+from LungTumorSegLib.training.whole_volumes import WholeVolumes
 from training_cases import a_stored_case
 
 GRID = GridConfig(spacing_mm=(3.0, 1.5, 1.5))

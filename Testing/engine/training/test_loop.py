@@ -9,13 +9,13 @@ import torch
 from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training import loop
+from LungTumorSegLib.training.checkpoint_score import CheckpointScore
 from LungTumorSegLib.training.config import StageConfig
 from LungTumorSegLib.training.loop import LoopState, TrainingLoop
 from LungTumorSegLib.training.losses import build_loss
 from LungTumorSegLib.training.normalization import trainable_norms
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.schedules import Plateau
-from LungTumorSegLib.training.selection import Score
 from LungTumorSegLib.training.store import IGNORED
 from training_cases import TOY, a_stored_case, log_rows
 
@@ -159,10 +159,10 @@ def test_mining_begins_after_its_share_and_not_after_the_last_step(new_loop, mon
     assert mined_at == [2, 3, 4]
 
 
-def test_selection_begins_after_its_share_and_always_sees_the_last_weights(new_loop, monkeypatch):
+def test_scoring_begins_after_its_share_and_always_sees_the_last_weights(new_loop, monkeypatch):
     training = new_loop(steps=5, epoch_steps=2, selection_after=0.8)
     seen_at = []
-    monkeypatch.setattr(training, "_select", lambda: seen_at.append(training._state.step))
+    monkeypatch.setattr(training, "_score", lambda: seen_at.append(training._state.step))
     training.run(ignore_progress)
     assert seen_at == [4, 5]
 
@@ -175,7 +175,7 @@ def test_without_held_out_cases_the_last_weights_are_the_result(new_loop, tmp_pa
 
 def test_a_2d_network_is_neither_mined_with_nor_selected(new_loop, monkeypatch):
     training = new_loop("multires_unet2d", mined_cases=2, mine_after=0.0, selection_after=0.0)
-    for name in ("_mine", "_select"):
+    for name in ("_mine", "_score"):
         monkeypatch.setattr(training, name, lambda: pytest.fail("a slice is no volume"))
     training.run(ignore_progress)
 
@@ -210,7 +210,7 @@ def test_statistics_frozen_from_the_start_are_those_that_the_network_came_with(n
 
 def test_the_first_of_equal_scores_is_kept(new_loop, monkeypatch):
     training = new_loop(steps=3, selection_after=0.0)
-    scores = iter([Score(0.5, 0.0), Score(0.5, 0.0), Score(0.4, 0.0)])
+    scores = iter([CheckpointScore(0.5, 0.0), CheckpointScore(0.5, 0.0), CheckpointScore(0.4, 0.0)])
     monkeypatch.setattr(training._volumes, "score", lambda *_: next(scores))
     training.run(ignore_progress)
     assert (training._state.best, training._state.best_epoch) == (0.5, 1)

@@ -9,9 +9,9 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training import loop, stages
+from LungTumorSegLib.training.checkpoint_score import CheckpointScore
 from LungTumorSegLib.training.config import ModelConfig, StageConfig, TrainingConfig
 from LungTumorSegLib.training.preparation import PreparedData
-from LungTumorSegLib.training.selection import Score
 from LungTumorSegLib.training.stages import run_training
 from safetensors.torch import load_file
 from training_cases import TOY, Kill, a_stored_case, log_rows
@@ -141,7 +141,7 @@ def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path,
     ]
 
 
-@pytest.mark.parametrize("where", [pytest.param("_mine", marks=slow), "_select"])
+@pytest.mark.parametrize("where", [pytest.param("_mine", marks=slow), "_score"])
 def test_a_kill_between_epochs_changes_nothing_either(config, undisturbed, tmp_path, monkeypatch, where):
     killed = replace(config, output=str(tmp_path / "killed"))
     with monkeypatch.context() as patch:
@@ -181,7 +181,7 @@ def test_seeds_give_different_models(config, undisturbed, tmp_path):
 
 def test_the_best_weights_are_exported_not_the_last(config, tmp_path, monkeypatch):
     values = iter([0.9, 0.1])
-    monkeypatch.setattr(loop.WholeVolumes, "score", lambda *_: Score(next(values), 0.0))
+    monkeypatch.setattr(loop.WholeVolumes, "score", lambda *_: CheckpointScore(next(values), 0.0))
     run_training(replace(config, output=str(tmp_path / "run")))
     best, last = (load_file(tmp_path / f"run/network-{kind}.safetensors") for kind in ("best", "last"))
     name = "enc1.conv3.conv.weight"
@@ -191,7 +191,7 @@ def test_the_best_weights_are_exported_not_the_last(config, tmp_path, monkeypatc
 
 def test_training_stops_early_without_a_better_score(config, tmp_path, monkeypatch):
     values = iter([0.5, 0.6, 0.2, 0.3, 0.9])
-    monkeypatch.setattr(loop.WholeVolumes, "score", lambda *_: Score(next(values), 0.0))
+    monkeypatch.setattr(loop.WholeVolumes, "score", lambda *_: CheckpointScore(next(values), 0.0))
     stage = replace(config.network, steps=10, epoch_steps=1, selection_after=0.0, patience=2)
     run_training(replace(config, output=str(tmp_path / "run"), network=stage))
     steps = [int(row["step"]) for row in log_rows(tmp_path / "run") if row["stage"] == "network"]

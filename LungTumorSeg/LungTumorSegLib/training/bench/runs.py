@@ -33,10 +33,10 @@ from ..config import TrainingConfig
 from ..loop import LOG
 from ..overlays import write_overlay
 from ..preparation import PreparedData, prepare_data
-from ..selection import WholeVolumes
 from ..splits import PatientNames
 from ..stages import check_stages, keep_config, train_on
 from ..store import IGNORED, StoredCase
+from ..whole_volumes import WholeVolumes
 from .config import BenchConfig, read_bench_config, training_config
 from .page import PAGE, write_page
 from .tables import CASES, STRATA, SUMMARY, write_tables

@@ -45,7 +45,7 @@ class Tuned:
 
     Attributes:
         settings: The best values by the key of their setting.
-        score: Their score: mean 3D Dice, less a penalty for false positives (see ``selection``).
+        score: Their score: mean 3D Dice, less a penalty for false positives (see ``checkpoint_score``).
         trials: Number of finished trials.
         table: The table of all trials.
     """

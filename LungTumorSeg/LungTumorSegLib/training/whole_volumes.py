@@ -1,23 +1,19 @@
-"""Whole volumes in training: mining of hard sites, and the score that chooses checkpoints.
-
-Crops are never scored, because their Dice is misleading.
-"""
+"""Predictions of whole volumes in training: they are scored, and searched for hard sites."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy import ndimage
 
-from ..core.volume import Array
-from ..evaluation.overlap import dice
+from ..core.volume import Array, Mask
 from ..inference.decision import Thresholds, kept_slices
 from ..inference.predictor import predict_maps
 from ..inference.stacks import STACK_SLICES
 from ..lesions.components import CONNECTIVITY
+from .checkpoint_score import CheckpointScore, checkpoint_score
 from .config import GridConfig
 from .sampling import Site
 from .store import IGNORED, StoredCase
@@ -30,27 +26,6 @@ HARD_SITES = 40
 
 NEAR_VOXELS = 3
 """In-plane distance, voxels, within which a wrong voxel is an inexact outline, not a mistake to mine."""
-
-FALSE_ML_SCALE = 50.0
-"""False-positive volume per scan, mL, whose penalty equals a 3D Dice of 1."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """The selection score.
-
-    Attributes:
-        dice: Mean 3D Dice over the scans with lesions.
-        false_ml: Mean volume per scan, mL, of connected components that touch no lesion.
-    """
-
-    dice: float
-    false_ml: float
-
-    @property
-    def value(self) -> float:
-        """The score; higher is better."""
-        return self.dice - min(1.0, self.false_ml / FALSE_ML_SCALE)
 
 
 class WholeVolumes:
@@ -65,24 +40,14 @@ class WholeVolumes:
         return predict_maps(grid, network, stride=self._stride, device=self._device, precision=self._precision).mean
 
     @staticmethod
-    def decide(probability: Array, thresholds: Thresholds) -> Array:
+    def decide(probability: Array, thresholds: Thresholds) -> Mask:
         """Apply slice threshold and voxel threshold on the working grid; return a mask (bool)."""
         return np.asarray((probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None])
 
-    def score(self, network: torch.nn.Module, cases: Sequence[StoredCase], thresholds: Thresholds) -> Score:
-        """Return the selection score over ``cases``, with slice threshold and voxel threshold."""
-        dices, false_ml = [], []
-        for case in cases:
-            found = self.decide(self.probability(network, case), thresholds)
-            truth = (case.label > 0) & (case.label != IGNORED)
-            found &= case.label != IGNORED
-            components, count = ndimage.label(found, structure=CONNECTIVITY)
-            true_components = np.unique(components[truth])
-            false_voxels = (found & ~np.isin(components, true_components[true_components > 0])).sum() if count else 0
-            false_ml.append(float(false_voxels) * float(np.prod(self._grid.spacing_mm)) / 1000)
-            if truth.any():
-                dices.append(dice(found, truth))
-        return Score(float(np.mean(dices)) if dices else 0.0, float(np.mean(false_ml)) if false_ml else 0.0)
+    def score(self, network: torch.nn.Module, cases: Sequence[StoredCase], thresholds: Thresholds) -> CheckpointScore:
+        """Return the score of ``network`` over ``cases``, with slice threshold and voxel threshold."""
+        found = ((self.decide(self.probability(network, case), thresholds), case.label) for case in cases)
+        return checkpoint_score(found, float(np.prod(self._grid.spacing_mm)) / 1000)
 
     def mine(
         self, network: torch.nn.Module, cases: Sequence[StoredCase], which: Sequence[int], seed: int

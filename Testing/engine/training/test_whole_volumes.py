@@ -5,9 +5,10 @@ import pytest
 import torch
 from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.networks import build_network
+from LungTumorSegLib.training.checkpoint_score import FALSE_ML_SCALE, CheckpointScore
 from LungTumorSegLib.training.config import GridConfig
-from LungTumorSegLib.training.selection import FALSE_ML_SCALE, HARD_SITES, Score, WholeVolumes
 from LungTumorSegLib.training.store import IGNORED
+from LungTumorSegLib.training.whole_volumes import HARD_SITES, WholeVolumes
 from scipy import ndimage
 from training_cases import a_stored_case
 
@@ -78,7 +79,7 @@ def test_scores_are_means_over_scans_and_tumor_free_ones_count_by_their_false_vo
 
 
 def test_a_large_false_volume_costs_no_more_than_the_whole_dice():
-    assert Score(dice=0.8, false_ml=1e6).value == pytest.approx(-0.2)
+    assert CheckpointScore(dice=0.8, false_ml=1e6).value == pytest.approx(-0.2)
 
 
 def test_hard_sites_are_confident_mistakes_away_from_lesions(volumes, monkeypatch, case):
