@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .core.errors import UnusableInput
 from .core.texts import quoted
+from .inference.stack_length import STACK_SLICES
 
 if TYPE_CHECKING:
     from .weights.manifest import Manifest
@@ -211,10 +212,10 @@ class SegmentOptions:
         metadata=_about(
             int,
             label="The stride",
-            help="slices from one stack to the next, 1 (as in the paper) to 8; lower values give steadier results but "
-            "take longer",
+            help=f"slices from one stack to the next, 1 (as in the paper) to {STACK_SLICES}; lower values give "
+            "steadier results but take longer",
             minimum=1,
-            maximum=8,
+            maximum=STACK_SLICES,
             metavar="N",
             parameters=("stride",),
         ),

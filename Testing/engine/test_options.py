@@ -10,7 +10,6 @@ from dataclasses import asdict, fields
 import pytest
 from LungTumorSegLib import cli, pipeline
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.inference.stacks import STACK_SLICES
 from LungTumorSegLib.options import OPTION, OPTIONS, SegmentOptions, Settings, Thresholds, usual_values
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, SHIPPED, Manifest, shipped_values
 from made_results import a_result
@@ -121,10 +120,6 @@ def test_an_unknown_option_is_refused_with_those_that_there_are():
 def test_keywords_win_over_options_and_none_is_no_choice():
     assert SegmentOptions.of(SegmentOptions(stride=3), stride=4, mirror=None) == SegmentOptions(stride=4)
     assert SegmentOptions.of({"thresholds": [0.6, 0.4]}).thresholds == Thresholds(0.6, 0.4)
-
-
-def test_the_stride_reaches_from_one_slice_to_a_whole_stack():
-    assert (OPTION["stride"].minimum, OPTION["stride"].maximum) == (1, STACK_SLICES)
 
 
 def test_the_options_load_without_numpy():

@@ -14,7 +14,7 @@ from ..core.boxes import Box
 from ..core.computed import ComputedVolume
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
-from .stacks import STACK_SLICES
+from .stack_length import STACK_SLICES
 
 IN_PLANE_MULTIPLE = 8
 """The networks need heights and widths that are multiples of 8, because they pool three times by 2 x 2."""

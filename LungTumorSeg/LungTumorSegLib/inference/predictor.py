@@ -21,7 +21,8 @@ from ..networks.fusion import FusionNetwork
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
 from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork, openvino_network
-from .stacks import STACK_SLICES, StackStatistics, stack_starts
+from .stack_length import STACK_SLICES
+from .stacks import StackStatistics, stack_starts
 
 BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
 """CPU instruction sets that compute in bfloat16. Other CPUs emulate it, which is slower than single precision."""

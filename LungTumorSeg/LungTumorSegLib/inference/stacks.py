@@ -6,9 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.errors import UnusableInput
-
-STACK_SLICES = 8
-"""Number of consecutive axial slices that the network processes at once (Najeeb and Bhuiyan 2022)."""
+from .stack_length import STACK_SLICES
 
 
 def stack_starts(slices: int, stride: int) -> list[int]:

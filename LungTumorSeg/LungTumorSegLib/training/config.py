@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from ..core.errors import UnusableInput
 from ..core.json_files import reason
 from ..core.texts import quoted
+from ..inference.stack_length import STACK_SLICES
 from .settings import (
     STRICT,
     Batch,
@@ -27,7 +28,6 @@ from .settings import (
     OpenShare,
     Positive,
     Share,
-    Slices,
     SomeOf,
     Spacing,
     Text,
@@ -212,8 +212,8 @@ class AppearanceConfig:
 class SamplingConfig:
     """Which crops the network sees. The four shares ``implants`` to ``hard_sites`` are normalized to a sum of 1."""
 
-    crop: tuple[Slices, InPlane, InPlane] = (8, 96, 96)
-    """Size (slices, rows, columns); rows and columns are multiples of 8."""
+    crop: tuple[Count, InPlane, InPlane] = (STACK_SLICES, 96, 96)
+    """Size (slices, rows, columns); as many slices as a stack has, and multiples of 8 rows and columns."""
     implants: NotNegative = 0.50
     """Share of the crops with an implanted lesion."""
     lesions: NotNegative = 0.15
@@ -429,6 +429,12 @@ def _check(config: TrainingConfig) -> None:
     if config.chain:
         _check_chain(config)
         return
+    slices = config.sampling.crop[0]
+    require(
+        slices == STACK_SLICES,
+        f"sampling.crop[0] must be {STACK_SLICES}, because the network runs on stacks of {STACK_SLICES} slices, "
+        f"not {slices}.",
+    )
     low, high = config.sampling.appearance.contrast_factor
     require(low <= high, "sampling.appearance.contrast_factor must be a lower and a higher factor.")
     shares = (config.sampling.implants, config.sampling.lesions, config.sampling.lung, config.sampling.hard_sites)

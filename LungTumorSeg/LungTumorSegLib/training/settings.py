@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, GetJsonSchemaHandler, Strict, StringCons
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import reason
 from ..core.texts import bounded, printable, quoted
+from ..inference.stack_length import STACK_SLICES
 
 C = TypeVar("C")
 
@@ -31,7 +32,7 @@ NotNegative = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=1e6
 Share = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, le=1)]
 OpenShare = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0, lt=1)]
 Spacing = Annotated[float, Strict(), Field(allow_inf_nan=False, ge=0.1, le=50)]
-Slices = Annotated[int, Strict(), Field(ge=1, le=256)]
+Stride = Annotated[int, Strict(), Field(ge=1, le=STACK_SLICES)]
 Batch = Annotated[int, Strict(), Field(ge=1, le=1024)]
 Threads = Annotated[int, Strict(), Field(ge=0, le=4096)]
 Width = Annotated[int, Strict(), Field(ge=1, le=512)]

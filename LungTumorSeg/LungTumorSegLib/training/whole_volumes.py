@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..core.volume import Array, Mask
 from ..inference.decision import Thresholds, kept_slices
 from ..inference.predictor import predict_maps
-from ..inference.stacks import STACK_SLICES
+from ..inference.stack_length import STACK_SLICES
 from ..lesions.components import CONNECTIVITY
 from .checkpoint_score import CheckpointScore, checkpoint_score
 from .config import GridConfig

@@ -9,7 +9,8 @@ import torch
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
-from LungTumorSegLib.inference.stacks import STACK_SLICES, stack_starts
+from LungTumorSegLib.inference.stack_length import STACK_SLICES
+from LungTumorSegLib.inference.stacks import stack_starts
 from small_networks import a_grid_of_noise, a_network
 
 CPU = torch.device("cpu")

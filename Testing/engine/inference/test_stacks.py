@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics, stack_starts
+from LungTumorSegLib.inference.stack_length import STACK_SLICES
+from LungTumorSegLib.inference.stacks import StackStatistics, stack_starts
 
 
 def test_stride_one_is_every_stack():

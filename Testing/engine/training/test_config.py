@@ -71,6 +71,11 @@ def test_sections_lists_and_whole_numbers_are_read(tmp_path):
         ({"output": "o", "grid": {"window_hu": [400, -1000]}}, "grid.window_hu must be a lower and a higher"),
         ({"output": "o", "device": "tpu"}, "device must be 'auto', 'cpu' or 'cuda'"),
         ({"output": "o", "sampling": {"crop": [8, 90, 96]}}, r"sampling.crop\[1\] must be a multiple of 8"),
+        ({"output": "o", "sampling": {"crop": [16, 96, 96]}}, r"sampling.crop\[0\] must be 8, because .* not 16"),
+        (
+            {"output": "o", "chain": [{"name": "a"}, {"name": "b", "sampling": {"crop": [4, 96, 96]}}]},
+            r"chain\[1\]: sampling.crop\[0\] must be 8, because .* not 4",
+        ),
         ({"output": "o", "sampling": {"implants": -1}}, "sampling.implants must be greater than or equal to 0"),
         ({"output": "o", "sampling": {"extra": 1}}, "sampling.extra must be less than 1"),
         ({"output": "o", "data": {"cases": [{"ct": "a"}]}}, r"data.cases\[0\] lacks the setting 'patient'"),

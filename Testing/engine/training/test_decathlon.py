@@ -21,7 +21,7 @@ SMALL = {
     "grid": {"spacing_mm": [6.0, 5.0, 5.5]},
     "model": {"width": 4},
     "data": {"split": {"validation_share": 0.25}},
-    "sampling": {"crop": [16, 16, 16]},
+    "sampling": {"crop": [8, 16, 16]},
     "network": {"steps": 2, "epoch_steps": 2, "mined_cases": 1},
 }
 """What makes the shipped training small; everything else stays as it is."""

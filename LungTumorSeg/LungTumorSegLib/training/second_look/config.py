@@ -6,7 +6,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from ...core.texts import quoted
@@ -20,6 +20,7 @@ from ..settings import (
     NotNegative,
     Positive,
     Share,
+    Stride,
     Text,
     Threads,
     Whole,
@@ -78,7 +79,7 @@ class LookConfig:
 
     first: Text = DEFAULT_MODEL
     """The model, or its folder, whose first network finds the candidates; the result is a copy with both networks."""
-    stride: Annotated[int, Strict(), Field(ge=1, le=8)] = 4
+    stride: Stride = 4
     """Slices from one stack to the next when the first network finds the candidates."""
     width: Width = 8
     """Number of filters of the first level."""
