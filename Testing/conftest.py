@@ -13,8 +13,9 @@ if (
 import pytest
 from hypothesis import settings
 
-settings.register_profile("any machine", deadline=None)  # how long an example may take says nothing on a slow one
-settings.load_profile("any machine")
+settings.register_profile("quick", deadline=None, max_examples=20)  # a time limit would say nothing on a slow machine
+settings.register_profile("thorough", deadline=None, max_examples=200)
+settings.load_profile("quick")  # unless the option --hypothesis-profile names the other one
 
 
 LONGEST_FIRST = (

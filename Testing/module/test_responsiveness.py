@@ -87,6 +87,7 @@ def test_starting_the_module_takes_no_time_and_imports_no_torch(tmp_path):
     assert loaded == ["False", "False", "False"]
 
 
+@pytest.mark.slow
 def test_the_window_never_blocks_from_the_click_to_the_childs_end(module, fake_child, full_size, tmp_path):
     volume = add_volume(slicer.mrmlScene, full_size, "large CT")
     logic = module.LungTumorSegLogic()
@@ -105,6 +106,7 @@ def test_the_window_never_blocks_from_the_click_to_the_childs_end(module, fake_c
     assert any(block < limit for block, limit in tries), tries
 
 
+@pytest.mark.slow
 def test_loading_a_result_of_full_size_takes_little_more_than_reading_its_file(module, full_size, tmp_path):
     boxes = {
         "Tumor 1": np.s_[120:160, 200:260, 300:360],
@@ -141,6 +143,7 @@ def test_loading_a_result_of_full_size_takes_little_more_than_reading_its_file(m
     assert segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
 
 
+@pytest.mark.slow
 def test_a_painted_lesions_volume_is_known_long_before_everything_is_measured(slicer_app, ct, tmp_path):
     half = Volume(np.full((150, 256, 256), -1000, np.int16), np.diag([1.4, 1.4, 2.0, 1.0])[:, [2, 1, 0, 3]])
     boxes = {"Left lung": np.s_[10:140, 50:200, 140:230], "Right lung": np.s_[10:140, 50:200, 30:120],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.outlines import outlines
 from LungTumorSegLib.io.rtstruct import fill_polygons
@@ -25,7 +25,6 @@ def assert_fills_to(mask: np.ndarray, polygons: list[np.ndarray]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.2, 0.5, 0.8, 0.95]))
-@settings(max_examples=40)
 def test_outlines_of_any_mask_give_its_pixels_again(seed, share):
     mask = np.random.default_rng(seed).random((11, 13)) < share
     assert_fills_to(mask, outlines(mask))

@@ -46,7 +46,7 @@ COMPRESSED = (
 
 FLIPPED_SLICES = AxisOrder((0, 1, 2), (True, False, False))
 
-few_series = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few_series = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def as_dicom_counts(volume: Volume) -> Volume:

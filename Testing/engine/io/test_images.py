@@ -31,7 +31,7 @@ SINGLE_MM = 1e-3
 
 FORMATS = [("ct.nrrd", DOUBLE_MM), ("ct.mha", DOUBLE_MM), ("ct.nii.gz", SINGLE_MM), ("ct.nii", SINGLE_MM)]
 
-few_files = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few_files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize(("name", "tolerance_mm"), FORMATS)

@@ -115,7 +115,7 @@ def test_slicer_reads_names_colors_terminology_masks_and_geometry(tmp_path, read
 
 
 @given(volume=random_volumes())
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_slicer_finds_any_geometry_again(tmp_path, read_by_slicer, volume):
     start, stop = (1, 2, 3), (6, 5, 8)
     write_segmentation(
