@@ -30,6 +30,7 @@ from .process.arguments import (
     add_output,
     add_overwrite,
     add_patient,
+    add_pdf,
     add_series,
     path_argument,
     positive_number,
@@ -200,13 +201,16 @@ def _check_result_output(options: argparse.Namespace, source: Path | None = None
 
 
 def _result_extras(options: argparse.Namespace) -> Extras:
-    return _extras(options, report=not options.no_picture if options.report is None else options.report)
+    return _extras(
+        options, report=options.report if options.report is not None else options.pdf or not options.no_picture
+    )
 
 
 def _extras(options: argparse.Namespace, *, report: bool) -> Extras:
     from .results.contents import Extras
 
-    return Extras(report, options.patient, options.margins or (), options.case, frozenset(options.formats or ()))
+    formats = frozenset(options.formats or ())
+    return Extras(report, options.patient, options.margins or (), options.case, formats, pdf=options.pdf)
 
 
 def _with_source(extras: Extras, ct: CTVolume, options: argparse.Namespace) -> Extras:
@@ -292,6 +296,7 @@ def _measure(options: argparse.Namespace, channel: Channel) -> None:
         automatic=is_unchanged(options.segmentation),
         extras=extras,
         output=output,
+        on_progress=channel.progress,
     )
     text = _report_text(report, summary["warnings"], options.output)
     channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
@@ -712,6 +717,7 @@ def _add_batch_arguments(batch: argparse.ArgumentParser) -> None:
 
 def _add_report_options(parser: argparse.ArgumentParser, report: str, *, of_one_ct: bool = True) -> None:
     parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
+    add_pdf(parser)
     if of_one_ct:
         add_case(parser, "lesions.csv, summary.json and report.html")
         add_patient(parser)

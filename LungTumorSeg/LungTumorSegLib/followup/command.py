@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import NOTICE
 from ..core.errors import UnusableInput
 from ..core.events import Progress
-from ..process.arguments import add_case, add_patient, path_argument
+from ..process.arguments import add_case, add_patient, add_pdf, path_argument
 
 if TYPE_CHECKING:
     from ..process.channel import Channel
@@ -74,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html (default: yes)"
     )
+    add_pdf(parser)
     parser.add_argument(
         "--outlines",
         action="store_true",
@@ -87,6 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Run the command."""
     # Imported here, because cli.py imports this module whatever the command is.
+    from ..results.contents import check_printable
     from ..results.folder import Output, check_output
     from .comparison import compare_all
     from .examination import read_examination
@@ -95,7 +97,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     results = [*options.before, options.earlier, options.later]
     cts = [*(None for _ in options.before), options.earlier_ct, options.later_ct]
     inputs = [path for path in (*results, *cts) if path]
-    wanted = {"report": options.report, "outlines": options.outlines}
+    check_printable(report=options.report, pdf=options.pdf)
+    wanted = {"report": options.report, "outlines": options.outlines, "pdf": options.pdf}
     check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(**wanted))
     days = _checked_dates(options.dates, len(results))
     examinations = []
@@ -111,8 +114,12 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         on_progress=channel.progress,
     )
     names = {"case": options.case, "patient": options.patient}
-    data = write_follow_up(found, options.output, **wanted, **names, overwrite=options.overwrite)
-    channel.result({"output": str(options.output.resolve()), "followup": data}, _text(found, options.output))
+    data = write_follow_up(
+        found, options.output, **wanted, **names, overwrite=options.overwrite, on_progress=channel.progress
+    )
+    channel.result(
+        {"output": str(options.output.resolve()), "followup": data}, _text(found, data["warnings"], options.output)
+    )
 
 
 def _checked_dates(dates: Sequence[date], count: int) -> Sequence[date | None]:
@@ -135,9 +142,9 @@ def is_date(text: str) -> bool:
     return True
 
 
-def _text(found: FollowUp, output: Path) -> str:
+def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
     """Return the text for the terminal: warnings, one line per lesion, the response, and the output folder."""
-    lines = [f"Warning: {warning}" for warning in found.warnings]
+    lines = [f"Warning: {warning}" for warning in warnings]
     for track in found.tracks:
         names = [" + ".join(lesion.name for lesion in visit) for visit in (track.earlier, track.later)]
         change = ""

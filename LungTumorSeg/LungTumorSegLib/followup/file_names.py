@@ -6,4 +6,5 @@ CT_FILE = "ct.nrrd"
 """The CT in a result folder."""
 
 CSV_FILE, JSON_FILE, REPORT_FILE = "followup.csv", "followup.json", "report.html"
+PDF_FILE = "report.pdf"
 OUTLINES_FILE = "earlier-lesions.seg.nrrd"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import NOTICE, __version__
+from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.lesion_table import CASE_COLUMN, write_table
 from ..io.seg_nrrd import write_segmentation
+from ..results.contents import report_files
 from ..results.folder import Output, complete_or_nothing
 from .comparison import FollowUp, burden
-from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, REPORT_FILE
+from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, PDF_FILE, REPORT_FILE
 from .outlines import carried
 from .recist import Response
 
@@ -32,9 +35,10 @@ COLUMNS = (
 """Columns of followup.csv; other programs rely on them, so new ones are appended."""
 
 
-def follow_up_files(*, report: bool, outlines: bool) -> set[str]:
+def follow_up_files(*, report: bool, outlines: bool, pdf: bool = False) -> set[str]:
     """Return the names of the files that ``write_follow_up`` writes."""
-    return {CSV_FILE, JSON_FILE} | ({REPORT_FILE} if report else set()) | ({OUTLINES_FILE} if outlines else set())
+    optional = report_files(report=report, pdf=pdf) | ({OUTLINES_FILE} if outlines else set())
+    return {CSV_FILE, JSON_FILE} | optional
 
 
 def write_follow_up(
@@ -43,9 +47,11 @@ def write_follow_up(
     *,
     report: bool = True,
     outlines: bool = False,
+    pdf: bool = False,
     case: str | None = None,
     patient: str | None = None,
     overwrite: bool = False,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
     """Write the files of ``lungtumorseg compare``.
 
@@ -54,9 +60,11 @@ def write_follow_up(
         folder: The output folder; it is created if necessary.
         report: Whether to write report.html.
         outlines: Whether to write earlier-lesions.seg.nrrd.
+        pdf: Whether to print the report to report.pdf.
         case: Name of the case in all files.
         patient: Text about the patient in the heading of report.html.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        on_progress: Called while the report is printed; it may raise Cancelled.
 
     Returns:
         The content of followup.json.
@@ -76,6 +84,11 @@ def write_follow_up(
             from ..report.follow_up import write_follow_up_report  # imports jinja2, so only if needed
 
             write_follow_up_report(found, private / REPORT_FILE, case=case, patient=patient)
+        if pdf:
+            from ..report.pdf import print_report
+
+            check = partial(on_progress, Progress("writing", 0, 1))
+            data["warnings"] += print_report(private / REPORT_FILE, private / PDF_FILE, check)
         if outlines:
             grid = found.later.lungs.grid
             write_segmentation(carried(found.tracks, found.registration, grid), private / OUTLINES_FILE, grid=grid)

@@ -71,5 +71,14 @@ def add_patient(parser: argparse.ArgumentParser) -> None:
         "--patient",
         metavar="TEXT",
         type=text_argument,
-        help="one line about the patient for report.html; no other file contains it (default: none)",
+        help="one line about the patient for report.html and report.pdf; no other file contains it (default: none)",
+    )
+
+
+def add_pdf(parser: argparse.ArgumentParser) -> None:
+    """Add ``--pdf``."""
+    parser.add_argument(
+        "--pdf",
+        action="store_true",
+        help="also print the report to report.pdf; needs Chromium, Chrome or Edge (default: no)",
     )

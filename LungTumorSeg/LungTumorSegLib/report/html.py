@@ -30,6 +30,9 @@ TEMPLATE = "template.html.j2"
 MOST_PICTURED = 12
 """Number of lesions, largest first, that get pictures; more would make the file large, and few would view them."""
 
+SIDE_BY_SIDE = 6
+"""Number of lesions beside each other in a table of all measures, which must fit the width of a sheet of paper."""
+
 VIEW_SIZE = (800, 600)
 """Width and height of each of the three 3D views, which stand side by side, pixels."""
 
@@ -256,12 +259,15 @@ def _named(lesion: Lesion) -> Markup:
     return square + lesion.segment
 
 
-def _all_measures(report: LesionReport) -> list[list[str]]:
-    """Return every number of lesions.csv, unchanged, with one column per lesion; the first row is the head."""
-    if not report.lesions:
-        return []
-    columns = [all_measures(lesion) for lesion in report.lesions[:MOST_PICTURED]]
-    head = ["Measure", *(lesion.segment for lesion in report.lesions[:MOST_PICTURED])]
+def _all_measures(report: LesionReport) -> list[list[list[str]]]:
+    """Return every number of lesions.csv, unchanged, as tables with one column per lesion; the first row is the head."""
+    pictured = report.lesions[:MOST_PICTURED]
+    return [_measures_of(pictured[first : first + SIDE_BY_SIDE]) for first in range(0, len(pictured), SIDE_BY_SIDE)]
+
+
+def _measures_of(lesions: Sequence[Lesion]) -> list[list[str]]:
+    columns = [all_measures(lesion) for lesion in lesions]
+    head = ["Measure", *(lesion.segment for lesion in lesions)]
     return [head, *([name, *("" if c[name] is None else str(c[name]) for c in columns)] for name in columns[0])]
 
 

@@ -21,6 +21,7 @@ SUMMARY_FILE = "summary.json"
 PROBABILITY_FILE = "probability.nrrd"
 PICTURE_FILE = "spread.png"
 REPORT_FILE = "report.html"
+PDF_FILE = "report.pdf"
 CT_FILE = "ct.nrrd"
 """The CT on a regular grid; written if the input was not on one."""
 
@@ -72,6 +73,21 @@ def check_formats(formats: Collection[str], source: Path | None) -> None:
     raise UnusableInput(not_dicom("The synthetic CT" if source is None else str(source)))
 
 
+def check_printable(*, report: bool, pdf: bool) -> None:
+    """Check that there is a report if it is to be printed.
+
+    Raises:
+        UnusableInput: If not.
+    """
+    if pdf and not report:
+        raise UnusableInput("--pdf prints the report; leave out --no-report, or leave out --pdf.")
+
+
+def report_files(*, report: bool, pdf: bool) -> set[str]:
+    """Return the names of the report and of its print."""
+    return ({REPORT_FILE} if report else set()) | ({PDF_FILE} if pdf else set())
+
+
 @dataclass(frozen=True)
 class Extras:
     """Optional files and names of a result.
@@ -83,9 +99,10 @@ class Extras:
         case: Name of the case in lesions.csv, summary.json and report.html.
         formats: Further formats of the segmentation, of ``FORMATS``.
         dicom: The slices of the CT, which the format DICOM needs.
+        pdf: Whether to print the report to report.pdf.
 
     Raises:
-        UnusableInput: If a margin is not above 0 and at most ``MOST_MARGIN_MM``.
+        UnusableInput: If a margin is not above 0 and at most ``MOST_MARGIN_MM``, or if there is no report to print.
     """
 
     report: bool = False
@@ -94,15 +111,17 @@ class Extras:
     case: str | None = None
     formats: Collection[str] = ()
     dicom: DicomSource | None = None
+    pdf: bool = False
 
     def __post_init__(self) -> None:
         if not all(0 < distance <= MOST_MARGIN_MM for distance in self.margins_mm):
             raise UnusableInput(f"Margins must be above 0 and at most {MOST_MARGIN_MM:.0f} mm.")
+        check_printable(report=self.report, pdf=self.pdf)
 
     @property
     def files(self) -> set[str]:
         """Return the names of the optional files to write."""
-        names = ({REPORT_FILE} if self.report else set()) | ({MARGINS_FILE} if self.margins_mm else set())
+        names = report_files(report=self.report, pdf=self.pdf) | ({MARGINS_FILE} if self.margins_mm else set())
         return names | files_of(self.formats)
 
 

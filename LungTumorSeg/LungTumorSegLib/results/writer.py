@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json, wr
 from ..options import SEG_NRRD
 from ..pipeline import SegmentResult
 from ..report.html import Heading, write_report
+from ..report.pdf import print_report
 from ..report.views_3d import render_spread
 from ..weights.manifest import model_folders
 from ..weights.model_card import card_excerpt
@@ -43,6 +45,7 @@ from .contents import (
     LESIONS_FILE,
     MARGINS_FILE,
     MOST_MARGIN_MM,
+    PDF_FILE,
     PICTURE_FILE,
     PROBABILITY_FILE,
     REPORT_FILE,
@@ -171,6 +174,8 @@ def write_result(
                 heading,
                 found_margins,
             )
+        if extras.pdf:
+            summary["warnings"] += _print_report(private, partial(on_progress, WRITING[3]))
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
         on_progress(WRITING[4])
@@ -190,6 +195,10 @@ def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> 
     except MachineLimit as error:
         return [f"spread.png was not written: {error}"]
     return []
+
+
+def _print_report(folder: Path, check: Callable[[], object]) -> list[str]:
+    return print_report(folder / REPORT_FILE, folder / PDF_FILE, check)
 
 
 def _without_traces(values: Volume) -> Volume:
@@ -296,6 +305,7 @@ def write_measures(
     automatic: bool = False,
     extras: Extras = NOTHING_MORE,
     output: Output | None = None,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
     """Write lesions.csv, summary.json and ``extras`` for the measures of an existing segmentation.
 
@@ -312,6 +322,7 @@ def write_measures(
         extras: Optional files and names; if it names no case, the case of ``run`` stays.
         output: The output folder and the files that may be replaced. By default these are the files that LungTumorSeg
             wrote into ``folder``, except masks and maps, which stay.
+        on_progress: Called while the report is printed; it may raise Cancelled.
 
     Returns:
         The content of summary.json.
@@ -321,6 +332,8 @@ def write_measures(
         MachineLimit: If a file cannot be written; no file appears then.
     """
     output = output or Output(folder, RESULT, keep=LASTING_FILES)
+    if extras.report:
+        output = replace(output, keep=set(output.keep) - {PDF_FILE})  # the print of an earlier report
     case = run.get("case") if extras.case is None else extras.case
     left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
     within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
@@ -358,6 +371,8 @@ def write_measures(
                 case=case, patient=extras.patient, model=model, model_card=card, warnings=summary["warnings"]
             )
             write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
+        if extras.pdf:
+            summary["warnings"] += _print_report(private, partial(on_progress, WRITING[3]))
         if found_margins:
             write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
         _write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))
