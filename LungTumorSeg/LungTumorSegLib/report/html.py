@@ -260,7 +260,7 @@ def _named(lesion: Lesion) -> Markup:
 
 
 def _all_measures(report: LesionReport) -> list[list[list[str]]]:
-    """Return every number of lesions.csv, unchanged, as tables with one column per lesion; the first row is the head."""
+    """Return all numbers of lesions.csv, unchanged, as tables with one column per lesion; the first row is the head."""
     pictured = report.lesions[:MOST_PICTURED]
     return [_measures_of(pictured[first : first + SIDE_BY_SIDE]) for first in range(0, len(pictured), SIDE_BY_SIDE)]
 
