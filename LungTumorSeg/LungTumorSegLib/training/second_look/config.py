@@ -18,6 +18,7 @@ from ..settings import (
     Batch,
     Count,
     NotNegative,
+    OpenShare,
     Positive,
     Share,
     Stride,
@@ -97,6 +98,10 @@ class LookConfig:
     """Weight decay of AdamW."""
     clip: Positive = 5.0
     """Largest norm of the gradient; longer gradients are scaled down."""
+    varied: bool = False
+    """Whether samples are turned, stretched and restyled each time, so that few CTs are not learned by heart."""
+    ema: OpenShare = 0.0
+    """Decay of the exponential moving average of the weights, which is what the training returns; 0 is no average."""
     max_minutes: NotNegative = 0.0
     """Wall-clock limit of the training on all sources, minutes; 0 is no limit.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from ...core.events import Progress, ProgressCallback
 from ...core.volume import Array
 from ...networks.candidate_network import CandidateNetwork
 from ...refinement.crops import windows
-from ..checkpoint import load_checkpoint, save_checkpoint
+from ..averaging import MovingAverage
+from ..checkpoint import load_average, load_checkpoint, save_checkpoint
 from ..log import TrainingLog
 from ..loop import CHECKPOINT_SECONDS, LOG
 from ..precision import channels_last, prepare_network
@@ -25,6 +26,7 @@ from ..schedules import Length, cosine, warmed_up
 from .config import LookTrainingConfig
 from .pool import Pool, Samples
 from .sampling import AERATED_SCALE, DOES_NOT_COUNT, OWN
+from .variation import Views, moved, restyled
 
 LOG_STEPS = 50
 
@@ -47,11 +49,13 @@ class LookState:
     Attributes:
         step: Number of finished steps.
         seconds: Time spent on training, seconds.
+        averaged: Number of steps in the moving average of the weights.
         finished: Whether the training has ended.
     """
 
     step: int = 0
     seconds: float = 0.0
+    averaged: int = 0
     finished: bool = False
 
 
@@ -115,6 +119,7 @@ class LookLoop:
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), self._config.learning_rate, weight_decay=self._config.weight_decay
         )
+        self._average = MovingAverage(self._network, self._config.ema)
         self._log = TrainingLog(Path(config.output) / LOG)
         self._last = Path(config.output) / f"{name}-last.safetensors"
         self._state = LookState()
@@ -123,6 +128,7 @@ class LookLoop:
         """Train, or resume training, to the end; return the network in evaluation mode."""
         if self._last.is_file():
             self._state = LookState(**load_checkpoint(self._last, self._network, self._optimizer))
+            self._average.restore(load_average(self._last), self._state.averaged)
         self._log.resume(self._name, self._state.step)
         self._network.train()
         begin, spent, saved = time.monotonic(), self._state.seconds, time.monotonic()
@@ -137,11 +143,15 @@ class LookLoop:
                 self._write_log(seen, rate)
                 seen.clear()
             if time.monotonic() - saved > CHECKPOINT_SECONDS or self._state.finished:
-                save_checkpoint(self._last, self._network, self._optimizer, asdict(self._state))
+                self._save()
                 saved = time.monotonic()
             on_progress(Progress(f"training {self._name}", self._state.step, self._config.steps))
         self._log.close()
+        self._average.apply()
         return self._network.eval()
+
+    def _save(self) -> None:
+        save_checkpoint(self._last, self._network, self._optimizer, asdict(self._state), self._average.state())
 
     def _step(self, rate: float) -> tuple[float, float]:
         """Take one step; return the loss and the mean Dice of the masks of lesions (NaN in a batch without lesions)."""
@@ -149,13 +159,15 @@ class LookLoop:
         torch.manual_seed(int(rng.integers(2**31)))  # dropout: a resumed run repeats itself
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        batch = make_batch(self._pool.take(self._chosen()), rng)
+        batch = make_batch(self._pool.take(self._chosen()), rng, varied=self._config.varied)
         mask, tumor = self._network(batch.fine, batch.coarse, batch.octaves)
         loss = loss_of(mask, tumor, batch)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._network.parameters(), self._config.clip)
         self._optimizer.step()
+        self._average.update()
+        self._state.averaged = self._average.updates
         return float(loss.detach()), _mean_dice(mask.detach(), batch)
 
     def _chosen(self) -> Array:
@@ -186,24 +198,41 @@ class LookLoop:
         )
 
 
-def make_batch(samples: Samples, rng: np.random.Generator) -> Batch:
-    """Turn stored samples into what the network receives.
+def make_batch(samples: Samples, rng: np.random.Generator, *, varied: bool = False) -> Batch:
+    """Turn stored samples into what the network receives; a sample looks different each time.
 
-    Half of the batches are mirrored once more, and the HU of each fine view are shifted a little. A sample thus looks
-    different each time.
+    Half of the batches are mirrored once more. The HU of each fine view are shifted a little.
+
+    Args:
+        samples: The samples.
+        rng: The random numbers.
+        varied: Whether samples also move and change their appearance, as ``variation`` says.
     """
-    fine, coarse, mask = samples.fine.astype(np.float32), samples.coarse.astype(np.float32), samples.mask
+    views = Views(
+        torch.from_numpy(samples.fine.astype(np.float32)),
+        torch.from_numpy(samples.coarse.astype(np.float32)),
+        torch.from_numpy(samples.mask),
+        torch.from_numpy(samples.octaves),
+    )
     if rng.random() < MIRROR_SHARE:
-        fine, coarse, mask = fine[..., ::-1], coarse[..., ::-1], mask[..., ::-1]
-    fine = fine + rng.normal(0, SHIFT_HU, (len(fine), 1, 1, 1)).astype(np.float32)
-    seen = np.moveaxis(windows(fine), 0, 1)
-    around = np.concatenate([np.moveaxis(windows(coarse[:, 0]), 0, 1), coarse[:, 1:] / np.float32(AERATED_SCALE)], 1)
+        views = views.mirrored()
+    if varied:
+        return batch_of(restyled(moved(views, rng), rng), samples.tumor)
+    shift = torch.from_numpy(rng.normal(0, SHIFT_HU, (len(views.fine), 1, 1, 1)).astype(np.float32))
+    return batch_of(replace(views, fine=views.fine + shift), samples.tumor)
+
+
+def batch_of(views: Views, tumor: Array) -> Batch:
+    """Return views in the windows of the network, with its answers."""
+    seen = np.moveaxis(windows(views.fine.numpy()), 0, 1)
+    around = np.moveaxis(windows(views.coarse[:, 0].numpy()), 0, 1)
+    aerated = views.coarse[:, 1:].numpy() / np.float32(AERATED_SCALE)
     return Batch(
         channels_last(torch.from_numpy(np.ascontiguousarray(seen))),
-        channels_last(torch.from_numpy(np.ascontiguousarray(around))),
-        torch.from_numpy(samples.octaves),
-        torch.from_numpy(np.ascontiguousarray(mask)),
-        torch.from_numpy(samples.tumor.astype(np.float32)),
+        channels_last(torch.from_numpy(np.concatenate([around, aerated], axis=1))),
+        views.octaves,
+        views.mask,
+        torch.from_numpy(tumor.astype(np.float32)),
     )
 
 

@@ -8,8 +8,9 @@ import torch
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import ignore_progress
 from LungTumorSegLib.training.second_look import loop as loop_module
-from LungTumorSegLib.training.second_look.loop import LookLoop, loss_of, make_batch
+from LungTumorSegLib.training.second_look.loop import LookLoop, batch_of, loss_of, make_batch
 from LungTumorSegLib.training.second_look.sampling import DOES_NOT_COUNT
+from LungTumorSegLib.training.second_look.variation import Views
 
 
 def losses_of(config):
@@ -67,24 +68,29 @@ def test_unknown_places_and_ignored_voxels_teach_nothing(pool):
     assert tumor.grad[1:].all()
 
 
+def test_varied_samples_are_learned_with_averaged_weights_and_resume(pool, config, tmp_path, monkeypatch):
+    whole = LookLoop("second-look", pool, config(tmp_path / "whole", steps=3, varied=True, ema=0.9)).run(
+        ignore_progress
+    )
+    monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", -1.0)
+    settings = config(tmp_path / "killed", steps=3, varied=True, ema=0.9)
+
+    def kill(progress):
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        LookLoop("second-look", pool, settings).run(kill)
+    resumed = LookLoop("second-look", pool, settings).run(ignore_progress)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
 def test_the_network_sees_in_training_what_it_sees_in_use(pool):
     from LungTumorSegLib.refinement.crops import windows
 
     samples = pool.take(np.arange(2))
-    quiet = np.random.default_rng(0)
-    batch = make_batch(samples, _Unchanged(quiet))
-    for seen, stored in zip(batch.fine.numpy(), samples.fine, strict=True):
-        np.testing.assert_array_equal(seen, windows(stored.astype(np.float32)))
-
-
-class _Unchanged:
-    """A generator that mirrors and shifts nothing."""
-
-    def __init__(self, rng):
-        self._rng = rng
-
-    def random(self):
-        return 1.0
-
-    def normal(self, mean, deviation, size):
-        return np.zeros(size)
+    stored = (samples.fine, samples.coarse, samples.mask, samples.octaves)
+    views = Views(*(torch.from_numpy(each.astype(np.float32)) for each in stored))
+    for seen, fine in zip(batch_of(views, samples.tumor).fine.numpy(), samples.fine, strict=True):
+        np.testing.assert_array_equal(seen, windows(fine.astype(np.float32)))
