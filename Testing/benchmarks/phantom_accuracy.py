@@ -1,11 +1,12 @@
 """Measure how well the model finds the lesions of phantoms with held-out seeds.
 
-    python Testing/benchmarks/phantom_accuracy.py [--model ID] [--more] -o table.json
+    python Testing/benchmarks/phantom_accuracy.py [--model ID] [--more | --tumor-free] -o table.json
 
 Seeds and lesions were fixed before the first training. Ten phantoms have three lesions each, with every kind in every
 place; the diameters are evenly spaced on a logarithmic scale from 3 to 100 mm. Three of them include atelectasis or
-pleural effusion. Three more phantoms have no tumor. With --more, ten phantoms with random lesions are added. Training
-uses seeds from 100000.
+pleural effusion. Three more phantoms have no tumor. With --more, ten phantoms with random lesions are added. With
+--tumor-free, ten others are measured instead: they have no tumor, but dependent density, pneumonia, and a heart and an
+aorta without contrast agent. Training uses seeds from 100000.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ PHANTOMS, LESIONS_EACH = 10, 3
 DISTRACTORS = {7003: ("collapse",), 7006: ("effusion",), 7009: ("collapse", "effusion"), 7012: ("effusion", "scars")}
 TUMOR_FREE_SEEDS = (7011, 7012, 7013)
 FURTHER_SEEDS = range(7021, 7031)
+LOOK_ALIKE_SEEDS = range(7041, 7051)
+LOOK_ALIKES = PhantomOptions(lesions=(), distractors=("dependent", "pneumonia"), enhancement_hu=0.0)
 DIAMETERS_MM = np.round(np.geomspace(3, 100, PHANTOMS * LESIONS_EACH), 1)
 SIZE_CLASSES_MM = (3, 6, 10, 20, 30, 50, 101)
 SMALLEST_COUNTED_MM = 6.0
@@ -52,7 +55,7 @@ def acceptance_options() -> Iterator[tuple[int, PhantomOptions]]:
 def main() -> None:
     """Segment the phantoms; print the table and write it if wanted."""
     options = parse()
-    cases = list(acceptance_options())
+    cases = [(seed, LOOK_ALIKES) for seed in LOOK_ALIKE_SEEDS] if options.tumor_free else list(acceptance_options())
     if options.more:
         cases += [(seed, PhantomOptions()) for seed in FURTHER_SEEDS]
     rows, false_components = [], {}
@@ -107,7 +110,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             f"{sum(d > 0 for d in dice)} of {len(dice)} found, median Dice {np.median(dice or [np.nan]):.2f}"
         )
     return {
-        "median_dice_from_6_mm": round(float(np.median(counted)), 3),
+        "median_dice_from_6_mm": round(float(np.median(counted)), 3) if counted else None,
         "lesions_from_6_mm": len(counted),
         "by_size": classes,
     }
@@ -117,7 +120,9 @@ def parse() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="default")
-    parser.add_argument("--more", action="store_true", help="also ten phantoms with random lesions")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--more", action="store_true", help="also ten phantoms with random lesions")
+    which.add_argument("--tumor-free", action="store_true", help="ten phantoms without a tumor, hard to judge")
     parser.add_argument("-o", "--output", type=Path)
     return parser.parse_args()
 
