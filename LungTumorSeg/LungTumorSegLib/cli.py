@@ -237,15 +237,22 @@ def _answer(options: argparse.Namespace, channel: Channel) -> None:
 
 def _isolate(options: argparse.Namespace, channel: Channel) -> None:
     from .io.images import read_ct
-    from .isolation import isolate_lungs
-    from .results.contents import BYTES_PER_ISOLATED_VOXEL, ISOLATION, isolation_files
-    from .results.folder import Output, check_output, check_room, may_be_resampled
-    from .results.writer import write_isolation
+    from .results.contents import ISOLATION, isolation_files
+    from .results.folder import Output, check_output, may_be_resampled
 
     output = Output(options.output, ISOLATION, (options.input,), options.overwrite)
     check_output(output, isolation_files(resampled=may_be_resampled(options.input)))
     channel.progress(Progress("reading", 0, 1))
-    ct = read_ct(options.input, series=options.series)
+    _isolate_ct(read_ct(options.input, series=options.series), options, channel)
+
+
+def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> None:
+    """Isolate the lungs of a CT, write them and report the result."""
+    from .isolation import isolate_lungs
+    from .results.contents import BYTES_PER_ISOLATED_VOXEL
+    from .results.folder import check_room
+    from .results.writer import write_isolation
+
     check_room(options.output, int(BYTES_PER_ISOLATED_VOXEL * ct.array.size))
     isolation = isolate_lungs(ct, channel.progress)
     channel.progress(Progress("writing", 0, 1))

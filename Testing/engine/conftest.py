@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bright_model import write_bright_model
+from LungTumorSegLib import cli
 from LungTumorSegLib.phantom import LesionSpec, Phantom, PhantomOptions, make_phantom, write_phantom
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
@@ -48,6 +50,19 @@ def a_run(a_phantom_with_two_lesions, tmp_path_factory) -> Run:
     return Run(phantom, folder / "ct.nii.gz", output)
 
 
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """``run_here(arguments)``: the exit code of a command that runs in this process, and the lines of its errors."""
+    monkeypatch.setattr(cli, "log_safely", lambda level: None)  # it would take log and warnings away from pytest
+    monkeypatch.setattr(cli, "set_stdout_aside", io.StringIO)
+
+    def run(*arguments):
+        code = cli.main([str(argument) for argument in arguments])
+        return code, capsys.readouterr().err.splitlines()
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def a_bright_model(tmp_path_factory) -> Path:
     """A model that calls dense voxels tumor; it takes a hundredth of the shipped one's time."""
@@ -64,6 +79,6 @@ def a_bright_run(a_bright_model, tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("bright")
     write_phantom(phantom, folder / "phantom")
     ct, output = folder / "phantom" / "ct.nii.gz", folder / "results"
-    command = [*COMMAND, "segment", str(ct), "-o", str(output), "--model", str(a_bright_model), "--no-picture"]
-    subprocess.run(command, check=True)
+    command = [*COMMAND, "segment", str(ct), "-o", str(output), "--model", str(a_bright_model)]
+    subprocess.run([*command, "--no-picture", "--no-report"], check=True)
     return Run(phantom, ct, output)

@@ -1,7 +1,6 @@
 """The main job as its user runs it: one command, then what lies in the folder."""
 
 import csv
-import io
 import json
 import re
 import shutil
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from dicom_series import write_dicom_series
-from LungTumorSegLib import cli
 from LungTumorSegLib.evaluation.overlap import dice as overlap
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
@@ -138,7 +136,8 @@ def test_the_summary_explains_the_run(a_run):
 
 
 def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
-    done = command("measure", a_run.ct, a_run.output / "segmentation.seg.nrrd", "-o", tmp_path / "measured")
+    given = a_run.ct, a_run.output / "segmentation.seg.nrrd"
+    done = command("measure", *given, "-o", tmp_path / "measured", "--no-report")
     assert done.returncode == 0, done.stderr
     for first, second in zip(table(a_run.output), table(tmp_path / "measured"), strict=True):
         for name in CSV_COLUMNS.split(",")[:-1]:  # without maps there is no confidence
@@ -146,7 +145,7 @@ def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
 
 
 def test_candidates_below_the_confidence_threshold_are_warned_of(a_bright_run, a_bright_model, tmp_path):
-    run = ("segment", a_bright_run.ct, "-o", tmp_path / "out", "--no-picture", "--model", a_bright_model)
+    run = ("segment", a_bright_run.ct, "-o", tmp_path / "out", "--no-picture", "--no-report", "--model", a_bright_model)
     done = command(*run, "--min-confidence", "1")
     assert done.returncode == 0, done.stderr
     assert table(tmp_path / "out") == []
@@ -172,6 +171,7 @@ def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_bright_run, a_br
             "-o",
             str(tmp_path / "out"),
             "--no-picture",
+            "--no-report",
             "--model",
             str(a_bright_model),
             "--events",
@@ -236,19 +236,6 @@ def test_cancelled_in_the_middle_nothing_is_left(a_bright_run, a_bright_model, t
     assert (event["event"], event["code"]) == ("error", 130)
     assert last == event["message"]
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def run_here(monkeypatch, capsys):
-    """``run_here(arguments)``: the exit code of a command that runs in this process, and the lines of its errors."""
-    monkeypatch.setattr(cli, "log_safely", lambda level: None)  # it would take log and warnings away from pytest
-    monkeypatch.setattr(cli, "set_stdout_aside", io.StringIO)
-
-    def run(*arguments):
-        code = cli.main([str(argument) for argument in arguments])
-        return code, capsys.readouterr().err.splitlines()
-
-    return run
 
 
 REFUSED = [

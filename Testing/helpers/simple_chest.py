@@ -70,6 +70,13 @@ class Chest:
         return Volume(np.array(getattr(self, name)), AFFINE)
 
 
+def every_second(ct: CTVolume) -> CTVolume:
+    """Return every second row and column of a CT, which is isolated in a quarter of the time."""
+    affine = ct.affine.copy()
+    affine[:3, 1:3] *= 2
+    return CTVolume(np.ascontiguousarray(ct.array[:, ::2, ::2]), affine)
+
+
 def make_chest(bend_mm: float = 0.0) -> Chest:
     """Make a chest with lungs, trachea, main bronchi and spine.
 

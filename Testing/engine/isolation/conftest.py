@@ -7,7 +7,7 @@ import pytest
 from LungTumorSegLib.core.events import Progress
 from LungTumorSegLib.core.volume import CTVolume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
-from simple_chest import Chest, make_chest, on_a_couch
+from simple_chest import Chest, every_second, make_chest, on_a_couch
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +40,17 @@ def observed(a_chest) -> ObservedIsolation:
     ct, progress = a_chest.ct, []
     before = ct.array.copy()
     return ObservedIsolation(isolate_lungs(ct, progress.append), progress, before, ct)
+
+
+@pytest.fixture(scope="session")
+def a_coarse_ct(a_chest) -> CTVolume:
+    """For tests that compare two isolations: every second row and column of the chest."""
+    return every_second(a_chest.ct)
+
+
+@pytest.fixture(scope="session")
+def isolated_coarsely(a_coarse_ct) -> LungIsolation:
+    return isolate_lungs(a_coarse_ct)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from LungTumorSegLib.isolation.lungs import (
     with_walls,
 )
 from scipy import ndimage
-from simple_chest import AFFINE, X, Y, Z, dice, ellipsoid
+from simple_chest import AFFINE, X, Y, Z, dice, ellipsoid, every_second
 
 
 def lung_air_of(chest):
@@ -104,10 +104,10 @@ def test_dependent_lung_belongs_to_the_lungs(a_chest):
     """Lung pressed to -480 to -320 HU at the back is lung; without it a fifth of each lung would be lost."""
     depth = np.clip((Y - 25) / 40, 0, 1)
     layer = a_chest.lungs & (Y > 25)
-    found = isolate_lungs(a_chest.painted(layer, -480 + 160 * depth).ct)
+    found = isolate_lungs(every_second(a_chest.painted(layer, -480 + 160 * depth).ct))
     true = a_chest.lungs & ~with_walls(a_chest.volume("airways"))
     assert layer.sum() > 0.1 * a_chest.lungs.sum()
-    assert dice(found.lungs.array, true) > 0.98
+    assert dice(found.lungs.array, true[:, ::2, ::2]) > 0.98
 
 
 def test_the_blurred_border_of_a_lung_is_not_dependent(a_chest):

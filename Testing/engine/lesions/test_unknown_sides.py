@@ -30,6 +30,11 @@ def boneless():
 
 
 @pytest.fixture(scope="module")
+def isolation(boneless):
+    return isolate_lungs(boneless[0])
+
+
+@pytest.fixture(scope="module")
 def report(boneless):
     ct, tumor = boneless
     return measure(ct, [tumor])
@@ -59,9 +64,8 @@ def test_the_warnings_are_in_the_summary_and_in_the_report(boneless, report, tmp
     assert summary["lungs"] is None
 
 
-def test_the_lungs_are_one_segment_that_nobody_takes_for_two(boneless, tmp_path):
+def test_the_lungs_are_one_segment_that_nobody_takes_for_two(boneless, isolation, tmp_path):
     ct, tumor = boneless
-    isolation = isolate_lungs(ct)
     assert not isolation.sides_known
     write_isolation(ct, isolation, tmp_path)
     segments = read_segmentation(tmp_path / "isolation.seg.nrrd")
@@ -70,9 +74,8 @@ def test_the_lungs_are_one_segment_that_nobody_takes_for_two(boneless, tmp_path)
     assert again.side is None
 
 
-def test_a_run_gives_its_lesions_no_side_either(boneless):
+def test_a_run_gives_its_lesions_no_side_either(boneless, isolation):
     ct, tumor = boneless
-    isolation = isolate_lungs(ct)
     lungs = isolation.left_lung, isolation.right_lung
     (lesion,) = report_lesions(tumor.mask, ct, *lungs, min_lesion_ml=0.0, sides_known=isolation.sides_known).lesions
     assert lesion.side is None

@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from LungTumorSegLib import cli
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 
@@ -124,33 +125,29 @@ def test_too_little_memory_is_reported_as_such(kilobytes, arguments, tmp_path):
 @pytest.mark.parametrize(
     ("failure", "code", "words"),
     [
-        ("MemoryError()", 3, "not enough memory"),
-        ("ImportError('libtorch.so: failed to map segment from shared object')", 3, "not enough memory"),
-        ("RuntimeError('std::bad_alloc')", 3, "not enough memory"),
-        ("ModuleNotFoundError('No module', name='torch._C')", 3, "because memory ran out or the package is damaged"),
-        ("ModuleNotFoundError('No module', name='nonsense.part')", 3, "The package nonsense is missing"),
-        ("OSError(28, 'No space left on device')", 3, "No space left on device"),
-        ("OSError(27, 'File too large', 'out.nrrd')", 3, "out.nrrd could not be written (File too large)"),
-        ("OSError(13, 'Permission denied', 'mask.nrrd')", 2, "mask.nrrd cannot be read (Permission denied)"),
-        ("OSError(2, 'No such file or directory', 'gone.dcm')", 2, "gone.dcm cannot be read (No such file"),
-        ("OSError(13, 'Permission denied')", 1, "LungTumorSeg failed (PermissionError"),
-        ("KeyError('\\x1b[31mbug')", 1, r"LungTumorSeg failed (KeyError: '\x1b[31mbug')"),
+        (MemoryError(), 3, "not enough memory"),
+        (ImportError("libtorch.so: failed to map segment from shared object"), 3, "not enough memory"),
+        (RuntimeError("std::bad_alloc"), 3, "not enough memory"),
+        (ModuleNotFoundError("No module", name="torch._C"), 3, "because memory ran out or the package is damaged"),
+        (ModuleNotFoundError("No module", name="nonsense.part"), 3, "The package nonsense is missing"),
+        (OSError(28, "No space left on device"), 3, "No space left on device"),
+        (OSError(27, "File too large", "out.nrrd"), 3, "out.nrrd could not be written (File too large)"),
+        (OSError(13, "Permission denied", "mask.nrrd"), 2, "mask.nrrd cannot be read (Permission denied)"),
+        (OSError(2, "No such file or directory", "gone.dcm"), 2, "gone.dcm cannot be read (No such file"),
+        (OSError(13, "Permission denied"), 1, "LungTumorSeg failed (PermissionError"),
+        (KeyError("\x1b[31mbug"), 1, r"LungTumorSeg failed (KeyError: '\x1b[31mbug')"),
     ],
 )
-def test_every_failure_ends_in_one_sentence_and_its_code(failure, code, words):
-    script = f"""
-import sys
-from LungTumorSegLib import cli
-def fail(options, channel):
-    raise {failure}
-cli._models = fail
-sys.exit(cli.main(["models"]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
-    assert done.returncode == code
-    assert words in done.stderr.splitlines()[-1]
-    assert ("Traceback" in done.stderr) == (code == 1)
-    assert "\x1b" not in done.stderr
+def test_every_failure_ends_in_one_sentence_and_its_code(failure, code, words, run_here, monkeypatch):
+    def fail(options, channel):
+        raise failure
+
+    monkeypatch.setattr(cli, "_models", fail)
+    returned, errors = run_here("models")
+    assert returned == code
+    assert words in errors[-1]
+    assert any("Traceback" in line for line in errors) == (code == 1)
+    assert not any("\x1b" in line for line in errors)
 
 
 def test_quiet_commands_pass_on_no_warnings_of_libraries():

@@ -84,15 +84,15 @@ def test_a_training_that_is_killed_twice_ends_in_the_same_place(folder):
     assert measured[0] == measured[1]
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_while_it_prepares_cases_leaves_no_process_behind(folder):
     run = start(folder, "killed")
     wait_for(folder, "cache/*", run)
     kill(run)
 
 
-def test_a_wrong_configuration_ends_with_code_2_and_one_sentence(folder):
-    (folder / "wrong.yaml").write_text("output: o\nnetwork: {step: 3}\n")
-    run = start(folder, "wrong")
-    _, err = run.communicate(timeout=LONG)
-    assert run.returncode == 2
-    assert "network has no setting 'step'" in err.strip().splitlines()[-1]
+def test_a_wrong_configuration_ends_with_code_2_and_one_sentence(tmp_path, run_here):
+    (tmp_path / "wrong.yaml").write_text("output: o\nnetwork: {step: 3}\n")
+    code, errors = run_here("train", tmp_path / "wrong.yaml")
+    assert code == 2
+    assert "network has no setting 'step'" in errors[-1]

@@ -123,7 +123,7 @@ KILLED = [(1, 0.0), (2, 1e9), (3, 1e9), (4, 0.0), (5, 0.0), (6, 1e9)]
 
 
 @pytest.mark.parametrize(
-    ("at", "seconds"), [pytest.param(*each, marks=() if each[0] in (2, 5) else slow) for each in KILLED]
+    ("at", "seconds"), [pytest.param(*each, marks=() if each[0] == 5 else slow) for each in KILLED]
 )
 def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path, monkeypatch, at, seconds):
     """Killed in the 2D stage (calls 1 and 2) or the 3D stage (3 to 6), again at the next step, then left alone; with
@@ -242,6 +242,7 @@ def test_stages_that_do_not_go_with_the_network_are_refused_before_anything_is_w
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_training_on_a_plateau_goes_on_as_if_it_had_never_stopped(config, tmp_path, monkeypatch):
     """The epochs without progress are counted across kills."""
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
