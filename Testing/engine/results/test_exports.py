@@ -23,36 +23,13 @@ from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.exports import dicom_source
 from LungTumorSegLib.results.writer import write_result
 from made_results import a_result, an_isolation
+from patients import PATIENT, leaks, with_patient
 from result_files import names
 from volumes import ORIENTATIONS, SIX_ORIENTATIONS
 
 SHAPE = (30, 40, 60)
 DICOM_FILES = {"segmentation.dcm", "measurements.dcm", "rtstruct.dcm"}
 FORMATS = frozenset({"nifti", "dicom"})
-
-PATIENT = {
-    "PatientName": "Brontë^Zoë",
-    "PatientID": "PID-77431",
-    "PatientBirthDate": "19470311",
-    "PatientSex": "F",
-    "PatientComments": "allergic to quokkas",
-    "OtherPatientIDsSequence": "XQ-5531",
-    "AccessionNumber": "ACC-90210",
-    "StudyDate": "20250917",
-    "StudyID": "ST-4711",
-    "ReferringPhysicianName": "Semmelweis^Ignaz",
-}
-
-
-def with_patient(dataset, _index) -> None:
-    dataset.SpecificCharacterSet = "ISO_IR 100"
-    for keyword, value in PATIENT.items():
-        if keyword == "OtherPatientIDsSequence":
-            other = pydicom.Dataset()
-            other.PatientID, other.TypeOfPatientID = value, "TEXT"
-            dataset.OtherPatientIDsSequence = [other]
-        else:
-            setattr(dataset, keyword, value)
 
 
 def a_chest() -> Chest:
@@ -168,16 +145,6 @@ def test_dicom_results_refer_to_patient_study_and_slices(a_case, name):
     mentioned = {str(each.value) for each in data.iterall() if each.VR == "UI"}
     assert {each.SOPInstanceUID for each in slices} <= mentioned
     assert slices[0].SeriesInstanceUID in mentioned
-
-
-def leaks(path: Path) -> list[str]:
-    """The values of the patient that a file contains, compressed or not."""
-    content = path.read_bytes()
-    if path.name.endswith(".nrrd"):
-        content = content.partition(b"\n\n")[0]
-    texts = [value for keyword, value in PATIENT.items() if keyword != "PatientSex"]
-    texts += PATIENT["PatientName"].split("^")
-    return [text for text in texts if text.encode() in content or text.encode("latin-1") in content]
 
 
 def test_patient_data_stand_in_dicom_objects_only(a_case, tmp_path):
