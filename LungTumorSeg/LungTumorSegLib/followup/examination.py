@@ -21,9 +21,10 @@ from ..core.volume import CTVolume, Grid, Volume
 from ..io.images import read_ct, read_volume
 from ..io.seg_nrrd import read_segmentation
 from ..io.segment import Segment
+from ..isolation import isolate_lungs
 from ..lesions import LesionReport, measure
 from ..lesions.diameters import axial_diameters
-from ..lesions.lesion_report import FoundLungs, find_lungs
+from ..lesions.lungs import FoundLungs
 from ..results.contents import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
 from ..results.folder import read_consistently
 from ..results.reader import read_summary
@@ -111,8 +112,7 @@ def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
     ct = None if ct_path is None else read_ct(ct_path)
     segments = read_segmentation(result, ct)
     grid = _canonical_grid(ct, segments, result)
-    drawn = whole_lungs(segments)
-    found, warnings = _lungs(drawn, segments, ct, result)
+    drawn, found = _lungs(segments, ct, result)
     known = [segment for segment in segments if is_lesion(segment)]
     crops = [(segment, crop) for segment in known if (crop := place(segment.mask, grid, _what(segment), str(result)))]
     _check_names([segment.name for segment, _ in crops], result)
@@ -120,7 +120,7 @@ def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
     uids = tracking_uids([segment for segment, _ in crops], result, ct_path)
     lesions = tuple(replace(lesion, tracking_uid=uids.get(lesion.name, "")) for lesion in lesions)
     lungs = np.zeros(grid.shape, dtype=bool)
-    for mask in found.pair or drawn:
+    for mask in drawn:
         crop = place(mask, grid, "The lung", str(result))
         if crop is not None:
             lungs[crop.slices] |= crop.mask.array
@@ -136,7 +136,7 @@ def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
         None if ct is None else ct.canonical_axes().apply(ct),
         day or (None if ct_path is None else _dicom_day(ct_path)),
         own_map if result.is_dir() and own_map.is_file() else None,
-        tuple(dict.fromkeys([*(ct.warnings if ct else ()), *warnings, *doubts])),
+        tuple(dict.fromkeys([*(ct.warnings if ct else ()), *(found.warnings if found else ()), *doubts])),
         (result,) if ct_path is None else (result, ct_path),
     )
 
@@ -164,23 +164,19 @@ def _canonical_grid(ct: CTVolume | None, segments: Sequence[Segment], result: Pa
 
 
 def _lungs(
-    drawn: Sequence[Volume], segments: Sequence[Segment], ct: CTVolume | None, result: Path
-) -> tuple[FoundLungs, tuple[str, ...]]:
+    segments: Sequence[Segment], ct: CTVolume | None, result: Path
+) -> tuple[Sequence[Volume], FoundLungs | None]:
+    """Return masks of the lungs, and what is known of their sides; None if the lungs are drawn."""
+    drawn = whole_lungs(segments)
     if drawn:
-        return FoundLungs(None), ()
+        return drawn, None
     if ct is None:
         raise UnusableInput(
             f"{shown(result)} contains no lungs, by which two examinations are registered; give its CT too, or use the "
             "result folder of segment."
         )
-    found = find_lungs(ct, segments)
-    if found.pair is None:
-        from ..isolation import isolate_lungs  # imported here, because it is slow and rarely needed
-
-        isolation = isolate_lungs(ct)
-        found = FoundLungs((isolation.left_lung, isolation.right_lung), found.warnings)
-        return found, (*found.warnings, "The sides of the lungs are unknown.")
-    return found, found.warnings
+    isolation = isolate_lungs(ct)
+    return (isolation.left_lung, isolation.right_lung), FoundLungs.of(isolation)
 
 
 def _measured(
@@ -188,7 +184,7 @@ def _measured(
     result: Path,
     ct: CTVolume | None,
     segments: Sequence[Segment],
-    lungs: FoundLungs,
+    lungs: FoundLungs | None,
 ) -> tuple[tuple[TimedLesion, ...], list[str]]:
     """Return the lesions with the measures of their summary.json, measured again if these do not fit the masks."""
     lesions = [_from_mask(segment.name, crop) for segment, crop in crops]
@@ -203,7 +199,7 @@ def _measured(
         )
     if ct is None or not lesions:
         return tuple(lesions), warnings
-    report = measure(ct, segments, lungs=lungs if lungs.pair else None)
+    report = measure(ct, segments, lungs=lungs)
     return tuple(_with_report(lesion, report) for lesion in lesions), [*warnings, *report.warnings]
 
 

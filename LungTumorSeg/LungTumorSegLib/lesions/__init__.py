@@ -11,12 +11,11 @@ if TYPE_CHECKING:
     from .known import with_known as with_known
     from .lesion import Lesion as Lesion
     from .lesion_report import NO_LESION as NO_LESION
-    from .lesion_report import FoundLungs as FoundLungs
     from .lesion_report import LesionReport as LesionReport
-    from .lesion_report import find_lungs as find_lungs
-    from .lesion_report import lungs_of as lungs_of
     from .lesion_report import measure as measure
     from .lesion_report import report_lesions as report_lesions
+    from .lungs import FoundLungs as FoundLungs
+    from .lungs import find_lungs as find_lungs
     from .spread import Margin as Margin
     from .spread import Spread as Spread
     from .spread import margins as margins
@@ -34,13 +33,12 @@ __getattr__, __all__ = lazy.exports(
         "Ruler": "diameters",
         "with_known": "known",
         "Lesion": "lesion",
-        "FoundLungs": "lesion_report",
         "LesionReport": "lesion_report",
-        "find_lungs": "lesion_report",
         "NO_LESION": "lesion_report",
-        "lungs_of": "lesion_report",
         "measure": "lesion_report",
         "report_lesions": "lesion_report",
+        "FoundLungs": "lungs",
+        "find_lungs": "lungs",
         "Margin": "spread",
         "Spread": "spread",
         "margins": "spread",

@@ -10,23 +10,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import isolation
-from ..core.crops import Crop, place, whole
+from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
-from ..core.selection import NamedSegment, contradiction, is_lesion, lung_segments, may_be_lesion
+from ..core.selection import NamedSegment, contradiction, is_lesion, may_be_lesion
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
-from ..isolation.doubts import uneven_doubts
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
 from .doubts import lesion_doubts, overlap_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
+from .lungs import FoundLungs, find_lungs
 from .measurements import centroid_lps
 from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
-
-NO_LUNGS = "The CT shows too little lung, so the side and the location of each lesion are unknown."
 
 NAMED_SEGMENTS = 10
 """Largest number of segments that a message names."""
@@ -220,52 +217,6 @@ def _lesions_among(
             "the segments that are lesions."
         )
     return named, warnings
-
-
-@dataclass(frozen=True, eq=False)
-class FoundLungs:
-    """What is known of the lungs.
-
-    Attributes:
-        pair: Left and right lung (bool) on the CT's grid; None if their sides are unknown.
-        warnings: Sentences for the user about what makes the lungs doubtful.
-        carina_lps: The carina, LPS mm; None if it is not known.
-    """
-
-    pair: tuple[Volume, Volume] | None
-    warnings: tuple[str, ...] = ()
-    carina_lps: Point | None = None
-
-
-def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
-    """Take the lungs from the segmentation, or else isolate them.
-
-    Returns:
-        The lungs, with all reasons to doubt them.
-
-    Raises:
-        UnusableInput: A lung segment does not lie on the voxels of the CT.
-    """
-    drawn = lung_segments(segments)
-    if drawn is not None:
-        left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
-        pair = whole(left, ct), whole(right, ct)
-        left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
-        return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), isolation.carina_of(ct))
-    try:
-        found = isolation.isolate_lungs(ct)
-    except UnusableInput:  # a CT cropped to a lesion can be measured without a side
-        return FoundLungs(None, (NO_LUNGS,))
-    lungs = (found.left_lung, found.right_lung) if found.sides_known else None
-    return FoundLungs(lungs, found.warnings, found.carina_lps)
-
-
-def lungs_of(ct: CTVolume, segments: Sequence[NamedSegment]) -> tuple[Volume, Volume] | None:
-    """Return left and right lung (bool, on the CT's grid) from the segmentation, or else isolate them.
-
-    The result is None if their sides are unknown.
-    """
-    return find_lungs(ct, segments).pair
 
 
 def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[float, ...]]:

@@ -5,9 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from LungTumorSegLib import isolation
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.volume import CTVolume, Volume
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation
+from LungTumorSegLib.followup import examination
+from LungTumorSegLib.followup.examination import read_examination
+from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.lesions import find_lungs, lesions_as_json, measure, report_lesions, write_lesions_csv
 from LungTumorSegLib.results.writer import write_isolation, write_measures
@@ -103,3 +107,18 @@ def test_too_little_lung_is_warned_of(report):
     assert measured.warnings == (
         "The CT shows too little lung, so the side and the location of each lesion are unknown.",
     )
+
+
+def test_an_examination_to_compare_isolates_the_lungs_once_and_gives_no_side(boneless, tmp_path, monkeypatch):
+    ct, tumor = boneless
+    write_segmentation([tumor], tmp_path / "tumor.seg.nrrd")
+    write_volume(ct, tmp_path / "ct.nrrd")
+    found = isolate_lungs(ct)
+    asked = []
+    for module in (examination, isolation):
+        monkeypatch.setattr(module, "isolate_lungs", lambda _: asked.append(1) or found)
+    read = read_examination(tmp_path / "tumor.seg.nrrd", tmp_path / "ct.nrrd")
+    assert len(asked) == 1
+    assert [lesion.side for lesion in read.lesions] == [None]
+    assert read.lungs.array.sum() >= found.lungs.array.sum()
+    assert any("found no spine in this CT" in warning for warning in read.warnings)

@@ -1,0 +1,59 @@
+"""The lungs by which lesions are located: drawn in the segmentation, or isolated from the CT."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import isolation
+from ..core.crops import place, whole
+from ..core.errors import UnusableInput
+from ..core.selection import NamedSegment, lung_segments
+from ..core.volume import CTVolume, Point, Volume
+from ..isolation.doubts import uneven_doubts
+
+NO_LUNGS = "The CT shows too little lung, so the side and the location of each lesion are unknown."
+
+
+@dataclass(frozen=True, eq=False)
+class FoundLungs:
+    """What is known of the lungs.
+
+    Attributes:
+        pair: Left and right lung (bool) on the CT's grid; None if their sides are unknown.
+        warnings: Sentences for the user about what makes the lungs doubtful.
+        carina_lps: The carina, LPS mm; None if it is not known.
+    """
+
+    pair: tuple[Volume, Volume] | None
+    warnings: tuple[str, ...] = ()
+    carina_lps: Point | None = None
+
+    @classmethod
+    def of(cls, found: isolation.LungIsolation) -> FoundLungs:
+        """Return the lungs of an isolation, without a guess of their sides."""
+        pair = (found.left_lung, found.right_lung) if found.sides_known else None
+        return cls(pair, found.warnings, found.carina_lps)
+
+
+def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
+    """Take the lungs from the segmentation, or else isolate them.
+
+    Returns:
+        The lungs, with all reasons to doubt them.
+
+    Raises:
+        UnusableInput: A lung segment does not lie on the voxels of the CT.
+    """
+    drawn = lung_segments(segments)
+    if drawn is not None:
+        left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
+        pair = whole(left, ct), whole(right, ct)
+        left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
+        return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), isolation.carina_of(ct))
+    try:
+        return FoundLungs.of(isolation.isolate_lungs(ct))
+    except UnusableInput:  # a CT cropped to a lesion can be measured without a side
+        return FoundLungs(None, (NO_LUNGS,))
