@@ -266,12 +266,11 @@ class SegmentOptions:
             parameters=("mirror",),
         ),
     )
-
     verify: bool | None = field(
         default=None,
         metadata=_about(
             bool,
-            label="Verification",
+            label="The second look",
             help="look at each candidate again with a second network, which drops false positives and refines outlines",
             parameters=("verify",),
         ),
@@ -336,12 +335,12 @@ class Settings:
     @property
     def in_words(self) -> str:
         """Return the settings in words for the report: the model and its numbers."""
-        mirrored = ", test-time augmentation (mirroring)" if self.mirror else ""
-        mirrored += ", candidates verified" if self.verify else ""
+        steps = ", test-time augmentation (mirroring)" if self.mirror else ""
+        steps += ", second look" if self.verify else ""
         limits = f"lesions of at least {self.min_lesion_ml:g} mL and a confidence of at least {self.min_confidence:g}"
         return (
             f"{self.model} (slice threshold {self.thresholds.gate:g}, voxel threshold {self.thresholds.voxel:g}, "
-            f"stride {self.stride}{mirrored}; {limits})"
+            f"stride {self.stride}{steps}; {limits})"
         )
 
 

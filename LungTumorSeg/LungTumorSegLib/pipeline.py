@@ -27,7 +27,7 @@ from .options import SegmentOptions, Settings
 from .weights.manifest import Manifest, SecondLook
 
 if TYPE_CHECKING:
-    from .networks.candidate_network import CandidateNetwork
+    from .networks.second_network import SecondNetwork
     from .refinement.clicks import Outliner
 
 Box = tuple[float, float, float, float, float, float]
@@ -148,10 +148,10 @@ def segment(
     disagreement = grid.carry_back(maps.deviation())
     if settings.verify:
         clock.stage("measurement")
-        tumor, verified, together = _verified(model, settings, upright, grid, maps, probability, on_progress)
+        tumor, certainty, together = _verified(model, settings, upright, grid, maps, probability, on_progress)
         clock.stage("verification")
     else:
-        tumor, verified, together = decide(grid, maps.mean, probability, settings.thresholds), None, ()
+        tumor, certainty, together = decide(grid, maps.mean, probability, settings.thresholds), None, ()
     report = report_lesions(
         tumor,
         upright.ct,
@@ -159,7 +159,7 @@ def segment(
         upright.right_lung,
         probability=probability,
         disagreement=disagreement,
-        verified=verified,
+        certainty=certainty,
         voxel_threshold=settings.thresholds.voxel,
         min_lesion_ml=settings.min_lesion_ml,
         min_confidence=settings.min_confidence,
@@ -256,7 +256,7 @@ def outline(
         upright.left_lung,
         upright.right_lung,
         probability=found.inside,
-        verified=found.certainty,
+        certainty=found.certainty,
         min_lesion_ml=0.0,
         carina_lps=isolation.carina_lps,
         sides_known=isolation.sides_known,
@@ -315,7 +315,7 @@ def _rows(values: Any, length: int, name: str) -> list[tuple[float, ...]]:
     return [tuple(row) for row in rows.tolist()]
 
 
-def _second_network(model: Model) -> tuple[CandidateNetwork, SecondLook]:
+def _second_network(model: Model) -> tuple[SecondNetwork, SecondLook]:
     """Return the second network of a model and its entry in the manifest.
 
     Raises:
@@ -344,9 +344,9 @@ def _verified(
     Raises:
         UnusableInput: The model has no second network.
     """
-    from .refinement.verify import verify  # imports torch
+    from .refinement.second_look import second_look  # imports torch
 
-    candidates = verify(
+    candidates = second_look(
         *_second_network(model),
         upright.ct,
         upright.lungs.array,

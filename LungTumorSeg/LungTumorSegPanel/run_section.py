@@ -189,7 +189,7 @@ class RunSection:
             "reading": _("Reading the CT"),
             "isolation": _("Finding the lungs"),
             "predicting": _("Looking for tumors"),
-            "verifying": _("Verifying the candidates"),
+            "verifying": _("Looking at the candidates again"),
             "measuring": _("Measuring"),
             "writing": _("Writing the results"),
         }

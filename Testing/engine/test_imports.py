@@ -33,7 +33,7 @@ NEEDS_TORCH = (
     "LungTumorSegLib.refinement.clicks",
     "LungTumorSegLib.refinement.look",
     "LungTumorSegLib.refinement.outline",
-    "LungTumorSegLib.refinement.verify",
+    "LungTumorSegLib.refinement.second_look",
     "LungTumorSegLib.training",
 )
 

@@ -17,7 +17,7 @@ from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.borders import SHIFT_MM
-from LungTumorSegLib.refinement.verify import SECOND_SHARE
+from LungTumorSegLib.refinement.second_look import SECOND_SHARE
 from result_files import names
 from scipy import ndimage
 

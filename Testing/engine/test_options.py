@@ -96,7 +96,7 @@ WRONG = [
     ("min_confidence", 1.5, "The confidence threshold must be a number from 0 to 1, not 1.5."),
     ("min_confidence", float("nan"), "not nan"),
     ("mirror", "yes", "Mirroring must be True or False, not 'yes'."),
-    ("verify", "yes", "Verification must be True or False, not 'yes'."),
+    ("verify", "yes", "The second look must be True or False, not 'yes'."),
     ("min_confidence", "x" * 100_000, "not 'xxx"),
 ]
 

@@ -11,7 +11,7 @@ ANSWER_ROLE = "LungTumorSeg.Answer"
 
 
 def as_version_3(segmentation: Any, parameters: Any) -> None:
-    """Remove the choice of verification; see ``as_version_2`` for the arguments."""
+    """Remove the choice of the second look; see ``as_version_2`` for the arguments."""
     parameters.SetParameter("version", "3")
     parameters.UnsetParameter("verify")
 

@@ -118,18 +118,18 @@ class Maps:
         probability: Tumor probability, 0 to 1.
         disagreement: Standard deviation across stacks; None if it is not known.
         threshold: The probability at which the mask was cut.
-        verified: Probability that the lesion in a voxel is a tumor, as the second network sees it; None without it.
+        certainty: Probability that the lesion in a voxel is a tumor, as the second network sees it; None without it.
     """
 
     probability: Volume
     disagreement: Volume | None
     threshold: float
-    verified: Volume | None = None
+    certainty: Volume | None = None
 
     def confidence_of(self, lesion: LesionCrop) -> float:
         """Return the confidence in a lesion: that of the second network if it looked at the lesion."""
-        if self.verified is not None:
-            return float(lesion.voxels_of(self.verified).max())
+        if self.certainty is not None:
+            return float(lesion.voxels_of(self.certainty).max())
         return confidence(lesion, self.probability, self.disagreement)
 
 

@@ -83,7 +83,7 @@ def report_lesions(
     *,
     probability: Volume | None = None,
     disagreement: Volume | None = None,
-    verified: Volume | None = None,
+    certainty: Volume | None = None,
     voxel_threshold: float = VOXEL_THRESHOLD,
     min_lesion_ml: float,
     min_confidence: float = 0.0,
@@ -102,7 +102,7 @@ def report_lesions(
         right_lung: The right lung (bool).
         probability: Tumor probability, 0 to 1.
         disagreement: Standard deviation across stacks, 0 to 1.
-        verified: Probability that the lesion in a voxel is a tumor, as the second network sees it.
+        certainty: Probability that the lesion in a voxel is a tumor, as the second network sees it.
         voxel_threshold: The probability at which the mask was cut.
         min_lesion_ml: The smallest volume of a lesion, mL.
         min_confidence: The confidence threshold, 0 to 1. It applies only if the probability is given.
@@ -120,7 +120,7 @@ def report_lesions(
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
     lungs = (left_lung, right_lung) if sides_known else None
-    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps, verified)
+    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps, certainty)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml, together=together)
     unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
@@ -254,7 +254,7 @@ def _canonical(
     disagreement: Volume | None,
     threshold: float,
     carina_lps: Point | None,
-    verified: Volume | None = None,
+    certainty: Volume | None = None,
 ) -> _Images:
     """Bring all volumes into canonical axes, after a check of their grids."""
     order = ct.canonical_axes()
@@ -266,9 +266,9 @@ def _canonical(
         _check_grid(ct, probability=probability)
         if disagreement is not None:
             _check_grid(ct, disagreement=disagreement)
-        if verified is not None:
-            _check_grid(ct, verified=verified)
-        on_axes = (None if volume is None else order.apply(volume) for volume in (disagreement, verified))
+        if certainty is not None:
+            _check_grid(ct, certainty=certainty)
+        on_axes = (None if volume is None else order.apply(volume) for volume in (disagreement, certainty))
         maps = Maps(order.apply(probability), next(on_axes), threshold, next(on_axes))
     return _Images(order.apply(ct), lungs, maps, carina_lps)
 

@@ -3,7 +3,7 @@
 - Version 1 (0.1.0, before corrections): a segmentation, its lesion table and the summary of the run, but neither the
   network's result nor review marks.
 - Version 2: the network's result has no display node, so Slicer shows it when the scene is loaded.
-- Version 3: no choice of verification; the logic takes that of the model.
+- Version 3: no choice of the second look; the logic takes that of the model.
 """
 
 from __future__ import annotations

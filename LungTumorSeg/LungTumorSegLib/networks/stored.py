@@ -16,7 +16,7 @@ from ..weights.model_card import card_excerpt
 if TYPE_CHECKING:
     import torch
 
-    from .candidate_network import CandidateNetwork
+    from .second_network import SecondNetwork
 
 N = TypeVar("N", bound="torch.nn.Module")
 
@@ -35,7 +35,7 @@ class Model:
     network: torch.nn.Module
     manifest: Manifest
     card: str = ""
-    second: CandidateNetwork | None = None
+    second: SecondNetwork | None = None
 
 
 def load_model(model_id: str = DEFAULT_MODEL) -> Model:
@@ -54,8 +54,8 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
     folder = find_model(model_id)
     manifest = Manifest.read(folder)
     try:
-        from .candidate_network import CandidateNetwork  # imports torch, which may be missing
         from .registry import build_network
+        from .second_network import SecondNetwork  # imports torch, which may be missing
     except ImportError as error:
         raise MachineLimit(missing_package(error)) from error
 
@@ -66,7 +66,7 @@ def load_model(model_id: str = DEFAULT_MODEL) -> Model:
     second = None
     if (look := manifest.second_look) is not None:
         second = _with_weights(
-            lambda: CandidateNetwork(look.width), folder / SECOND_WEIGHTS_FILE, look.weights_sha256, manifest
+            lambda: SecondNetwork(look.width), folder / SECOND_WEIGHTS_FILE, look.weights_sha256, manifest
         )
     return Model(network, manifest, card_excerpt(folder), second)
 

@@ -65,7 +65,7 @@ STAGES_IN_WORDS = {
     "model": "Loading the network",
     "isolation": "Finding the lungs",
     "predicting": "Looking for tumors",
-    "verifying": "Verifying the candidates",
+    "verifying": "Looking at the candidates again",
     "measuring": "Measuring",
     "writing": "Writing the results",
     "segmenting": "Segmenting CTs",

@@ -1,1 +1,1 @@
-"""Refinement: a second network verifies and outlines each candidate, or what the user points at."""
+"""The second look: a second network judges and outlines each candidate, or what the user points at."""

@@ -14,7 +14,7 @@ from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.texts import percent
 from ..core.volume import Array, Point, Volume
-from ..networks.candidate_network import CandidateNetwork
+from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .corrected import ball_at, contains, joined, without
 from .crops import Anatomy
@@ -102,7 +102,7 @@ class Outlined:
 class Outliner:
     """Outline places of one CT; every place is looked at only once."""
 
-    def __init__(self, network: CandidateNetwork, numbers: SecondLook, ct: Volume, lungs: Array) -> None:
+    def __init__(self, network: SecondNetwork, numbers: SecondLook, ct: Volume, lungs: Array) -> None:
         """Reduce the CT for the coarse views.
 
         Args:

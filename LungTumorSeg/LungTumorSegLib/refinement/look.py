@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ..core.volume import Array, Point, Volume
 from ..lesions.components import CONNECTIVITY
-from ..networks.candidate_network import CandidateNetwork
+from ..networks.second_network import SecondNetwork
 from .crops import FINE_VOXELS, Anatomy, Cube, Float, coarse_view, fine_view
 
 UNIT_MM = 64.0
@@ -46,7 +46,7 @@ class Look:
 
 
 def look_at(
-    network: CandidateNetwork,
+    network: SecondNetwork,
     ct: Volume,
     anatomy: Anatomy,
     places: list[tuple[Point, float]],
@@ -67,7 +67,7 @@ def look_at(
     return [_look(network, ct, anatomy, Cube(center, side_mm), outline_logit) for center, side_mm in places]
 
 
-def _look(network: CandidateNetwork, ct: Volume, anatomy: Anatomy, cube: Cube, outline_logit: float) -> Look:
+def _look(network: SecondNetwork, ct: Volume, anatomy: Anatomy, cube: Cube, outline_logit: float) -> Look:
     fine, coarse = fine_view(cube, ct), coarse_view(cube.center, anatomy)
     octaves = torch.full((2,), math.log2(cube.side_mm / UNIT_MM))
     with torch.inference_mode():

@@ -15,7 +15,7 @@ from ..core.boxes import Box
 from ..core.crops import Crop, trimmed
 from ..core.errors import UnusableInput
 from ..core.volume import Point, Volume
-from ..networks.candidate_network import CandidateNetwork
+from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .borders import at_edges
 from .calibration import TUMOR_LOGIT
@@ -46,9 +46,7 @@ class Outline:
     tumor: float
 
 
-def outline_point(
-    network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, point: Point
-) -> Outline:
+def outline_point(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, point: Point) -> Outline:
     """Outline what lies at a point.
 
     Args:
@@ -70,7 +68,7 @@ def outline_point(
 
 
 def outline_box(
-    network: CandidateNetwork,
+    network: SecondNetwork,
     numbers: SecondLook,
     ct: Volume,
     anatomy: Anatomy,
@@ -101,7 +99,7 @@ def outline_box(
     return _settled(network, numbers, ct, anatomy, look)
 
 
-def _settled(network: CandidateNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, look: Look) -> Outline:
+def _settled(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, look: Look) -> Outline:
     """Look again from the middle of an answer, and carry the last answer to the CT's grid."""
     for _ in range(LOOKS_AGAIN):
         mask = look.mask

@@ -127,7 +127,7 @@ class Manifest:
 
     @property
     def verify(self) -> bool:
-        """Whether a run verifies its candidates unless the user chooses otherwise."""
+        """Whether a run takes a second look at its candidates unless the user chooses otherwise."""
         return self.second_look is not None
 
     def write(self, folder: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_manifest_keeps_its_second_network(tmp_path):
     assert read.verify
 
 
-def test_a_manifest_without_a_second_network_does_not_verify(tmp_path):
+def test_a_manifest_without_a_second_network_takes_no_second_look(tmp_path):
     manifest().write(tmp_path)
     assert not Manifest.read(tmp_path).verify
 

@@ -11,12 +11,12 @@ from LungTumorSegLib.core.crops import Crop, crop_at
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.lesions.components import label_lesions
-from LungTumorSegLib.refinement import verify as verify_module
+from LungTumorSegLib.refinement import second_look as second_look_module
 from LungTumorSegLib.refinement.candidates import find_candidates
 from LungTumorSegLib.refinement.fragments import as_candidate, separate
 
 from .conftest import BALL_HU, axial_affine, ball_ct
-from .test_verify import verified
+from .test_second_look import looked_at
 
 GRID = Volume(np.zeros((20, 20, 40), np.float32), axial_affine((1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)))
 
@@ -88,9 +88,9 @@ def two_balls():
 
 def test_a_far_part_of_a_candidate_gets_its_own_answer(network, numbers, monkeypatch):
     looked = []
-    real = verify_module.look_at
-    monkeypatch.setattr(verify_module, "look_at", lambda *given: looked.append(given[3][0][0][0]) or real(*given))
-    large, small = verified(network, numbers, two_balls())
+    real = second_look_module.look_at
+    monkeypatch.setattr(second_look_module, "look_at", lambda *given: looked.append(given[3][0][0][0]) or real(*given))
+    large, small = looked_at(network, numbers, two_balls())
     assert len(looked) == 2
     assert looked[1] == pytest.approx(18.0, abs=2.0), "the second look is at the small ball"
     middle = small.mask.mask.index_to_lps(np.argwhere(small.mask.mask.array)).mean(axis=0)
@@ -100,13 +100,13 @@ def test_a_far_part_of_a_candidate_gets_its_own_answer(network, numbers, monkeyp
 
 @pytest.mark.parametrize("logits", [(-3.0, 3.0), (3.0, -3.0)])
 def test_a_part_is_at_most_as_probable_as_its_candidate(network, numbers, monkeypatch, logits):
-    real, answers = verify_module.look_at, iter(logits)
+    real, answers = second_look_module.look_at, iter(logits)
     monkeypatch.setattr(
-        verify_module,
+        second_look_module,
         "look_at",
         lambda *given: [dataclasses.replace(look, tumor_logit=next(answers)) for look in real(*given)],
     )
-    whole, part = verified(network, numbers, two_balls())
+    whole, part = looked_at(network, numbers, two_balls())
     assert (part.tumor == whole.tumor) == (logits[0] < logits[1])
     assert part.tumor <= whole.tumor
 

@@ -1,1 +1,1 @@
-"""Training of the second network, which verifies and outlines the candidates of the first one."""
+"""Training of the second network, which judges and outlines the candidates of the first one."""

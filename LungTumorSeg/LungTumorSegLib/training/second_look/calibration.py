@@ -17,7 +17,7 @@ import numpy.typing as npt
 from ...core.errors import MachineLimit, UnusableInput
 from ...core.machine import missing_package
 from ...core.volume import Array, Volume
-from ...networks.candidate_network import CandidateNetwork
+from ...networks.second_network import SecondNetwork
 from ...refinement.calibration import TUMOR_LOGIT, Calibration
 from ...refinement.candidates import CORE, Candidate, find_candidates
 from ...refinement.crops import Anatomy, side_for_extent
@@ -64,7 +64,7 @@ class Judged:
     measures: dict[str, float]
 
 
-def judged_candidates(network: CandidateNetwork, case: LookCase) -> Iterator[Judged]:
+def judged_candidates(network: SecondNetwork, case: LookCase) -> Iterator[Judged]:
     """Look at all candidates of a case and of its copies with implanted lesions.
 
     Args:
@@ -79,7 +79,7 @@ def judged_candidates(network: CandidateNetwork, case: LookCase) -> Iterator[Jud
         yield from _of_scan(network, case, scan, scan.volume("hu"), scan.lungs)
 
 
-def _of_scan(network: CandidateNetwork, case: LookCase, scan: Scan, ct: Volume, lungs: Array) -> Iterator[Judged]:
+def _of_scan(network: SecondNetwork, case: LookCase, scan: Scan, ct: Volume, lungs: Array) -> Iterator[Judged]:
     """Look at the candidates of a scan in ``ct``, which has the same content and may be finer."""
     anatomy = Anatomy.of(ct, lungs)
     hu = Volume(scan.hu.astype(np.float32), scan.affine)

@@ -14,7 +14,7 @@ import torch
 
 from ...core.complete_files import complete_file
 from ...core.events import Progress, ProgressCallback, ignore_progress
-from ...networks.candidate_network import CandidateNetwork
+from ...networks.second_network import SecondNetwork
 from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
 from ...report.charts import write_curves
@@ -82,7 +82,7 @@ def run_training(
     return export(network, judged, config, first, trained_on)
 
 
-def judge(network: CandidateNetwork, cases: list[LookCase], on_progress: ProgressCallback) -> list[Judged]:
+def judge(network: SecondNetwork, cases: list[LookCase], on_progress: ProgressCallback) -> list[Judged]:
     """Look at the candidates of cases with a network that was trained without their sources."""
     judged: list[Judged] = []
     for done, case in enumerate(cases):
@@ -92,7 +92,7 @@ def judge(network: CandidateNetwork, cases: list[LookCase], on_progress: Progres
 
 
 def export(
-    network: CandidateNetwork, judged: list[Judged], config: LookTrainingConfig, first: Model, trained_on: str
+    network: SecondNetwork, judged: list[Judged], config: LookTrainingConfig, first: Model, trained_on: str
 ) -> Path:
     """Calibrate the network and write it with the first one to ``<output>/model``.
 

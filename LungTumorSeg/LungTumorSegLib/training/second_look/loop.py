@@ -15,7 +15,7 @@ from torch.nn import functional
 from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback
 from ...core.volume import Array
-from ...networks.candidate_network import CandidateNetwork
+from ...networks.second_network import SecondNetwork
 from ...refinement.crops import windows
 from ..averaging import MovingAverage
 from ..checkpoint import load_average, load_checkpoint, save_checkpoint
@@ -113,7 +113,7 @@ class LookLoop:
                 f"{self._config.batch}; set more samples, or leave out fewer sources."
             )
         torch.manual_seed(config.seed)
-        self._network = CandidateNetwork(self._config.width)
+        self._network = SecondNetwork(self._config.width)
         nn.init.constant_(self._network.mask.bias, MASK_BIAS)  # type: ignore[arg-type]
         prepare_network(self._network, torch.device("cpu"))
         self._optimizer = torch.optim.AdamW(
@@ -124,7 +124,7 @@ class LookLoop:
         self._last = Path(config.output) / f"{name}-last.safetensors"
         self._state = LookState()
 
-    def run(self, on_progress: ProgressCallback) -> CandidateNetwork:
+    def run(self, on_progress: ProgressCallback) -> SecondNetwork:
         """Train, or resume training, to the end; return the network in evaluation mode."""
         if self._last.is_file():
             self._state = LookState(**load_checkpoint(self._last, self._network, self._optimizer))

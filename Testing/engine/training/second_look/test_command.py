@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import torch
-from LungTumorSegLib.networks.candidate_network import CandidateNetwork
+from LungTumorSegLib.networks.second_network import SecondNetwork
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training.second_look.calibration import Judged
 from LungTumorSegLib.training.second_look.command import export
@@ -19,7 +19,7 @@ def test_the_model_has_both_networks_and_their_calibrations(first, config, tmp_p
         for source in ("one", "two")
         for tumor in (True, False)
     ]
-    network = CandidateNetwork(1)
+    network = SecondNetwork(1)
     stored = load_model(str(export(network, judged, settings, load_model(str(first)), "nothing")))
     for name, value in network.state_dict().items():
         assert torch.equal(

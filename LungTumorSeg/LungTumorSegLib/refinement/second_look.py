@@ -1,7 +1,7 @@
 """The second look of a run: how probably each candidate is a tumor, and its outline on the CT's own grid.
 
-The first network finds and the second one verifies and outlines. A lesion of more than ``LARGE_MM`` keeps the first
-network's outline, because the fine view would hold it only at a coarse spacing, or not at all.
+The first network finds candidates, the second one judges and outlines them. A lesion of more than ``LARGE_MM`` keeps
+the first network's outline, because the fine view would hold it only at a coarse spacing, or not at all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, Volume
 from ..inference.grid import WorkingGrid
-from ..networks.candidate_network import CandidateNetwork
+from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .borders import at_edges
 from .calibration import TUMOR_LOGIT
@@ -41,8 +41,8 @@ MOST_FRAGMENTS = 10
 """Number of separate parts per candidate, the largest ones, that are looked at again."""
 
 
-def verify(
-    network: CandidateNetwork,
+def second_look(
+    network: SecondNetwork,
     numbers: SecondLook,
     ct: Volume,
     lungs: Array,
@@ -88,21 +88,21 @@ def verify(
         measures = {**measures_of(candidate, around), TUMOR_LOGIT: look.tumor_logit}
         return look, numbers.candidate.probability(measures)
 
-    verified = []
+    found = []
     for done, candidate in enumerate(candidates):
         on_progress(Progress("verifying", done, len(candidates)))
         look, tumor = seen(candidate)
         mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
         parts = [] if mask is None else [at_edges(part, ct) for part in separate(mask, ct, min_ml=smallest_ml)]
-        verified.append(Outline(parts[0] if parts else None, tumor))
+        found.append(Outline(parts[0] if parts else None, tumor))
         others = parts[1:]
         for part in others[:MOST_FRAGMENTS]:
             own = as_candidate(part, candidate, working, ct, min_ml=smallest_ml)
             # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
-            verified += [] if own is None else [Outline(part, min(tumor, seen(own)[1]))]
-        verified += [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
+            found += [] if own is None else [Outline(part, min(tumor, seen(own)[1]))]
+        found += [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
     on_progress(Progress("verifying", len(candidates), len(candidates)))
-    return verified
+    return found
 
 
 def outline(

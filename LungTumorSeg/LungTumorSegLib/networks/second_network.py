@@ -24,7 +24,7 @@ CENTER_LOGITS = 5.0
 """Divisor that brings the logits of the mask to the size of the other measures."""
 
 
-class CandidateNetwork(nn.Module):
+class SecondNetwork(nn.Module):
     """Turn two views of a candidate into a mask and a probability, both as logits.
 
     Args:

@@ -8,7 +8,7 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.refinement.calibration import Calibration
-from LungTumorSegLib.refinement.verify import verify
+from LungTumorSegLib.refinement.second_look import second_look
 
 from .conftest import CENTER, RADIUS_MM, ball_ct
 
@@ -24,10 +24,10 @@ def first_look(ct, sharpness=1.0):
     return grid, probability, grid.carry_back(probability)
 
 
-def verified(network, numbers, ct, lungs=None, **maps):
+def looked_at(network, numbers, ct, lungs=None, **maps):
     grid, probability, on_ct = first_look(ct, **maps)
     lungs = np.ones(ct.shape, bool) if lungs is None else lungs
-    return verify(
+    return second_look(
         network,
         numbers,
         ct,
@@ -50,7 +50,7 @@ def whole(candidate, ct):
 @pytest.mark.parametrize("spacing_mm", [(2.0, 1.0, 1.0), (5.0, 0.8, 0.8)])
 def test_a_dense_ball_is_outlined_on_the_grid_of_the_ct(network, numbers, spacing_mm):
     ct = ball_ct(spacing_mm)
-    (candidate,) = verified(network, numbers, ct)
+    (candidate,) = looked_at(network, numbers, ct)
     truth = ct.array > -300
     mask = whole(candidate, ct)
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
@@ -63,7 +63,7 @@ def test_the_outlines_of_both_networks_are_weighted(network, numbers):
     grid, _, _ = first_look(ct)
     points = grid.image.index_to_lps(np.stack(np.indices(grid.image.shape), axis=-1))
     wide = (0.6 * (np.linalg.norm(points - np.asarray(CENTER), axis=-1) < 1.6 * RADIUS_MM)).astype(np.float32)
-    (candidate,) = verify(
+    (candidate,) = second_look(
         network, numbers, ct, np.ones(ct.shape, bool), grid, wide, np.zeros_like(wide), grid.carry_back(wide),
         voxel_threshold=0.5, min_lesion_ml=0.1,
     )  # fmt: skip
@@ -72,7 +72,7 @@ def test_the_outlines_of_both_networks_are_weighted(network, numbers):
 
 def test_a_large_mass_keeps_the_outline_of_the_first_network(network, numbers):
     ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=40.0)
-    (candidate,) = verified(network, numbers, ct, sharpness=20.0)
+    (candidate,) = looked_at(network, numbers, ct, sharpness=20.0)
     _, _, on_ct = first_look(ct, sharpness=20.0)
     assert np.array_equal(whole(candidate, ct), on_ct.array > 0.5)
 
@@ -81,26 +81,26 @@ def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
     lung_wins = Calibration(-4.0, {"aerated_share": 8.0})
     numbers = type(numbers)(8, "", lung_wins, numbers.click)
     ct = ball_ct()
-    (inside,) = verified(network, numbers, ct)
-    (outside,) = verified(network, numbers, ct, lungs=np.zeros(ct.shape, bool))
+    (inside,) = looked_at(network, numbers, ct)
+    (outside,) = looked_at(network, numbers, ct, lungs=np.zeros(ct.shape, bool))
     assert inside.tumor == pytest.approx(1 / (1 + np.exp(-4.0)), abs=0.01)
     assert outside.tumor == pytest.approx(1 / (1 + np.exp(4.0)), abs=0.01)
 
 
 def test_nothing_suspicious_needs_no_look(numbers):
     ct = ball_ct(radius_mm=0.0)
-    assert verified(None, numbers, ct) == []
+    assert looked_at(None, numbers, ct) == []
 
 
 @pytest.mark.parametrize(("tumor", "lesions"), [(0.7, 1), (0.3, 0)])
-def test_the_report_uses_the_verified_probability_as_confidence(tumor, lesions):
+def test_the_report_uses_the_probability_of_the_second_look_as_confidence(tumor, lesions):
     ct = ball_ct()
     mask = ct.array > -300
     certainty = ct.with_array(np.where(mask, np.float32(tumor), np.float32(0)))
     lungs = ct.with_array(np.ones(ct.shape, bool))
     report = report_lesions(
         Volume(mask, ct.affine), ct, lungs, lungs, probability=lungs.with_array(mask.astype(np.float32)),
-        verified=certainty, min_lesion_ml=0.1, min_confidence=0.5, sides_known=False,
+        certainty=certainty, min_lesion_ml=0.1, min_confidence=0.5, sides_known=False,
     )  # fmt: skip
     assert [lesion.confidence for lesion in report.lesions] == [pytest.approx(tumor)] * lesions
     assert len(report.unsure_ml) == 1 - lesions
