@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .core.crops import Crop
-from .core.errors import UnusableInput
 from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Point, Volume
-from .inference.backend import choose_backend
+from .inference.backend import TORCH, choose_backend
 from .inference.decision import decide
 from .inference.doubts import resolution_doubts
 from .inference.grid import WorkingGrid, make_working_grid
@@ -24,11 +22,11 @@ from .lesions import LesionReport, report_lesions
 from .lesions.doubts import threshold_doubts
 from .networks.stored import Model, load_model
 from .options import SegmentOptions, Settings
-from .weights.manifest import Manifest, SecondLook
+from .weights.manifest import Manifest
 
 if TYPE_CHECKING:
-    from .networks.second_network import SecondNetwork
     from .refinement.clicks import Outliner
+    from .refinement.painting import OutlinedLesions
 
 Box = tuple[float, float, float, float, float, float]
 
@@ -107,48 +105,22 @@ def segment(
         UnusableInput: If the CT does not contain enough lung, an option is unknown, or a value is out of range.
         MachineLimit: If memory, device, weights or a package fail.
     """
-    clock = _Clock()
-    chosen = SegmentOptions.of(options, **choices)
-    on_progress(Progress("model", 0, 1))
-    model = load_model(chosen.model)
-    settings = chosen.settled(model.manifest)
-    from .inference.predictor import choose_device, choose_precision, predict_maps  # imports torch, so only here
-
-    backend = choose_backend(settings.backend)
-    device = choose_device(settings.device, backend)
-    precision = choose_precision(settings.precision, device)
-    on_progress(Progress("model", 1, 1))
-    clock.stage("model")
+    run = _started(SegmentOptions.of(options, **choices), on_progress, search=True)
+    settings, clock = run.settings, run.clock
 
     isolation = isolate_lungs(ct, on_progress)
-    axes = ct.canonical_axes()
-    upright = isolation.reordered(axes)
+    upright = isolation.reordered(ct.canonical_axes())
     clock.stage("isolation")
 
-    grid = make_working_grid(
-        upright.isolated,
-        upright.mask,
-        spacing_mm=model.manifest.spacing_mm,
-        intensity_range_hu=model.manifest.intensity_range_hu,
-    )
-    maps = predict_maps(
-        grid,
-        model.network,
-        stride=settings.stride,
-        mirror=settings.mirror,
-        device=device,
-        precision=precision,
-        backend=backend,
-        on_progress=on_progress,
-    )
+    grid, maps = _predicted(run, upright, on_progress)
     clock.stage("prediction")
 
     on_progress(Progress("measuring", 0, 1))
-    probability = grid.carry_back(maps.mean)
-    disagreement = grid.carry_back(maps.deviation())
+    probability, disagreement = grid.carry_back(maps.mean), grid.carry_back(maps.deviation())
+    clock.stage("measurement")
     if settings.verify:
-        clock.stage("measurement")
-        tumor, certainty, together = _verified(model, settings, upright, grid, maps, probability, on_progress)
+        found = _looked_at_again(run, upright, grid, maps, probability, on_progress)
+        tumor, certainty, together = found.tumor, found.certainty, found.lesions
         clock.stage("verification")
     else:
         tumor, certainty, together = decide(grid, maps.mean, probability, settings.thresholds), None, ()
@@ -169,26 +141,11 @@ def segment(
     )
     on_progress(Progress("measuring", 1, 1))
     clock.stage("measurement")
-    return SegmentResult(
-        ct,
-        isolation,
-        axes.undo(probability),
-        axes.undo(disagreement),
-        report.reordered(axes.inverse()),
-        model.manifest,
-        settings,
-        str(device),
-        precision,
-        (
-            *ct.warnings,
-            *isolation.warnings,
-            *resolution_doubts(upright.ct, model.manifest),
-            *threshold_doubts(report.unsure_ml, settings.min_confidence),
-        ),
-        clock.seconds,
-        model.card,
-        backend,
+    warnings = (
+        *resolution_doubts(upright.ct, run.model.manifest),
+        *threshold_doubts(report.unsure_ml, settings.min_confidence),
     )
+    return _result(run, isolation, probability, disagreement, report, warnings)
 
 
 def outline(
@@ -222,40 +179,30 @@ def outline(
             lung, an option is unknown, or further points come with several places.
         MachineLimit: If memory, weights or a package fail.
     """
-    from .refinement.clicks import Click, outlined  # imports torch
+    from .refinement.clicks import outlined  # imports torch
+    from .refinement.places import clicks_at
 
-    clock = _Clock()
     chosen = SegmentOptions.of(options, **choices)
-    places = [*_rows(point, 3, "point"), *_rows(box, 6, "box")]
-    more, less = _points(also, "point of also"), _points(but_not, "point of but_not")
-    if not places:
-        raise UnusableInput("Give at least one point or box to outline.")
-    if (more or less) and len(places) > 1:
-        raise UnusableInput(
-            "Points that correct an outline need exactly one point or box; outline one lesion at a time."
-        )
-    clicks = [Click(place, more, less) for place in places]
+    clicks = clicks_at(point, box, also, but_not)
     for click in clicks:
         click.check_inside(ct, LPS_HINT)  # now, not after the long search for the lungs
-    on_progress(Progress("model", 0, 1))
-    model = load_model(chosen.model)
-    settings = chosen.settled(model.manifest)
-    _second_network(model)
-    on_progress(Progress("model", 1, 1))
-    clock.stage("model")
-    outliner, isolation = outliner_of(ct, model, on_progress)
-    axes = ct.canonical_axes()
-    upright = isolation.reordered(axes)
-    clock.stage("isolation")
-    found = outlined(outliner, upright.ct, clicks, settings.min_confidence, on_progress)
-    clock.stage("verification")
+    run = _started(chosen, on_progress, search=False)
+
+    outliner, isolation = outliner_of(ct, run.model, on_progress)
+    upright = isolation.reordered(ct.canonical_axes())
+    run.clock.stage("isolation")
+
+    found = outlined(outliner, upright.ct, clicks, run.settings.min_confidence, on_progress)
+    run.clock.stage("verification")
+
     on_progress(Progress("measuring", 0, 1))
+    inside = found.tumor.with_array(found.tumor.array.astype(np.float32))
     report = report_lesions(
-        found.certainty.with_array(found.certainty.array > 0),
+        found.tumor,
         upright.ct,
         upright.left_lung,
         upright.right_lung,
-        probability=found.inside,
+        probability=inside,
         certainty=found.certainty,
         min_lesion_ml=0.0,
         carina_lps=isolation.carina_lps,
@@ -263,21 +210,9 @@ def outline(
         together=found.lesions,
     )
     on_progress(Progress("measuring", 1, 1))
-    clock.stage("measurement")
-    return SegmentResult(
-        ct,
-        isolation,
-        axes.undo(found.inside),
-        axes.undo(found.inside.with_array(np.zeros(upright.ct.shape, np.float32))),
-        report.reordered(axes.inverse()),
-        model.manifest,
-        settings,
-        "cpu",
-        "float32",
-        (*ct.warnings, *isolation.warnings, *found.warnings),
-        clock.seconds,
-        model.card,
-    )
+    run.clock.stage("measurement")
+    no_disagreement = inside.with_array(np.zeros(inside.shape, np.float32))
+    return _result(run, isolation, inside, no_disagreement, report, found.warnings)
 
 
 def outliner_of(
@@ -290,82 +225,33 @@ def outliner_of(
     """
     from .refinement.clicks import Outliner  # imports torch
 
-    second, numbers = _second_network(model)
+    second, numbers = model.for_second_look()
     isolation = isolate_lungs(ct, on_progress)
     upright = isolation.reordered(ct.canonical_axes())
     return Outliner(second, numbers, upright.ct, upright.lungs.array), isolation
 
 
-def _points(values: Any, name: str) -> tuple[Point, ...]:
-    return tuple((x, y, z) for x, y, z in _rows(values, 3, name))
+@dataclass(frozen=True)
+class _Engine:
+    """What computes the network; by default what computes the second one."""
 
+    backend: str = TORCH
+    device: str = "cpu"
+    precision: str = "float32"
 
-def _rows(values: Any, length: int, name: str) -> list[tuple[float, ...]]:
-    """Return one or several rows of ``length`` numbers as a list of tuples.
+    @classmethod
+    def of(cls, settings: Settings) -> _Engine:
+        """Return what the settings choose on this machine.
 
-    Raises:
-        UnusableInput: The values are something else.
-    """
-    try:
-        rows = np.asarray(values, dtype=float).reshape(-1, length) if np.size(values) else np.empty((0, length))
-    except (TypeError, ValueError):
-        rows = np.full((1, length), np.nan)
-    if not np.isfinite(rows).all():
-        raise UnusableInput(f"A {name} needs {length} numbers, LPS coordinates in mm.")
-    return [tuple(row) for row in rows.tolist()]
+        Raises:
+            UnusableInput: The choices contradict each other.
+            MachineLimit: The machine lacks a device or a package.
+        """
+        from .inference.predictor import choose_device, choose_precision  # imports torch, so only here
 
-
-def _second_network(model: Model) -> tuple[SecondNetwork, SecondLook]:
-    """Return the second network of a model and its entry in the manifest.
-
-    Raises:
-        UnusableInput: The model has no second network.
-    """
-    if model.second is None or model.manifest.second_look is None:
-        raise UnusableInput(f"The model {model.manifest.id} has no second network; choose another model.")
-    return model.second, model.manifest.second_look
-
-
-def _verified(
-    model: Model,
-    settings: Settings,
-    upright: LungIsolation,
-    grid: WorkingGrid,
-    maps: StackStatistics,
-    probability: Volume,
-    on_progress: ProgressCallback,
-) -> tuple[Volume, Volume, tuple[Crop, ...]]:
-    """Look at the candidates with the second network.
-
-    Returns:
-        The mask of all candidates (bool), the probability of the candidate in each voxel (float32), and one mask per
-        candidate, on the CT's grid.
-
-    Raises:
-        UnusableInput: The model has no second network.
-    """
-    from .refinement.second_look import second_look  # imports torch
-
-    candidates = second_look(
-        *_second_network(model),
-        upright.ct,
-        upright.lungs.array,
-        grid,
-        maps.mean,
-        maps.deviation(),
-        probability,
-        voxel_threshold=settings.thresholds.voxel,
-        min_lesion_ml=settings.min_lesion_ml,
-        on_progress=on_progress,
-    )
-    tumor, certainty = np.zeros(upright.ct.shape, bool), np.zeros(upright.ct.shape, np.float32)
-    for candidate in candidates:
-        if candidate.mask is not None:
-            here, mask = candidate.mask.slices, candidate.mask.mask.array
-            tumor[here] |= mask
-            np.maximum(certainty[here], np.where(mask, np.float32(candidate.tumor), 0), out=certainty[here])
-    lesions = tuple(candidate.mask for candidate in candidates if candidate.mask is not None)
-    return probability.with_array(tumor), probability.with_array(certainty), lesions
+        backend = choose_backend(settings.backend)
+        device = choose_device(settings.device, backend)
+        return cls(backend, str(device), choose_precision(settings.precision, device))
 
 
 class _Clock:
@@ -376,7 +262,121 @@ class _Clock:
         self._last = time.perf_counter()
 
     def stage(self, name: str) -> None:
-        """Record the time since the end of the previous stage."""
+        """Add the time since the end of the previous stage to a stage."""
         now = time.perf_counter()
-        self.seconds[name] = round(now - self._last, 3)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 3)
         self._last = now
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run uses, and the time of its stages."""
+
+    model: Model
+    settings: Settings
+    engine: _Engine
+    clock: _Clock
+
+
+def _started(chosen: SegmentOptions, on_progress: ProgressCallback, *, search: bool) -> _Run:
+    """Load the model, and check that the run will be possible, before anything takes long.
+
+    Args:
+        chosen: The choices for the run.
+        on_progress: Called before and after.
+        search: Whether the first network searches the CT; otherwise only the second one is needed.
+
+    Raises:
+        UnusableInput: The model is unknown, or has no second network where only that one is needed.
+        MachineLimit: A device, weights or a package fail.
+    """
+    clock = _Clock()
+    on_progress(Progress("model", 0, 1))
+    model = load_model(chosen.model)
+    settings = chosen.settled(model.manifest)
+    if not search:
+        model.for_second_look()
+    engine = _Engine.of(settings) if search else _Engine()
+    on_progress(Progress("model", 1, 1))
+    clock.stage("model")
+    return _Run(model, settings, engine, clock)
+
+
+def _predicted(run: _Run, upright: LungIsolation, on_progress: ProgressCallback) -> tuple[WorkingGrid, StackStatistics]:
+    """Apply the network to the isolated CT on its working grid."""
+    from .inference.predictor import predict_maps  # imports torch, so only here
+
+    manifest = run.model.manifest
+    grid = make_working_grid(
+        upright.isolated, upright.mask, spacing_mm=manifest.spacing_mm, intensity_range_hu=manifest.intensity_range_hu
+    )
+    maps = predict_maps(
+        grid,
+        run.model.network,
+        stride=run.settings.stride,
+        mirror=run.settings.mirror,
+        device=run.engine.device,
+        precision=run.engine.precision,
+        backend=run.engine.backend,
+        on_progress=on_progress,
+    )
+    return grid, maps
+
+
+def _looked_at_again(
+    run: _Run,
+    upright: LungIsolation,
+    grid: WorkingGrid,
+    maps: StackStatistics,
+    probability: Volume,
+    on_progress: ProgressCallback,
+) -> OutlinedLesions:
+    """Look at the candidates with the second network.
+
+    Raises:
+        UnusableInput: The model has no second network.
+    """
+    from .refinement.painting import painted
+    from .refinement.second_look import second_look  # imports torch
+
+    candidates = second_look(
+        *run.model.for_second_look(),
+        upright.ct,
+        upright.lungs.array,
+        grid,
+        maps.mean,
+        maps.deviation(),
+        probability,
+        voxel_threshold=run.settings.thresholds.voxel,
+        min_lesion_ml=run.settings.min_lesion_ml,
+        on_progress=on_progress,
+    )
+    return painted(candidates, probability)
+
+
+def _result(
+    run: _Run,
+    isolation: LungIsolation,
+    probability: Volume,
+    disagreement: Volume,
+    report: LesionReport,
+    warnings: Sequence[str],
+) -> SegmentResult:
+    """Return what was found with canonical axes as a result on the axes of the CT."""
+    ct = isolation.ct
+    axes = ct.canonical_axes()
+    return SegmentResult(
+        ct=ct,
+        isolation=isolation,
+        probability=axes.undo(probability),
+        disagreement=axes.undo(disagreement),
+        report=report.reordered(axes.inverse()),
+        manifest=run.model.manifest,
+        settings=run.settings,
+        device=run.engine.device,
+        precision=run.engine.precision,
+        warnings=(*ct.warnings, *isolation.warnings, *warnings),
+        seconds=run.clock.seconds,
+        model_card=run.model.card,
+        backend=run.engine.backend,
+    )

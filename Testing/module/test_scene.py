@@ -261,9 +261,7 @@ def test_a_scene_of_version_1_opens_with_its_values(old_scene, logic, tmp_path, 
     parameters = logic.getParameterNode()
     segmentation = parameters.outputSegmentation
     assert (parameters.version, parameters.stride, parameters.paintInside) == (VERSION, 2, False)
-    assert parameters.verify is logic.models()["default"].verify, (
-        "the next run is as one from the command line"
-    )
+    assert parameters.verify is logic.models()["default"].verify, "the next run is as one from the command line"
     assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 1", "Tumor 2"]
     assert logic.corrections(segmentation).has_answer("Tumor_1") is not edited, "what was edited before nobody knows"
     assert mrml.is_edited(segmentation) is edited

@@ -93,7 +93,7 @@ def predict_maps(
     *,
     stride: int,
     mirror: bool = False,
-    device: torch.device,
+    device: torch.device | str,
     precision: str = "float32",
     backend: str = TORCH,
     on_progress: ProgressCallback = ignore_progress,
@@ -119,6 +119,7 @@ def predict_maps(
         MachineLimit: The memory of the device does not suffice, or OpenVINO cannot compute the network.
         UnusableInput: The stride is outside 1 to 8.
     """
+    device = torch.device(device)
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
     statistics = StackStatistics(grid.image.shape)
     slices = torch.from_numpy(grid.image.array)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..core.errors import MachineLimit
+from ..core.errors import MachineLimit, UnusableInput
 from ..core.machine import is_out_of_memory, missing_package
-from ..weights.manifest import DEFAULT_MODEL, SECOND_WEIGHTS_FILE, WEIGHTS_FILE, Manifest, find_model
+from ..weights.manifest import DEFAULT_MODEL, SECOND_WEIGHTS_FILE, WEIGHTS_FILE, Manifest, SecondLook, find_model
 from ..weights.model_card import card_excerpt
 
 if TYPE_CHECKING:
@@ -36,6 +36,16 @@ class Model:
     manifest: Manifest
     card: str = ""
     second: SecondNetwork | None = None
+
+    def for_second_look(self) -> tuple[SecondNetwork, SecondLook]:
+        """Return the second network and its entry in the manifest.
+
+        Raises:
+            UnusableInput: The model has no second network.
+        """
+        if self.second is None or self.manifest.second_look is None:
+            raise UnusableInput(f"The model {self.manifest.id} has no second network; choose another model.")
+        return self.second, self.manifest.second_look
 
 
 def load_model(model_id: str = DEFAULT_MODEL) -> Model:

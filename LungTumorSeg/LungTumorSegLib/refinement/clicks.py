@@ -20,9 +20,7 @@ from .corrected import ball_at, contains, joined, without
 from .crops import Anatomy
 from .look import look_at
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
-
-TINY = 1e-6
-"""Smallest probability of an outlined lesion, so that its voxels differ from the background."""
+from .painting import OutlinedLesions, painted
 
 CONTRAST_HU = 180.0
 """Median HU above which an outline is taken for a vessel with contrast agent; tumors rarely enhance above 120 HU."""
@@ -80,23 +78,6 @@ class Answer:
     tumor: float
     median_hu: float = 0.0
     warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Outlined:
-    """What lies at several places, on the CT's grid.
-
-    Attributes:
-        lesions: One mask per outlined place.
-        certainty: Probability that the lesion in a voxel is a tumor, float32; 0 outside of all lesions.
-        inside: Probability of a voxel to be inside a lesion, float32.
-        warnings: Sentences for the user, such as about places that do not look like a tumor.
-    """
-
-    lesions: tuple[Crop, ...]
-    certainty: Volume
-    inside: Volume
-    warnings: tuple[str, ...]
 
 
 class Outliner:
@@ -158,7 +139,7 @@ def outlined(
     clicks: Sequence[Click],
     least: float,
     on_progress: ProgressCallback = ignore_progress,
-) -> Outlined:
+) -> OutlinedLesions:
     """Answer several clicks.
 
     Args:
@@ -171,8 +152,7 @@ def outlined(
     Raises:
         UnusableInput: A place lies outside the CT.
     """
-    certainty, inside = np.zeros(ct.shape, np.float32), np.zeros(ct.shape, np.float32)
-    lesions: list[Crop] = []
+    outlines: list[Outline] = []
     warnings: list[str] = []
     for done, click in enumerate(clicks):
         on_progress(Progress("verifying", done, len(clicks)))
@@ -182,12 +162,9 @@ def outlined(
             warnings.append(f"What lies at {_in_words(click.place)} {reason}{anyway}.")
             continue
         warnings.extend(found.warnings)
-        lesions.append(found.mask)
-        here, mask = found.mask.slices, found.mask.mask.array
-        np.maximum(certainty[here], np.where(mask, np.float32(max(found.tumor, TINY)), 0), out=certainty[here])
-        np.maximum(inside[here], mask, out=inside[here], casting="unsafe")
+        outlines.append(Outline(found.mask, found.tumor))
     on_progress(Progress("verifying", len(clicks), len(clicks)))
-    return Outlined(tuple(lesions), Volume(certainty, ct.affine), Volume(inside, ct.affine), tuple(warnings))
+    return painted(outlines, ct, warnings)
 
 
 def objection(click: Click, answer: Answer, least: float) -> str:

@@ -1,0 +1,43 @@
+"""Outlines painted on the grid of the CT, as the report on lesions needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.crops import Crop
+from ..core.volume import Volume
+from .outline import Outline
+
+
+@dataclass(frozen=True, eq=False)
+class OutlinedLesions:
+    """What the second network outlined, on the grid of the CT.
+
+    Attributes:
+        lesions: One mask per lesion, connected or not.
+        tumor: All lesions (bool).
+        certainty: Probability that the lesion in a voxel is a tumor, float32: that of the surest one where lesions
+            overlap, and 0 outside of all lesions.
+        warnings: Sentences for the user, such as about places that do not look like a tumor.
+    """
+
+    lesions: tuple[Crop, ...]
+    tumor: Volume
+    certainty: Volume
+    warnings: tuple[str, ...] = ()
+
+
+def painted(outlines: Iterable[Outline], ct: Volume, warnings: Iterable[str] = ()) -> OutlinedLesions:
+    """Paint outlines on the grid of ``ct``; those without a mask leave no trace."""
+    tumor, certainty = np.zeros(ct.shape, bool), np.zeros(ct.shape, np.float32)
+    lesions = []
+    for outline in outlines:
+        if outline.mask is not None:
+            here, mask = outline.mask.slices, outline.mask.mask.array
+            tumor[here] |= mask
+            np.maximum(certainty[here], np.where(mask, np.float32(outline.tumor), 0), out=certainty[here])
+            lesions.append(outline.mask)
+    return OutlinedLesions(tuple(lesions), Volume(tumor, ct.affine), Volume(certainty, ct.affine), tuple(warnings))
