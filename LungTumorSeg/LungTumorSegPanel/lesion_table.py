@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import qt
+from LungTumorSegLib.lesions.columns import COLUMNS
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.lesion_table import shown_color
 from LungTumorSegLib.mrml.nodes import Node
@@ -12,7 +13,7 @@ from LungTumorSegLib.mrml.segments import review_of, segments_of
 from LungTumorSegLib.results.lesion_rows import LesionRow
 from slicer.i18n import tr as _
 
-from .lesion_texts import burdenText, confidenceText, remarkText, volumeText
+from .lesion_texts import burdenText, cellText, headingText, remarkText
 from .views import LUNG_WINDOW, MEDIASTINUM_WINDOW, setWindow
 
 TEXT_WIDTH = 360
@@ -22,16 +23,8 @@ MOST_ROWS = 10
 """Number of rows that the table shows without scrolling."""
 
 
-def _columns() -> dict[str, Callable[[LesionRow], str]]:
-    return {
-        _("Lesion"): lambda lesion: str(lesion.number),
-        _("Side"): lambda lesion: lesion.side or "?",
-        _("Volume\nmL"): volumeText,
-        _("Long\nmm"): lambda lesion: f"{lesion.long_axis_mm:.1f}",
-        _("Short\nmm"): lambda lesion: f"{lesion.short_axis_mm:.1f}",
-        _("Mean\nHU"): lambda lesion: f"{lesion.mean_hu:.0f}",
-        _("Confidence"): confidenceText,
-    }
+SHOWN = tuple(column for column in COLUMNS if column.heading)
+"""The columns of the table."""
 
 
 class LesionTable:
@@ -42,8 +35,8 @@ class LesionTable:
         self._segmentation: Node = None
         self._rows: list[LesionRow] = []
         table = ui.lesionTable
-        table.setColumnCount(len(_columns()))
-        table.setHorizontalHeaderLabels(list(_columns()))
+        table.setColumnCount(len(SHOWN))
+        table.setHorizontalHeaderLabels([headingText(column) for column in SHOWN])
         table.horizontalHeader().setStretchLastSection(True)
         table.horizontalHeader().setHighlightSections(False)
         table.verticalHeader().setVisible(False)
@@ -100,8 +93,8 @@ class LesionTable:
         table.clearSelection()
         table.setRowCount(len(lesions))
         for row, lesion in enumerate(lesions):
-            for column, text in enumerate(_columns().values()):
-                item = qt.QTableWidgetItem(text(lesion))
+            for column, shown in enumerate(SHOWN):
+                item = qt.QTableWidgetItem(cellText(shown, lesion))
                 item.setTextAlignment(qt.Qt.AlignCenter)
                 item.setToolTip(remarkText(lesion))
                 item.setData(qt.Qt.UserRole, lesion.segment_id)
@@ -109,11 +102,11 @@ class LesionTable:
                     item.setData(qt.Qt.DecorationRole, self._colorOf(lesion))
                 table.setItem(row, column, item)
                 item.setSelected(lesion.segment_id in chosen)
-        for column in range(len(_columns())):  # the last column is stretched
+        for column in range(len(SHOWN)):  # the last column is stretched
             table.resizeColumnToContents(column)
         table.resizeRowsToContents()
-        shown = range(min(len(lesions), MOST_ROWS))
-        height = table.horizontalHeader().sizeHint.height() + sum(table.rowHeight(row) for row in shown)
+        visible = range(min(len(lesions), MOST_ROWS))
+        height = table.horizontalHeader().sizeHint.height() + sum(table.rowHeight(row) for row in visible)
         table.minimumHeight = table.maximumHeight = height + 2 * table.frameWidth
         table.blockSignals(False)
 

@@ -4,8 +4,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from LungTumorSegLib.core.terminology import CONFIRMED, REJECTED
+from LungTumorSegLib.lesions.columns import Column
 from LungTumorSegLib.results.lesion_rows import ADDED, CORRECTED, LesionRow
 from slicer.i18n import tr as _
+
+
+def headings() -> tuple[str, ...]:
+    """Return the translated headings of the table; written out, so that Slicer's translation tool finds them."""
+    return _("Lesion"), _("Side"), _("Volume"), _("Long"), _("Short"), _("Mean"), _("Confidence")
+
+
+def headingText(column: Column) -> str:
+    """Return the heading of a column, with its unit in a second line."""
+    unit = "" if column.unit[:1].isdigit() else column.unit  # not the range of a share
+    return f"{_(column.heading)}\n{unit}" if unit else str(_(column.heading))
+
+
+def cellText(column: Column, lesion: LesionRow) -> str:
+    """Return what the table shows of a lesion in a column."""
+    special = {"volume_ml": volumeText, "confidence": confidenceText}.get(column.name)
+    return special(lesion) if special else column.text(lesion.values.get(column.name))
 
 
 def volumeText(lesion: LesionRow) -> str:

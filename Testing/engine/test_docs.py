@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from LungTumorSegLib.core.lesion_table import LESION_COLUMNS
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from tools import tool
 
@@ -19,13 +18,10 @@ def test_the_page_of_the_command_line_is_the_parsers():
 
 
 def test_every_column_is_described():
-    page = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
-    described = {
-        name for row in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
-    }
-    in_text = set(re.findall(r"`(\w+)`", page))
-    assert set(LESION_COLUMNS) - described == set()
-    assert set(CORRECTION_COLUMNS) - in_text == set()
+    schemas = tool("write_result_schemas")
+    page = schemas.PAGE.read_text(encoding="utf-8")
+    assert schemas.columns_page(page) == page, "run: python Testing/tools/write_result_schemas.py"
+    assert set(CORRECTION_COLUMNS) - set(re.findall(r"`(\w+)`", page)) == set()
 
 
 def test_readme_fits_one_screen_of_words():

@@ -1,4 +1,4 @@
-"""Write summary.schema.json and followup.schema.json from the types of these files.
+"""Write summary.schema.json and followup.schema.json from the types of these files, and the table of columns.
 
 Run ``python Testing/tools/write_result_schemas.py``.
 """
@@ -10,7 +10,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, is_typeddict
 
+from LungTumorSegLib.core.lesion_table import CASE_COLUMN
 from LungTumorSegLib.followup import followup_types
+from LungTumorSegLib.lesions.columns import COLUMNS
 from LungTumorSegLib.results import summary_types
 
 SUMMARY = Path(summary_types.__file__).with_name("summary.schema.json")
@@ -34,8 +36,9 @@ NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", NoneTy
 def schema_of(kind: Any) -> dict[str, Any]:
     """Return the JSON Schema of a type: a TypedDict, list, dict, Literal, union with None, or simple type."""
     if is_typeddict(kind):
-        properties = {name: schema_of(value) for name, value in kind.__annotations__.items()}
-        required = [name for name in properties if name in kind.__required_keys__]
+        columns = {column.name: column.kind for column in COLUMNS} if kind is summary_types.LesionEntry else {}
+        properties = {name: schema_of(value) for name, value in {**columns, **kind.__annotations__}.items()}
+        required = [name for name in properties if name in columns or name in kind.__required_keys__]
         return {"type": "object", "required": required, "properties": properties}
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is NotRequired:
@@ -66,6 +69,21 @@ def text(schema: Path) -> str:
     return json.dumps(head | schema_of(kind), indent=2) + "\n"
 
 
+PAGE = Path(__file__).parents[2] / "docs/reference/files.md"
+HEADING, HEAD = "## Columns of lesions.csv", "| column | unit | meaning |\n|---|---|---|\n"
+
+
+def columns_page(page: str) -> str:
+    """Return the page about files with its table of the columns of lesions.csv written anew."""
+    before, after = page.split(HEADING)
+    intro, old = after.split(HEAD, 1)
+    kept = old[old.index(f"| `{CASE_COLUMN}` |") :]
+    units = (column.unit.replace("2", "²") if "m2" in column.unit else column.unit for column in COLUMNS)
+    rows = (f"| `{column.name}` | {unit} | {column.meaning} |\n" for column, unit in zip(COLUMNS, units, strict=True))
+    return before + HEADING + intro + HEAD + "".join(rows).replace("|  |", "| |") + kept
+
+
 if __name__ == "__main__":
+    PAGE.write_text(columns_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     for path in CONTENTS:
         path.write_text(text(path), encoding="utf-8")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import UnusableInput
-from ..core.lesion_table import LESION_COLUMNS, Value, write_table
+from ..core.lesion_table import Value, write_table
+from ..lesions.columns import COLUMN
 from ..results.contents import SUMMARY_FILE
 from ..results.reader import read_summary
 from .items import Item
@@ -100,7 +101,7 @@ def write_tables(rows: Sequence[Row], folder: Path) -> None:
     with (folder / COHORT_FILE).open("w", encoding="utf-8", newline="") as file:
         write_table(file, COHORT_COLUMNS, map(_cohort_cells, rows))
     with (folder / LESIONS_FILE).open("w", encoding="utf-8", newline="") as file:
-        write_table(file, (*ITEM_COLUMNS, *LESION_COLUMNS), (cells for row in rows for cells in _lesion_cells(row)))
+        write_table(file, (*ITEM_COLUMNS, *COLUMN), (cells for row in rows for cells in _lesion_cells(row)))
 
 
 def _item_cells(item: Item) -> list[Value]:
@@ -136,4 +137,4 @@ def _cohort_cells(row: Row) -> list[Value]:
 
 def _lesion_cells(row: Row) -> Iterator[list[Value]]:
     for lesion in row.lesions:
-        yield [*_item_cells(row.item), *(lesion.get(name) for name in LESION_COLUMNS)]
+        yield [*_item_cells(row.item), *(lesion.get(name) for name in COLUMN)]

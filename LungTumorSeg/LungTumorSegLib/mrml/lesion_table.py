@@ -15,7 +15,7 @@ import vtk
 from ..core.colors import Color
 from ..core.terminology import REJECTED
 from ..correction.snapshot import Measures
-from ..results.lesion_rows import FIRST_COLUMNS, UNITS, LesionRow, columns_of, rows_of
+from ..results.lesion_rows import LesionRow, columns_of, rows_of, type_of, unit_of
 from .nodes import ANSWER_ROLE, COLOR_BY_ATTRIBUTE, MEASURES_ATTRIBUTE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
 
 
@@ -202,11 +202,10 @@ def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
     modified = node.StartModify()
     node.RemoveAllColumns()
     for name, values in columns_of(lesions).items():
-        kind = FIRST_COLUMNS.get(name, type(values[0]) if values else float)
-        column = {int: vtk.vtkIntArray, str: vtk.vtkStringArray, float: vtk.vtkDoubleArray}[kind]()
+        column = {int: vtk.vtkIntArray, str: vtk.vtkStringArray, float: vtk.vtkDoubleArray}[type_of(name, values)]()
         column.SetName(name)
         for value in values:
             column.InsertNextValue(value)
         node.AddColumn(column)
-        node.SetColumnUnitLabel(name, UNITS.get(name[-3:], ""))
+        node.SetColumnUnitLabel(name, unit_of(name))
     node.EndModify(modified)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.crops import Crop
 from ..core.volume import Volume
-from .outline import Outline
+
+if TYPE_CHECKING:
+    from .outline import Outline
 
 
 @dataclass(frozen=True, eq=False)

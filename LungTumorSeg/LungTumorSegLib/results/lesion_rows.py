@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..core.lesion_numbers import lesion_numbers
-from ..core.lesion_table import FIRST_COLUMNS as FIRST_COLUMNS
 from ..core.lesion_table import write_table
+from ..lesions.columns import COLUMN, FIRST_COLUMNS
 from ..lesions.limits import LOW_CONFIDENCE
 
 Value = str | int | float
@@ -37,9 +37,6 @@ They are ``correction`` (one of the values above), ``review`` ("confirmed", "rej
 network gave the lesion, and the id of its segment, which does not change when the segment is renamed.
 """
 
-UNITS = {"_ml": "mL", "_mm": "mm", "_hu": "HU"}
-"""Unit of a column by the end of its name."""
-
 
 @dataclass(frozen=True)
 class LesionRow:
@@ -59,6 +56,7 @@ class LesionRow:
         review: "confirmed", "rejected" or empty.
         network_volume_ml: Volume that the network gave the lesion, in mL; NaN if unknown.
         segment_id: Id of the segment.
+        values: The values of all columns by name, for columns without an attribute.
     """
 
     number: int
@@ -70,11 +68,11 @@ class LesionRow:
     mean_hu: float
     confidence: float
     centroid_lps: tuple[float, float, float]
-    """In mm, before the segmentation's parent transform."""
     correction: str = ""
     review: str = ""
     network_volume_ml: float = math.nan
     segment_id: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def check(self) -> bool:
@@ -91,7 +89,7 @@ def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
     Args:
         lesions: The lesions of summary.json.
     """
-    kinds = dict(FIRST_COLUMNS)
+    kinds = {column.name: column.type for column in FIRST_COLUMNS}
     for lesion in lesions:
         for name, value in lesion.items():
             if name in CORRECTION_COLUMNS:
@@ -101,20 +99,32 @@ def columns_of(lesions: Sequence[dict[str, Any]]) -> dict[str, list[Value]]:
     return {name: [_typed(lesion.get(name), kind) for lesion in lesions] for name, kind in kinds.items()}
 
 
+def type_of(name: str, values: Sequence[Value]) -> type[Value]:
+    """Return the type of a column: the stated one, or else that of its values."""
+    known = COLUMN[name].type if name in COLUMN else CORRECTION_COLUMNS.get(name)
+    return known or (type(values[0]) if values else float)
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a column; empty if it has none."""
+    unit = COLUMN[name].unit if name in COLUMN else "mL" if name.endswith("_ml") else ""
+    return "" if unit[:1].isdigit() else unit
+
+
 def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
     """Return one row per lesion from the columns that ``columns_of`` returns."""
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    fields = [
-        name for name in (*FIRST_COLUMNS, *CORRECTION_COLUMNS) if name in columns and not name.startswith("centroid")
-    ]
+    known = [column.name for column in FIRST_COLUMNS]
+    attributes = [name for name in (*known, *CORRECTION_COLUMNS) if name in columns and not name.startswith("centroid")]
     return [
         LesionRow(
-            **{name: row[name] for name in fields},
+            **{name: row[name] for name in attributes},
             centroid_lps=(
                 float(row["centroid_x_lps_mm"]),
                 float(row["centroid_y_lps_mm"]),
                 float(row["centroid_z_lps_mm"]),
             ),
+            values=row,
         )
         for row in rows
     ]

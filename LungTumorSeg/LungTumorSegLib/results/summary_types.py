@@ -7,7 +7,7 @@ of
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from ..core.lesion_table import Counted, LesionColumns, Side, ZoneName
+from ..core.lesion_table import Counted, Side, ZoneName
 
 Count = Annotated[int, {"minimum": 0}]
 Quantity = Annotated[float, {"minimum": 0}]
@@ -21,8 +21,8 @@ CHECKSUM = (
 )
 
 
-class LesionEntry(LesionColumns):
-    """A lesion: the columns of lesions.csv, the rulers, and what a person did in the module."""
+class LesionEntry(TypedDict):
+    """A lesion beyond its columns (``lesions.columns``): the rulers, and what a person did in the module."""
 
     long_axis_lps_mm: Ends
     short_axis_lps_mm: Ends

@@ -4,9 +4,8 @@ import csv
 import io
 
 import pytest
-from LungTumorSegLib.core.lesion_table import LESION_COLUMNS, write_table
+from LungTumorSegLib.core.lesion_table import write_table
 from LungTumorSegLib.core.texts import printable
-from LungTumorSegLib.lesions.table import COLUMNS
 from LungTumorSegLib.results.lesion_rows import columns_of, write_csv
 
 
@@ -43,7 +42,3 @@ def test_the_window_writes_the_table_as_the_engine_does(tmp_path):
     write_csv(columns_of(lesions), tmp_path / "lesions.csv")
     (row,) = csv.DictReader(io.StringIO((tmp_path / "lesions.csv").read_text(encoding="utf-8"), newline=""))
     assert (row["segment"], row["mean_hu"], row["side"]) == ("'=1+1", "-20.0", "")
-
-
-def test_each_column_has_a_value():
-    assert tuple(COLUMNS) == LESION_COLUMNS

@@ -20,7 +20,7 @@ from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.lesions import measure, with_known
-from LungTumorSegLib.lesions.table import COLUMNS
+from LungTumorSegLib.lesions.columns import COLUMN
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report.sections import css
 from LungTumorSegLib.results.contents import Extras
@@ -65,7 +65,7 @@ def test_table_summary_and_report_have_the_same_numbers(folder):
     (lesion,) = summary_in(folder)["lesions"]
     html = (folder / "report.html").read_text(encoding="utf-8")
     shown = dict(re.findall(r"<tr><td>([a-z0-9_]+)</td><td>([^<]*)</td></tr>", html))
-    assert list(row) == list(shown) == list(COLUMNS)
+    assert list(row) == list(shown) == list(COLUMN)
     assert row == shown
     assert row == {name: "" if lesion[name] is None else str(lesion[name]) for name in row}
     table = re.search(r"<td><span[^>]*></span>Tumor 1</td>(.*?)</tr>", html)[1]
@@ -110,7 +110,7 @@ def test_the_schema_is_valid_and_the_one_that_the_types_give():
 
 def test_the_schema_knows_every_column_and_has_a_version():
     lesion = SCHEMA["properties"]["lesions"]["items"]
-    assert set(lesion["required"]) == {*COLUMNS, "long_axis_lps_mm", "short_axis_lps_mm"}
+    assert set(lesion["required"]) == {*COLUMN, "long_axis_lps_mm", "short_axis_lps_mm"}
     assert set(lesion["properties"]) == {*lesion["required"], *CORRECTION_COLUMNS}
     assert SCHEMA["properties"]["schema_version"] == {"const": 1}
 
