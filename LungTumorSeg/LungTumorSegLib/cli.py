@@ -12,9 +12,9 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import NOTICE, __version__
 from .core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
@@ -22,20 +22,27 @@ from .core.events import Cancelled, Progress
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
 from .core.messages import OUT_OF_MEMORY, unreadable, unwritable
 from .core.texts import printable
-from .followup.command import EXAMPLES, add_arguments, is_date
-from .options import FORMATS, OPTION, OPTIONS
+from .followup.command import EXAMPLES, add_arguments
+from .options import OPTION, OPTIONS
 from .process.answering import EXAMPLE as ANSWERING_EXAMPLE
 from .process.arguments import (
+    CT_HELP,
     add_case,
+    add_common,
+    add_input,
     add_output,
     add_overwrite,
-    add_patient,
-    add_pdf,
+    add_places,
+    add_report_options,
+    add_seed,
+    add_segment_options,
     add_series,
     path_argument,
     positive_number,
+    usual_values,
 )
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
+from .process.command_parser import CommandParser, Parser, PrintCompletion
 from .process.progress import COMMAND_SHARES
 from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
 from .process.terminal import ProgressDisplay
@@ -51,7 +58,6 @@ BUG = 1
 STOPPED = "Cancelled. No incomplete results were written."
 SHELLS = ("bash", "zsh", "tcsh")
 PLACES = ("point", "box", "also", "but_not")
-CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM}
 NO_ACCESS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE}
 """Error codes of a file that may not be opened, or that vanished with its drive or share during the run."""
@@ -413,92 +419,105 @@ def _warning_lines(warnings: Sequence[str]) -> list[str]:
     return [f"Warning: {warning}" for warning in warnings]
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that reports wrong arguments like any other unusable input.
+@dataclass(frozen=True)
+class _Command:
+    """A command of the command line; ``arguments`` are functions that add its arguments to a parser."""
 
-    argparse itself would end the process without a message to the channel.
-    """
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        settings = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **settings}
-        super().__init__(*arguments, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Raise UnusableInput with the message."""
-        self.print_usage(sys.stderr)
-        raise UnusableInput(f"{self.prog}: {message}")
+    name: str
+    run: Callable[[argparse.Namespace, Channel], None]
+    about: str
+    examples: tuple[str, ...]
+    arguments: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
 
 
-class _CommandParser(_Parser):
-    """The parser of the whole command line.
-
-    Options may precede the command, and lists of values may precede the input.
-    """
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments as the base class does."""
-        return super().parse_args(_one_value_each(_command_first(list(args or ()))), namespace)
-
-
-class _PrintCompletion(argparse.Action):
-    """Print the completion script of a shell, then end."""
-
-    def __call__(self, parser: argparse.ArgumentParser, _: Any, values: Any, __: str | None = None) -> NoReturn:
-        """Print the script for the shell that ``values`` names.
-
-        Raises:
-            ImportError: If shtab is not installed.
-        """
-        from shtab import complete
-
-        say(sys.stdout, complete(parser, shell=values) + "\n")
-        parser.exit()
-
-
-def _command_first(arguments: list[str]) -> list[str]:
-    """Return the arguments with the command first; it may come later, as in ``lungtumorseg --quiet segment CT``."""
-    place = next((i for i, argument in enumerate(arguments) if argument in COMMAND_SHARES), 0)
-    return [*arguments[place : place + 1], *arguments[:place], *arguments[place + 1 :]]
-
-
-def _one_value_each(arguments: list[str]) -> list[str]:
-    """Return the arguments with one option per value of a list.
-
-    Otherwise ``--margins 5 8 CT`` would take the CT for a margin.
-    """
-    rewritten: list[str] = []
-    flag = None
-    for place, argument in enumerate(arguments):
-        if argument == "--":
-            return [*rewritten, *arguments[place:]]
-        if argument in LISTS and place + 1 < len(arguments) and LISTS[argument](arguments[place + 1]):
-            flag = argument
-        elif flag and LISTS[flag](argument):
-            rewritten.append(f"{flag}={argument}")
-        else:
-            flag = None
-            rewritten.append(argument)
-    return rewritten
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-LISTS: dict[str, Callable[[str], bool]] = {
-    "--margins": _is_number,
-    "--format": FORMATS.__contains__,
-    "--dates": is_date,
-}
-"""Options with several values, and the test that distinguishes a value from the next argument."""
+def _commands() -> tuple[_Command, ...]:
+    """Return all commands in the order of the help."""
+    return (
+        _Command(
+            "segment",
+            _segment,
+            "find and measure the lung tumors of a CT",
+            (
+                "ct.nii.gz -o result",
+                "dicom-folder -o result --margins 5 8 --case P007",
+                "ct.nii.gz -o nodule --point 61.5 -12 -310 --but-not 70 -12 -310",
+            ),
+            (add_input, add_segment_options, add_places),
+        ),
+        _Command(
+            "answer",
+            _answer,
+            "keep a CT in memory and outline what lies at the places that a program writes to stdin as JSON lines",
+            (ANSWERING_EXAMPLE,),
+            (_add_answer_arguments,),
+        ),
+        _Command(
+            "batch",
+            _batch,
+            "segment all CTs of a table or folder; a second run continues where the first one ended",
+            (
+                "cts -o cohort",
+                "table.csv -o cohort --workers 2",
+                "table.csv -o cohort --scheduler tcp://host:8786",
+            ),
+            (_add_batch_arguments,),
+        ),
+        _Command(
+            "isolate",
+            _isolate,
+            "find body, lungs and spine axis and write the isolation mask, without looking for lesions",
+            ("ct.nii.gz -o lungs",),
+            (add_input, lambda isolate: add_case(isolate, "isolation.json")),
+        ),
+        _Command(
+            "measure",
+            _measure,
+            "measure the lesions of an existing (corrected) segmentation",
+            ("ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",),
+            (_add_measure_arguments,),
+        ),
+        _Command(
+            "compare",
+            _compare,
+            "compare two examinations of one patient: which lesions have grown",
+            EXAMPLES,
+            (add_arguments, add_output),
+        ),
+        _Command(
+            "evaluate",
+            _evaluate,
+            "compare a segmentation with a reference and print the metrics as JSON",
+            ("result/segmentation.seg.nrrd reference.nii.gz", "results references --cases table.csv"),
+            (_add_evaluate_arguments,),
+        ),
+        _Command(
+            "phantom",
+            _phantom,
+            "generate a synthetic chest CT and its reference masks",
+            ("-o phantom --seed 7", "-o two-days --followup"),
+            (add_output, add_seed, _add_followup),
+        ),
+        _Command(
+            "demo",
+            _demo,
+            "generate a synthetic CT and segment it, to check an installation",
+            ("-o demo",),
+            (add_segment_options, add_output, add_seed),
+        ),
+        _Command("models", _models, "list the shipped and installed models", ("",)),
+        _Command("train", _train, "train a model from a YAML configuration", ("config.yaml",), (_add_train_arguments,)),
+        _Command(
+            "bench",
+            _bench,
+            "train and compare several networks by cross-validation",
+            ("bench.yaml",),
+            (_add_bench_arguments,),
+        ),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _CommandParser(
+    parser = CommandParser(
         prog="lungtumorseg",
         description=f"Find, measure and display lung tumors in chest CT. {NOTICE}",
         epilog="Run 'lungtumorseg COMMAND --help' for the options of a command. Exit codes: 0 success, 2 unusable "
@@ -508,91 +527,28 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--print-completion",
         choices=SHELLS,
-        action=_PrintCompletion,
+        action=PrintCompletion,
         help="print the script that lets a shell complete commands and options (needs the package shtab)",
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=_Parser)
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command", parser_class=Parser)
+    for command in _commands():
+        lines = "\n".join(f"  lungtumorseg {command.name} {example}".rstrip() for example in command.examples)
+        about = f"{command.about[:1].upper()}{command.about[1:]}."
+        own = parsers.add_parser(command.name, help=command.about, description=about, epilog=f"examples:\n{lines}")
+        own.set_defaults(run=command.run)
+        for add in (*command.arguments, add_common):
+            add(own)
+    return parser
 
-    def add(name: str, run: Callable[[argparse.Namespace, Channel], None], about: str, *examples: str) -> _Parser:
-        lines = "\n".join(f"  lungtumorseg {name} {example}".rstrip() for example in examples)
-        command = commands.add_parser(
-            name, help=about, description=f"{about[:1].upper()}{about[1:]}.", epilog=f"examples:\n{lines}"
-        )
-        command.set_defaults(run=run)
-        return command
 
-    segment = add(
-        "segment",
-        _segment,
-        "find and measure the lung tumors of a CT",
-        "ct.nii.gz -o result",
-        "dicom-folder -o result --margins 5 8 --case P007",
-        "ct.nii.gz -o nodule --point 61.5 -12 -310 --but-not 70 -12 -310",
-    )
-    _add_input(segment)
-    _add_segment_options(segment)
-    _add_places(segment)
-
-    answer = add(
-        "answer",
-        _answer,
-        "keep a CT in memory and outline what lies at the places that a program writes to stdin as JSON lines",
-        ANSWERING_EXAMPLE,
-    )
+def _add_answer_arguments(answer: argparse.ArgumentParser) -> None:
     answer.add_argument("input", metavar="INPUT", type=path_argument, help=CT_HELP)
     add_series(answer)
-    OPTION["model"].add_to(answer, _usual_values()["model"])
+    OPTION["model"].add_to(answer, usual_values()["model"])
     answer.set_defaults(events="jsonl", cancel_on_eof=True)
 
-    batch = add(
-        "batch",
-        _batch,
-        "segment all CTs of a table or folder; a second run continues where the first one ended",
-        "cts -o cohort",
-        "table.csv -o cohort --workers 2",
-        "table.csv -o cohort --scheduler tcp://host:8786",
-    )
-    _add_batch_arguments(batch)
 
-    isolate = add(
-        "isolate",
-        _isolate,
-        "find body, lungs and spine axis and write the isolation mask, without looking for lesions",
-        "ct.nii.gz -o lungs",
-    )
-    _add_input(isolate)
-    add_case(isolate, "isolation.json")
-
-    measure = add(
-        "measure",
-        _measure,
-        "measure the lesions of an existing (corrected) segmentation",
-        "ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",
-    )
-    _add_measure_arguments(measure)
-
-    compare = add("compare", _compare, "compare two examinations of one patient: which lesions have grown", *EXAMPLES)
-    add_arguments(compare)
-    add_output(compare)
-
-    evaluate = add(
-        "evaluate",
-        _evaluate,
-        "compare a segmentation with a reference and print the metrics as JSON",
-        "result/segmentation.seg.nrrd reference.nii.gz",
-        "results references --cases table.csv",
-    )
-    _add_evaluate_arguments(evaluate)
-
-    phantom = add(
-        "phantom",
-        _phantom,
-        "generate a synthetic chest CT and its reference masks",
-        "-o phantom --seed 7",
-        "-o two-days --followup",
-    )
-    add_output(phantom)
-    _add_seed(phantom)
+def _add_followup(phantom: argparse.ArgumentParser) -> None:
     phantom.add_argument(
         "--followup",
         action="store_true",
@@ -600,19 +556,14 @@ def _parser() -> argparse.ArgumentParser:
         "disappeared, and the truth about them",
     )
 
-    demo = add("demo", _demo, "generate a synthetic CT and segment it, to check an installation", "-o demo")
-    _add_segment_options(demo)
-    add_output(demo)
-    _add_seed(demo)
 
-    add("models", _models, "list the shipped and installed models", "")
-
-    train = add("train", _train, "train a model from a YAML configuration", "config.yaml")
+def _add_train_arguments(train: argparse.ArgumentParser) -> None:
     train.add_argument(
         "config", metavar="CONFIG", type=path_argument, help="a YAML file such as those in the folder training/configs"
     )
 
-    bench = add("bench", _bench, "train and compare several networks by cross-validation", "bench.yaml")
+
+def _add_bench_arguments(bench: argparse.ArgumentParser) -> None:
     bench.add_argument(
         "config",
         metavar="CONFIG",
@@ -625,35 +576,6 @@ def _parser() -> argparse.ArgumentParser:
         type=positive_number,
         help="search for the best values of the settings in the section tune with N trials, instead of comparing",
     )
-    for command in commands.choices.values():
-        _add_common(command)
-    return parser
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    how_much = parser.add_mutually_exclusive_group()
-    how_much.add_argument("--quiet", action="store_true", help="print errors only")
-    how_much.add_argument(
-        "--verbose", action="store_true", help="also print log messages of libraries, and the traceback of an error"
-    )
-    parser.add_argument(
-        "--threads",
-        metavar="N",
-        type=positive_number,
-        help="maximum number of processor threads (default: all)",
-    )
-
-
-def _add_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--seed", metavar="N", type=int, default=0, help="random seed of the synthetic CT, 0 or more (default: 0)"
-    )
-
-
-def _add_input(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="INPUT", type=path_argument, help=CT_HELP)
-    add_output(parser)
-    add_series(parser)
 
 
 def _add_measure_arguments(measure: argparse.ArgumentParser) -> None:
@@ -662,7 +584,7 @@ def _add_measure_arguments(measure: argparse.ArgumentParser) -> None:
         "segmentation", metavar="SEGMENTATION", type=path_argument, help="segmentation or label map of the CT"
     )
     add_output(measure)
-    _add_report_options(measure, "write report.html (default: yes)")
+    add_report_options(measure, "write report.html (default: yes)")
     add_series(measure)
     measure.add_argument(
         "--run-summary",
@@ -718,91 +640,5 @@ def _add_batch_arguments(batch: argparse.ArgumentParser) -> None:
         help="address of a Dask scheduler, whose workers segment the CTs and see the same files (default: none)",
     )
     own = len(batch._actions)
-    _add_segment_options(batch, of_one_ct=False)
+    add_segment_options(batch, of_one_ct=False)
     batch.set_defaults(passed_on=batch._actions[own:], case=None, patient=None)
-
-
-def _add_report_options(parser: argparse.ArgumentParser, report: str, *, of_one_ct: bool = True) -> None:
-    parser.add_argument("--report", action=argparse.BooleanOptionalAction, help=report)
-    add_pdf(parser)
-    if of_one_ct:
-        add_case(parser, "lesions.csv, summary.json and report.html")
-        add_patient(parser)
-    parser.add_argument(
-        "--margins",
-        metavar="MM ...",
-        action="append",
-        type=float,
-        help="also write margins.seg.nrrd with margins at these distances in mm, for example 5 8 20 (default: none)",
-    )
-    parser.add_argument(
-        "--format",
-        metavar="FORMAT ...",
-        dest="formats",
-        action="append",
-        choices=FORMATS,
-        help=f"also write the segmentation in these formats: {', '.join(FORMATS)}; dicom needs a DICOM CT and contains "
-        "the patient's name (default: none; segment always writes seg.nrrd)",
-    )
-    parser.add_argument(
-        "--deidentified",
-        action="store_true",
-        help="write nothing about patient and study into DICOM files, except UIDs",
-    )
-
-
-def _add_places(command: argparse.ArgumentParser) -> None:
-    """Add the options that restrict a run to places that the user gives."""
-    for flag, corners, help_text in (
-        ("--point", ("X", "Y", "Z"), "outline only the lesion at this point, LPS mm"),
-        (
-            "--box",
-            ("X0", "Y0", "Z0", "X1", "Y1", "Z1"),
-            "outline only the lesion in the box between two corners, LPS mm",
-        ),
-        ("--also", ("X", "Y", "Z"), "extend the outline of the only point or box to this point, LPS mm"),
-        ("--but-not", ("X", "Y", "Z"), "cut off what is nearer to this point than to those of the lesion, LPS mm"),
-    ):
-        corrects = flag in ("--also", "--but-not")
-        command.add_argument(
-            flag,
-            action="append",
-            type=float,
-            nargs=len(corners),
-            metavar=corners,
-            help=f"{help_text}; may be given several times (default: {'none' if corrects else 'search the lungs'})",
-        )
-
-
-def _add_segment_options(parser: argparse.ArgumentParser, *, of_one_ct: bool = True) -> None:
-    usual = _usual_values()
-    for option in OPTIONS:
-        option.add_to(parser, usual[option.name])
-    parser.add_argument("--no-picture", action="store_true", help="do not write spread.png (default: it is written)")
-    _add_report_options(parser, "write report.html (default: yes, unless --no-picture is given)", of_one_ct=of_one_ct)
-    parser.add_argument(
-        "--surfaces", action="store_true", help="also write the surface of each segment (.vtp, LPS, mm) (default: no)"
-    )
-    parser.add_argument(
-        "--events",
-        choices=("jsonl",),
-        help="write progress and result as JSON lines to stdout; the line 'cancel' on stdin cancels the run",
-    )
-    parser.add_argument(
-        "--cancel-on-eof",
-        action="store_true",
-        help="with --events, also cancel the run when stdin closes (for use by a parent process)",
-    )
-
-
-def _usual_values() -> dict[str, Any]:
-    """Return the values that the help states as defaults.
-
-    Even with a damaged installation, the help must work.
-    """
-    from .weights.manifest import shipped_values
-
-    try:
-        return shipped_values()
-    except MachineLimit:
-        return {option.name: option.default or "the model's" for option in OPTIONS}
