@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import slicer
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.nodes import Node
@@ -92,7 +91,3 @@ class SavingLogic:
     def hasDicomFiles(self, segmentationNode: Node) -> bool:
         """Return whether the CT of a segmentation came from DICOM files that Slicer's database still has."""
         return bool(segmentationNode is not None and dicomFiles(mrml.ct_of(segmentationNode)))
-
-    def canSaveDicom(self) -> bool:
-        """Return whether this Slicer has a DICOM exporter for segmentations."""
-        return hasattr(slicer.modules, "dicomsegmentationplugin")

@@ -242,7 +242,7 @@ def _by_landmarks(
         points = later.index_to_lps(matches.index)
         offsets = later.index_to_lps(matches.index + matches.offset) - points
         shifts = offsets @ found.affine[:3, :3].T
-        kept = _agreeing(found.grid, points, shifts, sigma_mm)
+        kept = _agreeing(points, shifts, sigma_mm)
         on_surface, surface_shifts = _surface_shifts(found, *surfaces)
         found = _drawn(
             found,
@@ -256,7 +256,7 @@ def _by_landmarks(
     return found, found_again(*images, matches, CHECK_REACH_VOXELS)
 
 
-def _agreeing(grid: Geometry, points: Array, shifts: Array, sigma_mm: float) -> Array:
+def _agreeing(points: Array, shifts: Array, sigma_mm: float) -> Array:
     """Return which shifts (n, 3) agree with those around them (bool, n)."""
     kept = np.ones(len(points), dtype=bool)
     gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)

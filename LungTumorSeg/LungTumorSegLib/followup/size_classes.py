@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 LUNG_RADS_GROWTH_MM, LUNG_RADS_DAYS = 1.5, 366
 FLEISCHNER_MM3 = (100.0, 250.0)
-LARGEST_NODULE_MM = 30.0
 LUNG_RADS_SIZES: dict[str, Sequence[float]] = {"solid": (6, 8, 15), "part-solid": (6,), "ground glass": (30,)}
 """Limits of the size classes of baseline nodules by density, mm; of a part-solid nodule the whole nodule's."""
 

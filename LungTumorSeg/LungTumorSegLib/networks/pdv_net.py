@@ -96,10 +96,6 @@ class PDVNet(ClassNetwork):
         self.drop = nn.Dropout3d(DROPOUT)
         initialize_as_he(self)
 
-    def progressive_scores(self, stack: torch.Tensor) -> list[torch.Tensor]:
-        """Return the class scores (N, classes, D, H, W) of the three outputs; the last is the final one."""
-        return self.maps(stack)
-
     def outputs(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the foreground logits of the outputs: ``progressive1``, ``progressive2`` and ``mask``."""
         names = [*(f"progressive{number}" for number in range(1, len(LAYERS))), MASK]

@@ -15,8 +15,6 @@ LIVER_ENHANCEMENT, SPLEEN_ENHANCEMENT, KIDNEY_ENHANCEMENT = 0.3, 0.55, 0.8
 """Share of the blood's enhancement (HU) that each organ takes up in the early phase of a chest CT."""
 
 DIAPHRAGM_MM, STOMACH_WALL_MM = 3.5, 4.0
-LOWEST_DIAPHRAGM_MM = 60.0
-"""Distance below the lung down to which the diaphragm is painted; lower, it lies on the chest wall."""
 
 
 def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:

@@ -31,7 +31,7 @@ def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random
         return
     distance = canvas.sample(both, box)
     canvas.paint(box, distance, _parenchyma(canvas, patient, thorax, box, rng))
-    _paint_fissures(canvas, patient, thorax)
+    _paint_fissures(canvas, thorax)
     arterial, venous = [], []
     airways = [chain(rows) for rows in airways_lps(patient).values()]
     for side, lung in (("right", thorax.right_lung), ("left", thorax.left_lung)):
@@ -78,7 +78,7 @@ def fissure_sheets(thorax: Thorax) -> list[tuple[Array, Array]]:
     return [(oblique, thorax.right_lung), (oblique, thorax.left_lung), (horizontal, before_oblique)]
 
 
-def _paint_fissures(canvas: Canvas, patient: Patient, thorax: Thorax) -> None:
+def _paint_fissures(canvas: Canvas, thorax: Thorax) -> None:
     for sheet, lung in fissure_sheets(thorax):
         box = canvas.box_of(np.maximum(np.abs(sheet) - 2, lung))
         if box is not None:

@@ -15,8 +15,6 @@ MYOCARDIUM_HU, ESOPHAGUS_HU, NODE_HU = 48.0, 38.0, 35.0
 MYOCARDIAL_ENHANCEMENT = 0.35
 """Share of the blood's enhancement (HU) in the myocardium."""
 
-PERICARDIAL_FAT_MM = 4.0
-
 
 def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
     """Fill the cavity between the lungs with fat, then paint the organs in it."""
@@ -25,7 +23,7 @@ def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.
     box = canvas.box_of(cavity)
     if box is not None:
         canvas.paint(box, canvas.sample(cavity, box), canvas.sample(fat.astype(np.float32), box))
-    _paint_heart(canvas, patient, thorax, rng)
+    _paint_heart(canvas, patient, thorax)
     _paint_vessels(canvas, patient)
     esophagus = patient_tube(patient, anatomy.ESOPHAGUS_MM, 14)
     _paint_tube(canvas, esophagus, ESOPHAGUS_HU)
@@ -35,7 +33,7 @@ def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.
     _paint_nodes(canvas, patient, rng)
 
 
-def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
+def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax) -> None:
     x, y, z = thorax.model
     z = z + patient.inspiration_mm * 0.4
     gain = max(patient.blood_hu - UNENHANCED_BLOOD_HU, 0)

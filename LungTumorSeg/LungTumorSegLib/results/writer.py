@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -58,9 +58,6 @@ from .ct_checksum import ct_checksum
 from .exports import algorithm_of, segments_of, write_formats
 from .folder import Output, complete_or_nothing, files_of_group
 from .surfaces import write_surfaces
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA_VERSION = 1
 FILES_KEY = "files"
