@@ -8,7 +8,7 @@ from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom
-from LungTumorSegLib.results.writer import lung_and_tumor_segments
+from LungTumorSegLib.results.result_segments import lung_and_tumor_segments
 from volumes import SIX_ORIENTATIONS
 
 

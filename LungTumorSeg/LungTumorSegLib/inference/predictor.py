@@ -130,7 +130,7 @@ def predict_maps(
             example = slices[None, None, starts[len(starts) // 2] :][:, :, :STACK_SLICES]
             computed = openvino_network(network, example, precision)
         views = [_View(computed, slices, device, mirrored) for mirrored in ((False, True) if mirror else (False,))]
-        with torch.inference_mode(), _autocast(device, precision):
+        with torch.inference_mode(), autocast(device, precision):
             for done, start in enumerate(starts):
                 on_progress(Progress("predicting", done, len(starts)))
                 for view in views:
@@ -200,5 +200,6 @@ class _SharedFeatures:
         )
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Return a context in which the network computes in ``precision``; it does nothing for float32."""
     return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])

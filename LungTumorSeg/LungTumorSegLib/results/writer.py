@@ -1,33 +1,26 @@
-"""Write the result files of ``segment``, ``measure`` and ``isolate``."""
+"""Write the result files of ``segment`` and ``measure``."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
-from .. import NOTICE, __version__
-from ..core import terminology
 from ..core.boxes import Box
-from ..core.colors import LUNG_COLOR, lesion_color, lightened
 from ..core.computed import ComputedVolume
-from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Array, CTVolume, Volume
 from ..io.images import write_volume
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..isolation import LungIsolation
-from ..lesions import Lesion, LesionReport
+from ..lesions import LesionReport
 from ..lesions.spread import Margin, margins
-from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json, write_lesions_csv
+from ..lesions.table import margins_as_json, write_lesions_csv
 from ..options import SEG_NRRD
 from ..pipeline import SegmentResult
 from ..report.html import Heading, write_report
@@ -38,13 +31,8 @@ from ..weights.model_card import card_excerpt
 from .contents import (
     CT_FILE,
     DISAGREEMENT_FILE,
-    ISOLATED_FILE,
-    ISOLATION,
-    ISOLATION_FILE,
-    ISOLATION_SEGMENTATION_FILE,
     LESIONS_FILE,
     MARGINS_FILE,
-    MOST_MARGIN_MM,
     PDF_FILE,
     PICTURE_FILE,
     PROBABILITY_FILE,
@@ -54,15 +42,11 @@ from .contents import (
     SUMMARY_FILE,
     Extras,
 )
-from .ct_checksum import ct_checksum
 from .exports import algorithm_of, segments_of, write_formats
 from .folder import Output, complete_or_nothing, files_of_group
+from .result_segments import lung_and_tumor_segments, margin_segments
+from .summary import NO_RUN, case_entry, summary_of, summary_of_measures, write_record
 from .surfaces import write_surfaces
-
-SCHEMA_VERSION = 1
-FILES_KEY = "files"
-"""Key in a run's JSON file that lists all files of the run."""
-
 
 LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, CT_FILE})
 """Files that a run computed from the CT.
@@ -70,20 +54,11 @@ LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FIL
 All other files are derived from them, and are outdated once the segmentation has been corrected and measured again.
 """
 
-RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "backend", "seconds")
-"""Keys of summary.json that describe how a run was made; they stay when its segmentation is measured again."""
-
-NO_RUN: Mapping[str, Any] = MappingProxyType({})
-
 WRITING = tuple(Progress("writing", done, 20) for done in (0, 1, 2, 8, 19, 20))
 """Progress of ``write_result``; picture and report take most of its time."""
 
 TRACE = 0.002
 """Probability and disagreement below this value are stored as 0."""
-
-BODY_COLOR = (0.89, 0.76, 0.66)
-MASK_COLOR = (0.96, 0.84, 0.35)
-
 
 NOTHING_MORE = Extras()
 
@@ -125,7 +100,7 @@ def write_result(
     """
     isolation, report = result.isolation, result.report
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
-    summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | _case(extras.case)
+    summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | case_entry(extras.case)
     output = Output(folder, RESULT, () if source is None else (source,), overwrite)
     with complete_or_nothing(output, on_progress) as private:
         on_progress(WRITING[0])
@@ -153,32 +128,34 @@ def write_result(
             summary["warnings"] += _draw_spread(isolation, report, private / PICTURE_FILE)
         on_progress(WRITING[3])
         if extras.report:
-            made_by = result.settings.in_words
-            heading = Heading(
-                case=extras.case,
-                patient=extras.patient,
-                model=made_by,
-                model_card=result.model_card,
-                weights_sha256=result.manifest.weights_sha256,
-                warnings=summary["warnings"],
-            )
             write_report(
                 report,
                 result.ct,
                 isolation.left_lung,
                 isolation.right_lung,
                 private / REPORT_FILE,
-                heading,
+                _heading(result, extras, summary["warnings"]),
                 found_margins,
             )
         if extras.pdf:
             summary["warnings"] += _print_report(private, partial(on_progress, WRITING[3]))
         if found_margins:
-            write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
+            write_segmentation(margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
         on_progress(WRITING[4])
-        _write_record(summary, private / SUMMARY_FILE)
+        write_record(summary, private / SUMMARY_FILE)
         on_progress(WRITING[5])
     return summary
+
+
+def _heading(result: SegmentResult, extras: Extras, warnings: Sequence[str]) -> Heading:
+    return Heading(
+        case=extras.case,
+        patient=extras.patient,
+        model=result.settings.in_words,
+        model_card=result.model_card,
+        weights_sha256=result.manifest.weights_sha256,
+        warnings=warnings,
+    )
 
 
 def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> list[str]:
@@ -209,86 +186,6 @@ def _without_traces(values: Volume) -> Volume:
         return np.where(found < TRACE, np.float32(0), found)
 
     return ComputedVolume(values.grid, part)
-
-
-def summary_of(result: SegmentResult) -> dict[str, Any]:
-    """Return the content of summary.json: the result and how it was made, without any path or patient name."""
-    return {
-        **_origin(),
-        "model": result.manifest.id,
-        "weights_sha256": result.manifest.weights_sha256,
-        "options": asdict(result.settings),
-        "device": result.device,
-        "precision": result.precision,
-        "backend": result.backend,
-        "ct_sha256": ct_checksum(result.ct),
-        "warnings": list(result.warnings),
-        "message": result.report.message,
-        "lungs": _lung_volumes(result.isolation.left_lung, result.isolation.right_lung)
-        if result.isolation.sides_known
-        else None,
-        "lesions": lesions_as_json(result.report),
-        "spread": spread_as_json(result.report),
-        "seconds": result.seconds,
-        "notice": NOTICE,
-    }
-
-
-def _origin() -> dict[str, Any]:
-    """Return the first entries of each record: its schema version and the version of the software."""
-    return {"schema_version": SCHEMA_VERSION, "software_version": __version__}
-
-
-def _lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
-    lungs = (("left_ml", left), ("right_ml", right))
-    return {name: round(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml, 3) for name, lung in lungs}
-
-
-def _write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ()) -> None:
-    """Write ``data``, with the names of all files beside it, as indented UTF-8 JSON; this is the last file of a run."""
-    data[FILES_KEY] = sorted({*(each.name for each in path.parent.iterdir()), path.name, *also})
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:
-    """Return the segments Left lung, Right lung, Tumor 1, Tumor 2 ...
-
-    A tumor voxel belongs to its tumor, not to the surrounding lung.
-    """
-    lungs = [replace(lung, mask=_without(lung.mask, report.labels)) for lung in _lung_segments(isolation)]
-    boxes = ndimage.find_objects(report.labels.array)
-    tumors = [_tumor_segment(lesion, report.labels, boxes[lesion.number - 1]) for lesion in report.lesions]
-    return lungs + tumors
-
-
-def _without(lung: Volume, labels: Volume) -> Volume:
-    """Return a lung (bool) without the voxels of lesions; only its bounding box is stored."""
-    crop = crop_of(lung)
-    if crop is None:
-        return lung
-    free = labels.crop(*crop.box).array == 0
-    return SparseMask(crop_at(crop.mask.array & free, crop.box, lung), lung.grid)
-
-
-def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slice]) -> Segment:
-    """Return a lesion as a segment whose mask covers only its bounding box, which keeps many lesions cheap."""
-    start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
-    crop = labels.crop(start, stop)
-    mask = crop.with_array(crop.array == lesion.number)
-    return Segment(lesion.segment, mask, lesion_color(lesion.number), terminology.TUMOR[lesion.side])
-
-
-def _lung_segments(isolation: LungIsolation) -> list[Segment]:
-    """Return the segments Left lung and Right lung.
-
-    If the sides are unknown, a single segment Lungs is returned, so that no reader mistakes a guess for a fact.
-    """
-    if not isolation.sides_known:
-        return [Segment("Lungs", isolation.lungs, LUNG_COLOR, terminology.LUNGS)]
-    return [
-        Segment("Left lung", isolation.left_lung, LUNG_COLOR, terminology.LEFT_LUNG),
-        Segment("Right lung", isolation.right_lung, LUNG_COLOR, terminology.RIGHT_LUNG),
-    ]
 
 
 def write_measures(
@@ -335,20 +232,7 @@ def write_measures(
     left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
     within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
     found_margins = _margins(report, within, None, extras.margins_mm)
-    warnings = [*ct.warnings, *report.warnings]
-    summary = {
-        **_origin(),
-        **_facts_of(run),
-        "ct_sha256": ct_checksum(ct),
-        "warnings": list(dict.fromkeys([*run.get("warnings", []), *warnings])),
-        "message": report.message,
-        "lungs": None if lungs is None else _lung_volumes(left, right),
-        "lesions": lesions_as_json(report),
-        "spread": spread_as_json(report),
-        "margins": margins_as_json(found_margins),
-        "notice": NOTICE,
-        **_case(case),
-    }
+    summary = summary_of_measures(ct, report, lungs, found_margins, run, case)
     with complete_or_nothing(output) as private:
         write_lesions_csv(report, private / LESIONS_FILE, case)
         if extras.formats:
@@ -371,88 +255,11 @@ def write_measures(
         if extras.pdf:
             summary["warnings"] += _print_report(private, partial(on_progress, WRITING[3]))
         if found_margins:
-            write_segmentation(_margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
-        _write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))
+            write_segmentation(margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
+        write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))
     return summary
-
-
-def _case(case: str | None) -> dict[str, str]:
-    return {} if case is None else {"case": case}
-
-
-def _facts_of(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how a run was made, from its summary; ``segmented_with`` is the software version of that run."""
-    facts = {name: run[name] for name in RUN_FACTS if name in run}
-    version = run.get("segmented_with", run.get("software_version"))
-    return facts if version is None else {**facts, "segmented_with": version}
 
 
 def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:
     names = {lesion.number: lesion.segment for lesion in report.lesions}
     return list(margins(report.labels, lungs, body, sorted(set(distances_mm)), names)) if distances_mm else []
-
-
-def _margin_segments(found: Iterable[Margin]) -> list[Segment]:
-    """Return margins as segments in the color of the lesion, lighter for wider margins.
-
-    They overlap, so the file stores them in layers.
-    """
-    return [
-        Segment(
-            margin.name,
-            margin.mask,
-            lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM),
-            terminology.MARGIN,
-            f"Margin_{margin.number}_{margin.distance_mm:g}",
-        )
-        for margin in found
-    ]
-
-
-def write_isolation(
-    ct: CTVolume,
-    isolation: LungIsolation,
-    folder: Path,
-    *,
-    source: Path | None = None,
-    case: str | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write the files of ``lungtumorseg isolate``.
-
-    These are isolation.seg.nrrd, isolated.nrrd and isolation.json (with the spine axis, one LPS point in mm per slice),
-    and ct.nrrd if the CT was resampled.
-
-    Args:
-        ct: The CT.
-        isolation: Its lung isolation.
-        folder: The output folder; it is created if necessary.
-        source: The file from which the CT was read; it is never removed or replaced.
-        case: Name of the case in isolation.json.
-        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
-
-    Raises:
-        UnusableInput: If a file is in the way that may not be replaced.
-        MachineLimit: If a file cannot be written; no file appears then.
-    """
-    segments = [
-        Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
-        *_lung_segments(isolation),
-        Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
-    ]
-    output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
-    with complete_or_nothing(output) as private:
-        write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE)
-        write_volume(isolation.isolated, private / ISOLATED_FILE)
-        if ct.resampled:
-            write_volume(ct, private / CT_FILE)
-        points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
-        warnings = [*ct.warnings, *isolation.warnings]
-        record = {
-            **_origin(),
-            **_case(case),
-            "spine_axis_lps": points,
-            "carina_lps": isolation.carina_lps,
-            "warnings": warnings,
-        }
-        _write_record(record, private / ISOLATION_FILE)

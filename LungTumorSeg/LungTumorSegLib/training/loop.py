@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..core.events import Progress, ProgressCallback
 from ..inference.decision import Thresholds
+from ..inference.predictor import autocast
 from ..networks.contract import Network
 from .averaging import MovingAverage
 from .checkpoint import load_average, load_checkpoint, save_checkpoint
@@ -23,7 +24,7 @@ from .loader import SampleDataset, batches
 from .log import TrainingLog
 from .losses import Loss, build_loss, supervised_loss
 from .normalization import freeze, recalibrate
-from .precision import autocast, channels_last, prepare_network
+from .precision import channels_last, prepare_network
 from .preparation import PreparedData
 from .sampling import Sampler
 from .schedules import Length, Plateau, learning_rate

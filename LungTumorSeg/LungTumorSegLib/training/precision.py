@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor, nn
 
-from ..inference.predictor import DTYPES
-
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return a context of autocast to ``precision``, which does nothing for float32."""
-    return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])
 
 
 def channels_last(tensor: Tensor) -> Tensor:

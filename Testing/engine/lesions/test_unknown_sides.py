@@ -14,7 +14,8 @@ from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.lesions import find_lungs, lesions_as_json, measure, report_lesions, write_lesions_csv
-from LungTumorSegLib.results.writer import write_isolation, write_measures
+from LungTumorSegLib.results.isolation_writer import write_isolation
+from LungTumorSegLib.results.writer import write_measures
 from simple_chest import AFFINE, CANAL_Y_MM, SHAPE, ellipsoid, make_chest, tube
 
 TUMOR = "Tumor 1"

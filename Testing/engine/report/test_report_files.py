@@ -26,7 +26,8 @@ from LungTumorSegLib.report.sections import css
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.results.reader import read_summary
-from LungTumorSegLib.results.writer import lung_and_tumor_segments, write_measures, write_result
+from LungTumorSegLib.results.result_segments import lung_and_tumor_segments
+from LungTumorSegLib.results.writer import write_measures, write_result
 from made_results import SHAPE, a_result
 from result_files import names
 from tools import tool

@@ -10,7 +10,8 @@ from chests import make_chest
 from LungTumorSegLib.io.images import read_volume, write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.lesions import NO_LESION
-from LungTumorSegLib.results.writer import write_isolation, write_measures, write_result
+from LungTumorSegLib.results.isolation_writer import write_isolation
+from LungTumorSegLib.results.writer import write_measures, write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import names
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from LungTumorSegLib.inference.predictor import autocast
 from LungTumorSegLib.networks import build_network
-from LungTumorSegLib.training.precision import autocast, channels_last, prepare_network
+from LungTumorSegLib.training.precision import channels_last, prepare_network
 
 CPU = torch.device("cpu")
 

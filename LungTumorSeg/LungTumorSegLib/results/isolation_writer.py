@@ -1,0 +1,67 @@
+"""Write the result files of ``isolate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..core import terminology
+from ..core.volume import CTVolume
+from ..io.images import write_volume
+from ..io.seg_nrrd import Segment, write_segmentation
+from ..isolation import LungIsolation
+from .contents import CT_FILE, ISOLATED_FILE, ISOLATION, ISOLATION_FILE, ISOLATION_SEGMENTATION_FILE
+from .folder import Output, complete_or_nothing
+from .result_segments import lung_segments
+from .summary import case_entry, origin, write_record
+
+BODY_COLOR = (0.89, 0.76, 0.66)
+MASK_COLOR = (0.96, 0.84, 0.35)
+
+
+def write_isolation(
+    ct: CTVolume,
+    isolation: LungIsolation,
+    folder: Path,
+    *,
+    source: Path | None = None,
+    case: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the files of ``lungtumorseg isolate``.
+
+    These are isolation.seg.nrrd, isolated.nrrd and isolation.json (with the spine axis, one LPS point in mm per slice),
+    and ct.nrrd if the CT was resampled.
+
+    Args:
+        ct: The CT.
+        isolation: Its lung isolation.
+        folder: The output folder; it is created if necessary.
+        source: The file from which the CT was read; it is never removed or replaced.
+        case: Name of the case in isolation.json.
+        overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+
+    Raises:
+        UnusableInput: If a file is in the way that may not be replaced.
+        MachineLimit: If a file cannot be written; no file appears then.
+    """
+    segments = [
+        Segment("Body", isolation.body, BODY_COLOR, terminology.BODY),
+        *lung_segments(isolation),
+        Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
+    ]
+    output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
+    with complete_or_nothing(output) as private:
+        write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE)
+        write_volume(isolation.isolated, private / ISOLATED_FILE)
+        if ct.resampled:
+            write_volume(ct, private / CT_FILE)
+        points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
+        warnings = [*ct.warnings, *isolation.warnings]
+        record = {
+            **origin(),
+            **case_entry(case),
+            "spine_axis_lps": points,
+            "carina_lps": isolation.carina_lps,
+            "warnings": warnings,
+        }
+        write_record(record, private / ISOLATION_FILE)
