@@ -257,7 +257,7 @@ def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
     from .isolation import isolate_lungs
     from .results.contents import BYTES_PER_ISOLATED_VOXEL
     from .results.folder import check_room
-    from .results.writer import write_isolation
+    from .results.isolation_writer import write_isolation
 
     check_room(options.output, int(BYTES_PER_ISOLATED_VOXEL * ct.array.size))
     isolation = isolate_lungs(ct, channel.progress)

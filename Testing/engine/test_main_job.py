@@ -1,6 +1,5 @@
 """The main job as its user runs it: one command, then what lies in the folder."""
 
-import csv
 import json
 import re
 import shutil
@@ -18,7 +17,7 @@ from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.borders import SHIFT_MM
 from LungTumorSegLib.refinement.second_look import SECOND_SHARE
-from result_files import names
+from result_files import lesions_in, names
 from scipy import ndimage
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -49,11 +48,6 @@ def tumor_mask(folder: Path) -> np.ndarray:
     return np.logical_or.reduce([segment.mask.array for segment in segments if segment.name.startswith("Tumor")])
 
 
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "lesions.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def test_all_promised_files_are_there_and_nothing_else(a_run):
     assert names(a_run.output) == {
         "segmentation.seg.nrrd",
@@ -67,7 +61,7 @@ def test_all_promised_files_are_there_and_nothing_else(a_run):
 
 
 def test_both_lesions_are_found_on_their_sides(a_run):
-    rows = table(a_run.output)
+    rows = lesions_in(a_run.output)
     assert (a_run.output / "lesions.csv").read_text().startswith(CSV_COLUMNS)
     for lesion, side in zip(a_run.phantom.lesions, ("Left", "Right"), strict=True):
 
@@ -83,7 +77,7 @@ def test_both_lesions_are_found_on_their_sides(a_run):
 
 
 def test_rows_are_numbered_by_falling_volume(a_run):
-    rows = table(a_run.output)
+    rows = lesions_in(a_run.output)
     volumes = [float(row["volume_ml"]) for row in rows]
     assert volumes == sorted(volumes, reverse=True)
     assert [row["segment"] for row in rows] == [f"Tumor {n}" for n in range(1, len(rows) + 1)]
@@ -94,7 +88,7 @@ def test_the_segmentation_lies_on_the_cts_grid_and_its_parts_do_not_overlap(a_ru
     assert [segment.name for segment in segments] == [
         "Left lung",
         "Right lung",
-        *(row["segment"] for row in table(a_run.output)),
+        *(row["segment"] for row in lesions_in(a_run.output)),
     ]
     taken = np.zeros(a_run.phantom.ct.shape, int)
     for segment in segments:
@@ -111,7 +105,7 @@ def test_table_segmentation_and_maps_tell_one_story(a_run):
     assert probability.same_grid(a_run.phantom.ct, tolerance_mm=1e-3)
     assert 0 <= probability.array.min() <= probability.array.max() <= 1
     assert 0 < disagreement.array.max() <= 0.5  # the largest standard deviation of values from 0 to 1
-    for row in table(a_run.output):
+    for row in lesions_in(a_run.output):
         mask = segments[row["segment"]].mask
         assert float(row["volume_ml"]) == pytest.approx(mask.array.sum() * mask.voxel_volume_ml, rel=1e-5)
         least = (load_model().manifest.thresholds.voxel - SECOND_SHARE) / (1 - SECOND_SHARE)
@@ -130,7 +124,7 @@ def test_the_summary_explains_the_run(a_run):
     assert (summary["options"]["stride"], summary["options"]["mirror"]) == (4, False)  # as the fixture asked
     assert summary["options"]["min_confidence"] == manifest.min_confidence
     assert [lesion["volume_ml"] for lesion in summary["lesions"]] == [
-        float(row["volume_ml"]) for row in table(a_run.output)
+        float(row["volume_ml"]) for row in lesions_in(a_run.output)
     ]
     assert str(a_run.ct.parent) not in json.dumps(summary)
 
@@ -139,7 +133,7 @@ def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
     given = a_run.ct, a_run.output / "segmentation.seg.nrrd"
     done = command("measure", *given, "-o", tmp_path / "measured", "--no-report")
     assert done.returncode == 0, done.stderr
-    for first, second in zip(table(a_run.output), table(tmp_path / "measured"), strict=True):
+    for first, second in zip(lesions_in(a_run.output), lesions_in(tmp_path / "measured"), strict=True):
         for name in CSV_COLUMNS.split(",")[:-1]:  # without maps there is no confidence
             assert second[name] == first[name]
 
@@ -148,14 +142,14 @@ def test_candidates_below_the_confidence_threshold_are_warned_of(a_bright_run, a
     run = ("segment", a_bright_run.ct, "-o", tmp_path / "out", "--no-picture", "--no-report", "--model", a_bright_model)
     done = command(*run, "--min-confidence", "1")
     assert done.returncode == 0, done.stderr
-    assert table(tmp_path / "out") == []
+    assert lesions_in(tmp_path / "out") == []
 
     def warnings_of(folder):
         warnings = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["warnings"]
         return [warning for warning in warnings if "confidence" in warning]
 
     (warning,) = warnings_of(tmp_path / "out")
-    largest = float(table(a_bright_run.output)[0]["volume_ml"])
+    largest = float(lesions_in(a_bright_run.output)[0]["volume_ml"])
     assert f"{largest:.1f} mL" in warning
     assert f"Warning: {warning}" in done.stdout
     assert warnings_of(a_bright_run.output) == []

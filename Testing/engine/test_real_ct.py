@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
+from result_files import lesions_in
 
 pytestmark = [pytest.mark.real_ct, pytest.mark.slow]
 
@@ -45,11 +45,6 @@ def run(command: str, source: Path, output: Path, *options: str) -> dict:
     return json.loads((output / name).read_text(encoding="utf-8"))
 
 
-def table(folder: Path) -> list[dict[str, str]]:
-    with (folder / "lesions.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def the_same(first: str, second: str) -> bool:
     """Equal texts, or numbers that differ by rounding."""
     try:
@@ -72,7 +67,7 @@ def test_a_real_chest_gives_all_files_on_its_own_grid(a_chest):
     assert {file.name for file in output.iterdir()} == {*RESULT_FILES, "spread.png", "report.html"}
     summary = json.loads((output / "summary.json").read_text(encoding="utf-8"))
     assert LUNGS_ML[0] < sum(summary["lungs"].values()) < LUNGS_ML[1]
-    rows = table(output)
+    rows = lesions_in(output)
     segments = read_segmentation(output / "segmentation.seg.nrrd")
     assert [segment.name for segment in segments] == ["Left lung", "Right lung", *(row["segment"] for row in rows)]
     assert {row["side"] for row in rows} <= {"Left", "Right"}
@@ -103,7 +98,7 @@ def test_its_dicom_series_gives_the_same_lesions(a_chest, coding, tmp_path):
     summary = run("segment", tmp_path / "series", tmp_path / "results", "--no-picture")
     assert {file.name for file in (tmp_path / "results").iterdir()} == RESULT_FILES  # no ct.nrrd: nothing was resampled
     assert summary["warnings"] == json.loads((output / "summary.json").read_text(encoding="utf-8"))["warnings"]
-    expected, found = table(output), table(tmp_path / "results")
+    expected, found = lesions_in(output), lesions_in(tmp_path / "results")
     assert [row["segment"] for row in found] == [row["segment"] for row in expected]
     for row, other in zip(expected, found, strict=True):
         differing = {name: (row[name], other[name]) for name in row if not the_same(row[name], other[name])}

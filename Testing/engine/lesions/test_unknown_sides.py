@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from LungTumorSegLib import isolation
+from LungTumorSegLib import isolation as isolation_room
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.followup import examination
@@ -110,16 +110,17 @@ def test_too_little_lung_is_warned_of(report):
     )
 
 
-def test_an_examination_to_compare_isolates_the_lungs_once_and_gives_no_side(boneless, tmp_path, monkeypatch):
+def test_an_examination_to_compare_isolates_the_lungs_once_and_gives_no_side(
+    boneless, isolation, tmp_path, monkeypatch
+):
     ct, tumor = boneless
     write_segmentation([tumor], tmp_path / "tumor.seg.nrrd")
     write_volume(ct, tmp_path / "ct.nrrd")
-    found = isolate_lungs(ct)
     asked = []
-    for module in (examination, isolation):
-        monkeypatch.setattr(module, "isolate_lungs", lambda _: asked.append(1) or found)
+    for module in (examination, isolation_room):
+        monkeypatch.setattr(module, "isolate_lungs", lambda _: asked.append(1) or isolation)
     read = read_examination(tmp_path / "tumor.seg.nrrd", tmp_path / "ct.nrrd")
     assert len(asked) == 1
     assert [lesion.side for lesion in read.lesions] == [None]
-    assert read.lungs.array.sum() >= found.lungs.array.sum()
+    assert read.lungs.array.sum() >= isolation.lungs.array.sum()
     assert any("found no spine in this CT" in warning for warning in read.warnings)

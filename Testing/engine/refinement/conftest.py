@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+from density_network import DensityNetwork
 from LungTumorSegLib.core.volume import CTVolume
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.weights.manifest import SecondLook
@@ -12,15 +12,6 @@ from LungTumorSegLib.weights.manifest import SecondLook
 LUNG_HU, BALL_HU = -850.0, 40.0
 CENTER, RADIUS_MM = (12.0, -8.0, 30.0), 11.0
 STRAIGHT = np.eye(3)
-
-
-class DensityNetwork(torch.nn.Module):
-    """A second network without training: what is denser than -300 HU is inside, and dense centers are tumors."""
-
-    def forward(self, fine, coarse, side):
-        """Return logits of masks (N, 40, 40, 40) and of tumors (N,), as the real network does."""
-        inside = (fine[:, 0] - 0.5) * 40
-        return inside, inside[:, 19:21, 19:21, 19:21].mean((1, 2, 3))
 
 
 def axial_affine(spacing_mm, origin=(-60.0, -60.0, -30.0), turn=STRAIGHT):

@@ -29,7 +29,7 @@ from LungTumorSegLib.results.reader import read_summary
 from LungTumorSegLib.results.result_segments import lung_and_tumor_segments
 from LungTumorSegLib.results.writer import write_measures, write_result
 from made_results import SHAPE, a_result
-from result_files import names
+from result_files import names, summary_in
 from tools import tool
 
 SCHEMA = json.loads((files("LungTumorSegLib.results") / "summary.schema.json").read_text(encoding="utf-8"))
@@ -54,10 +54,6 @@ def folder(request, tmp_path):
         lungs = result.isolation.left_lung, result.isolation.right_lung
         write_measures(result.ct, result.report, tmp_path, lungs=lungs, extras=extras)
     return tmp_path
-
-
-def summary_in(folder) -> dict:
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
 
 
 def test_table_summary_and_report_have_the_same_numbers(folder):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from dataclasses import replace
@@ -21,7 +20,7 @@ from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
 from LungTumorSegLib.results.writer import write_result
 from made_results import SHAPE, a_result, an_isolation
-from result_files import names
+from result_files import lesions_in, names, summary_in
 
 RUN_KEYS = ("model", "weights_sha256", "options", "device", "precision", "backend", "seconds")
 
@@ -61,15 +60,6 @@ def measure(case: Path, *options: object, segmentation: str = "result/segmentati
     return run_command("measure", case / "ct.nrrd", case / segmentation, "-o", case / output, "--no-report", *options)
 
 
-def summary(folder: Path) -> dict:
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "lesions.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def correct(path: Path, source: Path) -> None:
     """Save the segmentation with the lowest slice of each tumor erased, as a user does in Slicer."""
     lungs_and_tumors = read_segmentation(source)
@@ -86,25 +76,25 @@ def _without_its_lowest_slice(segment):
 
 @pytest.mark.parametrize("place", ["result/segmentation.seg.nrrd", "result"])
 def test_measures_of_the_result_keep_what_the_run_recorded(case, place):
-    before, before_rows, files = summary(case / "result"), rows(case / "result"), names(case / "result")
+    before, before_rows, files = summary_in(case / "result"), lesions_in(case / "result"), names(case / "result")
     said = measure(case, segmentation=place)
-    after = summary(case / "result")
+    after = summary_in(case / "result")
     assert {key: after[key] for key in RUN_KEYS} == {key: before[key] for key in RUN_KEYS}
     assert (after["software_version"], after["segmented_with"], after["case"]) == (__version__, __version__, "P-7")
     assert "The lungs are small." in after["warnings"]
     assert "Warning: The lungs are small." in said
-    assert rows(case / "result")[0]["confidence"] == before_rows[0]["confidence"] != ""
+    assert lesions_in(case / "result")[0]["confidence"] == before_rows[0]["confidence"] != ""
     assert names(case / "result") == files
     assert set(after["files"]) == files
 
 
 @pytest.mark.parametrize("place", ["result/segmentation.seg.nrrd", "corrected.seg.nrrd"])
 def test_measures_of_a_correction_keep_it_too_but_not_what_shows_the_lesions_as_they_were(case, place):
-    before = summary(case / "result")
+    before = summary_in(case / "result")
     correct(case / place, case / "result" / "segmentation.seg.nrrd")
     corrected = (case / place).read_bytes()
     measure(case, segmentation=place)
-    after = summary(case / "result")
+    after = summary_in(case / "result")
     assert {key: after[key] for key in RUN_KEYS} == {key: before[key] for key in RUN_KEYS}
     assert after["lesions"][0]["volume_ml"] < before["lesions"][0]["volume_ml"]
     assert after["lesions"][0]["confidence"] == before["lesions"][0]["confidence"]
@@ -130,15 +120,15 @@ def test_a_segmentation_corrected_in_place_is_not_lost_at_the_next_run(case):
 
 
 def test_the_summary_of_the_folder_may_be_named_and_is_brought_up_to_date(case):
-    before = summary(case / "result")
+    before = summary_in(case / "result")
     measure(case, "--run-summary", case / "result" / "summary.json")
-    assert {key: summary(case / "result")[key] for key in RUN_KEYS} == {key: before[key] for key in RUN_KEYS}
+    assert {key: summary_in(case / "result")[key] for key in RUN_KEYS} == {key: before[key] for key in RUN_KEYS}
 
 
 def test_measures_elsewhere_know_the_run_by_its_summary(case):
     measure(case, "--run-summary", case / "result" / "summary.json", output="elsewhere")
-    assert {key: summary(case / "elsewhere")[key] for key in RUN_KEYS} == {
-        key: summary(case / "result")[key] for key in RUN_KEYS
+    assert {key: summary_in(case / "elsewhere")[key] for key in RUN_KEYS} == {
+        key: summary_in(case / "result")[key] for key in RUN_KEYS
     }
     assert names(case / "elsewhere") == {"lesions.csv", "summary.json"}
 
@@ -166,8 +156,8 @@ def test_measures_never_mix_with_the_result_of_another_ct(another_case):
 def test_where_another_cts_result_is_replaced_nothing_of_it_stays(another_case):
     measure(another_case, "--overwrite", segmentation="b.seg.nrrd")
     assert names(another_case / "result") == {"lesions.csv", "summary.json"}
-    assert "model" not in summary(another_case / "result")
-    assert rows(another_case / "result")[0]["confidence"] == ""
+    assert "model" not in summary_in(another_case / "result")
+    assert lesions_in(another_case / "result")[0]["confidence"] == ""
 
 
 @pytest.fixture
@@ -193,11 +183,11 @@ def test_confidence_values_are_not_carried_over_from_another_patient(another_pat
 
 
 def test_a_summary_of_a_version_that_did_not_record_the_ct_is_still_accepted(case):
-    recorded = summary(case / "result")
+    recorded = summary_in(case / "result")
     del recorded["ct_sha256"]
     (case / "old.json").write_text(json.dumps(recorded))
     measure(case, "--run-summary", case / "old.json", output="elsewhere")
-    assert summary(case / "elsewhere")["ct_sha256"] == summary(case / "result")["ct_sha256"]
+    assert summary_in(case / "elsewhere")["ct_sha256"] == summary_in(case / "result")["ct_sha256"]
 
 
 def with_lesion(values: object) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from bright_model import write_bright_model
+from density_network import DensityNetwork
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training.implants import Nodule
 from LungTumorSegLib.training.second_look.cases import LookCase, write_case
@@ -67,15 +67,6 @@ def config(tmp_path):
         return LookTrainingConfig(str(output), LookConfig(**usual | values), threads=1)
 
     return build
-
-
-class DensityNetwork(torch.nn.Module):
-    """A second network without training: what is dense is inside, and dense centers are tumors."""
-
-    def forward(self, fine, coarse, side):
-        """Return logits of masks and of tumors."""
-        inside = (fine[:, 0] - 0.5) * 40
-        return inside, inside[:, 19:21, 19:21, 19:21].mean((1, 2, 3))
 
 
 @pytest.fixture
