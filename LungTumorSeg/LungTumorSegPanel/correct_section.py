@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 from LungTumorSegLib.core import terminology
-from LungTumorSegLib.mrml.corrections import Corrections, Threshold
+from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.outlines import PlaceOutline
 from LungTumorSegLib.mrml.placing import Point, PointPlacement
 from LungTumorSegLib.mrml.results import lesions_of, summary_of
+from LungTumorSegLib.mrml.threshold import Threshold
 from slicer.i18n import tr as _
 
 from .lesion_editor import LesionEditor

@@ -30,6 +30,7 @@ from .segments import (
     set_mask,
     set_review,
 )
+from .threshold import Threshold
 
 LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
 
@@ -388,47 +389,6 @@ class Corrections:
     def _show(self, segment_id: str, visible: bool) -> None:
         if self._node.GetDisplayNode() is not None:
             self._node.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
-
-
-class Threshold:
-    """Outline one lesion at different thresholds; see ``Corrections.threshold``.
-
-    Each preview starts from the network's outline if it is known, and never from an earlier preview.
-    """
-
-    def __init__(
-        self,
-        segmentation: Node,
-        segment_id: str,
-        probability: Volume,
-        seed: Volume,
-        others: Sequence[Volume],
-        history: History,
-    ) -> None:
-        self._node, self._segment_id, self._history = segmentation, segment_id, history
-        self._probability, self._seed, self._others = probability, seed, others
-        self._saved = False
-
-    @one_drawing()
-    def preview(self, threshold: float) -> None:
-        """Set the lesion to its outline at a probability threshold.
-
-        Args:
-            threshold: The probability, 0 to 1.
-
-        Raises:
-            ValueError: The lesion is no longer in the scene.
-        """
-        from ..correction.regrow import at_threshold  # imports scipy, so only if needed
-
-        if self._node.GetScene() is None or self._node.GetSegmentation().GetSegment(self._segment_id) is None:
-            raise ValueError("This lesion is not in the scene any more.")
-        if not self._saved:
-            self._history.save()
-            self._saved = True
-        set_mask(
-            self._node, self._segment_id, at_threshold(self._probability, self._seed, threshold, others=self._others)
-        )
 
 
 def _equal(a: Volume | None, b: Volume | None) -> bool:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from LungTumorSegLib.core.contours import fill_polygons
 from LungTumorSegLib.core.outlines import outlines
-from LungTumorSegLib.io.rtstruct import fill_polygons
 
 
 def area_of(polygon: np.ndarray) -> float:

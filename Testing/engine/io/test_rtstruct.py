@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
+from LungTumorSegLib.core.contours import fill_contours, fill_polygons
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.io.rtstruct import fill_contours, fill_polygons, read_roi, read_rois, read_structure_set
+from LungTumorSegLib.io.rtstruct import read_roi, read_rois, read_structure_set
 from pydicom.dataset import Dataset
 from rtstruct_files import write_rtstruct
 from volumes import affine_of, an_oblique_ct, make_ct
