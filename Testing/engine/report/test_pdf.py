@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import Cancelled
-from LungTumorSegLib.lesions.table import COLUMNS
+from LungTumorSegLib.lesions.columns import COLUMN
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report import pdf as pdf_module
 from LungTumorSegLib.report.pdf import find_browser, print_report
@@ -160,5 +160,5 @@ def test_a_browser_prints_everything_in_the_report(tmp_path):
     text = unicodedata.normalize("NFKC", " ".join(page.extract_text() for page in reader.pages))  # fi and fl are joined
     assert reader.metadata.title == "Lung tumor report"
     assert "Doe, J." in text
-    assert [name for name in COLUMNS if name not in text] == []
+    assert [name for name in COLUMN if name not in text] == []
     assert str(tmp_path) not in text + str(reader.metadata)
