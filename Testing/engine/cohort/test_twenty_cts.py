@@ -1,4 +1,4 @@
-"""Twenty CTs in a batch that is killed three times, with the real engine and a fast model."""
+"""Twenty CTs, the real engine and a fast model: a batch is killed, a cluster loses a worker, and what a batch costs."""
 
 from __future__ import annotations
 
@@ -47,10 +47,38 @@ def cohort(tmp_path_factory) -> Path:
     return folder
 
 
-def start(cohort: Path, output: Path, model: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "LungTumorSegLib", "batch", str(cohort), "-o", str(output), "--model", str(model)]
-    options = ["--workers", "2", "--no-picture", "--threads", "1"]
-    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+COUNTED = """
+import resource, sys
+from LungTumorSegLib.cli import main
+code = main(sys.argv[1:])
+for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+    used = resource.getrusage(who)
+    sys.stderr.write(f"\\n{used.ru_utime + used.ru_stime}")
+sys.exit(code)
+"""
+"""Runs a command, and ends stderr with the processor time of its process and of all processes that it started, s."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cohort, a_bright_model, tmp_path_factory) -> tuple[Path, float, float]:
+    """The folder of a batch that nothing disturbs, its own processor time in seconds, and that of its runs."""
+    output = tmp_path_factory.mktemp("undisturbed") / "out"
+    arguments = [cohort, "-o", output, *options(a_bright_model, workers=1)]
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, "batch", *map(str, arguments)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    own, of_runs = map(float, done.stderr.split()[-2:])
+    return output, own, of_runs
+
+
+def options(model: Path, **places: object) -> list[str]:
+    named = [text for name, value in places.items() for text in (f"--{name}", str(value))]
+    return ["--model", str(model), "--no-picture", "--threads", "1", *named]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "LungTumorSegLib", *map(str, arguments)]
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:
@@ -62,34 +90,57 @@ def finished(output: Path) -> int:
     return len(list(output.glob("*/summary.json")))
 
 
-def test_a_batch_killed_three_times_equals_an_undisturbed_one(cohort, a_bright_model, tmp_path):
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    run = start(cohort, undisturbed, a_bright_model)
-    _, errors = run.communicate(timeout=1200)
-    assert run.returncode == 0, errors
-    for count in KILLED_AFTER:
-        run = start(cohort, killed, a_bright_model)
-        while run.poll() is None and finished(killed) < count:
-            time.sleep(0.05)
-        assert run.poll() is None, "the batch ended before it could be killed"
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
-    run = start(cohort, killed, a_bright_model)
-    _, errors = run.communicate(timeout=1200)
-    assert run.returncode == 0, errors
-
-    rows = table(killed, "cohort.csv")
+def check_equal(output: Path, undisturbed: Path) -> None:
+    """Check that a cohort is complete, and equal to that of an undisturbed batch."""
+    rows = table(output, "cohort.csv")
     states = [row["state"] for row in rows]
-    assert (len(rows), states.count("done"), states.count("refused")) == (20, USABLE, DAMAGED + 1)
+    count = USABLE + DAMAGED + 1
+    assert (len(rows), states.count("done"), states.count("refused")) == (count, USABLE, DAMAGED + 1)
     assert all(row["reason"] for row in rows if row["state"] == "refused")
     places = {"result", "path"}
     assert [{k: v for k, v in row.items() if k not in places} for row in rows] == [
         {k: v for k, v in row.items() if k not in places} for row in table(undisturbed, "cohort.csv")
     ]
-    assert (killed / "lesions.csv").read_bytes() == (undisturbed / "lesions.csv").read_bytes()
+    assert (output / "lesions.csv").read_bytes() == (undisturbed / "lesions.csv").read_bytes()
     for result in undisturbed.glob("ct*"):
-        again = killed / result.name
+        again = output / result.name
         assert names(again) == names(result)
         for name in ("segmentation.seg.nrrd", "lesions.csv", "probability.nrrd"):
             assert (again / name).read_bytes() == (result / name).read_bytes(), (result.name, name)
-    assert not list(killed.rglob("*.partial"))
+    assert not list(output.rglob("*.partial"))
+
+
+def test_a_batch_killed_three_times_equals_an_undisturbed_one(cohort, undisturbed, a_bright_model, tmp_path):
+    killed = tmp_path / "killed"
+    arguments = command("batch", cohort, "-o", killed, *options(a_bright_model, workers=2))
+    for count in KILLED_AFTER:
+        run = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while run.poll() is None and finished(killed) < count:
+            time.sleep(0.05)
+        assert run.poll() is None, "the batch ended before it could be killed"
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+    subprocess.run(arguments, check=True, capture_output=True, timeout=1200)
+    check_equal(killed, undisturbed[0])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_loses_a_worker_equals_an_undisturbed_batch(cohort, undisturbed, a_bright_model, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    output = tmp_path / "cluster"
+    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**settings, local_directory=str(tmp_path / "dask")) as cluster:
+        place = {"scheduler": cluster.scheduler_address}
+        run = subprocess.Popen(command("batch", cohort, "-o", output, *options(a_bright_model, **place)))
+        while run.poll() is None and finished(output) < KILLED_AFTER[1]:
+            time.sleep(0.05)
+        busy = next(worker for worker in cluster.scheduler.workers.values() if worker.processing)
+        os.kill(cluster.workers[busy.name].pid, signal.SIGKILL)
+        assert run.wait(1200) == 0
+    check_equal(output, undisturbed[0])
+
+
+def test_a_batch_takes_little_more_than_its_runs(undisturbed):
+    """Processor time, since other programs that run at the same time stretch the time on the clock."""
+    _, own, of_runs = undisturbed
+    assert own < 0.1 * of_runs, f"{own:.1f} s beside {of_runs:.1f} s"
