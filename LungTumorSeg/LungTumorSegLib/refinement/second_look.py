@@ -6,6 +6,8 @@ the first network's outline, because the fine view would hold it only at a coars
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..core.boxes import Box, relative, slices_of, united
@@ -27,6 +29,13 @@ from .outline import Outline
 
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
+
+HAZE_HU = -300.0
+"""Mean HU below which a candidate of more than ``LARGE_MM`` is not taken for a tumor.
+
+Lung that is only hazy over such a length is far more often pneumonia or gravity-dependent density than tumor, and the
+fine view cannot hold it. Ground glass nodules are smaller; solid masses with collapsed lung are denser.
+"""
 
 SECOND_SHARE = 0.3
 """Weight of the second network's outline; the rest is the first one's.
@@ -86,7 +95,7 @@ def second_look(
         place = candidate.center, side_for_extent(candidate.extent_mm)
         look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
         measures = {**measures_of(candidate, around), TUMOR_LOGIT: look.tumor_logit}
-        return look, numbers.candidate.probability(measures)
+        return look, 0.0 if _is_haze(candidate, measures) else numbers.candidate.probability(measures)
 
     found = []
     for done, candidate in enumerate(candidates):
@@ -103,6 +112,10 @@ def second_look(
         found += [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
     on_progress(Progress("verifying", len(candidates), len(candidates)))
     return found
+
+
+def _is_haze(candidate: Candidate, measures: Mapping[str, float]) -> bool:
+    return candidate.extent_mm > LARGE_MM and measures["mean_hu"] < HAZE_HU
 
 
 def outline(

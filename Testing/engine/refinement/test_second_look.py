@@ -87,6 +87,23 @@ def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
     assert outside.tumor == pytest.approx(1 / (1 + np.exp(4.0)), abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("radius_mm", "hu", "is_tumor"), [(40.0, -400.0, False), (40.0, 0.0, True), (20.0, -400.0, True)]
+)
+def test_a_large_haze_is_no_tumor_whatever_the_networks_say(network, numbers, radius_mm, hu, is_tumor):
+    numbers = type(numbers)(8, "", Calibration(5.0, {}), numbers.click)
+    ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=radius_mm)
+    ct.array[ct.array > -300] = hu
+    grid, _, _ = first_look(ct)
+    suspected = (grid.image.array > 0.25).astype(np.float32)  # halfway between lung and haze
+    (candidate,) = second_look(
+        network, numbers, ct, np.ones(ct.shape, bool), grid, suspected, np.zeros_like(suspected),
+        grid.carry_back(suspected), voxel_threshold=0.5, min_lesion_ml=0.1,
+    )  # fmt: skip
+    assert (candidate.tumor > 0.9) == is_tumor
+    assert (candidate.tumor == 0) != is_tumor
+
+
 def test_nothing_suspicious_needs_no_look(numbers):
     ct = ball_ct(radius_mm=0.0)
     assert looked_at(None, numbers, ct) == []
