@@ -4,21 +4,28 @@
     table.json
 
 The reference is the published method: the whole grid (padded to at least 256 x 256), every stack, stride 1, single
-precision, the 2D extractor inside each stack. The benchmark times it on 20 stacks from the middle and scales the time
-to
-the number of all stacks. It times each optimization alone in the same way. The time of the default includes test-time
-augmentation (mirroring) if the model uses it. With --agreement, the benchmark runs the whole reference and compares the
-tumor masks, with and without mirroring. All times are of one process on this machine: compare the ratios.
+precision with torch's own choice of kernels, the 2D extractor inside each stack. The benchmark times it on 20 stacks
+from the middle (--stacks) and scales the time to the number of all stacks. It times each optimization alone in the same
+way, in wall and processor seconds, and prints the table for docs/performance.md with machine, versions and date. The
+time of the default includes test-time augmentation (mirroring) if the model uses it. With --agreement, the benchmark
+runs the whole reference and compares the tumor masks, with and without mirroring. All times are of one process on this
+machine: compare the ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import platform
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +43,9 @@ from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.networks.stored import Model, load_model
 from LungTumorSegLib.phantom import make_phantom
 
-TIMED_STACKS = 20
+timed_stacks = 20
+"""Number of stacks that are timed, an even number; --stacks changes it."""
+
 SMALLEST_PLANE = 256
 LARGE_LESION_ML = 0.5
 CPU = torch.device("cpu")
@@ -57,11 +66,13 @@ class WholeNetwork(torch.nn.Module):
 
 def main() -> None:
     """Measure all cases; write the table after each one."""
+    global timed_stacks
     options = parse()
+    timed_stacks = options.stacks
     model = load_model(options.model)
     cases: list[tuple[str, CTVolume]] = [(Path(path).parent.name or path, read_ct(path)) for path in options.ct]
     cases += [(f"phantom seed {seed}", make_phantom(seed).ct) for seed in options.phantoms]
-    setting = {"threads": torch.get_num_threads(), "torch": torch.__version__, "model": model.manifest.id}
+    setting = {**machine(), "model": model.manifest.id, "weights": model.manifest.weights_sha256[:12]}
     table: dict[str, Any] = {}
     for name, ct in cases:  # each takes minutes, so the table is written after each
         table[name] = measure_case(ct, model, options.agreement)
@@ -69,6 +80,7 @@ def main() -> None:
         sys.stdout.flush()
         if options.output:
             options.output.write_text(json.dumps({**setting, "cases": table}, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(as_markdown(setting, table))
 
 
 def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
@@ -96,29 +108,35 @@ def measure_case(ct: CTVolume, model: Model, agreement: bool) -> dict[str, Any]:
     whole = WholeNetwork(model.network)
     fast = choose_precision("auto", CPU)
 
-    reference = time_of(everywhere, whole, 1, "float32")
-    levers = {
-        "crop to the lungs": time_of(replace(cropped, region=everywhere_like(cropped)), whole, 1, "float32"),
-        f"stride {manifest.stride}": time_of(everywhere, whole, manifest.stride, "float32"),
-        "extractor once a slice": time_of(everywhere, model.network, 1, "float32"),
-        "skip stacks without lung": time_of(plain_grid, whole, 1, "float32"),
-        f"precision {fast}": time_of(everywhere, whole, 1, fast),
-    }
+    with torchs_own_kernels():
+        reference = time_of(everywhere, whole, 1, "float32")
+        levers = {
+            "crop to the lungs": time_of(replace(cropped, region=everywhere_like(cropped)), whole, 1, "float32"),
+            f"stride {manifest.stride}": time_of(everywhere, whole, manifest.stride, "float32"),
+            "extractor once per slice": time_of(everywhere, model.network, 1, "float32"),
+            "skip stacks without lung": time_of(plain_grid, whole, 1, "float32"),
+        }
+    levers["oneDNN for every 3D convolution"] = time_of(everywhere, whole, 1, "float32")
+    if fast != "float32":
+        levers[f"precision {fast}"] = time_of(everywhere, whole, 1, fast)
     usual = {"stride": manifest.stride, "mirror": manifest.mirror, "device": CPU}
     default, default_maps = timed(lambda: predict_maps(cropped, model.network, **usual, precision=fast))
-    single, _ = timed(lambda: predict_maps(cropped, model.network, **usual, precision="float32"))
+    single = default
+    if fast != "float32":
+        single, _ = timed(lambda: predict_maps(cropped, model.network, **usual, precision="float32"))
     row: dict[str, Any] = {
         "grid": everywhere.image.shape,
         "cropped": cropped.image.shape,
-        "reference_s": round(reference, 1),
-        "default_s": round(default, 2),
-        "times faster": round(reference / default, 1),
-        "times faster in float32": round(reference / single, 1),
-        "levers alone": {name: round(reference / seconds, 2) for name, seconds in levers.items()},
+        "published way": reference.rounded(),
+        f"shipped setting, {fast}": default.rounded(),
+        "times faster": reference.over(default),
+        "times faster in float32": reference.over(single),
+        "levers alone": {name: reference.over(duration) for name, duration in levers.items()},
     }
     if agreement:
-        full, full_maps = timed(lambda: predict_maps(everywhere, whole, stride=1, device=CPU, precision="float32"))
-        row["reference in full_s"] = round(full, 1)
+        with torchs_own_kernels():
+            full, full_maps = timed(lambda: predict_maps(everywhere, whole, stride=1, device=CPU, precision="float32"))
+        row["published way in full"] = full.rounded()
         reference_labels = lesion_labels(everywhere, full_maps, upright, isolation, model)
         row["agreement"] = compare(lesion_labels(cropped, default_maps, upright, isolation, model), reference_labels)
         if manifest.mirror:
@@ -167,25 +185,90 @@ def everywhere_like(grid: WorkingGrid) -> Volume:
     return grid.region.with_array(np.ones(grid.image.shape, bool))
 
 
-def time_of(grid: WorkingGrid, network: torch.nn.Module, stride: int, precision: str) -> float:
-    """Return the time of all stacks of ``grid``, s, estimated from 20 stacks around the middle."""
+@dataclass(frozen=True)
+class Duration:
+    """Wall and processor seconds of a computation."""
+
+    wall_s: float
+    processor_s: float
+
+    def rounded(self) -> dict[str, float]:
+        """Return both for the table."""
+        return {"wall_s": round(self.wall_s, 2), "processor_s": round(self.processor_s, 2)}
+
+    def over(self, other: Duration) -> dict[str, float]:
+        """Return how many times longer this took than another."""
+        return {
+            "wall": round(self.wall_s / other.wall_s, 2),
+            "processor": round(self.processor_s / other.processor_s, 2),
+        }
+
+
+@contextlib.contextmanager
+def torchs_own_kernels() -> Iterator[None]:
+    """Let torch choose the kernel of each convolution, as the published code does."""
+    available = torch.backends.mkldnn.is_available
+    torch.backends.mkldnn.is_available = lambda: False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.is_available = available
+
+
+def time_of(grid: WorkingGrid, network: torch.nn.Module, stride: int, precision: str) -> Duration:
+    """Return the duration of all stacks of ``grid``, estimated from some stacks around the middle."""
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
-    sample = starts[max(0, len(starts) // 2 - TIMED_STACKS // 2) :][:TIMED_STACKS]
+    sample = starts[max(0, len(starts) // 2 - timed_stacks // 2) :][:timed_stacks]
     first, last = sample[0], sample[-1] + STACK_SLICES
     part = replace(
         grid,
         image=grid.image.crop((first, 0, 0), (last, *grid.image.shape[1:])),
         region=everywhere_like(grid).crop((first, 0, 0), (last, *grid.image.shape[1:])),
     )
-    seconds, _ = timed(lambda: predict_maps(part, network, stride=stride, device=CPU, precision=precision))
-    return seconds * len(starts) / len(stack_starts(last - first, stride))
+    spent, _ = timed(lambda: predict_maps(part, network, stride=stride, device=CPU, precision=precision))
+    times = len(starts) / len(stack_starts(last - first, stride))
+    return Duration(spent.wall_s * times, spent.processor_s * times)
 
 
-def timed(call: Callable[[], StackStatistics]) -> tuple[float, StackStatistics]:
-    """Return the duration of a call, s, and its value."""
-    begin = time.perf_counter()
+def timed(call: Callable[[], StackStatistics]) -> tuple[Duration, StackStatistics]:
+    """Return the duration of a call, and its value."""
+    wall, processor = time.perf_counter(), time.process_time()
     value = call()
-    return time.perf_counter() - begin, value
+    return Duration(time.perf_counter() - wall, time.process_time() - processor), value
+
+
+def machine() -> dict[str, Any]:
+    """Return what the times depend on: date, processor, threads and versions."""
+    names = [line for line in processor_lines() if line.startswith("model name")]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "openvino": version("openvino") if find_spec("openvino") else None,
+    }
+
+
+def processor_lines() -> list[str]:
+    """Return the lines in which Linux describes the processor; elsewhere an empty list."""
+    file = Path("/proc/cpuinfo")
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
+def as_markdown(setting: dict[str, Any], table: dict[str, Any]) -> str:
+    """Return the table for docs/performance.md: one row per lever, with wall and processor time."""
+    lines = [", ".join(f"{name} {value}" for name, value in setting.items() if value), ""]
+    for case, row in table.items():
+        lines += [f"| {case} | times faster, processor | times faster, wall |", "|---|---|---|"]
+        rows = {"shipped setting": row["times faster"], "shipped setting in float32": row["times faster in float32"]}
+        rows |= {f"{name} alone": factor for name, factor in row["levers alone"].items()}
+        lines += [f"| {name} | {factor['processor']} | {factor['wall']} |" for name, factor in rows.items()]
+        if "agreement" in row:
+            lines.append(f"| agreement of the masks (Dice) | {row['agreement']['dice']} | |")
+        lines.append("")
+    return "\n".join(lines)
 
 
 def lesion_labels(
@@ -235,6 +318,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("ct", nargs="*")
     parser.add_argument("--phantoms", type=int, nargs="*", default=[], metavar="SEED")
     parser.add_argument("--model", default="default")
+    parser.add_argument("--stacks", type=int, default=timed_stacks)
     parser.add_argument("--agreement", action="store_true")
     parser.add_argument("-o", "--output", type=Path)
     return parser.parse_args()
