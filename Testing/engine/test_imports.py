@@ -113,7 +113,7 @@ def test_an_unknown_name_is_an_attribute_error():
         LungTumorSegLib.nonsense  # noqa: B018
 
 
-SLOW_TO_LOAD = ("scipy", "SimpleITK", "vtkmodules", "torch", "jinja2", "highdicom")
+SLOW_TO_LOAD = ("scipy", "SimpleITK", "vtkmodules", "torch", "jinja2", "highdicom", "pydicom")
 
 REFUSED = """
 import sys
@@ -125,16 +125,13 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize(
-    ("content", "slow"),
-    [(None, (*SLOW_TO_LOAD, "pydicom")), (b"no image", (*SLOW_TO_LOAD, "pydicom")), ({}, SLOW_TO_LOAD)],
-    ids=["missing", "no image", "empty folder"],
-)
-def test_an_input_that_cannot_be_read_is_refused_before_slow_packages_are_loaded(tmp_path, content, slow):
+@pytest.mark.parametrize("content", [None, b"no image", {}], ids=["missing", "no image", "empty folder"])
+@pytest.mark.parametrize("command", ["segment", "isolate"])
+def test_an_input_that_cannot_be_read_is_refused_before_slow_packages_are_loaded(tmp_path, command, content):
     path = tmp_path / "ct.nii.gz"
     if content is not None:
         path.mkdir() if content == {} else path.write_bytes(content)
-    code = REFUSED.format(arguments=["segment", str(path), "-o", str(tmp_path / "out")], slow=slow)
+    code = REFUSED.format(arguments=[command, str(path), "-o", str(tmp_path / "out")], slow=SLOW_TO_LOAD)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ from pydicom.uid import (
 
 from ..core.errors import UnusableInput
 from ..core.texts import listed, shown
-from .dicom_start import PREAMBLE_BYTES, begins_as_dicom, is_regular, start_of
+from .dicom_folder import is_hidden, is_named_as_slice, no_dicom, starts_of
+from .dicom_start import PREAMBLE_BYTES, begins_as_dicom, start_of
 from .dicom_values import DAMAGE, DicomHeader, damaged
 
 DEFLATED = DeflatedExplicitVRLittleEndian.encode()
@@ -66,8 +66,6 @@ pydicom itself decodes the uncompressed transfer syntaxes, deflate and RLE.
 
 ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 """SOP classes of Enhanced CT and Legacy Converted Enhanced CT Image Storage."""
-
-DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
 KEYWORDS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber",
@@ -196,14 +194,8 @@ def find_slices(path: Path) -> FoundSlices:
         UnusableInput: If there are no CT slices (the message says what was found instead), or if a CT slice is damaged.
     """
     unread: list[Path] = []
-    paths = [path] if path.is_file() else list(_regular_files(path, unread))
     headers, others = [], []
-    for each in paths:
-        try:
-            start = start_of(each)
-        except OSError:
-            unread.append(each)
-            continue
+    for each, start in starts_of(path, unread):
         if begins_as_dicom(start):
             headers.append(_header_of_any(each))
         else:
@@ -223,37 +215,6 @@ def ct_header(path: Path) -> DicomHeader | None:
     """
     header = _header_of_any(path)
     return header if header is not None and _is_ct_slice(header) else None
-
-
-def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
-    """Yield the regular files below ``folder``, sorted by name within each folder.
-
-    A linked folder is entered once, and never if it contains ``folder``. Broken links are ignored.
-
-    Args:
-        folder: The folder to search.
-        unread: Receives the folders and files that cannot be opened.
-    """
-
-    def refused(error: OSError) -> None:
-        unread.append(Path(error.filename))
-
-    root = Path(os.path.realpath(folder))
-    entered = {str(root), *map(str, root.parents)}
-    for where, names, files in os.walk(folder, followlinks=True, onerror=refused):
-        targets = {name: os.path.realpath(os.path.join(where, name)) for name in sorted(names)}
-        names[:] = []
-        for name, target in targets.items():
-            if target not in entered:
-                entered.add(target)
-                names.append(name)
-        for name in sorted(files):
-            path = Path(where, name)
-            try:
-                if is_regular(path):
-                    yield path
-            except OSError:
-                unread.append(path)
 
 
 def _check_unpacked_size(path: Path) -> None:
@@ -353,11 +314,9 @@ def _looks_like_slice(path: Path, start: bytes, slices: list[DicomHeader]) -> bo
     It has the suffix of a slice or a name like that of the slices beside it. Text files beside slices without suffix
     (README) do not count, nor do hidden files (those that macOS adds begin with ``._``).
     """
-    if path.name.startswith("."):
-        return False
-    if path.suffix.lower() in DICOM_SUFFIXES:
+    if is_named_as_slice(path):
         return True
-    if start and b"\0" not in start:
+    if is_hidden(path) or (start and b"\0" not in start):
         return False
     return any(
         _name_pattern(path) == _name_pattern(each.path)
@@ -377,13 +336,9 @@ def _name_pattern(path: Path) -> str:
 
 
 def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path]) -> UnusableInput:
-    if unread:
-        return UnusableInput(
-            f"{shown(path)} contains no readable CT slices: {unread_sentence(unread)}; copy or export the series again."
-        )
+    if unread or not headers:
+        return no_dicom(path, unread)
     kinds = Counter("damaged" if header is None else shown(_kind(header), 20) for header in headers)
-    if not headers:
-        return UnusableInput(f"{shown(path)} contains no DICOM files; choose a DICOM folder or an image file.")
     if path.is_file() and "index (DICOMDIR)" in kinds:
         return UnusableInput(
             f"{shown(path)} is a DICOMDIR, the index of a disc, and contains no images; choose the folder that "
@@ -391,11 +346,3 @@ def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path
         )
     found = listed([f"{number} {kind}" for kind, number in sorted(kinds.items())])
     return UnusableInput(f"{shown(path)} contains no CT slices (found: {found}); choose a CT series.")
-
-
-def unread_sentence(unread: list[Path]) -> str:
-    """Return how many files look like slices but cannot be read, with the names of the first ones."""
-    names = listed([each.name for each in unread], most=3, longest=60)
-    if len(unread) == 1:
-        return f"1 file that looks like a slice is empty, truncated or unreadable ({names})"
-    return f"{len(unread)} files that look like slices are empty, truncated or unreadable ({names})"

@@ -11,7 +11,8 @@ import numpy as np
 from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..core.volume import AIR_HU, Array, CTVolume
-from .dicom_files import find_slices, unread_sentence
+from .dicom_files import find_slices
+from .dicom_folder import unread_sentence
 from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack, numbering_warning
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader

@@ -18,6 +18,7 @@ from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwritable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
+from .dicom_folder import check_holds_dicom
 from .dicom_start import is_dicom_file
 from .headers import check_image_file, read_header
 from .image_header import ImageHeader
@@ -49,8 +50,9 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     path = Path(path)
     mode = existing_mode(path)
     try:
-        is_dicom = stat.S_ISDIR(mode) or (stat.S_ISREG(mode) and is_dicom_file(path))
-        if not is_dicom:
+        if stat.S_ISDIR(mode):
+            check_holds_dicom(path)
+        elif not (stat.S_ISREG(mode) and is_dicom_file(path)):
             return _read_ct_image(path, series)
         from .dicom_series import read_dicom  # imports pydicom, so only if needed
 

@@ -1,0 +1,104 @@
+"""Time the network per stack."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from LungTumorSegLib.core.events import Progress
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.inference.grid import WorkingGrid
+from LungTumorSegLib.inference.predictor import predict_maps
+from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics
+from timing import Duration, now
+from torch.overrides import TorchFunctionMode
+
+CPU = torch.device("cpu")
+
+
+class TorchsOwnKernels(TorchFunctionMode):
+    """Let torch choose the kernel of each 3D convolution, as the published code does."""
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Replace the call of oneDNN."""
+        if func is torch.mkldnn_convolution:
+            x, weight, bias, padding, stride, *_ = args
+            return torch.nn.functional.conv3d(x, weight, bias, stride=stride, padding=padding)
+        return func(*args, **(kwargs or {}))
+
+
+class WholeNetwork(torch.nn.Module):
+    """A network that processes each stack as a whole, so that the 2D extractor runs inside each stack."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, stack: torch.Tensor) -> torch.Tensor:
+        """Return the output of the network."""
+        answer: torch.Tensor = self.network(stack)
+        return answer
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to compute a network without mirroring; the defaults are those of the published code.
+
+    Attributes:
+        network: The network.
+        precision: "float32" or "bfloat16".
+        backend: "torch" or "openvino".
+        own_kernels: Whether torch chooses the kernels of 3D convolutions.
+    """
+
+    network: torch.nn.Module
+    precision: str = "float32"
+    backend: str = "torch"
+    own_kernels: bool = True
+
+    def sample(self, grid: WorkingGrid, stacks: int) -> tuple[Duration, StackStatistics]:
+        """Compute some consecutive stacks in the middle of a grid.
+
+        Returns:
+            The median time of a stack without the first one, for which libraries are prepared and the extractor
+            processes all slices; and the probabilities.
+        """
+        first = (grid.image.shape[0] - STACK_SLICES - stacks) // 2
+        part = everywhere(slices_of(grid, max(0, first), first + STACK_SLICES + stacks))
+        clocks: list[Duration] = []
+
+        def step(_: Progress) -> None:
+            clocks.append(now())
+
+        with TorchsOwnKernels() if self.own_kernels else contextlib.nullcontext():
+            maps = predict_maps(
+                part,
+                self.network,
+                stride=1,
+                device=CPU,
+                precision=self.precision,
+                backend=self.backend,
+                on_progress=step,
+            )
+        times = [after - before for before, after in pairwise(clocks[1:])]
+        return Duration(median(each.wall_s for each in times), median(each.processor_s for each in times)), maps
+
+
+def slices_of(grid: WorkingGrid, first: int, last: int) -> WorkingGrid:
+    """Return some slices of a grid."""
+    box = (first, 0, 0), (last, *grid.image.shape[1:])
+    return replace(grid, image=grid.image.crop(*box), region=grid.region.crop(*box))
+
+
+def everywhere(grid: WorkingGrid) -> WorkingGrid:
+    """Return a grid of which no stack is skipped."""
+    region: Volume = grid.region.with_array(np.ones(grid.image.shape, bool))
+    return replace(grid, region=region)
