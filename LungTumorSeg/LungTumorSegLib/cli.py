@@ -276,8 +276,10 @@ def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
 
 
 def _measure(options: argparse.Namespace, channel: Channel) -> None:
+    from .io.images import check_ct, read_ct
+
+    check_ct(options.input)  # refuses before slow packages are imported
     from .followup.tracking import check_tracking, with_tracking
-    from .io.images import read_ct
     from .io.seg_nrrd import read_segmentation
     from .lesions import find_lungs, measure, with_known
     from .results.contents import check_formats
@@ -322,6 +324,10 @@ def _compare(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
+    from .io.regular_files import existing_mode
+
+    for path in (options.prediction, options.reference):
+        existing_mode(path)  # refuses before slow packages are imported
     from .evaluation import evaluate_files
 
     metrics = evaluate_files(
@@ -331,12 +337,13 @@ def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _phantom(options: argparse.Namespace, channel: Channel) -> None:
-    from .phantom import make_follow_up, make_phantom, write_follow_up_phantom, write_phantom
     from .phantom.truth import FOLLOW_UP_FILES, PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
 
     files = FOLLOW_UP_FILES if options.followup else PHANTOM_FILES
     check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), files)
+    from .phantom import make_follow_up, make_phantom, write_follow_up_phantom, write_phantom  # slow, so only now
+
     if options.followup:
         pair = make_follow_up(options.seed, on_progress=channel.progress)
         channel.progress(Progress("writing", 0, 1))
@@ -351,14 +358,15 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
-    from .evaluation.overlap import dice
-    from .phantom import make_phantom, write_phantom
     from .phantom.truth import PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
 
     _check_backend(options)
     _check_result_output(options)
     check_output(Output(options.output / "phantom", PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
+    from .evaluation.overlap import dice  # slow, so only now
+    from .phantom import make_phantom, write_phantom
+
     phantom = make_phantom(options.seed, on_progress=channel.progress)
     report, data, text = _segment_ct(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom", overwrite=options.overwrite)

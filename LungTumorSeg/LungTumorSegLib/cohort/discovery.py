@@ -7,16 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..core.errors import UnusableInput
-from ..io.dicom_files import ct_header
 from ..io.dicom_start import is_dicom_file
-from ..io.dicom_values import DicomHeader
 from ..io.file_suffixes import IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from ..io.plausibility import MIN_SLICES
 from ..phantom.truth import PHANTOM, PHANTOM_FILES
 from ..results.mark import read_mark
 from .items import Item
+
+if TYPE_CHECKING:
+    from ..io.dicom_values import DicomHeader
 
 Study = tuple[str, str]
 """What tells studies apart: PatientID and StudyInstanceUID; neither is ever written."""
@@ -71,6 +73,8 @@ class _Found:
         try:
             if not is_dicom_file(path):
                 return
+            from ..io.dicom_files import ct_header  # imports pydicom, so only if needed
+
             self.dicom_folders.append(folder)
             header = ct_header(path)
             if header is not None:

@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import jinja2
-from PIL import Image
-
 from .. import NOTICE, __version__
 from ..results.contents import PICTURE_FILE, REPORT_FILE
 from .tables import COHORT_FILE, LESIONS_FILE, Row
@@ -35,6 +32,8 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
         OSError: If the file cannot be written.
     """
     states = Counter(row.record.state for row in rows)
+    import jinja2  # slow, so only when there is something to write
+
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     text = environment.get_template(TEMPLATE).render(
@@ -58,6 +57,8 @@ def _thumbnail(picture: Path, row: Row) -> str:
     """Return a small JPEG of the 3D view as a data URL; "" if there is no readable picture."""
     if not row.summary or not picture.is_file():
         return ""
+    from PIL import Image  # slow, so only if there is a picture
+
     small = io.BytesIO()
     try:
         with Image.open(picture) as image:

@@ -88,16 +88,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Run the command."""
     # Imported here, because cli.py imports this module whatever the command is.
+    from ..io.regular_files import existing_mode
     from ..results.contents import check_printable
+
+    results = [*options.before, options.earlier, options.later]
+    cts = [*(None for _ in options.before), options.earlier_ct, options.later_ct]
+    inputs = [path for path in (*results, *cts) if path]
+    for path in inputs:
+        existing_mode(path)  # refuses before slow packages are imported
+    check_printable(report=options.report, pdf=options.pdf)
     from ..results.folder import Output, check_output
     from .comparison import compare_all
     from .examination import read_examination
     from .files import FOLLOW_UP, follow_up_files, write_follow_up
 
-    results = [*options.before, options.earlier, options.later]
-    cts = [*(None for _ in options.before), options.earlier_ct, options.later_ct]
-    inputs = [path for path in (*results, *cts) if path]
-    check_printable(report=options.report, pdf=options.pdf)
     wanted = {"report": options.report, "outlines": options.outlines, "pdf": options.pdf}
     check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(**wanted))
     days = _checked_dates(options.dates, len(results))

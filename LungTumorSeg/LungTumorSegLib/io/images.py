@@ -48,11 +48,8 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
         MachineLimit: If the memory does not suffice, or a decoder for a compressed DICOM file is not installed.
     """
     path = Path(path)
-    mode = existing_mode(path)
     try:
-        if stat.S_ISDIR(mode):
-            check_holds_dicom(path)
-        elif not (stat.S_ISREG(mode) and is_dicom_file(path)):
+        if not _leads_to_dicom(path):
             return _read_ct_image(path, series)
         from .dicom_series import read_dicom  # imports pydicom, so only if needed
 
@@ -63,6 +60,32 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
         raise MachineLimit(out_of_memory_reading(path)) from error
     check_grid(ct.grid, path)
     return ct
+
+
+def check_ct(path: Path) -> None:
+    """Check that ``path`` may be a CT, by the first bytes of its files and without slow packages.
+
+    Raises:
+        UnusableInput: If there is nothing at the path, or neither DICOM nor the header of an image.
+    """
+    if not _leads_to_dicom(path):
+        read_header(path)
+
+
+def _leads_to_dicom(path: Path) -> bool:
+    """Return whether ``path`` is a folder with DICOM files, or a DICOM file.
+
+    Raises:
+        UnusableInput: If there is nothing at the path, or it is a folder without DICOM files.
+    """
+    mode = existing_mode(path)
+    if stat.S_ISDIR(mode):
+        check_holds_dicom(path)
+        return True
+    try:
+        return stat.S_ISREG(mode) and is_dicom_file(path)
+    except OSError as error:
+        raise UnusableInput(unreadable(path, error)) from error
 
 
 def _read_ct_image(path: Path, series: str | None) -> CTVolume:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.lesion_table import write_table
-from ..core.volume import CTVolume, Grid, Point, Volume
+from ..core.volume import Array, CTVolume, Grid, Point, Volume
 from ..results.folder import Output, complete_or_nothing
-from .shapes import Array
 
 
 @dataclass(frozen=True)

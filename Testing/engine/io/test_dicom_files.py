@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.io import dicom_files
+from LungTumorSegLib.io import dicom_files, dicom_folder
 from LungTumorSegLib.io.dicom_start import is_dicom_file
 from LungTumorSegLib.io.images import read_ct
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
@@ -86,14 +86,14 @@ def test_slices_that_are_empty_or_cut_off_are_counted(tmp_path, suffix, kept):
 
 def test_a_slice_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
     path = series(tmp_path)[0]
-    start = dicom_files.start_of
+    start = dicom_folder.start_of
 
     def denied(each):
         if each == path:
             raise PermissionError(13, "Permission denied")
         return start(each)
 
-    monkeypatch.setattr(dicom_files, "start_of", denied)
+    monkeypatch.setattr(dicom_folder, "start_of", denied)
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 11
     assert f"1 file that looks like a slice is empty, truncated or unreadable ({path.name})" in ct.warnings[0]
