@@ -337,9 +337,11 @@ def _evaluate(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _phantom(options: argparse.Namespace, channel: Channel) -> None:
+    from .phantom.options import check_seed
     from .phantom.truth import FOLLOW_UP_FILES, PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
 
+    check_seed(options.seed)
     files = FOLLOW_UP_FILES if options.followup else PHANTOM_FILES
     check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), files)
     from .phantom import make_follow_up, make_phantom, write_follow_up_phantom, write_phantom  # slow, so only now
@@ -358,9 +360,11 @@ def _phantom(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _demo(options: argparse.Namespace, channel: Channel) -> None:
+    from .phantom.options import check_seed
     from .phantom.truth import PHANTOM, PHANTOM_FILES
     from .results.folder import Output, check_output
 
+    check_seed(options.seed)
     _check_backend(options)
     _check_result_output(options)
     check_output(Output(options.output / "phantom", PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
@@ -397,6 +401,9 @@ def _train(options: argparse.Namespace, channel: Channel) -> None:
 
 
 def _bench(options: argparse.Namespace, channel: Channel) -> None:
+    from .training.bench.config import read_bench_config
+
+    read_bench_config(options.config)  # refuses before slow packages are imported
     if options.tune:
         from .training.bench.tuning import run_tuning
 

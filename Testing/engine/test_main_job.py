@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +264,20 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_and_nothing_is_written(
     assert message in errors[-1]
     assert not any("Traceback" in line for line in errors)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("openvino") is None, reason="needs the package openvino")
+def test_openvino_gives_the_masks_and_the_probability_of_torch(a_bright_run, a_bright_model, tmp_path):
+    choices = ("--model", a_bright_model, "--no-picture", "--backend", "openvino")
+    done = command("segment", a_bright_run.ct, "-o", tmp_path / "out", *choices)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out/summary.json").read_text(encoding="utf-8"))["backend"] == "openvino"
+    assert tumor_mask(a_bright_run.output).any()
+    np.testing.assert_array_equal(tumor_mask(tmp_path / "out"), tumor_mask(a_bright_run.output))
+    here, there = (read_volume(folder / "probability.nrrd").array for folder in (tmp_path / "out", a_bright_run.output))
+    stored = (here > 0) & (there > 0)  # traces are written as 0
+    np.testing.assert_allclose(here[stored], there[stored], atol=1e-3)
 
 
 def test_a_missing_gpu_is_said_and_has_its_own_code(a_bright_run, tmp_path, run_here):

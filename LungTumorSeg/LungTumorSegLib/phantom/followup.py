@@ -20,7 +20,7 @@ from ..core.volume import CTVolume, Grid, Volume
 from .canvas import Canvas, CoarseGrid
 from .generate import STEPS, Anatomy, add_lesion, build_anatomy, spine_points
 from .lesions import DIAMETER_RANGE_MM, LesionSpec
-from .options import PhantomOptions
+from .options import PhantomOptions, check_seed
 from .patient import stream
 from .placement import PlacedLesion, draw_specs
 from .scanner import scan
@@ -120,8 +120,7 @@ def make_follow_up(
         UnusableInput: The seed is negative, or the options fix a direction or an origin.
     """
     options = options or PhantomOptions(lesion_count=DEFAULT_COUNT, lesion_diameter_mm=DEFAULT_DIAMETER_MM)
-    if seed < 0:
-        raise UnusableInput(f"The phantom's seed must be 0 or more, not {seed}.")
+    check_seed(seed)
     if options.direction is not None or options.origin_lps_mm is not None:
         raise UnusableInput("A follow-up phantom has axial grids with a default origin; omit direction and origin.")
     rng = stream(seed, "follow-up")

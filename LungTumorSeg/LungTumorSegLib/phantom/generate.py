@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from .abdomen import paint_abdomen
@@ -17,7 +16,7 @@ from .haze import paint_haze
 from .lesions import LesionSpec, blend_lesion, lesion_shape
 from .lungs import paint_lungs
 from .mediastinum import paint_mediastinum
-from .options import PhantomOptions
+from .options import PhantomOptions, check_seed
 from .patient import Patient, draw_patient, stream
 from .placement import PlacedLesion, place_lesions
 from .scanner import place_grid, scan
@@ -58,8 +57,7 @@ def make_phantom(
     Raises:
         UnusableInput: The seed is negative, or a lesion of ``options.lesions`` finds no room.
     """
-    if seed < 0:
-        raise UnusableInput(f"The phantom's seed must be 0 or more, not {seed}.")
+    check_seed(seed)
     on_progress(Progress("phantom", 0, STEPS))
     return scan_anatomy(build_anatomy(seed, options), seed, options, on_progress)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import UnusableInput
-from .lesions import LesionSpec
+
+if TYPE_CHECKING:
+    from .lesions import LesionSpec  # imports scipy
 
 COUCHES = ("curved", "flat", "none")
 ARMS = ("up", "down")
@@ -90,6 +93,16 @@ class PhantomOptions:
         for name in ("lesion_count", "noise_hu", "emphysema", "field_of_view_mm"):
             if (getattr(self, name) or 0) < 0:
                 raise UnusableInput(f"The phantom's {name} must not be negative.")
+
+
+def check_seed(seed: int) -> None:
+    """Check the seed of a phantom.
+
+    Raises:
+        UnusableInput: It is negative.
+    """
+    if seed < 0:
+        raise UnusableInput(f"The phantom's seed must be 0 or more, not {seed}.")
 
 
 def _is_rotation(direction: tuple[Triple, Triple, Triple]) -> bool:

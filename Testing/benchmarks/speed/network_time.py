@@ -15,7 +15,8 @@ from LungTumorSegLib.core.events import Progress
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.inference.grid import WorkingGrid
 from LungTumorSegLib.inference.predictor import predict_maps
-from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics
+from LungTumorSegLib.inference.stack_length import STACK_SLICES
+from LungTumorSegLib.inference.stacks import StackStatistics
 from timing import Duration, now
 from torch.overrides import TorchFunctionMode
 

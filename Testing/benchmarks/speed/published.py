@@ -14,7 +14,8 @@ from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.inference.decision import decide
 from LungTumorSegLib.inference.grid import IN_PLANE_MULTIPLE, WorkingGrid, make_working_grid
 from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
-from LungTumorSegLib.inference.stacks import STACK_SLICES, StackStatistics, stack_starts
+from LungTumorSegLib.inference.stack_length import STACK_SLICES
+from LungTumorSegLib.inference.stacks import StackStatistics, stack_starts
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.networks.stored import Model

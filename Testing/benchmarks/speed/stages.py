@@ -11,7 +11,7 @@ from LungTumorSegLib.core.volume import AIR_HU, CTVolume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.phantom import make_phantom
 from LungTumorSegLib.phantom.options import PhantomOptions
-from LungTumorSegLib.process.progress import STAGE_SHARES
+from LungTumorSegLib.process.progress import STAGE_SHARES, RunProgress
 from page import block
 from timing import Duration
 from watched import Run, watch
@@ -22,6 +22,9 @@ IN_PLANE_MM, FIELD_OF_VIEW_MM, SLICE_MM = 0.7, 358.4, 1.0
 
 FEWEST_STACKS = ("--stride", "8", "--no-mirror")
 """Options for runs that measure everything around the network: it computes the fewest stacks that cover the CT."""
+
+SHORT_S = 2.0
+"""Seconds; a shorter time left need not be exact."""
 
 UNITS = "Processor seconds, in parentheses wall seconds, of a process of its own."
 
@@ -101,4 +104,25 @@ def in_gib(run: Run) -> str:
 def _rows(run: Run) -> dict[str, str]:
     """Return the time of each stage, of the whole run, and its peak memory."""
     stages = {name: str(run.stages[name]) for name in STAGE_SHARES if name in run.stages}
-    return stages | {"total": str(run.total), "peak memory, GiB": in_gib(run)}
+    return stages | {
+        "total": str(run.total),
+        "peak memory, GiB": in_gib(run),
+        "time left, largest error from 20 % on": f"{largest_error(run):.0%}",
+    }
+
+
+def largest_error(run: Run) -> float:
+    """Return the largest relative error of the time left that a run would have shown on an idle processor.
+
+    Steps before 20 % of the time, and those with less than two seconds left, do not count.
+    """
+    passed, whole = 0.0, sum(step.duration.processor_s for step in run.steps)
+    progress = RunProgress(clock=lambda: passed)
+    errors = []
+    for step in run.steps:
+        progress.update(step.progress)
+        left = whole - passed
+        if passed >= 0.2 * whole and left >= SHORT_S:
+            errors.append(abs((progress.seconds_left or 0.0) - left) / left)
+        passed += step.duration.processor_s
+    return max(errors, default=0.0)
