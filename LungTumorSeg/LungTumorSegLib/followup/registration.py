@@ -237,8 +237,11 @@ def _by_landmarks(
     places = distinctive_places(later, lungs)
     held_out = np.arange(len(places)) % HELD_OUT_EVERY == 0
     inside = inner(lungs)
+    farthest = max(CHECK_REACH_VOXELS, *(reach for reach, _ in LANDMARK_STEPS))
+    compared = ndimage.maximum_filter(inside, 2 * farthest + 1)  # find_places reads no other voxels
     for reach, sigma_mm in LANDMARK_STEPS:
-        matches = find_places(later.array, _warped(earlier, found, later), inside, places[~held_out], reach)
+        warped = _warped(earlier, found, later, compared)
+        matches = find_places(later.array, warped, inside, places[~held_out], reach)
         points = later.index_to_lps(matches.index)
         offsets = later.index_to_lps(matches.index + matches.offset) - points
         shifts = offsets @ found.affine[:3, :3].T
@@ -251,7 +254,7 @@ def _by_landmarks(
             sigma_mm,
             np.concatenate([np.ones(int(kept.sum())), np.full(len(on_surface), 0.1)]),
         )
-    images = later.array, _warped(earlier, found, later), inside
+    images = later.array, _warped(earlier, found, later, compared), inside
     matches = find_places(*images, places[held_out], CHECK_REACH_VOXELS)
     return found, found_again(*images, matches, CHECK_REACH_VOXELS)
 
@@ -270,12 +273,12 @@ def _agreeing(points: Array, shifts: Array, sigma_mm: float) -> Array:
     return np.asarray(kept)
 
 
-def _warped(earlier: Volume, found: Registration, grid: Geometry) -> Array:
-    """Return the earlier density on the grid of the later one; 1 outside."""
-    points = grid.index_to_lps(np.indices(grid.shape).reshape(3, -1).T)
-    index = earlier.lps_to_index(found.to_earlier(points)).T
-    warped = ndimage.map_coordinates(earlier.array, index, order=1, mode="constant", cval=1.0)
-    return np.asarray(warped.reshape(grid.shape))
+def _warped(earlier: Volume, found: Registration, grid: Geometry, where: Array) -> Array:
+    """Return the earlier density on the grid of the later one, where ``where`` (bool) is set; 1 elsewhere."""
+    index = earlier.lps_to_index(found.to_earlier(grid.index_to_lps(np.argwhere(where)))).T
+    warped = np.ones(grid.shape, np.float32)
+    warped[where] = ndimage.map_coordinates(earlier.array, index, order=1, mode="constant", cval=1.0)
+    return warped
 
 
 def _checked(
@@ -287,7 +290,8 @@ def _checked(
 ) -> Registration:
     """Return the registration with its overlap and its residual."""
     inside = earlier.lungs.with_array(1 - earlier.lungs.array.astype(np.float32))
-    moved, there = _warped(inside, found, later.lungs) < 0.5, later.lungs.array
+    there = later.lungs.array
+    moved = _warped(inside, found, later.lungs, np.ones(there.shape, dtype=bool)) < 0.5
     total = int(np.count_nonzero(moved)) + int(np.count_nonzero(there))
     overlap = 2 * int(np.count_nonzero(moved & there)) / max(1, total)
     count = 0 if held_out is None else len(held_out.index)
