@@ -9,15 +9,24 @@ from LungTumorSegLib.results.lesion_rows import ADDED, CORRECTED, LesionRow
 from slicer.i18n import tr as _
 
 
-def headings() -> tuple[str, ...]:
+def headings() -> dict[str, str]:
     """Return the translated headings of the table; written out, so that Slicer's translation tool finds them."""
-    return _("Lesion"), _("Side"), _("Volume"), _("Long"), _("Short"), _("Mean"), _("Confidence")
+    return {
+        "Lesion": _("Lesion"),
+        "Side": _("Side"),
+        "Volume": _("Volume"),
+        "Long": _("Long"),
+        "Short": _("Short"),
+        "Mean": _("Mean"),
+        "Confidence": _("Confidence"),
+    }
 
 
 def headingText(column: Column) -> str:
     """Return the heading of a column, with its unit in a second line."""
+    heading = headings()[column.heading]
     unit = "" if column.unit[:1].isdigit() else column.unit  # not the range of a share
-    return f"{_(column.heading)}\n{unit}" if unit else str(_(column.heading))
+    return f"{heading}\n{unit}" if unit else heading
 
 
 def cellText(column: Column, lesion: LesionRow) -> str:
