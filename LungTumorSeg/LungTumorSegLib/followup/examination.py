@@ -24,7 +24,7 @@ from ..io.segment import Segment
 from ..isolation import isolate_lungs
 from ..lesions import LesionReport, measure
 from ..lesions.diameters import axial_diameters
-from ..lesions.lungs import FoundLungs
+from ..lesions.lungs import FoundLungs, drawn_lungs
 from ..results.contents import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
 from ..results.folder import read_consistently
 from ..results.reader import read_summary
@@ -199,7 +199,8 @@ def _measured(
         )
     if ct is None or not lesions:
         return tuple(lesions), warnings
-    report = measure(ct, segments, lungs=lungs)
+    # a comparison states no distance to the carina, which takes longer to find than the lesions to measure
+    report = measure(ct, segments, lungs=lungs or drawn_lungs(ct, segments))
     return tuple(_with_report(lesion, report) for lesion in lesions), [*warnings, *report.warnings]
 
 

@@ -10,16 +10,11 @@ from ..core.crops import Crop
 from ..core.texts import listed
 from ..core.volume import Volume
 from ..isolation.body import find_body
+from ..isolation.working_grid import coarsen
 from .lesion import Lesion
 
 MOSTLY_AIR_HU = -750
 """Median HU below which a segment is mostly air or lung; ground glass begins near -750 HU."""
-
-BODY_GRID_MM = 2.0
-"""Approximate in-plane spacing (mm) of the grid on which the body is searched.
-
-It may be coarse, because a lesion lies either in the body or far from it.
-"""
 
 IN_BODY_SHARE = 0.5
 """Share of a lesion's voxels in the body below which the lesion lies outside the body."""
@@ -121,10 +116,7 @@ def _outside_of_body(crops: Sequence[Crop], ct: Volume) -> list[bool]:
     """
     if not crops:
         return []
-    step = [max(1, int(BODY_GRID_MM / s)) for s in (ct.spacing[1], ct.spacing[2])]
-    affine = ct.affine.copy()
-    affine[:3, 1:3] *= step
-    body = find_body(Volume(np.ascontiguousarray(ct.array[:, :: step[0], :: step[1]]), affine))
+    body = find_body(coarsen(ct))  # a lesion lies either in the body or far from it
     if not body.array.any():
         return [False] * len(crops)
     return [_share_in(body, crop) < IN_BODY_SHARE for crop in crops]

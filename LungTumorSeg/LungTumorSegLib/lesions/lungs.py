@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,13 +47,25 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
     Raises:
         UnusableInput: A lung segment does not lie on the voxels of the CT.
     """
-    drawn = lung_segments(segments)
+    drawn = drawn_lungs(ct, segments)
     if drawn is not None:
-        left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
-        pair = whole(left, ct), whole(right, ct)
-        left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
-        return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)), isolation.carina_of(ct))
+        return replace(drawn, carina_lps=isolation.carina_of(ct))
     try:
         return FoundLungs.of(isolation.isolate_lungs(ct))
     except UnusableInput:  # a CT cropped to a lesion can be measured without a side
         return FoundLungs(None, (NO_LUNGS,))
+
+
+def drawn_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs | None:
+    """Take the lungs from the segmentation, without looking for the carina; None if it does not contain both lungs.
+
+    Raises:
+        UnusableInput: A lung segment does not lie on the voxels of the CT.
+    """
+    drawn = lung_segments(segments)
+    if drawn is None:
+        return None
+    left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
+    pair = whole(left, ct), whole(right, ct)
+    left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
+    return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)))
