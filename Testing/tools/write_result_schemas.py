@@ -74,7 +74,7 @@ HEADING, HEAD = "## Columns of lesions.csv", "| column | unit | meaning |\n|---|
 
 
 def columns_page(page: str) -> str:
-    """Return the page about files with its table of the columns of lesions.csv written anew."""
+    """Return the page about files with its table of the columns of lesions.csv updated."""
     before, after = page.split(HEADING)
     intro, old = after.split(HEAD, 1)
     kept = old[old.index(f"| `{CASE_COLUMN}` |") :]

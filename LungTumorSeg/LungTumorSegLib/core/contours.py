@@ -49,7 +49,7 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
 
     Returns:
         The Boolean mask; the usual distance between planes in mm, or None if no slices were filled between them; and
-        the largest gap that was left empty in mm, or None if there is none.
+        the largest gap in mm that stays empty, or None if no gap does.
 
     Raises:
         ValueError: If a contour is not axial or lies outside the CT.
