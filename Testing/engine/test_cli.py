@@ -13,6 +13,7 @@ import LungTumorSegLib.pipeline
 import numpy as np
 import pytest
 from LungTumorSegLib import cli
+from LungTumorSegLib.commands.parser import SHELLS, build_parser
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
@@ -45,7 +46,7 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     phantom = Phantom(result.ct, result.ct.with_array(truth), lungs, (), np.zeros((2, 3)))
     monkeypatch.setattr(LungTumorSegLib.phantom, "make_phantom", lambda seed, on_progress: phantom)
     monkeypatch.setattr(LungTumorSegLib.pipeline, "segment", lambda *_: result)
-    options = cli._parser().parse_args(["demo", "-o", str(tmp_path / "demo"), "--no-picture"])
+    options = build_parser().parse_args(["demo", "-o", str(tmp_path / "demo"), "--no-picture"])
     channel = Heard()
     options.run(options, channel)
     ((data, text),) = channel.results
@@ -119,7 +120,7 @@ def test_help_is_a_result_and_no_error():
 
 
 def parsed(*arguments):
-    return cli._parser().parse_args(list(arguments))
+    return build_parser().parse_args(list(arguments))
 
 
 ORDERS = [
@@ -192,7 +193,7 @@ def test_the_version_is_that_of_the_package():
     assert (done.returncode, done.stdout) == (0, f"lungtumorseg {LungTumorSegLib.__version__}\n")
 
 
-@pytest.mark.parametrize("shell", cli.SHELLS)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_shell_learns_every_command(shell, capsys):
     with pytest.raises(SystemExit) as ended:
         parsed("--print-completion", shell)

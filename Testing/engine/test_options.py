@@ -8,7 +8,8 @@ import sys
 from dataclasses import asdict, fields
 
 import pytest
-from LungTumorSegLib import cli, pipeline
+from LungTumorSegLib import pipeline
+from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.options import OPTION, OPTIONS, SegmentOptions, Settings, Thresholds, usual_values
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, SHIPPED, Manifest, shipped_values
@@ -31,7 +32,7 @@ OTHER = {
 
 def parsed(command: str, arguments: list[str]) -> dict[str, object]:
     inputs = ["ct.nii.gz"] if command == "segment" else []
-    return vars(cli._parser().parse_args([command, *inputs, "-o", "out", *arguments]))
+    return vars(build_parser().parse_args([command, *inputs, "-o", "out", *arguments]))
 
 
 def test_every_entrance_knows_every_option():
@@ -57,7 +58,7 @@ def test_an_option_goes_through_the_command_line_and_comes_out_as_it_was(option,
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_help_says_what_an_option_is_and_what_it_is_without(option, capsys):
     with pytest.raises(SystemExit):
-        cli._parser().parse_args(["segment", "--help"])
+        build_parser().parse_args(["segment", "--help"])
     text = "".join(capsys.readouterr().out.split())  # lines may break anywhere, at a hyphen too
     assert option.flag in text
     usual = shipped_values()[option.name]

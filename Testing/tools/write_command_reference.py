@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from LungTumorSegLib.cli import _parser
+from LungTumorSegLib.commands.parser import build_parser
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "command-line.md"
 
@@ -20,7 +20,7 @@ Options that are not given come from the model's manifest. Exit codes and events
 
 def page() -> str:
     """Return the page: one section per command with its arguments, defaults and examples."""
-    parser = _parser()
+    parser = build_parser()
     commands = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
     return "\n".join([HEAD, *(_section(name, command) for name, command in commands.choices.items())])
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 600.0
 """Seconds without a request after which the process ends, so that an unused one does not keep its memory."""
 
-EXAMPLE = "ct.nii.gz"
-
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Read the CT, then answer requests until stdin closes or no request has come for ``IDLE_SECONDS``.

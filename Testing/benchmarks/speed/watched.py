@@ -109,10 +109,10 @@ def peak_bytes() -> int:
 
 def main(arguments: list[str]) -> None:
     """Run a command and print what it took as a JSON line."""
-    from LungTumorSegLib import cli
+    from LungTumorSegLib.commands.parser import build_parser
 
     recorder = Recorder()
-    options = cli._parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     options.run(options, recorder)
     record = {"steps": recorder.steps(), "processor_s": time.process_time(), "peak_bytes": peak_bytes()}
     sys.stdout.write("\n" + json.dumps(record) + "\n")

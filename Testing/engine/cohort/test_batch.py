@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
-from LungTumorSegLib import cli
 from LungTumorSegLib.cohort.command import Batch, run_batch
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.overview import write_overview
 from LungTumorSegLib.cohort.records import Record, read_record
 from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.cohort.tables import COHORT_COLUMNS, Row, write_tables
+from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 
@@ -152,9 +152,9 @@ def test_options_of_segment_are_passed_on_as_they_were_given(tmp_path):
         "--no-picture",
         "--surfaces",
     ]
-    options = cli._parser().parse_args(["batch", str(tmp_path), "-o", "out", *given, "--device", "cpu", "--no-report"])
+    options = build_parser().parse_args(["batch", str(tmp_path), "-o", "out", *given, "--device", "cpu", "--no-report"])
     arguments = Batch.of(options, options.passed_on).arguments
-    again = cli._parser().parse_args(["segment", "ct.nii", "-o", "out", *arguments])
+    again = build_parser().parse_args(["segment", "ct.nii", "-o", "out", *arguments])
     for name in ("stride", "thresholds", "mirror", "margins", "no_picture", "surfaces", "device", "report"):
         assert getattr(again, name) == getattr(options, name), name
 

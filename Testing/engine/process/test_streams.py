@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from LungTumorSegLib import cli
+from LungTumorSegLib.commands import models, parser
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 
@@ -18,7 +19,9 @@ COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 WAITING = """
 import sys, time
 from pathlib import Path
+from dataclasses import replace
 from LungTumorSegLib import cli
+from LungTumorSegLib.commands import models, parser
 from LungTumorSegLib.core.private_folder import private_folder
 
 def wait(options, channel):
@@ -27,7 +30,7 @@ def wait(options, channel):
         print("ready", file=sys.stderr, flush=True)
         time.sleep(60)
 
-cli._models = wait
+parser.COMMANDS = (replace(models.COMMAND, run=wait),)
 sys.exit(cli.main(["models"]))
 """
 NOT_IGNORED = """
@@ -142,7 +145,7 @@ def test_every_failure_ends_in_one_sentence_and_its_code(failure, code, words, r
     def fail(options, channel):
         raise failure
 
-    monkeypatch.setattr(cli, "_models", fail)
+    monkeypatch.setattr(parser, "COMMANDS", (replace(models.COMMAND, run=fail),))
     returned, errors = run_here("models")
     assert returned == code
     assert words in errors[-1]
@@ -153,13 +156,15 @@ def test_every_failure_ends_in_one_sentence_and_its_code(failure, code, words, r
 def test_quiet_commands_pass_on_no_warnings_of_libraries():
     script = """
 import logging, sys
+from dataclasses import replace
 from LungTumorSegLib import cli
+from LungTumorSegLib.commands import models, parser
 def warn(options, channel):
     logger = logging.getLogger("library")
     logger.setLevel(logging.WARNING)
     logger.warning("a header is odd")
     channel.result({}, "done")
-cli._models = warn
+parser.COMMANDS = (replace(models.COMMAND, run=warn),)
 sys.exit(cli.main(["models", *sys.argv[1:]]))
 """
     quiet, usual = (

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from ..core.errors import UnusableInput
-from ..followup.command import is_date
 from ..options import FORMATS
-from .progress import COMMAND_SHARES
-from .streams import say
+from ..process.progress import COMMAND_SHARES
+from ..process.streams import say
+from .compare import is_date
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         raise UnusableInput(f"{self.prog}: {message}")
 
 
-class CommandParser(Parser):
+class CommandLineParser(Parser):
     """The parser of the whole command line.
 
     Options may precede the command, and lists of values may precede the input.

@@ -1,4 +1,4 @@
-"""The command ``lungtumorseg compare``."""
+"""The command ``compare``: compare two examinations of one patient."""
 
 from __future__ import annotations
 
@@ -11,83 +11,17 @@ from typing import TYPE_CHECKING
 from .. import NOTICE
 from ..core.errors import UnusableInput
 from ..core.events import Progress
-from ..process.arguments import add_case, add_patient, add_pdf, path_argument
+from ..process.channel import Channel
+from .arguments import add_case, add_output, add_patient, add_pdf, path_argument
+from .command import Command
+from .terminal_text import warning_lines
 
 if TYPE_CHECKING:
-    from ..process.channel import Channel
-    from .comparison import FollowUp
-
-EXAMPLES = (
-    "result-january result-april -o followup --dates 2026-01-12 2026-04-20",
-    "january.seg.nrrd april.seg.nrrd --earlier-ct january.nii.gz --later-ct april-dicom -o followup --days 98",
-)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``compare``, except the output folder."""
-    about = "result folder of segment, or a segmentation or label map"
-    parser.add_argument("earlier", metavar="EARLIER", type=path_argument, help=f"earlier examination: {about}")
-    parser.add_argument("later", metavar="LATER", type=path_argument, help=f"later examination: {about}")
-    for when in ("earlier", "later"):
-        parser.add_argument(
-            f"--{when}-ct",
-            metavar="CT",
-            type=path_argument,
-            help=f"CT of the {when} examination: a DICOM folder or an image file (default: ct.nrrd in its result "
-            "folder, if there is one; otherwise the lungs are registered by their surfaces only)",
-        )
-    parser.add_argument(
-        "--earlier",
-        dest="before",
-        metavar="RESULT",
-        action="append",
-        default=[],
-        type=path_argument,
-        help="examination before EARLIER; may be repeated, oldest first. The oldest one is the baseline of RECIST",
-    )
-    interval = parser.add_mutually_exclusive_group()
-    interval.add_argument(
-        "--dates",
-        metavar="DATE",
-        action="append",
-        default=[],
-        type=_date,
-        help="dates of all examinations, oldest first, YYYY-MM-DD (default: those of DICOM CTs)",
-    )
-    interval.add_argument("--days", metavar="N", type=float, help="days between EARLIER and LATER, instead of --dates")
-    for name, meaning in (("link", "are"), ("unlink", "are not")):
-        parser.add_argument(
-            f"--{name}",
-            metavar="EARLIER=LATER",
-            action="append",
-            default=[],
-            type=_pair,
-            help=f"the earlier and the later segment of these names {meaning} the same lesion; may be repeated",
-        )
-    parser.add_argument(
-        "--links",
-        metavar="JSON",
-        type=path_argument,
-        help="followup.json of an earlier comparison of these two results; what was linked and unlinked there is kept, "
-        "unless --link or --unlink says otherwise",
-    )
-    parser.add_argument(
-        "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html (default: yes)"
-    )
-    add_pdf(parser)
-    parser.add_argument(
-        "--outlines",
-        action="store_true",
-        help="also write earlier-lesions.seg.nrrd: the earlier lesions where they would lie in the later CT (default: "
-        "no)",
-    )
-    add_case(parser, "all files")
-    add_patient(parser)
+    from ..followup import FollowUp
 
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
-    """Run the command."""
-    # Imported here, because cli.py imports this module whatever the command is.
+    """Compare the last two examinations, and write the comparison."""
     from ..io.regular_files import existing_mode
     from ..results.contents import check_printable
 
@@ -97,10 +31,10 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     for path in inputs:
         existing_mode(path)  # refuses before slow packages are imported
     check_printable(report=options.report, pdf=options.pdf)
+    from ..followup.comparison import compare_all
+    from ..followup.examination import read_examination
+    from ..followup.files import FOLLOW_UP, follow_up_files, write_follow_up
     from ..results.folder import Output, check_output
-    from .comparison import compare_all
-    from .examination import read_examination
-    from .files import FOLLOW_UP, follow_up_files, write_follow_up
 
     wanted = {"report": options.report, "outlines": options.outlines, "pdf": options.pdf}
     check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(**wanted))
@@ -148,7 +82,7 @@ def is_date(text: str) -> bool:
 
 def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
     """Return the text for the terminal: warnings, one line per lesion, the response, and the output folder."""
-    lines = [f"Warning: {warning}" for warning in warnings]
+    lines = warning_lines(warnings)
     for track in found.tracks:
         names = [" + ".join(lesion.name for lesion in visit) for visit in (track.earlier, track.later)]
         change = ""
@@ -174,3 +108,85 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign or not earlier.strip() or not later.strip():
         raise argparse.ArgumentTypeError(f"must be two segment names such as 'Tumor 1=Tumor 2', not {text!r}")
     return earlier.strip(), later.strip()
+
+
+def _add_examinations(parser: argparse.ArgumentParser) -> None:
+    about = "result folder of segment, or a segmentation or label map"
+    parser.add_argument("earlier", metavar="EARLIER", type=path_argument, help=f"earlier examination: {about}")
+    parser.add_argument("later", metavar="LATER", type=path_argument, help=f"later examination: {about}")
+    for when in ("earlier", "later"):
+        parser.add_argument(
+            f"--{when}-ct",
+            metavar="CT",
+            type=path_argument,
+            help=f"CT of the {when} examination: a DICOM folder or an image file (default: ct.nrrd in its result "
+            "folder, if there is one; otherwise the lungs are registered by their surfaces only)",
+        )
+    parser.add_argument(
+        "--earlier",
+        dest="before",
+        metavar="RESULT",
+        action="append",
+        default=[],
+        type=path_argument,
+        help="examination before EARLIER; may be repeated, oldest first. The oldest one is the baseline of RECIST",
+    )
+
+
+def _add_dates(parser: argparse.ArgumentParser) -> None:
+    interval = parser.add_mutually_exclusive_group()
+    interval.add_argument(
+        "--dates",
+        metavar="DATE",
+        action="append",
+        default=[],
+        type=_date,
+        help="dates of all examinations, oldest first, YYYY-MM-DD (default: those of DICOM CTs)",
+    )
+    interval.add_argument("--days", metavar="N", type=float, help="days between EARLIER and LATER, instead of --dates")
+
+
+def _add_links(parser: argparse.ArgumentParser) -> None:
+    for name, meaning in (("link", "are"), ("unlink", "are not")):
+        parser.add_argument(
+            f"--{name}",
+            metavar="EARLIER=LATER",
+            action="append",
+            default=[],
+            type=_pair,
+            help=f"the earlier and the later segment of these names {meaning} the same lesion; may be repeated",
+        )
+    parser.add_argument(
+        "--links",
+        metavar="JSON",
+        type=path_argument,
+        help="followup.json of an earlier comparison of these two results; what was linked and unlinked there is kept, "
+        "unless --link or --unlink says otherwise",
+    )
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", action=argparse.BooleanOptionalAction, default=True, help="write report.html (default: yes)"
+    )
+    add_pdf(parser)
+    parser.add_argument(
+        "--outlines",
+        action="store_true",
+        help="also write earlier-lesions.seg.nrrd: the earlier lesions where they would lie in the later CT (default: "
+        "no)",
+    )
+    add_case(parser, "all files")
+    add_patient(parser)
+
+
+COMMAND = Command(
+    "compare",
+    run,
+    "compare two examinations of one patient: which lesions have grown",
+    (
+        "result-january result-april -o followup --dates 2026-01-12 2026-04-20",
+        "january.seg.nrrd april.seg.nrrd --earlier-ct january.nii.gz --later-ct april-dicom -o followup --days 98",
+    ),
+    (_add_examinations, _add_dates, _add_links, _add_files, add_output),
+)

@@ -1,0 +1,1 @@
+"""The commands of ``lungtumorseg``: one file per command, with its arguments and what it does."""

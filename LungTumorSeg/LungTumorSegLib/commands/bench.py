@@ -1,0 +1,52 @@
+"""The command ``bench``: compare networks."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..process.channel import Channel
+from .arguments import path_argument, positive_number
+from .command import Command
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Compare networks, or search for the best settings of one."""
+    from ..training.bench.config import read_bench_config
+
+    read_bench_config(options.config)  # refuses before slow packages are imported
+    if options.tune:
+        from ..training.bench.tuning import run_tuning
+
+        tuned = run_tuning(options.config, options.tune, channel.progress)
+        best = ", ".join(f"{key}: {value:.3g}" for key, value in tuned.settings.items())
+        text = f"Best of {tuned.trials} trials: {best} (score {tuned.score:.3f}). All trials: {tuned.table}."
+        channel.result({"settings": tuned.settings, "score": tuned.score, "table": str(tuned.table.resolve())}, text)
+        return
+    from ..training.bench.runs import run_bench
+
+    page = run_bench(options.config, channel.progress)
+    channel.result({"page": str(page.resolve())}, f"Tables, curves and overlays written to {page}.")
+
+
+def _add_arguments(bench: argparse.ArgumentParser) -> None:
+    bench.add_argument(
+        "config",
+        metavar="CONFIG",
+        type=path_argument,
+        help="a YAML file such as ablation.yaml in the folder training/bench",
+    )
+    bench.add_argument(
+        "--tune",
+        metavar="N",
+        type=positive_number,
+        help="search for the best values of the settings in the section tune with N trials, instead of comparing",
+    )
+
+
+COMMAND = Command(
+    "bench",
+    run,
+    "train and compare several networks by cross-validation",
+    ("bench.yaml",),
+    (_add_arguments,),
+)

@@ -1,0 +1,88 @@
+"""The command ``measure``: measure an existing segmentation."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from ..core.events import Progress
+from ..process.channel import Channel
+from .arguments import CT_HELP, add_output, add_report_options, add_series, path_argument
+from .command import Command
+from .extras import extras_of, with_source
+from .terminal_text import report_text
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Measure the lesions of a segmentation and write the result."""
+    from ..io.images import check_ct, read_ct
+
+    check_ct(options.input)  # refuses before slow packages are imported
+    from ..followup.tracking import check_tracking, with_tracking
+    from ..io.seg_nrrd import read_segmentation
+    from ..lesions import find_lungs, measure, with_known
+    from ..results.contents import check_formats
+    from ..results.measuring import formats_of, is_unchanged, measure_output, run_of
+    from ..results.writer import write_measures
+
+    extras = extras_of(options, report=options.report is not False)
+    extras = replace(extras, formats=formats_of(extras.formats, options.output, options.segmentation))
+    check_formats(extras.formats, options.input)
+    check_tracking(options.tracking, extras.formats)
+    output = measure_output(
+        options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
+    )
+    channel.progress(Progress("reading", 0, 1))
+    ct = read_ct(options.input, series=options.series)
+    extras = with_source(extras, ct, options)
+    channel.progress(Progress("reading", 1, 2))
+    segments = with_tracking(read_segmentation(options.segmentation, ct), options.tracking)
+    run, output = run_of(output, options.segmentation, options.run_summary, ct)
+    lungs = find_lungs(ct, segments)
+    report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
+    summary = write_measures(
+        ct,
+        report,
+        options.output,
+        lungs=lungs.pair,
+        segments=segments,
+        run=run,
+        automatic=is_unchanged(options.segmentation),
+        extras=extras,
+        output=output,
+        on_progress=channel.progress,
+    )
+    text = report_text(report, summary["warnings"], options.output)
+    channel.result({"output": str(options.output.resolve()), "summary": summary}, text)
+
+
+def _add_arguments(measure: argparse.ArgumentParser) -> None:
+    measure.add_argument("input", metavar="CT", type=path_argument, help=CT_HELP)
+    measure.add_argument(
+        "segmentation", metavar="SEGMENTATION", type=path_argument, help="segmentation or label map of the CT"
+    )
+    add_output(measure)
+    add_report_options(measure, "write report.html (default: yes)")
+    add_series(measure)
+    measure.add_argument(
+        "--run-summary",
+        metavar="JSON",
+        type=path_argument,
+        help="summary.json of the run that found the lesions; its model and confidence values are carried over",
+    )
+    measure.add_argument(
+        "--tracking",
+        metavar="JSON",
+        type=path_argument,
+        help="followup.json of compare with this segmentation as the later one; in DICOM results, a lesion that was "
+        "matched keeps its tracking identifier",
+    )
+
+
+COMMAND = Command(
+    "measure",
+    run,
+    "measure the lesions of an existing (corrected) segmentation",
+    ("ct.nii.gz corrected.seg.nrrd -o measured --run-summary result/summary.json",),
+    (_add_arguments,),
+)

@@ -1,0 +1,56 @@
+"""The command ``phantom``: generate a synthetic CT."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..core.events import Progress
+from ..process.channel import Channel
+from .arguments import add_output, add_seed
+from .command import Command
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Generate a phantom, or the same phantom on two days."""
+    from ..phantom.options import check_seed
+    from ..phantom.truth import FOLLOW_UP_FILES, PHANTOM, PHANTOM_FILES
+    from ..results.folder import Output, check_output
+
+    check_seed(options.seed)
+    files = FOLLOW_UP_FILES if options.followup else PHANTOM_FILES
+    check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), files)
+    from ..phantom import make_follow_up, make_phantom, write_follow_up_phantom, write_phantom  # slow, so only now
+
+    if options.followup:
+        pair = make_follow_up(options.seed, on_progress=channel.progress)
+        channel.progress(Progress("writing", 0, 1))
+        write_follow_up_phantom(pair, options.output, overwrite=options.overwrite)
+        made = f"Phantom on two days ({pair.days} days apart) with {len(pair.lesions)} tracked lesions"
+    else:
+        phantom = make_phantom(options.seed, on_progress=channel.progress)
+        channel.progress(Progress("writing", 0, 1))
+        write_phantom(phantom, options.output, overwrite=options.overwrite)
+        made = f"Phantom with {len(phantom.lesions)} lesions"
+    channel.result({"output": str(options.output.resolve())}, f"{made} written to {options.output}.")
+
+
+def _add_followup(phantom: argparse.ArgumentParser) -> None:
+    phantom.add_argument(
+        "--followup",
+        action="store_true",
+        help="also generate the same patient on another day, with lesions that have grown, shrunk, split, appeared or "
+        "disappeared, and the truth about them",
+    )
+
+
+COMMAND = Command(
+    "phantom",
+    run,
+    "generate a synthetic chest CT and its reference masks",
+    ("-o phantom --seed 7", "-o two-days --followup"),
+    (
+        add_output,
+        add_seed,
+        _add_followup,
+    ),
+)

@@ -1,0 +1,98 @@
+"""The command ``segment``: find and measure the lung tumors of a CT."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.events import Progress
+from ..options import OPTION, OPTIONS
+from ..process.channel import Channel
+from .arguments import add_input, add_places, add_segment_options
+from .command import Command
+from .extras import result_extras, with_source
+from .terminal_text import report_text
+
+if TYPE_CHECKING:
+    from ..core.volume import CTVolume
+    from ..lesions import LesionReport
+
+
+PLACES = ("point", "box", "also", "but_not")
+"""Options that restrict a run to places that the user gives."""
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Segment a CT and write the result."""
+    from ..io.images import read_ct
+
+    if not (options.point or options.box):  # those need the second network only, which torch computes
+        check_backend(options)
+    check_result_output(options, options.input)
+    channel.progress(Progress("reading", 0, 1))
+    ct = read_ct(options.input, series=options.series)
+    channel.progress(Progress("reading", 1, 1))
+    _, data, text = segment_and_write(ct, options, channel, source=options.input)
+    channel.result(data, text)
+
+
+def segment_and_write(
+    ct: CTVolume, options: argparse.Namespace, channel: Channel, *, source: Path | None = None
+) -> tuple[LesionReport, dict[str, Any], str]:
+    """Segment a CT and write the result; return the lesions, the data for programs and the text for people."""
+    from ..pipeline import outline, segment
+    from ..results.contents import BYTES_PER_VOXEL
+    from ..results.folder import check_room
+    from ..results.writer import write_result
+
+    extras = with_source(result_extras(options), ct, options)
+    check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
+    choices = {option.name: getattr(options, option.name) for option in OPTIONS}
+    places = {name: getattr(options, name, None) or () for name in PLACES}
+    if any(places.values()):
+        result = outline(ct, **places, options=choices, on_progress=channel.progress)
+    else:
+        result = segment(ct, choices, channel.progress)
+    files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
+    summary = write_result(
+        result, options.output, **files, extras=extras, overwrite=options.overwrite, on_progress=channel.progress
+    )
+    text = report_text(result.report, summary["warnings"], options.output)
+    return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
+
+
+def check_backend(options: argparse.Namespace) -> None:
+    """Check before the work begins that the library for the network is installed."""
+    from ..inference.backend import choose_backend
+
+    choose_backend(options.backend or OPTION["backend"].default)
+
+
+def check_result_output(options: argparse.Namespace, source: Path | None = None) -> None:
+    """Check the output of ``segment`` and ``demo`` before the work begins."""
+    from ..results.contents import RESULT, check_formats, result_files
+    from ..results.folder import Output, check_output, may_be_resampled
+
+    check_formats(options.formats or (), source)
+    resampled = source is not None and may_be_resampled(source)
+    files = {"picture": not options.no_picture, "surfaces": options.surfaces, "resampled": resampled}
+    output = Output(options.output, RESULT, () if source is None else (source,), options.overwrite)
+    check_output(output, result_files(result_extras(options), **files))
+
+
+COMMAND = Command(
+    "segment",
+    run,
+    "find and measure the lung tumors of a CT",
+    (
+        "ct.nii.gz -o result",
+        "dicom-folder -o result --margins 5 8 --case P007",
+        "ct.nii.gz -o nodule --point 61.5 -12 -310 --but-not 70 -12 -310",
+    ),
+    (
+        add_input,
+        add_segment_options,
+        add_places,
+    ),
+)

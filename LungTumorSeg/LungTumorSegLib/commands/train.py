@@ -1,0 +1,39 @@
+"""The command ``train``: train a model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..process.channel import Channel
+from .arguments import path_argument
+from .command import Command
+
+
+def run(options: argparse.Namespace, channel: Channel) -> None:
+    """Train a model, and report its metrics on held-out cases."""
+    from ..training import train
+
+    model = train(options.config, channel.progress)
+    measured = model.parent / "held-out" / "metrics.json"
+    metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
+    text = f"Model written to {model}."
+    if metrics:
+        found = f"{metrics['lesions_found']} of {metrics['lesions']} lesions found"
+        text += f" Held-out cases: mean 3D Dice {metrics['dice_3d']:.2f}, {found}."
+    channel.result({"model": str(model.resolve()), "held_out": metrics}, text)
+
+
+def _add_config(train: argparse.ArgumentParser) -> None:
+    train.add_argument(
+        "config", metavar="CONFIG", type=path_argument, help="a YAML file such as those in the folder training/configs"
+    )
+
+
+COMMAND = Command(
+    "train",
+    run,
+    "train a model from a YAML configuration",
+    ("config.yaml",),
+    (_add_config,),
+)
