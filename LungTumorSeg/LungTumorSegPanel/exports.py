@@ -12,6 +12,7 @@ from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.options import DICOM, NIFTI
 from LungTumorSegLib.process.command_run import CommandRun
+from LungTumorSegLib.results.contents import PDF_FILE
 from slicer.i18n import tr as _
 
 OnFinished = Callable[[CommandRun], None] | None
@@ -22,7 +23,7 @@ FORMAT_FILES = {
 }
 """Files of each format that the panel offers beside .seg.nrrd."""
 
-FURTHER_FILES = {"report.html", *(name for names in FORMAT_FILES.values() for name in names)}
+FURTHER_FILES = {"report.html", PDF_FILE, *(name for names in FORMAT_FILES.values() for name in names)}
 """Files that a child process may write after the segmentation has been saved."""
 
 PHANTOM_SEED = 7
@@ -49,6 +50,7 @@ def filesRun(
     report: bool = True,
     formats: Sequence[str] = (),
     onFinished: OnFinished = None,
+    pdf: bool = False,
 ) -> CommandRun:
     """Start writing the report and further formats beside the saved files in ``folder``.
 
@@ -61,6 +63,7 @@ def filesRun(
         report: Whether to write report.html.
         formats: Formats of the command line.
         onFinished: Called with the run at its end.
+        pdf: Whether to print the report to report.pdf; without a browser that can print, there is none.
 
     Raises:
         RuntimeError: The CT is not in the scene, or DICOM is wanted and its DICOM files are not in the database.
@@ -86,7 +89,8 @@ def filesRun(
 
     def arguments(private: Path) -> list[str]:
         ct, output = str(private / ("input" if slices else "input.nrrd")), str(private / "measured")
-        wanted = ["--report" if report else "--no-report", *(f"--format={each}" for each in formats)]
+        wanted = ["--report" if report else "--no-report", *(["--pdf"] if report and pdf else [])]
+        wanted += [f"--format={each}" for each in formats]
         return ["measure", ct, saved, "-o", output, *wanted, "--run-summary", summary]
 
     def load(private: Path) -> list[Path]:

@@ -11,6 +11,8 @@ from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.options import DICOM, NIFTI
 from LungTumorSegLib.process.command_run import CommandRun
+from LungTumorSegLib.report.pdf import find_browser
+from LungTumorSegLib.results.contents import PDF_FILE
 from slicer.i18n import tr as _
 
 from .exports import FORMAT_FILES
@@ -50,6 +52,8 @@ class SaveSection:
         self._own = OwnFiles()
         ui.folderButton.directory = qt.QSettings().value(FOLDER_SETTING, os.path.expanduser("~"))
         ui.saveButton.connect("clicked()", self.save)
+        ui.reportCheckBox.connect("toggled(bool)", lambda on: self.refresh())
+        self._canPrint = find_browser() is not None
 
     def show(self, segmentation: Node) -> None:
         """Switch to a segmentation; None for none."""
@@ -68,6 +72,7 @@ class SaveSection:
             else _("There is nothing to save yet: segment a CT first.")
         )
         ui.dicomCheckBox.enabled = self._logic.hasDicomFiles(self._segmentation)
+        ui.pdfCheckBox.enabled = self._canPrint and ui.reportCheckBox.checked
 
     def save(self) -> None:
         """Write all files into the selected folder and list them."""
@@ -106,9 +111,15 @@ class SaveSection:
         boxes = {NIFTI: ui.niftiCheckBox, DICOM: ui.dicomCheckBox}
         return [name for name, box in boxes.items() if box.checked and box.enabled]
 
+    @property
+    def _pdf(self) -> bool:
+        """Whether the report is to be printed."""
+        return bool(self._ui.pdfCheckBox.checked and self._ui.pdfCheckBox.enabled)
+
     def _mayReplace(self, folder: Path, prefix: str) -> bool:
         """Ask before files are replaced that this panel did not write."""
-        names = (*FILE_NAMES, *(name for each in self._formats() for name in FORMAT_FILES[each]))
+        names = [*FILE_NAMES, *(name for each in self._formats() for name in FORMAT_FILES[each])]
+        names += [PDF_FILE] if self._pdf else []
         others = self._own.others(folder / f"{prefix}{name}" for name in names)
         if not others:
             return True
@@ -123,15 +134,19 @@ class SaveSection:
     def _startFiles(self, folder: Path, prefix: str, paths: list[Path]) -> None:
         """Start writing report and further formats beside ``paths``; list all saved files at its end."""
         report, formats = self._ui.reportCheckBox.checked, self._formats()
+        pdf = self._pdf
 
         def finish(run: CommandRun) -> None:
             self._files = None
             self._ui.saveButton.enabled = self._segmentation is not None
             self._own.remember(run.result or [])
             self._sayAll(folder, [*paths, *(run.result or [])], run.error)
+            if pdf and run.error is None and folder / f"{prefix}{PDF_FILE}" not in run.result:
+                unprinted = _("{saved}. The report was not printed; print report.html from a browser instead.")
+                self._say(unprinted.format(saved=self._ui.savedLabel.text))
 
         try:
-            self._files = self._logic.startFiles(self._segmentation, folder, prefix, report, formats, finish)
+            self._files = self._logic.startFiles(self._segmentation, folder, prefix, report, formats, finish, pdf)
         except (OSError, RuntimeError, ValueError) as error:
             self._sayAll(folder, paths, error)
         else:

@@ -68,7 +68,7 @@ class SavingLogic:
 
     def startFiles(
         self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", report: bool = True,
-        formats: Sequence[str] = (), onFinished: OnFinished = None,
+        formats: Sequence[str] = (), onFinished: OnFinished = None, pdf: bool = False,
     ) -> CommandRun:  # fmt: skip
         """Write report.html and further formats beside the files that ``save`` has written, without blocking.
 
@@ -79,6 +79,7 @@ class SavingLogic:
             report: Whether to write report.html.
             formats: "nifti" and "dicom" of the command line; DICOM needs the CT in Slicer's DICOM database.
             onFinished: Called with the run at its end; its ``result`` (the paths) or ``error`` is then set.
+            pdf: Whether to print the report to report.pdf, which Chromium, Chrome or Edge does.
 
         Returns:
             The run.
@@ -86,7 +87,7 @@ class SavingLogic:
         Raises:
             RuntimeError: The CT, or for DICOM its files, are not there.
         """
-        return watched(filesRun(segmentationNode, Path(folder), namePrefix, report, formats, onFinished))
+        return watched(filesRun(segmentationNode, Path(folder), namePrefix, report, formats, onFinished, pdf))
 
     def hasDicomFiles(self, segmentationNode: Node) -> bool:
         """Return whether the CT of a segmentation came from DICOM files that Slicer's database still has."""

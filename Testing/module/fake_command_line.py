@@ -101,6 +101,8 @@ def measure(arguments: list[str]) -> None:
     (folder / "lesions.csv").write_text("number")
     if "--no-report" not in arguments:
         (folder / "report.html").write_text("<html>a report</html>")
+    if "--pdf" in arguments and os.environ.get("FAKE_RUN") != "unprinted":
+        (folder / "report.pdf").write_text("%PDF")
     if "--format=nifti" in arguments:
         (folder / "segmentation.nii.gz").write_text("a label map")
         (folder / "segmentation.json").write_text("{}")

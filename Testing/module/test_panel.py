@@ -425,6 +425,43 @@ def test_the_report_is_left_out_where_it_is_not_wanted(done, tmp_path, camera):
     assert not (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.fixture
+def browser(monkeypatch):
+    """A machine with a browser that can print."""
+    monkeypatch.setattr("LungTumorSegPanel.save_section.find_browser", lambda: "/usr/bin/chromium")
+
+
+@pytest.mark.parametrize(("run", "names", "said"), [
+    ("good", {"report.html", "report.pdf"}, "report.pdf"),
+    ("unprinted", {"report.html"}, "The report was not printed; print report.html from a browser instead."),
+])  # fmt: skip
+def test_the_report_is_printed_where_asked_for(browser, done, tmp_path, camera, monkeypatch, run, names, said):
+    monkeypatch.setenv("FAKE_RUN", run)
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    done.ui.pdfCheckBox.checked = True
+    save(done)
+    assert {path.name for path in (tmp_path / "out").glob("report.*")} == names
+    assert done.ui.savedLabel.text.endswith(said)
+
+
+def test_only_a_report_can_be_printed_and_only_where_there_is_a_browser(browser, done, tmp_path, camera):
+    assert done.ui.pdfCheckBox.enabled
+    done.ui.pdfCheckBox.checked = True
+    done.ui.reportCheckBox.checked = False
+    assert not done.ui.pdfCheckBox.enabled
+    done.ui.folderButton.directory = str(tmp_path / "out")
+    save(done)
+    assert not list((tmp_path / "out").glob("report.*"))
+
+
+def test_without_a_browser_no_print_is_offered(monkeypatch, widget, module):
+    monkeypatch.setattr("LungTumorSegPanel.save_section.find_browser", lambda: None)
+    other = module.LungTumorSegWidget(stand_in.new_panel_parent())
+    other.setup()
+    assert not other.ui.pdfCheckBox.enabled
+    other.cleanup()
+
+
 def test_why_there_is_no_report_is_said_beside_what_was_saved(done, tmp_path, camera, monkeypatch):
     monkeypatch.setenv("FAKE_RUN", "error:3:The machine cannot.")
     done.ui.folderButton.directory = str(tmp_path / "out")

@@ -11,8 +11,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from commands import run_command
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.lesions.columns import COLUMN
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report import pdf as pdf_module
@@ -22,6 +24,7 @@ from LungTumorSegLib.results.mark import read_mark
 from LungTumorSegLib.results.writer import write_measures
 from made_results import a_result
 from result_files import names
+from two_lungs import write_examination
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the stand-in for a browser is a script")
 
@@ -147,6 +150,38 @@ def test_browsers_are_found_where_installers_put_them(tmp_path, platform, variab
 def test_nothing_can_be_printed_without_a_report():
     with pytest.raises(UnusableInput, match=r"--pdf prints the report"):
         Extras(report=False, pdf=True)
+
+
+def run_measure(folder: Path) -> str:
+    result = a_result()
+    write_volume(result.ct, folder / "ct.nrrd")
+    write_volume(result.report.labels, folder / "labels.nrrd")
+    return run_command("measure", folder / "ct.nrrd", folder / "labels.nrrd", "-o", folder / "out", "--pdf")
+
+
+def run_compare(folder: Path) -> str:
+    result = write_examination(folder / "result", {"Tumor 1": ((66.0, 0.0, 40.0), 9.0)})
+    return run_command("compare", result, result, "-o", folder / "out", "--pdf")
+
+
+COMMANDS = pytest.mark.parametrize("run", [run_measure, pytest.param(run_compare, marks=pytest.mark.slow)])
+
+
+@COMMANDS
+def test_the_commands_say_that_they_could_not_print(tmp_path, no_browser, run):
+    assert "Warning: report.pdf was not written: neither Chromium nor Chrome nor Edge was found" in run(tmp_path)
+    assert "report.html" in names(tmp_path / "out")
+    assert "report.pdf" not in names(tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_browser() is None, reason="no browser on this machine")
+@COMMANDS
+def test_the_commands_print(tmp_path, run):
+    import pypdf
+
+    assert "report.pdf" not in run(tmp_path)
+    assert pypdf.PdfReader(tmp_path / "out" / "report.pdf").pages[0].extract_text()
 
 
 @pytest.mark.slow
