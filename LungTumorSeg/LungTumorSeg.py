@@ -19,6 +19,7 @@ from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import DEFAULT_MODEL, Manifest, model_folders
 from LungTumorSegPanel import effect, exports, installation, sample_data, self_test, views, waiting
+from LungTumorSegPanel.batch_logic import BatchLogic
 from LungTumorSegPanel.followup_logic import FollowUpLogic
 from LungTumorSegPanel.outlining import OutliningLogic
 from LungTumorSegPanel.panel import Panel
@@ -73,7 +74,7 @@ def registerSampleData() -> None:
     sample_data.register(LungTumorSegLogic().startPhantom)
 
 
-class LungTumorSegLogic(FollowUpLogic, OutliningLogic, SavingLogic, ScriptedLoadableModuleLogic):
+class LungTumorSegLogic(BatchLogic, FollowUpLogic, OutliningLogic, SavingLogic, ScriptedLoadableModuleLogic):
     """The functions of the module without its panel, for scripts, batch processing and tests."""
 
     def getParameterNode(self) -> LungTumorSegParameterNode:
@@ -194,13 +195,13 @@ class LungTumorSegLogic(FollowUpLogic, OutliningLogic, SavingLogic, ScriptedLoad
         """Return the Python packages that a run needs and that are not installed, torch first."""
         return installation.missingPackages()
 
-    def installPackages(self) -> None:
-        """Install the missing packages after the user has agreed.
+    def installPackages(self, openVino: bool = False) -> None:
+        """Install the missing packages after the user has agreed; OpenVINO only if it was chosen.
 
         Raises:
             RuntimeError: A package is still missing; the message says what to do.
         """
-        installation.installPackages()
+        installation.installPackages(openVino=openVino)
 
 
 class LungTumorSegWidget(ScriptedLoadableModuleWidget):

@@ -24,15 +24,23 @@ def missingPackages() -> list[str]:
     return [requirement for requirement in requirements if not slicer.packaging.pip_check(requirement)]
 
 
-def installPackages() -> None:
+def installPackages(*, openVino: bool = False) -> None:
     """Install the missing packages; Slicer asks the user first and shows the progress.
+
+    Args:
+        openVino: Whether the user has chosen OpenVINO for the network.
 
     Raises:
         RuntimeError: A package is still missing because the user declined or the installation failed; the message says
             what to do.
     """
-    if not missingPackages():
-        return
+    if missingPackages():
+        _installRequired()
+    if openVino:
+        _installOpenVino()
+
+
+def _installRequired() -> None:
     try:
         if not slicer.packaging.pip_check(TORCH):
             _installTorch()
@@ -55,19 +63,14 @@ def installPackages() -> None:
         )
 
 
-def installOpenVino() -> None:
-    """Install OpenVINO if it is missing; Slicer asks the user first and shows the progress.
-
-    Raises:
-        RuntimeError: It is still missing because the user declined or the installation failed; the message says what
-            to do.
-    """
+def _installOpenVino() -> None:
+    """Install OpenVINO if it is missing; an error says what to do if it is still missing then."""
     with contextlib.suppress(RuntimeError, subprocess.CalledProcessError):  # reported below
         slicer.packaging.pip_ensure(OPENVINO, requester=REQUESTER)
     if not slicer.packaging.pip_check(OPENVINO):
         raise RuntimeError(
             _(
-                "OpenVINO is not installed. Press Segment again and accept the installation, or choose another library "
+                "OpenVINO is not installed. Try again and accept the installation, or choose another library "
                 "under Advanced."
             )
         )

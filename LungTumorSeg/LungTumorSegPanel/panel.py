@@ -1,4 +1,4 @@
-"""The panel with its sections in the order of the workflow: Segment, Lesions, Correct, Spread, Follow-up, Save."""
+"""The panel with its sections in the order of the workflow, from Segment to Save, and Batch for many CTs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
 from slicer.util import VTKObservationMixin
 
+from .batch_section import BatchSection
 from .correct_section import CorrectSection
 from .followup_section import FollowUpSection
 from .lesion_table import LesionTable
@@ -38,6 +39,7 @@ class Panel(VTKObservationMixin):
         self.spread = SpreadSection(ui)
         self.followUp = FollowUpSection(ui, logic, self.correct.finish)
         self.save = SaveSection(ui, logic, self.correct.finish)
+        self.batch = BatchSection(ui, logic, self._onLoaded)
         self._nodesTimer = makeTimer(0, self._offerVolumes, singleShot=True)
         self._sceneTimer = makeTimer(0, self._takeScene, singleShot=True)
         for event, method in (
@@ -66,6 +68,7 @@ class Panel(VTKObservationMixin):
         self.run.close()
         self.followUp.close()
         self.save.close()
+        self.batch.close()
         self._nodesTimer.stop()
         self._sceneTimer.stop()
         self.correct.close()
@@ -96,6 +99,7 @@ class Panel(VTKObservationMixin):
         self._releaseParameterNode()
         self.parameterNode = parameterNode
         self.run.follow(parameterNode)
+        self.batch.follow(parameterNode)
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersChanged)
@@ -128,6 +132,7 @@ class Panel(VTKObservationMixin):
             self.parameterNode.inputVolume = volumes[0]
         self._onParametersChanged()
         self.followUp.refresh()
+        self.batch.refresh()
 
     # Signals from one section to the others
 
@@ -137,6 +142,14 @@ class Panel(VTKObservationMixin):
         self.lesions.setWindow(LUNG_WINDOW)
         if self.ui.show3DCheckBox.checked:
             self.logic.showTumorSpread(self._shown)
+
+    def _onLoaded(self, segmentation: Node) -> None:
+        """Show a result of a batch."""
+        if self.parameterNode is not None:
+            self._offerVolumes()  # its CT may have come with it
+            self.parameterNode.inputVolume = mrml.ct_of(segmentation)
+            self.parameterNode.outputSegmentation = segmentation
+            self._onResult()
 
     def refresh(self) -> None:
         """Update all sections that depend on the lesion table."""

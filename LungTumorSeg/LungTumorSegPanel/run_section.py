@@ -15,7 +15,6 @@ from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import Manifest
 from slicer.i18n import tr as _
 
-from .installation import installOpenVino
 from .lesion_texts import durationText
 from .parameter_node import Backend
 from .parameters import chosenOptions, takeModel
@@ -155,9 +154,8 @@ class RunSection:
         self._installing = True
         self.refresh()
         try:
-            self._logic.installPackages()
-            if self._parameterNode is not None and self._parameterNode.backend is Backend.OPENVINO:
-                installOpenVino()
+            node = self._parameterNode
+            self._logic.installPackages(openVino=node is not None and node.backend is Backend.OPENVINO)
         except RuntimeError as error:
             self._showStatus(str(error))
             return False

@@ -12,10 +12,10 @@ from LungTumorSegLib.process.progress import COMMAND_SHARES
 
 
 class Heard:
-    """A channel that keeps items and results; it cancels after ``most`` items."""
+    """A channel that keeps items, with their events, and results; it cancels after ``most`` items."""
 
     def __init__(self, most=1000):
-        self.items, self.results, self.most = [], [], most
+        self.items, self.events, self.results, self.most = [], [], [], most
 
     def progress(self, progress):
         assert progress.stage in COMMAND_SHARES["batch"]
@@ -23,7 +23,9 @@ class Heard:
             raise Cancelled
 
     def item(self, data, text):
-        self.items.append(text)
+        self.events.append(data)
+        if text:  # otherwise the CT is waiting
+            self.items.append(text)
 
     def result(self, data, text):
         self.results.append((data, text))

@@ -5,6 +5,7 @@ The variable FAKE_RUN sets its behavior, and the folder FAKE_RESULTS contains it
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -134,8 +135,42 @@ def compare(arguments: list[str]) -> None:
     (folder / "report.html").write_text("<html>a follow-up report</html>")
 
 
+def batch(arguments: list[str]) -> None:
+    """Imitate the command ``batch``: all CTs of the table have the canned result, except one of the name "MR"."""
+    home, output = Path(os.environ["FAKE_RESULTS"]), Path(arguments[arguments.index("-o") + 1])
+    (home / "last_arguments.json").write_text(json.dumps(arguments))
+    how, source = os.environ.get("FAKE_RUN", "good"), Path(arguments[1])
+    if source.is_dir():
+        paths = {path.name.partition(".")[0]: path for path in sorted(source.iterdir())}
+    else:
+        rows = csv.DictReader(source.read_text().splitlines())
+        paths = {row["case"]: source.parent / row["path"] for row in rows}
+    assert all(path.is_file() for path in paths.values())
+    known = {case: {"case": case, "path": str(path), "series": ""} for case, path in paths.items()}
+    for values in known.values():
+        say(event="item", **values, state="waiting", reason="", lesions=0, total_volume_ml=None)
+    say(event="progress", stage="segmenting", done=0, total=len(paths))
+    if how == "slow":
+        wait_for_cancel(stages=False)
+    if how.startswith("error:"):
+        _, code, message = how.split(":", 2)
+        print(message, file=sys.stderr)  # noqa: T201
+        sys.exit(int(code))
+    for done, (case, path) in enumerate(paths.items(), 1):
+        if case.startswith("MR"):
+            reason = f"{path} is not a CT; choose a chest CT."
+            say(event="item", **known[case], state="refused", reason=reason, lesions=0, total_volume_ml=None)
+        else:
+            shutil.copytree(home / "results", output / case)
+            say(event="item", **known[case], state="done", reason="", lesions=2, total_volume_ml=3.456)
+        say(event="progress", stage="segmenting", done=done, total=len(paths))
+    say(event="result", output=str(output))
+
+
 if __name__ == "__main__":
-    if "compare" in sys.argv:
+    if "batch" in sys.argv:
+        batch(sys.argv[sys.argv.index("batch") :])
+    elif "compare" in sys.argv:
         compare(sys.argv[sys.argv.index("compare") :])
     elif "answer" in sys.argv:
         answer(sys.argv[sys.argv.index("answer") :])

@@ -107,3 +107,26 @@ def test_what_the_engine_refuses_arrives_as_its_sentence(module, real_child, pha
     volume = add_volume(slicer.mrmlScene, head, "nothing but 40 HU")
     with pytest.raises(ValueError, match=r"Every voxel of the CT has the value 40"):
         module.LungTumorSegLogic().segment(volume, real_child)
+
+
+@pytest.mark.slow
+def test_a_batch_of_the_scene_has_a_result_and_a_refusal_and_the_result_comes_into_the_scene(
+    module, real_child, phantom, tmp_path
+):
+    logic, ends, items = module.LungTumorSegLogic(), [], []
+    for name, hu in (("chest", phantom.ct.array), ("nothing", np.full_like(phantom.ct.array, 40))):
+        mrml.mark_if_ct(add_volume(slicer.mrmlScene, phantom.ct.with_array(hu), name))
+    cts = logic.sceneCTs()
+    assert [ct.case for ct in cts] == ["chest"], "40 HU everywhere is no CT for the panel"
+    cts.append(type(cts[0])("nothing", slicer.util.getNode("nothing")))
+    logic.startBatch(cts, tmp_path / "out", real_child, items.append, ends.append)
+    process_until(lambda: ends, 600)
+    assert ends[0].error is None
+    last = {item["case"]: item for item in items if item["event"] == "item"}
+    assert last["chest"]["state"] == "done"
+    assert last["nothing"]["reason"].startswith("Every voxel of nothing.nrrd has the value 40")
+    assert (tmp_path / "out" / "overview.html").is_file()
+    loading = logic.startLoading(tmp_path / "out" / "chest", cts[0].node)
+    process_until(lambda: loading.finished)
+    assert mrml.ct_of(loading.result) is cts[0].node
+    assert loading.result.GetSegmentation().ContainsRepresentation("Closed surface")

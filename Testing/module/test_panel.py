@@ -646,7 +646,7 @@ def test_deleting_the_result_empties_the_table(done):
 
 
 def test_unloading_the_module_during_a_run_ends_the_child_without_grace(module, model, fake_child, volume, monkeypatch):
-    monkeypatch.setattr(module.LungTumorSegLogic, "installPackages", lambda self: None)
+    monkeypatch.setattr(module.LungTumorSegLogic, "installPackages", lambda self, openVino=False: None)
     fake_child("deaf")
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()

@@ -23,7 +23,7 @@ from ..weights.model_card import CARD_FILE
 from .discovery import find_items
 from .items import Item, with_unique_cases
 from .overview import OVERVIEW_FILE, write_overview
-from .records import DONE, FAILED, Record
+from .records import DONE, FAILED, WAITING, Record
 from .run_item import Task
 from .schedule import default_workers, run_locally, run_on_cluster
 from .table import read_table
@@ -112,7 +112,7 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
 
     Args:
         batch: What to segment.
-        channel: Receives one item per CT, progress and the result.
+        channel: Receives one item per CT, first as waiting and then with its outcome, progress and the result.
 
     Returns:
         The rows of the cohort.
@@ -136,14 +136,15 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     def on_record(task: Task, record: Record) -> None:
         records[task.item.case] = record
         row = row_of(task.item, record, folder)
-        values = {"case": task.item.case, "state": row.record.state, "reason": row.record.reason}
         text = f"{len(records)}/{len(tasks)} {task.item.case}: {row.in_words}"
-        channel.item({**values, "lesions": len(row.lesions)}, text)
+        channel.item(row.event, text)
         check()
 
     def check() -> None:
         channel.progress(Progress(STAGE, len(records), len(tasks)))
 
+    for item in items:
+        channel.item(Row(item, Record(WAITING)).event, "")
     try:
         _run(tasks, batch, workers, on_record, check)
     except (Cancelled, KeyboardInterrupt) as error:

@@ -53,7 +53,7 @@ def with_unique_cases(items: Sequence[Item]) -> list[Item]:
     A name that would not be unique gets a checksum of path, series and phase. It does not depend on the order of the
     items, so results keep their folders when a cohort grows.
     """
-    plain = [_folder_name(item.case) for item in items]
+    plain = [folder_name(item.case) for item in items]
     count = Counter(name.casefold() for name in plain)
     return [
         replace(item, case=name if name == item.case and count[name.casefold()] == 1 else _with_key(name, item))
@@ -61,7 +61,8 @@ def with_unique_cases(items: Sequence[Item]) -> list[Item]:
     ]
 
 
-def _folder_name(text: str) -> str:
+def folder_name(text: str) -> str:
+    """Return a text as a name that a folder can have on every system."""
     name = re.sub(r"[^\w.-]+", "_", text)[:LONGEST_CASE].strip("._-")
     return f"case_{name}" if not name or RESERVED.fullmatch(name) else name
 

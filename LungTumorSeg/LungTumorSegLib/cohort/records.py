@@ -20,6 +20,9 @@ RECORD_FILE = "record.json"
 STARTED, DONE, REFUSED, FAILED = "started", "done", "refused", "failed"
 """States: in work or interrupted; has a result; cannot be used; was prevented by the machine."""
 
+WAITING = "waiting"
+"""State of an item, before anything is known about it; no record on disk has it."""
+
 
 @dataclass(frozen=True)
 class Record:

@@ -71,6 +71,19 @@ class Row:
         return round(sum(volumes), 3) if self.summary else None
 
     @property
+    def event(self) -> dict[str, Any]:
+        """Return what an event "item" tells a program about the CT; new keys are appended."""
+        return {
+            "case": self.item.case,
+            "state": self.record.state,
+            "reason": self.record.reason,
+            "lesions": len(self.lesions),
+            "total_volume_ml": self.total_ml,
+            "path": str(self.item.path),
+            "series": self.item.series,
+        }
+
+    @property
     def in_words(self) -> str:
         """Return the outcome in a few words: number and volume of the lesions, or why there is no result."""
         if not self.summary:

@@ -354,6 +354,14 @@ def _tumor_segments(segmentation: Node) -> list[tuple[str, str]]:
     return [(info.id, info.name) for info in infos if may_be_lesion(info)]
 
 
+def new_volume(scene: Node, volume: Volume, name: str) -> Node:
+    """Return a new volume node for a CT that was read from a file; its voxels are not copied."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", free_name(scene, name))
+    _set_voxels(node, volume)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
 def _fill_volume(node: Node, volume: Volume) -> None:
     """Display the probability map without copying it, in a fixed window of 0 to 1.
 
@@ -363,6 +371,10 @@ def _fill_volume(node: Node, volume: Volume) -> None:
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().AutoWindowLevelOff()
         node.GetDisplayNode().SetWindowLevelMinMax(0.0, 1.0)
+    _set_voxels(node, volume)
+
+
+def _set_voxels(node: Node, volume: Volume) -> None:
     image = vtk.vtkImageData()
     image.SetDimensions(*volume.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(volume.array.ravel()))  # keeps the array alive

@@ -37,7 +37,7 @@ class Channel(Protocol):
         ...
 
     def item(self, data: dict[str, Any], text: str) -> None:
-        """Report one of several parts of the result, as data for programs and as a line for people."""
+        """Report one of several parts of the result, as data for programs and as a line for people; "" is no line."""
         ...
 
     def result(self, data: dict[str, Any], text: str) -> None:
@@ -89,6 +89,8 @@ class TerminalChannel:
 
     def item(self, data: dict[str, Any], text: str) -> None:
         """Print the line of a part of the result."""
+        if not text:
+            return
         if self._display is not None:
             self._display.hide()
         if not self._quiet:

@@ -55,6 +55,9 @@ def test_bad_cts_get_a_row_with_the_reason_and_stop_nothing(quick, tmp_path):
     assert 'href="A/report.html"' in page
     assert "B.txt is damaged" in page
     assert any("B: refused" in text for text in heard.items)
+    assert [(event["case"], event["state"]) for event in heard.events[:4]] == [(case, "waiting") for case in "ABCD"]
+    assert {event["case"]: event["state"] for event in heard.events[4:]}["B"] == "refused"
+    assert heard.events[0]["path"] == str(tmp_path / "A.txt")
     assert heard.results[0][0]["states"] == {"done": 2, "refused": 2}
 
 
