@@ -199,8 +199,8 @@ class BatchSection:
         if loaded is not None and loaded.GetScene() is not None:
             self._onLoaded(loaded)
             return
-        node = self._nodes.get(case)
-        if case in self._nodes and node.GetScene() is None:
+        node = self._nodes.get(case)  # None if the CT came from a folder
+        if node is not None and node.GetScene() is None:
             self._say(_("The CT of {case} is no longer in the scene; load it again.").format(case=case))
             return
 
