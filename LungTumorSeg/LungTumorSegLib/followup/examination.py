@@ -22,6 +22,7 @@ from ..io.images import read_ct, read_volume
 from ..io.seg_nrrd import read_segmentation
 from ..io.segment import Segment
 from ..isolation import isolate_lungs
+from ..isolation.hounsfield import value_doubts
 from ..lesions import LesionReport, measure
 from ..lesions.diameters import axial_diameters
 from ..lesions.lungs import FoundLungs, drawn_lungs
@@ -136,9 +137,13 @@ def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
         None if ct is None else ct.canonical_axes().apply(ct),
         day or (None if ct_path is None else _dicom_day(ct_path)),
         own_map if result.is_dir() and own_map.is_file() else None,
-        tuple(dict.fromkeys([*(ct.warnings if ct else ()), *(found.warnings if found else ()), *doubts])),
+        tuple(dict.fromkeys([*_doubts_about(ct), *(found.warnings if found else ()), *doubts])),
         (result,) if ct_path is None else (result, ct_path),
     )
+
+
+def _doubts_about(ct: CTVolume | None) -> tuple[str, ...]:
+    return () if ct is None else (*ct.warnings, *value_doubts(ct))
 
 
 def _check_names(names: Sequence[str], result: Path) -> None:

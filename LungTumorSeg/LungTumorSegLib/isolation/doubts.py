@@ -52,9 +52,6 @@ SHELL_RADIUS_MM = 5.0
 RIM_MM = 3.0
 """Half the thickness below which air is the blurred rim of a lung or of bowel gas, mm."""
 
-CLIPPED_HU = -950
-"""Lowest HU of a CT above which its values were clipped; room air averages -1000 HU."""
-
 
 def doubts(
     ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volume, axis: SpineAxis, unit: float = 1.0
@@ -73,7 +70,7 @@ def doubts(
     lungs = left.with_array(left.array | right.array)
     cut = cut_faces(lungs)
     left_ml, right_ml = (float(np.count_nonzero(lung.array)) * ct.voxel_volume_ml for lung in (left, right))
-    found = [*clipping_doubts(ct), *border_doubts(cut), *spine_doubts(axis)]
+    found = [*border_doubts(cut), *spine_doubts(axis)]
     if not cut and (unit < 1 or is_adult(body)):
         found += small_doubts(left_ml + right_ml, unit)
     if axis.seen == "back":
@@ -81,17 +78,6 @@ def doubts(
             found += uneven_doubts(left_ml, right_ml)
         found += [doubt for name, lung in (("left", left), ("right", right)) for doubt in parts_doubts(name, lung)]
     return (*found, *missed_doubts(ct, lungs, airways))
-
-
-def clipping_doubts(ct: Volume) -> list[str]:
-    """Warn if the CT (HU) has lost the values of air."""
-    lowest = int(ct.array.min())
-    if lowest <= CLIPPED_HU:
-        return []
-    return [
-        f"No voxel of this CT is darker than {lowest} HU, although air has -1000 HU: the values were clipped. "
-        "LungTumorSeg may confuse lung, gas and the air around the patient. Use the original CT."
-    ]
 
 
 def is_adult(body: Volume) -> bool:

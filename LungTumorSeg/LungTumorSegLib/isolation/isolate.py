@@ -7,6 +7,7 @@ was changed, and on which CT. All steps run on a grid of about 2 mm.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from .body import TISSUE_HU
 from .body_size import as_adult, magnified, magnified_point
 from .carina import carina_of, find_carina
 from .doubts import doubts
+from .hounsfield import value_doubts
 from .lungs import DEPENDENT_HU, LUNG_HU, fill_lung, find_dependent, find_fragments, find_lung_air, with_walls
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
@@ -103,7 +105,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     def step_done() -> None:
         on_progress(Progress("isolation", next(done), STEPS))
 
-    grid = axial.grid
+    grid, unlike_hu = axial.grid, value_doubts(axial)
     axial, coarse, body, unit = as_adult(axial)
     step_done()
     airways = find_airways(coarse, body)
@@ -111,7 +113,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     air = find_lung_air(coarse, body, airways)
     step_done()
     axis = find_spine_axis(coarse, body, air)
-    _check_lung_in_view(air, axis, unit)
+    _check_lung_in_view(air, axis, unit, unlike_hu)
     step_done()
     left, right = separate_sides(air, axis)
     expected = np.logical_or(*expected_lung(left, right, airways, axis))
@@ -145,7 +147,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         spine_axis=axis.on(grid),
         mask=stored(mask.array),
         ct=ct,
-        warnings=doubts(coarse, body, left, right, airways, axis, unit),
+        warnings=(*unlike_hu, *doubts(coarse, body, left, right, airways, axis, unit)),
         carina_lps=None if carina is None else magnified_point(carina, unit),
         sides_known=axis.seen == "back",
     )
@@ -161,17 +163,16 @@ def _outlined(lung: Array, dependent: Array, ct: Volume) -> Array:
     return outlined
 
 
-def _check_lung_in_view(air: Volume, axis: SpineAxis, unit: float) -> None:
+def _check_lung_in_view(air: Volume, axis: SpineAxis, unit: float, unlike_hu: Sequence[str]) -> None:
     """Raise UnusableInput if too little lung is visible.
 
     A lung with atelectasis, consolidation or effusion counts too, so the volume is that of the air united with its
     mirror image. The lengths of ``air`` are those of the CT divided by ``unit``; the volume is that
-    in the CT.
+    in the CT. ``unlike_hu`` are the doubts about the values of the CT, which may be the reason.
     """
     volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
     volume_ml *= unit**3
     if volume_ml < LEAST_LUNG_ML:
-        raise UnusableInput(
-            f"The CT shows {volume_ml:.0f} mL of lung, less than the {LEAST_LUNG_ML:.0f} mL that are needed; choose a "
-            "CT of the chest."
-        )
+        reason = f"The CT shows {volume_ml:.0f} mL of lung, less than the {LEAST_LUNG_ML:.0f} mL that are needed"
+        because = "".join(f": {doubt[0].lower()}{doubt[1:]}" for doubt in unlike_hu)
+        raise UnusableInput(f"{reason}{because}" if because else f"{reason}; choose a CT of the chest.")

@@ -13,6 +13,7 @@ from ..core.errors import UnusableInput
 from ..core.selection import NamedSegment, lung_segments
 from ..core.volume import CTVolume, Point, Volume
 from ..isolation.doubts import uneven_doubts
+from ..isolation.hounsfield import value_doubts
 
 NO_LUNGS = "The CT shows too little lung, so the side and the location of each lesion are unknown."
 
@@ -53,7 +54,7 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
     try:
         return FoundLungs.of(isolation.isolate_lungs(ct))
     except UnusableInput:  # a CT cropped to a lesion can be measured without a side
-        return FoundLungs(None, (NO_LUNGS,))
+        return FoundLungs(None, (*value_doubts(ct), NO_LUNGS))
 
 
 def drawn_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs | None:
@@ -68,4 +69,4 @@ def drawn_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs | 
     left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
     pair = whole(left, ct), whole(right, ct)
     left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
-    return FoundLungs(pair, tuple(uneven_doubts(left_ml, right_ml)))
+    return FoundLungs(pair, (*value_doubts(ct), *uneven_doubts(left_ml, right_ml)))

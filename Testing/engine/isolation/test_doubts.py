@@ -84,7 +84,7 @@ def test_a_lung_in_two_parts_is_warned_of_with_their_volumes(a_chest):
 def test_a_clipped_ct_is_warned_of_and_its_room_air_is_no_lung(a_chest, isolated_coarsely, lowest):
     found = isolate_lungs(every_second(a_chest.painted(a_chest.hu < lowest, lowest).ct))
     (warning,) = [doubt for doubt in found.warnings if "clipped" in doubt]
-    assert f"darker than {lowest} HU" in warning
+    assert f"The darkest voxels of this CT have {lowest} HU" in warning
     assert dice(found.lungs.array, isolated_coarsely.lungs.array) > 0.97
 
 
