@@ -14,7 +14,7 @@ from ..results.contents import PICTURE_FILE, REPORT_FILE
 from .tables import COHORT_FILE, LESIONS_FILE, Row
 
 OVERVIEW_FILE = "overview.html"
-TEMPLATE = "overview.html.j2"
+TEMPLATE = Path(__file__).with_name("overview.html.j2")
 
 THUMBNAIL_PIXELS = (180, 135)
 """Largest width and height of a thumbnail; 1,000 of them take about 10 MB."""
@@ -31,19 +31,18 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    states = Counter(row.record.state for row in rows)
-    import jinja2  # slow, so only when there is something to write
+    from ..core.html_pages import rendered  # imports jinja2, so only when there is something to write
 
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    text = environment.get_template(TEMPLATE).render(
-        rows=[(row, _link(row, output), _thumbnail(output / row.item.case / PICTURE_FILE, row)) for row in rows],
-        summary=", ".join(f"{count} {state}" for state, count in states.items()),
-        lesions=sum(len(row.lesions) for row in rows),
-        files=(COHORT_FILE, LESIONS_FILE),
-        notice=NOTICE,
-        version=__version__,
-    )
+    states = Counter(row.record.state for row in rows)
+    values = {
+        "rows": [(row, _link(row, output), _thumbnail(output / row.item.case / PICTURE_FILE, row)) for row in rows],
+        "summary": ", ".join(f"{count} {state}" for state, count in states.items()),
+        "lesions": sum(len(row.lesions) for row in rows),
+        "files": (COHORT_FILE, LESIONS_FILE),
+        "notice": NOTICE,
+        "version": __version__,
+    }
+    text = rendered(TEMPLATE, values)
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

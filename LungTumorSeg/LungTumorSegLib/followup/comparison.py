@@ -14,39 +14,21 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.texts import listed
-from ..lesions.spread import spread_of
+from .doubts import comparison_doubts, registration_doubt
 from .examination import Examination, read_examination
 from .lesion import TimedLesion
 from .links import Choices, Name, indices, read_choices
 from .lung_grid import lung_grid
-from .matching import Group, Placed, match
-from .recist import (
-    NORMAL_NODE_MM,
-    Candidate,
-    Response,
-    Target,
-    choose_targets,
-    non_target_response,
-    overall_response,
-    target_response,
-    volume_category,
-)
+from .matching import Group, Link, Placed, match
+from .recist import Response
 from .registration import Registration, register
-from .track import Track, Visit, recist_mm, volume_ml
-from .tracking import as_inherited, inherited
+from .response import response_of, targets_among
+from .track import Track
+from .track_building import build_tracks
+from .tracking import as_inherited
 
-MOST_RESIDUAL_MM, LEAST_OVERLAP = 10.0, 0.85
-"""Residual above which, and overlap of the lungs below which, lesions are not matched automatically."""
-
-THICK_SLICES_MM, SMALL_LESION_MM = 2.5, 10.0
-"""Slices thicker than this do not measure the volume of lesions smaller than that reliably, mm."""
-
-NO_DATES = "The dates of the CTs are unknown, so no doubling times were computed; give them with --dates or --days."
-NO_CT = (
-    "The CTs were not both given, so the examinations were registered by the surfaces of the lungs only; lesions near "
-    "each other may be confused."
-)
+Source = str | os.PathLike[str] | Examination
+"""A result folder, a segmentation, or an examination that was read before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +85,8 @@ class FollowUp:
 
 
 def compare(
-    earlier: str | os.PathLike[str] | Examination,
-    later: str | os.PathLike[str] | Examination,
+    earlier: Source,
+    later: Source,
     *,
     earlier_ct: str | os.PathLike[str] | None = None,
     later_ct: str | os.PathLike[str] | None = None,
@@ -140,51 +122,29 @@ def compare(
         UnusableInput: If an examination cannot be read, the dates or the links contradict, a linked segment does not
             exist, or the lungs cannot be registered and no lesions were linked by the user.
     """
-    first_day, second_day = dates or (None, None)
-    on_progress(Progress("reading", 0, 2))
-    before = earlier if isinstance(earlier, Examination) else read_examination(earlier, earlier_ct, day=first_day)
-    on_progress(Progress("reading", 1, 2))
-    after = later if isinstance(later, Examination) else read_examination(later, later_ct, day=second_day)
-    on_progress(Progress("reading", 2, 2))
+    before, after = _read_both((earlier, later), (earlier_ct, later_ct), dates or (None, None), on_progress)
+    known: tuple[Track, ...] = previous.tracks if previous else ()
+    past = previous.examinations[:-1] if previous else ()
     if previous:
-        before = replace(before, lesions=as_inherited(before.lesions, previous.tracks))
+        before = replace(before, lesions=as_inherited(before.lesions, known))
     interval = _days(before, after, days)
     choices, lost = _choices(Choices(tuple(links), tuple(unlinks)), links_from, before, after)
     linked, unlinked = (indices(pairs, before, after) for pairs in (choices.links, choices.unlinks))
     registration = register(lung_grid(before.lungs, before.ct), lung_grid(after.lungs, after.ct))
     on_progress(Progress("registering", 1, 1))
-    doubt = _registration_doubt(registration)
-    if doubt and before.lesions and after.lesions and not linked:
-        raise UnusableInput(
-            f"{before.name} and {after.name} could not be registered ({doubt}), so their lesions were not matched; "
-            "check that both are of one patient, or link the lesions that are the same by hand (--link)."
-        )
-    groups = match(
-        [_placed(lesion, registration) for lesion in before.lesions],
-        [_placed(lesion, None) for lesion in after.lesions],
-        residual_mm=registration.residual_mm,
-        links=linked,
-        unlinks=unlinked,
-        automatic=not doubt,
-    )
-    tracks = _tracks(groups, before, after, registration, previous)
+    doubt = registration_doubt(registration)
+    groups = _matched(before, after, registration, linked, unlinked, doubt)
+    tracks = build_tracks(groups, before, after, registration, known, len(past))
     on_progress(Progress("matching", 1, 1))
-    examinations = (*(previous.examinations[:-1] if previous else ()), before, after)
-    targets = previous.targets if previous else _targets(tracks, before)
-    response, by_volume = _response(tracks, targets)
-    warnings = [
-        f"{when} CT: {warning}"  # without the name, which may be a path
-        for when, exam in (("Earlier", before), ("Later", after))
-        for warning in exam.warnings
-    ]
-    warnings += [*lost, *_doubts(before, after, registration, interval, tracks, doubt)]
+    targets = previous.targets if previous else targets_among(tracks, before)
+    warnings = [*_own_warnings(before, after), *lost]
+    warnings += comparison_doubts(before, after, registration, interval, tracks, doubt)
     return FollowUp(
-        examinations,
+        (*past, before, after),
         registration,
         tracks,
         targets,
-        response,
-        by_volume,
+        *response_of(tracks, targets),
         interval,
         tuple(dict.fromkeys(warnings)),
         choices,
@@ -221,6 +181,22 @@ def compare_all(
     return compare(*last, **choices, previous=found, on_progress=on_progress)
 
 
+def _read_both(
+    sources: tuple[Source, Source],
+    cts: tuple[str | os.PathLike[str] | None, str | os.PathLike[str] | None],
+    dates: tuple[date | None, date | None],
+    on_progress: ProgressCallback,
+) -> list[Examination]:
+    on_progress(Progress("reading", 0, 2))
+    examinations = []
+    for source, ct, day in zip(sources, cts, dates, strict=True):
+        if not isinstance(source, Examination):
+            source = read_examination(source, ct, day=day)
+        examinations.append(source)
+        on_progress(Progress("reading", len(examinations), 2))
+    return examinations
+
+
 def _days(before: Examination, after: Examination, days: float | None) -> float | None:
     if days is None and before.day and after.day:
         days = float((after.day - before.day).days)
@@ -245,13 +221,28 @@ def _choices(
     return known.followed_by(newer), lost
 
 
-def _registration_doubt(found: Registration) -> str:
-    """Return why lesions must not be matched automatically; "" if they may."""
-    if found.overlap < LEAST_OVERLAP:
-        return f"the lungs overlap by only {found.overlap:.2f}, less than {LEAST_OVERLAP}"
-    if found.residual_mm > MOST_RESIDUAL_MM:
-        return f"the residual is {found.residual_mm:.1f} mm, more than {MOST_RESIDUAL_MM:g} mm"
-    return ""
+def _matched(
+    before: Examination,
+    after: Examination,
+    registration: Registration,
+    linked: Collection[Link],
+    unlinked: Collection[Link],
+    doubt: str,
+) -> list[Group]:
+    """Return the lesions that belong together; with a doubt about the registration, only those linked by hand."""
+    if doubt and before.lesions and after.lesions and not linked:
+        raise UnusableInput(
+            f"{before.name} and {after.name} could not be registered ({doubt}), so their lesions were not matched; "
+            "check that both are of one patient, or link the lesions that are the same by hand (--link)."
+        )
+    return match(
+        [_placed(lesion, registration) for lesion in before.lesions],
+        [_placed(lesion, None) for lesion in after.lesions],
+        residual_mm=registration.residual_mm,
+        links=linked,
+        unlinks=unlinked,
+        automatic=not doubt,
+    )
 
 
 def _placed(lesion: TimedLesion, registration: Registration | None) -> Placed:
@@ -261,158 +252,7 @@ def _placed(lesion: TimedLesion, registration: Registration | None) -> Placed:
     return Placed(points, lesion.volume_ml, lesion.mean_hu, max(lesion.crop.mask.spacing))
 
 
-def _tracks(
-    groups: Sequence[Group],
-    before: Examination,
-    after: Examination,
-    registration: Registration,
-    previous: FollowUp | None,
-) -> tuple[Track, ...]:
-    """Return the lesions over time; ids of a previous comparison stay."""
-    known = list(previous.tracks) if previous else []
-    visits_before = len(previous.examinations) - 1 if previous else 0
-    used: set[str] = set()
-    ids = _fresh_ids({track.id for track in known})
-    tracks = []
-    for group in groups:
-        earlier = tuple(before.lesions[i] for i in group.earlier)
-        later = inherited(earlier, [after.lesions[j] for j in group.later])
-        names = {lesion.name for lesion in earlier}
-        past = [track for track in known if names & {lesion.name for lesion in track.later}]
-        used |= {track.id for track in past}
-        history = tuple(tuple(each for t in past for each in t.visits[v]) for v in range(visits_before))
-        own, *others = [track.id for track in past] or [next(ids)]
-        probability = None
-        if later:
-            places = np.concatenate([lesion.points_lps for lesion in later])
-        else:
-            places = np.concatenate([registration.to_later(lesion.points_lps) for lesion in earlier])
-            probability = after.highest_probability(places)
-        before_points = [lesion.points_lps for lesion in earlier] or [registration.to_earlier(places)]
-        tracks.append(
-            Track(
-                own,
-                (*history, earlier, later),
-                group.confidence,
-                tuple(others),
-                probability,
-                _center(places),
-                _center(np.concatenate(before_points)),
-            )
-        )
-    gone = [_still_gone(track, registration) for track in known if track.id not in used]
-    return (*tracks, *gone)
-
-
-def _center(points: np.ndarray) -> tuple[float, float, float]:
-    x, y, z = points.mean(axis=0).tolist()
-    return x, y, z
-
-
-def _still_gone(track: Track, registration: Registration) -> Track:
-    place = None if track.place_lps is None else _center(registration.to_later(np.array([track.place_lps])))
-    before = track.place_lps
-    return replace(track, visits=(*track.visits, ()), confidence=None, place_lps=place, earlier_place_lps=before)
-
-
-def _fresh_ids(taken: set[str]) -> Any:
-    number = 0
-    while True:
-        number += 1
-        if f"L{number}" not in taken:
-            yield f"L{number}"
-
-
-def _targets(tracks: Sequence[Track], baseline: Examination) -> tuple[str, ...]:
-    present = [track for track in tracks if track.visits[0]]
-    candidates = [
-        Candidate(
-            track.id,
-            "lymph nodes" if _is_node(track.visits[0]) else "lungs",
-            max(lesion.long_axis_mm for lesion in track.visits[0]),
-            max(lesion.short_axis_mm for lesion in track.visits[0]),
-            _is_node(track.visits[0]),
-        )
-        for track in present
-    ]
-    return tuple(present[n].id for n in choose_targets(candidates, baseline.slice_mm))
-
-
-def _is_node(visit: Visit) -> bool:
-    return any(lesion.is_node for lesion in visit)
-
-
-def _response(tracks: Sequence[Track], targets: Sequence[str]) -> tuple[Response, str | None]:
-    """Return the response by RECIST 1.1, and the category by the total volume of the targets."""
-    chosen = [track for track in tracks if {track.id, *track.merged_ids} & set(targets)]
-    others = [track for track in tracks if track not in chosen and track.visits[0]]
-    nodes = [any(_is_node(visit) for visit in track.visits) for track in chosen]
-    by_size = [
-        Target(tuple(recist_mm(visit) for visit in track.visits), is_node)
-        for track, is_node in zip(chosen, nodes, strict=True)
-    ]
-    present = [
-        recist_mm(track.later) >= NORMAL_NODE_MM if _is_node(track.visits[0]) else bool(track.later) for track in others
-    ]
-    new = any(not track.visits[0] and track.later for track in tracks)
-    response = overall_response(
-        target_response(by_size) if chosen else None, non_target_response(present), new_lesions=new
-    )
-    if not chosen:
-        return response, None
-    totals = [sum(volume_ml(track.visits[v]) for track in chosen) for v in range(len(chosen[0].visits))]
-    return response, volume_category(totals[0], min(totals[:-1]), totals[-1])
-
-
-def _doubts(
-    before: Examination,
-    after: Examination,
-    registration: Registration,
-    days: float | None,
-    tracks: Sequence[Track],
-    doubt: str,
-) -> list[str]:
-    warnings = []
-    if doubt:
-        warnings.append(
-            f"The examinations could not be registered ({doubt}); only the lesions that were linked by hand are "
-            "matched."
-        )
-    if before.ct is None or after.ct is None:
-        warnings.append(NO_CT)
-    elif not registration.landmarks:
-        warnings.append(
-            "Too few vessels were recognized in both CTs, so the stated residual is that of the lung surfaces only."
-        )
-    if days is None:
-        warnings.append(NO_DATES)
-    thick = max(before.slice_mm, after.slice_mm)
-    small = [t.id for t in tracks if t.later and max(each.long_axis_mm for each in t.later) < SMALL_LESION_MM]
-    if thick > THICK_SLICES_MM and small:
-        warnings.append(
-            f"The slices are up to {thick:.2g} mm apart, too far for reliable volumes of lesions below "
-            f"{SMALL_LESION_MM:g} mm ({listed(small)}); compare thin slices if available."
-        )
-    ratio = max(before.slice_mm, after.slice_mm) / min(before.slice_mm, after.slice_mm)
-    if ratio > 1.5:
-        warnings.append(
-            f"The distance of the slices differs ({before.slice_mm:.2g} and {after.slice_mm:.2g} mm), which alone "
-            "changes volumes."
-        )
-    return warnings
-
-
-def burden(examination: Examination) -> dict[str, Any]:
-    """Return number, total volume and extent of the lesions of an examination, also by side."""
-    sides = {str(lesion.side) for lesion in examination.lesions if lesion.side}
-    centers = [tuple(lesion.points_lps.mean(axis=0).tolist()) for lesion in examination.lesions]
-    spread = spread_of([lesion.volume_ml for lesion in examination.lesions], centers, [], None)
-    return {
-        "lesions": spread.count,
-        "volume_ml": spread.burden_ml,
-        "by_side_ml": {
-            side: volume_ml(tuple(lesion for lesion in examination.lesions if lesion.side == side))
-            for side in sorted(sides)
-        },
-        "largest_distance_mm": spread.largest_distance_mm,
-    }
+def _own_warnings(before: Examination, after: Examination) -> list[str]:
+    """Return the warnings of both examinations, without their names, which may be paths."""
+    both = (("Earlier", before), ("Later", after))
+    return [f"{when} CT: {warning}" for when, examination in both for warning in examination.warnings]

@@ -15,7 +15,8 @@ from ..core.lesion_table import CASE_COLUMN, write_table
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
 from ..results.folder import Output, complete_or_nothing
-from .comparison import FollowUp, burden
+from .burden import burden
+from .comparison import FollowUp
 from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, PDF_FILE, REPORT_FILE
 from .outlines import carried
 from .recist import Response
@@ -76,10 +77,7 @@ def write_follow_up(
     data = as_json(found, case)
     inputs = [path for examination in found.examinations for path in examination.inputs]
     with complete_or_nothing(Output(folder, FOLLOW_UP, inputs, overwrite)) as private:
-        last = () if case is None else (CASE_COLUMN,)
-        with (private / CSV_FILE).open("w", encoding="utf-8", newline="") as file:
-            rows = ((*_row(entry), *((case,) if last else ())) for entry in data["lesions"])
-            write_table(file, (*COLUMNS, *last), rows)
+        _write_csv(data["lesions"], private / CSV_FILE, case)
         if report:
             from ..report.follow_up import write_follow_up_report  # imports jinja2, so only if needed
 
@@ -95,6 +93,13 @@ def write_follow_up(
         text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
         (private / JSON_FILE).write_text(text + "\n", encoding="utf-8")
     return data
+
+
+def _write_csv(lesions: Sequence[dict[str, Any]], path: Path, case: str | None) -> None:
+    last = () if case is None else (CASE_COLUMN,)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = ((*_row(entry), *((case,) if last else ())) for entry in lesions)
+        write_table(file, (*COLUMNS, *last), rows)
 
 
 def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:

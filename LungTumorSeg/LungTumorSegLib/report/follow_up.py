@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -17,7 +16,9 @@ from .. import NOTICE, __version__
 from ..core.colors import Color, lesion_color
 from ..core.complete_files import complete_file
 from ..core.crops import Crop, place
+from ..core.html_pages import rendered
 from ..core.volume import Array
+from ..followup.burden import burden
 from ..followup.growth import REPEATABILITY_PERCENT
 from ..followup.outlines import carried
 from ..followup.track import Track, long_axis_mm, mean_hu, volume_ml
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..followup.comparison import FollowUp
     from ..followup.examination import Examination
 
-TEMPLATE = "follow_up.html.j2"
+TEMPLATE = Path(__file__).with_name("follow_up.html.j2")
 TITLE = "Lung tumor follow-up"
 
 MOST_PICTURED = 20
@@ -57,6 +58,15 @@ HEAD = (
     "Mass mg",
     "Match",
     "Target",
+)
+
+CLASS_HEAD = (
+    "Lesion",
+    "Mean diameter mm",
+    "Lung-RADS size",
+    "Lung-RADS growth",
+    "Fleischner size",
+    "Fleischner volume",
 )
 
 
@@ -93,15 +103,8 @@ def write_follow_up_report(
     Raises:
         MachineLimit: The file cannot be written.
     """
-    low, high = WINDOW_HU
     names = _names(found)
     pictured = list(_pictured(found, names))
-    window = (
-        f"Sections: axial, at the center of the lesion; window {high - low:.0f} HU, level {(high + low) / 2:.0f} HU. "
-        "Colored: the outline in this CT. Dashed white: the earlier outline where the alignment puts it now."
-    )
-    if len(found.tracks) > len(pictured):
-        window += f" Pictures of the first {len(pictured)} of {len(found.tracks)} lesions."
     context: dict[str, Any] = {
         "title": TITLE,
         "patient": patient,
@@ -116,23 +119,23 @@ def write_follow_up_report(
         "burden_head": ("", *names, "Change"),
         "burden_rows": _burden_rows(found),
         "lesions": pictured,
-        "pictures_note": window,
-        "class_head": (
-            "Lesion",
-            "Mean diameter mm",
-            "Lung-RADS size",
-            "Lung-RADS growth",
-            "Fleischner size",
-            "Fleischner volume",
-        ),
+        "pictures_note": _pictures_note(len(pictured), len(found.tracks)),
+        "class_head": CLASS_HEAD,
         "class_rows": list(_class_rows(found)),
         "method": METHOD,
     }
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    text = environment.get_template(TEMPLATE).render(context)
+    text = rendered(TEMPLATE, context)
     with complete_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def _pictures_note(pictured: int, lesions: int) -> str:
+    low, high = WINDOW_HU
+    note = (
+        f"Sections: axial, at the center of the lesion; window {high - low:.0f} HU, level {(high + low) / 2:.0f} HU. "
+        "Colored: the outline in this CT. Dashed white: the earlier outline where the alignment puts it now."
+    )
+    return note if pictured == lesions else f"{note} Pictures of the first {pictured} of {lesions} lesions."
 
 
 def _names(found: FollowUp) -> list[str]:
@@ -207,8 +210,6 @@ def _sums(found: FollowUp) -> str:
 
 
 def _burden_rows(found: FollowUp) -> list[list[str]]:
-    from ..followup.comparison import burden  # imported here, because that module imports the report when it writes
-
     values = [burden(exam) for exam in found.examinations]
     sides = sorted({side for value in values for side in value["by_side_ml"]})
     rows = [("Lesions", [float(value["lesions"]) for value in values], 0)]

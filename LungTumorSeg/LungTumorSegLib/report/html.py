@@ -11,13 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from .. import NOTICE, __version__
 from ..core.colors import ZONE_COLORS, lesion_color
 from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit
+from ..core.html_pages import rendered
 from ..core.volume import CTVolume, Volume
 from ..lesions import Lesion, LesionReport, Margin, all_measures
 from ..lesions.components import numbered_crops
@@ -25,7 +25,7 @@ from ..lesions.limits import LOW_CONFIDENCE
 from .sections import WINDOW_HU, css, histogram, sections
 from .views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
 
-TEMPLATE = "template.html.j2"
+TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 MOST_PICTURED = 12
 """Number of lesions, largest first, that get pictures; more would make the file large, and few would view them."""
@@ -145,14 +145,9 @@ def write_report(
         "measures": _all_measures(report),
         **_views(report, left_lung, right_lung, margins),
     }
-    text = _template().render(context)
+    text = rendered(TEMPLATE, context)
     with complete_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(TEMPLATE)
 
 
 def _facts(heading: Heading, ct: CTVolume) -> list[tuple[str, str]]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from ...core.html_pages import rendered
 from .config import BenchConfig
 from .tables import METRICS, Results, effort_rows, strata_rows, summary_rows
 
-PAGE, TEMPLATE = "bench.html", "bench.html.j2"
+PAGE = "bench.html"
+TEMPLATE = Path(__file__).with_name("bench.html.j2")
 
 SHOWN = ("dice_3d", "dice_2d_tumor_slices", "dice_2d_all_slices", "lesion_sensitivity", "false_positives", "seconds")
 """Metrics of the first table; the others are in the CSV file."""
@@ -30,27 +30,22 @@ def write_page(results: Results, config: BenchConfig, runs: Sequence[tuple[str, 
     first: dict[str, Path] = {}
     for entry, place in runs:
         first.setdefault(entry, place)
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    template = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
-        TEMPLATE
-    )
-    rows = {(row["entry"], row["metric"]): row for row in summary_rows(results, config)}
-    page = template.render(
-        config=config,
-        finished=len(runs),
-        planned=len(config.entries) * config.folds * len(config.seeds),
-        titles={metric: METRICS[metric] for metric in SHOWN},
-        efforts=effort_rows(results, config),
-        rows=rows,
-        strata=strata_rows(results, config),
-        metrics=METRICS,
-        number=_number,
-        pictures=[
+    values = {
+        "config": config,
+        "finished": len(runs),
+        "planned": len(config.entries) * config.folds * len(config.seeds),
+        "titles": {metric: METRICS[metric] for metric in SHOWN},
+        "efforts": effort_rows(results, config),
+        "rows": {(row["entry"], row["metric"]): row for row in summary_rows(results, config)},
+        "strata": strata_rows(results, config),
+        "metrics": METRICS,
+        "number": _number,
+        "pictures": [
             (entry, _data(place / "curves.svg", "image/svg+xml"), _data(place / "overlay.png", "image/png"))
             for entry, place in first.items()
         ],
-    )
-    (folder / PAGE).write_text(page, encoding="utf-8")
+    }
+    (folder / PAGE).write_text(rendered(TEMPLATE, values), encoding="utf-8")
 
 
 def _number(value: Any, digits: int = 3) -> str:

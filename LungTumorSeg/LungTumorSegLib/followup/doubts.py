@@ -1,0 +1,79 @@
+"""Warnings that make a comparison doubtful: its registration, its dates, the slices of its CTs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.texts import listed
+from .examination import Examination
+from .registration import Registration
+from .track import Track
+
+MOST_RESIDUAL_MM, LEAST_OVERLAP = 10.0, 0.85
+"""Residual above which, and overlap of the lungs below which, lesions are not matched automatically."""
+
+THICK_SLICES_MM, SMALL_LESION_MM = 2.5, 10.0
+"""Slices thicker than this do not measure the volume of lesions smaller than that reliably, mm."""
+
+NO_DATES = "The dates of the CTs are unknown, so no doubling times were computed; give them with --dates or --days."
+NO_CT = (
+    "The CTs were not both given, so the examinations were registered by the surfaces of the lungs only; lesions near "
+    "each other may be confused."
+)
+
+
+def registration_doubt(found: Registration) -> str:
+    """Return why lesions must not be matched automatically; "" if they may."""
+    if found.overlap < LEAST_OVERLAP:
+        return f"the lungs overlap by only {found.overlap:.2f}, less than {LEAST_OVERLAP}"
+    if found.residual_mm > MOST_RESIDUAL_MM:
+        return f"the residual is {found.residual_mm:.1f} mm, more than {MOST_RESIDUAL_MM:g} mm"
+    return ""
+
+
+def comparison_doubts(
+    before: Examination,
+    after: Examination,
+    registration: Registration,
+    days: float | None,
+    tracks: Sequence[Track],
+    doubt: str,
+) -> list[str]:
+    """Return the warnings about a comparison.
+
+    Args:
+        before: The earlier examination.
+        after: The later examination.
+        registration: How they were registered.
+        days: Time between them; None if unknown.
+        tracks: The lesions over time.
+        doubt: What ``registration_doubt`` returned.
+    """
+    warnings = []
+    if doubt:
+        warnings.append(
+            f"The examinations could not be registered ({doubt}); only the lesions that were linked by hand are "
+            "matched."
+        )
+    if before.ct is None or after.ct is None:
+        warnings.append(NO_CT)
+    elif not registration.landmarks:
+        warnings.append(
+            "Too few vessels were recognized in both CTs, so the stated residual is that of the lung surfaces only."
+        )
+    if days is None:
+        warnings.append(NO_DATES)
+    thick = max(before.slice_mm, after.slice_mm)
+    small = [t.id for t in tracks if t.later and max(each.long_axis_mm for each in t.later) < SMALL_LESION_MM]
+    if thick > THICK_SLICES_MM and small:
+        warnings.append(
+            f"The slices are up to {thick:.2g} mm apart, too far for reliable volumes of lesions below "
+            f"{SMALL_LESION_MM:g} mm ({listed(small)}); compare thin slices if available."
+        )
+    ratio = max(before.slice_mm, after.slice_mm) / min(before.slice_mm, after.slice_mm)
+    if ratio > 1.5:
+        warnings.append(
+            f"The distance of the slices differs ({before.slice_mm:.2g} and {after.slice_mm:.2g} mm), which alone "
+            "changes volumes."
+        )
+    return warnings
