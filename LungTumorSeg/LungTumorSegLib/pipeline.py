@@ -120,27 +120,13 @@ def segment(
     clock.stage("measurement")
     if settings.verify:
         found = _looked_at_again(run, upright, grid, maps, probability, on_progress)
-        tumor, certainty, together = found.tumor, found.certainty, found.lesions
+        tumor, seen = found.tumor, {"certainty": found.certainty, "together": found.lesions}
         clock.stage("verification")
     else:
-        tumor, certainty, together = decide(grid, maps.mean, probability, settings.thresholds), None, ()
-    report = report_lesions(
-        tumor,
-        upright.ct,
-        upright.left_lung,
-        upright.right_lung,
-        probability=probability,
-        disagreement=disagreement,
-        certainty=certainty,
-        voxel_threshold=settings.thresholds.voxel,
-        min_lesion_ml=settings.min_lesion_ml,
-        min_confidence=settings.min_confidence,
-        carina_lps=isolation.carina_lps,
-        sides_known=isolation.sides_known,
-        together=together,
-    )
-    on_progress(Progress("measuring", 1, 1))
-    clock.stage("measurement")
+        tumor, seen = decide(grid, maps.mean, probability, settings.thresholds), {}
+    limits = {"min_lesion_ml": settings.min_lesion_ml, "min_confidence": settings.min_confidence}
+    mapped = {"probability": probability, "disagreement": disagreement, "voxel_threshold": settings.thresholds.voxel}
+    report = _measured(run, upright, tumor, on_progress, **mapped, **limits, **seen)
     warnings = (
         *resolution_doubts(upright.ct, run.model.manifest),
         *threshold_doubts(report.unsure_ml, settings.min_confidence),
@@ -197,20 +183,8 @@ def outline(
 
     on_progress(Progress("measuring", 0, 1))
     inside = found.tumor.with_array(found.tumor.array.astype(np.float32))
-    report = report_lesions(
-        found.tumor,
-        upright.ct,
-        upright.left_lung,
-        upright.right_lung,
-        probability=inside,
-        certainty=found.certainty,
-        min_lesion_ml=0.0,
-        carina_lps=isolation.carina_lps,
-        sides_known=isolation.sides_known,
-        together=found.lesions,
-    )
-    on_progress(Progress("measuring", 1, 1))
-    run.clock.stage("measurement")
+    seen = {"certainty": found.certainty, "together": found.lesions}
+    report = _measured(run, upright, found.tumor, on_progress, probability=inside, min_lesion_ml=0.0, **seen)
     no_disagreement = inside.with_array(np.zeros(inside.shape, np.float32))
     return _result(run, isolation, inside, no_disagreement, report, found.warnings)
 
@@ -352,6 +326,24 @@ def _looked_at_again(
         on_progress=on_progress,
     )
     return painted(candidates, probability)
+
+
+def _measured(
+    run: _Run, upright: LungIsolation, tumor: Volume, on_progress: ProgressCallback, **choices: Any
+) -> LesionReport:
+    """Measure the lesions of a mask; ``choices`` are those of ``report_lesions``."""
+    report = report_lesions(
+        tumor,
+        upright.ct,
+        upright.left_lung,
+        upright.right_lung,
+        carina_lps=upright.carina_lps,
+        sides_known=upright.sides_known,
+        **choices,
+    )
+    on_progress(Progress("measuring", 1, 1))
+    run.clock.stage("measurement")
+    return report
 
 
 def _result(

@@ -62,15 +62,9 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
     thin = usual > 1 + SAME_PLANE_SLICES
     mask = np.zeros(grid.shape, dtype=bool)
     for k in range(grid.shape[0]):
-        nearest = levels[np.abs(levels + SAME_PLANE_SLICES - k).argmin()]
-        above = int(np.searchsorted(levels, k))
-        if abs(nearest + SAME_PLANE_SLICES - k) <= 0.5:
-            mask[k] = filled[nearest]
-        elif thin and 0 < above < len(levels) and gaps[above - 1] <= LARGEST_GAP * usual:
-            low, high = levels[above - 1 : above + 1]
-            mask[k] = _between(filled[low], filled[high], (k - low) / (high - low), grid)
-        elif thin and abs(nearest - k) < usual / 2:
-            mask[k] = filled[nearest]
+        found = _slice_at(k, filled, levels, usual if thin else None, grid)
+        if found is not None:
+            mask[k] = found
     left_open = gaps[gaps > LARGEST_GAP * usual]
     slice_mm = grid.spacing[0]
     return (
@@ -78,6 +72,28 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
         usual * slice_mm if thin else None,
         float(left_open.max()) * slice_mm if len(left_open) else None,
     )
+
+
+def _slice_at(k: int, filled: dict[float, Array], levels: Array, usual: float | None, grid: Volume) -> Array | None:
+    """Return the region in slice ``k``, or None if no plane reaches it.
+
+    Args:
+        k: The slice.
+        filled: The regions of the planes by their levels (slices).
+        levels: The levels, ascending.
+        usual: The usual distance between planes, slices; None if no slices are filled between planes.
+        grid: The grid.
+    """
+    nearest = levels[np.abs(levels + SAME_PLANE_SLICES - k).argmin()]
+    if abs(nearest + SAME_PLANE_SLICES - k) <= 0.5:
+        return filled[nearest]
+    if usual is None:
+        return None
+    above = int(np.searchsorted(levels, k))
+    if 0 < above < len(levels) and levels[above] - levels[above - 1] <= LARGEST_GAP * usual:
+        low, high = levels[above - 1 : above + 1]
+        return _between(filled[low], filled[high], (k - low) / (high - low), grid)
+    return filled[nearest] if abs(nearest - k) < usual / 2 else None
 
 
 def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]:

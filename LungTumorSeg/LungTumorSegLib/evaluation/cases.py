@@ -17,7 +17,7 @@ from ..core.volume import Volume
 from ..report.charts import write_froc
 from ..results.folder import Output, check_output, complete_or_nothing
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
-from .files import PROBABILITY, find_pairs, read_pair
+from .files import PROBABILITY, Pair, find_pairs, read_pair
 from .overlap import SliceCounts, dice, iou, slice_dices
 from .surface_distance import surface_distances
 
@@ -205,13 +205,7 @@ def evaluate_files(
         inputs += [pair.prediction.with_name(PROBABILITY) for pair in pairs]
         output = Output(Path(cases).parent, f"evaluation {Path(cases).name}", inputs, overwrite)
         check_output(output, {Path(cases).name, froc_name(Path(cases))})
-    metrics = {}
-    for done, pair in enumerate(pairs):
-        on_progress(Progress("comparing", done, len(pairs)))
-        try:
-            metrics[pair.name] = evaluate_case(*read_pair(pair))
-        except UnusableInput as error:
-            raise UnusableInput(f"{pair.name}: {error}") from error
+    metrics = _evaluated(pairs, on_progress)
     rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
     if cases is not None:
         with complete_or_nothing(output) as private:
@@ -219,6 +213,17 @@ def evaluate_files(
             if "froc" in summary:
                 write_froc_of(summary, private / froc_name(Path(cases)))
     return {**summary, "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
+
+
+def _evaluated(pairs: Sequence[Pair], on_progress: ProgressCallback) -> dict[str, CaseMetrics]:
+    metrics = {}
+    for done, pair in enumerate(pairs):
+        on_progress(Progress("comparing", done, len(pairs)))
+        try:
+            metrics[pair.name] = evaluate_case(*read_pair(pair))
+        except UnusableInput as error:
+            raise UnusableInput(f"{pair.name}: {error}") from error
+    return metrics
 
 
 def froc_name(cases: Path) -> str:

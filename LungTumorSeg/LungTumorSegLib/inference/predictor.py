@@ -8,7 +8,8 @@ augmentation (mirroring), the network also processes the mirror image of each st
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -123,7 +124,7 @@ def predict_maps(
     starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
     statistics = StackStatistics(grid.image.shape)
     slices = torch.from_numpy(grid.image.array)
-    try:
+    with _memory_as_limit():
         network = network.to(device).eval()
         computed: ComputedNetwork = network
         if backend == OPENVINO and starts:
@@ -135,14 +136,21 @@ def predict_maps(
                 on_progress(Progress("predicting", done, len(starts)))
                 for view in views:
                     statistics.add(start, view.answer(start))
+    on_progress(Progress("predicting", len(starts), len(starts)))
+    return statistics
+
+
+@contextmanager
+def _memory_as_limit() -> Iterator[None]:
+    """Turn torch's errors about memory into MachineLimit."""
+    try:
+        yield
     except torch.OutOfMemoryError as error:
         raise MachineLimit("The graphics card does not have enough memory; choose the device cpu.") from error
     except RuntimeError as error:
         if CPU_ALLOCATOR not in str(error):
             raise
         raise MachineLimit(OUT_OF_MEMORY) from error
-    on_progress(Progress("predicting", len(starts), len(starts)))
-    return statistics
 
 
 class _View:

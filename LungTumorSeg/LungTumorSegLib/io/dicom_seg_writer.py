@@ -81,11 +81,7 @@ def write_dicom_seg(
     """
     crops = [place(segment.mask, grid, f"The segment {segment.name}") for segment in segments]
     described = [_description(number, segment, source, made_by) for number, segment in enumerate(segments, start=1)]
-    pixels, channels = _pixels(crops, grid)
-    frame_of_reference = str(source.first.FrameOfReferenceUID)
-    volume = highdicom.Volume(
-        pixels, grid.affine, "PATIENT", frame_of_reference_uid=frame_of_reference, channels=channels
-    )
+    volume = _volume(crops, grid, str(source.first.FrameOfReferenceUID))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values of the CT's own files
         data = highdicom.seg.Segmentation(
@@ -106,6 +102,13 @@ def write_dicom_seg(
         data.SpecificCharacterSet = UTF_8  # highdicom 0.27 has no argument for it
         data.save_as(path)
     return data
+
+
+def _volume(crops: Sequence[Crop | None], grid: Grid, frame_of_reference: str) -> highdicom.Volume:
+    pixels, channels = _pixels(crops, grid)
+    return highdicom.Volume(
+        pixels, grid.affine, "PATIENT", frame_of_reference_uid=frame_of_reference, channels=channels
+    )
 
 
 def _pixels(crops: Sequence[Crop | None], grid: Grid) -> tuple[Array, dict[Any, Any] | None]:

@@ -21,7 +21,7 @@ from .canvas import Canvas, CoarseGrid
 from .generate import STEPS, Anatomy, add_lesion, build_anatomy, spine_points
 from .lesions import DIAMETER_RANGE_MM, LesionSpec
 from .options import PhantomOptions, check_seed
-from .patient import stream
+from .patient import Patient, stream
 from .placement import PlacedLesion, draw_specs
 from .scanner import scan
 from .shapes import Array, smooth_noise
@@ -137,30 +137,28 @@ def make_follow_up(
     fates = _draw_fates(known, rng)
     newcomers = [lesion for lesion in placed if any(lesion.spec is each for each in new)]
     first = _Scan(earlier.canvas, earlier.lungs)
-    tracked = list(_paint_lesions(first, second, seed, known, fates, newcomers, motion, rng))
+    tracked = tuple(_paint_lesions(first, second, seed, known, fates, newcomers, motion, rng))
     on_progress(Progress("phantom", 3, STEPS))
-    patient = replace(
-        earlier.patient,
-        noise_hu=earlier.patient.noise_hu * float(rng.uniform(0.7, 1.3)),
-        sharpness_mm=float(np.clip(earlier.patient.sharpness_mm * rng.uniform(0.7, 1.4), 0.3, 0.9)),
-    )
-    spine = spine_points(earlier.patient)
-    phantoms = (
-        first.scanned(scan(first.canvas.hu, first.canvas.grid.spacing, earlier.patient, stream(seed, "noise")), spine),
-        second.scanned(
-            scan(second.canvas.hu, second.canvas.grid.spacing, patient, stream(seed, "later noise")),
-            motion.to_later(spine),
-        ),
-    )
+    phantoms = _scanned(seed, first, second, earlier.patient, motion, rng)
     points = _landmarks(earlier.thorax, rng)
     landmarks = np.stack([points, motion.to_later(points)], axis=1)
-    return FollowUpPhantom(
-        *phantoms,
-        tuple(tracked),
-        landmarks,
-        _displacement(motion, second.canvas.grid),
-        int(rng.integers(*INTERVAL_DAYS)),
+    displacement = _displacement(motion, second.canvas.grid)
+    return FollowUpPhantom(*phantoms, tracked, landmarks, displacement, int(rng.integers(*INTERVAL_DAYS)))
+
+
+def _scanned(
+    seed: int, first: _Scan, second: _Scan, patient: Patient, motion: Motion, rng: np.random.Generator
+) -> tuple[Phantom, Phantom]:
+    """Scan both days; the later scan has another noise and sharpness."""
+    later = replace(
+        patient,
+        noise_hu=patient.noise_hu * float(rng.uniform(0.7, 1.3)),
+        sharpness_mm=float(np.clip(patient.sharpness_mm * rng.uniform(0.7, 1.4), 0.3, 0.9)),
     )
+    spine = spine_points(patient)
+    hu = scan(first.canvas.hu, first.canvas.grid.spacing, patient, stream(seed, "noise"))
+    later_hu = scan(second.canvas.hu, second.canvas.grid.spacing, later, stream(seed, "later noise"))
+    return first.scanned(hu, spine), second.scanned(later_hu, motion.to_later(spine))
 
 
 def _later_grid(grid: Grid, motion: Motion, rng: np.random.Generator) -> Grid:

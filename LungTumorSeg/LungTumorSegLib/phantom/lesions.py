@@ -285,8 +285,7 @@ def blend_lesion(
     inside = np.full(hu.shape, shape.rim_hu, np.float32)
     if shape.inner_share > 0:
         inside += _soft(shape.inner_distance(x, y, z), edge) * np.float32(shape.inner_hu - shape.rim_hu)
-    texture = ndimage.gaussian_filter(rng.standard_normal(hu.shape, dtype=np.float32), texture_voxels)
-    inside += texture * np.float32(shape.texture_hu / max(float(texture.std()), TINY))
+    inside += _texture(hu.shape, shape.texture_hu, texture_voxels, rng)
     if shape.rim_hu < -200:  # vessels stay visible through ground glass
         inside = np.maximum(inside, hu)
     hu += share * room * (inside - hu)
@@ -294,6 +293,12 @@ def blend_lesion(
         stroke = _soft(shape.spicule_distance(x, y, z), np.float32(edge_mm)) * (1 - share) * room
         hu += stroke * np.maximum(np.float32(shape.rim_hu - 40) - hu, 0)
     return np.asarray((distance < 0) & (room > 0.5))
+
+
+def _texture(shape: tuple[int, ...], deviation_hu: float, voxels: float, rng: np.random.Generator) -> Array:
+    """Return noise with a standard deviation in HU and a correlation length in voxels."""
+    texture = ndimage.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), voxels)
+    return np.asarray(texture * np.float32(deviation_hu / max(float(texture.std()), TINY)))
 
 
 def _soft(distance: Array, edge_mm: float | np.floating) -> Array:

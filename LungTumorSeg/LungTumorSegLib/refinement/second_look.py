@@ -7,6 +7,7 @@ the first network's outline, because the fine view would hold it only at a coars
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -88,19 +89,11 @@ def second_look(
     candidates = find_candidates(working, min_ml=smallest_ml)
     if not candidates:
         return []
-    anatomy = Anatomy.of(ct, lungs)
-    around = _surroundings(ct, lungs, grid, probability, deviation)
-
-    def seen(candidate: Candidate) -> tuple[Look, float]:
-        place = candidate.center, side_for_extent(candidate.extent_mm)
-        look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
-        measures = {**measures_of(candidate, around), TUMOR_LOGIT: look.tumor_logit}
-        return look, 0.0 if _is_haze(candidate, measures) else numbers.candidate.probability(measures)
-
+    judge = _Judge(network, numbers, ct, Anatomy.of(ct, lungs), _surroundings(ct, lungs, grid, probability, deviation))
     found = []
     for done, candidate in enumerate(candidates):
         on_progress(Progress("verifying", done, len(candidates)))
-        look, tumor = seen(candidate)
+        look, tumor = judge.seen(candidate)
         mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
         parts = [] if mask is None else [at_edges(part, ct) for part in separate(mask, ct, min_ml=smallest_ml)]
         found.append(Outline(parts[0] if parts else None, tumor))
@@ -108,10 +101,28 @@ def second_look(
         for part in others[:MOST_FRAGMENTS]:
             own = as_candidate(part, candidate, working, ct, min_ml=smallest_ml)
             # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
-            found += [] if own is None else [Outline(part, min(tumor, seen(own)[1]))]
+            found += [] if own is None else [Outline(part, min(tumor, judge.seen(own)[1]))]
         found += [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
     on_progress(Progress("verifying", len(candidates), len(candidates)))
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """The second network, with what it needs to know about a CT."""
+
+    network: SecondNetwork
+    numbers: SecondLook
+    ct: Volume
+    anatomy: Anatomy
+    surroundings: Surroundings
+
+    def seen(self, candidate: Candidate) -> tuple[Look, float]:
+        """Return the look at a candidate, and the probability that the candidate is a tumor."""
+        place = candidate.center, side_for_extent(candidate.extent_mm)
+        look = look_at(self.network, self.ct, self.anatomy, [place], self.numbers.outline_logit)[0]
+        measures = {**measures_of(candidate, self.surroundings), TUMOR_LOGIT: look.tumor_logit}
+        return look, 0.0 if _is_haze(candidate, measures) else self.numbers.candidate.probability(measures)
 
 
 def _is_haze(candidate: Candidate, measures: Mapping[str, float]) -> bool:

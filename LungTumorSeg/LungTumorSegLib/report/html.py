@@ -122,10 +122,16 @@ def write_report(
     Raises:
         MachineLimit: The file cannot be written.
     """
-    heading = heading or Heading()
-    pictured = list(_pictured(report, ct))
+    values = _values(report, ct, heading or Heading(), margins)
+    text = rendered(TEMPLATE, values | _views(report, left_lung, right_lung, margins))
+    with complete_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def _values(report: LesionReport, ct: CTVolume, heading: Heading, margins: Sequence[Margin]) -> dict[str, Any]:
+    """Return what the template shows, except the 3D views."""
     low, high = WINDOW_HU
-    context: dict[str, Any] = {
+    return {
         "heading": heading,
         "report": report,
         "notice": NOTICE,
@@ -138,16 +144,12 @@ def write_report(
         "spread": _spread(report),
         "distances": _distances(report),
         "margins": [(margin.name, f"{margin.distance_mm:g}", f"{margin.volume_ml:.2f}") for margin in margins],
-        "lesions": pictured,
+        "lesions": list(_pictured(report, ct)),
         "window": f"{high - low:.0f}",
         "level": f"{(high + low) / 2:.0f}",
         "method": METHOD,
         "measures": _all_measures(report),
-        **_views(report, left_lung, right_lung, margins),
     }
-    text = rendered(TEMPLATE, context)
-    with complete_file(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
 
 
 def _facts(heading: Heading, ct: CTVolume) -> list[tuple[str, str]]:

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from ctypes.util import find_library
 from dataclasses import dataclass
 
 import numpy as np
-import vtkmodules.vtkRenderingFreeType
-import vtkmodules.vtkRenderingOpenGL2  # noqa: F401  both register the drawing classes
 from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkCommonCore import vtkLogger, vtkVersion
 from vtkmodules.vtkCommonDataModel import vtkPolyData
-from vtkmodules.vtkIOImage import vtkPNGWriter
-from vtkmodules.vtkRenderingCore import (
-    vtkActor,
-    vtkPolyDataMapper,
-    vtkProp,
-    vtkRenderer,
-    vtkRenderWindow,
-    vtkWindowToImageFilter,
-)
+from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
 
 from ..core.colors import LUNG_COLOR, ZONE_COLORS, Color
 from ..core.complete_files import complete_file
-from ..core.errors import MachineLimit
 from ..core.surfaces import surface_of
 from ..core.volume import Volume
-from ..lesions import Lesion, Margin, Ruler, lung_zones
+from ..lesions import Lesion, Margin, lung_zones
 from ..lesions.components import numbered_crops
 from ..lesions.zones import Side
 from .annotations_3d import BACKGROUND, CUBE_BELOW_LEGEND, legend_texts, orientation_cube, ruler_props, side_letters
-from .color_maps import ColorBy, coloring
+from .color_maps import ColorBy, Coloring, coloring
+from .offscreen import offscreen_window, png_of
 
 PICTURE_SIZE = (1200, 900)
 """Width and height in pixels."""
@@ -62,9 +48,6 @@ TEXT_HEIGHT = 0.025
 
 LEGEND_SHARE, LETTER_SHARE = 0.2, 0.05
 """Widths of the legend's column at the left and of the letters' columns, as shares of the picture's width."""
-
-FIRST_VTK_WITHOUT_SCREEN = (9, 4)
-"""First version of vtk whose Linux wheels draw without an X server (EGL, then OSMesa); older ones abort the process."""
 
 
 @dataclass(frozen=True)
@@ -163,44 +146,73 @@ def spread_pictures(
     Raises:
         MachineLimit: vtk finds no way to draw.
     """
-    window = _offscreen_window(size)
-    sheet, scene = vtkRenderer(), vtkRenderer()
-    left, right = LEGEND_SHARE if look.legend else LETTER_SHARE, 1 - LETTER_SHARE
-    scene.SetViewport(left, 0.0, right, 1.0)  # legend and letters must not cover the lungs
-    for renderer in (sheet, scene):
-        renderer.SetBackground(*BACKGROUND)
+    window = offscreen_window(size)
     shown: Sequence[Lesion | _Unnamed] = _unnamed(labels) if lesions is None else lesions
     colors = coloring(shown, look.color_by)
-    by_number = {lesion.number: color for lesion, color in zip(shown, colors.colors, strict=True)}
-    sides = {lesion.number: lesion.side for lesion in shown}
-    for actor in _surfaces(left_lung, right_lung, labels, sides, by_number, look):
-        scene.AddViewProp(actor)
-    scene.SetUseDepthPeeling(True)
-    scene.SetMaximumNumberOfPeels(MOST_LAYERS)
-    above, cube, letters = vtkRenderer(), orientation_cube(), side_letters(size, left, look.text_height)
+    left, right = LEGEND_SHARE if look.legend else LETTER_SHARE, 1 - LETTER_SHARE
+    scene = _scene(left_lung, right_lung, labels, shown, colors, look)
+    rulers = _rulers(lesions or (), size, look)
+    for renderer in (scene, rulers):
+        renderer.SetViewport(left, 0.0, right, 1.0)  # legend and letters must not cover the lungs
+    rulers.SetActiveCamera(scene.GetActiveCamera())
+    cube, letters = orientation_cube(), side_letters(size, left, look.text_height)
     if look.legend:
         cube.SetViewport(*CUBE_BELOW_LEGEND)
-    over = vtkRenderer()  # rulers, over the lungs
-    over.SetViewport(left, 0.0, right, 1.0)
-    over.SetActiveCamera(scene.GetActiveCamera())
-    rulers = (
-        [ruler for lesion in lesions or () for ruler in (lesion.long_axis, lesion.short_axis)] if look.rulers else []
-    )
-    for prop in _ruler_props(rulers, size, look.text_height):
-        over.AddViewProp(prop)
+    above = vtkRenderer()
     for prop in (*(legend_texts(colors.legend, size, look.text_height) if look.legend else ()), *letters):
         above.AddViewProp(prop)
-    window.SetNumberOfLayers(2)
-    for renderer, layer in ((sheet, 0), (scene, 0), (over, 1), (above, 1), (cube, 1)):  # nothing covers layer 1
-        renderer.SetLayer(layer)
-        window.AddRenderer(renderer)
+    _stack(window, (_sheet(), scene), (rulers, above, cube))
     pictures = []
     for view in views:
         _look(scene, cube, view, (round(size[0] * (right - left)), size[1]))
         for text, letter in zip(letters, view.side_letters, strict=True):
             text.SetInput(letter)
-        pictures.append(_png(window))
+        pictures.append(png_of(window))
     return pictures
+
+
+def _sheet() -> vtkRenderer:
+    sheet = vtkRenderer()
+    sheet.SetBackground(*BACKGROUND)
+    return sheet
+
+
+def _scene(
+    left_lung: Volume,
+    right_lung: Volume,
+    labels: Volume,
+    lesions: Sequence[Lesion | _Unnamed],
+    colors: Coloring,
+    look: Look,
+) -> vtkRenderer:
+    """Return the renderer of the surfaces."""
+    scene = _sheet()
+    by_number = {lesion.number: color for lesion, color in zip(lesions, colors.colors, strict=True)}
+    sides = {lesion.number: lesion.side for lesion in lesions}
+    for actor in _surfaces(left_lung, right_lung, labels, sides, by_number, look):
+        scene.AddViewProp(actor)
+    scene.SetUseDepthPeeling(True)
+    scene.SetMaximumNumberOfPeels(MOST_LAYERS)
+    return scene
+
+
+def _rulers(lesions: Sequence[Lesion], size: tuple[int, int], look: Look) -> vtkRenderer:
+    """Return the renderer of the rulers, which are seen through the lungs."""
+    over = vtkRenderer()
+    for lesion in lesions if look.rulers else ():
+        for ruler in (lesion.long_axis, lesion.short_axis):
+            for prop in ruler_props(ruler, size, look.text_height):
+                over.AddViewProp(prop)
+    return over
+
+
+def _stack(window: vtkRenderWindow, below: Sequence[vtkRenderer], above: Sequence[vtkRenderer]) -> None:
+    """Put renderers into two layers of a window; nothing covers the upper one."""
+    window.SetNumberOfLayers(2)
+    for layer, renderers in enumerate((below, above)):
+        for renderer in renderers:
+            renderer.SetLayer(layer)
+            window.AddRenderer(renderer)
 
 
 @dataclass(frozen=True)
@@ -243,37 +255,6 @@ def _surfaces(
         yield _actor(surface_of(margin.mask.with_array(around)), colors[margin.number], MARGIN_OPACITY)
 
 
-def _ruler_props(rulers: Sequence[Ruler], size: tuple[int, int], text_height: float) -> Iterator[vtkProp]:
-    for ruler in rulers:
-        yield from ruler_props(ruler, size, text_height)
-
-
-def _offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        version = vtkVersion()
-        if (version.GetVTKMajorVersion(), version.GetVTKMinorVersion()) < FIRST_VTK_WITHOUT_SCREEN:
-            raise MachineLimit(
-                "This version of VTK cannot render without a display; install vtk 9.4 or later, or run with "
-                "--no-picture."
-            )
-    with _quiet_vtk():
-        window = vtkRenderWindow()
-        window.SetOffScreenRendering(True)
-        window.SetSize(*size)
-        window.SetMultiSamples(0)  # depth peeling needs it
-        window.SetAlphaBitPlanes(True)
-        window.Initialize()
-        without_library = (
-            window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None
-        )  # would crash
-        if without_library or not window.SupportsOpenGL():
-            raise MachineLimit(
-                "This machine cannot render in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with "
-                "--no-picture."
-            )
-    return window
-
-
 def _actor(surface: vtkPolyData, color: Color, opacity: float = 1.0) -> vtkActor:
     mapper = vtkPolyDataMapper()
     mapper.SetInputData(surface)
@@ -311,17 +292,6 @@ def _look(scene: vtkRenderer, cube: vtkRenderer, view: View, size: tuple[int, in
     cube.ResetCamera()
 
 
-def _png(window: vtkRenderWindow) -> bytes:
-    picture = vtkWindowToImageFilter()
-    picture.SetInput(window)
-    picture.ReadFrontBufferOff()
-    writer = vtkPNGWriter()
-    writer.SetInputConnection(picture.GetOutputPort())
-    writer.WriteToMemoryOn()
-    writer.Write()
-    return bytes(memoryview(writer.GetResult()))
-
-
 def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
     """Change the view angle until all surfaces just fill the view.
 
@@ -343,14 +313,3 @@ def _fill(scene: vtkRenderer, size: tuple[int, int]) -> None:
     if farthest > 0:
         half = np.deg2rad(camera.GetViewAngle() / 2)
         camera.SetViewAngle(2 * float(np.rad2deg(np.arctan(np.tan(half) * farthest / FILLED))))
-
-
-@contextmanager
-def _quiet_vtk() -> Iterator[None]:
-    """Suppress vtk's messages on stderr: it tries an X server first and complains before it finds another way."""
-    before = vtkLogger.GetCurrentVerbosityCutoff()
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
-    try:
-        yield
-    finally:
-        vtkLogger.SetStderrVerbosity(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..core import terminology
 from ..core.volume import CTVolume
@@ -55,13 +56,15 @@ def write_isolation(
         write_volume(isolation.isolated, private / ISOLATED_FILE)
         if ct.resampled:
             write_volume(ct, private / CT_FILE)
-        points = [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps]
-        warnings = [*ct.warnings, *isolation.warnings]
-        record = {
-            **origin(),
-            **case_entry(case),
-            "spine_axis_lps": points,
-            "carina_lps": isolation.carina_lps,
-            "warnings": warnings,
-        }
-        write_record(record, private / ISOLATION_FILE)
+        write_record(_record(ct, isolation, case), private / ISOLATION_FILE)
+
+
+def _record(ct: CTVolume, isolation: LungIsolation, case: str | None) -> dict[str, Any]:
+    """Return the content of isolation.json."""
+    return {
+        **origin(),
+        **case_entry(case),
+        "spine_axis_lps": [[round(float(c), 4) for c in point] for point in isolation.spine_axis.points_lps],
+        "carina_lps": isolation.carina_lps,
+        "warnings": [*ct.warnings, *isolation.warnings],
+    }

@@ -75,11 +75,15 @@ def write_structured_report(
     found = "" if lesions else f"{NO_LESION}. "
     text = f"{found}{NOTICE} {NOT_CLINICAL.capitalize()}."
     report[0].ContentSequence.append(sr.TextContentItem(codes.DCM.Comment, text, sr.RelationshipTypeValues.CONTAINS))
+    _write(report[0], segmentation, source, path)
+
+
+def _write(content: Any, segmentation: Any, source: DicomSource, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values of the CT's own files
         data = sr.Comprehensive3DSR(
             [segmentation, *source.slices],
-            report[0],
+            content,
             series_instance_uid=generate_uid(),
             series_number=SR_SERIES,
             sop_instance_uid=generate_uid(),

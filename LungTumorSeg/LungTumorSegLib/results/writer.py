@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -106,14 +106,10 @@ def write_result(
         on_progress(WRITING[0])
         segments = lung_and_tumor_segments(isolation, report)
         write_segmentation(segments, private / SEGMENTATION_FILE)
+        algorithm = algorithm_of(summary, automatic=True) if extras.dicom else None
+        formats = set(extras.formats) - {SEG_NRRD}  # it is always written
         summary["warnings"] += write_formats(
-            segments,
-            report.lesions,
-            result.ct.grid,
-            private,
-            set(extras.formats) - {SEG_NRRD},  # it is always written
-            source=extras.dicom,
-            algorithm=algorithm_of(summary, automatic=True) if extras.dicom else None,
+            segments, report.lesions, result.ct.grid, private, formats, source=extras.dicom, algorithm=algorithm
         )
         if surfaces:
             write_surfaces(segments, private)
@@ -127,20 +123,11 @@ def write_result(
         if picture:
             summary["warnings"] += _draw_spread(isolation, report, private / PICTURE_FILE)
         on_progress(WRITING[3])
-        if extras.report:
-            write_report(
-                report,
-                result.ct,
-                isolation.left_lung,
-                isolation.right_lung,
-                private / REPORT_FILE,
-                _heading(result, extras, summary["warnings"]),
-                found_margins,
-            )
+        heading = _heading(result, extras, summary["warnings"]) if extras.report else None
+        lungs = isolation.left_lung, isolation.right_lung
+        _write_report_and_margins(report, result.ct, lungs, heading, found_margins, private)
         if extras.pdf:
-            summary["warnings"] += _print_report(private, partial(on_progress, WRITING[3]))
-        if found_margins:
-            write_segmentation(margin_segments(found_margins), private / MARGINS_FILE, grid=result.ct.grid)
+            summary["warnings"] += _print_report(private, on_progress)
         on_progress(WRITING[4])
         write_record(summary, private / SUMMARY_FILE)
         on_progress(WRITING[5])
@@ -171,8 +158,23 @@ def _draw_spread(isolation: LungIsolation, report: LesionReport, path: Path) -> 
     return []
 
 
-def _print_report(folder: Path, check: Callable[[], object]) -> list[str]:
-    return print_report(folder / REPORT_FILE, folder / PDF_FILE, check)
+def _write_report_and_margins(
+    report: LesionReport,
+    ct: CTVolume,
+    lungs: tuple[Volume, Volume],
+    heading: Heading | None,
+    found_margins: Sequence[Margin],
+    folder: Path,
+) -> None:
+    """Write the report unless it has no heading, and the margins if there are any."""
+    if heading is not None:
+        write_report(report, ct, *lungs, folder / REPORT_FILE, heading, found_margins)
+    if found_margins:
+        write_segmentation(margin_segments(found_margins), folder / MARGINS_FILE, grid=ct.grid)
+
+
+def _print_report(folder: Path, on_progress: ProgressCallback) -> list[str]:
+    return print_report(folder / REPORT_FILE, folder / PDF_FILE, partial(on_progress, WRITING[3]))
 
 
 def _without_traces(values: Volume) -> Volume:
@@ -236,28 +238,24 @@ def write_measures(
     with complete_or_nothing(output) as private:
         write_lesions_csv(report, private / LESIONS_FILE, case)
         if extras.formats:
+            shown = segments_of(segments, report, lungs)
+            algorithm = algorithm_of(run, automatic=automatic) if extras.dicom else None
             summary["warnings"] += write_formats(
-                segments_of(segments, report, lungs),
-                report.lesions,
-                ct.grid,
-                private,
-                extras.formats,
-                source=extras.dicom,
-                algorithm=algorithm_of(run, automatic=automatic) if extras.dicom else None,
+                shown, report.lesions, ct.grid, private, extras.formats, source=extras.dicom, algorithm=algorithm
             )
-        if extras.report:
-            model = run.get("model")
-            card = card_excerpt(model_folders()[model]) if model in model_folders() else None
-            heading = Heading(
-                case=case, patient=extras.patient, model=model, model_card=card, warnings=summary["warnings"]
-            )
-            write_report(report, ct, left, right, private / REPORT_FILE, heading, found_margins)
+        heading = _heading_of_run(run, case, extras.patient, summary["warnings"]) if extras.report else None
+        _write_report_and_margins(report, ct, (left, right), heading, found_margins, private)
         if extras.pdf:
-            summary["warnings"] += _print_report(private, partial(on_progress, WRITING[3]))
-        if found_margins:
-            write_segmentation(margin_segments(found_margins), private / MARGINS_FILE, grid=ct.grid)
+            summary["warnings"] += _print_report(private, on_progress)
         write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))
     return summary
+
+
+def _heading_of_run(run: Mapping[str, Any], case: str | None, patient: str | None, warnings: Sequence[str]) -> Heading:
+    """Return what the summary of a run says about it, with the card of its model if the model is installed."""
+    model = run.get("model")
+    card = card_excerpt(model_folders()[model]) if model in model_folders() else None
+    return Heading(case=case, patient=patient, model=model, model_card=card, warnings=warnings)
 
 
 def _margins(report: LesionReport, lungs: Volume, body: Volume | None, distances_mm: Sequence[float]) -> list[Margin]:

@@ -162,18 +162,19 @@ def prepare_case(
         isolation.isolated, isolation.mask, spacing_mm=spacing_mm, intensity_range_hu=(AIR_HU, HIGHEST_HU)
     )
     hu = np.rint(grid.image.array * (HIGHEST_HU - AIR_HU) + AIR_HU).astype(np.int16)
-
-    def on_grid(mask: Array) -> Array:
-        fraction = resample_separable(mask, start=grid.start, step=grid.step, size=grid.image.shape)
-        return np.asarray(fraction > 0.5)
-
-    lungs = closed_lungs(on_grid(isolation.left_lung.array | isolation.right_lung.array), spacing_mm)
+    lungs = closed_lungs(_on_grid(isolation.left_lung.array | isolation.right_lung.array, grid), spacing_mm)
     stored = np.zeros(hu.shape, np.uint8)
     for value in np.unique(label.array[label.array > 0]):
-        stored[on_grid(label.array == value)] = value
+        stored[_on_grid(label.array == value, grid)] = value
     stored[(stored > 0) & ~grid.region.array] = IGNORED
     arrays = CaseArrays(hu, stored, grid.region.array, lungs)
     return write_case(folder, arrays, grid.image.affine, patient=patient, is_phantom=is_phantom)
+
+
+def _on_grid(mask: Array, grid: WorkingGrid) -> Array:
+    """Return the voxels of the working grid of which a mask of the CT covers more than half."""
+    fraction = resample_separable(mask, start=grid.start, step=grid.step, size=grid.image.shape)
+    return np.asarray(fraction > 0.5)
 
 
 @dataclass(frozen=True, eq=False)
