@@ -16,7 +16,7 @@ from .commands.parser import build_parser
 from .core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from .core.events import Cancelled
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
-from .core.messages import OUT_OF_MEMORY, unreadable, unwritable
+from .core.messages import CANCELLED_COMMAND, OUT_OF_MEMORY, unreadable, unwritable
 from .core.texts import printable
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 from .process.progress import COMMAND_SHARES
@@ -26,7 +26,6 @@ from .process.terminal import ProgressDisplay
 BUG = 1
 """Exit code of an unexpected failure."""
 
-STOPPED = "Cancelled. No incomplete results were written."
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM}
 NO_ACCESS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ESTALE}
 """Error codes of a file that may not be opened, or that vanished with its drive or share during the run."""
@@ -79,7 +78,7 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
             "with the lines above.",
         )
     except KeyboardInterrupt:
-        return CANCELLED, STOPPED
+        return CANCELLED, CANCELLED_COMMAND
     return 0, ""
 
 
@@ -88,7 +87,7 @@ def _known_failure(error: Exception) -> tuple[int, str] | None:
     if is_out_of_memory(error):
         return MACHINE, OUT_OF_MEMORY
     if isinstance(error, Cancelled):
-        return CANCELLED, str(error) or STOPPED
+        return CANCELLED, str(error) or CANCELLED_COMMAND
     if isinstance(error, UnusableInput):
         return UNUSABLE, str(error)
     if isinstance(error, MachineLimit):

@@ -18,6 +18,7 @@ from slicer.i18n import tr as _
 from .followup_texts import columns, remarkText, summaryText
 from .lesion_table import MOST_ROWS
 from .save_section import OwnFiles
+from .waiting import cancelledText
 
 if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
@@ -137,7 +138,7 @@ class FollowUpSection:
     def _onCompare(self) -> None:
         if self._run is not None:
             self.close()
-            self._say(_("Cancelled."))
+            self._say(cancelledText())
             self._enable()
             return
         self._compare(mrml.choices_of(self._segmentation, self._earlier()))

@@ -19,6 +19,7 @@ from .lesion_texts import durationText
 from .parameter_node import Backend
 from .parameters import chosenOptions, takeModel
 from .timers import makeTimer
+from .waiting import cancelledText
 
 if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
@@ -203,6 +204,8 @@ class RunSection:
         self._run = None
         if isinstance(run.error, Cancelled) and not self._cancelled:
             self._showStatus("")  # the CT was removed; show the next step instead
+        elif isinstance(run.error, Cancelled):
+            self._showStatus(cancelledText())
         elif run.error is not None:
             self._showStatus(str(run.error))
         else:

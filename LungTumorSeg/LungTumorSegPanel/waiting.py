@@ -3,6 +3,8 @@
 import time
 from typing import Any, Protocol, TypeVar
 
+from slicer.i18n import tr as _
+
 from .timers import makeTimer
 
 POLL_MILLISECONDS = 100
@@ -45,6 +47,11 @@ def watched(run: Run) -> Run:
     timer = makeTimer(POLL_MILLISECONDS, look)
     timer.start()
     return run
+
+
+def cancelledText() -> str:
+    """Return what the panel says after the user has cancelled a run."""
+    return _("Cancelled.")
 
 
 def result_of(run: Waitable) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from .. import NOTICE
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
+from ..core.messages import CANCELLED_BATCH
 from ..core.texts import shown
 from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
@@ -37,8 +38,6 @@ STAGE = "segmenting"
 
 NOT_PASSED_ON = frozenset({"events", "cancel_on_eof"})
 """Options of ``segment`` that concern its caller only."""
-
-INTERRUPTED = "Cancelled. Finished CTs are kept; run the same command again to go on."
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     try:
         _run(tasks, batch, workers, on_record, check)
     except (Cancelled, KeyboardInterrupt) as error:
-        raise Cancelled(INTERRUPTED) from error
+        raise Cancelled(CANCELLED_BATCH) from error
     rows = [row_of(item, records[item.case], folder) for item in items]
     with complete_or_nothing(output) as private:
         write_tables(rows, private)

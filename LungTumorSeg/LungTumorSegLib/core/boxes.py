@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .volume import Array, Geometry, Grid, Mask, Volume
+from .volume import Array, Geometry, Grid, Mask, Volume, as_shape
 
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Start and stop index of a crop, each (slice, row, column); the stop index is exclusive."""
@@ -28,8 +28,7 @@ def bounding_box(mask: Array) -> Box | None:
     ]
     if not len(along[0]):
         return None
-    first, last = [int(a[0]) for a in along], [int(a[-1]) + 1 for a in along]
-    return (first[0], first[1], first[2]), (last[0], last[1], last[2])
+    return as_shape(a[0] for a in along), as_shape(a[-1] + 1 for a in along)
 
 
 def slices_of(box: Box) -> tuple[slice, slice, slice]:
@@ -68,9 +67,8 @@ def widened(box: Box, steps: Sequence[int], shape: Sequence[int]) -> Box:
         steps: Number of voxels along (slice, row, column).
         shape: Size of the array (slices, rows, columns).
     """
-    start = [max(0, a - n) for a, n in zip(box[0], steps, strict=True)]
-    stop = [min(size, b + n) for b, n, size in zip(box[1], steps, shape, strict=True)]
-    return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+    start = as_shape(max(0, a - n) for a, n in zip(box[0], steps, strict=True))
+    return start, as_shape(min(size, b + n) for b, n, size in zip(box[1], steps, shape, strict=True))
 
 
 def put(mask: Mask, box: Box, around: Box) -> Mask:

@@ -41,6 +41,10 @@ GROWTH_COLORS: dict[str, Color] = {
 """Colors of lesions by what became of them; they also differ for people with red-green color blindness."""
 
 
+WHITE_MARGIN_MM = 50.0
+"""Distance of a margin that would be drawn white, mm; at half of it, the color is halfway to white."""
+
+
 def lesion_color(number: int) -> Color:
     """Return the color of the lesion ``number`` (counted from 1). No two lesions share a color."""
     if number <= len(LESION_COLORS):
@@ -50,6 +54,11 @@ def lesion_color(number: int) -> Color:
     hue = (LUNG_HUES[1] + (place * GOLDEN_SHARE) % 1 * free) % 1
     saturation, value = ((0.85, 0.80), (0.55, 0.90), (0.95, 0.55))[place % 3]
     return colorsys.hsv_to_rgb(hue, saturation, value)
+
+
+def margin_color(color: Color, distance_mm: float) -> Color:
+    """Return the color of a margin around a lesion of this color: lighter for wider margins."""
+    return lightened(color, distance_mm / WHITE_MARGIN_MM)
 
 
 def lightened(color: Color, share: float) -> Color:

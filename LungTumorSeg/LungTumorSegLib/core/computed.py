@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .boxes import Box
-from .volume import Array, AxisOrder, Grid, UnstoredVolume, Volume
+from .volume import Array, AxisOrder, Grid, UnstoredVolume, Volume, as_shape
 
 SLAB_SLICES = 32
 """Number of slices that are computed at a time."""
@@ -50,7 +50,7 @@ class ComputedVolume(UnstoredVolume):
             for axis, old, flip in zip(range(3), order.permutation, order.flips, strict=True):
                 first, last = box[0][axis], box[1][axis]
                 start[old], stop[old] = (self.shape[old] - last, self.shape[old] - first) if flip else (first, last)
-            return self.crop((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])).reordered(order).array
+            return self.crop(as_shape(start), as_shape(stop)).reordered(order).array
 
         return ComputedVolume(order.apply_to_grid(self._grid), part)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .boxes import Box, bounding_box, moved, put, slices_of
 from .errors import UnusableInput
-from .volume import Array, AxisOrder, Geometry, Grid, UnstoredVolume, Volume
+from .volume import Array, AxisOrder, Geometry, Grid, UnstoredVolume, Volume, as_shape
 
 SAME_LATTICE_VOXELS = 0.05
 """Largest distance between corresponding voxels of two grids on the same lattice, as a share of a voxel.
@@ -135,8 +135,7 @@ def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels
         UnusableInput: If a corner voxel of ``part`` lies more than ``SAME_LATTICE_VOXELS`` from the nearest voxel of
             the lattice.
     """
-    last = np.asarray(part.shape) - 1
-    corners = np.array(np.meshgrid(*[(0, n) for n in last], indexing="ij")).reshape(3, -1).T
+    corners = part.corners
     found = grid.lps_to_index(part.index_to_lps(corners))
     start = np.rint(found[0])
     off = found - (start + corners)
@@ -146,8 +145,7 @@ def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels
             f"{what} does not lie on {of}: it is off by up to {distance_mm:.2f} mm ({np.abs(off).max():.2f} voxels); "
             "resample it first."
         )
-    k, i, j = start.astype(int).tolist()
-    return k, i, j
+    return as_shape(start)
 
 
 def place(mask: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") -> Crop | None:

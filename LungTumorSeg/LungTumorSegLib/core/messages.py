@@ -13,6 +13,8 @@ MEMORY_REMEDY = "close other programs or crop the CT to the chest"
 OUT_OF_MEMORY = f"There is not enough memory; {MEMORY_REMEDY}."
 
 CANCELLED_MESSAGE = "Cancelled."
+CANCELLED_COMMAND = f"{CANCELLED_MESSAGE} No incomplete results were written."
+CANCELLED_BATCH = f"{CANCELLED_MESSAGE} Finished CTs are kept; run the same command again to go on."
 
 
 def out_of_memory_reading(path: Path, size: str = "") -> str:

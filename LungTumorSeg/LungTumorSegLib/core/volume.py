@@ -7,6 +7,7 @@ are derived from the affine, so nothing is stored twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from pathlib import Path
@@ -51,6 +52,18 @@ Point = tuple[float, float, float]
 """A point (x, y, z), LPS mm."""
 
 
+def as_point(values: Iterable[float]) -> Point:
+    """Return three numbers, such as a row of an array, as a tuple of floats."""
+    a, b, c = map(float, values)
+    return a, b, c
+
+
+def as_shape(values: Iterable[int]) -> tuple[int, int, int]:
+    """Return three whole numbers, such as a row of an array, as a tuple of ints."""
+    a, b, c = map(int, values)
+    return a, b, c
+
+
 class Geometry:
     """Properties that follow from a shape and an affine.
 
@@ -67,8 +80,7 @@ class Geometry:
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Return the distance between neighboring voxel centers along (slice, row, column), in mm."""
-        lengths = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(lengths[0]), float(lengths[1]), float(lengths[2])
+        return as_point(np.linalg.norm(self.affine[:3, :3], axis=0))
 
     @property
     def direction(self) -> Array:
@@ -84,6 +96,12 @@ class Geometry:
     def voxel_volume_ml(self) -> float:
         """Return the volume of one voxel in mL."""
         return float(np.prod(self.spacing)) / 1000.0
+
+    @property
+    def corners(self) -> Array:
+        """Return the indices (8, 3) of the corner voxels, the first one first."""
+        last = np.asarray(self.shape) - 1
+        return np.array(np.meshgrid(*[(0, n) for n in last], indexing="ij")).reshape(3, -1).T
 
     @property
     def grid(self) -> Grid:
@@ -121,8 +139,7 @@ class Geometry:
         """
         if self.shape != other.shape:
             return False
-        last = np.asarray(self.shape) - 1
-        corners = np.array(np.meshgrid(*[(0, n) for n in last], indexing="ij")).reshape(3, -1).T
+        corners = self.corners
         distance = np.linalg.norm(self.index_to_lps(corners) - other.index_to_lps(corners), axis=1)
         return bool(distance.max() <= tolerance_mm)
 

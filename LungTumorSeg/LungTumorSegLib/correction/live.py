@@ -18,10 +18,11 @@ from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import REJECTED
 from ..core.volume import CTVolume, Point, Volume
-from ..isolation import carina_of, isolate_lungs
+from ..isolation import carina_of
 from ..lesions.components import LesionCrop
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
+from ..lesions.lungs import find_lungs
 from ..lesions.measurements import centroid_lps, intensities_of
 from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
 from ..lesions.zones import Side
@@ -174,7 +175,8 @@ class LiveMeasurement:
         pair = lung_pair(segments)
         if pair is None:
             if self._isolated is None:
-                self._isolated = (_isolated_lungs(self._ct),)
+                isolated = find_lungs(self._ct, ()).pair
+                self._isolated = (None if isolated is None else _Lungs(*isolated),)
             return self._isolated[0]
         left, right = pair[0].crop, pair[1].crop
         if self._drawn is None or self._drawn[0] is not left or self._drawn[1] is not right:
@@ -255,15 +257,6 @@ class _Lungs:
     def __init__(self, left: Volume, right: Volume) -> None:
         self.left, self.right = left, right
         self.sides = Sides(left, right)
-
-
-def _isolated_lungs(ct: CTVolume) -> _Lungs | None:
-    """Isolate the lungs; None if too little lung is in view or the sides are unknown."""
-    try:
-        isolation = isolate_lungs(ct)
-    except UnusableInput:  # a CT cropped to a lesion can be measured without a side
-        return None
-    return _Lungs(isolation.left_lung, isolation.right_lung) if isolation.sides_known else None
 
 
 def _same_lungs(a: Mapping[Side, Volume], b: Mapping[Side, Volume]) -> bool:

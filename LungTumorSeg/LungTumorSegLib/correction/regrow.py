@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, grown, placed
 from ..core.errors import UnusableInput
 from ..core.volume import Array, Point, Volume
-from ..lesions.components import CONNECTIVITY
+from ..lesions.components import components_at
 
 REACH_MM = 20.0
 """Distance (mm) by which a lesion may grow beyond its present outline when its threshold is lowered.
@@ -104,11 +103,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
 
 def _connected(here: Volume, possible: Array, seed: Array) -> Volume:
     """Return the components of ``possible`` that contain a voxel of ``seed``, cropped."""
-    parts, count = ndimage.label(possible, structure=CONNECTIVITY)
-    own = np.zeros(count + 1, dtype=bool)
-    own[parts[seed]] = True
-    own[0] = False
-    mask = here.with_array(own[parts])
+    mask = here.with_array(components_at(possible, seed))
     box = bounding_box(mask.array)
     return _nothing(here) if box is None else mask.crop(*box)
 

@@ -20,7 +20,8 @@ FROC_CANDIDATE = 0.3
 """Probability above which connected components are candidates.
 
 The value is low enough for the curve to extend beyond the operating point (0.5), and high enough to keep lesions
-separate from their surroundings.
+separate from their surroundings. It belongs to the definition of the curve and does not follow the threshold from which
+the second look takes candidates.
 """
 
 FROC_RATES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

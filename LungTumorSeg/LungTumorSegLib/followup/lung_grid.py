@@ -9,12 +9,12 @@ from scipy import ndimage
 
 from ..core.boxes import bounding_box
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
+from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume, as_point, as_shape
 
 SPACING_MM = 3.0
 """Spacing of the registration's grid, mm: vessels of the lung remain visible, and a chest has a million voxels."""
 
-MARGIN_MM = 30.0
+AROUND_LUNGS_MM = 30.0
 """Width of the surroundings of the lungs on the grid, mm; it must hold the displacement of a breath."""
 
 BRIGHTEST_HU = 0.0
@@ -63,25 +63,19 @@ def lung_grid(lungs: Volume, ct: CTVolume | None) -> LungGrid:
 def _coarse_grid(mask: Volume) -> Grid:
     """Return the grid around the lungs; its axes are those of ``mask``, which may be oblique."""
     start, stop = bounding_box(mask.array) or ((0, 0, 0), mask.shape)
-    low = np.asarray(start) * mask.spacing - MARGIN_MM
-    extent = (np.asarray(stop) - start) * mask.spacing + 2 * MARGIN_MM
+    low = np.asarray(start) * mask.spacing - AROUND_LUNGS_MM
+    extent = (np.asarray(stop) - start) * mask.spacing + 2 * AROUND_LUNGS_MM
     size = np.ceil(extent / SPACING_MM).astype(int) + 1
     affine = np.eye(4)
     affine[:3, :3] = mask.direction * SPACING_MM
     affine[:3, 3] = mask.index_to_lps(low / mask.spacing)
-    return Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    return Grid(as_shape(size), affine)
 
 
 def _resampled(volume: Volume, grid: Grid, offset: float = 0.0) -> Array:
-    start = volume.lps_to_index(grid.origin)
-    step = SPACING_MM / np.asarray(volume.spacing)
-    return resample_separable(
-        volume.array,
-        start=(float(start[0]), float(start[1]), float(start[2])),
-        step=(float(step[0]), float(step[1]), float(step[2])),
-        size=grid.shape,
-        offset=offset,
-    )
+    start = as_point(volume.lps_to_index(grid.origin))
+    step = as_point(SPACING_MM / np.asarray(volume.spacing))
+    return resample_separable(volume.array, start=start, step=step, size=grid.shape, offset=offset)
 
 
 def _density(hu: Array, inside: Array) -> Array:

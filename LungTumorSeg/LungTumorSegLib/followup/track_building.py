@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 
-from ..core.volume import Array, Point
+from ..core.volume import Array, Point, as_point
 from .examination import Examination
 from .matching import Group
 from .registration import Registration
@@ -73,8 +73,7 @@ def _places(
 
 
 def _center(points: Array) -> Point:
-    x, y, z = points.mean(axis=0).tolist()
-    return x, y, z
+    return as_point(points.mean(axis=0))
 
 
 def _still_gone(track: Track, registration: Registration) -> Track:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ..core.volume import Array, CTVolume, Point, Volume
+from ..core.volume import Array, CTVolume, Point, Volume, as_point
 from .airways import find_airways
 from .body_size import as_adult, magnified_point
 
@@ -85,5 +85,4 @@ def _between(lumens: list[Array], index: int, airways: Volume) -> Point:
     )
     distance, nearest = cKDTree(second).query(first)
     close = distance <= distance.min() + min(airways.spacing[1:]) / 2
-    x, y, z = ((first[close] + second[nearest[close]]) / 2).mean(axis=0).tolist()
-    return x, y, z
+    return as_point(((first[close] + second[nearest[close]]) / 2).mean(axis=0))

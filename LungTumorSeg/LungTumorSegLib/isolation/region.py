@@ -24,8 +24,8 @@ from .spine import SpineAxis
 from .symmetry import mirrored_lungs
 from .working_grid import planes
 
-MARGIN_MM = 5.0
-"""Radius of the dilation, mm.
+LUNG_MARGIN_MM = 5.0
+"""Margin of the isolation mask around the lungs: radius of the dilation, mm.
 
 The published radius is 5 pixels of a slice of 512 x 512 pixels over the usual field of 500 mm, that is, 0.977 mm each.
 In mm, it does not depend on the reconstruction.
@@ -95,5 +95,5 @@ def isolation_mask(left: Volume, right: Volume, airways: Volume, axis: SpineAxis
     mask = np.zeros(ct.shape, bool)
     coarse = (planes(each, ct) for each in (symmetric, between, body.array))
     for (here, lungs), (_, among), (_, inside) in zip(*coarse, strict=True):
-        mask[here] = (dilate(lungs[None], MARGIN_MM, ct.spacing, planar=True)[0] | among) & inside
+        mask[here] = (dilate(lungs[None], LUNG_MARGIN_MM, ct.spacing, planar=True)[0] | among) & inside
     return Volume(mask, ct.affine)

@@ -79,6 +79,15 @@ def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -
     return number[components]
 
 
+def components_at(mask: Array, seed: Array) -> Array:
+    """Return the connected components of a mask (bool) that contain a true voxel of ``seed``, of the same shape."""
+    components, count = ndimage.label(mask, structure=CONNECTIVITY)
+    own = np.zeros(count + 1, dtype=bool)
+    own[components[seed]] = True
+    own[0] = False
+    return np.asarray(own[components])
+
+
 def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
     """Yield the lesions of a label map (1 ... n) in the order of their labels, each within its own bounding box."""
     for _, crop in numbered_crops(labels):

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from ..core.volume import Array, Mask, Point, Volume
+from ..core.volume import Array, Mask, Point, Volume, as_point
 
 TIE_MM = 1e-6
 """Difference below which two diameters count as equal, mm.
@@ -119,7 +119,7 @@ def _length(ends: Array) -> float:
 def _ruler(mask: Volume, axial_slice: int, ends: Array) -> Ruler:
     """Convert two ends (2, 2: row, column; pixels) in a slice to a ruler."""
     start, end = mask.index_to_lps(np.column_stack([np.full(2, axial_slice), ends])).tolist()
-    return Ruler((start[0], start[1], start[2]), (end[0], end[1], end[2]))
+    return Ruler(as_point(start), as_point(end))
 
 
 def _farthest(slice_: Array, spacing: Array) -> list[Array]:

@@ -16,8 +16,8 @@ from scipy.spatial.distance import pdist
 from ..core.boxes import grown, put, slices_of
 from ..core.lesion_table import Density
 from ..core.surfaces import mesh_of
-from ..core.volume import HU, Array, Mask, Point, Volume
-from .components import CONNECTIVITY, LesionCrop
+from ..core.volume import HU, Array, Mask, Point, Volume, as_point
+from .components import CONNECTIVITY, LesionCrop, components_at
 
 SOLID_HU = -300
 """HU from which a voxel is solid.
@@ -275,17 +275,14 @@ def volume_range_ml(
         return None
     sure = inside & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)
     possible = inside | ((mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free)
-    parts, count = ndimage.label(possible, structure=CONNECTIVITY)
-    own = np.zeros(count + 1, dtype=bool)
-    own[parts[inside]] = True
     voxel_ml = probability.voxel_volume_ml
-    return float(np.count_nonzero(sure) * voxel_ml), float(np.count_nonzero(own[parts]) * voxel_ml)
+    most = np.count_nonzero(components_at(possible, inside))
+    return float(np.count_nonzero(sure) * voxel_ml), float(most * voxel_ml)
 
 
 def centroid_lps(mask: Volume) -> Point:
     """Return the mean position of the true voxels, LPS mm."""
-    x, y, z = mask.index_to_lps(_mean_index(mask.array)).tolist()
-    return x, y, z
+    return as_point(mask.index_to_lps(_mean_index(mask.array)))
 
 
 def confidence(lesion: LesionCrop, probability: Volume, disagreement: Volume | None) -> float:

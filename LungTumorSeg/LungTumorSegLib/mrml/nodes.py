@@ -10,7 +10,7 @@ import numpy as np
 import slicer
 import slicer.util
 
-from ..core.volume import Array
+from ..core.volume import Array, as_point
 
 Node = Any
 """A MRML node; Slicer's classes have no type hints."""
@@ -64,8 +64,7 @@ def ras_of(point_lps: Sequence[float]) -> tuple[float, float, float]:
     Returns:
         x, y, z in mm.
     """
-    x, y, z = (_LPS_TO_RAS[:3, :3] @ point_lps).tolist()
-    return x, y, z
+    return as_point(_LPS_TO_RAS[:3, :3] @ point_lps)
 
 
 def turn_vectors(vectors: Array) -> None:

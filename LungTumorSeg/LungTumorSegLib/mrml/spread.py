@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from ..core.boxes import placed, union
-from ..core.colors import ZONE_COLORS, Color, lightened
+from ..core.colors import ZONE_COLORS, Color, margin_color
 from ..core.selection import lung_pair, may_be_lesion
 from ..core.terminology import LEFT_LUNG, MARGIN, REJECTED, RIGHT_LUNG
 from ..core.volume import Volume
@@ -43,8 +43,6 @@ RULER_GLYPH_SCALE, RULER_TEXT_SCALE = 1.0, 2.0
 """Percent of the view size; Slicer's default of 3.0 covers small lesions."""
 
 MARGIN_OPACITY_3D, ZONE_OPACITY_3D = 0.15, 0.25
-WIDEST_MARGIN_MM = 50.0
-"""At half of this distance, the color of a margin is halfway to white."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +118,7 @@ def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | No
     names = {lesion.number: lesion.name for lesion in lesions}
     lungs = labels.with_array(whole_left.array | whole_right.array | (labels.array > 0))
     for margin in margins(labels, lungs, None, sorted(set(distances_mm)), names):
-        color = lightened(lesions[margin.number - 1].color, margin.distance_mm / WIDEST_MARGIN_MM)
+        color = margin_color(lesions[margin.number - 1].color, margin.distance_mm)
         _add(node, margin.name, margin.mask, color, MARGIN, MARGIN_OPACITY_3D)
     _draw(node)
     return node

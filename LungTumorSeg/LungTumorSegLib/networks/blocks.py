@@ -7,6 +7,8 @@ the slice plane only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -292,8 +294,13 @@ def initialize_as_keras(network: nn.Module) -> None:
 
     Kernels are Glorot-uniform and biases zero. Batch norms have Keras's initial values already.
     """
+    initialize_convolutions(network, nn.init.xavier_uniform_)
+
+
+def initialize_convolutions(network: nn.Module, initialize: Callable[[torch.Tensor], object]) -> None:
+    """Initialize the kernels of all convolutions with a function that changes them in place; biases become zero."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-            nn.init.xavier_uniform_(module.weight)
+            initialize(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

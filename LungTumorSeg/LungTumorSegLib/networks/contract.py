@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import channels_last, slices_of, stack_of
+from .blocks import channels_last, initialize_convolutions, slices_of, stack_of
 from .convolution import Dims
 
 MASK = "mask"
@@ -149,11 +149,7 @@ def output_bias(layer: nn.Module, *, first: int = 0) -> torch.Tensor:
 
 def initialize_as_he(network: nn.Module) -> None:
     """Initialize all convolutions as He et al. 2015 (arXiv:1502.01852), with zero biases."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+    initialize_convolutions(network, lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"))
 
 
 def scaled(width: int, published: int, *filters: int) -> list[int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Grid
+from ..core.volume import Grid, as_shape
 from .shapes import Array
 
 Box = tuple[slice, slice, slice]
@@ -49,7 +49,7 @@ class CoarseGrid:
     def around(low: Array, high: Array) -> CoarseGrid:
         """Return the grid that covers the box from ``low`` to ``high`` (x, y, z), mm."""
         size = np.ceil((high - low) / COARSE_SPACING_MM).astype(int) + 1
-        return CoarseGrid(low, (int(size[2]), int(size[1]), int(size[0])))
+        return CoarseGrid(low, as_shape(size[::-1]))
 
     def axes(self) -> tuple[Array, Array, Array]:
         """Return x, y, z of the grid points, mm, shaped to broadcast to (z, y, x)."""

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import CTVolume, Grid, Volume
+from ..core.volume import CTVolume, Grid, Volume, as_shape
 from .canvas import Canvas, CoarseGrid
 from .generate import STEPS, Anatomy, add_lesion, build_anatomy, spine_points
 from .lesions import DIAMETER_RANGE_MM, LesionSpec
@@ -169,7 +169,7 @@ def _later_grid(grid: Grid, motion: Motion, rng: np.random.Generator) -> Grid:
     affine = grid.affine.copy()
     affine[:3, :3] *= factors
     affine[:3, 3] += motion.move
-    return Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    return Grid(as_shape(size), affine)
 
 
 def _draw_motion(thorax: Thorax, rng: np.random.Generator) -> Motion:
@@ -322,7 +322,7 @@ def _displacement(motion: Motion, grid: Grid) -> tuple[Array, Grid]:
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[:, ::-1] * motion.grid.spacing_mm
     affine[:3, 3] = corner
-    coarse = Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    coarse = Grid(as_shape(size), affine)
     points = coarse.index_to_lps(np.indices(coarse.shape).reshape(3, -1).T)
     shift = (motion.to_earlier(points) - points).astype(np.float32)
     return shift.reshape(*coarse.shape, 3), coarse

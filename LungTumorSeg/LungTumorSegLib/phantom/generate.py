@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
+from ..core.volume import AxisOrder, CTVolume, Grid, Volume, as_point
 from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
@@ -219,9 +219,5 @@ def add_lesion(
     tumor[box][inside] = label
     lungs[box][inside] = 0
     volume_ml = float(inside.sum()) * canvas.grid.voxel_volume_ml
-    center = _point(lesion.center_lps + shift)
+    center = as_point(lesion.center_lps + shift)
     return PhantomLesion(label, lesion.spec.kind, lesion.spec.place, lesion.spec.diameter_mm, volume_ml, center)
-
-
-def _point(values: Array) -> Point:
-    return float(values[0]), float(values[1]), float(values[2])

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..core.volume import as_point
 from .options import ARMS, COUCHES, PhantomOptions
 from .shapes import Array, profile
 
@@ -138,7 +139,7 @@ def draw_patient(seed: int, options: PhantomOptions) -> Patient:
     unenhanced = UNENHANCED_BLOOD_HU + float(rng.uniform(-7, 8))
     enhancement = _chosen(options.enhancement_hu, float(rng.uniform(60, 240)) * bool(rng.random() < 0.6))
     return Patient(
-        scale=(float(scale[0]), float(scale[1]), float(scale[2])),
+        scale=as_point(scale),
         scoliosis_mm=_chosen(options.scoliosis_mm, float(rng.choice([-1, 1]) * rng.gamma(1.5, 3.0))),
         fat_mm=float(np.clip(rng.gamma(4, 4.0), 4, 45)),
         breasts=float(rng.uniform(0.3, 1.0)) * female,

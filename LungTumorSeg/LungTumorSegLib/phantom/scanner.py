@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import AIR_HU, Grid
+from ..core.volume import AIR_HU, Grid, as_shape
 from .options import PhantomOptions
 from .patient import Patient, stream
 from .shapes import Array
@@ -46,7 +46,7 @@ def place_grid(seed: int, patient: Patient, options: PhantomOptions) -> Grid:
     affine = np.eye(4)
     affine[:3, :3] = direction * spacing
     affine[:3, 3] = center - affine[:3, :3] @ ((size - 1) / 2)
-    return Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    return Grid(as_shape(size), affine)
 
 
 def scan(hu: Array, spacing: tuple[float, float, float], patient: Patient, rng: np.random.Generator) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.texts import percent
-from ..core.volume import Array, Point, Volume
+from ..core.volume import Array, Point, Volume, as_point
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .corrected import ball_at, contains, joined, without
@@ -46,8 +46,7 @@ class Click:
     @property
     def middle(self) -> Point:
         """The point, or the middle of the box."""
-        x, y, z = np.reshape(self.place, (-1, 3)).mean(axis=0).tolist()
-        return x, y, z
+        return as_point(np.reshape(self.place, (-1, 3)).mean(axis=0))
 
     def check_inside(self, ct: Volume, hint: str = "") -> None:
         """Check that all points and the middle of a box lie in a CT.

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Point, Volume
+from ..core.volume import AIR_HU, Array, Point, Volume, as_point, as_shape
 
 Float = npt.NDArray[np.float32]
 
@@ -66,8 +66,7 @@ class Cube:
     def to_lps(self, index: npt.ArrayLike, of: Volume) -> Point:
         """Return the position, LPS mm, of a voxel (slice, row, column) of the cube along the axes of ``of``."""
         off_mm = (np.asarray(index, dtype=float) - (self.voxels - 1) / 2) * self.voxel_mm
-        x, y, z = (np.asarray(self.center) + of.direction @ off_mm).tolist()
-        return x, y, z
+        return as_point(np.asarray(self.center) + of.direction @ off_mm)
 
     def sample(self, array: Array, of: Volume, *, offset: float = 0.0) -> Float:
         """Resample an array that lies on the grid of ``of`` to the cube; outside the array it is 0.
@@ -84,8 +83,8 @@ class Cube:
         first = np.asarray(of.lps_to_index(self.center)) - step * (self.voxels - 1) / 2
         return resample_separable(
             array,
-            start=(float(first[0]), float(first[1]), float(first[2])),
-            step=(float(step[0]), float(step[1]), float(step[2])),
+            start=as_point(first),
+            step=as_point(step),
             size=(self.voxels,) * 3,
             offset=offset,
         )
@@ -107,9 +106,9 @@ class Cube:
         start, by, size = (low - first) / step, 1 / step, high - low
         back = resample_separable(
             values,
-            start=(float(start[0]), float(start[1]), float(start[2])),
-            step=(float(by[0]), float(by[1]), float(by[2])),
-            size=(int(size[0]), int(size[1]), int(size[2])),
+            start=as_point(start),
+            step=as_point(by),
+            size=as_shape(size),
         )
         return back, (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
 

@@ -15,7 +15,7 @@ from ..core.boxes import Box, relative, slices_of, united
 from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Volume
+from ..core.volume import AIR_HU, Array, Volume, as_shape
 from ..inference.grid import WorkingGrid
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
@@ -171,9 +171,8 @@ def _box_on(ct: Volume, region: Crop, working: Volume) -> Box:
     low, high = (np.asarray(corner, dtype=float) for corner in region.box)
     first = ct.lps_to_index(working.index_to_lps(low - 1.5))
     last = ct.lps_to_index(working.index_to_lps(high + 0.5))
-    start = np.clip(np.floor(first), 0, ct.shape).astype(int).tolist()
-    stop = np.clip(np.ceil(last) + 1, start, ct.shape).astype(int).tolist()
-    return (start[0], start[1], start[2]), (stop[0], stop[1], stop[2])
+    start = np.clip(np.floor(first), 0, ct.shape).astype(int)
+    return as_shape(start), as_shape(np.clip(np.ceil(last) + 1, start, ct.shape))
 
 
 def _nearest(region: Crop, working: Volume, ct: Volume, box: Box) -> Array:

@@ -8,14 +8,13 @@ from dataclasses import replace
 from scipy import ndimage
 
 from ..core import terminology
-from ..core.colors import LUNG_COLOR, lesion_color, lightened
+from ..core.colors import LUNG_COLOR, lesion_color, margin_color
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.volume import Volume
 from ..io.seg_nrrd import Segment
 from ..isolation import LungIsolation
 from ..lesions import Lesion, LesionReport
 from ..lesions.spread import Margin
-from .contents import MOST_MARGIN_MM
 
 
 def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:
@@ -68,7 +67,7 @@ def margin_segments(found: Iterable[Margin]) -> list[Segment]:
         Segment(
             margin.name,
             margin.mask,
-            lightened(lesion_color(margin.number), margin.distance_mm / MOST_MARGIN_MM),
+            margin_color(lesion_color(margin.number), margin.distance_mm),
             terminology.MARGIN,
             f"Margin_{margin.number}_{margin.distance_mm:g}",
         )

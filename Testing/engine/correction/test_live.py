@@ -1,7 +1,5 @@
 """Measures that follow edits: the same numbers as measuring everything again."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from chests import block, make_chest
@@ -12,6 +10,7 @@ from LungTumorSegLib.correction.snapshot import Layer
 from LungTumorSegLib.io.seg_nrrd import Segment
 from LungTumorSegLib.lesions import lesion as lesion_module
 from LungTumorSegLib.lesions import measure
+from LungTumorSegLib.lesions.lungs import FoundLungs
 from volumes import ORIENTATIONS
 
 SHAPE = (30, 40, 60)
@@ -211,12 +210,11 @@ def test_lungs_that_nobody_has_drawn_are_isolated_once(monkeypatch):
 
     edited, asked = Edited(), []
 
-    def isolate(ct):
+    def isolated(ct, segments):
         asked.append(ct)
-        chest = edited.chest
-        return SimpleNamespace(left_lung=chest.left_lung, right_lung=chest.right_lung, sides_known=True)
+        return FoundLungs((edited.chest.left_lung, edited.chest.right_lung))
 
-    monkeypatch.setattr(live, "isolate_lungs", isolate)
+    monkeypatch.setattr(live, "find_lungs", isolated)
     monkeypatch.setattr(live, "carina_of", lambda ct: None)  # given lungs, measure does not get one either
     without_lungs(edited)
     edited.masks["t1"][14:16, 10:15, 40:46] = True

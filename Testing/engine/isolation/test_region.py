@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.isolation.morphology import dilate
-from LungTumorSegLib.isolation.region import CENTRAL_MM, MARGIN_MM, expected_lung, isolation_mask
+from LungTumorSegLib.isolation.region import CENTRAL_MM, LUNG_MARGIN_MM, expected_lung, isolation_mask
 from LungTumorSegLib.isolation.spine import SpineAxis
 from LungTumorSegLib.isolation.working_grid import coarsen
 from simple_chest import AFFINE, ORIGIN, SHAPE, SPACING, Z, tube
@@ -31,8 +31,8 @@ def mask_of(chest, axis, airways=None):
 def test_lungs_and_their_mirror_image_get_a_margin_of_5_mm(a_chest, straight_axis):
     mask = mask_of(a_chest, straight_axis, np.zeros(SHAPE, bool))
     union = a_chest.lungs | a_chest.lungs[..., ::-1][..., np.clip(np.arange(SHAPE[2]) - 1, 0, None)]
-    near = dilate(np.asarray(a_chest.lungs), MARGIN_MM - SPACING[2], SPACING, planar=True)
-    far = dilate(union, MARGIN_MM + 4 * SPACING[2], SPACING, planar=True)
+    near = dilate(np.asarray(a_chest.lungs), LUNG_MARGIN_MM - SPACING[2], SPACING, planar=True)
+    far = dilate(union, LUNG_MARGIN_MM + 4 * SPACING[2], SPACING, planar=True)
     assert mask[near & a_chest.body].all()
     assert mask[far].sum() > 0.95 * mask.sum()
 

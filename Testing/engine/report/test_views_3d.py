@@ -8,7 +8,7 @@ from LungTumorSegLib.core.colors import LUNG_COLOR, lesion_color
 from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import margins, report_lesions
-from LungTumorSegLib.report import views_3d as rendering
+from LungTumorSegLib.report import offscreen as rendering
 from LungTumorSegLib.report.color_maps import RAMP
 from LungTumorSegLib.report.views_3d import (
     FROM_ABOVE,

@@ -44,7 +44,7 @@ STORE_VERSION = 1
 BODY_BIT = 4
 """Bit of ``region`` for the body, beside those of ``..store``."""
 
-MARGIN_MM = 40.0
+KEPT_AROUND_MM = 40.0
 """Width of the surroundings of the isolation mask that are kept, mm."""
 
 IMPLANTS, TRIES = 9, 60
@@ -242,7 +242,7 @@ def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolatio
     box = bounding_box(isolation.mask.array)
     if box is None:
         raise ValueError("The isolation mask is empty.")
-    box = widened(box, [int(MARGIN_MM / spacing) for spacing in ct.spacing], ct.shape)
+    box = widened(box, [int(KEPT_AROUND_MM / spacing) for spacing in ct.spacing], ct.shape)
     here, affine = slices_of(box), ct.crop(*box).affine
     np.save(folder / "hu.npy", np.clip(ct.array[here], AIR_HU, HIGHEST_HU).astype(np.int16), allow_pickle=False)
     np.save(folder / "label.npy", label.array[here].astype(np.uint8), allow_pickle=False)

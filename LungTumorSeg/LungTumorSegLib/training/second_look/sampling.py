@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from ...core.errors import UnusableInput
 from ...core.resampling import resample_separable
-from ...core.volume import AIR_HU, Array, Point, Volume
+from ...core.volume import AIR_HU, Array, Point, Volume, as_point
 from ...lesions.components import CONNECTIVITY
-from ...refinement.candidates import deep_voxel, extent_mm
+from ...refinement.candidates import CORE, SUSPECTED, deep_voxel, extent_mm
 from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Anatomy, Cube, Float, side_for_extent
 from ...refinement.look import UNIT_MM
 from ..appearance import vary_patient, vary_scan
@@ -52,8 +52,8 @@ ANYWHERE_MM = (8.0, 80.0)
 SMALLEST_ML = 0.03
 """Volume below which a lesion is no sample, mL."""
 
-SUSPECTED, SUSPECTED_ML, OVERLAP = (0.3, 0.5), 0.06, 0.02
-"""Thresholds of the false positives, their smallest volume in mL, and their largest share of labeled voxels."""
+SUSPECTED_ML, OVERLAP = 0.06, 0.02
+"""Smallest volume of a false positive, mL, and its largest share of labeled voxels."""
 
 VOLUME_POWER = 0.4
 """False positives are drawn in proportion to this power of their volume."""
@@ -143,7 +143,7 @@ class Level:
         hu = resample_separable(
             self.ct.array,
             start=(0.0, 0.0, 0.0),
-            step=(float(step[0]), float(step[1]), float(step[2])),
+            step=as_point(step),
             size=(size[0], size[1], size[2]),
             offset=-AIR_HU,
         )
@@ -209,7 +209,7 @@ class Background:
         step = np.maximum(1, np.rint(SITE_MM / np.array(ct.spacing))).astype(int)
         spacing_mm = step * np.array(ct.spacing)
         few = tuple(slice(None, None, int(each)) for each in step)
-        closed = closed_lungs(lungs[few], (float(spacing_mm[0]), float(spacing_mm[1]), float(spacing_mm[2])))
+        closed = closed_lungs(lungs[few], as_point(spacing_mm))
         whole = closed
         for axis, each in enumerate(step):
             whole = np.repeat(whole, each, axis)
@@ -248,10 +248,10 @@ def find_lesions(label: Array, ct: Volume) -> list[Lesion]:
 
 
 def find_false_positives(scan: Scan) -> list[FalsePositive]:
-    """Return what the first network suspects outside all lesions, at both thresholds of ``SUSPECTED``."""
+    """Return what the first network suspects outside all lesions, at the thresholds of a candidate and of its core."""
     probability = scan.volume("probability")
     found = []
-    for threshold in SUSPECTED:
+    for threshold in (SUSPECTED, CORE):
         labels, _ = ndimage.label(probability.array > threshold, structure=CONNECTIVITY)
         for number, part in enumerate(ndimage.find_objects(labels), start=1):
             mask = labels[part] == number
@@ -259,7 +259,7 @@ def find_false_positives(scan: Scan) -> list[FalsePositive]:
             if volume_ml < SUSPECTED_ML or (scan.label[part][mask] > 0).mean() > OVERLAP:
                 continue
             index = deep_voxel(mask, probability.spacing) + [each.start for each in part]
-            center = _point(probability.index_to_lps(index))
+            center = as_point(probability.index_to_lps(index))
             found.append(FalsePositive(center, extent_mm(mask, probability.spacing), volume_ml))
     return found
 
@@ -313,7 +313,7 @@ class Sampler:
             return None
         deep = _deep(mask, view.volume.spacing, float(rng.choice(INSIDE)))
         center = view.volume.index_to_lps(deep[rng.integers(len(deep))] + rng.uniform(-0.5, 0.5, 3))
-        return view.sample(_point(center), extent_mm(mask, view.volume.spacing), mask, rng)
+        return view.sample(as_point(center), extent_mm(mask, view.volume.spacing), mask, rng)
 
     def _implant(self, view: _View, radius_mm: float, rng: np.random.Generator) -> None:
         if self._nodules and rng.random() < self._config.real_nodules:
@@ -361,7 +361,7 @@ class _View:
         self, background: Background, index: Array, guess_mm: float, rng: np.random.Generator, radius_mm: float = 0.0
     ) -> None:
         """Cut a part around ``index`` (voxels of the CT) that holds a view of something of the extent ``guess_mm``."""
-        self.place = _point(background.levels[0].ct.index_to_lps(index))
+        self.place = as_point(background.levels[0].ct.index_to_lps(index))
         level = background.level(side_for_extent(0.75 * guess_mm))
         ct = level.ct
         reach_mm = max(0.6 * side_for_extent(1.5 * guess_mm), 2 * radius_mm) + 5
@@ -449,11 +449,6 @@ def _deep(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> 
     (part,) = ndimage.find_objects(mask.astype(np.uint8))
     depth_mm = ndimage.distance_transform_edt(np.pad(mask[part], 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
     return np.asarray(np.argwhere(depth_mm >= share * depth_mm.max()) + [each.start for each in part])
-
-
-def _point(position: Array) -> Point:
-    x, y, z = (float(c) for c in position)
-    return x, y, z
 
 
 def _stored(values: Float) -> Array:
