@@ -21,7 +21,7 @@ from ..process.channel import Channel
 from ..results.folder import Output, check_output, complete_or_nothing
 from ..weights.manifest import Manifest, find_model, model_folders
 from ..weights.model_card import CARD_FILE
-from .discovery import find_items
+from .discovery import check_hides_no_ct, find_items
 from .items import Item, with_unique_cases
 from .overview import OVERVIEW_FILE, write_overview
 from .records import DONE, FAILED, WAITING, Record
@@ -121,8 +121,9 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
         MachineLimit: If the machine prevented some results; a second run of the command completes them.
         Cancelled: If the user asked to stop; finished CTs are kept.
     """
-    items, output = _items(batch)
+    output = Output(batch.output, COHORT, [batch.source], batch.overwrite)
     check_output(output, COHORT_FILES)
+    items = _items(batch)
     choices = _choices(batch)
     workers = batch.workers or (
         1 if batch.scheduler else default_workers(items, cpu_only=batch.options.device == "cpu")
@@ -169,17 +170,22 @@ def _run(
         run_locally(tasks, workers, on_record, check)
 
 
-def _items(batch: Batch) -> tuple[list[Item], Output]:
-    """Return the work list, and the output folder, in which the table is never replaced."""
-    if batch.source.is_dir():
-        found, inputs = find_items(batch.source, batch.output), []
-        nothing = f"{shown(batch.source)} contains no CT; choose a folder with DICOM or image files, or a table."
-    else:
-        found, inputs = read_table(batch.source), [batch.source]
+def _items(batch: Batch) -> list[Item]:
+    """Return the work list.
+
+    Raises:
+        UnusableInput: If there is no CT, or the output folder, which is not searched, contains one.
+    """
+    if not batch.source.is_dir():
+        found = read_table(batch.source)
         nothing = f"{shown(batch.source)} lists no CT; add one row per CT."
+    else:
+        check_hides_no_ct(batch.output, batch.source)
+        found = find_items(batch.source, batch.output)
+        nothing = f"{shown(batch.source)} contains no CT; choose a folder with DICOM or image files, or a table."
     if not found:
         raise UnusableInput(nothing)
-    return with_unique_cases(found), Output(batch.output, COHORT, inputs, batch.overwrite)
+    return with_unique_cases(found)
 
 
 def _choices(batch: Batch) -> str:

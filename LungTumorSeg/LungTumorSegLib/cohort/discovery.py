@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import UnusableInput
+from ..core.texts import shown
 from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from ..io.plausibility import MIN_SLICES
@@ -24,7 +25,7 @@ Study = tuple[str, str]
 """What tells studies apart: PatientID and StudyInstanceUID; neither is ever written."""
 
 
-def find_items(root: Path, output: Path) -> list[Item]:
+def find_items(root: Path, output: Path | None) -> list[Item]:
     """Return one item per image file and per DICOM study below ``root``, sorted by path.
 
     Of several CT series of a study, the one with the most slices is taken; a note states how many were not. A folder
@@ -37,7 +38,7 @@ def find_items(root: Path, output: Path) -> list[Item]:
     """
     root = root.absolute()
     found = _Found()
-    for folder, files in _folders(root, output.absolute()):
+    for folder, files in _folders(root, output):
         for path in files:
             if has_suffix(path.name, IMAGE_SUFFIXES):
                 found.images.append(path)
@@ -50,6 +51,24 @@ def find_items(root: Path, output: Path) -> list[Item]:
     lost += [each for each in tops if not any(each in (path, *path.parents) for path in [*lost, *_paths(items)])]
     items += [Item(_name(folder, root), folder, _patient(folder, root)) for folder in dict.fromkeys(lost)]
     return sorted(items, key=lambda item: (str(item.path), item.series))
+
+
+def check_hides_no_ct(output: Path, root: Path) -> None:
+    """Check that an output folder below ``root``, which is not searched, contains no CT of the cohort.
+
+    Raises:
+        UnusableInput: If it contains one.
+    """
+    if not output.is_dir() or not output.resolve().is_relative_to(root.resolve()):
+        return
+    mark = read_mark(output)
+    is_ours = mark is not None and mark.files
+    hidden = [] if is_ours else find_items(output, None)
+    if hidden:
+        raise UnusableInput(
+            f"The output folder {shown(output)} contains the CT {shown(hidden[0].path)}, but results and CTs must not "
+            "be in the same folder; choose another output folder."
+        )
 
 
 @dataclass
@@ -84,9 +103,9 @@ class _Found:
             self.damaged.append(folder)
 
 
-def _folders(root: Path, output: Path) -> Iterator[tuple[Path, list[Path]]]:
+def _folders(root: Path, output: Path | None) -> Iterator[tuple[Path, list[Path]]]:
     """Yield each folder with the files that may belong to a CT."""
-    entered = {os.path.realpath(output)}
+    entered = set() if output is None else {os.path.realpath(output)}
     for where, names, files in os.walk(root, followlinks=True):
         real = os.path.realpath(where)
         if real in entered:

@@ -107,12 +107,16 @@ def check_output(output: Output, names: Collection[str] = ()) -> None:
         names: The files that the run may write; patterns (``*.vtp``) are allowed.
 
     Raises:
-        UnusableInput: If the folder cannot be written to, if files are in the way that may not be replaced, or if one
-            is an input.
+        UnusableInput: If the folder cannot be written to, if it is an input, if files are in the way that may not be
+            replaced, or if one is an input.
         MachineLimit: If the disk is full, or another run holds the folder.
     """
     check_output_folder(output.folder)
     for each in output.inputs:
+        if output.folder.is_dir() and each.is_dir() and each.samefile(output.folder):
+            raise UnusableInput(
+                f"The output folder {shown(output.folder)} is an input of this run; choose another output folder."
+            )
         settle(each if each.is_dir() else each.parent)
     if output.folder.is_dir():
         settle(output.folder)

@@ -187,6 +187,13 @@ class DataConfig:
     phantoms: PhantomConfig = field(default_factory=PhantomConfig)
     nodules: NoduleConfig | None = None
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders that the training reads."""
+        folders = [source.folder for source in self.sources] + ([self.nodules.folder] if self.nodules else [])
+        files = [path for case in self.cases for path in (case.ct, *case.lesions, *case.ignored)]
+        return [Path(path) for path in (*folders, *files)]
+
 
 @dataclass(frozen=True, config=STRICT)
 class AppearanceConfig:

@@ -217,7 +217,7 @@ def keep_config(config: TrainingConfig | LookTrainingConfig, inputs: Sequence[Pa
                 f"{output} contains a training run with another configuration ({key} was {quoted(before)}, now "
                 f"{quoted(now)}); restore the old value, or choose another output."
             )
-    place = Output(output, TRAINING, inputs)
+    place = Output(output, TRAINING, [*inputs, *config.data.paths])
     check_output(place, {file.name} if files_of_group(output, TRAINING) else {file.name, *TRAINING_FILES})
     with complete_or_nothing(place) as private:
         (private / file.name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
-from LungTumorSegLib.cohort.discovery import find_items
+from LungTumorSegLib.cohort.discovery import check_hides_no_ct, find_items
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.phantom.truth import PHANTOM
 from LungTumorSegLib.results.folder import Output, complete_or_nothing
@@ -84,3 +85,18 @@ def test_folders_without_a_usable_ct_become_items_so_that_a_row_states_the_reaso
         path.write_bytes(path.read_bytes()[:400])
     write_dicom_series(a_stack(9), tmp_path / "P1/mr", edit=as_mr)
     assert set(found(tmp_path)) == {"P1", "P2", "P3/ct"}
+
+
+def test_an_output_folder_that_hides_a_ct_from_the_search_is_refused(tmp_path):
+    (tmp_path / "cts" / "P1").mkdir(parents=True)
+    (tmp_path / "cts" / "P1" / "ct.nii.gz").write_bytes(b"x")
+    with pytest.raises(UnusableInput, match=r"P1 contains the CT .*ct\.nii\.gz, but results and CTs must not be in"):
+        check_hides_no_ct(tmp_path / "cts" / "P1", tmp_path / "cts")
+    check_hides_no_ct(tmp_path / "cts" / "results", tmp_path / "cts")  # does not exist yet
+    check_hides_no_ct(tmp_path / "cts", tmp_path / "other")  # is not searched anyway
+
+
+def test_results_of_an_earlier_run_hide_no_ct(tmp_path):
+    with complete_or_nothing(Output(tmp_path / "out" / "P1", "result")) as private:
+        (private / "ct.nrrd").write_bytes(b"x")
+    check_hides_no_ct(tmp_path / "out", tmp_path)

@@ -87,9 +87,9 @@ def run_bench(config_path: Path, on_progress: ProgressCallback = ignore_progress
     planned = plan(config)
     for run in planned:
         check_stages(run.config)
-    output = Output(Path(config.output), GROUP, [Path(config_path)])
-    check_output(output, {CASES, SUMMARY, STRATA, PAGE})
     shared = planned[0].config
+    output = Output(Path(config.output), GROUP, [Path(config_path), *shared.data.paths])
+    check_output(output, {CASES, SUMMARY, STRATA, PAGE})
     data = prepare_data(shared.data, shared.grid, FOLD_SEED, shared.workers + 1, on_progress)
     names = PatientNames(config.same_patients)
     folds = assign_folds(data.training, config.folds, names)

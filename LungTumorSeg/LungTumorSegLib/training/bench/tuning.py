@@ -69,12 +69,13 @@ def run_tuning(config_path: Path, count: int, on_progress: ProgressCallback = ig
         MachineLimit: A package is missing.
     """
     config = read_bench_config(config_path)
-    output = Output(Path(config.output) / FOLDER, GROUP, [Path(config_path)])
+    folder = Path(config.output) / FOLDER
+    shared = _trial(config, folder, {})
+    output = Output(folder, GROUP, [Path(config_path), *shared.data.paths])
     for end in (0, 1):
-        check_stages(_trial(config, output.folder, {key: ends[end] for key, ends in _ranges(config).items()}))
+        check_stages(_trial(config, folder, {key: ends[end] for key, ends in _ranges(config).items()}))
     check_output(output, {TRIALS})
-    study = _study(config, output.folder)
-    shared = _trial(config, output.folder, {})
+    study = _study(config, folder)
     data = prepare_data(shared.data, shared.grid, FOLD_SEED, shared.workers + 1, on_progress)
     names = PatientNames(config.same_patients)
     folds = assign_folds(data.training, config.folds, names)
