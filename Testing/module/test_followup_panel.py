@@ -53,6 +53,7 @@ def entry(key: str, status: str, earlier: list[dict], later: list[dict], place, 
         "long_axis_later_mm": 8.0, "long_axis_change_mm": 0.0, "mean_hu_change": None, "solid_change_ml": None,
         "mass_change_mg": None, "later_probability": 0.25 if not later else None, "size_and_growth_class": None,
         "place_lps_mm": place, "earlier_place_lps_mm": [each + 3.0 for each in place], "recist_target": bool(earlier),
+        "volumes_ml": [before, now], "returned": False, "later_in_view": True,
     }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
         doubling = track.doubling_time(found.days)
         if doubling and track.size_status == "grown":
             change += f", doubling time {doubling.days:.0f} days"
-        lines.append(f"{track.id}: {track.status} ({names[0] or '-'} to {names[1] or '-'}){change}")
+        lines.append(f"{track.id}: {track.shown_status} ({names[0] or '-'} to {names[1] or '-'}){change}")
     lines.append(f"RECIST 1.1: {found.response.category}. {' '.join(found.response.rules)}")
     return "\n".join([*lines, f"Results written to {output}. {NOTICE}"])
 

@@ -16,15 +16,14 @@ from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from .doubts import comparison_doubts, registration_doubt
 from .examination import Examination, read_examination
-from .lesion import TimedLesion
 from .links import Choices, Name, indices, read_choices
 from .lung_grid import lung_grid
-from .matching import Group, Link, Placed, match
-from .recist import Response
+from .matching import Group, Link, match
+from .recist import Category, Response
 from .registration import Registration, register
-from .response import response_of, targets_among
+from .response import FollowedTarget, followed, response_of, targets_at_baseline
 from .track import Track
-from .track_building import build_tracks
+from .track_building import build_tracks, placed
 from .tracking import as_inherited
 
 Source = str | os.PathLike[str] | Examination
@@ -39,7 +38,7 @@ class FollowUp:
         examinations: The examinations, oldest first; the last two were compared.
         registration: How the last two were registered.
         tracks: The lesions over time.
-        targets: Ids of the RECIST target lesions, largest first.
+        followed_targets: The RECIST target lesions over time, largest first.
         response: The response by RECIST 1.1.
         volume_response: The category by the total volume of the targets; None without targets.
         days: Time between the last two examinations; None if unknown.
@@ -50,12 +49,17 @@ class FollowUp:
     examinations: tuple[Examination, ...]
     registration: Registration
     tracks: tuple[Track, ...]
-    targets: tuple[str, ...]
+    followed_targets: tuple[FollowedTarget, ...]
     response: Response
-    volume_response: str | None
+    volume_response: Category | None
     days: float | None
     warnings: tuple[str, ...]
     choices: Choices = field(default_factory=Choices)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Ids of the RECIST target lesions, largest first."""
+        return tuple(dict.fromkeys(each.track_id for each in self.followed_targets))
 
     @property
     def earlier(self) -> Examination:
@@ -136,7 +140,8 @@ def compare(
     groups = _matched(before, after, registration, linked, unlinked, doubt)
     tracks = build_tracks(groups, before, after, registration, known, len(past))
     on_progress(Progress("matching", 1, 1))
-    targets = previous.targets if previous else targets_among(tracks, before)
+    targets = followed(previous.followed_targets if previous else targets_at_baseline(tracks, before), tracks)
+    was_complete = previous is not None and previous.response.category == "CR"
     warnings = [*_own_warnings(before, after), *lost]
     warnings += comparison_doubts(before, after, registration, interval, tracks, doubt)
     return FollowUp(
@@ -144,7 +149,7 @@ def compare(
         registration,
         tracks,
         targets,
-        *response_of(tracks, targets),
+        *response_of(tracks, targets, was_complete=was_complete),
         interval,
         tuple(dict.fromkeys(warnings)),
         choices,
@@ -236,20 +241,13 @@ def _matched(
             "check that both are of one patient, or link the lesions that are the same by hand (--link)."
         )
     return match(
-        [_placed(lesion, registration) for lesion in before.lesions],
-        [_placed(lesion, None) for lesion in after.lesions],
+        [placed(lesion, registration) for lesion in before.lesions],
+        [placed(lesion, None) for lesion in after.lesions],
         residual_mm=registration.residual_mm,
         links=linked,
         unlinks=unlinked,
         automatic=not doubt,
     )
-
-
-def _placed(lesion: TimedLesion, registration: Registration | None) -> Placed:
-    points = lesion.points_lps
-    if registration is not None:
-        points = registration.to_later(points)
-    return Placed(points, lesion.volume_ml, lesion.mean_hu, max(lesion.crop.mask.spacing))
 
 
 def _own_warnings(before: Examination, after: Examination) -> list[str]:

@@ -63,6 +63,11 @@ def comparison_doubts(
         )
     if days is None:
         warnings.append(NO_DATES)
+    hidden = [track.id for track in tracks if not track.later_in_view]
+    if hidden:
+        warnings.append(
+            f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
+        )
     thick = max(before.slice_mm, after.slice_mm)
     small = [t.id for t in tracks if t.later and max(each.long_axis_mm for each in t.later) < SMALL_LESION_MM]
     if thick > THICK_SLICES_MM and small:

@@ -32,6 +32,7 @@ COLUMNS = (
     "volume_later_ml", "volume_change_ml", "volume_change_percent", "doubling_time_days", "doubling_time_fastest_days",
     "doubling_time_slowest_days", "long_axis_earlier_mm", "long_axis_later_mm", "long_axis_change_mm",
     "mean_hu_change", "solid_change_ml", "mass_change_mg", "match_confidence", "recist_target", "later_probability",
+    "returned", "later_in_view",
 )  # fmt: skip
 """Columns of followup.csv; other programs rely on them, so new ones are appended."""
 
@@ -122,8 +123,7 @@ def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:
             },
             "burden": [burden(exam) for exam in found.examinations],
             "lesions": [
-                {**track.as_json(found.days), "recist_target": bool({track.id, *track.merged_ids} & set(found.targets))}
-                for track in found.tracks
+                track.as_json(found.days) | {"recist_target": track.id in found.targets} for track in found.tracks
             ],
             "recist_1_1": _response(found.response) | {"targets": list(found.targets)},
             "volume_category": found.volume_response,
@@ -154,7 +154,7 @@ def _row(entry: dict[str, Any]) -> Sequence[object]:
         "side": "/".join(sorted(sides)),
         "doubling_time_fastest_days": fastest,
         "doubling_time_slowest_days": slowest,
-        "recist_target": "yes" if entry["recist_target"] else "no",
+        **{name: "yes" if entry[name] else "no" for name in ("recist_target", "returned", "later_in_view")},
     }
     return [values[name] for name in COLUMNS]
 

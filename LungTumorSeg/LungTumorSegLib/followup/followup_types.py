@@ -92,6 +92,11 @@ class TrackEntry(TypedDict):
     place_lps_mm: Place
     earlier_place_lps_mm: EarlierPlace
     recist_target: bool
+    volumes_ml: Annotated[
+        list[Quantity], {"description": "total volume in each examination, oldest first; 0 if absent"}
+    ]
+    returned: Annotated[bool, {"description": "absent in the earlier examination, but not in one before it"}]
+    later_in_view: Annotated[bool, {"description": "whether the later CT shows its place"}]
 
 
 class RegistrationEntry(TypedDict):

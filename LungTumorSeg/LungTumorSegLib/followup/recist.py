@@ -1,7 +1,9 @@
 """Response by RECIST 1.1 (E. A. Eisenhauer et al., Eur J Cancer 45:228, 2009, doi:10.1016/j.ejca.2008.10.026).
 
-The section numbers in the comments are those of the publication. The functions are pure: they take diameters and return
-a category with the rules that led to it.
+The section numbers are those of the publication. "Clarification" names answers of the RECIST working group (L. H.
+Schwartz et al., Eur J Cancer 62:132, 2016, doi:10.1016/j.ejca.2016.03.081, and recist.eortc.org). The functions are
+pure: they take diameters and return a category with the rules that led to it. Each category is that of one examination;
+whether a response is confirmed by a second one (section 4.6) is not considered.
 """
 
 from __future__ import annotations
@@ -32,9 +34,6 @@ MOST_TARGETS = 5
 MOST_PER_ORGAN = 2
 """Largest number of target lesions per organ (section 4.2)."""
 
-TOO_SMALL_MM = 5.0
-"""Diameter that is entered for a lesion that is present but too small to measure (section 4.3.2), mm."""
-
 PARTIAL_PERCENT = -30.0
 """Change of the sum of diameters from baseline up to which the response is partial, % (section 4.3.1)."""
 
@@ -54,7 +53,7 @@ class Candidate:
 
     Attributes:
         name: Name of the lesion.
-        organ: The organ; both lungs are one organ, all lymph nodes are one.
+        organ: The organ; both lungs are one organ, and all lymph nodes are one (clarification).
         long_axis_mm: Longest axial diameter, mm.
         short_axis_mm: Longest diameter perpendicular to it, mm.
         is_node: Whether it is a lymph node, which is measured by its short axis.
@@ -78,7 +77,7 @@ class Target:
 
     Attributes:
         sizes_mm: One diameter per examination, mm, the baseline first; 0 if the lesion is gone, None if it was not
-            examined.
+            examined. What can be measured is entered as measured, also below 5 mm (section 4.3.2, clarification).
         is_node: Whether it is a lymph node.
     """
 
@@ -106,7 +105,7 @@ class Response:
 
 
 def choose_targets(candidates: Sequence[Candidate], slice_mm: float = 1.0) -> list[int]:
-    """Choose the target lesions: the largest measurable ones, at most 2 per organ and 5 in total (section 4.1).
+    """Choose the target lesions: the largest measurable ones, at most 2 per organ and 5 in total (section 4.2).
 
     Args:
         candidates: The lesions at baseline.
@@ -146,7 +145,7 @@ def target_response(targets: Sequence[Target]) -> Response:
     if now is None and category != "PD":
         return Response(
             "NE",
-            ("At least one target was not measured, and the others alone show no progression.",),
+            ("At least one target was not measured, and the others alone show no progression (section 4.4.2).",),
             None,
             baseline,
             nadir,
@@ -163,21 +162,22 @@ def _category(
     )
     if complete:
         nodes = " and every target node is shorter than 10 mm" if any(target.is_node for target in targets) else ""
-        return "CR", (f"All targets have disappeared{nodes}.",)
+        return "CR", (f"All targets have disappeared{nodes} (section 4.3.1).",)
     growth = _percent(total, nadir)
     if total - nadir >= PROGRESS_MM and (nadir == 0 or growth >= PROGRESS_PERCENT):
         percent = "" if nadir == 0 else f" by {growth:.0f} % and"
         return "PD", (
             f"The sum has grown{percent} by {total - nadir:.1f} mm from its smallest value ({nadir:.1f} mm): at least "
-            "20 % and 5 mm.",
+            "20 % and 5 mm (section 4.3.1).",
         )
     change = _percent(total, baseline)
     if change <= PARTIAL_PERCENT:
-        return "PR", (f"The sum has decreased by {-change:.0f} % from baseline ({baseline:.1f} mm): at least 30 %.",)
-    rule = "The sum has neither decreased by 30 % from baseline nor grown by 20 % and 5 mm from its smallest value."
+        decrease = f"The sum has decreased by {-change:.0f} % from baseline ({baseline:.1f} mm)"
+        return "PR", (f"{decrease}: at least 30 % (section 4.3.1).",)
+    rule = "The sum has neither decreased by 30 % from baseline nor grown by 20 % and 5 mm from its smallest value"
     if nadir and growth >= PROGRESS_PERCENT:
-        rule = f"The sum has grown by {growth:.0f} %, but by less than 5 mm."
-    return "SD", (rule,)
+        rule = f"The sum has grown by {growth:.0f} %, but by less than 5 mm"
+    return "SD", (f"{rule} (section 4.3.1).",)
 
 
 def _sum(sizes: Sequence[float | None]) -> float | None:
@@ -202,34 +202,36 @@ def non_target_response(present: Sequence[bool | None], *, progression: bool = F
     if not present:
         return None
     if progression:
-        return Response("PD", ("A reader saw unequivocal progression of non-target lesions.",))
-    if any(present):
-        return Response("non-CR/non-PD", ("At least one non-target lesion persists.",))
+        return Response("PD", ("A reader saw unequivocal progression of non-target lesions (section 4.3.4).",))
     if any(each is None for each in present):
-        return Response("NE", ("At least one non-target lesion was not examined.",))
-    return Response("CR", ("All non-target lesions have disappeared.",))
+        return Response("NE", ("At least one non-target lesion was not examined (table 2).",))
+    if any(present):
+        return Response("non-CR/non-PD", ("At least one non-target lesion persists (section 4.3.3).",))
+    return Response("CR", ("All non-target lesions have disappeared (section 4.3.3).",))
 
 
-def overall_response(targets: Response | None, non_targets: Response | None, *, new_lesions: bool) -> Response:
+def overall_response(
+    targets: Response | None, non_targets: Response | None, *, new_lesions: bool, was_complete: bool = False
+) -> Response:
     """Combine the parts to the response of the patient at this examination (section 4.4, tables 1 and 2).
 
     Args:
         targets: Response of the targets; None if there were none at baseline.
         non_targets: Response of the other lesions; None if there were none at baseline.
         new_lesions: Whether there are new lesions.
+        was_complete: Whether the response at the previous examination was complete. A lesion that is back then is
+            progression; otherwise, a lesion that is back only counts in the sum (clarification).
     """
     parts = [part for part in (targets, non_targets) if part is not None]
     rules = [rule for part in parts for rule in part.rules]
     if new_lesions:
-        rules.append("There are new lesions.")
+        rules.append("There are new lesions (section 4.3.5).")
+    category = _overall(targets, non_targets, new_lesions=new_lesions)
+    if was_complete and category not in ("CR", "PD", "NE"):
+        category = "PD"
+        rules.append("A lesion is back after a complete response at the previous examination (clarification).")
     sums = targets or Response("NE", ())
-    return Response(
-        _overall(targets, non_targets, new_lesions=new_lesions),
-        tuple(rules),
-        sums.sum_mm,
-        sums.baseline_mm,
-        sums.nadir_mm,
-    )
+    return Response(category, tuple(rules), sums.sum_mm, sums.baseline_mm, sums.nadir_mm)
 
 
 def _overall(targets: Response | None, non_targets: Response | None, *, new_lesions: bool) -> Category:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .growth import DoublingTime, SizeStatus, change_percent, doubling_time, ratio_sigma, status_of
 from .lesion import TimedLesion
-from .recist import TOO_SMALL_MM
+from .matching import Placed
 from .size_classes import fleischner_size, fleischner_volume, lung_rads_growth, lung_rads_size, mean_diameter_mm
 
 Status = Literal["stable", "grown", "shrunk", "new", "gone", "split", "merged"]
@@ -30,6 +30,8 @@ class Track:
         place_lps: Center in the later CT, LPS mm: of the lesion or, if it is gone, of where it would be; None if
             unknown.
         earlier_place_lps: The same in the earlier CT: of the lesion or, if it is new, of where it would have been.
+        last_seen: Of a lesion that is gone, what it was when it was last there, as it would lie in the later CT.
+        later_in_view: Whether the later CT shows its place; only then is a lesion known to be gone.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Track:
     later_probability: float | None = None
     place_lps: tuple[float, float, float] | None = None
     earlier_place_lps: tuple[float, float, float] | None = None
+    last_seen: Placed | None = None
+    later_in_view: bool = True
 
     @property
     def earlier(self) -> Visit:
@@ -62,6 +66,18 @@ class Track:
         if len(self.earlier) > len(self.later):
             return "merged"
         return self.size_status or "stable"
+
+    @property
+    def returned(self) -> bool:
+        """Whether it is there again, but was not in the last examination but one."""
+        return bool(self.later) and not self.earlier and any(self.visits[:-2])
+
+    @property
+    def shown_status(self) -> str:
+        """Its status for people: "back" rather than "new" if it was there before, "not shown" rather than "gone"."""
+        if self.returned:
+            return "back"
+        return self.status if self.later_in_view else "not shown"
 
     @property
     def size_status(self) -> SizeStatus | None:
@@ -114,6 +130,9 @@ class Track:
             "size_and_growth_class": self.size_and_growth_class(days),
             "place_lps_mm": None if self.place_lps is None else list(self.place_lps),
             "earlier_place_lps_mm": None if self.earlier_place_lps is None else list(self.earlier_place_lps),
+            "volumes_ml": [volume_ml(visit) for visit in self.visits],
+            "returned": self.returned,
+            "later_in_view": self.later_in_view,
         }
 
     def size_and_growth_class(self, days: float | None) -> Mapping[str, Any] | None:
@@ -143,12 +162,6 @@ def volume_ml(visit: Visit) -> float:
 def long_axis_mm(visit: Visit) -> float:
     """Return the sum of the long axes of all pieces, mm; RECIST 1.1 (section 4.3.2) adds up a lesion that has split."""
     return sum(lesion.long_axis_mm for lesion in visit)
-
-
-def recist_mm(visit: Visit) -> float:
-    """Return the diameter that RECIST 1.1 enters, mm: the short axis of a node, and 5 mm for what is too small."""
-    sizes = [lesion.short_axis_mm if lesion.is_node else lesion.long_axis_mm for lesion in visit]
-    return sum(size if lesion.is_node else max(size, TOO_SMALL_MM) for size, lesion in zip(sizes, visit, strict=True))
 
 
 def mean_hu(visit: Visit) -> float | None:

@@ -77,6 +77,7 @@ class PicturedTrack:
     Attributes:
         id: Id of the lesion.
         status: Its status.
+        shown_status: Its status in words.
         sentence: Its description.
         drawings: Name and SVG of the section in each examination.
         curves: Curves of volume and long axis, as SVG.
@@ -84,6 +85,7 @@ class PicturedTrack:
 
     id: str
     status: str
+    shown_status: str
     sentence: str
     drawings: list[tuple[str, Markup]]
     curves: Markup
@@ -167,7 +169,7 @@ def _cells(track: Track, found: FollowUp) -> list[str | Markup]:
     masses = [_mass(visit) for visit in (track.earlier, track.later)]
     return [
         track.id,
-        Markup('<span class="{}">{}</span>').format(track.status, track.status),
+        Markup('<span class="{}">{}</span>').format(track.status, track.shown_status),
         f"{before or '-'} → {after or '-'}",
         _pair(volume_ml(track.earlier), volume_ml(track.later), 2),
         "" if track.change_percent is None else f"{track.change_percent:+.0f} %",
@@ -175,7 +177,7 @@ def _cells(track: Track, found: FollowUp) -> list[str | Markup]:
         _pair(long_axis_mm(track.earlier), long_axis_mm(track.later), 1),
         "" if None in masses else _pair(masses[0] or 0, masses[1] or 0, 0),
         "" if track.confidence is None else f"{track.confidence:.2f}",
-        "yes" if {track.id, *track.merged_ids} & set(found.targets) else "",
+        "yes" if track.id in found.targets else "",
     ]
 
 
@@ -246,7 +248,8 @@ def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
             svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color, before)
             if svg:
                 drawings.append((name, Markup(svg)))  # noqa: S704  drawn by the program from numbers
-        yield PicturedTrack(track.id, track.status, _sentence(track, found), drawings, Markup(_curves(track, found)))  # noqa: S704
+        curves = Markup(_curves(track, found))  # noqa: S704
+        yield PicturedTrack(track.id, track.status, track.shown_status, _sentence(track, found), drawings, curves)
 
 
 def _carried_crops(found: FollowUp) -> dict[str, list[Crop]]:
@@ -299,6 +302,10 @@ def _sentence(track: Track, found: FollowUp) -> str:
     doubling = _doubling(track, found.days)
     if doubling and track.size_status == "grown":
         parts.append(f"doubling time {doubling} days")
+    if track.returned:
+        parts.append("it was there in an examination before these two")
+    if not track.later_in_view:
+        parts.append("the later CT does not show its place")
     if track.later_probability is not None:
         parts.append(f"highest tumor probability at its place now: {track.later_probability:.2f}")
     text = "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Response by RECIST 1.1: limits, order of the rules, tables 1 and 2 of the publication."""
+"""Response by RECIST 1.1: limits, order of the rules, tables 1 and 2, and the answers of the RECIST working group."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ CASES = [
     ("partial response is counted from baseline", [(100, 60, 65)], "PR"),
     ("10 % above the smallest sum, 45 % below baseline", [(100, 50, 55)], "PR"),
     ("back from a complete response by 5 mm", [(40, 0, 5)], "PD"),
-    ("back from a complete response by 4 mm", [(40, 0, 4)], "PR"),
+    ("one of two is back with 4 mm", [(40, 0, 4), (40, 20, 20)], "PR"),
+    ("one of two is back with 12 mm", [(40, 0, 12), (40, 20, 20)], "PD"),
+    ("what can be measured counts below 5 mm", [(12, 3), (12, 3)], "PR"),
+    ("partial response again after a stable examination", [(100, 68, 72, 67)], "PR"),
+    ("2 mm above a small nadir", [(165, 63, 65)], "PR"),
+    ("exactly 20 % above the nadir by less than 5 mm", [(60, 20, 24)], "PR"),
+    ("progression against the nadir beats a partial response", [(200, 50, 60)], "PD"),
     ("growth of one hidden by shrinkage of the other", [(40, 55), (40, 25)], "SD"),
     ("response kept after a smaller sum", [(100, 40, 45, 47)], "PR"),
     ("progression after two stable visits", [(50, 48, 50, 58)], "PD"),
@@ -49,7 +55,15 @@ def test_targets_give_their_category(sizes, category):
 
 @pytest.mark.parametrize(
     ("sizes", "category"),
-    [((18, 9.9), "CR"), ((18, 10), "PR"), ((20, 15), "SD"), ((15, 21), "PD"), ((16, 0), "CR")],
+    [
+        ((18, 9.9), "CR"),
+        ((18, 10), "PR"),
+        ((20, 15), "SD"),
+        ((15, 21), "PD"),
+        ((16, 0), "CR"),
+        ((18, 4, 9.5), "CR"),  # normal, though it has grown by more than 5 mm and 20 %
+        ((18, 8, 13), "PD"),
+    ],
 )
 def test_a_node_is_normal_below_10_mm_of_short_axis(sizes, category):
     assert target_response([Target(sizes, is_node=True)]).category == category
@@ -102,12 +116,47 @@ def test_the_parts_combine_as_in_the_tables(target, other, new, overall):
 
 
 @pytest.mark.parametrize(
+    ("target", "other", "overall"),
+    [
+        ("CR", "CR", "CR"),
+        ("PR", "CR", "PD"),
+        ("SD", None, "PD"),
+        ("CR", "non-CR/non-PD", "PD"),
+        (None, "non-CR/non-PD", "PD"),
+        ("NE", "CR", "NE"),
+    ],
+)
+def test_what_is_back_after_a_complete_response_is_progression(target, other, overall):
+    parts = [None if each is None else Response(each, ("rule",)) for each in (target, other)]
+    response = overall_response(*parts, new_lesions=False, was_complete=True)
+    assert response.category == overall
+    assert any("back after a complete response" in rule for rule in response.rules) == (overall == "PD")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ((20, 0), "have disappeared (section 4.3.1)"),
+        ((50, 30), "decreased by 40 % from baseline (50.0 mm): at least 30 % (section 4.3.1)"),
+        ((100, 50, 62), "grown by 24 % and by 12.0 mm from its smallest value (50.0 mm)"),
+        ((40, 0, 6), "grown by 6.0 mm from its smallest value (0.0 mm)"),
+        ((20, 24), "grown by 20 %, but by less than 5 mm"),
+        ((30, 31), "neither decreased by 30 % from baseline nor grown by 20 % and 5 mm"),
+        ((30, None), "not measured, and the others alone show no progression"),
+        ((None, 30), "not measured at baseline"),
+    ],
+)
+def test_the_result_names_its_rule(sizes, words):
+    assert words in " ".join(target_response([Target(sizes)]).rules)
+
+
+@pytest.mark.parametrize(
     ("present", "progression", "category"),
     [
         ([False, False], False, "CR"),
         ([True, False], False, "non-CR/non-PD"),
         ([None, False], False, "NE"),
-        ([None, True], False, "non-CR/non-PD"),
+        ([None, True], False, "NE"),  # table 2: not all were evaluated
         ([True], True, "PD"),
     ],
 )

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from LungTumorSegLib.followup.comparison import FollowUp
 from LungTumorSegLib.followup.examination import read_examination
-from LungTumorSegLib.followup.recist import Response
+from LungTumorSegLib.followup.recist import Response, Target
 from LungTumorSegLib.followup.registration import Registration
+from LungTumorSegLib.followup.response import FollowedTarget
 from LungTumorSegLib.followup.track import Track
 from LungTumorSegLib.report.follow_up import _curves, _doubling, _sentence
 from two_lungs import ct_of, segments_of, write_examination
@@ -44,7 +45,8 @@ def follow_up(tmp_path_factory):
         Track("L3", ((), (second,))),
     )
     response = Response("PD", ("There are new lesions.",), 18.0, 32.0, 32.0)
-    return FollowUp((exam, later), stay, tracks, ("L1", "L2"), response, "PR", 90.0, ("A warning & more.",))
+    targets = tuple(FollowedTarget(name, name, Target((9.0, 9.0)), (1.0, 1.0)) for name in ("L1", "L2"))
+    return FollowUp((exam, later), stay, tracks, targets, response, "PR", 90.0, ("A warning & more.",))
 
 
 def test_the_report_shows_each_lesion_with_its_sections_and_curves(follow_up, tmp_path):
@@ -90,6 +92,6 @@ def test_curves_start_at_zero_so_that_a_small_change_looks_small(follow_up):
 
 def test_without_lesions_the_report_says_so(follow_up, tmp_path):
     empty = replace(follow_up.earlier, lesions=())
-    nothing = replace(follow_up, tracks=(), targets=(), examinations=(empty, empty), volume_response=None)
+    nothing = replace(follow_up, tracks=(), followed_targets=(), examinations=(empty, empty), volume_response=None)
     nothing.save(tmp_path / "out")
     assert "Neither examination has a lesion" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

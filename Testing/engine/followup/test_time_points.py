@@ -1,0 +1,164 @@
+"""Three and four examinations: ids, histories, smallest sums, and what comes back, splits and merges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from LungTumorSegLib.core.boxes import box_of_label, slices_of
+from LungTumorSegLib.core.crops import crop_at
+from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.followup import comparison
+from LungTumorSegLib.followup.comparison import FollowUp, compare_all
+from LungTumorSegLib.followup.examination import Examination
+from LungTumorSegLib.followup.lesion import TimedLesion
+from LungTumorSegLib.followup.registration import Registration
+
+SHAPE, SPACING = (40, 40, 60), 2.0
+AFFINE = np.diag([*(SPACING,) * 3, 1.0])[[2, 1, 0, 3]]
+POINTS = np.stack(np.indices(SHAPE)[::-1], axis=-1) * SPACING
+HERE, BESIDE, THERE, ELSEWHERE = (40.0, 40, 40), (58.0, 40, 40), (90.0, 40, 40), (40.0, 40, 70)
+
+Ball = tuple[tuple[float, float, float], float]
+
+
+@pytest.fixture(autouse=True)
+def aligned(monkeypatch):
+    """The patient does not move."""
+
+    def register(earlier, later):
+        return Registration(
+            np.eye(4), np.zeros((*SHAPE, 3), np.float32), Volume(np.empty(SHAPE), AFFINE).grid, 0.99, 0.5, 1.0
+        )
+
+    monkeypatch.setattr(comparison, "register", register)
+    monkeypatch.setattr(comparison, "lung_grid", lambda lungs, ct: None)
+
+
+def exam(balls: dict[str, Ball], *, cut: int = SHAPE[0]) -> Examination:
+    """Return an examination with lesions of these centers, mm, and radii; ``cut`` is its number of slices."""
+    lesions = []
+    for name, (center, radius) in balls.items():
+        mask = (np.linalg.norm(POINTS - center, axis=-1) <= radius)[:cut]
+        box = box_of_label(mask, True)
+        crop = crop_at(mask[slices_of(box)], box, Volume(mask, AFFINE))
+        volume = float(mask.sum()) * SPACING**3 / 1000
+        lesions.append(TimedLesion(name, crop, volume, 2 * radius, 2 * radius, tracking_uid=f"1.{len(lesions)}"))
+    return Examination("exam", tuple(lesions), Volume(np.ones((cut, *SHAPE[1:]), bool), AFFINE))
+
+
+def followed(*days: dict[str, Ball], **cut) -> FollowUp:
+    return compare_all([exam(balls) for balls in days[:-1]] + [exam(days[-1], **cut)], days=90)
+
+
+def names(found: FollowUp) -> dict[str, list[list[str]]]:
+    return {track.id: [[lesion.name for lesion in visit] for visit in track.visits] for track in found.tracks}
+
+
+def test_ids_and_volumes_stay_over_four_examinations_whatever_the_segments_are_called():
+    found = followed(
+        {"A": (HERE, 8), "B": (THERE, 6)},
+        {"B": (HERE, 9), "A": (THERE, 6)},
+        {"C": (THERE, 6), "D": (HERE, 10)},
+        {"A": (HERE, 11), "B": (THERE, 6), "C": (ELSEWHERE, 5)},
+    )
+    assert names(found) == {
+        "L1": [["A"], ["B"], ["D"], ["A"]],
+        "L2": [["B"], ["A"], ["C"], ["B"]],
+        "L3": [[], [], [], ["C"]],
+    }
+    volumes = found.tracks[0].as_json(90)["volumes_ml"]
+    assert volumes == sorted(volumes)
+    assert found.followed_targets[0].target.sizes_mm == (16, 18, 20, 22)
+
+
+def test_a_lesion_that_comes_back_is_the_same_and_not_new():
+    found = followed({"A": (HERE, 8), "B": (THERE, 8)}, {"B": (THERE, 8)}, {"B": (THERE, 8), "X": (HERE, 5)})
+    assert names(found) == {"L1": [["A"], [], ["X"]], "L2": [["B"], ["B"], ["B"]]}
+    back = next(track for track in found.tracks if track.id == "L1")
+    assert (back.status, back.returned, back.later[0].tracking_uid) == ("new", True, "1.0")
+    assert found.response.category == "PD"  # 16 mm, and 26 mm now: the sum has grown by 10 mm
+    assert not any("new lesions" in rule for rule in found.response.rules)
+
+
+def test_a_lesion_that_comes_back_after_two_examinations_is_the_same():
+    found = followed({"A": (HERE, 8)}, {}, {}, {"X": (HERE, 8)})
+    assert names(found) == {"L1": [["A"], [], [], ["X"]]}
+    assert found.response.category == "PD"
+
+
+def test_a_small_lesion_that_comes_back_after_a_complete_response_is_progression():
+    found = followed({"A": (HERE, 8), "B": (THERE, 4)}, {}, {"X": (THERE, 4)})
+    assert found.response.category == "PD"
+    assert any("back after a complete response" in rule for rule in found.response.rules)
+
+
+def test_another_lesion_is_not_taken_for_the_one_that_is_gone():
+    found = followed({"A": (HERE, 8)}, {}, {"X": (ELSEWHERE, 8)})
+    assert names(found) == {"L1": [["A"], [], []], "L2": [[], [], ["X"]]}
+    assert any("new lesions" in rule for rule in found.response.rules)
+
+
+PIECES = {"A1": ((40.0, 40, 35), 5), "A2": ((40.0, 40, 47), 5)}
+
+
+def test_pieces_of_a_lesion_stay_one_lesion_and_may_merge_again():
+    whole = {"A": ((40.0, 40, 41), 11)}
+    found = followed(whole, PIECES, {"P": PIECES["A1"], "Q": PIECES["A2"]}, {"Z": whole["A"]})
+    assert names(found) == {"L1": [["A"], ["A1", "A2"], ["P", "Q"], ["Z"]]}
+    assert found.tracks[0].status == "merged"
+    assert found.followed_targets[0].target.sizes_mm == (22, 20, 20, 22)
+
+
+def test_merged_targets_are_measured_once_and_the_baseline_stays():
+    days = [{"A": (HERE, 9), "B": (BESIDE, 7)}, {"A": (HERE, 9), "B": (BESIDE, 7)}, {"M": ((48.0, 40, 40), 16)}]
+    before, after = followed(*days[:2]), followed(*days)
+    assert names(after) == {"L1": [["A", "B"], ["A", "B"], ["M"]]}
+    assert before.response.baseline_mm == after.response.baseline_mm == 32
+    assert after.targets == ("L1",)
+    assert after.response.sum_mm == 32
+    assert after.tracks[0].merged_ids == ("L2",)
+    fourth = followed(*days, {"M": ((48.0, 40, 40), 16)})
+    assert (fourth.targets, fourth.tracks[0].merged_ids, fourth.response.sum_mm) == (("L1",), ("L2",), 32)
+
+
+def test_what_merges_with_a_lesion_that_is_no_target_leaves_the_baseline_alone():
+    found = followed({"A": (HERE, 9), "B": (THERE, 8), "C": (BESIDE, 7)}, {"M": ((48.0, 40, 40), 16), "B": (THERE, 8)})
+    assert (found.response.baseline_mm, found.response.sum_mm) == (34, 48)
+    assert any("merged with a lesion that is no target" in rule for rule in found.response.rules)
+
+
+def test_the_smallest_sum_counts_from_the_oldest_examination():
+    found = followed({"A": (HERE, 15)}, {"A": (HERE, 8)}, {"A": (HERE, 9)}, {"A": (HERE, 11)})
+    assert (found.response.category, found.response.baseline_mm, found.response.nadir_mm) == ("PD", 30, 16)
+
+
+def test_a_lesion_outside_the_later_ct_is_not_known_to_be_gone():
+    found = followed({"A": (ELSEWHERE, 8), "B": (HERE, 8)}, {"B": (HERE, 8)}, cut=30)
+    assert not found.tracks[0].later_in_view
+    assert (found.response.category, found.volume_response) == ("NE", "NE")
+    assert any("does not show the place of L1" in warning for warning in found.warnings)
+
+
+NODE = ("Lymph node 4R", "Tumor 1")
+
+
+def node(name: str, short_axis_mm: float) -> dict[str, Ball]:
+    return {name: (HERE, short_axis_mm / 2)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "category", "words"),
+    [
+        (node(NODE[0], 8), node(NODE[0], 12), "PD", "may not be disease"),
+        (node(NODE[0], 8), node(NODE[0], 16), "PD", "new lesions"),
+        (node(NODE[0], 8), node(NODE[0], 9), "NE", ""),
+        ({}, node(NODE[0], 8), "NE", ""),
+        (node(NODE[0], 12), node(NODE[0], 8), "CR", "non-target lesions have disappeared"),
+        (node(NODE[0], 18), node(NODE[1], 18), "SD", ""),
+    ],
+    ids=["grown to 12 mm", "grown to 16 mm", "normal twice", "a new normal one", "normal now", "renamed"],
+)
+def test_nodes_are_disease_from_10_mm_of_short_axis(before, after, category, words):
+    found = followed(before, after)
+    assert found.response.category == category
+    assert words in " ".join(found.response.rules)
