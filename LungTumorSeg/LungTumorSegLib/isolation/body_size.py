@@ -26,14 +26,20 @@ SMALLEST_UNIT = 0.3
 """Smallest factor: a smaller body (a newborn measures 110 mm) is cut off by the field of view, or is not a body."""
 
 
-def size_mm(body: Volume) -> float:
-    """Return the geometric mean of the median width and depth of a body (bool, axial LPS) in mm; 0 if it is empty."""
+def width_and_depth_mm(body: Volume) -> tuple[float, float]:
+    """Return the median width and depth of a body (bool, axial LPS) over its slices, mm; 0 if it is empty."""
     present = body.array.any(axis=(1, 2))
     if not present.any():
-        return 0.0
+        return 0.0, 0.0
     depth_mm, width_mm = (
         float(np.median(body.array[present].any(axis=axis).sum(axis=1))) * body.spacing[3 - axis] for axis in (2, 1)
     )
+    return width_mm, depth_mm
+
+
+def size_mm(body: Volume) -> float:
+    """Return the geometric mean of the median width and depth of a body (bool, axial LPS) in mm; 0 if it is empty."""
+    width_mm, depth_mm = width_and_depth_mm(body)
     return float(np.sqrt(width_mm * depth_mm))
 
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from ..core.volume import Array, Volume
 from .body import OUTSIDE_AIR_HU, TISSUE_HU
+from .body_size import width_and_depth_mm
 from .lungs import LUNG_HU
 from .morphology import dilate, open_
 from .spine import SpineAxis
@@ -82,13 +83,8 @@ def doubts(
 
 def is_adult(body: Volume) -> bool:
     """Return whether a body (bool, axial LPS) is as large as an adult's; one that the image cuts off may not be."""
-    present = body.array.any(axis=(1, 2))
-    if not present.any():
-        return False
-    depth, width = (
-        float(np.median(body.array[present].any(axis=axis).sum(axis=1))) * body.spacing[3 - axis] for axis in (2, 1)
-    )
-    return width >= ADULT_WIDTH_MM and depth >= ADULT_DEPTH_MM
+    width_mm, depth_mm = width_and_depth_mm(body)
+    return width_mm >= ADULT_WIDTH_MM and depth_mm >= ADULT_DEPTH_MM
 
 
 def small_doubts(lungs_ml: float, unit: float) -> list[str]:

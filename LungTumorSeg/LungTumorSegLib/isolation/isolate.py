@@ -115,30 +115,18 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     axis = find_spine_axis(coarse, body, air)
     _check_lung_in_view(air, axis, unit, unlike_hu)
     step_done()
-    left, right = separate_sides(air, axis)
-    expected = np.logical_or(*expected_lung(left, right, airways, axis))
-    fragments = find_fragments(coarse, body, airways, air, expected).array
-    beyond = is_left(axis, air)
-    dependent_left = find_dependent(coarse, body, airways, left.array, right.array)
-    dependent_right = find_dependent(coarse, body, airways, right.array, left.array) & ~dependent_left
-    left = fill_lung(air.with_array(left.array | (fragments & beyond) | dependent_left), body, airways)
-    right = fill_lung(air.with_array(right.array | (fragments & ~beyond) | dependent_right), body, airways)
-    right = right.with_array(right.array & ~left.array)
+    lungs = _complete_lungs(coarse, body, airways, air, axis)
     step_done()
-    mask = isolation_mask(left, right, airways, axis, body, axial)
+    mask = isolation_mask(lungs.left, lungs.right, airways, axis, body, axial)
     step_done()
-    tubes = with_walls(airways)
-    left_lung = _outlined(left.array, dependent_left, axial)
-    remove(left_lung, tubes | right.array, axial)
-    right_lung = _outlined(right.array, dependent_right, axial)
-    remove(right_lung, tubes, axial)
-    right_lung &= ~left_lung
+    left_lung, right_lung = _on_own_grid(lungs, airways, axial)
 
     def stored(array: Array) -> Volume:
         return order.undo(sparse(Volume(array, grid.affine)))
 
     carina = find_carina(airways)
-    coarse, body, left, right, airways = (magnified(each, unit) for each in (coarse, body, left, right, airways))
+    left, right = magnified(lungs.left, unit), magnified(lungs.right, unit)
+    coarse, body, airways = (magnified(each, unit) for each in (coarse, body, airways))
     axis = axis.magnified(unit)
     result = LungIsolation(
         body=stored(refine(body.array, axial, TISSUE_HU, np.inf)),
@@ -153,6 +141,41 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     )
     step_done()
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class _CoarseLungs:
+    """Both lungs (bool) on the coarse grid, and the part of each that is dense because it lies lowest."""
+
+    left: Volume
+    right: Volume
+    dependent_left: Array
+    dependent_right: Array
+
+
+def _complete_lungs(coarse: Volume, body: Volume, airways: Volume, air: Volume, axis: SpineAxis) -> _CoarseLungs:
+    """Return the lungs: the air on each side of the spine axis, with fragments, dependent lung and vessels."""
+    left, right = separate_sides(air, axis)
+    expected = np.logical_or(*expected_lung(left, right, airways, axis))
+    fragments = find_fragments(coarse, body, airways, air, expected).array
+    beyond = is_left(axis, air)
+    dependent_left = find_dependent(coarse, body, airways, left.array, right.array)
+    dependent_right = find_dependent(coarse, body, airways, right.array, left.array) & ~dependent_left
+    left = fill_lung(air.with_array(left.array | (fragments & beyond) | dependent_left), body, airways)
+    right = fill_lung(air.with_array(right.array | (fragments & ~beyond) | dependent_right), body, airways)
+    right = right.with_array(right.array & ~left.array)
+    return _CoarseLungs(left, right, dependent_left, dependent_right)
+
+
+def _on_own_grid(lungs: _CoarseLungs, airways: Volume, ct: Volume) -> tuple[Array, Array]:
+    """Transfer both lungs to the CT's own grid, without airways and without overlap."""
+    tubes = with_walls(airways)
+    left = _outlined(lungs.left.array, lungs.dependent_left, ct)
+    remove(left, tubes | lungs.right.array, ct)
+    right = _outlined(lungs.right.array, lungs.dependent_right, ct)
+    remove(right, tubes, ct)
+    right &= ~left
+    return left, right
 
 
 def _outlined(lung: Array, dependent: Array, ct: Volume) -> Array:
