@@ -24,12 +24,13 @@ from ..implants import Nodule
 from ..loop import LOG
 from ..preparation import assign_parts, cache_folder
 from ..stages import keep_config
+from .backgrounds import Background
 from .calibration import Judged, fit, judged_candidates, leave_one_source_out, summary
 from .cases import LookCase, prepare_cases
 from .config import LookTrainingConfig, read_config
 from .loop import LookLoop
 from .pool import Pool, fill_pool
-from .sampling import Background, Sampler
+from .sampling import Sampler
 
 POOL_VERSION = 2
 """Version of the pool; raise it when a code change would alter a sample."""

@@ -8,10 +8,11 @@ from bright_model import write_bright_model
 from density_network import DensityNetwork
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training.implants import Nodule
+from LungTumorSegLib.training.second_look.backgrounds import Background
 from LungTumorSegLib.training.second_look.cases import LookCase, write_case
 from LungTumorSegLib.training.second_look.config import PHANTOM, LookConfig, LookTrainingConfig
 from LungTumorSegLib.training.second_look.pool import Pool, Samples
-from LungTumorSegLib.training.second_look.sampling import Background, Sample
+from LungTumorSegLib.training.second_look.sampling import Sample
 from training_cases import a_chest_ct, ellipsoid
 
 

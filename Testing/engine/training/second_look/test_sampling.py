@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.training.second_look.backgrounds import find_false_positives
 from LungTumorSegLib.training.second_look.config import LookSamplingConfig
-from LungTumorSegLib.training.second_look.sampling import OWN, UNKNOWN, Sampler, find_false_positives
+from LungTumorSegLib.training.second_look.sampling import OWN, UNKNOWN, Sampler
 from LungTumorSegLib.training.store import IGNORED
 
 KINDS = ("implants", "lesions", "false_positives", "anywhere")
