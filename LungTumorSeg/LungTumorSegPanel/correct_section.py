@@ -12,7 +12,7 @@ import slicer
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.mrml.outlines import PlaceOutline
+from LungTumorSegLib.mrml.place_outlines import PlaceOutline
 from LungTumorSegLib.mrml.placing import Point, PointPlacement
 from LungTumorSegLib.mrml.results import lesions_of, summary_of
 from LungTumorSegLib.mrml.threshold import Threshold

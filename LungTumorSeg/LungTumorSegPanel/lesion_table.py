@@ -7,9 +7,9 @@ from typing import Any
 import qt
 from LungTumorSegLib.lesions.columns import COLUMNS
 from LungTumorSegLib.mrml import results as mrml
-from LungTumorSegLib.mrml.lesion_table import shown_color
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.segments import review_of, segments_of
+from LungTumorSegLib.mrml.stored_lesions import shown_color
 from LungTumorSegLib.results.lesion_rows import LesionRow
 from slicer.i18n import tr as _
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import slicer
-from LungTumorSegLib.mrml.lesion_table import is_measured
 from LungTumorSegLib.mrml.live_table import POLL_MILLISECONDS, LiveTable, edit_events
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import is_edited
+from LungTumorSegLib.mrml.stored_lesions import is_measured
 from slicer.util import VTKObservationMixin
 
 from .timers import makeTimer

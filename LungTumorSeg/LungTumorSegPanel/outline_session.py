@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.core.texts import percent
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.mrml.outlines import PlaceClick, PlaceOutline, Preview
+from LungTumorSegLib.mrml.place_outlines import PlaceClick, PlaceOutline, Preview
 from LungTumorSegLib.mrml.placing import Point
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.warm_child import Ask

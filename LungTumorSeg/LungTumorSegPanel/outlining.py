@@ -5,7 +5,7 @@ from typing import Any
 
 import slicer
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.mrml.outlines import PlaceClick, PlaceOutline, WarmOutliner
+from LungTumorSegLib.mrml.place_outlines import PlaceClick, PlaceOutline, WarmOutliner
 from LungTumorSegLib.mrml.placing import Point
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.progress import RunProgress

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import qt
 import slicer
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.mrml.outlines import PlaceOutline
+from LungTumorSegLib.mrml.place_outlines import PlaceOutline
 from LungTumorSegLib.mrml.placing import BoxPlacement, Placement, Point, PointPlacement
 from LungTumorSegLib.mrml.results import ct_of
 from slicer.i18n import tr as _

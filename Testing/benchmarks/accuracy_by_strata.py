@@ -32,8 +32,8 @@ from typing import Any
 
 import numpy as np
 from LungTumorSegLib.core.complete_files import complete_file
+from LungTumorSegLib.core.csv_tables import write_table
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
-from LungTumorSegLib.core.lesion_table import write_table
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.evaluation.detection import froc_score
 from LungTumorSegLib.evaluation.files import Pair, read_pair

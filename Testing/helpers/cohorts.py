@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from LungTumorSegLib.cohort.command import Batch
+from LungTumorSegLib.cohort.batch import Batch
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.progress import COMMAND_SHARES

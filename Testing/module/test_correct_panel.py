@@ -9,8 +9,8 @@ import pytest
 import slicer
 from LungTumorSegLib.correction.snapshot import Measures
 from LungTumorSegLib.mrml import results as mrml
-from LungTumorSegLib.mrml.lesion_table import is_measured, store_measures, stored_rows
 from LungTumorSegLib.mrml.segments import mask_of, review_of, set_mask
+from LungTumorSegLib.mrml.stored_lesions import is_measured, store_measures, stored_rows
 
 from .conftest import add_volume, probability_map, process_until, whole_mask
 

@@ -14,9 +14,9 @@ from LungTumorSegLib.correction.snapshot import Measures
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.history import UNDO_STEPS, state_of
-from LungTumorSegLib.mrml.lesion_table import store_measures, stored_rows
 from LungTumorSegLib.mrml.live_table import POLL_MILLISECONDS, TURN_SECONDS, LiveTable
 from LungTumorSegLib.mrml.segments import mask_of, segments_of, set_mask
+from LungTumorSegLib.mrml.stored_lesions import store_measures, stored_rows
 from LungTumorSegLib.results.reader import read_run
 from stand_in import event_loop
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib.mrml import results as mrml
-from LungTumorSegLib.mrml.lesion_table import color_by, shown_color
 from LungTumorSegLib.mrml.segments import mask_of, review_of, segments_of, set_mask
+from LungTumorSegLib.mrml.stored_lesions import color_by, shown_color
 from LungTumorSegLib.mrml.upgrade import VERSION
 from old_scenes import as_version_1, as_version_2
 

@@ -14,7 +14,7 @@ import vtk
 from LungTumorSegLib.core.crops import crop_of
 from LungTumorSegLib.core.mask_json import mask_as_json
 from LungTumorSegLib.mrml import results as mrml
-from LungTumorSegLib.mrml.outlines import PREVIEW, PlaceClick, request_of
+from LungTumorSegLib.mrml.place_outlines import PREVIEW, PlaceClick, request_of
 from LungTumorSegLib.mrml.segments import mask_of, set_mask
 
 from .conftest import process_until, whole_mask

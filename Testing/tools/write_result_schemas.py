@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, NotRequired, get_args, get_origin, is_typeddict
 
-from LungTumorSegLib.core.lesion_table import CASE_COLUMN
+from LungTumorSegLib.core.csv_tables import CASE_COLUMN
 from LungTumorSegLib.followup import followup_types
 from LungTumorSegLib.lesions.columns import COLUMNS
 from LungTumorSegLib.results import summary_types

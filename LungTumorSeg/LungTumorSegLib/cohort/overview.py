@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from .. import NOTICE, __version__
 from ..results.contents import PICTURE_FILE, REPORT_FILE
-from .tables import COHORT_FILE, LESIONS_FILE, Row
+from .output_tables import COHORT_FILE, LESIONS_FILE, Row
 
 OVERVIEW_FILE = "overview.html"
 TEMPLATE = Path(__file__).with_name("overview.html.j2")

@@ -13,7 +13,7 @@ from .segment import check_backend
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Segment all CTs of a table or folder."""
-    from ..cohort.command import Batch, run_batch
+    from ..cohort.batch import Batch, run_batch
 
     result_extras(options)  # checks values that every run would refuse
     if options.scheduler is None:  # other computers have packages of their own

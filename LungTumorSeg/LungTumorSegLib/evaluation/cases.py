@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..core.complete_files import complete_file
+from ..core.csv_tables import write_table as write_rows
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.lesion_table import write_table as write_rows
 from ..core.volume import Volume
 from ..report.charts import write_froc
 from ..results.folder import Output, check_output, complete_or_nothing

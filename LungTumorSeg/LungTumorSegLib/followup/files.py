@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import NOTICE, __version__
+from ..core.csv_tables import CASE_COLUMN, write_table
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.lesion_table import CASE_COLUMN, write_table
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
 from ..results.folder import Output, complete_or_nothing

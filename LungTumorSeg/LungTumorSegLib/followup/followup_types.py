@@ -6,7 +6,7 @@ of ``Annotated`` is what JSON Schema says beyond the type. Annotations are not p
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from ..core.lesion_table import Density, Side
+from ..core.lesion_words import Density, Side
 from ..results.summary_types import Count, Quantity
 from .recist import Category
 

@@ -13,7 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from .. import __version__
 from ..core.crops import Crop, place
-from ..core.outlines import outlines
+from ..core.pixel_outlines import outlines
 from ..core.selection import is_lesion
 from ..core.volume import Array, Grid
 from .dicom_source import (
@@ -40,7 +40,7 @@ def write_rtstruct(segments: Sequence[Segment], grid: Grid, source: DicomSource,
     """Write each segment that is not empty as a region of interest: lesions as GTV, lungs as ORGAN.
 
     The contours follow the edges of the pixels, so a program that fills them finds the voxels of the segment. A hole is
-    joined to the outline around it (see ``core.outlines``).
+    joined to the outline around it (see ``core.pixel_outlines``).
 
     Args:
         segments: The segments; at least one is not empty. Masks lie on the voxels of ``grid``.

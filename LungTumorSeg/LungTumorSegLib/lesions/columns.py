@@ -11,16 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..core.lesion_table import (
-    Counted,
-    Density,
-    Depth,
-    Side,
-    SideFromDominant,
-    SizeCategory,
-    Value,
-    ZoneName,
-)
+from ..core.csv_tables import Value
+from ..core.lesion_words import Counted, Density, Depth, Side, SideFromDominant, SizeCategory, ZoneName
 
 if TYPE_CHECKING:
     from .lesion import Lesion

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.lesion_table import Density, Side, SideFromDominant, SizeCategory
+from ..core.lesion_words import Density, Side, SideFromDominant, SizeCategory
 from ..core.volume import CTVolume, Point, Volume
 from .components import CONNECTIVITY, LesionCrop
 from .diameters import Ruler, axial_diameters

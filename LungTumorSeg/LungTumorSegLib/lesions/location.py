@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.lesion_table import Depth
+from ..core.lesion_words import Depth
 from ..core.volume import Array, Point, Volume
 from .components import LesionCrop
 from .measurements import centroid_lps

@@ -14,7 +14,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from ..core.boxes import grown, put, slices_of
-from ..core.lesion_table import Density
+from ..core.lesion_words import Density
 from ..core.surfaces import mesh_of
 from ..core.volume import HU, Array, Mask, Point, Volume, as_point
 from .components import CONNECTIVITY, LesionCrop, components_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.lesion_table import SizeCategory
+from ..core.lesion_words import SizeCategory
 
 SIZE_CATEGORIES: tuple[tuple[float, SizeCategory], ...] = (
     (10.0, "T1a"),

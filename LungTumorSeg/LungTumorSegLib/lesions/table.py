@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from ..core.complete_files import complete_file
-from ..core.lesion_table import CASE_COLUMN, Value, write_table
+from ..core.csv_tables import CASE_COLUMN, Value, write_table
 from .columns import COLUMN, COLUMNS
 from .diameters import Ruler
 from .lesion import Lesion

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.lesion_table import Side as Side
-from ..core.lesion_table import ZoneName as ZoneName
+from ..core.lesion_words import Side as Side
+from ..core.lesion_words import ZoneName as ZoneName
 from ..core.volume import Array, Volume
 
 ZONES: tuple[ZoneName, ...] = ("lower", "middle", "upper")

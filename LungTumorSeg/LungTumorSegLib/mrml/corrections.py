@@ -15,7 +15,6 @@ from ..core.colors import lesion_color
 from ..core.selection import may_be_lesion
 from ..core.volume import Array, Volume
 from .history import History, SegmentationHistory
-from .lesion_table import answer_of, numbers_of
 from .nodes import PROBABILITY_ROLE, Node, one_drawing, ras_of
 from .results import TUMOR_FILL_2D, volume_of_node
 from .segments import (
@@ -30,6 +29,7 @@ from .segments import (
     set_mask,
     set_review,
 )
+from .stored_lesions import answer_of, numbers_of
 from .threshold import Threshold
 
 LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)

@@ -28,7 +28,6 @@ from ..io.nrrd import write_nrrd
 from ..io.segment import UNSPECIFIED_COLORS, Segment
 from ..process.command_run import CommandRun
 from ..results.contents import SEGMENTATION_FILE, SUMMARY_FILE
-from .lesion_table import saved_summary
 from .nodes import (
     EARLIER_FOLDER_ATTRIBUTE,
     EARLIER_ROLE,
@@ -41,6 +40,7 @@ from .nodes import (
 )
 from .results import ct_of, is_result, place_beside, read_segmentation, volume_of_node
 from .segments import LayerCopies, segment_infos
+from .stored_lesions import saved_summary
 
 FAILURE = "The results could not be compared."
 NO_SCENE_CT = "The CT of {name} is not in the scene; load it again."

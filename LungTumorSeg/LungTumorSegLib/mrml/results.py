@@ -2,7 +2,7 @@
 
 The modules of this subpackage are:
 
-- ``lesion_table.py``: the lesion table;
+- ``stored_lesions.py``: the lesions as the scene stores them;
 - ``segments.py``: the voxels of segments;
 - ``corrections.py`` and ``live_table.py``: corrections by a person;
 - ``spread.py``: the display of the spread;
@@ -30,9 +30,6 @@ from ..core.terminology import REJECTED, REVIEW_TAG
 from ..core.volume import Array, Volume
 from ..results.lesion_rows import LesionRow, columns_of, write_csv
 from ..results.reader import RunFiles
-from .lesion_table import fill_table, keep_answer, rows_with_marks, saved_summary, stored_rows, without_rejected
-from .lesion_table import lesions_of as lesions_of
-from .lesion_table import summary_of as summary_of
 from .nodes import (
     MEASURES_ATTRIBUTE,
     PROBABILITY_ROLE,
@@ -48,6 +45,9 @@ from .nodes import (
     turn_vectors,
 )
 from .segments import segment_infos
+from .stored_lesions import fill_table, keep_answer, rows_with_marks, saved_summary, stored_rows, without_rejected
+from .stored_lesions import lesions_of as lesions_of
+from .stored_lesions import summary_of as summary_of
 
 CT_ATTRIBUTE = "LungTumorSeg.CT"
 """Marks the volumes that the panel's selector offers."""

@@ -24,7 +24,6 @@ from ..lesions.diameters import axial_diameters
 from ..lesions.location import Sides
 from ..lesions.measurements import centroid_lps
 from ..report.color_maps import ColorBy, Coloring, coloring
-from .lesion_table import lesions_of
 from .nodes import (
     COLOR_BY_ATTRIBUTE,
     MARGINS_ROLE,
@@ -38,6 +37,7 @@ from .nodes import (
 )
 from .results import ct_of, show_lungs
 from .segments import mask_of, segment_infos, set_mask
+from .stored_lesions import lesions_of
 
 RULER_GLYPH_SCALE, RULER_TEXT_SCALE = 1.0, 2.0
 """Percent of the view size; Slicer's default of 3.0 covers small lesions."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import slicer
 
-from .lesion_table import answer_of, fill_table, hide_answer, keep_answer, rows_with_marks, summary_of
 from .nodes import SUMMARY_ATTRIBUTE, TABLE_ROLE, Node
 from .results import is_edited
+from .stored_lesions import answer_of, fill_table, hide_answer, keep_answer, rows_with_marks, summary_of
 
 VERSION = 4
 """Version of the content of a scene; stored in the parameter node."""

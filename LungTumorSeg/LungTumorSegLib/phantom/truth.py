@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.lesion_table import write_table
+from ..core.csv_tables import write_table
 from ..core.volume import Array, CTVolume, Grid, Point, Volume
 from ..results.folder import Output, complete_or_nothing
 

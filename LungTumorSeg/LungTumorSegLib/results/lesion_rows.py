@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.csv_tables import write_table
 from ..core.lesion_numbers import lesion_numbers
-from ..core.lesion_table import write_table
 from ..lesions.columns import COLUMN, FIRST_COLUMNS
 from ..lesions.limits import LOW_CONFIDENCE
 

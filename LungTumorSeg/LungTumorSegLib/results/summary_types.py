@@ -7,7 +7,7 @@ of
 
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from ..core.lesion_table import Counted, Side, ZoneName
+from ..core.lesion_words import Counted, Side, ZoneName
 
 Count = Annotated[int, {"minimum": 0}]
 Quantity = Annotated[float, {"minimum": 0}]

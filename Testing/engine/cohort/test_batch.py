@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
-from LungTumorSegLib.cohort.command import Batch, run_batch
+from LungTumorSegLib.cohort.batch import Batch, run_batch
 from LungTumorSegLib.cohort.items import Item
+from LungTumorSegLib.cohort.output_tables import COHORT_COLUMNS, Row, write_tables
 from LungTumorSegLib.cohort.overview import write_overview
 from LungTumorSegLib.cohort.records import Record, read_record
 from LungTumorSegLib.cohort.run_item import Task
-from LungTumorSegLib.cohort.tables import COHORT_COLUMNS, Row, write_tables
 from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
@@ -168,7 +168,7 @@ sys.path.insert(0, {helpers!r})
 import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from pathlib import Path
-from LungTumorSegLib.cohort.command import Batch, run_batch
+from LungTumorSegLib.cohort.batch import Batch, run_batch
 from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.channel import TerminalChannel

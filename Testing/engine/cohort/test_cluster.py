@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
-from LungTumorSegLib.cohort.command import run_batch
+from LungTumorSegLib.cohort.batch import run_batch
 from LungTumorSegLib.core.errors import MachineLimit
 
 PRELOAD = f"""

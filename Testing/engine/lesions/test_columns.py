@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chests import block, make_chest
-from LungTumorSegLib.cohort.tables import ITEM_COLUMNS, LESIONS_FILE, write_tables
+from LungTumorSegLib.cohort.output_tables import ITEM_COLUMNS, LESIONS_FILE, write_tables
 from LungTumorSegLib.lesions import lesions_as_json, report_lesions, write_lesions_csv
 from LungTumorSegLib.lesions.columns import COLUMN, COLUMNS, FIRST_COLUMNS
 from LungTumorSegLib.results import summary_types

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.lesion_table import write_table
+from ...core.csv_tables import write_table
 from .config import BenchConfig
 
 CASES, SUMMARY, STRATA = "cases.csv", "summary.csv", "strata.csv"

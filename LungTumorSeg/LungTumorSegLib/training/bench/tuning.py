@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...core.csv_tables import write_table
 from ...core.errors import MachineLimit, UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
-from ...core.lesion_table import write_table
 from ...inference.decision import Thresholds
 from ...results.folder import Output, check_output, complete_or_nothing
 from ..config import TrainingConfig

@@ -22,13 +22,13 @@ from ..results.folder import Output, check_output, complete_or_nothing
 from ..weights.manifest import Manifest, find_model, model_folders
 from ..weights.model_card import CARD_FILE
 from .discovery import check_hides_no_ct, find_items
+from .input_table import read_table
 from .items import Item, with_unique_cases
+from .output_tables import COHORT_FILE, LESIONS_FILE, Row, row_of, write_tables
 from .overview import OVERVIEW_FILE, write_overview
 from .records import DONE, FAILED, WAITING, Record
 from .run_item import Task
 from .schedule import default_workers, run_locally, run_on_cluster
-from .table import read_table
-from .tables import COHORT_FILE, LESIONS_FILE, Row, row_of, write_tables
 
 COHORT = "cohort"
 """Group of the files that describe a cohort."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.csv_tables import Value, write_table
 from ..core.errors import UnusableInput
-from ..core.lesion_table import Value, write_table
 from ..lesions.columns import COLUMN
 from ..results.contents import SUMMARY_FILE
 from ..results.reader import read_summary

@@ -1,4 +1,4 @@
-"""The words in the lesion table, and the one function that writes tables as CSV; columns are in ``lesions.columns``.
+"""Tables as CSV, in a form that neither a spreadsheet program nor a terminal takes for commands.
 
 The module uses the standard library only, so that Slicer can import it at start-up.
 """
@@ -9,22 +9,11 @@ import csv
 import math
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated, Literal, TextIO
+from typing import TextIO
 
 from .texts import printable
 
 Value = str | int | float | None
-
-Side = Literal["Left", "Right"]
-ZoneName = Literal["upper", "middle", "lower"]
-Depth = Literal["central", "peripheral"]
-Density = Literal["solid", "part-solid", "ground glass"]
-SizeCategory = Literal["T1a", "T1b", "T1c", "T2a", "T2b", "T3", "T4"]
-SideFromDominant = Literal["same side", "other side"]
-
-Counted = Annotated[int, {"minimum": 1}]
-"""A number from 1; the second argument is what JSON Schema says of it."""
-
 
 CASE_COLUMN = "case"
 """Name of the last column, which is present only if the case has a name."""

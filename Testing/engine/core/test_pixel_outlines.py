@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.contours import fill_polygons
-from LungTumorSegLib.core.outlines import outlines
+from LungTumorSegLib.core.pixel_outlines import outlines
 
 
 def area_of(polygon: np.ndarray) -> float:

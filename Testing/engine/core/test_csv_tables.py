@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from LungTumorSegLib.core.lesion_table import write_table
+from LungTumorSegLib.core.csv_tables import write_table
 from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.results.lesion_rows import columns_of, write_csv
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from LungTumorSegLib.cohort.input_table import read_table
 from LungTumorSegLib.cohort.items import Item, with_unique_cases
-from LungTumorSegLib.cohort.table import read_table
 from LungTumorSegLib.core.errors import UnusableInput
 
 
