@@ -289,6 +289,7 @@ def _predicted(run: _Run, upright: LungIsolation, on_progress: ProgressCallback)
         run.model.network,
         stride=run.settings.stride,
         mirror=run.settings.mirror,
+        closer_above=manifest.closer_above,
         device=run.engine.device,
         precision=run.engine.precision,
         backend=run.engine.backend,

@@ -22,8 +22,7 @@ from ..core.errors import MachineLimit
 from ..core.machine import is_out_of_memory, missing_package
 from ..networks.blocks import slices_of, stack_of
 from ..networks.fusion import FusionNetwork
-from ..networks.recurrent_dense_unet import ConvLSTM
-from ..networks.unet import EncoderDecoder
+from ..networks.locality import is_local
 
 LARGEST_DIFFERENCE = 1e-3
 """Largest difference in probability that OpenVINO may make in float32; 2e-6 was measured for the shipped network."""
@@ -64,7 +63,8 @@ def openvino_network(network: torch.nn.Module, stack: torch.Tensor, precision: s
 
     Args:
         network: The network, in evaluation mode on the CPU.
-        stack: A stack (1, 1, 8, H, W) of the CT, for the comparison; the network will only take stacks of this shape.
+        stack: A stack (1, 1, 8, H, W) of the CT, for the comparison. A network that is not local will only take stacks
+            of this shape.
         precision: "float32" or "bfloat16".
 
     Returns:
@@ -117,18 +117,20 @@ def _difference(found: OpenVinoNetwork, network: torch.nn.Module, stack: torch.T
 
 def _graphs(network: torch.nn.Module, stack: torch.Tensor) -> list[Any]:
     """Return OpenVINO's graph of a network and, if it fuses 2D features, that of its extractor."""
-    anywhere = isinstance(network, EncoderDecoder) and not any(isinstance(m, ConvLSTM) for m in network.modules())
     # The trace of a convolutional LSTM holds its number of steps, and that of other networks may hold their padding.
-    example = stack[..., :EXAMPLE_SIDE, :EXAMPLE_SIDE] if anywhere else stack
+    local = is_local(network)
+    example = stack[..., :EXAMPLE_SIDE, :EXAMPLE_SIDE] if local else stack
+
+    def shape(stack: torch.Tensor) -> Shape:
+        return (*stack.shape[:-2], *((-1, -1) if local else stack.shape[-2:]))
+
     if not isinstance(network, FusionNetwork):
-        return [_graph(network, (example,), [tuple(stack.shape)])]
+        return [_graph(network, (example,), [shape(example)])]
     with torch.no_grad():
-        whole, features = network.stack_features(stack), network.stack_features(example)
-    shapes = [tuple(stack.shape), *(tuple(level.shape) for level in whole)]
-    rows, columns = stack.shape[-2:]
+        features = network.stack_features(example)
     return [
-        _graph(_WithFeatures(network), (example, *features), shapes),
-        _graph(network.fe, (slices_of(example),), [(-1, 1, rows, columns)]),
+        _graph(_WithFeatures(network), (example, *features), [shape(each) for each in (example, *features)]),
+        _graph(network.fe, (slices_of(example),), [(-1, 1, *shape(example)[-2:])]),
     ]
 
 

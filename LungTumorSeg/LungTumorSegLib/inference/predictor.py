@@ -1,6 +1,7 @@
-"""Apply the network to all stacks of a working grid, one stack at a time.
+"""Apply the network to the stacks of a working grid, one stack at a time.
 
-For speed, the grid holds the lungs only, and stacks without lung are skipped. The 2D extractor processes each slice
+For speed, the grid holds the lungs only, and stacks without lung are skipped. If the model requests it, most stacks are
+computed only around what a first pass suspects (see ``passes``). The 2D extractor processes each slice
 once, and every stack with the slice shares its features. The network computes in bfloat16 where the processor supports
 it. To bound memory, features are kept only while their slice lies in the current stack. If the model requests test-time
 augmentation (mirroring), the network also processes the mirror image of each stack, which makes the result more stable.
@@ -8,22 +9,25 @@ augmentation (mirroring), the network also processes the mirror image of each st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..core.boxes import relative, slices_of
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.messages import OUT_OF_MEMORY
 from ..networks.fusion import FusionNetwork
+from ..networks.locality import is_local
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
 from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork, openvino_network
+from .passes import Part, all_stacks, first_pass, windows_of
 from .stack_length import STACK_SLICES
-from .stacks import StackStatistics, stack_starts
+from .stacks import StackStatistics
 
 BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
 """CPU instruction sets that compute in bfloat16. Other CPUs emulate it, which is slower than single precision."""
@@ -94,6 +98,7 @@ def predict_maps(
     *,
     stride: int,
     mirror: bool = False,
+    closer_above: float | None = None,
     device: torch.device | str,
     precision: str = "float32",
     backend: str = TORCH,
@@ -107,11 +112,14 @@ def predict_maps(
         stride: The number of slices between the starts of consecutive stacks, 1 to 8.
         mirror: Whether to apply test-time augmentation: the network also processes each stack with left and right
             exchanged, as it did in training. The result, mirrored back, counts as that of another stack.
+        closer_above: If given, a first pass covers each slice with one stack, and all other stacks and mirror images
+            follow only in windows around the voxels whose probability exceeded this value. Elsewhere, the first pass
+            alone counts. If None, all stacks cover the whole plane.
         device: The device that computes.
         precision: "float32" or "bfloat16".
         backend: The library that computes the network, "torch" or "openvino"; OpenVINO computes on the CPU.
-        on_progress: Receives the number of finished stacks. An exception that it raises ends the prediction within one
-            stack.
+        on_progress: Receives the number of finished stacks, in hundredths. An exception that it raises ends the
+            prediction within one stack.
 
     Returns:
         Statistics per voxel of the grid (slice, row, column) over the stacks that cover the voxel.
@@ -121,22 +129,21 @@ def predict_maps(
         UnusableInput: The stride is outside 1 to 8.
     """
     device = torch.device(device)
-    starts = [s for s in stack_starts(grid.image.shape[0], stride) if grid.region.array[s : s + STACK_SLICES].any()]
+    stacks = all_stacks(grid, stride, mirror=mirror)
     statistics = StackStatistics(grid.image.shape)
     slices = torch.from_numpy(grid.image.array)
     with _memory_as_limit():
         network = network.to(device).eval()
         computed: ComputedNetwork = network
-        if backend == OPENVINO and starts:
-            example = slices[None, None, starts[len(starts) // 2] :][:, :, :STACK_SLICES]
+        if backend == OPENVINO and stacks:
+            example = slices[slices_of(stacks[len(stacks) // 2].box)][None, None]
             computed = openvino_network(network, example, precision)
-        views = [_View(computed, slices, device, mirrored) for mirrored in ((False, True) if mirror else (False,))]
+        search = _Search(computed, slices, device, statistics, on_progress)
         with torch.inference_mode(), autocast(device, precision):
-            for done, start in enumerate(starts):
-                on_progress(Progress("predicting", done, len(starts)))
-                for view in views:
-                    statistics.add(start, view.answer(start))
-    on_progress(Progress("predicting", len(starts), len(starts)))
+            if closer_above is None:
+                search.compute(stacks)
+            else:
+                search.compute_coarse_to_fine(stacks, closer_above, croppable=is_local(network))
     return statistics
 
 
@@ -151,6 +158,69 @@ def _memory_as_limit() -> Iterator[None]:
         if CPU_ALLOCATOR not in str(error):
             raise
         raise MachineLimit(OUT_OF_MEMORY) from error
+
+
+class _Search:
+    """Compute parts of the grid, collect their probabilities, and report the progress in hundredths of a stack."""
+
+    def __init__(
+        self,
+        network: ComputedNetwork,
+        slices: torch.Tensor,
+        device: torch.device,
+        statistics: StackStatistics,
+        on_progress: ProgressCallback,
+    ) -> None:
+        self._network, self._slices, self._device = network, slices, device
+        self._statistics, self._on_progress = statistics, on_progress
+        self._planes: dict[bool, _View] = {}
+        self._done = 0.0
+
+    def compute(self, parts: Sequence[Part]) -> None:
+        """Compute parts; their first slices must be in ascending order."""
+        total = self._done + sum(map(self._cost, parts))
+        for part in parts:
+            self._report(total)
+            self._add(part)
+        self._report(total)
+
+    def compute_coarse_to_fine(self, stacks: Sequence[Part], closer_above: float, *, croppable: bool) -> None:
+        """Compute the first pass, then windows of the other stacks around the voxels above a probability."""
+        coarse = first_pass(stacks)
+        others = [part for part in stacks if part not in coarse]
+
+        def closer(parts: Sequence[Part]) -> list[Part]:
+            means = ((part, self._statistics.mean[slices_of(part.box)]) for part in parts)
+            return [window for part, mean in means for window in windows_of(part, mean > closer_above, croppable)]
+
+        windows = 0.0  # expected, in stacks: until they are known, the stacks so far tell how many will follow
+        for done, part in enumerate(coarse, 1):
+            self._report(len(coarse) + windows)
+            self._add(part)
+            windows = sum(map(self._cost, closer(coarse[:done]))) / done * len(others)
+        self.compute(closer(others))
+
+    def _add(self, part: Part) -> None:
+        shape = self._slices.shape
+        if part.area == shape[1] * shape[2]:
+            probability = self._plane(part.mirrored).answer(part.start)
+        else:
+            window = self._slices[slices_of(part.box)]
+            probability = _View(self._network, window, self._device, part.mirrored).answer(0)
+        trusted = part.trusted(shape)
+        self._statistics.add(trusted, probability[slices_of(relative(trusted, part.box))])
+        self._done += self._cost(part)
+
+    def _plane(self, mirrored: bool) -> _View:
+        if mirrored not in self._planes:
+            self._planes[mirrored] = _View(self._network, self._slices, self._device, mirrored)
+        return self._planes[mirrored]
+
+    def _cost(self, part: Part) -> float:
+        return part.area / (self._slices.shape[1] * self._slices.shape[2])
+
+    def _report(self, total: float) -> None:
+        self._on_progress(Progress("predicting", round(100 * self._done), round(100 * total)))
 
 
 class _View:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..core.boxes import Box, slices_of
 from ..core.errors import UnusableInput
 from .stack_length import STACK_SLICES
 
@@ -45,27 +46,27 @@ def check_stride(stride: int) -> None:
 class StackStatistics:
     """Accumulate mean and population standard deviation per voxel over the stacks that cover it.
 
-    The statistics use the number of stacks that each slice really has. They are updated by Welford's method
+    The statistics use the number of stacks that each voxel really has. They are updated by Welford's method
     (Technometrics 4:419, 1962) in one pass, which is accurate in single precision where a sum of squares is not.
 
     Attributes:
         mean: Mean probability (slice, row, column), float32.
-        count: Number of stacks per slice, int64.
+        count: Number of stacks (slice, row, column), uint16.
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self.mean: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
         self._squares: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
-        self.count: npt.NDArray[np.int64] = np.zeros(shape[0], np.int64)
+        self.count: npt.NDArray[np.uint16] = np.zeros(shape, np.uint16)
 
-    def add(self, start: int, probability: npt.NDArray[np.float32]) -> None:
-        """Add the probability (8, row, column) of one stack, whose first slice is slice ``start``."""
-        covered = slice(start, start + len(probability))
-        self.count[covered] += 1
-        change = probability - self.mean[covered]
-        self.mean[covered] = self.mean[covered] + change / self.count[covered, None, None].astype(np.float32)
-        self._squares[covered] += change * (probability - self.mean[covered])
+    def add(self, box: Box, probability: npt.NDArray[np.float32]) -> None:
+        """Add the probability (slice, row, column) of one stack, or of a part of its plane, which fills ``box``."""
+        here = slices_of(box)
+        self.count[here] += 1
+        change = probability - self.mean[here]
+        self.mean[here] = self.mean[here] + change / self.count[here].astype(np.float32)
+        self._squares[here] += change * (probability - self.mean[here])
 
     def deviation(self) -> npt.NDArray[np.float32]:
         """Return the population standard deviation (slice, row, column); 0 where at most one stack covers the voxel."""
-        return np.asarray(np.sqrt(self._squares / np.maximum(self.count, 1)[:, None, None].astype(np.float32)))
+        return np.asarray(np.sqrt(self._squares / np.maximum(self.count, 1).astype(np.float32)))

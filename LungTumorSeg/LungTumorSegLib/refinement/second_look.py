@@ -31,11 +31,12 @@ from .outline import Outline
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
 
-HAZE_HU = -300.0
-"""Mean HU below which a candidate of more than ``LARGE_MM`` is not taken for a tumor.
+HAZE_HU = -250.0
+"""Mean HU below which a candidate of more than ``LARGE_MM``, and every other one beside it, is not taken for a tumor.
 
 Lung that is only hazy over such a length is far more often pneumonia or gravity-dependent density than tumor, and the
-fine view cannot hold it. Ground glass nodules are smaller; solid masses with collapsed lung are denser.
+fine view cannot hold it. Smaller hazy patches of the same chest belong to the same disease. Ground glass nodules in
+other chests keep their probability; solid masses with collapsed lung are denser.
 """
 
 SECOND_SHARE = 0.3
@@ -89,7 +90,9 @@ def second_look(
     candidates = find_candidates(working, min_ml=smallest_ml)
     if not candidates:
         return []
-    judge = _Judge(network, numbers, ct, Anatomy.of(ct, lungs), _surroundings(ct, lungs, grid, probability, deviation))
+    around = _surroundings(ct, lungs, grid, probability, deviation)
+    haze = any(each.extent_mm > LARGE_MM and _is_hazy(measures_of(each, around)) for each in candidates)
+    judge = _Judge(network, numbers, ct, Anatomy.of(ct, lungs), around, haze)
     found = []
     for done, candidate in enumerate(candidates):
         on_progress(Progress("verifying", done, len(candidates)))
@@ -116,17 +119,20 @@ class _Judge:
     ct: Volume
     anatomy: Anatomy
     surroundings: Surroundings
+    haze: bool
 
     def seen(self, candidate: Candidate) -> tuple[Look, float]:
         """Return the look at a candidate, and the probability that the candidate is a tumor."""
         place = candidate.center, side_for_extent(candidate.extent_mm)
         look = look_at(self.network, self.ct, self.anatomy, [place], self.numbers.outline_logit)[0]
-        measures = {**measures_of(candidate, self.surroundings), TUMOR_LOGIT: look.tumor_logit}
-        return look, 0.0 if _is_haze(candidate, measures) else self.numbers.candidate.probability(measures)
+        measures = measures_of(candidate, self.surroundings)
+        if self.haze and _is_hazy(measures):
+            return look, 0.0
+        return look, self.numbers.candidate.probability({**measures, TUMOR_LOGIT: look.tumor_logit})
 
 
-def _is_haze(candidate: Candidate, measures: Mapping[str, float]) -> bool:
-    return candidate.extent_mm > LARGE_MM and measures["mean_hu"] < HAZE_HU
+def _is_hazy(measures: Mapping[str, float]) -> bool:
+    return measures["mean_hu"] < HAZE_HU
 
 
 def outline(

@@ -98,6 +98,7 @@ class Manifest:
         thresholds: Slice threshold and voxel threshold.
         stride: Slices from one stack to the next.
         mirror: Whether to use test-time augmentation (mirroring).
+        closer_above: Probability in a first pass around which the network looks closer; None if it looks everywhere.
         min_lesion_ml: Volume in mL below which a lesion is not reported.
         min_confidence: Confidence threshold, below which a lesion is not reported.
         training_data: The data on which the model was trained.
@@ -118,6 +119,7 @@ class Manifest:
     thresholds: Thresholds = field(default_factory=Thresholds)
     stride: int = 4
     mirror: bool = False
+    closer_above: float | None = None
     min_lesion_ml: float = 0.03
     min_confidence: float = 0.0
     training_data: str = ""
@@ -185,6 +187,8 @@ def _checked(stored: dict[str, Any]) -> dict[str, Any]:
         given = values["thresholds"]
         _require(isinstance(given, dict) and given.keys() <= {"gate", "voxel"}, "thresholds", "gate and voxel", given)
         values["thresholds"] = Thresholds(**given)
+    if (above := values.get("closer_above")) is not None:
+        _require(_is_within(above, 0, 1), "closer_above", "0 to 1", above)
     if values.get("second_look") is not None:
         values["second_look"] = SecondLook.from_json(values["second_look"])
     for option in OPTIONS:

@@ -104,6 +104,24 @@ def test_a_large_haze_is_no_tumor_whatever_the_networks_say(network, numbers, ra
     assert (candidate.tumor == 0) != is_tumor
 
 
+@pytest.mark.parametrize(("haze_hu", "is_tumor"), [(-400.0, False), (0.0, True)])
+def test_a_hazy_patch_is_no_tumor_beside_a_large_haze(network, numbers, haze_hu, is_tumor):
+    numbers = type(numbers)(8, "", Calibration(5.0, {}), numbers.click)
+    ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=40.0)
+    ct.array[ct.array > -300] = haze_hu
+    patch = ball_ct((3.0, 1.5, 1.5), center=(42.0, 42.0, 30.0), radius_mm=10.0).array > -300
+    ct.array[patch] = -400.0
+    grid, _, _ = first_look(ct)
+    suspected = (grid.image.array > 0.25).astype(np.float32)
+    large, small = second_look(
+        network, numbers, ct, np.ones(ct.shape, bool), grid, suspected, np.zeros_like(suspected),
+        grid.carry_back(suspected), voxel_threshold=0.5, min_lesion_ml=0.1,
+    )  # fmt: skip
+    assert np.count_nonzero(large.mask.mask.array) > np.count_nonzero(small.mask.mask.array)
+    assert (small.tumor > 0.9) == is_tumor
+    assert (small.tumor == 0) != is_tumor
+
+
 def test_nothing_suspicious_needs_no_look(numbers):
     ct = ball_ct(radius_mm=0.0)
     assert looked_at(None, numbers, ct) == []
