@@ -30,7 +30,7 @@ PHANTOMS, LESIONS_EACH = 10, 3
 DISTRACTORS = {7003: ("collapse",), 7006: ("effusion",), 7009: ("collapse", "effusion"), 7012: ("effusion", "scars")}
 TUMOR_FREE_SEEDS = (7011, 7012, 7013)
 FURTHER_SEEDS = range(7021, 7031)
-LOOK_ALIKE_SEEDS = range(7051, 7061)
+LOOK_ALIKE_SEEDS = range(7061, 7071)
 LOOK_ALIKES = PhantomOptions(lesions=(), distractors=("dependent", "pneumonia"), enhancement_hu=0.0)
 DIAMETERS_MM = np.round(np.geomspace(3, 100, PHANTOMS * LESIONS_EACH), 1)
 SIZE_CLASSES_MM = (3, 6, 10, 20, 30, 50, 101)
