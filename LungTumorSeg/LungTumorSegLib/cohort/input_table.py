@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from ..core.dates import date_of, has_form_of_date
 from ..core.errors import UnusableInput
 from ..core.messages import unreadable
 from ..core.texts import shown
@@ -69,8 +70,15 @@ def _item(row: dict[str, str], base: Path, number: int) -> Item:
         date=value["date"],
         phase=value["phase"],
         series=value["series"],
+        note=_note_on_date(value["date"]),
         problem="" if value[PATH] else f"Row {number} of the table names no path; enter the path of a CT.",
     )
+
+
+def _note_on_date(text: str) -> str:
+    if not has_form_of_date(text) or date_of(text):
+        return ""
+    return f"the date {shown(text)} does not exist; correct it in the table"
 
 
 def _text(path: Path) -> str:

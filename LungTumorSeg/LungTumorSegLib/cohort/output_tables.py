@@ -85,11 +85,12 @@ class Row:
 
     @property
     def in_words(self) -> str:
-        """Return the outcome in a few words: number and volume of the lesions, or why there is no result."""
+        """Return the outcome in a few words: number and volume of the lesions, or why there is no result; the note."""
+        note = f" (note: {self.item.note})" if self.item.note else ""
         if not self.summary:
-            return f"{self.record.state}: {self.record.reason}"
+            return f"{self.record.state}: {self.record.reason}{note}"
         count = len(self.lesions)
-        return f"{count} lesion{'' if count == 1 else 's'}" + (f", {self.total_ml:.2f} mL" if count else "")
+        return f"{count} lesion{'' if count == 1 else 's'}" + (f", {self.total_ml:.2f} mL" if count else "") + note
 
 
 def row_of(item: Item, record: Record, output: Path) -> Row:

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from ..core.dates import has_form_of_date
 from ..core.errors import UnusableInput
 from ..options import FORMATS
 from ..process.progress import COMMAND_SHARES
 from ..process.streams import say
-from .compare import is_date
 
 
 class Parser(argparse.ArgumentParser):
@@ -96,6 +96,6 @@ def _is_number(text: str) -> bool:
 LISTS: dict[str, Callable[[str], bool]] = {
     "--margins": _is_number,
     "--format": FORMATS.__contains__,
-    "--dates": is_date,
+    "--dates": has_form_of_date,
 }
 """Options with several values, and the test that distinguishes a value from the next argument."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import NOTICE
+from ..core.dates import date_of
 from ..core.errors import UnusableInput
 from ..core.events import Progress
 from ..process.channel import Channel
@@ -71,15 +72,6 @@ def _checked_dates(dates: Sequence[date], count: int) -> Sequence[date | None]:
     return dates
 
 
-def is_date(text: str) -> bool:
-    """Return whether a text is a date such as 2026-01-31."""
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
     """Return the text for the terminal: warnings, one line per lesion, the response, and the output folder."""
     lines = warning_lines(warnings)
@@ -97,10 +89,10 @@ def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
 
 
 def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a date such as 2026-01-31, not {text!r}") from error
+    day = date_of(text)
+    if day is None:
+        raise argparse.ArgumentTypeError(f"must be a date such as 2026-01-31, not {text!r}")
+    return day
 
 
 def _pair(text: str) -> tuple[str, str]:

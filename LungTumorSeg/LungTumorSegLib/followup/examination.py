@@ -130,14 +130,15 @@ def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
     if not lungs.any():
         raise UnusableInput(f"The lungs in {shown(result)} are empty; give the CT, so that they can be found.")
     own_map = result / PROBABILITY_FILE
+    day, wrong_dates = (day, []) if day or ct is None else _stated_day(ct)
     return Examination(
         shown(result),
         lesions,
         Volume(lungs, grid.affine),
         None if ct is None else ct.canonical_axes().apply(ct),
-        day or (None if ct_path is None else _dicom_day(ct_path)),
+        day,
         own_map if result.is_dir() and own_map.is_file() else None,
-        tuple(dict.fromkeys([*_doubts_about(ct), *(found.warnings if found else ()), *doubts])),
+        tuple(dict.fromkeys([*_doubts_about(ct), *(found.warnings if found else ()), *doubts, *wrong_dates])),
         (result,) if ct_path is None else (result, ct_path),
     )
 
@@ -266,18 +267,10 @@ def _with_report(lesion: TimedLesion, report: LesionReport) -> TimedLesion:
     )
 
 
-def _dicom_day(path: Path) -> date | None:
-    """Return the acquisition, series or study date of a DICOM CT; None for other files and unusable dates."""
-    from ..io.dicom_files import find_slices
-    from ..io.dicom_start import is_dicom_file
+def _stated_day(ct: CTVolume) -> tuple[date | None, list[str]]:
+    """Return the day that the slices of a CT state, None if it is not DICOM; and warnings about their dates."""
+    if not ct.dicom_files:
+        return None, []
+    from ..io.dicom_dates import acquisition_day  # imports pydicom, so only if needed
 
-    if not path.is_dir() and not is_dicom_file(path):
-        return None
-    header = find_slices(path).slices[0]
-    for keyword in ("AcquisitionDate", "SeriesDate", "StudyDate"):
-        text = header.text(keyword) if header.has(keyword) else ""
-        try:
-            return date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:8]}")
-        except ValueError:
-            continue
-    return None
+    return acquisition_day(ct.dicom_files[0])

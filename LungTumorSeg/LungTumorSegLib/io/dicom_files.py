@@ -70,6 +70,7 @@ ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"
 KEYWORDS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber",
     "StudyInstanceUID", "PatientID", "PatientName", "FrameOfReferenceUID", "ConvolutionKernel", "AcquisitionNumber",
+    "AcquisitionDate", "SeriesDate", "StudyDate",
     "AcquisitionDateTime", "AcquisitionTime", "InstanceNumber", "TemporalPositionIdentifier", "TemporalPositionIndex",
     "NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase",
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SpacingBetweenSlices",

@@ -17,6 +17,7 @@ import slicer
 
 from ..core.boxes import box_of_label
 from ..core.colors import GROWTH_COLORS
+from ..core.dates import date_of
 from ..core.selection import may_be_lesion
 from ..core.terminology import REJECTED
 from ..core.texts import printable
@@ -103,11 +104,7 @@ def days_between(earlier: Node, later: Node) -> int | None:
 
 
 def _study_day(volume: Node) -> date | None:
-    text = _attribute_above(volume, "DICOM.StudyDate", 1).replace("-", "")
-    try:
-        return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
-    except ValueError:
-        return None
+    return date_of(_attribute_above(volume, "DICOM.StudyDate", 1))
 
 
 def _attribute_above(volume: Node, name: str, levels: int) -> str:

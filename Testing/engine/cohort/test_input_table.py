@@ -35,6 +35,19 @@ def test_a_row_without_a_path_keeps_its_place_with_the_reason(tmp_path):
     assert items[0].problem.startswith("Row 2 of the table names no path")
 
 
+@pytest.mark.parametrize("date", ["2026-99-99", "20260231", "2026/13/01"])
+def test_a_date_that_does_not_exist_is_noted(tmp_path, date):
+    (item,) = read_table(written(tmp_path, f"patient,date,path\nP1,{date},b.nii\n"))
+    assert (item.date, item.problem) == (date, "")
+    assert item.note == f"the date {date} does not exist; correct it in the table"
+
+
+@pytest.mark.parametrize("date", ["", "2026-01-31", "20260131", "January", "baseline", "31.1.2026"])
+def test_other_dates_are_taken_as_they_are(tmp_path, date):
+    (item,) = read_table(written(tmp_path, f"patient,date,path\nP1,{date},b.nii\n"))
+    assert (item.date, item.note) == (date, "")
+
+
 def test_a_repeated_row_is_one_item(tmp_path):
     items = read_table(written(tmp_path, "patient,path,series\nP1,a,1\nP1,a,1\nP1,a,2\n"))
     assert [(item.path.name, item.series) for item in items] == [("a", "1"), ("a", "2")]

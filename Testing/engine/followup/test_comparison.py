@@ -10,10 +10,12 @@ from datetime import date
 import numpy as np
 import pytest
 from commands import run_command
+from dicom_series import write_dicom_series
 from jsonschema import Draft202012Validator, validate
 from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
 from LungTumorSegLib.followup.registration import register
@@ -170,6 +172,7 @@ def test_the_command_compares_two_result_folders_and_links_by_hand(results, tmp_
         (["--days", "-5"], "must be above 0 days"),
         (["--days", "nan"], "must be above 0 days"),
         (["--dates", "2026-13-01", "2026-01-01"], "must be a date such as"),
+        (["--dates", "2026-01-01", "20269999"], "must be a date such as 2026-01-31, not '20269999'"),
         (["--link", "Tumor 9=Tumor 1"], "has no lesion named Tumor 9"),
         (["--link", "Tumor 9"], "must be two segment names"),
     ],
@@ -178,6 +181,22 @@ def test_the_command_refuses_what_contradicts(results, tmp_path, arguments, mess
     with pytest.raises(UnusableInput, match=re.escape(message)):
         run_command("compare", *results, "-o", tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_dates_of_dicom_cts_are_those_of_the_examinations(tmp_path):
+    lungs = write_examination(tmp_path / "lungs", {})
+
+    def dated(day):
+        def edit(dataset, _):
+            dataset.add_new("StudyDate", "LO", day)
+
+        write_dicom_series(ct_of(segments_of({})), tmp_path / day, edit=edit)
+        return read_examination(lungs, tmp_path / day)
+
+    assert dated("20260131").day == date(2026, 1, 31)
+    wrong = dated("20269999")
+    assert wrong.day is None
+    assert any("states the StudyDate 20269999, which is no date" in warning for warning in wrong.warnings)
 
 
 def test_the_order_of_the_dates_is_checked(results):
