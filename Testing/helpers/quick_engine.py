@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from LungTumorSegLib.results.folder import Output, complete_or_nothing
+from LungTumorSegLib.results.folder import complete_or_nothing
+from LungTumorSegLib.results.giving_way import Output
 
 
 def tell(**event: object) -> None:

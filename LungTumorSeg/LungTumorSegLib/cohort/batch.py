@@ -18,7 +18,8 @@ from ..core.messages import CANCELLED_BATCH
 from ..core.texts import shown
 from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
-from ..results.folder import Output, check_output, complete_or_nothing
+from ..results.folder import check_output, complete_or_nothing
+from ..results.giving_way import Output
 from ..weights.manifest import Manifest, find_model, model_folders
 from ..weights.model_card import CARD_FILE
 from .discovery import check_hides_no_ct, find_items

@@ -14,7 +14,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Generate a phantom, segment it, and compare the segmentation with the reference."""
     from ..phantom.options import check_seed
     from ..phantom.truth import PHANTOM, PHANTOM_FILES
-    from ..results.folder import Output, check_output
+    from ..results.folder import check_output
+    from ..results.giving_way import Output
 
     check_seed(options.seed)
     check_backend(options)

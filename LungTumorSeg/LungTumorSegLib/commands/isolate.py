@@ -19,7 +19,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Isolate the lungs of a CT, write them and report the result."""
     from ..io.images import read_ct
     from ..results.contents import ISOLATION, isolation_files
-    from ..results.folder import Output, check_output, may_be_resampled
+    from ..results.folder import check_output
+    from ..results.giving_way import Output, may_be_resampled
 
     output = Output(options.output, ISOLATION, (options.input,), options.overwrite)
     check_output(output, isolation_files(resampled=may_be_resampled(options.input)))
@@ -31,8 +32,8 @@ def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
     """Isolate the lungs of a CT, write them and report the result."""
     from ..isolation import isolate_lungs
     from ..results.contents import BYTES_PER_ISOLATED_VOXEL
-    from ..results.folder import check_room
     from ..results.isolation_writer import write_isolation
+    from ..results.writable import check_room
 
     check_room(options.output, int(BYTES_PER_ISOLATED_VOXEL * ct.array.size))
     isolation = isolate_lungs(ct, channel.progress)

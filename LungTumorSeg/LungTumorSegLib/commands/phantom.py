@@ -14,7 +14,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Generate a phantom, or the same phantom on two days."""
     from ..phantom.options import check_seed
     from ..phantom.truth import FOLLOW_UP_FILES, PHANTOM, PHANTOM_FILES
-    from ..results.folder import Output, check_output
+    from ..results.folder import check_output
+    from ..results.giving_way import Output
 
     check_seed(options.seed)
     files = FOLLOW_UP_FILES if options.followup else PHANTOM_FILES

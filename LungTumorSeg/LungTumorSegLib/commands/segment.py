@@ -43,7 +43,7 @@ def segment_and_write(
     """Segment a CT and write the result; return the lesions, the data for programs and the text for people."""
     from ..pipeline import outline, segment
     from ..results.contents import BYTES_PER_VOXEL
-    from ..results.folder import check_room
+    from ..results.writable import check_room
     from ..results.writer import write_result
 
     extras = with_source(result_extras(options), ct, options)
@@ -72,7 +72,8 @@ def check_backend(options: argparse.Namespace) -> None:
 def check_result_output(options: argparse.Namespace, source: Path | None = None) -> None:
     """Check the output of ``segment`` and ``demo`` before the work begins."""
     from ..results.contents import RESULT, check_formats, result_files
-    from ..results.folder import Output, check_output, may_be_resampled
+    from ..results.folder import check_output
+    from ..results.giving_way import Output, may_be_resampled
 
     check_formats(options.formats or (), source)
     resampled = source is not None and may_be_resampled(source)

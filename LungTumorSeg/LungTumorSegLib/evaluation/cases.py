@@ -15,7 +15,8 @@ from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Volume
 from ..report.charts import write_froc
-from ..results.folder import Output, check_output, complete_or_nothing
+from ..results.folder import check_output, complete_or_nothing
+from ..results.giving_way import Output
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
 from .files import PROBABILITY, Pair, find_pairs, read_pair
 from .overlap import SliceCounts, dice, iou, slice_dices

@@ -14,7 +14,8 @@ from ..core.csv_tables import CASE_COLUMN, write_table
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
-from ..results.folder import Output, complete_or_nothing
+from ..results.folder import complete_or_nothing
+from ..results.giving_way import Output
 from .burden import burden
 from .comparison import FollowUp
 from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, PDF_FILE, REPORT_FILE

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.csv_tables import write_table
 from ..core.volume import Array, CTVolume, Grid, Point, Volume
-from ..results.folder import Output, complete_or_nothing
+from ..results.folder import complete_or_nothing
+from ..results.giving_way import Output
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def check_formats(formats: Collection[str], source: Path | None) -> None:
     Raises:
         UnusableInput: If DICOM results are wanted, but the CT is not DICOM.
     """
-    from .folder import may_be_resampled  # only DICOM may be
+    from .giving_way import may_be_resampled  # only DICOM may be
 
     if DICOM not in formats or (source is not None and (not source.exists() or may_be_resampled(source))):
         return

@@ -11,7 +11,8 @@ from ..io.images import write_volume
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..isolation import LungIsolation
 from .contents import CT_FILE, ISOLATED_FILE, ISOLATION, ISOLATION_FILE, ISOLATION_SEGMENTATION_FILE
-from .folder import Output, complete_or_nothing
+from .folder import complete_or_nothing
+from .giving_way import Output
 from .result_segments import lung_segments
 from .summary import case_entry, origin, write_record
 

@@ -12,7 +12,8 @@ from ..core.volume import CTVolume
 from ..io.seg_nrrd import segmentation_file
 from ..options import SEG_NRRD
 from .contents import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, Extras, measure_files
-from .folder import Output, check_output, files_of_group
+from .folder import check_output, files_of_group
+from .giving_way import Output
 from .reader import is_found_by_run, is_of_ct, read_summary, run_in
 from .writer import LASTING_FILES
 

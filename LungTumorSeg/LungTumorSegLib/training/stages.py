@@ -23,7 +23,8 @@ from ..networks.contract import Network
 from ..networks.fusion import FusionNetwork
 from ..networks.stored import load_model, save_model
 from ..report.charts import write_curves
-from ..results.folder import Output, check_output, complete_or_nothing, files_of_group
+from ..results.folder import check_output, complete_or_nothing, files_of_group
+from ..results.giving_way import Output
 from ..weights.manifest import Manifest
 from .chain import run_steps
 from .config import EXTRACTOR, ModelConfig, TrainingConfig, read_config, step_config

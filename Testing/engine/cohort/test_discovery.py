@@ -9,7 +9,8 @@ from LungTumorSegLib.cohort.discovery import check_hides_no_ct, find_items
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.phantom.truth import PHANTOM
-from LungTumorSegLib.results.folder import Output, complete_or_nothing
+from LungTumorSegLib.results.folder import complete_or_nothing
+from LungTumorSegLib.results.giving_way import Output
 from pydicom.uid import MRImageStorage
 from volumes import affine_of
 

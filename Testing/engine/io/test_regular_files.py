@@ -13,7 +13,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.io.headers import check_image_file
 from LungTumorSegLib.io.images import read_ct, read_volume, write_volume
 from LungTumorSegLib.io.regular_files import open_regular
-from LungTumorSegLib.results.folder import check_output_folder
+from LungTumorSegLib.results.writable import check_output_folder
 from volumes import make_ct
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes, devices and arbitrary bytes in names are those of POSIX")

@@ -15,17 +15,10 @@ from pathlib import Path
 import pytest
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.results import folder as folder_module
-from LungTumorSegLib.results.folder import (
-    Output,
-    check_output,
-    check_output_folder,
-    check_room,
-    complete_or_nothing,
-    files_of_group,
-    read_consistently,
-    settle,
-)
+from LungTumorSegLib.results.folder import check_output, complete_or_nothing, files_of_group, read_consistently, settle
+from LungTumorSegLib.results.giving_way import Output
 from LungTumorSegLib.results.mark import MARK_FILE, fingerprint, read_mark
+from LungTumorSegLib.results.writable import check_output_folder, check_room
 
 GROUP = "result"
 
@@ -671,7 +664,8 @@ def test_a_half_moved_set_in_a_folder_that_cannot_be_written_is_not_there(tmp_pa
 RIVAL = """
 import os, sys, time
 from pathlib import Path
-from LungTumorSegLib.results.folder import Output, complete_or_nothing
+from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.folder import complete_or_nothing
 replace = os.replace
 def slowly(source, target):
     time.sleep(0.002)

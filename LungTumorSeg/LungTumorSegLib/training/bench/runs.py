@@ -28,7 +28,8 @@ from ...evaluation import evaluate_case
 from ...evaluation.cases import row
 from ...inference.decision import Thresholds
 from ...networks.contract import Network
-from ...results.folder import Output, check_output, complete_or_nothing
+from ...results.folder import check_output, complete_or_nothing
+from ...results.giving_way import Output
 from ..config import TrainingConfig
 from ..loop import LOG
 from ..overlays import write_overlay

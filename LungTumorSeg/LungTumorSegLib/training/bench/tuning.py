@@ -20,7 +20,8 @@ from ...core.csv_tables import write_table
 from ...core.errors import MachineLimit, UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
 from ...inference.decision import Thresholds
-from ...results.folder import Output, check_output, complete_or_nothing
+from ...results.folder import check_output, complete_or_nothing
+from ...results.giving_way import Output
 from ..config import TrainingConfig
 from ..preparation import PreparedData, prepare_data
 from ..settings import merged
