@@ -101,7 +101,7 @@ def filesRun(
         arguments,
         load,
         temporary_folder=slicer.app.temporaryPath,
-        failure=_("The files could not be made."),
+        failure=_("The files could not be written."),
         prepare=export,
         on_finished=onFinished,
     )
@@ -121,7 +121,7 @@ def phantomRun(seed: int, onFinished: OnFinished = None) -> CommandRun:
         lambda private: ["phantom", "-o", str(private / "phantom"), "--seed", str(seed)],
         lambda private: mrml.load_volume(private / "phantom" / "ct.nii.gz", slicer.mrmlScene, _("Lung tumor phantom")),
         temporary_folder=slicer.app.temporaryPath,
-        failure=_("The phantom could not be made."),
+        failure=_("The phantom could not be generated."),
         on_finished=onFinished,
     )
 

@@ -32,7 +32,7 @@ def _make(startPhantom: Callable[[Callable[[CommandRun], None]], CommandRun]) ->
     The Sample Data module ignores the return value; the volume appears in the scene when it is ready.
     """
     dialog = slicer.util.createProgressDialog(
-        labelText=_("Making the lung tumor phantom. This takes about ten seconds."),
+        labelText=_("Generating the lung tumor phantom. This takes about ten seconds."),
         windowTitle=_("Lung Tumor Segmentation"),
         maximum=0,  # a busy indicator without a percentage
     )

@@ -161,7 +161,7 @@ class SegmentHere:
         if outline is not None and outline.mask is not None:
             name = self._take(outline, replaced)
             if name is not None:  # otherwise the user can select another lesion
-                self._session.discard(_("{name} has this outline now. Undo takes it back.").format(name=name))
+                self._session.discard(_("{name} now has this outline. Undo reverts the change.").format(name=name))
 
     def _onChange(self) -> None:
         if self.waiting != self._wasWaiting:

@@ -126,9 +126,9 @@ def test_each_action_changes_something_and_undo_brings_all_of_it_back(correction
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_action_is_refused_in_words_once_the_scene_is_closed(corrections, scene, ct, action):
     scene.Clear(0)
-    with pytest.raises(ValueError, match="is not in the scene any more"):
+    with pytest.raises(ValueError, match="is no longer in the scene"):
         ACTIONS[action](corrections, ct)
-    with pytest.raises(ValueError, match="is not in the scene any more"):
+    with pytest.raises(ValueError, match="is no longer in the scene"):
         corrections.undo()
 
 
@@ -136,7 +136,7 @@ def test_a_scene_closed_while_a_threshold_is_being_tried_ends_it_in_words(correc
     threshold = corrections.threshold("Tumor_1")
     threshold.preview(0.2)
     scene.Clear(0)
-    with pytest.raises(ValueError, match="not in the scene any more"):
+    with pytest.raises(ValueError, match="no longer in the scene"):
         threshold.preview(0.3)
 
 
@@ -340,7 +340,7 @@ def test_without_the_networks_answer_there_is_nothing_to_go_back_to(corrections,
     scene.RemoveNode(segmentation.GetNodeReference("LungTumorSeg.Answer"))
     assert not corrections.has_answer()
     for reset in (lambda: corrections.reset("Tumor_1"), corrections.reset_all):
-        with pytest.raises(ValueError, match="nothing to go back to"):
+        with pytest.raises(ValueError, match="nothing can be reset"):
             reset()
 
 
@@ -418,7 +418,7 @@ def test_without_a_probability_map_the_quick_tools_say_so(corrections, segmentat
 def test_a_lesion_that_is_gone_is_said(corrections):
     corrections.delete("Tumor_1")
     for action in ("confirm", "merge", "split", "threshold"):
-        with pytest.raises(ValueError, match="not in the segmentation any more"):
+        with pytest.raises(ValueError, match="no longer in the segmentation"):
             ACTIONS[action](corrections, None)
 
 

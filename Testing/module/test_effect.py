@@ -107,7 +107,7 @@ def test_a_click_is_previewed_and_enter_adds_it_to_the_selected_segment(editor, 
     np.testing.assert_array_equal(voxels(segmentation, ct), at(ct, PLACE))
     assert confidence_of(segmentation.GetSegmentation().GetSegment("Segment_1")) == pytest.approx(0.9)
     assert number_of_previews() == 0
-    assert widgets(editor)[0].startswith("Segment_1 contains the outline now and has a volume of")
+    assert widgets(editor)[0].startswith("Segment_1 now contains the outline and has a volume of")
     editor.history.RestorePreviousState()
     assert mask_of(segmentation.GetSegmentation(), "Segment_1") is None
 

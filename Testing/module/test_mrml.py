@@ -95,7 +95,7 @@ def test_several_values_a_voxel_are_refused(scene):
     image.AllocateScalars(vtk.VTK_SHORT, 2)
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "vectors")
     node.SetAndObserveImageData(image)
-    with pytest.raises(ValueError, match="several values a voxel"):
+    with pytest.raises(ValueError, match="several values per voxel"):
         mrml.volume_of_node(node)
 
 

@@ -67,7 +67,7 @@ class Batch:
 
     @classmethod
     def of(cls, options: argparse.Namespace, actions: Sequence[argparse.Action]) -> Batch:
-        """Return what the arguments of the command line ask for.
+        """Return the batch that the arguments of the command line describe.
 
         Args:
             options: The parsed arguments.

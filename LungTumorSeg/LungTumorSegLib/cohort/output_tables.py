@@ -96,7 +96,7 @@ class Row:
 def row_of(item: Item, record: Record, output: Path) -> Row:
     """Return the row of an item, with its result if it has one.
 
-    A result that cannot be read any more makes it a failed one.
+    A CT whose result can no longer be read counts as failed.
     """
     if record.state != DONE:
         return Row(item, record)

@@ -19,7 +19,7 @@ def result_extras(options: argparse.Namespace) -> Extras:
 
 
 def extras_of(options: argparse.Namespace, *, report: bool) -> Extras:
-    """Return what the arguments ask for, with or without a report.
+    """Return the optional files that the arguments name, with or without a report.
 
     Raises:
         UnusableInput: If a value is out of range.

@@ -49,7 +49,7 @@ class Snapshot:
     """A segmentation at one moment.
 
     Attributes:
-        layers: The layers, which do not change any more.
+        layers: The layers, which no longer change.
         segments: The segments, in their order.
         answer: The layers as the network left them, the same objects each time; empty if they are not known.
         network: The rows that the run gave the network's lesions, by segment id.
@@ -70,7 +70,7 @@ class Measures:
     Attributes:
         rows: The rows of the lesion table.
         spread: The spread as in summary.json.
-        removed: The ids of the network's lesions that are not lesions any more.
+        removed: The ids of the network's lesions that are no longer lesions.
         complete: Whether no further measurements of this snapshot follow.
         problem: A sentence for the user if the snapshot could not be measured; the other fields are then empty.
     """

@@ -172,7 +172,7 @@ class ResultLoading:
                 self._on_finished(self)
 
     def close(self) -> None:
-        """Forget the result; the scene does not change any more."""
+        """Forget the result; the scene no longer changes."""
         self._on_finished = None
         if not self.finished:
             self.finished, self.error = True, Cancelled()

@@ -279,17 +279,17 @@ class Corrections:
 
     def _check_scene(self) -> None:
         if self._node.GetScene() is None:
-            raise ValueError("The segmentation is not in the scene any more.")
+            raise ValueError("The segmentation is no longer in the scene; select another one.")
 
     def _check(self, segment_id: str) -> None:
         self._check_scene()
         if self._content.GetSegment(segment_id) is None:
-            raise ValueError("This lesion is not in the segmentation any more.")
+            raise ValueError("This lesion is no longer in the segmentation; select another one.")
 
     def _check_answer(self, segment_id: str | None = None) -> Node:
         if not self.has_answer(segment_id):
             what = "of this segmentation" if segment_id is None else "for this lesion"
-            raise ValueError(f"The network's answer {what} is not known, so there is nothing to go back to.")
+            raise ValueError(f"The network's result {what} is not known, so nothing can be reset.")
         return answer_of(self._node)
 
     def _save(self) -> None:

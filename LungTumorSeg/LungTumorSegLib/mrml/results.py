@@ -79,7 +79,7 @@ def volume_of_node(node: Node) -> Volume:
     if image is None or image.GetPointData() is None or image.GetPointData().GetScalars() is None:
         raise ValueError(f"The volume {node.GetName()} has no voxels; load it again.")
     if image.GetNumberOfScalarComponents() != 1:
-        raise ValueError(f"The volume {node.GetName()} has several values a voxel; choose a CT volume.")
+        raise ValueError(f"The volume {node.GetName()} has several values per voxel; choose a CT volume.")
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
@@ -281,7 +281,7 @@ def load_volume(path: Path, scene: Node, name: str) -> Node:
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", free_name(scene, name))
     if not storage.ReadData(node):
         scene.RemoveNode(node)
-        raise MachineLimit(f"{path} could not be read.")
+        raise MachineLimit(f"{path} could not be read; try again.")
     node.CreateDefaultDisplayNodes()
     return node
 

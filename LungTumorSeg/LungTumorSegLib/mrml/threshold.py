@@ -42,7 +42,7 @@ class Threshold:
         from ..correction.regrow import at_threshold  # imports scipy, so only if needed
 
         if self._node.GetScene() is None or self._node.GetSegmentation().GetSegment(self._segment_id) is None:
-            raise ValueError("This lesion is not in the scene any more.")
+            raise ValueError("This lesion is no longer in the scene; select another one.")
         if not self._saved:
             self._history.save()
             self._saved = True

@@ -80,7 +80,7 @@ def check_printable(*, report: bool, pdf: bool) -> None:
         UnusableInput: If not.
     """
     if pdf and not report:
-        raise UnusableInput("--pdf prints the report; leave out --no-report, or leave out --pdf.")
+        raise UnusableInput("--pdf prints the report; omit --no-report or --pdf.")
 
 
 def report_files(*, report: bool, pdf: bool) -> set[str]:

@@ -177,7 +177,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             return
         if before == 0:
             set_confidence(content.GetSegment(segmentId), session.outline.tumor)
-        text = _("{name} contains the outline now and has a volume of {volume:.2f} mL. Undo takes the outline back.")
+        text = _("{name} now contains the outline and has a volume of {volume:.2f} mL. Undo removes the outline.")
         session.discard(text.format(name=name, volume=after))
 
     # Helpers
