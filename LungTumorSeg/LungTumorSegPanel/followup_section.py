@@ -15,9 +15,10 @@ from LungTumorSegLib.mrml.results import ct_of
 from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
 
-from .followup_texts import columns, remarkText, summaryText
+from .followup_texts import columns, curveText, remarkText, summaryText, timesOf, volumesOf
 from .lesion_table import MOST_ROWS
 from .save_section import OwnFiles
+from .sparkline import sparkline, sparklineLabel
 from .waiting import cancelledText
 
 if TYPE_CHECKING:
@@ -42,10 +43,12 @@ class FollowUpSection:
         self._files: dict[str, bytes] = {}
         self._run: CommandRun | None = None
         self._layout: int | None = None
+        self._linked: side_by_side.LinkedViews | None = None
         self._own = OwnFiles()
         table = ui.followUpTable
-        table.setColumnCount(len(columns()))
-        table.setHorizontalHeaderLabels(list(columns()))
+        headings = [*columns(), _("Over\ntime")]
+        table.setColumnCount(len(headings))
+        table.setHorizontalHeaderLabels(headings)
         table.horizontalHeader().setStretchLastSection(True)
         table.verticalHeader().setVisible(False)
         table.connect("cellClicked(int,int)", lambda row, column: self._showRow(row))
@@ -84,7 +87,11 @@ class FollowUpSection:
         self._enable()
 
     def close(self) -> None:
-        """End a comparison in progress."""
+        """End a comparison in progress, and the link of both views."""
+        self._cancel()
+        self._unlink()
+
+    def _cancel(self) -> None:
         if self._run is not None:
             self._run.close()
             self._run = None
@@ -137,7 +144,7 @@ class FollowUpSection:
 
     def _onCompare(self) -> None:
         if self._run is not None:
-            self.close()
+            self._cancel()
             self._say(cancelledText())
             self._enable()
             return
@@ -193,7 +200,8 @@ class FollowUpSection:
                 item.setTextAlignment(qt.Qt.AlignCenter)
                 item.setToolTip(remarkText(lesion))
                 table.setItem(row, column, item)
-        for column in range(len(columns())):  # the last column is stretched
+            self._showCurve(row, lesion, data["dates"])
+        for column in range(table.columnCount):  # the last column is stretched
             table.resizeColumnToContents(column)
         table.resizeRowsToContents()
         shown = range(min(len(self._lesions), MOST_ROWS))
@@ -205,6 +213,13 @@ class FollowUpSection:
         box.blockSignals(True)
         box.checked = self._segmentation is not None and mrml.is_colored_by_growth(self._segmentation)
         box.blockSignals(False)
+
+    def _showCurve(self, row: int, lesion: dict[str, Any], dates: list[str | None]) -> None:
+        """Draw the volume of a lesion over time into the last column."""
+        volumes = volumesOf(lesion)
+        pixmap = sparkline(volumes, timesOf(dates, len(volumes)), mrml.growth_color(lesion))
+        table = self._ui.followUpTable
+        table.setCellWidget(row, table.columnCount - 1, sparklineLabel(pixmap, curveText(lesion)))
 
     def _offerPairs(self) -> None:
         """Offer the lesions that can be linked: those of the results or, of a folder, those that were compared."""
@@ -220,6 +235,7 @@ class FollowUpSection:
 
     def _onSideBySide(self, on: bool) -> None:
         """Switch to Slicer's layout of two slice views and back."""
+        self._unlink()
         layoutManager = slicer.app.layoutManager()
         if on and layoutManager is not None:
             self._layout = layoutManager.layout
@@ -231,6 +247,11 @@ class FollowUpSection:
             layoutManager.setLayout(self._layout)
             self._layout = None
 
+    def _unlink(self) -> None:
+        if self._linked is not None:
+            self._linked.release()
+            self._linked = None
+
     def _onGrowthColors(self, on: bool) -> None:
         mrml.color_by_growth(self._segmentation, on)
 
@@ -238,7 +259,9 @@ class FollowUpSection:
         lesion = self._lesions[row]
         mrml.show_place(self._segmentation, lesion)
         if self._ui.sideBySideCheckBox.checked:
+            self._unlink()
             side_by_side.show_lesion(self._segmentation, lesion)
+            self._linked = side_by_side.LinkedViews(self._segmentation, lesion)
         for selector, pieces in (
             (self._ui.linkEarlierSelector, lesion["earlier"]),
             (self._ui.linkLaterSelector, lesion["later"]),

@@ -1,6 +1,7 @@
 """Texts of the Follow-up section: pure functions from followup.json to text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -14,7 +15,7 @@ def columns() -> dict[str, Callable[[Lesion], str]]:
     return {
         _("Before"): lambda lesion: namesText(lesion["earlier"]),
         _("Now"): lambda lesion: namesText(lesion["later"]),
-        _("Status"): lambda lesion: statusText(lesion["status"]),
+        _("Status"): statusText,
         _("Before\nmL"): lambda lesion: f"{lesion['volume_earlier_ml']:.2f}" if lesion["earlier"] else "",
         _("Now\nmL"): lambda lesion: f"{lesion['volume_later_ml']:.2f}" if lesion["later"] else "",
         _("Change\n%"): changeText,
@@ -27,8 +28,12 @@ def namesText(pieces: list[Mapping[str, Any]]) -> str:
     return " + ".join(piece["segment"] for piece in pieces) or "-"
 
 
-def statusText(status: str) -> str:
+def statusText(lesion: Lesion) -> str:
     """Return the translated status of a lesion."""
+    if lesion.get("returned"):
+        return str(_("back"))
+    if not lesion.get("later_in_view", True):
+        return str(_("not shown"))
     return {
         "stable": _("stable"),
         "grown": _("grown"),
@@ -37,7 +42,24 @@ def statusText(status: str) -> str:
         "gone": _("gone"),
         "split": _("split"),
         "merged": _("merged"),
-    }[status]
+    }[lesion["status"]]
+
+
+def volumesOf(lesion: Lesion) -> list[float]:
+    """Return the volumes of a lesion in all examinations, mL; of scenes of earlier versions, in the last two."""
+    return list(lesion.get("volumes_ml") or (lesion["volume_earlier_ml"], lesion["volume_later_ml"]))
+
+
+def timesOf(dates: Sequence[str | None], count: int) -> list[float]:
+    """Return the times of the last ``count`` examinations, days; their numbers where a date is unknown."""
+    known = [date.fromisoformat(each).toordinal() for each in dates[-count:] if each]
+    return [float(each) for each in (known if len(known) == count else range(count))]
+
+
+def curveText(lesion: Lesion) -> str:
+    """Return the volumes of a lesion over time for the tooltip of its curve."""
+    volumes = " → ".join(f"{volume:.2f}" if volume else "-" for volume in volumesOf(lesion))
+    return str(_("Volume over time, mL: {volumes}").format(volumes=volumes))
 
 
 def changeText(lesion: Lesion) -> str:
@@ -57,6 +79,10 @@ def remarkText(lesion: Lesion) -> str:
     remarks = []
     if lesion["match_confidence"] is not None:
         remarks.append(_("Confidence of the match: {value:.2f}.").format(value=lesion["match_confidence"]))
+    if lesion.get("returned"):
+        remarks.append(_("It was there in an examination before these two."))
+    if not lesion.get("later_in_view", True):
+        remarks.append(_("The later CT does not show its place."))
     if lesion["recist_target"]:
         remarks.append(_("Target lesion of RECIST 1.1."))
     if lesion["doubling_time_range_days"] is not None and lesion["size_status"] == "grown":

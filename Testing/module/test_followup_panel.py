@@ -18,11 +18,15 @@ from LungTumorSegLib.mrml.nodes import OUTLINES_ROLE
 from LungTumorSegLib.mrml.results import load_results
 from LungTumorSegLib.mrml.segments import mask_of, set_review
 from LungTumorSegLib.results.reader import read_run
+from PySide6.QtGui import QColor
 from stand_in import application as stand_in
 from tools import tool
 from two_lungs import ct_of, segments_of
 
 from .conftest import add_volume, lesion_row, process_until, write_results
+
+AFFINE = [[1.0, 0, 0, 5], [0, 1, 0, 6], [0, 0, 1.25, 7], [0, 0, 0, 1]]
+"""From later to earlier points: the earlier breath was deeper."""
 
 MEASURES = {"volume_p5_ml": None, "volume_p95_ml": None, "solid_ml": None, "mass_mg": None, "tracking_uid": None}
 
@@ -65,7 +69,8 @@ def followup_of(ct) -> dict:
     response = {"category": "PD", "rules": ["There are new lesions."], "sum_mm": 8.0, "baseline_sum_mm": 16.0}
     return {
         "schema_version": 1, "software_version": "0", "warnings": ["The slices differ."], "days": 90.0,
-        "dates": [None, None], "registration": registration | {"residual_of": "landmarks"}, "burden": [burden, burden],
+        "dates": [None, None], "registration": registration | {"residual_of": "landmarks", "affine_to_earlier": AFFINE},
+        "burden": [burden, burden],
         "lesions": [
             entry("L1", "grown", [piece("Tumor 1", 1.0)], [piece("Tumor 2", 2.0)], places[0], 90.0),
             entry("L2", "gone", [piece("Tumor 2", 2.0)], [], places[1]),
@@ -369,6 +374,82 @@ def test_both_cts_are_shown_side_by_side_at_the_lesion_and_everything_is_restore
     assert view("Slice", "Red").GetFieldOfView()[0] == view("Slice", "Yellow").GetFieldOfView()[0]
     box.checked = False
     assert everything(later, earlier) == before
+
+
+def test_what_happens_in_one_view_happens_at_the_same_place_in_the_other(widget, later, earlier, canned):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    compared(widget)
+    widget.ui.sideBySideCheckBox.checked = True
+    widget.ui.followUpTable._qt.cellClicked.emit(0, 0)
+    red, yellow = view("Slice", "Red"), view("Slice", "Yellow")
+    before = center("Red"), center("Yellow")
+    yellow.SetSliceOffset(yellow.GetSliceOffset() + 10)
+    assert center("Red") - before[0] == pytest.approx(np.array([0, 0, 12.5]))
+    red.SetSliceOffset(red.GetSliceOffset() - 12.5)
+    assert center("Yellow") == pytest.approx(before[1])
+    yellow.SetFieldOfView(50.0, 50.0, 1.0)
+    yellow.SetSliceOrigin(7.0, -3.0, 0.0)
+    assert red.GetFieldOfView()[0] == 50
+    assert red.GetXYZOrigin()[:2] == (7, -3)
+    red.SetOrientation("Coronal")
+    assert yellow.GetOrientation() == "Coronal"
+    assert center("Yellow") == pytest.approx(before[1])
+    widget.ui.followUpTable._qt.cellClicked.emit(2, 0)  # centers both on another lesion
+    assert yellow.GetXYZOrigin()[:2] == (0, 0)
+    assert yellow.GetOrientation() == "Axial"
+    widget.ui.sideBySideCheckBox.checked = False
+    alone = center("Red")
+    yellow.SetSliceOffset(99)
+    assert center("Red") == pytest.approx(alone)
+
+
+def test_both_views_stay_linked_when_a_comparison_is_cancelled(widget, later, earlier, fake_child):
+    process_until(lambda: earlier.GetName() in offered(widget))
+    compared(widget)
+    widget.ui.sideBySideCheckBox.checked = True
+    fake_child("slow")
+    widget.ui.compareButton.click()
+    widget.ui.compareButton.click()
+    before = center("Red")
+    view("Slice", "Yellow").SetSliceOffset(view("Slice", "Yellow").GetSliceOffset() + 4)
+    assert center("Red") - before == pytest.approx(np.array([0, 0, 5]))
+
+
+def test_each_lesion_has_a_curve_of_its_volume(widget, later, earlier):
+    compared(widget)
+    last = widget.ui.followUpTable.columnCount - 1
+    labels = [widget.ui.followUpTable.cellWidget(row, last) for row in range(3)]
+    assert labels[0].toolTip == "Volume over time, mL: 1.00 → 2.00"
+    assert labels[1].toolTip == "Volume over time, mL: 2.00 → -"
+    for label, fate in zip(labels, ("grown", "shrunk", "new"), strict=True):
+        image = label._qt.pixmap().toImage()
+        colors = {image.pixelColor(x, y).name() for x in range(52) for y in range(18) if image.pixelColor(x, y).alpha()}
+        assert colors == {QColor.fromRgbF(*GROWTH_COLORS[fate]).name()}
+
+
+@pytest.mark.parametrize(
+    ("values", "times", "expected"),
+    [
+        ((1.0, 2.0), (0, 1), [(3, 9), (48, 3)]),
+        ((2.0, 1.0, 2.0), (0, 90, 100), [(3, 3), (43, 9), (48, 3)]),
+        ((0.0, 0.0), (0, 1), [(3, 14), (48, 14)]),
+    ],
+)
+def test_a_curve_begins_at_zero_and_its_times_are_to_scale(slicer_app, module, values, times, expected):
+    from LungTumorSegPanel.sparkline import places
+
+    assert places(values, times) == expected
+
+
+@pytest.mark.parametrize(
+    ("dates", "times"),
+    [(["2026-01-01", "2026-01-11", "2026-03-01"], [0, 10, 59]), ([None, "2026-01-11", "2026-03-01"], [0, 1, 2])],
+)
+def test_times_are_days_where_all_dates_are_known(slicer_app, module, dates, times):
+    from LungTumorSegPanel.followup_texts import timesOf
+
+    found = timesOf(dates, 3)
+    assert [each - found[0] for each in found] == times
 
 
 @pytest.mark.parametrize("how", ["another result", "compared again", "a saved scene"])

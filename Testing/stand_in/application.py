@@ -297,7 +297,17 @@ def _add_views() -> None:
         node = getattr(slicer, f"vtkMRML{kind}Node")()
         node.SetSingletonTag(name)
         node.SetName(name)
+        if kind == "Slice":
+            _add_orientations(node)
         slicer.mrmlScene.AddNode(node)
+
+
+def _add_orientations(node: Any) -> None:
+    """Add the orientations that Slicer's application gives to each slice node."""
+    for name in ("Axial", "Sagittal", "Coronal"):
+        matrix = vtk.vtkMatrix3x3()
+        getattr(slicer.vtkMRMLSliceNode, f"Get{name}SliceToRASMatrix")(matrix)
+        node.AddSliceOrientationPreset(name, matrix)
 
 
 def _install_modules() -> None:
@@ -329,7 +339,8 @@ def _install_qt() -> None:
     modules["qt"]["Qt"] = QtCore.Qt
     modules["qt"]["QColor"] = QtGui.QColor
     modules["qt"]["QApplication"] = QtWidgets.QApplication
-    modules["qt"]["QTableWidgetItem"] = lambda *arguments: PlainProxy(QtWidgets.QTableWidgetItem(*arguments))
+    for plain in (QtWidgets.QTableWidgetItem, QtGui.QPainter, QtGui.QPen):
+        modules["qt"][plain.__name__] = lambda *arguments, plain=plain: PlainProxy(plain(*arguments))
     _module("qt", **modules["qt"])
     _module("ctk", **modules["ctk"])
     for name, class_ in modules["slicer"].items():

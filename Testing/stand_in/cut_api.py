@@ -19,7 +19,15 @@ WIDGETS = (
     "slicer.qMRMLNodeComboBox",
     "slicer.qMRMLSegmentEditorWidget", "slicer.qMRMLThreeDWidget", "slicer.qMRMLWidget",
 )  # fmt: skip
-OTHERS = ("qt.QHeaderView", "qt.QIcon", "qt.QSettings", "qt.QTimer", "qt.QVBoxLayout", "slicer.qMRMLLayoutManager")
+OTHERS = (
+    "qt.QHeaderView",
+    "qt.QIcon",
+    "qt.QPixmap",
+    "qt.QSettings",
+    "qt.QTimer",
+    "qt.QVBoxLayout",
+    "slicer.qMRMLLayoutManager",
+)
 KINDS = ("properties", "signals", "slots", "methods")
 
 

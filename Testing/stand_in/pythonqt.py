@@ -29,10 +29,13 @@ PLAIN_METHODS = {
         "isSelected", "setSelected",
     },
     "QSize": {"width", "height"},
+    "QPainter": {"begin", "end", "setPen", "drawLine"},
+    "QPen": {"setColor", "setWidth"},
 }  # fmt: skip
 """Classes without meta objects, which have only methods.
 
-``text``, ``data`` and ``flags`` were verified in Slicer; the others follow Qt 5."""
+``text``, ``data`` and ``flags`` were verified in Slicer; Slicer's own module DataProbe draws with QPainter and QPen in
+this way; the others follow Qt 5."""
 
 _classes: dict[str, type[Proxy]] = {}
 _proxies: dict[int, Proxy] = {}

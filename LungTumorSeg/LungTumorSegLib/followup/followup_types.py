@@ -107,6 +107,14 @@ class RegistrationEntry(TypedDict):
     residual_p95_mm: Quantity
     landmarks: Count
     residual_of: Literal["landmarks", "lung surfaces"]
+    affine_to_earlier: Annotated[
+        list[list[float]],
+        {
+            "minItems": 4,
+            "maxItems": 4,
+            "description": "4 x 4, from later to earlier points, LPS mm, without the displacement",
+        },
+    ]
 
 
 class BurdenEntry(TypedDict):

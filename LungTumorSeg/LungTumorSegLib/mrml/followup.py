@@ -16,7 +16,7 @@ from typing import Any
 import slicer
 
 from ..core.boxes import box_of_label
-from ..core.colors import GROWTH_COLORS
+from ..core.colors import GROWTH_COLORS, Color
 from ..core.dates import date_of
 from ..core.selection import may_be_lesion
 from ..core.terminology import REJECTED
@@ -271,6 +271,12 @@ def show_comparison(later: Node, found: Comparison) -> Node:
     return node
 
 
+def growth_color(lesion: Mapping[str, Any]) -> Color:
+    """Return the color of what became of a lesion of followup.json."""
+    fate = lesion["size_status"] or lesion["status"]
+    return GROWTH_COLORS["shrunk" if fate == "gone" else fate]
+
+
 @one_drawing()
 def color_by_growth(later: Node, on: bool) -> None:
     """Color the lesions in all views by what became of them, or by their own colors again.
@@ -278,17 +284,17 @@ def color_by_growth(later: Node, on: bool) -> None:
     The colors of the segments stay as they are; only their display changes.
     """
     display, segments = later.GetDisplayNode(), later.GetSegmentation()
-    fates = {
-        piece["segment"]: lesion["size_status"] or lesion["status"]
+    colors = {
+        piece["segment"]: growth_color(lesion)
         for lesion in comparison_of(later).get("lesions", [])
         for piece in lesion["later"]
     }
     for segment_id in segments.GetSegmentIDs():
-        fate = fates.get(segments.GetSegment(segment_id).GetName()) if on else None
-        if fate is None:
+        color = colors.get(segments.GetSegment(segment_id).GetName()) if on else None
+        if color is None:
             display.UnsetSegmentOverrideColor(segment_id)
         else:
-            display.SetSegmentOverrideColor(segment_id, *GROWTH_COLORS[fate])
+            display.SetSegmentOverrideColor(segment_id, *color)
 
 
 def is_colored_by_growth(later: Node) -> bool:

@@ -1,5 +1,8 @@
 """Both CTs of a comparison side by side: the earlier one in the red slice view, the later one in the yellow one.
 
+Both views are linked by ``LinkedViews`` and not by Slicer's own link, which shows the same place in both, because a
+lesion has another place in each CT.
+
 What the views and displays were before is stored in attributes of the nodes themselves, so that ``end`` restores them
 also in a scene that was saved in between.
 """
@@ -10,8 +13,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import slicer
+from vtk import vtkCommand
 
+from ..core.volume import Array
+from .followup import comparison_of
 from .nodes import EARLIER_ROLE, OUTLINES_ROLE, Node, one_drawing, ras_of
 from .results import ct_of
 
@@ -43,7 +50,7 @@ def begin(later: Node) -> None:
     ):
         composite = _node(later, "vtkMRMLSliceCompositeNode", view)
         _remember(composite, {"background": composite.GetBackgroundVolumeID(), "linked": composite.GetLinkedControl()})
-        composite.SetLinkedControl(False)  # linked views show the same place, but a lesion has another in each CT
+        composite.SetLinkedControl(False)  # both views are linked by LinkedViews
         composite.SetBackgroundVolumeID(ct_of(segmentation).GetID())
         for node in shown:
             if node is not None and node.GetDisplayNode() is not None:
@@ -65,9 +72,84 @@ def show_lesion(later: Node, lesion: Mapping[str, Any]) -> None:
             segmentation.TransformPointToWorld(ras_of(place), world)
             node = _node(later, "vtkMRMLSliceNode", view)
             node.SetOrientation("Axial")
-            width, height, depth = node.GetFieldOfView()
-            node.SetFieldOfView(FIELD_OF_VIEW_MM, FIELD_OF_VIEW_MM * height / width, depth)
+            _set_width(node, FIELD_OF_VIEW_MM)
+            node.SetSliceOrigin(0, 0, 0)  # where the user has dragged the image to
             node.JumpSliceByCentering(*world)
+
+
+class LinkedViews:
+    """Keeps both views at the same place of the patient.
+
+    What the user scrolls, drags, zooms or turns in one view happens in the other one. The place in the other CT is that
+    of the affine part of the alignment, shifted so that the lesion lies at its own place in both.
+    """
+
+    def __init__(self, later: Node, lesion: Mapping[str, Any]) -> None:
+        """Link the views.
+
+        Args:
+            later: The later segmentation.
+            lesion: The entry of followup.json on which both views are centered.
+        """
+        self._later, self._earlier = later, later.GetNodeReference(EARLIER_ROLE)
+        self._to_earlier = _local_affine(comparison_of(later)["registration"], lesion)
+        self._views = {view: _node(later, "vtkMRMLSliceNode", view) for view in (EARLIER_VIEW, LATER_VIEW)}
+        self._moving = False
+        event = vtkCommand.ModifiedEvent
+        self._tags = [(node, node.AddObserver(event, self._on_moved)) for node in self._views.values()]
+
+    def release(self) -> None:
+        """Leave the views to themselves."""
+        for node, tag in self._tags:
+            node.RemoveObserver(tag)
+        self._tags = []
+
+    def _on_moved(self, moved: Node, event: str) -> None:
+        if self._moving or self._earlier.GetScene() is None:
+            return
+        self._moving = True
+        try:
+            self._follow(moved)
+        finally:
+            self._moving = False
+
+    @one_drawing()
+    def _follow(self, moved: Node) -> None:
+        is_later = moved is self._views[LATER_VIEW]
+        other = self._views[EARLIER_VIEW if is_later else LATER_VIEW]
+        here, there = (self._later, self._earlier) if is_later else (self._earlier, self._later)
+        affine = self._to_earlier if is_later else np.linalg.inv(self._to_earlier)
+        own, local, world = moved.GetSliceToRAS(), [0.0] * 3, [0.0] * 3
+        here.TransformPointFromWorld([own.GetElement(i, 3) for i in range(3)], local)
+        place = affine[:3, :3] @ ras_of(local) + affine[:3, 3]
+        there.TransformPointToWorld(ras_of(place.tolist()), world)
+        matrix = other.GetSliceToRAS()
+        for i in range(3):
+            for j in range(3):
+                matrix.SetElement(i, j, own.GetElement(i, j))
+            matrix.SetElement(i, 3, world[i])
+        other.UpdateMatrices()
+        _set_width(other, moved.GetFieldOfView()[0])
+        x, y, _ = moved.GetXYZOrigin()
+        other.SetSliceOrigin(x, y, other.GetXYZOrigin()[2])
+
+
+def _local_affine(registration: Mapping[str, Any], lesion: Mapping[str, Any]) -> Array:
+    """Return the affine transform (4 x 4), LPS mm, from later to earlier points that maps a lesion to its own place.
+
+    Scenes of earlier versions do not state the transform; it is a shift then.
+    """
+    affine = np.array(registration.get("affine_to_earlier", np.eye(4)), dtype=float)
+    places = lesion["place_lps_mm"], lesion["earlier_place_lps_mm"]
+    if None not in places:
+        affine[:3, 3] = np.array(places[1]) - affine[:3, :3] @ places[0]
+    return affine
+
+
+def _set_width(view: Node, width_mm: float) -> None:
+    """Set the width of a slice view, mm; its height follows from its shape."""
+    width, height, depth = view.GetFieldOfView()
+    view.SetFieldOfView(width_mm, width_mm * height / width, depth)
 
 
 @one_drawing()
