@@ -18,6 +18,7 @@ from ..core.messages import CANCELLED_BATCH
 from ..core.texts import shown
 from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
+from ..results.contents import COHORT
 from ..results.folder import check_output, complete_or_nothing
 from ..results.giving_way import Output
 from ..weights.manifest import Manifest, find_model, model_folders
@@ -25,20 +26,18 @@ from ..weights.model_card import CARD_FILE
 from .discovery import check_hides_no_ct, find_items
 from .input_table import read_table
 from .items import Item, with_unique_cases
-from .output_tables import COHORT_FILE, LESIONS_FILE, Row, row_of, write_tables
+from .output_tables import COHORT_FILE, LESIONS_FILE, PHASES_FILE, Row, row_of, write_tables
 from .overview import OVERVIEW_FILE, write_overview
+from .phases import phase_items, series_of_phases, with_phases
 from .records import DONE, FAILED, WAITING, Record
 from .run_item import Task
 from .schedule import default_workers, run_locally, run_on_cluster
 
-COHORT = "cohort"
-"""Group of the files that describe a cohort."""
-
-COHORT_FILES = (COHORT_FILE, LESIONS_FILE, OVERVIEW_FILE)
+COHORT_FILES = (COHORT_FILE, LESIONS_FILE, PHASES_FILE, OVERVIEW_FILE)
 STAGE = "segmenting"
 
-NOT_PASSED_ON = frozenset({"events", "cancel_on_eof"})
-"""Options of ``segment`` that concern its caller only."""
+NOT_PASSED_ON = frozenset({"events", "cancel_on_eof", "case"})
+"""Options of ``segment`` that concern its caller only, or that every CT has for itself."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ class Batch:
         scheduler: Address of a Dask scheduler; None runs on this machine.
         threads: Largest number of processor threads of all runs on this machine together, or of each run on a cluster.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        items: The CTs, if they are known; otherwise those of the table or folder.
     """
 
     source: Path
@@ -64,16 +64,17 @@ class Batch:
     scheduler: str | None = None
     threads: int | None = None
     overwrite: bool = False
+    items: tuple[Item, ...] = ()
 
     @classmethod
-    def of(cls, options: argparse.Namespace, actions: Sequence[argparse.Action]) -> Batch:
+    def of(cls, options: argparse.Namespace, items: Sequence[Item] = ()) -> Batch:
         """Return the batch that the arguments of the command line describe.
 
         Args:
-            options: The parsed arguments.
-            actions: The options of ``segment`` that ``batch`` accepts too.
+            options: The parsed arguments of ``batch`` or ``segment``; ``passed_on`` lists the options of a run.
+            items: The CTs, if they are known.
         """
-        passed = [action for action in actions if action.dest not in NOT_PASSED_ON]
+        passed = [action for action in options.passed_on if action.dest not in NOT_PASSED_ON]
         return cls(
             options.input,
             options.output,
@@ -83,6 +84,7 @@ class Batch:
             options.scheduler,
             options.threads,
             options.overwrite,
+            tuple(items),
         )
 
 
@@ -153,6 +155,7 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     rows = [row_of(item, records[item.case], folder) for item in items]
     with complete_or_nothing(output) as private:
         write_tables(rows, private)
+        _write_phases(rows, folder, private)
         write_overview(rows, folder, private / OVERVIEW_FILE)
     _report(rows, batch, channel)
     return rows
@@ -177,6 +180,8 @@ def _items(batch: Batch) -> list[Item]:
     Raises:
         UnusableInput: If there is no CT, or the output folder, which is not searched, contains one.
     """
+    if batch.items:
+        return with_unique_cases(batch.items)
     if not batch.source.is_dir():
         found = read_table(batch.source)
         nothing = f"{shown(batch.source)} lists no CT; add one row per CT."
@@ -186,7 +191,29 @@ def _items(batch: Batch) -> list[Item]:
         nothing = f"{shown(batch.source)} contains no CT; choose a folder with DICOM or image files, or a table."
     if not found:
         raise UnusableInput(nothing)
-    return with_unique_cases(found)
+    return with_unique_cases(with_phases(found))
+
+
+def _write_phases(rows: Sequence[Row], output: Path, folder: Path) -> None:
+    """Write phases.csv if there is a 4D CT."""
+    by_item = {row.item: row for row in rows}
+    groups = [[by_item[item] for item in items] for items in series_of_phases([row.item for row in rows])]
+    if groups:
+        from .motion import write_phases  # imports slow packages, so only for 4D
+
+        write_phases(groups, output, folder / PHASES_FILE)
+
+
+def segment_phases(options: argparse.Namespace, phases: Sequence[str], channel: Channel) -> None:
+    """Segment each phase of a 4D CT, as ``batch`` does, with the arguments of ``segment``.
+
+    Args:
+        options: The parsed arguments.
+        phases: What tells the phases apart.
+        channel: See ``run_batch``.
+    """
+    whole = Item("", options.input.absolute(), patient=options.case or "", series=options.series or "")
+    run_batch(Batch.of(options, phase_items(whole, phases)), channel)
 
 
 def _choices(batch: Batch) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from ..io.plausibility import MIN_SLICES
 from ..phantom.truth import PHANTOM, PHANTOM_FILES
 from ..results.mark import read_mark
 from .items import Item
+from .phases import phase_items
 
 if TYPE_CHECKING:
     from ..io.dicom_values import DicomHeader
@@ -127,7 +128,7 @@ def _own_files(folder: Path) -> set[str]:
 
 
 def _studies(series: Mapping[tuple[Study, str], list[DicomHeader]], root: Path) -> Iterator[Item]:
-    """Yield the item of each study: its series with the most slices."""
+    """Yield the item of each study, its series with the most slices; of a 4D CT, the item of each phase."""
     studies: dict[Study, dict[str, list[DicomHeader]]] = defaultdict(dict)
     for (study, uid), headers in series.items():
         studies[study][uid] = headers
@@ -137,7 +138,18 @@ def _studies(series: Mapping[tuple[Study, str], list[DicomHeader]], root: Path) 
         files = tuple(sorted(header.path for header in headers))
         path = Path(os.path.commonpath([file.parent for file in files]))
         note = f"{others} other CT series of the study not segmented" if others else ""
-        yield Item(_name(path, root), path, _patient(path, root), series=uid, files=files, note=note)
+        item = Item(_name(path, root), path, _patient(path, root), series=uid, files=files, note=note)
+        yield from _with_phases(item, headers)
+
+
+def _with_phases(item: Item, headers: list[DicomHeader]) -> list[Item]:
+    """Return one item per phase if the headers are those of a 4D CT, each with its files."""
+    from ..io.dicom_phases import phases_of  # imports pydicom, so only if needed
+
+    phases = phases_of(headers)
+    files = [tuple(sorted(header.path for header in each)) for each in phases.values()]
+    items = phase_items(item, list(phases))
+    return [replace(each, files=own) for each, own in zip(items, files, strict=True)] or [item]
 
 
 def _paths(items: Iterable[Item]) -> list[Path]:

@@ -33,6 +33,7 @@ class Item:
         series: The series to read, as in ``segment --series``; "" if there is only one.
         files: The files of the CT; if empty, all files below ``path``.
         note: What the user should know about the choice of this CT.
+        phase_number: The phase to read, counted from 0, as in ``segment --phase``; None if the CT is 3D.
         problem: Why the CT cannot be segmented, if that is known before it is read.
     """
 
@@ -44,6 +45,7 @@ class Item:
     series: str = ""
     files: tuple[Path, ...] = ()
     note: str = ""
+    phase_number: int | None = None
     problem: str = ""
 
 

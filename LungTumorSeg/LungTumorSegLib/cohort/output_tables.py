@@ -15,7 +15,7 @@ from ..results.reader import read_summary
 from .items import Item
 from .records import DONE, FAILED, Record
 
-COHORT_FILE, LESIONS_FILE = "cohort.csv", "lesions.csv"
+COHORT_FILE, LESIONS_FILE, PHASES_FILE = "cohort.csv", "lesions.csv", "phases.csv"
 
 ITEM_COLUMNS = ("case", "patient", "date", "phase")
 """First columns of both tables."""

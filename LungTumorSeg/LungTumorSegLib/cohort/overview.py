@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from .. import NOTICE, __version__
 from ..results.contents import PICTURE_FILE, REPORT_FILE
-from .output_tables import COHORT_FILE, LESIONS_FILE, Row
+from .output_tables import COHORT_FILE, LESIONS_FILE, PHASES_FILE, Row
 
 OVERVIEW_FILE = "overview.html"
 TEMPLATE = Path(__file__).with_name("overview.html.j2")
@@ -26,7 +26,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
     Args:
         rows: The rows of the cohort.
         output: The folder of the cohort, with the result folders.
-        path: The file to write.
+        path: The file to write, beside the tables.
 
     Raises:
         OSError: If the file cannot be written.
@@ -38,7 +38,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
         "rows": [(row, _link(row, output), _thumbnail(output / row.item.case / PICTURE_FILE, row)) for row in rows],
         "summary": ", ".join(f"{count} {state}" for state, count in states.items()),
         "lesions": sum(len(row.lesions) for row in rows),
-        "files": (COHORT_FILE, LESIONS_FILE),
+        "files": [name for name in (COHORT_FILE, LESIONS_FILE, PHASES_FILE) if (path.parent / name).is_file()],
         "notice": NOTICE,
         "version": __version__,
     }

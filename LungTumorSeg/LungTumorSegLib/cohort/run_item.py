@@ -68,8 +68,11 @@ class Task:
         """Return the command that segments the CT."""
         program = sys.executable or find_interpreter()  # empty inside Slicer
         series = [f"--series={self.item.series}"] if self.item.series else []
+        number = self.item.phase_number
+        phase = ["--no-phases"] if number is None else [f"--phase={number}"]
         overwrite = ["--overwrite"] if self.overwrite else []
-        options = ["-o", str(self.result), f"--case={self.item.case}", f"--threads={self.threads}", *series, *overwrite]
+        options = ["-o", str(self.result), f"--case={self.item.case}", f"--threads={self.threads}"]
+        options += [*series, *phase, *overwrite]
         channel = ["--events", "jsonl", "--cancel-on-eof"]
         return [program, "-m", PACKAGE, "segment", *options, *self.arguments, *channel, "--", str(self.item.path)]
 
@@ -111,7 +114,8 @@ def _run_locked(task: Task, stopped: Stopped, lock: int | None) -> Record:
     if item.problem:
         raise UnusableInput(item.problem)
     input_sha256 = input_checksum(item, stopped)
-    key = hashlib.sha256(json.dumps([input_sha256, item.series, task.choices]).encode()).hexdigest()
+    phase = [] if item.phase_number is None else [item.phase_number]
+    key = hashlib.sha256(json.dumps([input_sha256, item.series, task.choices, *phase]).encode()).hexdigest()
     earlier = read_record(task.records)
     if earlier.key == key and (known := _finished(task, earlier)):
         return known

@@ -61,7 +61,7 @@ def _voxels(item: Item) -> int:
     try:
         if item.path.is_dir():
             return SLICE_VOXELS * len(item.files or os.listdir(item.path))
-        slices, rows, columns = read_header(item.path).shape
+        slices, rows, columns = read_header(item.path, phase=item.phase_number).shape
         return slices * rows * columns
     except (UnusableInput, OSError):
         return 0

@@ -40,6 +40,13 @@ def positive_number(text: str) -> int:
     return number
 
 
+def _phase(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be 0 or more, not {number}")
+    return number
+
+
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add ``--overwrite``."""
     parser.add_argument(
@@ -64,6 +71,9 @@ def add_series(parser: argparse.ArgumentParser) -> None:
         metavar="UID",
         help="SeriesInstanceUID of the series to read if the folder contains several; UID#2 takes the second "
         "acquisition of that series (default: the only series)",
+    )
+    parser.add_argument(
+        "--phase", metavar="N", type=_phase, help="phase of a 4D CT to read, counted from 0 (default: the CT is 3D)"
     )
 
 

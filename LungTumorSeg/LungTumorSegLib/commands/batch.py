@@ -18,7 +18,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     result_extras(options)  # checks values that every run would refuse
     if options.scheduler is None:  # other computers have packages of their own
         check_backend(options)
-    run_batch(Batch.of(options, options.passed_on), channel)
+    run_batch(Batch.of(options), channel)
 
 
 def _add_arguments(batch: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     output = Output(options.output, ISOLATION, (options.input,), options.overwrite)
     check_output(output, isolation_files(resampled=may_be_resampled(options.input)))
     channel.progress(Progress("reading", 0, 1))
-    _isolate_ct(read_ct(options.input, series=options.series), options, channel)
+    _isolate_ct(read_ct(options.input, series=options.series, phase=options.phase), options, channel)
 
 
 def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> None:

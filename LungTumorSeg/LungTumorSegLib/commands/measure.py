@@ -17,7 +17,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Measure the lesions of a segmentation and write the result."""
     from ..io.images import check_ct, read_ct
 
-    check_ct(options.input)  # refuses before slow packages are imported
+    check_ct(options.input, phase=options.phase)  # refuses before slow packages are imported
     from ..followup.tracking import check_tracking, with_tracking
     from ..io.seg_nrrd import read_segmentation
     from ..lesions import find_lungs, measure, with_known
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
     )
     channel.progress(Progress("reading", 0, 1))
-    ct = read_ct(options.input, series=options.series)
+    ct = read_ct(options.input, series=options.series, phase=options.phase)
     extras = with_source(extras, ct, options)
     channel.progress(Progress("reading", 1, 2))
     segments = with_tracking(read_segmentation(options.segmentation, ct), options.tracking)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import SeveralPhases
 from ..core.events import Progress
 from ..options import OPTION, OPTIONS
 from ..process.channel import Channel
@@ -24,14 +25,28 @@ PLACES = ("point", "box", "also", "but_not")
 
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
-    """Segment a CT and write the result."""
+    """Segment a CT and write the result; of a 4D CT, each phase."""
     from ..io.images import read_ct
+    from ..results.contents import COHORT
+    from ..results.folder import files_of_group
 
     if not (options.point or options.box):  # those need the second network only, which torch computes
         check_backend(options)
-    check_result_output(options, options.input)
+    may_be_4d = bool(files_of_group(options.output, COHORT))  # an earlier run has found phases
+    if not may_be_4d:
+        check_result_output(options, options.input)
     channel.progress(Progress("reading", 0, 1))
-    ct = read_ct(options.input, series=options.series)
+    try:
+        ct = read_ct(options.input, series=options.series, phase=options.phase)
+    except SeveralPhases as found:
+        if not options.phases or any(getattr(options, name) for name in PLACES):
+            raise
+        from ..cohort.batch import segment_phases
+
+        segment_phases(options, found.phases, channel)
+        return
+    if may_be_4d:
+        check_result_output(options, options.input)
     channel.progress(Progress("reading", 1, 1))
     _, data, text = segment_and_write(ct, options, channel, source=options.input)
     channel.result(data, text)
@@ -82,6 +97,18 @@ def check_result_output(options: argparse.Namespace, source: Path | None = None)
     check_output(output, result_files(result_extras(options), **files))
 
 
+def _add_own_options(segment: argparse.ArgumentParser) -> None:
+    own = len(segment._actions)
+    add_segment_options(segment)
+    segment.set_defaults(passed_on=segment._actions[own:], workers=None, scheduler=None)
+    segment.add_argument(
+        "--no-phases",
+        dest="phases",
+        action="store_false",
+        help="refuse a 4D CT (default: segment each phase, into folders of its own)",
+    )
+
+
 COMMAND = Command(
     "segment",
     run,
@@ -90,10 +117,7 @@ COMMAND = Command(
         "ct.nii.gz -o result",
         "dicom-folder -o result --margins 5 8 --case P007",
         "ct.nii.gz -o nodule --point 61.5 -12 -310 --but-not 70 -12 -310",
+        "4d-ct.nii.gz -o phases",
     ),
-    (
-        add_input,
-        add_segment_options,
-        add_places,
-    ),
+    (add_input, _add_own_options, add_places),
 )

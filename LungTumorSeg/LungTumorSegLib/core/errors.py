@@ -6,6 +6,8 @@ back into the exception.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 UNUSABLE, MACHINE, CANCELLED = 2, 3, 130
 """Exit codes of ``lungtumorseg``.
 
@@ -19,6 +21,18 @@ class UnusableInput(ValueError):
 
     The message is one sentence that says what is wrong and what to do.
     """
+
+
+class SeveralPhases(UnusableInput):
+    """The input is a 4D CT, and none of its phases was chosen (exit code 2).
+
+    Attributes:
+        phases: What tells the phases apart, in their order; "" where the file does not say.
+    """
+
+    def __init__(self, message: str, phases: Sequence[str]) -> None:
+        super().__init__(message)
+        self.phases = tuple(phases)
 
 
 class MachineLimit(RuntimeError):

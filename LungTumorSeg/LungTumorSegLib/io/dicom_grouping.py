@@ -19,6 +19,7 @@ import numpy as np
 from ..core.errors import UnusableInput
 from ..core.texts import listed, shown
 from ..core.volume import Array
+from .dicom_phases import PHASE_KEYWORDS
 from .dicom_slices import CTSlice
 from .dicom_values import DicomHeader
 from .plausibility import MIN_SLICES
@@ -28,10 +29,7 @@ from .slice_stack import PARALLEL_TOLERANCE, Planes, groups_at_same_place, plane
 SHARED_SECRETS = ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID")
 """Attributes that a stack shares and that no message quotes, because they identify the patient."""
 
-SHARED = (
-    "SeriesNumber", "SeriesDescription", "ConvolutionKernel", "TemporalPositionIdentifier", "TemporalPositionIndex",
-    "NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase",
-)  # fmt: skip
+SHARED = ("SeriesNumber", "SeriesDescription", "ConvolutionKernel", *PHASE_KEYWORDS)
 """Further attributes that a stack shares."""
 
 ACQUISITION_NUMBER = "AcquisitionNumber"

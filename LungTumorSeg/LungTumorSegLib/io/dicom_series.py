@@ -14,6 +14,7 @@ from ..core.volume import AIR_HU, Array, CTVolume
 from .dicom_files import find_slices
 from .dicom_folder import unread_sentence
 from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack, numbering_warning
+from .dicom_phases import choose_phase
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
 from .plausibility import check_intensities, check_slice_count
@@ -32,7 +33,7 @@ STACK_MARK = "#"
 """Separates a SeriesInstanceUID from the number of a stack in that series; no UID contains this character."""
 
 
-def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
+def read_dicom(path: Path, *, series: str | None = None, phase: int | None = None) -> CTVolume:
     """Read a CT series in HU from the DICOM files in a folder and its subfolders, or from a single file.
 
     The axes are those of the files: (slice, row, column). Localizers, reports, segmentations and other modalities are
@@ -42,11 +43,13 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
         path: The folder or file.
         series: A SeriesInstanceUID. Append "#2", for example, to select the second of several acquisitions in the
             series.
+        phase: The phase of a 4D CT to read, counted from 0; None for a 3D CT.
 
     Returns:
         The CT. Its warnings name files that look like slices but were not read, and everything that had to be assumed.
 
     Raises:
+        SeveralPhases: If the series is a 4D CT, and neither a phase nor a stack is selected.
         UnusableInput: If there is no CT series; if there are several and none is selected; if files are damaged or
             multi-frame; if slices contradict each other or too many are missing; if the values are not HU.
         MachineLimit: If a decoder is not installed.
@@ -58,7 +61,8 @@ def read_dicom(path: Path, *, series: str | None = None) -> CTVolume:
             f"{shown(series, 80)} does not name a stack of a series; write UID{STACK_MARK}1 for the first stack."
         )
     uid, headers = choose_series(found.slices, path, asked or None)
-    slices = [CTSlice.of(header) for header in headers]
+    chosen = headers if number else choose_phase(headers, phase, path)
+    slices = [CTSlice.of(header) for header in chosen]
     for each in slices:
         check_slice(each)
     stack = choose_stack(slices, path, uid, int(number) if number else None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from ..core.errors import UnusableInput
+from ..core.errors import SeveralPhases, UnusableInput
 from .image_header import ImageHeader
 from .metaimage_header import is_metaimage, parse_metaimage
 from .nifti_header import HEADER_BYTES, is_nifti, parse_nifti
@@ -26,12 +27,47 @@ OTHER_FORMATS = {
 """Formats that users give by mistake: the first bytes, and the rest of the error message."""
 
 
-def read_header(path: Path) -> ImageHeader:
+def read_header(path: Path, *, phase: int | None = None) -> ImageHeader:
     """Read and check the header of a NIfTI, NRRD or MetaImage file; no voxels are read.
 
+    Args:
+        path: The file.
+        phase: Which phase of a 4D image to read, counted from 0; None for a 3D image.
+
     Raises:
+        SeveralPhases: If the image is 4D, and no phase is given.
         UnusableInput: If the file cannot be opened, has another format, or its header states something unusable.
     """
+    header = _parsed(path)
+    check_phase(phase, ("",) * header.phases if header.phases > 1 else (), path)
+    return header if phase is None else header.of_phase(phase)
+
+
+def check_phase(phase: int | None, phases: Sequence[str], path: Path) -> None:
+    """Check that a phase is given if, and only if, an image is 4D.
+
+    Args:
+        phase: The given phase; None if there is none.
+        phases: What tells the phases of the image apart; empty if it is 3D.
+        path: The image.
+
+    Raises:
+        SeveralPhases: If the image is 4D, and no phase is given.
+        UnusableInput: If there is no such phase.
+    """
+    if phase is None and not phases:
+        return
+    if not phases:
+        raise UnusableInput(f"{path} is a 3D image, which has no phases; omit --phase.")
+    choice = f"choose one with --phase, from 0 to {len(phases) - 1}"
+    if phase is None:
+        stated = f" ({phases[0]} to {phases[-1]})" if phases[0] else ""
+        raise SeveralPhases(f"{path} is a 4D image of {len(phases)} phases{stated}; {choice}.", phases)
+    if not 0 <= phase < len(phases):
+        raise UnusableInput(f"{path} has no phase {phase}; {choice}.")
+
+
+def _parsed(path: Path) -> ImageHeader:
     with open_regular(path) as file:
         start = file.read(START_BYTES)
         file.seek(0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -29,6 +29,9 @@ A header that states more is damaged or malicious.
 
 MAX_COMPONENTS = 1 << 12
 """Largest number of values per voxel, more layers than any segmentation needs."""
+
+MAX_PHASES = 100
+"""Largest number of phases of a 4D CT; scanners reconstruct 10 to 20."""
 
 MAX_MM = 1e6
 """Largest coordinate of the origin and largest spacing, in mm.
@@ -69,12 +72,14 @@ class VoxelPlace:
             end of the file if negative.
         packing: How the bytes are compressed.
         skip: Bytes before the voxels in the uncompressed stream.
+        behind: Bytes after the voxels in the uncompressed stream that hold other phases.
     """
 
     path: Path
     offset: int
     packing: Packing
     skip: int = 0
+    behind: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,7 @@ class ImageHeader:
         rescaling: From stored to real values.
         metadata: Free key/value pairs of the file.
         warnings: Sentences about everything that had to be substituted.
+        phases: Number of 3D images of a 4D image; they follow one another, and ``shape`` is that of each.
     """
 
     shape: tuple[int, int, int]
@@ -102,6 +108,13 @@ class ImageHeader:
     rescaling: Rescaling = field(default_factory=Rescaling)
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    phases: int = 1
+
+    def of_phase(self, number: int) -> ImageHeader:
+        """Return the header of one phase, counted from 0."""
+        skip = self.place.skip + number * self.voxel_bytes
+        behind = (self.phases - 1 - number) * self.voxel_bytes
+        return replace(self, place=replace(self.place, skip=skip, behind=behind), phases=1)
 
     @property
     def voxel_bytes(self) -> int:

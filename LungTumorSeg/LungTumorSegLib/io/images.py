@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 WRITABLE_SUFFIXES = (".nrrd", ".nii.gz", ".nii", ".mha")
 
 
-def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVolume:
+def read_ct(path: str | os.PathLike[str], *, series: str | None = None, phase: int | None = None) -> CTVolume:
     """Read a chest CT in HU on the file's own grid.
 
     Integer HU stay int16. DICOM slices that are tilted, unevenly spaced or missing (at most 3 in a row) are resampled
@@ -42,18 +42,20 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     Args:
         path: A DICOM folder (searched with its subfolders) or DICOM file, or a NIfTI, NRRD or MetaImage file.
         series: The SeriesInstanceUID to read if a folder holds several series.
+        phase: The phase of a 4D CT to read, counted from 0; None for a 3D CT.
 
     Raises:
+        SeveralPhases: If the CT is 4D, and no phase is given; an UnusableInput.
         UnusableInput: If the input is not a plausible chest CT; the message is one sentence for the user.
         MachineLimit: If the memory does not suffice, or a decoder for a compressed DICOM file is not installed.
     """
     path = Path(path)
     try:
         if not _leads_to_dicom(path):
-            return _read_ct_image(path, series)
+            return _read_ct_image(path, series, phase)
         from .dicom_series import read_dicom  # imports pydicom, so only if needed
 
-        ct = read_dicom(path, series=series)
+        ct = read_dicom(path, series=series, phase=phase)
     except OSError as error:
         raise UnusableInput(unreadable(path, error)) from error
     except MemoryError as error:
@@ -62,14 +64,18 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None) -> CTVol
     return ct
 
 
-def check_ct(path: Path) -> None:
+def check_ct(path: Path, *, phase: int | None = None) -> None:
     """Check that ``path`` may be a CT, by the first bytes of its files and without slow packages.
+
+    Args:
+        path: See ``read_ct``.
+        phase: See ``read_ct``.
 
     Raises:
         UnusableInput: If there is nothing at the path, or neither DICOM nor the header of an image.
     """
     if not _leads_to_dicom(path):
-        read_header(path)
+        read_header(path, phase=phase)
 
 
 def _leads_to_dicom(path: Path) -> bool:
@@ -88,10 +94,10 @@ def _leads_to_dicom(path: Path) -> bool:
         raise UnusableInput(unreadable(path, error)) from error
 
 
-def _read_ct_image(path: Path, series: str | None) -> CTVolume:
+def _read_ct_image(path: Path, series: str | None, phase: int | None) -> CTVolume:
     if series is not None:
         raise UnusableInput(f"--series selects a series in a DICOM folder, but {path} is an image file; omit --series.")
-    header = read_header(path)
+    header = read_header(path, phase=phase)
     _check_single_values(header, path)
     check_grid(Grid(header.shape, header.affine), path)
     values = read_values(header, path)

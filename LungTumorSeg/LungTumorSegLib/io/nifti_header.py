@@ -17,6 +17,7 @@ from ..core.errors import UnusableInput
 from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
+    MAX_PHASES,
     ImageHeader,
     VoxelPlace,
     check_same_geometry,
@@ -98,7 +99,7 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
         return struct.unpack_from(order + place[0], start, place[1])
 
     dtype = _dtype(field(layout.datatype), order, path)
-    shape = _shape(field(layout.dim), path)
+    shape, phases = _shape(field(layout.dim), path)
     (offset,) = field(layout.offset)
     if not math.isfinite(offset) or offset != int(offset) or not layout.voxels_at_least <= offset <= MAX_OFFSET:
         wrong_header(path, f"states that voxels begin at byte {offset:.6g}, which is impossible")
@@ -109,7 +110,7 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
         wrong_header(path, f"states an unknown unit of length (xyzt_units {field(layout.units)[0]})")
     codes, pixdim = field(layout.codes), field(layout.pixdim)
     affine = _affine(shape, codes, pixdim, field(layout.quaternion), field(layout.rows), mm, path)
-    return ImageHeader(shape, affine, dtype, place, rescaling=rescaling)
+    return ImageHeader(shape, affine, dtype, place, rescaling=rescaling, phases=phases)
 
 
 def _order(start: bytes) -> str | None:
@@ -151,7 +152,8 @@ def _dtype(code_and_bits: tuple[int, int], order: str, path: Path) -> np.dtype:
     return dtype
 
 
-def _shape(dim: tuple[int, ...], path: Path) -> tuple[int, int, int]:
+def _shape(dim: tuple[int, ...], path: Path) -> tuple[tuple[int, int, int], int]:
+    """Return the number of (slices, rows, columns), and of phases: the fourth axis is time."""
     if not 1 <= dim[0] <= 7:
         wrong_header(path, f"states {dim[0]} axes")
     sizes = list(dim[1 : dim[0] + 1])
@@ -161,7 +163,9 @@ def _shape(dim: tuple[int, ...], path: Path) -> tuple[int, int, int]:
         sizes.pop()
     if len(sizes) == 5 and sizes[3] == 1:
         raise UnusableInput(f"{path} contains {sizes[4]} values per voxel (a vector image); choose a single 3D volume.")
-    return checked_shape(sizes, path)
+    if len(sizes) == 4 and sizes[3] <= MAX_PHASES:
+        return checked_shape(sizes[:3], path), sizes[3]
+    return checked_shape(sizes, path), 1
 
 
 def _rescaling(slope_and_intercept: tuple[float, float], path: Path) -> Rescaling:

@@ -130,15 +130,16 @@ def _voxel_bytes(header: ImageHeader, path: Path) -> Iterator[bytes]:
         offset = place.offset if place.offset >= 0 else size + place.offset
         available = max(size - offset, 0) if offset >= 0 else 0
         most = available if place.packing == "raw" else available * MAX_RATIO
-        if most < place.skip + expected:
-            raise _truncated(path, expected, None if place.packing != "raw" else max(available - place.skip, 0))
-        if place.packing == "raw" and available > place.skip + expected:
-            raise _too_long(path, expected)
+        stated = expected + place.behind
+        if most < place.skip + stated:
+            raise _truncated(path, stated, None if place.packing != "raw" else max(available - place.skip, 0))
+        if place.packing == "raw" and available > place.skip + stated:
+            raise _too_long(path, stated)
         file.seek(offset)
         try:
-            yield from _exactly(_chunks(file, place.packing), place.skip, expected, path)
+            yield from _exactly(_chunks(file, place.packing), place.skip, expected, place.behind, path)
         except EOFError as error:
-            raise _truncated(path, expected, None) from error
+            raise _truncated(path, stated, None) from error
         except (OSError, zlib.error) as error:
             raise _damaged(path) from error
 
@@ -147,21 +148,23 @@ def _chunks(file: BinaryIO, packing: Packing) -> Iterator[bytes]:
     return iter(lambda: file.read(CHUNK_BYTES), b"") if packing == "raw" else unpacked(file, packing)
 
 
-def _exactly(chunks: Iterator[bytes], skip: int, expected: int, path: Path) -> Iterator[bytes]:
-    """Yield ``expected`` bytes after the first ``skip``, and read ``chunks`` to the end.
+def _exactly(chunks: Iterator[bytes], skip: int, expected: int, behind: int, path: Path) -> Iterator[bytes]:
+    """Yield ``expected`` bytes after the first ``skip``, and read ``chunks`` to the end, ``behind`` bytes later.
 
     Checksums are verified only at the end.
     """
-    before, left = skip, expected
+    before, left, after = skip, expected, behind
     for chunk in chunks:
         rest = chunk[before:]
         before -= len(chunk) - len(rest)
-        if len(rest) > left:
-            raise _too_long(path, expected)
-        left -= len(rest)
-        yield rest
-    if left:
-        raise _truncated(path, expected, expected - left)
+        voxels, others = rest[:left], rest[left:]
+        if len(others) > after:
+            raise _too_long(path, expected + behind)
+        left -= len(voxels)
+        after -= len(others)
+        yield voxels
+    if left or after:
+        raise _truncated(path, expected + behind, expected + behind - left - after)
 
 
 def _truncated(path: Path, expected: int, found: int | None) -> UnusableInput:

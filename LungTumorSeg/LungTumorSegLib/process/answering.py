@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     chosen = SegmentOptions.of({"model": options.model})
     model = load_model(chosen.model)
     channel.progress(Progress("reading", 0, 1))
-    ct = read_ct(options.input, series=options.series)
+    ct = read_ct(options.input, series=options.series, phase=options.phase)
     channel.progress(Progress("reading", 1, 1))
     outliner, _ = outliner_of(ct, model, channel.progress)
     outliner.warm_up()

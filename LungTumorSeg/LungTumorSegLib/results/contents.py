@@ -13,8 +13,8 @@ from ..options import DICOM, NIFTI, SEG_NRRD, SURFACES
 if TYPE_CHECKING:
     from ..io.dicom_source import DicomSource
 
-RESULT, ISOLATION = "result", "isolation"
-"""Groups of the files of ``segment`` and ``measure``, and of ``isolate``."""
+RESULT, ISOLATION, COHORT = "result", "isolation", "cohort"
+"""Groups of the files of ``segment`` and ``measure``, of ``isolate``, and of ``batch`` and a 4D CT."""
 
 SEGMENTATION_FILE = "segmentation.seg.nrrd"
 SUMMARY_FILE = "summary.json"

@@ -156,7 +156,7 @@ def test_options_of_segment_are_passed_on_as_they_were_given(tmp_path):
         "--surfaces",
     ]
     options = build_parser().parse_args(["batch", str(tmp_path), "-o", "out", *given, "--device", "cpu", "--no-report"])
-    arguments = Batch.of(options, options.passed_on).arguments
+    arguments = Batch.of(options).arguments
     again = build_parser().parse_args(["segment", "ct.nii", "-o", "out", *arguments])
     for name in ("stride", "thresholds", "mirror", "margins", "no_picture", "surfaces", "device", "report"):
         assert getattr(again, name) == getattr(options, name), name

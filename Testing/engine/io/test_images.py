@@ -271,7 +271,7 @@ REFUSED = {
         "not a 3D image .its size is 1 x 10 x 9"),
     "a 2D image": (lambda d: written(d, "ct.nii.gz", noise((10, 12))), "not a 3D image .its size is 12 x 10"),
     "a 4D image": (lambda d: written(d, "ct.nii.gz", noise((2, 9, 10, 12))),
-        "not a 3D image .its size is 12 x 10 x 9 x 2"),
+        "is a 4D image of 2 phases; choose one with --phase, from 0 to 1"),
     "a 4D NRRD": (lambda d: written(d, "ct.nrrd", noise((2, 9, 10, 12))), "not a 3D image"),
     "a color image": (lambda d: rgb(d, "ct.mha"), "contains 3 values per voxel"),
     "a color NIfTI": (lambda d: rgb(d, "ct.nii.gz"), "contains 3 values per voxel"),
