@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from LungTumorSegLib.results.folder import check_output, complete_or_nothing, fi
 from LungTumorSegLib.results.giving_way import Output
 from LungTumorSegLib.results.mark import MARK_FILE, fingerprint, read_mark
 from LungTumorSegLib.results.writable import check_output_folder, check_room
+from struck import CALLS, KILLED, NOT_REACHED, READING_CALLS, die, fail, interrupt, small_process, write_set
 
 GROUP = "result"
 
@@ -403,14 +402,6 @@ def test_a_failing_run_leaves_another_runs_files_alone(tmp_path):
 # Kills
 
 OLD = {"lesions.csv": "old", "spread.png": "old", "summary.json": "old"}
-CALLS = ("rename", "replace", "unlink", "rmdir", "mkdir")
-"""All by which a run changes what is in a folder."""
-
-
-def write_set(folder: Path, files: dict[str, str], **output) -> None:
-    with complete_or_nothing(Output(folder, GROUP, **output)) as private:
-        for name, text in files.items():
-            (private / name).write_text(text)
 
 
 def read_set(folder: Path) -> dict[str, str]:
@@ -423,79 +414,16 @@ def read_set(folder: Path) -> dict[str, str]:
     return read_consistently(folder, read)
 
 
-READING_CALLS = ("open", "lstat", "listdir", "scandir")
-"""All by which a run learns what is in a folder, and opens files."""
-
-NOT_REACHED, KILLED, STOPPED = 7, 9, 130
-
-
-def die() -> None:
-    os._exit(KILLED)
+@pytest.fixture(scope="module")
+def ending_at():
+    with small_process() as ask:
+        yield ask
 
 
-def interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def fail() -> None:
-    raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-
-def ending_at(
-    step: int, work: Callable[[], None], fault: Callable[[], None], *, late: bool = False, calls: Sequence[str] = CALLS
-) -> int:
-    """Run ``work`` in a child in which ``fault`` strikes at one call.
-
-    Args:
-        step: Number of the call among those of ``calls`` and of ``io.open``, from 1.
-        work: What the child does.
-        fault: What happens at the call.
-        late: Whether the call itself is done before.
-        calls: Names of functions of ``os``.
-
-    Returns:
-        0 if the work was done all the same; 1 if it was refused in a sentence; ``KILLED``, ``STOPPED``, or
-        ``NOT_REACHED``.
-    """
-    child = os.fork()
-    if child == 0:  # pragma: no cover
-        count = 0
-
-        def counted(original):
-            def call(*args, **kwargs):
-                nonlocal count
-                count += 1
-                strikes = count == step
-                if strikes and not late:
-                    fault()
-                found = original(*args, **kwargs)
-                if strikes and late:
-                    fault()
-                return found
-
-            return call
-
-        for module, name in [*((os, name) for name in calls), *([(io, "open")] if "open" in calls else [])]:
-            setattr(module, name, counted(getattr(module, name)))
-        code = 2
-        try:
-            work()
-            code = 0
-        except (UnusableInput, MachineLimit):
-            code = 1
-        except KeyboardInterrupt:
-            code = STOPPED
-        finally:
-            os._exit(code if count >= step else NOT_REACHED)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, 1, KILLED, STOPPED, NOT_REACHED), "the child itself failed"
-    return code
-
-
-def killed_at(step: int, work: Callable[[], None]) -> bool:
-    """Run ``work`` in a child that ends without any cleanup before the ``step``-th call of ``CALLS``; False if it is
-    not reached."""
-    return ending_at(step, work, die) == KILLED
+@pytest.fixture
+def killed_at(ending_at):
+    """``killed_at(step, work, folder, ...)``: whether the work reached the step, at which it ended without cleanup."""
+    return lambda step, work, *arguments: ending_at(step, work, *arguments, fault=die) == KILLED
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -524,7 +452,7 @@ BEFORE_AND_NEW = [
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
 @pytest.mark.parametrize(("before", "new"), BEFORE_AND_NEW)
-def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, before, new):
+def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, killed_at, before, new):
     """After each kill a reader finds one whole set, and so does one after a next run that writes, which leaves
     nothing behind."""
     step = 0
@@ -540,7 +468,7 @@ def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, befo
         if before == "an old result":
             write_set(folder, OLD)
         old = read_set(folder)
-        if not killed_at(step, lambda: write_set(folder, new)):  # noqa: B023
+        if not killed_at(step, write_set, folder, new):
             break
         seen = (
             {path.name: path.read_text() for path in folder.iterdir() if path.suffix != ".txt" and path.is_file()}
@@ -569,7 +497,7 @@ def test_killed_at_whatever_step_a_set_is_old_or_new_and_complete(tmp_path, befo
         pytest.param(fail, False, id="an error of the disk"),
     ],
 )
-def test_whatever_strikes_at_whatever_call_a_set_is_old_or_new_and_complete(tmp_path, before, fault, late):
+def test_whatever_strikes_at_whatever_call_a_set_is_old_or_new_and_complete(tmp_path, ending_at, before, fault, late):
     """After any fault a reader finds one whole set, the one that the run announced; the next run leaves nothing
     behind."""
     new, step = NEW_SETS["other files"], 0
@@ -580,13 +508,7 @@ def test_whatever_strikes_at_whatever_call_a_set_is_old_or_new_and_complete(tmp_
         folder, old = parent / "out", OLD if before == "an old result" else {}
         if old:
             write_set(folder, old)
-        code = ending_at(
-            step,
-            lambda: write_set(folder, new),  # noqa: B023
-            fault,
-            late=late,
-            calls=(*CALLS, *READING_CALLS),
-        )
+        code = ending_at(step, write_set, folder, new, fault=fault, late=late, calls=(*CALLS, *READING_CALLS))
         found = read_set(folder) if folder.exists() else {}
         if code == NOT_REACHED:
             break
@@ -600,12 +522,12 @@ def test_whatever_strikes_at_whatever_call_a_set_is_old_or_new_and_complete(tmp_
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a child must be killed at an exact step")
-def test_killed_while_it_completes_what_a_killed_run_left_a_set_is_still_complete(tmp_path, half_way):
+def test_killed_while_it_completes_what_a_killed_run_left_a_set_is_still_complete(tmp_path, killed_at, half_way):
     step = 0
     while True:
         step += 1
         folder, new = half_way(tmp_path / str(step))
-        if not killed_at(step, lambda: settle(folder)):  # noqa: B023
+        if not killed_at(step, settle, folder):
             break
         assert read_set(folder) == new
         write_set(folder, {"summary.json": "next"})
@@ -614,7 +536,7 @@ def test_killed_while_it_completes_what_a_killed_run_left_a_set_is_still_complet
 
 
 @pytest.fixture
-def half_way():
+def half_way(killed_at):
     """Make a folder as a run leaves it that was killed after some of its files had moved."""
     steps = [1]
 
@@ -623,7 +545,7 @@ def half_way():
         folder, new = parent / "out", NEW_SETS["more files"]
         write_set(folder, OLD)
         while True:
-            assert killed_at(steps[-1], lambda: write_set(folder, new))
+            assert killed_at(steps[-1], write_set, folder, new)
             if list(folder.glob("new-results-*")) and not (folder / "lesions.csv").exists():
                 return folder, new
             write_set(folder, OLD)
@@ -639,7 +561,7 @@ def test_what_the_user_put_there_since_the_kill_is_refused_and_stays(tmp_path, h
     with pytest.raises(UnusableInput, match=r"lesions\.csv was changed after that; move"):
         read_set(folder)
     with pytest.raises(UnusableInput, match=r"lesions\.csv was changed after that; move"):
-        write_set(folder, {"summary.json": "next"}, overwrite=True)
+        write(folder, "summary.json", text="next", overwrite=True)
     assert (folder / "lesions.csv").read_text() == "the user's"
     (folder / "lesions.csv").unlink()
     assert read_set(folder) == new
