@@ -68,27 +68,11 @@ def filesRun(
     Raises:
         RuntimeError: The CT is not in the scene, or DICOM is wanted and its DICOM files are not in the database.
     """
-    volumeNode = mrml.ct_of(segmentationNode)
-    if volumeNode is None:
-        raise RuntimeError(_("The CT of this segmentation is not in the scene."))
-    volume = mrml.volume_of_node(volumeNode)  # a view, which keeps the voxels alive
-    slices = dicomFiles(volumeNode) if DICOM in formats else []
-    if DICOM in formats and not slices:
-        raise RuntimeError(_("The CT was not loaded from Slicer's DICOM database, so there is no DICOM result."))
+    export, ctName = _exporterOfCT(segmentationNode, dicom=DICOM in formats)
     saved, summary = (str(folder / f"{namePrefix}{name}") for name in ("segmentation.seg.nrrd", "summary.json"))
 
-    def export(private: Path, stop: threading.Event) -> None:
-        if not slices:
-            write_nrrd(volume, private / "input.nrrd", stop)
-            return
-        (private / "input").mkdir()
-        for number, path in enumerate(slices):
-            if stop.is_set():
-                raise Cancelled
-            shutil.copy(path, private / "input" / f"{number}.dcm")
-
     def arguments(private: Path) -> list[str]:
-        ct, output = str(private / ("input" if slices else "input.nrrd")), str(private / "measured")
+        ct, output = str(private / ctName), str(private / "measured")
         wanted = ["--report" if report else "--no-report", *(["--pdf"] if report and pdf else [])]
         wanted += [f"--format={each}" for each in formats]
         return ["measure", ct, saved, "-o", output, *wanted, "--run-summary", summary]
@@ -105,6 +89,37 @@ def filesRun(
         prepare=export,
         on_finished=onFinished,
     )
+
+
+def _exporterOfCT(segmentationNode: Node, *, dicom: bool) -> tuple[Callable[[Path, threading.Event], None], str]:
+    """Take the CT of a result as it is now; what is returned writes it into a folder, under the name beside it.
+
+    Args:
+        segmentationNode: The result.
+        dicom: Whether the DICOM files of the CT are needed.
+
+    Raises:
+        RuntimeError: The CT is not in the scene, or its DICOM files are needed and are not in the database.
+    """
+    volumeNode = mrml.ct_of(segmentationNode)
+    if volumeNode is None:
+        raise RuntimeError(_("The CT of this segmentation is not in the scene."))
+    volume = mrml.volume_of_node(volumeNode)  # a view, which keeps the voxels alive
+    slices = dicomFiles(volumeNode) if dicom else []
+    if dicom and not slices:
+        raise RuntimeError(_("The CT was not loaded from Slicer's DICOM database, so there is no DICOM result."))
+
+    def writeVolume(private: Path, stop: threading.Event) -> None:
+        write_nrrd(volume, private / "input.nrrd", stop)
+
+    def copySlices(private: Path, stop: threading.Event) -> None:
+        (private / "input").mkdir()
+        for number, path in enumerate(slices):
+            if stop.is_set():
+                raise Cancelled
+            shutil.copy(path, private / "input" / f"{number}.dcm")
+
+    return (copySlices, "input") if slices else (writeVolume, "input.nrrd")
 
 
 def dicomFiles(volumeNode: Node) -> list[Path]:

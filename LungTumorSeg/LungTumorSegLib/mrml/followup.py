@@ -147,10 +147,7 @@ def start_comparison(
     names = {"later": _called(later)} | ({} if isinstance(earlier, Path) else {"earlier": _called(earlier)})
     write_earlier = None if isinstance(earlier, Path) else _exporter(earlier)
     if not isinstance(earlier, Path):
-        patients = {patient_of(ct_of(node)) for node in (earlier, later)}
-        if "" not in patients and len(patients) > 1:
-            cts = {"earlier": ct_of(earlier).GetName(), "later": ct_of(later).GetName()}
-            raise ValueError(OTHER_PATIENT.format(**cts))
+        _check_same_patient(earlier, later)
 
     def prepare(private: Path, stop: threading.Event) -> None:
         write_later(private / "later", stop)
@@ -167,20 +164,29 @@ def start_comparison(
         output = ["-o", str(private / "out"), "--outlines"]
         return ["compare", str(before), str(private / "later"), *output, *interval, *links]
 
-    def load(private: Path) -> Comparison:
-        files = {name: (private / "out" / name).read_bytes() for name in (CSV_FILE, JSON_FILE, REPORT_FILE)}
-        data = json.loads(files[JSON_FILE].decode("utf-8"))
-        return Comparison(data, files, read_segmentation(private / "out" / OUTLINES_FILE), earlier)
-
     return CommandRun(
         arguments,
-        load,
+        lambda private: _loaded(private / "out", earlier),
         temporary_folder=temporary_folder,
         failure=FAILURE,
         prepare=prepare,
         names={f"{folder}{end}": name for folder, name in names.items() for end in ("", *(f"/{each}" for each in OWN))},
         on_finished=on_finished,
     )
+
+
+def _check_same_patient(earlier: Node, later: Node) -> None:
+    patients = {patient_of(ct_of(node)) for node in (earlier, later)}
+    if "" not in patients and len(patients) > 1:
+        cts = {"earlier": ct_of(earlier).GetName(), "later": ct_of(later).GetName()}
+        raise ValueError(OTHER_PATIENT.format(**cts))
+
+
+def _loaded(folder: Path, earlier: Node | Path) -> Comparison:
+    """Return the comparison that the child process wrote into a folder."""
+    files = {name: (folder / name).read_bytes() for name in (CSV_FILE, JSON_FILE, REPORT_FILE)}
+    data = json.loads(files[JSON_FILE].decode("utf-8"))
+    return Comparison(data, files, read_segmentation(folder / OUTLINES_FILE), earlier)
 
 
 def _called(segmentation: Node) -> str:
