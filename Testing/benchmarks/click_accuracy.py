@@ -38,7 +38,7 @@ from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.clicks import Answer, Click, Outliner, objection
 from LungTumorSegLib.refinement.crops import Cube
-from LungTumorSegLib.training.config import NoduleConfig
+from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split
 from nodule_accuracy import NODULES_A_CT, SPLIT, Background, with_nodules

@@ -22,7 +22,7 @@ from LungTumorSegLib.core.volume import CTVolume
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.pipeline import SegmentOptions, segment
-from LungTumorSegLib.training.config import NoduleConfig
+from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.implants import Nodule, Patch, implant_nodule
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split

@@ -17,9 +17,9 @@ from ..results.contents import report_files
 from ..results.folder import complete_or_nothing
 from ..results.giving_way import Output
 from .burden import burden
+from .carried_lesions import carried
 from .comparison import FollowUp
 from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, PDF_FILE, REPORT_FILE
-from .outlines import carried
 from .recist import Response
 
 FOLLOW_UP = "follow-up"

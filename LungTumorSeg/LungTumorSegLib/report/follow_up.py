@@ -19,8 +19,8 @@ from ..core.crops import Crop, place
 from ..core.html_pages import rendered
 from ..core.volume import Array
 from ..followup.burden import burden
+from ..followup.carried_lesions import carried
 from ..followup.growth import REPEATABILITY_PERCENT
-from ..followup.outlines import carried
 from ..followup.track import Track, long_axis_mm, mean_hu, volume_ml
 from .charts import Line, chart, side_by_side
 from .sections import WINDOW_HU, axial_section

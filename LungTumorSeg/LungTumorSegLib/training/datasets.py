@@ -20,7 +20,7 @@ from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
 from ..io.label_maps import name_without_suffix, read_lesion_labels
 from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
-from .config import CaseConfig, SourceConfig
+from .data_config import CaseConfig, SourceConfig
 from .store import IGNORED
 
 MOST_LESIONS = IGNORED - 1

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..io.images import read_volume
-from .config import NoduleConfig
+from .data_config import NoduleConfig
 from .implants import Nodule
 
 

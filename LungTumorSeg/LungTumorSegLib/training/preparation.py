@@ -17,7 +17,8 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback
 from ..io.images import read_ct
 from ..phantom import PhantomOptions, make_phantom
-from .config import CaseConfig, DataConfig, GridConfig
+from .config import GridConfig
+from .data_config import CaseConfig, DataConfig
 from .datasets import find_cases, read_label
 from .implants import Nodule
 from .nodules import read_nodules

@@ -8,11 +8,7 @@ import pytest
 import torch
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training import loop, stages
-from LungTumorSegLib.training.config import (
-    StageConfig,
-    StepConfig,
-    read_config,
-)
+from LungTumorSegLib.training.config import StageConfig, StepConfig, read_config
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.stages import run_training
 from safetensors.torch import load_file

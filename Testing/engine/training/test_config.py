@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.training.config import CaseConfig, TrainingConfig, config_from_dict, read_config, step_config
+from LungTumorSegLib.training.config import TrainingConfig, config_from_dict, read_config, step_config
+from LungTumorSegLib.training.data_config import CaseConfig
 from LungTumorSegLib.training.settings import config_schema
 
 FOLDER = Path(config_module.__file__).parent / "configs"

@@ -8,7 +8,7 @@ from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, write_volume
-from LungTumorSegLib.training.config import CaseConfig, SourceConfig
+from LungTumorSegLib.training.data_config import CaseConfig, SourceConfig
 from LungTumorSegLib.training.datasets import find_cases, read_label
 from LungTumorSegLib.training.store import IGNORED
 from rtstruct_files import write_rtstruct

@@ -7,7 +7,7 @@ import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AxisOrder, Volume
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.training.config import NoduleConfig
+from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.nodules import find_crops, read_nodules
 from training_cases import ellipsoid
 from volumes import affine_of

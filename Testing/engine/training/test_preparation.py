@@ -10,10 +10,10 @@ from LungTumorSegLib.core.events import Cancelled, ignore_progress
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.training import preparation
-from LungTumorSegLib.training.config import (
+from LungTumorSegLib.training.config import GridConfig
+from LungTumorSegLib.training.data_config import (
     CaseConfig,
     DataConfig,
-    GridConfig,
     NoduleConfig,
     PhantomConfig,
     SourceConfig,

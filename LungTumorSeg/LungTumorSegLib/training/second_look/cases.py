@@ -29,7 +29,7 @@ from ...io.images import read_ct
 from ...isolation import LungIsolation, isolate_lungs
 from ...networks.stored import Model
 from ...phantom import make_phantom
-from ..config import CaseConfig
+from ..data_config import CaseConfig
 from ..datasets import read_label
 from ..folds import source_of
 from ..implants import Nodule, Patch, choose_nodule, draw_radius_mm, implant_nodule, implant_procedural

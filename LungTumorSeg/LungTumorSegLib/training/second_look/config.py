@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from ...core.texts import quoted
 from ...options import DEFAULT_MODEL
 from ...weights.manifest import LARGEST_SHIFT
-from ..config import DataConfig, check_data, check_groups
+from ..data_config import DataConfig, check_data, check_groups
 from ..settings import (
     STRICT,
     Batch,
