@@ -15,7 +15,7 @@ from LungTumorSegLib.mrml.results import ct_of
 from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
 
-from .followup_texts import columns, curveText, remarkText, summaryText, timesOf, volumesOf
+from .followup_texts import columns, curveText, remarkText, summaryText, timesOf
 from .lesion_table import MOST_ROWS
 from .save_section import OwnFiles
 from .sparkline import sparkline, sparklineLabel
@@ -216,10 +216,10 @@ class FollowUpSection:
 
     def _showCurve(self, row: int, lesion: dict[str, Any], dates: list[str | None]) -> None:
         """Draw the volume of a lesion over time into the last column."""
-        volumes = volumesOf(lesion)
+        volumes = mrml.volumes_over_time(self._segmentation, lesion)
         pixmap = sparkline(volumes, timesOf(dates, len(volumes)), mrml.growth_color(lesion))
         table = self._ui.followUpTable
-        table.setCellWidget(row, table.columnCount - 1, sparklineLabel(pixmap, curveText(lesion)))
+        table.setCellWidget(row, table.columnCount - 1, sparklineLabel(pixmap, curveText(volumes)))
 
     def _offerPairs(self) -> None:
         """Offer the lesions that can be linked: those of the results or, of a folder, those that were compared."""

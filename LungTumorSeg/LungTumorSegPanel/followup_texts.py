@@ -45,21 +45,16 @@ def statusText(lesion: Lesion) -> str:
     }[lesion["status"]]
 
 
-def volumesOf(lesion: Lesion) -> list[float]:
-    """Return the volumes of a lesion in all examinations, mL; of scenes of earlier versions, in the last two."""
-    return list(lesion.get("volumes_ml") or (lesion["volume_earlier_ml"], lesion["volume_later_ml"]))
-
-
 def timesOf(dates: Sequence[str | None], count: int) -> list[float]:
     """Return the times of the last ``count`` examinations, days; their numbers where a date is unknown."""
     known = [date.fromisoformat(each).toordinal() for each in dates[-count:] if each]
     return [float(each) for each in (known if len(known) == count else range(count))]
 
 
-def curveText(lesion: Lesion) -> str:
+def curveText(volumes: Sequence[float]) -> str:
     """Return the volumes of a lesion over time for the tooltip of its curve."""
-    volumes = " → ".join(f"{volume:.2f}" if volume else "-" for volume in volumesOf(lesion))
-    return str(_("Volume over time, mL: {volumes}").format(volumes=volumes))
+    texts = " → ".join(f"{volume:.2f}" if volume else "-" for volume in volumes)
+    return str(_("Volume over time, mL: {volumes}").format(volumes=texts))
 
 
 def changeText(lesion: Lesion) -> str:
@@ -102,6 +97,7 @@ def summaryText(data: Mapping[str, Any]) -> str:
     response, registration = data["recist_1_1"], data["registration"]
     rules = " ".join(response["rules"])
     lines = [_("RECIST 1.1: {category}. {rules}").format(category=response["category"], rules=rules)]
+    lines.append(_("The earlier result counts as the baseline of RECIST."))
     lines.append(
         _(
             "Alignment: residual {median:.1f} mm (95th percentile {p95:.1f} mm), overlap of the lungs {overlap:.2f}."

@@ -427,6 +427,18 @@ def test_each_lesion_has_a_curve_of_its_volume(widget, later, earlier):
         assert colors == {QColor.fromRgbF(*GROWTH_COLORS[fate]).name()}
 
 
+def test_a_curve_includes_earlier_comparisons_of_the_scene(later, earlier):
+    first, second = entry("L1", "grown", [piece("A", 1.0)], [piece("B", 3.0)], [0, 0, 0]), [piece("B", 3.0)]
+    new = entry("L2", "new", [], [piece("C", 4.0)], [0, 0, 0])
+    earlier.SetAttribute("LungTumorSeg.FollowUp", json.dumps({"lesions": [first, new]}))
+    later.SetNodeReferenceID(mrml.EARLIER_ROLE, earlier.GetID())
+    merged = entry("L1", "merged", [*second, piece("C", 4.0)], [piece("D", 9.0)], [0, 0, 0])
+    assert mrml.volumes_over_time(later, merged) == [1, 7, 9]
+    assert mrml.volumes_over_time(later, entry("L3", "new", [], [piece("E", 2.0)], [0, 0, 0])) == [0, 2]
+    earlier.SetNodeReferenceID(mrml.EARLIER_ROLE, later.GetID())  # compared in both directions
+    assert mrml.volumes_over_time(later, merged) == [1, 7, 9]
+
+
 @pytest.mark.parametrize(
     ("values", "times", "expected"),
     [

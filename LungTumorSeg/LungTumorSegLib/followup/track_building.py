@@ -44,7 +44,7 @@ def build_tracks(
         visits_before: The number of examinations before ``before``.
 
     Returns:
-        The lesions of ``groups``, then those that were gone before and are not back.
+        The lesions in the order of their ids, those that were gone before among them.
     """
     absent = [replace(track, last_seen=_moved(track.last_seen, registration)) for track in known if not track.later]
     joined = _joined([(_past(group, before, known), group) for group in groups])
@@ -55,7 +55,8 @@ def build_tracks(
         for past, group in joined
     ]
     continued = {track.id for past, _ in joined for track in past}
-    return (*tracks, *(_still_gone(track, after) for track in absent if track.id not in continued))
+    tracks += [_still_gone(track, after) for track in absent if track.id not in continued]
+    return tuple(sorted(tracks, key=lambda track: int(track.id[1:])))
 
 
 Joined = tuple[list[Track], Group]

@@ -277,6 +277,31 @@ def show_comparison(later: Node, found: Comparison) -> Node:
     return node
 
 
+def volumes_over_time(later: Node, lesion: Mapping[str, Any]) -> list[float]:
+    """Return the volumes of a lesion, mL, oldest first, with those of earlier comparisons in the scene.
+
+    Args:
+        later: The later segmentation of a comparison.
+        lesion: An entry of its followup.json.
+    """
+    return _volumes(later, lesion, ())
+
+
+def _volumes(later: Node, lesion: Mapping[str, Any], seen: tuple[Node, ...]) -> list[float]:
+    own = list(lesion.get("volumes_ml") or (lesion["volume_earlier_ml"], lesion["volume_later_ml"]))
+    before = later.GetNodeReference(EARLIER_ROLE)
+    if before is None or before in seen or len(own) > 2:
+        return own
+    names = {piece["segment"] for piece in lesion["earlier"]}
+    same = [
+        _volumes(before, each, (*seen, later))[:-1]
+        for each in comparison_of(before).get("lesions", ())
+        if names & {piece["segment"] for piece in each["later"]}
+    ]
+    count = max(map(len, same), default=0)
+    return [*(sum(column) for column in zip(*([0.0] * (count - len(each)) + each for each in same), strict=True)), *own]
+
+
 def growth_color(lesion: Mapping[str, Any]) -> Color:
     """Return the color of what became of a lesion of followup.json."""
     fate = lesion["size_status"] or lesion["status"]

@@ -17,6 +17,7 @@ from ..core.colors import Color, lesion_color
 from ..core.complete_files import complete_file
 from ..core.crops import Crop, place
 from ..core.html_pages import rendered
+from ..core.texts import listed
 from ..core.volume import Array
 from ..followup.burden import burden
 from ..followup.carried_lesions import carried
@@ -43,8 +44,9 @@ METHOD = (
     "known, of vessels and airways inside them. The residual is the median distance of landmarks that took no part in "
     "the alignment (or of the lung surfaces). Lesions are matched by their place after the alignment, their volume and "
     "their HU. Doubling time: days times ln 2 divided by the logarithm of the ratio of the volumes. Mass: volume times "
-    "(mean HU + 1000). RECIST 1.1: Eisenhauer 2009, Eur J Cancer 45:228; both lungs are one organ, and pieces of a "
-    "lesion that has split are added up."
+    "(mean HU + 1000). RECIST 1.1: Eisenhauer 2009, Eur J Cancer 45:228, with the clarifications of Schwartz 2016, Eur "
+    "J Cancer 62:132; both lungs are one organ, and pieces of a lesion that has split are added up. A response is that "
+    "of the last examination, not confirmed by another one."
 )
 
 HEAD = (
@@ -151,13 +153,17 @@ def _names(found: FollowUp) -> list[str]:
 def _facts(found: FollowUp, case: str | None) -> list[tuple[str, str]]:
     registration = found.registration
     of = f"{registration.landmarks} landmarks in the lungs" if registration.landmarks else "the lung surfaces"
-    spacings = " and ".join(f"{exam.slice_mm:.3g}" for exam in found.examinations)
+    spacings = listed([f"{exam.slice_mm:.3g}" for exam in found.examinations])
+    residual = (
+        f"median residual {registration.residual_mm:.1f} mm (95 %: {registration.residual_p95_mm:.1f} mm) of {of}"
+    )
+    between = "Time between the last two" if len(found.examinations) > 2 else "Time between"
     known = [
         ("Case", case),
-        ("Examinations", " and ".join(_names(found))),
-        ("Time between", None if found.days is None else f"{found.days:g} days"),
+        ("Examinations", listed(_names(found))),
+        (between, None if found.days is None else f"{found.days:g} days"),
         ("Distance of slices", f"{spacings} mm"),
-        ("Alignment", f"median residual {registration.residual_mm:.1f} mm of {of}, overlap {registration.overlap:.2f}"),
+        ("Alignment", f"{residual}, overlap {registration.overlap:.2f}"),
         ("Written", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()),
         ("Software", f"LungTumorSeg {__version__}"),
     ]
@@ -172,13 +178,19 @@ def _cells(track: Track, found: FollowUp) -> list[str | Markup]:
         Markup('<span class="{}">{}</span>').format(track.status, track.shown_status),
         f"{before or '-'} → {after or '-'}",
         _pair(volume_ml(track.earlier), volume_ml(track.later), 2),
-        "" if track.change_percent is None else f"{track.change_percent:+.0f} %",
+        "" if track.change_percent is None else f"{_signed(track.change_percent)} %",
         _doubling(track, found.days),
         _pair(long_axis_mm(track.earlier), long_axis_mm(track.later), 1),
         "" if None in masses else _pair(masses[0] or 0, masses[1] or 0, 0),
         "" if track.confidence is None else f"{track.confidence:.2f}",
         "yes" if track.id in found.targets else "",
     ]
+
+
+def _signed(value: float, digits: int = 0) -> str:
+    """Return a change with its sign; what rounds to 0 has none."""
+    text = f"{value:+.{digits}f}"
+    return text if text.strip("+-0.") else text[1:]
 
 
 def _pair(before: float, after: float, digits: int) -> str:
@@ -206,7 +218,8 @@ def _sums(found: FollowUp) -> str:
         return ""
     return (
         f"Targets: {', '.join(found.targets)}. Sum of diameters: {response.sum_mm:.1f} mm now, "
-        f"{response.baseline_mm:.1f} mm at baseline, {response.nadir_mm:.1f} mm at its smallest before. "
+        f"{response.baseline_mm:.1f} mm at baseline ({_names(found)[0]}), {response.nadir_mm:.1f} mm at its smallest "
+        f"before. "
         f"Category by the total volume of the targets (not part of RECIST): {found.volume_response}."
     )
 
@@ -219,7 +232,7 @@ def _burden_rows(found: FollowUp) -> list[list[str]]:
     rows += [(f"{side} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
     rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
     return [
-        [name, *(f"{each:.{digits}f}" for each in numbers), f"{numbers[-1] - numbers[-2]:+.{digits}f}"]
+        [name, *(f"{each:.{digits}f}" for each in numbers), _signed(numbers[-1] - numbers[-2], digits)]
         for name, numbers, digits in rows
     ]
 
@@ -295,7 +308,7 @@ def _sentence(track: Track, found: FollowUp) -> str:
         axes = " + ".join(f"{lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm" for lesion in visit)
         parts.append(f"{word}: {axes}, {volume_ml(visit):.2f} mL" if visit else f"{word}: none")
     if track.change_percent is not None and track.later:
-        parts.append(f"volume {track.change_percent:+.0f} %")
+        parts.append(f"volume {_signed(track.change_percent)} %")
     densities = [mean_hu(visit) for visit in (track.earlier, track.later)]
     if None not in densities:  # a lesion of the same size may have a cavity or a new solid part
         parts.append(f"mean {densities[0]:.0f} HU before, {densities[1]:.0f} HU now")

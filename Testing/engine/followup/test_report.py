@@ -14,7 +14,7 @@ from LungTumorSegLib.followup.recist import Response, Target
 from LungTumorSegLib.followup.registration import Registration
 from LungTumorSegLib.followup.response import FollowedTarget
 from LungTumorSegLib.followup.track import Track
-from LungTumorSegLib.report.follow_up import _curves, _doubling, _sentence
+from LungTumorSegLib.report.follow_up import _curves, _doubling, _sentence, _signed
 from two_lungs import ct_of, segments_of, write_examination
 
 BALLS = {"Tumor 1": ((66.0, 0.0, 40.0), 9.0), "Tumor <2>": ((-66.0, 10.0, 0.0), 7.0)}
@@ -55,7 +55,15 @@ def test_the_report_shows_each_lesion_with_its_sections_and_curves(follow_up, tm
     reader = Reader()
     reader.feed(page)
     text = " ".join(reader.words)
-    for words in ("A warning & more.", "RECIST 1.1:", "PD", "Tumor <2>", "90 days", "0.12", "not a medical device"):
+    for words in (
+        "A warning & more.",
+        "RECIST 1.1 at the last examination:",
+        "PD",
+        "Tumor <2>",
+        "90 days",
+        "0.12",
+        "not a medical device",
+    ):
         assert words in text
     assert len(re.findall("data:image/png", page)) == 3  # of the later CT; the earlier one is not known
     assert len(re.findall("<polyline", page)) == 6
@@ -95,3 +103,10 @@ def test_without_lesions_the_report_says_so(follow_up, tmp_path):
     nothing = replace(follow_up, tracks=(), followed_targets=(), examinations=(empty, empty), volume_response=None)
     nothing.save(tmp_path / "out")
     assert "Neither examination has a lesion" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"), [(0.3, 0, "0"), (-0.3, 0, "0"), (-0.004, 2, "0.00"), (0.6, 0, "+1"), (-12.0, 0, "-12")]
+)
+def test_what_rounds_to_zero_has_no_sign(value, digits, text):
+    assert _signed(value, digits) == text
