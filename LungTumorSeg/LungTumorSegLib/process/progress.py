@@ -9,18 +9,18 @@ from ..core.events import Progress
 from .child import Event
 
 STAGE_SHARES = {
-    "reading": 0.020,
-    "model": 0.010,
-    "isolation": 0.055,
-    "predicting": 0.760,
-    "verifying": 0.020,
-    "measuring": 0.035,
-    "writing": 0.100,
+    "reading": 0.031,
+    "model": 0.016,
+    "isolation": 0.086,
+    "predicting": 0.625,
+    "verifying": 0.031,
+    "measuring": 0.055,
+    "writing": 0.156,
 }
 """Expected share of each stage in the time of a run.
 
-The network's share was measured in float32 with mirroring on LIDC-IDRI-0003 (68 of 86 s on two cores, with report). The
-others relate to each other as measured in processor seconds on phantoms of at most 247 x 247 x 113 voxels, with report;
+The network's share was measured in float32 on LIDC-IDRI-0003 (34 of 52 processor seconds, with report). The others
+relate to each other as measured in processor seconds on phantoms of at most 247 x 247 x 113 voxels, with report;
 writing was raised after one traced run of a small phantom. They only count until a stage can be measured in the run
 itself; see ``RunProgress``.
 """
