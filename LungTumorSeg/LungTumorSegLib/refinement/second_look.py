@@ -31,12 +31,18 @@ from .outline import Outline
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
 
-HAZE_HU = -250.0
-"""Mean HU below which a candidate of more than ``LARGE_MM``, and every other one beside it, is not taken for a tumor.
+HAZE_MM = 120.0
+"""Extent from which a hazy candidate is not taken for a tumor.
 
 Lung that is only hazy over such a length is far more often pneumonia or gravity-dependent density than tumor, and the
-fine view cannot hold it. Smaller hazy patches of the same chest belong to the same disease. Ground glass nodules in
-other chests keep their probability; solid masses with collapsed lung are denser.
+fine view cannot hold it. Part-solid and cavitary masses can be hazy on average too, but are smaller.
+"""
+
+HAZE_HU = -250.0
+"""Mean HU below which a candidate is hazy.
+
+Beside a large haze, smaller hazy patches belong to the same disease and are not taken for tumors either. In other
+chests they keep their probability.
 """
 
 SECOND_SHARE = 0.3
@@ -91,7 +97,7 @@ def second_look(
     if not candidates:
         return []
     around = _surroundings(ct, lungs, grid, probability, deviation)
-    haze = any(each.extent_mm > LARGE_MM and _is_hazy(measures_of(each, around)) for each in candidates)
+    haze = any(each.extent_mm > HAZE_MM and _is_hazy(measures_of(each, around)) for each in candidates)
     judge = _Judge(network, numbers, ct, Anatomy.of(ct, lungs), around, haze)
     found = []
     for done, candidate in enumerate(candidates):

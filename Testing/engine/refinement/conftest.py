@@ -22,9 +22,9 @@ def axial_affine(spacing_mm, origin=(-60.0, -60.0, -30.0), turn=STRAIGHT):
     return affine
 
 
-def ball_ct(spacing_mm=(2.0, 1.0, 1.0), center=CENTER, radius_mm=RADIUS_MM, turn=STRAIGHT):
-    """Return a CT of 120 mm of lung with one dense ball."""
-    shape = tuple(int(120 / s) for s in spacing_mm)
+def ball_ct(spacing_mm=(2.0, 1.0, 1.0), center=CENTER, radius_mm=RADIUS_MM, turn=STRAIGHT, side_mm=120):
+    """Return a CT of lung with one dense ball."""
+    shape = tuple(int(side_mm / s) for s in spacing_mm)
     ct = CTVolume(np.full(shape, LUNG_HU, np.float32), axial_affine(spacing_mm, turn=turn))
     points = ct.index_to_lps(np.stack(np.indices(shape), axis=-1))
     ct.array[np.linalg.norm(points - np.asarray(center), axis=-1) <= radius_mm] = BALL_HU

@@ -87,36 +87,37 @@ def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
     assert outside.tumor == pytest.approx(1 / (1 + np.exp(4.0)), abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("radius_mm", "hu", "is_tumor"), [(40.0, -400.0, False), (40.0, 0.0, True), (20.0, -400.0, True)]
-)
-def test_a_large_haze_is_no_tumor_whatever_the_networks_say(network, numbers, radius_mm, hu, is_tumor):
+def judged(network, numbers, ct):
+    """Look at everything denser than halfway between lung and haze, with a calibration that believes all of it."""
     numbers = type(numbers)(8, "", Calibration(5.0, {}), numbers.click)
-    ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=radius_mm)
-    ct.array[ct.array > -300] = hu
     grid, _, _ = first_look(ct)
-    suspected = (grid.image.array > 0.25).astype(np.float32)  # halfway between lung and haze
-    (candidate,) = second_look(
+    suspected = (grid.image.array > 0.25).astype(np.float32)
+    return second_look(
         network, numbers, ct, np.ones(ct.shape, bool), grid, suspected, np.zeros_like(suspected),
         grid.carry_back(suspected), voxel_threshold=0.5, min_lesion_ml=0.1,
     )  # fmt: skip
+
+
+def ball_of(hu, radius_mm):
+    ct = ball_ct((3.0, 1.5, 1.5), center=(20.0, 20.0, 50.0), radius_mm=radius_mm, side_mm=160)
+    ct.array[ct.array > -300] = hu
+    return ct
+
+
+@pytest.mark.parametrize(
+    ("radius_mm", "hu", "is_tumor"), [(65.0, -400.0, False), (65.0, 0.0, True), (50.0, -400.0, True)]
+)
+def test_a_large_haze_is_no_tumor_whatever_the_networks_say(network, numbers, radius_mm, hu, is_tumor):
+    (candidate,) = judged(network, numbers, ball_of(hu, radius_mm))
     assert (candidate.tumor > 0.9) == is_tumor
     assert (candidate.tumor == 0) != is_tumor
 
 
 @pytest.mark.parametrize(("haze_hu", "is_tumor"), [(-400.0, False), (0.0, True)])
 def test_a_hazy_patch_is_no_tumor_beside_a_large_haze(network, numbers, haze_hu, is_tumor):
-    numbers = type(numbers)(8, "", Calibration(5.0, {}), numbers.click)
-    ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=40.0)
-    ct.array[ct.array > -300] = haze_hu
-    patch = ball_ct((3.0, 1.5, 1.5), center=(42.0, 42.0, 30.0), radius_mm=10.0).array > -300
-    ct.array[patch] = -400.0
-    grid, _, _ = first_look(ct)
-    suspected = (grid.image.array > 0.25).astype(np.float32)
-    large, small = second_look(
-        network, numbers, ct, np.ones(ct.shape, bool), grid, suspected, np.zeros_like(suspected),
-        grid.carry_back(suspected), voxel_threshold=0.5, min_lesion_ml=0.1,
-    )  # fmt: skip
+    ct = ball_of(haze_hu, 65.0)
+    ct.array[2:8, 4:16, 4:16] = -400.0
+    large, small = judged(network, numbers, ct)
     assert np.count_nonzero(large.mask.mask.array) > np.count_nonzero(small.mask.mask.array)
     assert (small.tumor > 0.9) == is_tumor
     assert (small.tumor == 0) != is_tumor
