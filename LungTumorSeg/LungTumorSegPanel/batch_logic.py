@@ -19,7 +19,7 @@ class BatchLogic:
     """Segment many CTs as ``lungtumorseg batch`` does, without blocking."""
 
     def sceneCTs(self) -> list[SceneCT]:
-        """Return the CTs of the scene that a batch can segment."""
+        """Return the CTs of the scene that a batch can segment; of a sequence, each phase."""
         return scene_cts(slicer.mrmlScene)
 
     def startBatch(
@@ -37,7 +37,8 @@ class BatchLogic:
             folder: The output folder. CTs whose result it holds are not segmented again.
             options: SegmentOptions or a dict of its fields.
             onEvent: Called with each event: "progress" with ``done`` and ``total``, and for each CT "item" with
-                ``case``, ``state``, ``reason``, ``lesions``, ``total_volume_ml``, ``path`` and ``series``.
+                ``case``, ``state``, ``reason``, ``lesions``, ``total_volume_ml``, ``path``, ``series`` and
+                ``phase_number``.
             onFinished: Called with the run at its end; its ``result`` (the folder) or ``error`` is then set.
 
         Returns:
@@ -55,6 +56,7 @@ class BatchLogic:
         volumeNode: Node = None,
         path: str | Path = "",
         series: str = "",
+        phase: int | None = None,
         onFinished: Callable[[ResultLoading], None] | None = None,
     ) -> ResultLoading:
         """Load one result of a batch into the scene, without blocking while its files are read.
@@ -64,10 +66,11 @@ class BatchLogic:
             volumeNode: The CT; None reads it from ``path``.
             path: The CT as the batch read it.
             series: The series of a DICOM folder; "" if it has only one.
+            phase: The phase of a 4D CT; None for a 3D CT.
             onFinished: Called at the end with the loading; its ``result`` (the segmentation node) or ``error`` is then
                 set.
 
         Returns:
             The loading.
         """
-        return watched(ResultLoading(Path(folder), slicer.mrmlScene, volumeNode, Path(path), series, onFinished))
+        return watched(ResultLoading(Path(folder), slicer.mrmlScene, volumeNode, Path(path), series, phase, onFinished))

@@ -39,7 +39,7 @@ class BatchSection:
         self._run: CommandRun | None = None
         self._loading: ResultLoading | None = None
         self._rows: dict[str, Event] = {}  # the last event of each CT, by its case
-        self._nodes: dict[str, Node] = {}  # the CTs of the scene, by case
+        self._cts: dict[str, SceneCT] = {}  # the CTs of the scene, by case
         self._loaded: dict[str, Node] = {}  # the segmentations that were loaded, by case
         self._output = Path()
         self._installing = False
@@ -140,7 +140,7 @@ class BatchSection:
     def _begin(self, cts: list[SceneCT], output: Path) -> None:
         """Begin a new list of CTs."""
         self._output = output
-        self._nodes = {ct.case: ct.node for ct in cts}
+        self._cts = {ct.case: ct for ct in cts}
         self._rows = {ct.case: {"case": ct.case, "state": "waiting"} for ct in cts}
         self._loaded = {}
         self._ui.batchProgressBar.value = 0
@@ -197,10 +197,10 @@ class BatchSection:
         event = self._chosen()
         case, loaded = event["case"], self._loaded.get(event["case"])
         if loaded is not None and loaded.GetScene() is not None:
-            self._onLoaded(loaded)
+            self._show(case, loaded)
             return
-        node = self._nodes.get(case)  # None if the CT came from a folder
-        if node is not None and node.GetScene() is None:
+        ct = self._cts.get(case)  # None if the CT came from a folder
+        if ct is not None and ct.node.GetScene() is None:
             self._say(_("The CT of {case} is no longer in the scene; load it again.").format(case=case))
             return
 
@@ -211,12 +211,19 @@ class BatchSection:
             else:
                 self._loaded[case] = loading.result
                 self._say("")
-                self._onLoaded(loading.result)
+                self._show(case, loading.result)
             self.refresh()
 
         self._say(_("Loading {case} ...").format(case=case))
-        self._loading = self._logic.startLoading(self._output / case, node, event["path"], event["series"], finish)
+        source = (event["path"], event["series"], event["phase_number"])
+        node = None if ct is None else ct.node
+        self._loading = self._logic.startLoading(self._output / case, node, *source, finish)
         self.refresh()
+
+    def _show(self, case: str, segmentation: Node) -> None:
+        if case in self._cts:
+            self._cts[case].show()
+        self._onLoaded(segmentation)
 
     def _say(self, text: str) -> None:
         self._ui.batchLabel.text = text

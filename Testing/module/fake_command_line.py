@@ -144,9 +144,12 @@ def batch(arguments: list[str]) -> None:
         paths = {path.name.partition(".")[0]: path for path in sorted(source.iterdir())}
     else:
         rows = csv.DictReader(source.read_text().splitlines())
+        shutil.copy(source, home / "table.csv")
         paths = {row["case"]: source.parent / row["path"] for row in rows}
     assert all(path.is_file() for path in paths.values())
-    known = {case: {"case": case, "path": str(path), "series": ""} for case, path in paths.items()}
+    known = {
+        case: {"case": case, "path": str(path), "series": "", "phase_number": None} for case, path in paths.items()
+    }
     for values in known.values():
         say(event="item", **values, state="waiting", reason="", lesions=0, total_volume_ml=None)
     say(event="progress", stage="segmenting", done=0, total=len(paths))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+from four_d import write_4d
 from LungTumorSegLib.io.headers import read_header
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.mrml import results as mrml
@@ -128,6 +129,31 @@ def test_the_cts_of_a_folder_are_loaded_with_their_result(widget, ct, tmp_path):
     content = segmentation.GetSegmentation()
     tumor = mask_of(content, content.GetSegmentIdBySegmentName("Tumor 1"))
     assert np.count_nonzero(whole_mask(ct, tumor)) == 18
+    path = write_4d([ct, ct.with_array(ct.array + 1)], tmp_path / "4d.nii")
+    loading = widget.logic.startLoading(tmp_path / "out" / "a", None, path, "", 1)
+    process_until(lambda: loading.finished)
+    assert np.array_equal(mrml.volume_of_node(mrml.ct_of(loading.result)).array, ct.array + 1), "its phase is read"
+
+
+def test_every_phase_of_a_sequence_is_segmented_and_shown_with_its_result(widget, volume, ct, tmp_path):
+    sequence = slicer.mrmlScene.AddNode(slicer.vtkMRMLSequenceNode())
+    for number in range(2):
+        phase = add_volume(slicer.mrmlScene, ct.with_array(ct.array + number), "phase")
+        sequence.SetDataNodeAtValue(phase, str(number))
+        slicer.mrmlScene.RemoveNode(phase)
+    browser = slicer.mrmlScene.AddNode(slicer.vtkMRMLSequenceBrowserNode())
+    browser.AddSynchronizedSequenceNode(sequence)
+    browser.AddProxyNode(volume, sequence, False)
+    process_until(lambda: volume.GetAttribute(mrml.CT_ATTRIBUTE))
+    cts = widget.logic.sceneCTs()
+    assert [each.case for each in cts] == ["CT_5_chest_phase_00", "CT_5_chest_phase_01"]
+    assert np.array_equal(cts[1].volume().array, ct.array + 1)
+    run_to_end(widget)
+    rows = (tmp_path / "fake" / "table.csv").read_text().splitlines()
+    assert rows[2] == "CT_5_chest_phase_01,CT_5_chest,1,CT_5_chest_phase_01.nrrd"
+    segmentation = load(widget, 1)
+    assert browser.GetSelectedItemNumber() == 1
+    assert mrml.ct_of(segmentation) is volume
 
 
 def test_cancel_ends_the_batch_and_keeps_the_table(with_cts, fake_child):

@@ -81,6 +81,7 @@ class Row:
             "total_volume_ml": self.total_ml,
             "path": str(self.item.path),
             "series": self.item.series,
+            "phase_number": self.item.phase_number,
         }
 
     @property

@@ -26,28 +26,62 @@ from .results import CT_ATTRIBUTE, load_results, new_volume, volume_of_node
 FAILURE = "The batch could not be run."
 TABLE_FILE = "table.csv"
 
+PHASE = "_phase_"
+"""Between the name of a 4D CT and the number of its phase."""
+
 
 @dataclass(frozen=True, eq=False)
 class SceneCT:
-    """A CT of the scene.
+    """A CT of the scene, or a phase of one that a sequence browser shows.
 
     Attributes:
         case: Name of the case, and of its result folder.
         node: The volume node.
+        browser: The sequence browser; None for a 3D CT.
+        phase: The number of the phase in the sequence, from 0; None for a 3D CT.
     """
 
     case: str
     node: Node
+    browser: Node = None
+    phase: int | None = None
+
+    def volume(self) -> Volume:
+        """Return the voxels, a view that keeps them alive.
+
+        Raises:
+            ValueError: The node is not a CT, or its axes are sheared.
+        """
+        return volume_of_node(
+            self.node if self.phase is None else self.browser.GetSequenceNode(self.node).GetNthDataNode(self.phase)
+        )
+
+    def show(self) -> None:
+        """Let the sequence browser show the phase."""
+        if self.browser is not None and self.browser.GetScene() is not None:
+            self.browser.SetSelectedItemNumber(self.phase)
 
 
 def scene_cts(scene: Node) -> list[SceneCT]:
-    """Return the CTs of a scene under names that differ, whatever the names of their nodes."""
+    """Return the CTs of a scene, and each phase of a sequence, under names that differ."""
     found: list[SceneCT] = []
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode", scene):
         if node.GetAttribute(CT_ATTRIBUTE) and not node.GetHideFromEditors():
-            taken = {ct.case.casefold() for ct in found}
-            found.append(SceneCT(_free_case(folder_name(node.GetName()), taken), node))
+            taken = {ct.case.casefold().partition(PHASE)[0] for ct in found}
+            case = _free_case(folder_name(node.GetName()), taken)
+            browser, phases = _sequence_of(node)
+            several = [SceneCT(f"{case}{PHASE}{number:02d}", node, browser, number) for number in range(phases)]
+            found += several or [SceneCT(case, node)]
     return found
+
+
+def _sequence_of(node: Node) -> tuple[Node, int]:
+    """Return the browser that shows a sequence in a volume node and the number of phases; None and 0 without one."""
+    for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode", node.GetScene()):
+        sequence = browser.GetSequenceNode(node)
+        if sequence is not None and sequence.GetNumberOfDataNodes() > 1:
+            return browser, sequence.GetNumberOfDataNodes()
+    return None, 0
 
 
 def _free_case(name: str, taken: Collection[str]) -> str:
@@ -92,7 +126,7 @@ def start_batch(
         for case, volume in volumes.items():
             write_nrrd(volume, private / f"{case}.nrrd", stop)
         with (private / TABLE_FILE).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("case", "path"), *((case, f"{case}.nrrd") for case in volumes)])
+            csv.writer(file).writerows([("case", "patient", "phase", "path"), *map(_row, volumes)])
 
     def arguments(private: Path) -> Sequence[str]:
         place = source if isinstance(source, Path) else private / TABLE_FILE
@@ -110,12 +144,18 @@ def start_batch(
     )
 
 
+def _row(case: str) -> tuple[str, str, str, str]:
+    """Return case, patient, phase and path; phases belong together by their patient, who is the 4D CT here."""
+    name, is_phase, number = case.rpartition(PHASE)
+    return case, name if is_phase else "", str(int(number)) if is_phase else "", f"{case}.nrrd"
+
+
 def _volumes(cts: Sequence[SceneCT], on_event: Callable[[Event], None] | None) -> dict[str, Volume]:
     """Return the voxels (views, which keep them alive) by case; a CT that cannot be used is reported as refused."""
     volumes, problem = {}, ValueError("There is no CT in the scene.")
     for ct in cts:
         try:
-            volumes[ct.case] = volume_of_node(ct.node)
+            volumes[ct.case] = ct.volume()
         except ValueError as error:
             problem = error
             if on_event is not None:
@@ -141,6 +181,7 @@ class ResultLoading:
         volume_node: Node,
         path: Path,
         series: str = "",
+        phase: int | None = None,
         on_finished: Callable[[ResultLoading], None] | None = None,
     ) -> None:
         """Start to read.
@@ -151,12 +192,13 @@ class ResultLoading:
             volume_node: The CT in the scene; None reads it from ``path``.
             path: The CT, as the batch read it.
             series: The series of a DICOM folder; "" if it has only one.
+            phase: The phase of a 4D CT; None for a 3D CT.
             on_finished: Called with this object at the end, unless it was closed.
         """
         self.result: Node = None
         self.error: Exception | None = None
         self.finished = False
-        self._folder, self._path, self._series = folder, path, series
+        self._folder, self._path, self._series, self._phase = folder, path, series, phase
         self._scene, self._volume_node, self._on_finished = scene, volume_node, on_finished
         self._files: RunFiles | None = None
         self._ct: Volume | None = None
@@ -183,7 +225,7 @@ class ResultLoading:
             if self._volume_node is None:
                 from ..io.images import read_ct  # imports pydicom for DICOM, so only if needed
 
-                self._ct = read_ct(self._path, series=self._series or None)
+                self._ct = read_ct(self._path, series=self._series or None, phase=self._phase)
         except (OSError, ValueError, RuntimeError) as error:  # ``poll`` reports it
             self.error = error
 
