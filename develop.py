@@ -279,7 +279,8 @@ def side_commands(python: str, job: str) -> list[list[str]]:
 def test_commands(python: str, rest: list[str]) -> list[list[str]]:
     """Return lint, spelling and the tests of the fast tier; the others: ``pytest -m slow``, ``pytest -m real_ct``."""
     # In the order in which the files are collected, because the longest ones come first (see Testing/conftest.py).
-    processes = ["-n", str(TEST_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
+    # A process that dies fails the run; its tests are not begun again elsewhere, by which a run could hang.
+    processes = ["-n", str(TEST_PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0"]
     return [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bright_model import write_bright_model
+from commands import run_command
 from LungTumorSegLib import cli
 from LungTumorSegLib.phantom import LesionSpec, Phantom, PhantomOptions, make_phantom, write_phantom
 
@@ -71,7 +72,7 @@ def a_bright_model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def a_bright_run(a_bright_model, tmp_path_factory) -> Run:
-    """The bright model on a coarse phantom, through the command line: for what does not depend on the network."""
+    """The bright model on a coarse phantom, in this process: for what does not depend on the network."""
     lesions = (LesionSpec("solid", 30.0, "lung", "left"),)
     coarse = {"spacing_mm": (4.0, 3.0, 3.0), "height_mm": (-75.0, 30.0)}
     options = PhantomOptions(**coarse, lesions=lesions, distractors=(), couch="none")
@@ -79,6 +80,5 @@ def a_bright_run(a_bright_model, tmp_path_factory) -> Run:
     folder = tmp_path_factory.mktemp("bright")
     write_phantom(phantom, folder / "phantom")
     ct, output = folder / "phantom" / "ct.nii.gz", folder / "results"
-    command = [*COMMAND, "segment", str(ct), "-o", str(output), "--model", str(a_bright_model)]
-    subprocess.run([*command, "--no-picture", "--no-report"], check=True)
+    run_command("segment", ct, "-o", output, "--model", a_bright_model, "--no-picture", "--no-report")
     return Run(phantom, ct, output)

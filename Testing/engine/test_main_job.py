@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import run_command
 from dicom_series import write_dicom_series
 from LungTumorSegLib.evaluation.overlap import dice as overlap
 from LungTumorSegLib.io.images import read_volume
@@ -132,8 +133,7 @@ def test_the_summary_explains_the_run(a_run):
 
 def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
     given = a_run.ct, a_run.output / "segmentation.seg.nrrd"
-    done = command("measure", *given, "-o", tmp_path / "measured", "--no-report")
-    assert done.returncode == 0, done.stderr
+    run_command("measure", *given, "-o", tmp_path / "measured", "--no-report")
     for first, second in zip(lesions_in(a_run.output), lesions_in(tmp_path / "measured"), strict=True):
         for name in CSV_COLUMNS.split(",")[:-1]:  # without maps there is no confidence
             assert second[name] == first[name]
@@ -141,8 +141,7 @@ def test_measuring_the_result_again_gives_the_same_numbers(a_run, tmp_path):
 
 def test_candidates_below_the_confidence_threshold_are_warned_of(a_bright_run, a_bright_model, tmp_path):
     run = ("segment", a_bright_run.ct, "-o", tmp_path / "out", "--no-picture", "--no-report", "--model", a_bright_model)
-    done = command(*run, "--min-confidence", "1")
-    assert done.returncode == 0, done.stderr
+    said = run_command(*run, "--min-confidence", "1")
     assert lesions_in(tmp_path / "out") == []
 
     def warnings_of(folder):
@@ -152,7 +151,7 @@ def test_candidates_below_the_confidence_threshold_are_warned_of(a_bright_run, a
     (warning,) = warnings_of(tmp_path / "out")
     largest = float(lesions_in(a_bright_run.output)[0]["volume_ml"])
     assert f"{largest:.1f} mL" in warning
-    assert f"Warning: {warning}" in done.stdout
+    assert f"Warning: {warning}" in said
     assert warnings_of(a_bright_run.output) == []
 
 

@@ -1,6 +1,7 @@
 """The six augmentations."""
 
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from LungTumorSegLib.training.augmentation import build_augmentation
 from LungTumorSegLib.training.store import IGNORED
 from scipy import ndimage
 
-pytest.importorskip("monai")
+pytestmark = pytest.mark.skipif(find_spec("monai") is None, reason="needs the package monai")
 
 SHAPE = (4, 48, 56)
 
