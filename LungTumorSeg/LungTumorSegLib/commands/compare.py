@@ -152,9 +152,12 @@ def _add_links(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--links",
         metavar="JSON",
+        action="append",
+        default=[],
         type=path_argument,
         help="followup.json of an earlier comparison of these two results; what was linked and unlinked there is kept, "
-        "unless --link or --unlink says otherwise",
+        "unless --link or --unlink says otherwise. With --earlier, it may be repeated, oldest first: the last one is "
+        "that of EARLIER and LATER, the one before it that of the two before",
     )
 
 

@@ -162,7 +162,7 @@ def compare_all(
     days: float | None = None,
     links: Collection[Name] = (),
     unlinks: Collection[Name] = (),
-    links_from: str | os.PathLike[str] | None = None,
+    links_from: Sequence[str | os.PathLike[str]] = (),
     on_progress: ProgressCallback = ignore_progress,
 ) -> FollowUp:
     """Compare any number of examinations, each with the one before it; ids stay over all of them.
@@ -172,7 +172,8 @@ def compare_all(
         days: Time between the last two, days, if their dates are unknown.
         links: Pairs of segments of the last two that are the same lesion.
         unlinks: Pairs of segments of the last two that are not.
-        links_from: The followup.json of an earlier comparison of the last two, of which links and unlinks are kept.
+        links_from: The followup.json of earlier comparisons, of which links and unlinks are kept, oldest first; the
+            last one is that of the last two examinations, the one before it that of the two before, and so on.
         on_progress: Called between steps.
 
     Raises:
@@ -180,9 +181,16 @@ def compare_all(
     """
     found: FollowUp | None = None
     *pairs, last = pairwise(examinations)
-    for before, after in pairs:
-        found = compare(before, after, previous=found, on_progress=on_progress)
-    choices: dict[str, Any] = {"days": days, "links": links, "unlinks": unlinks, "links_from": links_from}
+    if len(links_from) > len(pairs) + 1:
+        raise UnusableInput(
+            f"{len(examinations)} examinations have {len(pairs) + 1} comparisons, but --links names {len(links_from)}; "
+            "name at most one followup.json for each two successive examinations."
+        )
+    missing: list[str | os.PathLike[str] | None] = [None] * (len(pairs) + 1 - len(links_from))
+    files = [*missing, *links_from]
+    for (before, after), file in zip(pairs, files[:-1], strict=True):
+        found = compare(before, after, links_from=file, previous=found, on_progress=on_progress)
+    choices: dict[str, Any] = {"days": days, "links": links, "unlinks": unlinks, "links_from": files[-1]}
     return compare(*last, **choices, previous=found, on_progress=on_progress)
 
 

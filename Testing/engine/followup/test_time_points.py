@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.boxes import box_of_label, slices_of
 from LungTumorSegLib.core.crops import crop_at
+from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup import comparison
 from LungTumorSegLib.followup.comparison import FollowUp, compare_all
@@ -130,6 +131,21 @@ def test_what_merges_with_a_lesion_that_is_no_target_leaves_the_baseline_alone()
 def test_the_smallest_sum_counts_from_the_oldest_examination():
     found = followed({"A": (HERE, 15)}, {"A": (HERE, 8)}, {"A": (HERE, 9)}, {"A": (HERE, 11)})
     assert (found.response.category, found.response.baseline_mm, found.response.nadir_mm) == ("PD", 30, 16)
+
+
+def test_what_was_linked_by_hand_is_kept_in_every_step(tmp_path):
+    days = [exam({"A": (HERE, 6)}), exam({"B": (ELSEWHERE, 6)}), exam({"C": (THERE, 6)})]
+    files = []
+    for pair, link in ((days[:2], ("A", "B")), (days[1:], ("B", "C"))):
+        compare_all(pair, days=90, links=[link]).save(tmp_path / link[0], report=False)
+        files.append(tmp_path / link[0] / "followup.json")
+    assert names(compare_all(days, days=90, links_from=files)) == {"L1": [["A"], ["B"], ["C"]]}
+    assert names(compare_all(days, days=90, links_from=files[1:])) == {
+        "L1": [["A"], [], []],
+        "L2": [[], ["B"], ["C"]],
+    }
+    with pytest.raises(UnusableInput, match="2 comparisons, but --links names 3"):
+        compare_all(days, days=90, links_from=[*files, *files[1:]])
 
 
 def test_a_lesion_outside_the_later_ct_is_not_known_to_be_gone():
