@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import json
 import os
 import random
@@ -148,6 +149,9 @@ def _child(name: str, first: int, count: int, folder: Path) -> None:
     reader = READERS[name]()
     seeds = reader.seeds(folder)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
+    unread = [text for seed in seeds if (text := _outcome(reader, seed)[1])]
+    if unread:
+        raise ValueError(f"The intact files are not read: {unread}")
     print(json.dumps({"ready": name}), flush=True)  # noqa: T201
     for number in range(first, first + count):
         rng = random.Random(f"{name} {number}")
@@ -182,9 +186,12 @@ def mutated(content: bytes, rng: random.Random) -> bytes:
     """Damage ``content`` in one to four places.
 
     Most gzip files are damaged inside, because otherwise their checksum would reveal the damage before any other check.
+    Half of the DICOM files stay well formed, and are damaged in one to four elements.
     """
     if content.startswith(b"\x1f\x8b") and rng.random() < 0.8:
         return gzip.compress(mutated(gzip.decompress(content), rng), 1)
+    if content[128:132] == b"DICM" and rng.random() < 0.5:
+        return _with_other_elements(content, rng)
     for _ in range(rng.randint(1, 4)):
         content = rng.choice(MUTATIONS)(content, rng)
     return content
@@ -246,6 +253,40 @@ def _change_lines(content: bytes, rng: random.Random) -> bytes:
     else:
         lines[at], lines[other] = lines[other], lines[at]
     return b"\n".join(lines) + rest
+
+
+def _with_other_elements(content: bytes, rng: random.Random) -> bytes:
+    """Remove, repeat or replace elements of a DICOM file, at any depth."""
+    import pydicom
+    from pydicom.dataelem import RawDataElement
+
+    data = pydicom.dcmread(io.BytesIO(content))
+    for _ in range(rng.randint(1, 4)):
+        parent, tag = rng.choice(_elements(data))
+        element, change = parent.get_item(tag), rng.randrange(4)
+        if change == 0:
+            del parent[tag]
+        elif element.VR == "SQ":
+            items = list(parent[tag].value)
+            parent.add(pydicom.DataElement(tag, "SQ", rng.choice([items[:0], items[:-1], items[::-1], items * 2])))
+        else:
+            value = rng.choice([*WORDS, *INTEGERS, rng.randbytes(rng.randint(1, 64)), b"1\\2\\3", b"9" * 5000, b""])
+            value += b"\0" * (len(value) % 2)
+            vr = rng.choice([element.VR, element.VR, "UN"])
+            parent[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    written = io.BytesIO()
+    try:
+        data.save_as(written, enforce_file_format=False)
+    except Exception:  # pydicom refuses to write some of these; such a file is damaged byte by byte
+        return _overwrite(content, rng)
+    return written.getvalue()
+
+
+def _elements(data: Any) -> list[tuple[Any, Any]]:
+    """Return the place of each element, at any depth: the data set that holds it, and its tag."""
+    found = [(data, tag) for tag in data.keys()]  # noqa: SIM118
+    sequences = [data[tag] for _, tag in found if data.get_item(tag).VR == "SQ"]
+    return found + [each for sequence in sequences for item in sequence.value for each in _elements(item)]
 
 
 MUTATIONS = (
@@ -326,6 +367,52 @@ def _dicom_series() -> Reader:
     return Reader(seeds, read_ct)
 
 
+def _masks(write: Callable[[Path, list[Path], Any], list[Path]]) -> Reader:
+    """Return the reader of masks on a DICOM CT; ``write`` writes them from the folder, the slices and the CT."""
+    from dicom_series import write_dicom_series
+    from LungTumorSegLib.io.images import read_ct
+    from LungTumorSegLib.io.seg_nrrd import read_segmentation
+    from volumes import make_ct
+
+    cts: list[Any] = []
+
+    def seeds(folder: Path) -> list[Path]:
+        files = write_dicom_series(make_ct((9, 16, 16)), folder / "ct")
+        cts.append(read_ct(folder / "ct"))
+        return write(folder, files, cts[0])
+
+    def read(path: Path) -> None:
+        for segment in read_segmentation(path, cts[0]):
+            segment.mask.array.sum()  # as far as every caller goes
+
+    return Reader(seeds, read)
+
+
+def _dicom_seg() -> Reader:
+    from dicom_seg_files import write_dicom_seg
+
+    def write(folder: Path, files: list[Path], ct: Any) -> list[Path]:
+        segments = [
+            ("Tumor 1", "lesion", ct.array > -300),
+            ("Left lung", "organ", ct.array < -600),
+        ]
+        return [write_dicom_seg(folder / "segments.dcm", files, segments)]
+
+    return _masks(write)
+
+
+def _rtstruct() -> Reader:
+    import numpy as np
+    from rtstruct_files import write_rtstruct
+
+    def write(folder: Path, _: list[Path], ct: Any) -> list[Path]:
+        corners = [(3, 3), (3, 12), (12, 12), (12, 3)]
+        square = [ct.index_to_lps(np.array([(level, *each) for each in corners], float)) for level in range(2, 7)]
+        return [write_rtstruct(folder / f"{name}.dcm", {name: square, "Lung": square[::2]}) for name in ("GTV", "x")]
+
+    return _masks(write)
+
+
 def _summary() -> Reader:
     from LungTumorSegLib.lesions.known import with_known
     from LungTumorSegLib.results.reader import read_summary
@@ -362,8 +449,9 @@ def _training_yaml() -> Reader:
 
         paths = []
         for source in sorted((Path(LungTumorSegLib.training.__file__).parent / "configs").glob("*.yaml")):
-            paths.append(folder / source.name)
-            paths[-1].write_bytes(source.read_bytes())
+            if source.stem != "second_look":  # has a reader of its own
+                paths.append(folder / source.name)
+                paths[-1].write_bytes(source.read_bytes())
         return paths
 
     return Reader(seeds, read_config)
@@ -375,6 +463,8 @@ READERS: dict[str, Callable[[], Reader]] = {
     "metaimage": lambda: _images("a.mha", "b.mhd", "c.mha", "d.mhd"),
     "seg_nrrd": _seg_nrrd,
     "dicom_series": _dicom_series,
+    "dicom_seg": _dicom_seg,
+    "rtstruct": _rtstruct,
     "summary": _summary,
     "manifest": _manifest,
     "training_yaml": _training_yaml,

@@ -40,7 +40,7 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     if kind != RTSTRUCT_CLASS:
         name = pydicom.uid.UID(kind).name if kind else "DICOM file of unknown type"
         raise UnusableInput(
-            f"{path} is not a segmentation but a {name}; choose a DICOM segmentation (SEG), a structure set "
+            f"{path} is not a segmentation but a {shown(name, 60)}; choose a DICOM segmentation (SEG), a structure set "
             "(RTSTRUCT), a .seg.nrrd or a label map."
         )
     if ct is None:

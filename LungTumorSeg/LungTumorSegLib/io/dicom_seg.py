@@ -6,6 +6,7 @@ References:
 
 from __future__ import annotations
 
+import sqlite3
 import warnings
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def read_dicom_seg(path: Path) -> list[Segment]:
             return [_segment(data, number) for number in data.segment_numbers]
     except UnusableInput:
         raise
-    except (*DAMAGE, IndexError) as error:
+    # highdicom keeps the descriptions of the frames in a database in memory
+    except (*DAMAGE, sqlite3.Error) as error:
         raise UnusableInput(
             f"{path} is damaged, or its frames do not form a regular voxel grid; export the segmentation again."
         ) from error

@@ -16,7 +16,7 @@ from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
-from ..core.texts import listed
+from ..core.texts import listed, quoted
 from ..core.volume import Array, Volume
 from .dicom_series import DAMAGE
 from .dicom_start import is_dicom_file
@@ -145,7 +145,8 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
         drawn = [_contours(data, number) for number, known in names.items() if _same_name(known, name)]
     if not drawn:
         raise UnusableInput(
-            f"{path} has no ROI {name!r}; choose one of its ROIs: {', '.join(sorted(names.values())) or 'it has none'}."
+            f"{path} has no ROI {quoted(name)}; choose one of its ROIs: "
+            f"{listed(sorted(names.values())) or 'it has none'}."
         )
     return grid.with_array(np.logical_or.reduce([_filled(each, grid, name, path).mask.array for each in drawn]))
 
@@ -209,7 +210,7 @@ def _terminology_of(interpreted_type: str, name: str) -> str:
 
 
 def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
-    what = f"The ROI {name!r} of {path}"
+    what = f"The ROI {quoted(name)} of {path}"
     if not drawn.contours:
         raise UnusableInput(f"{what} has no closed contour; export the structure set again or choose another ROI.")
     try:
@@ -262,8 +263,8 @@ def _names(data: Any, path: Path) -> dict[int, str]:
         number = int(roi.ROINumber)
         if number in names:
             raise UnusableInput(
-                f"{path} states the ROINumber {number} for two regions of interest ({names[number]!r} and "
-                f"{str(roi.get('ROIName'))!r}); export the structure set again."
+                f"{path} states the ROINumber {number} for two regions of interest ({quoted(names[number])} and "
+                f"{quoted(str(roi.get('ROIName')))}); export the structure set again."
             )
         names[number] = str(roi.get("ROIName") or f"ROI {number}")
     return names
