@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 
 from ..core.contours import fill_planes
 from ..core.crops import sparse
@@ -18,6 +17,7 @@ from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
 from ..core.texts import listed, quoted
 from ..core.volume import Array, Volume
+from .dicom_files import read_data_set, read_without_pixels
 from .dicom_series import DAMAGE
 from .dicom_start import is_dicom_file
 from .segment import UNSPECIFIED_COLORS, Segment
@@ -74,7 +74,7 @@ def sop_class_of(path: Path) -> str:
         UnusableInput: If the file is damaged.
     """
     with _refusing_damage(path):
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        header = read_without_pixels(path)
         return str(header.get("SOPClassUID", ""))
 
 
@@ -236,7 +236,7 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
 def _read(path: Path) -> Any:
     if not is_dicom_file(path):
         raise UnusableInput(f"{path} is not a DICOM file; choose the RTSTRUCT file of the CT.")
-    data = pydicom.dcmread(path)
+    data = read_data_set(path)
     if str(data.get("SOPClassUID", "")) != RTSTRUCT_CLASS:
         raise UnusableInput(f"{path} is not an RT structure set; choose the RTSTRUCT file of the CT.")
     return data
