@@ -222,7 +222,7 @@ def test_cancelled_in_the_middle_nothing_is_left(a_bright_run, a_bright_model, t
     ) as child:
         for line in child.stdout:
             event = json.loads(line)
-            if event.get("stage") == "predicting" and event["done"] == 2:
+            if event.get("stage") == "predicting" and event["done"] == 200:
                 child.stdin.write("cancel\n")
                 child.stdin.flush()
         last = child.stderr.read().splitlines()[-1]

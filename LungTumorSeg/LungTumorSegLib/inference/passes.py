@@ -90,7 +90,8 @@ def windows_of(part: Part, suspected: Array, croppable: bool) -> list[Part]:
     """Return the windows of a stack that hold all suspected voxels with a margin.
 
     The plane is divided into tiles of 8 x 8 voxels. Neighboring tiles share a window, and windows are joined where the
-    joint window is not larger than both together.
+    joint window is not larger than both together. If all windows together are not smaller than the plane, the stack
+    itself is the only one.
 
     Args:
         part: The stack.
@@ -105,6 +106,8 @@ def windows_of(part: Part, suspected: Array, croppable: bool) -> list[Part]:
     for i, j in ndimage.find_objects(ndimage.label(tiles, NEIGHBORS)[0]):
         tight: Box = (0, side * i.start, side * j.start), (slices, side * i.stop, side * j.stop)
         boxes = _joined(boxes, widened(tight, (0, MARGIN_TILES * side, MARGIN_TILES * side), suspected.shape))
+    if sum(map(_area, boxes)) >= part.area:
+        return [part]
     first, last = part.start, part.box[1][0]
     return [Part(((first, *low[1:]), (last, *high[1:])), part.mirrored) for low, high in boxes]
 
