@@ -261,8 +261,8 @@ class SegmentOptions:
         metadata=_about(
             bool,
             label="Mirroring",
-            help="also apply the network to each stack mirrored (test-time augmentation); steadier results, but twice "
-            "the time",
+            help="also apply the network to each stack mirrored (test-time augmentation); steadier results, but "
+            "more time",
             parameters=("mirror",),
         ),
     )

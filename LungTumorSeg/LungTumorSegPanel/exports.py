@@ -63,7 +63,7 @@ def filesRun(
         report: Whether to write report.html.
         formats: Formats of the command line.
         onFinished: Called with the run at its end.
-        pdf: Whether to print the report to report.pdf; without a browser that can print, there is none.
+        pdf: Whether to print the report to report.pdf; this needs a browser that can print.
 
     Raises:
         RuntimeError: The CT is not in the scene, or DICOM is wanted and its DICOM files are not in the database.

@@ -51,7 +51,7 @@ class Part:
         return _area(self.box)
 
     def trusted(self, shape: Sequence[int]) -> Box:
-        """Return the box without its rim; there is none where the box reaches the border of a grid of ``shape``."""
+        """Return the box without its rim, in a grid of ``shape``; a side at the border of the grid has no rim."""
         (k0, i0, j0), (k1, i1, j1) = self.box
         return (
             (k0, i0 + RIM_VOXELS * (i0 > 0), j0 + RIM_VOXELS * (j0 > 0)),

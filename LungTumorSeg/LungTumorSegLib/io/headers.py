@@ -47,7 +47,7 @@ def check_phase(phase: int | None, phases: Sequence[str], path: Path) -> None:
     """Check that a phase is given if, and only if, an image is 4D.
 
     Args:
-        phase: The given phase; None if there is none.
+        phase: The phase that the user chose, or None.
         phases: What tells the phases of the image apart; empty if it is 3D.
         path: The image.
 

@@ -11,14 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from LungTumorSegLib.results.folder import (
-    COMMITTED_PREFIX,
-    PRIVATE_PREFIX,
-    Output,
-    complete_or_nothing,
-    files_of_group,
-    read_consistently,
-)
+from LungTumorSegLib.results.exchange import COMMITTED_PREFIX, PRIVATE_PREFIX
+from LungTumorSegLib.results.folder import complete_or_nothing, files_of_group, read_consistently
+from LungTumorSegLib.results.giving_way import Output
 
 ENDINGS = 12
 """How often a process is ended."""
@@ -33,7 +28,8 @@ WRITER = """
 import sys
 from pathlib import Path
 from LungTumorSegLib.process.streams import ended_by_signals
-from LungTumorSegLib.results.folder import Output, complete_or_nothing
+from LungTumorSegLib.results.folder import complete_or_nothing
+from LungTumorSegLib.results.giving_way import Output
 folder, number, files = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 try:
     with ended_by_signals(lambda: None):
