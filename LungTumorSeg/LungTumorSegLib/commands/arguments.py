@@ -73,7 +73,10 @@ def add_series(parser: argparse.ArgumentParser) -> None:
         "acquisition of that series (default: the only series)",
     )
     parser.add_argument(
-        "--phase", metavar="N", type=_phase, help="phase of a 4D CT to read, counted from 0 (default: the CT is 3D)"
+        "--phase",
+        metavar="N",
+        type=_phase,
+        help="phase of a 4D CT, counted from 0 (default: segment takes every phase; others refuse a 4D CT)",
     )
 
 
