@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from .commands.parser import build_parser
-from .core.errors import CANCELLED, MACHINE, UNUSABLE, MachineLimit, UnusableInput
+from .core.errors import CANCELLED, MACHINE, UNUSABLE, ChoiceMissing, MachineLimit, UnusableInput
 from .core.events import Cancelled
 from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
 from .core.messages import CANCELLED_COMMAND, OUT_OF_MEMORY, unreadable, unwritable
@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
             check_memory_limit()
             options.run(options, channel)
     except Exception as error:
-        known = _known_failure(error)
+        known = _known_failure(error, options)
         if options.verbose or known is None:
             say(sys.stderr, printable(traceback.format_exc(), keep="\n"))
         return known or (
@@ -82,12 +82,14 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
     return 0, ""
 
 
-def _known_failure(error: Exception) -> tuple[int, str] | None:
+def _known_failure(error: Exception, options: argparse.Namespace) -> tuple[int, str] | None:
     """Return the exit code and the message for a failure that the user can act on; None for a bug."""
     if is_out_of_memory(error):
         return MACHINE, OUT_OF_MEMORY
     if isinstance(error, Cancelled):
         return CANCELLED, str(error) or CANCELLED_COMMAND
+    if isinstance(error, ChoiceMissing) and not hasattr(options, error.option):
+        return UNUSABLE, error.without_option
     if isinstance(error, UnusableInput):
         return UNUSABLE, str(error)
     if isinstance(error, MachineLimit):

@@ -16,6 +16,7 @@ from LungTumorSegLib import cli
 from LungTumorSegLib.commands.parser import SHELLS, build_parser
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.headers import check_phase
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.phantom import Phantom
 from LungTumorSegLib.process.progress import COMMAND_SHARES
@@ -36,6 +37,9 @@ class Heard:
 
     def result(self, data, text):
         self.results.append((data, text))
+
+    def cancel(self):
+        pass
 
 
 def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentation(tmp_path, monkeypatch):
@@ -110,6 +114,23 @@ def test_empty_names_and_undecodable_texts_are_refused(arguments, message):
     done = run(*arguments)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("arguments", "has_phase"), [
+    (["segment", "ct", "-o", "out"], True), (["measure", "ct", "mask", "-o", "out"], True),
+    (["compare", "a", "b", "-o", "out"], False), (["evaluate", "a", "b"], False),
+])  # fmt: skip
+def test_the_refusal_of_a_4d_ct_names_only_options_that_the_command_has(arguments, has_phase):
+    def refuse(options, channel):
+        check_phase(None, ["0%", "50%"], Path("ct.nrrd"))
+
+    options = build_parser().parse_args(arguments)
+    options.run = refuse
+    code, message = cli._run(options, Heard())
+    assert code == 2
+    assert message.startswith("ct.nrrd is a 4D image of 2 phases (0% to 50%); ")
+    assert ("--phase" in message) == has_phase
+    assert ("--" in message) == has_phase
 
 
 def test_help_is_a_result_and_no_error():

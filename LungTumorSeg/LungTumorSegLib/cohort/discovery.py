@@ -51,7 +51,7 @@ def find_items(root: Path, output: Path | None) -> list[Item]:
     tops = {_top(folder, root): None for folder in found.dicom_folders}
     lost += [each for each in tops if not any(each in (path, *path.parents) for path in [*lost, *_paths(items)])]
     items += [Item(_name(folder, root), folder, _patient(folder, root)) for folder in dict.fromkeys(lost)]
-    return sorted(items, key=lambda item: (str(item.path), item.series))
+    return sorted(items, key=lambda item: (str(item.path), item.of_4d or item.series))
 
 
 def check_hides_no_ct(output: Path, root: Path) -> None:
@@ -129,27 +129,41 @@ def _own_files(folder: Path) -> set[str]:
 
 def _studies(series: Mapping[tuple[Study, str], list[DicomHeader]], root: Path) -> Iterator[Item]:
     """Yield the item of each study, its series with the most slices; of a 4D CT, the item of each phase."""
+    if not series:
+        return
+    from ..io.dicom_phases import phases_of, series_as_phases  # imports pydicom, so only if needed
+
     studies: dict[Study, dict[str, list[DicomHeader]]] = defaultdict(dict)
     for (study, uid), headers in series.items():
         studies[study][uid] = headers
     for found in studies.values():
-        uid, headers = max(found.items(), key=lambda each: (len(each[1]), each[0]))
+        if phases := series_as_phases(found.values()):
+            headers = [header for each in phases.values() for header in each]
+            whole = replace(_item(headers, root), series=headers[0].text("SeriesInstanceUID"))
+            for item, members in zip(_items_of(whole, phases), phases.values(), strict=True):
+                yield replace(item, series=members[0].text("SeriesInstanceUID"), phase_number=None)
+            continue
+        headers = max(found.values(), key=lambda each: (len(each), each[0].text("SeriesInstanceUID")))
         others = sum(len(each) >= MIN_SLICES for each in found.values() if each is not headers)
-        files = tuple(sorted(header.path for header in headers))
-        path = Path(os.path.commonpath([file.parent for file in files]))
         note = f"{others} other CT series of the study not segmented" if others else ""
-        item = Item(_name(path, root), path, _patient(path, root), series=uid, files=files, note=note)
-        yield from _with_phases(item, headers)
+        item = replace(_item(headers, root), series=headers[0].text("SeriesInstanceUID"), note=note)
+        yield from _items_of(item, phases_of(headers)) or [item]
 
 
-def _with_phases(item: Item, headers: list[DicomHeader]) -> list[Item]:
-    """Return one item per phase if the headers are those of a 4D CT, each with its files."""
-    from ..io.dicom_phases import phases_of  # imports pydicom, so only if needed
+def _item(headers: list[DicomHeader], root: Path) -> Item:
+    """Return an item with the files of slices."""
+    path = Path(os.path.commonpath([header.path.parent for header in headers]))
+    return Item(_name(path, root), path, _patient(path, root), files=_files(headers))
 
-    phases = phases_of(headers)
-    files = [tuple(sorted(header.path for header in each)) for each in phases.values()]
+
+def _items_of(item: Item, phases: Mapping[str, list[DicomHeader]]) -> list[Item]:
+    """Return one item per phase of a 4D CT, each with its files."""
     items = phase_items(item, list(phases))
-    return [replace(each, files=own) for each, own in zip(items, files, strict=True)] or [item]
+    return [replace(each, files=_files(headers)) for each, headers in zip(items, phases.values(), strict=True)]
+
+
+def _files(headers: list[DicomHeader]) -> tuple[Path, ...]:
+    return tuple(sorted(header.path for header in headers))
 
 
 def _paths(items: Iterable[Item]) -> list[Path]:

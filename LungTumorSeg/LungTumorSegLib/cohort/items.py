@@ -33,7 +33,9 @@ class Item:
         series: The series to read, as in ``segment --series``; "" if there is only one.
         files: The files of the CT; if empty, all files below ``path``.
         note: What the user should know about the choice of this CT.
-        phase_number: The phase to read, counted from 0, as in ``segment --phase``; None if the CT is 3D.
+        phase_number: The phase to read, counted from 0, as in ``segment --phase``; None if path and series select a
+            3D CT.
+        of_4d: What the phases of one 4D CT share; "" if a table lists them, or the CT is 3D.
         problem: Why the CT cannot be segmented, if that is known before it is read.
     """
 
@@ -46,6 +48,7 @@ class Item:
     files: tuple[Path, ...] = ()
     note: str = ""
     phase_number: int | None = None
+    of_4d: str = ""
     problem: str = ""
 
 

@@ -32,6 +32,7 @@ def phase_items(item: Item, phases: Sequence[str]) -> list[Item]:
             case=f"{begin}phase_{number:02d}",
             phase=str(number),
             phase_number=number,
+            of_4d="\0".join((str(item.path), item.series)),
             note=". ".join(filter(None, (item.note, phase))),
         )
         for number, phase in enumerate(phases)
@@ -58,6 +59,5 @@ def series_of_phases(items: Sequence[Item]) -> Iterator[list[Item]]:
     groups: dict[tuple[str, ...], list[Item]] = {}
     for item in items:
         if item.phase:
-            place = ("", "") if item.phase_number is None else (str(item.path), item.series)
-            groups.setdefault((item.patient, item.date, *place), []).append(item)
+            groups.setdefault((item.patient, item.date, item.of_4d), []).append(item)
     yield from (group for group in groups.values() if len(group) > 1)

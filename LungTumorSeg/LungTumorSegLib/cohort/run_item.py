@@ -18,7 +18,7 @@ from ..core.events import Cancelled, Progress
 from ..core.messages import unreadable
 from ..core.private_folder import held
 from ..io.file_suffixes import HEADER_SUFFIXES, has_suffix
-from ..io.headers import read_header
+from ..io.headers import parse_header
 from ..io.regular_files import existing_mode
 from ..process.child import PACKAGE, POLL_SECONDS, ChildProcess, Event, child_environment, find_interpreter
 from ..process.outcome import Outcome, failure_of
@@ -220,5 +220,5 @@ def _files_of(path: Path) -> list[Path]:
             for each in (Path(where, name) for where, _, names in os.walk(path) for name in names)
             if is_regular(each.resolve())
         )
-    detached = [read_header(path).place.path] if has_suffix(path.name, HEADER_SUFFIXES) else []
+    detached = [parse_header(path).place.path] if has_suffix(path.name, HEADER_SUFFIXES) else []
     return [path, *(each for each in detached if each != path)]

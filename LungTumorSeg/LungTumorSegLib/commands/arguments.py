@@ -64,8 +64,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
 
 
-def add_series(parser: argparse.ArgumentParser) -> None:
-    """Add ``--series``."""
+def add_series(parser: argparse.ArgumentParser, default_phase: str = "a 4D CT is refused") -> None:
+    """Add ``--series`` and ``--phase``; ``default_phase`` says what happens to a 4D CT without ``--phase``."""
     parser.add_argument(
         "--series",
         metavar="UID",
@@ -76,7 +76,7 @@ def add_series(parser: argparse.ArgumentParser) -> None:
         "--phase",
         metavar="N",
         type=_phase,
-        help="phase of a 4D CT, counted from 0 (default: segment takes every phase; others refuse a 4D CT)",
+        help=f"phase of a 4D CT to read, counted from 0 (default: {default_phase})",
     )
 
 
@@ -127,10 +127,9 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
-    """Add the CT, ``--series``, and the output folder."""
+    """Add the CT and the output folder."""
     parser.add_argument("input", metavar="INPUT", type=path_argument, help=CT_HELP)
     add_output(parser)
-    add_series(parser)
 
 
 def add_report_options(parser: argparse.ArgumentParser, report: str, *, of_one_ct: bool = True) -> None:

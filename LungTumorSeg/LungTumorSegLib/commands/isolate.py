@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.events import Progress
 from ..process.channel import Channel
-from .arguments import add_case, add_input
+from .arguments import add_case, add_input, add_series
 from .command import Command
 from .terminal_text import warning_lines
 
@@ -62,6 +62,7 @@ COMMAND = Command(
     ("ct.nii.gz -o lungs",),
     (
         add_input,
+        add_series,
         _add_case,
     ),
 )

@@ -10,7 +10,7 @@ from ..core.errors import SeveralPhases
 from ..core.events import Progress
 from ..options import OPTION, OPTIONS
 from ..process.channel import Channel
-from .arguments import add_input, add_places, add_segment_options
+from .arguments import add_input, add_places, add_segment_options, add_series
 from .command import Command
 from .extras import result_extras, with_source
 from .terminal_text import report_text
@@ -98,6 +98,7 @@ def check_result_output(options: argparse.Namespace, source: Path | None = None)
 
 
 def _add_own_options(segment: argparse.ArgumentParser) -> None:
+    add_series(segment, "every phase; with --point or --box, a 4D CT is refused")
     own = len(segment._actions)
     add_segment_options(segment)
     segment.set_defaults(passed_on=segment._actions[own:], workers=None, scheduler=None)

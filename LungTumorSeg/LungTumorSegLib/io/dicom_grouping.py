@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import UnusableInput
+from ..core.errors import ChoiceMissing, UnusableInput
 from ..core.texts import listed, shown
 from ..core.volume import Array
 from .dicom_phases import PHASE_KEYWORDS
@@ -66,35 +66,48 @@ class Stack:
         )
 
 
-def choose_series(headers: list[DicomHeader], path: Path, series: str | None) -> tuple[str, list[DicomHeader]]:
-    """Return the UID and the slices of the selected series.
+def choose_series(all_series: Mapping[str, list[DicomHeader]], path: Path, series: str | None) -> str:
+    """Return the UID of the selected series.
 
     If none is selected, this is the only series, or the only one with enough slices.
 
+    Args:
+        all_series: The slices of each series by its UID.
+        path: Where the series were found.
+        series: The selected UID.
+
     Raises:
-        UnusableInput: If the selected series does not exist, or if there are several and none is selected.
+        ChoiceMissing: If there are several series, and none is selected.
+        UnusableInput: If the selected series does not exist.
     """
-    all_series: dict[str, list[DicomHeader]] = defaultdict(list)
-    for header in headers:
-        all_series[header.text("SeriesInstanceUID")].append(header)
     if series is not None:
         if series not in all_series:
             raise UnusableInput(
                 f"{shown(path)} contains no CT series {shown(series, 64)}; choose one of: {_series_list(all_series)}."
             )
-        return series, all_series[series]
+        return series
     if len(all_series) > 1:
         long_enough = {uid: members for uid, members in all_series.items() if len(members) >= MIN_SLICES}
         if len(long_enough) != 1:
-            raise UnusableInput(
-                f"{shown(path)} contains {len(all_series)} CT series; choose one with --series: "
-                f"{_series_list(all_series)}."
+            problem, choice = f"{shown(path)} contains {len(all_series)} CT series", _series_list(all_series)
+            raise ChoiceMissing(
+                f"{problem}; choose one with --series: {choice}.",
+                "series",
+                f"{problem}; give a folder with only one of them: {choice}.",
             )
         all_series = long_enough
-    return next(iter(all_series.items()))
+    return next(iter(all_series))
 
 
-def _series_list(all_series: dict[str, list[DicomHeader]]) -> str:
+def by_series(headers: Iterable[DicomHeader]) -> dict[str, list[DicomHeader]]:
+    """Return the slices of each series by its UID."""
+    all_series: dict[str, list[DicomHeader]] = defaultdict(list)
+    for header in headers:
+        all_series[header.text("SeriesInstanceUID")].append(header)
+    return all_series
+
+
+def _series_list(all_series: Mapping[str, list[DicomHeader]]) -> str:
     """Return a list of the series, longest first."""
     by_length = sorted(all_series.items(), key=lambda item: (-len(item[1]), item[0]))
     return listed(
@@ -125,9 +138,14 @@ def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None
     )
     if number is not None:
         raise UnusableInput(f"{shown(path)} contains no stack {number} of that series; choose one of: {choice}.")
-    raise UnusableInput(
+    problem = (
         f"The slices of one series in {shown(path)} differ in {' and '.join(_differences(stacks))}, so they are not "
-        f"one acquisition; choose one with --series, or move the other slices to another folder: {choice}."
+        "one acquisition"
+    )
+    raise ChoiceMissing(
+        f"{problem}; choose one with --series, or move the other slices to another folder: {choice}.",
+        "series",
+        f"{problem}; move the slices of the others to another folder: {choice}.",
     )
 
 

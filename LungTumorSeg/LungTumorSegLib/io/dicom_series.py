@@ -13,8 +13,8 @@ from ..core.texts import shown
 from ..core.volume import AIR_HU, Array, CTVolume
 from .dicom_files import find_slices
 from .dicom_folder import unread_sentence
-from .dicom_grouping import Stack, acquisitions_warning, choose_series, choose_stack, numbering_warning
-from .dicom_phases import choose_phase
+from .dicom_grouping import Stack, acquisitions_warning, by_series, choose_series, choose_stack, numbering_warning
+from .dicom_phases import choose_phase, selected_phase, series_as_phases
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
 from .plausibility import check_intensities, check_slice_count
@@ -60,17 +60,37 @@ def read_dicom(path: Path, *, series: str | None = None, phase: int | None = Non
         raise UnusableInput(
             f"{shown(series, 80)} does not name a stack of a series; write UID{STACK_MARK}1 for the first stack."
         )
-    uid, headers = choose_series(found.slices, path, asked or None)
-    chosen = headers if number else choose_phase(headers, phase, path)
+    whole, chosen = _selected(found.slices, path, asked, phase, is_stack=bool(number))
     slices = [CTSlice.of(header) for header in chosen]
     for each in slices:
         check_slice(each)
+    uid = chosen[0].text("SeriesInstanceUID")
     stack = choose_stack(slices, path, uid, int(number) if number else None)
-    whole, warnings = common_chain(stack.slices)
+    is_whole, warnings = common_chain(stack.slices)
     if found.unread:
         warnings.append(f"{unread_sentence(found.unread)}; if slices are missing, copy the series again.")
-    warnings += [_passed_over(found.slices, headers), acquisitions_warning(stack), numbering_warning(stack)]
-    return _volume(stack, path, whole, warnings)
+    warnings += [_passed_over(found.slices, whole), acquisitions_warning(stack), numbering_warning(stack)]
+    return _volume(stack, path, is_whole, warnings)
+
+
+def _selected(
+    slices: list[DicomHeader], path: Path, series: str, phase: int | None, *, is_stack: bool
+) -> tuple[list[DicomHeader], list[DicomHeader]]:
+    """Return all slices of the selected series or 4D CT, and those of them that are to be read.
+
+    Args:
+        slices: The slices that were found.
+        path: Where they were found.
+        series: The selected SeriesInstanceUID; "" if none is selected.
+        phase: The selected phase; None if none is selected.
+        is_stack: Whether a stack of the series is selected, so that the series is not a 4D CT.
+    """
+    all_series = by_series(slices)
+    phases = {} if series else series_as_phases(all_series.values())
+    if phases:
+        return [header for each in phases.values() for header in each], selected_phase(phases, phase, path)
+    members = all_series[choose_series(all_series, path, series or None)]
+    return members, members if is_stack else choose_phase(members, phase, path)
 
 
 def _passed_over(all_slices: list[DicomHeader], headers: list[DicomHeader]) -> str:

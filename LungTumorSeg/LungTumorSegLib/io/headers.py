@@ -38,7 +38,7 @@ def read_header(path: Path, *, phase: int | None = None) -> ImageHeader:
         SeveralPhases: If the image is 4D, and no phase is given.
         UnusableInput: If the file cannot be opened, has another format, or its header states something unusable.
     """
-    header = _parsed(path)
+    header = parse_header(path)
     check_phase(phase, ("",) * header.phases if header.phases > 1 else (), path)
     return header if phase is None else header.of_phase(phase)
 
@@ -61,13 +61,13 @@ def check_phase(phase: int | None, phases: Sequence[str], path: Path) -> None:
         raise UnusableInput(f"{path} is a 3D image, which has no phases; omit --phase.")
     choice = f"choose one with --phase, from 0 to {len(phases) - 1}"
     if phase is None:
-        stated = f" ({phases[0]} to {phases[-1]})" if phases[0] else ""
-        raise SeveralPhases(f"{path} is a 4D image of {len(phases)} phases{stated}; {choice}.", phases)
+        raise SeveralPhases(path, phases, choice)
     if not 0 <= phase < len(phases):
         raise UnusableInput(f"{path} has no phase {phase}; {choice}.")
 
 
-def _parsed(path: Path) -> ImageHeader:
+def parse_header(path: Path) -> ImageHeader:
+    """Return the header of a NIfTI, NRRD or MetaImage file, which may be 4D; see ``read_header``."""
     with open_regular(path) as file:
         start = file.read(START_BYTES)
         file.seek(0)
@@ -90,7 +90,7 @@ def check_image_file(path: Path) -> None:
     Raises:
         UnusableInput: If it is not.
     """
-    check_voxels(read_header(path), path)
+    check_voxels(parse_header(path), path)
 
 
 def _other_format(path: Path, start: bytes, *, gzipped: bool) -> str:

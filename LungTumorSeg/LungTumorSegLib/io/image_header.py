@@ -91,12 +91,13 @@ class ImageHeader:
         affine: 4 x 4 matrix from (slice, row, column) index to LPS mm.
         dtype: Type of the stored values, including byte order.
         place: Where the voxels are stored.
-        components: Number of values per voxel.
+        components: Number of values per voxel: colors, or the 3D images of a series.
         component_axis: Axis of the components in the stored array, whose fastest axis is the last.
+        is_series: Whether the components are 3D images: the phases of a 4D CT, or the layers of a segmentation.
+        component: Number of the only component to read; None reads all.
         rescaling: From stored to real values.
         metadata: Free key/value pairs of the file.
         warnings: Sentences about everything that had to be substituted.
-        phases: Number of 3D images of a 4D image; they follow one another, and ``shape`` is that of each.
     """
 
     shape: tuple[int, int, int]
@@ -105,20 +106,28 @@ class ImageHeader:
     place: VoxelPlace
     components: int = 1
     component_axis: int = 3
+    is_series: bool = False
+    component: int | None = None
     rescaling: Rescaling = field(default_factory=Rescaling)
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    phases: int = 1
+
+    @property
+    def phases(self) -> int:
+        """Return the number of 3D images."""
+        return self.components if self.is_series else 1
 
     def of_phase(self, number: int) -> ImageHeader:
         """Return the header of one phase, counted from 0."""
-        skip = self.place.skip + number * self.voxel_bytes
-        behind = (self.phases - 1 - number) * self.voxel_bytes
-        return replace(self, place=replace(self.place, skip=skip, behind=behind), phases=1)
+        if self.component_axis:  # its voxels lie between those of the others
+            return replace(self, component=number, is_series=False)
+        size = self.voxel_bytes // self.components
+        place = replace(self.place, skip=self.place.skip + number * size, behind=(self.components - 1 - number) * size)
+        return replace(self, place=place, components=1, component_axis=3, is_series=False)
 
     @property
     def voxel_bytes(self) -> int:
-        """Return the number of bytes of the uncompressed voxels."""
+        """Return the number of bytes of the uncompressed voxels, of all components."""
         return math.prod(self.shape) * self.components * self.dtype.itemsize
 
 

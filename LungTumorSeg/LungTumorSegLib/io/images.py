@@ -20,7 +20,7 @@ from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwri
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_folder import check_holds_dicom
 from .dicom_start import is_dicom_file
-from .headers import check_image_file, read_header
+from .headers import check_image_file, parse_header, read_header
 from .image_header import ImageHeader
 from .nrrd import COMPRESSION_LEVEL, write_compressed_nrrd
 from .plausibility import MAX_HU, check_grid, check_intensities
@@ -221,14 +221,16 @@ def read_stored_image(path: Path, *, allow_layers: bool = False) -> StoredImage:
         UnusableInput: If the file cannot be read, does not state its geometry, or is not 3D.
         MachineLimit: If the memory does not suffice.
     """
-    header = read_header(path)
+    header = parse_header(path)
     if not allow_layers:
         _check_single_values(header, path)
     return StoredImage(read_values(header, path), header.affine, header.metadata)
 
 
 def _check_single_values(header: ImageHeader, path: Path) -> None:
-    if header.components > 1:
+    if header.is_series:
+        raise UnusableInput(f"{path} is a 4D image of {header.phases} phases; choose a single 3D volume.")
+    if header.components > 1 and header.component is None:
         raise UnusableInput(
             f"{path} contains {header.components} values per voxel (color or time); choose a single 3D volume."
         )

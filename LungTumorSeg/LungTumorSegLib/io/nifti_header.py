@@ -110,7 +110,7 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
         wrong_header(path, f"states an unknown unit of length (xyzt_units {field(layout.units)[0]})")
     codes, pixdim = field(layout.codes), field(layout.pixdim)
     affine = _affine(shape, codes, pixdim, field(layout.quaternion), field(layout.rows), mm, path)
-    return ImageHeader(shape, affine, dtype, place, rescaling=rescaling, phases=phases)
+    return ImageHeader(shape, affine, dtype, place, phases, 0 if phases > 1 else 3, phases > 1, rescaling=rescaling)
 
 
 def _order(start: bytes) -> str | None:

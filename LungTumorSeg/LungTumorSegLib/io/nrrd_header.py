@@ -19,6 +19,7 @@ from ..core.errors import UnusableInput
 from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
+    MAX_PHASES,
     ImageHeader,
     Packing,
     VoxelPlace,
@@ -67,6 +68,9 @@ TO_LPS = {
 SPATIAL_KINDS = {"domain", "space", "???", "none"}
 """Kinds of an axis that may have a direction in space; "???" and "none" mean that the kind is not stated."""
 
+SERIES_KINDS = {"list", "time"}
+"""Kinds of an axis along which 3D images are listed: phases, or the layers of a segmentation."""
+
 PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
 
 ALIASES = {
@@ -114,15 +118,20 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     spatial = [axis for axis, step in enumerate(steps) if step is not None]
     others = [axis for axis, step in enumerate(steps) if step is None]
     components = math.prod(sizes[axis] for axis in others)
-    shape = checked_shape([sizes[axis] for axis in spatial], path, components)
-    _check_kinds(fields, spatial, path)
+    kinds = fields.get("kinds", "").lower().split()
+    is_series = len(others) == 1 and components > 1 and bool(kinds) and kinds[others[0]] in SERIES_KINDS
+    as_one = 1 if is_series and components <= MAX_PHASES else components
+    shape = checked_shape([sizes[axis] for axis in spatial], path, as_one)
+    _check_kinds(kinds, spatial, path)
     if len(others) > 1:
         wrong_header(path, f"states {len(others)} axes that are not spatial")
     affine, warnings = _affine(fields, steps, shape, path)
     _check_values(fields, path)
     place = _place(text, math.prod(sizes) * dtype.itemsize, path)
     component_axis = len(sizes) - 1 - others[0] if others else 3
-    return ImageHeader(shape, affine, dtype, place, components, component_axis, metadata=text.pairs, warnings=warnings)
+    return ImageHeader(
+        shape, affine, dtype, place, components, component_axis, is_series, metadata=text.pairs, warnings=warnings
+    )
 
 
 def _read_text(file: BinaryIO, path: Path) -> _Text:
@@ -202,9 +211,8 @@ def _steps(text: str, axes: int, path: Path) -> list[list[float] | None]:
     return steps
 
 
-def _check_kinds(fields: dict[str, str], spatial: list[int], path: Path) -> None:
+def _check_kinds(kinds: list[str], spatial: list[int], path: Path) -> None:
     """Raise UnusableInput if an axis that has a direction in space is said to be something else, such as time."""
-    kinds = fields.get("kinds", "").lower().split()
     for kind in (kinds[axis] for axis in spatial if kinds):
         if kind not in SPATIAL_KINDS:
             wrong_header(path, f'states "{shortened(kind)}" as the kind of an axis that has a direction in space')

@@ -112,7 +112,8 @@ def _stored(header: ImageHeader, path: Path) -> Array:
     stored = values.view(header.dtype).reshape(shape)
     if stored.ndim > 3:
         stored = np.moveaxis(stored, header.component_axis, -1)
-        stored = stored[..., 0] if header.components == 1 else stored
+        only = 0 if header.components == 1 else header.component
+        stored = stored if only is None else stored[..., only]
     if not stored.dtype.isnative:
         stored = stored.byteswap(inplace=True).view(stored.dtype.newbyteorder())
     return np.ascontiguousarray(stored)

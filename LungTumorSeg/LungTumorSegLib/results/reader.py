@@ -15,7 +15,7 @@ from ..core.boxes import bounding_box
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import read_json
 from ..core.volume import CTVolume, Volume
-from ..io.headers import check_image_file, read_header
+from ..io.headers import check_image_file, parse_header
 from .contents import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 from .ct_checksum import ct_checksum
 from .folder import files_of_group, read_consistently
@@ -130,7 +130,7 @@ def _share_grid(path: Path, ct: CTVolume) -> bool:
     Slicer crops segmentations and may reverse their axes.
     """
     try:
-        to_ct = np.linalg.inv(ct.affine) @ read_header(path).affine
+        to_ct = np.linalg.inv(ct.affine) @ parse_header(path).affine
     except UnusableInput:
         return False
     return bool(np.allclose(to_ct, np.rint(to_ct), atol=GRID_TOLERANCE_VOXELS))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from four_d import write_4d, write_4d_dicom
+from four_d import write_4d, write_4d_dicom, write_4d_nrrd, write_phase_series
 from LungTumorSegLib.cohort.discovery import find_items
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.motion import PHASE_COLUMNS, write_phases
@@ -44,6 +44,34 @@ def test_every_phase_of_a_4d_ct_is_an_item(tmp_path):
     assert [("--phase=1" in command, "--no-phases" in command) for command in commands] == [
         (False, False), (True, False), (False, False), (True, False), (False, True)
     ]  # fmt: skip
+
+
+def test_every_phase_in_a_series_of_its_own_is_an_item_of_one_4d_ct(tmp_path):
+    """Two 4D CTs of one patient lie in one folder, so only their studies tell them apart."""
+    for study in "12":
+
+        def of_study(dataset, number, study=study):
+            dataset.StudyInstanceUID = f"1.2.9.{study}"
+            dataset.SeriesInstanceUID = f"1.2.3.{study}.{number}"
+
+        write_phase_series(
+            [noise(1), noise(2)], tmp_path / "P1" / "ct" / study, ["Gated, 50.0%", "Gated, 0.0%"], of_study
+        )
+    write_4d_nrrd([noise(3), noise(4)], tmp_path / "P2.seq.nrrd")
+    items = with_phases(find_items(tmp_path, tmp_path / "out"))
+    assert [(item.patient, item.series, item.phase, item.note) for item in items] == [
+        ("P1", "1.2.3.1.1", "0", "0%"), ("P1", "1.2.3.1.0", "1", "50%"),
+        ("P1", "1.2.3.2.1", "0", "0%"), ("P1", "1.2.3.2.0", "1", "50%"),
+        ("", "", "0", ""), ("", "", "1", ""),
+    ]  # fmt: skip
+    assert [{item.series[:7] for item in group} for group in series_of_phases(items)] == [
+        {"1.2.3.1"},
+        {"1.2.3.2"},
+        {""},
+    ]
+    command = Task(items[0], tmp_path / "out").command
+    assert "--series=1.2.3.1.1" in command
+    assert "--no-phases" in command
 
 
 def test_phases_that_a_table_lists_belong_together_by_patient_and_date():

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.io.headers import read_header
+from LungTumorSegLib.io.headers import parse_header
 from LungTumorSegLib.io.images import from_simpleitk, read_ct, read_image_file, read_volume, to_simpleitk
 from volumes import an_oblique_ct, make_ct
 
@@ -268,4 +268,4 @@ def test_layers_come_last_wherever_the_file_has_them(tmp_path, position, kind):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), layers)
     assert image.GetMetaData("Segment0_ID") == "a\nb"
     np.testing.assert_allclose(from_simpleitk(image)[1], CT.affine, atol=1e-12)
-    assert read_header(path).components == 2
+    assert parse_header(path).components == 2
