@@ -485,7 +485,12 @@ def test_what_is_not_measured_yet_stays_as_it_was(segmentation):
     store_measures(segmentation, Measures(rows, spread | {"lung_ml": 4000.0}, complete=False))
     store_measures(segmentation, Measures(rows, spread, complete=False))
     assert mrml.summary_of(segmentation)["spread"]["burden_percent"] == pytest.approx(0.25), "of the lungs as they were"
+    store_measures(segmentation, Measures(rows, spread, warnings=("No spine.",)))
+    assert mrml.summary_of(segmentation)["warnings"] == [*summary["warnings"], "No spine."]
+    store_measures(segmentation, Measures(rows, spread, complete=False))
+    assert mrml.summary_of(segmentation)["warnings"] == [*summary["warnings"], "No spine."]
     store_measures(segmentation, Measures(rows, spread))
+    assert mrml.summary_of(segmentation)["warnings"] == summary["warnings"]
     assert [row.side for row in mrml.lesions_of(segmentation)] == ["", ""], "known to have none"
     assert mrml.summary_of(segmentation)["spread"]["burden_percent"] is None
 

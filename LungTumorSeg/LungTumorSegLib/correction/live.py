@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -19,10 +20,11 @@ from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import REJECTED
 from ..core.volume import CTVolume, Point, Volume
 from ..isolation import carina_of
+from ..isolation.hounsfield import value_doubts
 from ..lesions.components import LesionCrop
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
-from ..lesions.lungs import find_lungs
+from ..lesions.lungs import drawn_doubts, find_lungs
 from ..lesions.measurements import centroid_lps, intensities_of
 from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
 from ..lesions.zones import Side
@@ -64,6 +66,8 @@ class LiveReport:
         spread: The spread of ``lesions``.
         complete: Whether all measurements are up to date. Otherwise, all values of a lesion except its volume, centroid
             and HU may be those from before the edit.
+        warnings: Sentences for the user about what makes the lungs doubtful; those of the last complete report until
+            the lungs have been looked at.
     """
 
     lesions: tuple[Lesion, ...]
@@ -71,6 +75,7 @@ class LiveReport:
     ids: tuple[str, ...]
     spread: Spread
     complete: bool
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class LiveMeasurement:
         self._located: dict[str, tuple[LesionCrop, Surroundings, Location]] = {}
         self._rejected: list[_Found] = []
         self._drawn: tuple[LesionCrop | None, LesionCrop | None, _Lungs] | None = None
-        self._isolated: tuple[_Lungs | None] | None = None
+        self._isolated: tuple[_Lungs | None, tuple[str, ...]] | None = None
+        self._warnings: tuple[str, ...] = ()
         self._surroundings: Surroundings | None = None
         self._carina_lps: tuple[Point | None] | None = None
 
@@ -170,18 +176,24 @@ class LiveMeasurement:
     def _lungs_of(self, segments: Sequence[LiveSegment]) -> _Lungs | None:
         """Return the lungs that the segmentation contains, or else isolate them once, which takes seconds.
 
-        The result is None if the sides of the lungs are unknown.
+        The result is None if the sides of the lungs are unknown. The reasons to doubt the lungs become the warnings.
         """
         pair = lung_pair(segments)
         if pair is None:
             if self._isolated is None:
-                isolated = find_lungs(self._ct, ()).pair
-                self._isolated = (None if isolated is None else _Lungs(*isolated),)
-            return self._isolated[0]
+                isolated = find_lungs(self._ct, ())
+                self._isolated = None if isolated.pair is None else _Lungs(*isolated.pair), isolated.warnings
+            lungs, self._warnings = self._isolated
+            return lungs
         left, right = pair[0].crop, pair[1].crop
         if self._drawn is None or self._drawn[0] is not left or self._drawn[1] is not right:
             self._drawn = left, right, _Lungs(whole(left, self._ct), whole(right, self._ct))
+            self._warnings = (*self._value_doubts, *drawn_doubts(self._drawn[2].left, self._drawn[2].right))
         return self._drawn[2]
+
+    @cached_property
+    def _value_doubts(self) -> list[str]:
+        return value_doubts(self._ct)
 
     def _locate(self, found: Sequence[_Found], lungs: _Lungs) -> Iterator[LiveReport]:
         """Locate the edited lesions first.
@@ -248,7 +260,8 @@ class LiveMeasurement:
         places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]
         lung_ml = None if self._surroundings is None else self._surroundings.lung_ml
         spread = spread_of([x.volume_ml for x in lesions], [x.centroid_lps for x in lesions], places, lung_ml)
-        return LiveReport(lesions, rejected, tuple(lesion.id for lesion in (*found, *self._rejected)), spread, complete)
+        ids = tuple(lesion.id for lesion in (*found, *self._rejected))
+        return LiveReport(lesions, rejected, ids, spread, complete, self._warnings)
 
 
 class _Lungs:

@@ -47,4 +47,4 @@ class SnapshotMeasurement:
         removed = [segment_id for segment_id in snapshot.network if segment_id not in there]
         for report in self._live.update(segments):
             rows = correction_rows(report, crops, answer, snapshot.network, reviews, snapshot.numbers, clicked)
-            yield Measures(rows, spread_as_json(report), removed, report.complete)
+            yield Measures(rows, spread_as_json(report), removed, report.complete, report.warnings)

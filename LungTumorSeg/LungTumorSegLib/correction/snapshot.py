@@ -72,6 +72,7 @@ class Measures:
         spread: The spread as in summary.json.
         removed: The ids of the network's lesions that are no longer lesions.
         complete: Whether no further measurements of this snapshot follow.
+        warnings: Sentences for the user about what makes the lungs doubtful.
         problem: A sentence for the user if the snapshot could not be measured; the other fields are then empty.
     """
 
@@ -79,4 +80,5 @@ class Measures:
     spread: Mapping[str, Any] = field(default_factory=dict)
     removed: Sequence[str] = ()
     complete: bool = True
+    warnings: Sequence[str] = ()
     problem: str = ""

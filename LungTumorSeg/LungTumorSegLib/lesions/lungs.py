@@ -68,5 +68,9 @@ def drawn_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs | 
         return None
     left, right = (place(mask, ct, f"The {side} lung") for side, mask in zip(("left", "right"), drawn, strict=True))
     pair = whole(left, ct), whole(right, ct)
-    left_ml, right_ml = (float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in pair)
-    return FoundLungs(pair, (*value_doubts(ct), *uneven_doubts(left_ml, right_ml)))
+    return FoundLungs(pair, (*value_doubts(ct), *drawn_doubts(*pair)))
+
+
+def drawn_doubts(left: Volume, right: Volume) -> list[str]:
+    """Return the reasons to doubt lungs (bool) that the segmentation contains."""
+    return uneven_doubts(*(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in (left, right)))

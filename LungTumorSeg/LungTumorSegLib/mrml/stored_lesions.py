@@ -54,13 +54,13 @@ def numbers_of(segmentation: Node) -> dict[str, int]:
 def summary_of(segmentation: Node) -> dict[str, Any]:
     """Return the summary.json of the run that created the segmentation; empty if no run did.
 
-    The spread and the removed lesions are those after the last correction.
+    The spread and the removed lesions are those after the last correction, whose warnings are added to those of the
+    run.
     """
-    measures = _json_of(segmentation, MEASURES_ATTRIBUTE)
-    return {
-        **_json_of(segmentation, SUMMARY_ATTRIBUTE),
-        **{name: measures[name] for name in ("spread", "removed") if name in measures},
-    }
+    summary, measures = (_json_of(segmentation, each) for each in (SUMMARY_ATTRIBUTE, MEASURES_ATTRIBUTE))
+    if warnings := dict.fromkeys([*summary.get("warnings", []), *measures.get("warnings", [])]):
+        summary["warnings"] = list(warnings)
+    return {**summary, **{name: measures[name] for name in ("spread", "removed") if name in measures}}
 
 
 def is_measured(segmentation: Node) -> bool:
@@ -157,16 +157,18 @@ def store_measures(segmentation: Node, measures: Measures) -> None:
 
     While a measurement is incomplete, values that are not measured yet keep their former value.
     """
-    rows, spread = list(measures.rows), dict(measures.spread)
+    rows, spread, warnings = list(measures.rows), dict(measures.spread), list(measures.warnings)
     if not measures.complete:
         before = {row["segment_id"]: row for row in stored_rows(segmentation)}
         rows = [_first_known(row, before.get(row["segment_id"], {})) for row in rows]
         spread = _spread_meanwhile(spread, summary_of(segmentation).get("spread", {}))
+        warnings = warnings or _json_of(segmentation, MEASURES_ATTRIBUTE).get("warnings", [])
     known = {
         "rows": rows,
         "spread": spread,
         "removed": list(measures.removed),
         "complete": measures.complete,
+        "warnings": warnings,
     }
     stored = json.dumps(known)
     if segmentation.GetAttribute(MEASURES_ATTRIBUTE) != stored:  # an unchanged attribute should not trigger observers

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import math
 import queue
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UNUSABLE, UnusableInput
@@ -45,23 +46,26 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series, phase=options.phase)
     channel.progress(Progress("reading", 1, 1))
-    outliner, _ = outliner_of(ct, model, channel.progress)
+    outliner, isolation = outliner_of(ct, model, channel.progress)
     outliner.warm_up()
     channel.progress(Progress("verifying", 1, 1))
     channel.item({"ready": True}, "")
     least = chosen.settled(model.manifest).min_confidence
     while (request := _next(channel.requests)) is not None:
-        channel.item(answer_to(request, outliner, least), "")
+        channel.item(answer_to(request, outliner, least, (*ct.warnings, *isolation.warnings)), "")
     channel.result({}, "")
 
 
-def answer_to(request: dict[str, Any], outliner: Outliner, least: float) -> dict[str, Any]:
+def answer_to(
+    request: dict[str, Any], outliner: Outliner, least: float, warnings: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the answer to one request.
 
     Args:
         request: The request.
         outliner: Outlines places of the CT.
         least: The confidence threshold, unless the request states another.
+        warnings: What makes the CT or its lungs doubtful, for every answer.
 
     Returns:
         ``id``; ``tumor``, the probability of a tumor; ``mask``, or None if nothing is outlined; ``warnings``. If the
@@ -78,10 +82,10 @@ def answer_to(request: dict[str, Any], outliner: Outliner, least: float) -> dict
     reason = objection(click, found, limit)
     answer = {"id": number, "tumor": found.tumor}
     if reason or found.mask is None:
-        return {**answer, "mask": None, "warnings": [f"This {reason}."]}
+        return {**answer, "mask": None, "warnings": [f"This {reason}.", *warnings]}
     from ..core.mask_json import mask_as_json  # imports numpy, so only if needed
 
-    return {**answer, "mask": mask_as_json(found.mask.mask), "warnings": list(found.warnings)}
+    return {**answer, "mask": mask_as_json(found.mask.mask), "warnings": [*found.warnings, *warnings]}
 
 
 def _click(request: dict[str, Any]) -> Click:

@@ -10,7 +10,7 @@ from LungTumorSegLib.correction.snapshot import Layer
 from LungTumorSegLib.io.seg_nrrd import Segment
 from LungTumorSegLib.lesions import lesion as lesion_module
 from LungTumorSegLib.lesions import measure
-from LungTumorSegLib.lesions.lungs import FoundLungs
+from LungTumorSegLib.lesions.lungs import FoundLungs, find_lungs
 from volumes import ORIENTATIONS
 
 SHAPE = (30, 40, 60)
@@ -59,12 +59,14 @@ class Edited:
         segments = [LiveSegment(i, *IDS[i], crop, self.reviews.get(i, "")) for i, crop in crops.items()]
         return list(self.live.update(segments))
 
-    def measured(self, **options):
-        segments = [
+    def segments(self):
+        return [
             Segment(IDS[i][0], self.chest.tumor.with_array(mask), (0, 0, 0), IDS[i][1], i, self.reviews.get(i, ""))
             for i, mask in self.all_masks().items()
         ]
-        return measure(self.chest.ct, segments, **options)
+
+    def measured(self, **options):
+        return measure(self.chest.ct, self.segments(), **options)
 
 
 def agree(edited) -> None:
@@ -99,6 +101,25 @@ def test_an_edit_beyond_the_lung_moves_the_pleura_of_the_other_lesions_too():
     after = edited.steps()[-1]
     distances = [report.lesions[report.ids.index("t1")].location.pleura.distance_mm for report in (before, after)]
     assert distances[0] < distances[1]
+
+
+def test_the_doubts_about_the_lungs_are_those_of_measure():
+    edited = Edited()
+    assert edited.steps()[-1].warnings == ()
+    edited.masks["t3"][3:27, 5:35, 2:28] = True  # fills most of one lung
+    warnings = edited.steps()[-1].warnings
+    assert warnings == find_lungs(edited.chest.ct, edited.segments()).warnings
+    assert "the right lung 0 mL" in warnings[0]
+
+
+def test_without_lungs_in_the_segmentation_the_doubts_are_those_of_the_isolation(monkeypatch):
+    doubtful = FoundLungs(None, ("LungTumorSeg found no spine.",))
+    monkeypatch.setattr("LungTumorSegLib.correction.live.find_lungs", lambda ct, segments: doubtful)
+    edited = Edited()
+    monkeypatch.setattr(edited, "all_masks", lambda: edited.masks)
+    reports = edited.steps()
+    assert reports[-1].warnings == doubtful.warnings
+    assert edited.steps()[0].warnings == doubtful.warnings, "they stay while the next edit is measured"
 
 
 def test_the_volume_comes_first_then_the_shape_then_the_place():

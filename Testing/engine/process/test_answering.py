@@ -13,6 +13,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.mask_json import mask_as_json, mask_from_json
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.process import answering
+from LungTumorSegLib.process.channel import JsonLinesChannel
 from LungTumorSegLib.refinement.clicks import Answer, Click
 
 CT = Volume(np.zeros((6, 7, 8), np.float32), np.diag([0.5, 0.5, 2.0, 1.0])[:, [2, 1, 0, 3]])
@@ -64,6 +65,48 @@ def test_what_does_not_look_like_a_tumor_needs_insistence(least, outlines):
     assert answer["tumor"] == 0.04
     if not outlines:
         assert answer["warnings"] == ["This does not look like a tumor (probability 4%)."]
+
+
+@pytest.mark.parametrize("tumor", [0.9, 0.04])
+def test_every_answer_warns_of_a_doubtful_ct_and_lungs(tumor):
+    answer = answering.answer_to({"id": 1, "place": [1, 2, 3]}, PlayedOutliner(tumor), 0.5, ("No spine.", "No HU."))
+    assert answer["warnings"][-2:] == ["No spine.", "No HU."]
+    assert len(answer["warnings"]) == 3
+
+
+class PlayedChannel(JsonLinesChannel):
+    def __init__(self, *requests) -> None:
+        self.requests, self.items = queue.SimpleQueue(), []
+        for request in (*requests, None):
+            self.requests.put(request)
+
+    def progress(self, progress) -> None:
+        pass
+
+    def item(self, data, text) -> None:
+        self.items.append(data)
+
+    def result(self, data, text) -> None:
+        pass
+
+
+def test_the_process_passes_on_what_reading_and_isolation_doubt(monkeypatch):
+    outliner = PlayedOutliner(0.9)
+    outliner.warm_up = lambda: None
+    doubtful = SimpleNamespace(warnings=("No spine.",))
+    settings = SimpleNamespace(settled=lambda manifest: SimpleNamespace(min_confidence=0.5))
+    chosen = SimpleNamespace(of=lambda choices: settings)
+    settings.model = None
+    monkeypatch.setattr("LungTumorSegLib.options.SegmentOptions", chosen)
+    monkeypatch.setattr("LungTumorSegLib.networks.stored.load_model", lambda name: SimpleNamespace(manifest=None))
+    ct = SimpleNamespace(warnings=("No origin.",))
+    monkeypatch.setattr("LungTumorSegLib.io.images.read_ct", lambda path, **choices: ct)
+    monkeypatch.setattr("LungTumorSegLib.pipeline.outliner_of", lambda ct, model, on_progress: (outliner, doubtful))
+    channel = PlayedChannel({"id": 1, "place": [1, 2, 3]})
+    answering.run(SimpleNamespace(model=None, input="ct.nii", series=None, phase=None), channel)
+    ready, answer = channel.items
+    assert ready == {"ready": True}
+    assert answer["warnings"] == ["Look.", "No origin.", "No spine."]
 
 
 def test_where_nothing_lies_nothing_is_outlined_whatever_the_threshold():
