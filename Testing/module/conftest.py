@@ -43,7 +43,7 @@ LARGE = 1_000_000
 GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lasting_objects():
     """Exempt everything that exists already from the collection of garbage, so that it takes milliseconds."""
     gc.collect()

@@ -20,7 +20,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from . import packaging, parameter_node, sample_data, segment_editor, widgets
 from .drawing import Drawing
-from .pythonqt import API, PlainProxy, application, make_class, wrap
+from .pythonqt import API, PlainProxy, application, forget_destroyed, make_class, wrap
 from .ui_file import load_ui
 
 VERSION = (5, 12)
@@ -266,6 +266,7 @@ def install(temporary: Path, *, views: bool = True) -> None:
         views: False stands for Slicer without a main window.
     """
     application()
+    forget_destroyed()
     QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
     QtCore.QSettings.setPath(QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, str(temporary))
     QtCore.QCoreApplication.setOrganizationName("stand-in")

@@ -57,6 +57,8 @@ class Proxy(metaclass=ProxyType):
 
     qt_class: ClassVar[Any] = None
     api: ClassVar[dict[str, Any]] = {}
+    _calls: ClassVar[frozenset[str]] = frozenset()
+    _signals: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, *arguments: Any) -> None:
         self._adopt(type(self).qt_class(*map(unwrap, arguments)))
@@ -77,9 +79,9 @@ class Proxy(metaclass=ProxyType):
             return wrap(_property(self._qt, name))
         if name in ("connect", "disconnect"):
             return getattr(self, f"_{name}")
-        if name in api["methods"] or name in _base_names(api["slots"]):
+        if name in type(self)._calls:
             return _Method(self._qt, name)
-        if name in _base_names(api["signals"]):
+        if name in type(self)._signals:
             return _Signal(self, name)
         raise AttributeError(f"{type(self).__name__} has no attribute named '{name}'")
 
@@ -182,7 +184,12 @@ def make_class(full_name: str, qt_class: Any) -> type[Proxy]:
     created = ProxyType(
         name,
         (_classes.get("QWidget", Proxy) if "show()" in api["slots"] else Proxy,),
-        {"qt_class": qt_class, "api": api},
+        {
+            "qt_class": qt_class,
+            "api": api,
+            "_calls": frozenset(api["methods"]) | _base_names(api["slots"]),
+            "_signals": _base_names(api["signals"]),
+        },
     )
     _classes[name] = created
     return created
@@ -225,15 +232,14 @@ def _property(qt_object: Any, name: str) -> Any:
 def _as_declared(qt_object: Any, name: str, value: Any) -> Any:
     """Convert a value as PythonQt does: None to an empty text, and a whole number to a float."""
     kind = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name)).typeName()
-    return {
-        "QString": lambda: "" if value is None else str(value),
-        "double": lambda: float(value),
-        "bool": lambda: bool(value),
-    }.get(kind, lambda: value)()
+    if kind == "QString":
+        return "" if value is None else str(value)
+    convert = {"double": float, "bool": bool}.get(kind)
+    return value if convert is None else convert(value)
 
 
-def _base_names(signatures: list[str]) -> set[str]:
-    return {signature.partition("(")[0] for signature in signatures}
+def _base_names(signatures: list[str]) -> frozenset[str]:
+    return frozenset(signature.partition("(")[0] for signature in signatures)
 
 
 _WITH_ARGUMENTS: dict[int, Any] = {
@@ -267,6 +273,12 @@ def _identity(callback: Any) -> Any:
     return (id(callback.__self__), callback.__func__) if inspect.ismethod(callback) else callback
 
 
+def forget_destroyed() -> None:
+    """Drop the proxies of objects that Qt has destroyed, with everything that their connections hold."""
+    for pointer in [pointer for pointer, proxy in _proxies.items() if not shiboken6.isValid(proxy._qt)]:
+        del _proxies[pointer]
+
+
 def application() -> QtWidgets.QApplication:
     """Return the only QApplication of the process."""
     _keep_none_alive()
@@ -284,4 +296,15 @@ def _keep_none_alive() -> None:
         ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
 
-__all__ = ["API", "PlainProxy", "Proxy", "QtGui", "application", "failed_connections", "make_class", "unwrap", "wrap"]
+__all__ = [
+    "API",
+    "PlainProxy",
+    "Proxy",
+    "QtGui",
+    "application",
+    "failed_connections",
+    "forget_destroyed",
+    "make_class",
+    "unwrap",
+    "wrap",
+]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
+import functools
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QBuffer
 from PySide6.QtUiTools import QUiLoader
 from PySide6.QtWidgets import QWidget
 
@@ -22,6 +22,26 @@ def load_ui(path: str) -> Proxy:
     Raises:
         ValueError: A name in the file is not listed in api.json.
     """
+    widgets, connections = _read(path)
+    file = QBuffer()
+    file.setData(widgets)
+    widget = _loader().load(file)
+    for connection in connections:
+        _connect(widget, connection)
+    return wrap(widget)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _loader() -> QUiLoader:
+    loader = QUiLoader()
+    for kind in (*CTK, *QMRML):
+        loader.registerCustomWidget(kind)
+    return loader
+
+
+@functools.cache
+def _read(path: str) -> tuple[bytes, list[dict[str, Any]]]:
+    """Return a file without its connections, because QUiLoader does not know the type vtkMRMLScene*, and these."""
     tree = ElementTree.parse(path)  # noqa: S314  our own file
     for element in tree.iter("widget"):
         _check_widget(element)
@@ -30,16 +50,8 @@ def load_ui(path: str) -> Proxy:
             "slot")} for element in tree.iter("connection")
     ]  # fmt: skip
     for parent in tree.iter("connections"):
-        parent.clear()  # QUiLoader does not know the type vtkMRMLScene*
-    loader = QUiLoader()
-    for kind in (*CTK, *QMRML):
-        loader.registerCustomWidget(kind)
-    with tempfile.TemporaryDirectory() as folder:
-        tree.write(Path(folder) / "panel.ui", encoding="utf-8")
-        widget = loader.load(str(Path(folder) / "panel.ui"))
-    for connection in connections:
-        _connect(widget, connection)
-    return wrap(widget)  # type: ignore[no-any-return]
+        parent.clear()
+    return ElementTree.tostring(tree.getroot()), connections
 
 
 def _check_widget(element: ElementTree.Element) -> None:
