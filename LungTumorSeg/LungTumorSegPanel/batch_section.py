@@ -155,7 +155,8 @@ class BatchSection:
         else:
             self._ui.batchProgressBar.maximum = max(1, event["total"])
             self._ui.batchProgressBar.value = event["done"]
-            self._say(_("{done} of {total} CTs are done.").format(done=event["done"], total=event["total"]))
+            ended = sum(row["state"] != "waiting" for row in self._rows.values())
+            self._say(_("{done} of {total} CTs are done.").format(done=ended, total=len(self._rows)))
 
     def _onFinished(self, run: CommandRun) -> None:
         self._run = None

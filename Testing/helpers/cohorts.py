@@ -12,13 +12,15 @@ from LungTumorSegLib.process.progress import COMMAND_SHARES
 
 
 class Heard:
-    """A channel that keeps items, with their events, and results; it cancels after ``most`` items."""
+    """A channel that keeps steps, items with their events, and results; it cancels after ``most`` items."""
 
     def __init__(self, most=1000):
+        self.steps = []
         self.items, self.events, self.results, self.most = [], [], [], most
 
     def progress(self, progress):
         assert progress.stage in COMMAND_SHARES["batch"]
+        self.steps.append((progress.done, progress.total))
         if len(self.items) >= self.most:
             raise Cancelled
 

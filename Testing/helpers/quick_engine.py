@@ -1,8 +1,8 @@
 """A stand-in for ``lungtumorseg segment`` that writes a small result in a fraction of a second.
 
 ``python quick_engine.py INPUT OUTPUT``: the input is a text file. Its first word decides what happens: ``good``
-writes a result with one lesion; ``damaged`` is refused; ``crash`` ends with a traceback; ``slow`` waits until the file
-``go`` lies beside the input.
+writes a result with one lesion; ``damaged`` is refused; ``crash`` ends with a traceback; ``half`` reports that half of
+the network's work is done and ends when the file ``go`` lies beside the input, as ``slow`` does.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def main(source: Path, output: Path) -> int:
     if word == "damaged":
         tell(event="error", code=2, message=f"{source} is damaged; copy it again.")
         return 2
-    while word == "slow" and not (source.parent / "go").exists():
+    if word == "half":
+        tell(event="progress", stage="predicting", done=1, total=2)
+    while word in ("slow", "half") and not (source.parent / "go").exists():
         time.sleep(0.02)
     lesion = {"number": 1, "segment": "Tumor 1", "side": "Left", "volume_ml": 2.5, "long_axis_mm": 17.0}
     summary = {"software_version": "1", "model": "m", "warnings": ["Look here."], "lesions": [lesion]}

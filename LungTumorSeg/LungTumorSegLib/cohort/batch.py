@@ -7,13 +7,13 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .. import NOTICE
 from ..core.errors import MachineLimit, UnusableInput
-from ..core.events import Cancelled, Progress
+from ..core.events import Cancelled
 from ..core.messages import CANCELLED_BATCH
 from ..core.texts import shown
 from ..options import OPTIONS, SegmentOptions
@@ -23,6 +23,7 @@ from ..results.folder import check_output, complete_or_nothing
 from ..results.giving_way import Output
 from ..weights.manifest import Manifest, find_model, model_folders
 from ..weights.model_card import CARD_FILE
+from .advance import Advance
 from .discovery import check_hides_no_ct, find_items
 from .input_table import read_table
 from .items import Item, with_unique_cases
@@ -34,7 +35,6 @@ from .run_item import Task
 from .schedule import default_workers, run_locally, run_on_cluster
 
 COHORT_FILES = (COHORT_FILE, LESIONS_FILE, PHASES_FILE, OVERVIEW_FILE)
-STAGE = "segmenting"
 
 NOT_PASSED_ON = frozenset({"events", "cancel_on_eof", "case"})
 """Options of ``segment`` that concern its caller only, or that every CT has for itself."""
@@ -135,21 +135,26 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     folder = batch.output.absolute()
     tasks = [Task(item, folder, batch.arguments, choices, batch.overwrite, threads) for item in items]
     records: dict[str, Record] = {}
+    advance = Advance(len(tasks))
 
     def on_record(task: Task, record: Record) -> None:
         records[task.item.case] = record
+        advance.end(task.item.case)
         row = row_of(task.item, record, folder)
         text = f"{len(records)}/{len(tasks)} {task.item.case}: {row.in_words}"
         channel.item(row.event, text)
         check()
 
     def check() -> None:
-        channel.progress(Progress(STAGE, len(records), len(tasks)))
+        channel.progress(advance.progress)
 
     for item in items:
         channel.item(Row(item, Record(WAITING)).event, "")
     try:
-        _run(tasks, batch, workers, on_record, check)
+        if batch.scheduler:
+            run_on_cluster(tasks, batch.scheduler, on_record, check, advance)
+        else:
+            run_locally(tasks, workers, on_record, check, advance)
     except (Cancelled, KeyboardInterrupt) as error:
         raise Cancelled(CANCELLED_BATCH) from error
     rows = [row_of(item, records[item.case], folder) for item in items]
@@ -159,19 +164,6 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
         write_overview(rows, folder, private / OVERVIEW_FILE)
     _report(rows, batch, channel)
     return rows
-
-
-def _run(
-    tasks: Sequence[Task],
-    batch: Batch,
-    workers: int,
-    on_record: Callable[[Task, Record], None],
-    check: Callable[[], None],
-) -> None:
-    if batch.scheduler:
-        run_on_cluster(tasks, batch.scheduler, on_record, check)
-    else:
-        run_locally(tasks, workers, on_record, check)
 
 
 def _items(batch: Batch) -> list[Item]:

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ..io.headers import parse_header
 from ..io.regular_files import existing_mode
 from ..process.child import PACKAGE, POLL_SECONDS, ChildProcess, Event, child_environment, find_interpreter
 from ..process.outcome import Outcome, failure_of
+from ..process.progress import RunProgress, progress_of
 from ..results.contents import SUMMARY_FILE
 from ..results.folder import settle
 from ..results.mark import fingerprint, is_regular, read_mark
@@ -31,6 +32,9 @@ from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, rea
 
 Stopped = Callable[[], bool]
 """Returns whether the work must end soon."""
+
+OnShare = Callable[[float], None]
+"""Receives the share of the work on a CT that is done, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,13 @@ class Task:
         return [program, "-m", PACKAGE, "segment", *options, *self.arguments, *channel, "--", str(self.item.path)]
 
 
-def run_task(task: Task, stopped: Stopped) -> Record:
+def run_task(task: Task, stopped: Stopped, on_share: OnShare = lambda _: None) -> Record:
     """Segment the CT of a task, or return its earlier record if input, options and model are the same.
 
     Args:
         task: The task.
         stopped: Asked often; if it returns True, the child process is ended.
+        on_share: Receives the share of the child process's work that is done, 0 to 1; never called if none is needed.
 
     Returns:
         The record, whose state is done, refused or failed.
@@ -98,7 +103,7 @@ def run_task(task: Task, stopped: Stopped) -> Record:
     try:
         task.records.mkdir(parents=True, exist_ok=True)
         with held(task.records, check, longest_wait=math.inf) as lock:
-            return _run_locked(task, stopped, lock)
+            return _run_locked(task, stopped, on_share, lock)
     except UnusableInput as error:
         return Record(REFUSED, reason=str(error))
     except MachineLimit as error:
@@ -108,7 +113,7 @@ def run_task(task: Task, stopped: Stopped) -> Record:
         return Record(FAILED, reason=f"{where} cannot be used ({error.strerror or error}); check disk and permissions.")
 
 
-def _run_locked(task: Task, stopped: Stopped, lock: int | None) -> Record:
+def _run_locked(task: Task, stopped: Stopped, on_share: OnShare, lock: int | None) -> Record:
     """Do the work while this process, and then its child, holds the lock of the case."""
     item = task.item
     if item.problem:
@@ -121,7 +126,7 @@ def _run_locked(task: Task, stopped: Stopped, lock: int | None) -> Record:
         return known
     begun = Record(STARTED, key, run=_last_run(task.result), input_sha256=input_sha256)
     begun.write(task.records)
-    outcome = _segment(task, stopped, lock)
+    outcome = _segment(task, stopped, on_share, lock)
     state = {0: DONE, UNUSABLE: REFUSED}.get(outcome.code, FAILED)
     record = replace(begun, state=state, reason=outcome.message, run=_last_run(task.result))
     record.write(task.records)
@@ -162,31 +167,43 @@ def _last_run(folder: Path) -> str:
     return mark.run if mark else ""
 
 
-def _segment(task: Task, stopped: Stopped, lock: int | None) -> Outcome:
+def _segment(task: Task, stopped: Stopped, on_share: OnShare, lock: int | None) -> Outcome:
     """Run the child process.
 
     The child inherits the lock: if this process is killed, no other one begins before the child has ended too.
     """
     child = ChildProcess(task.command, child_environment(os.environ), inherited=() if lock is None else (lock,))
-    last: Event = {}
+    heard = _Heard(on_share)
     try:
         while (code := child.exit_code) is None:
             if stopped():
                 raise Cancelled
-            last = _last_event(child, last)
+            heard.take(child.events())
             time.sleep(POLL_SECONDS)
-        last = _last_event(child, last)
+        heard.take(child.events())
     finally:
         child.kill()
-    if code == 0 and last.get("event") == "result":
+    if code == 0 and heard.last.get("event") == "result":
         return Outcome(0)
-    outcome = failure_of(code, last, child.stderr_lines)
+    outcome = failure_of(code, heard.last, child.stderr_lines)
     return replace(outcome, code=MACHINE) if outcome.code == 0 else outcome
 
 
-def _last_event(child: ChildProcess, last: Event) -> Event:
-    events = [event for event in child.events() if event["event"] != "progress"]
-    return events[-1] if events else last
+class _Heard:
+    """What a child process has reported: its progress, and the last other event."""
+
+    def __init__(self, on_share: OnShare) -> None:
+        self.last: Event = {}
+        self._progress, self._on_share = RunProgress(), on_share
+        on_share(0.0)
+
+    def take(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event["event"] == "progress":
+                self._progress.update(progress_of(event))
+            else:
+                self.last = event
+        self._on_share(self._progress.share)
 
 
 def input_checksum(item: Item, stopped: Stopped) -> str:

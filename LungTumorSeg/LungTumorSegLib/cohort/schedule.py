@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..core.events import Cancelled
 from ..core.texts import shown
 from ..io.headers import read_header
 from ..process.hardware import free_memory_bytes, has_graphics_card
+from .advance import Advance
 from .items import Item
 from .records import FAILED, RECORDS_FOLDER, Record
 from .run_item import Task, run_task
@@ -67,7 +69,9 @@ def _voxels(item: Item) -> int:
         return 0
 
 
-def run_locally(tasks: Sequence[Task], workers: int, on_record: OnRecord, check: Callable[[], None]) -> None:
+def run_locally(
+    tasks: Sequence[Task], workers: int, on_record: OnRecord, check: Callable[[], None], advance: Advance
+) -> None:
     """Run tasks in child processes of this process.
 
     Args:
@@ -75,10 +79,13 @@ def run_locally(tasks: Sequence[Task], workers: int, on_record: OnRecord, check:
         workers: Number of tasks that run at the same time.
         on_record: Called in this thread with each record.
         check: Called often in this thread; an exception that it raises ends all child processes.
+        advance: Receives the progress of the child processes.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(workers, thread_name_prefix="cohort") as pool:
-        running = {pool.submit(run_task, task, stop.is_set): task for task in tasks}
+        running = {
+            pool.submit(run_task, task, stop.is_set, partial(advance.report, task.item.case)): task for task in tasks
+        }
         try:
             while running:
                 check()
@@ -89,7 +96,9 @@ def run_locally(tasks: Sequence[Task], workers: int, on_record: OnRecord, check:
             pool.shutdown(cancel_futures=True)
 
 
-def run_on_cluster(tasks: Sequence[Task], address: str, on_record: OnRecord, check: Callable[[], None]) -> None:
+def run_on_cluster(
+    tasks: Sequence[Task], address: str, on_record: OnRecord, check: Callable[[], None], advance: Advance
+) -> None:
     """Run tasks on a Dask cluster whose workers see the same files under the same paths.
 
     If a worker is lost, the cluster gives its tasks to another one.
@@ -99,6 +108,7 @@ def run_on_cluster(tasks: Sequence[Task], address: str, on_record: OnRecord, che
         address: Address of the scheduler, such as "tcp://host:8786".
         on_record: Called in this thread with each record.
         check: Called often in this thread; an exception that it raises ends the work on all workers.
+        advance: Receives which tasks have started; workers do not report how far they are.
 
     Raises:
         MachineLimit: If the scheduler cannot be reached or stops.
@@ -116,6 +126,8 @@ def run_on_cluster(tasks: Sequence[Task], address: str, on_record: OnRecord, che
         running = dict(
             zip(client.map(run_on_worker, tasks, [stop] * len(tasks), key=names, pure=False), tasks, strict=True)
         )
+        for task in tasks:
+            advance.report(task.item.case, 0.0)
         while running:
             check()
             if client.status not in ("running", "connecting"):

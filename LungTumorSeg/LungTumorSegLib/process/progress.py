@@ -68,7 +68,7 @@ STAGES_IN_WORDS = {
     "verifying": "Looking at the candidates again",
     "measuring": "Measuring",
     "writing": "Writing the results",
-    "segmenting": "Segmenting CTs",
+    "segmenting": "Segmenting",
     "comparing": "Comparing",
     "registering": "Aligning the lungs",
     "matching": "Matching the lesions",
@@ -98,17 +98,22 @@ class RunProgress:
                 those of ``segment``.
             clock: Returns the time in seconds.
         """
+        self._clock = clock
+        self._share = 0.0
+        self.stage = ""
+        self._begin(shares)
+
+    def _begin(self, shares: Mapping[str, float]) -> None:
         self._shares = dict(shares)
         self._done = dict.fromkeys(shares, 0.0)
         self._seconds = dict.fromkeys(shares, 0.0)
         self._first_steps: dict[str, tuple[float, float]] = {}
-        self._clock = clock
-        self._last = clock()
-        self._share = 0.0
-        self.stage = ""
+        self._last = self._clock()
 
     def update(self, step: Progress) -> None:
         """Record a step; an unknown stage does not change the percentage."""
+        if step.stage not in self._shares and step.stage in COMMAND_SHARES["batch"]:
+            self._begin(COMMAND_SHARES["batch"])  # the CT is 4D, and each phase is a run of its own
         now = self._clock()
         unfinished = self._done.get(self.stage, 1.0) < 1
         if (spent_on := self.stage if unfinished else step.stage) in self._seconds:
@@ -153,6 +158,11 @@ class RunProgress:
     @property
     def _shares_left(self) -> float:
         return sum((1 - self._done[stage]) * share for stage, share in self._shares.items())
+
+    @property
+    def share(self) -> float:
+        """Return the share that is done, from 0 to 1."""
+        return self._share
 
     @property
     def percent(self) -> int:

@@ -22,6 +22,7 @@ from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.process.progress import STAGE_SHARES
 
 
 @pytest.fixture
@@ -59,6 +60,25 @@ def test_bad_cts_get_a_row_with_the_reason_and_stop_nothing(quick, tmp_path):
     assert {event["case"]: event["state"] for event in heard.events[4:]}["B"] == "refused"
     assert heard.events[0]["path"] == str(tmp_path / "A.txt")
     assert heard.results[0][0]["states"] == {"done": 2, "refused": 2}
+
+
+def test_progress_is_that_of_all_cts_that_need_work(quick, tmp_path):
+    run_batch(batch(a_cohort(tmp_path, A="good")), Heard())
+    before = sum(STAGE_SHARES[stage] for stage in ("reading", "model", "isolation"))
+    half = int(200 * (before + STAGE_SHARES["predicting"] / 2))  # of the two CTs that report as much
+
+    class HalfWay(Heard):
+        def progress(self, progress):
+            super().progress(progress)
+            if progress.done == half:
+                (tmp_path / "go").touch()
+
+    heard = HalfWay()
+    run_batch(batch(a_cohort(tmp_path, A="good", B="half", C="half")), heard)
+    done = [done for done, _ in heard.steps]
+    assert half in done
+    assert done == sorted(done)
+    assert heard.steps[-1] == (200, 200), "the first CT needs no work"
 
 
 def test_tables_and_overview_show_names_that_are_not_utf_8(tmp_path):

@@ -74,6 +74,19 @@ def test_the_time_left_follows_from_the_time_taken():
     assert progress.seconds_left == pytest.approx(23.0 * left / taken - 5.0), "it counts down between the steps"
 
 
+def test_the_phases_of_a_4d_ct_are_the_whole_run():
+    clock = Clock()
+    progress = RunProgress(COMMAND_SHARES["segment"], clock)
+    progress.update(Progress("reading", 0, 1))
+    clock.now += 7.0
+    progress.update(Progress("segmenting", 0, 1000))
+    assert (progress.percent, progress.seconds_left) == (0, None)
+    clock.now += 20.0
+    progress.update(Progress("segmenting", 250, 1000))
+    assert progress.percent == 25
+    assert progress.seconds_left == pytest.approx(60.0)
+
+
 @pytest.mark.parametrize("command", COMMAND_SHARES)
 def test_the_last_step_of_each_command_is_the_whole_and_no_stage_starts_again_at_zero(command):
     progress, percents = RunProgress(COMMAND_SHARES[command]), []
