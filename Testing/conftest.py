@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Any
 
 if (
     "PYTEST_XDIST_WORKER" in os.environ
@@ -36,6 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first; the others keep their order."""
     here, places = Path(__file__).parent, {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Report the exit code of a test process that died: the system's signal with a minus sign, or that of an exit."""
+    if error:
+        print(f" (exit code {node.gateway._io.wait()})", file=sys.stderr)  # noqa: T201
 
 
 @pytest.fixture(scope="session")
