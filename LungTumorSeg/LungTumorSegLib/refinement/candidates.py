@@ -55,20 +55,29 @@ def find_candidates(probability: Volume, *, min_ml: float) -> list[Candidate]:
     labels, _ = ndimage.label(probability.array > SUSPECTED, structure=CONNECTIVITY)
     found = []
     for number, part in enumerate(ndimage.find_objects(labels), start=1):
-        region = labels[part] == number
-        core = region & (probability.array[part] > CORE)
-        core_ml = float(np.count_nonzero(core)) * probability.voxel_volume_ml
-        if core_ml < min_ml or not core.any():
-            continue
         k, i, j = part
         box: Box = (k.start, i.start, j.start), (k.stop, i.stop, j.stop)
-        crop = probability.crop(*box)
-        center = crop.index_to_lps(deep_voxel(core, probability.spacing))
-        x, y, z = (float(c) for c in center)
-        found.append(
-            Candidate(Crop(crop.with_array(region), box), core_ml, (x, y, z), extent_mm(core, probability.spacing))
-        )
+        region = Crop(probability.crop(*box).with_array(labels[part] == number), box)
+        candidate = candidate_at(region, probability, min_ml=min_ml)
+        if candidate is not None:
+            found.append(candidate)
     return sorted(found, key=lambda candidate: -candidate.core_ml)[:MOST_CANDIDATES]
+
+
+def candidate_at(region: Crop, probability: Volume, *, min_ml: float) -> Candidate | None:
+    """Return a region as a candidate; None if its core is smaller than ``min_ml`` or empty.
+
+    Args:
+        region: The region, on the grid of ``probability``.
+        probability: Tumor probability (slice, row, column), 0 to 1.
+        min_ml: Smallest volume of the core, mL.
+    """
+    core = region.mask.array & (probability.array[region.slices] > CORE)
+    core_ml = float(np.count_nonzero(core)) * probability.voxel_volume_ml
+    if core_ml < min_ml or not core.any():
+        return None
+    x, y, z = region.mask.index_to_lps(deep_voxel(core, probability.spacing)).tolist()
+    return Candidate(region, core_ml, (x, y, z), extent_mm(core, probability.spacing))
 
 
 def extent_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> float:

@@ -13,7 +13,7 @@ from scipy import ndimage
 from ..core.crops import Crop, trimmed
 from ..core.volume import Volume
 from ..lesions.components import CONNECTIVITY
-from .candidates import CORE, Candidate, deep_voxel, extent_mm
+from .candidates import Candidate, candidate_at
 
 NEAR_MM = 3.0
 """Largest gap between components that are one lesion, mm."""
@@ -66,10 +66,4 @@ def as_candidate(
     there[there] = fragment.mask.array[tuple(index[there].T)]
     own = np.zeros(region.mask.shape, bool)
     own[region.mask.array] = there
-    core = own & (probability.array[region.slices] > CORE)
-    core_ml = float(np.count_nonzero(core)) * probability.voxel_volume_ml
-    if core_ml < min_ml or not core.any():
-        return None
-    x, y, z = region.mask.index_to_lps(deep_voxel(core, probability.spacing)).tolist()
-    own_region = Crop(region.mask.with_array(own), region.box)
-    return Candidate(own_region, core_ml, (x, y, z), extent_mm(core, probability.spacing))
+    return candidate_at(Crop(region.mask.with_array(own), region.box), probability, min_ml=min_ml)

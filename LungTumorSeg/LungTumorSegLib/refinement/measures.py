@@ -32,6 +32,11 @@ class Surroundings:
     probability: Array
     deviation: Array
 
+    @property
+    def suspected(self) -> Volume:
+        """Return the mean probability as a volume."""
+        return self.hu.with_array(self.probability)
+
 
 def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
     """Measure a candidate.

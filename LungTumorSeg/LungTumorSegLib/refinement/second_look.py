@@ -6,8 +6,7 @@ the first network's outline, because the fine view would hold it only at a coars
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,26 +23,13 @@ from .calibration import TUMOR_LOGIT
 from .candidates import Candidate, find_candidates
 from .crops import Anatomy, side_for_extent
 from .fragments import as_candidate, separate
+from .haze import LEAST_IN_HAZE, dense_parts, is_hazy, is_large_haze, without
 from .look import Look, look_at
 from .measures import Surroundings, measures_of
 from .outline import Outline
 
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
-
-HAZE_MM = 120.0
-"""Extent from which a hazy candidate is not taken for a tumor.
-
-Lung that is only hazy over such a length is far more often pneumonia or gravity-dependent density than tumor, and the
-fine view cannot hold it. Part-solid and cavitary masses can be hazy on average too, but are smaller.
-"""
-
-HAZE_HU = -250.0
-"""Mean HU below which a candidate is hazy.
-
-Beside a large haze, smaller hazy patches belong to the same disease and are not taken for tumors either. In other
-chests they keep their probability.
-"""
 
 SECOND_SHARE = 0.3
 """Weight of the second network's outline; the rest is the first one's.
@@ -89,7 +75,8 @@ def second_look(
 
     Returns:
         The candidates, largest first. Each mask is one lesion, connected or not; parts of an outline that lie farther
-        away are looked at again as candidates of their own, and are at most as probably a tumor as the whole.
+        away are looked at again as candidates of their own, and are at most as probably a tumor as the whole. A large
+        haze follows the lesions inside it and does not touch them.
     """
     working = Volume(probability, grid.image.affine)
     smallest_ml = SMALLEST_SHARE * min_lesion_ml
@@ -97,21 +84,16 @@ def second_look(
     if not candidates:
         return []
     around = _surroundings(ct, lungs, grid, probability, deviation)
-    haze = any(each.extent_mm > HAZE_MM and _is_hazy(measures_of(each, around)) for each in candidates)
-    judge = _Judge(network, numbers, ct, Anatomy.of(ct, lungs), around, haze)
-    found = []
-    for done, candidate in enumerate(candidates):
+    hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
+    judge = _Judge(
+        network, numbers, ct, Anatomy.of(ct, lungs), around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml
+    )
+    found: list[Outline] = []
+    for done, (candidate, is_haze) in enumerate(zip(candidates, hazes, strict=True)):
         on_progress(Progress("verifying", done, len(candidates)))
-        look, tumor = judge.seen(candidate)
-        mask = outline(candidate, look, probability_on_ct, working, voxel_threshold)
-        parts = [] if mask is None else [at_edges(part, ct) for part in separate(mask, ct, min_ml=smallest_ml)]
-        found.append(Outline(parts[0] if parts else None, tumor))
-        others = parts[1:]
-        for part in others[:MOST_FRAGMENTS]:
-            own = as_candidate(part, candidate, working, ct, min_ml=smallest_ml)
-            # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
-            found += [] if own is None else [Outline(part, min(tumor, judge.seen(own)[1]))]
-        found += [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
+        inside = judge.lesions_inside(candidate) if is_haze else []
+        whole = judge.outlines(candidate, *judge.seen(candidate))
+        found += [*inside, *(_beside(inside, each, ct) for each in whole)]
     on_progress(Progress("verifying", len(candidates), len(candidates)))
     return found
 
@@ -125,24 +107,65 @@ class _Judge:
     ct: Volume
     anatomy: Anatomy
     surroundings: Surroundings
-    haze: bool
+    beside_haze: bool
+    probability_on_ct: Volume
+    voxel_threshold: float
+    min_ml: float
 
     def seen(self, candidate: Candidate) -> tuple[Look, float]:
         """Return the look at a candidate, and the probability that the candidate is a tumor."""
         place = candidate.center, side_for_extent(candidate.extent_mm)
         look = look_at(self.network, self.ct, self.anatomy, [place], self.numbers.outline_logit)[0]
         measures = measures_of(candidate, self.surroundings)
-        if self.haze and _is_hazy(measures):
+        if self.beside_haze and is_hazy(measures):
             return look, 0.0
         return look, self.numbers.candidate.probability({**measures, TUMOR_LOGIT: look.tumor_logit})
 
+    def outlines(
+        self, candidate: Candidate, look: Look, tumor: float, second_share: float = SECOND_SHARE
+    ) -> list[Outline]:
+        """Return the outline of a candidate, and those of its parts that are candidates of their own."""
+        working = self.surroundings.suspected
+        mask = outline(candidate, look, self.probability_on_ct, working, self.voxel_threshold, second_share)
+        if mask is None:
+            return [Outline(None, tumor)]
+        first, *others = (at_edges(part, self.ct) for part in separate(mask, self.ct, min_ml=self.min_ml))
+        found = [Outline(first, tumor)]
+        for part in others[:MOST_FRAGMENTS]:
+            own = as_candidate(part, candidate, working, self.ct, min_ml=self.min_ml)
+            # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
+            found += [] if own is None else [Outline(part, min(tumor, self.seen(own)[1]))]
+        return found + [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
 
-def _is_hazy(measures: Mapping[str, float]) -> bool:
-    return measures["mean_hu"] < HAZE_HU
+    def lesions_inside(self, haze: Candidate) -> list[Outline]:
+        """Return the outlines of the dense parts of a haze that are lesions; of parts in each other, the surest one."""
+        parts = [(*self.seen(part), part) for part in dense_parts(haze, self.surroundings, min_ml=self.min_ml)]
+        taken = np.zeros(haze.region.mask.shape, bool)
+        found: list[Outline] = []
+        for look, tumor, part in sorted(parts, key=lambda each: -each[1]):
+            here = part.region.mask.array
+            if tumor >= LEAST_IN_HAZE and not (taken & here).any():
+                taken |= here
+                # The first network took the whole haze for a lesion, so it says nothing about the outline.
+                found += self.outlines(part, look, tumor, second_share=1.0)
+        return found
+
+
+def _beside(lesions: list[Outline], outline: Outline, ct: Volume) -> Outline:
+    """Return an outline without what belongs to the lesions."""
+    if outline.mask is None or not lesions:
+        return outline
+    masks = [lesion.mask for lesion in lesions if lesion.mask is not None]
+    return replace(outline, mask=without(outline.mask, masks, ct))
 
 
 def outline(
-    candidate: Candidate, look: Look, probability_on_ct: Volume, working: Volume, voxel_threshold: float
+    candidate: Candidate,
+    look: Look,
+    probability_on_ct: Volume,
+    working: Volume,
+    voxel_threshold: float,
+    second_share: float = SECOND_SHARE,
 ) -> Crop | None:
     """Outline a candidate on the CT's grid with the weighted mean of both networks' probabilities.
 
@@ -152,6 +175,7 @@ def outline(
         probability_on_ct: The first network's probability on the CT's grid.
         working: A volume on the working grid.
         voxel_threshold: Probability that a voxel of the lesion exceeds.
+        second_share: Weight of the second network's outline.
 
     Returns:
         The mask, or None if no voxel exceeds the threshold.
@@ -166,7 +190,7 @@ def outline(
     other: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
     both = united(box, other)
     total = np.zeros([b - a for a, b in zip(*both, strict=True)], np.float32)
-    for values, place in (((1 - SECOND_SHARE) * first, box), (SECOND_SHARE * inside, other)):
+    for values, place in (((1 - second_share) * first, box), (second_share * inside, other)):
         total[slices_of(relative(place, both))] += values
     return _crop(total > voxel_threshold, both, probability_on_ct)
 

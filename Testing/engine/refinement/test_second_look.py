@@ -9,6 +9,7 @@ from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.second_look import second_look
+from scipy import ndimage
 
 from .conftest import CENTER, RADIUS_MM, ball_ct
 
@@ -87,9 +88,9 @@ def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
     assert outside.tumor == pytest.approx(1 / (1 + np.exp(4.0)), abs=0.01)
 
 
-def judged(network, numbers, ct):
-    """Look at everything denser than halfway between lung and haze, with a calibration that believes all of it."""
-    numbers = type(numbers)(8, "", Calibration(5.0, {}), numbers.click)
+def judged(network, numbers, ct, logit=5.0):
+    """Look at everything denser than halfway between lung and haze, with a calibration that gives one answer."""
+    numbers = type(numbers)(8, "", Calibration(logit, {}), numbers.click)
     grid, _, _ = first_look(ct)
     suspected = (grid.image.array > 0.25).astype(np.float32)
     return second_look(
@@ -121,6 +122,30 @@ def test_a_hazy_patch_is_no_tumor_beside_a_large_haze(network, numbers, haze_hu,
     assert np.count_nonzero(large.mask.mask.array) > np.count_nonzero(small.mask.mask.array)
     assert (small.tumor > 0.9) == is_tumor
     assert (small.tumor == 0) != is_tumor
+
+
+def a_lesion_in_a_large_haze():
+    """Return a CT with a haze and a solid lesion inside, and the lesion's mask."""
+    ct = ball_of(-400.0, 65.0)
+    lesion = ball_ct((3.0, 1.5, 1.5), center=(30.0, 10.0, 40.0), radius_mm=12.0, side_mm=160).array > -300
+    ct.array[lesion] = 40.0
+    return ct, lesion
+
+
+def test_a_solid_lesion_inside_a_large_haze_is_outlined_apart_from_it(network, numbers):
+    ct, truth = a_lesion_in_a_large_haze()
+    lesion, haze = judged(network, numbers, ct)
+    assert lesion.tumor > 0.9
+    assert haze.tumor == 0
+    mask = whole(lesion, ct)
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.85
+    assert ndimage.label(mask | whole(haze, ct), structure=np.ones((3, 3, 3)))[1] == 2
+
+
+def test_a_part_of_a_haze_that_might_be_consolidation_is_no_lesion(network, numbers):
+    ct, _ = a_lesion_in_a_large_haze()
+    (haze,) = judged(network, numbers, ct, logit=2.0)
+    assert haze.tumor == 0
 
 
 def test_nothing_suspicious_needs_no_look(numbers):
