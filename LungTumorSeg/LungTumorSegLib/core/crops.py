@@ -22,6 +22,10 @@ The tolerance is needed because file headers round positions and spacings.
 """
 
 
+SAME_SIZE = 0.01
+"""Largest relative difference of voxel sizes from which distances of single voxels are stated, not the sizes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Crop:
     """A mask that is cut out of a larger volume.
@@ -140,6 +144,11 @@ def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels
     start = np.rint(found[0])
     off = found - (start + corners)
     if np.abs(off).max() > SAME_LATTICE_VOXELS:
+        if not np.allclose(part.spacing, grid.spacing, rtol=SAME_SIZE, atol=0):
+            own, others = (" x ".join(f"{mm:.4g}" for mm in each.spacing) for each in (part, grid))
+            raise UnusableInput(
+                f"{what} does not lie on {of}: its voxels measure {own} mm instead of {others} mm; resample it first."
+            )
         distance_mm = np.linalg.norm(off @ grid.affine[:3, :3].T, axis=1).max()
         raise UnusableInput(
             f"{what} does not lie on {of}: it is off by up to {distance_mm:.2f} mm ({np.abs(off).max():.2f} voxels); "

@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from ..core.errors import UnusableInput
 from ..core.texts import listed, shown
-from .dicom_folder import is_hidden, is_named_as_slice, no_dicom, starts_of
+from .dicom_folder import is_hidden, is_named_as_slice, no_dicom, starts_of, unpacked_name
 from .dicom_start import PREAMBLE_BYTES, begins_as_dicom, start_of
 from .dicom_values import DAMAGE, DicomHeader, damaged
 
@@ -70,6 +70,7 @@ ENHANCED_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"
 KEYWORDS = [
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "SeriesDescription", "SeriesNumber",
     "StudyInstanceUID", "PatientID", "PatientName", "FrameOfReferenceUID", "ConvolutionKernel", "AcquisitionNumber",
+    "KVP", "PatientPosition",
     "AcquisitionDate", "SeriesDate", "StudyDate",
     "AcquisitionDateTime", "AcquisitionTime", "InstanceNumber", "TemporalPositionIdentifier", "TemporalPositionIndex",
     "NominalPercentageOfCardiacPhase", "NominalPercentageOfRespiratoryPhase",
@@ -81,7 +82,7 @@ KEYWORDS = [
 ]  # fmt: skip
 """All attributes that are read.
 
-PatientPosition is not among them: it states how the patient lay, but nothing about the axes.
+PatientPosition only tells acquisitions apart: it states how the patient lay, but nothing about the axes.
 """
 
 MOST_ATTRIBUTES = 1 << 16
@@ -319,9 +320,10 @@ def _looks_like_slice(path: Path, start: bytes, slices: list[DicomHeader]) -> bo
         return True
     if is_hidden(path) or (start and b"\0" not in start):
         return False
+    name = unpacked_name(path)
     return any(
-        _name_pattern(path) == _name_pattern(each.path)
-        or (path.parent == each.path.parent and _suffix(path) == _suffix(each.path))
+        _name_pattern(name) == _name_pattern(each.path)
+        or (path.parent == each.path.parent and _suffix(name) == _suffix(each.path))
         for each in slices
     )
 

@@ -12,6 +12,9 @@ from .dicom_start import begins_as_dicom, is_regular, start_of
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".part", ".partial", ".crdownload", ".download", ".tmp")
+"""What follows the name of a slice that is packed, or whose copy is incomplete."""
+
 
 def check_holds_dicom(folder: Path) -> None:
     """Check that a folder, or a subfolder, holds a DICOM file. The search ends with the first one.
@@ -90,8 +93,13 @@ def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
 
 
 def is_named_as_slice(path: Path) -> bool:
-    """Return whether a file has the suffix of a slice and is not hidden."""
-    return not is_hidden(path) and path.suffix.lower() in DICOM_SUFFIXES
+    """Return whether a file has the suffix of a slice, also if it is packed or incomplete, and is not hidden."""
+    return not is_hidden(path) and unpacked_name(path).suffix.lower() in DICOM_SUFFIXES
+
+
+def unpacked_name(path: Path) -> Path:
+    """Return the path without the suffix of a packed or incomplete file."""
+    return path.with_suffix("") if path.suffix.lower() in PACKED_SUFFIXES else path
 
 
 def is_hidden(path: Path) -> bool:

@@ -1,9 +1,9 @@
 """Group slices into series by their UID, and divide each series into stacks of one acquisition each.
 
 Archives and phase sorting put several acquisitions into one series. Attributes that the slices of a stack share are
-compared before positions: patient, study, frame of reference, kernel, phase, size and orientation. An acquisition
-number, a time or an instance number may increase from slice to slice. For these attributes, slices belong to several
-acquisitions if the positions start again.
+compared before positions: patient and how the patient lay, study, frame of reference, kernel, tube voltage, phase, size
+and orientation. An acquisition number, a time or an instance number may increase from slice to slice. For these
+attributes, slices belong to several acquisitions if the positions start again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .slice_stack import PARALLEL_TOLERANCE, Planes, groups_at_same_place, plane
 SHARED_SECRETS = ("PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID")
 """Attributes that a stack shares and that no message quotes, because they identify the patient."""
 
-SHARED = ("SeriesNumber", "SeriesDescription", "ConvolutionKernel", *PHASE_KEYWORDS)
+SHARED = ("SeriesNumber", "SeriesDescription", "ConvolutionKernel", "KVP", "PatientPosition", *PHASE_KEYWORDS)
 """Further attributes that a stack shares."""
 
 ACQUISITION_NUMBER = "AcquisitionNumber"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import zlib
@@ -79,6 +80,17 @@ def test_slices_that_are_empty_or_cut_off_are_counted(tmp_path, suffix, kept):
     paths = series(tmp_path, suffix=suffix)
     for path in (paths[0], paths[1], paths[-1]):
         path.write_bytes(path.read_bytes()[:kept])
+    ct = read_ct(tmp_path)
+    assert ct.shape[0] == 9
+    assert ct.warnings[0].startswith("3 files that look like slices are empty, truncated or unreadable (0001")
+
+
+@pytest.mark.parametrize("suffix", [".dcm", "", ".IMA"])
+@pytest.mark.parametrize("packed", [".gz", ".zip", ".part", ".crdownload"])
+def test_slices_that_are_packed_or_incomplete_are_counted(tmp_path, suffix, packed):
+    for path in series(tmp_path, suffix=suffix)[-3:]:
+        path.with_name(path.name + packed).write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 9
     assert ct.warnings[0].startswith("3 files that look like slices are empty, truncated or unreadable (0001")

@@ -12,6 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.io.dicom_files import KEYWORDS
+from LungTumorSegLib.io.dicom_grouping import SHARED, SHARED_SECRETS
 from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.io.slice_passes import follow_each_other, interleaved_passes, overlapping_passes, runs_of_blocks
 from LungTumorSegLib.io.slice_stack import half_last_decimal, plan_stack, planes_of, regular_steps
@@ -65,6 +67,8 @@ DIFFERENT = {
 }  # fmt: skip
 
 
+DIFFERENT["tube voltage"] = ({"KVP": "80"}, {"KVP": "140"}, "KVP")
+DIFFERENT["position of the patient"] = ({"PatientPosition": "HFS"}, {"PatientPosition": "HFP"}, "PatientPosition")
 DIFFERENT["the same numbers"] = (
     {"InstanceNumber": list(range(1, 13))},
     {"InstanceNumber": list(range(1, 13))},
@@ -87,6 +91,16 @@ def test_two_acquisitions_in_one_series_are_named_and_can_be_chosen(tmp_path, ca
         assert ct.shape == (12, 10, 12)
         assert ct.origin[2] == pytest.approx(-40 + offset)
         assert not ct.resampled
+
+
+def test_all_attributes_that_a_stack_shares_are_read():
+    assert {*SHARED_SECRETS, *SHARED} <= set(KEYWORDS)
+
+
+def test_two_tube_voltages_in_turn_are_two_acquisitions(tmp_path):
+    write_pass(tmp_path, steps(0, 24), KVP=["80", "140"] * 12)
+    with pytest.raises(UnusableInput, match="differ in KVP, so they are not one acquisition"):
+        read_ct(tmp_path)
 
 
 def test_a_stack_that_is_not_there_is_refused(tmp_path):
