@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Grid, as_shape
-from .shapes import Array
+from .shapes import Array, clip_to_unit
 
 Box = tuple[slice, slice, slice]
 
@@ -194,7 +194,7 @@ def coverage(distance: Array, edge_mm: float) -> Array:
     """Return the share (0 to 1) of a voxel inside a surface at signed ``distance``: linear over ``edge_mm``."""
     share = np.asarray(distance * np.float32(-1 / edge_mm))
     share += np.float32(0.5)
-    np.clip(share, 0, 1, out=share)
+    clip_to_unit(share)
     return share
 
 

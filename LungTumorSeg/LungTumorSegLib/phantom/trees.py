@@ -64,19 +64,18 @@ def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator
         The tree.
     """
     capacity = 8 * len(targets) + 8
-    nodes, headings = np.zeros((capacity, 3)), np.zeros((capacity, 3))
+    nodes, headings = np.zeros((3, capacity)).T, np.zeros((3, capacity)).T  # each coordinate is contiguous
     traveled, parents = np.zeros(capacity), np.full(capacity, -1)
     nodes[0], headings[0], count = root, direction / np.linalg.norm(direction), 1
     for target in targets:
-        to = target - nodes[:count]
-        distance = np.sqrt(np.einsum("ij,ij->i", to, to)) + 1e-6
-        ahead = np.einsum("ij,ij->i", to, headings[:count]) / distance
-        at = int(np.argmin(distance * (1 + TURN_WEIGHT * (1 - ahead)) + PATH_WEIGHT * traveled[:count]))
-        steps = min(int(np.ceil(distance[at] / STEP_MM)), 7)
-        bend = rng.normal(0, 0.06, 3) * distance[at] + 0.12 * distance[at] * headings[at]
+        at = _nearest_ahead(target, nodes[:count].T, headings[:count].T, traveled[:count])
+        to = target - nodes[at]
+        distance = np.sqrt(np.einsum("j,j", to, to)) + 1e-6
+        steps = min(int(np.ceil(distance / STEP_MM)), 7)
+        bend = rng.normal(0, 0.06, 3) * distance + 0.12 * distance * headings[at]
         for k in range(1, steps + 1):
             share = k / steps
-            nodes[count] = nodes[at] + to[at] * share + bend * (4 * share * (1 - share))
+            nodes[count] = nodes[at] + to * share + bend * (4 * share * (1 - share))
             parents[count] = at if k == 1 else count - 1
             step = nodes[count] - nodes[parents[count]]
             length = np.linalg.norm(step)
@@ -84,6 +83,23 @@ def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator
             traveled[count] = traveled[parents[count]] + length
             count += 1
     return Tree(nodes[:count], parents[:count], _murray(parents[:count]))
+
+
+def _nearest_ahead(target: Array, nodes: Array, headings: Array, traveled: Array) -> int:
+    """Return the node (of 3 x n) to join ``target`` to: near it, heading toward it, and not far from the root."""
+    x, y, z = target[0] - nodes[0], target[1] - nodes[1], target[2] - nodes[2]
+    distance = x * x
+    distance += y * y
+    distance += z * z
+    np.sqrt(distance, out=distance)
+    distance += 1e-6
+    ahead = x * headings[0]
+    ahead += y * headings[1]
+    ahead += z * headings[2]
+    ahead /= distance
+    cost = distance * (1 + TURN_WEIGHT * (1 - ahead))
+    cost += PATH_WEIGHT * traveled
+    return int(np.argmin(cost))
 
 
 def _murray(parents: Array) -> Array:
