@@ -78,7 +78,7 @@ class CTSlice:
         """
         _check_single_frame(header)
         check_transfer_syntax(header)
-        if not header.has_pixels or not header.has("Rows") or not header.has("Columns"):
+        if not header.has_pixels:
             raise damaged(header.path)
         rows, columns = header.integer("Rows"), header.integer("Columns")
         if not (0 < rows <= MOST_ROWS and 0 < columns <= MOST_ROWS):
@@ -186,8 +186,6 @@ def _value_chain(header: DicomHeader) -> ValueChain:
 
 
 def _bit_field(header: DicomHeader) -> BitField:
-    if not all(header.has(keyword) for keyword in ("BitsAllocated", "BitsStored", "PixelRepresentation")):
-        raise damaged(header.path)
     allocated, stored = header.integer("BitsAllocated"), header.integer("BitsStored")
     high = header.integer("HighBit", stored - 1)
     signed = header.integer("PixelRepresentation")

@@ -23,7 +23,7 @@ from .dicom_start import is_dicom_file
 from .headers import check_image_file, parse_header, read_header
 from .image_header import ImageHeader
 from .nrrd import COMPRESSION_LEVEL, write_compressed_nrrd
-from .plausibility import MAX_HU, check_grid, check_intensities
+from .plausibility import MAX_HU, blank_doubts, check_grid, check_intensities
 from .regular_files import check_encodable, existing_mode
 from .voxels import read_values
 
@@ -99,10 +99,12 @@ def _read_ct_image(path: Path, series: str | None, phase: int | None) -> CTVolum
         raise UnusableInput(f"--series selects a series in a DICOM folder, but {path} is an image file; omit --series.")
     header = read_header(path, phase=phase)
     _check_single_values(header, path)
-    check_grid(Grid(header.shape, header.affine), path)
+    grid = Grid(header.shape, header.affine)
+    check_grid(grid, path)
     values = read_values(header, path)
     check_intensities(values, path)
-    return CTVolume(_as_hu(values), header.affine, warnings=header.warnings)
+    along = np.moveaxis(values, grid.canonical_axes().permutation[0], 0)
+    return CTVolume(_as_hu(values), header.affine, warnings=(*header.warnings, *blank_doubts(along)))
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:

@@ -216,7 +216,9 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
     try:
         mask, between_mm, open_mm = fill_planes(drawn.contours, grid)
     except ValueError as error:
-        raise UnusableInput(f"{what} does not lie on the slices of its CT: {error}.") from error
+        raise UnusableInput(
+            f"{what} does not lie on the slices of its CT: {error}; draw it on axial slices of that CT."
+        ) from error
     roi, found = f"The region {name}", []  # without a path, because results with these warnings are shared
     if open_mm:
         found.append(

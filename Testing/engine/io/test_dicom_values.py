@@ -245,6 +245,8 @@ REFUSED_VALUES = {
     "huge intercept": (deleting(RescaleIntercept="-1e300"), "rescaling that is impossible for a CT"),
     "optical density": (deleting(RescaleType="OD"), r"values of type OD, not Hounsfield units"),
     "effective atomic number": (deleting(RescaleType="Z_EFF"), r"values of type Z_EFF"),
+    **{f"no {keyword}": (deleting(keyword), f"does not state its {keyword}; export")
+        for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation")},
     "12 bits allocated": (deleting(BitsAllocated=12), "impossible bit layout"),
     "more bits stored than allocated": (deleting(BitsStored=17), "impossible bit layout"),
     "high bit below the stored ones": (deleting(HighBit=3), "impossible bit layout"),
