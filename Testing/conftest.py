@@ -47,6 +47,34 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         print(f" (exit code {node.gateway._io.wait()})", file=sys.stderr)  # noqa: T201
 
 
+SHARING = {
+    "engine/isolation": "isolation",
+    "engine/phantom": "phantom",
+    "engine/training/second_look": "second look",
+    "engine/evaluation/test_detection.py": "monai",
+    "engine/evaluation/test_overlap.py": "monai",
+    "engine/evaluation/test_surface_distance.py": "monai",
+    "engine/networks/test_other_networks.py": "monai",
+    "engine/training/test_augmentation.py": "monai",
+    "engine/training/test_losses.py": "monai",
+}
+"""Files and folders that one test process runs, because each process would make their fixtures or load MONAI again."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give a file to one test process, as ``--dist loadfile`` does, and together those of ``SHARING``."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class SharingScheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            place = file.removeprefix("Testing/")
+            return next((name for start, name in SHARING.items() if place.startswith(start)), file)
+
+    return SharingScheduling(config, log)
+
+
 @pytest.fixture(scope="session")
 def real_ct_folder() -> Path:
     """The folder of real CT beside the checkout; tests that ask for it are skipped where it is absent (mark them

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -161,6 +161,19 @@ class ChildProcess:
     def _read_stderr(self, lines: IO[str]) -> None:
         with lines:
             self._stderr.extend(line.rstrip() for line in lines if line.strip())
+
+
+def end_with_child(thread: threading.Thread, child: Callable[[], ChildProcess | None]) -> None:
+    """End a thread that starts a child process and waits for it; the call blocks until both are gone.
+
+    Args:
+        thread: The thread; it ends by itself soon after its child.
+        child: Returns its child, or None as long as it has not started one.
+    """
+    while thread.is_alive():
+        if (started := child()) is not None:
+            started.kill()
+        thread.join(POLL_SECONDS)
 
 
 def _parse_event(line: str) -> Event | None:

@@ -18,7 +18,16 @@ from ..core.errors import CANCELLED, MachineLimit
 from ..core.events import Cancelled
 from ..core.messages import CANCELLED_MESSAGE
 from ..core.private_folder import private_folder
-from .child import FOLDER_PREFIX, PACKAGE, POLL_SECONDS, ChildProcess, Event, child_environment, find_interpreter
+from .child import (
+    FOLDER_PREFIX,
+    PACKAGE,
+    POLL_SECONDS,
+    ChildProcess,
+    Event,
+    child_environment,
+    end_with_child,
+    find_interpreter,
+)
 
 Prepare = Callable[[Path, threading.Event], None]
 """Writes the command's input into the folder, in its own thread; raises Cancelled soon after the event is set."""
@@ -97,10 +106,7 @@ class CommandRun:
         """End the command at once, without a call of ``on_finished``, and leave nothing behind."""
         self._on_finished = None
         self._stop.set()
-        while self._thread.is_alive():
-            if self._child is not None:
-                self._child.kill()
-            self._thread.join(POLL_SECONDS)
+        end_with_child(self._thread, lambda: self._child)
         if not self.finished:
             self.error = self.error or Cancelled()
             self._finish()

@@ -19,7 +19,7 @@ from ..core.errors import CANCELLED, MachineLimit
 from ..core.events import Cancelled, Progress
 from ..core.messages import CANCELLED_MESSAGE
 from ..results.reader import RunFiles, read_run
-from .child import POLL_SECONDS, ChildProcess, Event
+from .child import POLL_SECONDS, ChildProcess, Event, end_with_child
 from .exported_ct import ExportedCT, WriteInput
 from .outcome import Outcome, error_of, outcome_of
 from .progress import RunProgress, progress_of
@@ -105,10 +105,7 @@ class SegmentationJob:
         The call blocks until nothing is left; it is quick after an outcome.
         """
         self._ct.stop.set()
-        while self._thread.is_alive():
-            if self._child is not None:
-                self._child.kill()
-            self._thread.join(POLL_SECONDS)
+        end_with_child(self._thread, lambda: self._child)
         self._ct.delete()
 
     def _run(self) -> None:

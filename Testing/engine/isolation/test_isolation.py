@@ -79,7 +79,7 @@ def test_reordering_an_isolation_reorders_its_volumes(isolated):
 def test_an_oblique_grid_changes_little(turn_degrees):
     axes = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ CANONICAL_AXES
     phantom = make_phantom(
-        7311, PhantomOptions(spacing_mm=(5.0, 3.3, 2.9), direction=tuple(map(tuple, axes)), distractors=())
+        7311, PhantomOptions(spacing_mm=(7.0, 4.2, 3.8), direction=tuple(map(tuple, axes)), distractors=())
     )
     found = isolate_lungs(phantom.ct)
     assert dice(found.left_lung.array, phantom.lungs.array == 1) > 0.95
