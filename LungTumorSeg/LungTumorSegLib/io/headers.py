@@ -22,6 +22,9 @@ OTHER_FORMATS = {
     b"\x89PNG": "a PNG picture; choose the CT itself",
     b"\xff\xd8\xff": "a JPEG picture; choose the CT itself",
     b"%PDF": "a PDF document; choose the CT itself",
+    b"version https://git-lfs": "a Git LFS pointer; download the file itself (git lfs pull)",
+    b"<!DOCTYPE html": "a web page that was saved instead of the image; download the image again",
+    b"<html": "a web page that was saved instead of the image; download the image again",
     b"\x89HDF": "an HDF5 file (MINC or another); convert it to NIfTI",
 }
 """Formats that users give by mistake: the first bytes, and the rest of the error message."""

@@ -222,6 +222,11 @@ REFUSED = {
     "an empty file": (lambda d: text(d, "ct.nrrd"), r"is empty .0 bytes.; copy or export it again"),
     "a photograph": (lambda d: written(d, "ct.png", np.zeros((10, 12), np.uint8)),
         "is a PNG picture; choose the CT itself"),
+    "the pointer to a file": (
+        lambda d: text(d, "ct.nii.gz", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"),
+        "is a Git LFS pointer; download the file itself"),
+    "a web page": (lambda d: text(d, "ct.nii.gz", "<!DOCTYPE html>\n<html>Log in</html>"),
+        "is a web page that was saved instead of the image; download the image again"),
     "a stack in a format without geometry": (lambda d: written(d, "ct.tif", np.zeros((9, 10, 12), np.uint8)),
         NO_FORMAT),
     "a NIfTI cut in half": (lambda d: shorten(written(d, "ct.nii", noise()), 0.5), TRUNCATED),
