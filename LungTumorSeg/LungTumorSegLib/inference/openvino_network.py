@@ -10,6 +10,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Sequence
@@ -106,6 +107,17 @@ def _openvino() -> Any:
     return openvino
 
 
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's core, the same one until the process ends.
+
+    A core gives its thread another stack for signal handlers and takes it back when it is destroyed. Destroyed in
+    another thread, as garbage may be, it would take it back in that thread only. The next signal with a handler, such
+    as that of a child process that ends, would then end this process without a word.
+    """
+    return _openvino().Core()
+
+
 def _difference(found: OpenVinoNetwork, network: torch.nn.Module, stack: torch.Tensor) -> float:
     """Return the largest difference in the probability of a stack between OpenVINO and torch."""
     features: tuple[torch.Tensor, ...] = ()
@@ -166,7 +178,7 @@ def _graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...], shapes: S
 
 def _compiled(graphs: Sequence[Any], precision: str) -> OpenVinoNetwork:
     """Prepare graphs for the CPU, with as many threads as torch uses."""
-    core = _openvino().Core()
+    core = _core()
     settings = {
         "INFERENCE_PRECISION_HINT": TYPES[precision],  # otherwise OpenVINO may choose a shorter format
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),

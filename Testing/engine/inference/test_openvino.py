@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 
 import numpy as np
@@ -55,6 +56,27 @@ def test_the_package_that_reports_over_the_internet_is_not_loaded(grid):
     maps_of(grid, a_network("multires_unet3d"), "openvino")
     assert "openvino" in sys.modules
     assert "openvino_telemetry" not in sys.modules
+
+
+A_NETWORK_DESTROYED_IN_A_THREAD = """
+import gc, signal, threading, torch
+from LungTumorSegLib.inference.openvino_network import openvino_network
+
+network = torch.nn.Sequential(torch.nn.Conv3d(1, 1, 1), torch.nn.Sigmoid()).eval()
+held = [openvino_network(network, torch.zeros(1, 1, 8, 16, 16))]
+destroyer = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+destroyer.start()
+destroyer.join()
+signal.signal(signal.SIGINT, lambda *_: print("heeded"))
+signal.raise_signal(signal.SIGINT)
+"""
+
+
+@needs_openvino
+def test_a_process_survives_a_signal_after_a_network_was_destroyed_in_another_thread():
+    command = [sys.executable, "-c", A_NETWORK_DESTROYED_IN_A_THREAD]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "heeded\n"), done.stderr
 
 
 @needs_openvino
