@@ -102,10 +102,12 @@ class FoundSlices:
     Attributes:
         slices: Headers of the CT slices.
         unread: Files that look like slices but cannot be read.
+        localizers: Headers of the localizers, which are not read.
     """
 
     slices: list[DicomHeader]
     unread: list[Path]
+    localizers: list[DicomHeader]
 
 
 def read_data_set(path: Path) -> Any:
@@ -206,7 +208,8 @@ def find_slices(path: Path) -> FoundSlices:
     unread += [each for each, start in others if _looks_like_slice(each, start, slices)]
     if not slices:
         raise _none_found(path, headers, unread)
-    return FoundSlices(slices, unread)
+    localizers = [each for each in headers if each is not None and _kind(each) == "CT" and _is_localizer(each)]
+    return FoundSlices(slices, unread, localizers)
 
 
 def ct_header(path: Path) -> DicomHeader | None:
@@ -269,13 +272,17 @@ def _is_ct_slice(header: DicomHeader) -> bool:
         check_transfer_syntax(header)
         if not header.has("Modality") or not (header.has("Columns") or header.has("Rows")):
             raise damaged(header.path)
-    if _kind(header) != "CT" or "LOCALIZER" in header.texts("ImageType"):
+    if _kind(header) != "CT" or _is_localizer(header):
         return False
     if _sop_class(header) in ENHANCED_CLASSES:
         return True
     if not header.has("Columns"):
         return is_ct_image
     return is_ct_image or header.has("ImagePositionPatient") or header.integer("NumberOfFrames", 1) > 1
+
+
+def _is_localizer(header: DicomHeader) -> bool:
+    return "LOCALIZER" in header.texts("ImageType")
 
 
 def _sop_class(header: DicomHeader) -> str:

@@ -69,7 +69,12 @@ def read_dicom(path: Path, *, series: str | None = None, phase: int | None = Non
     is_whole, warnings = common_chain(stack.slices)
     if found.unread:
         warnings.append(f"{unread_sentence(found.unread)}; if slices are missing, copy the series again.")
-    warnings += [_passed_over(found.slices, whole), acquisitions_warning(stack), numbering_warning(stack)]
+    warnings += [
+        _passed_over(found.slices, whole),
+        _marked_as_localizers(found.localizers, chosen[0]),
+        acquisitions_warning(stack),
+        numbering_warning(stack),
+    ]
     return _volume(stack, path, is_whole, warnings)
 
 
@@ -99,6 +104,18 @@ def _passed_over(all_slices: list[DicomHeader], headers: list[DicomHeader]) -> s
     if not others:
         return ""
     return f"LungTumorSeg did not read the CT slices of other series ({others}); choose a series to read them."
+
+
+def _marked_as_localizers(localizers: list[DicomHeader], first: DicomHeader) -> str:
+    """Return a warning about localizers that lie like the slices of the series; "" if there are none."""
+    alike = ("SeriesInstanceUID", "ImageOrientationPatient")
+    count = sum(all(header.text(name) == first.text(name) for name in alike) for header in localizers)
+    if not count:
+        return ""
+    return (
+        f"LungTumorSeg did not read the slices of the series that are marked as localizers in ImageType ({count}); "
+        "check that no slices are missing."
+    )
 
 
 def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> CTVolume:

@@ -96,6 +96,16 @@ def test_slices_that_are_packed_or_incomplete_are_counted(tmp_path, suffix, pack
     assert ct.warnings[0].startswith("3 files that look like slices are empty, truncated or unreadable (0001")
 
 
+def test_slices_marked_as_localizers_are_counted(tmp_path):
+    for path in series(tmp_path)[-3:]:
+        dataset = pydicom.dcmread(path)
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+        dataset.save_as(path)
+    ct = read_ct(tmp_path)
+    assert ct.shape[0] == 9
+    assert "marked as localizers in ImageType (3); check that no slices are missing" in ct.warnings[0]
+
+
 def test_a_slice_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
     path = series(tmp_path)[0]
     start = dicom_folder.start_of
