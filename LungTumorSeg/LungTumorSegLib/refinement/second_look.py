@@ -23,7 +23,7 @@ from .calibration import TUMOR_LOGIT
 from .candidates import Candidate, find_candidates
 from .crops import Anatomy, side_for_extent
 from .fragments import as_candidate, separate
-from .haze import LEAST_LOGIT, dense_parts, is_hazy, is_large_haze, without
+from .haze import LEAST_LOGIT, LEAST_TUMOR, dense_parts, is_hazy, is_large_haze, without
 from .look import Look, look_at
 from .measures import Surroundings, measures_of
 from .outline import Outline
@@ -143,8 +143,8 @@ class _Judge:
         taken = np.zeros(haze.region.mask.shape, bool)
         found: list[Outline] = []
         for look, tumor, part in sorted(parts, key=lambda each: -each[0].tumor_logit):
-            here = part.region.mask.array
-            if look.tumor_logit >= LEAST_LOGIT and not (taken & here).any():
+            here, sure = part.region.mask.array, look.tumor_logit >= LEAST_LOGIT and tumor >= LEAST_TUMOR
+            if sure and not (taken & here).any():
                 taken |= here
                 # The first network took the whole haze for a lesion, so it says nothing about the outline.
                 found += self.outlines(part, look, tumor, second_share=1.0)

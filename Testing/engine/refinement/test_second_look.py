@@ -88,9 +88,9 @@ def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
     assert outside.tumor == pytest.approx(1 / (1 + np.exp(4.0)), abs=0.01)
 
 
-def judged(network, numbers, ct):
-    """Look at everything denser than halfway between lung and haze, with a calibration that believes all of it."""
-    numbers = type(numbers)(8, "", Calibration(5.0, {}), numbers.click)
+def judged(network, numbers, ct, logit=5.0):
+    """Look at everything denser than halfway between lung and haze, with a calibration that gives one answer."""
+    numbers = type(numbers)(8, "", Calibration(logit, {}), numbers.click)
     grid, _, _ = first_look(ct)
     suspected = (grid.image.array > 0.25).astype(np.float32)
     return second_look(
@@ -142,10 +142,11 @@ def test_a_solid_lesion_inside_a_large_haze_is_outlined_apart_from_it(network, n
     assert ndimage.label(mask | whole(haze, ct), structure=np.ones((3, 3, 3)))[1] == 2
 
 
-def test_a_dense_part_of_a_haze_needs_a_sure_second_network_whatever_the_calibration_says(network, numbers):
+@pytest.mark.parametrize(("hu", "logit"), [(-200.0, 5.0), (40.0, 1.0)])
+def test_a_dense_part_of_a_haze_is_a_lesion_only_if_network_and_calibration_agree(network, numbers, hu, logit):
     """The untrained network's logit of -200 HU is 2.9, that of 40 HU is above 9."""
-    ct, _ = a_large_haze_with(-200.0)
-    (haze,) = judged(network, numbers, ct)
+    ct, _ = a_large_haze_with(hu)
+    (haze,) = judged(network, numbers, ct, logit)
     assert haze.tumor == 0
 
 
