@@ -126,13 +126,30 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     """
     output = Output(batch.output, COHORT, [batch.source], batch.overwrite)
     check_output(output, COHORT_FILES)
-    items = _items(batch)
+    items, folder = _items(batch), batch.output.absolute()
+    records = _carry_out(batch, items, folder, channel)
+    rows = [row_of(item, records[item.case], folder) for item in items]
+    with complete_or_nothing(output) as private:
+        write_tables(rows, private)
+        _write_phases(rows, folder, private)
+        write_overview(rows, folder, private / OVERVIEW_FILE)
+    _report(rows, batch, channel)
+    return rows
+
+
+def _carry_out(batch: Batch, items: Sequence[Item], folder: Path, channel: Channel) -> dict[str, Record]:
+    """Segment the CTs of the work list into ``folder``; return the record of each case.
+
+    Raises:
+        UnusableInput: If there is no such model.
+        MachineLimit: If the model is damaged.
+        Cancelled: If the user asked to stop.
+    """
     choices = _choices(batch)
     workers = batch.workers or (
         1 if batch.scheduler else default_workers(items, cpu_only=batch.options.device == "cpu")
     )
     threads = (batch.threads or 0) if batch.scheduler else max(1, (batch.threads or os.cpu_count() or 1) // workers)
-    folder = batch.output.absolute()
     tasks = [Task(item, folder, batch.arguments, choices, batch.overwrite, threads) for item in items]
     records: dict[str, Record] = {}
     advance = Advance(len(tasks))
@@ -157,13 +174,7 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
             run_locally(tasks, workers, on_record, check, advance)
     except (Cancelled, KeyboardInterrupt) as error:
         raise Cancelled(CANCELLED_BATCH) from error
-    rows = [row_of(item, records[item.case], folder) for item in items]
-    with complete_or_nothing(output) as private:
-        write_tables(rows, private)
-        _write_phases(rows, folder, private)
-        write_overview(rows, folder, private / OVERVIEW_FILE)
-    _report(rows, batch, channel)
-    return rows
+    return records
 
 
 def _items(batch: Batch) -> list[Item]:

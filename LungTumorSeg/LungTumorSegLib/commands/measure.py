@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..core.events import Progress
 from ..process.channel import Channel
@@ -12,26 +13,51 @@ from .command import Command
 from .extras import extras_of, with_source
 from .terminal_text import report_text
 
+if TYPE_CHECKING:
+    from ..results.contents import Extras
+    from ..results.giving_way import Output
+
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Measure the lesions of a segmentation and write the result."""
-    from ..io.images import check_ct, read_ct
+    from ..io.images import check_ct
 
     check_ct(options.input, phase=options.phase)  # refuses before slow packages are imported
-    from ..followup.tracking import check_tracking, with_tracking
-    from ..io.seg_nrrd import read_segmentation
-    from ..lesions import find_lungs, measure, with_known
+    from ..results.measuring import measure_output
+
+    extras = _checked_extras(options)
+    output = measure_output(
+        options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
+    )
+    _measure(options, extras, output, channel)
+
+
+def _checked_extras(options: argparse.Namespace) -> Extras:
+    """Return what to write in addition to table and summary.
+
+    Raises:
+        UnusableInput: If a format or the comparison of ``--tracking`` cannot be used.
+    """
+    from ..followup.tracking import check_tracking
     from ..results.contents import check_formats
-    from ..results.measuring import formats_of, is_unchanged, measure_output, run_of
-    from ..results.writer import write_measures
+    from ..results.measuring import formats_of
 
     extras = extras_of(options, report=options.report is not False)
     extras = replace(extras, formats=formats_of(extras.formats, options.output, options.segmentation))
     check_formats(extras.formats, options.input)
     check_tracking(options.tracking, extras.formats)
-    output = measure_output(
-        options.output, options.input, options.segmentation, options.run_summary, extras, overwrite=options.overwrite
-    )
+    return extras
+
+
+def _measure(options: argparse.Namespace, extras: Extras, output: Output, channel: Channel) -> None:
+    """Read CT and segmentation, measure the lesions, and write and report the result."""
+    from ..followup.tracking import with_tracking
+    from ..io.images import read_ct
+    from ..io.seg_nrrd import read_segmentation
+    from ..lesions import find_lungs, measure, with_known
+    from ..results.measuring import is_unchanged, run_of
+    from ..results.writer import write_measures
+
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series, phase=options.phase)
     extras = with_source(extras, ct, options)

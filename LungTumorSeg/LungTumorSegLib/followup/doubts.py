@@ -49,6 +49,19 @@ def comparison_doubts(
         tracks: The lesions over time.
         doubt: What ``registration_doubt`` returned.
     """
+    warnings = _registration_doubts(before, after, registration, doubt)
+    if days is None:
+        warnings.append(NO_DATES)
+    hidden = [track.id for track in tracks if not track.later_in_view]
+    if hidden:
+        warnings.append(
+            f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
+        )
+    return warnings + _slice_doubts(before, after, tracks)
+
+
+def _registration_doubts(before: Examination, after: Examination, registration: Registration, doubt: str) -> list[str]:
+    """Warn of a registration that failed (``doubt`` says why) or that rests on the surfaces of the lungs alone."""
     warnings = []
     if doubt:
         warnings.append(
@@ -61,13 +74,12 @@ def comparison_doubts(
         warnings.append(
             "Too few vessels were recognized in both CTs, so the stated residual is that of the lung surfaces only."
         )
-    if days is None:
-        warnings.append(NO_DATES)
-    hidden = [track.id for track in tracks if not track.later_in_view]
-    if hidden:
-        warnings.append(
-            f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
-        )
+    return warnings
+
+
+def _slice_doubts(before: Examination, after: Examination, tracks: Sequence[Track]) -> list[str]:
+    """Warn of slices that are too thick for the volumes of small lesions, or that differ between the CTs."""
+    warnings = []
     thick = max(before.slice_mm, after.slice_mm)
     small = [t.id for t in tracks if t.later and max(each.long_axis_mm for each in t.later) < SMALL_LESION_MM]
     if thick > THICK_SLICES_MM and small:

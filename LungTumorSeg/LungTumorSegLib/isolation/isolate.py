@@ -7,7 +7,7 @@ was changed, and on which CT. All steps run on a grid of about 2 mm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,39 +105,23 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     def step_done() -> None:
         on_progress(Progress("isolation", next(done), STEPS))
 
-    grid, unlike_hu = axial.grid, value_doubts(axial)
-    axial, coarse, body, unit = as_adult(axial)
-    step_done()
-    airways = find_airways(coarse, body)
-    step_done()
-    air = find_lung_air(coarse, body, airways)
-    step_done()
-    axis = find_spine_axis(coarse, body, air)
-    _check_lung_in_view(air, axis, unit, unlike_hu)
-    step_done()
-    lungs = _complete_lungs(coarse, body, airways, air, axis)
-    step_done()
-    mask = isolation_mask(lungs.left, lungs.right, airways, axis, body, axial)
-    step_done()
-    left_lung, right_lung = _on_own_grid(lungs, airways, axial)
-
     def stored(array: Array) -> Volume:
-        return order.undo(sparse(Volume(array, grid.affine)))
+        return order.undo(sparse(Volume(array, axial.grid.affine)))
 
-    carina = find_carina(airways)
-    left, right = magnified(lungs.left, unit), magnified(lungs.right, unit)
-    coarse, body, airways = (magnified(each, unit) for each in (coarse, body, airways))
-    axis = axis.magnified(unit)
+    unlike_hu = value_doubts(axial)
+    chest = _find_chest(axial, unlike_hu, step_done)
+    left_lung, right_lung = _on_own_grid(chest.lungs, chest.airways, chest.ct)
+    carina = find_carina(chest.airways)
     result = LungIsolation(
-        body=stored(refine(body.array, axial, TISSUE_HU, np.inf)),
+        body=stored(refine(chest.body.array, chest.ct, TISSUE_HU, np.inf)),
         left_lung=stored(left_lung),
         right_lung=stored(right_lung),
-        spine_axis=axis.on(grid),
-        mask=stored(mask.array),
+        spine_axis=chest.axis.magnified(chest.unit).on(axial.grid),
+        mask=stored(chest.mask.array),
         ct=ct,
-        warnings=(*unlike_hu, *doubts(coarse, body, left, right, airways, axis, unit)),
-        carina_lps=None if carina is None else magnified_point(carina, unit),
-        sides_known=axis.seen == "back",
+        warnings=(*unlike_hu, *_lung_doubts(chest)),
+        carina_lps=None if carina is None else magnified_point(carina, chest.unit),
+        sides_known=chest.axis.seen == "back",
     )
     step_done()
     return result
@@ -151,6 +135,65 @@ class _CoarseLungs:
     right: Volume
     dependent_left: Array
     dependent_right: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Chest:
+    """What ``isolate_lungs`` finds, in a CT that ``as_adult`` has magnified to the size of an adult.
+
+    Attributes:
+        ct: The CT (HU), in canonical order of axes.
+        coarse: The CT on the coarse grid.
+        body: The body (bool) on the coarse grid.
+        airways: Trachea and bronchi (bool) on the coarse grid.
+        axis: The spine axis.
+        lungs: Both lungs.
+        mask: The region in which tumors are searched (bool), on the grid of ``ct``.
+        unit: Lengths in the original CT divided by lengths here.
+    """
+
+    ct: Volume
+    coarse: Volume
+    body: Volume
+    airways: Volume
+    axis: SpineAxis
+    lungs: _CoarseLungs
+    mask: Volume
+    unit: float
+
+
+def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[], None]) -> _Chest:
+    """Find body, airways, spine axis, lungs and isolation mask.
+
+    Args:
+        axial: The CT (HU), in canonical order of axes.
+        unlike_hu: Doubts about the values of the CT.
+        step_done: Called after each step.
+
+    Raises:
+        UnusableInput: Too little lung is visible.
+    """
+    axial, coarse, body, unit = as_adult(axial)
+    step_done()
+    airways = find_airways(coarse, body)
+    step_done()
+    air = find_lung_air(coarse, body, airways)
+    step_done()
+    axis = find_spine_axis(coarse, body, air)
+    _check_lung_in_view(air, axis, unit, unlike_hu)
+    step_done()
+    lungs = _complete_lungs(coarse, body, airways, air, axis)
+    step_done()
+    mask = isolation_mask(lungs.left, lungs.right, airways, axis, body, axial)
+    step_done()
+    return _Chest(axial, coarse, body, airways, axis, lungs, mask, unit)
+
+
+def _lung_doubts(chest: _Chest) -> Sequence[str]:
+    """Return why the lungs are doubtful, judged in the sizes of the original CT."""
+    volumes = (chest.coarse, chest.body, chest.lungs.left, chest.lungs.right, chest.airways)
+    coarse, body, left, right, airways = (magnified(each, chest.unit) for each in volumes)
+    return doubts(coarse, body, left, right, airways, chest.axis.magnified(chest.unit), chest.unit)
 
 
 def _complete_lungs(coarse: Volume, body: Volume, airways: Volume, air: Volume, axis: SpineAxis) -> _CoarseLungs:

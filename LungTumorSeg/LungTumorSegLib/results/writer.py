@@ -106,12 +106,7 @@ def write_result(
     with complete_or_nothing(output, on_progress) as private:
         on_progress(WRITING[0])
         segments = lung_and_tumor_segments(isolation, report)
-        write_segmentation(segments, private / SEGMENTATION_FILE)
-        algorithm = algorithm_of(summary, automatic=True) if extras.dicom else None
-        formats = set(extras.formats) - {SEG_NRRD}  # it is always written
-        summary["warnings"] += write_formats(
-            segments, report.lesions, result.ct.grid, private, formats, source=extras.dicom, algorithm=algorithm
-        )
+        summary["warnings"] += _write_segments(segments, result, summary, private, extras)
         if surfaces:
             write_surfaces(segments, private)
         on_progress(WRITING[1])
@@ -133,6 +128,17 @@ def write_result(
         write_record(summary, private / SUMMARY_FILE)
         on_progress(WRITING[5])
     return summary
+
+
+def _write_segments(
+    segments: Sequence[Segment], result: SegmentResult, summary: Mapping[str, Any], folder: Path, extras: Extras
+) -> list[str]:
+    """Write the segmentation in all formats; return the warnings."""
+    write_segmentation(segments, folder / SEGMENTATION_FILE)
+    algorithm = algorithm_of(summary, automatic=True) if extras.dicom else None
+    formats = set(extras.formats) - {SEG_NRRD}  # it is always written
+    lesions, grid = result.report.lesions, result.ct.grid
+    return write_formats(segments, lesions, grid, folder, formats, source=extras.dicom, algorithm=algorithm)
 
 
 def _heading(result: SegmentResult, extras: Extras, warnings: Sequence[str]) -> Heading:
