@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from .commands.parser import build_parser
 from .core.errors import CANCELLED, MACHINE, UNUSABLE, ChoiceMissing, MachineLimit, UnusableInput
 from .core.events import Cancelled
-from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads
+from .core.machine import check_memory_limit, is_out_of_memory, missing_package, use_threads, yield_while_waiting
 from .core.messages import CANCELLED_COMMAND, OUT_OF_MEMORY, unreadable, unwritable
 from .core.texts import printable
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
@@ -66,6 +66,7 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
         with ended_by_signals(channel.cancel):
             if options.threads:
                 use_threads(options.threads)
+            yield_while_waiting()
             check_memory_limit()
             options.run(options, channel)
     except Exception as error:

@@ -38,6 +38,15 @@ def use_threads(count: int) -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(count)))
 
 
+def yield_while_waiting() -> None:
+    """Let threads of OpenMP libraries that are not loaded yet sleep while they wait for each other.
+
+    By default, they keep their cores busy meanwhile. On a machine with other work, the shipped network then took twice
+    as long; on an idle one, the setting makes no difference. A choice of the user stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def check_memory_limit() -> None:
     """Check that the operating system lets this process use enough memory to load its libraries.
 

@@ -32,10 +32,10 @@ In a picture of half a millimeter per pixel, smaller voxels only take more time.
 """
 
 LUNG_OPACITY = 0.22
-MOST_LAYERS = 6
-"""Number of translucent surfaces behind one another that are drawn in the right order.
+MOST_PEELS = 3
+"""Number of passes that sort translucent surfaces; each sorts the nearest and the farthest layer that are left.
 
-Lungs have four; a higher number only takes more time.
+Six layers are thus drawn in the right order. Lungs have four; more passes only take more time.
 """
 
 MARGIN_OPACITY = 0.15
@@ -192,7 +192,7 @@ def _scene(
     for actor in _surfaces(left_lung, right_lung, labels, sides, by_number, look):
         scene.AddViewProp(actor)
     scene.SetUseDepthPeeling(True)
-    scene.SetMaximumNumberOfPeels(MOST_LAYERS)
+    scene.SetMaximumNumberOfPeels(MOST_PEELS)
     return scene
 
 
