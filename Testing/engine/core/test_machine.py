@@ -8,7 +8,9 @@ import pytest
 
 
 @pytest.mark.parametrize(("chosen", "used"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_of_a_command_sleep_unless_the_user_chose_otherwise(tmp_path, monkeypatch, run_here, chosen, used):
+def test_waiting_threads_of_a_command_sleep_unless_the_user_chose_otherwise(
+    tmp_path, monkeypatch, run_here, chosen, used
+):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     if chosen:
         monkeypatch.setenv("OMP_WAIT_POLICY", chosen)
