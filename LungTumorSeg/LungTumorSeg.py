@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import slicer
-from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import segment_display
 from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.runs import start_run
@@ -140,7 +140,7 @@ class LungTumorSegLogic(BatchLogic, FollowUpLogic, OutliningLogic, SavingLogic, 
         """
         if segmentationNode is None:
             raise ValueError(_("There is no segmentation to show. Segment a CT first."))
-        mrml.show_surfaces(segmentationNode, True)
+        segment_display.show_surfaces(segmentationNode, True)
         views.frameTumors()
 
     def corrections(self, segmentationNode: SegmentationNode) -> Corrections:

@@ -9,6 +9,7 @@ import slicer
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.io.nrrd import write_nrrd
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.options import DICOM, NIFTI
 from LungTumorSegLib.process.command_run import CommandRun
@@ -104,7 +105,7 @@ def _exporterOfCT(segmentationNode: Node, *, dicom: bool) -> tuple[Callable[[Pat
     volumeNode = mrml.ct_of(segmentationNode)
     if volumeNode is None:
         raise RuntimeError(_("The CT of this segmentation is not in the scene."))
-    volume = mrml.volume_of_node(volumeNode)  # a view, which keeps the voxels alive
+    volume = volume_nodes.volume_of_node(volumeNode)  # a view, which keeps the voxels alive
     slices = dicomFiles(volumeNode) if dicom else []
     if dicom and not slices:
         raise RuntimeError(_("The CT was not loaded from Slicer's DICOM database, so there is no DICOM result."))
@@ -134,7 +135,9 @@ def phantomRun(seed: int, onFinished: OnFinished = None) -> CommandRun:
     """Start creating a synthetic chest CT as a new volume node; see ``LungTumorSegLogic.startPhantom``."""
     return CommandRun(
         lambda private: ["phantom", "-o", str(private / "phantom"), "--seed", str(seed)],
-        lambda private: mrml.load_volume(private / "phantom" / "ct.nii.gz", slicer.mrmlScene, _("Lung tumor phantom")),
+        lambda private: volume_nodes.load_volume(
+            private / "phantom" / "ct.nii.gz", slicer.mrmlScene, _("Lung tumor phantom")
+        ),
         temporary_folder=slicer.app.temporaryPath,
         failure=_("The phantom could not be generated."),
         on_finished=onFinished,

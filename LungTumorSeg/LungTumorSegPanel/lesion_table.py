@@ -7,6 +7,7 @@ from typing import Any
 import qt
 from LungTumorSegLib.lesions.columns import COLUMNS
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import segment_display, volume_nodes
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.segments import review_of, segments_of
 from LungTumorSegLib.mrml.stored_lesions import shown_color
@@ -121,7 +122,7 @@ class LesionTable:
         ct = mrml.ct_of(self._segmentation)
         if ct is None:
             return str(_("The CT of this segmentation is not in the scene."))
-        series = mrml.series_number(ct)
+        series = volume_nodes.series_number(ct)
         named = _("{name} (series {series})").format(name=ct.GetName(), series=series) if series else ct.GetName()
         return str(named)
 
@@ -132,21 +133,21 @@ class LesionTable:
         if self._ui.lesionTable.selectedItems():
             self._showRow(self._ui.lesionTable.currentRow())
         elif self._segmentation is not None:
-            mrml.highlight(self._segmentation, None)
+            segment_display.highlight(self._segmentation, None)
         self._onChosen()
 
     def _showRow(self, row: int) -> None:
         lesion = self._rows[row]
-        mrml.jump_to(self._segmentation, lesion)
-        mrml.highlight(self._segmentation, lesion.segment)
+        segment_display.jump_to(self._segmentation, lesion)
+        segment_display.highlight(self._segmentation, lesion.segment)
 
     def _onShowLungs(self, visible: bool) -> None:
         if self._segmentation is not None:
-            mrml.show_lungs(self._segmentation, visible)
+            segment_display.show_lungs(self._segmentation, visible)
 
     def _onShow3D(self, visible: bool) -> None:
         if self._segmentation is not None:
-            mrml.show_surfaces(self._segmentation, visible)
+            segment_display.show_surfaces(self._segmentation, visible)
 
 
 def _rowsNow(segmentation: Node) -> list[LesionRow]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 import vtk
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import segment_display, volume_nodes
 from LungTumorSegLib.mrml.nodes import Node
 from slicer.util import VTKObservationMixin
 
@@ -32,7 +33,7 @@ class Panel(VTKObservationMixin):
         self._guiTag: Any = None
         self._entered = False
         self._shown: Node = None  # the segmentation shown by all sections
-        ui.inputSelector.addAttribute("vtkMRMLScalarVolumeNode", mrml.CT_ATTRIBUTE, "1")
+        ui.inputSelector.addAttribute("vtkMRMLScalarVolumeNode", volume_nodes.CT_ATTRIBUTE, "1")
         self.lesions = LesionTable(ui, self._onChosen)
         self.run = RunSection(ui, logic, self._onResult)
         self.correct = CorrectSection(ui, logic, self.lesions.chosenIds, self.refresh)
@@ -87,7 +88,7 @@ class Panel(VTKObservationMixin):
 
     def _takeScene(self) -> None:
         """Update the panel once all widgets have processed a closed or imported scene."""
-        mrml.show_lesions_by_review(slicer.mrmlScene)
+        segment_display.show_lesions_by_review(slicer.mrmlScene)
         if self._entered:  # otherwise in enter
             self._takeParameterNode()
 
@@ -127,7 +128,9 @@ class Panel(VTKObservationMixin):
         """Mark the CTs of the scene for the selector, and select the first one if none is selected."""
         if self.parameterNode is None:
             return
-        volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if mrml.mark_if_ct(node)]
+        volumes = [
+            node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if volume_nodes.mark_if_ct(node)
+        ]
         if self.parameterNode.inputVolume is None and volumes:
             self.parameterNode.inputVolume = volumes[0]
         self._onParametersChanged()

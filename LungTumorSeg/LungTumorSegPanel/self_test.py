@@ -11,6 +11,7 @@ import slicer
 from LungTumorSegLib.core.private_folder import private_folder
 from LungTumorSegLib.core.terminology import CONFIRMED
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.mrml.segments import mask_of, set_mask
 from LungTumorSegLib.process.child import FOLDER_PREFIX
 from LungTumorSegLib.results.lesion_rows import CORRECTED
@@ -131,7 +132,7 @@ class SelfTest(ScriptedLoadableModuleTest):
 
         volumeNode = cannedCT(slicer.mrmlScene)
         with private_folder(Path(slicer.app.temporaryPath), FOLDER_PREFIX) as folder:
-            return mrml.load_results(cannedResult(mrml.volume_of_node(volumeNode), folder), volumeNode)
+            return mrml.load_results(cannedResult(volume_nodes.volume_of_node(volumeNode), folder), volumeNode)
 
     def _phantom(self) -> Any:
         if self.logic.missingPackages():

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import slicer
 from LungTumorSegLib.core.terminology import REJECTED
 from LungTumorSegLib.mrml.nodes import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE, Node
-from LungTumorSegLib.mrml.results import lesions_of, show_lungs, summary_of
+from LungTumorSegLib.mrml.results import lesions_of, summary_of
+from LungTumorSegLib.mrml.segment_display import show_lungs
 from LungTumorSegLib.mrml.stored_lesions import color_by
 from LungTumorSegLib.results.lesion_rows import LesionRow
 from slicer.i18n import tr as _

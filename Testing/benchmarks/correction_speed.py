@@ -34,6 +34,7 @@ from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
 from LungTumorSegLib.lesions import lesions_as_json, measure
 from LungTumorSegLib.lesions.table import spread_as_json
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.results.reader import RunFiles
 from stand_in import application
 
@@ -96,7 +97,7 @@ def main() -> None:
         spec.loader.exec_module(module)  # type: ignore[union-attr]
         ct, files = make_result(Path(folder))
         volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
-        mrml._fill_volume(volume, ct)
+        volume_nodes.show_probability(volume, ct)
         segmentation = mrml.load_results(files, volume)
         widget = module.LungTumorSegWidget(application.new_panel_parent())
         widget.setup()

@@ -11,6 +11,7 @@ from four_d import write_4d
 from LungTumorSegLib.io.headers import read_header
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.mrml.segments import mask_of
 from stand_in import application as stand_in
 
@@ -123,7 +124,7 @@ def test_the_cts_of_a_folder_are_loaded_with_their_result(widget, ct, tmp_path):
     run_to_end(widget)
     assert list(table(widget)) == ["a", "b"]
     segmentation = load(widget, 1)
-    read = mrml.volume_of_node(mrml.ct_of(segmentation))
+    read = volume_nodes.volume_of_node(mrml.ct_of(segmentation))
     assert np.array_equal(read.array, ct.array)
     assert np.allclose(read.affine, ct.affine)
     content = segmentation.GetSegmentation()
@@ -132,7 +133,9 @@ def test_the_cts_of_a_folder_are_loaded_with_their_result(widget, ct, tmp_path):
     path = write_4d([ct, ct.with_array(ct.array + 1)], tmp_path / "4d.nii")
     loading = widget.logic.startLoading(tmp_path / "out" / "a", None, path, "", 1)
     process_until(lambda: loading.finished)
-    assert np.array_equal(mrml.volume_of_node(mrml.ct_of(loading.result)).array, ct.array + 1), "its phase is read"
+    assert np.array_equal(volume_nodes.volume_of_node(mrml.ct_of(loading.result)).array, ct.array + 1), (
+        "its phase is read"
+    )
 
 
 def test_every_phase_of_a_sequence_is_segmented_and_shown_with_its_result(widget, volume, ct, tmp_path):
@@ -144,7 +147,7 @@ def test_every_phase_of_a_sequence_is_segmented_and_shown_with_its_result(widget
     browser = slicer.mrmlScene.AddNode(slicer.vtkMRMLSequenceBrowserNode())
     browser.AddSynchronizedSequenceNode(sequence)
     browser.AddProxyNode(volume, sequence, False)
-    process_until(lambda: volume.GetAttribute(mrml.CT_ATTRIBUTE))
+    process_until(lambda: volume.GetAttribute(volume_nodes.CT_ATTRIBUTE))
     cts = widget.logic.sceneCTs()
     assert [each.case for each in cts] == ["CT_5_chest_phase_00", "CT_5_chest_phase_01"]
     assert np.array_equal(cts[1].volume().array, ct.array + 1)

@@ -11,6 +11,7 @@ import slicer
 import vtk
 from LungTumorSegLib.core.volume import AxisOrder
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.networks.stored import save_model
 from LungTumorSegLib.phantom import make_phantom
 from LungTumorSegLib.phantom.options import PhantomOptions
@@ -115,7 +116,7 @@ def test_a_batch_of_the_scene_has_a_result_and_a_refusal_and_the_result_comes_in
 ):
     logic, ends, items = module.LungTumorSegLogic(), [], []
     for name, hu in (("chest", phantom.ct.array), ("nothing", np.full_like(phantom.ct.array, 40))):
-        mrml.mark_if_ct(add_volume(slicer.mrmlScene, phantom.ct.with_array(hu), name))
+        volume_nodes.mark_if_ct(add_volume(slicer.mrmlScene, phantom.ct.with_array(hu), name))
     cts = logic.sceneCTs()
     assert [ct.case for ct in cts] == ["chest"], "40 HU everywhere is no CT for the panel"
     cts.append(type(cts[0])("nothing", slicer.util.getNode("nothing")))

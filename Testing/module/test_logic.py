@@ -13,6 +13,7 @@ import time
 import pytest
 import slicer
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.process import child
 
 from .conftest import PATIENCE_SECONDS, add_volume, process_until
@@ -219,7 +220,7 @@ def test_the_probability_map_is_loaded_only_where_it_is_asked_for(logic, tmp_pat
     write_volume(ct.with_array(np.full(ct.shape, 0.25, np.float32)), tmp_path / "fake/results/probability.nrrd")
     assert logic.segment(volume).GetNodeReference(mrml.PROBABILITY_ROLE) is None
     node = logic.segment(volume, {"probability": True}).GetNodeReference(mrml.PROBABILITY_ROLE)
-    assert mrml.volume_of_node(node).array.mean() == pytest.approx(0.25)
+    assert volume_nodes.volume_of_node(node).array.mean() == pytest.approx(0.25)
 
 
 def test_saving_writes_files_that_hold_no_name(logic, tmp_path, volume):

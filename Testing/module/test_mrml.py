@@ -16,6 +16,7 @@ from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.core.terminology import RIGHT_LUNG, TUMOR, coded
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import segment_display, volume_nodes
 from LungTumorSegLib.results.reader import read_run
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -60,18 +61,18 @@ def mask_in_scene(segmentation, name: str, volume_node) -> np.ndarray:
 
 
 def test_a_volume_node_becomes_a_volume_in_lps(ct, ct_node):
-    volume = mrml.volume_of_node(ct_node)
+    volume = volume_nodes.volume_of_node(ct_node)
     np.testing.assert_array_equal(volume.array, ct.array)
     np.testing.assert_allclose(volume.affine, ct.affine, atol=1e-9)
 
 
 def test_the_parent_transform_is_left_out(scene, ct, ct_node):
     ct_node.SetAndObserveTransformNodeID(a_transform(scene).GetID())
-    np.testing.assert_allclose(mrml.volume_of_node(ct_node).affine, ct.affine, atol=1e-9)
+    np.testing.assert_allclose(volume_nodes.volume_of_node(ct_node).affine, ct.affine, atol=1e-9)
 
 
 def test_the_voxels_are_a_view_and_outlive_their_node(scene, ct, ct_node):
-    volume = mrml.volume_of_node(ct_node)
+    volume = volume_nodes.volume_of_node(ct_node)
     assert not volume.array.flags.owndata, "a copy of 150 MB would be felt"
     scene.RemoveNode(ct_node)
     del ct_node
@@ -80,13 +81,13 @@ def test_the_voxels_are_a_view_and_outlive_their_node(scene, ct, ct_node):
 
 def test_what_is_no_ct_is_refused(scene, ct):
     with pytest.raises(ValueError, match="Choose a CT volume"):
-        mrml.volume_of_node(None)
+        volume_nodes.volume_of_node(None)
     with pytest.raises(ValueError, match="Choose a CT volume"):
-        mrml.volume_of_node(scene.AddNewNodeByClass("vtkMRMLSegmentationNode"))
+        volume_nodes.volume_of_node(scene.AddNewNodeByClass("vtkMRMLSegmentationNode"))
     with pytest.raises(ValueError, match="Choose a CT volume"):
-        mrml.volume_of_node(add_volume(scene, ct, "labels", "vtkMRMLLabelMapVolumeNode"))
+        volume_nodes.volume_of_node(add_volume(scene, ct, "labels", "vtkMRMLLabelMapVolumeNode"))
     with pytest.raises(ValueError, match="empty one has no voxels"):
-        mrml.volume_of_node(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty one"))
+        volume_nodes.volume_of_node(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty one"))
 
 
 def test_several_values_a_voxel_are_refused(scene):
@@ -96,7 +97,7 @@ def test_several_values_a_voxel_are_refused(scene):
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "vectors")
     node.SetAndObserveImageData(image)
     with pytest.raises(ValueError, match="several values per voxel"):
-        mrml.volume_of_node(node)
+        volume_nodes.volume_of_node(node)
 
 
 @pytest.mark.parametrize(("value", "marked"), [(-1000, True), (-200, True), (-199, False), (0, False)])
@@ -104,14 +105,14 @@ def test_air_in_a_few_columns_of_a_large_image_makes_it_a_ct(scene, ct, value, m
     array = np.zeros((40, 128, 128), np.int16)
     array[:, :, 77:79] = value
     node = add_volume(scene, Volume(array, ct.affine), "large")
-    assert mrml.mark_if_ct(node) is marked
-    assert node.GetAttribute(mrml.CT_ATTRIBUTE) == ("1" if marked else None)
+    assert volume_nodes.mark_if_ct(node) is marked
+    assert node.GetAttribute(volume_nodes.CT_ATTRIBUTE) == ("1" if marked else None)
 
 
 def test_an_image_without_voxels_is_no_ct(scene):
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
     node.SetAndObserveImageData(vtk.vtkImageData())
-    assert not mrml.mark_if_ct(node)
+    assert not volume_nodes.mark_if_ct(node)
 
 
 def test_sheared_axes_are_refused(ct_node):
@@ -120,7 +121,7 @@ def test_sheared_axes_are_refused(ct_node):
     matrix.SetElement(0, 2, 1.0)
     ct_node.SetIJKToRASMatrix(matrix)
     with pytest.raises(ValueError, match="orthogonal"):
-        mrml.volume_of_node(ct_node)
+        volume_nodes.volume_of_node(ct_node)
 
 
 # Import into the scene
@@ -198,7 +199,7 @@ def test_lungs_are_translucent_and_tumors_are_not(loaded):
     opacity = {
         name: display.GetSegmentOpacity3D(content.GetSegmentIdBySegmentName(name)) for name in ("Left lung", "Tumor 1")
     }
-    assert opacity == {"Left lung": mrml.LUNG_OPACITY_3D, "Tumor 1": 1.0}
+    assert opacity == {"Left lung": segment_display.LUNG_OPACITY_3D, "Tumor 1": 1.0}
 
 
 def test_the_lesion_table_can_be_read_back(loaded, ct):
@@ -244,7 +245,7 @@ def test_the_probability_map_lies_on_its_own_grid(scene, results, ct, ct_node):
     )
     segmentation = mrml.load_results(replace(read_run(results), probability=probability), ct_node)
     node = segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)
-    back = mrml.volume_of_node(node)
+    back = volume_nodes.volume_of_node(node)
     np.testing.assert_array_equal(back.array, probability.array)
     np.testing.assert_allclose(back.affine, probability.affine, atol=1e-9)
 
@@ -257,7 +258,7 @@ def test_the_probability_map_outlives_the_run_that_read_it(scene, results, ct, c
     segmentation = load()
     gc.collect()
     others = [np.zeros(ct.shape, np.float32) for _ in range(100)]  # would reuse freed memory
-    assert (mrml.volume_of_node(segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)).array == 0.625).all()
+    assert (volume_nodes.volume_of_node(segmentation.GetNodeReference(mrml.PROBABILITY_ROLE)).array == 0.625).all()
     assert not any(other.any() for other in others)
 
 
@@ -365,7 +366,7 @@ def test_jumping_centers_all_slice_views_on_the_lesion(scene, results, ct, ct_no
     slices = [scene.AddNewNodeByClass("vtkMRMLSliceNode", name) for name in ("Red", "Green")]
     slices[1].SetSliceToRASByNTP(0, 1, 0, 1, 0, 0, 0, 0, 0, 0)  # coronal
     segmentation = mrml.load_results(read_run(results), ct_node)
-    mrml.jump_to(segmentation, mrml.lesions_of(segmentation)[0])
+    segment_display.jump_to(segmentation, mrml.lesions_of(segmentation)[0])
     for node in slices:
         center = [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
         np.testing.assert_allclose(center, expected, atol=1e-6)  # mm
@@ -380,21 +381,21 @@ def test_a_highlighted_tumor_stands_out_and_none_undoes_it(loaded):
             for name in ("Tumor 1", "Tumor 2", "Left lung")
         ]
 
-    mrml.highlight(loaded, "Tumor 2")
-    assert fills() == [mrml.DIMMED_FILL_2D, mrml.TUMOR_FILL_2D, mrml.LUNG_FILL_2D]
-    mrml.highlight(loaded, None)
-    assert fills() == [mrml.TUMOR_FILL_2D, mrml.TUMOR_FILL_2D, mrml.LUNG_FILL_2D]
+    segment_display.highlight(loaded, "Tumor 2")
+    assert fills() == [segment_display.DIMMED_FILL_2D, segment_display.TUMOR_FILL_2D, segment_display.LUNG_FILL_2D]
+    segment_display.highlight(loaded, None)
+    assert fills() == [segment_display.TUMOR_FILL_2D, segment_display.TUMOR_FILL_2D, segment_display.LUNG_FILL_2D]
 
 
 def test_lungs_can_be_hidden_without_the_tumors(loaded):
     display, content = loaded.GetDisplayNode(), loaded.GetSegmentation()
-    mrml.show_lungs(loaded, False)
+    segment_display.show_lungs(loaded, False)
     visible = [
         display.GetSegmentVisibility(content.GetSegmentIdBySegmentName(n))
         for n in ("Left lung", "Right lung", "Tumor 1")
     ]
     assert visible == [False, False, True]
-    mrml.show_lungs(loaded, True)
+    segment_display.show_lungs(loaded, True)
     assert display.GetSegmentVisibility(content.GetSegmentIdBySegmentName("Left lung"))
 
 
@@ -412,20 +413,20 @@ def test_the_views_take_for_tumors_what_the_table_does(loaded, name, terminology
     segment_id = content.GetSegmentIdBySegmentName("Right lung")
     content.GetSegment(segment_id).SetName(name)
     content.GetSegment(segment_id).SetTerminology(terminology)
-    mrml.show_lungs(loaded, False)
+    segment_display.show_lungs(loaded, False)
     assert not display.GetSegmentVisibility(segment_id)
     before = display.GetSegmentOpacity2DFill(segment_id)
-    mrml.highlight(loaded, "Tumor 2")
+    segment_display.highlight(loaded, "Tumor 2")
     assert display.GetSegmentOpacity2DFill(segment_id) == before
 
 
 def test_surfaces_are_made_by_slicer_where_none_came_with_the_result(loaded):
     content = loaded.GetSegmentation()
     assert not content.ContainsRepresentation("Closed surface")
-    mrml.show_surfaces(loaded, True)
+    segment_display.show_surfaces(loaded, True)
     assert content.ContainsRepresentation("Closed surface")
     assert loaded.GetDisplayNode().GetVisibility3D()
-    mrml.show_surfaces(loaded, False)
+    segment_display.show_surfaces(loaded, False)
     assert not loaded.GetDisplayNode().GetVisibility3D()
 
 
@@ -447,7 +448,7 @@ def test_surfaces_that_came_with_the_result_are_used_and_turned_to_ras(results, 
     points, normals = (vtk_to_numpy(a) for a in (surface.GetPoints().GetData(), surface.GetPointData().GetNormals()))
     outward = ((points - [-20, 30, 40]) * normals).sum(axis=1)
     assert (outward > 4).all(), "normals turn with the points"
-    mrml.show_surfaces(segmentation, True)
+    segment_display.show_surfaces(segmentation, True)
     assert segmentation.GetSegmentation().GetSegment("Tumor_1").GetRepresentation("Closed surface") is surface, (
         "not created again"
     )

@@ -11,6 +11,7 @@ import types
 import pytest
 import slicer
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import segment_display, volume_nodes
 from LungTumorSegLib.process import child
 from stand_in import application as stand_in
 
@@ -128,7 +129,7 @@ def test_the_first_ct_is_chosen_by_itself(widget, volume, ct):
     second = add_volume(slicer.mrmlScene, ct, "second CT")
     process_until(lambda: widget.ui.inputSelector.nodeCount() == 2)
     assert widget.ui.inputSelector.currentNode() is volume, "a choice is kept"
-    assert second.GetAttribute(mrml.CT_ATTRIBUTE) == "1"
+    assert second.GetAttribute(volume_nodes.CT_ATTRIBUTE) == "1"
     assert widget.ui.segmentButton.enabled
     assert widget.ui.statusLabel.text == "Press Segment to find lung tumors."
 
@@ -143,7 +144,7 @@ def test_mr_and_label_maps_are_not_offered(widget, ct):
     last = add_volume(slicer.mrmlScene, ct, "CT")
     process_until(lambda: widget.ui.inputSelector.currentNode() is last)
     assert widget.ui.inputSelector.nodeCount() == 1
-    assert mr.GetAttribute(mrml.CT_ATTRIBUTE) is None
+    assert mr.GetAttribute(volume_nodes.CT_ATTRIBUTE) is None
 
 
 def test_a_model_brings_its_own_numbers_and_the_user_may_change_them(with_ct):
@@ -311,7 +312,7 @@ def test_a_second_click_on_the_same_row_jumps_again(done):
     node.SetSliceOffset(there + 50)
     done.ui.lesionTable._qt.cellClicked.emit(0, 1)
     assert node.GetSliceOffset() == pytest.approx(there)
-    assert fills(segmentation)["Tumor 1"] == mrml.TUMOR_FILL_2D
+    assert fills(segmentation)["Tumor 1"] == segment_display.TUMOR_FILL_2D
 
 
 def test_lungs_and_surfaces_can_be_hidden(done):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml import segment_display, volume_nodes
 from LungTumorSegLib.mrml.segments import mask_of, review_of, segments_of, set_mask
 from LungTumorSegLib.mrml.stored_lesions import color_by, shown_color
 from LungTumorSegLib.mrml.upgrade import VERSION
@@ -75,7 +76,7 @@ def stored_state() -> dict:
 
 def voxels(node) -> tuple:
     """Return voxels with canonical axes, because Slicer reverses the slices of a left-handed volume that it reads."""
-    volume = mrml.volume_of_node(node)
+    volume = volume_nodes.volume_of_node(node)
     volume = volume.canonical_axes().apply(volume)
     return np.round(volume.affine, 4).tolist(), volume.array.tobytes()
 
@@ -172,7 +173,7 @@ def test_lesions_are_shown_by_their_review_after_slicer_has_hidden_all(corrected
     for node in (segmentation, other):
         for segment_id in node.GetSegmentation().GetSegmentIDs():
             node.GetDisplayNode().SetSegmentVisibility(segment_id, False)
-    mrml.show_lesions_by_review(slicer.mrmlScene)
+    segment_display.show_lesions_by_review(slicer.mrmlScene)
     display = segmentation.GetDisplayNode()
     shown = {i for i in segmentation.GetSegmentation().GetSegmentIDs() if display.GetSegmentVisibility(i)}
     assert shown == {"Tumor_1", "Tumor_3"}, "lungs may be hidden, Tumor 2 was rejected, a vessel is no lesion"

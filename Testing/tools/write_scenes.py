@@ -39,12 +39,13 @@ def load_module() -> Any:
 def make_scene(logic: Any, version: int, folder: Path) -> None:
     """Fill the scene with a result as a scene version stored it; Tumor 1 is confirmed, Tumor 2 rejected."""
     from LungTumorSegLib.mrml import results as mrml
+    from LungTumorSegLib.mrml import volume_nodes
     from LungTumorSegPanel.canned_result import cannedCT, cannedResult
     from old_scenes import as_version_1, as_version_2, as_version_3
 
     slicer.mrmlScene.Clear(0)
     volume = cannedCT(slicer.mrmlScene)
-    segmentation = mrml.load_results(cannedResult(mrml.volume_of_node(volume), folder), volume)
+    segmentation = mrml.load_results(cannedResult(volume_nodes.volume_of_node(volume), folder), volume)
     parameters = logic.getParameterNode()
     parameters.inputVolume, parameters.outputSegmentation, parameters.stride = volume, segmentation, 3
     if version > 1:

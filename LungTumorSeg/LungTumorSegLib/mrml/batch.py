@@ -21,7 +21,8 @@ from ..process.child import Event
 from ..process.command_run import CommandRun
 from ..results.reader import RunFiles, read_run
 from .nodes import Node
-from .results import CT_ATTRIBUTE, load_results, new_volume, volume_of_node
+from .results import load_results
+from .volume_nodes import CT_ATTRIBUTE, new_volume, volume_of_node
 
 FAILURE = "The batch could not be run."
 TABLE_FILE = "table.csv"

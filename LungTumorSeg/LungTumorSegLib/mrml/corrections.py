@@ -10,19 +10,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ..core import terminology
-from ..core.boxes import placed
 from ..core.colors import lesion_color
 from ..core.selection import may_be_lesion
-from ..core.volume import Array, Volume
+from ..core.volume import Volume
 from .history import History, SegmentationHistory
+from .lung_voxels import fill_lung, give_back
 from .nodes import PROBABILITY_ROLE, Node, one_drawing, ras_of
-from .results import TUMOR_FILL_2D, volume_of_node
+from .segment_display import TUMOR_FILL_2D
 from .segments import (
     add_mask,
     mask_of,
+    mask_on,
     next_lesion_number,
     on_lattice,
     review_of,
+    same_mask,
     segment_infos,
     segments_of,
     set_confidence,
@@ -31,11 +33,7 @@ from .segments import (
 )
 from .stored_lesions import answer_of, numbers_of
 from .threshold import Threshold
-
-LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
-
-MOSTLY_SURROUNDED = 0.5
-"""A lesion lies in the lung if more than this share of the voxels just outside its surface is lung."""
+from .volume_nodes import probability_of
 
 
 class Corrections:
@@ -70,8 +68,8 @@ class Corrections:
         self._save()
         former = mask_of(self._content, segment_id)
         self._content.RemoveSegment(segment_id)
-        self._give_back(former)
-        self._fill_lung(former)
+        give_back(self._node, former)
+        fill_lung(self._node, former)
 
     def confirm(self, segment_id: str) -> None:
         """Mark a lesion as reviewed and confirmed."""
@@ -203,7 +201,7 @@ class Corrections:
             self._check(segment_id)
         local = [0.0, 0.0, 0.0]
         self._node.TransformPointFromWorld(list(point_ras), local)
-        mask = about_point(self._probability(), ras_of(local), others=list(self._masks_but(segment_id)))
+        mask = about_point(probability_of(self._node), ras_of(local), others=list(self._masks_but(segment_id)))
         self._save()
         grown = segment_id or self._empty_lesion()
         add_mask(self._node, grown, mask)
@@ -230,7 +228,7 @@ class Corrections:
             self._check(segment_id)
         if not on_lattice(self._node, mask):
             raise ValueError("The outline does not lie on the voxels of this segmentation; segment this CT again.")
-        free = mask.array & ~np.any([_at(other, mask) for other in self._masks_but(segment_id)], axis=0)
+        free = mask.array & ~np.any([mask_on(other, mask) for other in self._masks_but(segment_id)], axis=0)
         if not free.any():
             raise ValueError("Another lesion already covers this outline; select it in the table to replace it.")
         self._save()
@@ -248,7 +246,7 @@ class Corrections:
             ValueError: The probability map is not in the scene, or the lesion is empty.
         """
         self._check(segment_id)
-        probability = self._probability()
+        probability = probability_of(self._node)
         answer = answer_of(self._node)
         known = answer is not None and answer.GetSegment(segment_id) is not None
         seed = mask_of(answer if known else self._content, segment_id)
@@ -329,45 +327,9 @@ class Corrections:
             return
         set_confidence(self._content.GetSegment(segment_id), None)
         former, wanted = mask_of(self._content, segment_id), mask_of(answer, segment_id)
-        if not _equal(former, wanted):
+        if not same_mask(former, wanted):
             set_mask(self._node, segment_id, wanted)
-            self._give_back(former)
-
-    def _give_back(self, former: Volume | None) -> None:
-        """Return the voxels of a former lesion to the lung to which they belonged before any correction."""
-        answer = answer_of(self._node)
-        if answer is None or former is None:
-            return
-        for info in segment_infos(answer):
-            if info.terminology in LUNGS and self._content.GetSegment(info.id) is not None:
-                before, now = mask_of(answer, info.id), mask_of(self._content, info.id)
-                lost = former.array & _at(before, former) & ~_at(now, former)
-                if lost.any():
-                    add_mask(self._node, info.id, former.with_array(lost))
-
-    def _fill_lung(self, former: Volume | None) -> None:
-        """Add the voxels of a deleted lesion to the lung that surrounds it.
-
-        A run removes lesion voxels from the lungs, so a lung would otherwise keep a hole. A mass in the mediastinum
-        leaves no hole.
-        """
-        from ..correction.pieces import surrounded_share  # imports scipy, so only if needed
-
-        if former is None:
-            return
-        for info in segment_infos(self._content):
-            lung = mask_of(self._content, info.id) if info.terminology in LUNGS else None
-            if lung is not None and surrounded_share(former, lung) > MOSTLY_SURROUNDED:
-                add_mask(self._node, info.id, former)
-
-    def _probability(self) -> Volume:
-        node = self._node.GetNodeReference(PROBABILITY_ROLE)
-        if node is None:
-            raise ValueError(
-                "The tumor probability map of this result is not in the scene; load it with the next run (Advanced)."
-            )
-        probability = volume_of_node(node)
-        return probability.canonical_axes().apply(probability)  # like masks; a file may store other axes
+            give_back(self._node, former)
 
     def _masks_but(self, segment_id: str | None) -> Iterator[Volume]:
         """Yield the other lesions, whose voxels are protected. A rejected lesion is not protected."""
@@ -380,22 +342,8 @@ class Corrections:
                 yield mask
 
     def _rejected(self) -> set[str]:
-        return {
-            segment_id
-            for segment_id, segment in segments_of(self._content)
-            if review_of(segment) == terminology.REJECTED
-        }
+        return {each for each, segment in segments_of(self._content) if review_of(segment) == terminology.REJECTED}
 
     def _show(self, segment_id: str, visible: bool) -> None:
         if self._node.GetDisplayNode() is not None:
             self._node.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
-
-
-def _equal(a: Volume | None, b: Volume | None) -> bool:
-    if a is None or b is None:
-        return a is b
-    return a.same_grid(b) and np.array_equal(a.array, b.array)
-
-
-def _at(mask: Volume | None, on: Volume) -> Array:
-    return np.zeros(on.shape, dtype=bool) if mask is None else placed(mask, on)

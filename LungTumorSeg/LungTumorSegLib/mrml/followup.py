@@ -36,12 +36,14 @@ from .nodes import (
     OUTLINES_ROLE,
     Node,
     one_drawing,
+    place_beside,
     ras_of,
     referenced,
 )
-from .results import ct_of, is_result, place_beside, read_segmentation, volume_of_node
+from .results import ct_of, read_segmentation
 from .segments import LayerCopies, segment_infos
-from .stored_lesions import saved_summary
+from .stored_lesions import is_result, saved_summary
+from .volume_nodes import volume_of_node
 
 FAILURE = "The results could not be compared."
 NO_SCENE_CT = "The CT of {name} is not in the scene; load it again."

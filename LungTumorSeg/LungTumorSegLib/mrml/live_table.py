@@ -12,9 +12,10 @@ from ..core import terminology
 from ..correction.remeasuring import Remeasuring
 from ..correction.snapshot import Layer, Measures, Snapshot
 from .nodes import Node, one_drawing
-from .results import ct_of, volume_of_node
+from .results import ct_of
 from .segments import LayerCopies, segment_infos, segments_of, unchanging_layers
 from .stored_lesions import answer_of, network_rows, numbers_of, store_measures
+from .volume_nodes import volume_of_node
 
 TURN_SECONDS = 0.03
 """How long ``poll`` yields the Python interpreter to the measuring thread while measurements are pending.

@@ -121,3 +121,21 @@ def free_name(scene: Node, name: str) -> str:
     Slicer's own unique names also count deleted nodes.
     """
     return name if scene.GetFirstNodeByName(name) is None else str(scene.GenerateUniqueName(name))
+
+
+def place_beside(node: Node, volume: Node) -> None:
+    """Put a node under the volume's parent transform and into its study in the subject hierarchy.
+
+    Slicer's DICOM export looks for the CT in that study.
+    """
+    if node.IsA("vtkMRMLTransformableNode"):
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volume.GetScene())
+    volume_item = hierarchy.GetItemByDataNode(volume)
+    if volume_item != hierarchy.GetInvalidItemID():
+        hierarchy.CreateItem(hierarchy.GetItemParent(volume_item), node)  # moves an existing item
+
+
+def surface_name() -> str:
+    """Return the name under which a segment keeps its closed surface."""
+    return str(slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName())

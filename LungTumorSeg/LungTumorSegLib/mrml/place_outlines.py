@@ -20,8 +20,8 @@ from ..process.progress import RunProgress
 from ..process.warm_child import Ask, WarmChild
 from .nodes import Node, one_drawing, ras_of
 from .placing import Point
-from .results import volume_of_node
 from .segments import set_mask
+from .volume_nodes import volume_of_node
 
 ONE_THREAD = ("--threads", "1")
 """Arguments of the child. Several threads wait for each other where other programs, such as Slicer's views, use the

@@ -13,7 +13,8 @@ from ..process.progress import RunProgress
 from ..process.segmentation_run import SegmentationJob, SegmentationRun
 from ..results.reader import RunFiles
 from .nodes import Node
-from .results import is_edited, load_results, volume_of_node
+from .results import is_edited, load_results
+from .volume_nodes import volume_of_node
 
 
 def start_run(

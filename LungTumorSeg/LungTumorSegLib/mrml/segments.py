@@ -10,7 +10,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..core.boxes import box_of_label, union
+from ..core.boxes import box_of_label, placed, union
 from ..core.terminology import CONFIDENCE_TAG, REVIEW_TAG
 from ..core.volume import Array, Volume
 from ..correction.snapshot import Layer, SegmentInfo
@@ -126,6 +126,18 @@ def mask_of(content: Node, segment_id: str) -> Volume | None:
         return None
     crop = labels.crop(*box)
     return crop.canonical_axes().apply(crop.with_array(crop.array == segment.GetLabelValue()))
+
+
+def same_mask(a: Volume | None, b: Volume | None) -> bool:
+    """Return whether two masks have the same voxels on the same grid; None is empty."""
+    if a is None or b is None:
+        return a is b
+    return a.same_grid(b) and np.array_equal(a.array, b.array)
+
+
+def mask_on(mask: Volume | None, on: Volume) -> Array:
+    """Return a mask (bool) on the grid of another volume of the same lattice; None is empty."""
+    return np.zeros(on.shape, dtype=bool) if mask is None else placed(mask, on)
 
 
 def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:

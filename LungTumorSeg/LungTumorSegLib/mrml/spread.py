@@ -35,7 +35,8 @@ from .nodes import (
     ras_of,
     referenced,
 )
-from .results import ct_of, show_lungs
+from .results import ct_of
+from .segment_display import show_lungs
 from .segments import mask_of, segment_infos, set_mask
 from .stored_lesions import lesions_of
 

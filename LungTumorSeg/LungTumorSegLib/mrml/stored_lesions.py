@@ -211,3 +211,8 @@ def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:
         node.AddColumn(column)
         node.SetColumnUnitLabel(name, unit_of(name))
     node.EndModify(modified)
+
+
+def is_result(segmentation: Node) -> bool:
+    """Return whether the segmentation was measured, by a run of this extension or after a correction."""
+    return any(segmentation.GetAttribute(name) for name in (SUMMARY_ATTRIBUTE, MEASURES_ATTRIBUTE))
