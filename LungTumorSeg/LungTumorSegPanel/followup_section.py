@@ -9,7 +9,7 @@ import slicer
 from LungTumorSegLib.followup.file_names import CSV_FILE, JSON_FILE, REPORT_FILE
 from LungTumorSegLib.followup.links import Choices
 from LungTumorSegLib.mrml import followup as mrml
-from LungTumorSegLib.mrml import side_by_side
+from LungTumorSegLib.mrml import followup_display, side_by_side
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.results import ct_of
 from LungTumorSegLib.process.command_run import CommandRun
@@ -177,9 +177,9 @@ class FollowUpSection:
         self._run = None
         if run.error is None and self._segmentation is not None:
             self._ui.sideBySideCheckBox.checked = False
-            mrml.show_comparison(self._segmentation, run.result)
+            followup_display.show_comparison(self._segmentation, run.result)
             if self._ui.growthColorsCheckBox.checked:
-                mrml.color_by_growth(self._segmentation, True)
+                followup_display.color_by_growth(self._segmentation, True)
             self._files = dict(run.result.files)
             self._fill()
         else:
@@ -211,13 +211,13 @@ class FollowUpSection:
         self._offerPairs()
         box = self._ui.growthColorsCheckBox
         box.blockSignals(True)
-        box.checked = self._segmentation is not None and mrml.is_colored_by_growth(self._segmentation)
+        box.checked = self._segmentation is not None and followup_display.is_colored_by_growth(self._segmentation)
         box.blockSignals(False)
 
     def _showCurve(self, row: int, lesion: dict[str, Any], dates: list[str | None]) -> None:
         """Draw the volume of a lesion over time into the last column."""
         volumes = mrml.volumes_over_time(self._segmentation, lesion)
-        pixmap = sparkline(volumes, timesOf(dates, len(volumes)), mrml.growth_color(lesion))
+        pixmap = sparkline(volumes, timesOf(dates, len(volumes)), followup_display.growth_color(lesion))
         table = self._ui.followUpTable
         table.setCellWidget(row, table.columnCount - 1, sparklineLabel(pixmap, curveText(volumes)))
 
@@ -253,11 +253,11 @@ class FollowUpSection:
             self._linked = None
 
     def _onGrowthColors(self, on: bool) -> None:
-        mrml.color_by_growth(self._segmentation, on)
+        followup_display.color_by_growth(self._segmentation, on)
 
     def _showRow(self, row: int) -> None:
         lesion = self._lesions[row]
-        mrml.show_place(self._segmentation, lesion)
+        followup_display.show_place(self._segmentation, lesion)
         if self._ui.sideBySideCheckBox.checked:
             self._unlink()
             side_by_side.show_lesion(self._segmentation, lesion)

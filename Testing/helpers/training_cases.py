@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from LungTumorSegLib.core.volume import CTVolume, Volume
-from LungTumorSegLib.training.config import ModelConfig, SamplingConfig, TrainingConfig
+from LungTumorSegLib.training.config import ModelConfig, TrainingConfig
+from LungTumorSegLib.training.sampling_config import SamplingConfig
 from LungTumorSegLib.training.store import IGNORED, CaseArrays, StoredCase, write_case
 from volumes import affine_of
 

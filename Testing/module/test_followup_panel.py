@@ -14,6 +14,7 @@ from LungTumorSegLib.core.colors import GROWTH_COLORS
 from LungTumorSegLib.followup.file_names import JSON_FILE
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from LungTumorSegLib.mrml import followup as mrml
+from LungTumorSegLib.mrml import followup_display
 from LungTumorSegLib.mrml.nodes import OUTLINES_ROLE
 from LungTumorSegLib.mrml.results import load_results
 from LungTumorSegLib.mrml.segments import mask_of, set_review
@@ -233,7 +234,7 @@ def test_a_click_on_a_row_shows_the_place_and_the_earlier_outline(widget, later,
         normal = np.array([node.GetSliceToRAS().GetElement(i, 2) for i in range(3)])
         expected = np.array(canned["lesions"][1]["place_lps_mm"]) * (-1, -1, 1)
         assert abs((place - expected) @ normal) < 0.01
-    mrml.show_place(later, None)
+    followup_display.show_place(later, None)
     assert display.GetSegmentVisibility("L1")
 
 

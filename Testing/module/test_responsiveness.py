@@ -20,7 +20,7 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.correction.measuring import SnapshotMeasurement
 from LungTumorSegLib.io.nrrd import write_nrrd
 from LungTumorSegLib.mrml import results as mrml
-from LungTumorSegLib.mrml.followup import show_comparison
+from LungTumorSegLib.mrml.followup_display import show_comparison
 from LungTumorSegLib.mrml.live_table import LiveTable
 from LungTumorSegLib.mrml.segments import set_mask
 from LungTumorSegLib.results.reader import read_run

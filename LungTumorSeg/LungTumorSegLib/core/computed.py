@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .boxes import Box
-from .volume import Array, AxisOrder, Grid, UnstoredVolume, Volume, as_shape
+from .unstored import UnstoredVolume
+from .volume import Array, AxisOrder, Grid, Volume, as_shape
 
 SLAB_SLICES = 32
 """Number of slices that are computed at a time."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from .boxes import Box, bounding_box, moved, put, slices_of
 from .errors import UnusableInput
-from .volume import Array, AxisOrder, Geometry, Grid, UnstoredVolume, Volume, as_shape
+from .unstored import UnstoredVolume
+from .volume import Array, AxisOrder, Geometry, Grid, Volume, as_shape
 
 SAME_LATTICE_VOXELS = 0.05
 """Largest distance between corresponding voxels of two grids on the same lattice, as a share of a voxel.

@@ -16,7 +16,6 @@ from typing import Any
 import slicer
 
 from ..core.boxes import box_of_label
-from ..core.colors import GROWTH_COLORS, Color
 from ..core.dates import date_of
 from ..core.selection import may_be_lesion
 from ..core.terminology import REJECTED
@@ -33,12 +32,7 @@ from .nodes import (
     EARLIER_FOLDER_ATTRIBUTE,
     EARLIER_ROLE,
     FOLLOW_UP_ATTRIBUTE,
-    OUTLINES_ROLE,
     Node,
-    one_drawing,
-    place_beside,
-    ras_of,
-    referenced,
 )
 from .results import ct_of, read_segmentation
 from .segments import LayerCopies, segment_infos
@@ -255,30 +249,6 @@ def lesion_names(segmentation: Node) -> list[str]:
     return [info.name for info in infos if may_be_lesion(info) and info.review != REJECTED]
 
 
-@one_drawing()
-def show_comparison(later: Node, found: Comparison) -> Node:
-    """Keep a comparison with the later segmentation, and outline the earlier lesions in its slice views.
-
-    Returns:
-        The segmentation node of the outlines.
-    """
-    later.SetAttribute(FOLLOW_UP_ATTRIBUTE, json.dumps(found.data, ensure_ascii=False))
-    folder = found.earlier if isinstance(found.earlier, Path) else None
-    later.SetNodeReferenceID(EARLIER_ROLE, None if isinstance(found.earlier, Path) else found.earlier.GetID())
-    later.SetAttribute(EARLIER_FOLDER_ATTRIBUTE, None if folder is None else str(folder))
-    node = referenced(later, OUTLINES_ROLE, "vtkMRMLSegmentationNode", f"{later.GetName()} earlier lesions")
-    node.SetAndObserveSegmentation(found.outlines)
-    volume = ct_of(later)
-    if volume is not None:
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-        place_beside(node, volume)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetVisibility2DFill(False)
-    display.SetVisibility3D(False)
-    return node
-
-
 def volumes_over_time(later: Node, lesion: Mapping[str, Any]) -> list[float]:
     """Return the volumes of a lesion, mL, oldest first, with those of earlier comparisons in the scene.
 
@@ -302,54 +272,3 @@ def _volumes(later: Node, lesion: Mapping[str, Any], seen: tuple[Node, ...]) -> 
     ]
     count = max(map(len, same), default=0)
     return [*(sum(column) for column in zip(*([0.0] * (count - len(each)) + each for each in same), strict=True)), *own]
-
-
-def growth_color(lesion: Mapping[str, Any]) -> Color:
-    """Return the color of what became of a lesion of followup.json."""
-    fate = lesion["size_status"] or lesion["status"]
-    return GROWTH_COLORS["shrunk" if fate == "gone" else fate]
-
-
-@one_drawing()
-def color_by_growth(later: Node, on: bool) -> None:
-    """Color the lesions in all views by what became of them, or by their own colors again.
-
-    The colors of the segments stay as they are; only their display changes.
-    """
-    display, segments = later.GetDisplayNode(), later.GetSegmentation()
-    colors = {
-        piece["segment"]: growth_color(lesion)
-        for lesion in comparison_of(later).get("lesions", [])
-        for piece in lesion["later"]
-    }
-    for segment_id in segments.GetSegmentIDs():
-        color = colors.get(segments.GetSegment(segment_id).GetName()) if on else None
-        if color is None:
-            display.UnsetSegmentOverrideColor(segment_id)
-        else:
-            display.SetSegmentOverrideColor(segment_id, *color)
-
-
-def is_colored_by_growth(later: Node) -> bool:
-    """Return whether the lesions have the colors of what became of them."""
-    display, ids = later.GetDisplayNode(), later.GetSegmentation().GetSegmentIDs()
-    return display is not None and any(min(display.GetSegmentOverrideColor(each)) >= 0 for each in ids)
-
-
-@one_drawing()
-def show_place(later: Node, lesion: Mapping[str, Any] | None) -> None:
-    """Center all slice views on a lesion of followup.json, and outline only what it was before.
-
-    Args:
-        later: The later segmentation.
-        lesion: The entry of the lesion; None outlines all lesions and leaves the views.
-    """
-    node = later.GetNodeReference(OUTLINES_ROLE)
-    if node is not None and node.GetDisplayNode() is not None:
-        for segment_id in node.GetSegmentation().GetSegmentIDs():
-            visible = lesion is None or segment_id == lesion["id"]
-            node.GetDisplayNode().SetSegmentVisibility(segment_id, visible)
-    if lesion is not None and lesion["place_lps_mm"] is not None:
-        world = [0.0, 0.0, 0.0]
-        later.TransformPointToWorld(ras_of(lesion["place_lps_mm"]), world)
-        slicer.vtkMRMLSliceNode.JumpAllSlices(later.GetScene(), *world, slicer.vtkMRMLSliceNode.CenteredJumpSlice)

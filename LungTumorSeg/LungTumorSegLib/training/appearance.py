@@ -11,8 +11,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import AIR_HU, Array
-from .config import AppearanceConfig
-from .implants import Float, Patch
+from .implant_shapes import Float
+from .implants import Patch
+from .sampling_config import AppearanceConfig
 from .store import IGNORED
 
 BLOOD_HU, ENHANCED_HU, BONE_HU = 40.0, 250.0, 670.0

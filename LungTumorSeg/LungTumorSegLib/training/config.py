@@ -17,11 +17,11 @@ from ..core.errors import UnusableInput
 from ..core.texts import quoted
 from ..inference.stack_length import STACK_SLICES
 from .data_config import DataConfig, check_data, check_groups
+from .sampling_config import SamplingConfig
 from .settings import (
     STRICT,
     Batch,
     Count,
-    InPlane,
     NotNegative,
     Number,
     OpenShare,
@@ -39,7 +39,6 @@ from .settings import (
     validated,
 )
 
-Augmentation = Literal["paper", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 LossName = Literal[
     "bce", "weighted_bce", "ratio_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax"
@@ -74,59 +73,6 @@ class GridConfig:
     """Spacing along (slice, row, column), mm."""
     window_hu: tuple[Number, Number] = (-1000.0, 400.0)
     """HU window that is mapped to 0 ... 1; air becomes 0."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class AppearanceConfig:
-    """How often a sample looks as on another scanner; see ``appearance``."""
-
-    contrast: Share = 0.5
-    """Share of the samples in which vessels and heart have more or less contrast agent."""
-    contrast_factor: tuple[NotNegative, NotNegative] = (0.1, 1.2)
-    """Range of the factor of the contrast agent; 0 is an unenhanced scan."""
-    exhalation: Share = 0.0
-    """Share of the samples with the denser lung of expiration."""
-    kernel: Share = 0.0
-    """Share of the samples with another reconstruction kernel; half of them smoother, half of them sharper."""
-    noise: Share = 0.0
-    """Share of the samples with dose noise, which has the spectrum of CT noise."""
-    thick_slices: Share = 0.0
-    """Share of the samples with slices of 1 to 8 mm; those thinner than the grid's stay as they are."""
-    truncation: Share = 0.0
-    """Share of the samples that the edge of the field of view cuts."""
-
-
-@dataclass(frozen=True, config=STRICT)
-class SamplingConfig:
-    """Which crops the network sees. The four shares ``implants`` to ``hard_sites`` are normalized to a sum of 1."""
-
-    crop: tuple[Count, InPlane, InPlane] = (STACK_SLICES, 96, 96)
-    """Size (slices, rows, columns); as many slices as a stack has, and multiples of 8 rows and columns."""
-    implants: NotNegative = 0.50
-    """Share of the crops with an implanted lesion."""
-    lesions: NotNegative = 0.15
-    """Share of the crops at a labeled lesion."""
-    lung: NotNegative = 0.15
-    """Share of the crops anywhere in the lungs."""
-    hard_sites: NotNegative = 0.20
-    """Share of the crops at mined sites (false or missed tumor)."""
-    real_nodules: Share = 0.40
-    """Share of the implants that are real nodules; the others are procedural."""
-    large: Share = 0.22
-    """Share of the implants with a radius above 28 mm."""
-    small: Share = 0.0
-    """Share of the implants with a radius below 8 mm, in addition to those among the others."""
-    masses: Share = 0.0
-    """Share of the samples with a mass of 40 to 120 mm at diaphragm, mediastinum or chest wall, half of them with
-    atelectasis behind; the four shares above divide the rest."""
-    extra: OpenShare = 0.15
-    """Probability of one more small lesion in the lung of any sample, and again after each one; below 1."""
-    real_backgrounds: Share = 0.6
-    """Share of the samples that come from real CTs; the others come from phantoms."""
-    augmentation: Augmentation = "paper"
-    """``paper`` (rotation, flip, elastic deformation, contrast, noise, blur) or ``none``."""
-    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
-    """How often a sample looks as on another scanner."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from ..core.volume import Array
-
-Float = npt.NDArray[np.float32]
+from .implant_shapes import Float, beyond_plane, blob, texture
 
 LESION = 254
 """Label of implanted tumor in a patch; any value except 0 and ``IGNORED`` counts as tumor."""
@@ -56,7 +54,7 @@ A sixth of the nodules has such a mean.
 COLLAPSE_REACH, COLLAPSE_HU = 2.5, (25.0, 120.0)
 """Reach of the atelectasis behind a mass, per radius of the mass, and range of its HU."""
 
-CAVITY_SHARE, SPICULE_SHARE, WAVES, SPICULE_WIDTH = 0.2, 0.45, 6, 0.012
+CAVITY_SHARE = 0.2
 REAL_RIM_MM = 1.0
 """Width of the surroundings that are copied with a real nodule before it fades into its new surroundings, mm."""
 REAL_SCALE = (0.7, 5.0)
@@ -181,16 +179,16 @@ def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.ra
         rng: The random generator.
     """
     points = patch.points_mm(center)
-    depth = _blob(points, radius_mm, rng)
+    depth = blob(points, radius_mm, rng)
     ground_glass = rng.random() < GROUND_GLASS_SHARE
     value = _lung_hu(patch) + rng.uniform(*GROUND_GLASS_HU) if ground_glass else rng.normal(35, 35)
-    texture = _texture(points, rng) * rng.uniform(5, 30) + rng.normal(0, rng.uniform(10, 60), depth.shape)
-    tissue = (value + texture).astype(np.float32)
+    pattern = texture(points, rng) * rng.uniform(5, 30) + rng.normal(0, rng.uniform(10, 60), depth.shape)
+    tissue = (value + pattern).astype(np.float32)
     if not ground_glass and rng.random() < PART_SOLID_SHARE:  # part-solid: a solid core in ground glass
         halo = depth > -radius_mm * rng.uniform(0.25, 0.6)
         tissue[halo] -= np.float32(rng.uniform(350, 650))
     if radius_mm > NECROSIS_FROM_MM and rng.random() < CAVITY_SHARE:
-        hollow = _blob(points, radius_mm * rng.uniform(0.3, 0.8), rng) < 0
+        hollow = blob(points, radius_mm * rng.uniform(0.3, 0.8), rng) < 0
         tissue[hollow] = (
             np.float32(rng.uniform(-980, -850))
             if rng.random() < 0.6
@@ -266,7 +264,7 @@ def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) ->
     else:  # beyond a plane: fluid and most airless lung lie at the back (high rows), an atelectatic lobe anywhere
         if rng.random() < 0.6:
             axis = np.array([rng.uniform(-0.3, 0.3), 1.0, rng.uniform(-0.3, 0.3)])
-        depth = _beyond_plane(points, axis, rng)
+        depth = beyond_plane(points, axis, rng)
         value = rng.choice([rng.uniform(-10, 25), rng.uniform(25, 80), rng.uniform(70, 120)])
         tissue = value + rng.normal(0, 15, depth.shape)
     _paint(patch, depth.astype(np.float32), tissue.astype(np.float32), edge_mm=1.0, anywhere=False, label=0)
@@ -285,7 +283,7 @@ def implant_collapse(patch: Patch, center: Array, behind: Array, radius_mm: floa
     points = patch.points_mm(center)
     axis = behind / np.linalg.norm(behind) + rng.normal(0, 0.3, 3)
     distance = np.sqrt((points**2).sum(axis=0))
-    depth = np.maximum(_beyond_plane(points, axis / np.linalg.norm(axis), rng), distance - COLLAPSE_REACH * radius_mm)
+    depth = np.maximum(beyond_plane(points, axis / np.linalg.norm(axis), rng), distance - COLLAPSE_REACH * radius_mm)
     tissue = rng.uniform(*COLLAPSE_HU) + rng.normal(0, 15, depth.shape)
     _paint(patch, depth.astype(np.float32), tissue.astype(np.float32), edge_mm=1.0, anywhere=False, label=0)
 
@@ -301,11 +299,6 @@ def choose_nodule(nodules: Sequence[Nodule], radius_mm: float, rng: np.random.Ge
         nodules = faint
     drawn: list[Nodule] = [nodules[i] for i in rng.integers(len(nodules), size=3)]
     return min(drawn, key=lambda nodule: abs(math.log(nodule.radius_mm / radius_mm)))
-
-
-def _beyond_plane(points: Float, axis: Array, rng: np.random.Generator) -> Float:
-    """Return the depth, mm, of an uneven half-space that begins at 0 and extends along ``axis`` (negative inside)."""
-    return np.asarray(4 * _texture(points, rng) - np.tensordot(axis, points, 1), np.float32)
 
 
 def _lung_hu(patch: Patch) -> float:
@@ -342,40 +335,6 @@ def _paint(
     patch.hu += share * (tissue - patch.hu)
     if label:
         patch.label[(depth < 0) & room] = label
-
-
-def _blob(points: Float, radius_mm: float, rng: np.random.Generator) -> Float:
-    """Return the approximate signed distance, mm, to a lumpy, sometimes spiculated ellipsoid around 0."""
-    stretch = rng.uniform(0.75, 1.3, 3).astype(np.float32)
-    turned = np.tensordot(_rotation(rng).astype(np.float32), points, 1) / stretch[:, None, None, None]
-    distance = np.sqrt((turned**2).sum(axis=0))
-    direction = turned / np.maximum(distance, 1e-3)
-    bumps = np.zeros_like(distance)
-    for wave in rng.normal(0, 2.5, (WAVES, 3)).astype(np.float32):
-        bumps += np.cos(np.tensordot(wave, direction, 1) + np.float32(rng.uniform(0, 2 * np.pi)))
-    reach = radius_mm * (1 + rng.uniform(0.03, 0.22) * bumps / np.sqrt(WAVES))
-    if rng.random() < SPICULE_SHARE:
-        for _ in range(rng.integers(3, 12)):
-            spike = rng.normal(size=3)
-            cosine = np.tensordot((spike / np.linalg.norm(spike)).astype(np.float32), direction, 1)
-            reach += radius_mm * np.float32(rng.uniform(0.2, 0.7)) * np.exp((cosine - 1) / SPICULE_WIDTH)
-    return np.asarray(distance - reach, np.float32)
-
-
-def _rotation(rng: np.random.Generator) -> Array:
-    """Draw a random orthogonal matrix (3, 3)."""
-    q, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    return np.asarray(q)
-
-
-def _texture(points: Float, rng: np.random.Generator) -> Float:
-    """Return a smooth pattern with a standard deviation of about 1 and wavelengths of 10 to 40 mm."""
-    waves = rng.normal(size=(4, 3))
-    waves *= (2 * np.pi / rng.uniform(10, 40, 4) / np.linalg.norm(waves, axis=1))[:, None]
-    total = np.zeros(points.shape[1:], np.float32)
-    for wave in waves.astype(np.float32):
-        total += np.cos(np.tensordot(wave, points, 1) + np.float32(rng.uniform(0, 7)))
-    return np.asarray(total / np.sqrt(2.0))
 
 
 def _may_leave_lung(radius_mm: float, rng: np.random.Generator) -> bool:

@@ -14,7 +14,7 @@ from ..core.errors import UnusableInput
 from ..core.volume import AIR_HU, Array
 from .appearance import vary_patient, vary_scan
 from .augmentation import build_augmentation
-from .config import GridConfig, SamplingConfig
+from .config import GridConfig
 from .implants import (
     Nodule,
     Patch,
@@ -25,6 +25,7 @@ from .implants import (
     implant_nodule,
     implant_procedural,
 )
+from .sampling_config import SamplingConfig
 from .store import LUNG_BIT, MASK_BIT, StoredCase
 from .walls import MEDIASTINUM
 

@@ -16,8 +16,8 @@ from LungTumorSegLib.training.appearance import (
     vary_patient,
     vary_scan,
 )
-from LungTumorSegLib.training.config import AppearanceConfig
 from LungTumorSegLib.training.implants import Patch
+from LungTumorSegLib.training.sampling_config import AppearanceConfig
 from LungTumorSegLib.training.store import IGNORED
 
 SPACING = (3.0, 1.5, 1.5)

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from LungTumorSegLib.training.config import GridConfig, SamplingConfig
+from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.loader import SampleDataset, batches
 from LungTumorSegLib.training.sampling import Sampler
+from LungTumorSegLib.training.sampling_config import SamplingConfig
 from training_cases import a_stored_case
 
 CONFIG = SamplingConfig(crop=(4, 16, 16), augmentation="none")

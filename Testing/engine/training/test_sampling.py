@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training import sampling
-from LungTumorSegLib.training.config import GridConfig, SamplingConfig
+from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.sampling import Sampler
+from LungTumorSegLib.training.sampling_config import SamplingConfig
 from LungTumorSegLib.training.store import IGNORED
 from training_cases import a_stored_case
 

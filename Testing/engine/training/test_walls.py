@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from LungTumorSegLib.training import sampling
-from LungTumorSegLib.training.config import GridConfig, SamplingConfig
+from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.implants import Patch, implant_collapse
 from LungTumorSegLib.training.sampling import MASSES, Sampler
+from LungTumorSegLib.training.sampling_config import SamplingConfig
 from LungTumorSegLib.training.walls import CHEST_WALL, DIAPHRAGM, MEDIASTINUM, wall_sites
 from training_cases import a_stored_case
 

@@ -18,7 +18,6 @@ from ...refinement.candidates import extent_mm
 from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Cube, Float, side_for_extent
 from ...refinement.look import UNIT_MM
 from ..appearance import vary_patient, vary_scan
-from ..config import AppearanceConfig
 from ..implants import (
     LESION,
     Nodule,
@@ -30,6 +29,7 @@ from ..implants import (
     implant_procedural,
 )
 from ..sampling import of_either
+from ..sampling_config import AppearanceConfig
 from ..store import HIGHEST_HU, IGNORED
 from .backgrounds import INSIDE, SMALLEST_ML, Background, deep_voxels, largest_part
 from .config import LookSamplingConfig
