@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.training import implants
+from LungTumorSegLib.training import implant_shapes, implants
 from LungTumorSegLib.training.implants import (
     BONE_HU,
     LESION,
@@ -200,7 +200,8 @@ def kinds(monkeypatch, **shares):
     """Sets the shares of kinds of lesions; those not given are 0."""
     names = ("ground_glass", "part_solid", "cavity", "spicule")
     for name in names:
-        monkeypatch.setattr(implants, f"{name.upper()}_SHARE", shares.get(name, 0.0))
+        home = implant_shapes if name == "spicule" else implants
+        monkeypatch.setattr(home, f"{name.upper()}_SHARE", shares.get(name, 0.0))
 
 
 def implanted(radius_mm, seed, patch=None):
