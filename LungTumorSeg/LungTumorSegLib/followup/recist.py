@@ -46,6 +46,8 @@ PROGRESS_MM = 5.0
 VOLUME_PARTIAL_PERCENT, VOLUME_PROGRESS_PERCENT = -65.7, 72.8
 """Changes of the volume of a ball whose diameter changes by -30 % and by +20 %: 0.7 and 1.2 to the power of 3."""
 
+NEW_LESIONS = "There are new lesions (section 4.3.5); whether each of them is unequivocally a tumor is for a reader."
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -79,10 +81,21 @@ class Target:
         sizes_mm: One diameter per examination, mm, the baseline first; 0 if the lesion is gone, None if it was not
             examined. What can be measured is entered as measured, also below 5 mm (section 4.3.2, clarification).
         is_node: Whether it is a lymph node.
+        largest_mm: If it is in several pieces at the last examination, the diameter of the largest one, mm; otherwise
+            None. Nodes are normal one by one, although their diameters are added up.
     """
 
     sizes_mm: tuple[float | None, ...]
     is_node: bool = False
+    largest_mm: float | None = None
+
+    @property
+    def disappeared(self) -> bool:
+        """Whether it is gone at the last examination or, if it is a node, normal."""
+        size = self.sizes_mm[-1]
+        if size is None or not self.is_node:
+            return size == 0
+        return (size if self.largest_mm is None else self.largest_mm) < NORMAL_NODE_MM
 
 
 @dataclass(frozen=True)
@@ -139,9 +152,8 @@ def target_response(targets: Sequence[Target]) -> Response:
     if baseline is None or not known:
         return Response("NE", ("The targets were not measured at baseline.",), now)
     nadir = min(known)
-    sizes = [target.sizes_mm[-1] for target in targets]
-    measured = sum(size for size in sizes if size is not None)
-    category, rules = _category(targets, sizes, measured, baseline, nadir)
+    measured = sum(target.sizes_mm[-1] or 0.0 for target in targets)
+    category, rules = _category(targets, measured, baseline, nadir)
     if now is None and category != "PD":
         return Response(
             "NE",
@@ -154,20 +166,17 @@ def target_response(targets: Sequence[Target]) -> Response:
 
 
 def _category(
-    targets: Sequence[Target], sizes: Sequence[float | None], total: float, baseline: float, nadir: float
+    targets: Sequence[Target], total: float, baseline: float, nadir: float
 ) -> tuple[Category, tuple[str, ...]]:
-    complete = all(
-        size is not None and (size < NORMAL_NODE_MM if target.is_node else size == 0)
-        for target, size in zip(targets, sizes, strict=True)
-    )
-    if complete:
+    if all(target.disappeared for target in targets):
         nodes = " and every target node is shorter than 10 mm" if any(target.is_node for target in targets) else ""
         return "CR", (f"All targets have disappeared{nodes} (section 4.3.1).",)
     growth = _percent(total, nadir)
-    if total - nadir >= PROGRESS_MM and (nadir == 0 or growth >= PROGRESS_PERCENT):
+    increase_mm = round(total - nadir, 6)  # without the last digits of a sum, which must not decide at the limit
+    if increase_mm >= PROGRESS_MM and (nadir == 0 or growth >= PROGRESS_PERCENT):
         percent = "" if nadir == 0 else f" by {growth:.0f} % and"
         return "PD", (
-            f"The sum has grown{percent} by {total - nadir:.1f} mm from its smallest value ({nadir:.1f} mm): at least "
+            f"The sum has grown{percent} by {increase_mm:.1f} mm from its smallest value ({nadir:.1f} mm): at least "
             "20 % and 5 mm (section 4.3.1).",
         )
     change = _percent(total, baseline)
@@ -225,7 +234,7 @@ def overall_response(
     parts = [part for part in (targets, non_targets) if part is not None]
     rules = [rule for part in parts for rule in part.rules]
     if new_lesions:
-        rules.append("There are new lesions (section 4.3.5).")
+        rules.append(NEW_LESIONS)
     category = _overall(targets, non_targets, new_lesions=new_lesions)
     if was_complete and category not in ("CR", "PD", "NE"):
         category = "PD"

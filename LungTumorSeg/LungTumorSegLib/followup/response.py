@@ -6,7 +6,7 @@ earlier examinations stay what they were, whatever the lesions split into or mer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,9 @@ SMALL_NEW_NODE = (
     "New lymph nodes of less than 15 mm may not be disease; if they are the only sign of progression, the authors of "
     "RECIST suggest to wait for the next examination."
 )
+
+SEEN_PROBABILITY = 0.5
+"""Tumor probability from which the network sees something at the place of a target that counts as gone."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ def followed(targets: Sequence[FollowedTarget], tracks: Sequence[Track]) -> tupl
         measured.add(track.id)
         seen = track.later_in_view
         size_mm = _size_mm(visit, is_node=each.target.is_node) if seen else None
-        target = replace(each.target, sizes_mm=(*each.target.sizes_mm, size_mm))
+        largest_mm = _largest_node_mm(visit) if each.target.is_node and len(visit) > 1 else None
+        target = replace(each.target, sizes_mm=(*each.target.sizes_mm, size_mm), largest_mm=largest_mm)
         volumes = (*each.volumes_ml, volume_ml(visit) if seen else None)
         found.append(FollowedTarget(each.segment, track.id, target, volumes))
     return tuple(found)
@@ -113,16 +117,16 @@ def response_of(
         was_complete: Whether the response at the previous examination was complete.
     """
     ids = {each.track_id for each in targets}
-    others = [track for track in tracks if track.id not in ids and _is_disease(track.visits[0])]
-    new = [track for track in tracks if not _is_disease(track.visits[0]) and _is_disease(track.later)]
+    others = [track for track in tracks if track.id not in ids and _is_disease(track, track.visits[0])]
+    new = [track for track in tracks if not _is_disease(track, track.visits[0]) and _is_disease(track, track.later)]
     response = overall_response(
         target_response([each.target for each in targets]) if targets else None,
-        non_target_response([_is_disease(track.later) if track.later_in_view else None for track in others]),
+        non_target_response([_is_disease(track, track.later) if track.later_in_view else None for track in others]),
         new_lesions=bool(new),
         was_complete=was_complete,
     )
-    rules = [*response.rules, *_rules_of_pieces(tracks, targets)]
-    if new and all(_is_node(track.later) and _shortest_mm(track.later) < LEAST_NODE_MM for track in new):
+    rules = [*response.rules, *_rules_of_pieces(tracks, targets), *_faint(tracks, ids)]
+    if new and all(_is_node(track) and _largest_node_mm(track.later) < LEAST_NODE_MM for track in new):
         rules.append(SMALL_NEW_NODE)
     return replace(response, rules=tuple(rules)), _by_volume(targets)
 
@@ -143,6 +147,16 @@ def _rules_of_pieces(tracks: Sequence[Track], targets: Sequence[FollowedTarget])
     return found
 
 
+def _faint(tracks: Sequence[Track], targets: Collection[str]) -> list[str]:
+    """Return a sentence for each target that counts as gone although the network sees something at its place."""
+    return [
+        f"{track.id} is counted as 0 mm, but the network sees something at its place (tumor probability "
+        f"{track.later_probability:.2f}): if it is there but too small to measure, RECIST counts 5 mm (section 4.3.2)."
+        for track in tracks
+        if track.id in targets and track.later_in_view and (track.later_probability or 0.0) >= SEEN_PROBABILITY
+    ]
+
+
 def _by_volume(targets: Sequence[FollowedTarget]) -> Category | None:
     if not targets:
         return None
@@ -156,17 +170,19 @@ def _by_volume(targets: Sequence[FollowedTarget]) -> Category | None:
     return volume_category(sums[0], min(known), sums[-1])
 
 
-def _is_disease(visit: Visit) -> bool:
-    """Return whether a lesion is there; a node below 10 mm of short axis is normal."""
-    return _shortest_mm(visit) >= NORMAL_NODE_MM if _is_node(visit) else bool(visit)
+def _is_disease(track: Track, visit: Visit) -> bool:
+    """Return whether a lesion is there in one examination; nodes below 10 mm of short axis are normal."""
+    return _largest_node_mm(visit) >= NORMAL_NODE_MM if _is_node(track) else bool(visit)
 
 
-def _is_node(visit: Visit) -> bool:
-    return any(lesion.is_node for lesion in visit)
+def _is_node(track: Track) -> bool:
+    """Return whether a lesion is a lymph node, by its names when it was first there; names may change later."""
+    first = next((visit for visit in track.visits if visit), ())
+    return bool(first) and all(lesion.is_node for lesion in first)
 
 
-def _shortest_mm(visit: Visit) -> float:
-    return _size_mm(visit, is_node=True)
+def _largest_node_mm(visit: Visit) -> float:
+    return max((lesion.short_axis_mm for lesion in visit), default=0.0)
 
 
 def _size_mm(pieces: Sequence[TimedLesion], *, is_node: bool) -> float:

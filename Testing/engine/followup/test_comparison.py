@@ -70,7 +70,7 @@ def test_the_doubling_time_is_that_of_the_volumes(follow_up):
 
 def test_the_response_names_the_new_lesion(follow_up):
     assert follow_up.response.category == "PD"
-    assert "There are new lesions (section 4.3.5)." in follow_up.response.rules
+    assert any("There are new lesions (section 4.3.5)" in rule for rule in follow_up.response.rules)
     assert follow_up.targets[0] == "L1"
 
 

@@ -25,6 +25,7 @@ CASES = [
     ("19 % more", [(100, 119)], "SD"),
     ("20 % but less than 5 mm more", [(20, 24)], "SD"),
     ("20 % and exactly 5 mm more", [(25, 30)], "PD"),
+    ("exactly 5 mm more, in numbers that are not exact", [(10.4, 11.0), (9.3, 13.7)], "PD"),
     ("40 % but 4 mm more", [(10, 14)], "SD"),
     ("growth is counted from the smallest sum, not from baseline", [(100, 50, 62)], "PD"),
     ("partial response is counted from baseline", [(100, 60, 65)], "PR"),

@@ -162,6 +162,10 @@ def node(name: str, short_axis_mm: float) -> dict[str, Ball]:
     return {name: (HERE, short_axis_mm / 2)}
 
 
+def pieces(name: str, *short_axes_mm: float) -> dict[str, Ball]:
+    return {f"{name} {n}": ((40.0, 40, 35 + 10 * n), mm / 2) for n, mm in enumerate(short_axes_mm)}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "category", "words"),
     [
@@ -171,10 +175,37 @@ def node(name: str, short_axis_mm: float) -> dict[str, Ball]:
         ({}, node(NODE[0], 8), "NE", ""),
         (node(NODE[0], 12), node(NODE[0], 8), "CR", "non-target lesions have disappeared"),
         (node(NODE[0], 18), node(NODE[1], 18), "SD", ""),
+        (node(NODE[0], 12), node(NODE[1], 8), "CR", "non-target lesions have disappeared"),
+        (node(NODE[0], 8), node(NODE[1], 9), "NE", ""),
+        (node(NODE[1], 12), node(NODE[0], 8), "PR", "decreased"),
+        (node(NODE[0], 18), pieces(NODE[0], 8, 8), "CR", "every target node is shorter than 10 mm"),
+        (node(NODE[0], 14), pieces(NODE[0], 8, 8), "CR", "non-target lesions have disappeared"),
+        (node(NODE[0], 18), pieces(NODE[0], 8, 10), "SD", "added up"),
     ],
-    ids=["grown to 12 mm", "grown to 16 mm", "normal twice", "a new normal one", "normal now", "renamed"],
+    ids=[
+        "grown to 12 mm",
+        "grown to 16 mm",
+        "normal twice",
+        "a new normal one",
+        "normal now",
+        "renamed",
+        "normal and renamed",
+        "normal twice and renamed",
+        "a tumor called a node later",
+        "target split into normal",
+        "non-target split into normal",
+        "split, one abnormal",
+    ],
 )
 def test_nodes_are_disease_from_10_mm_of_short_axis(before, after, category, words):
     found = followed(before, after)
     assert found.response.category == category
     assert words in " ".join(found.response.rules)
+
+
+@pytest.mark.parametrize(("probability", "mentioned"), [(0.7, True), (0.3, False), (None, False)])
+def test_a_target_that_may_be_too_small_to_measure_is_mentioned(monkeypatch, probability, mentioned):
+    monkeypatch.setattr(Examination, "highest_probability", lambda exam, points: probability)
+    found = followed({"A": (HERE, 8)}, {})
+    assert found.response.category == "CR"
+    assert any("too small to measure, RECIST counts 5 mm" in rule for rule in found.response.rules) == mentioned
