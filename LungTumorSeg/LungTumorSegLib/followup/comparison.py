@@ -44,6 +44,7 @@ class FollowUp:
         days: Time between the last two examinations; None if unknown.
         warnings: Sentences for the user.
         choices: What was linked and unlinked by hand.
+        earlier_responses: The responses at the examinations between the first and the last one, oldest first.
     """
 
     examinations: tuple[Examination, ...]
@@ -55,6 +56,7 @@ class FollowUp:
     days: float | None
     warnings: tuple[str, ...]
     choices: Choices = field(default_factory=Choices)
+    earlier_responses: tuple[Response, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ def compare(
     tracks = build_tracks(groups, before, after, registration, known, len(past))
     on_progress(Progress("matching", 1, 1))
     targets = followed(previous.followed_targets if previous else targets_at_baseline(tracks, before), tracks)
-    was_complete = previous is not None and previous.response.category == "CR"
+    responses = (*previous.earlier_responses, previous.response) if previous else ()
     warnings = [*_own_warnings(before, after), *lost]
     warnings += comparison_doubts(before, after, registration, interval, tracks, doubt)
     return FollowUp(
@@ -149,10 +151,11 @@ def compare(
         registration,
         tracks,
         targets,
-        *response_of(tracks, targets, was_complete=was_complete),
+        *response_of(tracks, targets, responses),
         interval,
         tuple(dict.fromkeys(warnings)),
         choices,
+        responses,
     )
 
 

@@ -127,7 +127,14 @@ def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:
             "lesions": [
                 track.as_json(found.days) | {"recist_target": track.id in found.targets} for track in found.tracks
             ],
-            "recist_1_1": _response(found.response) | {"targets": list(found.targets)},
+            "recist_1_1": _response(found.response)
+            | {
+                "targets": list(found.targets),
+                "history": [
+                    {"category": each.category, "sum_mm": each.sum_mm}
+                    for each in (*found.earlier_responses, found.response)
+                ],
+            },
             "volume_category": found.volume_response,
             "notice": NOTICE,
             "links": [list(pair) for pair in found.choices.links],

@@ -126,6 +126,13 @@ class BurdenEntry(TypedDict):
     largest_distance_mm: Quantity
 
 
+class PastResponse(TypedDict):
+    """The response at one examination."""
+
+    category: Category
+    sum_mm: float | None
+
+
 class ResponseEntry(TypedDict):
     """The response by RECIST 1.1; sums of diameters in mm."""
 
@@ -135,6 +142,11 @@ class ResponseEntry(TypedDict):
     baseline_sum_mm: float | None
     smallest_sum_mm: float | None
     targets: Annotated[list[str], {"description": "ids of the target lesions, largest first"}]
+    history: NotRequired[
+        Annotated[
+            list[PastResponse], {"description": "at each examination after the first, oldest first; the last is this"}
+        ]
+    ]
 
 
 class FollowUpData(TypedDict):

@@ -34,6 +34,11 @@ SMALL_NEW_NODE = (
     "RECIST suggest to wait for the next examination."
 )
 
+AFTER_PROGRESSION = (
+    "The disease had progressed at an examination before this one; the best overall response counts only what was "
+    "recorded before progression."
+)
+
 SEEN_PROBABILITY = 0.5
 """Tumor probability from which the network sees something at the place of a target that counts as gone."""
 
@@ -107,14 +112,14 @@ def followed(targets: Sequence[FollowedTarget], tracks: Sequence[Track]) -> tupl
 
 
 def response_of(
-    tracks: Sequence[Track], targets: Sequence[FollowedTarget], *, was_complete: bool
+    tracks: Sequence[Track], targets: Sequence[FollowedTarget], before: Sequence[Response]
 ) -> tuple[Response, Category | None]:
     """Return the response by RECIST 1.1, and the category by the total volume of the targets.
 
     Args:
         tracks: The lesions over time.
         targets: The targets, followed up to the last examination.
-        was_complete: Whether the response at the previous examination was complete.
+        before: The responses at the examinations between the baseline and the last one, oldest first.
     """
     ids = {each.track_id for each in targets}
     others = [track for track in tracks if track.id not in ids and _is_disease(track, track.visits[0])]
@@ -123,11 +128,13 @@ def response_of(
         target_response([each.target for each in targets]) if targets else None,
         non_target_response([_is_disease(track, track.later) if track.later_in_view else None for track in others]),
         new_lesions=bool(new),
-        was_complete=was_complete,
+        was_complete=bool(before) and before[-1].category == "CR",
     )
     rules = [*response.rules, *_rules_of_pieces(tracks, targets), *_faint(tracks, ids)]
     if new and all(_is_node(track) and _largest_node_mm(track.later) < LEAST_NODE_MM for track in new):
         rules.append(SMALL_NEW_NODE)
+    if response.category != "PD" and any(each.category == "PD" for each in before):
+        rules.append(AFTER_PROGRESSION)
     return replace(response, rules=tuple(rules)), _by_volume(targets)
 
 

@@ -19,11 +19,23 @@ from ..core.crops import Crop, place
 from ..core.html_pages import rendered
 from ..core.texts import listed
 from ..core.volume import Array
-from ..followup.burden import burden
 from ..followup.carried_lesions import carried
 from ..followup.growth import REPEATABILITY_PERCENT
 from ..followup.track import Track, long_axis_mm, mean_hu, volume_ml
 from .charts import Line, chart, side_by_side
+from .follow_up_tables import (
+    CLASS_HEAD,
+    LESION_HEAD,
+    RESPONSE_HEAD,
+    burden_rows,
+    class_rows,
+    doubling_text,
+    examination_names,
+    lesion_cells,
+    response_rows,
+    signed,
+    sums_text,
+)
 from .sections import WINDOW_HU, axial_section
 
 if TYPE_CHECKING:
@@ -47,28 +59,6 @@ METHOD = (
     "(mean HU + 1000). RECIST 1.1: Eisenhauer 2009, Eur J Cancer 45:228, with the clarifications of Schwartz 2016, Eur "
     "J Cancer 62:132; both lungs are one organ, and pieces of a lesion that has split are added up. A response is that "
     "of the last examination, not confirmed by another one."
-)
-
-HEAD = (
-    "Lesion",
-    "Status",
-    "Segments",
-    "Volume mL",
-    "Change",
-    "Doubling time, days",
-    "Long axis mm",
-    "Mass mg",
-    "Match",
-    "Target",
-)
-
-CLASS_HEAD = (
-    "Lesion",
-    "Mean diameter mm",
-    "Lung-RADS size",
-    "Lung-RADS growth",
-    "Fleischner size",
-    "Fleischner volume",
 )
 
 
@@ -107,7 +97,7 @@ def write_follow_up_report(
     Raises:
         MachineLimit: The file cannot be written.
     """
-    names = _names(found)
+    names = examination_names(found)
     pictured = list(_pictured(found, names))
     context: dict[str, Any] = {
         "title": TITLE,
@@ -115,17 +105,19 @@ def write_follow_up_report(
         "notice": NOTICE,
         "warnings": found.warnings,
         "facts": _facts(found, case),
-        "head": HEAD,
-        "rows": [_cells(track, found) for track in found.tracks],
+        "head": LESION_HEAD,
+        "rows": [lesion_cells(track, found) for track in found.tracks],
         "repeatability": f"{REPEATABILITY_PERCENT:g}",
         "response": found.response,
-        "sums": _sums(found),
+        "sums": sums_text(found),
+        "response_head": RESPONSE_HEAD,
+        "response_rows": response_rows(found),
         "burden_head": ("", *names, "Change"),
-        "burden_rows": _burden_rows(found),
+        "burden_rows": burden_rows(found),
         "lesions": pictured,
         "pictures_note": _pictures_note(len(pictured), len(found.tracks)),
         "class_head": CLASS_HEAD,
-        "class_rows": list(_class_rows(found)),
+        "class_rows": list(class_rows(found)),
         "method": METHOD,
     }
     text = rendered(TEMPLATE, context)
@@ -142,14 +134,6 @@ def _pictures_note(pictured: int, lesions: int) -> str:
     return note if pictured == lesions else f"{note} Pictures of the first {pictured} of {lesions} lesions."
 
 
-def _names(found: FollowUp) -> list[str]:
-    """Return the date of each examination, or its number where the date is unknown."""
-    return [
-        exam.day.isoformat() if exam.day else f"Examination {number}"
-        for number, exam in enumerate(found.examinations, start=1)
-    ]
-
-
 def _facts(found: FollowUp, case: str | None) -> list[tuple[str, str]]:
     registration = found.registration
     of = f"{registration.landmarks} landmarks in the lungs" if registration.landmarks else "the lung surfaces"
@@ -160,7 +144,7 @@ def _facts(found: FollowUp, case: str | None) -> list[tuple[str, str]]:
     between = "Time between the last two" if len(found.examinations) > 2 else "Time between"
     known = [
         ("Case", case),
-        ("Examinations", listed(_names(found))),
+        ("Examinations", listed(examination_names(found))),
         (between, None if found.days is None else f"{found.days:g} days"),
         ("Distance of slices", f"{spacings} mm"),
         ("Alignment", f"{residual}, overlap {registration.overlap:.2f}"),
@@ -168,80 +152,6 @@ def _facts(found: FollowUp, case: str | None) -> list[tuple[str, str]]:
         ("Software", f"LungTumorSeg {__version__}"),
     ]
     return [(name, value) for name, value in known if value]
-
-
-def _cells(track: Track, found: FollowUp) -> list[str | Markup]:
-    before, after = (" + ".join(lesion.name for lesion in visit) for visit in (track.earlier, track.later))
-    masses = [_mass(visit) for visit in (track.earlier, track.later)]
-    return [
-        track.id,
-        Markup('<span class="{}">{}</span>').format(track.status, track.shown_status),
-        f"{before or '-'} → {after or '-'}",
-        _pair(volume_ml(track.earlier), volume_ml(track.later), 2),
-        "" if track.change_percent is None else f"{_signed(track.change_percent)} %",
-        _doubling(track, found.days),
-        _pair(long_axis_mm(track.earlier), long_axis_mm(track.later), 1),
-        "" if None in masses else _pair(masses[0] or 0, masses[1] or 0, 0),
-        "" if track.confidence is None else f"{track.confidence:.2f}",
-        "yes" if track.id in found.targets else "",
-    ]
-
-
-def _signed(value: float, digits: int = 0) -> str:
-    """Return a change with its sign; what rounds to 0 has none."""
-    text = f"{value:+.{digits}f}"
-    return text if text.strip("+-0.") else text[1:]
-
-
-def _pair(before: float, after: float, digits: int) -> str:
-    return " → ".join(f"{value:.{digits}f}" if value else "-" for value in (before, after))
-
-
-def _mass(visit: Sequence[Any]) -> float | None:
-    masses = [lesion.mass_mg for lesion in visit]
-    return None if any(mass is None for mass in masses) else sum(masses)
-
-
-def _doubling(track: Track, days: float | None) -> str:
-    """Return the doubling or halving time with its range; a stable lesion has neither."""
-    found = track.doubling_time(days)
-    if found is None or track.size_status == "stable":
-        return ""
-    fast, slow = found.range_days
-    limits = f"({abs(fast or 0):.0f} to {'no change' if slow is None else f'{abs(slow):.0f}'})"
-    return f"{'' if found.days > 0 else 'halved in '}{abs(found.days):.0f} {limits}"
-
-
-def _sums(found: FollowUp) -> str:
-    response = found.response
-    if response.sum_mm is None or response.baseline_mm is None or response.nadir_mm is None:
-        return ""
-    return (
-        f"Targets: {', '.join(found.targets)}. Sum of diameters: {response.sum_mm:.1f} mm now, "
-        f"{response.baseline_mm:.1f} mm at baseline ({_names(found)[0]}), {response.nadir_mm:.1f} mm at its smallest "
-        f"before. "
-        f"Category by the total volume of the targets (not part of RECIST): {found.volume_response}."
-    )
-
-
-def _burden_rows(found: FollowUp) -> list[list[str]]:
-    values = [burden(exam) for exam in found.examinations]
-    sides = sorted({side for value in values for side in value["by_side_ml"]})
-    rows = [("Lesions", [float(value["lesions"]) for value in values], 0)]
-    rows += [("Volume mL", [value["volume_ml"] for value in values], 2)]
-    rows += [(f"{side} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
-    rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
-    return [
-        [name, *(f"{each:.{digits}f}" for each in numbers), _signed(numbers[-1] - numbers[-2], digits)]
-        for name, numbers, digits in rows
-    ]
-
-
-def _class_rows(found: FollowUp) -> Iterator[list[str]]:
-    for track in found.tracks:
-        classes = track.size_and_growth_class(found.days)
-        if classes is not None:
-            yield [track.id, *("" if value is None else str(value) for value in classes.values())]
 
 
 def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
@@ -308,11 +218,11 @@ def _sentence(track: Track, found: FollowUp) -> str:
         axes = " + ".join(f"{lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm" for lesion in visit)
         parts.append(f"{word}: {axes}, {volume_ml(visit):.2f} mL" if visit else f"{word}: none")
     if track.change_percent is not None and track.later:
-        parts.append(f"volume {_signed(track.change_percent)} %")
+        parts.append(f"volume {signed(track.change_percent)} %")
     densities = [mean_hu(visit) for visit in (track.earlier, track.later)]
     if None not in densities:  # a lesion of the same size may have a cavity or a new solid part
         parts.append(f"mean {densities[0]:.0f} HU before, {densities[1]:.0f} HU now")
-    doubling = _doubling(track, found.days)
+    doubling = doubling_text(track, found.days)
     if doubling and track.size_status == "grown":
         parts.append(f"doubling time {doubling} days")
     if track.returned:

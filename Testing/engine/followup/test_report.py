@@ -14,7 +14,8 @@ from LungTumorSegLib.followup.recist import Response, Target
 from LungTumorSegLib.followup.registration import Registration
 from LungTumorSegLib.followup.response import FollowedTarget
 from LungTumorSegLib.followup.track import Track
-from LungTumorSegLib.report.follow_up import _curves, _doubling, _sentence, _signed
+from LungTumorSegLib.report.follow_up import _curves, _sentence
+from LungTumorSegLib.report.follow_up_tables import doubling_text, signed
 from two_lungs import ct_of, segments_of, write_examination
 
 BALLS = {"Tumor 1": ((66.0, 0.0, 40.0), 9.0), "Tumor <2>": ((-66.0, 10.0, 0.0), 7.0)}
@@ -85,7 +86,7 @@ def test_units_keep_their_case_and_only_a_changed_lesion_has_a_doubling_time(fol
         replace(stable, visits=(stable.earlier, (smaller,))),
         replace(stable, visits=((smaller,), stable.later)),
     )
-    times = [_doubling(track, 90) for track in (stable, gone, new, halved, doubled)]
+    times = [doubling_text(track, 90) for track in (stable, gone, new, halved, doubled)]
     assert times[:3] == ["", "", ""]
     assert re.fullmatch(r"halved in 90 \(\d+ to \d+\)", times[3])
     assert times[4] == times[3].removeprefix("halved in ")
@@ -109,4 +110,4 @@ def test_without_lesions_the_report_says_so(follow_up, tmp_path):
     ("value", "digits", "text"), [(0.3, 0, "0"), (-0.3, 0, "0"), (-0.004, 2, "0.00"), (0.6, 0, "+1"), (-12.0, 0, "-12")]
 )
 def test_what_rounds_to_zero_has_no_sign(value, digits, text):
-    assert _signed(value, digits) == text
+    assert signed(value, digits) == text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from LungTumorSegLib.core.boxes import box_of_label, slices_of
@@ -131,6 +133,20 @@ def test_what_merges_with_a_lesion_that_is_no_target_leaves_the_baseline_alone()
 def test_the_smallest_sum_counts_from_the_oldest_examination():
     found = followed({"A": (HERE, 15)}, {"A": (HERE, 8)}, {"A": (HERE, 9)}, {"A": (HERE, 11)})
     assert (found.response.category, found.response.baseline_mm, found.response.nadir_mm) == ("PD", 30, 16)
+
+
+def test_the_response_at_each_examination_is_kept_and_shown(tmp_path):
+    found = followed({"A": (HERE, 15)}, {"A": (HERE, 8)}, {"A": (HERE, 11)}, {"A": (HERE, 9)})
+    data = found.save(tmp_path / "out")
+    history = [(each["category"], each["sum_mm"]) for each in data["recist_1_1"]["history"]]
+    assert history == [("PR", 16), ("PD", 22), ("PR", 18)]
+    assert any("had progressed at an examination before" in rule for rule in found.response.rules)
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", (tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    row = cells.index("Examination 3")
+    assert cells[row + 1 : row + 5] == ["22.0", "-27 %", "+38 %", "PD"]
+    two = followed({"A": (HERE, 15)}, {"A": (HERE, 8)})
+    assert not two.earlier_responses
+    assert not any("had progressed" in rule for rule in two.response.rules)
 
 
 def test_what_was_linked_by_hand_is_kept_in_every_step(tmp_path):
