@@ -128,9 +128,14 @@ def burden_rows(found: FollowUp) -> list[list[str]]:
     rows += [(f"{side} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
     rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
     return [
-        [name, *(f"{each:.{digits}f}" for each in numbers), signed(numbers[-1] - numbers[-2], digits)]
+        [name, *(f"{each:.{digits}f}" for each in numbers), _shown_change(*numbers[-2:], digits)]
         for name, numbers, digits in rows
     ]
+
+
+def _shown_change(before: float, after: float, digits: int) -> str:
+    """Return the change between two numbers as they are shown, so that a reader who subtracts them finds the same."""
+    return signed(round(after, digits) - round(before, digits), digits)
 
 
 def class_rows(found: FollowUp) -> Iterator[list[str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,10 +165,29 @@ def _outline(place: Place, inside: Array, color: Color, dashes: str = "") -> str
     if not inside.any():
         return ""
     moves = []
-    for (r0, c0), (r1, c1) in outline(inside).tolist():
-        (x0, y0), (x1, y1) = place(r0, c0), place(r1, c1)
-        moves.append(f"M{x0:.2f} {y0:.2f}L{x1:.2f} {y1:.2f}")
+    for line in _joined(outline(inside)):
+        points = (place(row, column) for row, column in line)
+        moves.append("M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in points))
     return f'<path d="{"".join(moves)}" stroke="{css(color)}" stroke-width="0.7"{dashes} fill="none"/>'
+
+
+def _joined(segments: Array) -> Iterator[list[tuple[float, float]]]:
+    """Yield lines along which segments (n, 2 ends, 2) meet; dashes begin anew with each line."""
+    ends = [(tuple(start), tuple(end)) for start, end in segments.tolist()]
+    at: dict[tuple[float, ...], list[int]] = {}
+    for n, points in enumerate(ends):
+        for point in points:
+            at.setdefault(point, []).append(n)
+    free = set(range(len(ends)))
+    for first in range(len(ends)):
+        here, line = ends[first][0], [ends[first][0]]
+        while following := [n for n in at[here] if n in free]:
+            free.remove(following[0])
+            start, end = ends[following[0]]
+            here = end if here == start else start
+            line.append(here)
+        if len(line) > 1:
+            yield [(row, column) for row, column in line]
 
 
 def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) -> str:

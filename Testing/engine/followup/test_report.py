@@ -14,8 +14,9 @@ from LungTumorSegLib.followup.recist import Response, Target
 from LungTumorSegLib.followup.registration import Registration
 from LungTumorSegLib.followup.response import FollowedTarget
 from LungTumorSegLib.followup.track import Track
+from LungTumorSegLib.report import follow_up_tables
 from LungTumorSegLib.report.follow_up import _curves, _sentence
-from LungTumorSegLib.report.follow_up_tables import doubling_text, signed
+from LungTumorSegLib.report.follow_up_tables import burden_rows, doubling_text, signed
 from two_lungs import ct_of, segments_of, write_examination
 
 BALLS = {"Tumor 1": ((66.0, 0.0, 40.0), 9.0), "Tumor <2>": ((-66.0, 10.0, 0.0), 7.0)}
@@ -111,3 +112,12 @@ def test_without_lesions_the_report_says_so(follow_up, tmp_path):
 )
 def test_what_rounds_to_zero_has_no_sign(value, digits, text):
     assert signed(value, digits) == text
+
+
+def test_the_change_of_the_burden_is_that_of_the_numbers_shown(follow_up, monkeypatch):
+    values = [{"lesions": 1, "volume_ml": ml, "by_side_ml": {}, "largest_distance_mm": mm}
+              for ml, mm in ((1.004, 84.4), (2.006, 83.6))]  # fmt: skip
+    monkeypatch.setattr(follow_up_tables, "burden", lambda exam: values[exam is follow_up.later])
+    rows = {row[0]: row[1:] for row in burden_rows(follow_up)}
+    assert rows["Volume mL"] == ["1.00", "2.01", "+1.01"]
+    assert rows["Largest distance mm"] == ["84", "84", "0"]

@@ -3,6 +3,7 @@
 import base64
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import SimpleITK as sitk
 from chests import block, make_chest
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.lesions.components import lesion_crops
-from LungTumorSegLib.report.sections import AROUND_MM, css, histogram, sections
+from LungTumorSegLib.lesions.diameters import outline
+from LungTumorSegLib.report.sections import AROUND_MM, _joined, css, histogram, sections
 
 SHAPE = (60, 90, 120)
 SPACING = (2.0, 1.0, 1.2)
@@ -50,6 +52,19 @@ def test_the_outline_has_the_lesions_size_in_the_middle_of_its_surroundings(plan
     assert (right - left, bottom - top) == pytest.approx(size_mm, abs=1e-6)
     assert (left, top) == pytest.approx((AROUND_MM, AROUND_MM), abs=max(SPACING))
     assert "".join(parsed(svg).find("g").itertext()) == edges
+
+
+def test_an_outline_is_one_line_per_edge_so_that_its_dashes_are_seen():
+    path = parsed(drawn()[1]["axial"]).find("path").get("d")
+    assert path.count("M") == 1
+    assert path.split("L")[0][1:] == path.split("L")[-1]
+    ring = np.ones((9, 9), bool)
+    ring[2, 3] = ring[5, 5] = ring[6, 6] = False  # two of the holes touch at a corner
+    segments = outline(ring)
+    lines = list(_joined(segments))
+    drawn_once = sorted(tuple(sorted(pair)) for line in lines for pair in pairwise(line))
+    assert drawn_once == sorted(tuple(sorted(map(tuple, each))) for each in segments.tolist())
+    assert len(lines) <= 4
 
 
 def test_the_ct_lies_under_the_outline(tmp_path):
