@@ -128,7 +128,7 @@ def burden_rows(found: FollowUp) -> list[list[str]]:
     rows += [(f"{side} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
     rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
     return [
-        [name, *(f"{each:.{digits}f}" for each in numbers), _shown_change(*numbers[-2:], digits)]
+        [name, *(f"{each:.{digits}f}" for each in numbers), _shown_change(numbers[-2], numbers[-1], digits)]
         for name, numbers, digits in rows
     ]
 
