@@ -1,6 +1,7 @@
 """The self-test of the module, run by Slicer's Reload and Test button and as a unit test."""
 
 import csv
+import math
 import os
 import time
 import unittest
@@ -10,8 +11,10 @@ from typing import Any, ClassVar
 import slicer
 from LungTumorSegLib.core.private_folder import private_folder
 from LungTumorSegLib.core.terminology import CONFIRMED
+from LungTumorSegLib.lesions.measurements import centroid_lps
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml import volume_nodes
+from LungTumorSegLib.mrml.nodes import ras_of
 from LungTumorSegLib.mrml.segments import mask_of, set_mask
 from LungTumorSegLib.process.child import FOLDER_PREFIX
 from LungTumorSegLib.results.lesion_rows import CORRECTED
@@ -53,7 +56,7 @@ class SelfTest(ScriptedLoadableModuleTest):
             self.logic.showTumorSpread(None)
 
     def test_FullRunBringsTheResultIntoTheScene(self) -> None:
-        """Check the result of a complete run on a phantom."""
+        """Check the result of a complete run on a phantom, and that its largest lesion is outlined from a point."""
         volumeNode = self._phantom()
         segmentationNode = self.logic.segment(volumeNode)
         names = [segment.GetName() for segment in _segments(segmentationNode)]
@@ -63,6 +66,23 @@ class SelfTest(ScriptedLoadableModuleTest):
         self.assertGreater(len(lesions), 0)
         self.logic.showTumorSpread(segmentationNode)
         self.assertTrue(segmentationNode.GetDisplayNode().GetVisibility3D())
+
+        largest = max(lesions, key=lambda lesion: lesion.volume_ml)
+        outline = self.logic.outline(volumeNode, [ras_of(largest.centroid_lps)])
+        assert outline.mask is not None, outline.message
+        apart = math.dist(centroid_lps(outline.mask), largest.centroid_lps)
+        self.assertLess(apart, largest.long_axis_mm / 2)
+        self.logic.closeOutlines()
+
+    def test_EffectIsOffered(self) -> None:
+        """Check that the Segment Editor has the effect "Lung tumor" and that it shows its help and options."""
+        editor = slicer.qMRMLSegmentEditorWidget()
+        editor.setMRMLScene(slicer.mrmlScene)
+        effect = editor.effectByName("Lung tumor")
+        self.assertIsNotNone(effect)
+        self.assertIn("Enter", effect.self().helpText())
+        editor.setMRMLScene(None)
+        editor.deleteLater()
 
     def test_CancelLeavesTheSceneAsItWas(self) -> None:
         """Check that a cancelled run does not change the scene."""

@@ -9,11 +9,14 @@ import re
 import types
 import unittest
 
+import numpy as np
 import pytest
 import slicer
 from stand_in import sample_data
+from stand_in.segment_editor import Editor
 
 from .conftest import MODULE_FILE, add_volume, process_until
+from .test_segment_here import Answers
 
 ROOT = MODULE_FILE.parents[1]
 
@@ -111,8 +114,18 @@ def test_a_phantom_that_cannot_be_made_says_why(module, phantom_child):
 
 
 @pytest.fixture
-def self_test(module, model, fake_child, ct, monkeypatch):
+def answers(fake_child, tmp_path, ct):
+    """What the child answers when the self-test outlines a place; by default Tumor 1."""
+    answers = Answers(tmp_path / "fake", ct)
+    answers(place=np.s_[3:6, 4:6, 9:12])
+    return answers
+
+
+@pytest.fixture
+def self_test(module, parent, model, answers, ct, monkeypatch):
     """Return the self-test class with an imitated phantom and command line."""
+    for started in slicer.app.started:
+        started()
     monkeypatch.setattr(module.LungTumorSegLogic, "missingPackages", lambda self: [])
     monkeypatch.setattr(
         module.LungTumorSegLogic, "makePhantom", lambda self: add_volume(slicer.mrmlScene, ct, "phantom")
@@ -135,6 +148,18 @@ def test_the_self_test_passes_by_the_unittest_loader(self_test):
 def test_the_self_test_notices_a_run_that_finds_nothing(self_test, fake_child):
     fake_child("good", lesions=0)
     with pytest.raises(AssertionError):
+        self_test().runTest()
+
+
+def test_the_self_test_notices_an_outline_elsewhere(self_test, answers):
+    answers(place=np.s_[0:1, 0:1, 0:1])
+    with pytest.raises(AssertionError, match="not less than"):
+        self_test().runTest()
+
+
+def test_the_self_test_notices_that_the_editor_has_no_effect(self_test):
+    Editor.registered.clear()
+    with pytest.raises(AssertionError, match="unexpectedly None"):
         self_test().runTest()
 
 

@@ -23,6 +23,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )  # fmt: skip
 
+from .segment_editor import Editor
+
 HEADER_HEIGHT = 26
 
 
@@ -374,6 +376,10 @@ class qMRMLSegmentEditorWidget(QWidget):
 
     def setCurrentSegmentID(self, segment_id: str) -> None:
         self._set_node().SetSelectedSegmentID(segment_id)
+
+    def effectByName(self, name: str) -> Any:
+        registered = Editor.registered.get(name)
+        return None if registered is None else registered.self().clone()
 
     def setActiveEffect(self, effect: Any) -> None:
         assert effect is None, "the stand-in has no effects"
