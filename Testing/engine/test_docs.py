@@ -4,7 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.io.images import read_ct
+from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
+from LungTumorSegLib.weights.manifest import find_model
 from tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,3 +37,23 @@ def test_links_to_files_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     files = [target for target in targets if not target.startswith(("http:", "https:", "mailto:"))]
     assert [target for target in files if not (page.parent / target).exists()] == []
+
+
+def test_the_page_of_messages_is_the_codes():
+    messages = tool("write_messages")
+    written = messages.PAGE.read_text(encoding="utf-8")
+    assert messages.page(written) == written, "run: python Testing/tools/write_messages.py"
+    for raised in (
+        lambda: SegmentOptions(stride=99),
+        lambda: read_ct(Path("nowhere.nii.gz")),
+        lambda: find_model("no-such-model"),
+    ):
+        with pytest.raises(UnusableInput) as failure:
+            raised()
+        assert any(_fits(row, str(failure.value)) for row in written.split("\n")), failure.value
+
+
+def _fits(row, message):
+    """Returns whether a row of the page of messages shows a message, with anything in place of its italics."""
+    text = row.removeprefix("| ").removesuffix(" | error 2 |")
+    return re.fullmatch(".*".join(map(re.escape, re.split(r"\*[^*]+\*", text))), message) is not None
