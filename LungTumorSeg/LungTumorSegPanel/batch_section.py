@@ -14,8 +14,8 @@ from LungTumorSegLib.process.child import Event
 from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
 
+from .installation import ensurePackages
 from .lesion_table import MOST_ROWS
-from .parameter_node import Backend
 from .parameters import chosenOptions
 
 if TYPE_CHECKING:
@@ -107,18 +107,13 @@ class BatchSection:
             self._start()
 
     def _ensurePackages(self) -> bool:
-        """Return whether all packages are installed; Slicer asks before it installs any."""
         self._installing = True
         self.refresh()
         try:
-            self._logic.installPackages(openVino=self._parameterNode.backend is Backend.OPENVINO)
-        except RuntimeError as error:
-            self._say(str(error))
-            return False
+            return ensurePackages(self._logic, self._parameterNode, self._say)
         finally:
             self._installing = False
             self.refresh()
-        return True
 
     def _start(self) -> None:
         ui = self._ui

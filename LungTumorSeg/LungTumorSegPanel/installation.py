@@ -2,10 +2,17 @@
 
 import contextlib
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
+
+from .parameter_node import Backend
+
+if TYPE_CHECKING:
+    from LungTumorSeg import LungTumorSegLogic
 
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 
@@ -38,6 +45,22 @@ def installPackages(*, openVino: bool = False) -> None:
         _installRequired()
     if openVino:
         _installOpenVino()
+
+
+def ensurePackages(logic: "LungTumorSegLogic", parameterNode: Any, say: Callable[[str], None]) -> bool:
+    """Return whether all packages are installed that a run with the options of a parameter node needs.
+
+    Args:
+        logic: The logic, with which Slicer asks before it installs any.
+        parameterNode: The parameter node; None if there is none.
+        say: Receives what the user has to do if packages are still missing.
+    """
+    try:
+        logic.installPackages(openVino=parameterNode is not None and parameterNode.backend is Backend.OPENVINO)
+    except RuntimeError as error:
+        say(str(error))
+        return False
+    return True
 
 
 def _installRequired() -> None:

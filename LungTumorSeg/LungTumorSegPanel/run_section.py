@@ -15,8 +15,8 @@ from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import Manifest
 from slicer.i18n import tr as _
 
+from .installation import ensurePackages
 from .lesion_texts import durationText
-from .parameter_node import Backend
 from .parameters import chosenOptions, takeModel
 from .timers import makeTimer
 from .waiting import cancelledText
@@ -151,19 +151,13 @@ class RunSection:
             self._start()
 
     def _ensurePackages(self) -> bool:
-        """Return whether all packages are installed; Slicer asks before it installs any."""
         self._installing = True
         self.refresh()
         try:
-            node = self._parameterNode
-            self._logic.installPackages(openVino=node is not None and node.backend is Backend.OPENVINO)
-        except RuntimeError as error:
-            self._showStatus(str(error))
-            return False
+            return ensurePackages(self._logic, self._parameterNode, self._showStatus)
         finally:
             self._installing = False
             self.refresh()
-        return True
 
     def _start(self) -> None:
         node = self._parameterNode
