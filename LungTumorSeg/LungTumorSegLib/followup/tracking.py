@@ -50,7 +50,7 @@ def tracking_uids(segments: Sequence[Segment], result: Path, ct: Path | None) ->
 
 
 def _in_dicom_seg(path: Path) -> dict[str, str]:
-    from ..io.dicom_files import read_without_pixels  # imports pydicom, so only when needed
+    from ..io.dicom_reading import read_without_pixels  # imports pydicom, so only when needed
 
     items = read_without_pixels(path).get("SegmentSequence") or ()
     found = {str(item.get("SegmentLabel", "")): str(item.get("TrackingUID", "")) for item in items}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.dates import date_of
 from ..core.texts import shown
-from .dicom_files import read_header
+from .dicom_reading import read_header
 
 DAY_KEYWORDS = ("AcquisitionDate", "SeriesDate", "StudyDate")
 """Attributes that state the day, the most reliable one first."""

@@ -10,7 +10,7 @@ import pydicom
 from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..core.volume import CTVolume, Volume
-from .dicom_files import read_header, read_without_pixels
+from .dicom_reading import read_header, read_without_pixels
 from .dicom_seg import SEG_CLASSES, read_dicom_seg
 from .dicom_start import is_dicom_file
 from .dicom_values import DAMAGE, damaged

@@ -15,7 +15,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.texts import shown
 from ..core.volume import ORTHOGONALITY_TOLERANCE, Array
-from .dicom_files import DECODER_PACKAGES, ENHANCED_CLASSES, check_transfer_syntax, read_data_set
+from .dicom_files import DECODER_PACKAGES, ENHANCED_CLASSES, check_transfer_syntax
+from .dicom_reading import read_data_set
 from .dicom_values import DAMAGE, DicomHeader, damaged
 from .stored_values import BitField, Rescaling, ValueChain
 

@@ -22,7 +22,7 @@ from pydicom.valuerep import DA, TM
 from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..core.volume import CTVolume, Grid
-from .dicom_files import read_without_pixels
+from .dicom_reading import read_without_pixels
 from .dicom_values import DAMAGE, damaged
 from .segment import Segment
 

@@ -17,7 +17,7 @@ from ..core.selection import is_lesion, lung_pair
 from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
 from ..core.texts import listed, quoted
 from ..core.volume import Array, Volume
-from .dicom_files import read_data_set, read_without_pixels
+from .dicom_reading import read_data_set, read_without_pixels
 from .dicom_series import DAMAGE
 from .dicom_start import is_dicom_file
 from .segment import UNSPECIFIED_COLORS, Segment

@@ -119,7 +119,7 @@ def _may_be_slice(path: Path) -> bool:
     """Return whether a file is DICOM, except for the kinds that a run writes."""
     if not _is_dicom(path):
         return False
-    from ..io.dicom_files import stated_class  # imports pydicom, so only if needed
+    from ..io.dicom_reading import stated_class  # imports pydicom, so only if needed
 
     return stated_class(path) not in WRITTEN_CLASSES
 

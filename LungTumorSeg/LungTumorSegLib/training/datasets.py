@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.volume import Array, Volume
-from ..io.dicom_files import stated_class
+from ..io.dicom_reading import stated_class
 from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
 from ..io.label_maps import name_without_suffix, read_lesion_labels

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.io import dicom_files, dicom_folder
+from LungTumorSegLib.io import dicom_folder, dicom_reading
 from LungTumorSegLib.io.dicom_start import is_dicom_file
 from LungTumorSegLib.io.images import read_ct
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, generate_uid
@@ -248,7 +248,7 @@ def test_a_damaged_report_is_no_reason_to_refuse_the_ct(tmp_path):
 def test_a_deflated_file_unpacks_to_no_more_than_a_slice_takes(tmp_path, monkeypatch):
     path = series(tmp_path, transfer_syntax=DeflatedExplicitVRLittleEndian)[3]
     raw = path.read_bytes()
-    monkeypatch.setattr(dicom_files, "MOST_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(dicom_reading, "MOST_UNPACKED_BYTES", 1 << 20)
     begin = 144 + pydicom.dcmread(path).file_meta.FileMetaInformationGroupLength
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     data = zlib.decompress(raw[begin:], -zlib.MAX_WBITS)

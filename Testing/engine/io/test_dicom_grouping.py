@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.io.dicom_files import KEYWORDS
 from LungTumorSegLib.io.dicom_grouping import SHARED, SHARED_SECRETS
+from LungTumorSegLib.io.dicom_reading import KEYWORDS
 from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.io.slice_passes import follow_each_other, interleaved_passes, overlapping_passes, runs_of_blocks
 from LungTumorSegLib.io.slice_stack import half_last_decimal, plan_stack, planes_of, regular_steps
