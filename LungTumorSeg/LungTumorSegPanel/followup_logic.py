@@ -1,6 +1,6 @@
 """The part of the logic that compares a result with an earlier one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import slicer
@@ -23,6 +23,7 @@ class FollowUpLogic:
         days: float | None = None,
         links: Collection[Name] = (),
         unlinks: Collection[Name] = (),
+        before: Sequence[Node | str | Path] = (),
     ) -> Comparison:
         """Compare a result with an earlier one; block until this is done. The scene is not changed.
 
@@ -32,6 +33,7 @@ class FollowUpLogic:
             days: Time between the CTs, days; None if it is unknown.
             links: Pairs of names of an earlier and a later lesion that are the same.
             unlinks: Pairs that are not the same.
+            before: Results before the earlier one, oldest first; RECIST counts from the first of them.
 
         Returns:
             The comparison; its ``data`` is the content of followup.json.
@@ -41,7 +43,9 @@ class FollowUpLogic:
             RuntimeError: The results cannot be compared; the message says why.
         """
         choices = Choices(tuple(links), tuple(unlinks))
-        return result_of(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, choices=choices))
+        past = [_source(each) for each in before]
+        run = start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, None, choices, past)
+        return result_of(run)
 
     def startComparison(
         self,
@@ -50,6 +54,7 @@ class FollowUpLogic:
         days: float | None = None,
         onFinished: OnFinished = None,
         choices: Choices | None = None,
+        before: Sequence[Node | Path] = (),
     ) -> CommandRun:
         """Compare a result with an earlier one without blocking; needs Qt's event loop.
 
@@ -59,6 +64,7 @@ class FollowUpLogic:
             days: See ``compare``.
             onFinished: Called with the run at its end; its ``result`` (the comparison) or ``error`` is then set.
             choices: What was linked and unlinked by hand.
+            before: See ``compare``.
 
         Returns:
             The run; its method ``close`` cancels it.
@@ -66,7 +72,8 @@ class FollowUpLogic:
         Raises:
             ValueError: See ``compare``.
         """
-        return watched(start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, onFinished, choices))
+        source, folder = _source(earlier), slicer.app.temporaryPath
+        return watched(start_comparison(later, source, folder, days, onFinished, choices, before))
 
 
 def _source(earlier: Node | str | Path) -> Node | Path:

@@ -129,6 +129,8 @@ class FollowUpSection:
         isThere = self._segmentation is not None and ct_of(self._segmentation) is not None
         ui.earlierSelector.enabled = ui.daysSpinBox.enabled = isThere and not busy
         ui.earlierFolderButton.enabled = isThere and not busy and self._chosen() is None
+        ui.includeEarlierCheckBox.enabled = isThere and not busy
+        ui.includeEarlierCheckBox.visible = bool(self._known())
         ui.compareButton.enabled = isThere
         ui.compareButton.text = _("Cancel") if busy else _("Compare")
         canLink = isThere and not busy and bool(ui.linkEarlierSelector.count and ui.linkLaterSelector.count)
@@ -159,13 +161,22 @@ class FollowUpSection:
     def _earlier(self) -> Node | Path:
         return self._chosen() or Path(self._ui.earlierFolderButton.directory)
 
+    def _before(self) -> list[Node | Path]:
+        """Return the examinations before the earlier result that take part."""
+        return self._known() if self._ui.includeEarlierCheckBox.checked else []
+
+    def _known(self) -> list[Node | Path]:
+        if self._segmentation is None or self._chosen() is None:
+            return []
+        return mrml.examinations_before(self._chosen(), self._segmentation)
+
     def _compare(self, choices: Choices) -> None:
         days = self._ui.daysSpinBox.value or None
         try:
             with slicer.util.WaitCursor():
                 self._finish()
                 self._run = self._logic.startComparison(
-                    self._segmentation, self._earlier(), days, self._onFinished, choices
+                    self._segmentation, self._earlier(), days, self._onFinished, choices, self._before()
                 )
         except (ValueError, OSError) as error:
             self._say(str(error))

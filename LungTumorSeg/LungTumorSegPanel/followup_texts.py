@@ -97,7 +97,7 @@ def summaryText(data: Mapping[str, Any]) -> str:
     response, registration = data["recist_1_1"], data["registration"]
     rules = " ".join(response["rules"])
     lines = [_("RECIST 1.1: {category}. {rules}").format(category=response["category"], rules=rules)]
-    lines.append(_("The earlier result counts as the baseline of RECIST."))
+    lines.append(baselineText(data))
     lines.append(
         _(
             "Alignment: residual {median:.1f} mm (95th percentile {p95:.1f} mm), overlap of the lungs {overlap:.2f}."
@@ -106,3 +106,13 @@ def summaryText(data: Mapping[str, Any]) -> str:
         )
     )
     return "\n".join([*lines, *data["warnings"]])
+
+
+def baselineText(data: Mapping[str, Any]) -> str:
+    """Return from which examination RECIST counts and, if there are more than two, the category at each of them."""
+    count = len(data["dates"])
+    if count == 2:
+        return str(_("The earlier result counts as the baseline of RECIST."))
+    text = _("The first of {count} examinations counts as the baseline of RECIST; after it: {categories}.")
+    history = data["recist_1_1"].get("history", [])
+    return str(text.format(count=count, categories=", ".join(each["category"] for each in history)))

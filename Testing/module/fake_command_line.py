@@ -15,6 +15,9 @@ import threading
 import time
 from pathlib import Path
 
+OWN = ("ct.nrrd", "segmentation.seg.nrrd", "summary.json")
+"""The files of each result of the scene that is compared."""
+
 
 def say(**event: object) -> None:
     """Print an event as JSON."""
@@ -122,12 +125,14 @@ def compare(arguments: list[str]) -> None:
     if how == "slow":
         time.sleep(600)
     earlier, later = (Path(path) for path in arguments[1:3])
-    assert all((later / name).is_file() for name in ("ct.nrrd", "segmentation.seg.nrrd", "summary.json"))
+    written = [later, *(Path(arguments[n + 1]) for n, each in enumerate(arguments) if each == "--earlier")]
+    assert all((each / name).is_file() for each in written for name in OWN)
     folder = Path(arguments[arguments.index("-o") + 1])
     folder.mkdir()
     data = json.loads((home / "followup.json").read_text())
     if "--links" in arguments:
-        choices = json.loads(Path(arguments[arguments.index("--links") + 1]).read_text())
+        files = [Path(arguments[n + 1]) for n, each in enumerate(arguments) if each == "--links"]
+        choices = [json.loads(file.read_text()) for file in files][-1]
         data |= {name: choices[name] for name in ("links", "unlinks")}
     (folder / "followup.json").write_text(json.dumps(data))
     shutil.copy(home / "outlines.seg.nrrd", folder / "earlier-lesions.seg.nrrd")

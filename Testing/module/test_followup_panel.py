@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import slicer
 from jsonschema import validate
 from LungTumorSegLib.core.colors import GROWTH_COLORS
+from LungTumorSegLib.followup.comparison import compare_all
+from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.file_names import JSON_FILE
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from LungTumorSegLib.mrml import followup as mrml
@@ -440,6 +443,59 @@ def test_a_curve_includes_earlier_comparisons_of_the_scene(later, earlier):
     assert mrml.volumes_over_time(later, merged) == [1, 7, 9]
 
 
+@pytest.fixture
+def first(later, earlier, ct, tmp_path):
+    """A result with which the earlier one was compared in this scene, with a link by hand."""
+    volume = add_volume(slicer.mrmlScene, ct, "October")
+    found = load_results(read_run(write_results(tmp_path / "october", ct)), volume)
+    earlier.SetNodeReferenceID(mrml.EARLIER_ROLE, found.GetID())
+    choices = {"lesions": [], "links": [["Tumor 1", "Tumor 2"]], "unlinks": []}
+    earlier.SetAttribute("LungTumorSeg.FollowUp", json.dumps(choices))
+    return found
+
+
+def test_the_results_before_the_earlier_one_are_found_oldest_first(later, earlier, first, tmp_path):
+    assert mrml.examinations_before(earlier, later) == [first]
+    first.SetAttribute("LungTumorSeg.EarlierFolder", str(tmp_path))
+    assert mrml.examinations_before(earlier, later) == [tmp_path, first]
+    first.SetNodeReferenceID(mrml.EARLIER_ROLE, later.GetID())  # compared in both directions
+    assert mrml.examinations_before(earlier, later) == [first]
+    first.SetNodeReferenceID(mrml.EARLIER_ROLE, earlier.GetID())
+    assert mrml.examinations_before(earlier, later) == [first]
+    assert mrml.examinations_before(tmp_path, later) == []
+    slicer.mrmlScene.RemoveNode(mrml.ct_of(first))
+    assert mrml.examinations_before(earlier, later) == []
+
+
+def test_results_before_the_earlier_one_take_part_unless_the_user_leaves_them_out(
+    widget, later, earlier, first, fake_child, canned, tmp_path
+):
+    history = [{"category": "PR", "sum_mm": 9.0}, {"category": "PD", "sum_mm": 16.0}]
+    data = {**canned, "dates": [None] * 3, "recist_1_1": {**canned["recist_1_1"], "history": history}}
+    (tmp_path / "fake" / JSON_FILE).write_text(json.dumps(data))
+    process_until(lambda: earlier.GetName() in offered(widget))
+    box, selector = widget.ui.includeEarlierCheckBox, widget.ui.earlierSelector
+    selector.currentIndex = offered(widget).index(earlier.GetName())
+    assert box.checked
+    assert not box._qt.isHidden()
+    compared(widget)
+    arguments = fake_child.arguments()
+    assert [Path(each).name for each in arguments[1:5]] == ["earlier", "later", "--earlier", "before-1"]
+    assert [Path(arguments[n + 1]).name for n, each in enumerate(arguments) if each == "--links"] == [
+        "links-1.json",
+        "links-2.json",
+    ]
+    assert "The first of 3 examinations counts as the baseline of RECIST; after it: PR, PD." in (
+        widget.ui.followUpLabel.text
+    )
+    assert mrml.comparison_of(later)["links"] == []  # those of the step before are not those of this one
+    box.checked = False
+    compared(widget)
+    assert not {"--earlier", "--links"} & set(fake_child.arguments())
+    selector.currentIndex = offered(widget).index(first.GetName())
+    assert box._qt.isHidden()
+
+
 @pytest.mark.parametrize(
     ("values", "times", "expected"),
     [
@@ -521,28 +577,34 @@ def test_the_comparison_of_a_saved_scene_is_shown_again(widget, later):
     assert not widget.ui.followUpReportButton.enabled  # the files were not saved with the scene
 
 
-@pytest.mark.slow
-def test_the_real_command_compares_two_results_of_the_scene(module, slicer_app, tmp_path, monkeypatch):
+def result(folder: Path, balls, **geometry):
+    """A result of the scene with these lesions."""
+    segments = segments_of(balls, **geometry)
+    write_results(folder, ct := ct_of(segments), lesions=0)
+    write_segmentation(segments, folder / "segmentation.seg.nrrd")
+    masks = [each.mask for each in segments if each.name.startswith("Tumor")]
+    lesions = [
+        lesion_row(ct, mask, number) | {"long_axis_mm": 2 * radius}
+        for number, (mask, (_, radius)) in enumerate(zip(masks, balls.values(), strict=True), start=1)
+    ]
+    summary = json.loads((folder / "summary.json").read_text()) | {"lesions": lesions}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    return load_results(read_run(folder), add_volume(slicer.mrmlScene, ct, folder.name))
+
+
+@pytest.fixture
+def real_command(tmp_path, monkeypatch):
     program = tmp_path / "PythonSlicer"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
 
-    def result(name, balls, **geometry):
-        segments = segments_of(balls, **geometry)
-        write_results(tmp_path / name, ct := ct_of(segments), lesions=0)
-        write_segmentation(segments, tmp_path / name / "segmentation.seg.nrrd")
-        lesions = [
-            lesion_row(ct, each.mask, number)
-            for number, each in enumerate((each for each in segments if each.name.startswith("Tumor")), start=1)
-        ]
-        summary = json.loads((tmp_path / name / "summary.json").read_text()) | {"lesions": lesions}
-        (tmp_path / name / "summary.json").write_text(json.dumps(summary))
-        return load_results(read_run(tmp_path / name), add_volume(slicer.mrmlScene, ct, name))
 
+@pytest.mark.slow
+def test_the_real_command_compares_two_results_of_the_scene(module, slicer_app, real_command, tmp_path):
     here, there = (66.0, 0.0, 40.0), (-66.0, 10.0, 0.0)
-    january = result("January", {"Tumor 1": (here, 9.0), "Tumor 2": (there, 8.0)})
-    april = result("April", {"Tumor 1": (there, 12.0)}, shift=(6.0, -9.0, 12.0))
+    january = result(tmp_path / "January", {"Tumor 1": (here, 9.0), "Tumor 2": (there, 8.0)})
+    april = result(tmp_path / "April", {"Tumor 1": (there, 12.0)}, shift=(6.0, -9.0, 12.0))
     found = module.LungTumorSegLogic().compare(april, january, days=90)
     statuses = {lesion["status"]: lesion for lesion in found.data["lesions"]}
     assert set(statuses) == {"grown", "gone"}
@@ -551,3 +613,21 @@ def test_the_real_command_compares_two_results_of_the_scene(module, slicer_app, 
     assert set(found.outlines.GetSegmentIDs()) == {lesion["id"] for lesion in statuses.values()}
     assert b"<html" in found.files["report.html"]
     assert str(tmp_path) not in found.files[JSON_FILE].decode()
+
+
+@pytest.mark.slow
+def test_the_response_over_all_results_of_the_scene_is_that_of_the_command(module, slicer_app, real_command, tmp_path):
+    sizes, place = {"January": 14.0, "April": 8.0, "July": 11.0}, (66.0, 0.0, 40.0)
+    january, april, july = (result(tmp_path / name, {"Tumor 1": (place, size)}) for name, size in sizes.items())
+    logic = module.LungTumorSegLogic()
+    followup_display.show_comparison(april, logic.compare(april, january, days=90))
+    before = mrml.examinations_before(april, july)
+    assert before == [january]
+    found = logic.compare(july, april, days=90, before=before).data
+    assert [each["category"] for each in found["recist_1_1"]["history"]] == ["PR", "PD"]
+    folders = [read_examination(tmp_path / name) for name in sizes]
+    command = compare_all(folders, days=90)
+    assert command.response.category == found["recist_1_1"]["category"] == "PD"
+    assert found["recist_1_1"]["rules"] == list(command.response.rules)
+    assert found["recist_1_1"]["baseline_sum_mm"] == pytest.approx(command.response.baseline_mm, rel=1e-6)
+    assert logic.compare(july, april, days=90).data["recist_1_1"]["baseline_sum_mm"] == 16

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,6 @@ OTHER_PATIENT = "{earlier} and {later} are CTs of different patients."
 
 OWN = (CT_FILE, SEGMENTATION_FILE, SUMMARY_FILE)
 """The files that an examination of the scene is written to; messages call them by the name of the result."""
-
-LINKS_FILE = "links.json"
 
 Write = Callable[[Path, threading.Event], None]
 """Writes one examination into a new folder; raises Cancelled soon after the event is set."""
@@ -121,6 +120,7 @@ def start_comparison(
     days: float | None = None,
     on_finished: Callable[[CommandRun], None] | None = None,
     choices: Choices | None = None,
+    before: Sequence[Node | Path] = (),
 ) -> CommandRun:
     """Start the comparison of two results; the result of the run is a ``Comparison``. The scene is not changed.
 
@@ -132,6 +132,8 @@ def start_comparison(
         on_finished: Called with the run at its end.
         choices: What was linked and unlinked by hand. Choices about lesions that no longer exist are left out with a
             warning.
+        before: Segmentations or result folders of examinations before the earlier one, oldest first; RECIST counts from
+            the first of them. What was linked by hand between them is kept.
 
     Returns:
         The run, which the caller has to poll.
@@ -139,26 +141,28 @@ def start_comparison(
     Raises:
         ValueError: A CT is not in the scene, or the CTs are of different patients.
     """
-    write_later = _exporter(later)
-    names = {"later": _called(later)} | ({} if isinstance(earlier, Path) else {"earlier": _called(earlier)})
-    write_earlier = None if isinstance(earlier, Path) else _exporter(earlier)
-    if not isinstance(earlier, Path):
-        _check_same_patient(earlier, later)
+    sources = {f"before-{number}": each for number, each in enumerate(before, start=1)}
+    sources |= {"earlier": earlier, "later": later}
+    nodes = {folder: each for folder, each in sources.items() if not isinstance(each, Path)}
+    writers = {folder: _exporter(node) for folder, node in nodes.items()}
+    _check_same_patient(list(nodes.values()))
+    steps = [_step_choices(*pair) for pair in pairwise((*before, earlier))] + [choices or Choices()]
+    links = {f"links-{number}.json": step for number, step in enumerate(steps, start=1)} if any(steps) else {}
 
     def prepare(private: Path, stop: threading.Event) -> None:
-        write_later(private / "later", stop)
-        if write_earlier is not None:
-            write_earlier(private / "earlier", stop)
-        if choices:
-            by_name = {"lesions": [], "links": choices.links, "unlinks": choices.unlinks}
-            (private / LINKS_FILE).write_text(json.dumps(by_name, ensure_ascii=False), encoding="utf-8")
+        for folder, write in writers.items():
+            write(private / folder, stop)
+        for name, step in links.items():
+            by_name = {"lesions": [], "links": step.links, "unlinks": step.unlinks}
+            (private / name).write_text(json.dumps(by_name, ensure_ascii=False), encoding="utf-8")
 
     def arguments(private: Path) -> Sequence[str]:
-        before = earlier if isinstance(earlier, Path) else private / "earlier"
+        *past, then, now = (each if isinstance(each, Path) else private / folder for folder, each in sources.items())
         interval = [] if days is None else ["--days", f"{days:g}"]
-        links = ["--links", str(private / LINKS_FILE)] if choices else []
+        past_options = [part for path in past for part in ("--earlier", str(path))]
+        link_options = [part for name in links for part in ("--links", str(private / name))]
         output = ["-o", str(private / "out"), "--outlines"]
-        return ["compare", str(before), str(private / "later"), *output, *interval, *links]
+        return ["compare", str(then), str(now), *past_options, *output, *interval, *link_options]
 
     return CommandRun(
         arguments,
@@ -166,16 +170,55 @@ def start_comparison(
         temporary_folder=temporary_folder,
         failure=FAILURE,
         prepare=prepare,
-        names={f"{folder}{end}": name for folder, name in names.items() for end in ("", *(f"/{each}" for each in OWN))},
+        names={
+            f"{folder}{end}": _called(node)
+            for folder, node in nodes.items()
+            for end in ("", *(f"/{each}" for each in OWN))
+        },
         on_finished=on_finished,
     )
 
 
-def _check_same_patient(earlier: Node, later: Node) -> None:
-    patients = {patient_of(ct_of(node)) for node in (earlier, later)}
-    if "" not in patients and len(patients) > 1:
-        cts = {"earlier": ct_of(earlier).GetName(), "later": ct_of(later).GetName()}
-        raise ValueError(OTHER_PATIENT.format(**cts))
+def examinations_before(earlier: Node | Path, later: Node) -> list[Node | Path]:
+    """Return the examinations with which an earlier result was compared in this scene, and those before them.
+
+    Args:
+        earlier: The earlier result.
+        later: The later result, which is none of them.
+
+    Returns:
+        Segmentations and result folders, oldest first; a folder and a segmentation without CT end the search.
+    """
+    found: list[Node | Path] = []
+    here = earlier
+    while not isinstance(here, Path):
+        before = _compared_with(here)
+        if before is None or before is later or before is earlier or before in found:
+            break
+        if not isinstance(before, Path) and ct_of(before) is None:
+            break
+        found.insert(0, before)
+        here = before
+    return found
+
+
+def _compared_with(later: Node) -> Node | Path | None:
+    folder = later.GetAttribute(EARLIER_FOLDER_ATTRIBUTE)
+    return later.GetNodeReference(EARLIER_ROLE) or (Path(folder) if folder else None)
+
+
+def _step_choices(earlier: Node | Path, later: Node | Path) -> Choices:
+    return Choices() if isinstance(later, Path) else choices_of(later, earlier)
+
+
+def _check_same_patient(results: Sequence[Node]) -> None:
+    """Refuse results of which two are of different patients, as far as these are known; the last one is the later."""
+    *others, later = results
+    for each in others:
+        patients = {patient_of(ct_of(node)) for node in (each, later)}
+        if "" not in patients and len(patients) > 1:
+            cts = {"earlier": ct_of(each).GetName(), "later": ct_of(later).GetName()}
+            raise ValueError(OTHER_PATIENT.format(**cts))
 
 
 def _loaded(folder: Path, earlier: Node | Path) -> Comparison:
@@ -238,8 +281,8 @@ def comparison_of(later: Node) -> dict[str, Any]:
 
 def choices_of(later: Node, earlier: Node | Path) -> Choices:
     """Return what was linked and unlinked by hand in the last comparison, if that was with this earlier result."""
-    before = later.GetNodeReference(EARLIER_ROLE) or later.GetAttribute(EARLIER_FOLDER_ATTRIBUTE)
-    same = before == str(earlier) if isinstance(earlier, Path) else before is earlier
+    before = _compared_with(later)
+    same = before == earlier if isinstance(earlier, Path) else before is earlier
     return Choices.of(comparison_of(later)) if same else Choices()
 
 
