@@ -12,6 +12,7 @@ from LungTumorSegLib.weights.manifest import find_model
 from tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
+HOMES = (ROOT / "LungTumorSeg/LungTumorSegLib", ROOT / "LungTumorSeg", ROOT, ROOT / "docs")
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 
 
@@ -57,3 +58,19 @@ def _fits(row, message):
     """Returns whether a row of the page of messages shows a message, with anything in place of its italics."""
     text = row.removeprefix("| ").removesuffix(" | error 2 |")
     return re.fullmatch(".*".join(map(re.escape, re.split(r"\*[^*]+\*", text))), message) is not None
+
+
+def test_the_files_that_a_change_leads_to_exist():
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    rows = page.split("## To change something")[1].split("\n## ")[0].split("\n")
+    missing = []
+    for row in rows:
+        folder = ""
+        for name in re.findall(r"`([\w./]+)`|[.;]", row):
+            if name.endswith("/"):
+                folder = name
+            path = name if "/" in name or name.count(".") else f"{folder}{name}.py" if folder and name else ""
+            folder = folder if name else ""
+            if path and not any((base / path).exists() for base in HOMES):
+                missing.append(path)
+    assert missing == []
