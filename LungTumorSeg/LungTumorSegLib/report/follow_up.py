@@ -36,7 +36,8 @@ from .follow_up_tables import (
     signed,
     sums_text,
 )
-from .sections import WINDOW_HU, axial_section
+from .sections import axial_section
+from .windows import LEAST_LUNG_SHARE, SOFT_TISSUE_HU, WINDOW_HU, Window, lung_share, window_text
 
 if TYPE_CHECKING:
     from ..followup.comparison import FollowUp
@@ -57,8 +58,9 @@ METHOD = (
     "the alignment (or of the lung surfaces). Lesions are matched by their place after the alignment, their volume and "
     "their HU. Doubling time: days times ln 2 divided by the logarithm of the ratio of the volumes. Mass: volume times "
     "(mean HU + 1000). RECIST 1.1: Eisenhauer 2009, Eur J Cancer 45:228, with the clarifications of Schwartz 2016, Eur "
-    "J Cancer 62:132; both lungs are one organ, and pieces of a lesion that has split are added up. A response is that "
-    "of the last examination, not confirmed by another one."
+    "J Cancer 62:132; both lungs are one organ, segments named node or lymph are measured by their short axis, and "
+    "pieces of a lesion that has split are added up. A response is that of the last examination, not confirmed by "
+    "another one."
 )
 
 
@@ -126,9 +128,9 @@ def write_follow_up_report(
 
 
 def _pictures_note(pictured: int, lesions: int) -> str:
-    low, high = WINDOW_HU
     note = (
-        f"Sections: axial, at the center of the lesion; window {high - low:.0f} HU, level {(high + low) / 2:.0f} HU. "
+        f"Sections: axial, at the center of the lesion; {window_text(WINDOW_HU)}. With little lung around the lesion: "
+        f"{window_text(SOFT_TISSUE_HU)}. "
         "Colored: the outline in this CT. Dashed white: the earlier outline where the alignment puts it now."
     )
     return note if pictured == lesions else f"{note} Pictures of the first {pictured} of {lesions} lesions."
@@ -163,12 +165,13 @@ def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
         half_mm = max(
             [LEAST_HALF_MM, *(long_axis_mm((each,)) / 2 + AROUND_MM for v in track.visits[-2:] for each in v)]
         )
+        window = _window(track, found)
         drawings = []
         for exam, visit, center, name in zip(
             found.examinations[-2:], track.visits[-2:], centers, captions, strict=True
         ):
             before = carried_crops.get(track.id, ()) if exam is found.later else ()
-            svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color, before)
+            svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color, before, window)
             if svg:
                 drawings.append((name, Markup(svg)))  # noqa: S704  drawn by the program from numbers
         curves = Markup(_curves(track, found))  # noqa: S704
@@ -185,6 +188,17 @@ def _carried_crops(found: FollowUp) -> dict[str, list[Crop]]:
     return {name: [crop] for name, crop in crops.items() if crop is not None}
 
 
+def _window(track: Track, found: FollowUp) -> Window:
+    """Return the window of the sections of a lesion, the same for both CTs, so that they can be compared."""
+    shares = [
+        lung_share(exam.ct, lesion.crop)
+        for exam, visit in zip(found.examinations[-2:], track.visits[-2:], strict=True)
+        if exam.ct is not None
+        for lesion in visit
+    ]
+    return SOFT_TISSUE_HU if shares and max(shares) < LEAST_LUNG_SHARE else WINDOW_HU
+
+
 def _drawn(
     exam: Examination,
     crops: Sequence[Crop],
@@ -192,8 +206,11 @@ def _drawn(
     half_mm: float,
     color: Color,
     compared: Sequence[Crop],
+    window: Window,
 ) -> str:
-    return "" if exam.ct is None or center is None else axial_section(exam.ct, crops, center, half_mm, color, compared)
+    if exam.ct is None or center is None:
+        return ""
+    return axial_section(exam.ct, crops, center, half_mm, color, compared, window)
 
 
 def _centers(track: Track, found: FollowUp) -> tuple[Array | None, Array | None]:

@@ -22,8 +22,9 @@ from ..core.volume import CTVolume, Volume
 from ..lesions import Lesion, LesionReport, Margin, all_measures
 from ..lesions.components import numbered_crops
 from ..lesions.limits import LOW_CONFIDENCE
-from .sections import WINDOW_HU, css, histogram, sections
+from .sections import css, histogram, sections
 from .views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
+from .windows import WINDOW_HU, window_text
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -130,7 +131,6 @@ def write_report(
 
 def _values(report: LesionReport, ct: CTVolume, heading: Heading, margins: Sequence[Margin]) -> dict[str, Any]:
     """Return what the template shows, except the 3D views."""
-    low, high = WINDOW_HU
     return {
         "heading": heading,
         "report": report,
@@ -145,8 +145,7 @@ def _values(report: LesionReport, ct: CTVolume, heading: Heading, margins: Seque
         "distances": _distances(report),
         "margins": [(margin.name, f"{margin.distance_mm:g}", f"{margin.volume_ml:.2f}") for margin in margins],
         "lesions": list(_pictured(report, ct)),
-        "window": f"{high - low:.0f}",
-        "level": f"{(high + low) / 2:.0f}",
+        "window": window_text(WINDOW_HU),
         "method": METHOD,
         "measures": _all_measures(report),
     }

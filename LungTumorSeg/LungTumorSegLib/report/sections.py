@@ -20,9 +20,7 @@ from ..core.volume import HU, Array, Volume
 from ..lesions import Lesion, Ruler
 from ..lesions.components import LesionCrop
 from ..lesions.diameters import outline
-
-WINDOW_HU = (-1000.0, 400.0)
-"""HU shown as black and as white, so that both lung and soft tissue keep their structure."""
+from .windows import WINDOW_HU, Window
 
 AROUND_MM = 20.0
 """Width of the surroundings that are shown on each side of a lesion, mm."""
@@ -94,6 +92,7 @@ def axial_section(
     half_mm: float,
     color: Color,
     compared: Sequence[Crop] = (),
+    window: Window = WINDOW_HU,
 ) -> str:
     """Draw the axial section through a point, with the outlines of masks in it.
 
@@ -104,6 +103,7 @@ def axial_section(
         half_mm: Half the width and height of the section, mm; it ends at the edge of the CT.
         color: Color of the outlines.
         compared: Masks whose outlines are dashed white, for comparison.
+        window: HU shown as black and as white.
 
     Returns:
         An SVG picture; "" if the point lies outside the CT.
@@ -117,7 +117,7 @@ def axial_section(
     inside, beside = (
         _slice_of(masks, k, ct)[None, start[1] : stop[1], start[2] : stop[2]] for masks in (crops, compared)
     )
-    return _section(PLANES[0], 0, around, inside, (), color, beside)
+    return _section(PLANES[0], 0, around, inside, (), color, beside, window)
 
 
 def _slice_of(crops: Sequence[Crop], k: int, ct: Volume) -> Array:
@@ -137,6 +137,7 @@ def _section(
     rulers: Sequence[tuple[Ruler, str]],
     color: Color,
     compared: Array | None = None,
+    window: Window = WINDOW_HU,
 ) -> str:
     """Draw one section.
 
@@ -158,7 +159,7 @@ def _section(
     if plane.axis == 0:
         for ruler, dashes in rulers:
             shapes.append(_ruler(place, ct, ruler, dashes, 0.8 * _font_mm(size_mm)))
-    return _svg(size_mm, _png(image[::-1] if head_up else image), shapes, plane.edges)
+    return _svg(size_mm, _png(image[::-1] if head_up else image, window), shapes, plane.edges)
 
 
 def _outline(place: Place, inside: Array, color: Color, dashes: str = "") -> str:
@@ -280,9 +281,9 @@ def css(color: Color) -> str:
     return "#" + "".join(f"{round(255 * part):02x}" for part in color)
 
 
-def _png(hu: Array) -> bytes:
+def _png(hu: Array, window: Window) -> bytes:
     """Return the values in the window as an 8-bit gray PNG."""
-    low, high = WINDOW_HU
+    low, high = window
     gray = np.clip((hu.astype(np.float32) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(gray).save(buffer, "PNG")

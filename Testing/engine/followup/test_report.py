@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,8 +17,10 @@ from LungTumorSegLib.followup.registration import Registration
 from LungTumorSegLib.followup.response import FollowedTarget
 from LungTumorSegLib.followup.track import Track
 from LungTumorSegLib.report import follow_up_tables
-from LungTumorSegLib.report.follow_up import _curves, _sentence
+from LungTumorSegLib.report.follow_up import _curves, _pictured, _sentence, _window
 from LungTumorSegLib.report.follow_up_tables import burden_rows, doubling_text, signed
+from LungTumorSegLib.report.windows import SOFT_TISSUE_HU, WINDOW_HU
+from PIL import Image
 from two_lungs import ct_of, segments_of, write_examination
 
 BALLS = {"Tumor 1": ((66.0, 0.0, 40.0), 9.0), "Tumor <2>": ((-66.0, 10.0, 0.0), 7.0)}
@@ -121,3 +125,15 @@ def test_the_change_of_the_burden_is_that_of_the_numbers_shown(follow_up, monkey
     rows = {row[0]: row[1:] for row in burden_rows(follow_up)}
     assert rows["Volume mL"] == ["1.00", "2.01", "+1.01"]
     assert rows["Largest distance mm"] == ["84", "84", "0"]
+
+
+@pytest.mark.parametrize(("around_hu", "window"), [(-850, WINDOW_HU), (30, SOFT_TISSUE_HU)])
+def test_lesions_without_lung_around_them_are_shown_as_soft_tissue(follow_up, around_hu, window):
+    later = follow_up.later
+    surroundings = replace(later, ct=later.ct.with_array(np.full(later.ct.shape, around_hu, np.int16)))
+    found = replace(follow_up, examinations=(follow_up.earlier, surroundings))
+    assert _window(found.tracks[0], found) == window
+    (_, drawing), *_ = next(_pictured(found, ("before", "now"))).drawings
+    with Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^\"]+)", drawing)[1]))) as image:
+        gray = np.asarray(image)
+    assert gray[0, 0] == int((around_hu - window[0]) * 255 / (window[1] - window[0]))
