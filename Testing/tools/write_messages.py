@@ -61,6 +61,9 @@ KINDS = {
     "results/writer.py": "warning",
     "core/errors.py": "error 2",
     "core/machine.py": "error 3",
+    "cohort/input_table.py": "error 2",
+    "cohort/run_item.py": "reason in cohort.csv",
+    "cohort/schedule.py": "reason in cohort.csv",
     "followup/recist.py": "reason of a response",
     "followup/response.py": "remark",
 }
@@ -165,7 +168,8 @@ class Reader:
             return [node.value]
         if isinstance(node, ast.JoinedStr):
             self.seen.add(id(node))
-            return ["".join(self._part(part) for part in node.values)]
+            text = "".join(self._part(part) for part in node.values)
+            return [re.sub(r"\*([^*]+)\*\*([^*]+)\*", r"*\1 \2*", text)]  # Markdown would take ** for bold
         if isinstance(node, ast.IfExp):
             choices = self.texts(node.body), self.texts(node.orelse)
             return [*choices[0], *choices[1]] if all(choices) else []
@@ -270,7 +274,7 @@ def messages(path: Path) -> Iterator[tuple[str, str]]:
         if isinstance(node, ast.Call):
             code, arguments = _error(node, folder)
             texts = [text for argument in arguments for text in Reader(path, scope, seen).texts(argument)]
-            found += [(node.lineno, each, code) for each in texts if code and _is_sentence(each)]
+            found += [(node.lineno, each, code) for each in texts if code and _is_error(each)]
     kind = KINDS.get(name, KINDS.get(folder, ""))
     for scope, node in module_of(path).nodes if kind else ():
         if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in seen:
@@ -290,6 +294,12 @@ def _error(call: ast.Call, folder: str) -> tuple[str, list[ast.expr]]:
 
 def _is_sentence(text: str) -> bool:
     return text.endswith((".", "*reason*")) and len(text.split()) > 3
+
+
+def _is_error(text: str) -> bool:
+    """Return whether a text says something itself, and does not only name what another error is about."""
+    own = re.sub(r"\*[^*]+\*", "", text)
+    return not text.endswith((": *reason*", ": *message*")) and re.search(r"[a-z] |[a-z]\.| [a-z]", own) is not None
 
 
 def listing() -> str:
