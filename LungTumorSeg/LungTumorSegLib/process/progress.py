@@ -9,20 +9,26 @@ from ..core.events import Progress
 from .child import Event
 
 STAGE_SHARES = {
-    "reading": 0.031,
-    "model": 0.016,
-    "isolation": 0.086,
-    "predicting": 0.625,
-    "verifying": 0.031,
-    "measuring": 0.055,
-    "writing": 0.156,
+    "reading": 0.02,
+    "model": 0.04,
+    "isolation": 0.09,
+    "predicting": 0.727,
+    "verifying": 0.018,
+    "measuring": 0.029,
+    "writing": 0.076,
 }
-"""Expected share of each stage in the time of a run.
+"""Expected share of each stage in the time of a run, apart from ``FIXED_PARTS``.
 
-The network's share was measured in float32 on LIDC-IDRI-0003 (34 of 52 processor seconds, with report). The others
-relate to each other as measured in processor seconds on phantoms of at most 247 x 247 x 113 voxels, with report;
-writing was raised after one traced run of a small phantom. They only count until a stage can be measured in the run
-itself; see ``RunProgress``.
+These and the fixed parts follow from processor seconds on one thread, in float32 and with report, on CTs of
+331 x 331 x 127, 419 x 419 x 140 and 512 x 512 x 300 voxels, and on a small one. They only count until a stage can be
+measured in the run itself; see ``RunProgress``.
+"""
+
+FIXED_PARTS = {"measuring": 0.1, "writing": 0.5}
+"""Time of a stage that does not grow with the CT, as a multiple of the time of the stage "model".
+
+It is spent on packages and on the four 3D pictures. The stage "model", which imports torch, shows how fast the machine
+is at such work.
 """
 
 OWN_SPEED = frozenset({"reading", "model", "predicting"})
@@ -30,7 +36,7 @@ OWN_SPEED = frozenset({"reading", "model", "predicting"})
 
 The time of reading depends on the file format. The time of the network depends on network, library, number format,
 device and number of stacks, and the time of loading it on library and device. All other stages take time in proportion
-to the voxels of the CT.
+to the voxels of the CT, apart from ``FIXED_PARTS``.
 """
 
 LEAST_SECONDS = 0.1
@@ -107,6 +113,7 @@ class RunProgress:
         self._shares = dict(shares)
         self._done = dict.fromkeys(shares, 0.0)
         self._seconds = dict.fromkeys(shares, 0.0)
+        self._fixed = dict.fromkeys(shares, 0.0)  # seconds
         self._first_steps: dict[str, tuple[float, float]] = {}
         self._last = self._clock()
 
@@ -129,7 +136,9 @@ class RunProgress:
         self._done[step.stage] = max(self._done[step.stage], done)
         if step.stage in OWN_SPEED:
             self._measure(step.stage, done)
-        whole = sum(self._shares.values()) or 1.0
+        if step.stage == "model" and done == 1:
+            self._fixed |= {name: part * self._seconds["model"] for name, part in FIXED_PARTS.items()}
+        whole = self._total(dict.fromkeys(self._shares, 1.0)) or 1.0
         self._share = max(self._share, 1 - self._shares_left / whole)
 
     def _measure(self, stage: str, done: float) -> None:
@@ -153,11 +162,18 @@ class RunProgress:
         known = [stage for stage in measured if stage not in OWN_SPEED]
         known = known or [stage for stage in measured if stage == "reading"]  # better than no estimate
         shares = sum(self._done[stage] * self._shares[stage] for stage in known)
-        return sum(self._seconds[stage] for stage in known) / shares if shares else 0.0
+        seconds = sum(max(0.0, self._seconds[stage] - self._done[stage] * self._fixed[stage]) for stage in known)
+        return seconds / shares if shares else 0.0
 
     @property
     def _shares_left(self) -> float:
-        return sum((1 - self._done[stage]) * share for stage, share in self._shares.items())
+        return self._total({stage: 1 - done for stage, done in self._done.items()})
+
+    def _total(self, parts: Mapping[str, float]) -> float:
+        """Return the sum of the shares of which a part each is given, with the fixed parts as far as they are known."""
+        unit = self._seconds_per_share
+        fixed = sum(part * self._fixed[stage] for stage, part in parts.items()) / unit if unit else 0.0
+        return sum(part * self._shares[stage] for stage, part in parts.items()) + fixed
 
     @property
     def share(self) -> float:

@@ -106,14 +106,19 @@ def test_the_time_left_is_said_in_seconds_or_minutes(seconds, words):
 STAGES = ("reading", "model", "isolation", "predicting", "verifying", "measuring", "writing")
 
 RUNS = {
-    "small, float32": (0.3, 0.8, 2.0, 30.0, 0.5, 1.4, 4.0, 30),
-    "medium, float32": (1.6, 0.9, 5.0, 68.0, 1.5, 3.2, 7.5, 70),
-    "large, float32": (4.0, 0.8, 9.0, 215.0, 2.0, 6.0, 13.0, 130),
-    "medium, OpenVINO": (1.6, 0.9, 5.0, 58.0, 1.5, 3.2, 7.5, 70),
-    "medium, graphics card": (1.6, 3.0, 5.0, 2.0, 0.3, 3.2, 7.5, 70),
-    "medium, bfloat16": (1.6, 0.8, 5.0, 11.4, 1.3, 3.2, 7.5, 70),
+    "331 x 331 x 127": (0.3, 3.4, 3.7, 37.8, 0.9, 1.3, 5.9, 100),
+    "419 x 419 x 140": (0.5, 3.5, 7.2, 35.7, 0.5, 1.4, 7.3, 90),
+    "512 x 512 x 300": (1.4, 3.4, 10.1, 76.0, 3.3, 6.5, 13.8, 171),
+    "512 x 512 x 300, every stack": (1.4, 3.4, 10.1, 215.0, 3.3, 6.5, 13.8, 340),
+    "419 x 419 x 140, OpenVINO": (0.5, 3.5, 7.2, 31.0, 0.5, 1.4, 7.3, 90),
+    "419 x 419 x 140, graphics card": (0.5, 3.5, 7.2, 4.0, 0.3, 1.4, 7.3, 90),
+    "419 x 419 x 140, bfloat16": (0.5, 3.5, 7.2, 8.0, 0.5, 1.4, 7.3, 90),
 }
-"""Seconds of each stage of simulated runs, and the number of stacks; the first stack takes as long as three."""
+"""Seconds of each stage of runs, and the number of stacks; the first stack takes as long as three.
+
+The first three are processor seconds of the shipped model on an AMD EPYC with one thread, in float32 and with report
+(November 2026). The others are made from them with another time of the network.
+"""
 
 
 def estimates(*seconds_and_stacks: float) -> list[tuple[str, float, float, float | None]]:
@@ -142,8 +147,7 @@ def test_the_time_left_is_right_to_a_third_from_20_percent_on(run):
     stacks = 0
     for stage, passed, left, estimate in estimates(*run):
         stacks += stage == "predicting"
-        measured = stacks > 2 or run[3] > sum(run[:-1]) / 2  # until then, the network counts as that of most computers
-        if passed >= 0.2 and measured:
+        if passed >= 0.2 and stacks > 2:  # until then, the network counts as that of most computers
             assert estimate == pytest.approx(left, rel=1 / 3, abs=2.0), (stage, passed)
 
 
@@ -155,11 +159,11 @@ def test_no_estimate_is_negative_and_the_last_is_zero(run):
 
 
 RECORDED = (
-    *(("reading", 0, 1, 0.0), ("reading", 1, 1, 0.06), ("model", 0, 1, 1.32), ("model", 1, 1, 2.18)),
-    *(("isolation", done, 7, s) for done, s in enumerate((0.74, 0.08, 0.06, 0.23, 1.29, 0.32, 0.46), 1)),
-    *(("predicting", done, 38, 0.106) for done in range(39)),
-    *(("measuring", 0, 1, 0.0), ("measuring", 1, 1, 2.71)),
-    *(("writing", done, 20, s) for done, s in ((0, 0.02), (1, 0.03), (2, 0.18), (8, 2.83), (19, 4.84), (20, 0.0))),
+    *(("reading", 0, 1, 0.23), ("reading", 1, 1, 0.02), ("model", 0, 1, 1.27), ("model", 1, 1, 2.89)),
+    *(("isolation", done, 7, s) for done, s in enumerate((0.39, 0.10, 0.02, 0.11, 0.22, 0.10, 0.15), 1)),
+    *(("predicting", done, 17, 0.059) for done in range(18)),
+    *(("measuring", 0, 1, 0.0), ("measuring", 1, 1, 1.62)),
+    *(("writing", done, 20, s) for done, s in ((0, 0.01), (1, 0.02), (2, 0.05), (8, 1.45), (19, 2.50), (20, 0.0))),
 )
 """A run on a small phantom with a tiny network and a report: stage, done, total and processor seconds of each step.
 
@@ -188,6 +192,6 @@ def test_preparing_a_stage_counts_for_that_stage():
             clock.now += seconds
             progress.update(Progress(stage, 1, 1))
         clock.now += pause
-        progress.update(Progress("model", 1, 1))
+        progress.update(Progress("predicting", 0, 1))
         estimates.append(progress.seconds_left)
     assert estimates[0] == pytest.approx(estimates[1])
