@@ -94,10 +94,12 @@ def sums_text(found: FollowUp) -> str:
     response = found.response
     if response.sum_mm is None or response.baseline_mm is None or response.nadir_mm is None:
         return ""
+    now, baseline, nadir = response.sum_mm, response.baseline_mm, response.nadir_mm
+    changes = [f", a change of {text}" if text else "" for text in (_percent(now, baseline), _percent(now, nadir))]
     return (
-        f"Targets: {', '.join(found.targets)}. Sum of diameters: {response.sum_mm:.1f} mm now, "
-        f"{response.baseline_mm:.1f} mm at baseline ({examination_names(found)[0]}), {response.nadir_mm:.1f} mm at its "
-        f"smallest before. Category by the total volume of the targets (not part of RECIST): {found.volume_response}."
+        f"Targets: {', '.join(found.targets)}. Sum of diameters: {now:.1f} mm now; {baseline:.1f} mm at baseline "
+        f"({examination_names(found)[0]}){changes[0]}; {nadir:.1f} mm at its smallest before{changes[1]}. "
+        f"Category by the total volume of the targets (not part of RECIST): {found.volume_response}."
     )
 
 

@@ -67,6 +67,7 @@ def test_the_report_shows_each_lesion_with_its_sections_and_curves(follow_up, tm
         "PD",
         "Tumor <2>",
         "90 days",
+        "(Examination 1), a change of -44 %; 32.0 mm at its smallest before, a change of -44 %.",
         "0.12",
         "not a medical device",
     ):
