@@ -158,7 +158,7 @@ def _faint(tracks: Sequence[Track], targets: Collection[str]) -> list[str]:
     """Return a sentence for each target that counts as gone although the network sees something at its place."""
     return [
         f"{track.id} is counted as 0 mm, but the network sees something at its place (tumor probability "
-        f"{track.later_probability:.2f}): if it is there but too small to measure, RECIST counts 5 mm (section 4.3.2)."
+        f"{track.later_probability:.2f}): if it is there but too small to measure, RECIST counts 5 mm."
         for track in tracks
         if track.id in targets and track.later_in_view and (track.later_probability or 0.0) >= SEEN_PROBABILITY
     ]
