@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -15,6 +16,8 @@ from jsonschema import Draft202012Validator, validate
 from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.followup.doubts import comparison_doubts
+from LungTumorSegLib.followup.doubts import comparison_doubts
 from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
@@ -78,6 +81,14 @@ def test_the_registration_states_what_it_used(follow_up):
     assert follow_up.registration.overlap > 0.95
     assert follow_up.registration.landmarks == 0
     assert any("by the surfaces of the lungs only" in warning for warning in follow_up.warnings)
+
+
+def test_cts_without_a_vessel_in_common_may_be_of_different_patients(follow_up):
+    exams = [replace(exam, ct=ct_of(segments_of({}))) for exam in follow_up.examinations]
+    for landmarks, warned in ((0, True), (20, False)):
+        registration = replace(follow_up.registration, landmarks=landmarks)
+        warnings = comparison_doubts(*exams, registration, 90.0, (), "")
+        assert any("make sure that both CTs are of the same patient" in each for each in warnings) == warned
 
 
 def test_points_go_to_the_later_examination_and_back(follow_up):

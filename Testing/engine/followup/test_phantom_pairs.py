@@ -1,4 +1,7 @@
-"""Pairs of phantoms with known motion and known fates, compared by their true masks."""
+"""Pairs of phantoms with known motion and known fates, compared by their true masks.
+
+All 20 pairs take ten minutes of processor time.
+"""
 
 from __future__ import annotations
 
