@@ -72,8 +72,8 @@ def _registration_doubts(before: Examination, after: Examination, registration: 
         warnings.append(NO_CT)
     elif not registration.landmarks:
         warnings.append(
-            "Too few vessels were recognized in both CTs, so the stated residual is that of the lung surfaces only; make "
-            "sure that both CTs are of the same patient."
+            "Too few vessels were recognized in both CTs, so the stated residual is that of the lung surfaces only; "
+            "make sure that both CTs are of the same patient."
         )
     return warnings
 

@@ -17,7 +17,6 @@ from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup.doubts import comparison_doubts
-from LungTumorSegLib.followup.doubts import comparison_doubts
 from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
