@@ -217,6 +217,7 @@ class FollowUpSection:
         table.resizeRowsToContents()
         shown = range(min(len(self._lesions), MOST_ROWS))
         height = table.horizontalHeader().sizeHint.height() + sum(table.rowHeight(row) for row in shown)
+        height += table.horizontalScrollBar().sizeHint.height()  # in a narrow panel, it would hide the last row
         table.minimumHeight = table.maximumHeight = height + 2 * table.frameWidth
         self._say(summaryText(data) if data else "")
         self._offerPairs()

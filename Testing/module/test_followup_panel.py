@@ -431,6 +431,13 @@ def test_each_lesion_has_a_curve_of_its_volume(widget, later, earlier):
         assert colors == {QColor.fromRgbF(*GROWTH_COLORS[fate]).name()}
 
 
+def test_a_scroll_bar_does_not_hide_the_last_row(widget, later, earlier):
+    compared(widget)
+    table = widget.ui.followUpTable._qt
+    rows = table.horizontalHeader().sizeHint().height() + sum(table.rowHeight(row) for row in range(3))
+    assert table.maximumHeight() >= rows + table.horizontalScrollBar().sizeHint().height()
+
+
 def test_a_curve_includes_earlier_comparisons_of_the_scene(later, earlier):
     first, second = entry("L1", "grown", [piece("A", 1.0)], [piece("B", 3.0)], [0, 0, 0]), [piece("B", 3.0)]
     new = entry("L2", "new", [], [piece("C", 4.0)], [0, 0, 0])
