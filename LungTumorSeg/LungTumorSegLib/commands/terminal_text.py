@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import NOTICE
+from ..core.texts import bounded, shown
 
 if TYPE_CHECKING:
     from ..lesions import LesionReport
@@ -17,7 +18,7 @@ def report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> 
     lines = warning_lines(warnings)
     lines += [report.message] if report.message else []
     lines += [
-        f"{lesion.segment}: {lesion.place}, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x "
+        f"{shown(lesion.segment)}: {lesion.place}, {lesion.volume_ml:.2f} mL, {lesion.long_axis_mm:.0f} x "
         f"{lesion.short_axis_mm:.0f} mm"
         for lesion in report.lesions
     ]
@@ -26,4 +27,4 @@ def report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> 
 
 def warning_lines(warnings: Sequence[str]) -> list[str]:
     """Return one line per warning."""
-    return [f"Warning: {warning}" for warning in warnings]
+    return [f"Warning: {bounded(warning)}" for warning in warnings]

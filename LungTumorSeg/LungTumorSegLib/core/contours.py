@@ -74,6 +74,22 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
     )
 
 
+def distance_from_slices(contours: Iterable[Array], grid: Volume) -> float:
+    """Return how far the planes of contours lie from the slices that they fill, at most, in slices (0 to 0.5).
+
+    It is 0 for contours that were drawn on the slices of ``grid``. Where planes are denser than slices, the nearest
+    plane counts.
+
+    Args:
+        contours: Contours that ``fill_planes`` accepts.
+        grid: The grid that they fill.
+    """
+    levels = np.unique([float(grid.lps_to_index(contour)[:, 0].mean()) for contour in contours])
+    between = np.abs(np.arange(grid.shape[0])[:, np.newaxis] - levels).min(axis=1)
+    filled = between[between <= 0.5]
+    return float(filled.max()) if len(filled) else 0.5
+
+
 def _slice_at(k: int, filled: dict[float, Array], levels: Array, usual: float | None, grid: Volume) -> Array | None:
     """Return the region in slice ``k``, or None if no plane reaches it.
 

@@ -17,11 +17,11 @@ from ..core.crops import place, start_on
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
 from ..core.volume import Geometry, Volume
-from ..io.file_suffixes import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix
+from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
 from ..io.images import read_volume
 from ..io.label_maps import name_without_suffix, read_lesion_labels
 from ..io.rtstruct import is_structure_set
-from ..io.seg_nrrd import is_dicom
+from ..io.seg_nrrd import names_segments
 from ..results.folder import settle
 
 RESULT, PROBABILITY = "segmentation.seg.nrrd", "probability.nrrd"
@@ -166,7 +166,7 @@ def _may_be_cropped(path: Path) -> bool:
 
     Segmentations are cropped to their segments; label maps are not.
     """
-    return has_suffix(path.name, [SEGMENTATION_SUFFIX]) or is_dicom(path)
+    return names_segments(path)
 
 
 def _covers(labels: Volume, other: Volume) -> bool:

@@ -40,6 +40,7 @@ KEYWORDS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence",
     "PixelAspectRatio", "ReconstructionDiameter", "SliceLocation", "GantryDetectorTilt",
+    "PatientOrientation",
 ]  # fmt: skip
 """All attributes that are read.
 

@@ -29,6 +29,9 @@ JUMP_HU = 200.0
 Three quarters of the voxels differ by less. Noise and anatomy make up at most 100 HU.
 """
 
+PROJECTIONS = ("MAX_IP", "MIN_IP", "MIP", "MINIP", "PROJECTION IMAGE")
+"""Values of ImageType that mark projections (DICOM PS3.3 C.8.16.1.4; the last three are those of manufacturers)."""
+
 STACK_MARK = "#"
 """Separates a SeriesInstanceUID from the number of a stack in that series; no UID contains this character."""
 
@@ -71,6 +74,7 @@ def read_dicom(path: Path, *, series: str | None = None, phase: int | None = Non
         warnings.append(f"{unread_sentence(found.unread)}; if slices are missing, copy the series again.")
     warnings += [
         _passed_over(found.slices, whole),
+        _projections(chosen[0]),
         _marked_as_localizers(found.localizers, chosen[0]),
         acquisitions_warning(stack),
         numbering_warning(stack),
@@ -115,6 +119,17 @@ def _marked_as_localizers(localizers: list[DicomHeader], first: DicomHeader) -> 
     return (
         f"LungTumorSeg did not read the slices of the series that are marked as localizers in ImageType ({count}); "
         "check that no slices are missing."
+    )
+
+
+def _projections(first: DicomHeader) -> str:
+    """Return a warning if slices are projections of thick slabs, in which lesions look larger; "" if not."""
+    kinds = [kind for kind in first.texts("ImageType") if kind.upper() in PROJECTIONS]
+    if not kinds:
+        return ""
+    return (
+        f"The slices are projections of thicker slabs (ImageType {kinds[0]}), so volumes and densities are wrong; use "
+        "the original series."
     )
 
 

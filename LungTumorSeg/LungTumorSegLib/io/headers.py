@@ -85,6 +85,15 @@ def parse_header(path: Path) -> ImageHeader:
     raise UnusableInput(_other_format(path, start, gzipped=gzipped))
 
 
+def detached_voxels(path: Path) -> Path | None:
+    """Return the file that holds the voxels of an image if it is not the image's own; None for anything else."""
+    try:
+        voxels = parse_header(path).place.path
+    except UnusableInput:
+        return None
+    return None if voxels == path else voxels
+
+
 def check_image_file(path: Path) -> None:
     """Check that ``path`` is an intact NIfTI, NRRD or MetaImage file that states its spacing and axes.
 

@@ -13,7 +13,7 @@ from ..core.errors import UnusableInput
 from ..core.selection import is_lesion
 from ..core.terminology import UNSPECIFIED
 from ..core.volume import Array, Grid, Volume
-from .file_suffixes import LABEL_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
+from .file_suffixes import LABEL_SUFFIXES, without_suffix
 from .images import read_volume
 from .label_names import Label, read_label_names
 from .segment import UNSPECIFIED_COLORS, Segment
@@ -74,9 +74,9 @@ def read_lesion_labels(path: Path, grid: Volume | None = None) -> Volume:
     Raises:
         UnusableInput: If the file cannot be read or holds anything but labels.
     """
-    from .seg_nrrd import is_dicom, read_segmentation  # imported here, because seg_nrrd imports this module
+    from .seg_nrrd import names_segments, read_segmentation  # imported here, because seg_nrrd imports this module
 
-    if not has_suffix(path.name, [SEGMENTATION_SUFFIX]) and not is_dicom(path) and not read_label_names(path):
+    if not names_segments(path) and not read_label_names(path):
         volume = read_volume(path)
         return volume.with_array(_as_uint16(volume.array, path))
     segments = read_segmentation(path, grid)

@@ -16,6 +16,7 @@ from ..core.errors import UnusableInput
 from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
+    SAME_SPACING,
     ImageHeader,
     VoxelPlace,
     checked_affine,
@@ -84,7 +85,8 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
     affine = _affine(fields, axes[0], shape, path)
     count = int(np.prod(shape, dtype=object)) * channels[0] * dtype.itemsize
     place = _place(fields, end, count, path)
-    return ImageHeader(shape, affine, dtype, place, channels[0], rescaling=rescaling)
+    doubts = _size_doubts(fields, axes[0])
+    return ImageHeader(shape, affine, dtype, place, channels[0], rescaling=rescaling, warnings=doubts)
 
 
 def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:
@@ -139,9 +141,12 @@ def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path
 
     As the format defines, a missing matrix is the identity, and a missing offset is 0.
     """
-    spacing = numbers(fields.get("ElementSpacing", fields.get("ElementSize", "")), axes)
-    if spacing is None or min(spacing) <= 0:
+    stated = fields.get("ElementSpacing", fields.get("ElementSize", ""))
+    spacing = numbers(stated, axes)
+    if not stated:
         no_geometry(path)
+    if spacing is None or min(spacing) <= 0:
+        wrong_header(path, f'states an impossible spacing (ElementSpacing or ElementSize "{shortened(stated)}")')
     identity = " ".join(str(int(i % (axes + 1) == 0)) for i in range(axes * axes)) if axes <= 16 else ""
     matrix = numbers(fields.get("TransformMatrix", identity), axes * axes)
     offset = numbers(fields.get("Offset", "0 " * axes), axes)
@@ -154,6 +159,21 @@ def _affine(fields: dict[str, str], axes: int, shape: tuple[int, int, int], path
         wrong_header(path, "states directions in TransformMatrix that are not of length 1")
     columns = (directions / lengths[:, np.newaxis]).T * spacing[:3] * mm
     return checked_affine(shape, columns, np.array(offset[:3]) * mm, path)
+
+
+def _size_doubts(fields: dict[str, str], axes: int) -> tuple[str, ...]:
+    """Return a warning if the size of the voxels is stated too and differs from their distance, which is used.
+
+    Slices may be thicker or thinner than their distance, so this is no contradiction that could be refused.
+    """
+    spacing, size = (numbers(fields.get(name, ""), axes) for name in ("ElementSpacing", "ElementSize"))
+    if spacing is None or size is None or np.allclose(spacing, size, rtol=SAME_SPACING, atol=0):
+        return ()
+    one, other = (" x ".join(f"{value:.5g}" for value in values[:3]) for values in (spacing, size))
+    return (
+        f"The image states a voxel spacing of {one} (ElementSpacing), which was used, and voxels of {other} "
+        "(ElementSize); check the size of a known structure.",
+    )
 
 
 def _place(fields: dict[str, str], end: int, expected: int, path: Path) -> VoxelPlace:

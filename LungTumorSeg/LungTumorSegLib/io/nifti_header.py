@@ -189,8 +189,10 @@ def _affine(
 ) -> Array:
     """Return the affine to LPS mm; if several of qform, sform and pixdim are stated, they must agree."""
     spacing = np.array(pixdim[1:4], dtype=float)
-    if not (spacing > 0).all() or max(codes) <= 0:  # also false for NaN
+    if max(codes) <= 0 or not spacing.any():
         no_geometry(path)
+    if not (spacing > 0).all():  # also false for NaN
+        wrong_header(path, f"states an impossible spacing (pixdim {' x '.join(f'{mm:.5g}' for mm in spacing)})")
     stated = {}
     if codes[1] > 0:
         matrix = np.array(rows, dtype=float).reshape(3, 4)

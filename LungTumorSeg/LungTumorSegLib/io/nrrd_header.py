@@ -71,6 +71,9 @@ SPATIAL_KINDS = {"domain", "space", "???", "none"}
 SERIES_KINDS = {"list", "time"}
 """Kinds of an axis along which 3D images are listed: phases, or the layers of a segmentation."""
 
+HU_NAMES = {"", "1", "hu", "hounsfield", "hounsfield unit", "hounsfield units"}
+"""What "sample units" may state about a CT in HU."""
+
 PACKINGS: dict[str, Packing] = {"raw": "raw", "gzip": "gzip", "gz": "gzip"}
 
 ALIASES = {
@@ -113,6 +116,12 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     if fields.get("space", "").lower() not in TO_LPS or "space directions" not in fields:
         if len(sizes) != 3:
             checked_shape(sizes, path)
+        if "space directions" in fields and "space" in fields:
+            wrong_header(
+                path,
+                f'states its axes in the space "{shortened(fields["space"])}", which is not read because it does '
+                "not define left and right in three axes",
+            )
         no_geometry(path)
     steps = _steps(fields["space directions"], len(sizes), path)
     spatial = [axis for axis, step in enumerate(steps) if step is not None]
@@ -126,6 +135,7 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     if len(others) > 1:
         wrong_header(path, f"states {len(others)} axes that are not spatial")
     affine, warnings = _affine(fields, steps, shape, path)
+    warnings += _unit_doubts(fields)
     _check_values(fields, path)
     place = _place(text, math.prod(sizes) * dtype.itemsize, path)
     component_axis = len(sizes) - 1 - others[0] if others else 3
@@ -256,6 +266,16 @@ def _mm(fields: dict[str, str], path: Path) -> float:
         if units:
             return units.pop()
     return 1.0
+
+
+def _unit_doubts(fields: dict[str, str]) -> tuple[str, ...]:
+    """Return a warning if the values are stated in another unit than HU."""
+    unit = fields.get("sample units", "").strip('" ')
+    if unit.lower() in HU_NAMES:
+        return ()
+    return (
+        f'The image states its values in "{shortened(unit)}" (sample units). They were taken for HU; check the CT.',
+    )
 
 
 def _check_values(fields: dict[str, str], path: Path) -> None:

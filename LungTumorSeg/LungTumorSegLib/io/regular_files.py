@@ -42,7 +42,7 @@ def check_regular(path: Path) -> None:
     mode = existing_mode(path)
     if not stat.S_ISREG(mode):
         kind = next((name for matches, name in KINDS if matches(mode)), "not a regular file")
-        raise UnusableInput(f"{path} is {kind}; choose an image file.")
+        raise UnusableInput(f"{path} is {kind}; choose a regular file.")
 
 
 def existing_mode(path: Path) -> int:

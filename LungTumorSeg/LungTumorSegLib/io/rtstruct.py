@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.contours import fill_planes
+from ..core.contours import distance_from_slices, fill_planes
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.selection import is_lesion, lung_pair
@@ -27,6 +27,9 @@ RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 
 LEAST_POINTS = 3
 """Smallest number of points of a contour that encloses an area."""
+
+OFF_SLICES = 0.25
+"""Largest distance of a contour from the slice that it fills, as a share of the distance of the slices."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,11 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
             f"{roi} has a contour only every {between_mm:.1f} mm, while the slices of the CT are "
             f"{grid.spacing[0]:.1f} mm apart. LungTumorSeg filled the slices in between; check the outline."
         )
+    if (off := distance_from_slices(drawn.contours, grid)) > OFF_SLICES:
+        found.append(
+            f"{roi} was drawn up to {off * grid.spacing[0]:.1f} mm beside the slices of the CT, and each slice took "
+            "the nearest contour; check that it was drawn on this CT."
+        )
     return _Filled(sparse(mask), tuple(found))
 
 
@@ -241,6 +249,12 @@ def _read(path: Path) -> Any:
     data = read_data_set(path)
     if str(data.get("SOPClassUID", "")) != RTSTRUCT_CLASS:
         raise UnusableInput(f"{path} is not an RT structure set; choose the RTSTRUCT file of the CT.")
+    contours = (each for roi in data.get("ROIContourSequence") or [] for each in roi.get("ContourSequence") or [])
+    if any(float(part) for each in contours for part in each.get("ContourOffsetVector") or ()):
+        raise UnusableInput(
+            f"{path} displaces its contours by a vector that DICOM has retired (ContourOffsetVector); export the "
+            "structure set again without it."
+        )
     return data
 
 

@@ -25,6 +25,7 @@ from ..core.texts import listed, shown
 from ..core.volume import Array, Grid, Volume
 from .dicom_start import is_dicom_file
 from .file_suffixes import SEGMENTATION_SUFFIX, has_suffix
+from .headers import parse_header
 from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
 from .label_maps import label_segments
 from .segment import Segment as Segment
@@ -118,6 +119,16 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
 def is_dicom(path: Path) -> bool:
     """Return whether a file is DICOM, judged by its first bytes."""
     return path.is_file() and is_dicom_file(path)
+
+
+def names_segments(path: Path) -> bool:
+    """Return whether a file is a segmentation that names its segments, judged by its header and not by its name.
+
+    A .seg.nrrd counts even if it names none.
+    """
+    if has_suffix(path.name, [SEGMENTATION_SUFFIX]) or is_dicom(path):
+        return True
+    return any(SEGMENT_KEY.match(key) for key in parse_header(path).metadata)
 
 
 def segmentation_file(path: Path) -> Path:

@@ -7,7 +7,8 @@ are compared with them:
 - RealWorldValueMappingSequence in HU with the rescaling (refused);
 - ReconstructionDiameter with the width of the image (warned of);
 - SpacingBetweenSlices and SliceLocation with the distance of the positions (warned of);
-- GantryDetectorTilt with the tilt of the slices (warned of).
+- GantryDetectorTilt with the tilt of the slices (warned of);
+- PatientOrientation with the directions of rows and columns (warned of).
 
 Other statements are ignored on purpose. SliceThickness is no distance, because slices may overlap or leave gaps.
 ImagerPixelSpacing is measured at the detector. PatientPosition says nothing about the axes. The smallest and largest
@@ -42,6 +43,9 @@ WIDTH_TOLERANCE = 0.1
 
 LEAST_TILT_DEGREES = 1.0
 """Smallest tilt, in degrees, that counts as one."""
+
+DIRECTIONS = {"L": (1, 0, 0), "R": (-1, 0, 0), "P": (0, 1, 0), "A": (0, -1, 0), "H": (0, 0, 1), "F": (0, 0, -1)}
+"""LPS directions of the letters of PatientOrientation (DICOM PS3.3 C.7.6.1.1.1)."""
 
 HU_UNIT = "[hnsf'U]"
 """UCUM code of the Hounsfield unit."""
@@ -120,8 +124,8 @@ def geometry_doubts(stack: Stack, order: Iterable[int], step_mm: float) -> list[
         if stated_mm and abs(stated_mm - step_mm) > SPACING_TOLERANCE * step_mm
     ]
     if "DERIVED" in first.texts("ImageType"):  # cropped or reformatted: the statements are those of the source
-        return found
-    return [*found, *_width_doubt(stack.slices[0]), *_tilt_doubt(stack)]
+        return [*found, *_side_doubt(stack.slices[0])]
+    return [*found, *_side_doubt(stack.slices[0]), *_width_doubt(stack.slices[0]), *_tilt_doubt(stack)]
 
 
 def _stated_distances(first: DicomHeader, slices: list[CTSlice]) -> Iterable[tuple[str, float]]:
@@ -131,6 +135,19 @@ def _stated_distances(first: DicomHeader, slices: list[CTSlice]) -> Iterable[tup
     if all(each.header.has("SliceLocation") for each in slices):
         places = [each.header.numbers("SliceLocation", 1)[0] for each in slices]
         yield "SliceLocation", float(np.median(np.abs(np.diff(places))))
+
+
+def _side_doubt(each: CTSlice) -> list[str]:
+    """Return a warning if PatientOrientation names a direction that rows or columns lead away from."""
+    stated = each.header.texts("PatientOrientation")
+    axes = np.reshape(each.orientation, (2, 3))  # along a row, then along a column
+    named = [[DIRECTIONS.get(letter, (0, 0, 0)) for letter in text.upper()] for text in stated[:2]]
+    if all(axis @ np.array(one) >= 0 for axis, letters in zip(axes, named, strict=False) for one in letters[:1]):
+        return []
+    return [
+        f"The slices state two orientations: PatientOrientation {shown(chr(92).join(stated), 20)} contradicts "
+        "ImageOrientationPatient, which was used; left and right may be exchanged, so check the side of the heart."
+    ]
 
 
 def _width_doubt(each: CTSlice) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from ..core.crops import Crop
 from ..core.texts import listed
-from ..core.volume import Volume
+from ..core.volume import Array, Volume
 from ..isolation.body import find_body
 from ..isolation.working_grid import coarsen
 from .lesion import Lesion
@@ -27,6 +28,15 @@ It is the volume of a ball of 10 mm; smaller candidates are often noise.
 
 OVERLAP_SHARE = 0.1
 """Share of the smaller of two lesions above which their overlap is doubtful."""
+
+LARGEST_GAP_SLICES = 5
+"""Largest number of empty slices in a row that look forgotten; a larger gap separates two lesions."""
+
+CONTINUES_SHARE = 0.5
+"""Share of the smaller of two outlines above which the one continues the other beyond a gap."""
+
+FLAT_RATIO = 3.0
+"""Ratio of width to slice distance above which a lesion in a single slice is an outline, not a volume."""
 
 
 def lesion_doubts(
@@ -103,6 +113,48 @@ def overlap_doubts(lesions: Sequence[Lesion], crops: Sequence[Crop], labels: Vol
             f"Lesions overlap, and all totals count what they share more than once: {listed(pairs)}. Keep one of them, "
             "or remove the shared part from the other."
         )
+
+
+def outline_doubts(lesions: Sequence[Lesion], crops: Sequence[Crop]) -> Iterator[str]:
+    """Yield a sentence about each lesion that was probably not outlined in all its slices, so that its volume is wrong.
+
+    Editors that do not interpolate leave every second slice empty, and some outlines are drawn in the largest slice
+    only.
+
+    Args:
+        lesions: The lesions.
+        crops: Their masks in the same order, with canonical axes.
+    """
+    for lesion, crop in zip(lesions, crops, strict=True):
+        slice_mm = crop.mask.spacing[0]
+        empty = _forgotten_slices(crop.mask.array)
+        found = ""
+        if empty:
+            slices = "1 slice" if empty == 1 else f"{empty} slices"
+            found = f"is empty in {slices} between slices that it fills"
+        elif np.count_nonzero(crop.mask.array.any(axis=(1, 2))) == 1 and lesion.long_axis.length_mm > (
+            FLAT_RATIO * slice_mm
+        ):
+            found = (
+                f"fills a single slice, although it is {lesion.long_axis.length_mm:.0f} mm wide and the slices are "
+                f"{slice_mm:.1f} mm apart"
+            )
+        if found:
+            yield (
+                f"The segment {lesion.segment} {found}, so its volume is probably too small. Outline it in all slices "
+                "(in Slicer: Fill between slices)."
+            )
+
+
+def _forgotten_slices(mask: Array) -> int:
+    """Return how many slices of a mask (slice, row, column) are empty although the outline continues beyond them."""
+    filled, count = np.flatnonzero(mask.any(axis=(1, 2))), 0
+    for below, above in pairwise(filled.tolist()):
+        smaller = min(np.count_nonzero(mask[below]), np.count_nonzero(mask[above]))
+        if 1 < above - below <= LARGEST_GAP_SLICES + 1:
+            shared = np.count_nonzero(mask[below] & mask[above])
+            count += above - below - 1 if shared > CONTINUES_SHARE * smaller else 0
+    return count
 
 
 def _volume_ml(mask: Volume) -> float:

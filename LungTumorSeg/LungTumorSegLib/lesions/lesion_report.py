@@ -16,7 +16,7 @@ from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, contradiction, is_lesion, may_be_lesion
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
-from .doubts import lesion_doubts, overlap_doubts
+from .doubts import lesion_doubts, outline_doubts, overlap_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
 from .lungs import FoundLungs, find_lungs
@@ -183,7 +183,7 @@ def measure(
     numbered = Volume(labels, images.ct.affine)
     report = _report(names, crops, numbered, images)
     warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs)]
-    warnings += overlap_doubts(report.lesions, crops, numbered)
+    warnings += [*overlap_doubts(report.lesions, crops, numbered), *outline_doubts(report.lesions, crops)]
     return replace(report.reordered(order.inverse()), warnings=tuple(warnings))
 
 

@@ -41,7 +41,8 @@ class Output:
         folder: The output folder; it is created if necessary.
         group: Group of the files. Files of an earlier run of the same group that this run does not write again are
             removed.
-        inputs: Files and folders that the run reads; none of them is ever replaced or removed.
+        inputs: Files and folders that the run reads; none of them is ever replaced or removed, nor are the files that
+            are read along with them (see ``files_read_with``).
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
         keep: Names of files of the group that stay even if this run does not write them again.
     """
@@ -60,8 +61,9 @@ def files_giving_way(output: Output, names: Collection[str], mark: Mark | None) 
         UnusableInput: If one of them may not be replaced; nothing has been touched then.
     """
     folder, proven = output.folder.absolute(), mark or Mark()
+    inputs = [*output.inputs, *(also for each in output.inputs for also in files_read_with(each))]
     ours = {name for name in proven.names_of(output.group) if is_regular(folder / name)}
-    obsolete = {name for name in ours - {*names, *output.keep} if not _is_input(folder / name, output.inputs)}
+    obsolete = {name for name in ours - {*names, *output.keep} if not _is_input(folder / name, inputs)}
     gives_way, refused = {}, []
     for name in sorted({*names, *obsolete, MARK_FILE}):
         path = folder / name
@@ -72,7 +74,7 @@ def files_giving_way(output: Output, names: Collection[str], mark: Mark | None) 
                 f"{output.folder / name} is not a regular file, but the run must write a result with that name; "
                 "rename it, or choose another output folder."
             )
-        if _is_input(path, output.inputs):
+        if _is_input(path, inputs):
             raise UnusableInput(
                 f"{output.folder / name} is an input of this run, but the run must write a result with that name; "
                 "choose another output folder."
@@ -89,6 +91,19 @@ def files_giving_way(output: Output, names: Collection[str], mark: Mark | None) 
             "allow it with --overwrite."
         )
     return gives_way
+
+
+def files_read_with(path: Path) -> list[Path]:
+    """Return the files that are read along with an image: its detached voxels, and the names beside a label map."""
+    if not path.is_file():
+        return []
+    from ..io.headers import detached_voxels  # imports numpy, so only if needed
+    from ..io.label_names import names_file, read_label_names
+
+    found = [detached_voxels(path)]
+    with contextlib.suppress(UnusableInput):  # the reader of the names reports why they cannot be read
+        found.append(names_file(path) if read_label_names(path) else None)
+    return [each for each in found if each is not None]
 
 
 def _is_of_group(name: str, group: str, mark: Mark) -> bool:

@@ -15,6 +15,7 @@ from .contents import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, Extras, measure_f
 from .folder import check_output, files_of_group
 from .giving_way import Output
 from .reader import is_found_by_run, is_of_ct, read_summary, run_in
+from .writable import check_output_folder
 from .writer import LASTING_FILES
 
 
@@ -39,6 +40,7 @@ def measure_output(
         UnusableInput: If the output cannot be used.
         MachineLimit: If the disk is full, or another run holds the folder.
     """
+    check_output_folder(folder)
     segmentation = segmentation_file(segmentation)
     own_summary = folder / SUMMARY_FILE
     is_own = (
@@ -55,6 +57,7 @@ def formats_of(formats: Collection[str], folder: Path, segmentation: Path) -> tu
 
     The segmentation in the output folder is not written again if it is the one that is measured.
     """
+    check_output_folder(folder)
     own = folder / SEGMENTATION_FILE
     is_own = own.exists() and segmentation.exists() and segmentation_file(segmentation).samefile(own)
     return tuple(each for each in dict.fromkeys(formats) if not (is_own and each == SEG_NRRD))

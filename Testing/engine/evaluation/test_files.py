@@ -99,6 +99,15 @@ def test_the_lesion_segments_of_a_segmentation_count_and_its_lung_does_not(tmp_p
     assert probability is None
 
 
+@pytest.mark.parametrize("name", ["renamed.nrrd", "renamed.seg.nhdr", "renamed.nii.gz", "renamed"])
+def test_a_segmentation_is_known_by_its_content_whatever_its_name(tmp_path, name):
+    write_segmentation(segments_of(a_label_map()), tmp_path / "a.seg.nrrd")
+    (tmp_path / "a.seg.nrrd").rename(tmp_path / name)
+    reference = write(a_label_map(), tmp_path / "reference.nii.gz")
+    prediction, truth, _ = read_pair(Pair("a", tmp_path / name, reference))
+    assert np.array_equal(prediction.array > 0, truth.array > 0), "the lung does not count"
+
+
 def test_a_segmentation_without_lesions_is_an_empty_prediction(tmp_path):
     write_segmentation(segments_of(a_label_map())[:1], tmp_path / "p.seg.nrrd")
     write_segmentation([], tmp_path / "none.seg.nrrd", grid=a_label_map().grid)

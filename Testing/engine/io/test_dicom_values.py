@@ -331,6 +331,11 @@ WIDTH_MM = SQUARE.spacing[2] * 40
         (deleting(ReconstructionDiameter=f"{WIDTH_MM:g}"), ""),
         (deleting(ReconstructionDiameter=f"{WIDTH_MM / 2:g}"), "ReconstructionDiameter"),
         (deleting(ReconstructionDiameter=f"{WIDTH_MM / 2:g}", ImageType=["DERIVED", "SECONDARY"]), ""),
+        (deleting(PatientOrientation=["L", "P"]), ""),
+        (deleting(PatientOrientation=["LF", "PH"]), ""),
+        (deleting(PatientOrientation=["R", "P"]), "PatientOrientation R\\P"),
+        (deleting(PatientOrientation=["L", "A"]), "PatientOrientation L\\A"),
+        (deleting(PatientOrientation=["", "X"]), ""),
         (deleting(GantryDetectorTilt="0"), ""),
         (deleting(GantryDetectorTilt="-12"), "GantryDetectorTilt of 12 degrees"),
     ],
@@ -339,6 +344,12 @@ def test_contradicting_geometry_is_warned_of(tmp_path, edit, keyword):
     warnings = read(tmp_path, edit, ct=SQUARE).warnings
     assert len(warnings) == bool(keyword)
     assert all(keyword in warning and "used" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("kind", ["MAX_IP", "MIN_IP", "MIP", "PROJECTION IMAGE"])
+def test_projections_are_warned_of(tmp_path, kind):
+    (warning,) = read(tmp_path, deleting(ImageType=["DERIVED", "SECONDARY", "AXIAL", kind])).warnings
+    assert f"projections of thicker slabs (ImageType {kind})" in warning
 
 
 def test_slices_at_a_single_position_are_refused(tmp_path):
@@ -372,7 +383,7 @@ READ_ATTRIBUTES = [
     "NumberOfFrames",
     "PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelAspectRatio",
-    "ReconstructionDiameter", "SliceLocation", "GantryDetectorTilt",
+    "ReconstructionDiameter", "SliceLocation", "GantryDetectorTilt", "PatientOrientation",
 ]  # fmt: skip
 
 
@@ -405,4 +416,4 @@ def everything_stated(dataset, _):
     dataset.NumberOfFrames, dataset.PixelPaddingValue, dataset.PixelPaddingRangeLimit = 1, -2000, -3000
     dataset["PixelPaddingValue"].VR = dataset["PixelPaddingRangeLimit"].VR = "SS"
     dataset.PixelAspectRatio, dataset.GantryDetectorTilt, dataset.SliceLocation = [8, 7], 0, "1"
-    dataset.ReconstructionDiameter = "100"
+    dataset.ReconstructionDiameter, dataset.PatientOrientation = "100", ["L", "P"]

@@ -207,6 +207,7 @@ def scaled(low: float, high: float) -> np.ndarray:
     return np.linspace(low, high, 9 * 10 * 12, dtype=np.float32).reshape(9, 10, 12)
 
 
+SPACING = "impossible spacing"
 NO_GEOMETRY = "does not state its voxel spacing and axes; export it again from its source with its geometry"
 DAMAGED = "is damaged .its compressed data cannot be unpacked.; copy or export it again"
 TRUNCATED = "is truncated .its header states 2160 bytes of voxels.*; copy or export it again"
@@ -242,13 +243,13 @@ REFUSED = {
     "a compressed MetaImage with wrong bytes": (lambda d: damaged(d, "ct.mha"), DAMAGED),
     "a MetaImage header without its data": (lambda d: header_alone(d),
         "ct.raw, which is missing; copy both files into one folder"),
-    "a NIfTI with zero spacing": (lambda d: patch(written(d, "ct.nii"), 88, struct.pack("<f", 0)), NO_GEOMETRY),
-    "a NIfTI with negative spacing": (lambda d: patch(written(d, "ct.nii"), 80, struct.pack("<f", -0.7)), NO_GEOMETRY),
-    "a NIfTI with NaN spacing": (lambda d: patch(written(d, "ct.nii"), 84, struct.pack("<f", np.nan)), NO_GEOMETRY),
+    "a NIfTI with zero spacing": (lambda d: patch(written(d, "ct.nii"), 88, struct.pack("<f", 0)), SPACING),
+    "a NIfTI with negative spacing": (lambda d: patch(written(d, "ct.nii"), 80, struct.pack("<f", -0.7)), SPACING),
+    "a NIfTI with NaN spacing": (lambda d: patch(written(d, "ct.nii"), 84, struct.pack("<f", np.nan)), SPACING),
     "a NIfTI without orientation": (lambda d: patch(written(d, "ct.nii"), 252, struct.pack("<2h", 0, 0)), NO_GEOMETRY),
     "an NRRD without geometry": (lambda d: header_without(d, "ct.nrrd", "space"), NO_GEOMETRY),
     "an NRRD without space directions": (lambda d: header_without(d, "ct.nrrd", "space directions"), NO_GEOMETRY),
-    "an NRRD of an unknown space": (lambda d: in_space(d, "scanner-xyz"), NO_GEOMETRY),
+    "an NRRD of an unknown space": (lambda d: in_space(d, "scanner-xyz"), 'the space "scanner-xyz", which'),
     "an NRRD with a direction of length zero": (
         lambda d: nrrd_with_directions(d, "(0,0,0) (0,0.8,0) (0,0,2.5)"),
         "impossible geometry .a voxel spacing of zero.; export it again"),
@@ -261,7 +262,7 @@ REFUSED = {
     "a MetaImage without spacing": (lambda d: header_without(d, "ct.mha", "ElementSpacing"), NO_GEOMETRY),
     "a MetaImage with zero spacing": (
         lambda d: text(d, "ct.mhd", re.sub("(?<=ElementSpacing = )[0-9.]+", "0", written(d, "ct.mhd").read_text())),
-        NO_GEOMETRY),
+        SPACING),
     "spacing in meters": (lambda d: written(d, "ct.mha", noise(), (7e-4, 8e-4, 0.0025)),
         "0.0008 x 0.0007 mm, is impossible for a CT"),
     "spacing of 25 mm": (lambda d: written(d, "ct.nii", noise(), (0.7, 0.8, 25)),

@@ -156,6 +156,7 @@ REFUSED = {
         f"{IMPOSSIBLE} .numbers that are not finite, or beyond"),
     "sform of zeros": ([codes(0, 1), (SROW, bytes(48))], f"{IMPOSSIBLE} .a voxel spacing of zero"),
     "no code": ([codes(0, 0)], "does not state its voxel spacing and axes"),
+    "negative pixdim": ([(PIXDIM + 4, struct.pack("<f", -0.7))], "impossible spacing .pixdim -0.7 x 0.8 x 2.5"),
     "infinite pixdim": ([(PIXDIM + 4, struct.pack("<f", np.inf))], "not finite|two different"),
     "vox_offset NaN": ([(OFFSET, NAN)], "states that voxels begin at byte nan, which is impossible"),
     "vox_offset inside the header": ([(OFFSET, struct.pack("<f", 100))], "begin at byte 100, which"),

@@ -30,10 +30,10 @@ def a_link(folder: Path, target: Path | str) -> Path:
 
 
 NOT_FILES = {
-    "a pipe": (a_pipe, "is a pipe; choose an image file"),
-    "a link to a pipe": (lambda d: a_link(d, a_pipe(d)), "is a pipe; choose an image file"),
-    "a device": (lambda d: Path("/dev/zero"), "is a device; choose an image file"),
-    "a link to a device": (lambda d: a_link(d, "/dev/zero"), "is a device; choose an image file"),
+    "a pipe": (a_pipe, "is a pipe; choose a regular file"),
+    "a link to a pipe": (lambda d: a_link(d, a_pipe(d)), "is a pipe; choose a regular file"),
+    "a device": (lambda d: Path("/dev/zero"), "is a device; choose a regular file"),
+    "a link to a device": (lambda d: a_link(d, "/dev/zero"), "is a device; choose a regular file"),
     "a link to nothing": (lambda d: a_link(d, d / "gone"), "is a link to a file that does not exist"),
     "a link to itself": (lambda d: a_link(d, d / "link.nii.gz"), "is a link to a file that does not exist"),
     "nothing": (lambda d: d / "gone.nii.gz", "does not exist; check the path"),
@@ -53,7 +53,7 @@ def test_what_is_no_file_is_refused_and_not_opened(tmp_path, case):
 
 
 def test_a_folder_is_no_mask(tmp_path):
-    with pytest.raises(UnusableInput, match="is a folder; choose an image file"):
+    with pytest.raises(UnusableInput, match="is a folder; choose a regular file"):
         read_volume(tmp_path)
 
 

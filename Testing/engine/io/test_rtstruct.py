@@ -363,6 +363,24 @@ def test_contours_midway_between_the_slices_fill_as_many_slices(rounding):
     assert fill_contours(drawn, grid).array.any(axis=(1, 2)).sum() == 3
 
 
+@pytest.mark.parametrize(("off_mm", "is_warned_of"), [(0.0, False), (0.5, False), (1.0, True), (-1.2, True)])
+def test_contours_beside_the_slices_are_warned_of(tmp_path, off_mm, is_warned_of):
+    ct = make_ct(shape=(21, 64, 64), spacing=(2.5, 1.0, 1.0))
+    moved = [contour + off_mm * ct.direction[:, 0] for contour in ball_contours(ct, 16.0, 1)]
+    (segment,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV": moved}), ct)
+    assert (f"drawn up to {abs(off_mm):.1f} mm beside the slices" in " ".join(segment.warnings)) == is_warned_of
+
+
+def test_contours_that_are_displaced_by_a_vector_are_refused(tmp_path):
+    def displace(data):
+        data.ROIContourSequence[0].ContourSequence[1].ContourOffsetVector = ["0", "0", "12"]
+
+    ct = make_ct(shape=(21, 64, 64), spacing=(2.5, 1.0, 1.0))
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": ball_contours(ct, 16.0, 1)}, edit=displace)
+    with pytest.raises(UnusableInput, match=r"rs\.dcm displaces its contours .*ContourOffsetVector"):
+        read_rois(path, ct)
+
+
 def an_empty_sequence(data):
     data.ROIContourSequence[1].ContourSequence = []
 

@@ -4,6 +4,7 @@ refused."""
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 
@@ -80,6 +81,8 @@ READ = {
     "MetaImage, packed": lambda d: meta(d / "a.mha", zlib.compress(VOXELS), CompressedData="True"),
     "MetaImage in centimeters": lambda d: meta(
         d / "a.mha", ElementSpacing="0.07 0.08 0.25", Offset="-1.1 0.7 -3", DistanceUnits="cm"),
+    "MetaImage with the same size": lambda d: meta(d / "a.mha", ElementSize="0.7 0.8 2.5"),
+    "NRRD in stated HU": lambda d: nrrd(d / "a.nrrd", sample_units='"HU"'),
     "MetaImage with a slope": lambda d: meta(d / "a.mha", TWICE, ElementToIntensityFunctionSlope="0.5"),
     "MetaImage with an offset": lambda d: meta(
         d / "a.mha", (CT.array + np.int16(1024)).tobytes(), ElementToIntensityFunctionOffset="-1024"),
@@ -110,6 +113,18 @@ def test_the_same_ct_is_read_however_it_is_stated(tmp_path, case):
     assert back.warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda d: meta(d / "a.mha", ElementSize="1 1 1"), "ElementSpacing.*used, and voxels of 1 x 1 x 1"),
+        (lambda d: nrrd(d / "a.nrrd", sample_units='"1/cm"'), 'states its values in "1/cm"'),
+    ],
+)
+def test_what_may_contradict_the_geometry_or_the_unit_is_warned_of(tmp_path, write, words):
+    (warning,) = read_ct(write(tmp_path)).warnings
+    assert re.search(words, warning)
+
+
 NO_FIELD = "has a line that is not a field"
 IMPOSSIBLE = "impossible geometry"
 TRUNCATED = "is truncated"
@@ -130,6 +145,9 @@ REFUSED = {
     "directions of NaN": (lambda d: nrrd(d / "a.nrrd", space_directions="(nan,0,0) (0,1,0) (0,0,1)"),
         "as a space direction"),
     "an origin of NaN": (lambda d: nrrd(d / "a.nrrd", space_origin="(nan,0,0)"), "as its origin"),
+    "a space without sides": (lambda d: nrrd(d / "a.nrrd", space="scanner-xyz"), 'the space "scanner-xyz", which'),
+    "a negative spacing": (lambda d: meta(d / "a.mha", ElementSpacing="0.7 -0.8 2.5"),
+        'impossible spacing .* "0.7 -0.8 2.5"'),
     "a shear": (lambda d: nrrd(d / "a.nrrd", space_directions="(0.7,0,0) (0.3,0.8,0) (0,0,2.5)"),
         "axes are not orthogonal"),
     "a dimension bomb": (lambda d: nrrd(d / "a.nrrd", sizes="99999 99999 99999"), "more than any CT has"),
@@ -188,10 +206,10 @@ REFUSED = {
         lambda d: detached(d, lambda: meta(d / "a.mhd", b"", data="voxels.raw"), b"header"),
         "contains more than the 2160 bytes"),
     "Meta: fewer voxels than stated": (lambda d: meta(d / "a.mha", VOXELS[:-1]), "but it contains 2159"),
-    "Meta: spacing of words": (lambda d: meta(d / "a.mha", ElementSpacing="a b c"), NO_GEOMETRY),
-    "Meta: spacing of zero": (lambda d: meta(d / "a.mha", ElementSpacing="1 1 0"), NO_GEOMETRY),
-    "Meta: spacing of NaN": (lambda d: meta(d / "a.mha", ElementSpacing="1 nan 1"), NO_GEOMETRY),
-    "Meta: two numbers of spacing": (lambda d: meta(d / "a.mha", ElementSpacing="1 1"), NO_GEOMETRY),
+    "Meta: spacing of words": (lambda d: meta(d / "a.mha", ElementSpacing="a b c"), "impossible spacing"),
+    "Meta: spacing of zero": (lambda d: meta(d / "a.mha", ElementSpacing="1 1 0"), "impossible spacing"),
+    "Meta: spacing of NaN": (lambda d: meta(d / "a.mha", ElementSpacing="1 nan 1"), "impossible spacing"),
+    "Meta: two numbers of spacing": (lambda d: meta(d / "a.mha", ElementSpacing="1 1"), "impossible spacing"),
     "Meta: no spacing": (lambda d: meta(d / "a.mha", ElementSpacing=None), NO_GEOMETRY),
     "Meta: unknown units": (lambda d: meta(d / "a.mha", DistanceUnits="inch"), 'lengths in "inch"'),
     "Meta: two origins": (lambda d: meta(d / "a.mha", Position="0 0 0"), 'states two different values of "Offset"'),

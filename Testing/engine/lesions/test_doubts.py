@@ -52,6 +52,33 @@ def test_what_speaks_against_a_lesion_is_warned_of(start, stop, hu, words):
     assert words in said
 
 
+TUMOR = block(SHAPE, (2, 35, 50), (9, 42, 58))
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (range(0, 12, 2), "is empty in 3 slices between slices that it fills"),
+        ([2, 3, 4, 6, 7, 8], "is empty in 1 slice between"),
+        ([2, 7], "is empty in 4 slices between"),
+        ([5], "fills a single slice, although it is 42 mm wide and the slices are 5.0 mm apart"),
+    ],
+)
+def test_a_lesion_that_was_not_outlined_in_all_slices_is_warned_of(kept, words):
+    mask = np.zeros(SHAPE, bool)
+    mask[kept] = TUMOR[kept]
+    said = warnings_of("Tumor 1", mask, 40)
+    assert f"The segment Tumor 1 {words}" in said
+    assert "its volume is probably too small" in said
+
+
+def test_parts_of_a_lesion_that_lie_elsewhere_or_far_apart_are_not_taken_for_forgotten_slices():
+    beside = block(SHAPE, (2, 30, 48), (4, 36, 54)) | block(SHAPE, (6, 44, 57), (8, 50, 63))
+    far = block(SHAPE, (1, 35, 50), (3, 42, 58)) | block(SHAPE, (9, 35, 50), (11, 42, 58))
+    small = block(SHAPE, (5, 38, 52), (6, 40, 54))
+    assert [warnings_of("Tumor 1", mask, 40) for mask in (beside, far, small)] == ["", "", ""]
+
+
 def test_a_segmentation_without_a_lesion_is_warned_of():
     array, lungs = a_ct()
     heart = SimpleNamespace(name="Heart", terminology="", mask=lungs[0])

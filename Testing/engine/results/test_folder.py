@@ -10,14 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.terminology import UNSPECIFIED
+from LungTumorSegLib.io.images import read_ct, write_volume
+from LungTumorSegLib.io.label_names import write_label_map
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.results import folder as folder_module
 from LungTumorSegLib.results.folder import check_output, complete_or_nothing, files_of_group, read_consistently, settle
 from LungTumorSegLib.results.giving_way import Output
 from LungTumorSegLib.results.mark import MARK_FILE, fingerprint, read_mark
 from LungTumorSegLib.results.writable import check_output_folder, check_room
 from struck import CALLS, KILLED, NOT_REACHED, READING_CALLS, die, fail, interrupt, small_process, write_set
+from volumes import make_ct
 
 GROUP = "result"
 
@@ -199,6 +205,35 @@ def test_an_output_never_equals_an_input(an_earlier_run, overwrite, input_name):
     with pytest.raises(UnusableInput, match=r"lesions\.csv is an input"):
         write(an_earlier_run, *WRITTEN, **output)
     assert contents(an_earlier_run) == EARLIER
+
+
+@pytest.mark.parametrize("header", ["ct.mhd", "ct.nhdr"])
+def test_detached_voxels_of_an_input_are_an_input(tmp_path, header):
+    write_volume(make_ct(), tmp_path / f"ct.{'mha' if header == 'ct.mhd' else 'nrrd'}", compress=False)
+    whole = next(tmp_path.iterdir())
+    stated, separator, voxels = whole.read_bytes().partition(b"LOCAL\n" if header == "ct.mhd" else b"\n\n")
+    named = stated + (b"lesions.csv\n" if header == "ct.mhd" else b"\ndata file: lesions.csv\n\n")
+    whole.unlink()
+    (tmp_path / header).write_bytes(named)
+    (tmp_path / "lesions.csv").write_bytes(voxels)
+    assert separator
+    assert np.array_equal(read_ct(tmp_path / header).array, make_ct().array)
+    output = {"inputs": (tmp_path / header,), "overwrite": True}
+    with pytest.raises(UnusableInput, match=r"lesions\.csv is an input"):
+        check_output(Output(tmp_path, GROUP, **output), WRITTEN)
+    with pytest.raises(UnusableInput, match=r"lesions\.csv is an input"):
+        write(tmp_path, *WRITTEN, **output)
+    assert (tmp_path / "lesions.csv").read_bytes() == voxels
+
+
+def test_the_names_beside_an_input_are_an_input(tmp_path):
+    ct = make_ct()
+    segment = Segment("Tumor 1", ct.with_array(ct.array > -300), (1, 0, 0), UNSPECIFIED)
+    write_label_map([segment], ct.grid, tmp_path / "summary.nii.gz")
+    names = (tmp_path / "summary.json").read_text()
+    with pytest.raises(UnusableInput, match=r"summary\.json is an input"):
+        write(tmp_path, "summary.json", inputs=(tmp_path / "summary.nii.gz",), overwrite=True)
+    assert (tmp_path / "summary.json").read_text() == names
 
 
 def test_an_input_that_an_earlier_run_wrote_stays_where_it_is_not_written_again(an_earlier_run):

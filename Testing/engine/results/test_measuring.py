@@ -18,11 +18,21 @@ from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
+from LungTumorSegLib.results.measuring import formats_of, measure_output
 from LungTumorSegLib.results.writer import write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import lesions_in, names, summary_in
 
 RUN_KEYS = ("model", "weights_sha256", "options", "device", "precision", "backend", "seconds")
+
+
+def test_an_output_name_that_no_folder_can_have_is_refused_at_once(tmp_path):
+    for refused in (
+        lambda folder: formats_of((), folder, tmp_path),
+        lambda folder: measure_output(folder, tmp_path, tmp_path, None, Extras()),
+    ):
+        with pytest.raises(UnusableInput, match="File name too long"):
+            refused(tmp_path / ("a" * 300))
 
 
 def a_sure_result():
