@@ -157,6 +157,8 @@ class TrainingLoop:
                 saved = time.monotonic()
             if self._fraction() >= 1:
                 break
+        if losses:
+            self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
         with self._average.applied():
             self._between_epochs()
         state.seconds = spent + time.monotonic() - begin

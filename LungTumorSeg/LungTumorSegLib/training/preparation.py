@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import re
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from .nodules import read_nodules
 from .phantoms import KINDS
 from .splits import PatientNames, check_no_leak, draw_split, read_split, write_split
 from .store import StoredCase, load_case, prepare_case
-from .workers import end_with_parent
+from .workers import ending_pool
 
 STORE_VERSION = 2
 """Version of the cached cases, part of a case's folder name; raise it when a code change would alter a cached case."""
@@ -72,20 +71,16 @@ def prepare_data(
     if not training:
         raise UnusableInput("There is no case to train on; name cases, sources or phantoms in data.")
     missing = {job.folder: job for job in (*training, *held_out) if not (job.folder / "case.json").is_file()}
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, workers), mp_context=spawn, initializer=end_with_parent) as pool:
-        try:
+    try:
+        with ending_pool(workers) as pool:
             futures = [pool.submit(_prepare, job) for job in missing.values()]
             for done, future in enumerate(as_completed(futures)):
                 on_progress(Progress("preparing cases", done, len(futures)))
                 future.result()
-        except BrokenProcessPool as error:
-            raise MachineLimit(
-                "A child process that prepared cases stopped, most likely because memory ran out; set fewer workers."
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    except BrokenProcessPool as error:
+        raise MachineLimit(
+            "A child process that prepared cases stopped, most likely because memory ran out; set fewer workers."
+        ) from error
     return PreparedData(
         [load_case(job.folder) for job in training], [load_case(job.folder) for job in held_out], parts.nodules
     )

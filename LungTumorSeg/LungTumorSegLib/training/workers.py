@@ -5,21 +5,42 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
 
 
-def end_with_parent() -> None:
-    """Start a thread that ends this child process as soon as its parent is gone.
+@contextmanager
+def ending_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Provide a pool of child processes for a ``with`` block; if the block fails, they end in the middle of their work.
+
+    The pool of the standard library would wait until they are done, which can take minutes.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    held, holder = spawn.Pipe(duplex=False)
+    with ProcessPoolExecutor(max(1, workers), mp_context=spawn, initializer=end_with_parent, initargs=(held,)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            holder.close()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def end_with_parent(held: Connection | None = None) -> None:
+    """Start a thread that ends this child process as soon as its parent is gone, or has closed its end of ``held``.
 
     Call it first in a child process. Without it, a killed training leaves its child processes running forever. The
     child processes of a ProcessPoolExecutor never check whether their parent is alive. PyTorch's do, every five
     seconds, but they take for their parent the process that they find when they start. If the parent was killed before,
     that is the system's first process, which never ends.
     """
-    threading.Thread(target=_wait_and_end, daemon=True).start()
+    threading.Thread(target=_wait_and_end, args=(held,), daemon=True).start()
 
 
-def _wait_and_end() -> None:
+def _wait_and_end(held: Connection | None) -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        parent.join()
+        wait([parent.sentinel, *([held] if held is not None else [])])
         os._exit(1)  # there is nobody left to clean up for

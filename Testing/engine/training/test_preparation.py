@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -71,7 +73,7 @@ def test_cases_are_prepared_once_and_found_again(a_data_set, tmp_path, monkeypat
     def must_not_run(*_, **__):
         raise AssertionError("prepared again")
 
-    monkeypatch.setattr(preparation.ProcessPoolExecutor, "submit", must_not_run)
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", must_not_run)
     again = prepare_data(data, GRID, 1, 1, ignore_progress)
     assert [case.folder for case in again.training] == [case.folder for case in first.training]
 
@@ -92,12 +94,24 @@ def test_an_unusable_case_is_named_and_the_rest_is_not_waited_for(a_data_set, tm
         prepare_data(DataConfig(cache=str(tmp_path / "cache"), cases=cases), GRID, 1, 1, ignore_progress)
 
 
-def test_preparation_can_be_cancelled(a_data_set, tmp_path):
+def test_preparation_that_is_cancelled_does_not_wait_for_the_cases_in_work(a_data_set, tmp_path, monkeypatch):
     def cancel(_):
         raise Cancelled
 
+    monkeypatch.setattr(preparation, "_prepare", prepare_ben_slowly)
+    begin = time.monotonic()
     with pytest.raises(Cancelled):
-        prepare_data(DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 1, cancel)
+        prepare_data(DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 2, cancel)
+    assert time.monotonic() - begin < A_LONG_CASE / 2
+
+
+A_LONG_CASE = 60
+"""Time that the case of ben takes, seconds."""
+
+
+def prepare_ben_slowly(job):
+    if "ben" in job.folder.name:
+        time.sleep(A_LONG_CASE)
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path):

@@ -86,7 +86,7 @@ def run_bench(config_path: Path, on_progress: ProgressCallback = ignore_progress
     """
     config = read_bench_config(config_path)
     planned = plan(config)
-    for run in planned:
+    for run in planned[: len(config.entries)]:  # the other runs differ in seed and fold only
         check_stages(run.config)
     shared = planned[0].config
     output = Output(Path(config.output), GROUP, [Path(config_path), *shared.data.paths])

@@ -59,6 +59,7 @@ def test_a_stopped_bench_continues_without_repeating_finished_runs(bench, tmp_pa
     assert "PDV-Net" in page.read_text()
     assert [output for output, _ in trained].count(trained[0][0]) == 1
     results = [json.loads(path.read_text()) for path in tmp_path.glob("out/runs/*/*/result.json")]
+    assert {result["steps"] for result in results} == {2}
     tested = sorted((r["entry"], c["patient"]) for r in results for c in r["cases"])
     assert tested == [(entry, name) for entry in ("PDV-Net", "U-Net") for name in ("anna", "ben", "carl")]
     for result, (_, data) in ((r, t) for r in results for t in trained if r["entry"] in t[0].replace("_", " ")):
