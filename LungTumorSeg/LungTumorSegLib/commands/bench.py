@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..core.events import ignore_progress
 from ..process.channel import Channel
 from .arguments import path_argument, positive_number
 from .command import Command
@@ -23,8 +24,11 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         channel.result({"settings": tuned.settings, "score": tuned.score, "table": str(tuned.table.resolve())}, text)
         return
     from ..training.bench.runs import run_bench
+    from ..training.distributed import rank
 
-    page = run_bench(options.config, channel.progress)
+    page = run_bench(options.config, ignore_progress if rank() else channel.progress)
+    if rank():
+        return  # the first process reports
     channel.result({"page": str(page.resolve())}, f"Tables, curves and overlays written to {page}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..core.events import ignore_progress
 from ..process.channel import Channel
 from .arguments import path_argument
 from .command import Command
@@ -13,8 +14,11 @@ from .command import Command
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Train a model, and report its metrics on held-out cases."""
     from ..training import train
+    from ..training.distributed import rank
 
-    model = train(options.config, channel.progress)
+    model = train(options.config, ignore_progress if rank() else channel.progress)
+    if rank():
+        return  # the first process reports
     measured = model.parent / "held-out" / "metrics.json"
     metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
     text = f"Model written to {model}."

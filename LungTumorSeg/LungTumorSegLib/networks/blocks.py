@@ -62,6 +62,10 @@ class BatchNorm(nn.Module):
     running_mean: torch.Tensor
     running_var: torch.Tensor
 
+    moments: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor, int]] | None = None
+    """Returns mean and variance, each of shape (C,), of a batch of which this process has a part, and their number of
+    values; None if this process has the whole batch."""
+
     def __init__(
         self,
         channels: int,
@@ -86,6 +90,8 @@ class BatchNorm(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize a feature map of shape (N, C, ...)."""
+        if self.training and self.moments is not None:
+            return self._normalized_by(*self.moments(x), x)
         return functional.batch_norm(
             x,
             self.running_mean,
@@ -96,6 +102,17 @@ class BatchNorm(nn.Module):
             self.momentum,
             self.eps,
         )
+
+    def _normalized_by(self, mean: torch.Tensor, var: torch.Tensor, count: int, x: torch.Tensor) -> torch.Tensor:
+        """Normalize ``x`` and update the running statistics, as ``batch_norm`` does with moments of its own."""
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
+        scale = torch.rsqrt(var + self.eps)
+        if self.weight is not None:
+            scale = scale * self.weight
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        return ((x - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
 def pool(x: torch.Tensor) -> torch.Tensor:

@@ -30,7 +30,9 @@ class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
         return torch.from_numpy(image), torch.from_numpy(label)
 
 
-def batches(dataset: SampleDataset, first: int, last: int, batch: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    dataset: SampleDataset, first: int, last: int, batch: int, workers: int, share: tuple[int, int] | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate over the batches ``first`` to ``last`` - 1 of a stage.
 
     Args:
@@ -39,16 +41,18 @@ def batches(dataset: SampleDataset, first: int, last: int, batch: int, workers: 
         last: Number after the last batch.
         batch: Number of samples in a batch.
         workers: Number of processes that make samples; with 0 the calling process makes them.
+        share: First place and number of the samples to take of each batch; by default all.
 
     Returns:
-        Pairs of images and labels, both (batch, slices, rows, columns).
+        Pairs of images and labels, both (number of samples, slices, rows, columns).
     """
     if last <= first:
         return iter(())
-    numbers = range(first * batch, last * batch)
+    start, size = share or (0, batch)
+    numbers = [number * batch + start + place for number in range(first, last) for place in range(size)]
     loader = DataLoader(
         dataset,
-        batch_size=batch,
+        batch_size=size,
         sampler=numbers,
         num_workers=workers,
         prefetch_factor=PREFETCH if workers else None,

@@ -20,6 +20,7 @@ from ..networks.contract import Network
 from .averaging import MovingAverage
 from .checkpoint import load_average, load_checkpoint, save_checkpoint
 from .config import StageConfig, TrainingConfig
+from .distributed import SharedNetwork, joined, rank, share_of, shared, shared_number
 from .loader import SampleDataset, batches
 from .log import TrainingLog
 from .losses import Loss, build_loss, supervised_loss
@@ -103,6 +104,7 @@ class TrainingLoop:
         self._length = Length(stage.steps, stage.max_minutes)
         self._network = network
         prepare_network(network, device)
+        self._shared, self._share = SharedNetwork(network), share_of(stage.batch, f"The batch of the stage {name}")
         self._trainable = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
         self._average = MovingAverage(network, stage.ema)
@@ -121,7 +123,8 @@ class TrainingLoop:
         if self._last.is_file():
             self._state = LoopState.restore(load_checkpoint(self._last, self._network, self._optimizer))
             self._average.restore(load_average(self._last), self._state.averaged)
-        self._log.resume(self._name, self._state.step)
+        if rank() == 0:
+            self._log.resume(self._name, self._state.step)
         while not self._state.finished:
             self._epoch(on_progress)
         self._log.close()
@@ -142,12 +145,13 @@ class TrainingLoop:
         self._network.train()
         if state.frozen:
             freeze(self._network)
-        for image, label in batches(self._samples(self._stream), first, last, stage.batch, self._config.workers):
+        samples, workers = self._samples(self._stream), self._config.workers
+        for image, label in batches(samples, first, last, stage.batch, workers, self._share):
             rate = learning_rate(stage, step=state.step, fraction=self._fraction(), reductions=state.plateau.reductions)
             losses.append(self._step(image, label, rate, loss_of))
             state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
             state.step += 1
-            state.seconds = spent + time.monotonic() - begin
+            state.seconds = shared_number(spent + time.monotonic() - begin)
             on_progress(Progress(f"training {self._name}", state.step, stage.steps))
             if state.step % LOG_STEPS == 0:
                 self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
@@ -160,21 +164,24 @@ class TrainingLoop:
         if losses:
             self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
         with self._average.applied():
-            self._between_epochs()
-        state.seconds = spent + time.monotonic() - begin
+            if rank() == 0:
+                self._between_epochs()
+        self._state = LoopState.restore(shared(asdict(state)))
+        self._state.seconds = spent + time.monotonic() - begin
         self._save(self._last)
 
     def _step(self, image: Tensor, label: Tensor, rate: float, loss_of: Loss) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        dropout_seed = np.random.SeedSequence([self._config.seed, self._stream, self._state.step]).generate_state(1)[0]
+        place = [self._config.seed, self._stream, self._state.step, *([rank()] if rank() else [])]
+        dropout_seed = np.random.SeedSequence(place).generate_state(1)[0]
         torch.manual_seed(int(dropout_seed))  # a resumed run repeats itself
-        x, target, valid = self._tensors(image, label)
+        x, target, valid = self._tensors(image, joined(label.to(self._device)))
         with autocast(self._device, self._precision):
-            outputs = self._network.outputs(x)
+            outputs = self._shared.outputs(x)
         loss = supervised_loss(loss_of, outputs, target, valid)
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._shared.backward(loss)
         nn.utils.clip_grad_norm_(self._trainable, self._stage.clip)
         self._optimizer.step()
         if self._state.frozen:
@@ -251,6 +258,8 @@ class TrainingLoop:
         return self._length.fraction(self._state.step, self._state.seconds)
 
     def _write_log(self, **values: object) -> None:
+        if rank():
+            return
         state = self._state
         self._log.write(
             stage=self._name,
@@ -263,4 +272,5 @@ class TrainingLoop:
         )
 
     def _save(self, path: Path) -> None:
-        save_checkpoint(path, self._network, self._optimizer, asdict(self._state), self._average.state())
+        if rank() == 0:
+            save_checkpoint(path, self._network, self._optimizer, asdict(self._state), self._average.state())

@@ -27,7 +27,8 @@ from ..results.folder import check_output, complete_or_nothing, files_of_group
 from ..results.giving_way import Output
 from ..weights.manifest import Manifest
 from .chain import run_steps
-from .config import EXTRACTOR, ModelConfig, TrainingConfig, read_config, step_config
+from .config import EXTRACTOR, NETWORK, ModelConfig, TrainingConfig, read_config, step_config
+from .distributed import by_first, connected, first_alone, own_device, rank, share_of
 from .folds import check_folds, leave_out, source_of
 from .held_out import evaluate_held_out
 from .loop import LOG, TrainingLoop
@@ -92,16 +93,24 @@ def train(config_path: Path, on_progress: ProgressCallback = ignore_progress) ->
 def run_training(
     config: TrainingConfig, on_progress: ProgressCallback = ignore_progress, *, inputs: Sequence[Path] = ()
 ) -> Path:
-    """Train as ``train`` does, from a configuration; ``inputs`` are files that must not be replaced."""
+    """Train as ``train`` does, from a configuration; ``inputs`` are files that must not be replaced.
+
+    The processes that ``torchrun`` starts train together (see ``distributed``).
+    """
     check_stages(config)
-    keep_config(config, inputs)
+    with connected(choose_device(config.device)):
+        return _run_training(config, on_progress, inputs)
+
+
+def _run_training(config: TrainingConfig, on_progress: ProgressCallback, inputs: Sequence[Path]) -> Path:
+    by_first(lambda: keep_config(config, inputs))
     output = Path(config.output)
-    data = prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress)
+    data = first_alone(lambda: prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress))
     scans = [case.patient for case in data.training if not case.is_phantom]
     check_folds(config.folds, {source_of(patient, config.sources) for patient in scans}, "folds")
     for number, fold in enumerate(config.folds, start=1):
         part = dataclasses.replace(config, output=str(output / f"fold-{number}"), folds=())
-        keep_config(part)
+        by_first(lambda part=part: keep_config(part))  # type: ignore[misc]
         kept, left_out = leave_out(data, fold, config.sources)
         _train_and_evaluate(part, kept, left_out, on_progress)
     return _train_and_evaluate(config, data, data.held_out, on_progress)
@@ -112,10 +121,14 @@ def _train_and_evaluate(
 ) -> Path:
     """Train a network, write its model, and evaluate it on cases that it has not seen; return the model's folder."""
     network, volumes = train_on(config, data, on_progress)
-    model = export(network, config, data)
-    if tested:
-        evaluate_held_out(network, tested, config.grid, volumes, Path(config.output), on_progress)
-    return model
+
+    def finish() -> str:
+        model = export(network, config, data)
+        if tested:
+            evaluate_held_out(network, tested, config.grid, volumes, Path(config.output), on_progress)
+        return str(model)
+
+    return Path(by_first(finish))
 
 
 def train_on(
@@ -128,7 +141,7 @@ def train_on(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    device = choose_device(config.device)
+    device = own_device(choose_device(config.device))
     precision = choose_precision(config.precision, device)
 
     def begin(first: TrainingConfig) -> Network:
@@ -136,7 +149,8 @@ def train_on(
 
     network = run_steps(config, data, device, precision, begin, on_progress)
     output = Path(config.output)
-    write_curves(output / LOG, output / "curves.svg")
+    if rank() == 0:
+        write_curves(output / LOG, output / "curves.svg")
     return network, WholeVolumes(config.grid, device, precision)
 
 
@@ -162,13 +176,16 @@ def _begin(
 
 
 def check_stages(config: TrainingConfig) -> None:
-    """Check that the stages fit the network.
+    """Check that the stages fit the network, and their batches the processes.
 
     Raises:
-        UnusableInput: The network is unknown or not 3D, or the stages do not fit it.
+        UnusableInput: The network is unknown or not 3D, the stages do not fit it, or a batch cannot be divided.
     """
     if config.chain:
         config = step_config(config, 0)
+    for stage, settings in ((EXTRACTOR, config.extractor), (NETWORK, config.network)):
+        if settings is not None:
+            share_of(settings.batch, f"{stage}.batch")
     network, name = _new_network(config.model), config.model.name
     if network.dims != 3:
         raise UnusableInput(f"model.name must be a 3D network, not {name}; the extractor stage trains 2D networks.")

@@ -1,6 +1,7 @@
 """``lungtumorseg train`` as a process: killed without warning and started again, it ends in the same place."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,8 @@ import time
 import pytest
 from LungTumorSegLib.io.images import write_volume
 from safetensors.numpy import load_file
-from training_cases import a_chest_ct
+from shared_training import free_port, place_of
+from training_cases import a_chest_ct, log_rows
 
 CONFIG = """
 output: {output}
@@ -45,9 +47,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def start(folder, name):
-    command = [sys.executable, "-m", "LungTumorSegLib", "train", f"{name}.yaml"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(folder, name, launcher=(), **places):
+    command = [sys.executable, *launcher, "-m", "LungTumorSegLib", "train", f"{name}.yaml"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env={**os.environ, **places}, **pipes)
 
 
 def wait_for(folder, pattern, process):
@@ -89,6 +92,24 @@ def test_a_training_that_is_killed_while_it_prepares_cases_leaves_no_process_beh
     run = start(folder, "killed")
     wait_for(folder, "cache/*", run)
     kill(run)
+
+
+@pytest.mark.slow  # about a minute of an idle machine
+def test_a_training_in_two_processes_ends_when_one_is_killed_and_continues_by_torchrun(folder):
+    port = free_port()
+    first, second = (start(folder, "killed", **place_of(rank, port)) for rank in range(2))
+    wait_for(folder, "killed/network-last.safetensors", first)
+    kill(second)
+    out, err = first.communicate(timeout=SOON)
+    assert (first.returncode, out) == (3, "")
+    assert err.splitlines()[-1].startswith("Another process of this training ended, so this one ends too;")
+    assert not (folder / "killed/model").exists()
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    run = start(folder, "killed", torchrun)
+    out, err = run.communicate(timeout=LONG)
+    assert run.returncode == 0, err
+    assert out.count("Model written to") == 1
+    assert [row["step"] for row in log_rows(folder / "killed") if row["loss"]][-1] == "12"
 
 
 def test_a_wrong_configuration_ends_with_code_2_and_one_sentence(tmp_path, run_here):

@@ -27,10 +27,12 @@ from ...core.volume import Volume
 from ...evaluation import evaluate_case
 from ...evaluation.cases import row
 from ...inference.decision import Thresholds
+from ...inference.predictor import choose_device
 from ...networks.contract import Network
 from ...results.folder import check_output, complete_or_nothing
 from ...results.giving_way import Output
 from ..config import TrainingConfig
+from ..distributed import by_first, connected, first_alone
 from ..loop import LOG
 from ..overlays import write_overlay
 from ..preparation import PreparedData, prepare_data
@@ -90,18 +92,31 @@ def run_bench(config_path: Path, on_progress: ProgressCallback = ignore_progress
         check_stages(run.config)
     shared = planned[0].config
     output = Output(Path(config.output), GROUP, [Path(config_path), *shared.data.paths])
-    check_output(output, {CASES, SUMMARY, STRATA, PAGE})
-    data = prepare_data(shared.data, shared.grid, FOLD_SEED, shared.workers + 1, on_progress)
-    names = PatientNames(config.same_patients)
-    folds = assign_folds(data.training, config.folds, names)
-    results = []
-    for done, run in enumerate(planned):
-        results.append(_finished(run) or _perform(run, data, folds, names, inside(done, len(planned), on_progress)))
-        with complete_or_nothing(output) as private:
-            write_tables(results, config, private)
-            write_page(results, config, [(each.entry, each.folder) for each in planned[: done + 1]], private)
+    with connected(choose_device(shared.device)):
+        by_first(lambda: check_output(output, {CASES, SUMMARY, STRATA, PAGE}))
+        data = first_alone(lambda: prepare_data(shared.data, shared.grid, FOLD_SEED, shared.workers + 1, on_progress))
+        _run_all(config, planned, data, output, on_progress)
     on_progress(Progress("benchmarking", len(planned), len(planned)))
     return Path(config.output) / PAGE
+
+
+def _run_all(
+    config: BenchConfig, planned: Sequence[Run], data: PreparedData, output: Output, on_progress: ProgressCallback
+) -> None:
+    """Perform the runs that are not finished; write tables and page after each run."""
+    names = PatientNames(config.same_patients)
+    folds = assign_folds(data.training, config.folds, names)
+    results: list[dict[str, Any]] = []
+
+    def write() -> None:
+        with complete_or_nothing(output) as private:
+            write_tables(results, config, private)
+            write_page(results, config, [(each.entry, each.folder) for each in planned[: len(results)]], private)
+
+    for done, run in enumerate(planned):
+        finished = by_first(lambda run=run: _finished(run))  # type: ignore[misc]
+        results.append(finished or _perform(run, data, folds, names, inside(done, len(planned), on_progress)))
+        by_first(write)
 
 
 def plan(config: BenchConfig) -> list[Run]:
@@ -179,9 +194,14 @@ def _perform(
     run: Run, data: PreparedData, folds: dict[str, int], names: PatientNames, on_progress: ProgressCallback
 ) -> dict[str, Any]:
     """Train and test one run, and write its result."""
-    keep_config(run.config)
+    by_first(lambda: keep_config(run.config))
     network, volumes = train_on(run.config, outside_folds(data, folds, names, {run.fold}), on_progress)
     cases = [case for case in data.training if folds[names.person(case.patient)] == run.fold]
+    return by_first(lambda: _tested(network, cases, volumes, run))
+
+
+def _tested(network: Network, cases: Sequence[StoredCase], volumes: WholeVolumes, run: Run) -> dict[str, Any]:
+    """Test a run, and write its result."""
     result = {
         "entry": run.entry,
         "seed": run.seed,

@@ -23,6 +23,7 @@ from ...inference.decision import Thresholds
 from ...results.folder import check_output, complete_or_nothing
 from ...results.giving_way import Output
 from ..config import TrainingConfig
+from ..distributed import refuse_several
 from ..preparation import PreparedData, prepare_data
 from ..settings import merged
 from ..splits import PatientNames
@@ -69,6 +70,7 @@ def run_tuning(config_path: Path, count: int, on_progress: ProgressCallback = ig
         UnusableInput: The configuration is wrong, the data cannot be used, or another search has begun there.
         MachineLimit: A package is missing.
     """
+    refuse_several("The search for settings (--tune)")
     config = read_bench_config(config_path)
     folder = Path(config.output) / FOLDER
     shared = _trial(config, folder, {})

@@ -19,6 +19,7 @@ from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
 from ...report.charts import write_curves
 from ...weights.manifest import SECOND_WEIGHTS_FILE, WEIGHTS_FILE, SecondLook, find_model
+from ..distributed import refuse_several
 from ..folds import check_folds
 from ..implants import Nodule
 from ..loop import LOG
@@ -63,6 +64,7 @@ def run_training(
     config: LookTrainingConfig, on_progress: ProgressCallback = ignore_progress, *, inputs: Sequence[Path] = ()
 ) -> Path:
     """Train as ``train`` does, from a configuration; ``inputs`` are files that must not be replaced."""
+    refuse_several("The training of a second network")
     if config.threads:
         torch.set_num_threads(config.threads)
     first, look = load_model(config.second_look.first), config.second_look
