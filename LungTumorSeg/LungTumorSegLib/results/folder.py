@@ -36,7 +36,7 @@ from .mark import (
     fingerprint,
     read_mark,
 )
-from .writable import check_output_folder, nearest_folder
+from .writable import check_output_folder, naming_problem, nearest_folder
 
 T = TypeVar("T")
 
@@ -56,6 +56,11 @@ def check_output(output: Output, names: Collection[str] = ()) -> None:
         MachineLimit: If the disk is full, or another run holds the folder.
     """
     check_output_folder(output.folder)
+    for name in names:
+        if problem := naming_problem(output.folder / name):
+            raise UnusableInput(
+                f"The output {shown(output.folder / name)} cannot be written ({problem}); choose another name."
+            )
     for each in output.inputs:
         if output.folder.is_dir() and each.is_dir() and each.samefile(output.folder):
             raise UnusableInput(

@@ -35,16 +35,16 @@ def check_output_folder(path: str | os.PathLike[str]) -> None:
     elif not existing.is_dir():
         problem = f"{existing} is a file"
     else:
-        problem = _naming_problem(folder) or _writing_problem(existing)
+        problem = naming_problem(folder) or _writing_problem(existing)
     if problem:
         raise UnusableInput(f"The output folder {shown(path)} cannot be written ({problem}); choose another one.")
     check_room(existing, LEAST_FREE_BYTES)
 
 
-def _naming_problem(folder: Path) -> str:
-    """Return why no folder can have this name, for example because it is too long; "" if one can."""
+def naming_problem(path: Path) -> str:
+    """Return why no file or folder can have this name, for example because it is too long; "" if one can."""
     try:
-        folder.lstat()
+        path.lstat()
     except FileNotFoundError:
         return ""
     except OSError as error:

@@ -207,6 +207,11 @@ def test_an_output_never_equals_an_input(an_earlier_run, overwrite, input_name):
     assert contents(an_earlier_run) == EARLIER
 
 
+def test_a_name_that_no_file_can_have_is_refused_before_the_work(tmp_path):
+    with pytest.raises(UnusableInput, match=r"File name too long\); choose another name"):
+        check_output(Output(tmp_path, GROUP), {"a" * 300 + ".csv"})
+
+
 @pytest.mark.parametrize("header", ["ct.mhd", "ct.nhdr"])
 def test_detached_voxels_of_an_input_are_an_input(tmp_path, header):
     write_volume(make_ct(), tmp_path / f"ct.{'mha' if header == 'ct.mhd' else 'nrrd'}", compress=False)
