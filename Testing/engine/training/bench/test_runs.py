@@ -12,9 +12,10 @@ from LungTumorSegLib.training.bench import runs
 from LungTumorSegLib.training.bench.config import read_bench_config
 from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
 from LungTumorSegLib.training.preparation import PreparedData
+from LungTumorSegLib.training.settings import merged
 from LungTumorSegLib.training.splits import PatientNames
 from LungTumorSegLib.training.stages import check_stages
-from training_cases import a_stored_case, toy_bench_base
+from training_cases import Kill, a_stored_case, toy_bench_base
 
 BENCH = {
     "baseline": "U-Net",
@@ -96,3 +97,25 @@ def test_the_shipped_ablation_has_the_trainings_that_the_documentation_counts():
     minutes = [sum(each.max_minutes for each in (run.config.extractor, run.config.network) if each) for run in planned]
     assert sum(minutes) / 60 == 21
     assert max(minutes) == 20
+
+
+@pytest.mark.slow  # a minute of an idle machine
+def test_the_shipped_ablation_starts_is_interrupted_and_ends_with_its_page(bench, tmp_path):
+    """All entries of the shipped file, with trainings of two steps on small cases."""
+    values = yaml.safe_load(Path(runs.__file__).with_name("ablation.yaml").read_text(encoding="utf-8"))
+    tiny = {"steps": 2, "epoch_steps": 1, "batch": 2}
+    values |= {"output": str(tmp_path / "out"), "folds": 2, "seeds": [1]}
+    changes = {**toy_bench_base(epoch_steps=1), "network": {**tiny, "mined_cases": 0}}
+    values["base"] = merged(values["base"], changes)
+    for entry in values["entries"]:
+        if "extractor" in entry.get("settings", {}):
+            entry["settings"]["extractor"] = tiny
+    bench.write_text(yaml.safe_dump(values))
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(bench, Kill(10))
+    before = {path: path.read_bytes() for path in tmp_path.glob("out/runs/*/*/result.json")}
+    assert 0 < len(before) < 14
+    page = run_bench(bench).read_text(encoding="utf-8")
+    assert "14 of 14 runs are finished" in page
+    assert all(entry["name"] in page for entry in values["entries"])
+    assert all(path.read_bytes() == content for path, content in before.items())
