@@ -225,7 +225,7 @@ class _Engine:
 
         backend = choose_backend(settings.backend)
         device = choose_device(settings.device, backend)
-        return cls(backend, str(device), choose_precision(settings.precision, device))
+        return cls(backend, str(device), choose_precision(settings.precision, device, backend))
 
 
 class _Clock:

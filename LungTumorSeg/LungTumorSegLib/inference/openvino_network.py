@@ -93,6 +93,18 @@ def openvino_network(network: torch.nn.Module, stack: torch.Tensor, precision: s
     return chosen
 
 
+def computes_in(precision: str) -> bool:
+    """Return whether OpenVINO computes in a number format on this CPU; otherwise it takes float32 without a word.
+
+    Raises:
+        MachineLimit: OpenVINO is missing or damaged.
+    """
+    try:
+        return precision == "float32" or "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except ImportError as error:
+        raise MachineLimit(missing_package(error)) from error
+
+
 def _openvino() -> Any:
     """Import OpenVINO without its package ``openvino_telemetry``; its substitute reports nothing."""
     reporter = "openvino_telemetry"

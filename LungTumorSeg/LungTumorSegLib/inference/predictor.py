@@ -24,7 +24,7 @@ from ..networks.fusion import FusionNetwork
 from ..networks.locality import is_local
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
-from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork, openvino_network
+from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork, computes_in, openvino_network
 from .passes import Part, all_stacks, first_pass, windows_of
 from .stack_length import STACK_SLICES
 from .stacks import StackStatistics
@@ -68,20 +68,27 @@ def choose_device(wanted: str = "auto", backend: str = TORCH) -> torch.device:
     return torch.device("cpu" if wanted == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
-def choose_precision(wanted: str, device: torch.device) -> str:
+def choose_precision(wanted: str, device: torch.device, backend: str = TORCH) -> str:
     """Select the precision for inference.
 
     Args:
         wanted: "auto", "float32" or "bfloat16".
         device: The device that computes.
+        backend: The library that computes the network, "torch" or "openvino".
 
     Returns:
         "float32" or "bfloat16"; "auto" selects bfloat16 if the device computes in it natively.
 
     Raises:
+        MachineLimit: OpenVINO does not compute in the wanted precision on this CPU.
         UnusableInput: ``wanted`` is another word.
     """
     if wanted in DTYPES:
+        if backend == OPENVINO and not computes_in(wanted):
+            raise MachineLimit(
+                f"OpenVINO does not compute in {wanted} on this processor; choose the precision auto or float32, or "
+                "the backend torch."
+            )
         return wanted
     if wanted != "auto":
         raise UnusableInput(f"The precision must be auto, float32 or bfloat16, not {wanted!r}.")

@@ -9,7 +9,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -177,26 +177,6 @@ def set_simpleitk_geometry(image: sitk.Image, grid: Grid) -> None:
     image.SetOrigin(grid.origin.tolist())
 
 
-def from_simpleitk(image: sitk.Image) -> tuple[Array, Array]:
-    """Return the voxels and the affine of a 3D SimpleITK image.
-
-    Returns:
-        An array (slice, row, column), with components on the last axis if there are several, and the 4 x 4 affine to
-        LPS mm.
-    """
-    import SimpleITK as sitk  # takes a quarter of a second, so only if needed
-
-    return sitk.GetArrayFromImage(image), _affine(image)
-
-
-def _affine(image: Any) -> Array:
-    affine = np.eye(4)
-    direction = np.reshape(image.GetDirection(), (3, 3))
-    affine[:3, :3] = (direction * image.GetSpacing())[:, ::-1]
-    affine[:3, 3] = image.GetOrigin()
-    return affine
-
-
 @dataclass(frozen=True, eq=False)
 class StoredImage:
     """The content of an image file.
@@ -236,23 +216,6 @@ def _check_single_values(header: ImageHeader, path: Path) -> None:
         raise UnusableInput(
             f"{path} contains {header.components} values per voxel (color or time); choose a single 3D volume."
         )
-
-
-def read_image_file(path: Path, *, allow_layers: bool = False) -> sitk.Image:
-    """Read a 3D image as a SimpleITK image with its metadata; see ``read_stored_image``."""
-    stored = read_stored_image(path, allow_layers=allow_layers)
-    import SimpleITK as sitk  # takes a quarter of a second, so only if needed
-
-    image = sitk.GetImageFromArray(stored.array, isVector=stored.array.ndim > 3)
-    set_simpleitk_geometry(image, Grid(_shape_3d(stored.array), stored.affine))
-    for key, value in stored.metadata.items():
-        image.SetMetaData(key, value)
-    return image
-
-
-def _shape_3d(array: Array) -> tuple[int, int, int]:
-    slices, rows, columns = array.shape[:3]
-    return slices, rows, columns
 
 
 def _as_hu(array: Array) -> npt.NDArray[np.int16] | npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from ..core.volume import Array, Grid, Volume
 from .dicom_start import is_dicom_file
 from .file_suffixes import SEGMENTATION_SUFFIX, has_suffix
 from .headers import parse_header
-from .images import from_simpleitk, read_image_file, set_simpleitk_geometry, write_image
+from .images import StoredImage, read_stored_image, set_simpleitk_geometry, write_image
 from .label_maps import label_segments
 from .segment import Segment as Segment
 
@@ -97,23 +97,22 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         from .dicom_masks import read_dicom_masks  # importing pydicom and highdicom takes a second
 
         return read_dicom_masks(path, ct)
-    image = read_image_file(path, allow_layers=True)
-    array, affine = from_simpleitk(image)
-    if numbers := {int(found[1]) for key in image.GetMetaDataKeys() if (found := SEGMENT_KEY.match(key))}:
-        _check_representation(image, path)
+    image = read_stored_image(path, allow_layers=True)
+    if numbers := {int(found[1]) for key in image.metadata if (found := SEGMENT_KEY.match(key))}:
+        _check_representation(image.metadata, path)
         try:
             if numbers != set(range(len(numbers))):
                 raise KeyError("numbers of segments are missing")
-            return _stated_segments(image, array, affine)
+            return _stated_segments(image)
         except (IndexError, KeyError, ValueError) as error:
             raise UnusableInput(
                 f"The header of {path} does not describe its segments correctly; save the segmentation in Slicer again."
             ) from error
-    if array.ndim > 3:
+    if image.array.ndim > 3:
         raise UnusableInput(
             f"{path} contains several values per voxel but names no segments; choose a segmentation or a label map."
         )
-    return label_segments(array, affine, path)
+    return label_segments(image.array, image.affine, path)
 
 
 def is_dicom(path: Path) -> bool:
@@ -159,10 +158,10 @@ def segmentation_file(path: Path) -> Path:
     return found[0]
 
 
-def _check_representation(image: sitk.Image, path: Path) -> None:
+def _check_representation(metadata: Mapping[str, str], path: Path) -> None:
     """Raise UnusableInput if the voxels are shares of a segment (Slicer's fractional label maps), not labels."""
     for key in REPRESENTATION_KEYS:
-        stated = image.GetMetaData(key) if image.HasMetaDataKey(key) else BINARY
+        stated = metadata.get(key, BINARY)
         if stated != BINARY:
             raise UnusableInput(
                 f"{shown(path)} stores its segments as {shown(stated, 40)}, which is not read; convert them to "
@@ -242,18 +241,17 @@ def _slicer_geometry(grid: Grid) -> str:
     return "".join(f"{value:.17g};" for value in to_ras.ravel()) + "".join(f"{bound};" for bound in extent)
 
 
-def _stated_segments(image: sitk.Image, array: Array, affine: Array) -> list[Segment]:
+def _stated_segments(image: StoredImage) -> list[Segment]:
     """Return the segments that the header names, interpreted as in Slicer's vtkMRMLSegmentationStorageNode.
 
     Files of Slicer 4.10 and earlier state neither layer nor label value: segment n is the voxels with value 1 in
     component n. Voxels outside the combined extents of the segments of a layer do not count.
     """
-    layers = array[..., np.newaxis] if array.ndim == 3 else array
-    grid = Grid((array.shape[0], array.shape[1], array.shape[2]), affine)
+    layers = image.array[..., np.newaxis] if image.array.ndim == 3 else image.array
+    grid = Grid((layers.shape[0], layers.shape[1], layers.shape[2]), image.affine)
     stated: list[dict[str, str]] = []
-    while image.HasMetaDataKey(f"Segment{len(stated)}_ID"):
-        number = len(stated)
-        stated.append({key: image.GetMetaData(f"Segment{number}_{key}") for key in _keys_of(image, number)})
+    while f"Segment{len(stated)}_ID" in image.metadata:
+        stated.append(_keys_of(image.metadata, len(stated)))
     in_layers = [int(keys.get("Layer", number)) for number, keys in enumerate(stated)]
     if min(in_layers) < 0 or max(in_layers) >= layers.shape[-1]:
         raise IndexError("a segment refers to a layer that does not exist")
@@ -321,6 +319,6 @@ def _stated_segment(stated: dict[str, str], labels: Array, boxes: dict[float, Bo
     )
 
 
-def _keys_of(image: sitk.Image, number: int) -> list[str]:
+def _keys_of(metadata: Mapping[str, str], number: int) -> dict[str, str]:
     prefix = f"Segment{number}_"
-    return [key.removeprefix(prefix) for key in image.GetMetaDataKeys() if key.startswith(prefix)]
+    return {key.removeprefix(prefix): value for key, value in metadata.items() if key.startswith(prefix)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from LungTumorSegLib import cli
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.inference import backend, openvino_network
 from LungTumorSegLib.inference.backend import choose_backend
-from LungTumorSegLib.inference.predictor import choose_device, predict_maps
+from LungTumorSegLib.inference.openvino_network import computes_in
+from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
 from small_networks import a_grid_of_noise, a_network
 
 CPU = torch.device("cpu")
@@ -48,7 +51,20 @@ def test_bfloat16_stays_near_single_precision(grid):
     network = a_network("multires_unet3d")
     expected = maps_of(grid, network, "openvino")
     found = maps_of(grid, network, "openvino", precision="bfloat16")
-    assert 0 < np.abs(found.mean - expected.mean).mean() < 0.02
+    difference = np.abs(found.mean - expected.mean).mean()
+    assert difference < 0.02
+    assert (difference > 0) == computes_in("bfloat16"), "OpenVINO computes in it, or refuses it"
+
+
+@needs_openvino
+@pytest.mark.parametrize(("able", "refused"), [(["FP32", "BF16"], False), (["FP32", "INT8"], True)])
+def test_bfloat16_is_refused_where_the_processor_lacks_it(monkeypatch, able, refused):
+    core = SimpleNamespace(get_property=lambda device, name: able)
+    monkeypatch.setattr(openvino_network, "_core", lambda: core)
+    assert choose_precision("float32", CPU, "openvino") == "float32"
+    assert choose_precision("bfloat16", CPU, "torch") == "bfloat16"
+    with pytest.raises(MachineLimit, match="not compute in bfloat16") if refused else nullcontext():
+        assert choose_precision("bfloat16", CPU, "openvino") == "bfloat16"
 
 
 @needs_openvino

@@ -14,13 +14,8 @@ import SimpleITK as sitk
 from hypothesis import HealthCheck, given, settings
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, Volume
-from LungTumorSegLib.io.images import (
-    from_simpleitk,
-    read_ct,
-    read_volume,
-    to_simpleitk,
-    write_volume,
-)
+from LungTumorSegLib.io.images import read_ct, read_volume, to_simpleitk, write_volume
+from simpleitk_images import from_simpleitk
 from volumes import an_oblique_ct, make_ct, random_volumes
 
 DOUBLE_MM = 1e-9

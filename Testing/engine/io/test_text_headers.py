@@ -15,7 +15,8 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.headers import parse_header
-from LungTumorSegLib.io.images import from_simpleitk, read_ct, read_image_file, read_volume, to_simpleitk
+from LungTumorSegLib.io.images import read_ct, read_stored_image, read_volume, to_simpleitk
+from simpleitk_images import from_simpleitk
 from volumes import an_oblique_ct, make_ct
 
 NRRD = {
@@ -282,8 +283,8 @@ def test_layers_come_last_wherever_the_file_has_them(tmp_path, position, kind):
     stored = np.moveaxis(layers, 3, 3 - position)
     fields = {"sizes": " ".join(sizes), "kinds": " ".join(kinds), "space_directions": " ".join(steps), "dimension": "4"}
     path = nrrd(tmp_path / "a.nrrd", np.ascontiguousarray(stored).tobytes(), lines="Segment0_ID:=a\\nb\n", **fields)
-    image = read_image_file(path, allow_layers=True)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), layers)
-    assert image.GetMetaData("Segment0_ID") == "a\nb"
-    np.testing.assert_allclose(from_simpleitk(image)[1], CT.affine, atol=1e-12)
+    image = read_stored_image(path, allow_layers=True)
+    np.testing.assert_array_equal(image.array, layers)
+    assert image.metadata["Segment0_ID"] == "a\nb"
+    np.testing.assert_allclose(image.affine, CT.affine, atol=1e-12)
     assert parse_header(path).components == 2
