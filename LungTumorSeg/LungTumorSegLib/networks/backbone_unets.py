@@ -46,14 +46,17 @@ class BasicBlock(nn.Module):
         self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
         self.norm2 = _norm(filters)
         changes = stride != 1 or in_channels != filters
-        self.shortcut = nn.Conv2d(in_channels, filters, 1, stride=stride, bias=False) if changes else None
+        self.stride = stride
+        # Without a stride of its own: on processors without AVX-512, oneDNN (torch 2.13) writes outside of its memory
+        # when it computes the weight gradient of a strided 1 x 1 convolution of channels-last images.
+        self.shortcut = nn.Conv2d(in_channels, filters, 1, bias=False) if changes else None
         self.shortcut_norm = _norm(filters) if changes else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the block to ``x`` (N, C, H, W)."""
         added = x
         if self.shortcut is not None and self.shortcut_norm is not None:
-            added = self.shortcut_norm(self.shortcut(x))
+            added = self.shortcut_norm(self.shortcut(x[..., :: self.stride, :: self.stride]))
         return relu(self.norm2(self.conv2(relu(self.norm1(self.conv1(x))))) + added)
 
 

@@ -154,6 +154,14 @@ def test_stacks_of_any_size_give_probabilities_of_the_same_shape(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_convolution_of_single_voxels_has_a_stride(name):
+    """On processors with AVX2 but without AVX-512, the weight gradient of such a convolution destroys memory."""
+    convolutions = [m for m in a_network(name).modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Conv3d)]
+    assert convolutions
+    assert [c for c in convolutions if set(c.kernel_size) == {1} and set(c.stride) != {1}] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_every_parameter(name):
     network = a_network(name).train()
     outputs = network.outputs(torch.rand(1, 1, 2, 32, 32))
