@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import slicer
 from LungTumorSegLib.core.private_folder import private_folder
 from LungTumorSegLib.core.terminology import CONFIRMED
-from LungTumorSegLib.lesions.measurements import centroid_lps
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.mrml.nodes import ras_of
@@ -57,6 +56,8 @@ class SelfTest(ScriptedLoadableModuleTest):
 
     def test_FullRunBringsTheResultIntoTheScene(self) -> None:
         """Check the result of a complete run on a phantom, and that its largest lesion is outlined from a point."""
+        from LungTumorSegLib.lesions.measurements import centroid_lps  # brings scipy: not when the module loads
+
         volumeNode = self._phantom()
         segmentationNode = self.logic.segment(volumeNode)
         names = [segment.GetName() for segment in _segments(segmentationNode)]
