@@ -52,7 +52,7 @@ def ensurePackages(logic: "LungTumorSegLogic", parameterNode: Any, say: Callable
 
     Args:
         logic: The logic, with which Slicer asks before it installs any.
-        parameterNode: The parameter node; None if there is none.
+        parameterNode: The parameter node, or None if the panel has not created it yet.
         say: Receives what the user has to do if packages are still missing.
     """
     try:

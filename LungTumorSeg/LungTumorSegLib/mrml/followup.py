@@ -184,7 +184,7 @@ def examinations_before(earlier: Node | Path, later: Node) -> list[Node | Path]:
 
     Args:
         earlier: The earlier result.
-        later: The later result, which is none of them.
+        later: The later result, which the others do not include.
 
     Returns:
         Segmentations and result folders, oldest first; a folder and a segmentation without CT end the search.

@@ -173,7 +173,7 @@ def _outline(place: Place, inside: Array, color: Color, dashes: str = "") -> str
 
 
 def _joined(segments: Array) -> Iterator[list[tuple[float, float]]]:
-    """Yield lines along which segments (n, 2 ends, 2) meet; dashes begin anew with each line."""
+    """Yield lines along which segments (n, 2 ends, 2) meet; the dashes of each line start at its first point."""
     ends = [(tuple(start), tuple(end)) for start, end in segments.tolist()]
     at: dict[tuple[float, ...], list[int]] = {}
     for n, points in enumerate(ends):
