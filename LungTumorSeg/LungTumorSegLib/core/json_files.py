@@ -7,6 +7,7 @@ allows them.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,10 @@ MOST_BYTES = 64 * 1024**2
 
 LONGEST_REASON = 200
 """Largest number of characters that a message quotes from an exception's text."""
+
+
+LONGEST_NUMBER = 20
+"""Largest number of characters of a number in a message."""
 
 
 def read_json(path: Path, *, nan: bool = False) -> Any:
@@ -37,7 +42,7 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
     if len(data) > MOST_BYTES:
         raise ValueError(f"it is larger than {MOST_BYTES // 1024**2} MB")
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=None if nan else _refuse)
+        return json.loads(data.decode("utf-8"), parse_float=_number, parse_constant=None if nan else _refuse)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except UnicodeDecodeError as error:
@@ -49,6 +54,14 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
 def reason(error: BaseException) -> str:
     """Return an exception's text as one short, printable line that can be quoted in an error message."""
     return bounded(printable(" ".join(str(error).split())), LONGEST_REASON)
+
+
+def _number(text: str) -> float:
+    """Return a number with a fraction or an exponent; 1e999, which Python would take for infinity, is refused."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {bounded(text, LONGEST_NUMBER)} is too large")
+    return value
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,17 @@ MOST_SLOPE, MOST_INTERCEPT = 1e4, 1e6
 HU_TYPES = ("", "HU")
 UNSPECIFIED_TYPE = "US"
 """RescaleType of values with an unspecified unit (DICOM PS3.3 C.11.1.1.2)."""
+
+
+MATERIAL_MAPS = re.compile(
+    r"\bZ_?EFF|EFF_ATOMIC_NUM|(ELECTRON|RHO)[ _]?DENSITY|MAT_(SPECIFIC|FRACTIONAL|VALUE_BASED)|"
+    r"(?<!NO_)(?<!NON_)IODINE(?!.*(REMOV|SUPPR|FREE))"
+)
+"""Values of ImageType that mark maps of a spectral CT whose values are no HU of a CT.
+
+The names with MAT_ and EFF_ATOMIC_NUM are those of DICOM PS3.3 C.8.15.3.1.4, the others those of manufacturers.
+Monoenergetic (MONO_E, VMI) and virtual non-contrast images (VNC, MAT_REMOVED) are in HU.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +193,12 @@ def _value_chain(header: DicomHeader) -> ValueChain:
         raise UnusableInput(
             f"{shown(header.path)} contains values of type {shown(unit, 20)}, not Hounsfield units (RescaleType); "
             "choose a CT series in HU."
+        )
+    material = next((text for text in header.texts("ImageType") if MATERIAL_MAPS.search(text.upper())), "")
+    if material:
+        raise UnusableInput(
+            f"{shown(header.path)} is a map of a spectral CT ({shown(material, 40)} in ImageType), whose values are not "
+            "the Hounsfield units of a CT; choose the conventional or a monoenergetic series."
         )
     chain = ValueChain(_bit_field(header), _rescaling(header))
     return ValueChain(chain.bits, chain.rescaling, _padding(header, chain))

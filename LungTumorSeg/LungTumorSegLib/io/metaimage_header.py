@@ -51,6 +51,9 @@ SAME_FIELD = {
 AnatomicalOrientation is not read, because writers in use state it without looking at the axes.
 """
 
+OTHER_MODALITIES = ("MET_MOD_MR", "MET_MOD_NM", "MET_MOD_US", "MET_MOD_PT", "MET_MOD_PET")
+"""Values of Modality that contradict a CT; MET_MOD_OTHER and MET_MOD_UNKNOWN say nothing."""
+
 _START = re.compile(rb"\s*(?:[A-Za-z]\w*[ \t]*=[^\n]*\n\s*){0,9}?(?:ObjectType|NDims)[ \t]*=")
 
 
@@ -85,7 +88,7 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
     affine = _affine(fields, axes[0], shape, path)
     count = int(np.prod(shape, dtype=object)) * channels[0] * dtype.itemsize
     place = _place(fields, end, count, path)
-    doubts = _size_doubts(fields, axes[0])
+    doubts = (*_size_doubts(fields, axes[0]), *_modality_doubts(fields))
     return ImageHeader(shape, affine, dtype, place, channels[0], rescaling=rescaling, warnings=doubts)
 
 
@@ -173,6 +176,17 @@ def _size_doubts(fields: dict[str, str], axes: int) -> tuple[str, ...]:
     return (
         f"The image states a voxel spacing of {one} (ElementSpacing), which was used, and voxels of {other} "
         "(ElementSize); check the size of a known structure.",
+    )
+
+
+def _modality_doubts(fields: dict[str, str]) -> tuple[str, ...]:
+    """Return a warning if the file states another modality than CT."""
+    stated = fields.get("Modality", "").upper()
+    if stated not in OTHER_MODALITIES:
+        return ()
+    return (
+        f"The image states that it is no CT (Modality {stated}), but its values were taken for HU; check that it is "
+        "the right image.",
     )
 
 

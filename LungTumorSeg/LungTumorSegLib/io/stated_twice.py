@@ -8,7 +8,8 @@ are compared with them:
 - ReconstructionDiameter with the width of the image (warned of);
 - SpacingBetweenSlices and SliceLocation with the distance of the positions (warned of);
 - GantryDetectorTilt with the tilt of the slices (warned of);
-- PatientOrientation with the directions of rows and columns (warned of).
+- PatientOrientation with the directions of rows and columns (warned of);
+- PixelSpacing with the square pixels that every scanner reconstructs (warned of).
 
 Other statements are ignored on purpose. SliceThickness is no distance, because slices may overlap or leave gaps.
 ImagerPixelSpacing is measured at the detector. PatientPosition says nothing about the axes. The smallest and largest
@@ -40,6 +41,9 @@ If the gantry is tilted, scanners may state the feed of the table, which differs
 
 WIDTH_TOLERANCE = 0.1
 """Largest difference, as a share, between ReconstructionDiameter and the width of the image."""
+
+LEAST_MATRIX = 256
+"""Smallest number of rows and columns that a scanner reconstructs; smaller slices were resampled."""
 
 LEAST_TILT_DEGREES = 1.0
 """Smallest tilt, in degrees, that counts as one."""
@@ -125,7 +129,14 @@ def geometry_doubts(stack: Stack, order: Iterable[int], step_mm: float) -> list[
     ]
     if "DERIVED" in first.texts("ImageType"):  # cropped or reformatted: the statements are those of the source
         return [*found, *_side_doubt(stack.slices[0])]
-    return [*found, *_side_doubt(stack.slices[0]), *_width_doubt(stack.slices[0]), *_tilt_doubt(stack)]
+    first_slice = stack.slices[0]
+    return [
+        *found,
+        *_side_doubt(first_slice),
+        *_width_doubt(first_slice),
+        *_square_doubt(first_slice),
+        *_tilt_doubt(stack),
+    ]
 
 
 def _stated_distances(first: DicomHeader, slices: list[CTSlice]) -> Iterable[tuple[str, float]]:
@@ -161,6 +172,20 @@ def _width_doubt(each: CTSlice) -> list[str]:
         f"The slices are {width_mm:.4g} mm wide by their PixelSpacing, which was used, but state a "
         f"ReconstructionDiameter of {stated_mm:.4g} mm; unless they were cropped or padded, check the size of a known "
         "structure."
+    ]
+
+
+def _square_doubt(each: CTSlice) -> list[str]:
+    """Return a warning if the pixels of a scanner's own slice are not square.
+
+    A scanner's matrix is as wide as it is high; slices that were cropped or reformatted may have any pixels.
+    """
+    row_mm, column_mm = each.pixel_spacing_mm
+    if each.rows != each.columns or each.rows < LEAST_MATRIX or abs(row_mm - column_mm) <= ASPECT_TOLERANCE * column_mm:
+        return []
+    return [
+        f"The pixels measure {row_mm:.4g} x {column_mm:.4g} mm by their PixelSpacing, which was used, but scanners "
+        "reconstruct square pixels; check the size of a known structure."
     ]
 
 

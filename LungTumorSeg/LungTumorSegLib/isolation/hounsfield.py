@@ -50,6 +50,14 @@ CLIPPED_HU = -950
 """Lowest HU of a CT above which its values were clipped; room air averages -1000 HU."""
 
 
+CLIPPED_SHARE, UNCUT_SHARE = 0.6, 0.05
+"""Shares of air with lung at the lowest value from which values were clipped, and up to which they were not.
+
+The share is 0.66 or more in the CTs used for development if they are clipped at -900. If they are shifted by 100 or
+200 or multiplied by 0.8, it is that of the original: 0 to 0.34, the higher ones where a scanner cut air at -1024.
+"""
+
+
 def value_doubts(ct: Volume) -> list[str]:
     """Return why the values of a CT are doubtful, as at most one warning for the user.
 
@@ -72,9 +80,17 @@ def value_doubts(ct: Volume) -> list[str]:
     if values.lowest <= CLIPPED_HU:
         return []
     return [
-        f"The darkest voxels of this CT have {values.lowest} HU, although air has -1000 HU, because lower values "
-        "were clipped, so LungTumorSeg may confuse lung, gas and the air around the patient; use the original CT."
+        f"The darkest voxels of this CT have {values.lowest} HU, although air has -1000 HU, because {_why(values)}, so "
+        "LungTumorSeg may confuse lung, gas and the air around the patient; use the original CT."
     ]
+
+
+def _why(values: _Values) -> str:
+    """Return why no voxel is as dark as air; a clipped image has its lowest value in all of air, a shifted one not."""
+    if values.cut_share >= CLIPPED_SHARE:
+        return "lower values were clipped"
+    shifted = "all values were shifted or scaled"
+    return shifted if values.cut_share <= UNCUT_SHARE else f"{shifted}, or lower ones were clipped"
 
 
 def _unlike_hu(values: _Values) -> str:

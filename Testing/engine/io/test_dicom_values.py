@@ -346,6 +346,31 @@ def test_contradicting_geometry_is_warned_of(tmp_path, edit, keyword):
     assert all(keyword in warning and "used" in warning for warning in warnings)
 
 
+@pytest.mark.parametrize(
+    ("row_mm", "kind", "doubted"), [("0.12", "ORIGINAL", True), ("0.12", "DERIVED", False), ("0.1", "ORIGINAL", False)]
+)
+def test_pixels_that_no_scanner_reconstructs_are_warned_of(tmp_path, row_mm, kind, doubted):
+    ct = make_ct(shape=(9, 256, 256), spacing=(2.5, 0.1, 0.1))
+    warnings = read(tmp_path, deleting(PixelSpacing=[row_mm, "0.1"], ImageType=[kind, "PRIMARY"]), ct=ct).warnings
+    assert ["The pixels measure 0.12 x 0.1 mm by their PixelSpacing" in each for each in warnings] == [True] * doubted
+
+
+MATERIAL_MAPS = ["Z_EFF", "ELECTRON DENSITY", "MAT_SPECIFIC", "EFF_ATOMIC_NUM", "DE_IODINE", "IODINE NO WATER"]
+IN_HU = ["MONO_E", "VMI", "MAT_REMOVED", "VNC", "NO_IODINE", "IODINE_REMOVED"]
+
+
+@pytest.mark.parametrize("kind", MATERIAL_MAPS)
+def test_maps_of_a_spectral_ct_are_refused_though_they_state_no_unit(tmp_path, kind):
+    with pytest.raises(UnusableInput, match=rf"map of a spectral CT \({kind} in ImageType\)"):
+        read(tmp_path, deleting("RescaleType", ImageType=["DERIVED", "PRIMARY", "AXIAL", kind]))
+
+
+@pytest.mark.parametrize("kind", IN_HU)
+def test_spectral_images_in_hu_are_read(tmp_path, kind):
+    ct = read(tmp_path, deleting("RescaleType", ImageType=["DERIVED", "PRIMARY", "AXIAL", kind]))
+    np.testing.assert_array_equal(ct.array, CT.array)
+
+
 @pytest.mark.parametrize("kind", ["MAX_IP", "MIN_IP", "MIP", "PROJECTION IMAGE"])
 def test_projections_are_warned_of(tmp_path, kind):
     (warning,) = read(tmp_path, deleting(ImageType=["DERIVED", "SECONDARY", "AXIAL", kind])).warnings

@@ -82,6 +82,8 @@ READ = {
     "MetaImage, packed": lambda d: meta(d / "a.mha", zlib.compress(VOXELS), CompressedData="True"),
     "MetaImage in centimeters": lambda d: meta(
         d / "a.mha", ElementSpacing="0.07 0.08 0.25", Offset="-1.1 0.7 -3", DistanceUnits="cm"),
+    "MetaImage of a CT": lambda d: meta(d / "a.mha", Modality="MET_MOD_CT"),
+    "MetaImage of an unknown modality": lambda d: meta(d / "a.mha", Modality="MET_MOD_UNKNOWN"),
     "MetaImage with the same size": lambda d: meta(d / "a.mha", ElementSize="0.7 0.8 2.5"),
     "NRRD in stated HU": lambda d: nrrd(d / "a.nrrd", sample_units='"HU"'),
     "MetaImage with a slope": lambda d: meta(d / "a.mha", TWICE, ElementToIntensityFunctionSlope="0.5"),
@@ -119,6 +121,7 @@ def test_the_same_ct_is_read_however_it_is_stated(tmp_path, case):
     [
         (lambda d: meta(d / "a.mha", ElementSize="1 1 1"), "ElementSpacing.*used, and voxels of 1 x 1 x 1"),
         (lambda d: nrrd(d / "a.nrrd", sample_units='"1/cm"'), 'states its values in "1/cm"'),
+        (lambda d: meta(d / "a.mha", Modality="MET_MOD_MR"), r"states that it is no CT \(Modality MET_MOD_MR\)"),
     ],
 )
 def test_what_may_contradict_the_geometry_or_the_unit_is_warned_of(tmp_path, write, words):

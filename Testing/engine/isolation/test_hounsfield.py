@@ -79,6 +79,14 @@ def test_padding_does_not_hide_them(a_noisy_chest, name, padding):
 def test_clipped_values_are_not_taken_for_scaled_ones(a_noisy_chest, lowest):
     (warning,) = value_doubts(with_lowest(a_noisy_chest, lowest))
     assert warning.startswith(f"The darkest voxels of this CT have {lowest} HU")
+    assert "because lower values were clipped, so" in warning
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(0.8, 0), (1, 100)])
+def test_values_that_were_shifted_or_scaled_a_little_are_not_taken_for_clipped_ones(a_noisy_chest, factor, offset):
+    values = np.rint(a_noisy_chest.array.astype(np.float32) * factor + offset).astype(np.int16)
+    (warning,) = value_doubts(CTVolume(values, a_noisy_chest.affine))
+    assert "because all values were shifted or scaled, so" in warning
 
 
 def test_the_warning_says_where_air_and_tissue_lie(a_noisy_chest):

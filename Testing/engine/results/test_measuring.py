@@ -212,6 +212,7 @@ def with_lesion(values: object) -> str:
             [None, 3, [], {"confidence": "high"}, {"confidence": True}, {"segment": ["x"]}],
         ),
         *map(with_lesion, [{"volume_ml": [1]}, {"volume_p5_ml": {}}, {"centroid_x_lps_mm": "left"}]),
+        '{"lesions": [{"segment": "Tumor 1", "confidence": 1e999}]}',
         '{"lesions": [], "model": ["x"]}',
         '{"lesions": [], "warnings": "none"}',
         "[" * 100_000,
