@@ -197,8 +197,8 @@ def _value_chain(header: DicomHeader) -> ValueChain:
     material = next((text for text in header.texts("ImageType") if MATERIAL_MAPS.search(text.upper())), "")
     if material:
         raise UnusableInput(
-            f"{shown(header.path)} is a map of a spectral CT ({shown(material, 40)} in ImageType), whose values are not "
-            "the Hounsfield units of a CT; choose the conventional or a monoenergetic series."
+            f"{shown(header.path)} is a map of a spectral CT ({shown(material, 40)} in ImageType), so its "
+            "values are not the Hounsfield units of a CT; choose the conventional or a monoenergetic series."
         )
     chain = ValueChain(_bit_field(header), _rescaling(header))
     return ValueChain(chain.bits, chain.rescaling, _padding(header, chain))
