@@ -29,8 +29,10 @@ ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
 EXTRAS = {"demo": "[segment]", "test": "[test]", "docs": "[docs]", "ci": "[test,docs]", "constraints": "[test,docs]"}
 
-TEST_PROCESSES = min(os.cpu_count() or 1, 4)
-"""Tests run in this many processes; each takes up to 2 GB of memory."""
+TEST_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
+"""Tests run in this many processes; each takes up to 2 GB of memory.
+
+One more than there are cores, because many tests wait for child processes."""
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Holds builds of torch without CUDA; their version, such as 2.13.0+cpu, is taken before that of the default index."""
