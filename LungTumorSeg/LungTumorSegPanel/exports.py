@@ -13,15 +13,12 @@ from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.options import DICOM, NIFTI
 from LungTumorSegLib.process.command_run import CommandRun
-from LungTumorSegLib.results.contents import PDF_FILE
+from LungTumorSegLib.results.contents import FILES, PDF_FILE
 from slicer.i18n import tr as _
 
 OnFinished = Callable[[CommandRun], None] | None
 
-FORMAT_FILES = {
-    NIFTI: ("segmentation.nii.gz", "segmentation.json"),
-    DICOM: ("segmentation.dcm", "measurements.dcm", "rtstruct.dcm"),
-}
+FORMAT_FILES = {each: FILES[each] for each in (NIFTI, DICOM)}
 """Files of each format that the panel offers beside .seg.nrrd."""
 
 FURTHER_FILES = {"report.html", PDF_FILE, *(name for names in FORMAT_FILES.values() for name in names)}

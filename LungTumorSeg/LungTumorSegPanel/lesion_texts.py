@@ -23,8 +23,8 @@ def headings() -> dict[str, str]:
 
 
 def headingText(column: Column) -> str:
-    """Return the heading of a column, with its unit in a second line."""
-    heading = headings()[column.heading]
+    """Return the heading of a column, translated if ``headings`` has it, with its unit in a second line."""
+    heading = headings().get(column.heading, column.heading)
     unit = "" if column.unit[:1].isdigit() else column.unit  # not the range of a share
     return f"{heading}\n{unit}" if unit else heading
 

@@ -2,8 +2,8 @@
 
 References:
     Repeatability: volumes of one nodule in two CTs of one day differ by -21 % to +24 % (H. A. Gietema et al.,
-    Radiology 245:888, 2007); a change of 25 % or more therefore counts as growth (M. E. J. Callister et al., Thorax
-    70:ii1, 2015, doi:10.1136/thoraxjnl-2015-207168).
+    Radiology 245:888, 2007); guidelines therefore count 25 % as growth (M. E. J. Callister et al., Thorax 70:ii1, 2015,
+    doi:10.1136/thoraxjnl-2015-207168). Here a change has to exceed 25 %.
     Doubling time: V. P. Collins et al., Am J Roentgenol 76:988, 1956; M. Schwartz, Cancer 14:1272, 1961.
 """
 

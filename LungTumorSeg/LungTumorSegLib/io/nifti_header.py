@@ -122,7 +122,7 @@ def _order(start: bytes) -> str | None:
 def _layout(start: bytes, path: Path) -> tuple[str, _Layout]:
     order = _order(start)
     layout = LAYOUTS[struct.unpack_from(f"{order}i", start)[0]] if order else None
-    if order is None or layout is None or len(start) < layout.voxels_at_least:
+    if order is None or layout is None or len(start) < layout.size:
         raise UnusableInput(truncated_header(path))
     magic = start[344:348] if layout.size == 348 else start[4:8]
     if magic[:3] in (b"ni1", b"ni2"):
@@ -135,6 +135,8 @@ def _layout(start: bytes, path: Path) -> tuple[str, _Layout]:
             f"{path} is an Analyze 7.5 file, or a NIfTI without its signature, and does not state its axes; export it "
             "again as NIfTI."
         )
+    if len(start) < layout.voxels_at_least:
+        raise UnusableInput(truncated_header(path))
     return order, layout
 
 

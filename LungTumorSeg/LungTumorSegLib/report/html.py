@@ -22,6 +22,7 @@ from ..core.volume import CTVolume, Volume
 from ..lesions import Lesion, LesionReport, Margin, all_measures
 from ..lesions.components import numbered_crops
 from ..lesions.limits import LOW_CONFIDENCE
+from .lesion_table import HEAD, cells, is_low, named, number
 from .sections import css, histogram, sections
 from .views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
 from .windows import WINDOW_HU, window_text
@@ -51,22 +52,6 @@ METHOD = (
     "of a lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are not bridged. Size "
     "category: T descriptor of the ninth edition of TNM by size alone, of part-solid lesions by their solid part "
     "(-300 HU or more). Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
-)
-
-HEAD = (
-    "Lesion",
-    "Place",
-    "Slice (z mm)",
-    "Volume mL",
-    "Volume range mL",
-    "Long mm",
-    "Short mm",
-    "Mean HU",
-    "Density",
-    "Size",
-    "Pleura mm",
-    "Contact cm²",
-    "Confidence",
 )
 
 
@@ -137,8 +122,8 @@ def _values(report: LesionReport, ct: CTVolume, heading: Heading, margins: Seque
         "notice": NOTICE,
         "facts": _facts(heading, ct),
         "head": HEAD,
-        "rows": [_cells(lesion, ct) for lesion in report.lesions],
-        "some_low": any(_is_low(lesion) for lesion in report.lesions),
+        "rows": [cells(lesion, ct) for lesion in report.lesions],
+        "some_low": any(is_low(lesion) for lesion in report.lesions),
         "low_confidence": f"{LOW_CONFIDENCE:g}",
         "legend": _legend(report),
         "spread": _spread(report),
@@ -163,49 +148,6 @@ def _facts(heading: Heading, ct: CTVolume) -> list[tuple[str, str]]:
         ("Weights, SHA-256", heading.weights_sha256),
     ]
     return [(name, value) for name, value in known if value]
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
-
-
-def _is_low(lesion: Lesion) -> bool:
-    return lesion.confidence is not None and lesion.confidence < LOW_CONFIDENCE
-
-
-def _cells(lesion: Lesion, ct: CTVolume) -> list[str | Markup]:
-    where = lesion.location
-    low, high = lesion.volume_range_ml or (None, None)
-    confidence: str | Markup = _number(lesion.confidence, 2)
-    if _is_low(lesion):
-        confidence = Markup('{} <span class="check">check</span>').format(confidence)
-    return [
-        _named(lesion),
-        _place(lesion),
-        _slice_of(lesion, ct),
-        _number(lesion.volume_ml, 2),
-        f"{_number(low, 2)} to {_number(high, 2)}" if low is not None else "",
-        _number(lesion.long_axis_mm),
-        _number(lesion.short_axis_mm),
-        _number(lesion.mean_hu, 0),
-        lesion.density,
-        lesion.size_category,
-        _number(where.pleura.distance_mm) if where else "",
-        _number(where.pleura.area_cm2) if where else "",
-        confidence,
-    ]
-
-
-def _place(lesion: Lesion) -> str:
-    where = lesion.location
-    return f"{where.side} {where.zone}, {where.depth}" if where else ""
-
-
-def _slice_of(lesion: Lesion, ct: CTVolume) -> str:
-    """Return the number of the slice in which the long axis was measured, in the order of the file, and its z, mm."""
-    axis = ct.canonical_axes().permutation[0]
-    index = ct.lps_to_index(lesion.long_axis.start_lps)[axis]
-    return f"{round(float(index)) + 1} ({lesion.long_axis.start_lps[2]:.1f})"
 
 
 def _views(report: LesionReport, left_lung: Volume, right_lung: Volume, margins: Sequence[Margin]) -> dict[str, Any]:
@@ -235,7 +177,7 @@ def _spread(report: LesionReport) -> str:
     if not spread.count:
         return ""
     places = ", ".join(f"{count} {side.lower()} {zone}" for (side, zone), count in sorted(spread.places.items()))
-    percent = f" ({_number(spread.burden_percent, 2)} % of {spread.lung_ml:.0f} mL of lung)" if spread.lung_ml else ""
+    percent = f" ({number(spread.burden_percent, 2)} % of {spread.lung_ml:.0f} mL of lung)" if spread.lung_ml else ""
     farthest = f" Largest distance between lesions: {spread.largest_distance_mm:.0f} mm." if spread.count > 1 else ""
     where = f" By zone: {places}." if places else ""
     return f"{report.message}; burden {spread.burden_ml:.2f} mL{percent}.{where}{farthest}"
@@ -244,14 +186,9 @@ def _spread(report: LesionReport) -> str:
 def _distances(report: LesionReport) -> list[tuple[Markup, str, str]]:
     """Return name, distance and side of the other lesions as seen from the largest one."""
     return [
-        (_named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
+        (named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
         for lesion in report.lesions[1:]
     ]
-
-
-def _named(lesion: Lesion) -> Markup:
-    square = Markup('<span class="mark" style="background:{}"></span>').format(css(lesion_color(lesion.number)))
-    return square + lesion.segment
 
 
 def _all_measures(report: LesionReport) -> list[list[list[str]]]:

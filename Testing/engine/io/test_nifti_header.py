@@ -197,6 +197,14 @@ def test_wrong_headers_are_refused_with_one_sentence(tmp_path, case, packed):
         assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(("magic", "message"), [(b"ni1\0", "in two files"), (bytes(4), "is an Analyze 7.5 file")])
+def test_a_header_of_its_own_file_is_recognized_at_its_shortest_length(tmp_path, magic, message):
+    path = changed(written(tmp_path), (344, magic))
+    path.write_bytes(path.read_bytes()[:348])
+    with pytest.raises(UnusableInput, match=message):
+        read_ct(path)
+
+
 def test_positions_that_differ_by_rounding_are_the_same(tmp_path):
     path = written(tmp_path)
     rows = np.array(struct.unpack_from("<12f", path.read_bytes(), SROW)).round(4)
