@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -16,8 +17,11 @@ FLATNESS_SLICES = 0.5
 SAME_PLANE_SLICES = 0.05
 """Largest distance, in slices, between contours of the same plane; it allows for rounded positions."""
 
-SAME_POINT_DECIMALS = 3
-"""Decimals of a row or column to which the points of two contours agree if one is a copy of the other."""
+SAME_OUTLINE_PIXELS = 0.5
+"""Largest distance, in pixels, of the points of two contours from each other's edges if both are the same outline."""
+
+INSIDE_SHARE = 0.9
+"""Share of the pixels of a contour inside larger ones from which on it is a hole; below it, they are joined."""
 
 BEYOND_PIXELS = 1.0
 """Distance, in pixels, from the outermost pixel centers up to which a contour may lie beyond the CT."""
@@ -26,17 +30,34 @@ LARGEST_GAP = 1.5
 """Largest gap between planes, in usual distances, that is filled; a larger gap divides a region in two."""
 
 
+@dataclass(frozen=True, eq=False)
+class FilledPlanes:
+    """A region that was filled from contours in axial planes.
+
+    Attributes:
+        mask: The Boolean mask.
+        between_mm: The usual distance between planes, or None if no slices were filled between them.
+        open_mm: The largest gap that stays empty, or None if no gap does.
+        joined: Whether contours of a plane overlap, and none of them is the hole of the other.
+    """
+
+    mask: Volume
+    between_mm: float | None
+    open_mm: float | None
+    joined: bool
+
+
 def fill_contours(contours: Iterable[Array], grid: Volume) -> Volume:
     """Fill closed contours as ``fill_planes`` does, and return only the Boolean mask."""
-    return fill_planes(contours, grid)[0]
+    return fill_planes(contours, grid).mask
 
 
-def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float | None, float | None]:
+def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = False) -> FilledPlanes:
     """Fill closed contours in axial planes.
 
-    A voxel belongs to the region of a plane if its center lies inside an odd number of that plane's contours: nested
-    contours are holes, and contours side by side are parts. A contour that is stated twice counts once. A slice uses
-    the nearest plane within half a slice. A plane midway between two slices belongs to the upper one.
+    A contour inside another one of its plane is a hole, and one inside that an island. Contours side by side are parts,
+    also if they overlap. A contour that is stated twice, with whatever points, counts once. A slice uses the nearest
+    plane within half a slice. A plane midway between two slices belongs to the upper one.
 
     If there are at least three planes and their usual distance exceeds that of the slices, the slices between two
     planes are interpolated by the distance to the outline (Raya and Udupa 1990, doi:10.1109/42.52980). The first and
@@ -46,16 +67,19 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
     Args:
         contours: Closed contours, each (n, 3) in LPS mm, in an axial plane of ``grid``.
         grid: The grid to fill.
-
-    Returns:
-        The Boolean mask; the usual distance between planes in mm, or None if no slices were filled between them; and
-        the largest gap in mm that stays empty, or None if no gap does.
+        even_odd: Whether a voxel belongs to the region if its center lies inside an odd number of contours, also where
+            contours overlap (CLOSEDPLANAR_XOR; DICOM PS3.3 C.8.8.6.3).
 
     Raises:
         ValueError: If a contour is not axial or lies outside the CT.
     """
-    planes = _planes(contours, grid)
-    filled = {level: fill_polygons(planes[level], (grid.shape[1], grid.shape[2])) for level in sorted(planes)}
+    planes, shape = _planes(contours, grid), (grid.shape[1], grid.shape[2])
+    filled, joined = {}, False
+    for level in sorted(planes):
+        filled[level], overlap = (
+            (fill_polygons(planes[level], shape), False) if even_odd else _filled_plane(planes[level], shape)
+        )
+        joined = joined or overlap
     levels = np.array(list(filled))
     gaps = np.diff(levels)
     usual = max(1.0, float(np.median(gaps))) if len(gaps) > 1 else 1.0
@@ -65,13 +89,30 @@ def fill_planes(contours: Iterable[Array], grid: Volume) -> tuple[Volume, float 
         found = _slice_at(k, filled, levels, usual if thin else None, grid)
         if found is not None:
             mask[k] = found
-    left_open = gaps[gaps > LARGEST_GAP * usual]
-    slice_mm = grid.spacing[0]
-    return (
+    left_open, slice_mm = gaps[gaps > LARGEST_GAP * usual], grid.spacing[0]
+    return FilledPlanes(
         grid.with_array(mask),
         usual * slice_mm if thin else None,
         float(left_open.max()) * slice_mm if len(left_open) else None,
+        joined,
     )
+
+
+def _filled_plane(polygons: Sequence[Array], shape: tuple[int, int]) -> tuple[Array, bool]:
+    """Fill the contours of one plane, the larger ones first: parts are added, and holes are taken away.
+
+    Returns:
+        The Boolean image, and whether two contours overlap although neither is a hole of the other.
+    """
+    if len(polygons) == 1:
+        return fill_polygons(polygons, shape), False
+    parts = sorted((fill_polygons([polygon], shape) for polygon in polygons), key=np.count_nonzero, reverse=True)
+    region, overlap = np.zeros(shape, dtype=bool), False
+    for part in parts:
+        enough, inside = INSIDE_SHARE * np.count_nonzero(part), np.count_nonzero(part & region)
+        region = region & ~part if inside >= enough else region | part
+        overlap = overlap or bool(0 < inside < enough)
+    return region, overlap
 
 
 def distance_from_slices(contours: Iterable[Array], grid: Volume) -> float:
@@ -135,9 +176,24 @@ def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]
 
 
 def _is_copy(one: Array, other: Array) -> bool:
-    """Return whether two polygons have the same points, whichever comes first and in whichever direction."""
-    points = ({*map(tuple, np.round(polygon, SAME_POINT_DECIMALS).tolist())} for polygon in (one, other))
-    return next(points) == next(points)
+    """Return whether two polygons (n, 2) are the same outline: no point of either is far from the edges of the other.
+
+    Their points may differ in number, first point and direction.
+    """
+    corners = (np.stack([polygon.min(axis=0), polygon.max(axis=0)]) for polygon in (one, other))
+    if np.abs(next(corners) - next(corners)).max() > SAME_OUTLINE_PIXELS:
+        return False
+    return max(_farthest(one, other), _farthest(other, one)) <= SAME_OUTLINE_PIXELS
+
+
+def _farthest(points: Array, polygon: Array) -> float:
+    """Return the largest distance of points (n, 2) from the edges of a polygon (m, 2)."""
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    to_points = points[:, np.newaxis] - polygon
+    length = np.maximum((edges**2).sum(axis=1), np.finfo(float).tiny)  # a repeated point is an edge without length
+    along = np.clip((to_points * edges).sum(axis=2) / length, 0, 1)
+    distance = np.linalg.norm(to_points - along[..., np.newaxis] * edges, axis=2)
+    return float(distance.min(axis=1).max())
 
 
 def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:

@@ -165,10 +165,12 @@ class _Drawn:
     Attributes:
         contours: Closed contours, each (n, 3) in LPS mm.
         open_ones: Number of contours that are points or open lines.
+        even_odd: Whether contours cancel each other where they overlap (CLOSEDPLANAR_XOR).
     """
 
     contours: list[Array]
     open_ones: int
+    even_odd: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,22 +219,28 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
     if not drawn.contours:
         raise UnusableInput(f"{what} has no closed contour; export the structure set again or choose another ROI.")
     try:
-        mask, between_mm, open_mm = fill_planes(drawn.contours, grid)
+        filled = fill_planes(drawn.contours, grid, even_odd=drawn.even_odd)
     except ValueError as error:
         raise UnusableInput(
             f"{what} does not lie on the slices of its CT: {error}; draw it on axial slices of that CT."
         ) from error
     roi, found = f"The region {name}", []  # without a path, because results with these warnings are shared
-    if open_mm:
+    if filled.joined:
         found.append(
-            f"{roi} has a gap of {open_mm:.1f} mm between two contours, which was left empty. If the region continues "
-            "there, draw it."
+            f"{roi} has contours in one plane that overlap, and LungTumorSeg joined them; check the outline."
+        )
+    if not filled.mask.array.any():
+        found.append(f"{roi} encloses no voxel of the CT and was not measured.")
+    if filled.open_mm:
+        found.append(
+            f"{roi} has a gap of {filled.open_mm:.1f} mm between two contours, which was left empty. If the region "
+            "continues there, draw it."
         )
     if drawn.open_ones:
         found.append(f"{roi}: contours that are points or open lines ({drawn.open_ones}) were ignored.")
-    if between_mm:
+    if filled.between_mm:
         found.append(
-            f"{roi} has a contour only every {between_mm:.1f} mm, while the slices of the CT are "
+            f"{roi} has a contour only every {filled.between_mm:.1f} mm, while the slices of the CT are "
             f"{grid.spacing[0]:.1f} mm apart. LungTumorSeg filled the slices in between; check the outline."
         )
     if (off := distance_from_slices(drawn.contours, grid)) > OFF_SLICES:
@@ -240,7 +248,7 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
             f"{roi} was drawn up to {off * grid.spacing[0]:.1f} mm beside the slices of the CT, and each slice took "
             "the nearest contour; check that it was drawn on this CT."
         )
-    return _Filled(sparse(mask), tuple(found))
+    return _Filled(sparse(filled.mask), tuple(found))
 
 
 def _read(path: Path) -> Any:
@@ -288,18 +296,20 @@ def _names(data: Any, path: Path) -> dict[int, str]:
 
 def _contours(data: Any, number: int) -> _Drawn:
     """Return the contours of the ROI with a number."""
-    found, open_ones = [], 0
+    found, open_ones, even_odd = [], 0, False
     for roi in data.get("ROIContourSequence") or []:
         for contour in (roi.get("ContourSequence") or []) if int(roi.ReferencedROINumber) == number else ():
             points = np.reshape([float(value) for value in contour.ContourData], (-1, 3))
             if len(points) != int(contour.NumberOfContourPoints) or not np.isfinite(points).all():
                 raise ValueError("points are missing")
-            is_closed = str(contour.ContourGeometricType).replace("_", "").startswith("CLOSEDPLANAR")
+            kind = str(contour.ContourGeometricType).replace("_", "")
+            is_closed = kind.startswith("CLOSEDPLANAR")
+            even_odd = even_odd or kind == "CLOSEDPLANARXOR"
             if is_closed and len(points) >= LEAST_POINTS:
                 found.append(points)
             else:
                 open_ones += 1
-    return _Drawn(found, open_ones)
+    return _Drawn(found, open_ones, even_odd)
 
 
 def _referenced_series(data: Any) -> str:

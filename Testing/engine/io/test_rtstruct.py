@@ -342,6 +342,50 @@ def test_a_contour_that_is_stated_twice_counts_once(copy):
     np.testing.assert_array_equal(fill_contours([once, copy(once)], grid).array, fill_contours([once], grid).array)
 
 
+@pytest.mark.parametrize("number", [23, 36, 61])
+def test_a_contour_that_is_stated_again_with_other_points_counts_once(number):
+    grid = a_grid()
+    once, again = contour(grid, 3, circle((20, 25), 9, 40)), contour(grid, 3, circle((20, 25), 9, number))
+    np.testing.assert_array_equal(fill_contours([once, again], grid).array, fill_contours([once], grid).array)
+
+
+def test_a_thin_wall_is_no_copy_of_itself():
+    grid = a_grid()
+    outer, inner = (contour(grid, 3, circle((20, 25), radius)) for radius in (9, 8))
+    whole, wall = (np.count_nonzero(fill_contours(each, grid).array) for each in ([outer], [outer, inner]))
+    assert wall == whole - np.count_nonzero(fill_contours([inner], grid).array)
+
+
+@pytest.mark.parametrize(("kind", "cancel"), [("CLOSED_PLANAR", False), ("CLOSEDPLANAR_XOR", True)])
+def test_contours_that_overlap_are_joined_unless_they_are_of_the_xor_kind(tmp_path, kind, cancel):
+    grid = a_grid()
+    drawn = [contour(grid, 3, circle(center, 6.3)) for center in ((15, 20), (15, 26))]
+    one, other = (fill_contours([each], grid).array for each in drawn)
+
+    def edit(data):
+        for each in data.ROIContourSequence[0].ContourSequence:
+            each.ContourGeometricType = kind
+
+    (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn}, edit=edit), grid)
+    np.testing.assert_array_equal(found.mask.array, one ^ other if cancel else one | other)
+    assert any("overlap" in warning for warning in found.warnings) != cancel
+
+
+def test_joined_parts_keep_their_holes_and_islands():
+    grid = a_grid()
+    drawn = [(15, 20), 8], [(15, 27), 8], [(15, 23.5), 3.2], [(15, 23.5), 1.3]
+    one, other, hole, island = (fill_contours([contour(grid, 3, circle(*each))], grid).array for each in drawn)
+    found = fill_contours([contour(grid, 3, circle(*each)) for each in reversed(drawn)], grid)
+    np.testing.assert_array_equal(found.array, (one | other) & ~hole | island)
+
+
+def test_a_region_between_the_voxels_is_warned_of(tmp_path):
+    grid = a_grid()
+    drawn = {"A": [contour(grid, 3, circle((15, 20), 6))], "B": [contour(grid, 3, circle((25.5, 30.5), 0.3))]}
+    found = read_rois(write_rtstruct(tmp_path / "rs.dcm", drawn), grid)
+    assert [any("encloses no voxel" in warning for warning in each.warnings) for each in found] == [False, True]
+
+
 @pytest.mark.parametrize("moved", [(0, -80), (80, 0), (0, 18)])
 def test_a_contour_beside_the_ct_is_refused(moved):
     grid = a_grid()
