@@ -226,9 +226,7 @@ def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
         ) from error
     roi, found = f"The region {name}", []  # without a path, because results with these warnings are shared
     if filled.joined:
-        found.append(
-            f"{roi} has contours in one plane that overlap, and LungTumorSeg joined them; check the outline."
-        )
+        found.append(f"{roi} has contours in one plane that overlap, and LungTumorSeg joined them; check the outline.")
     if not filled.mask.array.any():
         found.append(f"{roi} encloses no voxel of the CT and was not measured.")
     if filled.open_mm:
