@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import highdicom
@@ -18,7 +18,8 @@ def write_dicom_seg(
     ct_files: Sequence[Path],
     segments: Sequence[tuple[str, str, np.ndarray]],
     *,
-    fractional: bool = False,
+    kind: str = "BINARY",
+    edit: Callable[[pydicom.Dataset], None] | None = None,
 ) -> Path:
     """Write segments as a DICOM segmentation.
 
@@ -26,7 +27,8 @@ def write_dicom_seg(
         path: The file.
         ct_files: The slices of the CT on which the segments are defined.
         segments: Label, "lesion" or "organ", and mask (slice, row, column) of each segment.
-        fractional: Whether to write a fractional instead of a binary segmentation.
+        kind: The SegmentationType.
+        edit: May change the data set before it is saved.
 
     Returns:
         ``path``.
@@ -35,23 +37,28 @@ def write_dicom_seg(
     for source in sources:
         for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
             setattr(source, keyword, "")
-    kinds = {
+    codes_of = {
         "lesion": (codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm),
         "organ": (codes.SCT.AnatomicalStructure, codes.SCT.Heart),
     }
     descriptions = [
-        highdicom.seg.SegmentDescription(number, name, *kinds[kind], highdicom.seg.SegmentAlgorithmTypeValues.MANUAL)
-        for number, (name, kind, _) in enumerate(segments, start=1)
+        highdicom.seg.SegmentDescription(number, name, *codes_of[what], highdicom.seg.SegmentAlgorithmTypeValues.MANUAL)
+        for number, (name, what, _) in enumerate(segments, start=1)
     ]
-    masks = np.stack([mask for _, _, mask in segments], axis=-1).astype(np.float32 if fractional else np.uint8)
-    kind = highdicom.seg.SegmentationTypeValues
+    masks = np.stack([mask for _, _, mask in segments], axis=-1).astype(
+        np.float32 if kind == "FRACTIONAL" else np.uint8
+    )
+    if kind == "LABELMAP":
+        masks = (masks * np.arange(1, len(segments) + 1, dtype=np.uint8)).max(axis=-1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = highdicom.seg.Segmentation(
-            sources, masks, kind.FRACTIONAL if fractional else kind.BINARY, descriptions,
+            sources, masks, highdicom.seg.SegmentationTypeValues(kind), descriptions,
             series_instance_uid=generate_uid(), series_number=2, sop_instance_uid=generate_uid(), instance_number=1,
             manufacturer="test", manufacturer_model_name="test", software_versions="1", device_serial_number="1",
         )  # fmt: skip
+        if edit:
+            edit(data)
         path.parent.mkdir(parents=True, exist_ok=True)
         data.save_as(path)
     return path

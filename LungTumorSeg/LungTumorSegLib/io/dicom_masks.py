@@ -36,7 +36,7 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     """
     kind = sop_class_of(path)
     if kind in SEG_CLASSES:
-        return _doubted(read_dicom_seg(path), path, ct)
+        return _doubted(read_dicom_seg(path, ct), path, ct)
     if kind != RTSTRUCT_CLASS:
         name = pydicom.uid.UID(kind).name if kind else "DICOM file of unknown type"
         raise UnusableInput(

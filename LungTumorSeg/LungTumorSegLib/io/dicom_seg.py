@@ -11,33 +11,38 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import highdicom
 import numpy as np
 import pydicom
 from highdicom.color import CIELabColor
+from pydicom.pixels.utils import iter_pixels
 
 from ..core.colors import Color
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.errors import UnusableInput
 from ..core.terminology import Code, coded
 from ..core.volume import Volume
+from .dicom_seg_header import opened_seg
 from .dicom_series import DAMAGE
 from .segment import UNSPECIFIED_COLORS, Segment
 
 SEG_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 """SOP classes of Segmentation Storage and Label Map Segmentation Storage."""
 
-FRACTIONAL = "FRACTIONAL"
+BINARY, FRACTIONAL, LABELMAP = "BINARY", "FRACTIONAL", "LABELMAP"
 UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of pixels that are compressed: each frame has a length of its own."""
 
 UNCODED: Code = ("", "", "")
 
 
-def read_dicom_seg(path: Path) -> list[Segment]:
+def read_dicom_seg(path: Path, ct: Volume | None = None) -> list[Segment]:
     """Read the segments of a DICOM segmentation.
 
     The masks lie on the grid of the file's frames; frames that the file omits are empty.
+
+    Args:
+        path: The file.
+        ct: The CT, whose slices tell which frames were omitted if the file does not state the distance of its frames.
 
     Raises:
         UnusableInput: If the file is damaged; if its segments are fractional, because the file does not state which
@@ -46,21 +51,47 @@ def read_dicom_seg(path: Path) -> list[Segment]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # from highdicom and pydicom, about files of other software
-            data = highdicom.seg.segread(path, lazy_frame_retrieval=True)
+            data = opened_seg(path, ct)
             if str(data.SegmentationType) == FRACTIONAL:
-                raise UnusableInput(
-                    f"The segments of {path} are fractional and do not define which voxels belong to them; export a "
-                    "binary segmentation."
-                )
+                raise _fractional(path)
             _check_frames(data, path)
+            _check_values(data, path)
             return [_segment(data, number) for number in data.segment_numbers]
     except UnusableInput:
         raise
     # highdicom keeps the descriptions of the frames in a database in memory
     except (*DAMAGE, sqlite3.Error) as error:
         raise UnusableInput(
-            f"{path} is damaged, or its frames do not form a regular voxel grid; export the segmentation again."
+            f"{path} is damaged or incomplete, or its frames do not form a regular voxel grid; export the segmentation "
+            "again."
         ) from error
+
+
+def _fractional(path: Path) -> UnusableInput:
+    return UnusableInput(
+        f"The segments of {path} are fractional and do not define which voxels belong to them; export a binary "
+        "segmentation."
+    )
+
+
+def _check_values(data: Any, path: Path) -> None:
+    """Check the values of segments that are not packed into single bits.
+
+    Raises:
+        UnusableInput: If a segment that is called binary has several values.
+        ValueError: If a label map has a label that is not described.
+    """
+    if int(data.BitsAllocated) == 1:
+        return
+    values: set[int] = set()
+    for frame in iter_pixels(path):
+        values |= {*np.unique(frame).tolist()}
+    if str(data.SegmentationType) == BINARY and len(values - {0}) > 1:
+        raise _fractional(path)
+    if str(data.SegmentationType) == LABELMAP:
+        described = {int(each.SegmentNumber) for each in data.SegmentSequence}
+        if not values <= {0, data.get("PixelPaddingValue", 0), *described}:
+            raise ValueError("a label is not described")
 
 
 def _check_frames(data: Any, path: Path) -> None:

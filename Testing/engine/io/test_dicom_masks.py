@@ -5,6 +5,7 @@ import pydicom
 import pytest
 from dicom_seg_files import write_dicom_seg
 from dicom_series import write_dicom_series
+from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.io.images import read_ct
@@ -61,7 +62,7 @@ def test_a_ct_slice_is_no_segmentation(a_seg):
 
 def test_fractional_segments_are_refused(tmp_path):
     files = write_dicom_series(make_ct(), tmp_path / "ct")
-    path = write_dicom_seg(tmp_path / "f.dcm", files, [("A", "lesion", masks()[0] * 0.5)], fractional=True)
+    path = write_dicom_seg(tmp_path / "f.dcm", files, [("A", "lesion", masks()[0] * 0.5)], kind="FRACTIONAL")
     with pytest.raises(UnusableInput, match=r"f\.dcm are fractional"):
         read_segmentation(path)
 
@@ -96,8 +97,102 @@ def test_frames_that_contradict_the_header_are_refused(a_seg, tmp_path, edit):
     data = pydicom.dcmread(a_seg[2])
     edit(data)
     data.save_as(tmp_path / "wrong.dcm")
-    with pytest.raises(UnusableInput, match=r"wrong\.dcm is damaged, or its frames do not form"):
+    with pytest.raises(UnusableInput, match=r"wrong\.dcm is damaged or incomplete, or its frames do not form"):
         read_segmentation(tmp_path / "wrong.dcm")
+
+
+def without(*keywords):
+    """Return an edit that leaves attributes out of a segmentation and of its segments."""
+
+    def edit(data):
+        for item in (data, *data.SegmentSequence):
+            for keyword in keywords:
+                if keyword in item:
+                    del item[keyword]
+
+    return edit
+
+
+def emptied_codes(data):
+    for segment in data.SegmentSequence:
+        segment.SegmentedPropertyCategoryCodeSequence = segment.SegmentedPropertyTypeCodeSequence = []
+
+
+def deflated(data):
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+
+
+@pytest.mark.parametrize(("edit", "names"), [
+    (without("FrameOfReferenceUID"), ["A", "B"]),
+    (without("SegmentedPropertyCategoryCodeSequence", "SegmentedPropertyTypeCodeSequence"), ["A", "B"]),
+    (emptied_codes, ["A", "B"]),
+    (without("SegmentLabel", "SegmentAlgorithmType"), ["Segment 1", "Segment 2"]),
+    (deflated, ["A", "B"]),
+], ids=["no frame of reference", "no codes", "empty codes", "no names", "deflated"])  # fmt: skip
+def test_what_other_programs_leave_out_does_not_matter(a_seg, tmp_path, edit, names):
+    data = pydicom.dcmread(a_seg[2])
+    edit(data)
+    data.save_as(tmp_path / "other.dcm")
+    found = read_segmentation(tmp_path / "other.dcm", a_seg[0])
+    assert [each.name for each in found] == names
+    for one, expected in zip(found, read_segmentation(a_seg[2]), strict=True):
+        np.testing.assert_array_equal(one.mask.array, expected.mask.array)
+        np.testing.assert_allclose(one.mask.affine, expected.mask.affine)
+
+
+@pytest.mark.parametrize("thickness_mm", [2.5, 5.0])
+def test_frames_skip_slices_of_the_ct_unless_they_are_as_thick(tmp_path, thickness_mm):
+    """A file need not state the distance of its frames. Two lesions, each outlined in one slice, are 5 mm apart."""
+    ct = make_ct(shape=SHAPE, spacing=(2.5, 1.0, 1.0))
+
+    def edit(data):
+        measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        del measures.SpacingBetweenSlices
+        measures.SliceThickness = thickness_mm
+
+    drawn = np.zeros((2, *SHAPE), dtype=bool)
+    drawn[0, 3, 2:6, 3:7] = drawn[1, 5, 4:7, 6:9] = True
+    files = write_dicom_series(ct, tmp_path / "ct")
+    path = write_dicom_seg(
+        tmp_path / "seg.dcm", files, [("A", "lesion", drawn[0]), ("B", "lesion", drawn[1])], edit=edit
+    )
+    read = read_ct(tmp_path / "ct")
+    found = read_segmentation(path, read)
+    assert found[0].mask.spacing[0] == pytest.approx(thickness_mm)
+    if thickness_mm == 2.5:
+        for segment, mask in zip(found, drawn, strict=True):
+            np.testing.assert_array_equal(whole(place(segment.mask, read, "A"), read).array, mask)
+
+
+def test_label_maps_are_read_and_refused_with_a_label_that_is_not_described(tmp_path):
+    tumor, heart = masks()
+    drawn = [("A", "lesion", tumor), ("B", "organ", heart & ~tumor)]
+    files = write_dicom_series(make_ct(), tmp_path / "ct")
+    complete = write_dicom_seg(tmp_path / "map.dcm", files, drawn, kind="LABELMAP")
+    found = read_segmentation(complete)
+    assert [(each.name, np.count_nonzero(each.mask.array)) for each in found] == [
+        (name, np.count_nonzero(mask)) for name, _, mask in drawn
+    ]
+
+    def edit(data):
+        data.SegmentSequence = [each for each in data.SegmentSequence if each.SegmentNumber != 2]
+
+    path = write_dicom_seg(tmp_path / "half.dcm", files, drawn, kind="LABELMAP", edit=edit)
+    with pytest.raises(UnusableInput, match=r"half\.dcm is damaged or incomplete"):
+        read_segmentation(path)
+
+
+def test_fractions_that_are_called_binary_are_refused(tmp_path):
+    def edit(data):
+        data.SegmentationType = "BINARY"
+
+    files = write_dicom_series(make_ct(), tmp_path / "ct")
+    tumor, heart = masks()
+    path = write_dicom_seg(
+        tmp_path / "f.dcm", files, [("A", "lesion", 0.2 * tumor + 0.5 * (heart & ~tumor))], kind="FRACTIONAL", edit=edit
+    )
+    with pytest.raises(UnusableInput, match=r"f\.dcm are fractional"):
+        read_segmentation(path)
 
 
 def square(ct, level, start, stop):
