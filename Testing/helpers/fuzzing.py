@@ -143,21 +143,10 @@ def _one_child(reader: str, number: int, last: int, folder: str, findings: Findi
     return number
 
 
-def _peak_bytes() -> int:
-    """Return the largest memory of this process, bytes.
-
-    On Linux, ``ru_maxrss`` begins with the memory of the process that started this one, here a whole test run.
-    """
-    import resource
-
-    status = Path("/proc/self/status")
-    if status.is_file():
-        return 1024 * int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def _child(name: str, first: int, count: int, folder: Path) -> None:
     import resource
+
+    from LungTumorSegLib.core.peak_memory import peak_bytes
 
     reader = READERS[name]()
     seeds = reader.seeds(folder)
@@ -174,7 +163,7 @@ def _child(name: str, first: int, count: int, folder: Path) -> None:
         victim.write_bytes(mutated(intact, rng))
         outcome, text = _outcome(reader, path)
         victim.write_bytes(intact)
-        line = {"number": number, "outcome": outcome, "text": text, "peak_bytes": _peak_bytes()}
+        line = {"number": number, "outcome": outcome, "text": text, "peak_bytes": peak_bytes()}
         print(json.dumps(line), flush=True)  # noqa: T201
 
 

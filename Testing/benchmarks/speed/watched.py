@@ -9,14 +9,12 @@ import sys
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from LungTumorSegLib.core.events import Progress
+from LungTumorSegLib.core.peak_memory import peak_bytes
 from LungTumorSegLib.process.child import child_environment
 from timing import Duration, now
-
-STATUS_FILE = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -95,16 +93,6 @@ class Recorder:
             (each.stage, each.done, each.total, time.wall_s, time.processor_s)
             for (each, _), time in zip(self._steps, spent, strict=True)
         ]
-
-
-def peak_bytes() -> int:
-    """Return the peak memory of this process."""
-    if STATUS_FILE.is_file():  # what getrusage returns on Linux includes the parent's peak
-        lines = dict(line.split(":", 1) for line in STATUS_FILE.read_text(encoding="ascii").splitlines())
-        return int(lines["VmHWM"].split()[0]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def main(arguments: list[str]) -> None:

@@ -23,6 +23,7 @@ from ...core.complete_files import complete_file
 from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
 from ...core.json_files import read_json, reason
+from ...core.peak_memory import forget_peak, peak_bytes
 from ...core.volume import Volume
 from ...evaluation import evaluate_case
 from ...evaluation.cases import row
@@ -195,13 +196,17 @@ def _perform(
 ) -> dict[str, Any]:
     """Train and test one run, and write its result."""
     by_first(lambda: keep_config(run.config))
+    watched = forget_peak()
     network, volumes = train_on(run.config, outside_folds(data, folds, names, {run.fold}), on_progress)
+    memory = peak_bytes() if watched else None
     cases = [case for case in data.training if folds[names.person(case.patient)] == run.fold]
-    return by_first(lambda: _tested(network, cases, volumes, run))
+    return by_first(lambda: _tested(network, cases, volumes, run, memory))
 
 
-def _tested(network: Network, cases: Sequence[StoredCase], volumes: WholeVolumes, run: Run) -> dict[str, Any]:
-    """Test a run, and write its result."""
+def _tested(
+    network: Network, cases: Sequence[StoredCase], volumes: WholeVolumes, run: Run, memory: int | None
+) -> dict[str, Any]:
+    """Test a run, and write its result; ``memory`` is that of its training, bytes, if it is known."""
     result = {
         "entry": run.entry,
         "seed": run.seed,
@@ -209,6 +214,7 @@ def _tested(network: Network, cases: Sequence[StoredCase], volumes: WholeVolumes
         "network": run.config.model.name,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         **_effort(run.folder / LOG),
+        "training_bytes": memory,
         "cases": [_test(network, case, volumes, run, drawn=case is cases[0]) for case in cases],
     }
     with complete_file(run.folder / RESULT) as unfinished:

@@ -99,7 +99,11 @@ def summary_rows(results: Results, config: BenchConfig) -> list[dict[str, Any]]:
 
 
 def effort_rows(results: Results, config: BenchConfig) -> list[dict[str, Any]]:
-    """Return one row per entry: runs, parameters, steps and minutes of training per run."""
+    """Return one row per entry: runs, parameters, steps and minutes of training per run, and its largest main memory.
+
+    The memory is that of the process that trained last: of a training that was continued, it leaves out what came
+    before. It is None where no run knows it: only Linux counts it per run, and earlier results lack it.
+    """
     rows = []
     for entry in config.entries:
         runs = [result for result in results if result["entry"] == entry.name]
@@ -112,9 +116,15 @@ def effort_rows(results: Results, config: BenchConfig) -> list[dict[str, Any]]:
                     "parameters": runs[0]["parameters"],
                     "steps": float(np.mean([run["steps"] for run in runs])),
                     "minutes": float(np.mean([run["training_seconds"] for run in runs])) / 60,
+                    "gib": _largest_gib(run.get("training_bytes") for run in runs),
                 }
             )
     return rows
+
+
+def _largest_gib(sizes: Iterable[int | None]) -> float | None:
+    known = [size for size in sizes if size is not None]
+    return max(known) / 2**30 if known else None
 
 
 def strata_rows(results: Results, config: BenchConfig) -> list[dict[str, Any]]:

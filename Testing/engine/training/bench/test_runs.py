@@ -7,6 +7,7 @@ import pytest
 import yaml
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.core.peak_memory import STATUS
 from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.bench import runs
 from LungTumorSegLib.training.bench.config import read_bench_config
@@ -61,6 +62,8 @@ def test_a_stopped_bench_continues_without_repeating_finished_runs(bench, tmp_pa
     assert [output for output, _ in trained].count(trained[0][0]) == 1
     results = [json.loads(path.read_text()) for path in tmp_path.glob("out/runs/*/*/result.json")]
     assert {result["steps"] for result in results} == {2}
+    if STATUS.is_file():
+        assert all(100 << 20 < result["training_bytes"] < 10 << 30 for result in results)
     tested = sorted((r["entry"], c["patient"]) for r in results for c in r["cases"])
     assert tested == [(entry, name) for entry in ("PDV-Net", "U-Net") for name in ("anna", "ben", "carl")]
     for result, (_, data) in ((r, t) for r in results for t in trained if r["entry"] in t[0].replace("_", " ")):

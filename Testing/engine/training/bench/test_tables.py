@@ -30,6 +30,7 @@ def case(name, dice, *, lesions=1, ml=5.0):
 
 def run(entry, seed, *cases):
     effort = {"network": "unet3d", "parameters": 7, "steps": 10 * seed, "training_seconds": 60.0}
+    effort |= {"training_bytes": seed << 30} if entry == "b" else {}
     return {"entry": entry, "seed": seed, "fold": 0, **effort, "cases": list(cases)}
 
 
@@ -79,4 +80,6 @@ def test_the_files_have_every_case_and_the_efforts_are_means_over_runs(config, t
     assert len(read_rows(tmp_path / "cases.csv")) == 9
     assert {row["entry"] for row in read_rows(tmp_path / "summary.csv")} == {"a", "b"}
     assert read_rows(tmp_path / "strata.csv")
-    assert effort_rows(results(), config)[1]["steps"] == 15
+    a, b = effort_rows(results(), config)
+    assert b["steps"] == 15
+    assert (a["gib"], b["gib"]) == (None, 2)  # results of earlier versions do not state it
