@@ -13,6 +13,7 @@ from LungTumorSegLib.mrml.nodes import MARGINS_ROLE, RULERS_ROLE, ZONES_ROLE, No
 from LungTumorSegLib.mrml.results import lesions_of, summary_of
 from LungTumorSegLib.mrml.segment_display import show_lungs
 from LungTumorSegLib.mrml.stored_lesions import color_by
+from LungTumorSegLib.results.contents import MOST_MARGIN_MM
 from LungTumorSegLib.results.lesion_rows import LesionRow
 from slicer.i18n import tr as _
 
@@ -131,8 +132,12 @@ class SpreadSection:
             raise ValueError(
                 _("The Margins field does not hold distances in mm. Enter numbers, for example: 5 8 20")
             ) from error
-        if not all(0 < distance <= 50 for distance in distances):
-            raise ValueError(_("A margin is out of range. Enter distances above 0 and up to 50 mm."))
+        if not all(0 < distance <= MOST_MARGIN_MM for distance in distances):
+            raise ValueError(
+                _("A margin is out of range. Enter distances above 0 and up to {most:g} mm.").format(
+                    most=MOST_MARGIN_MM
+                )
+            )
         return distances
 
     def _draw(self, box: Any, draw: Callable[[], Any]) -> None:
