@@ -14,12 +14,18 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Compare, and print the metrics as JSON."""
     from ..io.regular_files import existing_mode
 
-    for path in (options.prediction, options.reference):
-        existing_mode(path)  # refuses before slow packages are imported
+    for path in (options.prediction, options.reference, options.ct):
+        if path is not None:
+            existing_mode(path)  # refuses before slow packages are imported
     from ..evaluation import evaluate_files
 
     metrics = evaluate_files(
-        options.prediction, options.reference, options.cases, channel.progress, overwrite=options.overwrite
+        options.prediction,
+        options.reference,
+        options.cases,
+        channel.progress,
+        overwrite=options.overwrite,
+        ct=options.ct,
     )
     channel.result(metrics, json.dumps(metrics, indent=2))
 
@@ -29,13 +35,20 @@ def _add_arguments(evaluate: argparse.ArgumentParser) -> None:
         "prediction",
         metavar="PREDICTION",
         type=path_argument,
-        help="a label map, a .seg.nrrd file, or a folder of such files",
+        help="a label map, a .seg.nrrd file, a DICOM segmentation or structure set, or a folder of the first two",
     )
     evaluate.add_argument(
         "reference",
         metavar="REFERENCE",
         type=path_argument,
         help="reference of the same kind; in a folder, files are matched by name",
+    )
+    evaluate.add_argument(
+        "--ct",
+        metavar="CT",
+        type=path_argument,
+        help="CT on which structure sets are filled: a DICOM folder or an image file (default: the grid of the other "
+        "segmentation)",
     )
     evaluate.add_argument("--cases", metavar="TABLE.csv", type=path_argument, help="also write one row per case")
     add_overwrite(evaluate)
@@ -45,6 +58,10 @@ COMMAND = Command(
     "evaluate",
     run,
     "compare a segmentation with a reference and print the metrics as JSON",
-    ("result/segmentation.seg.nrrd reference.nii.gz", "results references --cases table.csv"),
+    (
+        "result/segmentation.seg.nrrd reference.nii.gz",
+        "reader-1.dcm reader-2.dcm --ct dicom-folder",
+        "results references --cases table.csv",
+    ),
     (_add_arguments,),
 )

@@ -14,11 +14,12 @@ from ..core.csv_tables import write_table as write_rows
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Volume
+from ..io.images import read_ct
 from ..report.charts import write_froc
 from ..results.folder import check_output, complete_or_nothing
 from ..results.giving_way import Output
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
-from .files import PROBABILITY, Pair, find_pairs, read_pair
+from .files import PROBABILITY, RESULT, Pair, find_pairs, read_pair
 from .overlap import SliceCounts, dice, iou, slice_dices
 from .surface_distance import surface_distances
 
@@ -177,6 +178,7 @@ def evaluate_files(
     on_progress: ProgressCallback = ignore_progress,
     *,
     overwrite: bool = False,
+    ct: Path | None = None,
 ) -> dict[str, Any]:
     """Compare two files, or two folders of files matched by name.
 
@@ -191,6 +193,7 @@ def evaluate_files(
         on_progress: Receives the number of compared cases.
         overwrite: Whether to replace existing files of these names that no evaluation wrote, or that were changed
             since.
+        ct: The CT of two files, on which structure sets are filled.
 
     Returns:
         The result of ``summarize``, the names of predictions without a reference (``without_reference``), and the rows
@@ -201,12 +204,15 @@ def evaluate_files(
         MachineLimit: The table cannot be written.
     """
     pairs, unmatched = find_pairs(Path(prediction), Path(reference))
+    if ct is not None and Path(reference).is_dir() and not (Path(reference) / RESULT).is_file():
+        raise UnusableInput(f"{ct} is the CT of one case, but {reference} is a folder; compare its cases one by one.")
+    grid = None if ct is None else read_ct(ct)
     if cases is not None:
         inputs = [path for pair in pairs for path in (pair.prediction, pair.reference)]
         inputs += [pair.prediction.with_name(PROBABILITY) for pair in pairs]
         output = Output(Path(cases).parent, f"evaluation {Path(cases).name}", inputs, overwrite)
         check_output(output, {Path(cases).name, froc_name(Path(cases))})
-    metrics = _evaluated(pairs, on_progress)
+    metrics = _evaluated(pairs, on_progress, grid)
     rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
     if cases is not None:
         with complete_or_nothing(output) as private:
@@ -216,12 +222,14 @@ def evaluate_files(
     return {**summary, "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
 
 
-def _evaluated(pairs: Sequence[Pair], on_progress: ProgressCallback) -> dict[str, CaseMetrics]:
+def _evaluated(
+    pairs: Sequence[Pair], on_progress: ProgressCallback, ct: Volume | None = None
+) -> dict[str, CaseMetrics]:
     metrics = {}
     for done, pair in enumerate(pairs):
         on_progress(Progress("comparing", done, len(pairs)))
         try:
-            metrics[pair.name] = evaluate_case(*read_pair(pair))
+            metrics[pair.name] = evaluate_case(*read_pair(pair, ct))
         except UnusableInput as error:
             raise UnusableInput(f"{pair.name}: {error}") from error
     return metrics

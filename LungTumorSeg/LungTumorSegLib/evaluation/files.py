@@ -69,11 +69,15 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
     return pairs, sorted(predictions.keys() - references.keys())
 
 
-def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
+def read_pair(pair: Pair, ct: Volume | None = None) -> tuple[Volume, Volume, Volume | None]:
     """Read the two segmentations of a case on one grid with canonical axes.
 
     A segmentation may cover a part of the other's grid, because Slicer crops segmentations. Its grid may also be
-    larger, or shifted by whole voxels. A structure set is filled on the other's grid.
+    larger, or shifted by whole voxels. A structure set is filled on the CT, without it on the other's grid.
+
+    Args:
+        pair: The files.
+        ct: The CT of the case, which two structure sets need.
 
     Returns:
         The prediction (labels), the reference (labels), and the probability map if there is one.
@@ -81,7 +85,7 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume, Volume | None]:
     Raises:
         UnusableInput: A file cannot be read, or the grids differ in another way.
     """
-    prediction, reference = _read_both(pair.prediction, pair.reference)
+    prediction, reference = _read_both(pair.prediction, pair.reference, ct)
     map_file = pair.prediction.with_name(PROBABILITY)
     probability = _canonical(read_volume(map_file)) if pair.prediction.name == RESULT and map_file.is_file() else None
     if not prediction.same_grid(reference):
@@ -115,16 +119,23 @@ def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_pred
     )
 
 
-def _read_both(prediction: Path, reference: Path) -> tuple[Volume, Volume]:
+def _read_both(prediction: Path, reference: Path, ct: Volume | None) -> tuple[Volume, Volume]:
     """Read the labels of both files with canonical axes.
 
-    A structure set has no grid of its own and is filled on the other's grid.
+    A structure set has no grid of its own. It is filled on the CT, without it on the other's grid, which may be too
+    small for it.
     """
-    if is_structure_set(prediction):
-        there = read_lesion_labels(reference)
-        return _canonical(read_lesion_labels(prediction, there)), _canonical(there)
-    here = read_lesion_labels(prediction)
-    return _canonical(here), _canonical(read_lesion_labels(reference, here))
+    sets = is_structure_set(prediction), is_structure_set(reference)
+    if all(sets) and ct is None:
+        raise UnusableInput(
+            f"{prediction} and {reference} are structure sets, whose contours can only be filled on their CT; add "
+            "--ct CT."
+        )
+    if sets[0]:
+        there = read_lesion_labels(reference, ct)
+        return _canonical(read_lesion_labels(prediction, ct or there)), _canonical(there)
+    here = read_lesion_labels(prediction, ct)
+    return _canonical(here), _canonical(read_lesion_labels(reference, ct or here))
 
 
 def _cases(path: Path) -> dict[str, Path] | None:

@@ -8,6 +8,7 @@ from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import LEFT_LUNG, TUMOR
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.evaluation import evaluate_files
 from LungTumorSegLib.evaluation.files import Pair, find_pairs, read_pair
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
@@ -207,3 +208,36 @@ def test_dicom_segmentations_and_structure_sets_are_compared(tmp_path):
         found, truth, _ = read_pair(Pair("", tmp_path / prediction, tmp_path / reference))
         np.testing.assert_array_equal(found.array > 0, truth.array > 0)
         assert np.count_nonzero(found.array) == np.count_nonzero(mask)
+
+
+def test_two_structure_sets_are_compared_on_their_ct(tmp_path):
+    ct = make_ct()
+    write_dicom_series(ct, tmp_path / "ct")
+    corners = np.array([(2.5, 3.5), (2.5, 8.5), (6.5, 8.5), (6.5, 3.5)])
+    for name, slices in (("one", (2, 3, 4)), ("other", (3, 4, 5, 6))):
+        contours = [ct.index_to_lps(np.column_stack([np.full(4, k), corners])) for k in slices]
+        write_rtstruct(tmp_path / f"{name}.dcm", {"GTV": contours})
+    files = tmp_path / "one.dcm", tmp_path / "other.dcm"
+    metrics = evaluate_files(*files, ct=tmp_path / "ct")
+    assert metrics["dice_3d"] == pytest.approx(2 * 2 / (3 + 4))
+    assert metrics["slice_tn"] == ct.shape[0] - 5
+    with pytest.raises(UnusableInput, match=r"are structure sets, .*; add --ct CT\."):
+        evaluate_files(*files)
+
+
+def test_a_structure_set_may_reach_beyond_a_segmentation_if_the_ct_is_given(tmp_path):
+    ct = make_ct()
+    files = write_dicom_series(ct, tmp_path / "ct")
+    write_dicom_seg(tmp_path / "seg.dcm", files, [("GTV", "lesion", block(ct.shape, (2, 3, 4), (4, 7, 9)))])
+    corners = np.array([(2.5, 3.5), (2.5, 8.5), (6.5, 8.5), (6.5, 3.5)])
+    contours = [ct.index_to_lps(np.column_stack([np.full(4, k), corners])) for k in (2, 3, 4, 5)]
+    write_rtstruct(tmp_path / "rs.dcm", {"GTV": contours})
+    metrics = evaluate_files(tmp_path / "seg.dcm", tmp_path / "rs.dcm", ct=tmp_path / "ct")
+    assert metrics["dice_3d"] == pytest.approx(2 * 2 / (2 + 4))
+
+
+def test_one_ct_is_not_that_of_a_folder(tmp_path):
+    for folder in ("mine", "truth"):
+        write(a_label_map(), tmp_path / folder / "a.nrrd")
+    with pytest.raises(UnusableInput, match=r"is the CT of one case, but .*truth is a folder"):
+        evaluate_files(tmp_path / "mine", tmp_path / "truth", ct=tmp_path / "mine" / "a.nrrd")
