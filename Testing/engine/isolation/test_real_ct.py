@@ -153,4 +153,4 @@ def test_a_clipped_ct_is_isolated_and_warned_of(isolation_of, real_ct_folder, lo
     ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")
     found = isolate_lungs(replace(ct, array=np.maximum(ct.array, lowest)))
     assert dice(found.lungs.array, isolation_of("cip_ct64").lungs.array) >= 0.97
-    assert any(f"darker than {lowest} HU" in warning for warning in found.warnings)
+    assert any(f"darkest voxels of this CT have {lowest} HU" in warning for warning in found.warnings)
