@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
+from .carina import find_carina
 from .morphology import box_around, close, dilate, open_
 
 LUNG_HU = -500
@@ -67,6 +68,12 @@ Such a remnant is blurred by the lumen. The share is 0.22 to 1 in lidc_0001 and 
 0 for fragments of lung.
 """
 
+BEHIND_TRACHEA_MM, BESIDE_TRACHEA_MM = 25.0, 5.0
+"""Reach of the space of the esophagus behind the trachea, and to both sides of it, mm.
+
+Air in the esophagus of lidc_0003 (1.4 mL) lies 6 to 17 mm behind the lumen of the trachea.
+"""
+
 SMALLEST_LUNG_ML = 1.0
 """Volume of air on one side below which there is no lung on that side, mL.
 
@@ -113,8 +120,8 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
     """Find the small air-filled regions that belong to the lungs.
 
     They are remnants of aerated lung in atelectasis, a consolidation or a scarred apex (48 mL of lung1_001's right
-    apex). At least half of a fragment lies where lung is expected. A fragment is not as dark as gas and is no remnant
-    of an airway's wall.
+    apex). At least half of a fragment lies where lung is expected. A fragment is not as dark as gas, is no remnant of an
+    airway's wall, and does not lie behind the trachea, where the esophagus is.
 
     Args:
         ct: The CT (HU, axial LPS).
@@ -130,12 +137,32 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
     sizes[np.unique(labels[air.array])] = 0
     inside = np.bincount(labels[region], minlength=len(sizes))
     beside = np.bincount(labels[ndimage.binary_dilation(with_walls(airways), CORNERS)], minlength=len(sizes))
+    behind = np.bincount(labels[_behind_trachea(airways)], minlength=len(sizes))
     keep = (sizes * ct.voxel_volume_ml >= SMALLEST_ML) & (inside >= 0.5 * sizes) & (beside < REMNANT_SHARE * sizes)
+    keep &= behind < 0.5 * sizes
     boxes = ndimage.find_objects(labels)
     for label in np.flatnonzero(keep):
         box = boxes[label - 1]
         keep[label] = np.median(ct.array[box][labels[box] == label]) > FRAGMENT_GAS_HU
     return ct.with_array(keep[labels])
+
+
+def _behind_trachea(airways: Volume) -> Mask:
+    """Return the space of the esophagus above the carina (bool); nothing where there is no carina.
+
+    Below the carina, collapsed lung may lie behind a main bronchus.
+    """
+    carina = find_carina(airways)
+    space = np.zeros_like(airways.array)
+    if carina is None:
+        return space
+    lowest = int(np.ceil(airways.lps_to_index(carina)[0]))
+    _, row_mm, column_mm = airways.spacing
+    sides = int(np.ceil(BESIDE_TRACHEA_MM / column_mm))
+    trachea = ndimage.binary_dilation(airways.array[lowest:], np.ones((1, 1, 2 * sides + 1), bool))
+    for step in range(1, int(np.ceil(BEHIND_TRACHEA_MM / row_mm)) + 1):
+        space[lowest:, step:] |= trachea[:, :-step]
+    return space
 
 
 def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Mask, other: Mask) -> Mask:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.isolation import isolate_lungs
+from LungTumorSegLib.isolation.carina import find_carina
 from LungTumorSegLib.isolation.lungs import (
     LUNG_HU,
     fill_lung,
@@ -63,6 +64,19 @@ class TestFragments:
 
     def test_a_pocket_of_gas_is_none(self, a_chest):
         assert not self.fragments(a_chest, -960, a_chest.left)[0].any()
+
+    def test_air_behind_the_trachea_is_in_the_esophagus(self, a_chest):
+        """The same bit of air behind the trachea, beside it, and behind it but below the carina."""
+        airways, everywhere = a_chest.volume("airways"), np.ones_like(a_chest.body)
+        carina = find_carina(airways)
+        for z, x, y, is_lung in ((25, 0, 20, False), (25, 30, 0, True), (-15, 0, 30, True)):
+            bit = ellipsoid((carina[0] + x, carina[1] + y, carina[2] + z), (5, 3, 8)) & ~with_walls(airways)
+            chest = a_chest.painted(everywhere, 40).painted(bit, -680)
+            nothing = airways.with_array(np.zeros_like(everywhere))
+            body = airways.with_array(everywhere)
+            found = find_fragments(chest.ct, body, airways, nothing, everywhere).array
+            assert (found.sum() > 0.5 * bit.sum()) == is_lung, (z, x, y)
+            assert found.any() == is_lung
 
     def test_a_rest_of_an_airways_wall_is_none(self, a_chest):
         """A bit of air 3 voxels wide right beside the wall that was taken out, and the same bit somewhat farther
