@@ -85,6 +85,14 @@ PART_WORDS = frozenset({
 })  # fmt: skip
 """Words that, together with the word lung, mark a text as a part of a lung, which must not stand for the whole lung."""
 
+NOT_WHOLE = MARGIN_WORDS | PART_WORDS | LESION_WORDS
+"""Words that, together with the word lung, mark a text as something other than a whole lung."""
+
+WITHOUT_LESION = re.compile(r"-\s*i?gtv|\b(?:minus|without|w/?o|excl\w*|ohne|sans|sin|senza)\b")
+"""What in the name of a lung says that the tumor is left out of it, such as "Lungs-GTV" (AAPM TG-263)."""
+
+EXPANDED = re.compile(r"\+\s*\d+(?:[.,]\d+)?\s*[mc]m\b")
+"""What in a name says that a margin of so many mm or cm was added, such as "GTV+5mm"."""
 
 UNSPACED_WORDS = frozenset(word for word in LESION_WORDS | ANATOMY_WORDS if not word.isascii())
 """Words of languages that put no spaces between words; they are found anywhere in a text."""
@@ -141,7 +149,8 @@ def may_be_lesion(segment: Named) -> bool:
     lesion, unless its type is a finding such as an effusion; an anatomical structure or any other category is not.
     Slicer assigns "Tissue" to segments that nobody has described. For these, the name decides; a segment whose name
     contains no known word counts as a lesion. Regardless of the terminology, a margin is never a lesion, nor is a
-    segment whose name says lung, body or effusion (``FINDING_WORDS``) but no lesion word.
+    segment whose name says lung, body or effusion (``FINDING_WORDS``) but no lesion word. Undescribed segments are none
+    either if they are lungs without the tumor or a tumor with a margin by their names ("Lungs-GTV", "GTV+5mm").
     """
     words = _words(segment.name)
     if _names(words, REGION_WORDS | FINDING_WORDS):
@@ -149,11 +158,17 @@ def may_be_lesion(segment: Named) -> bool:
     category = category_of(segment.terminology)
     if category == MORPHOLOGICALLY_ALTERED:
         return not _names(_words(type_meaning(segment.terminology)), REGION_WORDS | FINDING_WORDS)
-    if category not in UNSAID:
+    if category not in UNSAID or _is_derived(segment.name, words):
         return False
     return not any(
         _names(said, ANATOMY_WORDS | FINDING_WORDS) for said in (words, _words(type_meaning(segment.terminology)))
     )
+
+
+def _is_derived(name: str, words: set[str]) -> bool:
+    """Return whether a name is that of lungs without the tumor, or of a tumor with a margin."""
+    spaced = name.casefold().replace("_", " ")
+    return bool((words & REGION_WORDS and WITHOUT_LESION.search(spaced)) or EXPANDED.search(spaced))
 
 
 def _names(words: set[str], parts: frozenset[str]) -> bool:
@@ -191,7 +206,7 @@ def lung_pair(segments: Iterable[AnySegment]) -> tuple[AnySegment, AnySegment] |
     for segment in segments:
         words = _words(segment.name)
         side = words & {"left", "right"}
-        whole = words & {"lung", "lungs"} and not words & (MARGIN_WORDS | PART_WORDS)
+        whole = words & {"lung", "lungs"} and not words & NOT_WHOLE
         if whole and len(side) == 1 and not may_be_lesion(segment):
             found.setdefault(side.pop(), segment)
     return (found["left"], found["right"]) if len(found) == 2 else None
@@ -208,7 +223,5 @@ def whole_lungs(segments: Iterable[NamedSegment]) -> list[Volume]:
     return [
         segment.mask
         for segment in segments
-        if (words := _words(segment.name)) & {"lung", "lungs"}
-        and not words & (MARGIN_WORDS | PART_WORDS)
-        and not may_be_lesion(segment)
+        if (words := _words(segment.name)) & {"lung", "lungs"} and not words & NOT_WHOLE and not may_be_lesion(segment)
     ]

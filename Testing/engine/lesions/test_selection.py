@@ -136,6 +136,24 @@ def test_without_a_category_the_name_of_an_organ_is_no_lesion(name):
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["Lungs-GTV", "Lung_L-GTV", "Lung - GTV", "LUNG-GTV", "Lungs minus GTV", "Lung wo tumor", "Lunge ohne Tumor",
+     "GTV+5mm", "GTV_p + 0.5 cm"],
+)  # fmt: skip
+def test_lungs_without_the_tumor_and_tumors_with_a_margin_are_no_lesions_unless_they_are_described_as_such(name):
+    assert not is_lesion(a_segment(name))
+    assert not is_lesion(a_segment(name, UNSPECIFIED))
+    assert is_lesion(a_segment(name, TUMOR["Left"]))
+    both = [a_segment(f"{side} {name}", "", side) for side in ("left", "right")]
+    assert lung_segments(both) is None
+
+
+@pytest.mark.parametrize("name", ["Lung_GTV", "GTV lung", "Lung-Tumor 2", "GTV1+2", "GTVp+n", "GTV-1", "Lung GTV - 2"])
+def test_a_hyphen_or_plus_alone_takes_no_lesion_away(name):
+    assert is_lesion(a_segment(name))
+
+
+@pytest.mark.parametrize(
     "name", ["Liver metastasis", "Rib mass", "Tumor at the aorta", "GTVp", "Hilar node", "Segment_1"]
 )
 def test_a_name_that_says_lesion_or_nothing_is_a_lesion(name):
