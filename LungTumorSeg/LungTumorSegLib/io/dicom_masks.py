@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 
 from ..core.errors import UnusableInput
-from ..core.texts import shown
+from ..core.texts import listed, shown
 from ..core.volume import CTVolume, Volume
 from .dicom_reading import read_header, read_without_pixels
 from .dicom_seg import SEG_CLASSES, read_dicom_seg
@@ -61,14 +61,30 @@ def _doubted(segments: list[Segment], path: Path, ct: Volume | None) -> list[Seg
         return segments
     header, stated = read_header(ct.dicom_files[0]), _stated_origin(path)
     other = next((each for each in ORIGINS if _differ(header.text(each), stated[each])), None)
-    if other is None:
+    if other is not None:
+        doubt = (
+            f"{shown(path.name)} was drawn {ORIGINS[other]} than that of the CT ({other}), so it may belong to another "
+            "scan or patient; check that the lesions lie where they are visible."
+        )
+    elif foreign := _drawn_elsewhere(path, header.text("FrameOfReferenceUID"), {each.name for each in segments}):
+        doubt = (
+            f"Regions drawn in another frame of reference than that of the CT: {listed(foreign)}. They may belong to "
+            "another scan; check that they lie where they are visible."
+        )
+    else:
         return segments
-    doubt = (
-        f"{shown(path.name)} was drawn {ORIGINS[other]} than that of the CT ({other}), so it may belong to another "
-        "scan or patient; check that the lesions lie where they are visible."
-    )
     first, *others = segments
     return [replace(first, warnings=(doubt, *first.warnings)), *others]
+
+
+def _drawn_elsewhere(path: Path, frame: str, names: set[str]) -> list[str]:
+    """Return the regions among ``names`` that a structure set states in another frame of reference than ``frame``."""
+    try:
+        rois = read_without_pixels(path).get("StructureSetROISequence") or []
+        stated = [(str(roi.get("ROIName", "")).strip(), roi.get("ReferencedFrameOfReferenceUID")) for roi in rois]
+    except DAMAGE as error:
+        raise damaged(path) from error
+    return [name for name, other in stated if name in names and frame and other and str(other).strip() != frame]
 
 
 def _differ(here: str, there: set[str]) -> bool:

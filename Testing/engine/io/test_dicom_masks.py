@@ -274,3 +274,18 @@ def test_a_mask_of_another_ct_is_warned_of(tmp_path, kind, edit, warning):
     found = [said for segment in read_segmentation(path, ct) for said in segment.warnings]
     assert len(found) == bool(warning)
     assert all(warning in said for said in found)
+
+
+def test_a_region_of_another_frame_of_reference_is_warned_of_by_its_name(tmp_path):
+    """As in a set with regions drawn on the CT and on a PET that is not registered with it."""
+    files = write_dicom_series(make_ct(), tmp_path / "ct")
+    ct, frame = read_ct(tmp_path / "ct"), pydicom.dcmread(files[0]).FrameOfReferenceUID
+
+    def edit(data):
+        for roi, stated in zip(data.StructureSetROISequence, (frame, "1.2.3", "1.2.3"), strict=True):
+            roi.ReferencedFrameOfReferenceUID = stated
+
+    drawn = [square(ct, 4, 1.0, 6.0)]
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn, "GTV PET": drawn, "Heart": drawn}, edit=edit)
+    (said,) = (said for segment in read_segmentation(path, ct) for said in segment.warnings)
+    assert "another frame of reference than that of the CT: GTV PET. " in said
