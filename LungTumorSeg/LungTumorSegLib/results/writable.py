@@ -70,8 +70,8 @@ def check_room(folder: Path, needed_bytes: int) -> None:
     disk = shutil.disk_usage(nearest_folder(folder))
     if disk.total > 0 and disk.free < needed_bytes:
         raise MachineLimit(
-            f"The disk of {folder} has {disk.free / 2**20:.0f} MB of free space, but the results need at least "
-            f"{needed_bytes / 2**20:.0f} MB; free some disk space or choose another output folder."
+            f"The disk of {folder} has {disk.free // 2**20} MB of free space, but the results need at least "
+            f"{-(-needed_bytes // 2**20)} MB; free some disk space or choose another output folder."
         )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -364,6 +366,12 @@ def test_a_disk_without_room_is_noticed(tmp_path):
     check_room(tmp_path / "new" / "folder", 1)
     with pytest.raises(MachineLimit, match="MB of free space"):
         check_room(tmp_path / "new" / "folder", 2**62)
+
+
+def test_more_room_is_asked_for_than_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=2**30, free=300_000))
+    with pytest.raises(MachineLimit, match="has 0 MB of free space, but the results need at least 1 MB"):
+        check_room(tmp_path, 400_000)
 
 
 # Failures
