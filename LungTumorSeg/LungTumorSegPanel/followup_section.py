@@ -31,6 +31,9 @@ REPORT_NAMES = {
 }
 """Name of each file in the folder of the Save section, where the result has a report.html of its own."""
 
+CURVE_PLACE = 3
+"""Place of the curve in a row; as the last column, it would be cut off in a narrow panel."""
+
 
 class FollowUpSection:
     """Compare one segmentation at a time with an earlier result. ``finish`` updates its lesion table before that."""
@@ -49,6 +52,7 @@ class FollowUpSection:
         headings = [*columns(), _("Over\ntime")]
         table.setColumnCount(len(headings))
         table.setHorizontalHeaderLabels(headings)
+        table.horizontalHeader().moveSection(len(headings) - 1, CURVE_PLACE)
         table.horizontalHeader().setStretchLastSection(True)
         table.verticalHeader().setVisible(False)
         table.connect("cellClicked(int,int)", lambda row, column: self._showRow(row))
@@ -212,7 +216,7 @@ class FollowUpSection:
                 item.setToolTip(remarkText(lesion))
                 table.setItem(row, column, item)
             self._showCurve(row, lesion, data["dates"])
-        for column in range(table.columnCount):  # the last column is stretched
+        for column in range(table.columnCount):
             table.resizeColumnToContents(column)
         table.resizeRowsToContents()
         shown = range(min(len(self._lesions), MOST_ROWS))
@@ -227,7 +231,7 @@ class FollowUpSection:
         box.blockSignals(False)
 
     def _showCurve(self, row: int, lesion: dict[str, Any], dates: list[str | None]) -> None:
-        """Draw the volume of a lesion over time into the last column."""
+        """Draw the volume of a lesion over time into its column."""
         volumes = mrml.volumes_over_time(self._segmentation, lesion)
         pixmap = sparkline(volumes, timesOf(dates, len(volumes)), followup_display.growth_color(lesion))
         table = self._ui.followUpTable

@@ -431,6 +431,13 @@ def test_each_lesion_has_a_curve_of_its_volume(widget, later, earlier):
         assert colors == {QColor.fromRgbF(*GROWTH_COLORS[fate]).name()}
 
 
+def test_a_narrow_panel_shows_the_curves(widget, later, earlier):
+    compared(widget)
+    table = widget.ui.followUpTable
+    curves = table.columnCount - 1
+    assert table.columnViewportPosition(curves) + table.columnWidth(curves) < 300
+
+
 def test_a_scroll_bar_does_not_hide_the_last_row(widget, later, earlier):
     compared(widget)
     table = widget.ui.followUpTable._qt

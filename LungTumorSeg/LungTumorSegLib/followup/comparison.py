@@ -136,7 +136,7 @@ def compare(
     interval = _days(before, after, days)
     choices, lost = _choices(Choices(tuple(links), tuple(unlinks)), links_from, before, after)
     linked, unlinked = (indices(pairs, before, after) for pairs in (choices.links, choices.unlinks))
-    registration = register(lung_grid(before.lungs, before.ct), lung_grid(after.lungs, after.ct))
+    registration = register(*(lung_grid(exam.lungs, exam.ct, exam.lesion_masks) for exam in (before, after)))
     on_progress(Progress("registering", 1, 1))
     doubt = registration_doubt(registration)
     groups = _matched(before, after, registration, linked, unlinked, doubt)

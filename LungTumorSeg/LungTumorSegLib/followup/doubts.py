@@ -12,6 +12,12 @@ from .track import Track
 MOST_RESIDUAL_MM, LEAST_OVERLAP = 10.0, 0.85
 """Residual above which, and overlap of the lungs below which, lesions are not matched automatically."""
 
+LEAST_FOUND_SHARE = 0.2
+"""Share of the landmarks found in both CTs below which lesions are not matched automatically.
+
+Measured: at most 0.09 in CTs of different patients, at least 0.5 in those of the same one (docs/accuracy.md).
+"""
+
 THICK_SLICES_MM, SMALL_LESION_MM = 2.5, 10.0
 """Slices thicker than this do not measure the volume of lesions smaller than that reliably, mm."""
 
@@ -28,6 +34,11 @@ def registration_doubt(found: Registration) -> str:
         return f"the lungs overlap by only {found.overlap:.2f}, less than {LEAST_OVERLAP}"
     if found.residual_mm > MOST_RESIDUAL_MM:
         return f"the residual is {found.residual_mm:.1f} mm, more than {MOST_RESIDUAL_MM:g} mm"
+    if found.found_share is not None and found.found_share < LEAST_FOUND_SHARE:
+        return (
+            f"only {100 * found.found_share:.0f} % of the vessels that were looked up are in both CTs, less than "
+            f"{100 * LEAST_FOUND_SHARE:.0f} %"
+        )
     return ""
 
 

@@ -63,6 +63,11 @@ class Examination:
         """Distance between the slices, mm."""
         return self.lungs.spacing[0]
 
+    @property
+    def lesion_masks(self) -> list[Volume]:
+        """Masks of the lesions (bool), each in its own box."""
+        return [lesion.crop.mask for lesion in self.lesions]
+
     @cached_property
     def _map(self) -> Volume | None:
         return None if self.probability is None else read_volume(self.probability)

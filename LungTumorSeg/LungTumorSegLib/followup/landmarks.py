@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Volume
+from .lung_grid import LungGrid
 
 MOST_LANDMARKS = 1600
 PATCH_VOXELS = 3
@@ -54,19 +55,22 @@ class Matches:
     correlation: Array
 
 
-def inner(lungs: Volume) -> Array:
-    """Return the voxels of the lungs (bool) of which no neighbor lies outside."""
-    return np.asarray(ndimage.binary_erosion(lungs.array, iterations=DEPTH_VOXELS))
+def comparable(grid: LungGrid) -> Array:
+    """Return the voxels (bool) that are compared: inside the lungs, not at their surface, and no lesion.
+
+    The border of a lesion that grows moves, however well the lungs are registered.
+    """
+    inside = np.asarray(ndimage.binary_erosion(grid.lungs.array, iterations=DEPTH_VOXELS))
+    return inside if grid.lesions is None else inside & ~grid.lesions.array
 
 
-def distinctive_places(density: Volume, lungs: Volume) -> Array:
-    """Return the most distinctive voxels (n, 3) inside the lungs, most distinctive first.
+def distinctive_places(density: Volume, inside: Array) -> Array:
+    """Return the most distinctive voxels (n, 3) of a part of the lungs, most distinctive first.
 
     Args:
         density: The density on the registration's grid.
-        lungs: The lungs (bool) on the same grid.
+        inside: The part of the lungs (bool) on the same grid, as ``comparable`` returns it.
     """
-    inside = inner(lungs)
     slopes = [np.where(inside, slope, 0) for slope in np.gradient(density.array)]
     tensor = np.empty((*density.shape, 3, 3), np.float32)
     for i in range(3):

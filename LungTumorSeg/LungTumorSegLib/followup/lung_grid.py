@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import ndimage
 
 from ..core.boxes import bounding_box
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume, as_point, as_shape
+from ..core.volume import AIR_HU, Array, CTVolume, Geometry, Grid, Volume, as_point, as_shape
 
 SPACING_MM = 3.0
 """Spacing of the registration's grid, mm: vessels of the lung remain visible, and a chest has a million voxels."""
@@ -31,13 +32,15 @@ class LungGrid:
     Attributes:
         lungs: Both lungs with their lesions, filled (bool).
         density: Share from 0 (parenchyma) to 1 (vessel, lesion) inside the lungs, 1 outside; None without a CT.
+        lesions: The lesions with a margin of one voxel (bool); None for none.
     """
 
     lungs: Volume
     density: Volume | None
+    lesions: Volume | None = None
 
 
-def lung_grid(lungs: Volume, ct: CTVolume | None) -> LungGrid:
+def lung_grid(lungs: Volume, ct: CTVolume | None, lesions: Iterable[Volume] = ()) -> LungGrid:
     """Resample the lungs, and the CT inside them, to the coarse grid.
 
     The density is normalized by the parenchyma's own HU, so that a deeper breath, which makes the lung darker without
@@ -46,6 +49,7 @@ def lung_grid(lungs: Volume, ct: CTVolume | None) -> LungGrid:
     Args:
         lungs: Both lungs with their lesions (bool), in any orientation, with at least one voxel.
         ct: The CT (HU) on the same grid; None if it is not available.
+        lesions: Masks of the lesions (bool), of any box and orientation.
     """
     order = lungs.canonical_axes()
     mask = order.apply(lungs)
@@ -54,10 +58,21 @@ def lung_grid(lungs: Volume, ct: CTVolume | None) -> LungGrid:
     coarse = ndimage.binary_closing(np.pad(coarse, 3), iterations=2)[3:-3, 3:-3, 3:-3]
     coarse = np.stack([ndimage.binary_fill_holes(plane) for plane in coarse])
     inside = Volume(coarse, grid.affine)
+    places = inside.with_array(_with_margin(lesions, inside))
     if ct is None:
-        return LungGrid(inside, None)
+        return LungGrid(inside, None, places)
     hu = _resampled(order.apply(ct), grid, offset=-AIR_HU) + AIR_HU
-    return LungGrid(inside, inside.with_array(_density(hu, coarse)))
+    return LungGrid(inside, inside.with_array(_density(hu, coarse)), places)
+
+
+def _with_margin(lesions: Iterable[Volume], grid: Geometry) -> Array:
+    """Return the voxels of a grid (bool) in which lesions lie, however small, or that touch such a voxel."""
+    found = np.zeros(grid.shape, dtype=bool)
+    for lesion in lesions:
+        points = lesion.index_to_lps(np.argwhere(lesion.array))
+        index = np.rint(grid.lps_to_index(points)).astype(int)
+        found[tuple(index[((index >= 0) & (index < grid.shape)).all(axis=1)].T)] = True
+    return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3, 3))))
 
 
 def _coarse_grid(mask: Volume) -> Grid:

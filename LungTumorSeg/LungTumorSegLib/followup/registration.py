@@ -14,14 +14,14 @@ other CT, and from there back again, state the residual.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 from scipy.optimize import least_squares
 
 from ..core.volume import Array, Geometry, Grid, Volume
-from .landmarks import Matches, distinctive_places, find_places, found_again, inner
+from .landmarks import Matches, comparable, distinctive_places, find_places, found_again
 from .lung_grid import LungGrid, thinned
 
 SURFACE_POINTS = 1500
@@ -55,7 +55,7 @@ FIELD_VOXELS = 2
 
 INVERSION_STEPS = 15
 LEAST_LANDMARKS = 20
-"""Smallest number of held-out landmarks whose median counts as the residual."""
+"""Smallest number of held-out landmarks whose median counts as the residual, and whose share is stated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,8 @@ class Registration:
         residual_mm: Median distance, mm, of the held-out landmarks, or of the lung surfaces without landmarks.
         residual_p95_mm: 95th percentile of these distances, mm.
         landmarks: Number of held-out landmarks; 0 if the residual is that of the surfaces.
+        found_share: Share of the held-out places of the later CT that were found in the earlier one, and from there
+            back again, 0 to 1; None if fewer than ``LEAST_LANDMARKS`` were looked up.
     """
 
     affine: Array
@@ -79,6 +81,7 @@ class Registration:
     residual_mm: float = 0.0
     residual_p95_mm: float = 0.0
     landmarks: int = 0
+    found_share: float | None = None
 
     def to_earlier(self, points: Array) -> Array:
         """Return the points (n, 3) of the earlier CT for points (n, 3) of the later CT, LPS mm."""
@@ -104,10 +107,13 @@ def register(earlier: LungGrid, later: LungGrid) -> Registration:
     found = Registration(align_surfaces(*surfaces), np.zeros((*grid.shape, 3), np.float32), grid)
     for sigma_mm in SURFACE_SMOOTHING_MM:
         found = _drawn(found, *_surface_shifts(found, *surfaces), sigma_mm)
-    held_out = None
+    held_out, looked_up = None, 0
     if earlier.density is not None and later.density is not None:
-        found, held_out = _by_landmarks(found, earlier.density, later.density, later.lungs, surfaces)
-    return _checked(found, earlier, later, surfaces, held_out)
+        found, held_out, looked_up = _by_landmarks(found, earlier.density, later.density, comparable(later), surfaces)
+    found = _checked(found, earlier, later, surfaces, held_out)
+    if held_out is None or looked_up < LEAST_LANDMARKS:
+        return found
+    return replace(found, found_share=len(held_out.index) / looked_up)
 
 
 def _field_grid(lungs: Volume) -> Grid:
@@ -231,12 +237,15 @@ def _scattered(grid: Geometry, points: Array, shifts: Array, weights: Array | No
 
 
 def _by_landmarks(
-    found: Registration, earlier: Volume, later: Volume, lungs: Volume, surfaces: tuple[_Surface, _Surface]
-) -> tuple[Registration, Matches]:
-    """Draw a registration to the landmarks; return it and the held-out landmarks, looked up once more."""
-    places = distinctive_places(later, lungs)
+    found: Registration, earlier: Volume, later: Volume, inside: Array, surfaces: tuple[_Surface, _Surface]
+) -> tuple[Registration, Matches, int]:
+    """Draw a registration to the landmarks.
+
+    Returns:
+        The registration; the held-out landmarks, looked up once more; and how many places were looked up for them.
+    """
+    places = distinctive_places(later, inside)
     held_out = np.arange(len(places)) % HELD_OUT_EVERY == 0
-    inside = inner(lungs)
     farthest = max(CHECK_REACH_VOXELS, *(reach for reach, _ in LANDMARK_STEPS))
     compared = ndimage.maximum_filter(inside, 2 * farthest + 1)  # find_places reads no other voxels
     for reach, sigma_mm in LANDMARK_STEPS:
@@ -256,7 +265,7 @@ def _by_landmarks(
         )
     images = later.array, _warped(earlier, found, later, compared), inside
     matches = find_places(*images, places[held_out], CHECK_REACH_VOXELS)
-    return found, found_again(*images, matches, CHECK_REACH_VOXELS)
+    return found, found_again(*images, matches, CHECK_REACH_VOXELS), int(np.count_nonzero(held_out))
 
 
 def _agreeing(points: Array, shifts: Array, sigma_mm: float) -> Array:
