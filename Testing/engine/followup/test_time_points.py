@@ -34,7 +34,7 @@ def aligned(monkeypatch):
         )
 
     monkeypatch.setattr(comparison, "register", register)
-    monkeypatch.setattr(comparison, "lung_grid", lambda lungs, ct: None)
+    monkeypatch.setattr(comparison, "lung_grid", lambda lungs, ct, lesions: None)
 
 
 def exam(balls: dict[str, Ball], *, cut: int = SHAPE[0]) -> Examination:
