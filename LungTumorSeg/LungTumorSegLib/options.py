@@ -26,7 +26,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 BACKENDS = ("auto", "torch", "openvino")
 
 SEG_NRRD, NIFTI, DICOM = "seg.nrrd", "nifti", "dicom"
-SURFACES = ("stl", "obj", "ply")
+STL = "stl"
+SURFACES = (STL, "obj", "ply")
 FORMATS = (SEG_NRRD, NIFTI, DICOM, *SURFACES)
 """Formats in which a result can be written, as the command line names them."""
 

@@ -11,7 +11,7 @@ from LungTumorSegLib.io.nrrd import write_nrrd
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml import volume_nodes
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.options import DICOM, NIFTI
+from LungTumorSegLib.options import DICOM, NIFTI, STL
 from LungTumorSegLib.process.command_run import CommandRun
 from LungTumorSegLib.results.contents import FILES, PDF_FILE
 from slicer.i18n import tr as _
@@ -22,10 +22,17 @@ FORMAT_FILES = {each: FILES[each] for each in (NIFTI, DICOM)}
 """Files of each format that the panel offers beside .seg.nrrd."""
 
 FURTHER_FILES = {"report.html", PDF_FILE, *(name for names in FORMAT_FILES.values() for name in names)}
-"""Files that a child process may write after the segmentation has been saved."""
+"""Files that a child process may write after the segmentation has been saved, beside one surface per segment."""
 
 PHANTOM_SEED = 7
 """Seed of the sample data: a chest with lesions on both sides."""
+
+
+def filesOfFormats(segmentationNode: Node, formats: Sequence[str]) -> list[str]:
+    """Return the names of the files of these formats, of STL one per segment."""
+    ids = segmentationNode.GetSegmentation().GetSegmentIDs()
+    surfaces = tuple(f"{each}.{STL}" for each in ids)
+    return [name for each in formats for name in (surfaces if each == STL else FORMAT_FILES[each])]
 
 
 def savePicture(path: Path) -> list[Path]:
@@ -76,7 +83,11 @@ def filesRun(
         return ["measure", ct, saved, "-o", output, *wanted, "--run-summary", summary]
 
     def load(private: Path) -> list[Path]:
-        written = [path for path in sorted((private / "measured").iterdir()) if path.name in FURTHER_FILES]
+        written = [
+            path
+            for path in sorted((private / "measured").iterdir())
+            if path.name in FURTHER_FILES or path.suffix == f".{STL}"
+        ]
         return [Path(shutil.copy(path, folder / f"{namePrefix}{path.name}")) for path in written]
 
     return CommandRun(

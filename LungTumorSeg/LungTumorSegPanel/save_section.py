@@ -9,13 +9,13 @@ import qt
 import slicer
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.nodes import Node
-from LungTumorSegLib.options import DICOM, NIFTI
+from LungTumorSegLib.options import DICOM, NIFTI, STL
 from LungTumorSegLib.process.command_run import CommandRun
 from LungTumorSegLib.report.pdf import find_browser
 from LungTumorSegLib.results.contents import PDF_FILE
 from slicer.i18n import tr as _
 
-from .exports import FORMAT_FILES
+from .exports import filesOfFormats
 
 if TYPE_CHECKING:
     from LungTumorSeg import LungTumorSegLogic
@@ -108,7 +108,7 @@ class SaveSection:
     def _formats(self) -> list[str]:
         """Return the formats whose boxes are checked."""
         ui = self._ui
-        boxes = {NIFTI: ui.niftiCheckBox, DICOM: ui.dicomCheckBox}
+        boxes = {NIFTI: ui.niftiCheckBox, DICOM: ui.dicomCheckBox, STL: ui.surfacesCheckBox}
         return [name for name, box in boxes.items() if box.checked and box.enabled]
 
     @property
@@ -118,7 +118,7 @@ class SaveSection:
 
     def _mayReplace(self, folder: Path, prefix: str) -> bool:
         """Ask before files are replaced that this panel did not write."""
-        names = [*FILE_NAMES, *(name for each in self._formats() for name in FORMAT_FILES[each])]
+        names = [*FILE_NAMES, *filesOfFormats(self._segmentation, self._formats())]
         names += [PDF_FILE] if self._pdf else []
         others = self._own.others(folder / f"{prefix}{name}" for name in names)
         if not others:

@@ -110,6 +110,8 @@ def measure(arguments: list[str]) -> None:
     if "--format=nifti" in arguments:
         (folder / "segmentation.nii.gz").write_text("a label map")
         (folder / "segmentation.json").write_text("{}")
+    if "--format=stl" in arguments:
+        (folder / "Tumor_1.stl").write_text("a surface")
     if "--format=dicom" in arguments:
         slices = sorted(path.read_text() for path in Path(arguments[1]).iterdir())
         (folder / "segmentation.dcm").write_text(" ".join(slices))

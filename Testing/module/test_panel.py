@@ -519,6 +519,24 @@ def test_a_label_map_and_its_names_are_saved_where_asked_for_without_a_report(do
     assert (tmp_path / "out" / "lesions.csv").read_text() != "number"
 
 
+def test_surfaces_are_saved_where_asked_for_and_a_surface_of_the_user_stays(done, tmp_path, camera, monkeypatch):
+    asked, out = [], tmp_path / "out"
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, title: asked.append(text), raising=False)
+    out.mkdir()
+    (out / "heart.stl").write_text("of the user")
+    done.ui.surfacesCheckBox.checked = True
+    done.ui.reportCheckBox.checked = False
+    done.ui.folderButton.directory = str(out)
+    save(done)
+    assert (out / "Tumor_1.stl").read_text() == "a surface"
+    assert (out / "heart.stl").read_text() == "of the user"
+    assert asked == []
+    (out / "Tumor_1.stl").write_text("of the user too")
+    save(done)
+    assert "Tumor_1.stl" in asked[0]
+    assert (out / "Tumor_1.stl").read_text() == "of the user too"
+
+
 # Packages
 
 

@@ -26,7 +26,7 @@ from .splits import PatientNames, check_no_leak, draw_split, read_split, write_s
 from .store import StoredCase, load_case, prepare_case
 from .workers import ending_pool
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """Version of the cached cases, part of a case's folder name; raise it when a code change would alter a cached case."""
 
 

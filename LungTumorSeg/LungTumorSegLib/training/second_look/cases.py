@@ -38,7 +38,7 @@ from ..preparation import cache_folder
 from ..store import HIGHEST_HU, LUNG_BIT, MASK_BIT, closed_lungs, stored_array
 from .config import PHANTOM, LookTrainingConfig
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Version of the cached cases; raise it when a code change would alter them."""
 
 BODY_BIT = 4

@@ -33,7 +33,7 @@ from .loop import LookLoop
 from .pool import Pool, fill_pool
 from .sampling import Sampler
 
-POOL_VERSION = 2
+POOL_VERSION = 3
 """Version of the pool; raise it when a code change would alter a sample."""
 
 FINAL = "second-look"
