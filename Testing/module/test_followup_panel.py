@@ -73,7 +73,7 @@ def followup_of(ct) -> dict:
     response = {"category": "PD", "rules": ["There are new lesions."], "sum_mm": 8.0, "baseline_sum_mm": 16.0}
     return {
         "schema_version": 1, "software_version": "0", "warnings": ["The slices differ."], "days": 90.0,
-        "dates": [None, None], "registration": registration | {"residual_of": "landmarks", "affine_to_earlier": AFFINE},
+        "dates": [None, None], "registration": registration | {"residual_of": "landmarks", "found_share": 0.7, "affine_to_earlier": AFFINE},
         "burden": [burden, burden],
         "lesions": [
             entry("L1", "grown", [piece("Tumor 1", 1.0)], [piece("Tumor 2", 2.0)], places[0], 90.0),

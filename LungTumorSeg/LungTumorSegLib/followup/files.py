@@ -121,6 +121,7 @@ def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:
                 "residual_p95_mm": registration.residual_p95_mm,
                 "landmarks": registration.landmarks,
                 "residual_of": "landmarks" if registration.landmarks else "lung surfaces",
+                "found_share": registration.found_share,
                 "affine_to_earlier": registration.affine.tolist(),
             },
             "burden": [burden(exam) for exam in found.examinations],

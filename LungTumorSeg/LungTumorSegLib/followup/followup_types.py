@@ -107,6 +107,14 @@ class RegistrationEntry(TypedDict):
     residual_p95_mm: Quantity
     landmarks: Count
     residual_of: Literal["landmarks", "lung surfaces"]
+    found_share: Annotated[
+        float | None,
+        {
+            "minimum": 0,
+            "maximum": 1,
+            "description": "share of the vessels looked up that are in both CTs; null where too few were looked up",
+        },
+    ]
     affine_to_earlier: Annotated[
         list[list[float]],
         {

@@ -143,6 +143,8 @@ def _facts(found: FollowUp, case: str | None) -> list[tuple[str, str]]:
     residual = (
         f"median residual {registration.residual_mm:.1f} mm (95 %: {registration.residual_p95_mm:.1f} mm) of {of}"
     )
+    if registration.found_share is not None:
+        residual += f"; {100 * registration.found_share:.0f} % of the vessels that were looked up are in both CTs"
     between = "Time between the last two" if len(found.examinations) > 2 else "Time between"
     known = [
         ("Case", case),

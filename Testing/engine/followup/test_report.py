@@ -105,6 +105,15 @@ def test_curves_start_at_zero_so_that_a_small_change_looks_small(follow_up):
         assert float(curve) < 150
 
 
+def test_the_share_of_vessels_in_both_cts_is_stated_where_it_is_known(follow_up, tmp_path):
+    for share, stated in ((None, False), (0.72, True)):
+        found = replace(follow_up, registration=replace(follow_up.registration, found_share=share))
+        data = found.save(tmp_path / str(share))
+        assert data["registration"]["found_share"] == share
+        page = (tmp_path / str(share) / "report.html").read_text(encoding="utf-8")
+        assert ("72 % of the vessels that were looked up are in both CTs" in page) == stated
+
+
 def test_without_lesions_the_report_says_so(follow_up, tmp_path):
     empty = replace(follow_up.earlier, lesions=())
     nothing = replace(follow_up, tracks=(), followed_targets=(), examinations=(empty, empty), volume_response=None)
