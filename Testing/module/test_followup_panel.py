@@ -68,12 +68,12 @@ def entry(key: str, status: str, earlier: list[dict], later: list[dict], place, 
 def followup_of(ct) -> dict:
     """What ``compare`` writes: one lesion has grown, one is gone, one is new."""
     places = [ct.index_to_lps(np.array(index, dtype=float)).tolist() for index in ((4, 5, 10), (2, 3, 4), (6, 6, 6))]
-    registration = {"overlap": 0.98, "residual_mm": 0.9, "residual_p95_mm": 3.4, "landmarks": 50}
+    registration = {"overlap": 0.98, "residual_mm": 0.9, "residual_p95_mm": 3.4, "landmarks": 50, "found_share": 0.7}
     burden = {"lesions": 2, "volume_ml": 3.0, "by_side_ml": {"Left": 3.0}, "largest_distance_mm": 20.0}
     response = {"category": "PD", "rules": ["There are new lesions."], "sum_mm": 8.0, "baseline_sum_mm": 16.0}
     return {
         "schema_version": 1, "software_version": "0", "warnings": ["The slices differ."], "days": 90.0,
-        "dates": [None, None], "registration": registration | {"residual_of": "landmarks", "found_share": 0.7, "affine_to_earlier": AFFINE},
+        "dates": [None, None], "registration": registration | {"residual_of": "landmarks", "affine_to_earlier": AFFINE},
         "burden": [burden, burden],
         "lesions": [
             entry("L1", "grown", [piece("Tumor 1", 1.0)], [piece("Tumor 2", 2.0)], places[0], 90.0),
