@@ -150,15 +150,16 @@ def read_consistently(folder: Path, read: Callable[[], T]) -> T:
     """
     for _ in range(READING_TRIES):
         settle(folder)
-        before = _state(folder)
-        try:
-            value = read()
-        except (OSError, ValueError):
-            if _state(folder) == before:
-                raise
-        else:
-            if _state(folder) == before:
-                return value
+        before = _run_in_place(folder)
+        if before is not None:
+            try:
+                value = read()
+            except (OSError, ValueError):
+                if _run_in_place(folder) == before:
+                    raise
+            else:
+                if _run_in_place(folder) == before:
+                    return value
         time.sleep(WAIT_SECONDS)
     raise MachineLimit(f"Other runs are still writing to {folder}; read it again when they have finished.")
 
@@ -188,9 +189,15 @@ def _take_place(new: Path, output: Output, on_progress: ProgressCallback) -> Non
             exchange(new, output, Mark(run, written))
 
 
-def _state(folder: Path) -> tuple[object, ...]:
+def _run_in_place(folder: Path) -> str | None:
+    """Return the run whose files lie in ``folder``, empty without one; None while files of a run are moving.
+
+    Moving files are looked for before and after the mark is read. A run may end, or begin, between two looks.
+    """
+    if committed_in(folder):
+        return None
     mark = read_mark(folder)
-    return (mark.run if mark else "", *committed_in(folder))
+    return None if committed_in(folder) else mark.run if mark else ""
 
 
 def _renamed(new: Path, folder: Path) -> bool:

@@ -671,8 +671,34 @@ def test_runs_that_end_in_the_same_moment_never_mix_their_files_for_any_reader(t
     assert seen
 
 
+@pytest.mark.parametrize("begins", ["while reading", "before reading"])
+def test_a_run_that_ends_right_after_the_mark_was_read_is_noticed(tmp_path, monkeypatch, begins):
+    write(tmp_path, "summary.json")
+    moving, looks, reads, real = [], [], [], folder_module.read_mark
+
+    def mark(folder):
+        found = real(folder)
+        looks.append(1)
+        if moving:
+            moving.clear()  # the run has ended
+        elif len(looks) == 1 and begins == "before reading":
+            moving.append(1)
+        return found
+
+    def read():
+        reads.append(1)
+        if begins == "while reading" and len(reads) == 1:
+            moving.append(1)
+        return "mixed" if moving else "of one run"
+
+    monkeypatch.setattr(folder_module, "committed_in", lambda folder: {folder: {}} if moving else {})
+    monkeypatch.setattr(folder_module, "complete_moves", lambda folder: moving.clear())
+    monkeypatch.setattr(folder_module, "read_mark", mark)
+    assert read_consistently(tmp_path, read) == "of one run"
+
+
 def test_a_reader_that_is_never_left_alone_gives_up(tmp_path, monkeypatch):
-    counts = iter(range(1000))
-    monkeypatch.setattr(folder_module, "_state", lambda folder: next(counts))
+    counts = map(str, range(1000))
+    monkeypatch.setattr(folder_module, "_run_in_place", lambda folder: next(counts))
     with pytest.raises(MachineLimit, match="are still writing"):
         read_consistently(tmp_path, lambda: None)
