@@ -1,7 +1,7 @@
 """Measure how well a click outlines a lesion, beside what a user of Slicer would otherwise pick.
 
     python Testing/benchmarks/click_accuracy.py TABLE.json CT=TUMOR_MASK [CT=TUMOR_MASK ...] [--nodules FOLDER]
-        [--split FILE] [--model ID]
+        [--split FILE] [--model ID] [--ts-fcn WEIGHTS.safetensors --width N] [--most N]
 
 The lesions are those of the masks and, with --nodules, the nodules of the split's test patients with a diameter of 6 mm
 or more, implanted into the CTs like in nodule_accuracy.py. Each lesion is clicked at five random points of its inner
@@ -11,6 +11,7 @@ lesion: they have a ball at the click for the lesion and a shell around it for t
 - Grow from seeds: the algorithm of Slicer's effect (package itk-growcut).
 - Random walker: Grady 2006 (package scikit-image).
 - Region growing: connected voxels above -400 HU, a threshold for solid nodules.
+- TS-FCN: slices of a square of twice the lesion's extent, with weights that ts_fcn.py trained.
 - Confidence connected: region growing by mean and standard deviation, as in Lesion Sizing (SimpleITK).
 
 A click is answered by the same code as on the command line and in Slicer. Two rules refuse a place there unless the
@@ -26,13 +27,14 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import ts_fcn
 from LungTumorSegLib.core.volume import CTVolume, Point, Volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
@@ -49,9 +51,6 @@ Method = Callable[[Array, float, float, float], Array]
 
 SEED, CLICKS = 43, 5
 LEAST_DIAMETER_MM = 6.0
-SHELL = 2.5
-"""Radius of the shell around the click, divided by half of the lesion's longest extent."""
-
 BALL, BALL_MM = 0.3, 1.5
 """Radius of the ball at the click, divided by half of the lesion's longest extent, and its least radius in mm."""
 
@@ -89,6 +88,9 @@ def main() -> None:
     if network is None or numbers is None:
         raise SystemExit("This model has no second network.")
     least = model.manifest.min_confidence
+    methods = dict(METHODS)
+    if options.ts_fcn is not None:
+        methods["TS-FCN"] = ts_fcn.outliner(ts_fcn.load(options.ts_fcn, options.width))
     rows: list[dict[str, Any]] = []
     elsewhere: dict[str, list[str]] = {"lung": [], "other tissue": []}
     for ct, lungs, mask, lesions in cases(options, rng):
@@ -102,7 +104,7 @@ def main() -> None:
             return answer, found.tumor, refusal(found, least)
 
         for lesion in lesions:
-            rows += [row for point in lesion.clicks for row in clicked(lesion, point, ct, click)]
+            rows += [row for point in lesion.clicks for row in clicked(lesion, point, ct, click, methods)]
             sys.stderr.write(
                 f"{lesion.name}: " + ", ".join(f"{k} {v['median_dice']}" for k, v in summary(rows).items())
             )
@@ -136,7 +138,7 @@ def cases(
         for nodule in read_nodules(NoduleConfig(str(options.nodules)))
         if nodule.patient in test_patients and 2 * nodule.radius_mm >= LEAST_DIAMETER_MM
     ]
-    nodules = [nodules[i] for i in rng.permutation(len(nodules))]
+    nodules = [nodules[i] for i in rng.permutation(len(nodules))][: options.most]
     for round_, first in enumerate(range(0, len(nodules), NODULES_A_CT)):
         ct, truth = with_nodules(backgrounds[round_ % len(backgrounds)], nodules[first : first + NODULES_A_CT], rng)
         yield ready(ct, truth, f"implanted {round_ + 1}", rng)
@@ -166,17 +168,21 @@ def ready(
 
 
 def clicked(
-    lesion: Clicked, point: Point, ct: CTVolume, click: Callable[[Point], tuple[Array, float, str]]
+    lesion: Clicked,
+    point: Point,
+    ct: CTVolume,
+    click: Callable[[Point], tuple[Array, float, str]],
+    methods: Mapping[str, Method],
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each method at one click."""
     begin = time.process_time()
     answer, tumor, reason = click(point)
     yield row(lesion, "click", answer, begin, tumor=round(tumor, 3), refused=reason)
-    shell_mm = SHELL * lesion.radius_mm
+    shell_mm = ts_fcn.SHELL * lesion.radius_mm
     ball_mm = max(BALL_MM, BALL * lesion.radius_mm)
     cube = Cube(point, 2 * shell_mm + 6, VOXELS)
     hu = cube.sample(ct.array, ct, offset=1024) - 1024
-    for name, method in METHODS.items():
+    for name, method in methods.items():
         begin = time.process_time()
         inside = method(hu, cube.voxel_mm, ball_mm, shell_mm)
         answer = np.zeros(ct.shape, bool)
@@ -297,6 +303,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--nodules", type=Path)
     parser.add_argument("--split", type=Path, default=SPLIT)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--ts-fcn", type=Path, metavar="WEIGHTS")
+    parser.add_argument("--width", type=int, default=ts_fcn.WIDTH, help="width of that TS-FCN")
+    parser.add_argument("--most", type=int, help="number of nodules, if not all")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Save pictures of the module's panel in its states to Resources/Screenshots.
+"""Save pictures of the module's panel in its states to Resources/Screenshots and docs/images.
 
 The panel runs on the stand-in for Slicer. The script needs the test requirements and fonts.
 """
@@ -20,6 +20,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "LungTumorSeg")]
+
+SCREENSHOTS, DOCS = ROOT / "Resources/Screenshots", ROOT / "docs/images"
 
 import numpy as np
 import slicer
@@ -67,7 +69,7 @@ class Studio:
         application.install(folder)
         slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(ROOT / "LungTumorSeg/LungTumorSeg.py"))
         self.module = load("LungTumorSeg", ROOT / "LungTumorSeg/LungTumorSeg.py")
-        self.module.LungTumorSegLogic.installPackages = lambda self: None
+        self.module.LungTumorSegLogic.installPackages = lambda self, **_: None
         self.folder, self.ct = (
             folder,
             Volume(np.full((10, 12, 14), -1000, np.int16), np.diag([0.6, 0.7, 3.0, 1.0])[:, [2, 1, 0, 3]]),
@@ -96,16 +98,15 @@ class Studio:
         summary["warnings"] = ["The lungs reach the last slice: what lies beyond is not in view."]
         (results / "summary.json").write_text(json.dumps(summary))
 
-    def take(self, name: str) -> None:
+    def take(self, name: str, folder: Path = SCREENSHOTS) -> None:
         """Save a picture of the whole panel as ``panel-<name>.png``."""
         self.parent.show()
         slicer.app.processEvents()
         height = max(self.parent.sizeHint.height(), self.parent._qt.heightForWidth(PANEL_WIDTH))  # texts wrap
         self.parent.resize(PANEL_WIDTH, height)
         slicer.app.processEvents()
-        target = ROOT / "Resources/Screenshots" / f"panel-{name}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.parent.grab().save(str(target))
+        folder.mkdir(parents=True, exist_ok=True)
+        self.parent.grab().save(str(folder / f"panel-{name}.png"))
 
     def click(self, how: str, until: Any) -> None:
         """Start a segmentation, let the script play ``how``, and wait until ``until`` returns True."""
@@ -140,6 +141,7 @@ def main() -> None:
         studio.take("advanced")
         ui.advancedSection.collapsed = True
         correct(studio)
+        segment_here(studio)
         spread(studio)
         studio.widget.cleanup()
 
@@ -156,7 +158,8 @@ def a_chest() -> tuple[Volume, dict[str, Volume]]:
     masks["Left lung"] = ellipsoid((40, 50, 95), (110, 95, 70)) & ~masks["Tumor 1"]
     masks["Right lung"] = ellipsoid((40, 50, 35), (110, 95, 70)) & ~masks["Tumor 2"]
     lung = masks["Left lung"] | masks["Right lung"]
-    hu = np.random.default_rng(1).normal(np.where(lung, -850, 35), 15).astype(np.int16)
+    body = ellipsoid((37, 50, 65), (10000, 118, 156))
+    hu = np.random.default_rng(1).normal(np.where(lung, -850, np.where(body, 35, -1000)), 15).astype(np.int16)
     return Volume(hu, affine), {name: Volume(mask, affine) for name, mask in masks.items()}
 
 
@@ -201,6 +204,37 @@ def correct(studio: Studio) -> None:
     assert slicer.mrmlScene.ReadFromMRB(str(scene_file))
     process(lambda: ui.lesionTable.rowCount > 0)
     studio.take("reloaded")
+
+
+def segment_here(studio: Studio) -> None:
+    """Take pictures of Segment here: an outline that waits for a decision, and a place that is no tumor."""
+    from LungTumorSegLib.core.crops import crop_of
+    from LungTumorSegLib.core.mask_json import mask_as_json
+
+    ct, masks = a_chest()
+    ui, here = studio.widget.ui, studio.widget.panel.correct.here
+    selection = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSelectionNode")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLInteractionNode")
+    os.environ["FAKE_RUN"] = "good"
+    ui.saveSection.collapsed = True
+
+    def click(index: tuple[int, int, int], answer: dict[str, Any]) -> None:
+        (studio.folder / "answer.json").write_text(json.dumps(answer))
+        ui.pointButton.click()
+        x, y, z = ct.index_to_lps(index)
+        slicer.mrmlScene.GetNodeByID(selection.GetActivePlaceNodeID()).AddControlPoint(-x, -y, z)
+        slicer.app.processEvents()
+        process(lambda: not here.running)
+
+    nodule = ct.with_array(np.roll(masks["Tumor 2"].array, 10, axis=0))
+    crop = crop_of(ct.canonical_axes().apply(nodule))
+    assert crop is not None
+    click((40, 60, 30), {"tumor": 0.87, "mask": mask_as_json(crop.mask), "warnings": []})
+    studio.take("segment-here", DOCS)
+    ui.discardButton.click()
+    warning = "This does not look like a tumor (probability 6%)."
+    click((40, 40, 60), {"tumor": 0.06, "mask": None, "warnings": [warning]})
+    studio.take("no-tumor-here", DOCS)
 
 
 def spread(studio: Studio) -> None:

@@ -1,9 +1,9 @@
 """Move the border of an outline to where the CT has its edge.
 
 The second network sees a lesion in 40 voxels along each axis, often coarser than the CT, and was trained on few CTs, so
-its border is off by about a voxel. The edge of a structure lies where the HU is halfway between the structure and what
-surrounds it, because the scanner blurs both sides alike. The border may move only a little, and grows only where an
-edge is within reach: where a lesion touches tissue of its own density, it stays where the network drew it.
+its border is off by about a voxel. Along the blurred edge of a lesion, readers draw the outline a little outside of the
+middle (``EDGE_SHARE``). The border may move only a little, and grows only where an edge is within reach: where a lesion
+touches tissue of its own density, it stays where the network drew it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ from 0.66 to 0.69, the median from 0.79 to 0.80.
 """
 
 EDGE_MM = 3.0
-"""Largest distance, mm, of a voxel that is darker than halfway from a voxel by which the outline grows."""
+"""Largest distance, mm, of a voxel that is darker than the edge from a voxel by which the outline grows."""
+
+EDGE_SHARE = 0.4
+"""Where the edge lies between the HU of the surroundings (0) and that of the lesion (1).
+
+The scanner blurs both sides of an edge alike, which speaks for 0.5, but readers draw outlines that are wider. The
+outlines of six lesions of the training CTs keep their volume for 0.4 (a mean ratio of 1.00; 0.96 for 0.5, and 1.02 for
+0.35), as do those of 96 nodules of training patients, implanted into these CTs (medians of 0.99, 0.94 and 1.01).
+"""
 
 CORE_SHARE = 0.4
 """Depth from which a voxel counts for the HU of the lesion, divided by the largest depth in the outline."""
@@ -71,11 +79,12 @@ def at_edges(outline: Crop, ct: Volume) -> Crop:
     lesion_hu, surroundings_hu = np.median(core), np.percentile(surroundings, SURROUNDINGS_PERCENTILE)
     if lesion_hu - surroundings_hu < CLEAR_HU:
         return outline
-    halfway, half = (lesion_hu + surroundings_hu) / 2, (lesion_hu - surroundings_hu) / 2
+    half = (lesion_hu - surroundings_hu) / 2
+    edge_hu = surroundings_hu + 2 * EDGE_SHARE * half
     to_border = min(ct.spacing) / 2  # the distances above are those to voxel centers beyond the border
     depth_mm = np.where(mask, inside_mm - to_border, to_border - outside_mm)
-    moved = depth_mm + SHIFT_MM * np.clip((hu - halfway) / half, -1, 1) > 0
-    moved &= mask | (_distance_mm(hu >= halfway, ct) <= EDGE_MM)
+    moved = depth_mm + SHIFT_MM * np.clip((hu - edge_hu) / half, -1, 1) > 0
+    moved &= mask | (_distance_mm(hu >= edge_hu, ct) <= EDGE_MM)
     return trimmed(_parts_of(mask, ndimage.binary_fill_holes(moved)), box, ct) or outline
 
 
