@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..core.events import ProgressCallback
+from ..core.events import Progress, ProgressCallback
 from ..networks.contract import Network
 from .averaging import give_mean
 from .config import NETWORK, TrainingConfig, step_config
@@ -47,9 +47,13 @@ def run_steps(
         The network of the last step, in evaluation mode.
     """
 
-    def trained(name: str, network: Network, settings: TrainingConfig) -> Network:
+    lengths = [0 if step.mean_of else step_config(config, n).network.steps for n, step in enumerate(config.chain)]
+
+    def trained(name: str, network: Network, settings: TrainingConfig, before: int = 0) -> Network:
         loop = TrainingLoop(name, NETWORK_STREAM, network, settings.network, settings, data, device, precision)
-        return loop.run(on_progress)
+        total = sum(lengths) or settings.network.steps
+        # One stage for the whole chain, whatever its steps are called, so that its share can be known.
+        return loop.run(lambda step: on_progress(Progress(f"training {NETWORK}", before + step.done, total)))
 
     if not config.chain:
         return trained(NETWORK, begin(config), config)
@@ -61,6 +65,6 @@ def run_steps(
         else:
             settings = step_config(config, number)
             start = copy.deepcopy(done[settings.start_from]) if number else begin(settings)
-            network = trained(step.name, start, settings)
+            network = trained(step.name, start, settings, sum(lengths[:number]))
         done[step.name] = network
     return done[config.chain[-1].name]

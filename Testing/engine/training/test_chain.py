@@ -7,6 +7,7 @@ import LungTumorSegLib.training.config as config_module
 import pytest
 import torch
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.process.progress import COMMAND_SHARES
 from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.config import StageConfig, StepConfig, read_config
 from LungTumorSegLib.training.preparation import PreparedData
@@ -43,11 +44,21 @@ def weights(file):
     return {name.removeprefix("weights/"): value for name, value in stored.items() if not name.startswith("optimizer/")}
 
 
+REPORTED = []
+"""Progress of the undisturbed run."""
+
+
 @pytest.fixture(scope="module")
 def unbroken(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "unbroken"
-    run_training(replace(config, output=str(folder)))
+    run_training(replace(config, output=str(folder)), REPORTED.append)
     return folder
+
+
+def test_a_chain_reports_one_stage_that_ends_with_its_last_step(unbroken):
+    found = [(step.done, step.total) for step in REPORTED if step.stage == "training network"]
+    assert found == [(done, 8) for done in range(1, 9)]
+    assert {step.stage for step in REPORTED} <= set(COMMAND_SHARES["train"])
 
 
 def test_every_step_is_trained_in_its_order(unbroken):
