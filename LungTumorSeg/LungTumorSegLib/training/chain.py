@@ -46,7 +46,6 @@ def run_steps(
     Returns:
         The network of the last step, in evaluation mode.
     """
-
     lengths = [0 if step.mean_of else step_config(config, n).network.steps for n, step in enumerate(config.chain)]
 
     def trained(name: str, network: Network, settings: TrainingConfig, before: int = 0) -> Network:
