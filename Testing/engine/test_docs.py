@@ -8,7 +8,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
-from LungTumorSegLib.weights.manifest import find_model
+from LungTumorSegLib.weights.manifest import Manifest, find_model
 from tools import tool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,26 @@ def test_every_column_is_described():
     page = schemas.PAGE.read_text(encoding="utf-8")
     assert schemas.columns_page(page) == page, "run: python Testing/tools/write_result_schemas.py"
     assert set(CORRECTION_COLUMNS) - set(re.findall(r"`(\w+)`", page)) == set()
+
+
+def test_model_card_and_method_state_the_numbers_of_the_manifest():
+    manifest = Manifest.read(find_model("default"))
+    gate, voxel = manifest.thresholds.gate, manifest.thresholds.voxel
+    smallest, least = manifest.min_lesion_ml, manifest.min_confidence
+    card = (HOMES[0] / "weights/default/MODEL_CARD.md").read_text(encoding="utf-8")
+    for words in (
+        f"slice threshold {gate}, voxel threshold {voxel}, stride {manifest.stride},",
+        f"exceeds {manifest.closer_above}, smallest lesion {smallest} mL,",
+        f"confidence threshold {least}.",
+    ):
+        assert words in card
+    method = (ROOT / "docs/explanation/method.md").read_text(encoding="utf-8")
+    for words in (
+        f"slice threshold ({gate})",
+        f"voxel threshold ({voxel})",
+        f"smallest volume ({smallest} mL) or below the confidence threshold ({least})",
+    ):
+        assert words in method
 
 
 def test_readme_fits_one_screen_of_words():

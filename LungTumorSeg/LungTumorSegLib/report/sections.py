@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ DASHES = ' stroke-dasharray="1 1"'
 
 SCALE_BAR_MM = 10.0
 RULER_COLOR = "#ffe14d"
-HISTOGRAM_BIN_HU = 50
+HISTOGRAM_BIN_HU, TICK_HU = 50, 400
 
 Place = Callable[[float, float], tuple[float, float]]
 """Converts (row, column) of a section to (right, down) in its picture, mm."""
@@ -264,7 +265,7 @@ def histogram(values_hu: HU, color: Color) -> str:
         title = f"<title>{low:.0f} to {low + HISTOGRAM_BIN_HU:.0f} HU: {voxels} voxels</title>"
         bars += f'<rect x="{10 * i}" y="{100 - height:.1f}" width="9" height="{height:.1f}">{title}</rect>'
     ticks = ""
-    for hu in range(-800, 401, 400):
+    for hu in range(math.ceil(edges[0] / TICK_HU) * TICK_HU, int(edges[-1]) + 1, TICK_HU):
         ticks += f'<text x="{(hu - WINDOW_HU[0]) / HISTOGRAM_BIN_HU * 10:.0f}" y="114" text-anchor="middle">{hu}</text>'
     width = 10 * len(count)
     titles = f'<text x="{width / 2:.0f}" y="129" text-anchor="middle">HU</text>'
