@@ -24,7 +24,7 @@ INSIDE_SHARE = 0.9
 """Share of the pixels of a contour inside larger ones from which on it is a hole; below it, they are joined."""
 
 BEYOND_PIXELS = 1.0
-"""Distance, in pixels, from the outermost pixel centers up to which a contour may lie beyond the CT."""
+"""Distance, in pixels, from the outermost pixel centers up to which a contour counts as inside the CT."""
 
 LARGEST_GAP = 1.5
 """Largest gap between planes, in usual distances, that is filled; a larger gap divides a region in two."""
@@ -39,17 +39,26 @@ class FilledPlanes:
         between_mm: The usual distance between planes, or None if no slices were filled between them.
         open_mm: The largest gap that stays empty, or None if no gap does.
         joined: Whether contours of a plane overlap, and none of them is the hole of the other.
+        beyond_mm: How far the contours reach beyond the grid, where nothing was filled; 0 if all lie inside.
     """
 
     mask: Volume
     between_mm: float | None
     open_mm: float | None
     joined: bool
+    beyond_mm: float
 
 
 def fill_contours(contours: Iterable[Array], grid: Volume) -> Volume:
-    """Fill closed contours as ``fill_planes`` does, and return only the Boolean mask."""
-    return fill_planes(contours, grid).mask
+    """Fill closed contours as ``fill_planes`` does, and return only the Boolean mask.
+
+    Raises:
+        ValueError: If a contour is not axial or reaches beyond the grid.
+    """
+    filled = fill_planes(contours, grid)
+    if filled.beyond_mm:
+        raise ValueError(f"a contour reaches {filled.beyond_mm:.1f} mm beyond the CT")
+    return filled.mask
 
 
 def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = False) -> FilledPlanes:
@@ -62,7 +71,7 @@ def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = Fal
     If there are at least three planes and their usual distance exceeds that of the slices, the slices between two
     planes are interpolated by the distance to the outline (Raya and Udupa 1990, doi:10.1109/42.52980). The first and
     the last plane then extend half that distance outward, because every contour represents its surroundings. A gap of
-    more than 1.5 usual distances divides a region in two.
+    more than 1.5 usual distances divides a region in two. What lies beyond the grid is left out.
 
     Args:
         contours: Closed contours, each (n, 3) in LPS mm, in an axial plane of ``grid``.
@@ -71,9 +80,9 @@ def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = Fal
             contours overlap (CLOSEDPLANAR_XOR; DICOM PS3.3 C.8.8.6.3).
 
     Raises:
-        ValueError: If a contour is not axial or lies outside the CT.
+        ValueError: If a contour is not axial.
     """
-    planes, shape = _planes(contours, grid), (grid.shape[1], grid.shape[2])
+    (planes, beyond_mm), shape = _planes(contours, grid), (grid.shape[1], grid.shape[2])
     filled, joined = {}, False
     for level in sorted(planes):
         filled[level], overlap = (
@@ -95,6 +104,7 @@ def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = Fal
         usual * slice_mm if thin else None,
         float(left_open.max()) * slice_mm if len(left_open) else None,
         joined,
+        beyond_mm,
     )
 
 
@@ -153,26 +163,33 @@ def _slice_at(k: int, filled: dict[float, Array], levels: Array, usual: float | 
     return filled[nearest] if abs(nearest - k) < usual / 2 else None
 
 
-def _planes(contours: Iterable[Array], grid: Volume) -> dict[float, list[Array]]:
+def _planes(contours: Iterable[Array], grid: Volume) -> tuple[dict[float, list[Array]], float]:
     """Return the contours as polygons (n, 2: row, column) by the slice position of their plane.
 
-    Planes closer than 0.05 slices are merged.
+    Planes closer than 0.05 slices are merged. The second value is how far the contours reach beyond the grid, mm.
     """
     planes: dict[float, list[Array]] = defaultdict(list)
+    beyond_mm = 0.0
     for contour in contours:
         index = grid.lps_to_index(contour)
         level = float(index[:, 0].mean())
         if np.abs(index[:, 0] - level).max() > FLATNESS_SLICES:
             raise ValueError("a contour is not axial")
-        if not -0.5 <= level < grid.shape[0] - 0.5:
-            raise ValueError("a contour lies above or below the CT")
         polygon = index[:, 1:]
-        if polygon.min() < -BEYOND_PIXELS or (polygon > np.array(grid.shape[1:]) - 1 + BEYOND_PIXELS).any():
-            raise ValueError("a contour reaches beyond the sides of the CT")
+        beyond_mm = max(beyond_mm, _beyond_mm(level, polygon, grid))
         known = next((plane for plane in planes if abs(plane - level) <= SAME_PLANE_SLICES), level)
         if not any(_is_copy(polygon, other) for other in planes[known]):
             planes[known].append(polygon)
-    return planes
+    return planes, beyond_mm
+
+
+def _beyond_mm(level: float, polygon: Array, grid: Volume) -> float:
+    """Return how far a contour reaches beyond the outermost slices and pixels of a grid, mm; 0 if it does not."""
+    last = np.array(grid.shape) - 1
+    low, high = np.array([level, *polygon.min(axis=0)]), np.array([level, *polygon.max(axis=0)])
+    outside = np.maximum(-low, high - last)
+    is_beyond = outside > np.array([0.5, BEYOND_PIXELS, BEYOND_PIXELS])
+    return float((outside * grid.spacing)[is_beyond].max(initial=0.0))
 
 
 def _is_copy(one: Array, other: Array) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from .terminology import ANATOMICAL, MORPHOLOGICALLY_ALTERED, REJECTED, UNSAID, category_of, type_meaning
+from .texts import listed
 from .volume import Volume
 
 LESION_WORDS = frozenset({
@@ -89,10 +90,38 @@ NOT_WHOLE = MARGIN_WORDS | PART_WORDS | LESION_WORDS
 """Words that, together with the word lung, mark a text as something other than a whole lung."""
 
 WITHOUT_LESION = re.compile(r"-\s*i?gtv|\b(?:minus|without|w/?o|excl\w*|ohne|sans|sin|senza)\b")
-"""What in the name of a lung says that the tumor is left out of it, such as "Lungs-GTV" (AAPM TG-263)."""
+"""What in the name of an organ says that the tumor is left out of it, such as "Lungs-GTV" (AAPM TG-263)."""
+
+PLAINLY_WITHOUT = re.compile(r"\blungs\b|\b(?:minus|without|w/?o|excl\w*|ohne|sans|sin|senza)\b")
+"""What in such a name leaves no doubt. "LUNG-IGTV" could also be the tumor of a lung, "Lungs-IGTV" could not."""
 
 EXPANDED = re.compile(r"\+\s*\d+(?:[.,]\d+)?\s*[mc]m\b")
 """What in a name says that a margin of so many mm or cm was added, such as "GTV+5mm"."""
+
+_LESIONS = "|".join(sorted((word for word in LESION_WORDS if word.isascii()), key=len, reverse=True))
+
+NEGATED = re.compile(
+    rf"\b(?:no|non|not(?: an?)?|keine?|pas de|sin|ohne|sans|senza|without|w/?o)[\s-]*(?:i?gtv|{_LESIONS})"
+)
+"""What says that something is no lesion, such as "NoGTV" and "non-tumor"; "Tumor No. 2" and "non-small" do not."""
+
+TARGET_VOLUME = re.compile(r"(non?|not|[xz]+)?i?(gtv|ctv|itv|ptv|prv)([a-z]*)")
+"""A target volume of radiotherapy with what is written onto its name, such as "GTVp", "IGTVn", "zPTV" (AAPM TG-263)."""
+
+ASIDE_WORDS = frozenset({
+    "backup", "bak", "copy", "delete", "deleted", "dnu", "draft", "dummy", "helper", "ignore", "initial", "obsolete",
+    "old", "original", "outdated", "prev", "previous", "prior", "temp", "test", "tmp", "unused", "wrong", "x", "z",
+    "alt", "alte", "alter", "kopie", "loschen",  # German
+    "ancien", "ancienne",  # French
+    "antiguo", "copia", "prueba", "vecchio", "viejo",  # Spanish, Italian
+})  # fmt: skip
+"""Words that mark a segment as an earlier version, a copy, or an aid to planning (a leading x or z)."""
+
+PLAIN_WORDS = frozenset({"label", "lesion", "new", "region", "roi", "seg", "segment", "segmentation", "structure"})
+"""Words of names that say nothing and that programs or people give to anything, such as "Segment_1"."""
+
+NAMED_SEGMENTS = 10
+"""Largest number of segments that are named if none of them is a lesion."""
 
 UNSPACED_WORDS = frozenset(word for word in LESION_WORDS | ANATOMY_WORDS if not word.isascii())
 """Words of languages that put no spaces between words; they are found anywhere in a text."""
@@ -130,11 +159,21 @@ AnySegment = TypeVar("AnySegment", bound=Named)
 def _words(text: str) -> set[str]:
     """Return the words of a text in lower case and without accents.
 
-    "LeftLung", "lung_left" and "Lung-1" all contain the word lung.
+    "LeftLung", "lung_left" and "Lung-1" all contain the word lung. "GTVp", "IGTV" and "zGTVold" contain gtv, and the
+    last one z and old too.
     """
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFKC", text).replace("œ", "oe"))
-    plain = "".join(each for each in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(each)).lower()
-    return set(re.findall(r"[a-z]+", plain)) | {word for word in UNSPACED_WORDS if word in spaced}
+    words: set[str] = set()
+    for word in re.findall(r"[a-z]+", _plain(text)):
+        volume = TARGET_VOLUME.fullmatch(word)
+        words |= {*filter(None, volume.groups())} if volume else {word}
+    return words | {word for word in UNSPACED_WORDS if word in unicodedata.normalize("NFKC", text)}
+
+
+def _plain(text: str) -> str:
+    """Return a text in lower case and without accents, with spaces between its words: "NoGTV_old" is "no gtv old"."""
+    whole = unicodedata.normalize("NFKC", text).replace("œ", "oe").replace("_", " ")
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", whole)
+    return "".join(each for each in unicodedata.normalize("NFKD", spaced) if not unicodedata.combining(each)).lower()
 
 
 def is_lesion(segment: Named) -> bool:
@@ -150,7 +189,8 @@ def may_be_lesion(segment: Named) -> bool:
     Slicer assigns "Tissue" to segments that nobody has described. For these, the name decides; a segment whose name
     contains no known word counts as a lesion. Regardless of the terminology, a margin is never a lesion, nor is a
     segment whose name says lung, body or effusion (``FINDING_WORDS``) but no lesion word. Undescribed segments are none
-    either if they are lungs without the tumor or a tumor with a margin by their names ("Lungs-GTV", "GTV+5mm").
+    either if, by their names, they are an organ without the tumor, a tumor with a margin, or expressly no tumor
+    ("Lungs-GTV", "GTV+5mm", "NoGTV").
     """
     words = _words(segment.name)
     if _names(words, REGION_WORDS | FINDING_WORDS):
@@ -166,9 +206,13 @@ def may_be_lesion(segment: Named) -> bool:
 
 
 def _is_derived(name: str, words: set[str]) -> bool:
-    """Return whether a name is that of lungs without the tumor, or of a tumor with a margin."""
-    spaced = name.casefold().replace("_", " ")
-    return bool((words & REGION_WORDS and WITHOUT_LESION.search(spaced)) or EXPANDED.search(spaced))
+    """Return whether a name is that of an organ without the tumor, of a tumor with a margin, or of no tumor."""
+    return bool(_is_without(name, words) or EXPANDED.search(_plain(name)) or NEGATED.search(_plain(name)))
+
+
+def _is_without(name: str, words: set[str]) -> bool:
+    """Return whether a name is that of an organ without the tumor."""
+    return bool(words & ANATOMY_WORDS and WITHOUT_LESION.search(_plain(name)))
 
 
 def _names(words: set[str], parts: frozenset[str]) -> bool:
@@ -197,7 +241,77 @@ def contradiction(segment: Named) -> str | None:
             f"The segment {segment.name} was not measured because its name is not that of a lesion, although its "
             f"terminology is {meaning}. If it is a lesion, rename it."
         )
+    if category in UNSAID and _is_derived(segment.name, words) and not words & MARGIN_WORDS:
+        if _is_without(segment.name, words) and PLAINLY_WITHOUT.search(_plain(segment.name)):
+            return None
+        return (
+            f"The segment {segment.name} was not measured because its name reads as an organ without the tumor, a "
+            "tumor with a margin, or no tumor. If it is a lesion, rename it."
+        )
     return None
+
+
+def selection_doubts(segments: Sequence[Named], empty: Sequence[Named] = ()) -> list[str]:
+    """Return sentences for the user about which segments of a segmentation were measured, and which were not.
+
+    They include what was substituted when lesions were read (``warnings`` of a segment, if it has any).
+
+    Args:
+        segments: All segments.
+        empty: The lesions among them that have no voxel and nothing yet that says so.
+    """
+    if not segments:
+        return ["The segmentation contains no segments, so no lesion was measured; check that it is the right file."]
+    found = [
+        sentence
+        for each in segments
+        for sentence in (getattr(each, "warnings", ()) if is_lesion(each) else filter(None, [contradiction(each)]))
+    ]
+    if empty:
+        found.append(
+            f"These segments are empty and were not measured: {listed([each.name for each in empty])}. Outline or "
+            "remove them."
+        )
+    if not any(map(may_be_lesion, segments)):
+        found.append(
+            "No segment has the terminology or the name of a lesion "
+            f"({listed([each.name for each in segments], most=NAMED_SEGMENTS)}); rename the segments that are lesions."
+        )
+    return list(dict.fromkeys([*found, *name_doubts(segments)]))
+
+
+def name_doubts(segments: Sequence[Named]) -> Iterator[str]:
+    """Yield a sentence about lesions that were measured although their names make that doubtful.
+
+    Names of an earlier version, a copy or an aid to planning are doubtful ("GTV_old", "zGTV"). So are names without any
+    known word ("Ring 1") beside segments that are called lesions. "Segment_2" and the like are names of Slicer.
+
+    Args:
+        segments: All segments of a segmentation.
+    """
+    lesions = [segment for segment in segments if is_lesion(segment)]
+    aside = [each.name for each in lesions if _words(each.name) & ASIDE_WORDS or NEGATED.search(_plain(each.name))]
+    if aside:
+        yield (
+            "By their names, these segments may be earlier versions, copies, aids to planning or no lesions, but they "
+            f"were measured: {listed(aside)}. Rename or remove those that are no lesions."
+        )
+    called = [segment for segment in lesions if _is_called_lesion(segment)]
+    unknown = [
+        each.name
+        for each in lesions
+        if each not in called and each.name not in aside and _words(each.name) - PLAIN_WORDS
+    ]
+    if called and unknown:
+        yield (
+            f"The names of these segments do not tell what they are, and they were measured as lesions: "
+            f"{listed(unknown)}. Rename or remove those that are no lesions."
+        )
+
+
+def _is_called_lesion(segment: Named) -> bool:
+    """Return whether the name or the terminology of a segment says that it is a lesion."""
+    return bool(_words(segment.name) & LESION_WORDS) or category_of(segment.terminology) == MORPHOLOGICALLY_ALTERED
 
 
 def lung_pair(segments: Iterable[AnySegment]) -> tuple[AnySegment, AnySegment] | None:

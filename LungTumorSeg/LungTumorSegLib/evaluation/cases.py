@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -196,8 +196,8 @@ def evaluate_files(
         ct: The CT of two files, on which structure sets are filled.
 
     Returns:
-        The result of ``summarize``, the names of predictions without a reference (``without_reference``), and the rows
-        of the table (``per_case``).
+        The result of ``summarize``, the names of predictions without a reference (``without_reference``), the rows of
+        the table (``per_case``), and sentences about what was read (``warnings``).
 
     Raises:
         UnusableInput: Files cannot be read or matched, grids differ, or the table must not be written.
@@ -206,30 +206,35 @@ def evaluate_files(
     pairs, unmatched = find_pairs(Path(prediction), Path(reference))
     if ct is not None and Path(reference).is_dir() and not (Path(reference) / RESULT).is_file():
         raise UnusableInput(f"{ct} is the CT of one case, but {reference} is a folder; compare its cases one by one.")
-    grid = None if ct is None else read_ct(ct)
+    grid, warnings = None, list[str]()
+    if ct is not None:
+        on_progress(Progress("reading", 0, 1))
+        grid = read_ct(ct)
+        warnings += grid.warnings
     if cases is not None:
         inputs = [path for pair in pairs for path in (pair.prediction, pair.reference)]
         inputs += [pair.prediction.with_name(PROBABILITY) for pair in pairs]
         output = Output(Path(cases).parent, f"evaluation {Path(cases).name}", inputs, overwrite)
         check_output(output, {Path(cases).name, froc_name(Path(cases))})
-    metrics = _evaluated(pairs, on_progress, grid)
+    metrics = _evaluated(pairs, on_progress, grid, warnings.append)
     rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
     if cases is not None:
         with complete_or_nothing(output) as private:
             write_table(rows, private / Path(cases).name)
             if "froc" in summary:
                 write_froc_of(summary, private / froc_name(Path(cases)))
-    return {**summary, "without_reference": unmatched, "per_case": [asdict(line) for line in rows]}
+    table = [asdict(line) for line in rows]
+    return {**summary, "without_reference": unmatched, "per_case": table, "warnings": list(dict.fromkeys(warnings))}
 
 
 def _evaluated(
-    pairs: Sequence[Pair], on_progress: ProgressCallback, ct: Volume | None = None
+    pairs: Sequence[Pair], on_progress: ProgressCallback, ct: Volume | None, warn: Callable[[str], None]
 ) -> dict[str, CaseMetrics]:
     metrics = {}
     for done, pair in enumerate(pairs):
         on_progress(Progress("comparing", done, len(pairs)))
         try:
-            metrics[pair.name] = evaluate_case(*read_pair(pair, ct))
+            metrics[pair.name] = evaluate_case(*read_pair(pair, ct, warn))
         except UnusableInput as error:
             raise UnusableInput(f"{pair.name}: {error}") from error
     return metrics

@@ -7,6 +7,7 @@ case is the name of its folder or of its file without suffix.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +70,9 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
     return pairs, sorted(predictions.keys() - references.keys())
 
 
-def read_pair(pair: Pair, ct: Volume | None = None) -> tuple[Volume, Volume, Volume | None]:
+def read_pair(
+    pair: Pair, ct: Volume | None = None, warn: Callable[[str], None] = lambda sentence: None
+) -> tuple[Volume, Volume, Volume | None]:
     """Read the two segmentations of a case on one grid with canonical axes.
 
     A segmentation may cover a part of the other's grid, because Slicer crops segmentations. Its grid may also be
@@ -78,6 +81,7 @@ def read_pair(pair: Pair, ct: Volume | None = None) -> tuple[Volume, Volume, Vol
     Args:
         pair: The files.
         ct: The CT of the case, which two structure sets need.
+        warn: Receives sentences about what each file holds, with its path.
 
     Returns:
         The prediction (labels), the reference (labels), and the probability map if there is one.
@@ -85,7 +89,7 @@ def read_pair(pair: Pair, ct: Volume | None = None) -> tuple[Volume, Volume, Vol
     Raises:
         UnusableInput: A file cannot be read, or the grids differ in another way.
     """
-    prediction, reference = _read_both(pair.prediction, pair.reference, ct)
+    prediction, reference = _read_both(pair.prediction, pair.reference, ct, warn)
     map_file = pair.prediction.with_name(PROBABILITY)
     probability = _canonical(read_volume(map_file)) if pair.prediction.name == RESULT and map_file.is_file() else None
     if not prediction.same_grid(reference):
@@ -119,7 +123,9 @@ def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_pred
     )
 
 
-def _read_both(prediction: Path, reference: Path, ct: Volume | None) -> tuple[Volume, Volume]:
+def _read_both(
+    prediction: Path, reference: Path, ct: Volume | None, warn: Callable[[str], None]
+) -> tuple[Volume, Volume]:
     """Read the labels of both files with canonical axes.
 
     A structure set has no grid of its own. It is filled on the CT, without it on the other's grid, which may be too
@@ -131,11 +137,15 @@ def _read_both(prediction: Path, reference: Path, ct: Volume | None) -> tuple[Vo
             f"{prediction} and {reference} are structure sets, whose contours can only be filled on their CT; add "
             "--ct CT."
         )
+
+    def read(path: Path, grid: Volume | None) -> Volume:
+        return read_lesion_labels(path, grid, lambda sentence: warn(f"{path}: {sentence}"))
+
     if sets[0]:
-        there = read_lesion_labels(reference, ct)
-        return _canonical(read_lesion_labels(prediction, ct or there)), _canonical(there)
-    here = read_lesion_labels(prediction, ct)
-    return _canonical(here), _canonical(read_lesion_labels(reference, ct or here))
+        there = read(reference, ct)
+        return _canonical(read(prediction, ct or there)), _canonical(there)
+    here = read(prediction, ct)
+    return _canonical(here), _canonical(read(reference, ct or here))
 
 
 def _cases(path: Path) -> dict[str, Path] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
-from ..core.selection import is_lesion, whole_lungs
+from ..core.selection import is_lesion, selection_doubts, whole_lungs
 from ..core.texts import listed, shown
 from ..core.volume import CTVolume, Grid, Volume
 from ..io.images import read_ct, read_volume
@@ -208,8 +208,14 @@ def _measured(
             "The lesions in summary.json do not fit the segmentation, so they were measured again; run measure to "
             "update the result folder."
         )
+    if not lesions:
+        warnings.append(
+            "The segmentation contains no lesion, so each lesion of the other examination counts as new or gone; check "
+            "that it is the right segmentation."
+        )
     if ct is None or not lesions:
-        return tuple(lesions), warnings
+        written = result.is_dir() and not lesions  # by a run that found no lesion
+        return tuple(lesions), warnings if written else [*warnings, *selection_doubts(segments)]
     # a comparison states no distance to the carina, which takes longer to find than the lesions to measure
     report = measure(ct, segments, lungs=lungs or drawn_lungs(ct, segments))
     return tuple(_with_report(lesion, report) for lesion in lesions), [*warnings, *report.warnings]

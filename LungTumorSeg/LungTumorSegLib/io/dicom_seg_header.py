@@ -11,6 +11,7 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
+from ..core.errors import UnusableInput
 from ..core.terminology import UNSPECIFIED, meaning_of
 from ..core.volume import Volume
 from .dicom_reading import read_without_pixels
@@ -41,8 +42,16 @@ def opened_seg(path: Path, ct: Volume | None = None) -> Any:
 
     Returns:
         The segmentation; its pixels stay in the file unless something was completed or the file is deflated.
+
+    Raises:
+        UnusableInput: If the file has no segment or no frame.
     """
     header = read_without_pixels(path)
+    for what, keyword in (("segment", "SegmentSequence"), ("frame", "PerFrameFunctionalGroupsSequence")):
+        if not header.get(keyword):
+            raise UnusableInput(
+                f"{path} contains no {what}, so it shows no lesion; choose another segmentation, or export it again."
+            )
     if not header.file_meta.TransferSyntaxUID.is_deflated and not _complete(header, ct):
         return highdicom.seg.segread(path, lazy_frame_retrieval=True)
     data = pydicom.dcmread(path)

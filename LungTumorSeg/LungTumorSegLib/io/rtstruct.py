@@ -13,10 +13,10 @@ import numpy as np
 from ..core.contours import distance_from_slices, fill_planes
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
-from ..core.selection import is_lesion, lung_pair
+from ..core.selection import contradiction, is_lesion, lung_pair
 from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
 from ..core.texts import listed, quoted
-from ..core.volume import Array, Volume
+from ..core.volume import Array, CTVolume, Volume
 from .dicom_reading import read_data_set, read_without_pixels
 from .dicom_series import DAMAGE
 from .dicom_start import is_dicom_file
@@ -28,8 +28,25 @@ RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 LEAST_POINTS = 3
 """Smallest number of points of a contour that encloses an area."""
 
+OTHER_TYPES = frozenset({
+    "AVOIDANCE", "BOLUS", "CAVITY", "EXTERNAL", "FIXATION", "ISOCENTER", "MARKER", "ORGAN", "SUPPORT",
+})  # fmt: skip
+"""RT ROI Interpreted Types of what is neither a tumor nor a volume around one (DICOM PS3.3 C.8.8.8.1)."""
+
 OFF_SLICES = 0.25
 """Largest distance of a contour from the slice that it fills, as a share of the distance of the slices."""
+
+
+class OffCT(UnusableInput):
+    """A region does not lie on the CT."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        """Name the region and say why it does not lie on the CT."""
+        super().__init__(
+            f"{what} does not lie on the slices of its CT: {reason}; choose the CT on which it was drawn, in axial "
+            "slices."
+        )
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -85,12 +102,16 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
     """Read the regions of interest that are lesions or lungs as segments on the grid of ``ct``.
 
     The name and the interpreted type of a region decide. Other regions are not filled: organs at risk and outlines may
-    extend beyond the CT, and nothing is measured on them. Regions without a closed contour, as in templates of which
-    only some regions were drawn, are left out; the first segment carries a warning for each.
+    extend beyond the CT, and nothing is measured on them. The first segment carries a warning for each region that is
+    left out: because it has no closed contour, as in templates of which only some regions were drawn; because it lies
+    outside the CT or in planes of another orientation; or because its name makes it doubtful that it is a lesion.
+
+    If ``ct`` is a CT, a region that reaches beyond it is filled inside, with a warning. Other grids may be smaller than
+    the CT, so that such a region is refused.
 
     Raises:
-        UnusableInput: If the file is damaged; if it has no lesion with a closed contour; if a region lies outside the
-            CT.
+        UnusableInput: If the file is damaged; if it has no lesion with a closed contour on the CT; if a region reaches
+            beyond a grid that is no CT.
     """
     with _refusing_damage(path):
         data = _read(path)
@@ -108,14 +129,22 @@ def read_rois(path: Path, ct: Volume) -> list[Segment]:
     empty = [roi for roi in rois if is_lesion(roi) and roi not in closed]
     if not any(map(is_lesion, wanted)):
         raise _no_lesion(path, rois, empty)
-    segments = []
+    left_out = [f"The region {roi.name} has no closed contour and was not measured." for roi in empty]
+    left_out += [sentence for roi in closed if roi not in wanted and (sentence := contradiction(roi))]
+    segments, refusals = [], []
     for number, roi in enumerate(wanted):
-        filled = _filled(roi.drawn, ct, roi.name, path)
+        try:
+            filled = _filled(roi.drawn, ct, roi.name, path, clip=isinstance(ct, CTVolume))
+        except OffCT as error:
+            refusals.append(error)
+            left_out.append(f"The region {roi.name} was not measured, because {error.reason}.")
+            continue
         color = UNSPECIFIED_COLORS[number % len(UNSPECIFIED_COLORS)]
         segments.append(
             Segment(roi.name, filled.mask, color, roi.terminology, f"ROI_{number + 1}", warnings=filled.warnings)
         )
-    left_out = tuple(f"The region {roi.name} has no closed contour and was not measured." for roi in empty)
+    if refusals and not (isinstance(ct, CTVolume) and any(map(is_lesion, segments))):
+        raise refusals[0]
     return [replace(segments[0], warnings=(*left_out, *segments[0].warnings)), *segments[1:]]
 
 
@@ -140,7 +169,7 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
         grid: The CT on which the ROI was drawn.
 
     Raises:
-        UnusableInput: If the ROI is missing, has no closed contour, or lies outside the slices of ``grid``.
+        UnusableInput: If the ROI is missing, has no closed contour, or reaches beyond ``grid``.
     """
     with _refusing_damage(path):
         data = _read(path)
@@ -151,7 +180,8 @@ def read_roi(path: Path, name: str, grid: Volume) -> Volume:
             f"{path} has no ROI {quoted(name)}; choose one of its ROIs: "
             f"{listed(sorted(names.values())) or 'it has none'}."
         )
-    return grid.with_array(np.logical_or.reduce([_filled(each, grid, name, path).mask.array for each in drawn]))
+    masks = [_filled(each, grid, name, path, clip=False).mask.array for each in drawn]
+    return grid.with_array(np.logical_or.reduce(masks))
 
 
 def _same_name(one: str, other: str) -> bool:
@@ -199,32 +229,34 @@ def _terminology_of(interpreted_type: str, name: str) -> str:
         return TUMOR[None]
     if interpreted_type in ("PTV", "CTV", "TREATED_VOLUME", "IRRAD_VOLUME"):
         return MARGIN
-    if interpreted_type in (
-        "ORGAN",
-        "EXTERNAL",
-        "AVOIDANCE",
-        "BOLUS",
-        "CAVITY",
-        "SUPPORT",
-        "FIXATION",
-        "ISOCENTER",
-        "MARKER",
-    ):
+    if interpreted_type in OTHER_TYPES:
         return described(ANATOMICAL, name)
     return UNSPECIFIED
 
 
-def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path) -> _Filled:
+def _filled(drawn: _Drawn, grid: Volume, name: str, path: Path, *, clip: bool) -> _Filled:
+    """Fill a region; ``clip`` says whether it may reach beyond the grid, where nothing is filled.
+
+    Raises:
+        OffCT: If the region lies outside the grid or in planes of another orientation, or reaches beyond the grid
+            although it must not.
+        UnusableInput: If the region has no closed contour.
+    """
     what = f"The ROI {quoted(name)} of {path}"
     if not drawn.contours:
         raise UnusableInput(f"{what} has no closed contour; export the structure set again or choose another ROI.")
     try:
         filled = fill_planes(drawn.contours, grid, even_odd=drawn.even_odd)
+        if filled.beyond_mm and not (clip and filled.mask.array.any()):
+            raise ValueError(f"a contour reaches {filled.beyond_mm:.1f} mm beyond the CT")
     except ValueError as error:
-        raise UnusableInput(
-            f"{what} does not lie on the slices of its CT: {error}; draw it on axial slices of that CT."
-        ) from error
+        raise OffCT(what, str(error)) from error
     roi, found = f"The region {name}", []  # without a path, because results with these warnings are shared
+    if filled.beyond_mm:
+        found.append(
+            f"{roi} reaches {filled.beyond_mm:.0f} mm beyond the CT, and only the part inside was measured; check that "
+            "it was drawn on this CT."
+        )
     if filled.joined:
         found.append(f"{roi} has contours in one plane that overlap, and LungTumorSeg joined them; check the outline.")
     if not filled.mask.array.any():

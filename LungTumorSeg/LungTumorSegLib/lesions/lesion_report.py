@@ -13,7 +13,7 @@ import numpy as np
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
-from ..core.selection import NamedSegment, contradiction, is_lesion, may_be_lesion
+from ..core.selection import NamedSegment, is_lesion, selection_doubts
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
 from .doubts import lesion_doubts, outline_doubts, overlap_doubts
@@ -24,9 +24,6 @@ from .measurements import centroid_lps
 from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
-
-NAMED_SEGMENTS = 10
-"""Largest number of segments that a message names."""
 
 VOXEL_THRESHOLD = 0.5
 """Probability from which a voxel belongs to a lesion, unless the model's manifest states another."""
@@ -200,23 +197,14 @@ def _lesions_among(
 ) -> tuple[list[tuple[NamedSegment, LesionCrop]], list[str]]:
     """Return all nonempty lesions with their crops on ``grid``, and warnings about their selection."""
     named: list[tuple[NamedSegment, LesionCrop]] = []
-    warnings: list[str] = []
-    for segment in segments:
-        if not is_lesion(segment):
-            sentence = contradiction(segment)
-            warnings += [sentence] if sentence else []
-            continue
-        warnings += [each for each in getattr(segment, "warnings", ()) if each not in warnings]
+    empty = []
+    for segment in filter(is_lesion, segments):
         crop = place(segment.mask, grid, f"The segment {segment.name}")
         if crop is not None:
             named.append((segment, crop))
-    others = [segment.name for segment in segments if not may_be_lesion(segment)]
-    if others and len(others) == len(segments):
-        warnings.append(
-            f"No segment has the terminology or the name of a lesion ({', '.join(others[:NAMED_SEGMENTS])}); rename "
-            "the segments that are lesions."
-        )
-    return named, warnings
+        elif not getattr(segment, "warnings", ()):
+            empty.append(segment)
+    return named, selection_doubts(segments, empty)
 
 
 def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[float, ...]]:

@@ -52,7 +52,7 @@ COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
     "isolate": {"reading": 0.25, "isolation": 0.6, "writing": 0.15},
     "measure": {"reading": 0.3, "isolation": 0.2, "measuring": 0.2, "writing": 0.3},
     "compare": {"reading": 0.35, "registering": 0.45, "matching": 0.1, "writing": 0.1},
-    "evaluate": {"comparing": 1.0},
+    "evaluate": {"reading": 0.1, "comparing": 0.9},
     "phantom": {"phantom": 0.85, "writing": 0.15},
     "demo": {"phantom": PHANTOM_SHARE, **{name: (1 - PHANTOM_SHARE) * share for name, share in STAGE_SHARES.items()}},
     "models": {},

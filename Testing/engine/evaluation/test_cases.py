@@ -12,8 +12,9 @@ from LungTumorSegLib.evaluation import evaluate_case, evaluate_files, summarize
 from LungTumorSegLib.evaluation.files import PROBABILITY, RESULT
 from LungTumorSegLib.evaluation.overlap import SliceCounts
 from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.label_maps import NO_LESION
 from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
-from volumes import SIX_ORIENTATIONS, affine_of
+from volumes import SIX_ORIENTATIONS, affine_of, make_ct
 
 SPACING_MM = (2.0, 1.0, 0.5)  # a voxel of 1 mm3
 AFFINE = affine_of(spacing=SPACING_MM)
@@ -136,3 +137,20 @@ def test_the_case_that_cannot_be_compared_is_named(tmp_path):
     write_volume(TRUTH.crop((0, 0, 0), (4, 8, 10)), tmp_path / "mine.nii.gz")
     with pytest.raises(UnusableInput, match=r"^truth: .*mine\.nii\.gz does not lie on the grid"):
         evaluate_files(tmp_path / "mine.nii.gz", tmp_path / "truth.nii.gz")
+
+
+def test_files_without_a_lesion_are_named(tmp_path):
+    for name, volume in (("p.nii.gz", NOTHING), ("r.nii.gz", TRUTH)):
+        write_volume(volume, tmp_path / name)
+    metrics = evaluate_files(tmp_path / "p.nii.gz", tmp_path / "r.nii.gz")
+    assert metrics["warnings"] == [f"{tmp_path / 'p.nii.gz'}: {NO_LESION}"]
+
+
+def test_reading_the_ct_is_told(tmp_path):
+    write_volume(make_ct(), tmp_path / "ct.nrrd")
+    write_volume(TRUTH, tmp_path / "r.nrrd")
+    stages = []
+    evaluate_files(
+        tmp_path / "r.nrrd", tmp_path / "r.nrrd", None, lambda step: stages.append(step.stage), ct=tmp_path / "ct.nrrd"
+    )
+    assert stages[0] == "reading"

@@ -88,3 +88,9 @@ def test_the_file_of_other_results_is_refused(exam, stored):
 def test_a_pair_cannot_be_both_linked_and_unlinked(exam):
     with pytest.raises(UnusableInput, match="Tumor 1=Tumor 2 is both linked and unlinked"):
         compare(exam, exam, links=[PAIR], unlinks=[PAIR])
+
+
+def test_an_examination_without_lesions_says_so(tmp_path):
+    assert not any("no lesion" in each for each in read_examination(write_examination(tmp_path / "a", BALLS)).warnings)
+    (warning,) = read_examination(write_examination(tmp_path / "b", {})).warnings
+    assert "counts as new or gone" in warning

@@ -9,8 +9,9 @@ from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.io.images import read_ct
-from LungTumorSegLib.io.label_maps import read_lesion_labels
+from LungTumorSegLib.io.label_maps import NO_LESION, read_lesion_labels
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.lesions import measure
 from rtstruct_files import write_rtstruct
 from volumes import an_oblique_ct, make_ct
 
@@ -289,3 +290,33 @@ def test_a_region_of_another_frame_of_reference_is_warned_of_by_its_name(tmp_pat
     path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn, "GTV PET": drawn, "Heart": drawn}, edit=edit)
     (said,) = (said for segment in read_segmentation(path, ct) for said in segment.warnings)
     assert "another frame of reference than that of the CT: GTV PET. " in said
+
+
+def without_segments(data):
+    data.SegmentSequence = []
+
+
+def without_frames(data):
+    data.PerFrameFunctionalGroupsSequence, data.NumberOfFrames, data.PixelData = [], 0, b""
+
+
+@pytest.mark.parametrize(("edit", "what"), [(without_segments, "segment"), (without_frames, "frame")])
+def test_a_segmentation_without_segments_or_frames_is_refused_for_this_reason(tmp_path, edit, what):
+    files = write_dicom_series(make_ct(), tmp_path / "ct")
+    path = write_dicom_seg(tmp_path / "e.dcm", files, [("A", "lesion", masks()[0])], edit=edit)
+    with pytest.raises(UnusableInput, match=f"contains no {what}, so it shows no lesion"):
+        read_segmentation(path)
+
+
+def test_empty_frames_are_said(tmp_path):
+    ct = make_ct()
+    files = write_dicom_series(ct, tmp_path / "ct")
+
+    def blank(data):
+        data.PixelData = bytes(len(data.PixelData))
+
+    path = write_dicom_seg(tmp_path / "e.dcm", files, [("A", "lesion", masks()[0])], edit=blank)
+    said = []
+    assert not read_lesion_labels(path, warn=said.append).array.any()
+    assert said == [NO_LESION]
+    assert "These segments are empty and were not measured: A." in measure(ct, read_segmentation(path)).warnings[0]

@@ -145,7 +145,7 @@ def test_a_contour_a_little_off_its_slice_belongs_to_the_nearest():
 
 def test_contours_off_the_ct_or_across_slices_are_refused():
     grid = a_grid()
-    with pytest.raises(ValueError, match="above or below"):
+    with pytest.raises(ValueError, match=r"beyond the CT"):
         fill_contours([contour(grid, 6.0, circle((20, 25), 9))], grid)
     tilted = contour(grid, 2, circle((20, 25), 9))
     tilted[:, 2] += np.linspace(0, 12, len(tilted))
@@ -389,7 +389,7 @@ def test_a_region_between_the_voxels_is_warned_of(tmp_path):
 @pytest.mark.parametrize("moved", [(0, -80), (80, 0), (0, 18)])
 def test_a_contour_beside_the_ct_is_refused(moved):
     grid = a_grid()
-    with pytest.raises(ValueError, match="beyond the sides of the CT"):
+    with pytest.raises(ValueError, match="mm beyond the CT"):
         fill_contours([contour(grid, 3, circle((20, 25), 9) + moved)], grid)
 
 
@@ -475,3 +475,64 @@ def test_a_region_without_a_name_is_named_by_its_number(tmp_path, edit):
     drawn = [ct.index_to_lps(np.column_stack([np.full(4, 4), rectangle(1.5, 1.5, 8.5, 9.5)]))]
     path = write_rtstruct(tmp_path / "rs.dcm", {"A": drawn}, edit=lambda data: edit(data.StructureSetROISequence[0]))
     assert [(each.name, np.count_nonzero(each.mask.array)) for each in read_rois(path, ct)] == [("ROI 1", 56)]
+
+
+def axial_ct():
+    return make_ct(shape=(12, 40, 50), spacing=(2.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("beside", [(7, 40, 0), (-5, 0, -40), (40, 0, 0)])
+def test_of_a_region_that_reaches_beyond_the_ct_the_inside_is_measured_and_the_rest_said(tmp_path, beside):
+    ct = axial_ct()
+    inside = contour(ct, 5, circle((20, 25), 9))
+    moved = ct.index_to_lps(np.column_stack([np.full(200, 5.0), circle((20, 25), 9)]) + beside)
+    (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV": [inside, moved]}), ct)
+    np.testing.assert_array_equal(found.mask.array, fill_contours([inside], ct).array)
+    assert "The region GTV reaches" in found.warnings[0]
+    assert "mm beyond the CT, and only the part inside" in found.warnings[0]
+
+
+def test_a_region_across_the_border_of_the_ct_is_filled_up_to_it(tmp_path):
+    ct = axial_ct()
+    whole = Volume(np.zeros((12, 40, 100), bool), ct.affine)
+    drawn = [contour(ct, k, circle((20, 49), 9)) for k in range(3, 9)]
+    (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn}), ct)
+    np.testing.assert_array_equal(found.mask.array, fill_contours(drawn, whole).array[:, :, :50])
+    assert "reaches 9 mm beyond the CT" in found.warnings[0]
+
+
+@pytest.mark.parametrize("beyond", ["outside", "tilted"])
+def test_a_region_off_the_ct_is_left_out_and_said_beside_others(tmp_path, beyond):
+    ct = axial_ct()
+    off = contour(ct, 5, circle((20, 25), 9)) + (np.array([0, 300.0, 0]) if beyond == "outside" else 0)
+    if beyond == "tilted":
+        off[:, 2] += np.linspace(0, 12, len(off))
+    drawn = {"GTV": [contour(ct, 5, circle((20, 25), 9))], "GTV 2": [off]}
+    (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", drawn), ct)
+    assert found.name == "GTV"
+    reason = "reaches 290.0 mm beyond the CT" if beyond == "outside" else "is not axial"
+    assert found.warnings == (f"The region GTV 2 was not measured, because a contour {reason}.",)
+    with pytest.raises(UnusableInput, match=reason):
+        read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV 2": [off]}), ct)
+
+
+def test_on_a_grid_that_is_no_ct_a_region_beyond_it_is_refused(tmp_path):
+    ct = axial_ct()
+    drawn = {"GTV": [contour(ct, 5, circle((20, 49), 9))], "GTV 2": [contour(ct, 5, circle((20, 25), 9))]}
+    path = write_rtstruct(tmp_path / "rs.dcm", drawn)
+    with pytest.raises(UnusableInput, match=r"9\.0 mm beyond the CT"):
+        read_rois(path, Volume(ct.array, ct.affine))
+    with pytest.raises(UnusableInput, match=r"9\.0 mm beyond the CT"):
+        read_roi(path, "GTV", ct)
+
+
+def test_regions_with_doubtful_names_are_left_out_and_said(tmp_path):
+    ct = axial_ct()
+    drawn = [contour(ct, 5, circle((20, 25), 9))]
+    names = ("GTV", "NoGTV", "LUNG-IGTV", "Lungs-GTV", "Heart", "PTV")
+    (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", dict.fromkeys(names, drawn)), ct)
+    assert found.name == "GTV"
+    assert [name for name in names if any(f"The segment {name} " in each for each in found.warnings)] == [
+        "NoGTV",
+        "LUNG-IGTV",
+    ]

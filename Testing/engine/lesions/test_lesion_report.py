@@ -195,4 +195,6 @@ def test_a_segment_between_the_voxels_or_outside_is_refused(geometry):
 
 def test_an_empty_segment_is_no_lesion():
     chest = a_chest()
-    assert measure(chest.ct, segments_of(chest, empty=np.zeros(SHAPE, dtype=bool))).message == NO_LESION
+    report = measure(chest.ct, segments_of(chest, empty=np.zeros(SHAPE, dtype=bool)))
+    assert report.message == NO_LESION
+    assert "These segments are empty and were not measured: empty." in report.warnings[0]

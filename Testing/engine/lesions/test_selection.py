@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from LungTumorSegLib.core.selection import contradiction, is_lesion, lung_segments
+from LungTumorSegLib.core.selection import contradiction, is_lesion, lung_segments, selection_doubts
 from LungTumorSegLib.core.terminology import (
     ANATOMICAL,
     BODY,
@@ -239,3 +239,50 @@ def test_organs_in_other_languages_are_no_lesions(name):
 )
 def test_lesions_in_other_languages_are_lesions(name):
     assert is_lesion(a_segment(name))
+
+
+MEASURED = "measured"
+LEFT_OUT, SAID, DOUBTED, UNKNOWN = "left out", "left out and said", "measured and doubted", "measured as unknown"
+
+NAMES = {
+    MEASURED: (
+        "GTV", "IGTV", "iGTV_T50", "GTVp", "GTVn1", "IGTVp", "GTVp lung", "lung_GTVn", "LUNG_IGTV", "GTV_Lung", "GTVs",
+        "Tumor No. 2", "Nodule no 3", "non-small cell carcinoma", "Segment_2", "ROI 3", "GTV-Heart", "Nominal tumor",
+    ),
+    LEFT_OUT: (
+        "CTV", "CTVp", "CTVn1", "ICTV", "ITV", "ITVp", "PTV_60", "PTVopt", "zPTV", "Lungs-GTV", "Lungs-IGTV",
+        "Lung without tumor", "Heart",
+    ),
+    SAID: (
+        "NoGTV", "NOGTV", "no_gtv", "non-GTV", "NonTumor", "no tumor", "not a lesion", "kein Tumor", "pas de tumeur",
+        "Lung no GTV", "LUNG-IGTV", "Lung-GTV", "Heart-GTV", "Esophagus - GTV",
+    ),
+    DOUBTED: (
+        "GTV_old", "GTVold", "old GTV", "GTV_backup", "GTV copy", "GTV.bak", "zGTV", "xGTV_2", "GTV_prev", "tmp",
+        "test GTV", "DNU_GTV", "Tumor alt", "Segment_1 copy",
+    ),
+    UNKNOWN: ("Ring 1", "D95", "Shell_2cm", "Boost"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "fate"), [(name, fate) for fate, names in NAMES.items() for name in names])
+def test_what_a_name_decides_is_never_decided_in_silence(name, fate):
+    named = a_segment(name)
+    said = selection_doubts([a_segment("Tumor 7"), named])
+    assert is_lesion(named) is (fate in (MEASURED, DOUBTED, UNKNOWN))
+    word = {SAID: "was not measured", DOUBTED: "earlier versions", UNKNOWN: "do not tell what they are"}.get(fate)
+    assert len(said) == (0 if word is None else 1)
+    assert all(word in each and name in each for each in said)
+
+
+def test_a_described_lesion_is_measured_whatever_its_name_denies_but_doubted():
+    segment = a_segment("NoGTV", TUMOR["Left"])
+    assert is_lesion(segment)
+    assert "no lesions" in selection_doubts([segment])[0]
+
+
+def test_a_segmentation_without_segments_or_lesions_is_warned_of():
+    assert "contains no segments" in selection_doubts([])[0]
+    assert "rename the segments that are lesions" in selection_doubts([a_segment("Heart")])[0]
+    empty = a_segment("Tumor 2")
+    assert "These segments are empty and were not measured: Tumor 2." in selection_doubts([empty], [empty])[0]
