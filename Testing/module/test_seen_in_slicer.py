@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import types
+from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -265,6 +267,28 @@ def test_a_removed_lesion_leaves_the_table_at_once(correcting):
     correcting.ui.lesionTable.selectRow(0)
     correcting.ui.deleteButton.click()
     assert column(correcting, 0) == ["2"]
+
+
+def sections_of(widgets: ElementTree.Element, outer: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
+    """Return the collapsible sections around each widget of a .ui file, outermost first."""
+    found: dict[str, tuple[str, ...]] = {}
+    for child in widgets:
+        if child.tag == "widget":
+            found[child.get("name", "")] = outer
+        section = (child.get("name", ""),) if child.get("class") == "ctkCollapsibleButton" else ()
+        found |= sections_of(child, outer + section)
+    return found
+
+
+def test_what_belongs_together_is_in_one_section(module):
+    ui = ElementTree.parse(Path(module.__file__).parent / "Resources" / "UI" / "LungTumorSeg.ui").getroot()  # noqa: S314
+    sections = sections_of(ui)
+    assert sections["confirmButton"] == sections["rejectButton"] == sections["lesionTable"] == ("lesionsSection",)
+    assert sections["modelSelector"] == ("segmentSection", "advancedSection")
+    assert sections["savedLabel"] == sections["saveButton"] == ("saveSection",)
+    gaps = ui.find("widget/layout[@name='panelLayout']/property[@name='spacing']/number")
+    assert gaps is not None
+    assert int(gaps.text or 0) <= 3
 
 
 # Parameters

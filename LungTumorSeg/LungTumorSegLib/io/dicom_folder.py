@@ -12,8 +12,14 @@ from .dicom_start import begins_as_dicom, is_regular, start_of
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
-PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", ".part", ".partial", ".crdownload", ".download", ".tmp")
+INCOMPLETE_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".tmp")
+"""What follows the name of a slice whose copy is incomplete."""
+
+PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", *INCOMPLETE_SUFFIXES)
 """What follows the name of a slice that is packed, or whose copy is incomplete."""
+
+PACKED_MARKS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\3\4")
+"""First bytes of files that gzip, bzip2, xz, Zstandard and ZIP have packed."""
 
 
 def check_holds_dicom(folder: Path) -> None:
@@ -40,9 +46,14 @@ def no_dicom(path: Path, unread: list[Path]) -> UnusableInput:
     """
     if unread:
         return UnusableInput(
-            f"{shown(path)} contains no readable CT slices: {unread_sentence(unread)}; copy or export the series again."
+            f"{shown(path)} contains no readable CT slices: {unread_sentence(unread)}; {_remedy(unread)}."
         )
     return UnusableInput(f"{shown(path)} contains no DICOM files; choose a DICOM folder or an image file.")
+
+
+def _remedy(unread: list[Path]) -> str:
+    packed = all(_why_unread(each).startswith("compressed") for each in unread)
+    return "unpack them first" if packed else "copy or export the series again"
 
 
 def starts_of(path: Path, unread: list[Path]) -> Iterator[tuple[Path, bytes]]:
@@ -108,8 +119,28 @@ def is_hidden(path: Path) -> bool:
 
 
 def unread_sentence(unread: list[Path]) -> str:
-    """Return how many files look like slices but cannot be read, with the names of the first ones."""
-    names = listed([each.name for each in unread], most=3, longest=60)
-    if len(unread) == 1:
-        return f"1 file that looks like a slice is empty, truncated or unreadable ({names})"
-    return f"{len(unread)} files that look like slices are empty, truncated or unreadable ({names})"
+    """Return how many files look like slices but cannot be read, with the names of the first ones, for each reason."""
+    reasons: dict[str, list[Path]] = {}
+    for each in unread:
+        reasons.setdefault(_why_unread(each), []).append(each)
+    said = []
+    for reason, files in sorted(reasons.items()):
+        names = listed([each.name for each in files], most=3, longest=60)
+        what = (
+            "1 file that looks like a slice is" if len(files) == 1 else f"{len(files)} files that look like slices are"
+        )
+        said.append(f"{what} {reason} ({names})")
+    return "; ".join(said)
+
+
+def _why_unread(path: Path) -> str:
+    """Return why a file that looks like a slice cannot be read."""
+    try:
+        start = start_of(path)
+    except OSError:
+        return "unreadable"
+    if any(start.startswith(mark) for mark in PACKED_MARKS):
+        return "compressed and must be unpacked"
+    if path.suffix.lower() in INCOMPLETE_SUFFIXES:
+        return "incomplete, as its name says" if start else "empty"
+    return "truncated or not DICOM" if start else "empty"

@@ -97,7 +97,8 @@ class ImageHeader:
         component: Number of the only component to read; None reads all.
         rescaling: From stored to real values.
         metadata: Free key/value pairs of the file.
-        warnings: Sentences about everything that had to be substituted.
+        warnings: Sentences about everything that had to be substituted in the values.
+        assumed: Sentences about everything that had to be substituted in the geometry, which matter for masks too.
     """
 
     shape: tuple[int, int, int]
@@ -111,6 +112,19 @@ class ImageHeader:
     rescaling: Rescaling = field(default_factory=Rescaling)
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    @property
+    def geometry_doubts(self) -> tuple[str, ...]:
+        """Return ``assumed``, and a sentence if the geometry is the one that programs write if they know none."""
+        plain = np.abs(self.affine[:3, :3])
+        if self.affine[:3, 3].any() or not ((plain == 1).sum(axis=0) == 1).all() or plain.sum() != 3:
+            return self.assumed
+        return (
+            *self.assumed,
+            "The image states voxels of exactly 1 x 1 x 1 mm at the position 0, as programs do that do not know the "
+            "geometry. Check the size of a known structure, and left and right.",
+        )
 
     @property
     def phases(self) -> int:

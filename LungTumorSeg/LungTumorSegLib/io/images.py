@@ -103,8 +103,9 @@ def _read_ct_image(path: Path, series: str | None, phase: int | None) -> CTVolum
     check_grid(grid, path)
     values = read_values(header, path)
     check_intensities(values, path)
+    doubts = (*header.geometry_doubts, *header.warnings)
     along = np.moveaxis(values, grid.canonical_axes().permutation[0], 0)
-    return CTVolume(_as_hu(values), header.affine, warnings=(*header.warnings, *blank_doubts(along)))
+    return CTVolume(_as_hu(values), header.affine, warnings=(*doubts, *blank_doubts(along)))
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:
@@ -185,11 +186,13 @@ class StoredImage:
         array: Real values (slice, row, column), with components on the last axis if there are several.
         affine: 4 x 4 matrix from (slice, row, column) to LPS mm.
         metadata: Free key/value pairs of the file.
+        warnings: Sentences about what had to be substituted in the geometry.
     """
 
     array: Array
     affine: Array
     metadata: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def read_stored_image(path: Path, *, allow_layers: bool = False) -> StoredImage:
@@ -206,7 +209,7 @@ def read_stored_image(path: Path, *, allow_layers: bool = False) -> StoredImage:
     header = parse_header(path)
     if not allow_layers:
         _check_single_values(header, path)
-    return StoredImage(read_values(header, path), header.affine, header.metadata)
+    return StoredImage(read_values(header, path), header.affine, header.metadata, header.geometry_doubts)
 
 
 def _check_single_values(header: ImageHeader, path: Path) -> None:

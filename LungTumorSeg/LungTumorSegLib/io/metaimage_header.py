@@ -51,6 +51,13 @@ SAME_FIELD = {
 AnatomicalOrientation is not read, because writers in use state it without looking at the axes.
 """
 
+UNSTATED = {
+    "Offset": "The image does not state its origin (Offset). Positions are relative to its first voxel.",
+    "TransformMatrix": "The image does not state its axes (TransformMatrix). Those of the format were assumed; check "
+    "left and right.",
+}
+"""Fields of the geometry for which the format has a default, and what is said if they are missing."""
+
 OTHER_MODALITIES = ("MET_MOD_MR", "MET_MOD_NM", "MET_MOD_US", "MET_MOD_PT", "MET_MOD_PET")
 """Values of Modality that contradict a CT; MET_MOD_OTHER and MET_MOD_UNKNOWN say nothing."""
 
@@ -89,7 +96,8 @@ def parse_metaimage(file: BinaryIO, path: Path) -> ImageHeader:
     count = int(np.prod(shape, dtype=object)) * channels[0] * dtype.itemsize
     place = _place(fields, end, count, path)
     doubts = (*_size_doubts(fields, axes[0]), *_modality_doubts(fields))
-    return ImageHeader(shape, affine, dtype, place, channels[0], rescaling=rescaling, warnings=doubts)
+    assumed = tuple(sentence for name, sentence in UNSTATED.items() if name not in fields)
+    return ImageHeader(shape, affine, dtype, place, channels[0], rescaling=rescaling, warnings=doubts, assumed=assumed)
 
 
 def _read_fields(file: BinaryIO, path: Path) -> dict[str, str]:

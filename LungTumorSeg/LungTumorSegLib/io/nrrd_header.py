@@ -134,13 +134,21 @@ def parse_nrrd(file: BinaryIO, path: Path) -> ImageHeader:
     _check_kinds(kinds, spatial, path)
     if len(others) > 1:
         wrong_header(path, f"states {len(others)} axes that are not spatial")
-    affine, warnings = _affine(fields, steps, shape, path)
-    warnings += _unit_doubts(fields)
+    affine, assumed = _affine(fields, steps, shape, path)
     _check_values(fields, path)
     place = _place(text, math.prod(sizes) * dtype.itemsize, path)
     component_axis = len(sizes) - 1 - others[0] if others else 3
     return ImageHeader(
-        shape, affine, dtype, place, components, component_axis, is_series, metadata=text.pairs, warnings=warnings
+        shape,
+        affine,
+        dtype,
+        place,
+        components,
+        component_axis,
+        is_series,
+        metadata=text.pairs,
+        warnings=_unit_doubts(fields),
+        assumed=assumed,
     )
 
 

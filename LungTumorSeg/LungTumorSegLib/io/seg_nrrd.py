@@ -103,7 +103,7 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         try:
             if numbers != set(range(len(numbers))):
                 raise KeyError("numbers of segments are missing")
-            return _stated_segments(image)
+            return _doubted(_stated_segments(image), image)
         except (IndexError, KeyError, ValueError) as error:
             raise UnusableInput(
                 f"The header of {path} does not describe its segments correctly; save the segmentation in Slicer again."
@@ -112,7 +112,13 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         raise UnusableInput(
             f"{path} contains several values per voxel but names no segments; choose a segmentation or a label map."
         )
-    return label_segments(image.array, image.affine, path)
+    return _doubted(label_segments(image.array, image.affine, path), image)
+
+
+def _doubted(segments: list[Segment], image: StoredImage) -> list[Segment]:
+    """Add what is doubtful about the geometry of a segmentation to the warnings of its segments."""
+    doubts = tuple(f"The segmentation may lie elsewhere. {each}" for each in image.warnings)
+    return [replace(each, warnings=(*each.warnings, *doubts)) for each in segments] if doubts else segments
 
 
 def is_dicom(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import os
 import shutil
@@ -82,18 +83,37 @@ def test_slices_that_are_empty_or_cut_off_are_counted(tmp_path, suffix, kept):
         path.write_bytes(path.read_bytes()[:kept])
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 9
-    assert ct.warnings[0].startswith("3 files that look like slices are empty, truncated or unreadable (0001")
+    reason = "truncated or not DICOM" if kept else "empty"
+    assert ct.warnings[0].startswith(f"3 files that look like slices are {reason} (0001")
 
 
 @pytest.mark.parametrize("suffix", [".dcm", "", ".IMA"])
-@pytest.mark.parametrize("packed", [".gz", ".zip", ".part", ".crdownload"])
-def test_slices_that_are_packed_or_incomplete_are_counted(tmp_path, suffix, packed):
+@pytest.mark.parametrize(
+    ("packed", "pack", "reason"),
+    [
+        (".gz", gzip.compress, "compressed and must be unpacked"),
+        (".bz2", bz2.compress, "compressed and must be unpacked"),
+        (".part", lambda content: content[:100], "incomplete, as its name says"),
+        (".crdownload", lambda content: content[:0], "empty"),
+    ],
+)
+def test_slices_that_are_packed_or_incomplete_are_counted_for_this_reason(tmp_path, suffix, packed, pack, reason):
     for path in series(tmp_path, suffix=suffix)[-3:]:
-        path.with_name(path.name + packed).write_bytes(gzip.compress(path.read_bytes()))
+        path.with_name(path.name + packed).write_bytes(pack(path.read_bytes()))
         path.unlink()
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 9
-    assert ct.warnings[0].startswith("3 files that look like slices are empty, truncated or unreadable (0001")
+    assert ct.warnings[0].startswith(f"3 files that look like slices are {reason} (0001")
+
+
+@pytest.mark.parametrize("packed", [".gz", ""])
+def test_a_folder_of_compressed_slices_is_refused_for_this_reason(tmp_path, packed):
+    for path in series(tmp_path):
+        path.with_name(path.name + packed).write_bytes(gzip.compress(path.read_bytes()))
+        if packed:
+            path.unlink()
+    with pytest.raises(UnusableInput, match=r"12 files .* are compressed and must be unpacked .*; unpack them first\."):
+        read_ct(tmp_path)
 
 
 def test_slices_marked_as_localizers_are_counted(tmp_path):
@@ -118,7 +138,7 @@ def test_a_slice_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_folder, "start_of", denied)
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 11
-    assert f"1 file that looks like a slice is empty, truncated or unreadable ({path.name})" in ct.warnings[0]
+    assert f"1 file that looks like a slice is unreadable ({path.name})" in ct.warnings[0]
 
 
 @pytest.mark.parametrize("suffix", [".dcm", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, write_volume
 from LungTumorSegLib.io.plausibility import blank_doubts, check_intensities
+from scipy import ndimage
 
 CHEST = make_chest((12, 60, 80)).ct
 ROWS, COLUMNS = np.indices((60, 80))
@@ -104,3 +106,26 @@ def test_real_ct_are_hu_and_shifted_ones_are_not(real_ct_folder, case):
     for shift in (1024, -1024):
         with pytest.raises(UnusableInput, match="is not a chest CT in HU"):
             check_intensities(ct.array.astype(np.int32) + shift, Path("ct"))
+
+
+def orders_of(array):
+    return [np.ascontiguousarray(array.transpose(order)) for order in permutations(range(3))]
+
+
+def test_exchanged_sizes_are_refused_in_any_order_of_axes():
+    smooth = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(20, 40, 30)), 3)
+    for stored in orders_of(np.clip(smooth * 500 / smooth.std() - 300, -1024, 1500).astype(np.int16)):
+        check_intensities(stored, Path("ct"))
+        for sizes in set(permutations(stored.shape)) - {stored.shape}:
+            with pytest.raises(UnusableInput, match="so its sizes are exchanged"):
+                check_intensities(stored.reshape(sizes), Path("ct"))
+
+
+@pytest.mark.real_ct
+@pytest.mark.parametrize("case", ["lidc_0001", "ts_example_3mm", "cip_ct64"])
+def test_sizes_of_real_ct_are_never_taken_for_exchanged_and_exchanged_ones_always(real_ct_folder, case):
+    for stored in orders_of(read_ct(real_ct_folder / case / "ct.nii.gz").array):
+        check_intensities(stored, Path("ct"))
+        for sizes in set(permutations(stored.shape)) - {stored.shape}:
+            with pytest.raises(UnusableInput, match="so its sizes are exchanged"):
+                check_intensities(stored.reshape(sizes), Path("ct"))

@@ -16,6 +16,7 @@ from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.headers import parse_header
 from LungTumorSegLib.io.images import read_ct, read_stored_image, read_volume, to_simpleitk
+from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from simpleitk_images import from_simpleitk
 from volumes import an_oblique_ct, make_ct
 
@@ -260,6 +261,32 @@ def test_a_missing_origin_is_warned_of(tmp_path):
     ct = read_ct(nrrd(tmp_path / "a.nrrd", space_origin=None))
     assert ct.warnings == ("The image does not state its origin. Positions are relative to its first voxel.",)
     np.testing.assert_array_equal(ct.origin, 0)
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda p: meta(p, Offset=None), "does not state its origin"),
+        (lambda p: meta(p, TransformMatrix=None), "does not state its axes"),
+        (lambda p: nrrd(p, space_origin=None), "does not state its origin"),
+        (lambda p: sitk.WriteImage(sitk.GetImageFromArray(CT.array), f"{p}.nii") or Path(f"{p}.nii"), "exactly 1 x 1 x 1"),
+        (lambda p: meta(p, Offset="0 0 0", ElementSpacing="1 1 1"), "exactly 1 x 1 x 1"),
+    ],
+)  # fmt: skip
+def test_a_geometry_that_was_not_stated_is_warned_of_in_a_ct_and_in_a_mask(tmp_path, write, words):
+    path = write(tmp_path / "a")
+    assert any(words in each for each in read_ct(path).warnings)
+    assert any(words in each for each in read_stored_image(path).warnings)
+
+
+def test_a_mask_without_a_stated_geometry_says_so_with_its_segments(tmp_path):
+    label_map = np.zeros(CT.shape, np.int16)
+    label_map[3:5, 4:6, 5:9] = 1
+    stated = meta(tmp_path / "a.mha", label_map.tobytes(), Offset="0 0 0")
+    silent = meta(tmp_path / "b.mha", label_map.tobytes(), Offset=None)
+    assert [each.warnings for each in read_segmentation(stated)] == [()]
+    (segment,) = read_segmentation(silent)
+    assert "may lie elsewhere. The image does not state its origin (Offset)." in segment.warnings[0]
 
 
 @pytest.mark.parametrize("suffix", ["nrrd", "mha"])

@@ -113,11 +113,11 @@ def test_candidates_below_the_threshold_are_warned_of_unless_they_are_small(volu
 )
 def test_lesions_that_share_their_voxels_are_told(start, stop, shared):
     array, lungs = a_ct()
-    masks = {"GTV": block(SHAPE, (4, 35, 50), (7, 42, 58)), "Copy": block(SHAPE, start, stop)}
+    masks = {"GTV": block(SHAPE, (4, 35, 50), (7, 42, 58)), "Nodule": block(SHAPE, start, stop)}
     for mask in masks.values():
         array[mask] = 40
     segments = [SimpleNamespace(name=name, terminology="", mask=Volume(mask, AFFINE)) for name, mask in masks.items()]
     report = measure(CTVolume(array, AFFINE), segments, lungs=lungs)
     assert len(report.lesions) == 2
     assert bool(report.warnings) == bool(shared)
-    assert all(f"GTV and Copy ({shared})" in warning for warning in report.warnings)
+    assert all(f"GTV and Nodule ({shared})" in warning for warning in report.warnings)
