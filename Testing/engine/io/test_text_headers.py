@@ -269,7 +269,7 @@ def test_a_missing_origin_is_warned_of(tmp_path):
         (lambda p: meta(p, Offset=None), "does not state its origin"),
         (lambda p: meta(p, TransformMatrix=None), "does not state its axes"),
         (lambda p: nrrd(p, space_origin=None), "does not state its origin"),
-        (lambda p: sitk.WriteImage(sitk.GetImageFromArray(CT.array), f"{p}.nii") or Path(f"{p}.nii"), "exactly 1 x 1 x 1"),
+        (lambda p: nrrd(p, space_origin="(0,0,0)", space_directions="(1,0,0) (0,1,0) (0,0,1)"), "exactly 1 x 1 x 1"),
         (lambda p: meta(p, Offset="0 0 0", ElementSpacing="1 1 1"), "exactly 1 x 1 x 1"),
     ],
 )  # fmt: skip
