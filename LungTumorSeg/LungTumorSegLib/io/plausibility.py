@@ -64,7 +64,7 @@ NO_AIR_HU = -900
 """HU above which a voxel is no air, whose differences say nothing."""
 
 SAMPLED_VOXELS = 200_000
-"""Number of pairs of voxels whose differences are compared."""
+"""Number of pairs of voxels whose differences are compared; smaller images, far below any CT, are not judged."""
 
 MAX_HU = np.iinfo(np.int16).max
 """Largest HU; whole HU are stored as int16, and higher values (no implant is that dense) are clipped to this one."""
@@ -148,7 +148,7 @@ def _sizes_exchanged(array: Array) -> bool:
     Args:
         array: Values (slice, row, column).
     """
-    if not array.flags.c_contiguous:
+    if not array.flags.c_contiguous or array.size < SAMPLED_VOXELS:
         return False
     slices, rows, columns = array.shape
     with_content = np.array([plane.min() < plane.max() for plane in array])

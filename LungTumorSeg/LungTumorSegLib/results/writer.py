@@ -239,8 +239,10 @@ def write_measures(
         output = replace(output, keep=set(output.keep) - {PDF_FILE})  # the print of an earlier report
     case = run.get("case") if extras.case is None else extras.case
     left, right = lungs or (ct.with_array(np.zeros(ct.shape, bool)),) * 2
-    within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
-    found_margins = _margins(report, within, None, extras.margins_mm)
+    found_margins = []
+    if extras.margins_mm:  # a mask of a large CT takes a gigabyte
+        within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
+        found_margins = _margins(report, within, None, extras.margins_mm)
     summary = summary_of_measures(ct, report, lungs, found_margins, run, case)
     with complete_or_nothing(output) as private:
         write_lesions_csv(report, private / LESIONS_FILE, case)
