@@ -163,7 +163,7 @@ def _image(volume: Volume) -> vtkImageData:
     image = vtkImageData()
     slices, rows, columns = volume.shape
     image.SetDimensions(columns, rows, slices)
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(volume.array).ravel(), deep=False))
     return image
 
 

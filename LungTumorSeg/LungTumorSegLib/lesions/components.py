@@ -88,6 +88,11 @@ def components_at(mask: Array, seed: Array) -> Array:
     return np.asarray(own[components])
 
 
+def rim_of(mask: Array) -> Array:
+    """Return the true voxels of a mask (bool) that share a face with a voxel outside of it or with its border."""
+    return np.asarray(mask & ~ndimage.binary_erosion(mask))
+
+
 def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
     """Yield the lesions of a label map (1 ... n) in the order of their labels, each within its own bounding box."""
     for _, crop in numbered_crops(labels):

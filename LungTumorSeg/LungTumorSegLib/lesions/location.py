@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..core.lesion_words import Depth
 from ..core.volume import Array, Point, Volume
-from .components import LesionCrop
+from .components import LesionCrop, rim_of
 from .measurements import centroid_lps
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
@@ -120,8 +120,7 @@ def _located(
     lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
 ) -> Location:
     height = float(lung.height_of(np.array(centroid_lps(lesion.mask))))
-    rim = lesion.mask.array & ~ndimage.binary_erosion(lesion.mask.array)
-    rim_lps = lesion.mask.index_to_lps(np.argwhere(rim))
+    rim_lps = lesion.mask.index_to_lps(np.argwhere(rim_of(lesion.mask.array)))
     mediastinum_mm = distance_to_surface_mm(rim_lps, surface_lps)
     return Location(
         side=side,
@@ -167,13 +166,13 @@ class Sides:
         half = np.count_nonzero(lesion.mask.array) / 2
         if left > half or right >= half:
             return "Left" if left > half else "Right"
-        distances = self._nearest(lesion.mask)
+        distances = self._distances_mm()
         if distances is None:
             return None
-        return "Left" if np.count_nonzero(distances[0] < distances[1]) > half else "Right"
+        return "Left" if _nearer_to_first(lesion.mask, *distances) > half else "Right"
 
-    def _nearest(self, mask: Volume) -> tuple[Array, Array] | None:
-        """Return the distance (mm) of each lesion voxel from the left and from the right lung."""
+    def _distances_mm(self) -> tuple[Volume, Volume] | None:
+        """Return the distance (mm) from the left and from the right lung on a coarse grid; None without any lung."""
         if self._distances is None:
             steps = [max(1, round(NEAREST_LUNG_GRID_MM / s)) for s in self._left.spacing]
             coarse = [_every(lung, (steps[0], steps[1], steps[2])) for lung in (self._left, self._right)]
@@ -181,11 +180,19 @@ class Sides:
                 return None
             left, right = (lung.with_array(_distance_mm(lung)) for lung in coarse)
             self._distances = left, right
-        points = mask.index_to_lps(np.argwhere(mask.array))
-        grid = self._distances[0]
-        index = np.clip(np.rint(grid.lps_to_index(points)).astype(int), 0, np.asarray(grid.shape) - 1)
-        left_mm, right_mm = (d.array[tuple(index.T)] for d in self._distances)
-        return left_mm, right_mm
+        return self._distances
+
+
+def _nearer_to_first(mask: Volume, first_mm: Volume, second_mm: Volume) -> int:
+    """Return how many true voxels of a mask have a smaller value in the first of two coarse volumes, slice by slice."""
+    nearer = first_mm.array < second_mm.array
+    count = 0
+    for k, plane in enumerate(mask.array):
+        i, j = np.nonzero(plane)
+        points = mask.index_to_lps(np.column_stack([np.full_like(i, k), i, j]))
+        index = np.clip(np.rint(first_mm.lps_to_index(points)).astype(int), 0, np.asarray(nearer.shape) - 1)
+        count += int(np.count_nonzero(nearer[tuple(index.T)]))
+    return count
 
 
 def _distance_mm(lung: Volume) -> Array:

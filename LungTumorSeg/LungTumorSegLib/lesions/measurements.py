@@ -13,7 +13,8 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..core.boxes import grown, put, slices_of
+from ..core.boxes import Box, grown, put, slices_of
+from ..core.computed import SLAB_SLICES
 from ..core.lesion_words import Density
 from ..core.surfaces import mesh_of
 from ..core.volume import HU, Array, Mask, Point, Volume, as_point
@@ -264,20 +265,22 @@ def volume_range_ml(
         Both volumes (mL), or None if only one stack covers a slice of the lesion.
     """
     box = grown(lesion.box, RANGE_REACH_MM, probability)
-    here = slices_of(box)
+    (first, *start), (last, *stop) = box
     inside = put(lesion.mask.array, lesion.box, box)
-    mean, deviation = (volume.crop(*box).array.astype(np.float32) for volume in (probability, disagreement))
-    free = np.isin(labels.array[here], (0, number))
-    scatters = np.asarray((inside & (deviation > 0)).any(axis=(1, 2)))
-    if not scatters[np.asarray(inside.any(axis=(1, 2)))].all():
-        # A single stack has no standard deviation, which does not mean certainty. Two stacks never agree in all voxels
-        # of a slice.
-        return None
-    sure = inside & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)
-    possible = inside | ((mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free)
-    voxel_ml = probability.voxel_volume_ml
+    possible, sure = inside.copy(), 0
+    for k in range(first, last, SLAB_SLICES):  # the maps of a large lesion would take ten times the memory of its mask
+        slab: Box = (k, start[0], start[1]), (min(k + SLAB_SLICES, last), stop[0], stop[1])
+        own = inside[k - first : slab[1][0] - first]
+        mean, deviation = (volume.crop(*slab).array.astype(np.float32) for volume in (probability, disagreement))
+        if (own.any(axis=(1, 2)) & ~(own & (deviation > 0)).any(axis=(1, 2))).any():
+            # A single stack has no standard deviation, which does not mean certainty. Two stacks never agree in all
+            # voxels of a slice.
+            return None
+        free = np.isin(labels.array[slices_of(slab)], (0, number))
+        sure += int(np.count_nonzero(own & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)))
+        possible[k - first : slab[1][0] - first] |= (mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free
     most = np.count_nonzero(components_at(possible, inside))
-    return float(np.count_nonzero(sure) * voxel_ml), float(most * voxel_ml)
+    return float(sure * probability.voxel_volume_ml), float(most * probability.voxel_volume_ml)
 
 
 def centroid_lps(mask: Volume) -> Point:

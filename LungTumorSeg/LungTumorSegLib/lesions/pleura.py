@@ -9,10 +9,10 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..core.boxes import grown
+from ..core.boxes import grown, overlap, relative, slices_of
 from ..core.surfaces import surface_of, triangles_of
-from ..core.volume import Array, Volume
-from .components import LesionCrop
+from ..core.volume import Array, Mask, Volume, as_shape
+from .components import LesionCrop, rim_of
 from .mediastinum import MedialSpace
 from .zones import heights
 
@@ -56,6 +56,9 @@ TOUCHING_SHARE = 0.5
 """Share from which a part of the surface touches the pleura; a lesion without such a part has no contact."""
 
 MOST_PAIRED_POINTS = 1000
+
+PART_TRIANGLES = 1 << 18
+"""Number of triangles of a surface that are looked at at a time, to bound the memory."""
 
 
 @dataclass(frozen=True)
@@ -143,20 +146,75 @@ def _distance_mm(outside: Volume, lesion: Volume) -> float:
     """Return the gap (mm) between the nearest faces of lesion and outside voxels; infinite if nothing is outside."""
     if not outside.array.any():
         return float("inf")
-    distance, nearest = ndimage.distance_transform_edt(~outside.array, sampling=outside.spacing, return_indices=True)
     start = np.rint(outside.lps_to_index(lesion.origin)).astype(int)
-    here = distance[tuple(slice(a, a + n) for a, n in zip(start, lesion.shape, strict=True))]
-    at = start + np.unravel_index(np.where(lesion.array, here, np.inf).argmin(), here.shape)
     spacing = np.asarray(outside.spacing)
-    k, i, j = at
-    way = np.abs(nearest[:, k, i, j] - at) * spacing
+    way = _touch_mm(outside, lesion.array, start)
+    if way is None:
+        # The distances of all voxels would take four times the memory of the indices of the nearest outside voxels.
+        nearest = ndimage.distance_transform_edt(
+            ~outside.array, sampling=outside.spacing, return_distances=False, return_indices=True
+        )
+        at = np.argwhere(rim_of(lesion.array)) + start
+        ways = np.abs(nearest[:, *at.T].T - at) * spacing
+        way = ways[np.sqrt((ways**2).sum(axis=1)).argmin()]
     length = float(np.linalg.norm(way))
     return max(0.0, length - float(way @ spacing) / length)
+
+
+def _touch_mm(outside: Volume, lesion: Mask, start: Array) -> Array | None:
+    """Return the way (mm, along the axes) to an outside voxel beside a lesion voxel, on an axis of the least spacing.
+
+    Args:
+        outside: What lies outside the lung.
+        lesion: The mask of the lesion.
+        start: Index in ``outside`` of the first voxel of ``lesion``.
+
+    Returns:
+        The way, than which none is shorter; None if the lesion touches nothing on such an axis.
+    """
+    least = min(outside.spacing)
+    for axis in np.flatnonzero(np.equal(outside.spacing, least)).tolist():
+        for step in (-1, 1):
+            first = start.copy()
+            first[axis] += step
+            box = as_shape(first), as_shape(first + lesion.shape)
+            common = overlap(box, ((0, 0, 0), outside.shape))
+            if common is None:
+                continue
+            beside = outside.array[slices_of(common)] & lesion[slices_of(relative(common, box))]
+            if beside.any():
+                return np.where(np.arange(3) == axis, least, 0.0)
+    return None
 
 
 def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung, space: MedialSpace) -> PleuralContact:
     """Measure the contact areas on the surface mesh of the lesion."""
     vertices, triangles = triangles_of(surface_of(lesion))
+    parts = [
+        _faces(vertices, triangles[first : first + PART_TRIANGLES], outside, lung, space)
+        for first in range(0, len(triangles), PART_TRIANGLES)
+    ]
+    share, twice_area, diaphragm, mediastinum = (np.concatenate(each) for each in zip(*parts, strict=True))
+    touching = share >= TOUCHING_SHARE
+    area_cm2 = share * twice_area / 200 if touching.any() else np.zeros_like(share)
+    return PleuralContact(
+        distance_mm=0.0 if touching.any() else distance_mm,
+        mediastinum_cm2=float(area_cm2[mediastinum].sum()),
+        chest_wall_cm2=float(area_cm2[~mediastinum & ~diaphragm].sum()),
+        diaphragm_cm2=float(area_cm2[diaphragm].sum()),
+        length_mm=_extent_mm(vertices[np.unique(triangles[touching])]),
+    )
+
+
+def _faces(
+    vertices: Array, triangles: Array, outside: Volume, lung: OwnLung, space: MedialSpace
+) -> tuple[Array, Array, Array, Array]:
+    """Return what triangles of the surface of a lesion touch.
+
+    Returns:
+        For each triangle: the share of it that touches something outside the lung, twice its area (mm2), and whether it
+        faces the diaphragm and the mediastinum.
+    """
     a, b, c = vertices[triangles].transpose(1, 0, 2)
     normal = np.cross(b - a, c - a)
     twice_area = np.linalg.norm(normal, axis=1)
@@ -167,18 +225,12 @@ def _contact(lesion: Volume, outside: Volume, distance_mm: float, lung: OwnLung,
     share = _share_of(outside, (middle + probe) / 2)
     for depth_mm in BEYOND_MM:
         share[_lies_in(lung.inside, probe + normal * depth_mm)] = 0.0
-    touching = share >= TOUCHING_SHARE
     diaphragm = (lung.height_of(probe) < LOWER_THIRD) & (normal[:, 2] <= DOWNWARD)
-    medial = space.holds(probe) & (normal[:, 0] * lung.toward_midline >= MEDIALWARD)
-    mediastinum = ~diaphragm & (medial | _looks_at_lung(space, probe, normal))
-    area_cm2 = share * twice_area / 200 if touching.any() else np.zeros_like(share)
-    return PleuralContact(
-        distance_mm=0.0 if touching.any() else distance_mm,
-        mediastinum_cm2=float(area_cm2[mediastinum].sum()),
-        chest_wall_cm2=float(area_cm2[~mediastinum & ~diaphragm].sum()),
-        diaphragm_cm2=float(area_cm2[diaphragm].sum()),
-        length_mm=_extent_mm(vertices[np.unique(triangles[touching])]),
-    )
+    mediastinum = np.zeros_like(diaphragm)
+    seen = ~diaphragm & (share > 0)  # where nothing is touched, it does not matter what would be
+    medial = space.holds(probe[seen]) & (normal[seen, 0] * lung.toward_midline >= MEDIALWARD)
+    mediastinum[seen] = medial | _looks_at_lung(space, probe[seen], normal[seen])
+    return share, twice_area, diaphragm, mediastinum
 
 
 def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Array:
@@ -201,7 +253,8 @@ def _share_of(mask: Volume, points_lps: Array) -> Array:
     entirely or not at all, the rim would add a tenth to the area.
     """
     index = mask.lps_to_index(points_lps).T
-    return np.asarray(ndimage.map_coordinates(mask.array.astype(np.float32), index, order=1, mode="constant"))
+    voxels = mask.array.view(np.uint8)
+    return np.asarray(ndimage.map_coordinates(voxels, index, output=np.float32, order=1, mode="constant"))
 
 
 def _lies_in(mask: Volume, points_lps: Array) -> Array:
