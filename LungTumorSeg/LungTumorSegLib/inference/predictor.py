@@ -20,6 +20,7 @@ from ..core.boxes import relative, slices_of
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.messages import OUT_OF_MEMORY
+from ..networks.blocks import kernels_kept
 from ..networks.fusion import FusionNetwork
 from ..networks.locality import is_local
 from .backend import OPENVINO, TORCH
@@ -146,7 +147,7 @@ def predict_maps(
             example = slices[slices_of(stacks[len(stacks) // 2].box)][None, None]
             computed = openvino_network(network, example, precision)
         search = _Search(computed, slices, device, statistics, on_progress)
-        with torch.inference_mode(), autocast(device, precision):
+        with torch.inference_mode(), kernels_kept(network), autocast(device, precision):
             if closer_above is None:
                 search.compute(stacks)
             else:

@@ -7,13 +7,14 @@ the slice plane only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from .convolution import Dims, convolution
+from .convolution import Dims, Upsampling3d, convolution
 
 # The published networks were built in Keras, so these are Keras's batch norm constants.
 # Keras's momentum of 0.99 corresponds to 0.01 in torch, which weights the new batch instead of the running value.
@@ -166,7 +167,7 @@ class Upsampling(Block):
         self.convt: nn.Module = (
             nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
             if dims == 2
-            else nn.ConvTranspose3d(in_channels, out_channels, (1, 2, 2), stride=(1, 2, 2))
+            else Upsampling3d(in_channels, out_channels)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -232,14 +233,37 @@ class ConvBatchNorm(Block):
         self.out_channels = filters
         self.conv = convolution(dims, in_channels, filters, kernel, bias=False)
         self.bn = BatchNorm(filters, scale=False)
+        self.kept: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the unit to ``x`` (N, C, [D,] H, W)."""
+        return self.bn(self.conv(x)) if self.bn.training else self.conv.convolve(x, *self.kernel_and_shift())
+
+    def rectified(self, x: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the ReLU of what ``forward`` returns, plus a feature map of the same shape if there is one."""
         if self.bn.training:
-            return self.bn(self.conv(x))
+            return relu(self(x) if plus is None else self(x) + plus)
+        return self.conv.rectified(x, *self.kernel_and_shift(), plus)
+
+    def kernel_and_shift(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the kernel and the bias of the convolution that equals this unit with frozen statistics."""
+        if self.kept is not None:
+            return self.kept
         scale, shift = self.bn.affine()
-        kernel = self.conv.weight * scale.view(-1, *[1] * (x.ndim - 1))
-        return self.conv.convolve(x, kernel, shift)
+        return self.conv.weight * scale.view(-1, *[1] * (self.conv.weight.ndim - 1)), shift
+
+
+@contextmanager
+def kernels_kept(network: nn.Module) -> Iterator[None]:
+    """Compute the kernels of all ``ConvBatchNorm`` once, for many stacks; the weights must not change meanwhile."""
+    units = [module for module in network.modules() if isinstance(module, ConvBatchNorm)]
+    try:
+        for unit in units:
+            unit.kept = unit.kernel_and_shift()
+        yield
+    finally:
+        for unit in units:
+            unit.kept = None
 
 
 class MultiResBlock(Block):
@@ -268,11 +292,11 @@ class MultiResBlock(Block):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the block to ``x`` (N, C, [D,] H, W)."""
-        y3 = relu(self.conv3(x))
-        y5 = relu(self.conv5(y3))
-        y7 = relu(self.conv7(y5))
+        y3 = self.conv3.rectified(x)
+        y5 = self.conv5.rectified(y3)
+        y7 = self.conv7.rectified(y5)
         joined = self.bn_cat(torch.cat([y3, y5, y7], dim=1))
-        return self.bn_out(relu(self.shortcut(x) + joined))
+        return self.bn_out(self.shortcut.rectified(x, joined))
 
 
 class ResPathUnit(Block):
@@ -287,7 +311,7 @@ class ResPathUnit(Block):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the unit to ``x`` (N, C, [D,] H, W)."""
-        return self.bn_out(relu(self.shortcut(x) + relu(self.main(x))))
+        return self.bn_out(self.shortcut.rectified(x, self.main.rectified(x)))
 
 
 class ResPath(Block):

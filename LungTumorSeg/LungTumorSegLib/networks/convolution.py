@@ -7,6 +7,7 @@ correct. On large slices, this module therefore computes the weight gradient, an
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Literal
 
 import torch
@@ -84,14 +85,76 @@ def _gradients(
 def _convolve_with_onednn(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: list[int], padding: list[int]
 ) -> torch.Tensor:
-    """Convolve in 3D, using oneDNN.
+    """Convolve in 2D or 3D, using oneDNN.
 
     For a single small stack, torch selects its reference kernel ``slow_conv3d`` in float32 (torch 2.13, rule
     ``use_mkldnn`` in aten/src/ATen/native/Convolution.cpp). With that kernel, the shipped network takes about four
     times as long.
     """
-    result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, padding, stride, [1] * 3, 1)
+    ones = [1] * len(stride)
+    result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, padding, stride, ones, 1)
     return result
+
+
+def _rectified_with_onednn(
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: list[int],
+    padding: list[int],
+    plus: torch.Tensor | None,
+) -> torch.Tensor:
+    """Convolve, add ``plus`` and apply the ReLU in one pass over the memory, with the same rounding as in three."""
+    ones = [1] * len(stride)
+    pointwise = torch.ops.mkldnn._convolution_pointwise
+    if plus is None:
+        result: torch.Tensor = pointwise(x, weight, bias, padding, stride, ones, 1, "relu", [], "")
+    else:
+        result = pointwise.binary(x, plus, weight, bias, padding, stride, ones, 1, "add", None, "relu", [], None)
+    return result
+
+
+def _upsampled_with_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Convolve in 3D, transposed, with kernel and stride 2 within the slice plane, using oneDNN.
+
+    For small planes, torch selects its reference kernel, which takes several times as long and returns another layout,
+    which makes the following layers slower.
+    """
+    zeros, stride = [0] * 3, [1, 2, 2]
+    result: torch.Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
+        x, weight, bias, zeros, zeros, stride, [1] * 3, 1, "none", [], ""
+    )
+    return result
+
+
+@functools.cache
+def _fuses() -> bool:
+    """Return whether this version of torch has these operations of oneDNN."""
+    x, kernel = torch.zeros((1, 1, 2, 2, 2)), torch.zeros((1, 1, 1, 2, 2))
+    try:
+        for plus in (None, x):
+            _rectified_with_onednn(x, kernel[..., :1, :1], None, [1] * 3, [0] * 3, plus)
+        _upsampled_with_onednn(x, kernel, None)
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+        return False
+    return True
+
+
+def _with_onednn(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Return whether a convolution can be left to oneDNN: in float32 on a CPU, and not trained."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not (torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad))
+        # Converters of traced graphs do not know oneDNN's operations.
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, unused-ignore]
+        and torch.backends.mkldnn.is_available()
+    )
+
+
+def _rectified(y: torch.Tensor, plus: torch.Tensor | None) -> torch.Tensor:
+    return functional.relu(y if plus is None else y + plus, inplace=True)
 
 
 class Convolution2d(nn.Conv2d):
@@ -100,6 +163,15 @@ class Convolution2d(nn.Conv2d):
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Convolve ``x`` as ``forward`` does, but with another kernel and bias."""
         return functional.conv2d(x, weight, bias, padding=self.kernel_size[-1] // 2)
+
+    def rectified(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, plus: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the ReLU of what ``convolve`` returns, plus a feature map of the same shape if there is one."""
+        # torch computes a 1 x 1 convolution of few slices on one thread with a kernel that rounds differently.
+        if self.kernel_size[-1] > 1 and _with_onednn(x, weight) and _fuses():
+            return _rectified_with_onednn(x, weight, bias, [1] * 2, [self.kernel_size[-1] // 2] * 2, plus)
+        return _rectified(self.convolve(x, weight, bias), plus)
 
 
 class Convolution3d(nn.Conv3d):
@@ -111,24 +183,39 @@ class Convolution3d(nn.Conv3d):
 
     def convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Convolve ``x`` as ``forward`` does, but with another kernel and bias."""
-        on_cpu = x.device.type == "cpu"
         bfloat16 = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-        trained = torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad)
-        stride, padding = list(self.stride), [int(size) for size in self.padding]
-        if bfloat16 and on_cpu and max(x.shape[-2:]) > SAFE_SIDE and trained and weight.requires_grad:
+        trained = torch.is_grad_enabled() and weight.requires_grad
+        stride, padding = self._stride_and_padding()
+        if bfloat16 and x.device.type == "cpu" and max(x.shape[-2:]) > SAFE_SIDE and trained:
             convolved: torch.Tensor = _MixedGradient.apply(x, weight, bias, stride, padding)
             return convolved
-        # Converters of traced graphs do not know oneDNN's operation.
-        if (
-            on_cpu
-            and not bfloat16
-            and not trained
-            and x.dtype == torch.float32
-            and not torch.jit.is_tracing()  # type: ignore[attr-defined, unused-ignore]
-            and torch.backends.mkldnn.is_available()
-        ):
+        if _with_onednn(x, weight):
             return _convolve_with_onednn(x, weight, bias, stride, padding)
         return functional.conv3d(x, weight, bias, stride=stride, padding=padding)
+
+    def rectified(
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, plus: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the ReLU of what ``convolve`` returns, plus a feature map of the same shape if there is one."""
+        if _with_onednn(x, weight) and _fuses():
+            return _rectified_with_onednn(x, weight, bias, *self._stride_and_padding(), plus)
+        return _rectified(self.convolve(x, weight, bias), plus)
+
+    def _stride_and_padding(self) -> tuple[list[int], list[int]]:
+        return list(self.stride), [int(size) for size in self.padding]
+
+
+class Upsampling3d(nn.ConvTranspose3d):
+    """Double height and width by a transposed convolution with kernel and stride 2 within the slice plane."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, (1, 2, 2), stride=(1, 2, 2))
+
+    def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
+        """Upsample ``x`` (N, C, D, H, W)."""
+        if output_size is None and _with_onednn(x, self.weight) and _fuses():
+            return _upsampled_with_onednn(x, self.weight, self.bias)
+        return super().forward(x, output_size)
 
 
 Convolution = Convolution2d | Convolution3d

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from LungTumorSegLib.networks import build_network
-from LungTumorSegLib.networks.blocks import ConvBatchNorm
+from LungTumorSegLib.networks import convolution as convolution_module
+from LungTumorSegLib.networks.blocks import ConvBatchNorm, MultiResBlock, ResPathUnit, Upsampling, kernels_kept
 from LungTumorSegLib.networks.convolution import SAFE_SIDE, Convolution3d, convolution
 
 LONG_SIDE = SAFE_SIDE + 32
@@ -103,3 +104,49 @@ def test_inference_in_float32_avoids_the_slow_kernel():
     names = {event.key for event in profile.key_averages()}
     assert "aten::mkldnn_convolution" in names
     assert not any("slow_conv3d" in name for name in names)
+    assert not any("slow_conv_transpose3d" in name for name in names)
+
+
+def with_statistics(block):
+    """Give all batch norms of a block statistics that change something; return the block for inference."""
+    with torch.no_grad():
+        for name, values in block.named_buffers():
+            values.uniform_(0.5, 2) if name.endswith("var") else values.normal_()
+    return block.eval()
+
+
+@pytest.mark.parametrize("size", [(16, 24), (40, 48)])
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("kind", [MultiResBlock, ResPathUnit, Upsampling])
+def test_operations_in_one_pass_give_what_they_give_one_by_one(monkeypatch, kind, dims, size):
+    torch.manual_seed(7)
+    block = with_statistics(kind(dims, 17, 8))
+    x = torch.randn(8 if dims == 2 else 1, 17, *(8, *size)[-dims:])
+    x = x.contiguous(memory_format=torch.channels_last if dims == 2 else torch.channels_last_3d)
+    with torch.inference_mode():
+        together = block(x)
+        monkeypatch.setattr(convolution_module, "_fuses", lambda: False)
+        one_by_one = block(x)
+    torch.testing.assert_close(together, one_by_one, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not convolution_module._fuses(), reason="this torch has no such operations")
+def test_inference_in_float32_rectifies_in_the_pass_of_the_convolution():
+    block = with_statistics(MultiResBlock(3, 4, 8))
+    x = torch.randn(1, 4, 8, 16, 16)
+    with torch.inference_mode(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        block(x)
+    assert not {event.key for event in profile.key_averages()} & {"aten::relu_", "aten::clamp_min_"}
+
+
+def test_kernels_are_kept_for_a_while_only():
+    block = with_statistics(ConvBatchNorm(3, 2, 3, 3))
+    x = torch.randn(1, 2, 8, 8, 8)
+    with torch.inference_mode():
+        before = block(x)
+        with kernels_kept(block):
+            assert torch.equal(block(x), before)
+        with pytest.raises(KeyError), kernels_kept(block):
+            raise KeyError
+        block.bn.running_mean -= 1 / torch.rsqrt(block.bn.running_var + block.bn.eps)
+        torch.testing.assert_close(block(x), before + 1)
