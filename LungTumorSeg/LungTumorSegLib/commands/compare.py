@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     examinations = []
     for number, (result, ct, day) in enumerate(zip(results, cts, days, strict=True)):
         channel.progress(Progress("reading", number, len(results)))
-        examinations.append(read_examination(result, ct, day=day))
+        examinations.append(read_examination(result, ct, day=day, on_progress=channel.progress))
     found = compare_all(
         examinations,
         days=options.days,

@@ -64,8 +64,10 @@ def _measure(options: argparse.Namespace, extras: Extras, output: Output, channe
     channel.progress(Progress("reading", 1, 2))
     segments = with_tracking(read_segmentation(options.segmentation, ct), options.tracking)
     run, output = run_of(output, options.segmentation, options.run_summary, ct)
-    lungs = find_lungs(ct, segments)
+    lungs = find_lungs(ct, segments, channel.progress)
+    channel.progress(Progress("measuring", 0, 1))
     report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
+    channel.progress(Progress("writing", 0, 1))
     summary = write_measures(
         ct,
         report,

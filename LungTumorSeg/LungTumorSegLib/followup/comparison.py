@@ -207,7 +207,7 @@ def _read_both(
     examinations = []
     for source, ct, day in zip(sources, cts, dates, strict=True):
         if not isinstance(source, Examination):
-            source = read_examination(source, ct, day=day)
+            source = read_examination(source, ct, day=day, on_progress=on_progress)
         examinations.append(source)
         on_progress(Progress("reading", len(examinations), 2))
     return examinations

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
+from ..core.events import ProgressCallback, ignore_progress
 from ..core.messages import does_not_exist
 from ..core.selection import is_lesion, selection_doubts, whole_lungs
 from ..core.texts import listed, shown
@@ -83,7 +84,11 @@ class Examination:
 
 
 def read_examination(
-    result: str | os.PathLike[str], ct: str | os.PathLike[str] | None = None, *, day: date | None = None
+    result: str | os.PathLike[str],
+    ct: str | os.PathLike[str] | None = None,
+    *,
+    day: date | None = None,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> Examination:
     """Read an examination.
 
@@ -95,6 +100,7 @@ def read_examination(
         result: A result folder, or a segmentation or label map of the lesions.
         ct: The CT: a DICOM folder or an image file. If None, the CT in the result folder is used, if there is one.
         day: The date of the CT. If None, it is read from DICOM, if the CT is DICOM.
+        on_progress: Receives each finished step of the isolation of the lungs, if they are not stored.
 
     Raises:
         UnusableInput: If a file cannot be read, the masks do not lie on the CT, or there are neither lungs nor a CT.
@@ -103,8 +109,8 @@ def read_examination(
     if not result.exists():
         raise UnusableInput(does_not_exist(result))
     if result.is_dir():
-        return read_consistently(result, lambda: _read(result, _ct_path(result, ct), day))
-    return _read(result, _ct_path(result, ct), day)
+        return read_consistently(result, lambda: _read(result, _ct_path(result, ct), day, on_progress))
+    return _read(result, _ct_path(result, ct), day, on_progress)
 
 
 def _ct_path(result: Path, ct: str | os.PathLike[str] | None) -> Path | None:
@@ -114,11 +120,11 @@ def _ct_path(result: Path, ct: str | os.PathLike[str] | None) -> Path | None:
     return own if own.is_file() else None
 
 
-def _read(result: Path, ct_path: Path | None, day: date | None) -> Examination:
+def _read(result: Path, ct_path: Path | None, day: date | None, on_progress: ProgressCallback) -> Examination:
     ct = None if ct_path is None else read_ct(ct_path)
     segments = read_segmentation(result, ct)
     grid = _canonical_grid(ct, segments, result)
-    drawn, found = _lungs(segments, ct, result)
+    drawn, found = _lungs(segments, ct, result, on_progress)
     known = [segment for segment in segments if is_lesion(segment)]
     crops = [(segment, crop) for segment in known if (crop := place(segment.mask, grid, _what(segment), str(result)))]
     _check_names([segment.name for segment, _ in crops], result)
@@ -175,7 +181,7 @@ def _canonical_grid(ct: CTVolume | None, segments: Sequence[Segment], result: Pa
 
 
 def _lungs(
-    segments: Sequence[Segment], ct: CTVolume | None, result: Path
+    segments: Sequence[Segment], ct: CTVolume | None, result: Path, on_progress: ProgressCallback
 ) -> tuple[Sequence[Volume], FoundLungs | None]:
     """Return masks of the lungs, and what is known of their sides; None if the lungs are drawn."""
     drawn = whole_lungs(segments)
@@ -186,7 +192,7 @@ def _lungs(
             f"{shown(result)} contains no lungs, by which two examinations are registered; give its CT too, or use the "
             "result folder of segment."
         )
-    isolation = isolate_lungs(ct)
+    isolation = isolate_lungs(ct, on_progress)
     return (isolation.left_lung, isolation.right_lung), FoundLungs.of(isolation)
 
 

@@ -20,6 +20,9 @@ MOSTLY_AIR_HU = -750
 IN_BODY_SHARE = 0.5
 """Share of a lesion's voxels in the body below which the lesion lies outside the body."""
 
+FILLED_SHARE = 0.5
+"""Share of the CT above which a segment is no lesion but its surroundings, as in an inverted mask."""
+
 TELLING_ML = 0.5
 """Smallest volume, in mL, of a candidate below the confidence threshold that a warning mentions.
 
@@ -59,6 +62,8 @@ def lesion_doubts(
         found = []
         if lesion.volume_ml > lung_ml:
             found.append(f"is larger than a lung ({lesion.volume_ml:.0f} mL)")
+        if (share := lesion.volume_ml / (ct.array.size * ct.voxel_volume_ml)) > FILLED_SHARE:
+            found.append(f"fills {share:.0%} of the CT")
         if lesion.hu.median_hu < MOSTLY_AIR_HU:
             found.append(f"is mostly air (median {lesion.hu.median_hu:.0f} HU)")
         if is_outside:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import isolation
 from ..core.crops import place, whole
 from ..core.errors import UnusableInput
+from ..core.events import ProgressCallback, ignore_progress
 from ..core.selection import NamedSegment, lung_segments
 from ..core.volume import CTVolume, Point, Volume
 from ..isolation.doubts import uneven_doubts
@@ -39,8 +40,15 @@ class FoundLungs:
         return cls(pair, found.warnings, found.carina_lps)
 
 
-def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
+def find_lungs(
+    ct: CTVolume, segments: Sequence[NamedSegment], on_progress: ProgressCallback = ignore_progress
+) -> FoundLungs:
     """Take the lungs from the segmentation, or else isolate them.
+
+    Args:
+        ct: The CT (HU).
+        segments: The segments of a segmentation of the CT.
+        on_progress: Receives each finished step of the isolation.
 
     Returns:
         The lungs, with all reasons to doubt them.
@@ -52,7 +60,7 @@ def find_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs:
     if drawn is not None:
         return replace(drawn, carina_lps=isolation.carina_of(ct))
     try:
-        return FoundLungs.of(isolation.isolate_lungs(ct))
+        return FoundLungs.of(isolation.isolate_lungs(ct, on_progress))
     except UnusableInput:  # a CT cropped to a lesion can be measured without a side
         return FoundLungs(None, (*value_doubts(ct), NO_LUNGS))
 

@@ -44,6 +44,7 @@ def test_a_tumor_in_the_lung_is_not_doubted():
         ((4, 35, 50), (7, 42, 58), None, "is mostly air"),
         ((0, 2, 30), (12, 10, 50), 40, "lies outside the body"),
         ((0, 0, 0), (12, 80, 80), None, "is larger than a lung"),
+        ((0, 0, 0), (12, 80, 80), None, "fills 100% of the CT"),
     ],
 )
 def test_what_speaks_against_a_lesion_is_warned_of(start, stop, hu, words):
