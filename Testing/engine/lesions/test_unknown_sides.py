@@ -118,7 +118,7 @@ def test_an_examination_to_compare_isolates_the_lungs_once_and_gives_no_side(
     write_volume(ct, tmp_path / "ct.nrrd")
     asked = []
     for module in (examination, isolation_room):
-        monkeypatch.setattr(module, "isolate_lungs", lambda _: asked.append(1) or isolation)
+        monkeypatch.setattr(module, "isolate_lungs", lambda *_: asked.append(1) or isolation)
     read = read_examination(tmp_path / "tumor.seg.nrrd", tmp_path / "ct.nrrd")
     assert len(asked) == 1
     assert [lesion.side for lesion in read.lesions] == [None]
