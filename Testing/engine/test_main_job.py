@@ -123,7 +123,7 @@ def test_the_summary_explains_the_run(a_run):
     assert summary.keys() >= SUMMARY_KEYS
     manifest = load_model().manifest
     assert (summary["model"], summary["weights_sha256"]) == (manifest.id, manifest.weights_sha256)
-    assert (summary["options"]["stride"], summary["options"]["mirror"]) == (4, False)  # as the fixture asked
+    assert (summary["options"]["stride"], summary["options"]["mirror"]) == (8, False)  # as the fixture asked
     assert summary["options"]["min_confidence"] == manifest.min_confidence
     assert [lesion["volume_ml"] for lesion in summary["lesions"]] == [
         float(row["volume_ml"]) for row in lesions_in(a_run.output)

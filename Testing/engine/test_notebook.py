@@ -18,7 +18,7 @@ def test_the_notebook_runs(a_bright_model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     replaced = {
         'MODEL = "default"': f"MODEL = {str(a_bright_model)!r}",
-        "(3.0, 1.5, 1.5)": "(6.0, 4.5, 4.5), height_mm=(-75.0, 0.0), couch='none', distractors=()",
+        "(3.0, 1.5, 1.5)": "(6.0, 4.5, 4.5), height_mm=(-75.0, 0.0), couch='none', distractors=(), body_grid_mm=6.0",
     }
     source = "\n".join(code_cells())
     for old, new in replaced.items():

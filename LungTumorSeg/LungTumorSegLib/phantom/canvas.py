@@ -13,16 +13,10 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Grid, as_shape
+from .options import BODY_GRID_MM
 from .shapes import Array, clip_to_unit
 
 Box = tuple[slice, slice, slice]
-
-COARSE_SPACING_MM = 4.0
-"""Spacing of the coarse grid, mm.
-
-Linear interpolation of a distance on this grid has an error of spacing² / (8 R): 0.1 mm at a curvature radius R of 20
-mm.
-"""
 
 ALIGNED_TOLERANCE = 1e-6
 """Direction cosines that differ from 0 and 1 by less than this count as exactly axial."""
@@ -43,13 +37,13 @@ class CoarseGrid:
 
     low: Array
     size: tuple[int, int, int]
-    spacing_mm: float = COARSE_SPACING_MM
+    spacing_mm: float = BODY_GRID_MM
 
     @staticmethod
-    def around(low: Array, high: Array) -> CoarseGrid:
+    def around(low: Array, high: Array, spacing_mm: float = BODY_GRID_MM) -> CoarseGrid:
         """Return the grid that covers the box from ``low`` to ``high`` (x, y, z), mm."""
-        size = np.ceil((high - low) / COARSE_SPACING_MM).astype(int) + 1
-        return CoarseGrid(low, as_shape(size[::-1]))
+        size = np.ceil((high - low) / spacing_mm).astype(int) + 1
+        return CoarseGrid(low, as_shape(size[::-1]), spacing_mm)
 
     def axes(self) -> tuple[Array, Array, Array]:
         """Return x, y, z of the grid points, mm, shaped to broadcast to (z, y, x)."""

@@ -126,7 +126,7 @@ def build_anatomy(seed: int, options: PhantomOptions) -> Anatomy:
     patient = draw_patient(seed, options)
     grid = place_grid(seed, patient, options)
     order = grid.canonical_axes()
-    canvas = _new_canvas(order.apply_to_grid(grid), patient)
+    canvas = _new_canvas(order.apply_to_grid(grid), patient, options.body_grid_mm)
     thorax = build_thorax(patient, canvas.coarse, stream(seed, "thorax"))
     diseases = build_disease(patient, thorax, stream(seed, "disease"))
     _paint_patient(canvas, seed, patient, thorax, diseases)
@@ -139,13 +139,13 @@ def spine_points(patient: Patient) -> Array:
     return np.stack([patient.spine_point(z) for z in np.arange(*SPINE_RANGE_MM, SPINE_STEP_MM)])
 
 
-def _new_canvas(grid: Grid, patient: Patient) -> Canvas:
+def _new_canvas(grid: Grid, patient: Patient, body_grid_mm: float) -> Canvas:
     """Return a canvas of room air.
 
     The coarse grid depends on the patient only, so that the body is the same whatever part of it the scan shows.
     """
     low, high = (np.asarray(corner) * patient.scale for corner in PATIENT_BOX_MM[patient.arms])
-    return Canvas(grid, CoarseGrid.around(low, high), np.full(grid.shape, ROOM_AIR_HU, np.float32))
+    return Canvas(grid, CoarseGrid.around(low, high, body_grid_mm), np.full(grid.shape, ROOM_AIR_HU, np.float32))
 
 
 def _paint_patient(canvas: Canvas, seed: int, patient: Patient, thorax: Thorax, diseases: list[Disease]) -> None:

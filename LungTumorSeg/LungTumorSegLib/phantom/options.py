@@ -18,6 +18,16 @@ DISTRACTORS = ("collapse", "effusion", "scars", "dependent", "pneumonia")
 SPACING_RANGE_MM = (0.3, 10.0)
 """Allowed spacing, mm: at a smaller one a chest does not fit in memory, a larger one does not resolve its anatomy."""
 
+BODY_GRID_MM = 4.0
+"""Usual spacing of the grid on which organs are shaped, mm.
+
+Linear interpolation of a distance on this grid has an error of spacing² / (8 R): 0.1 mm at a curvature radius R of 20
+mm.
+"""
+
+BODY_GRID_RANGE_MM = (2.0, 8.0)
+"""Allowed spacing of that grid, mm: a smaller one does not fit in memory, a larger one loses the heart."""
+
 Triple = tuple[float, float, float]
 
 
@@ -48,6 +58,8 @@ class PhantomOptions:
         leads: Whether electrode wires lie on the patient.
         circle: Whether nothing is reconstructed outside the circle in the field of view.
         emphysema: Share of the lung that is destroyed, 0 to 0.5.
+        body_grid_mm: Spacing of the grid on which organs are shaped, mm; a phantom on 6 mm takes half the time, is
+            rounder, and is another patient than the same seed on 4 mm.
 
     Raises:
         UnusableInput: A value is outside its range.
@@ -71,12 +83,18 @@ class PhantomOptions:
     leads: bool | None = None
     circle: bool | None = None
     emphysema: float | None = None
+    body_grid_mm: float = BODY_GRID_MM
 
     def __post_init__(self) -> None:
         low, high = SPACING_RANGE_MM
         if self.spacing_mm is not None and not all(low <= s <= high for s in self.spacing_mm):
             raise UnusableInput(
                 f"The phantom's spacing must be from {low} to {high} mm along each axis, not {self.spacing_mm}."
+            )
+        smallest, largest = BODY_GRID_RANGE_MM
+        if not smallest <= self.body_grid_mm <= largest:
+            raise UnusableInput(
+                f"The grid of the phantom's body must be from {smallest} to {largest} mm, not {self.body_grid_mm}."
             )
         if self.direction is not None and not _is_rotation(self.direction):
             raise UnusableInput("The phantom's direction must be a 3 x 3 matrix with orthonormal columns.")

@@ -79,7 +79,8 @@ def test_reordering_an_isolation_reorders_its_volumes(isolated):
 def test_an_oblique_grid_changes_little(turn_degrees):
     axes = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ CANONICAL_AXES
     phantom = make_phantom(
-        7311, PhantomOptions(spacing_mm=(7.0, 4.2, 3.8), direction=tuple(map(tuple, axes)), distractors=())
+        7311,
+        PhantomOptions(spacing_mm=(7.0, 4.2, 3.8), direction=tuple(map(tuple, axes)), distractors=(), body_grid_mm=6.0),
     )
     found = isolate_lungs(phantom.ct)
     assert dice(found.left_lung.array, phantom.lungs.array == 1) > 0.95
@@ -189,7 +190,7 @@ def test_metal_does_not_hurt(a_chest, isolated_coarsely):
     assert dice(found.lungs.array, isolated_coarsely.lungs.array) > 0.99
 
 
-COARSE, FINE = (4.0, 2.6, 2.3), (3.0, 1.9, 1.7)
+COARSEST, COARSE, FINE = (6.0, 3.6, 3.3), (4.0, 2.6, 2.3), (3.0, 1.9, 1.7)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,17 @@ COARSE, FINE = (4.0, 2.6, 2.3), (3.0, 1.9, 1.7)
         pytest.param(
             7322, COARSE, {"distractors": ("effusion",), "arms": "down", "couch": "flat"}, marks=pytest.mark.slow
         ),
-        (7321, COARSE, {"distractors": ("collapse",), "scoliosis_mm": 30.0, "field_of_view_mm": 300.0}),
+        (
+            7321,
+            COARSEST,
+            {"distractors": ("collapse",), "scoliosis_mm": 30.0, "field_of_view_mm": 300.0, "body_grid_mm": 6.0},
+        ),
+        pytest.param(
+            7321,
+            COARSE,
+            {"distractors": ("collapse",), "scoliosis_mm": 30.0, "field_of_view_mm": 300.0},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(7321, FINE, {"distractors": ("collapse",)}, marks=pytest.mark.slow),
         pytest.param(7322, FINE, {"distractors": ("effusion",)}, marks=pytest.mark.slow),
         pytest.param(7323, FINE, {"scoliosis_mm": 30.0, "distractors": ()}, marks=pytest.mark.slow),

@@ -14,13 +14,15 @@ LESIONS = (
     LesionSpec("solid", 30.0, "mediastinum", "left"),
     LesionSpec("solid", 14.0, "lung", "left"),
 )
-SPACING_MM = (3.0, 2.0, 2.0)
+SPACING_MM = (3.5, 2.5, 2.5)
 
 
 @pytest.fixture(scope="module")
 def places():
     """Truth and location of each lesion by its place, measured one at a time, and the carina."""
-    phantom = make_phantom(7402, PhantomOptions(spacing_mm=SPACING_MM, lesions=LESIONS, distractors=()))
+    phantom = make_phantom(
+        7402, PhantomOptions(spacing_mm=SPACING_MM, lesions=LESIONS, distractors=(), body_grid_mm=6.0)
+    )
     left, right = (phantom.lungs.with_array(phantom.lungs.array == label) for label in (1, 2))
     carina_lps = carina_of(phantom.ct)
     found = {}

@@ -32,5 +32,6 @@ def a_phantom_with_two_lesions(phantom_of: MakePhantom) -> Phantom:
         emphysema=0,
         scoliosis_mm=14,
         arms="up",
+        body_grid_mm=6.0,
     )
     return phantom_of(4, options)

@@ -16,6 +16,7 @@ QUICK = {
     "noise_hu": 0.0,
     "circle": False,
     "arms": "up",
+    "body_grid_mm": 6.0,
 }
 
 

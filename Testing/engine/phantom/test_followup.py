@@ -14,7 +14,9 @@ from LungTumorSegLib.phantom.truth import FOLLOW_UP_FILES
 from scipy import ndimage
 
 SPECS = tuple(LesionSpec("solid", 20.0 + n, "lung") for n in range(6))
-OPTIONS = PhantomOptions(spacing_mm=(5.0, 3.5, 3.5), lesions=SPECS, distractors=(), arms="up", noise_hu=10)
+OPTIONS = PhantomOptions(
+    spacing_mm=(5.0, 3.5, 3.5), lesions=SPECS, distractors=(), arms="up", noise_hu=10, body_grid_mm=6.0
+)
 
 
 @pytest.fixture(scope="module")

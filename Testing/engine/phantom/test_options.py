@@ -22,6 +22,7 @@ from LungTumorSegLib.phantom.patient import draw_patient
         ({"distractors": ("effusion", "cough")}, "no distractor named 'cough'"),
         ({"noise_hu": -1.0}, "noise_hu must not be negative"),
         ({"emphysema": 0.6}, "0 to 0.5"),
+        ({"body_grid_mm": 1.0}, "must be from 2.0 to 8.0 mm, not 1.0"),
     ],
 )
 def test_impossible_options_are_refused(options, message):

@@ -19,7 +19,9 @@ AT_PLEURA_AND_IN_LUNG = LesionSpec("solid", 26.0, "pleura", "left"), LesionSpec(
 
 
 SEED = 9
-OPTIONS = PhantomOptions(spacing_mm=SPACING_MM, lesions=(), distractors=(), noise_hu=0, arms="up", emphysema=0)
+OPTIONS = PhantomOptions(
+    spacing_mm=SPACING_MM, lesions=(), distractors=(), noise_hu=0, arms="up", emphysema=0, body_grid_mm=6.0
+)
 
 
 @cache
@@ -61,7 +63,7 @@ def test_lesions_keep_apart():
 
 
 def test_the_smallest_lesion_has_a_voxel_even_between_thick_slices():
-    options = PhantomOptions(spacing_mm=(10.0, 4.0, 4.0), lesions=(LesionSpec("solid", 3.0, "lung"),))
+    options = PhantomOptions(spacing_mm=(10.0, 4.0, 4.0), lesions=(LesionSpec("solid", 3.0, "lung"),), body_grid_mm=6.0)
     phantom = make_phantom(2, options)
     assert (phantom.tumor.array == 1).sum() >= 1
 
