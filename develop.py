@@ -1,6 +1,7 @@
 """Set up LungTumorSeg on a fresh machine and run it.
 
-The jobs: ``python3 develop.py demo``, ``test``, ``docs``, ``ci`` (test and docs side by side) and ``constraints``.
+The jobs: ``python3 develop.py demo``, ``test``, ``docs``, ``ci`` (test and docs side by side), ``coverage`` (the tests
+with the share of lines that they run) and ``constraints``.
 
 Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and
 kept, so that the next call is quick.
@@ -27,7 +28,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 OLDEST, NEWEST = (3, 11), (3, 13)
-EXTRAS = {"demo": "[segment]", "test": "[test]", "docs": "[docs]", "ci": "[test,docs]", "constraints": "[test,docs]"}
+EXTRAS = {
+    "demo": "[segment]",
+    "test": "[test]",
+    "docs": "[docs]",
+    "ci": "[test,docs]",
+    "coverage": "[test,coverage]",
+    "constraints": "[test,docs,coverage]",
+}
 
 TEST_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
 """Tests run in this many processes; each takes up to 2 GB of memory.
@@ -58,7 +66,8 @@ def main() -> int:
         "job",
         choices=tuple(EXTRAS),
         help="demo: segment a synthetic CT and draw it; test: lint, types and the test suite; "
-        "docs: build the documentation into site; ci: test and docs; constraints: pin all versions again",
+        "docs: build the documentation into site; ci: test and docs; coverage: the tests, and the share of lines that "
+        "they run; constraints: pin all versions again",
     )
     parser.add_argument(
         "--environment", type=Path, default=ROOT / ".venv", metavar="DIR", help="virtual environment (default: .venv)"
@@ -78,7 +87,7 @@ def main() -> int:
     if options.job == "constraints":
         return write_constraints(python)
     commands = {"demo": demo_commands, "docs": docs_commands}.get(options.job, test_commands)
-    *first, last = commands(python, options.rest)
+    *first, last = commands(python, ["--cov", *options.rest] if options.job == "coverage" else options.rest)
     for command in first:
         if code := run_beside(command):
             return code
