@@ -23,13 +23,19 @@ settings.load_profile("quick")  # unless the option --hypothesis-profile names t
 LONGEST_FIRST = (
     "engine/test_main_job.py",
     "engine/isolation/test_isolation.py",
-    "engine/training/test_stages.py",
     "engine/phantom/test_generate.py",
+    "engine/training/test_stages.py",
     "module/test_correct_panel.py",
-    "engine/test_laterality.py",
+    "module/test_followup_panel.py",
+    "module/test_segment_here.py",
+    "module/test_panel.py",
+    "module/test_scene.py",
+    "module/test_seen_in_slicer.py",
     "engine/results/test_exports.py",
-    "engine/lesions/test_diameters.py",
     "engine/followup/test_comparison.py",
+    "engine/io/test_dicom_values.py",
+    "engine/io/test_fuzz.py",
+    "engine/test_imports.py",
 )
 """The files that take longest; they start first, so that all test processes end at about the same time."""
 
@@ -51,9 +57,6 @@ SHARING = {
     "engine/isolation": "isolation",
     "engine/phantom": "phantom",
     "engine/training/second_look": "second look",
-    "engine/evaluation/test_detection.py": "monai",
-    "engine/evaluation/test_overlap.py": "monai",
-    "engine/evaluation/test_surface_distance.py": "monai",
     "engine/networks/test_other_networks.py": "monai",
     "engine/training/test_augmentation.py": "monai",
     "engine/training/test_losses.py": "monai",

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import LungTumorSegLib
@@ -57,6 +58,7 @@ def import_with_blocked(modules, blocked):
     )
 
 
+@cache
 def imported_packages(path: Path) -> set[str]:
     """The top-level packages that a file imports, also inside functions; relative imports left out."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))

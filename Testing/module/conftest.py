@@ -45,22 +45,39 @@ GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
 
 @pytest.fixture(scope="module")
 def lasting_objects():
-    """Exempt everything that exists already from the collection of garbage, so that it takes milliseconds."""
+    """Collect once what earlier tests have left although it was exempt."""
+    gc.unfreeze()
     gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def garbage_is_collected_here(lasting_objects):
-    """Collect the garbage of a test in the main thread.
+    """Collect the garbage of earlier tests, in the main thread, and exempt the rest, so that this takes milliseconds.
 
-    A panel that nobody needs any more is cyclic garbage. Otherwise, a thread that reads from a child process may happen
-    to destroy it, and Qt's widgets must be destroyed in the thread of the application.
+    A panel that nobody needs any more is cyclic garbage, from the moment at which pytest has let go of a test's
+    fixtures. Otherwise, a thread that reads from a child process may happen to destroy it, and Qt's widgets must be
+    destroyed in the thread of the application.
     """
     gc.disable()
-    yield
     gc.collect()
+    gc.freeze()
+    yield
     gc.enable()
+
+
+@pytest.fixture
+def waits() -> dict[str, float]:
+    """Return how long the panel waits, by constant; shorter than in Slicer, whose event loop holds the interpreter."""
+    return SHORT_WAITS
+
+
+SHORT_WAITS = {
+    "LungTumorSegPanel.waiting.POLL_MILLISECONDS": 10,
+    "LungTumorSegPanel.waiting.TURN_SECONDS": 0.001,
+    "LungTumorSegLib.mrml.live_table.TURN_SECONDS": 0.002,
+    "LungTumorSegLib.process.segmentation_run.POLL_SECONDS": 0.01,
+    "LungTumorSegLib.process.command_run.POLL_SECONDS": 0.01,
+}
 
 
 @pytest.fixture
@@ -75,6 +92,11 @@ def scene():
 
 @pytest.fixture
 def ct() -> Volume:
+    """Return the usual CT."""
+    return usual_ct()
+
+
+def usual_ct() -> Volume:
     """Return a CT with unusual geometry.
 
     It has 10 x 12 x 14 voxels (slices, rows, columns) of 3.0 x 0.7 x 0.6 mm, axes rotated by 20 degrees, slices that
@@ -190,14 +212,20 @@ def whole_mask(ct: Volume, mask: Volume | None) -> np.ndarray:
     return whole
 
 
+@pytest.fixture(scope="session")
+def usual_results(tmp_path_factory) -> Path:
+    """The files of a run on the usual CT."""
+    return write_results(tmp_path_factory.mktemp("usual") / "results", usual_ct())
+
+
 @pytest.fixture
-def fake_child(tmp_path, ct, monkeypatch):
+def fake_child(tmp_path, ct, usual_results, monkeypatch):
     """Put a PythonSlicer on the path that imitates the command line.
 
     ``fake_child("slow")`` and so on set its behavior; ``write_results`` sets its result.
     """
     home = tmp_path / "fake"
-    write_results(home / "results", ct)
+    shutil.copytree(usual_results, home / "results")
     script = Path(__file__).with_name("fake_command_line.py")
     program = home / "PythonSlicer"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
@@ -245,7 +273,7 @@ def slicer_app(tmp_path):
 
 
 @pytest.fixture
-def module(slicer_app):
+def module(slicer_app, waits, monkeypatch):
     """Load LungTumorSeg.py from its file, as Slicer does."""
     if "LungTumorSeg" not in sys.modules or not hasattr(sys.modules["LungTumorSeg"], "LungTumorSegLogic"):
         spec = importlib.util.spec_from_file_location("LungTumorSeg", MODULE_FILE)
@@ -253,6 +281,8 @@ def module(slicer_app):
         sys.modules["LungTumorSeg"] = loaded
         spec.loader.exec_module(loaded)
     slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(MODULE_FILE))
+    for name, value in waits.items():
+        monkeypatch.setattr(name, value)
     return sys.modules["LungTumorSeg"]
 
 
@@ -273,9 +303,8 @@ def process_until(condition, seconds: float = PATIENCE_SECONDS):
 
 
 @pytest.fixture
-def finished_panel(module, model, fake_child, volume, monkeypatch):
-    """Return the panel after a run; it polls its child processes more often than in Slicer, so that tests wait less."""
-    monkeypatch.setattr("LungTumorSegPanel.waiting.POLL_MILLISECONDS", 10)
+def finished_panel(module, model, fake_child, volume):
+    """Return the panel after a run."""
     widget = module.LungTumorSegWidget(stand_in.new_panel_parent())
     widget.setup()
     widget.enter()

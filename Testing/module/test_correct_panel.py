@@ -11,6 +11,7 @@ from LungTumorSegLib.correction.snapshot import Measures
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.segments import mask_of, review_of, set_mask
 from LungTumorSegLib.mrml.stored_lesions import is_measured, store_measures, stored_rows
+from tiers import fast_only
 
 from .conftest import add_volume, probability_map, process_until, whole_mask
 
@@ -384,7 +385,7 @@ def test_a_click_where_the_network_sees_nothing_is_refused_in_words(widget, segm
     assert segmentation.GetSegmentation().GetNumberOfSegments() == 4
 
 
-@pytest.mark.parametrize("how", ["button", "exit", "scene"])
+@pytest.mark.parametrize("how", fast_only(["exit", "scene"], ["button", "exit", "scene"]))
 def test_growing_can_be_given_up(widget, mouse, how):
     widget.ui.growButton.click()
     {"button": widget.ui.growButton.click, "exit": widget.exit, "scene": lambda: slicer.mrmlScene.Clear(0)}[how]()
@@ -442,7 +443,10 @@ def test_a_second_run_on_an_unedited_result_is_followed_too(widget, segmentation
     assert cells(widget, 6)[0] == "0.90\ncorrected"
 
 
-@pytest.mark.parametrize("when", ["open", "painted", "measuring", "trying a threshold", "added", "left"])
+@pytest.mark.parametrize(
+    "when",
+    fast_only(["measuring", "added"], ["open", "painted", "measuring", "trying a threshold", "added", "left"]),
+)
 def test_the_scene_may_be_closed_at_any_moment(widget, segmentation, ct, when):
     section = widget.panel.correct
     if when in ("painted", "measuring"):

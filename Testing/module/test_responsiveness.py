@@ -74,6 +74,12 @@ print((time.process_time() - loaded) / loaded, *(name in sys.modules for name in
 
 
 @pytest.fixture
+def waits() -> dict[str, float]:
+    """Return only a short interval between polls: what yields the interpreter takes as long as in Slicer."""
+    return {"LungTumorSegPanel.waiting.POLL_MILLISECONDS": 10}
+
+
+@pytest.fixture
 def full_size(ct) -> Volume:
     """Return a CT of 512 x 512 x 300 voxels (150 MB)."""
     return Volume(np.zeros((300, 512, 512), np.int16) - 1000, ct.affine)

@@ -13,6 +13,7 @@ from LungTumorSegLib.mrml.segments import mask_of, review_of, segments_of, set_m
 from LungTumorSegLib.mrml.stored_lesions import color_by, shown_color
 from LungTumorSegLib.mrml.upgrade import VERSION
 from old_scenes import as_version_1, as_version_2
+from tiers import fast_only
 
 from .conftest import lung_and_tumor_masks
 
@@ -118,7 +119,7 @@ def save_and_load(kind: str, folder: Path) -> None:
         assert slicer.mrmlScene.ReadFromMRB(str(folder / "scene.mrb"))
 
 
-@pytest.mark.parametrize("kind", ["mrml", "mrb"])
+@pytest.mark.parametrize("kind", fast_only(["mrb"], ["mrml", "mrb"]))
 def test_a_scene_saved_closed_and_loaded_is_equal_in_every_stored_value(corrected, tmp_path, kind):
     before = stored_state()
     assert before["edited"]
@@ -158,7 +159,7 @@ def shown_segmentations() -> list[str]:
     return [node.GetName() for node in nodes if node.GetDisplayNode().GetVisibility()]
 
 
-@pytest.mark.parametrize("kind", ["mrml", "mrb"])
+@pytest.mark.parametrize("kind", fast_only(["mrml"], ["mrml", "mrb"]))
 def test_the_networks_answer_stays_hidden_in_a_loaded_scene(corrected, tmp_path, kind):
     save_and_load(kind, tmp_path)
     assert shown_segmentations() == ["CT 5: chest tumors"]

@@ -16,6 +16,7 @@ from LungTumorSegLib.core.mask_json import mask_as_json
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml.place_outlines import PREVIEW, PlaceClick, request_of
 from LungTumorSegLib.mrml.segments import mask_of, set_mask
+from tiers import fast_only
 
 from .conftest import process_until, whole_mask
 
@@ -295,7 +296,7 @@ def test_a_place_is_given_in_the_ct_without_its_parent_transform(volume):
     assert request == {"place": [-1, -2, 0], "also": [[-2, -2, 3]], "but_not": [], "min_confidence": 0.5}
 
 
-@pytest.mark.parametrize("how", ["button", "exit", "grow", "scene"])
+@pytest.mark.parametrize("how", fast_only(["grow", "scene"], ["button", "exit", "grow", "scene"]))
 def test_placing_can_be_given_up(widget, mouse, how):
     widget.ui.pointButton.click()
     giving_up = {
@@ -358,7 +359,9 @@ def test_a_killed_child_is_said_and_the_next_click_starts_another(widget, ct, mo
     assert "acceptButton" in shown(widget)
 
 
-@pytest.mark.parametrize("how", ["voxels", "geometry", "removed", "module", "scene"])
+@pytest.mark.parametrize(
+    "how", fast_only(["voxels", "removed", "scene"], ["voxels", "geometry", "removed", "module", "scene"])
+)
 def test_the_child_ends_when_its_ct_changes_or_goes(widget, volume, ct, mouse, finds, how):
     finds()
     outline(widget, mouse, ct)
@@ -411,7 +414,7 @@ def test_missing_packages_are_named_before_anything_is_placed(widget, mouse, mon
     assert not widget.ui.pointButton.checked
 
 
-@pytest.mark.parametrize("when", ["running", "answered"])
+@pytest.mark.parametrize("when", fast_only(["running"], ["running", "answered"]))
 @pytest.mark.parametrize("what", ["scene", "segmentation"])
 def test_scene_and_segmentation_may_go_at_any_moment(widget, segmentation, ct, mouse, finds, fake_child, when, what):
     finds()

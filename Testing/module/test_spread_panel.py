@@ -70,7 +70,12 @@ def test_other_margins_are_drawn_when_the_field_says_so(widget, segmentation):
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("five", "for example: 5 8 20"), ("", "for example: 5 8 20"), ("0", "above 0"), ("60", "up to 50 mm")],
+    [
+        ("five", "for example: 5 8 20"),
+        ("60", "up to 50 mm"),
+        pytest.param("", "for example: 5 8 20", marks=pytest.mark.slow),
+        pytest.param("0", "above 0", marks=pytest.mark.slow),
+    ],
 )
 def test_margins_that_are_none_are_refused_in_words(widget, segmentation, text, reason):
     widget.ui.marginsEdit.text = text

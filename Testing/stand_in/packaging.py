@@ -6,6 +6,7 @@ which from then on count as installed.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -52,7 +53,14 @@ def pip_ensure(
 def _is_met(requirement: Requirement) -> bool:
     if str(requirement) in installed:
         return True
+    found = _version(requirement.name)
+    return found is not None and found in requirement.specifier
+
+
+@cache
+def _version(name: str) -> str | None:
+    """Return the version of a package, which does not change while the tests run; None where it is missing."""
     try:
-        return version(requirement.name) in requirement.specifier
+        return version(name)
     except PackageNotFoundError:
-        return False
+        return None

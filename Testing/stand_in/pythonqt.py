@@ -222,8 +222,7 @@ def unwrap(value: Any) -> Any:
 
 
 def _property(qt_object: Any, name: str) -> Any:
-    meta_property = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name))
-    if meta_property.isValid():
+    if _declared_type(qt_object, name) is not None:
         return qt_object.property(name)
     plain = {"visible": "isVisible", "enabled": "isEnabled"}.get(name, name)
     return getattr(qt_object, plain)()  # Qt 6 dropped some properties and kept their methods
@@ -231,11 +230,23 @@ def _property(qt_object: Any, name: str) -> Any:
 
 def _as_declared(qt_object: Any, name: str, value: Any) -> Any:
     """Convert a value as PythonQt does: None to an empty text, and a whole number to a float."""
-    kind = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name)).typeName()
+    kind = _declared_type(qt_object, name)
     if kind == "QString":
         return "" if value is None else str(value)
     convert = {"double": float, "bool": bool}.get(kind)
     return value if convert is None else convert(value)
+
+
+_declared_types: dict[tuple[type, str], str | None] = {}
+
+
+def _declared_type(qt_object: Any, name: str) -> str | None:
+    """Return the C++ type of a property, None where the class has none of this name."""
+    key = type(qt_object), name
+    if key not in _declared_types:
+        declared = qt_object.metaObject().property(qt_object.metaObject().indexOfProperty(name))
+        _declared_types[key] = declared.typeName() if declared.isValid() else None
+    return _declared_types[key]
 
 
 def _base_names(signatures: list[str]) -> frozenset[str]:

@@ -105,6 +105,7 @@ def test_scans_without_lesions_have_no_curve_and_unfound_lesions_an_empty_one():
     assert froc_score(froc_curve([Candidates((0.0,), ())])) is None
 
 
+@pytest.mark.slow
 def test_monai_agrees():
     metrics = pytest.importorskip("monai.metrics")
     false = np.array([score for scan in TWO_SCANS for score in scan.false])

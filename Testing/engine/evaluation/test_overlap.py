@@ -55,6 +55,7 @@ def test_rates_without_a_denominator_are_undefined():
     assert (all_empty.f1, all_empty.mcc, all_empty.false_positive_rate) == (None, None, 0.0)
 
 
+@pytest.mark.slow
 def test_monai_agrees():
     torch = pytest.importorskip("torch")
     metrics = pytest.importorskip("monai.metrics")

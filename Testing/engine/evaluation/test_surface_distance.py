@@ -60,6 +60,7 @@ def test_an_empty_mask_has_no_distance():
 
 
 @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")  # MONAI calls its own deprecated argument
+@pytest.mark.slow
 def test_monai_agrees():
     torch = pytest.importorskip("torch")
     metrics = pytest.importorskip("monai.metrics")

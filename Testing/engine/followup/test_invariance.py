@@ -74,6 +74,7 @@ def moved(volume: Volume, degrees: float, shift: tuple[float, float, float]) -> 
     return Volume(volume.array, motion @ volume.affine)
 
 
+@pytest.mark.slow
 def test_an_examination_against_itself_is_unchanged_everywhere(pair):
     found = compare(pair[0], pair[0], days=DAYS)
     assert set(fates(found).values()) == {"stable"}

@@ -18,6 +18,7 @@ from LungTumorSegLib.inference.backend import choose_backend
 from LungTumorSegLib.inference.openvino_network import computes_in
 from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
 from small_networks import a_grid_of_noise, a_network
+from tiers import fast_only
 
 CPU = torch.device("cpu")
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="needs the package openvino")
@@ -36,7 +37,11 @@ def maps_of(grid, network, library: str, **more):
 
 @needs_openvino
 @pytest.mark.parametrize(
-    "name", ["sff_multires_unet3d", "multires_unet3d", "recurrent_dense_unet3d", "sff_recurrent_dense_unet3d"]
+    "name",
+    fast_only(
+        ["sff_multires_unet3d"],
+        ["sff_multires_unet3d", "multires_unet3d", "recurrent_dense_unet3d", "sff_recurrent_dense_unet3d"],
+    ),
 )
 def test_probabilities_are_those_of_torch(grid, name):
     network = a_network(name)
@@ -47,6 +52,7 @@ def test_probabilities_are_those_of_torch(grid, name):
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_bfloat16_stays_near_single_precision(grid):
     network = a_network("multires_unet3d")
     expected = maps_of(grid, network, "openvino")

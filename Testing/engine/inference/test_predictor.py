@@ -36,7 +36,7 @@ def plain_answers(network, grid, stride):
 
 
 @pytest.mark.parametrize("name", ["sff_multires_unet3d", "sff_unet3d", "multires_unet3d"])
-@pytest.mark.parametrize("stride", [1, 3])
+@pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_shared_features_change_nothing(a_grid, name, stride):
     network = a_network(name)
     maps = predict_maps(a_grid, network, stride=stride, device=CPU)

@@ -17,6 +17,7 @@ from LungTumorSegLib.io.dicom_reading import KEYWORDS
 from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.io.slice_passes import follow_each_other, interleaved_passes, overlapping_passes, runs_of_blocks
 from LungTumorSegLib.io.slice_stack import half_last_decimal, plan_stack, planes_of, regular_steps
+from tiers import fast_only
 from volumes import affine_of
 
 UID = "1.2.3"
@@ -76,7 +77,7 @@ DIFFERENT["the same numbers"] = (
 )
 
 
-@pytest.mark.parametrize("case", DIFFERENT)
+@pytest.mark.parametrize("case", fast_only(list(DIFFERENT)[::3], DIFFERENT))
 def test_two_acquisitions_in_one_series_are_named_and_can_be_chosen(tmp_path, case):
     first, second, keyword = DIFFERENT[case]
     write_pass(tmp_path, steps(0, 12), name="a", **first)

