@@ -56,8 +56,8 @@ also to exact zeros, if they fill all eight corners of the volume: air around a 
 EXCHANGED_RATIO = 0.7
 """Ratio of the differences of neighbors along exchanged and along stated axes below which the sizes are exchanged.
 
-Measured on twelve CTs with all orders of their axes: 2.0 or more if the sizes are right, 0.45 or less if any two are
-exchanged.
+On twelve CTs with all orders of their axes, none of the 72 right headers lies below it, and each of the 234 wrong ones
+with exchanged sizes does. Slices that are blank are left out.
 """
 
 NO_AIR_HU = -900
