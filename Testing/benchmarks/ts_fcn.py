@@ -9,6 +9,9 @@ loss with the weights 0.96 and 0.04, Adam, a rate that is multiplied by 0.9 twen
 click,
 so both get what click_accuracy.py gives to every method: a click and the size of the lesion.
 
+The report's weights of the loss fit a tumor of 4 % of the pixels. Here it has more, so the network draws too much;
+therefore the bias of the tumor class is moved to where the slices of the training set have the highest mean Dice.
+
 Different from the report: the first layers are not pretrained (the source of their weights is not named there), the
 network is as wide as --width says (published: 64), a batch has eight slices, and the first rate is 0.0003. The lesions
 are those of the masks and nodules of the split's training patients, implanted as in nodule_accuracy.py.
@@ -56,6 +59,9 @@ CLICKS, SLICES = 6, 4
 """Clicks for each lesion of the training set, and slices for each click."""
 
 PRIOR = 0.1
+JUDGED, BIASES = 400, tuple(np.arange(-2, 8.1, 0.5).tolist())
+"""Slices by which the bias is chosen, and by how much it may fall."""
+
 LEAST_DIAMETER_MM = 6.0
 
 
@@ -126,7 +132,9 @@ def main() -> None:
             parts += list(slices_of(background.ct, ndimage.label(background.tumor)[0], rng))
         sys.stderr.write(f"round {number + 1} of {options.rounds}, {sum(len(part.image) for part in parts)} slices\n")
     data = Slices(*(np.concatenate(each) for each in zip(*((p.image, p.lesion) for p in parts), strict=True)))
-    save_weights(train(data, options.width, options.steps, rng), options.weights)
+    network = train(data, options.width, options.steps, rng)
+    move_bias(network, data, rng)
+    save_weights(network, options.weights)
 
 
 def slices_of(ct: CTVolume, truth: Array, rng: np.random.Generator) -> Iterator[Slices]:
@@ -169,6 +177,24 @@ def train(data: Slices, width: int, steps: int, rng: np.random.Generator) -> TSF
         if step % 50 == 49:
             sys.stderr.write(f"step {step + 1} of {steps}, loss {mean:.4f}\n")
     return network.eval()
+
+
+def move_bias(network: TSFCN, data: Slices, rng: np.random.Generator) -> None:
+    """Move the bias of the tumor class to where slices of the training set have the highest mean Dice."""
+    rows = rng.choice(len(data.image), min(len(data.image), JUDGED), replace=False)
+    image = torch.from_numpy(data.image[rows].astype(np.float32))[:, None, None]
+    with torch.no_grad():
+        logits = torch.cat([network.logits(part) for part in image.split(BATCH)])[:, 0, 0].numpy()
+        truth = data.lesion[rows]
+
+        def mean_dice(least: float) -> float:
+            found = logits > least
+            both = found.sum((1, 2)) + truth.sum((1, 2))
+            return float((2 * (found & truth).sum((1, 2)) / np.maximum(both, 1))[both > 0].mean())
+
+        best = max(BIASES, key=mean_dice)
+        network.prior_biases()[0].sub_(best)
+    sys.stderr.write(f"bias moved by {-best}, mean Dice of slices {mean_dice(0):.2f} to {mean_dice(best):.2f}\n")
 
 
 def varied(data: Slices, rows: Array, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
