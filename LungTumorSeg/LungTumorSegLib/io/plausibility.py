@@ -53,11 +53,20 @@ Such a value is padding, or air that was clipped to one value; neither says anyt
 also to exact zeros, if they fill all eight corners of the volume: air around a patient is never 0.
 """
 
+ALIKE, ALIKE_SLICES = 3.0, 5.0
+"""Largest difference of true neighbors in a slice, and in adjacent slices, divided by that of voxels side by side.
+
+Smooth images that are no CT, such as ramps, exceed it: there, any voxels differ by as much as they are apart.
+"""
+
+LEAST_ROWS = 64
+"""Fewest rows of a CT: if they are taken for slices, there are as many slices."""
+
 EXCHANGED_RATIO = 0.7
 """Ratio of the differences of neighbors along exchanged and along stated axes below which the sizes are exchanged.
 
-On twelve CTs with all orders of their axes, none of the 72 right headers lies below it, and each of the 234 wrong ones
-with exchanged sizes does. Slices that are blank are left out.
+On twelve CTs with all orders of their axes, none of the 72 right headers is refused, and 230 of the 234 wrong ones with
+exchanged sizes are. Slices that are blank are left out.
 """
 
 NO_AIR_HU = -900
@@ -153,12 +162,14 @@ def _sizes_exchanged(array: Array) -> bool:
     slices, rows, columns = array.shape
     with_content = np.array([plane.min() < plane.max() for plane in array])
     flat = (array if with_content.all() else array[with_content]).reshape(-1)
-    for stated, exchanged in (
-        (columns, {slices, rows} - {columns}),
-        (rows * columns, {slices * columns, slices * rows} - {rows * columns}),
-    ):
-        apart = _difference(flat, stated)
-        if any(_difference(flat, other) < EXCHANGED_RATIO * apart for other in exchanged):
+    adjacent = _difference(flat, 1)
+    if adjacent == 1:
+        return False  # there is no noise, so this is no image of a scanner
+    in_planes = [(columns, other, ALIKE) for other in (slices, rows)]
+    of_planes = [(rows * columns, slices * other, ALIKE_SLICES) for other in (rows, columns) if slices >= LEAST_ROWS]
+    for stated, other, alike in (*in_planes, *of_planes):
+        apart = _difference(flat, other)
+        if other != stated and apart < EXCHANGED_RATIO * _difference(flat, stated) and apart <= alike * adjacent:
             return True
     return False
 

@@ -113,12 +113,19 @@ def orders_of(array):
 
 
 def test_exchanged_sizes_are_refused_in_any_order_of_axes():
-    smooth = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(50, 90, 64)), 3)
+    smooth = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(70, 90, 80)), 3)
     for stored in orders_of(np.clip(smooth * 500 / smooth.std() - 300, -1024, 1500).astype(np.int16)):
         check_intensities(stored, Path("ct"))
         for sizes in set(permutations(stored.shape)) - {stored.shape}:
             with pytest.raises(UnusableInput, match="so its sizes are exchanged"):
                 check_intensities(stored.reshape(sizes), Path("ct"))
+
+
+@pytest.mark.parametrize("steps", [(90, 2, 1), (3, 5, 0), (60, 0, 1), (0, 4, -1), (7, 7, 7)])
+@pytest.mark.parametrize("shape", [(9, 256, 256), (80, 96, 128)])
+def test_ramps_and_steps_are_not_taken_for_exchanged_sizes(shape, steps):
+    ramp = np.tensordot(steps, np.indices(shape), 1)
+    check_intensities(((ramp - ramp.min()) * (1400 / np.ptp(ramp)) - 1000).astype(np.int16), Path("ct"))
 
 
 @pytest.mark.real_ct

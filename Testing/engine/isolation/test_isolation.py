@@ -190,7 +190,7 @@ def test_metal_does_not_hurt(a_chest, isolated_coarsely):
     assert dice(found.lungs.array, isolated_coarsely.lungs.array) > 0.99
 
 
-COARSEST, COARSE, FINE = (6.0, 3.6, 3.3), (4.0, 2.6, 2.3), (3.0, 1.9, 1.7)
+COARSEST, COARSE, FINE = (5.0, 3.0, 2.8), (4.0, 2.6, 2.3), (3.0, 1.9, 1.7)
 
 
 @pytest.mark.parametrize(
