@@ -145,8 +145,6 @@ def make_environment(folder: Path, job: str) -> str:
     torch = installed_torch(str(python))
     download = "The packages take up to 100 MB." if job == "docs" else describe_download(torch)
     say(f"Step 2 of 2: installing packages into {folder}. {download}")
-    constraints = folder / "constraints.txt"
-    constraints.write_text(chosen_constraints(torch, only_torch=job == "constraints"), encoding="utf-8")
     install = [
         str(python),
         "-m",
@@ -154,13 +152,36 @@ def make_environment(folder: Path, job: str) -> str:
         "install",
         "--disable-pip-version-check",
         "--no-compile",  # most modules are never imported; Python compiles the others when they are
-        "-c",
-        str(constraints),
         *torch_index(torch),
     ]
-    run_with_time([*install, "-e", f".{EXTRAS[job]}"])
+    pins = chosen_constraints(torch, only_torch=job == "constraints")
+    if job == "ci":
+        install_pins(install, pins, folder)
+    else:
+        constraints = folder / "constraints.txt"
+        constraints.write_text(pins, encoding="utf-8")
+        run_with_time([*install, "-c", str(constraints), "-e", f".{EXTRAS[job]}"])
     stamp.write_text(state, encoding="utf-8")
     return str(python)
+
+
+def install_pins(install: Sequence[str], pins: str, folder: Path) -> None:
+    """Install exactly the pinned packages, which are those of CI, in two processes at a time, then this checkout.
+
+    pip computes on one core, most of the time to find out what constraints.txt says already.
+
+    Raises:
+        subprocess.CalledProcessError: If a package cannot be installed, or if what is pinned is not all that is needed.
+    """
+    lines = [line for line in pins.splitlines() if not line.startswith("#")]
+    halves = []
+    for number in range(2):
+        half = folder / f"pins-{number + 1}.txt"
+        half.write_text("\n".join(lines[number::2]) + "\n", encoding="utf-8")
+        halves.append([*install, "--no-deps", "-r", str(half)])
+    run_with_time(*halves)
+    run_with_time([*install, "--no-deps", "--no-build-isolation", "-e", "."])
+    run_with_time([*install[:3], "check"])
 
 
 def checkout_state() -> str:
@@ -235,25 +256,26 @@ def describe_download(torch: str | None) -> str:
     return f"torch ({build}) and other packages (about 400 MB) are downloaded unless pip has kept them."
 
 
-def run_with_time(command: Sequence[str]) -> None:
-    """Run a command; while it prints nothing to a terminal, a line every ten seconds says how long it takes.
+def run_with_time(*commands: Sequence[str]) -> None:
+    """Run commands at a time; while they print nothing to a terminal, a line every ten seconds says how long it takes.
 
     Raises:
-        subprocess.CalledProcessError: Where it fails.
+        subprocess.CalledProcessError: Where one fails.
     """
-    say_command(command)
+    for command in commands:
+        say_command(command)
     began = time.monotonic()
-    process = subprocess.Popen(command, cwd=ROOT)
-    while True:
-        try:
-            code = process.wait(LINE_SECONDS)
-        except subprocess.TimeoutExpired:
-            if not sys.stdout.isatty():
-                say(f"... installing for {time.monotonic() - began:.0f} s")
-        else:
-            break
-    if code:
-        raise subprocess.CalledProcessError(code, command)
+    processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    for process in processes:
+        while process.poll() is None:
+            try:
+                process.wait(LINE_SECONDS)
+            except subprocess.TimeoutExpired:
+                if not sys.stdout.isatty():
+                    say(f"... installing for {time.monotonic() - began:.0f} s")
+    for command, process in zip(commands, processes, strict=True):
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
     say(f"Installed in {time.monotonic() - began:.0f} s.")
 
 

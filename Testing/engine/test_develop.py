@@ -114,6 +114,27 @@ def test_a_silent_installation_says_every_while_how_long_it_takes(develop, monke
         develop.run_with_time([develop.sys.executable, "-c", "raise SystemExit(3)"])
 
 
+def test_ci_installs_every_pin_once_and_nothing_else(develop, monkeypatch, tmp_path):
+    runs = []
+    monkeypatch.setattr(develop, "run_with_time", lambda *commands: runs.append(commands))
+    develop.install_pins(["python", "-m", "pip", "install"], develop.chosen_constraints(None), tmp_path)
+    halves = [Path(command[-1]).read_text(encoding="utf-8").split() for command in runs[0]]
+    pins = [line for line in develop.chosen_constraints(None).splitlines() if not line.startswith("#")]
+    assert len(halves) == 2
+    assert sorted(halves[0] + halves[1]) == sorted(pins)
+    assert all("--no-deps" in command for command in runs[0])
+    assert runs[-1] == (["python", "-m", "pip", "check"],), "what is pinned has to be all that is needed"
+
+
+def test_several_installations_run_at_a_time_and_each_may_fail(develop):
+    def program(code):
+        return [develop.sys.executable, "-c", f"raise SystemExit({code})"]
+
+    develop.run_with_time(program(0), program(0))
+    with pytest.raises(develop.subprocess.CalledProcessError):
+        develop.run_with_time(program(0), program(4))
+
+
 def test_what_runs_beside_the_tests_is_shown_after_them_and_its_failure_counts(develop, capfd):
     def program(text, code):
         return [develop.sys.executable, "-c", f"print({text!r}); raise SystemExit({code})"]
