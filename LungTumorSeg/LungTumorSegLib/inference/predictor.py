@@ -38,6 +38,12 @@ CPU_ALLOCATOR = "DefaultCPUAllocator"
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
+USUAL_WINDOWS = 0.1
+"""Area that is looked at more closely, per stack, as a share of a stack; only the expected time depends on it.
+
+The first stacks, at an end of the lungs, hold less than the others.
+"""
+
 Features = tuple[torch.Tensor, ...]
 
 ComputedNetwork = torch.nn.Module | OpenVinoNetwork
@@ -201,11 +207,14 @@ class _Search:
             means = ((part, self._statistics.mean[slices_of(part.box)]) for part in parts)
             return [window for part, mean in means for window in windows_of(part, mean > closer_above, croppable)]
 
-        windows = 0.0  # expected, in stacks: until they are known, the stacks so far tell how many will follow
-        for done, part in enumerate(coarse, 1):
-            self._report(len(coarse) + windows)
+        def expected(done: int) -> float:
+            """Return the windows that will follow, in stacks; stacks that are not computed yet count as usual ones."""
+            seen = sum(map(self._cost, closer(coarse[:done])))
+            return (seen + USUAL_WINDOWS * (len(coarse) - done)) / max(1, len(coarse)) * len(others)
+
+        for done, part in enumerate(coarse):
+            self._report(len(coarse) + expected(done))
             self._add(part)
-            windows = sum(map(self._cost, closer(coarse[:done]))) / done * len(others)
         self.compute(closer(others))
 
     def _add(self, part: Part) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.inference.passes import RIM_VOXELS, Part, all_stacks, first_pass, windows_of
 from LungTumorSegLib.inference.predictor import predict_maps
+from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from small_networks import a_grid_of_noise, a_network
 
 CPU = torch.device("cpu")
@@ -118,4 +119,6 @@ def test_windows_give_nearly_what_whole_planes_give_and_cost_less(grid, name):
     assert (found.count[suspected] == full.count[suspected]).all()
     np.testing.assert_allclose(found.mean[suspected], full.mean[suspected], atol=0.02)
     assert steps[-1].done == steps[-1].total
+    slices = int((first.count.max(axis=(1, 2)) > 0).sum())
+    assert steps[0].total > 100 * -(-slices // STACK_SLICES), "a closer look is expected from the beginning"
     assert sorted(step.done for step in steps) == [step.done for step in steps]
