@@ -6,8 +6,7 @@
 Follows Ray 2016 ("Lung tumor segmentation via fully convolutional neural networks", Stanford CS231N): axial slices of a
 square of twice the lesion's extent, resized to 100 x 100 pixels, mirrored and turned in steps of 90 degrees, softmax
 loss with the weights 0.96 and 0.04, Adam, a rate that is multiplied by 0.9 twenty times. The square lies around a
-click,
-so both get what click_accuracy.py gives to every method: a click and the size of the lesion.
+click, so the network gets what click_accuracy.py gives to every method: a click and the size of the lesion.
 
 The report's weights of the loss fit a tumor of 4 % of the pixels. Here it has more, so the network draws too much;
 therefore the bias of the tumor class is moved to where the slices of the training set have the highest mean Dice.
