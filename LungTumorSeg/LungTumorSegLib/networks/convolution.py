@@ -131,7 +131,7 @@ def _upsampled_with_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Te
 def _fuses() -> bool:
     """Return whether this version of torch has these operations of oneDNN.
 
-    They are internal to torch, so any version may lack them (AttributeError), take other arguments (TypeError) or refuse
+    They are internal to torch, so a version may lack them (AttributeError), take other arguments (TypeError) or refuse
     this processor (the other two errors). The network then computes the same in separate passes.
     """
     x, kernel = torch.zeros((1, 1, 2, 2, 2)), torch.zeros((1, 1, 1, 2, 2))
