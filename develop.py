@@ -1,7 +1,7 @@
 """Set up LungTumorSeg on a fresh machine and run it.
 
-The jobs: ``python3 develop.py demo``, ``test``, ``docs``, ``ci`` (test and docs side by side), ``coverage`` (the tests
-with the share of lines that they run) and ``constraints``.
+The jobs: ``python3 develop.py demo``, ``test``, ``docs``, ``ci`` (test, docs and the wheel side by side), ``coverage``
+(the tests with the share of lines that they run) and ``constraints``.
 
 Needs Python 3.11 to 3.13 and nothing else. A virtual environment is made in ``.venv`` (or ``--environment DIR``) and
 kept, so that the next call is quick.
@@ -10,6 +10,7 @@ kept, so that the next call is quick.
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import hashlib
 import json
@@ -34,7 +35,7 @@ EXTRAS = {
     "docs": "[docs]",
     "ci": "[test,docs]",
     "coverage": "[test,coverage]",
-    "constraints": "[test,docs,coverage]",
+    "constraints": "[ci,test,docs,coverage]",
 }
 
 TEST_PROCESSES = min((os.cpu_count() or 1) + 1, 4)
@@ -66,8 +67,8 @@ def main() -> int:
         "job",
         choices=tuple(EXTRAS),
         help="demo: segment a synthetic CT and draw it; test: lint, types and the test suite; "
-        "docs: build the documentation into site; ci: test and docs; coverage: the tests, and the share of lines that "
-        "they run; constraints: pin all versions again",
+        "docs: build the documentation into site; ci: test and docs, and the wheel; coverage: the tests, and the share "
+        "of lines that they run; constraints: pin all versions again",
     )
     parser.add_argument(
         "--environment", type=Path, default=ROOT / ".venv", metavar="DIR", help="virtual environment (default: .venv)"
@@ -152,36 +153,54 @@ def make_environment(folder: Path, job: str) -> str:
         "install",
         "--disable-pip-version-check",
         "--no-compile",  # most modules are never imported; Python compiles the others when they are
-        *torch_index(torch),
     ]
-    pins = chosen_constraints(torch, only_torch=job == "constraints")
+    pins, index = chosen_constraints(torch, only_torch=job == "constraints"), torch_index(torch)
     if job == "ci":
-        install_pins(install, pins, folder)
+        install_pins(install, pins, folder, index)
     else:
         constraints = folder / "constraints.txt"
         constraints.write_text(pins, encoding="utf-8")
-        run_with_time([*install, "-c", str(constraints), "-e", f".{EXTRAS[job]}"])
+        run_with_time([*install, *index, "-c", str(constraints), "-e", f".{EXTRAS[job]}"])
     stamp.write_text(state, encoding="utf-8")
     return str(python)
 
 
-def install_pins(install: Sequence[str], pins: str, folder: Path) -> None:
-    """Install exactly the pinned packages, which are those of CI, in two processes at a time, then this checkout.
+def install_pins(install: Sequence[str], pins: str, folder: Path, index: Sequence[str]) -> None:
+    """Install exactly the pinned packages, which are those of CI, then this checkout.
 
-    pip computes on one core, most of the time to find out what constraints.txt says already.
+    pip (``install``) installs uv, which needs a fifth of pip's time for the others.
 
     Raises:
         subprocess.CalledProcessError: If a package cannot be installed, or if what is pinned is not all that is needed.
     """
-    lines = [line for line in pins.splitlines() if not line.startswith("#")]
-    halves = []
-    for number in range(2):
-        half = folder / f"pins-{number + 1}.txt"
-        half.write_text("\n".join(lines[number::2]) + "\n", encoding="utf-8")
-        halves.append([*install, "--no-deps", "-r", str(half)])
-    run_with_time(*halves)
-    run_with_time([*install, "--no-deps", "--no-build-isolation", "-e", "."])
-    run_with_time([*install[:3], "check"])
+    file = folder / "pins.txt"
+    file.write_text(pins, encoding="utf-8")
+    (uv,) = (line for line in pins.splitlines() if line.startswith("uv=="))
+    run_with_time([*install, "--no-deps", uv])
+    python = install[0]
+    check = [python, "-m", "uv", "pip", "check", "--python", python]
+    install_quickly = [python, "-m", "uv", "pip", "install", "--python", python, "--no-deps"]
+    # Like pip, take a version from any index; by default uv looks only into the first one that has the package.
+    sources = ["--index-strategy", "unsafe-best-match", *pip_sources(python), *index]
+    run_with_time([*install_quickly, *sources, "-r", str(file)])
+    run_with_time([*install_quickly, "--no-build-isolation", "-e", "."])
+    run_with_time(check)
+
+
+def pip_sources(python: str) -> list[str]:
+    """Return the indexes and folders from which pip is configured to take packages, as arguments of uv."""
+    options = {"index-url": "--default-index", "extra-index-url": "--extra-index-url", "find-links": "--find-links"}
+    done = subprocess.run(
+        [python, "-m", "pip", "config", "list", "--disable-pip-version-check"], capture_output=True, text=True
+    )
+    settings = (line.partition("=") for line in done.stdout.splitlines())
+    found = [
+        (options[key.rpartition(".")[2]], place)
+        for key, _, value in settings
+        if key.rpartition(".")[2] in options
+        for place in str(ast.literal_eval(value)).split()
+    ]
+    return [argument for pair in dict.fromkeys(found) for argument in pair]
 
 
 def checkout_state() -> str:
@@ -304,9 +323,9 @@ def docs_commands(python: str, rest: list[str]) -> list[list[str]]:
 
 
 def side_commands(python: str, job: str) -> list[list[str]]:
-    """Return what runs beside the tests: the types and, in CI, the documentation."""
+    """Return what runs beside the tests: the types and, in CI, the documentation and the wheel."""
     types = [[python, "-m", "mypy"]] if job in ("test", "ci") else []
-    return types + (docs_commands(python, []) if job == "ci" else [])
+    return types + ([*docs_commands(python, []), ["bash", ".ci/wheel", python]] if job == "ci" else [])
 
 
 def test_commands(python: str, rest: list[str]) -> list[list[str]]:

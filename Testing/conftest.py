@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of the longest files first; the others keep their order."""
     here, places = Path(__file__).parent, {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(places)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let one test process import torch and the tests before the others, which then find its bytecode.
+
+    Otherwise all of them compile the same files after a new installation, which takes each of them 25 s.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")  # no process of a run has it but those that run tests
+    with first_or_later(run) if run else contextlib.nullcontext():
+        return (yield)
+
+
+@contextlib.contextmanager
+def first_or_later(run: str) -> Iterator[None]:
+    """Enter at once in the first process of a run, and in the others when that one has left, or has died."""
+    try:
+        import fcntl
+    except ImportError:  # on Windows
+        yield
+        return
+    path = Path(tempfile.gettempdir()) / f"LungTumorSeg-tests-{run}"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @pytest.hookimpl(optionalhook=True)

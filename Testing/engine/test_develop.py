@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import re
 import subprocess
 import tomllib
@@ -114,16 +115,20 @@ def test_a_silent_installation_says_every_while_how_long_it_takes(develop, monke
         develop.run_with_time([develop.sys.executable, "-c", "raise SystemExit(3)"])
 
 
-def test_ci_installs_every_pin_once_and_nothing_else(develop, monkeypatch, tmp_path):
+def test_ci_installs_every_pin_and_nothing_else_from_the_places_that_pip_uses(develop, monkeypatch, tmp_path):
     runs = []
-    monkeypatch.setattr(develop, "run_with_time", lambda *commands: runs.append(commands))
-    develop.install_pins(["python", "-m", "pip", "install"], develop.chosen_constraints(None), tmp_path)
-    halves = [Path(command[-1]).read_text(encoding="utf-8").split() for command in runs[0]]
-    pins = [line for line in develop.chosen_constraints(None).splitlines() if not line.startswith("#")]
-    assert len(halves) == 2
-    assert sorted(halves[0] + halves[1]) == sorted(pins)
-    assert all("--no-deps" in command for command in runs[0])
-    assert runs[-1] == (["python", "-m", "pip", "check"],), "what is pinned has to be all that is needed"
+    monkeypatch.setattr(develop, "run_with_time", lambda *commands: runs.extend(commands))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://one.example/simple https://two.example/simple")
+    pins, index = develop.chosen_constraints(None), ["--extra-index-url", develop.CPU_INDEX]
+    develop.install_pins([develop.sys.executable, "-m", "pip", "install"], pins, tmp_path, index)
+    own, others, checkout, check = runs
+    assert Path(others[-1]).read_text(encoding="utf-8") == pins
+    assert own[-1] in pins.splitlines()
+    assert own[-1].startswith("uv==")
+    assert all("--no-deps" in command for command in (own, others, checkout))
+    indexes = [place for option, place in itertools.pairwise(others) if option == "--extra-index-url"]
+    assert {"https://one.example/simple", "https://two.example/simple", develop.CPU_INDEX} <= set(indexes)
+    assert check[1:5] == ["-m", "uv", "pip", "check"], "what is pinned has to be all that is needed"
 
 
 def test_several_installations_run_at_a_time_and_each_may_fail(develop):
@@ -153,8 +158,10 @@ def test_commands_store_the_bytecode_that_they_compile(develop, monkeypatch, cap
     assert [line for line in capfd.readouterr().out.splitlines() if " $ " not in line] == ["False", "False"]
 
 
-def test_ci_checks_types_and_documentation_beside_the_tests(develop):
-    assert [command[2] for command in develop.side_commands("python", "ci")] == ["mypy", "mkdocs"]
+def test_ci_checks_types_documentation_and_wheel_beside_the_tests(develop):
+    *others, wheel = develop.side_commands("python", "ci")
+    assert [command[2] for command in others] == ["mypy", "mkdocs"]
+    assert (ROOT / wheel[1]).is_file()
     assert [command[2] for command in develop.side_commands("python", "test")] == ["mypy"]
     assert develop.side_commands("python", "docs") == []
 
