@@ -47,6 +47,7 @@ STAGES = {
 
 ERRORS = {
     "UnusableInput": ("error 2", (0,)),
+    "WrongConfig": ("error 2", (0,)),
     "ChoiceMissing": ("error 2", (0, 2)),
     "MachineLimit": ("error 3", (0,)),
     "Cancelled": ("error 130", (0,)),

@@ -12,6 +12,13 @@ from .command import Command
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Compare networks, or search for the best settings of one."""
+    from ..training.launch import mistakes_told_once
+
+    with mistakes_told_once():
+        _run(options, channel)
+
+
+def _run(options: argparse.Namespace, channel: Channel) -> None:
     from ..training.bench.config import read_bench_config
 
     read_bench_config(options.config)  # refuses before slow packages are imported
@@ -24,7 +31,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         channel.result({"settings": tuned.settings, "score": tuned.score, "table": str(tuned.table.resolve())}, text)
         return
     from ..training.bench.runs import run_bench
-    from ..training.distributed import rank
+    from ..training.launch import rank
 
     page = run_bench(options.config, ignore_progress if rank() else channel.progress)
     if rank():

@@ -14,9 +14,10 @@ from .command import Command
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Train a model, and report its metrics on held-out cases."""
     from ..training import train
-    from ..training.distributed import rank
+    from ..training.launch import mistakes_told_once, rank
 
-    model = train(options.config, ignore_progress if rank() else channel.progress)
+    with mistakes_told_once():
+        model = train(options.config, ignore_progress if rank() else channel.progress)
     if rank():
         return  # the first process reports
     measured = model.parent / "held-out" / "metrics.json"

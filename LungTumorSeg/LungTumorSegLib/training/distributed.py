@@ -29,6 +29,8 @@ from torch.nn.parallel import DistributedDataParallel
 from ..core.errors import MachineLimit, UnusableInput
 from ..networks.blocks import BatchNorm
 from ..networks.contract import Network
+from .launch import launched, processes, rank
+from .settings import WrongConfig
 
 LONGEST_WAIT = timedelta(days=7)
 """Time for which a process waits for another one, which may prepare cases or score; a lost one is noticed at once."""
@@ -36,25 +38,7 @@ LONGEST_WAIT = timedelta(days=7)
 POLL_SECONDS = 0.02
 """Interval at which a waiting process heeds signals, seconds."""
 
-TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""Environment variables by which ``torchrun`` tells a process its place."""
-
 T = TypeVar("T")
-
-
-def launched() -> bool:
-    """Return whether ``torchrun`` started this process together with others."""
-    return all(name in os.environ for name in TORCHRUN) and int(os.environ["WORLD_SIZE"]) > 1
-
-
-def processes() -> int:
-    """Return the number of processes of this training."""
-    return int(os.environ["WORLD_SIZE"]) if launched() else 1
-
-
-def rank() -> int:
-    """Return the number of this process, from 0."""
-    return int(os.environ["RANK"]) if launched() else 0
 
 
 def refuse_several(what: str) -> None:
@@ -159,10 +143,10 @@ def share_of(batch: int, name: str) -> tuple[int, int]:
         name: Name of the setting, for the message.
 
     Raises:
-        UnusableInput: The batch cannot be divided evenly.
+        WrongConfig: The batch cannot be divided evenly.
     """
     if batch % processes():
-        raise UnusableInput(
+        raise WrongConfig(
             f"{name} is {batch}, which cannot be divided evenly among {processes()} processes; choose a multiple of "
             f"{processes()}."
         )

@@ -20,7 +20,8 @@ from ..networks.contract import Network
 from .averaging import MovingAverage
 from .checkpoint import load_average, load_checkpoint, save_checkpoint
 from .config import StageConfig, TrainingConfig
-from .distributed import SharedNetwork, joined, rank, share_of, shared, shared_number
+from .distributed import SharedNetwork, joined, share_of, shared, shared_number
+from .launch import rank
 from .loader import SampleDataset, batches
 from .log import TrainingLog
 from .losses import Loss, build_loss, supervised_loss

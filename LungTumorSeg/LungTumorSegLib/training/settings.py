@@ -20,6 +20,11 @@ from ..inference.stack_length import STACK_SLICES
 
 C = TypeVar("C")
 
+
+class WrongConfig(UnusableInput):
+    """A configuration contains a mistake, which every process that reads it finds."""
+
+
 MOST_BYTES = 4 * 1024**2
 """Largest configuration file, bytes; one that lists 1,000 cases has 300 kB."""
 
@@ -71,14 +76,15 @@ def read_as(path: Path, check: Callable[[Any], C]) -> C:
     """Return what ``check`` makes of the values in a YAML file; its message about a mistake gets the file's name.
 
     Raises:
-        UnusableInput: The file cannot be read or is not valid.
+        UnusableInput: The file cannot be read, or is no YAML.
+        WrongConfig: It is not valid.
         MachineLimit: PyYAML is not installed.
     """
     values = read_yaml(path)
     try:
         return check(values)
     except UnusableInput as error:
-        raise UnusableInput(f"{path}: {error}") from error
+        raise WrongConfig(f"{path}: {error}") from error
 
 
 def read_yaml(path: Path) -> Any:

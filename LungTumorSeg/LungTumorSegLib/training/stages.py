@@ -28,12 +28,14 @@ from ..results.giving_way import Output
 from ..weights.manifest import Manifest
 from .chain import run_steps
 from .config import EXTRACTOR, NETWORK, ModelConfig, TrainingConfig, read_config, step_config
-from .distributed import by_first, connected, first_alone, own_device, rank, share_of
+from .distributed import by_first, connected, first_alone, own_device, share_of
 from .folds import check_folds, leave_out, source_of
 from .held_out import evaluate_held_out
+from .launch import rank
 from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
 from .second_look.config import LookTrainingConfig
+from .settings import WrongConfig
 from .store import StoredCase
 from .whole_volumes import WholeVolumes
 
@@ -179,20 +181,24 @@ def check_stages(config: TrainingConfig) -> None:
     """Check that the stages fit the network, and their batches the processes.
 
     Raises:
-        UnusableInput: The network is unknown or not 3D, the stages do not fit it, or a batch cannot be divided.
+        WrongConfig: The network is unknown or not 3D, the stages do not fit it, or a batch cannot be divided.
     """
     if config.chain:
         config = step_config(config, 0)
     for stage, settings in ((EXTRACTOR, config.extractor), (NETWORK, config.network)):
         if settings is not None:
             share_of(settings.batch, f"{stage}.batch")
-    network, name = _new_network(config.model), config.model.name
+    name = config.model.name
+    try:
+        network = _new_network(config.model)
+    except UnusableInput as error:
+        raise WrongConfig(str(error)) from error
     if network.dims != 3:
-        raise UnusableInput(f"model.name must be a 3D network, not {name}; the extractor stage trains 2D networks.")
+        raise WrongConfig(f"model.name must be a 3D network, not {name}; the extractor stage trains 2D networks.")
     if not isinstance(network, FusionNetwork) and config.extractor is not None:
-        raise UnusableInput(f"{name} does not fuse 2D features; remove the extractor stage.")
+        raise WrongConfig(f"{name} does not fuse 2D features; remove the extractor stage.")
     if isinstance(network, FusionNetwork) and config.extractor is None and not config.start_from:
-        raise UnusableInput(
+        raise WrongConfig(
             f"{name} fuses 2D features that must be trained first; add the extractor stage, or set start_from to a "
             "trained model."
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import shared_training
 import torch
-from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.cli import main
+from LungTumorSegLib.core.errors import UNUSABLE, UnusableInput
 from LungTumorSegLib.networks.blocks import BatchNorm
 from LungTumorSegLib.training import distributed
 from LungTumorSegLib.training.bench.tuning import run_tuning
@@ -92,6 +93,25 @@ def test_what_several_processes_cannot_do_is_refused_in_a_sentence(second_of_two
         run_tuning(Path("bench.yaml"), 3)
     with pytest.raises(UnusableInput, match="second network uses one process only"):
         command.run_training(None)
+
+
+@pytest.mark.parametrize("command", ["train", "bench"])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_mistake_in_a_configuration_is_told_by_the_first_process_only(command, rank, tmp_path, monkeypatch, capsys):
+    for name, value in shared_training.place_of(rank, 1).items():
+        monkeypatch.setenv(name, value)
+    config = tmp_path / "config.yaml"
+    bench = "output: out\nbaseline: a\nentries: [{name: a}]\nbase: "
+    network = "{model: {name: resnet_9000}, data: {phantoms: {count: 2}}}"
+    train = "output: out\n<<: "
+    for text, mistake in ((bench if command == "bench" else train) + network, "resnet_9000"), ("wrong: 1", "'output'"):
+        config.write_text(text)
+        assert main([command, str(config)]) == UNUSABLE
+        told = capsys.readouterr().err
+        assert (mistake in told) == (rank == 0), told
+    config.unlink()
+    assert main([command, str(config)]) == UNUSABLE
+    assert "cannot be read" in capsys.readouterr().err  # another computer may have the file
 
 
 def test_each_process_has_a_graphics_card_of_its_own(second_of_two, monkeypatch):
