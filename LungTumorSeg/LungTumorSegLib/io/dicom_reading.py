@@ -40,7 +40,8 @@ KEYWORDS = [
     "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "ModalityLUTSequence", "RealWorldValueMappingSequence",
     "PixelAspectRatio", "ReconstructionDiameter", "SliceLocation", "GantryDetectorTilt",
-    "PatientOrientation",
+    "PatientOrientation", "SliceThickness", "Manufacturer", "ManufacturerModelName", "StationName", "PatientSex",
+    "PatientBirthDate",
 ]  # fmt: skip
 """All attributes that are read.
 

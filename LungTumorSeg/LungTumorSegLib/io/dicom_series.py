@@ -14,6 +14,7 @@ from ..core.volume import AIR_HU, Array, CTVolume
 from .dicom_files import find_slices
 from .dicom_folder import unread_sentence
 from .dicom_grouping import Stack, acquisitions_warning, by_series, choose_series, choose_stack, numbering_warning
+from .dicom_mixture import mixture_warnings
 from .dicom_phases import choose_phase, selected_phase, series_as_phases
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
@@ -78,6 +79,7 @@ def read_dicom(path: Path, *, series: str | None = None, phase: int | None = Non
         _marked_as_localizers(found.localizers, chosen[0]),
         acquisitions_warning(stack),
         numbering_warning(stack),
+        *mixture_warnings(stack.slices),
     ]
     return _volume(stack, path, is_whole, warnings)
 

@@ -20,6 +20,7 @@ from ..core.messages import truncated_header
 from ..core.volume import Array
 from .image_header import (
     MAX_PHASES,
+    SAME_SPACING,
     ImageHeader,
     Packing,
     VoxelPlace,
@@ -83,7 +84,7 @@ ALIASES = {
 }  # fmt: skip
 
 _FIELD = re.compile(r"([^:]+): (.*)")
-_VECTOR = re.compile(r"none|\([^()\s]*(?:\s*,\s*[^(),\s]*)*\s*\)", re.IGNORECASE)
+_VECTOR = re.compile(r"none|\(\s*[^()\s]*(?:\s*,\s*[^(),\s]*)*\s*\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -259,9 +260,38 @@ def _affine(
             if word != "nan" and step is not None
         ]
         check_same_spacing([a for a, _ in both], [b for _, b in both], ("spacings", "space directions"), path)
+    _check_ends(fields, all_steps, path)
     if "space origin" in fields:
         return affine, ()
     return affine, ("The image does not state its origin. Positions are relative to its first voxel.",)
+
+
+def _check_ends(fields: dict[str, str], all_steps: list[list[float] | None], path: Path) -> None:
+    """Check that the positions of both ends of each axis, if they are stated, agree with its space direction.
+
+    They are the outer edges of the first and last voxel, or their middles; the format allows both.
+
+    Raises:
+        UnusableInput: If they disagree, or are no numbers.
+    """
+    ends = []
+    for name in ("axis mins", "axis maxs"):
+        words = fields.get(name, "nan " * len(all_steps)).lower().split()
+        found = numbers(" ".join("0" if word == "nan" else word for word in words), len(all_steps))
+        if found is None:
+            wrong_header(path, f'states "{shortened(fields[name])}" as the {name} of {len(all_steps)} axes')
+        ends.append([None if word == "nan" else value for word, value in zip(words, found, strict=True)])
+    sizes = whole_numbers(fields["sizes"], len(all_steps)) or []
+    for first, last, size, step in zip(*ends, sizes, all_steps, strict=True):
+        if first is None or last is None or step is None:
+            continue
+        between, length = abs(last - first), float(np.linalg.norm(step))
+        if not any(math.isclose(between, length * count, rel_tol=SAME_SPACING) for count in (size, size - 1)):
+            wrong_header(
+                path,
+                f"states two different lengths of an axis (axis mins and axis maxs: {between:.5g}, space directions "
+                f"and sizes: {length * size:.5g})",
+            )
 
 
 def _mm(fields: dict[str, str], path: Path) -> float:

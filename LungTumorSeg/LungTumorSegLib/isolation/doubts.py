@@ -55,7 +55,15 @@ RIM_MM = 3.0
 
 
 def doubts(
-    ct: Volume, body: Volume, left: Volume, right: Volume, airways: Volume, axis: SpineAxis, unit: float = 1.0
+    ct: Volume,
+    body: Volume,
+    left: Volume,
+    right: Volume,
+    airways: Volume,
+    axis: SpineAxis,
+    unit: float = 1.0,
+    *,
+    upside_down: bool = False,
 ) -> tuple[str, ...]:
     """Return all reasons to doubt the lungs, as sentences for the user.
 
@@ -67,11 +75,13 @@ def doubts(
         airways: The lumen of trachea and main bronchi.
         axis: The spine axis.
         unit: The factor for lengths that belongs to the body (see ``body_size``): 1 for adults, less for children.
+        upside_down: Whether the trachea divides toward the top.
     """
     lungs = left.with_array(left.array | right.array)
     cut = cut_faces(lungs)
     left_ml, right_ml = (float(np.count_nonzero(lung.array)) * ct.voxel_volume_ml for lung in (left, right))
-    found = [*border_doubts(cut), *spine_doubts(axis)]
+    found = upside_down_doubts() if upside_down else border_doubts(cut)
+    found += spine_doubts(axis)
     if not cut and (unit < 1 or is_adult(body)):
         found += small_doubts(left_ml + right_ml, unit)
     if axis.seen == "back":
@@ -181,6 +191,14 @@ def spine_doubts(axis: SpineAxis) -> list[str]:
             "side of each lesion is unknown. Choose a CT that shows the whole chest."
         ]
     return []
+
+
+def upside_down_doubts() -> list[str]:
+    """Explain why left and right are unknown if head and feet are exchanged; faces of the CT have no name then."""
+    return [
+        "The trachea divides toward the top of this CT: the head-to-foot direction in its header is likely wrong. Left "
+        "and right are unknown; export the CT again from its source."
+    ]
 
 
 def uneven_doubts(left_ml: float, right_ml: float) -> list[str]:

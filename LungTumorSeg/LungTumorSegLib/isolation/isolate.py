@@ -27,6 +27,7 @@ from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
 from .symmetry import mirrored
+from .upside_down import is_upside_down
 from .working_grid import refine, remove
 
 __all__ = ["LungIsolation", "SpineAxis", "carina_of", "isolate_lungs"]
@@ -51,9 +52,9 @@ class LungIsolation:
         ct: The CT itself.
         warnings: Sentences for the user about what makes the lungs doubtful.
         carina_lps: The carina, LPS mm; None if the trachea and both main bronchi are not found.
-        sides_known: Whether the spine was found at the back of the body. Otherwise, ``left_lung`` and ``right_lung``
-            are only what lies on either side of ``spine_axis``, and must not be reported as the patient's left and
-            right.
+        sides_known: Whether the spine was found at the back of the body, and the CT is not upside down. Otherwise,
+            ``left_lung`` and ``right_lung`` are only what lies on either side of ``spine_axis``, and must not be
+            reported as the patient's left and right.
     """
 
     body: Volume
@@ -121,7 +122,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         ct=ct,
         warnings=(*unlike_hu, *_lung_doubts(chest)),
         carina_lps=None if carina is None else magnified_point(carina, chest.unit),
-        sides_known=chest.axis.seen == "back",
+        sides_known=chest.axis.seen == "back" and not chest.upside_down,
     )
     step_done()
     return result
@@ -150,6 +151,7 @@ class _Chest:
         lungs: Both lungs.
         mask: The region in which tumors are searched (bool), on the grid of ``ct``.
         unit: Lengths in the original CT divided by lengths here.
+        upside_down: Whether the trachea divides toward the top.
     """
 
     ct: Volume
@@ -160,6 +162,7 @@ class _Chest:
     lungs: _CoarseLungs
     mask: Volume
     unit: float
+    upside_down: bool
 
 
 def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[], None]) -> _Chest:
@@ -186,14 +189,15 @@ def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[],
     step_done()
     mask = isolation_mask(lungs.left, lungs.right, airways, axis, body, axial)
     step_done()
-    return _Chest(axial, coarse, body, airways, axis, lungs, mask, unit)
+    return _Chest(axial, coarse, body, airways, axis, lungs, mask, unit, is_upside_down(coarse, body, airways, axis))
 
 
 def _lung_doubts(chest: _Chest) -> Sequence[str]:
     """Return why the lungs are doubtful, judged in the sizes of the original CT."""
     volumes = (chest.coarse, chest.body, chest.lungs.left, chest.lungs.right, chest.airways)
     coarse, body, left, right, airways = (magnified(each, chest.unit) for each in volumes)
-    return doubts(coarse, body, left, right, airways, chest.axis.magnified(chest.unit), chest.unit)
+    axis = chest.axis.magnified(chest.unit)
+    return doubts(coarse, body, left, right, airways, axis, chest.unit, upside_down=chest.upside_down)
 
 
 def _complete_lungs(coarse: Volume, body: Volume, airways: Volume, air: Volume, axis: SpineAxis) -> _CoarseLungs:

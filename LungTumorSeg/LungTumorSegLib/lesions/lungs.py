@@ -15,6 +15,7 @@ from ..core.selection import NamedSegment, lung_segments
 from ..core.volume import CTVolume, Point, Volume
 from ..isolation.doubts import uneven_doubts
 from ..isolation.hounsfield import value_doubts
+from .measurements import centroid_lps
 
 NO_LUNGS = "The CT shows too little lung, so the side and the location of each lesion are unknown."
 
@@ -81,4 +82,10 @@ def drawn_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs | 
 
 def drawn_doubts(left: Volume, right: Volume) -> list[str]:
     """Return the reasons to doubt lungs (bool) that the segmentation contains."""
-    return uneven_doubts(*(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in (left, right)))
+    found = uneven_doubts(*(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in (left, right)))
+    if left.array.any() and right.array.any() and centroid_lps(left)[0] < centroid_lps(right)[0]:
+        found.append(
+            "The segment of the left lung lies on the right side of the CT and that of the right lung on its left. "
+            "Either their names are exchanged or the orientation of the CT is wrong, so check the side of each lesion."
+        )
+    return found

@@ -157,6 +157,29 @@ def test_acquisitions_that_follow_each_other_are_one_stack_with_a_warning(tmp_pa
     assert "2 consecutive acquisitions" in ct.warnings[0]
 
 
+@pytest.mark.parametrize(("keyword", "lower", "upper"), [
+    ("AcquisitionDate", "20200101", "20210101"),
+    ("ImageType", ("ORIGINAL", "PRIMARY", "AXIAL"), ("DERIVED", "SECONDARY", "MPR")),
+    ("SliceThickness", "1.25", "10"),
+    ("ManufacturerModelName", "One", "Other"),
+    ("PatientBirthDate", "19500101", "19600101"),
+])  # fmt: skip
+def test_slices_of_other_sources_that_follow_each_other_are_warned_of_without_their_values(
+    tmp_path, keyword, lower, upper
+):
+    write_pass(tmp_path, steps(0, 10), name="a", **{keyword: lower})
+    write_pass(tmp_path, steps(10, 10), name="b", **{keyword: upper})
+    (warning,) = read_ct(tmp_path).warnings
+    assert warning.startswith(f"The slices differ in {keyword}, so they may come from several acquisitions")
+    assert not any(str(value) in warning for value in (lower, upper) if isinstance(value, str))
+
+
+def test_the_same_thickness_in_other_digits_is_no_difference(tmp_path):
+    write_pass(tmp_path, steps(0, 10), name="a", SliceThickness="1.25")
+    write_pass(tmp_path, steps(10, 10), name="b", SliceThickness="1.250")
+    assert read_ct(tmp_path).warnings == ()
+
+
 def test_acquisitions_with_a_step_between_them_are_two(tmp_path):
     write_pass(tmp_path, steps(0, 10), name="a", AcquisitionNumber=1)
     write_pass(tmp_path, steps(10, 10, offset=1.1), name="b", AcquisitionNumber=2)

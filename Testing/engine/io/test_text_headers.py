@@ -69,6 +69,10 @@ READ = {
     "NRRD in centimeters": lambda d: nrrd(
         d / "a.nrrd", space_directions=IN_CM, space_origin="(-1.1,0.7,-3)", space_units='"cm" "cm" "cm"'),
     "NRRD in millimeters": lambda d: nrrd(d / "a.nrrd", space_units='"mm" "mm" "mm"', spacings="0.7 0.8 2.5"),
+    "NRRD with the ends of its axes": lambda d: nrrd(
+        d / "a.nrrd", axis_mins="0 0.4 nan", axis_maxs="8.4 7.6 nan"),
+    "NRRD with spaces in its vectors": lambda d: nrrd(
+        d / "a.nrrd", space_directions="( 0.7, 0,0) ( 0,0.8 ,0) (0 , 0, 2.5 )"),
     "NRRD with long pairs": lambda d: nrrd(d / "a.nrrd", lines="Segment0_Tags:=" + "a|" * 4000 + "\n"),
     "NRRD with a long field": lambda d: nrrd(d / "a.nrrd", content="a CT " * 1000),
     "NRRD, detached": lambda d: detached(d, lambda: nrrd(d / "a.nhdr", b"", data_file="voxels.raw")),
@@ -176,6 +180,10 @@ REFUSED = {
         "two different spacings .spacings: 0.7 x 5 mm"),
     "spacings that contradict the directions": (
         lambda d: nrrd(d / "a.nrrd", spacings="1 1 1"), "two different spacings .spacings: 1 x 1 x 1 mm, space dir"),
+    "ends of an axis that contradict its direction": (lambda d: nrrd(
+        d / "a.nrrd", axis_mins="0 nan nan", axis_maxs="12 nan nan"), "two different lengths of an axis"),
+    "ends that are no numbers": (lambda d: nrrd(d / "a.nrrd", axis_mins="0 0", axis_maxs="12 8 20"),
+        'states "0 0" as the axis mins of 3 axes'),
     "sizes stated twice": (lambda d: nrrd(d / "a.nrrd", lines="sizes: 12 10 8\n"), 'states "sizes" twice'),
     "quantized values": (lambda d: nrrd(d / "a.nrrd", lines="old min: -1024\nold max: 3071\n"),
         "its values were quantized"),

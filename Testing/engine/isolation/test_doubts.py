@@ -97,6 +97,15 @@ def test_a_prone_patient_stored_as_supine_has_no_sides(a_chest_on_a_couch):
     assert dice(found.lungs.array[:, ::-1, ::-1], upright.lungs.array) > 0.99
 
 
+def test_a_ct_with_head_and_feet_exchanged_has_no_sides(a_coarse_ct, isolated_coarsely):
+    assert isolated_coarsely.sides_known
+    found = isolate_lungs(CTVolume(np.ascontiguousarray(a_coarse_ct.array[::-1]), a_coarse_ct.affine))
+    assert not found.sides_known
+    (warning,) = [doubt for doubt in found.warnings if "head-to-foot" in doubt]
+    assert "the head-to-foot direction in its header is likely wrong. Left and right are unknown" in warning
+    assert not any("cuts off" in doubt for doubt in found.warnings)  # of faces whose names would be wrong
+
+
 def test_half_a_chest_without_its_spine_has_no_sides(a_chest):
     half = CTVolume(np.ascontiguousarray(a_chest.ct.array[..., :85]), AFFINE)
     found = isolate_lungs(every_second(half))

@@ -148,6 +148,15 @@ def test_a_prone_patient_stored_as_supine_is_isolated_and_warned_of(isolation_of
     assert any("orientation in its header is likely wrong" in warning for warning in found.warnings)
 
 
+@pytest.mark.parametrize("case", ["cip_ct64", "bg_cmb_crc_01068", "nsclc_rg_r01_001"])
+def test_a_ct_with_head_and_feet_exchanged_is_warned_of(isolation_of, real_ct_folder, case):
+    ct = read_ct(real_ct_folder / case / "ct.nii.gz")
+    assert isolation_of(case).sides_known
+    found = isolate_lungs(replace(ct, array=np.ascontiguousarray(ct.array[::-1])))
+    assert not found.sides_known
+    assert any("head-to-foot direction in its header is likely wrong" in warning for warning in found.warnings)
+
+
 @pytest.mark.parametrize("lowest", [-900, -600])
 def test_a_clipped_ct_is_isolated_and_warned_of(isolation_of, real_ct_folder, lowest):
     ct = read_ct(real_ct_folder / "cip_ct64" / "ct.nii.gz")

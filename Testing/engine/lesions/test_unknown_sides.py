@@ -101,6 +101,14 @@ def test_drawn_lungs_that_differ_beyond_reason_are_warned_of(boneless):
     assert find_lungs(ct, [left, segment("Right lung", chest.right, terminology.RIGHT_LUNG)]).warnings == ()
 
 
+def test_drawn_lungs_on_the_other_sides_are_warned_of(boneless):
+    chest = make_chest()
+    left = segment("Left lung", chest.right, terminology.LEFT_LUNG)
+    right = segment("Right lung", chest.left, terminology.RIGHT_LUNG)
+    (warning,) = find_lungs(boneless[0], [left, right]).warnings
+    assert warning.startswith("The segment of the left lung lies on the right side of the CT")
+
+
 def test_too_little_lung_is_warned_of(report):
     ct = every_second(CTVolume(np.full((10, 40, 40), 40, np.int16), AFFINE))
     ball = np.zeros((10, 40, 40), bool)
