@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,22 @@ def write_dicom_seg(
             **equipment(),
         )
         data.SpecificCharacterSet = UTF_8  # highdicom 0.27 has no argument for it
+        _name_segment_per_frame(data)
         data.save_as(path)
     return data
+
+
+def _name_segment_per_frame(data: Any) -> None:
+    """Move the number of an only segment from all frames together to each frame.
+
+    highdicom 0.27 states it once, but its reports look for it in each frame. Either place is legal, but not both.
+    """
+    shared = data.SharedFunctionalGroupsSequence[0]
+    stated = shared.get("SegmentIdentificationSequence")
+    if stated:
+        del shared.SegmentIdentificationSequence
+        for frame in data.PerFrameFunctionalGroupsSequence:
+            frame.SegmentIdentificationSequence = deepcopy(stated)
 
 
 def _volume(crops: Sequence[Crop | None], grid: Grid, frame_of_reference: str) -> highdicom.Volume:

@@ -131,6 +131,18 @@ class DicomHeader:
         return int(number)
 
 
+def decimals(value: Any) -> list[float]:
+    """Return the numbers of a value with the VR DS, such as ContourData.
+
+    Texts of more than 64 KB are stored with the VR UN (DICOM PS3.5 6.2.2), and pydicom leaves these as bytes.
+
+    Raises:
+        ValueError: If the value holds anything else.
+    """
+    texts = value.decode("ascii").rstrip(" \0").split("\\") if isinstance(value, bytes) else value
+    return [float(each) for each in texts]
+
+
 def _is_list(value: object) -> bool:
     # A person's name is iterable, but it is one value.
     return isinstance(value, Iterable) and not isinstance(value, str | bytes) and not hasattr(value, "components")

@@ -18,8 +18,8 @@ from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
 from ..core.texts import listed, quoted
 from ..core.volume import Array, CTVolume, Volume
 from .dicom_reading import read_data_set, read_without_pixels
-from .dicom_series import DAMAGE
 from .dicom_start import is_dicom_file
+from .dicom_values import DAMAGE, decimals
 from .segment import UNSPECIFIED_COLORS, Segment
 
 RTSTRUCT_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -329,7 +329,7 @@ def _contours(data: Any, number: int) -> _Drawn:
     found, open_ones, even_odd = [], 0, False
     for roi in data.get("ROIContourSequence") or []:
         for contour in (roi.get("ContourSequence") or []) if int(roi.ReferencedROINumber) == number else ():
-            points = np.reshape([float(value) for value in contour.ContourData], (-1, 3))
+            points = np.reshape(decimals(contour.ContourData), (-1, 3))
             if len(points) != int(contour.NumberOfContourPoints) or not np.isfinite(points).all():
                 raise ValueError("points are missing")
             kind = str(contour.ContourGeometricType).replace("_", "")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
 from .. import __version__
 from ..core.crops import Crop, place
@@ -75,7 +75,7 @@ def _structure_set(source: DicomSource) -> Dataset:
     data.file_meta = FileMetaDataset()
     data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = UID(RTSTRUCT_CLASS)
     data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = generate_uid()
-    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # explicit DS cannot exceed 64 KB
     data.SpecificCharacterSet = UTF_8
     for keyword in (*STUDY_AND_PATIENT, *MAY_BE_EMPTY):
         if keyword in first:

@@ -7,6 +7,7 @@ from LungTumorSegLib.core.contours import fill_contours, fill_polygons
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.rtstruct import read_roi, read_rois, read_structure_set
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from rtstruct_files import write_rtstruct
 from volumes import affine_of, an_oblique_ct, make_ct
@@ -169,6 +170,15 @@ def test_an_roi_is_read_by_its_name(tmp_path):
     assert [int(plane.sum()) for plane in mask.array] == [0, 0, 0, 0, 6 * 8 - 2 * 2, 0, 2 * 2, 0, 0]
     header = read_structure_set(path)
     assert (header.patient, header.series, header.rois) == ("LUNG1-007", "1.2.3", ("Lung_L", "GTV-1"))
+
+
+def test_a_contour_of_more_than_64_kb_is_read(tmp_path):
+    ct = make_ct()
+    fine = contour(ct, 4, circle((5, 6), 3, points=3000))
+    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [fine]})
+    assert dcmread(path).ROIContourSequence[0].ContourSequence[0]["ContourData"].VR == "UN"
+    coarse = write_rtstruct(tmp_path / "coarse.dcm", {"GTV": [fine[::10]]})
+    np.testing.assert_array_equal(read_roi(path, "GTV", ct).array, read_roi(coarse, "GTV", ct).array)
 
 
 def test_missing_and_empty_rois_are_named(tmp_path):

@@ -239,6 +239,19 @@ def test_overlapping_lesions_are_whole_in_dicom_and_warned_of_in_nifti(tmp_path)
     assert any("stores one label per voxel" in warning for warning in warnings)
 
 
+def test_one_lesion_without_lungs_is_written_as_dicom_with_its_report(tmp_path):
+    chest = a_chest()
+    write_dicom_series(chest.ct, tmp_path / "ct")
+    write_volume(chest.tumor, tmp_path / "drawn.nii.gz")
+    run_command("measure", tmp_path / "ct", tmp_path / "drawn.nii.gz", "-o", tmp_path / "out", "--no-report",
+        "--format", "dicom")  # fmt: skip
+    assert names(tmp_path / "out") >= DICOM_FILES
+    data = pydicom.dcmread(tmp_path / "out" / "segmentation.dcm")
+    assert "SegmentIdentificationSequence" not in data.SharedFunctionalGroupsSequence[0]
+    (read,) = read_segmentation(tmp_path / "out" / "segmentation.dcm")
+    assert np.count_nonzero(read.mask.array) == np.count_nonzero(chest.tumor.array)
+
+
 def test_lungs_of_a_label_map_with_names_are_no_lesions(a_case):
     labels = read_lesion_labels(a_case / "result" / "segmentation.nii.gz")
     lesions = read_lesion_labels(a_case / "result" / "segmentation.seg.nrrd")
