@@ -223,6 +223,17 @@ def test_the_first_column_has_the_color_of_the_views(finished_panel, segmentatio
     assert shown(1) == [0, 255, 0]
 
 
+def test_the_tooltips_say_which_colors_the_editors_list_shows(finished_panel, segmentation):
+    """Slicer's list of segments reads the segments' own colors; override colors appear in the views and the table."""
+    content, ui = segmentation.GetSegmentation(), finished_panel.ui
+    own = [content.GetSegment(name).GetColor() for name in content.GetSegmentIDs()]
+    ui.colorSelector.currentIndex = 1
+    assert [content.GetSegment(name).GetColor() for name in content.GetSegmentIDs()] == own
+    assert segmentation.GetDisplayNode().GetSegmentColor("Tumor_1") != own[content.GetSegmentIndex("Tumor_1")]
+    for widget in (ui.colorSelector, ui.growthColorsCheckBox):
+        assert "the Segment Editor's list" in widget.toolTip
+
+
 def test_the_table_is_as_high_as_its_rows(finished_panel):
     table = finished_panel.ui.lesionTable
     two = table.maximumHeight

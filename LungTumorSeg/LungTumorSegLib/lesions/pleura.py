@@ -12,6 +12,7 @@ from scipy.spatial.distance import pdist
 from ..core.boxes import grown, overlap, relative, slices_of
 from ..core.surfaces import surface_of, triangles_of
 from ..core.volume import Array, Mask, Volume, as_shape
+from ..isolation.morphology import dilate, erode
 from .components import LesionCrop, rim_of
 from .mediastinum import MedialSpace
 from .zones import heights
@@ -129,17 +130,24 @@ def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> Pl
 
 def _outside(lung: Volume) -> Volume:
     """Return what lies outside a part of the lung, with slits closed and with vessels and other holes filled."""
-    radius = [int(GAP_MM / 2 / s) for s in lung.spacing]
-    ball = np.stack(
-        np.meshgrid(*[np.arange(-n, n + 1) * s for n, s in zip(radius, lung.spacing, strict=True)], indexing="ij")
-    )
-    closed = lung.array | ndimage.binary_closing(lung.array, structure=np.linalg.norm(ball, axis=0) <= GAP_MM / 2)
+    closed = _without_slits(lung)
     parts, count = ndimage.label(~closed)
     open_ = np.zeros(count + 1, dtype=bool)
     for axis in range(3):
         open_[np.take(parts, (0, -1), axis=axis)] = True
     open_[0] = False
     return lung.with_array(open_[parts])
+
+
+def _without_slits(lung: Volume) -> Mask:
+    """Return a part of the lung with slits closed.
+
+    What lies beyond the array counts as outside, so nothing is closed there.
+    """
+    reach = [int(np.ceil(GAP_MM / 2 / mm)) for mm in lung.spacing]
+    spread = np.pad(dilate(lung.array, GAP_MM / 2, lung.spacing), [(n, n) for n in reach])
+    inner = tuple(slice(n, n + size) for n, size in zip(reach, lung.shape, strict=True))
+    return np.asarray(lung.array | erode(spread, GAP_MM / 2, lung.spacing)[inner])
 
 
 def _distance_mm(outside: Volume, lesion: Volume) -> float:

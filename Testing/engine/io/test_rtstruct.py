@@ -175,7 +175,8 @@ def test_an_roi_is_read_by_its_name(tmp_path):
 def test_a_contour_of_more_than_64_kb_is_read(tmp_path):
     ct = make_ct()
     fine = contour(ct, 4, circle((5, 6), 3, points=3000))
-    path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [fine]})
+    with pytest.warns(UserWarning, match="'UN'"):
+        path = write_rtstruct(tmp_path / "rs.dcm", {"GTV": [fine]})
     assert dcmread(path).ROIContourSequence[0].ContourSequence[0]["ContourData"].VR == "UN"
     coarse = write_rtstruct(tmp_path / "coarse.dcm", {"GTV": [fine[::10]]})
     np.testing.assert_array_equal(read_roi(path, "GTV", ct).array, read_roi(coarse, "GTV", ct).array)

@@ -7,6 +7,8 @@ import pytest
 from chests import Chest, make_chest
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.lesions.pleura import GAP_MM, _without_slits
+from scipy import ndimage
 from volumes import ORIENTATIONS, affine_of
 
 SHAPE = (60, 90, 120)
@@ -188,3 +190,12 @@ def test_a_chest_without_lungs_gives_no_location():
     (lesion,) = report_lesions(chest.tumor, chest.ct, nothing, nothing, min_lesion_ml=0.0).lesions
     assert lesion.location is None
     assert lesion.side is None
+
+
+@pytest.mark.parametrize("spacing", [(0.6, 0.7, 0.7), (2.5, 0.9, 0.6), (1.0, 0.4, 1.3), (5.0, 3.0, 3.0)])
+def test_slits_are_closed_as_by_the_closing_of_scipy(spacing):
+    lung = ndimage.gaussian_filter(np.random.default_rng(0).random((12, 16, 18)), 0.8) > 0.5
+    reach = [np.arange(-int(GAP_MM / 2 / mm), int(GAP_MM / 2 / mm) + 1) * mm for mm in spacing]
+    ball = np.linalg.norm(np.meshgrid(*reach, indexing="ij"), axis=0) <= GAP_MM / 2
+    expected = lung | ndimage.binary_closing(lung, structure=ball)
+    np.testing.assert_array_equal(_without_slits(Volume(lung, affine_of(spacing))), expected)
