@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..core.texts import listed
 from .examination import Examination
 from .registration import Registration
@@ -20,6 +22,9 @@ Measured: at most 0.09 in CTs of different patients, at least 0.5 in those of th
 
 THICK_SLICES_MM, SMALL_LESION_MM = 2.5, 10.0
 """Slices thicker than this do not measure the volume of lesions smaller than that reliably, mm."""
+
+MOST_DAYS = 7305
+"""Number of days between two examinations above which a date is probably wrong: 20 years."""
 
 NO_DATES = "The dates of the CTs are unknown, so no doubling times were computed; give them with --dates or --days."
 NO_CT = (
@@ -61,14 +66,34 @@ def comparison_doubts(
         doubt: What ``registration_doubt`` returned.
     """
     warnings = _registration_doubts(before, after, registration, doubt)
+    if _are_the_same(before, after):
+        warnings.append(
+            "Both examinations have the same lesions, voxel for voxel, so they are probably one and the same; check "
+            "which files were given."
+        )
     if days is None:
         warnings.append(NO_DATES)
+    elif days > MOST_DAYS:
+        warnings.append(
+            f"The examinations are {days:.0f} days apart, more than {MOST_DAYS / 365.25:.0f} years, so a date is "
+            "probably wrong; check the time between them."
+        )
     hidden = [track.id for track in tracks if not track.later_in_view]
     if hidden:
         warnings.append(
             f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
         )
     return warnings + _slice_doubts(before, after, tracks)
+
+
+def _are_the_same(before: Examination, after: Examination) -> bool:
+    """Return whether both examinations have lesions, and all of them have the same voxels at the same places."""
+    pairs = list(zip(before.lesion_masks, after.lesion_masks, strict=False))
+    return (
+        bool(pairs)
+        and len(before.lesions) == len(after.lesions)
+        and all(one.same_grid(other) and np.array_equal(one.array, other.array) for one, other in pairs)
+    )
 
 
 def _registration_doubts(before: Examination, after: Examination, registration: Registration, doubt: str) -> list[str]:

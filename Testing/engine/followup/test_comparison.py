@@ -104,6 +104,14 @@ def test_an_examination_against_itself_shows_no_change_and_without_dates_no_doub
     assert (found.response.category, found.volume_response) == ("SD", "SD")
     assert all(track.doubling_time(found.days) is None for track in found.tracks)
     assert any("dates of the CTs are unknown" in warning for warning in found.warnings)
+    assert any("probably one and the same" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(("days", "warned"), [(90.0, False), (7000.0, False), (25000.0, True)])
+def test_examinations_a_lifetime_apart_are_doubted(follow_up, days, warned):
+    warnings = comparison_doubts(*follow_up.examinations, follow_up.registration, days, follow_up.tracks, "")
+    assert any("a date is probably wrong" in each for each in warnings) == warned
+    assert not any("one and the same" in each for each in warnings)
 
 
 def test_a_third_examination_keeps_ids_and_smallest_sums(results, follow_up, tmp_path):
