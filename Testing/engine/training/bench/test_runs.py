@@ -102,6 +102,16 @@ def test_the_shipped_ablation_has_the_trainings_that_the_documentation_counts():
     assert max(minutes) == 20
 
 
+def test_the_small_ablation_gives_all_networks_equally_many_steps():
+    planned = runs.plan(read_bench_config(Path(runs.__file__).with_name("ablation_small.yaml")))
+    assert len(planned) == 14
+    for run in planned[:7]:
+        check_stages(run.config)
+    assert {run.config.network.steps for run in planned} == {500}
+    assert {run.config.network.max_minutes for run in planned} == {0}
+    assert {run.config.extractor.steps for run in planned if run.config.extractor} == {150}
+
+
 @pytest.mark.slow  # a minute of an idle machine
 def test_the_shipped_ablation_starts_is_interrupted_and_ends_with_its_page(bench, tmp_path):
     """All entries of the shipped file, with trainings of two steps on small cases."""
