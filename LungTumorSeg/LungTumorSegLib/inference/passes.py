@@ -1,7 +1,8 @@
 """Which stacks, and which windows of them, the network computes in a first pass and in a closer look.
 
-Most of a chest is not suspicious. A first pass covers every slice with one stack; the other stacks and the mirror
-images, which make the result more stable, are computed only around the voxels that the first pass suspects.
+Most of a chest is not suspicious. A first pass covers every slice with one stack, cropped to the region that is
+searched; the other stacks and the mirror images, which make the result more stable, are computed only around the
+voxels that the first pass suspects.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, united, widened
+from ..core.boxes import Box, bounding_box, united, widened
 from ..core.volume import Array
-from .grid import IN_PLANE_MULTIPLE, WorkingGrid
+from .grid import IN_PLANE_MULTIPLE, MARGIN_VOXELS, WorkingGrid
 from .stack_length import STACK_SLICES
 from .stacks import stack_starts
 
@@ -35,10 +36,12 @@ class Part:
     Attributes:
         box: Where it lies in the working grid. It has 8 slices; rows and columns are multiples of 8.
         mirrored: Whether the network receives the mirror image.
+        rim: Width in voxels of its border whose probabilities do not count; a side at the border of the grid has none.
     """
 
     box: Box
     mirrored: bool = False
+    rim: int = 0
 
     @property
     def start(self) -> int:
@@ -51,11 +54,11 @@ class Part:
         return _area(self.box)
 
     def trusted(self, shape: Sequence[int]) -> Box:
-        """Return the box without its rim, in a grid of ``shape``; a side at the border of the grid has no rim."""
+        """Return the box without its rim, in a grid of ``shape``."""
         (k0, i0, j0), (k1, i1, j1) = self.box
         return (
-            (k0, i0 + RIM_VOXELS * (i0 > 0), j0 + RIM_VOXELS * (j0 > 0)),
-            (k1, i1 - RIM_VOXELS * (i1 < shape[1]), j1 - RIM_VOXELS * (j1 < shape[2])),
+            (k0, i0 + self.rim * (i0 > 0), j0 + self.rim * (j0 > 0)),
+            (k1, i1 - self.rim * (i1 < shape[1]), j1 - self.rim * (j1 < shape[2])),
         )
 
 
@@ -86,6 +89,21 @@ def first_pass(stacks: Sequence[Part]) -> list[Part]:
     return chosen
 
 
+def cropped(part: Part, grid: WorkingGrid) -> Part:
+    """Return a stack without the rows and columns that lie beyond the region of its slices and a margin of air.
+
+    It has no rim: as at the border of the grid, only air lies beyond.
+    """
+    first, last = part.start, part.box[1][0]
+    held = bounding_box(grid.region.array[first:last])
+    if held is None:
+        return part
+    (_, i0, j0), (_, i1, j1) = widened(held, (0, MARGIN_VOXELS, MARGIN_VOXELS), (last - first, *grid.image.shape[1:]))
+    side = IN_PLANE_MULTIPLE  # the size of the grid is a multiple of it too
+    low, high = (first, i0 - i0 % side, j0 - j0 % side), (last, i1 + -i1 % side, j1 + -j1 % side)
+    return Part((low, high), part.mirrored)
+
+
 def windows_of(part: Part, suspected: Array, croppable: bool) -> list[Part]:
     """Return the windows of a stack that hold all suspected voxels with a margin.
 
@@ -109,7 +127,7 @@ def windows_of(part: Part, suspected: Array, croppable: bool) -> list[Part]:
     if sum(map(_area, boxes)) >= part.area:
         return [part]
     first, last = part.start, part.box[1][0]
-    return [Part(((first, *low[1:]), (last, *high[1:])), part.mirrored) for low, high in boxes]
+    return [Part(((first, *low[1:]), (last, *high[1:])), part.mirrored, RIM_VOXELS) for low, high in boxes]
 
 
 def _joined(boxes: list[Box], new: Box) -> list[Box]:
