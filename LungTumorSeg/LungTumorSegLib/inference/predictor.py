@@ -228,8 +228,9 @@ class _Search:
         def expected(done: int) -> float:
             """Return the cost of the windows that will follow, interpolated between the stacks that are computed."""
             seen = sorted((part.start, sum(map(self._cost, closer([part])))) for part in chosen[:done])
-            starts, costs = zip((-1, USUAL_WINDOWS), *seen, strict=True)
-            return float(np.interp([part.start for part in others], starts, costs, right=USUAL_WINDOWS).sum())
+            ends = (-STACK_SLICES, USUAL_WINDOWS), (self._slices.shape[0], USUAL_WINDOWS)
+            starts, costs = zip(ends[0], *seen, ends[1], strict=True)
+            return float(np.interp([part.start for part in others], starts, costs).sum())
 
         cost = sum(map(self._cost, coarse))
         for done, part in enumerate(coarse):

@@ -139,8 +139,7 @@ def test_windows_give_nearly_what_whole_planes_give_and_cost_less(grid, name):
     assert sorted(step.done for step in steps) == [step.done for step in steps]
 
 
-@pytest.mark.parametrize("size", [0, 30, 60])
-@pytest.mark.parametrize("place", [10, 34, 60])
+@pytest.mark.parametrize(("size", "place"), [(0, 34), (30, 34), (60, 10), (60, 60)])
 def test_the_work_is_foreseen_within_a_third_after_a_third_of_the_first_pass(monkeypatch, size, place):
     mask = np.zeros((96, 90, 90), bool)
     mask[4:92, 4:86, 4:86] = True
