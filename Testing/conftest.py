@@ -25,9 +25,9 @@ settings.load_profile("quick")  # unless the option --hypothesis-profile names t
 
 LONGEST_FIRST = (
     "engine/test_main_job.py",
+    "engine/training/test_stages.py",
     "engine/isolation/test_isolation.py",
     "engine/phantom/test_generate.py",
-    "engine/training/test_stages.py",
     "module/test_correct_panel.py",
     "module/test_followup_panel.py",
     "module/test_segment_here.py",
@@ -90,12 +90,12 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 SHARING = {
     "engine/isolation": "isolation",
     "engine/phantom": "phantom",
-    "engine/training/second_look": "second look",
-    "engine/networks/test_other_networks.py": "monai",
-    "engine/training/test_augmentation.py": "monai",
-    "engine/training/test_losses.py": "monai",
+    "engine/training": "training",
+    "engine/networks/test_learning.py": "training",
+    "engine/networks/test_other_networks.py": "training",
 }
-"""Files and folders that one test process runs, because each process would make their fixtures or load MONAI again."""
+"""Files and folders that one test process runs, because each process would make their fixtures again, or load MONAI,
+matplotlib and what torch loads for its optimizers."""
 
 
 @pytest.hookimpl(optionalhook=True)

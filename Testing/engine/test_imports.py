@@ -77,14 +77,19 @@ def test_no_module_lies_outside_of_a_room():
     assert {path.name for path in ROOT.glob("*.py")} <= TOP_LEVEL
 
 
+@pytest.mark.slow
 def test_the_engine_imports_without_slicer_and_qt():
+    """Slow, because it loads every package that a training uses.
+
+    The rooms above and the next test cover most of it.
+    """
     done = import_with_blocked(MODULES, ("slicer", "qt", "ctk", "PySide6"))
     assert done.returncode == 0, done.stderr
 
 
 def test_everything_but_the_networks_imports_without_torch_and_monai():
     modules = [name for name in MODULES if not name.startswith(NEEDS_TORCH)]
-    done = import_with_blocked(modules, ("torch", "monai", "safetensors", "slicer"))
+    done = import_with_blocked(modules, ("torch", "monai", "safetensors", "slicer", "qt", "ctk", "PySide6"))
     assert done.returncode == 0, done.stderr
 
 

@@ -33,7 +33,7 @@ MOST_PICTURED = 12
 """Number of lesions, largest first, that get pictures; more would make the file large, and few would view them."""
 
 SIDE_BY_SIDE = 6
-"""Number of lesions beside each other in a table of all measures, which must fit the width of a sheet of paper."""
+"""Number of lesions side by side in a table of all measures, which must fit the width of a sheet of paper."""
 
 VIEW_SIZE = (800, 600)
 """Width and height of each of the three 3D views, which stand side by side, pixels."""

@@ -12,6 +12,7 @@ from LungTumorSegLib.inference.predictor import choose_device, choose_precision,
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.inference.stacks import stack_starts
 from small_networks import a_grid_of_noise, a_network
+from tiers import fast_only
 
 CPU = torch.device("cpu")
 
@@ -55,7 +56,7 @@ def test_shared_features_change_nothing(a_grid, name, stride):
     assert spread > 1e-3  # the stacks do answer differently, so that a wrong average would show
 
 
-@pytest.mark.parametrize("name", ["sff_multires_unet3d", "multires_unet3d"])
+@pytest.mark.parametrize("name", fast_only(["sff_multires_unet3d"], ["sff_multires_unet3d", "multires_unet3d"]))
 def test_mirrored_stacks_count_as_stacks_of_their_own(a_grid, name):
     network = a_network(name)
     both = predict_maps(a_grid, network, stride=2, mirror=True, device=CPU)
