@@ -1,5 +1,6 @@
 """The main job as its user runs it: one command, then what lies in the folder."""
 
+import io
 import json
 import re
 import shutil
@@ -13,10 +14,13 @@ import pytest
 import torch
 from commands import run_command
 from dicom_series import write_dicom_series
+from LungTumorSegLib import cli
 from LungTumorSegLib.evaluation.overlap import dice as overlap
+from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
+from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.refinement.borders import SHIFT_MM
 from LungTumorSegLib.refinement.second_look import SECOND_SHARE
 from result_files import lesions_in, names
@@ -155,28 +159,16 @@ def test_candidates_below_the_confidence_threshold_are_warned_of(a_bright_run, a
     assert warnings_of(a_bright_run.output) == []
 
 
-def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(a_bright_run, a_bright_model, tmp_path):
+def test_a_dicom_series_of_the_same_ct_gives_the_same_lesions(
+    a_bright_run, a_bright_model, tmp_path, run_here, monkeypatch
+):
     write_dicom_series(a_bright_run.phantom.ct, tmp_path / "series")
-    with subprocess.Popen(
-        [
-            *COMMAND,
-            "segment",
-            str(tmp_path / "series"),
-            "-o",
-            str(tmp_path / "out"),
-            "--no-picture",
-            "--no-report",
-            "--model",
-            str(a_bright_model),
-            "--events",
-            "jsonl",
-        ],
-        stdin=subprocess.DEVNULL,  # whose end cancels nothing
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as child:
-        events = [json.loads(line) for line in child.stdout]
-    assert child.returncode == 0
+    said = io.StringIO()
+    monkeypatch.setattr(cli, "set_stdout_aside", lambda: said)
+    choices = ("--no-picture", "--no-report", "--model", a_bright_model, "--events", "jsonl")
+    code, errors = run_here("segment", tmp_path / "series", "-o", tmp_path / "out", *choices)
+    assert code == 0, errors
+    events = [json.loads(line) for line in said.getvalue().splitlines()]
     assert events[-1]["event"] == "result"
     stages = [event["stage"] for event in events[:-1]]
     assert list(dict.fromkeys(stages)) == ["reading", "model", "isolation", "predicting", "measuring", "writing"]
@@ -277,6 +269,17 @@ def test_openvino_gives_the_masks_and_the_probability_of_torch(a_bright_run, a_b
     here, there = (read_volume(folder / "probability.nrrd").array for folder in (tmp_path / "out", a_bright_run.output))
     stored = (here > 0) & (there > 0)  # traces are written as 0
     np.testing.assert_allclose(here[stored], there[stored], atol=1e-3)
+
+
+def test_measure_and_compare_tell_that_they_look_for_the_lungs(a_bright_run, tmp_path, monkeypatch):
+    ct, lesions = a_bright_run.ct, a_bright_run.ct.with_name("tumor.nii.gz")
+    stages = []
+    monkeypatch.setattr(TerminalChannel, "progress", lambda self, step: stages.append(step.stage))
+    run_command("measure", ct, lesions, "-o", tmp_path / "out", "--no-report")
+    assert list(dict.fromkeys(stages)) == ["reading", "isolation", "measuring", "writing"]
+    stages.clear()
+    read_examination(lesions, ct, on_progress=lambda step: stages.append(step.stage))
+    assert set(stages) == {"isolation"}
 
 
 def test_a_missing_gpu_is_said_and_has_its_own_code(a_bright_run, tmp_path, run_here):

@@ -46,6 +46,20 @@ def follow_up(results):
     return compare(*results, days=100)
 
 
+@pytest.fixture(scope="module")
+def unchanged(results):
+    """The earlier examination against itself, without dates."""
+    return compare(results[0], results[0])
+
+
+@pytest.fixture(scope="module")
+def three(follow_up, tmp_path_factory):
+    """A third examination, after the two of ``follow_up``."""
+    lesions = {"Tumor 1": GROWING, "Tumor 2": STAYING}
+    third = write_examination(tmp_path_factory.mktemp("third") / "third", lesions, shift=SHIFT)
+    return compare(follow_up.later, third, days=50, previous=follow_up)
+
+
 def test_every_lesion_has_its_status(follow_up):
     found = {track.status: track for track in follow_up.tracks}
     assert sorted(found) == ["gone", "grown", "new", "stable"]
@@ -97,8 +111,8 @@ def test_points_go_to_the_later_examination_and_back(follow_up):
     assert np.abs(follow_up.registration.to_earlier(there) - points).max() < 0.1
 
 
-def test_an_examination_against_itself_shows_no_change_and_without_dates_no_doubling_time(results):
-    found = compare(results[0], results[0])
+def test_an_examination_against_itself_shows_no_change_and_without_dates_no_doubling_time(unchanged):
+    found = unchanged
     assert [track.status for track in found.tracks] == ["stable"] * 3
     assert [track.change_percent for track in found.tracks] == [0.0] * 3
     assert (found.response.category, found.volume_response) == ("SD", "SD")
@@ -114,9 +128,8 @@ def test_examinations_a_lifetime_apart_are_doubted(follow_up, days, warned):
     assert not any("one and the same" in each for each in warnings)
 
 
-def test_a_third_examination_keeps_ids_and_smallest_sums(results, follow_up, tmp_path):
-    third = write_examination(tmp_path / "third", {"Tumor 1": GROWING, "Tumor 2": STAYING}, shift=SHIFT)
-    found = compare(follow_up.later, third, days=50, previous=follow_up)
+def test_a_third_examination_keeps_ids_and_smallest_sums(follow_up, three, tmp_path):
+    found = three
     assert found.save(tmp_path / "out")["dates"] == [None] * 3
     assert len(found.examinations) == 3
     before = {lesion.name: track.id for track in follow_up.tracks for lesion in track.later}
@@ -137,14 +150,12 @@ def test_files_say_the_same(follow_up, tmp_path):
     assert [float(row["volume_later_ml"]) for row in rows] == [entry["volume_later_ml"] for entry in data["lesions"]]
 
 
-def test_what_is_written_keeps_to_the_schema_that_the_types_give(results, follow_up, tmp_path):
+def test_what_is_written_keeps_to_the_schema_that_the_types_give(follow_up, unchanged, three, tmp_path):
     schemas = tool("write_result_schemas")
     schema = json.loads(schemas.FOLLOW_UP.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     assert json.loads(schemas.text(schemas.FOLLOW_UP)) == schema, "run: python Testing/tools/write_result_schemas.py"
-    without_dates = compare(results[1], results[0])
-    third = compare(follow_up.later, follow_up.earlier, days=9, previous=follow_up)
-    for found in (follow_up, without_dates, third):
+    for found in (follow_up, unchanged, three):
         data = found.save(tmp_path / "out", report=False)
         validate(data, schema)
         assert set(data) == set(schema["properties"]) - {"case"}

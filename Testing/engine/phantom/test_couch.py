@@ -11,6 +11,7 @@ from scipy import ndimage
 
 QUICK = {
     "spacing_mm": (8.0, 2.0, 2.9),
+    "height_mm": (-40.0, 40.0),
     "lesions": (),
     "distractors": (),
     "noise_hu": 0.0,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from commands import run_command
 from LungTumorSegLib.core.events import Progress
-from LungTumorSegLib.followup.examination import read_examination
-from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.process.progress import COMMAND_SHARES, STAGE_SHARES, RunProgress, time_in_words
 
 
@@ -198,14 +195,3 @@ def test_preparing_a_stage_counts_for_that_stage():
         progress.update(Progress("predicting", 0, 1))
         estimates.append(progress.seconds_left)
     assert estimates[0] == pytest.approx(estimates[1])
-
-
-def test_measure_and_compare_tell_that_they_look_for_the_lungs(a_phantom_with_two_lesions, tmp_path, monkeypatch):
-    _, folder = a_phantom_with_two_lesions
-    stages = []
-    monkeypatch.setattr(TerminalChannel, "progress", lambda self, step: stages.append(step.stage))
-    run_command("measure", folder / "ct.nii.gz", folder / "tumor.nii.gz", "-o", tmp_path / "out", "--no-report")
-    assert list(dict.fromkeys(stages)) == ["reading", "isolation", "measuring", "writing"]
-    stages.clear()
-    read_examination(folder / "tumor.nii.gz", folder / "ct.nii.gz", on_progress=lambda step: stages.append(step.stage))
-    assert set(stages) == {"isolation"}
