@@ -64,7 +64,7 @@ def outline_point(network: SecondNetwork, numbers: SecondLook, ct: Volume, anato
     """
     check_inside(ct, point)
     looks = look_at(network, ct, anatomy, [(point, side) for side in SIDES_MM], numbers.outline_logit)
-    return _settled(network, numbers, ct, anatomy, max(looks, key=_fit))
+    return settled(network, numbers, ct, anatomy, max(looks, key=_fit))
 
 
 def outline_box(
@@ -96,11 +96,22 @@ def outline_box(
     check_inside(ct, (x, y, z))
     place = (x, y, z), side_for_extent(float((high - low).max()))
     look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
-    return _settled(network, numbers, ct, anatomy, look)
+    return settled(network, numbers, ct, anatomy, look)
 
 
-def _settled(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, look: Look) -> Outline:
-    """Look again from the middle of an answer, and carry the last answer to the CT's grid."""
+def settled(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, look: Look) -> Outline:
+    """Look again from the middle of an answer, and carry the last answer to the CT's grid.
+
+    Args:
+        network: The second network.
+        numbers: Its entry in the model's manifest.
+        ct: The CT (HU) with canonical axes.
+        anatomy: The same CT, reduced.
+        look: The answer.
+
+    Returns:
+        The outline, with the probability of a click.
+    """
     for _ in range(LOOKS_AGAIN):
         mask = look.mask
         if not mask.any():

@@ -27,6 +27,8 @@ from .haze import LEAST_LOGIT, LEAST_TUMOR, dense_parts, is_hazy, is_large_haze,
 from .look import Look, look_at
 from .measures import Surroundings, measures_of
 from .outline import Outline
+from .overlooked import added, judged
+from .spots import Spot, find_spots
 
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
@@ -81,7 +83,8 @@ def second_look(
     working = Volume(probability, grid.image.affine)
     smallest_ml = SMALLEST_SHARE * min_lesion_ml
     candidates = find_candidates(working, min_ml=smallest_ml)
-    if not candidates:
+    spots = [] if numbers.spot is None else find_spots(ct, lungs)
+    if not candidates and not spots:
         return []
     around = _surroundings(ct, lungs, grid, probability, deviation)
     hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
@@ -89,12 +92,17 @@ def second_look(
         network, numbers, ct, Anatomy.of(ct, lungs), around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml
     )
     found: list[Outline] = []
+    spots = [] if any(hazes) else spots  # round parts of pneumonia look like nodules
+    steps = len(candidates) + len(spots)
     for done, (candidate, is_haze) in enumerate(zip(candidates, hazes, strict=True)):
-        on_progress(Progress("verifying", done, len(candidates)))
+        on_progress(Progress("verifying", done, steps))
         inside = judge.lesions_inside(candidate) if is_haze else []
         whole = judge.outlines(candidate, *judge.seen(candidate))
         found += [*inside, *(_beside(inside, each, ct) for each in whole)]
-    on_progress(Progress("verifying", len(candidates), len(candidates)))
+    for done, spot in enumerate(spots, len(candidates)):
+        on_progress(Progress("verifying", done, steps))
+        found = added(found, spot, judge.spot(spot), ct)
+    on_progress(Progress("verifying", steps, steps))
     return found
 
 
@@ -136,6 +144,12 @@ class _Judge:
             # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
             found += [] if own is None else [Outline(part, min(tumor, self.seen(own)[1]))]
         return found + [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
+
+    def spot(self, spot: Spot) -> Outline:
+        """Return the outline of a spot, without a mask if it is no lesion."""
+        if self.numbers.spot is None:
+            return Outline(None, 0.0)
+        return judged(spot, self.network, self.numbers, self.numbers.spot, self.ct, self.anatomy)
 
     def lesions_inside(self, haze: Candidate) -> list[Outline]:
         """Return the outlines of the dense parts of a haze that are lesions; of parts in each other, the surest one."""

@@ -52,6 +52,8 @@ class SecondLook:
         click: Probability of what lies at a point that the user gave being a tumor.
         outline_logit: Added to the logit of a voxel being inside the lesion. It corrects outlines that are too tight
             or too wide on sources that the network was not trained on.
+        spot: Probability of a spot, a small dense place that the first network overlooked, being a tumor; None if a run
+            does not look at spots.
     """
 
     width: int
@@ -59,6 +61,7 @@ class SecondLook:
     candidate: Calibration
     click: Calibration
     outline_logit: float = 0.0
+    spot: Calibration | None = None
 
     @classmethod
     def from_json(cls, values: object) -> SecondLook:
@@ -69,7 +72,7 @@ class SecondLook:
         """
         if not isinstance(values, dict):
             raise ValueError("second_look must give width, weights_sha256, candidate and click")
-        values = {"outline_logit": 0.0, **values}  # absent in older models
+        values = {"outline_logit": 0.0, "spot": None, **values}  # absent in older models
         if set(values) != {field.name for field in fields(cls)}:
             raise ValueError("second_look must give width, weights_sha256, candidate and click")
         width, checksum, shift = values["width"], values["weights_sha256"], values["outline_logit"]
@@ -78,7 +81,8 @@ class SecondLook:
         fits = _is_within(shift, -LARGEST_SHIFT, LARGEST_SHIFT)
         _require(fits, "second_look.outline_logit", f"-{LARGEST_SHIFT:g} to {LARGEST_SHIFT:g}", shift)
         candidate, click = (Calibration.from_json(values[name]) for name in ("candidate", "click"))
-        return cls(width, checksum, candidate, click, float(shift))
+        spot = None if values["spot"] is None else Calibration.from_json(values["spot"])
+        return cls(width, checksum, candidate, click, float(shift), spot)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Look at the spots that the first network overlooked, and add those that are probably tumors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..core.volume import Volume
+from ..networks.second_network import SecondNetwork
+from ..weights.manifest import SecondLook
+from .calibration import TUMOR_LOGIT, Calibration
+from .candidates import extent_mm
+from .corrected import contains
+from .crops import SIDE_RANGE_MM, Anatomy
+from .haze import without
+from .look import look_at
+from .outline import Outline, settled
+from .spots import Spot
+
+LEAST_TUMOR = 0.3
+"""Probability of being a tumor below which a spot is no lesion, whatever the confidence threshold."""
+
+LARGEST_MM = 20.0
+"""Longest side of a lesion, mm, that can be a spot; what is larger is the first network's business."""
+
+
+def judged(
+    spot: Spot, network: SecondNetwork, numbers: SecondLook, by: Calibration, ct: Volume, anatomy: Anatomy
+) -> Outline:
+    """Return how probably a spot is a tumor, and its outline if that is probable enough.
+
+    Args:
+        spot: The spot.
+        network: The second network.
+        numbers: Its entry in the model's manifest.
+        by: The regression that gives the probability from the network's logit and ``log_roundness``.
+        ct: The CT (HU) with canonical axes.
+        anatomy: The same CT, reduced.
+
+    Returns:
+        The outline; without a mask if it is improbable or larger than ``LARGEST_MM``.
+    """
+    look = look_at(network, ct, anatomy, [(spot.center, SIDE_RANGE_MM[0])], numbers.outline_logit)[0]
+    measures = {"log_roundness": math.log(spot.roundness), TUMOR_LOGIT: look.tumor_logit}
+    tumor = by.probability(measures)
+    if tumor < LEAST_TUMOR:
+        return Outline(None, tumor)
+    mask = settled(network, numbers, ct, anatomy, look).mask
+    small = mask is not None and extent_mm(mask.mask.array, ct.spacing) <= LARGEST_MM
+    return Outline(mask if small else None, tumor)
+
+
+def added(outlines: Iterable[Outline], spot: Spot, found: Outline, ct: Volume) -> list[Outline]:
+    """Return outlines with that of a spot.
+
+    Where the spot lies inside another outline, the lesion keeps that outline and the higher of both probabilities,
+    unless the outline is too large for a spot. Other outlines do not touch that of the spot.
+
+    Args:
+        outlines: What was found before.
+        spot: The spot.
+        found: Its outline.
+        ct: The CT.
+    """
+    before = list(outlines)
+    if found.mask is None:
+        return before
+    for number, outline in enumerate(before):
+        if outline.mask is not None and contains(outline.mask, spot.center, ct):
+            if extent_mm(outline.mask.mask.array, ct.spacing) <= LARGEST_MM:
+                before[number] = replace(outline, tumor=max(outline.tumor, found.tumor))
+            return before
+    apart = (
+        outline if outline.mask is None else replace(outline, mask=without(outline.mask, [found.mask], ct))
+        for outline in before
+    )
+    return [*apart, found]
