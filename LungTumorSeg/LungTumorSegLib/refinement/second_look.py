@@ -27,7 +27,7 @@ from .haze import LEAST_LOGIT, LEAST_TUMOR, dense_parts, is_hazy, is_large_haze,
 from .look import Look, look_at
 from .measures import Surroundings, measures_of
 from .outline import Outline
-from .overlooked import added, judged
+from .overlooked import added, is_known, judged
 from .spots import Spot, find_spots
 
 LARGE_MM = 60.0
@@ -101,7 +101,8 @@ def second_look(
         found += [*inside, *(_beside(inside, each, ct) for each in whole)]
     for done, spot in enumerate(spots, len(candidates)):
         on_progress(Progress("verifying", done, steps))
-        found = added(found, spot, judge.spot(spot), ct)
+        if not is_known(spot, found, ct):
+            found = added(found, spot, judge.spot(spot), ct)
     on_progress(Progress("verifying", steps, steps))
     return found
 

@@ -1,7 +1,7 @@
 """Spots: small places in the lungs that are denser than what surrounds them on all sides, like a ball.
 
 They are found without the first network, which misses small nodules; the second network decides about them. Whether a
-place is like a ball, a tube or a sheet shows in the second derivatives of the CT at the size of the place: Li, Sawchuk
+place is like a ball, a tube or a sheet shows in the second derivatives of the CT at the size of the place: Li, Sone
 and Doi, "Selective enhancement filters for nodules, vessels, and airway walls in two- and three-dimensional CT scans"
 (Medical Physics 30, 2003).
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, slices_of
@@ -83,9 +84,12 @@ def _reduced(ct: Volume, lungs: Array, box: Box) -> tuple[Volume, Array]:
     size = as_shape(np.ceil(np.asarray(part.shape) / step).astype(int))
     affine = part.affine.copy()
     affine[:3, :3] *= step
-    grid = {"start": (0.0, 0.0, 0.0), "step": as_point(step), "size": size}
-    inside = resample_separable(lungs[slices_of(box)], **grid) > 0.5
-    hu = resample_separable(np.minimum(part.array, DENSE_HU), **grid, offset=-AIR_HU) + np.float32(AIR_HU)
+
+    def reduced(array: Array, offset: float = 0.0) -> npt.NDArray[np.float32]:
+        return resample_separable(array, start=(0.0, 0.0, 0.0), step=as_point(step), size=size, offset=offset)
+
+    inside = reduced(lungs[slices_of(box)]) > 0.5
+    hu = reduced(np.minimum(part.array, DENSE_HU), -AIR_HU) + np.float32(AIR_HU)
     return Volume(np.where(inside, hu, np.float32(OUTSIDE_HU)), affine), inside
 
 
@@ -110,7 +114,7 @@ def _roundness(hu: Array, inside: Array, sigma_mm: float) -> tuple[tuple[Array, 
     here = np.stack(at, axis=1)
 
     def value(offset: Array) -> Array:
-        return smooth[tuple(np.clip(here + offset, 0, np.asarray(hu.shape) - 1).T)]
+        return np.asarray(smooth[tuple(np.clip(here + offset, 0, np.asarray(hu.shape) - 1).T)])
 
     hessian = np.empty((len(here), 3, 3), np.float32)
     middle = value(np.zeros(3, int))

@@ -46,7 +46,8 @@ def manifest(**more):
 
 
 def test_a_manifest_keeps_its_second_network(tmp_path):
-    second = SecondLook(8, "f" * 64, Calibration.from_json(GOOD), Calibration(0.5, {"tumor_logit": 1.0}), 0.6)
+    click, spot = Calibration(0.5, {"tumor_logit": 1.0}), Calibration(-1.0, {"tumor_logit": 2.0})
+    second = SecondLook(8, "f" * 64, Calibration.from_json(GOOD), click, 0.6, spot)
     manifest(second_look=second).write(tmp_path)
     read = Manifest.read(tmp_path)
     assert read.second_look == second
@@ -61,6 +62,11 @@ def test_a_manifest_without_a_second_network_takes_no_second_look(tmp_path):
 def test_a_second_network_without_a_correction_of_outlines_has_none():
     stored = {"width": 8, "weights_sha256": "", "candidate": GOOD, "click": GOOD}
     assert SecondLook.from_json(stored).outline_logit == 0.0
+
+
+def test_a_second_network_without_numbers_for_spots_looks_at_none():
+    stored = {"width": 8, "weights_sha256": "", "candidate": GOOD, "click": GOOD}
+    assert SecondLook.from_json(stored).spot is None
 
 
 def test_a_damaged_second_network_makes_the_manifest_unreadable(tmp_path):

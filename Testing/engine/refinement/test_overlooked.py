@@ -10,7 +10,7 @@ from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.outline import Outline
-from LungTumorSegLib.refinement.overlooked import added
+from LungTumorSegLib.refinement.overlooked import added, is_known
 from LungTumorSegLib.refinement.second_look import second_look
 from LungTumorSegLib.refinement.spots import Spot
 from scipy import ndimage
@@ -62,26 +62,28 @@ def ball(ct, center, radius_mm):
     return crop_at(inside, ((0, 0, 0), ct.shape), ct)
 
 
-def test_a_spot_inside_a_small_outline_raises_its_probability():
+@pytest.mark.parametrize(
+    ("radius_mm", "tumor", "known"), [(5.0, 0.6, True), (5.0, 0.4, False), (15.0, 0.1, True), (0.0, 0.9, False)]
+)
+def test_a_spot_is_known_in_a_probable_or_a_large_outline(radius_mm, tumor, known):
     ct = ball_ct(side_mm=90)
-    small, far = Outline(ball(ct, CENTER, 5.0), 0.4), Outline(ball(ct, FAR_CENTER, 5.0), 0.4)
-    outlines = added([far, small], Spot(CENTER, 50.0), Outline(ball(ct, CENTER, 4.0), 0.8), ct)
-    assert [outline.tumor for outline in outlines] == [0.4, 0.8]
-    assert outlines[1].mask is small.mask
+    around = Outline(ball(ct, CENTER, radius_mm), tumor) if radius_mm else Outline(None, tumor)
+    far = Outline(ball(ct, FAR_CENTER, 5.0), 0.9)
+    assert is_known(Spot(CENTER, 50.0), [far, around], ct) == known
 
 
-def test_a_spot_does_not_lower_a_probability():
+def test_a_spot_inside_an_improbable_outline_takes_its_place():
     ct = ball_ct(side_mm=90)
-    (outline,) = added(
-        [Outline(ball(ct, CENTER, 5.0), 0.9)], Spot(CENTER, 50.0), Outline(ball(ct, CENTER, 4.0), 0.5), ct
-    )
-    assert outline.tumor == 0.9
+    spot = Outline(ball(ct, CENTER, 4.0), 0.8)
+    before, own = added([Outline(ball(ct, CENTER, 2.0), 0.4)], Spot(CENTER, 50.0), spot, ct)
+    assert before.mask is None
+    assert own is spot
 
 
-def test_a_spot_inside_a_large_outline_belongs_to_it():
+def test_a_spot_does_not_replace_a_more_probable_outline():
     ct = ball_ct(side_mm=90)
-    large = Outline(ball(ct, CENTER, 15.0), 0.1)
-    assert added([large], Spot(CENTER, 50.0), Outline(ball(ct, CENTER, 4.0), 0.8), ct) == [large]
+    before = [Outline(ball(ct, CENTER, 5.0), 0.45)]
+    assert added(before, Spot(CENTER, 50.0), Outline(ball(ct, CENTER, 4.0), 0.35), ct) == before
 
 
 def test_a_spot_beside_an_improbable_outline_stays_a_lesion_of_its_own():
