@@ -54,10 +54,20 @@ def judged(
     return Outline(mask if small else None, tumor)
 
 
-def is_known(spot: Spot, outlines: Iterable[Outline], ct: Volume) -> bool:
-    """Return whether a spot lies in an outline that is probably a tumor, or that is too large to be a spot."""
+def is_known(spot: Spot, outlines: Iterable[Outline], ct: Volume, *, min_lesion_ml: float) -> bool:
+    """Return whether a spot needs no look, because of an outline around it.
+
+    Such an outline is too large to be a spot, or it is probably a tumor and large enough to be reported.
+
+    Args:
+        spot: The spot.
+        outlines: What was found before.
+        ct: The CT.
+        min_lesion_ml: Smallest volume of a lesion, mL.
+    """
     return any(
-        outline.tumor > PROBABLE or extent_mm(outline.mask.mask.array, ct.spacing) > LARGEST_MM
+        extent_mm(outline.mask.mask.array, ct.spacing) > LARGEST_MM
+        or (outline.tumor > PROBABLE and outline.mask.mask.array.sum() * ct.voxel_volume_ml >= min_lesion_ml)
         for outline in outlines
         if outline.mask is not None and contains(outline.mask, spot.center, ct)
     )

@@ -101,7 +101,7 @@ def second_look(
         found += [*inside, *(_beside(inside, each, ct) for each in whole)]
     for done, spot in enumerate(spots, len(candidates)):
         on_progress(Progress("verifying", done, steps))
-        if not is_known(spot, found, ct):
+        if not is_known(spot, found, ct, min_lesion_ml=min_lesion_ml):
             found = added(found, spot, judge.spot(spot), ct)
     on_progress(Progress("verifying", steps, steps))
     return found

@@ -63,13 +63,14 @@ def ball(ct, center, radius_mm):
 
 
 @pytest.mark.parametrize(
-    ("radius_mm", "tumor", "known"), [(5.0, 0.6, True), (5.0, 0.4, False), (15.0, 0.1, True), (0.0, 0.9, False)]
+    ("radius_mm", "tumor", "known"),
+    [(5.0, 0.6, True), (5.0, 0.4, False), (15.0, 0.1, True), (2.0, 0.9, False), (0.0, 0.9, False)],
 )
 def test_a_spot_is_known_in_a_probable_or_a_large_outline(radius_mm, tumor, known):
     ct = ball_ct(side_mm=90)
     around = Outline(ball(ct, CENTER, radius_mm), tumor) if radius_mm else Outline(None, tumor)
     far = Outline(ball(ct, FAR_CENTER, 5.0), 0.9)
-    assert is_known(Spot(CENTER, 50.0), [far, around], ct) == known
+    assert is_known(Spot(CENTER, 50.0), [far, around], ct, min_lesion_ml=0.1) == known
 
 
 def test_a_spot_inside_an_improbable_outline_takes_its_place():
