@@ -34,6 +34,7 @@ NEEDS_TORCH = (
     "LungTumorSegLib.refinement.clicks",
     "LungTumorSegLib.refinement.look",
     "LungTumorSegLib.refinement.outline",
+    "LungTumorSegLib.refinement.overlooked",
     "LungTumorSegLib.refinement.places",
     "LungTumorSegLib.refinement.second_look",
     "LungTumorSegLib.training",
