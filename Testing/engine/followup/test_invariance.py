@@ -86,6 +86,7 @@ def test_an_examination_against_itself_is_unchanged_everywhere(pair):
     assert found.registration.residual_p95_mm < 1.5  # half a voxel of the registration
 
 
+@pytest.mark.slow
 def test_swapped_examinations_give_the_opposite_fates_and_inverse_ratios(pair, forward):
     backward = compare(pair[1], pair[0], days=DAYS)
     assert fates(backward) == {pair[::-1]: OPPOSITE[status] for pair, status in fates(forward).items()}

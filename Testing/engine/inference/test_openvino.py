@@ -112,6 +112,7 @@ signal.raise_signal(signal.SIGINT)
 """
 
 
+@pytest.mark.slow
 @needs_openvino
 def test_a_process_survives_a_signal_after_a_network_was_destroyed_in_another_thread():
     command = [sys.executable, "-c", A_NETWORK_DESTROYED_IN_A_THREAD]

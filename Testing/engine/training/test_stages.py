@@ -122,9 +122,8 @@ slow = pytest.mark.slow
 KILLED = [(1, 0.0), (2, 1e9), (3, 1e9), (4, 0.0), (5, 0.0), (6, 1e9)]
 
 
-@pytest.mark.parametrize(
-    ("at", "seconds"), [pytest.param(*each, marks=() if each[0] == 5 else slow) for each in KILLED]
-)
+@slow
+@pytest.mark.parametrize(("at", "seconds"), KILLED)
 def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path, monkeypatch, at, seconds):
     """Killed in the 2D stage (calls 1 and 2) or the 3D stage (3 to 6), again at the next step, then left alone; with
     checkpoints each step or each epoch only."""
