@@ -74,8 +74,9 @@ def settle_streams() -> None:
 def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     """Turn the first signal that asks to end into a call of ``cancel`` and a KeyboardInterrupt.
 
-    Later signals are ignored, so that they do not disturb the cleanup. Signals that the parent process set to be
-    ignored (``nohup``) stay ignored. Outside the main thread nothing changes.
+    While a module is being imported, only ``cancel`` is called: an exception that interrupts the loading of compiled
+    code can crash the process. Later signals are ignored, so that they do not disturb the cleanup. Signals that the
+    parent process set to be ignored (``nohup``) stay ignored. Outside the main thread nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -85,7 +86,7 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in known}
     heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
 
-    def end(number: int, _: FrameType | None) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:  # a forked worker ends in the default way
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -93,7 +94,8 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
         for each in heeded:
             signal.signal(each, signal.SIG_IGN)
         cancel()  # if the exception is lost, as in a destructor, the next progress call ends the run
-        raise KeyboardInterrupt
+        if not _imports(frame):
+            raise KeyboardInterrupt
 
     for number in heeded:
         signal.signal(number, end)
@@ -102,6 +104,15 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in heeded:
             signal.signal(number, before[number])
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Return whether a frame, or what called it, belongs to the import of a module."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def log_safely(level: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from LungTumorSegLib.commands import models, parser
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.process.streams import ended_by_signals
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 WAITING = """
@@ -172,3 +174,14 @@ sys.exit(cli.main(["models", *sys.argv[1:]]))
         for options in (["--quiet"], [])
     )
     assert (quiet.stderr, usual.stderr) == ("", "library: a header is odd\n")
+
+
+def test_a_signal_does_not_interrupt_the_import_of_a_module(tmp_path, monkeypatch):
+    (tmp_path / "signals_itself.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\nDONE = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    canceled = []
+    with ended_by_signals(lambda: canceled.append(True)):
+        assert importlib.import_module("signals_itself").DONE
+    assert canceled == [True]
