@@ -191,7 +191,10 @@ def install_pins(install: Sequence[str], pins: str, folder: Path, index: Sequenc
 
 
 def pip_sources(python: str) -> list[str]:
-    """Return the indexes and folders from which pip is configured to take packages, as arguments of uv."""
+    """Return the indexes and folders from which pip is configured to take packages, as arguments of uv.
+
+    pip prints each value as a quoted Python string, which ``literal_eval`` reads without running anything.
+    """
     options = {"index-url": "--default-index", "extra-index-url": "--extra-index-url", "find-links": "--find-links"}
     done = subprocess.run(
         [python, "-m", "pip", "config", "list", "--disable-pip-version-check"], capture_output=True, text=True

@@ -60,7 +60,7 @@ def find_spots(ct: Volume, lungs: Array) -> list[Spot]:
     """Find the spots in the lungs.
 
     Args:
-        ct: The CT (HU) with canonical axes.
+        ct: The CT (slice, row, column), HU, with canonical axes.
         lungs: Both lungs (bool) on the same grid.
 
     Returns:
