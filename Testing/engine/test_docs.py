@@ -22,6 +22,11 @@ def test_the_page_of_the_command_line_is_the_parsers():
     assert written == reference.page(), "run: python Testing/tools/write_command_reference.py"
 
 
+def test_every_module_is_listed():
+    modules = tool("write_module_list")
+    assert modules.PAGE.read_text(encoding="utf-8") == modules.page(), "run: python Testing/tools/write_module_list.py"
+
+
 def test_every_column_is_described():
     schemas = tool("write_result_schemas")
     page = schemas.PAGE.read_text(encoding="utf-8")

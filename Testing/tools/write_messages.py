@@ -14,6 +14,8 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+from LungTumorSegLib.core.errors import CANCELLED, MACHINE, UNUSABLE
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "LungTumorSeg" / "LungTumorSegLib"
 PAGE = ROOT / "docs" / "reference" / "messages.md"
@@ -45,13 +47,15 @@ STAGES = {
 }
 """The files and folders of the package whose messages a section lists."""
 
+ERROR_UNUSABLE, ERROR_MACHINE = f"error {UNUSABLE}", f"error {MACHINE}"
+
 ERRORS = {
-    "UnusableInput": ("error 2", (0,)),
-    "WrongConfig": ("error 2", (0,)),
-    "ChoiceMissing": ("error 2", (0, 2)),
-    "MachineLimit": ("error 3", (0,)),
-    "Cancelled": ("error 130", (0,)),
-    "require": ("error 2", (1,)),  # a function that raises UnusableInput
+    "UnusableInput": (ERROR_UNUSABLE, (0,)),
+    "WrongConfig": (ERROR_UNUSABLE, (0,)),
+    "ChoiceMissing": (ERROR_UNUSABLE, (0, 2)),
+    "MachineLimit": (ERROR_MACHINE, (0,)),
+    "Cancelled": (f"error {CANCELLED}", (0,)),
+    "require": (ERROR_UNUSABLE, (1,)),  # a function that raises UnusableInput
 }
 """What an exception is to the user, and which of its arguments are messages."""
 
@@ -60,9 +64,9 @@ KINDS = {
     "core/selection.py": "warning",
     "results/exports.py": "warning",
     "results/writer.py": "warning",
-    "core/errors.py": "error 2",
-    "core/machine.py": "error 3",
-    "cohort/input_table.py": "error 2",
+    "core/errors.py": ERROR_UNUSABLE,
+    "core/machine.py": ERROR_MACHINE,
+    "cohort/input_table.py": ERROR_UNUSABLE,
     "cohort/run_item.py": "reason in cohort.csv",
     "cohort/schedule.py": "reason in cohort.csv",
     "followup/recist.py": "reason of a response",
