@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.lesions import NO_LESION, report_lesions
 from LungTumorSegLib.report import html as report_module
 from LungTumorSegLib.report.html import Heading, write_report
+from LungTumorSegLib.report.lesion_table import HEAD
 from volumes import ORIENTATIONS
 
 SHAPE = (60, 90, 120)
@@ -165,3 +167,9 @@ def test_only_the_largest_lesions_are_pictured(tmp_path, monkeypatch):
     html = written(tmp_path, LARGE, SMALL)
     assert html.count('class="lesion"') == 1
     assert "Pictures of the 1 largest of 2 lesions" in html
+
+
+def test_the_sample_report_has_the_headings_of_today():
+    sample = Path(__file__).resolve().parents[3] / "Resources/sample-report.html"
+    shown = re.findall("<th>(.*?)</th>", sample.read_text(encoding="utf-8"))
+    assert tuple(shown[: len(HEAD)]) == HEAD, "run: python Testing/tools/write_sample_report.py"
