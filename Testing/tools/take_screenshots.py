@@ -26,6 +26,7 @@ SCREENSHOTS, DOCS = ROOT / "Resources/Screenshots", ROOT / "docs/images"
 import numpy as np
 import slicer
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.refinement.clicks import Answer, Click, objection
 from stand_in import application
 
 PANEL_WIDTH = 420
@@ -232,8 +233,8 @@ def segment_here(studio: Studio) -> None:
     click((40, 60, 30), {"tumor": 0.87, "mask": mask_as_json(crop.mask), "warnings": []})
     studio.take("segment-here", DOCS)
     ui.discardButton.click()
-    warning = "This does not look like a tumor (probability 6%)."
-    click((40, 40, 60), {"tumor": 0.06, "mask": None, "warnings": [warning]})
+    unlikely = objection(Click((0.0, 0.0, 0.0)), Answer(None, 0.06), least=0.45)
+    click((40, 40, 60), {"tumor": 0.06, "mask": None, "warnings": [f"This {unlikely}."]})
     studio.take("no-tumor-here", DOCS)
 
 

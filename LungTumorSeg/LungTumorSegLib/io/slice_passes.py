@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..core.volume import Array
+from .slice_stack import MAX_MISSING_SLICES
 
 STEP_TOLERANCE_MM = 0.05
 """Largest difference between the steps of one pass, in mm, in addition to rounding."""
@@ -27,7 +28,7 @@ LEAST_BEYOND = 3
 UNIT_SHARE = 1.25
 """Largest ratio of two distances that count as one step."""
 
-MOST_STEPS = 4
+MOST_STEPS = MAX_MISSING_SLICES + 1
 """Largest number of steps from one slice of a pass to the next: the missing slices that can be bridged, plus one."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,16 @@ UNIT_MM = 64.0
 
 REACH_VOXELS = 3
 """Distance from the center of the fine view, in voxels, up to which a component of the mask is the candidate's own."""
+
+MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
+"""Axes along which the fine view is mirrored for each answer: none, and left to right."""
+
+TURNED = MIRRORED + tuple((*more, *axes) for more in ((-2,), (-3,), (-3, -2)) for axes in MIRRORED)
+"""The same along all axes: lesions look alike from anywhere, so the mean outline of all eight is steadier.
+
+For 96 clicks on nodules of training patients implanted into four CTs, the median Dice rose from 0.840 to 0.853, the
+mean from 0.806 to 0.813, if only the last look was at all eight; eight views in each look gave no more.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +62,9 @@ def look_at(
     anatomy: Anatomy,
     places: list[tuple[Point, float]],
     outline_logit: float = 0.0,
+    views: Sequence[tuple[int, ...]] = MIRRORED,
 ) -> list[Look]:
-    """Look at places, each twice: as it is, and mirrored.
+    """Look at places, each several times: as it is, and mirrored.
 
     Args:
         network: The second network in evaluation mode.
@@ -60,23 +72,32 @@ def look_at(
         anatomy: The same CT, reduced.
         places: Center (LPS mm) and side of the fine view (mm) of each place.
         outline_logit: Added to the logit of a voxel being inside the lesion; see the model's manifest.
+        views: ``MIRRORED`` or ``TURNED``.
 
     Returns:
-        One answer per place, in the same order: the mean of both views.
+        One answer per place, in the same order: the mean outline of all views, and the mean logit of ``MIRRORED``,
+        for which the calibration was fitted.
     """
-    return [_look(network, ct, anatomy, Cube(center, side_mm), outline_logit) for center, side_mm in places]
+    return [_look(network, ct, anatomy, Cube(center, side_mm), outline_logit, views) for center, side_mm in places]
 
 
-def _look(network: SecondNetwork, ct: Volume, anatomy: Anatomy, cube: Cube, outline_logit: float) -> Look:
-    fine, coarse = fine_view(cube, ct), coarse_view(cube.center, anatomy)
-    octaves = torch.full((2,), math.log2(cube.side_mm / UNIT_MM))
+def _look(
+    network: SecondNetwork,
+    ct: Volume,
+    anatomy: Anatomy,
+    cube: Cube,
+    outline_logit: float,
+    views: Sequence[tuple[int, ...]],
+) -> Look:
+    fine, coarse = torch.from_numpy(fine_view(cube, ct)), torch.from_numpy(coarse_view(cube.center, anatomy))
+    around = [coarse.flip(-1) if -1 in axes else coarse for axes in views]  # the anatomy has a front and a top
+    octaves = torch.full((len(views),), math.log2(cube.side_mm / UNIT_MM))
     with torch.inference_mode():
-        inside, tumor = network(_both(fine), _both(coarse), octaves)
-    mirrored = torch.stack([inside[0], inside[1].flip(-1)])
-    return Look(cube, float(tumor.mean()), np.asarray(torch.sigmoid(mirrored + outline_logit).mean(0).numpy()))
+        inside, tumor = network(_batch([fine.flip(axes) for axes in views]), _batch(around), octaves)
+    back = torch.stack([each.flip(axes) for each, axes in zip(inside, views, strict=True)])
+    logit = float(tumor[: len(MIRRORED)].mean())
+    return Look(cube, logit, np.asarray(torch.sigmoid(back + outline_logit).mean(0).numpy()))
 
 
-def _both(view: Float) -> torch.Tensor:
-    """Return a view (C, ...) and its mirror image as a batch of two."""
-    tensor = torch.from_numpy(view)
-    return torch.stack([tensor, tensor.flip(-1)]).contiguous(memory_format=torch.channels_last_3d)
+def _batch(views: list[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(views).contiguous(memory_format=torch.channels_last_3d)

@@ -21,7 +21,7 @@ from .borders import at_edges
 from .calibration import TUMOR_LOGIT
 from .candidates import deep_voxel, extent_mm
 from .crops import SIDE_PER_EXTENT, Anatomy, side_for_extent
-from .look import Look, look_at
+from .look import MIRRORED, TURNED, Look, look_at
 
 SIDES_MM = (28.0, 56.0, 112.0)
 """Sides of the views of a point, mm; neighbors differ by less than the network's tolerance."""
@@ -29,8 +29,8 @@ SIDES_MM = (28.0, 56.0, 112.0)
 SCALE_PENALTY = 1.0
 """Logits that an answer loses for each octave between the side of its view and the side that would fit."""
 
-LOOKS_AGAIN = 2
-"""Number of looks from the middle of the last answer."""
+LOOKS_AGAIN = (MIRRORED, TURNED)
+"""Views of each look from the middle of the answer before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +112,12 @@ def settled(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: An
     Returns:
         The outline, with the probability of a click.
     """
-    for _ in range(LOOKS_AGAIN):
+    for views in LOOKS_AGAIN:
         mask = look.mask
         if not mask.any():
             break
         middle, side = _middle(look, ct), side_for_extent(_extent_mm(look))
-        again = look_at(network, ct, anatomy, [(middle, side)], numbers.outline_logit)[0]
+        again = look_at(network, ct, anatomy, [(middle, side)], numbers.outline_logit, views)[0]
         if not again.mask.any():
             break
         look = again

@@ -7,6 +7,7 @@ pipeline, and a stack costs little more than a slice.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
@@ -52,11 +53,14 @@ def no_augmentation(image: Array, label: Array, seed: int) -> tuple[Array, Array
 class PaperAugmentation:
     """The six augmentations, each with its own probability.
 
+    Args:
+        without: Names of those that are left out; see ``sampling_config.AugmentationPart``.
+
     Raises:
         MachineLimit: MONAI is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, without: Collection[str] = ()) -> None:
         try:
             from monai.transforms.compose import Compose
             from monai.transforms.intensity.dictionary import (
@@ -69,24 +73,25 @@ class PaperAugmentation:
             raise MachineLimit(
                 "This augmentation needs MONAI; pip install 'lungtumorseg[train]' or set sampling.augmentation: none."
             ) from error
-        both, modes = [IMAGE, LABEL], ["bilinear", "nearest"]
-        self._transform = Compose(
-            [
-                RandFlipd(both, prob=0.5, spatial_axis=1),
-                RandAffined(
-                    both,
-                    prob=0.5,
-                    rotate_range=ROTATION_RAD,
-                    scale_range=(ZOOM, ZOOM),
-                    mode=modes,
-                    padding_mode="zeros",
-                ),
-                Rand2DElasticd(both, ELASTIC_SPACING, ELASTIC_MAGNITUDE, prob=0.15, mode=modes, padding_mode="zeros"),
-                RandAdjustContrastd([IMAGE], prob=0.25, gamma=GAMMA),
-                RandGaussianNoised([IMAGE], prob=0.25, std=NOISE_SD),
-                RandGaussianSmoothd([IMAGE], sigma_x=BLUR_SIGMA, sigma_y=BLUR_SIGMA, prob=0.15),
-            ]
-        )
+        both, image, modes = [IMAGE, LABEL], [IMAGE], ["bilinear", "nearest"]
+        parts = {
+            "flip": RandFlipd(both, prob=0.5, spatial_axis=1),
+            "rotation": RandAffined(
+                both,
+                prob=0.5,
+                rotate_range=ROTATION_RAD,
+                scale_range=(ZOOM, ZOOM),
+                mode=modes,
+                padding_mode="zeros",
+            ),
+            "deformation": Rand2DElasticd(
+                both, ELASTIC_SPACING, ELASTIC_MAGNITUDE, prob=0.15, mode=modes, padding_mode="zeros"
+            ),
+            "contrast": RandAdjustContrastd(image, prob=0.25, gamma=GAMMA),
+            "noise": RandGaussianNoised(image, prob=0.25, std=NOISE_SD),
+            "blur": RandGaussianSmoothd(image, sigma_x=BLUR_SIGMA, sigma_y=BLUR_SIGMA, prob=0.15),
+        }
+        self._transform = Compose([part for name, part in parts.items() if name not in without])
 
     def __call__(self, image: Array, label: Array, seed: int) -> tuple[Array, Array]:
         """Return image and label changed at random by ``seed``; the image stays within 0 to 1."""
@@ -95,13 +100,13 @@ class PaperAugmentation:
         return _array(made[IMAGE], np.float32).clip(0, 1), _array(made[LABEL], np.uint8)
 
 
-def build_augmentation(name: str) -> Augmentation:
-    """Return the augmentation ``paper`` or ``none``.
+def build_augmentation(name: str, without: Collection[str] = ()) -> Augmentation:
+    """Return the augmentation ``paper``, without some of its parts, or ``none``.
 
     Raises:
         MachineLimit: ``paper`` is requested and MONAI is not installed.
     """
-    return PaperAugmentation() if name == "paper" else no_augmentation
+    return PaperAugmentation(without) if name == "paper" else no_augmentation
 
 
 def _array(tensor: torch.Tensor, kind: npt.DTypeLike) -> Array:

@@ -63,7 +63,7 @@ class Sampler:
     ) -> None:
         self._cases, self._nodules, self._grid, self._config = cases, nodules, grid, config
         self._hard = hard_sites
-        self._augment = build_augmentation(config.augmentation)
+        self._augment = build_augmentation(config.augmentation, config.augmentation_without)
         self._scans = [i for i, case in enumerate(cases) if not case.is_phantom]
         self._phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
 

@@ -18,6 +18,7 @@ from .settings import (
 )
 
 Augmentation = Literal["paper", "none"]
+AugmentationPart = Literal["flip", "rotation", "deformation", "contrast", "noise", "blur"]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -69,5 +70,7 @@ class SamplingConfig:
     """Share of the samples that come from real CTs; the others come from phantoms."""
     augmentation: Augmentation = "paper"
     """``paper`` (rotation, flip, elastic deformation, contrast, noise, blur) or ``none``."""
+    augmentation_without: tuple[AugmentationPart, ...] = ()
+    """Parts of ``paper`` that are left out, to learn what each of them is worth; ``rotation`` includes zooming."""
     appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     """How often a sample looks as on another scanner."""

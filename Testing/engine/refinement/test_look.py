@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
+from LungTumorSegLib.networks.second_network import SecondNetwork
 from LungTumorSegLib.refinement.crops import Anatomy
-from LungTumorSegLib.refinement.look import look_at
+from LungTumorSegLib.refinement.look import TURNED, look_at
 
 from .conftest import CENTER, ball_ct
 
@@ -16,3 +19,16 @@ def test_a_correction_of_the_outline_widens_it_and_leaves_the_probability_of_a_t
     assert (wide.inside >= plain.inside).all()
     assert wide.mask.sum() > plain.mask.sum()
     assert wide.tumor_logit == plain.tumor_logit
+
+
+def test_an_outline_from_all_sides_is_that_of_no_side():
+    """A ball is the same from all sides, but a network is not: its outline is, if it looks from all of them."""
+    torch.manual_seed(1)
+    ct, network = ball_ct(), SecondNetwork(4).eval()
+    network.mask.weight.data *= 30  # random weights alone give nearly the same probability everywhere
+    anatomy, place = Anatomy.of(ct, np.ones(ct.shape, bool)), [(CENTER, 56.0)]
+    usual, turned = (look_at(network, ct, anatomy, place, views=views)[0] for views in (((), (-1,)), TURNED))
+    for axis in range(3):
+        np.testing.assert_allclose(turned.inside, np.flip(turned.inside, axis), atol=1e-4)
+    assert np.abs(usual.inside - usual.inside[::-1]).max() > 0.003
+    assert turned.tumor_logit == pytest.approx(usual.tumor_logit, abs=1e-4)

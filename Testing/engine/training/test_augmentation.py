@@ -2,11 +2,13 @@
 
 import sys
 from importlib.util import find_spec
+from typing import get_args
 
 import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.training.augmentation import build_augmentation
+from LungTumorSegLib.training.sampling_config import AugmentationPart
 from LungTumorSegLib.training.store import IGNORED
 from scipy import ndimage
 
@@ -195,3 +197,18 @@ def test_without_monai_the_message_says_what_to_do(monkeypatch):
     ):
         build_augmentation("paper")
     build_augmentation("none")
+
+
+def changes(without):
+    """Return whether image and label ever change without some of the parts."""
+    augment, (image, label) = build_augmentation("paper", without), a_sample()
+    made = [augment(image, label, seed) for seed in range(12)]
+    return any(not np.array_equal(m, image) for m, _ in made), any(not np.array_equal(m, label) for _, m in made)
+
+
+def test_each_part_can_be_left_out():
+    parts = get_args(AugmentationPart)
+    assert changes(parts) == (False, False)
+    for part in parts:
+        alone = changes(set(parts) - {part})
+        assert alone == (True, part in ("flip", "rotation", "deformation")), part
