@@ -1,4 +1,4 @@
-"""Apply the network to the stacks of a working grid, one stack at a time.
+"""Apply the network to the stacks of a working grid, one or two stacks at a time.
 
 For speed, the grid holds the lungs only, and stacks without lung are skipped. If the model requests it, most stacks are
 computed only around what a first pass suspects (see ``passes``). The 2D extractor processes each slice
@@ -10,7 +10,7 @@ augmentation (mirroring), the network also processes the mirror image of each st
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,12 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.messages import OUT_OF_MEMORY
 from ..networks.blocks import kernels_kept
-from ..networks.fusion import FusionNetwork
+from ..networks.lanes import MOST_LANES, lanes
 from ..networks.locality import is_local
+from .answers import DTYPES, Answers, ComputedNetwork
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
-from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork, computes_in, openvino_network
+from .openvino_network import computes_in, openvino_network
 from .passes import Part, all_stacks, cropped, first_pass, windows_of
 from .stack_length import STACK_SLICES
 from .stacks import StackStatistics
@@ -35,8 +36,6 @@ BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
 
 CPU_ALLOCATOR = "DefaultCPUAllocator"
 """Text in torch's message when the computer runs out of memory, for which torch has no exception class."""
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 USUAL_WINDOWS = 0.1
 """Cost of the closer look per stack, as a share of that of a stack, that is expected where nothing has been seen.
@@ -53,11 +52,6 @@ Fitted to the processor seconds of the windows of LUNG1-001 and LIDC-IDRI-0003.
 SWEEPS = 3
 """Number of times that the first pass runs through the lungs. An early estimate of the closer look thus holds for all
 of the lungs, not for one end."""
-
-Features = tuple[torch.Tensor, ...]
-
-ComputedNetwork = torch.nn.Module | OpenVinoNetwork
-"""A network that maps a stack, and the shared features of its slices if it fuses them, to tumor probability."""
 
 
 def choose_device(wanted: str = "auto", backend: str = TORCH) -> torch.device:
@@ -162,8 +156,9 @@ def predict_maps(
         if backend == OPENVINO and stacks:
             example = slices[slices_of(stacks[len(stacks) // 2].box)][None, None]
             computed = openvino_network(network, example, precision)
-        search = _Search(computed, slices, device, statistics, on_progress)
-        with torch.inference_mode(), kernels_kept(network), autocast(device, precision):
+        lone = device.type != "cpu" or backend == OPENVINO or not (mirror or closer_above is not None)
+        with torch.inference_mode(), kernels_kept(network), lanes(1 if lone else MOST_LANES) as side_by_side:
+            search = _Search(Answers(computed, slices, device, precision, side_by_side), statistics, on_progress)
             if closer_above is None:
                 search.compute(stacks)
             else:
@@ -187,25 +182,17 @@ def _memory_as_limit() -> Iterator[None]:
 class _Search:
     """Compute parts of the grid, collect their probabilities, and report the progress in hundredths of a stack."""
 
-    def __init__(
-        self,
-        network: ComputedNetwork,
-        slices: torch.Tensor,
-        device: torch.device,
-        statistics: StackStatistics,
-        on_progress: ProgressCallback,
-    ) -> None:
-        self._network, self._slices, self._device = network, slices, device
-        self._statistics, self._on_progress = statistics, on_progress
-        self._planes: dict[bool, _View] = {}
+    def __init__(self, answers: Answers, statistics: StackStatistics, on_progress: ProgressCallback) -> None:
+        self._answers, self._statistics, self._on_progress = answers, statistics, on_progress
         self._done = 0.0
 
     def compute(self, parts: Sequence[Part]) -> None:
         """Compute parts, whose first slices should be in ascending order, so that features are shared."""
         total = self._done + sum(map(self._cost, parts))
+        answers = self._answers.of(parts)
         for part in parts:
             self._report(total)
-            self._add(part)
+            self._add(part, next(answers))
         self._report(total)
 
     def compute_coarse_to_fine(self, stacks: Sequence[Part], closer_above: float, within: WorkingGrid | None) -> None:
@@ -228,98 +215,27 @@ class _Search:
         def expected(done: int) -> float:
             """Return the cost of the windows that will follow, interpolated between the stacks that are computed."""
             seen = sorted((part.start, sum(map(self._cost, closer([part])))) for part in chosen[:done])
-            ends = (-STACK_SLICES, USUAL_WINDOWS), (self._slices.shape[0], USUAL_WINDOWS)
+            ends = (-STACK_SLICES, USUAL_WINDOWS), (self._statistics.mean.shape[0], USUAL_WINDOWS)
             starts, costs = zip(ends[0], *seen, ends[1], strict=True)
             return float(np.interp([part.start for part in others], starts, costs).sum())
 
-        cost = sum(map(self._cost, coarse))
+        cost, answers = sum(map(self._cost, coarse)), self._answers.of(coarse)
         for done, part in enumerate(coarse):
             self._report(cost + expected(done))
-            self._add(part)
+            self._add(part, next(answers))
         self.compute(closer(others))
 
-    def _add(self, part: Part) -> None:
-        shape = self._slices.shape
-        if part.area == shape[1] * shape[2]:
-            probability = self._plane(part.mirrored).answer(part.start)
-        else:
-            window = self._slices[slices_of(part.box)]
-            probability = _View(self._network, window, self._device, part.mirrored).answer(0)
-        trusted = part.trusted(shape)
+    def _add(self, part: Part, probability: npt.NDArray[np.float32]) -> None:
+        trusted = part.trusted(self._statistics.mean.shape)
         self._statistics.add(trusted, probability[slices_of(relative(trusted, part.box))])
         self._done += self._cost(part)
-
-    def _plane(self, mirrored: bool) -> _View:
-        if mirrored not in self._planes:
-            self._planes[mirrored] = _View(self._network, self._slices, self._device, mirrored)
-        return self._planes[mirrored]
 
     def _cost(self, part: Part) -> float:
         """Return the expected time of a part, as a multiple of that of a stack."""
         (_, i0, j0), (_, i1, j1) = part.box
-        _, rows, columns = self._slices.shape
+        _, rows, columns = self._statistics.mean.shape
         both = (i1 - i0 + BORDER_VOXELS) * (j1 - j0 + BORDER_VOXELS)
         return both / ((rows + BORDER_VOXELS) * (columns + BORDER_VOXELS))
 
     def _report(self, total: float) -> None:
         self._on_progress(Progress("predicting", round(100 * self._done), round(100 * total)))
-
-
-class _View:
-    """Compute the probabilities of stacks of slices (slice, row, column).
-
-    With ``mirrored``, the network processes the mirror images of the stacks, and the results are mirrored back.
-    """
-
-    def __init__(self, network: ComputedNetwork, slices: torch.Tensor, device: torch.device, mirrored: bool) -> None:
-        self._network, self._device, self._mirrored = network, device, mirrored
-        self._slices = slices.flip(-1) if mirrored else slices
-        self._shared: _SharedFeatures | None = None
-        if isinstance(network, FusionNetwork | OpenVinoFusionNetwork):
-            self._shared = _SharedFeatures(network, self._slices, device)
-
-    def answer(self, start: int) -> npt.NDArray[np.float32]:
-        """Return the tumor probability (8, row, column) of the stack that begins at slice ``start``.
-
-        What successive calls do not share is computed again.
-        """
-        stack = self._slices[None, None, start : start + STACK_SLICES].to(
-            self._device, memory_format=torch.channels_last_3d
-        )
-        answer = self._network(stack) if self._shared is None else self._network(stack, self._shared.of_stack(start))
-        probability = np.asarray(answer[0, 0].float().cpu().numpy())
-        return probability[..., ::-1] if self._mirrored else probability
-
-
-class _SharedFeatures:
-    """Hold the extractor's features of the slices of the current stack.
-
-    Each slice is processed once, and its features are dropped as soon as no stack needs them.
-    """
-
-    def __init__(
-        self, network: FusionNetwork | OpenVinoFusionNetwork, slices: torch.Tensor, device: torch.device
-    ) -> None:
-        self._network, self._slices, self._device = network, slices, device
-        self._kept: dict[int, Features] = {}
-
-    def of_stack(self, start: int) -> Features:
-        """Return the three feature maps (1, C, 8, h, w) of the stack that begins at slice ``start``.
-
-        What successive calls do not share is computed again.
-        """
-        wanted = range(start, start + STACK_SLICES)
-        missing = [k for k in wanted if k not in self._kept]
-        self._kept = {k: features for k, features in self._kept.items() if k in wanted}
-        images = self._slices[missing][:, None].to(self._device, memory_format=torch.channels_last)
-        for k, *features in zip(missing, *self._network.features(images), strict=True):
-            self._kept[k] = tuple(features)
-        levels = zip(*(self._kept[k] for k in wanted), strict=True)
-        return tuple(
-            torch.stack(level, dim=1)[None].contiguous(memory_format=torch.channels_last_3d) for level in levels
-        )
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return a context in which the network computes in ``precision``; it does nothing for float32."""
-    return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])

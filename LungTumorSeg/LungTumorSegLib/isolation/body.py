@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Volume
-from .morphology import Spacing, biggest_component, dilate, open_
+from .morphology import Spacing, biggest_component, dilate, holes, open_, touching
 
 TISSUE_HU = -300
 """HU above which a voxel is tissue.
@@ -175,7 +175,7 @@ def _within_trunk(hu: Array, spacing: Spacing) -> Array:
     tissue = hu > TISSUE_HU
     thick = open_(tissue, TRUNK_RADIUS_MM, spacing, planar=True)
     tissue_behind = np.maximum.accumulate(thick[:, ::-1], axis=1)[:, ::-1]
-    enclosed = np.stack([ndimage.binary_fill_holes(plane) for plane in tissue]) & ~tissue
+    enclosed = np.stack([holes(plane) for plane in tissue])
     depth = max(1, round(LUNG_DEPTH_MM / spacing[1]))
     air_in_front = (
         ndimage.uniform_filter1d(enclosed.astype(np.float32), depth, axis=1, mode="constant") > LUNG_DEPTH_SHARE
@@ -252,20 +252,14 @@ def _filled(ring: Array, hu: Array, couch: Array) -> Array:
     border = np.ones(ring.shape[1:], bool)
     border[1:-1, 1:-1] = False
     for index, (tissue, image) in enumerate(zip(ring, hu, strict=True)):
-        outside = (_touching(image <= PADDING_HU, border) | couch) & ~tissue
+        outside = (touching(image <= PADDING_HU, border) | couch) & ~tissue
         gaps = ~tissue & ~outside
-        outside |= _touching(gaps, ndimage.binary_dilation(couch))
+        outside |= touching(gaps, ndimage.binary_dilation(couch))
         labels, _ = ndimage.label(gaps)
-        behind = np.cumsum(tissue[::-1], axis=0)[::-1] > 0
+        behind = np.logical_or.accumulate(tissue[::-1], axis=0)[::-1]
         for label in np.unique(labels[gaps & (border | ndimage.binary_dilation(outside))]):
             region = labels == label
             if np.median(image[region]) < dark or behind[region].mean() < 0.5:
                 outside |= region
         filled[index] = ~outside
     return filled
-
-
-def _touching(mask: Array, seeds: Array) -> Array:
-    """Return the components of a 2D ``mask`` that contain a voxel of ``seeds``."""
-    labels, _ = ndimage.label(mask)
-    return np.asarray(np.isin(labels, np.unique(labels[seeds & mask])) & mask)

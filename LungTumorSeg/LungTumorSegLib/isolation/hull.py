@@ -52,6 +52,9 @@ LOST_BACK_AREA = 0.5
 The lowest tips of a healthy lung also end farther forward, but they are small.
 """
 
+QUICK_ROUNDS = 2
+"""Number of passes over all points of a border at once; they leave few points for the exact algorithm."""
+
 CARRIED_MM = 30.0
 """Distance above a slice within which the back of its lung is searched, mm."""
 
@@ -129,14 +132,17 @@ def _lower_envelope(x: Array, y: Array) -> tuple[list[float], list[float]]:
     References:
         A. M. Andrew, 1979, doi:10.1016/0020-0190(79)90072-3.
     """
+    for _ in range(QUICK_ROUNDS):  # what lies on or above the line between its neighbors is no corner
+        run, rise = np.diff(x), np.diff(y)
+        below = run[:-1] * (rise[:-1] + rise[1:]) > rise[:-1] * (run[:-1] + run[1:])
+        kept = np.concatenate([[True], below, [True]]) if len(x) > 1 else np.ones(len(x), bool)
+        x, y = x[kept], y[kept]
     corners: list[tuple[float, float]] = []
     for point in zip(x.tolist(), y.tolist(), strict=True):
-        while len(corners) > 1 and _turn(corners[-2], corners[-1], point) <= 0:
+        while len(corners) > 1:
+            (x0, y0), (x1, y1) = corners[-2], corners[-1]
+            if (x1 - x0) * (point[1] - y0) > (y1 - y0) * (point[0] - x0):  # a turn toward larger y
+                break
             corners.pop()
         corners.append(point)
     return [corner[0] for corner in corners], [corner[1] for corner in corners]
-
-
-def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
-    """Return a value above 0 if the way from ``a`` over ``b`` to ``c`` turns toward larger y."""
-    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

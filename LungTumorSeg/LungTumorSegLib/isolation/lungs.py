@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
 from .carina import find_carina
-from .morphology import box_around, close, dilate, open_
+from .morphology import box_around, close, dilate, grown_by_one, holes, open_, touching
 
 LUNG_HU = -500
 """HU below which a voxel is lung or gas.
@@ -191,9 +191,7 @@ def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Mask, other
     radius_mm = max(DEPENDENT_RADIUS_MM, 2 * max(ct.spacing[1:]))
     candidate = open_(candidate & ~near, radius_mm, ct.spacing, planar=True)
     candidate &= dilate(near, DEPENDENT_MM, ct.spacing, planar=True)
-    labels, _ = ndimage.label(candidate)
-    touching = labels[ndimage.binary_dilation(near) & candidate]
-    found[box] = np.isin(labels, np.unique(touching)) & candidate
+    found[box] = touching(candidate, grown_by_one(near))
     return found
 
 
@@ -210,7 +208,7 @@ def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
         box = box_around(lung, VESSEL_MM, air.spacing)
         closed = close(lung[box], VESSEL_MM, air.spacing)
         for plane in closed:
-            plane |= ndimage.binary_fill_holes(plane)
+            plane |= holes(plane)
         lung[box] |= closed & body.array[box] & ~with_walls(airways)[box]
     return air.with_array(lung)
 

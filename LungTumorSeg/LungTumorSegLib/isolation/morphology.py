@@ -23,6 +23,9 @@ ROUNDING = 1e-6
 Spacings are derived from an affine matrix and have rounding errors.
 """
 
+SLAB_VOXELS = 1 << 18
+"""Number of voxels that are dilated at once within their slices: they stay in the processor's cache."""
+
 
 def dilate(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
     """Dilate a mask by a ball or a disk.
@@ -37,8 +40,12 @@ def dilate(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
     """
     grown = np.zeros_like(mask)
     if mask.any():
-        box = box_around(mask, radius_mm, spacing, planar=planar)
-        _dilate_into(grown[box], mask[box].copy(), radius_mm, spacing, planar)
+        slices, rows, columns = box_around(mask, radius_mm, spacing, planar=planar)
+        plane = max(1, mask[0, rows, columns].size)
+        step = max(1, SLAB_VOXELS // plane) if planar else slices.stop - slices.start
+        for first in range(slices.start, slices.stop, step):
+            slab = slice(first, min(first + step, slices.stop)), rows, columns
+            _dilate_into(grown[slab], mask[slab].copy(), radius_mm, spacing, planar)
     return grown
 
 
@@ -103,6 +110,37 @@ def biggest_component(mask: Mask) -> Mask:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray(labels == sizes.argmax())
+
+
+def holes(plane: Array) -> Array:
+    """Return the holes of a 2D mask: what is not connected, over the sides of pixels, with the border of the array.
+
+    This equals what ``scipy.ndimage.binary_fill_holes`` adds, and takes a fraction of its time.
+    """
+    labels, count = ndimage.label(~plane)
+    enclosed = np.ones(count + 1, bool)
+    enclosed[0] = False  # the mask itself
+    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        enclosed[side] = False
+    return np.asarray(enclosed[labels])
+
+
+def touching(mask: Array, seeds: Array) -> Array:
+    """Return the components of a mask, connected by faces, that contain a voxel of ``seeds``."""
+    labels, count = ndimage.label(mask)
+    chosen = np.zeros(count + 1, bool)
+    chosen[labels[seeds & mask]] = True
+    return np.asarray(chosen[labels])
+
+
+def grown_by_one(mask: Array) -> Array:
+    """Return a 3D mask with the neighbors of its voxels over faces."""
+    grown = np.array(mask)
+    for axis in range(mask.ndim):
+        to, source = np.moveaxis(grown, axis, 0), np.moveaxis(mask, axis, 0)
+        to[1:] |= source[:-1]
+        to[:-1] |= source[1:]
+    return grown
 
 
 def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from math import ceil
 
 import numpy as np
-from scipy import ndimage
 
-from ..core.boxes import bounding_box, slices_of
+from ..core.boxes import bounding_box, slices_of, widened
 from ..core.volume import Array, Mask, Volume
-from .morphology import ROUNDING
+from .morphology import ROUNDING, grown_by_one
 
 FINEST_MM = 1.6
 """Smallest size of a coarse voxel along any axis, mm.
@@ -87,15 +86,42 @@ def refine(mask: Mask, volume: Volume, low: float, high: float) -> Mask:
     Coarse voxels inside the border stay unchanged. Those at the border and those that touch it are decided voxel by
     voxel.
     """
-    touching = ndimage.generate_binary_structure(3, 1)
-    inner = ndimage.binary_erosion(mask, touching, border_value=1)
-    outer = ndimage.binary_dilation(mask, touching)
     refined = np.zeros(volume.shape, bool)
-    for (here, inside), (_, around) in zip(planes(inner, volume), planes(outer, volume), strict=True):
-        box = bounding_box(around[None])
+    whole = bounding_box(mask)
+    if whole is None:
+        return refined
+    near = slices_of(widened(whole, (1, 1, 1), mask.shape))
+    inner, outer = np.zeros_like(mask), np.zeros_like(mask)
+    inner[near], outer[near] = ~grown_by_one(~mask[near]), grown_by_one(mask[near])
+    for index in range(*near[0].indices(len(mask))):
+        box = bounding_box(outer[index : index + 1])
         if box is not None:
             _, rows, columns = slices_of(box)
-            hu = volume.array[here, rows, columns]
-            border = (hu >= low) & (hu < high) & around[rows, columns]
-            refined[here, rows, columns] = border | inside[rows, columns]
+            (here, inside), (_, around) = (_enlarged(each, index, rows, columns, volume) for each in (inner, outer))
+            hu = volume.array[here]
+            border = around if low == -np.inf else around & (hu >= low)
+            border = border if high == np.inf else border & (hu < high)
+            refined[here] = border | inside
     return refined
+
+
+def _enlarged(
+    mask: Mask, index: int, rows: slice, columns: slice, volume: Volume
+) -> tuple[tuple[slice, slice, slice], Array]:
+    """Transfer a part of a slice of a coarse mask to ``volume``'s own grid.
+
+    Returns:
+        The voxels of the volume that the part covers, and the mask (bool) in each of their slices.
+    """
+    parts = (slice(index, index + 1), rows, columns)
+    start, stop = zip(
+        *(
+            (part.start * factor, min(part.stop * factor, size))
+            for part, factor, size in zip(parts, block_factors(volume), volume.shape, strict=True)
+        ),
+        strict=True,
+    )
+    _, over_rows, over_columns = block_factors(volume)
+    plane = mask[index, rows, columns].repeat(over_rows, axis=0).repeat(over_columns, axis=1)
+    k, i, j = (slice(a, b) for a, b in zip(start, stop, strict=True))
+    return (k, i, j), plane[: stop[1] - start[1], : stop[2] - start[2]]

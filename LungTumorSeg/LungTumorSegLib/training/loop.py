@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core.events import Progress, ProgressCallback
+from ..inference.answers import autocast
 from ..inference.decision import Thresholds
-from ..inference.predictor import autocast
 from ..networks.contract import Network
 from .averaging import MovingAverage
 from .checkpoint import load_average, load_checkpoint, save_checkpoint

@@ -1,0 +1,83 @@
+"""Threads on which torch computes several things at the same time.
+
+A small network does not keep all cores busy by itself: much of its time is spent between its layers, or in layers that
+use one thread. Two networks side by side do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+MOST_LANES = 2
+"""Number of lanes; each one takes as much memory as the network needs for one input."""
+
+AHEAD = 8
+"""Number of results that may wait for an earlier one, so that a long computation does not stop the other lane."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Lanes:
+    """Run functions side by side, each with its share of torch's threads.
+
+    Attributes:
+        ahead: Number of functions to start before the result of the first one is awaited.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor | None) -> None:
+        """Use the threads of ``pool``; without them, functions run at once in the thread that starts them."""
+        self._pool = pool
+        self.ahead = 0 if pool is None else AHEAD
+
+    def start(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Start a function. Functions begin in the order in which they were started."""
+        if self._pool is not None:
+            return self._pool.submit(work, item)
+        done: Future[Result] = Future()
+        done.set_result(work(item))
+        return done
+
+    def results(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the results of a function in the order of its arguments."""
+        return in_order((self.start(work, item) for item in items), self.ahead)
+
+
+def in_order(started: Iterable[Future[Result]], ahead: int) -> Iterator[Result]:
+    """Yield the results of what an iterable starts, and start at most ``ahead`` more before a result is awaited."""
+    waiting: deque[Future[Result]] = deque()
+    for each in started:
+        waiting.append(each)
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+@contextmanager
+def lanes(most: int = MOST_LANES) -> Iterator[Lanes]:
+    """Divide torch's threads into lanes, and unite them again at the end.
+
+    Args:
+        most: The largest number of lanes. There are fewer if torch has fewer threads.
+
+    Yields:
+        The lanes. What has not begun when the context ends never begins.
+    """
+    threads = torch.get_num_threads()
+    count = min(most, threads)
+    if count < 2:
+        yield Lanes(None)
+        return
+    pool = ThreadPoolExecutor(count, "lane", torch.set_num_threads, (threads // count,))
+    try:
+        yield Lanes(pool)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # a lane changed the number for all new threads
