@@ -20,7 +20,7 @@ from vtkmodules.vtkIOGeometry import vtkOBJWriter, vtkSTLWriter
 from vtkmodules.vtkIOPLY import vtkPLYWriter
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
-from .boxes import bounding_box
+from .crops import crop_of
 from .errors import MachineLimit
 from .messages import unwritable
 from .volume import Array, Volume
@@ -59,10 +59,10 @@ def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
     Returns:
         The surface; empty if no voxel is true.
     """
-    box = bounding_box(mask.array)
-    if box is None:
+    part = crop_of(mask)
+    if part is None:
         return vtkPolyData()
-    crop = mask.canonical_axes().apply(mask.crop(*box))
+    crop = mask.canonical_axes().apply(part.mask)
     volume_ml = np.count_nonzero(crop.array) * crop.voxel_volume_ml
     occupied = _occupancy(crop, grid_mm)
     smooth = vtkWindowedSincPolyDataFilter()

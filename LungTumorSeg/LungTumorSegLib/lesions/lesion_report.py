@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.boxes import bounding_box, slices_of
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
@@ -221,9 +222,14 @@ def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[
             unsure_ml.append(float(np.count_nonzero(crop.mask.array) * labels.voxel_volume_ml))
     if not unsure_ml:
         return labels, ()
-    number = np.zeros(int(labels.array.max()) + 1, dtype=np.uint16)
-    number[kept] = np.arange(1, len(kept) + 1)
-    return labels.with_array(number[labels.array]), tuple(unsure_ml)
+    box = bounding_box(labels.array)
+    renumbered = np.zeros_like(labels.array)
+    if box is not None:
+        here = slices_of(box)
+        number = np.zeros(int(labels.array[here].max()) + 1, dtype=np.uint16)
+        number[kept] = np.arange(1, len(kept) + 1)
+        renumbered[here] = number[labels.array[here]]
+    return labels.with_array(renumbered), tuple(unsure_ml)
 
 
 def _check_grid(ct: CTVolume, **volumes: Volume) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.crops import SparseMask, crop_of, trimmed
 from ..core.lesion_words import Side as Side
 from ..core.lesion_words import ZoneName as ZoneName
 from ..core.volume import Array, Volume
+from .components import numbered_crops
 
 ZONES: tuple[ZoneName, ...] = ("lower", "middle", "upper")
 """Thirds of the lung's height, from its lowest to its highest visible slice.
@@ -43,8 +45,13 @@ class Zone:
 
 def span_of(lung: Volume) -> tuple[int, int]:
     """Return the first and last slice of a lung (bool, canonical axes), or those of the grid if the lung is empty."""
-    slices = np.flatnonzero(lung.array.any(axis=(1, 2)))
-    return (int(slices[0]), int(slices[-1])) if len(slices) else (0, lung.shape[0] - 1)
+    return _ends(lung.array.any(axis=(1, 2)))
+
+
+def _ends(occupied: Array) -> tuple[int, int]:
+    """Return the first and the last true index of a Boolean array (n,), or those of the array if none is true."""
+    slices = np.flatnonzero(occupied)
+    return (int(slices[0]), int(slices[-1])) if len(slices) else (0, len(occupied) - 1)
 
 
 def zone_at(height: float) -> ZoneName:
@@ -75,14 +82,20 @@ def lung_zones(
         sides: The side of each lesion by its number; None if it is not known.
     """
     order = left_lung.canonical_axes()
-    numbers = order.apply(labels).array
+    numbers = order.apply(labels)
+    lesions = list(numbered_crops(numbers))
     lungs: tuple[tuple[Side, Volume], ...] = (("Left", left_lung), ("Right", right_lung))
     for side, given in lungs:
-        lung = order.apply(given)
-        own = [number for number, of_lesion in sides.items() if of_lesion == side]
-        base, apex = span_of(lung.with_array(lung.array | np.isin(numbers, own)))
-        shares = heights(np.arange(lung.shape[0]), base, apex)
+        grid, lung = order.apply_to_grid(given.grid), crop_of(order.apply(given))
+        own = [crop for number, crop in lesions if sides.get(number) == side]
+        occupied = np.zeros(grid.shape[0], bool)
+        for part in own if lung is None else [lung, *own]:
+            occupied[part.slices[0]] |= part.mask.array.any(axis=(1, 2))
+        shares = heights(np.arange(len(occupied)), *_ends(occupied))
         zone = np.array([ZONES.index(zone_at(share)) for share in shares])
         for number, name in enumerate(ZONES):
-            mask = lung.array & (numbers == 0) & (zone == number)[:, None, None]
-            yield Zone(side, name, order.undo(lung.with_array(mask)))
+            found = None
+            if lung is not None:
+                inside = (zone[lung.slices[0]] == number)[:, None, None] & (numbers.array[lung.slices] == 0)
+                found = trimmed(lung.mask.array & inside, lung.box, grid)
+            yield Zone(side, name, order.undo(SparseMask(found, grid)))

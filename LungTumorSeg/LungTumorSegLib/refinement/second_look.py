@@ -7,6 +7,7 @@ the first network's outline, because the fine view would hold it only at a coars
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, Volume, as_shape
 from ..inference.grid import WorkingGrid
+from ..networks.lanes import lanes
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .borders import at_edges
@@ -83,27 +85,31 @@ def second_look(
     working = Volume(probability, grid.image.affine)
     smallest_ml = SMALLEST_SHARE * min_lesion_ml
     candidates = find_candidates(working, min_ml=smallest_ml)
-    spots = [] if numbers.spot is None else find_spots(ct, lungs)
-    if not candidates and not spots:
+    if not candidates and numbers.spot is None:
         return []
-    around = _surroundings(ct, lungs, grid, probability, deviation)
-    hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
-    judge = _Judge(
-        network, numbers, ct, Anatomy.of(ct, lungs), around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml
-    )
-    found: list[Outline] = []
-    spots = [] if any(hazes) else spots  # round parts of pneumonia look like nodules
-    steps = len(candidates) + len(spots)
-    for done, (candidate, is_haze) in enumerate(zip(candidates, hazes, strict=True)):
-        on_progress(Progress("verifying", done, steps))
-        inside = judge.lesions_inside(candidate) if is_haze else []
-        whole = judge.outlines(candidate, *judge.seen(candidate))
-        found += [*inside, *(_beside(inside, each, ct) for each in whole)]
-    for done, spot in enumerate(spots, len(candidates)):
-        on_progress(Progress("verifying", done, steps))
-        if not is_known(spot, found, ct, min_lesion_ml=min_lesion_ml):
-            found = added(found, spot, judge.spot(spot), ct)
-    on_progress(Progress("verifying", steps, steps))
+    with lanes() as side_by_side:
+        anatomy = side_by_side.start(lambda lungs: Anatomy.of(ct, lungs), lungs)
+        around = _surroundings(ct, lungs, grid, probability, deviation)
+        hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
+        no_spots = numbers.spot is None or any(hazes)  # round parts of pneumonia look like nodules
+        spots = [] if no_spots else find_spots(ct, lungs)
+        judge = _Judge(
+            network, numbers, ct, anatomy.result(), around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml
+        )
+        found: list[Outline] = []
+        steps = len(candidates) + len(spots)
+        outlined = side_by_side.results(judge.all_outlines, zip(candidates, hazes, strict=True))
+        for done in range(len(candidates)):
+            on_progress(Progress("verifying", done, steps))
+            found += next(outlined)
+        unknown = [not is_known(spot, found, ct, min_lesion_ml=min_lesion_ml) for spot in spots]
+        looks = side_by_side.results(judge.spot, compress(spots, unknown))
+        for done, (spot, begun) in enumerate(zip(spots, unknown, strict=True), len(candidates)):
+            on_progress(Progress("verifying", done, steps))
+            look = next(looks) if begun else None
+            if not is_known(spot, found, ct, min_lesion_ml=min_lesion_ml):  # the spots before it count too
+                found = added(found, spot, look or judge.spot(spot), ct)
+        on_progress(Progress("verifying", steps, steps))
     return found
 
 
@@ -129,6 +135,13 @@ class _Judge:
         if self.beside_haze and is_hazy(measures):
             return look, 0.0
         return look, self.numbers.candidate.probability({**measures, TUMOR_LOGIT: look.tumor_logit})
+
+    def all_outlines(self, candidate_and_haze: tuple[Candidate, bool]) -> list[Outline]:
+        """Return the outlines of a candidate, after those of the lesions inside it if it is a large haze."""
+        candidate, is_haze = candidate_and_haze
+        inside = self.lesions_inside(candidate) if is_haze else []
+        whole = self.outlines(candidate, *self.seen(candidate))
+        return [*inside, *(_beside(inside, each, self.ct) for each in whole)]
 
     def outlines(
         self, candidate: Candidate, look: Look, tumor: float, second_share: float = SECOND_SHARE

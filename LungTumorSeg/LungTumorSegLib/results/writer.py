@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -55,7 +56,7 @@ LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FIL
 All other files are derived from them, and are outdated once the segmentation has been corrected and measured again.
 """
 
-WRITING = tuple(Progress("writing", done, 20) for done in (0, 1, 2, 8, 19, 20))
+WRITING = tuple(Progress("writing", done, 20) for done in (0, 2, 8, 19, 20))
 """Progress of ``write_result``; picture and report take most of its time."""
 
 TRACE = 0.002
@@ -103,31 +104,36 @@ def write_result(
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
     summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | case_entry(extras.case)
     output = Output(folder, RESULT, () if source is None else (source,), overwrite)
-    with complete_or_nothing(output, on_progress) as private:
+    with complete_or_nothing(output, on_progress) as private, ThreadPoolExecutor(1) as beside:
         on_progress(WRITING[0])
+        maps = beside.submit(_write_maps, result, private)  # takes one core, and so do the pictures
         segments = lung_and_tumor_segments(isolation, report)
         summary["warnings"] += _write_segments(segments, result, summary, private, extras)
         if surfaces:
             write_surfaces(segments, private)
         on_progress(WRITING[1])
-        write_volume(_without_traces(result.probability), private / PROBABILITY_FILE)
-        write_volume(_without_traces(result.disagreement), private / DISAGREEMENT_FILE)
-        on_progress(WRITING[2])
-        if result.ct.resampled:
-            write_volume(result.ct, private / CT_FILE)
         write_lesions_csv(report, private / LESIONS_FILE, extras.case)
         if picture:
             summary["warnings"] += _draw_spread(isolation, report, private / PICTURE_FILE)
-        on_progress(WRITING[3])
+        on_progress(WRITING[2])
         heading = _heading(result, extras, summary["warnings"]) if extras.report else None
         lungs = isolation.left_lung, isolation.right_lung
         _write_report_and_margins(report, result.ct, lungs, heading, found_margins, private)
         if extras.pdf:
             summary["warnings"] += _print_report(private, on_progress)
-        on_progress(WRITING[4])
+        maps.result()
+        on_progress(WRITING[3])
         write_record(summary, private / SUMMARY_FILE)
-        on_progress(WRITING[5])
+        on_progress(WRITING[4])
     return summary
+
+
+def _write_maps(result: SegmentResult, folder: Path) -> None:
+    """Write the maps, and the CT if it was resampled."""
+    write_volume(_without_traces(result.probability), folder / PROBABILITY_FILE)
+    write_volume(_without_traces(result.disagreement), folder / DISAGREEMENT_FILE)
+    if result.ct.resampled:
+        write_volume(result.ct, folder / CT_FILE)
 
 
 def _write_segments(
@@ -181,7 +187,7 @@ def _write_report_and_margins(
 
 
 def _print_report(folder: Path, on_progress: ProgressCallback) -> list[str]:
-    return print_report(folder / REPORT_FILE, folder / PDF_FILE, partial(on_progress, WRITING[3]))
+    return print_report(folder / REPORT_FILE, folder / PDF_FILE, partial(on_progress, WRITING[2]))
 
 
 def _without_traces(values: Volume) -> Volume:
