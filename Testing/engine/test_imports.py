@@ -29,6 +29,7 @@ MODULES = sorted(
 )
 NEEDS_TORCH = (
     "LungTumorSegLib.networks",
+    "LungTumorSegLib.inference.answers",
     "LungTumorSegLib.inference.openvino_network",
     "LungTumorSegLib.inference.predictor",
     "LungTumorSegLib.refinement.clicks",

@@ -235,7 +235,7 @@ class _Search:
         (_, i0, j0), (_, i1, j1) = part.box
         _, rows, columns = self._statistics.mean.shape
         both = (i1 - i0 + BORDER_VOXELS) * (j1 - j0 + BORDER_VOXELS)
-        return both / ((rows + BORDER_VOXELS) * (columns + BORDER_VOXELS))
+        return float(both / ((rows + BORDER_VOXELS) * (columns + BORDER_VOXELS)))
 
     def _report(self, total: float) -> None:
         self._on_progress(Progress("predicting", round(100 * self._done), round(100 * total)))

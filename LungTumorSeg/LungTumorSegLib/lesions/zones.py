@@ -45,7 +45,7 @@ class Zone:
 
 def span_of(lung: Volume) -> tuple[int, int]:
     """Return the first and last slice of a lung (bool, canonical axes), or those of the grid if the lung is empty."""
-    return _ends(lung.array.any(axis=(1, 2)))
+    return _ends(np.asarray(lung.array.any(axis=(1, 2))))
 
 
 def _ends(occupied: Array) -> tuple[int, int]:

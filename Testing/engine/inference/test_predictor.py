@@ -159,3 +159,59 @@ def test_auto_precision_follows_the_processor(monkeypatch):
     assert choose_precision("auto", CPU) == "bfloat16"
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
     assert choose_precision("auto", CPU) == "float32"
+
+
+@pytest.fixture
+def with_threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("closer", [None, 0.5])
+def test_two_stacks_at_the_same_time_give_the_same(a_grid, with_threads, closer):
+    network = a_network("sff_unet3d")
+    choices = {"stride": 4, "mirror": True, "closer_above": closer, "device": CPU}
+    with_threads(1)
+    one_by_one = predict_maps(a_grid, network, **choices)
+    with_threads(2)
+    steps = []
+    side_by_side = predict_maps(a_grid, network, **choices, on_progress=steps.append)
+    np.testing.assert_array_equal(side_by_side.count, one_by_one.count)
+    np.testing.assert_allclose(side_by_side.mean, one_by_one.mean, atol=1e-6)
+    np.testing.assert_allclose(side_by_side.deviation(), one_by_one.deviation(), atol=1e-6)
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert steps[-1].done == steps[-1].total
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_stacks_at_the_same_time_are_computed_in_the_wanted_precision(a_grid, with_threads, threads):
+    with_threads(threads)
+    network = _Failing(lambda: torch.ones((1, 1)) @ torch.ones((1, 1)))
+    seen = set()
+    network.forward = lambda stack: (seen.add(network.fail().dtype), torch.zeros_like(stack))[1]
+    predict_maps(a_grid, network, stride=8, mirror=True, device=CPU, precision="bfloat16")
+    assert seen == {torch.bfloat16}
+
+
+def test_a_lack_of_memory_beside_another_stack_is_reported(a_grid, with_threads):
+    with_threads(2)
+    with pytest.raises(MachineLimit, match="There is not enough memory; close"):
+        predict_maps(a_grid, _Failing(lambda: torch.empty(1 << 60)), stride=4, mirror=True, device=CPU)
+
+
+def test_a_callback_that_raises_ends_stacks_at_the_same_time_too(a_grid, with_threads):
+    with_threads(2)
+    computed, steps = [], []
+    network = a_network("multires_unet3d")
+    network.register_forward_hook(lambda module, given, answer: computed.append(1))
+
+    def cancel_at_the_third(progress):
+        steps.append(progress.done)
+        if progress.done == 200:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        predict_maps(a_grid, network, stride=1, mirror=True, device=CPU, on_progress=cancel_at_the_third)
+    assert steps == [0, 100, 200]
+    assert len(computed) < 20  # of 52

@@ -2,7 +2,19 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.isolation.morphology import biggest_component, box_around, close, dilate, erode, open_
+from LungTumorSegLib.isolation import morphology
+from LungTumorSegLib.isolation.morphology import (
+    biggest_component,
+    box_around,
+    close,
+    dilate,
+    erode,
+    grown_by_one,
+    holes,
+    open_,
+    touching,
+)
+from scipy import ndimage
 
 SPACINGS = [(3.0, 2.0, 2.0), (2.5, 0.7, 0.9), (1.0, 1.3, 2.1)]
 
@@ -25,6 +37,24 @@ def test_dilation_is_a_ball_or_a_disk(spacing, radius_mm, planar):
     np.testing.assert_array_equal(
         dilate(mask, radius_mm, spacing, planar=planar), dilated_slowly(mask, radius_mm, spacing, planar)
     )
+
+
+def test_a_disk_is_the_same_in_slabs_of_any_size(monkeypatch):
+    mask = np.random.default_rng(5).random((9, 14, 19)) < 0.004
+    whole = dilate(mask, 5.0, SPACINGS[0], planar=True)
+    monkeypatch.setattr(morphology, "SLAB_VOXELS", 2 * 14 * 19)
+    np.testing.assert_array_equal(dilate(mask, 5.0, SPACINGS[0], planar=True), whole)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
+def test_quick_passes_equal_those_of_scipy(share):
+    mask = np.random.default_rng(7).random((6, 15, 17)) < share
+    for plane in mask:
+        np.testing.assert_array_equal(holes(plane), ndimage.binary_fill_holes(plane) & ~plane)
+    np.testing.assert_array_equal(grown_by_one(mask), ndimage.binary_dilation(mask))
+    np.testing.assert_array_equal(~grown_by_one(~mask), ndimage.binary_erosion(mask, border_value=1))
+    seeds = np.random.default_rng(8).random(mask.shape) < 0.02
+    np.testing.assert_array_equal(touching(mask, seeds), ndimage.binary_propagation(seeds & mask, mask=mask))
 
 
 def test_a_ball_holds_its_rim_although_spacings_are_rounded():
