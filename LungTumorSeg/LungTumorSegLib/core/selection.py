@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from .terminology import ANATOMICAL, MORPHOLOGICALLY_ALTERED, REJECTED, UNSAID, category_of, type_meaning
+from .terminology import MORPHOLOGICALLY_ALTERED, REJECTED, UNSAID, category_of, type_meaning
 from .texts import listed
 from .volume import Volume
 
@@ -117,6 +117,9 @@ ASIDE_WORDS = frozenset({
 })  # fmt: skip
 """Words that mark a segment as an earlier version, a copy, or an aid to planning (a leading x or z)."""
 
+SIDE_WORDS = frozenset({"l", "left", "lt", "r", "right", "rt"})
+"""Words that name a side."""
+
 PLAIN_WORDS = frozenset({"label", "lesion", "new", "region", "roi", "seg", "segment", "segmentation", "structure"})
 """Words of names that say nothing and that programs or people give to anything, such as "Segment_1"."""
 
@@ -221,19 +224,25 @@ def _names(words: set[str], parts: frozenset[str]) -> bool:
 
 
 def contradiction(segment: Named) -> str | None:
-    """Return a sentence if a segment is excluded although its name or its terminology describes a lesion.
+    """Return a sentence if name and terminology of a segment contradict each other about whether it is a lesion.
 
     Returns:
-        The sentence, or None if name and terminology agree.
+        The sentence, which says which one was followed; None if they agree.
     """
-    if may_be_lesion(segment):
-        return None
     words = _words(segment.name)
     category = category_of(segment.terminology)
     meaning = type_meaning(segment.terminology)
-    if words & LESION_WORDS and not words & MARGIN_WORDS and category == ANATOMICAL:
+    if may_be_lesion(segment):
+        if category == MORPHOLOGICALLY_ALTERED and words & ANATOMY_WORDS and words <= ANATOMY_WORDS | SIDE_WORDS:
+            return (
+                f"The segment {segment.name} was measured because its terminology is {meaning}, although its name is "
+                "that of an organ. If it is no lesion, choose the terminology of the organ in the Segment Editor."
+            )
+        return None
+    if words & LESION_WORDS and not words & MARGIN_WORDS and category not in (*UNSAID, MORPHOLOGICALLY_ALTERED):
         return (
-            f"The segment {segment.name} was not measured because its terminology is {meaning}. If it is a lesion, "
+            f"The segment {segment.name} was not measured because its terminology is {meaning or category}. If it is "
+            "a lesion, "
             "choose a lesion terminology in the Segment Editor."
         )
     if category == MORPHOLOGICALLY_ALTERED and not words & MARGIN_WORDS and not _words(meaning) & FINDING_WORDS:
@@ -265,7 +274,8 @@ def selection_doubts(segments: Sequence[Named], empty: Sequence[Named] = ()) -> 
     found = [
         sentence
         for each in segments
-        for sentence in (getattr(each, "warnings", ()) if is_lesion(each) else filter(None, [contradiction(each)]))
+        for sentence in (*(getattr(each, "warnings", ()) if is_lesion(each) else ()), contradiction(each))
+        if sentence
     ]
     if empty:
         found.append(

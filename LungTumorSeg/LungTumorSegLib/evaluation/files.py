@@ -7,13 +7,13 @@ case is the name of its folder or of its file without suffix.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..core.boxes import bounding_box, common_grid, slices_of
+from ..core.boxes import bounding_box, boxes_of_labels, common_grid, slices_of
 from ..core.crops import place, start_on
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
@@ -23,10 +23,14 @@ from ..io.images import read_volume
 from ..io.label_maps import name_without_suffix, read_lesion_labels
 from ..io.rtstruct import is_structure_set
 from ..io.seg_nrrd import names_segments
+from ..lesions.doubts import MOSTLY_AIR_HU
 from ..results.folder import settle
 
 RESULT, PROBABILITY = "segmentation.seg.nrrd", "probability.nrrd"
 """Names of the compared files in a result folder."""
+
+LARGEST_LESION_ML = 1000.0
+"""Volume above which a label is no lesion, mL: that of a ball of 12 cm."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,40 @@ def read_pair(
         UnusableInput: A file cannot be read, or the grids differ in another way.
     """
     prediction, reference = _read_both(pair.prediction, pair.reference, ct, warn)
+    upright = None if ct is None else _canonical(ct)
+    for labels, path in ((prediction, pair.prediction), (reference, pair.reference)):
+        for sentence in label_doubts(labels, upright):
+            warn(f"{path}: {sentence}")
     map_file = pair.prediction.with_name(PROBABILITY)
     probability = _canonical(read_volume(map_file)) if pair.prediction.name == RESULT and map_file.is_file() else None
     if not prediction.same_grid(reference):
         prediction, reference = _on_one_grid(pair, prediction, reference, keep_prediction=probability is not None)
     return prediction, reference, probability
+
+
+def label_doubts(labels: Volume, ct: Volume | None = None) -> Iterator[str]:
+    """Yield a sentence about each label that is probably no lesion, but an organ such as a lung.
+
+    Args:
+        labels: One label per lesion, with canonical axes.
+        ct: The CT (HU) with canonical axes; its values are looked at if it has the grid of the labels.
+    """
+    for label, box in boxes_of_labels(labels.array).items():
+        part = slices_of(box)
+        mask = labels.array[part] == label
+        volume_ml = np.count_nonzero(mask) * labels.voxel_volume_ml
+        found = []
+        if volume_ml > LARGEST_LESION_ML:
+            found.append(f"measures {volume_ml:.0f} mL, more than any lung tumor")
+        if ct is not None and ct.same_grid(labels):
+            median_hu = float(np.median(ct.array[part][mask]))
+            if median_hu < MOSTLY_AIR_HU:
+                found.append(f"is mostly air (median {median_hu:.0f} HU)")
+        if found:
+            yield (
+                f"Label {label} {' and '.join(found)}, but counts as a lesion in all metrics; remove it if it is an "
+                "organ."
+            )
 
 
 def _on_one_grid(pair: Pair, prediction: Volume, reference: Volume, *, keep_prediction: bool) -> tuple[Volume, Volume]:

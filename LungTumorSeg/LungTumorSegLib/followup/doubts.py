@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
@@ -25,6 +26,12 @@ THICK_SLICES_MM, SMALL_LESION_MM = 2.5, 10.0
 
 MOST_DAYS = 7305
 """Number of days between two examinations above which a date is probably wrong: 20 years."""
+
+FIRST_CT = date(1971, 10, 1)
+"""Day of the first CT of a patient (Beckmann 2006, doi:10.1259/bjr/29444122); an earlier date is wrong."""
+
+MOST_DAYS_APART = 7
+"""Largest difference between the time that the user states and that of the dates in DICOM files, days."""
 
 NO_DATES = "The dates of the CTs are unknown, so no doubling times were computed; give them with --dates or --days."
 NO_CT = (
@@ -78,12 +85,33 @@ def comparison_doubts(
             f"The examinations are {days:.0f} days apart, more than {MOST_DAYS / 365.25:.0f} years, so a date is "
             "probably wrong; check the time between them."
         )
+    warnings += _date_doubts(before, after, days)
     hidden = [track.id for track in tracks if not track.later_in_view]
     if hidden:
         warnings.append(
             f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
         )
     return warnings + _slice_doubts(before, after, tracks)
+
+
+def _date_doubts(before: Examination, after: Examination, days: float | None) -> list[str]:
+    """Warn of dates on which no CT can have been acquired, and of a stated time that DICOM files contradict."""
+    warnings = []
+    for when, exam in (("earlier", before), ("later", after)):
+        if exam.day and not FIRST_CT <= exam.day <= date.today():
+            why = "when there was no CT yet" if exam.day < FIRST_CT else "which is in the future"
+            warnings.append(
+                f"The {when} CT is dated {exam.day}, {why}; check the date, on which doubling times and response "
+                "depend."
+            )
+    if days is not None and before.stated_day and after.stated_day:
+        stated = (after.stated_day - before.stated_day).days
+        if abs(stated - days) > MOST_DAYS_APART:
+            warnings.append(
+                f"The examinations are {days:g} days apart as you stated, which was used, but {stated} days by the "
+                f"dates in their DICOM files ({before.stated_day} and {after.stated_day}); check the time between them."
+            )
+    return warnings
 
 
 def _are_the_same(before: Examination, after: Examination) -> bool:

@@ -48,6 +48,7 @@ class Examination:
         probability: The probability map of the run; None if the run has no such map.
         warnings: Sentences for the user.
         inputs: The files and folders that were read.
+        stated_day: The date that the files of a DICOM CT state, also if ``day`` is another one; None if unknown.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Examination:
     probability: Path | None = None
     warnings: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = ()
+    stated_day: date | None = None
 
     @property
     def slice_mm(self) -> float:
@@ -141,16 +143,19 @@ def _read(result: Path, ct_path: Path | None, day: date | None, on_progress: Pro
     if not lungs.any():
         raise UnusableInput(f"The lungs in {shown(result)} are empty; give the CT, so that they can be found.")
     own_map = result / PROBABILITY_FILE
-    day, wrong_dates = (day, []) if day or ct is None else _stated_day(ct)
+    stated_day, wrong_dates = (None, []) if ct is None else _stated_day(ct)
+    if day:
+        wrong_dates = []  # they were not used
     return Examination(
         shown(result),
         lesions,
         Volume(lungs, grid.affine),
         None if ct is None else ct.canonical_axes().apply(ct),
-        day,
+        day or stated_day,
         own_map if result.is_dir() and own_map.is_file() else None,
         tuple(dict.fromkeys([*_doubts_about(ct), *(found.warnings if found else ()), *doubts, *wrong_dates])),
         (result,) if ct_path is None else (result, ct_path),
+        stated_day,
     )
 
 

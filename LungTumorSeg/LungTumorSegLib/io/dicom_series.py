@@ -18,7 +18,8 @@ from .dicom_mixture import mixture_warnings
 from .dicom_phases import choose_phase, selected_phase, series_as_phases
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
-from .plausibility import blank_doubts, check_intensities, check_slice_count
+from .plausibility import check_intensities, check_slice_count
+from .slice_doubts import slice_doubts
 from .slice_stack import ROUNDING_MM, Planes, groups_at_same_place, plan_stack, resample_stack
 from .stated_twice import check_slice, geometry_doubts
 
@@ -150,9 +151,9 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     order = [int(place[0]) for place in places]
     _check_jumps(hu, [stack.slices[index] for index in order])
     check_intensities(hu, path)
-    warnings = [*warnings, *blank_doubts(hu)]
-    np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
     step_mm = float(np.linalg.norm(plan.affine[:3, 0]))
+    warnings = [*warnings, *slice_doubts(hu, step_mm)]
+    np.maximum(hu, AIR_HU, out=hu)  # before padding and tissue are interpolated
     said = tuple(filter(None, (plan.warning, *warnings, *geometry_doubts(stack, order, step_mm))))
     files = tuple(stack.slices[index].path for index in order)
     if not plan.warning:

@@ -23,8 +23,9 @@ from .dicom_start import is_dicom_file
 from .headers import check_image_file, parse_header, read_header
 from .image_header import ImageHeader
 from .nrrd import COMPRESSION_LEVEL, write_compressed_nrrd
-from .plausibility import MAX_HU, blank_doubts, check_grid, check_intensities
+from .plausibility import MAX_HU, check_grid, check_intensities
 from .regular_files import check_encodable, existing_mode
+from .slice_doubts import slice_doubts
 from .voxels import read_values
 
 if TYPE_CHECKING:
@@ -104,8 +105,9 @@ def _read_ct_image(path: Path, series: str | None, phase: int | None) -> CTVolum
     values = read_values(header, path)
     check_intensities(values, path)
     doubts = (*header.geometry_doubts, *header.warnings)
-    along = np.moveaxis(values, grid.canonical_axes().permutation[0], 0)
-    return CTVolume(_as_hu(values), header.affine, warnings=(*doubts, *blank_doubts(along)))
+    axis = grid.canonical_axes().permutation[0]
+    of_slices = slice_doubts(np.moveaxis(values, axis, 0), grid.spacing[axis])
+    return CTVolume(_as_hu(values), header.affine, warnings=(*doubts, *of_slices))
 
 
 def read_volume(path: str | os.PathLike[str]) -> Volume:

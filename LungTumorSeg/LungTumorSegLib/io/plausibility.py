@@ -8,7 +8,6 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.messages import not_finite
-from ..core.texts import listed
 from ..core.volume import AIR_HU, Array, Grid
 
 MIN_SLICES = 8
@@ -184,25 +183,6 @@ def _difference(flat: Array, stride: int) -> float:
     low, high = AIR_HU, WATER_HU_RANGE[1]
     apart = np.abs(np.clip(here, low, high) - np.clip(there, low, high).astype(np.float32))[here > NO_AIR_HU]
     return float(np.median(apart)) + 1 if len(apart) else 1.0  # + 1: noise of a synthetic CT is 0
-
-
-def blank_doubts(array: Array) -> list[str]:
-    """Warn of slices between others that have one value throughout, or only air, because their content was lost.
-
-    Args:
-        array: HU; the first axis is that of the slices.
-    """
-    with_content = np.array([plane.max() > max(plane.min(), AIR_HU) for plane in array])
-    levels = np.flatnonzero(with_content)
-    inside = slice(levels[0], levels[-1]) if len(levels) else slice(0)
-    blank = [str(levels[0] + each + 1) for each in np.flatnonzero(~with_content[inside])]
-    if not blank:
-        return []
-    what = "1 slice between others is blank" if len(blank) == 1 else f"{len(blank)} slices between others are blank"
-    return [
-        f"{what} (by position: {listed(blank)}), so lesions there are cut or missing; export the CT again from its "
-        "source."
-    ]
 
 
 def _shares(array: Array, lowest: float) -> tuple[float, float, float]:

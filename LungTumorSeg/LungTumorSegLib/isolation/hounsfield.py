@@ -40,6 +40,19 @@ MIN_TISSUE_SHARE = 0.1
 CUT_SHARE = 0.8
 """Share of air with lung at one value above which lower values were cut; it is 0.57 where only air was cut."""
 
+SOFT_HU, BODY_HU, LEAST_SOFT_SHARE = (-150, 120), (-400, 400), 0.6
+"""HU of fat, muscle and blood, HU that contain them if values were bent, and smallest share of the first in the second.
+
+The share is 0.78 or more in the CTs used for development.
+"""
+
+WATER_HU, FAT_AND_MUSCLE_HU, WATER_SHARES = (-20, 20), (-150, 150), (0.07, 0.7)
+"""HU of water, HU of fat and muscle on its two sides, and range of the share of the first in the second.
+
+The share is 0.10 to 0.20 in the CTs used for development. After a gamma correction with an exponent of 0.7 or less, it
+is at most 0.06, and the share of soft tissue at most 0.53. With an exponent of 2, it is 0.79 or more.
+"""
+
 LUNG_HU, RIM_HU, LUNG_PER_RIM = (-950, -650), (-649, -350), 2.0
 """HU of lung, HU of its blurred rim, and smallest ratio of their voxels.
 
@@ -49,6 +62,11 @@ It is 3.3 or more in the CTs used for development, and at most 1.3 if they are m
 CLIPPED_HU = -950
 """Lowest HU of a CT above which its values were clipped; room air averages -1000 HU."""
 
+MAX_AIR_HU, AIR_SHARE = -900, 0.005
+"""HU above which the darkest voxels besides padding are no air, and their share of air with lung.
+
+They reach to -1023 to -996 HU in the CTs used for development, and to -764 HU or more if HU were bent to tanh(HU/1000).
+"""
 
 CLIPPED_SHARE, UNCUT_SHARE = 0.6, 0.05
 """Shares of air with lung at the lowest value from which values were clipped, and up to which they were not.
@@ -61,7 +79,8 @@ The share is 0.66 or more in the CTs used for development if they are clipped at
 def value_doubts(ct: Volume) -> list[str]:
     """Return why the values of a CT are doubtful, as at most one warning for the user.
 
-    Recognized are scales of about 0.7 or less and 2 or more, offsets of about 300 HU or more, and clipped air.
+    Recognized are scales of about 0.7 or less and 2 or more, offsets of about 300 HU or more, gamma corrections with
+    exponents of about 0.7 or less and 2 or more, and clipped air.
 
     Args:
         ct: The CT, supposedly in HU.
@@ -71,26 +90,29 @@ def value_doubts(ct: Volume) -> list[str]:
     values = _Values.of(ct.array)
     if values.tissue_share < MIN_TISSUE_SHARE:
         return []
-    unlike_hu = _unlike_hu(values)
+    darkest = values.lowest if values.lowest > CLIPPED_HU else values.air
+    is_too_dense = darkest > CLIPPED_HU and (values.lowest > CLIPPED_HU or darkest > MAX_AIR_HU)
+    unlike_hu = _unlike_hu(values) or ("" if is_too_dense else _bent(values))
     if unlike_hu:
         return [
             f"The values of this CT do not look like HU ({unlike_hu}), so lungs, lesions and densities are likely "
             "wrong; export the CT again in Hounsfield units."
         ]
-    if values.lowest <= CLIPPED_HU:
+    if not is_too_dense:
         return []
     return [
-        f"The darkest voxels of this CT have {values.lowest} HU, although air has -1000 HU, because {_why(values)}, so "
+        f"The darkest voxels of this CT have {darkest} HU, although air has -1000 HU, because {_why(values)}, so "
         "LungTumorSeg may confuse lung, gas and the air around the patient; use the original CT."
     ]
 
 
 def _why(values: _Values) -> str:
     """Return why no voxel is as dark as air; a clipped image has its lowest value in all of air, a shifted one not."""
-    if values.cut_share >= CLIPPED_SHARE:
+    if values.lowest > CLIPPED_HU and values.cut_share >= CLIPPED_SHARE:
         return "lower values were clipped"
     shifted = "all values were shifted or scaled"
-    return shifted if values.cut_share <= UNCUT_SHARE else f"{shifted}, or lower ones were clipped"
+    is_uncut = values.cut_share <= UNCUT_SHARE or values.lowest <= CLIPPED_HU
+    return shifted if is_uncut else f"{shifted}, or lower ones were clipped"
 
 
 def _unlike_hu(values: _Values) -> str:
@@ -107,6 +129,17 @@ def _unlike_hu(values: _Values) -> str:
     )
 
 
+def _bent(values: _Values) -> str:
+    """Return what shows that fat and muscle were moved apart or together, as by a gamma correction; "" if nothing."""
+    water = values.between(*WATER_HU) / max(values.between(*FAT_AND_MUSCLE_HU), 1)
+    soft = values.between(*SOFT_HU) / max(values.between(*BODY_HU), 1)
+    if water > WATER_SHARES[1]:
+        return f"{water:.0%} of soft tissue lies within {WATER_HU[1]} of 0, although fat has -100 HU and muscle 50 HU"
+    if water < WATER_SHARES[0] and soft < LEAST_SOFT_SHARE:
+        return f"only {soft:.0%} of soft tissue lies between {SOFT_HU[0]} and {SOFT_HU[1]}"
+    return ""
+
+
 @dataclass(frozen=True, eq=False)
 class _Values:
     """What the histogram of a chest shows.
@@ -119,6 +152,8 @@ class _Values:
         tissue: Median of tissue, HU.
         tissue_share: Share of tissue among all voxels.
         cut_share: Share of the lowest HU among air with lung.
+        air: HU up to which the darkest ``AIR_SHARE`` of air with lung reaches; the lowest HU is left out if it is
+            padding or was cut.
     """
 
     counts: Array
@@ -128,6 +163,7 @@ class _Values:
     tissue: int
     tissue_share: float
     cut_share: float
+    air: int
 
     @classmethod
     def of(cls, array: Array) -> _Values:
@@ -136,6 +172,9 @@ class _Values:
         dark, tissue = counts[:start], counts[start:]
         inner = dark.copy()
         inner[: AIR_OR_PADDING_HU + 1 - AIR_HU][lowest : lowest + 1] = 0
+        cut_share = float(counts[lowest] / max(dark.sum(), 1))
+        above = dark.copy()
+        above[lowest] = 0 if cut_share > UNCUT_SHARE and above[lowest + 1 :].any() else above[lowest]
         return cls(
             counts,
             lowest + AIR_HU,
@@ -143,7 +182,8 @@ class _Values:
             _quantile(dark) + AIR_HU,
             _quantile(tissue) + start + AIR_HU,
             float(tissue.sum() / counts.sum()),
-            float(counts[lowest] / max(dark.sum(), 1)),
+            cut_share,
+            _quantile(above, AIR_SHARE) + AIR_HU,
         )
 
     def between(self, low: int, high: int) -> int:

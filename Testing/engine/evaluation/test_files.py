@@ -9,7 +9,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import LEFT_LUNG, TUMOR
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.evaluation import evaluate_files
-from LungTumorSegLib.evaluation.files import Pair, find_pairs, read_pair
+from LungTumorSegLib.evaluation.files import Pair, find_pairs, label_doubts, read_pair
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
 from rtstruct_files import write_rtstruct
@@ -241,3 +241,25 @@ def test_one_ct_is_not_that_of_a_folder(tmp_path):
         write(a_label_map(), tmp_path / folder / "a.nrrd")
     with pytest.raises(UnusableInput, match=r"is the CT of one case, but .*truth is a folder"):
         evaluate_files(tmp_path / "mine", tmp_path / "truth", ct=tmp_path / "mine" / "a.nrrd")
+
+
+def test_labels_of_lungs_are_doubted():
+    lesion, lungs = np.zeros((2, 40, 100, 100), bool)
+    lesion[18:22, 40:50, 40:50] = lungs[10:30, 10:90, 60:] = True
+    hu = np.full(lesion.shape, 40, np.int16)
+    hu[lungs] = -850
+    small, large = (Volume(np.where(lungs, 2, lesion).astype(np.uint16), np.diag([mm, mm, mm, 1.0])) for mm in (1, 3))
+    assert not list(label_doubts(small))
+    (size,) = label_doubts(large)
+    assert size.startswith("Label 2 measures 1728 mL, more than any lung tumor, but counts as a lesion")
+    (air,) = label_doubts(small, small.with_array(hu))
+    assert "Label 2 is mostly air (median -850 HU)" in air
+
+
+def test_evaluation_says_which_file_holds_lungs(tmp_path):
+    lungs = np.zeros((20, 60, 60), np.uint8)
+    lungs[2:18, 5:55, 5:55] = 1
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_volume(Volume(lungs, np.diag([5.0, 3.0, 3.0, 1.0])), tmp_path / name)
+    warnings = evaluate_files(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")["warnings"]
+    assert [each.split(":")[0] for each in warnings] == [str(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")]

@@ -128,6 +128,25 @@ def test_examinations_a_lifetime_apart_are_doubted(follow_up, days, warned):
     assert not any("one and the same" in each for each in warnings)
 
 
+@pytest.mark.parametrize(
+    ("day", "why"), [("1970-01-01", "no CT yet"), ("2020-02-29", ""), ("2999-01-01", "in the future")]
+)
+def test_dates_on_which_no_ct_was_acquired_are_doubted(follow_up, day, why):
+    before, after = follow_up.examinations
+    exams = (before, replace(after, day=date.fromisoformat(day)))
+    said = [each for each in comparison_doubts(*exams, follow_up.registration, 90.0, (), "") if "is dated" in each]
+    assert len(said) == bool(why)
+    assert all(f"The later CT is dated {day}, " in each and why in each for each in said)
+
+
+@pytest.mark.parametrize(("days", "warned"), [(90.0, False), (95.0, False), (30.0, True), (None, False)])
+def test_a_stated_time_that_dicom_contradicts_is_doubted(follow_up, days, warned):
+    stated = (date(2020, 1, 1), date(2020, 3, 31))
+    exams = [replace(exam, stated_day=day) for exam, day in zip(follow_up.examinations, stated, strict=True)]
+    warnings = comparison_doubts(*exams, follow_up.registration, days, (), "")
+    assert any("but 90 days by the dates in their DICOM files" in each for each in warnings) == warned
+
+
 def test_a_third_examination_keeps_ids_and_smallest_sums(follow_up, three, tmp_path):
     found = three
     assert found.save(tmp_path / "out")["dates"] == [None] * 3
@@ -223,6 +242,8 @@ def test_the_dates_of_dicom_cts_are_those_of_the_examinations(tmp_path):
         return read_examination(lungs, tmp_path / day)
 
     assert dated("20260131").day == date(2026, 1, 31)
+    given = read_examination(lungs, tmp_path / "20260131", day=date(2025, 1, 31))
+    assert (given.day, given.stated_day) == (date(2025, 1, 31), date(2026, 1, 31))
     wrong = dated("20269999")
     assert wrong.day is None
     assert any("states the StudyDate 20269999, which is no date" in warning for warning in wrong.warnings)

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chests import make_chest
-from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, write_volume
-from LungTumorSegLib.io.plausibility import blank_doubts, check_intensities
+from LungTumorSegLib.io.plausibility import check_intensities
 from scipy import ndimage
 
 CHEST = make_chest((12, 60, 80)).ct
@@ -25,25 +24,6 @@ def padded(array: np.ndarray, value: int) -> np.ndarray:
     result = array.astype(np.int32)
     result[:, OUTSIDE] = value
     return result
-
-
-@pytest.mark.parametrize("suffix", ["ct.nii.gz", "ct.nrrd", "dicom"])
-@pytest.mark.parametrize(("value", "blank"), [(-1024, [4]), (0, [4, 6])])
-def test_blank_slices_between_others_are_warned_of(tmp_path, suffix, value, blank):
-    array = CHEST.array.astype(np.int16)
-    array[blank] = value
-    array[[0, -1]] = value  # no slice was lost there
-    path, ct = tmp_path / suffix, Volume(array, CHEST.affine)
-    write_dicom_series(ct, path) if suffix == "dicom" else write_volume(ct, path)
-    (warning,) = [each for each in read_ct(path).warnings if "blank" in each]
-    assert f"by position: {', '.join(str(each + 1) for each in blank)})" in warning
-
-
-def test_a_slice_of_padding_alone_is_blank():
-    array = padded(CHEST.array, -2000)
-    array[5] = np.where(OUTSIDE, -2000, -1024)
-    assert "1 slice between others is blank (by position: 6)" in blank_doubts(array)[0]
-    assert not blank_doubts(padded(CHEST.array, -2000))
 
 
 @pytest.mark.parametrize("padding", [-1024, -1000, -1500, -2000, -2048, -3024, -32768, 0])

@@ -47,6 +47,28 @@ def with_circle(ct: CTVolume, value: int) -> CTVolume:
     return CTVolume(np.where(outside, np.int16(value), ct.array), ct.affine)
 
 
+BENT = {
+    "gamma 0.5": lambda hu: np.sign(hu) * 1000 * np.abs(hu / 1000) ** 0.5,
+    "gamma 0.7": lambda hu: np.sign(hu) * 1000 * np.abs(hu / 1000) ** 0.7,
+    "gamma 2": lambda hu: np.sign(hu) * 1000 * np.abs(hu / 1000) ** 2,
+    "tanh": lambda hu: 1000 * np.tanh(hu / 1000),
+}
+"""Monotonic functions that change HU."""
+
+
+def bent(ct: CTVolume, name: str) -> CTVolume:
+    return CTVolume(np.rint(BENT[name](ct.array.astype(np.float32))).astype(np.int16), ct.affine)
+
+
+@pytest.fixture(scope="module")
+def a_chest_with_fat(a_noisy_chest) -> CTVolume:
+    """The chest with a wall of which the front half is fat."""
+    array = a_noisy_chest.array.copy()
+    front = array[:, : array.shape[1] // 2]
+    front[(front > -100) & (front < 150)] -= 150
+    return CTVolume(array, a_noisy_chest.affine)
+
+
 @pytest.fixture(scope="module")
 def a_noisy_chest(a_chest) -> CTVolume:
     noise = np.random.default_rng(7).normal(0, 15, a_chest.hu.shape)
@@ -87,6 +109,14 @@ def test_values_that_were_shifted_or_scaled_a_little_are_not_taken_for_clipped_o
     values = np.rint(a_noisy_chest.array.astype(np.float32) * factor + offset).astype(np.int16)
     (warning,) = value_doubts(CTVolume(values, a_noisy_chest.affine))
     assert "because all values were shifted or scaled, so" in warning
+
+
+@pytest.mark.parametrize("padding", [None, -2000])
+@pytest.mark.parametrize("name", BENT)
+def test_bent_values_are_warned_of(a_chest_with_fat, name, padding):
+    assert value_doubts(a_chest_with_fat) == []
+    ct = a_chest_with_fat if padding is None else with_circle(a_chest_with_fat, padding)
+    assert len(value_doubts(bent(ct, name))) == 1
 
 
 def test_the_warning_says_where_air_and_tissue_lie(a_noisy_chest):
@@ -141,6 +171,8 @@ def test_all_real_ct_are_hu_and_changed_ones_are_not(real_ct_folder):
         assert value_doubts(ct) == [], path
         for name in WRONG:
             assert len(value_doubts(changed(ct, name))) == 1, (path, name)
+        for name in BENT:
+            assert len(value_doubts(bent(ct, name))) == 1, (path, name)
 
 
 @pytest.mark.real_ct

@@ -181,6 +181,21 @@ def test_name_and_terminology_that_contradict_each_other_are_warned_of():
     assert [contradiction(a_segment(*segment)) for segment in agreeing] == [None] * 4
 
 
+@pytest.mark.parametrize("name", ["Heart", "left kidney", "Aorta_L", "Herz"])
+def test_an_organ_that_is_coded_as_a_lesion_is_measured_and_doubted(name):
+    (sentence,) = selection_doubts([a_segment(name, TUMOR["Left"])])
+    assert f"The segment {name} was measured because its terminology is Neoplasm" in sentence
+    for place in ("next to the aorta", "Heart tumor", "Segment 2"):
+        assert not selection_doubts([a_segment(place, TUMOR["Left"])])
+
+
+def test_a_lesion_that_is_coded_as_something_else_is_left_out_and_said():
+    for terminology in (LEFT_LUNG, ISOLATION_MASK, ISOLATION_MASK.replace("Selected region", "")):
+        said = selection_doubts([a_segment("Tumor 1"), a_segment("Tumor 2", terminology)])
+        assert len(said) == 1
+        assert "The segment Tumor 2 was not measured because its terminology is" in said[0]
+
+
 @pytest.mark.parametrize("category", [ANATOMICAL, MORPHOLOGICALLY_ALTERED])
 def test_an_entry_without_a_code_keeps_its_category_and_meaning(category):
     entry = described(category, "GTV~1^a|b")
