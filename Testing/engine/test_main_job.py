@@ -291,32 +291,26 @@ def test_a_missing_gpu_is_said_and_has_its_own_code(a_bright_run, tmp_path, run_
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_package_is_named_and_has_its_own_code(a_bright_run, tmp_path):
-    block = (
-        "import sys; sys.modules['torch'] = None; from LungTumorSegLib.cli import main; "
-        f"sys.exit(main(['segment', {str(a_bright_run.ct)!r}, '-o', {str(tmp_path / 'out')!r}]))"
-    )
-    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
-    assert done.returncode == 3
-    assert "torch" in done.stderr.splitlines()[-1]
-    assert not (tmp_path / "out").exists()
+WITHOUT_TORCH_AND_SLICER = """
+import sys
+sys.modules.update(slicer=None, qt=None, ctk=None, torch=None)
+from LungTumorSegLib.cli import main
+ct, isolated, segmented = sys.argv[1:]
+sys.exit([main(["isolate", ct, "-o", isolated]), main(["segment", ct, "-o", segmented])] != [0, 3])
+"""
 
 
-def test_isolate_writes_its_three_files_where_slicer_cannot_be_imported(a_bright_run, tmp_path):
-    block = (
-        "import sys; sys.modules.update(slicer=None, qt=None, ctk=None); from LungTumorSegLib.cli import main; "
-        f"sys.exit(main(['isolate', {str(a_bright_run.ct)!r}, '-o', {str(tmp_path / 'out')!r}]))"
-    )
-    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True)
+def test_isolate_needs_neither_torch_nor_slicer_and_segment_names_the_missing_package(a_bright_run, tmp_path):
+    isolated, segmented = tmp_path / "isolated", tmp_path / "segmented"
+    arguments = [str(a_bright_run.ct), str(isolated), str(segmented)]
+    done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH_AND_SLICER, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert names(tmp_path / "out") == {
-        "isolation.seg.nrrd",
-        "isolated.nrrd",
-        "isolation.json",
-    }
-    segments = read_segmentation(tmp_path / "out" / "isolation.seg.nrrd")
+    assert "torch" in done.stderr.splitlines()[-1]
+    assert not segmented.exists()
+    assert names(isolated) == {"isolation.seg.nrrd", "isolated.nrrd", "isolation.json"}
+    segments = read_segmentation(isolated / "isolation.seg.nrrd")
     assert [segment.name for segment in segments] == ["Body", "Left lung", "Right lung", "Isolation mask"]
-    points = json.loads((tmp_path / "out" / "isolation.json").read_text())["spine_axis_lps"]
+    points = json.loads((isolated / "isolation.json").read_text())["spine_axis_lps"]
     assert len(points) == a_bright_run.phantom.ct.shape[0]
 
 

@@ -20,7 +20,7 @@ from LungTumorSegLib.mrml.stored_lesions import store_measures, stored_rows
 from LungTumorSegLib.results.reader import read_run
 from stand_in import event_loop
 
-from .conftest import add_volume, lung_and_tumor_masks, probability_map, whole_mask, write_results
+from .conftest import add_volume, lung_and_tumor_masks, probability_map, whole_mask
 
 NAMES = ["Left lung", "Right lung", "Tumor 1", "Tumor 2"]
 
@@ -31,8 +31,8 @@ def probability(ct):
 
 
 @pytest.fixture
-def segmentation(tmp_path, ct, ct_node, probability):
-    run = replace(read_run(write_results(tmp_path / "results", ct)), probability=probability)
+def segmentation(usual_results, ct_node, probability):
+    run = replace(read_run(usual_results), probability=probability)
     return mrml.load_results(run, ct_node)
 
 
@@ -141,9 +141,9 @@ def test_a_scene_closed_while_a_threshold_is_being_tried_ends_it_in_words(correc
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_the_segment_editors_undo_tells_whether_it_took_a_step_back(slicer_app, ct, tmp_path, action):
+def test_the_segment_editors_undo_tells_whether_it_took_a_step_back(slicer_app, ct, usual_results, action):
     node = add_volume(slicer.mrmlScene, ct, "CT")
-    run = replace(read_run(write_results(tmp_path / "results", ct)), probability=probability_map(ct))
+    run = replace(read_run(usual_results), probability=probability_map(ct))
     segmentation = mrml.load_results(run, node)
     two_pieces(segmentation, ct)
     from LungTumorSegPanel.lesion_editor import LesionEditor
@@ -171,8 +171,8 @@ def test_a_stroke_changes_the_state_of_a_segmentation(segmentation, ct):
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_each_action_draws_the_views_once(slicer_app, ct, tmp_path, action):
-    run = replace(read_run(write_results(tmp_path / "results", ct)), probability=probability_map(ct))
+def test_each_action_draws_the_views_once(slicer_app, ct, usual_results, action):
+    run = replace(read_run(usual_results), probability=probability_map(ct))
     segmentation = mrml.load_results(run, add_volume(slicer.mrmlScene, ct, "CT"))
     two_pieces(segmentation, ct)
     corrections = Corrections(segmentation)

@@ -111,10 +111,10 @@ def later(widget):
 
 
 @pytest.fixture
-def earlier(later, ct, tmp_path):
+def earlier(later, ct, usual_results):
     """Another result, of another CT in the scene."""
     volume = add_volume(slicer.mrmlScene, ct, "January")
-    return load_results(read_run(write_results(tmp_path / "january", ct)), volume)
+    return load_results(read_run(usual_results), volume)
 
 
 def offered(widget) -> list[str]:
@@ -160,7 +160,7 @@ def test_the_earlier_results_of_the_scene_are_offered_and_a_folder(widget, later
     process_until(lambda: offered(widget) == ["A result folder"])
 
 
-def test_patient_and_date_decide_what_is_proposed(later, earlier, ct, tmp_path):
+def test_patient_and_date_decide_what_is_proposed(later, earlier, ct, usual_results, tmp_path):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
 
     def admit(segmentation, patient, day):
@@ -173,7 +173,7 @@ def test_patient_and_date_decide_what_is_proposed(later, earlier, ct, tmp_path):
     others = [earlier]
     for name in ("February", "Other"):
         volume = add_volume(slicer.mrmlScene, ct, name)
-        others.append(load_results(read_run(write_results(tmp_path / name, ct)), volume))
+        others.append(load_results(read_run(usual_results), volume))
     days = ["20260110", "20260210", "20260220", "20260301"]
     for node, patient, day in zip((*others, later), ("P1", "P1", "P2", "P1"), days, strict=True):
         admit(node, patient, day)
@@ -464,10 +464,10 @@ def test_a_curve_includes_earlier_comparisons_of_the_scene(later, earlier):
 
 
 @pytest.fixture
-def first(later, earlier, ct, tmp_path):
+def first(later, earlier, ct, usual_results):
     """A result with which the earlier one was compared in this scene, with a link by hand."""
     volume = add_volume(slicer.mrmlScene, ct, "October")
-    found = load_results(read_run(write_results(tmp_path / "october", ct)), volume)
+    found = load_results(read_run(usual_results), volume)
     earlier.SetNodeReferenceID(mrml.EARLIER_ROLE, found.GetID())
     choices = {"lesions": [], "links": [["Tumor 1", "Tumor 2"]], "unlinks": []}
     earlier.SetAttribute("LungTumorSeg.FollowUp", json.dumps(choices))

@@ -11,18 +11,18 @@ from LungTumorSegLib.mrml.spread import color_lesions, label_rulers, show_margin
 from LungTumorSegLib.report.color_maps import RAMP
 from LungTumorSegLib.results.reader import read_run
 
-from .conftest import add_volume, lung_and_tumor_masks, whole_mask, write_results
+from .conftest import add_volume, lung_and_tumor_masks, whole_mask
 
 
 @pytest.fixture
-def segmentation(ct, ct_node, tmp_path):
+def segmentation(ct_node, usual_results):
     """Return a segmentation with two lesions, one per lung, under a parent transform."""
     transform = ct_node.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 12.0)
     transform.SetMatrixTransformToParent(matrix)
     ct_node.SetAndObserveTransformNodeID(transform.GetID())
-    return mrml.load_results(read_run(write_results(tmp_path / "results", ct)), ct_node)
+    return mrml.load_results(read_run(usual_results), ct_node)
 
 
 def masks_in(node, ct) -> dict[str, np.ndarray]:
@@ -159,12 +159,10 @@ SHOW = {
 
 
 @pytest.mark.parametrize("what", SHOW)
-def test_each_choice_draws_the_views_once(slicer_app, ct, tmp_path, what):
+def test_each_choice_draws_the_views_once(slicer_app, ct, usual_results, what):
     import slicer
 
-    segmentation = mrml.load_results(
-        read_run(write_results(tmp_path / "results", ct)), add_volume(slicer.mrmlScene, ct, "CT")
-    )
+    segmentation = mrml.load_results(read_run(usual_results), add_volume(slicer.mrmlScene, ct, "CT"))
     for on in (True, False):
         before = slicer_app.drawing.count
         SHOW[what](segmentation, on)

@@ -93,6 +93,8 @@ NAMES = {
 }
 """Placeholders that have another name than the code."""
 
+SILENT = (ast.Name, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+
 UNITS = re.compile(r"_(ml|mm|hu|lps|bytes)$")
 MOST_CHOICES, LONGEST_CHOICE = 3, 80
 """Number and length of the texts that are listed where a message inserts one of several."""
@@ -125,18 +127,27 @@ def module_of(path: Path) -> Module:
 
 
 def _scopes(tree: ast.Module) -> list[tuple[ast.FunctionDef | None, ast.AST]]:
-    """Return all nodes except docstrings and parts of strings, in the order of the code, each with its function."""
+    """Return the nodes that may say something, in the order of the code, each with its function.
+
+    Docstrings, parts of strings, names and operators say nothing.
+    """
     found: list[tuple[ast.FunctionDef | None, ast.AST]] = []
     waiting: list[tuple[ast.FunctionDef | None, ast.AST]] = [(None, tree)]
     while waiting:
         scope, node = waiting.pop()
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        if isinstance(node, SILENT) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             continue
         found.append((scope, node))
-        if not isinstance(node, ast.JoinedStr | ast.Name):
+        if not isinstance(node, ast.JoinedStr):
             inner = node if isinstance(node, ast.FunctionDef) else scope
             waiting += [(inner, child) for child in reversed(list(ast.iter_child_nodes(node)))]
     return found
+
+
+@cache
+def _assignments(scope: ast.FunctionDef) -> list[tuple[str, ast.expr]]:
+    """Return each variable that a function assigns, with its value."""
+    return [pair for node in ast.walk(scope) if isinstance(node, ast.Assign) for pair in _assigned(node)]
 
 
 def _assigned(node: ast.Assign) -> Iterator[tuple[str, ast.expr]]:
@@ -218,13 +229,7 @@ class Reader:
         """Return what a variable may say."""
         inner = Reader(self.path, self.scope, self.seen, self.depth + 1)
         if self.scope is not None:
-            assigned = [
-                value
-                for node in ast.walk(self.scope)
-                if isinstance(node, ast.Assign)
-                for own, value in _assigned(node)
-                if own == name
-            ]
+            assigned = [value for own, value in _assignments(self.scope) if own == name]
             if assigned:
                 return [text for value in assigned for text in inner.texts(value)]
         path, own = module_of(self.path).imports.get(name, (self.path, name))
