@@ -122,13 +122,24 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def parse() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path)
+def parser_of(description: str | None, written: str) -> argparse.ArgumentParser:
+    """Return a parser of what all benchmarks on implanted nodules take.
+
+    Args:
+        description: The text of its help.
+        written: The name of the first argument, the file to write.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(written, type=Path)
     parser.add_argument("nodules", type=Path)
     parser.add_argument("cases", nargs="+", metavar="CT=TUMOR_MASK")
     parser.add_argument("--split", type=Path, default=SPLIT)
+    return parser
+
+
+def parse() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = parser_of(__doc__, "table")
     parser.add_argument("--model", default="default")
     return parser.parse_args()
 

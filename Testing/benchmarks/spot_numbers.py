@@ -1,9 +1,10 @@
 """Fit the numbers by which spots, small places that the first network overlooked, become lesions.
 
-    python Testing/benchmarks/spot_numbers.py TABLE.json NODULES CT=MASK [CT=MASK ...] [--split FILE] [--model ID]
+    python Testing/benchmarks/spot_numbers.py TABLE.json NODULES CT=TUMOR_MASK [CT=TUMOR_MASK ...] [--split FILE]
+        [--model ID]
 
 Small nodules of the split's training patients (radius 3 to 5.5 mm, twelve per CT) are implanted into CTs that the
-second network was trained on. MASK marks what is neither a spot to find nor a false one, such as real tumors and
+second network was trained on. TUMOR_MASK marks what is neither a spot to find nor a false one, such as real tumors and
 metastases; it may be empty. Every spot becomes a row with the logit of the second network and the logarithm of its
 roundness. A logistic regression with equal weight for both classes is fitted, judged on each CT by a fit to the others,
 and printed as the entry ``spot`` of a manifest. Lower its intercept until no false spot remains above the confidence
@@ -16,7 +17,6 @@ import argparse
 import json
 import math
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from LungTumorSegLib.refinement.spots import find_spots
 from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split
-from nodule_accuracy import NODULES_A_CT, SPLIT, Background, with_nodules
+from nodule_accuracy import NODULES_A_CT, Background, parser_of, with_nodules
 from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 
@@ -99,11 +99,7 @@ def left_out(rows: list[Row]) -> dict[str, Any]:
 
 def parse() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", type=Path)
-    parser.add_argument("nodules", type=Path)
-    parser.add_argument("cases", nargs="+", metavar="CT=MASK")
-    parser.add_argument("--split", type=Path, default=SPLIT)
+    parser = parser_of(__doc__, "table")
     parser.add_argument("--model", default="default")
     return parser.parse_args()
 

@@ -36,7 +36,7 @@ from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.losses import weighted_softmax_loss
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split
-from nodule_accuracy import NODULES_A_CT, SPLIT, Background, with_nodules
+from nodule_accuracy import NODULES_A_CT, Background, parser_of, with_nodules
 from safetensors.torch import load_file
 from scipy import ndimage
 
@@ -215,11 +215,7 @@ def _built(width: int) -> TSFCN:
 
 def parse() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
-    parser.add_argument("nodules", type=Path)
-    parser.add_argument("cases", nargs="+", metavar="CT=TUMOR_MASK")
-    parser.add_argument("--split", type=Path, default=SPLIT)
+    parser = parser_of(__doc__, "weights")
     parser.add_argument("--width", type=int, default=WIDTH)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--rounds", type=int, default=16)

@@ -147,7 +147,7 @@ def _refined(slice_: Array, pair: Array, spacing: Array) -> Array:
     pixels = np.argwhere(slice_) * spacing
     length, pixel = _length(pair), float(np.sqrt(np.prod(spacing)))
     along = (pair[1] - pair[0]) / length if length > TIE_MM else np.diag(spacing)[np.argmax(spacing)] / spacing.max()
-    start, end = _tip(pixels, -along, spacing), _tip(pixels, along, spacing)
+    _, start, end = _span(pixels, along, spacing)
     if length >= LEAST_REFINED * pixel and start.is_round and end.is_round:
         widest = float(np.arccos(1 - pixel / length))
         angles = np.linspace(-widest, widest, DIRECTIONS)
@@ -178,25 +178,38 @@ class _Tip:
     is_round: bool
 
 
-def _tip(pixels: Array, along: Array, spacing: Array) -> _Tip:
-    """Estimate the tip of a shape in a direction from all its pixel centers (n, 2; mm).
+def _span(pixels: Array, along: Array, spacing: Array) -> tuple[float, _Tip, _Tip]:
+    """Return how far apart the outermost pixel centers (n, 2; mm) of a shape lie in a direction, mm, and its two tips.
+
+    The first tip lies where the direction comes from, the second one where it leads to.
+    """
+    positions, width = pixels @ along, float(np.ptp(pixels @ _turned(along, np.pi / 2)))
+    low, high = positions.min(), positions.max()
+    half_width = float(np.abs(along) @ spacing) / 2
+    pixel, smaller = float(np.sqrt(np.prod(spacing))), min(float(high - low), width)
+    start, end = (_tip(depth, half_width, pixel, smaller) for depth in (positions - low, high - positions))
+    return float(high - low), start, end
+
+
+def _tip(depth: Array, half_width: float, pixel: float, smaller: float) -> _Tip:
+    """Estimate the tip of a shape in a direction from the depth of all its pixel centers below the outermost one.
 
     The area within a depth g of the tip grows as g ** p. The p-th root of the number of centers that lie no deeper is
     therefore a straight line over depth, and it is 0 at the tip. Of the two exponents, the one with the better fit is
     used. A broad tip contains many centers and reaches only slightly beyond the outermost one; a sharp tip reaches
     farther. No tip reaches farther than half a pixel's width.
+
+    Args:
+        depth: The depths (n), mm.
+        half_width: Half the width of a pixel in this direction, mm.
+        pixel: The size of a pixel, mm.
+        smaller: The smaller of the shape's extents along and across the direction, mm.
     """
-    half_width = float(np.abs(along) @ spacing) / 2
-    pixel = float(np.sqrt(np.prod(spacing)))
-    positions = pixels @ along
-    depth = positions.max() - positions
-    smaller = min(float(depth.max()), float(np.ptp(pixels @ _turned(along, np.pi / 2))))
-    depth, count = _distinct(depth)
     round_depth = min(TIP_DEPTH * pixel, ROUND_SHARE * smaller)
     corner_depth = min(round_depth, max(LEAST_CORNER * pixel, CORNER_SHARE * smaller))
-    in_round, in_corner = (
-        int(np.count_nonzero(depth <= max(2 * half_width, limit) + TIE_MM)) for limit in (round_depth, corner_depth)
-    )
+    round_depth, corner_depth = (max(2 * half_width, limit) + TIE_MM for limit in (round_depth, corner_depth))
+    depth, count = _distinct(depth[depth <= round_depth + TIE_MM])
+    in_round, in_corner = (int(np.count_nonzero(depth <= limit)) for limit in (round_depth, corner_depth))
     if in_corner < 2:
         return _Tip(half_width, False)
     number = np.cumsum(count) - count / 2  # the pixel at this depth counts half
@@ -209,7 +222,7 @@ def _tip(pixels: Array, along: Array, spacing: Array) -> _Tip:
 def _distinct(values: Array) -> tuple[Array, Array]:
     """Return sorted values, with those closer than ``TIE_MM`` merged, and the number of values that each represents."""
     ordered = np.sort(values)
-    first = np.flatnonzero(np.diff(ordered, prepend=-np.inf) > TIE_MM)
+    first = np.concatenate([[0], np.flatnonzero(ordered[1:] - ordered[:-1] > TIE_MM) + 1])
     return ordered[first], np.diff(first, append=len(ordered)).astype(float)
 
 
@@ -219,9 +232,11 @@ def _straight_line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
     Returns:
         The distance below x = 0 at which the line is 0, and the mean squared error in units of x.
     """
-    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
-    slope = float((weight * (x - mean_x) * (y - mean_y)).sum() / (weight * (x - mean_x) ** 2).sum())
-    missed = np.average((y - mean_y - slope * (x - mean_x)) ** 2, weights=weight)
+    total = weight.sum()
+    mean_x, mean_y = (x * weight).sum() / total, (y * weight).sum() / total
+    from_x, from_y = x - mean_x, y - mean_y
+    slope = float((weight * from_x * from_y).sum() / (weight * from_x**2).sum())
+    missed = ((from_y - slope * from_x) ** 2 * weight).sum() / total
     return float(mean_y / slope - mean_x), float(missed / slope**2)
 
 
@@ -303,7 +318,6 @@ def _extent(pixels: Array, along: Array, spacing: Array) -> float:
 
     No line across the shape in this direction is longer, whatever the steps of the outline suggest.
     """
-    length = (
-        float(np.ptp(pixels @ along)) + _tip(pixels, along, spacing).reach_mm + _tip(pixels, -along, spacing).reach_mm
-    )
+    apart, start, end = _span(pixels, along, spacing)
+    length = apart + end.reach_mm + start.reach_mm
     return max(length, float(np.abs(along) @ spacing))
