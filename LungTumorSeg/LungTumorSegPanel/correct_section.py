@@ -13,7 +13,7 @@ from LungTumorSegLib.core import terminology
 from LungTumorSegLib.mrml.corrections import Corrections
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.place_outlines import PlaceOutline
-from LungTumorSegLib.mrml.placing import Point, PointPlacement
+from LungTumorSegLib.mrml.placing import PointPlacement, PointRas
 from LungTumorSegLib.mrml.results import lesions_of, summary_of
 from LungTumorSegLib.mrml.threshold import Threshold
 from slicer.i18n import tr as _
@@ -269,10 +269,10 @@ class CorrectSection:
         taken = self._do(lambda corrections: corrections.take(mask, replaced, tumor=outline.tumor))
         return self._segmentation.GetSegmentation().GetSegment(taken).GetName() if taken else None
 
-    def _onPoint(self, point: Point) -> None:
+    def _onPoint(self, point: PointRas) -> None:
         qt.QTimer.singleShot(0, lambda: self._grow(point))  # not while the node's event is being handled
 
-    def _grow(self, point: Point) -> None:
+    def _grow(self, point: PointRas) -> None:
         if self._placement is not None:  # None after a cancellation in the meantime
             self._stopPlacing()
             self._do(lambda corrections: corrections.grow(point, self._chosen() or None))

@@ -12,7 +12,7 @@ from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.core.texts import percent
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.place_outlines import PlaceClick, PlaceOutline, Preview
-from LungTumorSegLib.mrml.placing import Point
+from LungTumorSegLib.mrml.placing import PointRas
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.warm_child import Ask
 from slicer.i18n import tr as _
@@ -83,7 +83,7 @@ class OutlineSession:
             return False
         return True
 
-    def ask(self, place: Sequence[Point], also: Sequence[Point] = ()) -> None:
+    def ask(self, place: Sequence[PointRas], also: Sequence[PointRas] = ()) -> None:
         """Ask for the outline of a new place.
 
         Args:
@@ -92,7 +92,7 @@ class OutlineSession:
         """
         self._start(PlaceClick(tuple(place), self._options()["min_confidence"], tuple(also)))
 
-    def correct(self, also: Sequence[Point] = (), butNot: Sequence[Point] = ()) -> None:
+    def correct(self, also: Sequence[PointRas] = (), butNot: Sequence[PointRas] = ()) -> None:
         """Correct the outline with further points; it stays until the new one is there."""
         click = self._click
         if click is not None:

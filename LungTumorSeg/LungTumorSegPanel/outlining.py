@@ -6,7 +6,7 @@ from typing import Any
 import slicer
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.place_outlines import PlaceClick, PlaceOutline, WarmOutliner
-from LungTumorSegLib.mrml.placing import Point
+from LungTumorSegLib.mrml.placing import PointRas
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.warm_child import Ask
@@ -27,10 +27,10 @@ class OutliningLogic:
     def outline(
         self,
         volumeNode: Node,
-        place: Sequence[Point],
+        place: Sequence[PointRas],
         options: Mapping[str, Any] | None = None,
-        also: Sequence[Point] = (),
-        butNot: Sequence[Point] = (),
+        also: Sequence[PointRas] = (),
+        butNot: Sequence[PointRas] = (),
     ) -> PlaceOutline:
         """Outline what lies at a place of a CT; block until this is done. The scene is not changed.
 
@@ -55,12 +55,12 @@ class OutliningLogic:
     def startOutline(
         self,
         volumeNode: Node,
-        place: Sequence[Point],
+        place: Sequence[PointRas],
         options: Mapping[str, Any] | None = None,
         onProgress: Callable[[RunProgress], None] | None = None,
         onFinished: Callable[[Ask], None] | None = None,
-        also: Sequence[Point] = (),
-        butNot: Sequence[Point] = (),
+        also: Sequence[PointRas] = (),
+        butNot: Sequence[PointRas] = (),
     ) -> Ask:
         """Outline what lies at a place of a CT without blocking; needs Qt's event loop.
 
@@ -108,10 +108,10 @@ class OutliningLogic:
     def _ask(
         self,
         volumeNode: Node,
-        place: Sequence[Point],
+        place: Sequence[PointRas],
         options: Mapping[str, Any] | None,
-        also: Sequence[Point],
-        butNot: Sequence[Point],
+        also: Sequence[PointRas],
+        butNot: Sequence[PointRas],
         onProgress: Callable[[RunProgress], None] | None = None,
         onFinished: Callable[[Ask], None] | None = None,
     ) -> Ask:

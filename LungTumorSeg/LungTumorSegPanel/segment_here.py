@@ -7,7 +7,7 @@ import qt
 import slicer
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.mrml.place_outlines import PlaceOutline
-from LungTumorSegLib.mrml.placing import BoxPlacement, Placement, Point, PointPlacement
+from LungTumorSegLib.mrml.placing import BoxPlacement, Placement, PointPlacement, PointRas
 from LungTumorSegLib.mrml.results import ct_of
 from slicer.i18n import tr as _
 
@@ -121,7 +121,7 @@ class SegmentHere:
         text = _("Click a point that does not belong to the lesion. What is nearer to it is cut off.")
         self._correct(self._ui.notButton, text, lambda point: self._session.correct(butNot=[point]))
 
-    def _correct(self, button: Any, text: str, correct: Callable[[Point], None]) -> None:
+    def _correct(self, button: Any, text: str, correct: Callable[[PointRas], None]) -> None:
         """Let the user place a point that corrects the outline, which stays until the new one is there."""
         self.stopPlacing()
         if self.waiting:
@@ -143,7 +143,7 @@ class SegmentHere:
         self._session.cancel()
         self._refresh()
 
-    def _onPlaced(self, place: Sequence[Point]) -> None:
+    def _onPlaced(self, place: Sequence[PointRas]) -> None:
         self._later(lambda: self._session.ask(place))
 
     def _later(self, ask: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
-from LungTumorSegLib.mrml.placing import Point
+from LungTumorSegLib.mrml.placing import PointRas
 
 STEP_MM = 4.0
 """Least distance of two points of a stroke, mm: that of the smallest part by which an outline is extended."""
@@ -21,14 +21,14 @@ class Stroke:
     """
 
     excludes: bool = False
-    _points: list[Point] = field(default_factory=list)
+    _points: list[PointRas] = field(default_factory=list)
 
-    def add(self, point: Point) -> None:
+    def add(self, point: PointRas) -> None:
         """Add a position of the mouse, unless it is too near to the one before."""
         if not self._points or math.dist(point, self._points[-1]) >= STEP_MM:
             self._points.append(point)
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[PointRas]:
         """Return at most ``MOST_POINTS`` points along the stroke, the middle one first."""
         count = len(self._points)
         kept = min(count, MOST_POINTS)

@@ -19,7 +19,7 @@ from ..io.nrrd import write_nrrd
 from ..process.progress import RunProgress
 from ..process.warm_child import Ask, WarmChild
 from .nodes import Node, one_drawing, ras_of
-from .placing import Point
+from .placing import PointRas
 from .segments import set_mask
 from .volume_nodes import volume_of_node
 
@@ -47,10 +47,10 @@ class PlaceClick:
         but_not: Points that do not belong to it.
     """
 
-    place: tuple[Point, ...]
+    place: tuple[PointRas, ...]
     least: float
-    also: tuple[Point, ...] = ()
-    but_not: tuple[Point, ...] = ()
+    also: tuple[PointRas, ...] = ()
+    but_not: tuple[PointRas, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +157,7 @@ def request_of(volume_node: Node, click: PlaceClick) -> dict[str, Any]:
     A box is enclosed by one along the axes of the patient.
     """
 
-    def local(points: Sequence[Point]) -> list[list[float]]:
+    def local(points: Sequence[PointRas]) -> list[list[float]]:
         return [[round(float(c), 3) for c in ras_of(_local(volume_node, point))] for point in points]
 
     corners = np.array(local(click.place))
@@ -213,7 +213,7 @@ class Preview:
             self._node.GetScene().RemoveNode(self._node)
 
 
-def _local(node: Node, point: Point) -> Point:
+def _local(node: Node, point: PointRas) -> PointRas:
     """Return a point of the scene in the coordinates of a node, without its parent transform; both RAS mm."""
     x = [0.0, 0.0, 0.0]
     node.TransformPointFromWorld(list(point), x)

@@ -10,7 +10,7 @@ import vtk
 
 from .nodes import Node
 
-Point = tuple[float, float, float]
+PointRas = tuple[float, float, float]
 """A point (x, y, z) in RAS of the scene, mm; the engine's points are LPS."""
 
 
@@ -54,7 +54,7 @@ class Placement:
 class PointPlacement(Placement):
     """Wait for a point."""
 
-    def __init__(self, scene: Node, on_point: Callable[[Point], None], name: str) -> None:
+    def __init__(self, scene: Node, on_point: Callable[[PointRas], None], name: str) -> None:
         """Start Slicer's place mode.
 
         Args:
@@ -73,7 +73,7 @@ class PointPlacement(Placement):
 class BoxPlacement(Placement):
     """Wait for a box: the user clicks two opposite corners of a region of interest."""
 
-    def __init__(self, scene: Node, on_box: Callable[[list[Point]], None], name: str) -> None:
+    def __init__(self, scene: Node, on_box: Callable[[list[PointRas]], None], name: str) -> None:
         """Start Slicer's place mode.
 
         Args:
@@ -89,7 +89,7 @@ class BoxPlacement(Placement):
         if self._node.GetControlPointPlacementComplete():  # not after the first corner
             self._on_box(self._corners())
 
-    def _corners(self) -> list[Point]:
+    def _corners(self) -> list[PointRas]:
         to_world = vtk.vtkTransform()
         to_world.SetMatrix(self._node.GetObjectToWorldMatrix())
         halves = [side / 2 for side in self._node.GetSize()]

@@ -11,8 +11,8 @@ from ..core.lesion_words import Counted, Side, ZoneName
 
 Count = Annotated[int, {"minimum": 0}]
 Quantity = Annotated[float, {"minimum": 0}]
-Point = Annotated[list[float], {"minItems": 3, "maxItems": 3}]
-Ends = Annotated[list[Point], {"minItems": 2, "maxItems": 2, "description": "end points, LPS mm"}]
+StoredPoint = Annotated[list[float], {"minItems": 3, "maxItems": 3}]
+Ends = Annotated[list[StoredPoint], {"minItems": 2, "maxItems": 2, "description": "end points, LPS mm"}]
 
 
 CHECKSUM = (

@@ -9,7 +9,7 @@ from typing import Any
 import qt
 import slicer
 import vtk
-from LungTumorSegLib.mrml.placing import Point
+from LungTumorSegLib.mrml.placing import PointRas
 from LungTumorSegLib.mrml.segments import image_on, mask_of, set_confidence
 from LungTumorSegPanel.effect import newEffect
 from LungTumorSegPanel.outline_session import OutlineSession
@@ -186,7 +186,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         node = self.scriptedEffect.parameterSetNode()
         return None if node is None else node.GetSourceVolumeNode()
 
-    def _place(self, interactor: Any, viewWidget: Any) -> Point:
+    def _place(self, interactor: Any, viewWidget: Any) -> PointRas:
         x, y, z = self.xyToRas(interactor.GetEventPosition(), viewWidget)
         return x, y, z
 
