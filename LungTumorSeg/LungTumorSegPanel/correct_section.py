@@ -255,7 +255,7 @@ class CorrectSection:
             self.editor.stop_effect()
             self._placement = PointPlacement(slicer.mrmlScene, self._onPoint, _("Grow here"))
             self._ui.growButton.checked = True
-            self._say(_("Click the tumor in a slice view."))
+            self._say(_("Click the lesion in a slice view."))
 
     def _onHerePlacing(self) -> None:
         self._stopPlacing()

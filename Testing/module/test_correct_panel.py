@@ -368,7 +368,7 @@ def beside_tumor_1(ct):
 
 def test_a_click_grows_a_new_lesion_to_the_edge(widget, segmentation, ct, mouse):
     widget.ui.growButton.click()
-    assert widget.ui.correctionLabel.text == "Click the tumor in a slice view."
+    assert widget.ui.correctionLabel.text == "Click the lesion in a slice view."
     mouse(beside_tumor_1(ct))
     settled(widget)
     assert not widget.ui.growButton.checked
