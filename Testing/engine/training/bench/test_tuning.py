@@ -2,6 +2,8 @@
 
 import csv
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -76,6 +78,25 @@ def test_a_killed_search_continues_in_its_trial_and_proposes_the_same(a_bench, t
     assert run_tuning(a_bench(), 2).trials == 2  # nothing left to do
     with pytest.raises(UnusableInput, match="a search with another configuration"):
         run_tuning(a_bench(tune={"ranges": {"network.learning_rate": [0.001, 0.01]}}), 2)
+
+
+def test_a_search_that_ended_in_a_trial_continues_there_with_its_values(a_bench, monkeypatch):
+    """Without training, so that it is quick; the test above trains."""
+    seen = []
+
+    def train(config, *_):
+        seen.append(config)
+        if len(seen) == 2:
+            raise Cancelled
+        return None, SimpleNamespace(score=lambda *_: SimpleNamespace(value=0.5))
+
+    monkeypatch.setattr(tuning, "train_on", train)
+    with pytest.raises(Cancelled):
+        run_tuning(a_bench(), 2)
+    assert run_tuning(a_bench(), 2).trials == 2
+    assert [Path(config.output).name for config in seen] == ["trial-1", "trial-2", "trial-2"]
+    assert seen[1] == seen[2]
+    assert seen[0].network.learning_rate != seen[1].network.learning_rate
 
 
 @pytest.mark.parametrize(
