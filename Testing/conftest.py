@@ -91,11 +91,12 @@ SHARING = {
     "engine/isolation": "isolation",
     "engine/phantom": "phantom",
     "engine/training": "training",
+    "engine/networks/test_drawings.py": "training",
     "engine/networks/test_learning.py": "training",
     "engine/networks/test_other_networks.py": "training",
 }
 """Files and folders that one test process runs, because each process would make their fixtures again, or load MONAI,
-matplotlib and what torch loads for its optimizers."""
+matplotlib and what torch loads for its optimizers and its meta device (``torch._dynamo``)."""
 
 
 @pytest.hookimpl(optionalhook=True)
