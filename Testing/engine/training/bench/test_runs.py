@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from LungTumorSegLib.training.bench import runs
 from LungTumorSegLib.training.bench.config import read_bench_config
 from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
 from LungTumorSegLib.training.preparation import PreparedData
+from LungTumorSegLib.training.sampling_config import AugmentationPart
 from LungTumorSegLib.training.settings import merged
 from LungTumorSegLib.training.splits import PatientNames
 from LungTumorSegLib.training.stages import check_stages
@@ -110,6 +112,14 @@ def test_the_small_ablation_gives_all_networks_equally_many_steps():
     assert {run.config.network.steps for run in planned} == {500}
     assert {run.config.network.max_minutes for run in planned} == {0}
     assert {run.config.extractor.steps for run in planned if run.config.extractor} == {150}
+
+
+def test_the_ablation_of_augmentations_leaves_out_each_one_once():
+    folder = Path(runs.__file__).parent
+    small, parts = (read_bench_config(folder / f"ablation_{name}.yaml") for name in ("small", "augmentation"))
+    assert (parts.base, parts.folds, parts.seeds) == (small.base, small.folds, small.seeds)
+    left_out = [run.config.sampling.augmentation_without for run in runs.plan(parts)[: len(parts.entries)]]
+    assert sorted(left_out) == sorted([(), *((part,) for part in get_args(AugmentationPart))])
 
 
 @pytest.mark.slow  # a minute of an idle machine
