@@ -50,14 +50,14 @@ class Background:
         far = ndimage.distance_transform_edt(~self.tumor, sampling=self.ct.spacing) > AWAY_FROM_TUMOR_MM
         self._depth_mm[~far] = 0
 
-    def places(self, radii_mm: list[float], rng: np.random.Generator) -> list[Array]:
+    def places(self, radii_mm: list[float], rng: np.random.Generator, apart_mm: float, inside_mm: float) -> list[Array]:
         """Draw one voxel per radius, deep enough in the lung for the whole nodule and away from the other voxels."""
         places: list[Array] = []
         for radius in radii_mm:
-            voxels = np.argwhere(self._depth_mm > radius + INSIDE_LUNG_MM)
+            voxels = np.argwhere(self._depth_mm > radius + inside_mm)
             while True:
                 place = voxels[rng.integers(len(voxels))]
-                if all(np.linalg.norm((place - other) * self.ct.spacing) > APART_MM for other in places):
+                if all(np.linalg.norm((place - other) * self.ct.spacing) > apart_mm for other in places):
                     places.append(place)
                     break
         return places
@@ -85,13 +85,27 @@ def main() -> None:
     options.table.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
-def with_nodules(background: Background, nodules: list[Nodule], rng: np.random.Generator) -> tuple[CTVolume, Array]:
-    """Return the CT with the nodules in it, and their numbers (from 1) as a label map."""
+def with_nodules(
+    background: Background,
+    nodules: list[Nodule],
+    rng: np.random.Generator,
+    *,
+    apart_mm: float = APART_MM,
+    inside_mm: float = INSIDE_LUNG_MM,
+) -> tuple[CTVolume, Array]:
+    """Return the CT with the nodules in it, and their numbers (from 1) as a label map.
+
+    Args:
+        background: The CT.
+        nodules: The nodules.
+        rng: Chooses their places.
+        apart_mm: Smallest distance between two places, mm.
+        inside_mm: Smallest distance of a nodule from the border of the lung, mm; negative where it may reach beyond.
+    """
     ct, truth = background.ct, np.zeros(background.ct.shape, np.uint8)
     hu = ct.array.copy()
-    for number, (nodule, place) in enumerate(
-        zip(nodules, background.places([n.radius_mm for n in nodules], rng), strict=True), 1
-    ):
+    places = background.places([n.radius_mm for n in nodules], rng, apart_mm, inside_mm)
+    for number, (nodule, place) in enumerate(zip(nodules, places, strict=True), 1):
         longest_mm = (np.asarray(nodule.hu.shape) * nodule.spacing_mm).max()
         reach = np.ceil((longest_mm + REACH_MM) / np.asarray(ct.spacing))
         low, high = np.maximum(place - reach, 0).astype(int), np.minimum(place + reach, ct.shape).astype(int)
