@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.boxes import bounding_box, slices_of, united
 from ..core.complete_files import complete_file
 from ..core.csv_tables import write_table as write_rows
 from ..core.errors import UnusableInput
@@ -96,19 +98,37 @@ def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | N
         if volume is not None and not volume.same_grid(reference):
             raise UnusableInput("Prediction and reference are not on the same grid; resample one to the other first.")
     truth, answer = order.apply(reference), order.apply(prediction)
-    p, r, lesions = answer.array > 0, truth.array > 0, separate_lesions(truth.array.astype(np.int32))
+    slices = len(truth.array)
+    box = _common_box(answer.array, truth.array)  # outside, both are empty, and a whole CT needs 20 GB
+    p, r = answer.array[box] > 0, truth.array[box] > 0
+    lesions = separate_lesions(truth.array[box].astype(np.int32))
     distances = surface_distances(p, r, spacing_mm=truth.spacing)
+    dices, with_tumor = np.ones(slices), np.zeros(slices, bool)
+    dices[box[0]], with_tumor[box[0]] = slice_dices(p, r), r.any(axis=(1, 2))
     return CaseMetrics(
         dice_3d=dice(p, r),
         iou_3d=iou(p, r),
-        slice_dices=slice_dices(p, r),
-        tumor_slices=np.asarray(r.any(axis=(1, 2))),
-        slices=SliceCounts.of(p, r),
+        slice_dices=dices,
+        tumor_slices=with_tumor,
+        slices=SliceCounts.of(p, r) + SliceCounts(true_negatives=slices - len(p)),
         hd95_mm=distances.hd95_mm if distances else None,
         mean_surface_distance_mm=distances.mean_mm if distances else None,
         detection=detect(p, lesions, voxel_ml=truth.voxel_volume_ml),
-        candidates=None if probability is None else score_candidates(order.apply(probability).array, lesions),
+        candidates=None if probability is None else _candidates(order.apply(probability).array, lesions, box),
     )
+
+
+def _common_box(prediction: np.ndarray, reference: np.ndarray) -> tuple[slice, slice, slice]:
+    """Return the smallest box with all labels of two arrays (slice, row, column), or an empty one."""
+    boxes = [box for labels in (prediction, reference) if (box := bounding_box(labels)) is not None]
+    return slices_of(reduce(united, boxes)) if boxes else (slice(0, 0),) * 3
+
+
+def _candidates(probability: np.ndarray, lesions: np.ndarray, box: tuple[slice, slice, slice]) -> Candidates:
+    """Score the candidates of a whole CT, of which ``lesions`` are the labels in a box."""
+    whole = np.zeros(probability.shape, lesions.dtype)
+    whole[box] = lesions
+    return score_candidates(probability, whole)
 
 
 def row(case: str, metrics: CaseMetrics) -> Row:

@@ -31,7 +31,10 @@ reversed, or slices are shuffled, sorted by name, mirrored or exchanged in pairs
 """
 
 LEAST_DIFFERENCE_HU = 10.0
-"""Smallest difference of neighbors that shows a wrong order, HU; it is 23 to 62 on average in those CTs."""
+"""Smallest difference of slices that says something about their order, HU; that of neighbors is 23 to 62 in those CTs.
+
+Slices of a cylinder differ by their noise only, so that matches far away are no better than neighbors.
+"""
 
 COPIED_SHARE, SPANNED_SHARE = 0.4, 0.7
 """Share of copied slices above which each was repeated on purpose, or there is no noise; and share of the slices over
@@ -129,11 +132,11 @@ def _far_match(seen: Array, levels: Array, step_mm: float) -> Array:
     """Return, for each pair of neighbors, the smallest difference of either one to a slice that lies far away."""
     flat = seen.reshape(len(seen), -1).astype(np.float64)
     lengths = np.einsum("ij,ij->i", flat, flat)
-    squares = np.maximum(lengths[:, None] + lengths - 2 * flat @ flat.T, 0) / flat.shape[1]
+    apart = np.sqrt(np.maximum(lengths[:, None] + lengths - 2 * flat @ flat.T, 0) / flat.shape[1])
     order = np.arange(len(seen))
     is_near = np.abs(order[:, None] - order) <= FAR_SLICES
     is_near |= np.abs(levels[:, None] - levels) * step_mm < FAR_MM
-    closest = np.sqrt(np.where(is_near, np.inf, squares).min(axis=1))
+    closest = np.where(is_near | (apart < LEAST_DIFFERENCE_HU), np.inf, apart).min(axis=1)
     return np.asarray(np.minimum(closest[:-1], closest[1:]))
 
 

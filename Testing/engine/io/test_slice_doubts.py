@@ -105,6 +105,13 @@ def test_fields_without_anatomy_are_not_doubted(array):
     assert not slice_doubts(array, STEP_MM)
 
 
+def test_a_noisy_cylinder_with_a_hole_is_not_doubted():
+    rows, columns = np.indices((96, 96)) - 47.5
+    array = np.where(rows**2 + columns**2 < 44**2, 40, -1000) + np.zeros((60, 1, 1))
+    array[15:45, rows**2 + columns**2 < 25**2] = -850
+    assert not slice_doubts(array + np.random.default_rng(0).normal(0, 15, array.shape), STEP_MM)
+
+
 @pytest.mark.parametrize("kind", ["ct.nii.gz", "dicom"])
 def test_both_readers_warn_of_the_order(tmp_path, kind):
     ends = np.linspace(-60, 60, 24)[:, None, None]

@@ -97,23 +97,23 @@ def test_a_signal_cancels_with_one_sentence_and_leaves_nothing(tmp_path, number)
 
 
 def test_signals_that_come_again_and_again_do_not_disturb_the_tidying_up(tmp_path):
-    child = start_waiting(tmp_path)
-    while child.poll() is None:
-        os.kill(child.pid, signal.SIGTERM)
-        time.sleep(0.001)
+    with start_waiting(tmp_path) as child:
+        while child.poll() is None:
+            os.kill(child.pid, signal.SIGTERM)
+            time.sleep(0.001)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_hangup_that_the_parent_ignores_stays_ignored(tmp_path):
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", WAITING.replace("60", "0.5"), str(tmp_path)],
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-    )
-    assert child.stderr.readline() == "ready\n"
-    child.send_signal(signal.SIGHUP)
-    assert child.wait(60) == 0
+    ) as child:
+        assert child.stderr.readline() == "ready\n"
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(60) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit.")

@@ -1,5 +1,6 @@
 """A training in two processes is the training in one; only the first process writes."""
 
+import io
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import shared_training
 import torch
-from LungTumorSegLib.cli import main
+from LungTumorSegLib import cli
 from LungTumorSegLib.core.errors import UNUSABLE, UnusableInput
 from LungTumorSegLib.networks.blocks import BatchNorm
 from LungTumorSegLib.training import distributed
@@ -100,17 +101,18 @@ def test_what_several_processes_cannot_do_is_refused_in_a_sentence(second_of_two
 def test_a_mistake_in_a_configuration_is_told_by_the_first_process_only(command, rank, tmp_path, monkeypatch, capsys):
     for name, value in shared_training.place_of(rank, 1).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cli, "set_stdout_aside", io.StringIO)
     config = tmp_path / "config.yaml"
     bench = "output: out\nbaseline: a\nentries: [{name: a}]\nbase: "
     network = "{model: {name: resnet_9000}, data: {phantoms: {count: 2}}}"
     train = "output: out\n<<: "
     for text, mistake in ((bench if command == "bench" else train) + network, "resnet_9000"), ("wrong: 1", "'output'"):
         config.write_text(text)
-        assert main([command, str(config)]) == UNUSABLE
+        assert cli.main([command, str(config)]) == UNUSABLE
         told = capsys.readouterr().err
         assert (mistake in told) == (rank == 0), told
     config.unlink()
-    assert main([command, str(config)]) == UNUSABLE
+    assert cli.main([command, str(config)]) == UNUSABLE
     assert "cannot be read" in capsys.readouterr().err  # another computer may have the file
 
 
