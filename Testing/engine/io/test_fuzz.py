@@ -17,8 +17,8 @@ def assert_all_end_well(reader: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_fifty_damaged_files(reader):
-    assert_all_end_well(reader, 50)
+def test_thirty_damaged_files(reader):
+    assert_all_end_well(reader, 30)
 
 
 @pytest.mark.slow
