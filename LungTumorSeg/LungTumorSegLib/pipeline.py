@@ -115,14 +115,15 @@ def segment(
     grid, maps = _predicted(run, upright, on_progress)
     clock.stage("prediction")
 
-    on_progress(Progress("measuring", 0, 1))
     probability, disagreement = grid.carry_back(maps.mean), grid.carry_back(maps.deviation())
-    clock.stage("measurement")
     if settings.verify:
+        on_progress(Progress("verifying", 0, 1))
         found = _looked_at_again(run, upright, grid, maps, probability, on_progress)
         tumor, seen = found.tumor, {"certainty": found.certainty, "together": found.lesions}
         clock.stage("verification")
+        on_progress(Progress("measuring", 0, 1))
     else:
+        on_progress(Progress("measuring", 0, 1))
         tumor, seen = decide(grid, maps.mean, probability, settings.thresholds), {}
     limits = {"min_lesion_ml": settings.min_lesion_ml, "min_confidence": settings.min_confidence}
     mapped = {"probability": probability, "disagreement": disagreement, "voxel_threshold": settings.thresholds.voxel}

@@ -20,9 +20,9 @@ from ..core.boxes import relative, slices_of
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.messages import OUT_OF_MEMORY
-from ..networks.blocks import kernels_kept
 from ..networks.lanes import MOST_LANES, lanes
 from ..networks.locality import is_local
+from ..networks.multires_blocks import kernels_kept
 from .answers import DTYPES, Answers, ComputedNetwork
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid

@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from .blocks import Block, ConvBatchNorm, MultiResBlock, ResPath
+from .blocks import Block
 from .convolution import Dims
+from .multires_blocks import ConvBatchNorm, MultiResBlock, ResPath
 from .unet import Family
 
 PUBLISHED_LENGTHS = (3, 2, 1)

@@ -9,19 +9,19 @@ from ..core.events import Progress
 from .child import Event
 
 STAGE_SHARES = {
-    "reading": 0.02,
-    "model": 0.04,
-    "isolation": 0.09,
-    "predicting": 0.727,
-    "verifying": 0.018,
-    "measuring": 0.029,
-    "writing": 0.076,
+    "reading": 0.03,
+    "model": 0.05,
+    "isolation": 0.125,
+    "predicting": 0.505,
+    "verifying": 0.125,
+    "measuring": 0.035,
+    "writing": 0.13,
 }
 """Expected share of each stage in the time of a run, apart from ``FIXED_PARTS``.
 
-These and the fixed parts follow from processor seconds on one thread, in float32 and with report, on CTs of
-331 x 331 x 127, 419 x 419 x 140 and 512 x 512 x 300 voxels, and on a small one. They only count until a stage can be
-measured in the run itself; see ``RunProgress``.
+They follow from processor seconds in float32 and with report, on CTs of 419 x 419 x 140 and 512 x 512 x 300 voxels, as
+two cores share them. The fixed parts are older, and were measured on a small CT too. All of them only count until a
+stage can be measured in the run itself; see ``RunProgress``.
 """
 
 FIXED_PARTS = {"measuring": 0.1, "writing": 0.5}
@@ -31,11 +31,12 @@ It is spent on packages and on the four 3D pictures. The stage "model", which im
 is at such work.
 """
 
-OWN_SPEED = frozenset({"reading", "model", "predicting"})
+OWN_SPEED = frozenset({"reading", "model", "predicting", "verifying"})
 """Stages whose time does not follow from that of the other stages.
 
 The time of reading depends on the file format. The time of the network depends on network, library, number format,
-device and number of stacks, and the time of loading it on library and device. All other stages take time in proportion
+device and number of stacks, and the time of loading it on library and device. That of the second look depends on the
+number of candidates and spots. All other stages take time in proportion
 to the voxels of the CT, apart from ``FIXED_PARTS``.
 """
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks import convolution as convolution_module
-from LungTumorSegLib.networks.blocks import ConvBatchNorm, MultiResBlock, ResPathUnit, Upsampling, kernels_kept
+from LungTumorSegLib.networks.blocks import Upsampling
 from LungTumorSegLib.networks.convolution import SAFE_SIDE, Convolution3d, convolution
+from LungTumorSegLib.networks.multires_blocks import ConvBatchNorm, MultiResBlock, ResPathUnit, kernels_kept
 
 LONG_SIDE = SAFE_SIDE + 32
 
@@ -150,3 +151,25 @@ def test_kernels_are_kept_for_a_while_only():
             raise KeyError
         block.bn.running_mean -= 1 / torch.rsqrt(block.bn.running_var + block.bn.eps)
         torch.testing.assert_close(block(x), before + 1)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("lowest", [0.2, -0.5])
+def test_a_kept_multires_block_needs_one_batch_norm_only_where_its_scale_allows(monkeypatch, dims, lowest):
+    torch.manual_seed(9)
+    block = with_statistics(MultiResBlock(dims, 5, 8))
+    passes = []
+    plain = torch.nn.functional.batch_norm
+    monkeypatch.setattr(torch.nn.functional, "batch_norm", lambda *args: passes.append(1) or plain(*args))
+    with torch.no_grad():
+        block.bn_cat.weight.uniform_(0.2, 2)
+        block.bn_cat.weight[3] = lowest
+        block.bn_cat.bias.normal_()
+    x = torch.randn(2, 5, *(8, 16, 16)[-dims:])
+    with torch.inference_mode():
+        expected = block(x)
+        passes.clear()
+        with kernels_kept(block):
+            torch.testing.assert_close(block(x), expected, rtol=1e-5, atol=1e-5)
+        assert len(passes) == (1 if lowest > 0 else 2)
+    assert block.kept is None
