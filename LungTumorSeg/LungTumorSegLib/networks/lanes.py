@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 
+from ..core.machine import return_freed_memory
+
 MOST_LANES = 2
 """Number of lanes; each one takes as much memory as the network needs for one input."""
 
@@ -81,3 +83,4 @@ def lanes(most: int = MOST_LANES) -> Iterator[Lanes]:
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # a lane changed the number for all new threads
+        return_freed_memory()

@@ -12,19 +12,19 @@ STAGE_SHARES = {
     "reading": 0.03,
     "model": 0.05,
     "isolation": 0.125,
-    "predicting": 0.505,
-    "verifying": 0.125,
-    "measuring": 0.035,
-    "writing": 0.13,
+    "predicting": 0.515,
+    "verifying": 0.16,
+    "measuring": 0.02,
+    "writing": 0.1,
 }
 """Expected share of each stage in the time of a run, apart from ``FIXED_PARTS``.
 
-They follow from processor seconds in float32 and with report, on CTs of 419 x 419 x 140 and 512 x 512 x 300 voxels, as
-two cores share them. The fixed parts are older, and were measured on a small CT too. All of them only count until a
-stage can be measured in the run itself; see ``RunProgress``.
+These and the fixed parts were fitted to processor seconds in float32 and with report, on one and two cores, of CTs of
+419 x 419 x 140 and 512 x 512 x 300 voxels and of a small one. They only count until a stage can be measured in the run
+itself; see ``RunProgress``.
 """
 
-FIXED_PARTS = {"measuring": 0.1, "writing": 0.5}
+FIXED_PARTS = {"measuring": 0.2, "writing": 0.5}
 """Time of a stage that does not grow with the CT, as a multiple of the time of the stage "model".
 
 It is spent on packages and on the four 3D pictures. The stage "model", which imports torch, shows how fast the machine
