@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
-from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -17,23 +16,15 @@ from LungTumorSegLib.inference.grid import WorkingGrid
 from LungTumorSegLib.inference.predictor import predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.inference.stacks import StackStatistics
+from LungTumorSegLib.networks import convolution
 from timing import Duration, now
-from torch.overrides import TorchFunctionMode
 
 CPU = torch.device("cpu")
 
 
-class TorchsOwnKernels(TorchFunctionMode):
+def torchs_own_kernels() -> AbstractContextManager[object]:
     """Let torch choose the kernel of each 3D convolution, as the published code does."""
-
-    def __torch_function__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Replace the call of oneDNN."""
-        if func is torch.mkldnn_convolution:
-            x, weight, bias, padding, stride, *_ = args
-            return torch.nn.functional.conv3d(x, weight, bias, stride=stride, padding=padding)
-        return func(*args, **(kwargs or {}))
+    return mock.patch.object(convolution, "_with_onednn", lambda x, weight: False)
 
 
 class WholeNetwork(torch.nn.Module):
@@ -79,7 +70,7 @@ class Way:
         def step(_: Progress) -> None:
             clocks.append(now())
 
-        with TorchsOwnKernels() if self.own_kernels else contextlib.nullcontext():
+        with torchs_own_kernels() if self.own_kernels else nullcontext():
             maps = predict_maps(
                 part,
                 self.network,
