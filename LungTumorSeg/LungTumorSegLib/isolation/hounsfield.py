@@ -68,6 +68,9 @@ MAX_AIR_HU, AIR_SHARE = -900, 0.005
 They reach to -1023 to -996 HU in the CTs used for development, and to -764 HU or more if HU were bent to tanh(HU/1000).
 """
 
+TRUE_AIR_HU = range(-1010, -989)
+"""HU of air: a lowest value in this range is what a masked or synthetic CT has outside of the body, and no padding."""
+
 CLIPPED_SHARE, UNCUT_SHARE = 0.6, 0.05
 """Shares of air with lung at the lowest value from which values were clipped, and up to which they were not.
 
@@ -153,7 +156,7 @@ class _Values:
         tissue_share: Share of tissue among all voxels.
         cut_share: Share of the lowest HU among air with lung.
         air: HU up to which the darkest ``AIR_SHARE`` of air with lung reaches; the lowest HU is left out if it is
-            padding or was cut.
+            padding or was cut, but not if it is that of air.
     """
 
     counts: Array
@@ -174,7 +177,8 @@ class _Values:
         inner[: AIR_OR_PADDING_HU + 1 - AIR_HU][lowest : lowest + 1] = 0
         cut_share = float(counts[lowest] / max(dark.sum(), 1))
         above = dark.copy()
-        above[lowest] = 0 if cut_share > UNCUT_SHARE and above[lowest + 1 :].any() else above[lowest]
+        is_padding = cut_share > UNCUT_SHARE and lowest + AIR_HU not in TRUE_AIR_HU
+        above[lowest] = 0 if is_padding and above[lowest + 1 :].any() else above[lowest]
         return cls(
             counts,
             lowest + AIR_HU,
