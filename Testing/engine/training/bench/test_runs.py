@@ -9,6 +9,7 @@ import yaml
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.core.peak_memory import STATUS
+from LungTumorSegLib.networks.registry import PUBLISHED_WIDTHS
 from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.bench import runs
 from LungTumorSegLib.training.bench.config import read_bench_config
@@ -120,6 +121,16 @@ def test_the_ablation_of_augmentations_leaves_out_each_one_once():
     assert (parts.base, parts.folds, parts.seeds) == (small.base, small.folds, small.seeds)
     left_out = [run.config.sampling.augmentation_without for run in runs.plan(parts)[: len(parts.entries)]]
     assert sorted(left_out) == sorted([(), *((part,) for part in get_args(AugmentationPart))])
+
+
+def test_the_small_bench_of_networks_has_all_that_the_ablation_leaves_out():
+    folder = Path(runs.__file__).parent
+    small, others = (read_bench_config(folder / f"{name}_small.yaml") for name in ("ablation", "networks"))
+    assert (others.base, others.folds, others.seeds) == (small.base, small.folds, small.seeds)
+    planned = runs.plan(others)[: len(others.entries)]
+    for run in planned:
+        check_stages(run.config)
+    assert [run.config.model.name for run in planned] == ["unet3d", *PUBLISHED_WIDTHS]
 
 
 @pytest.mark.slow  # a minute of an idle machine
