@@ -6,6 +6,7 @@ the first network's outline, because the fine view would hold it only at a coars
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 
@@ -17,11 +18,11 @@ from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, Volume, as_shape
 from ..inference.grid import WorkingGrid
-from ..networks.lanes import lanes
+from ..networks.lanes import Lanes, lanes
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .borders import at_edges
-from .calibration import TUMOR_LOGIT
+from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import Candidate, find_candidates
 from .crops import Anatomy, side_for_extent
 from .fragments import as_candidate, separate
@@ -91,8 +92,9 @@ def second_look(
         anatomy = side_by_side.start(lambda lungs: Anatomy.of(ct, lungs), lungs)
         around = _surroundings(ct, lungs, grid, probability, deviation)
         hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
-        no_spots = numbers.spot is None or any(hazes)  # round parts of pneumonia look like nodules
-        spots = [] if no_spots else find_spots(ct, lungs)
+        # Beside a large haze no spots are sought: round parts of pneumonia look like nodules.
+        by = None if any(hazes) else numbers.spot
+        spots = [] if by is None else find_spots(ct, lungs)
         judge = _Judge(
             network, numbers, ct, anatomy.result(), around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml
         )
@@ -102,13 +104,10 @@ def second_look(
         for done in range(len(candidates)):
             on_progress(Progress("verifying", done, steps))
             found += next(outlined)
-        unknown = [not is_known(spot, found, ct, min_lesion_ml=min_lesion_ml) for spot in spots]
-        looks = side_by_side.results(judge.spot, compress(spots, unknown))
-        for done, (spot, begun) in enumerate(zip(spots, unknown, strict=True), len(candidates)):
-            on_progress(Progress("verifying", done, steps))
-            look = next(looks) if begun else None
-            if not is_known(spot, found, ct, min_lesion_ml=min_lesion_ml):  # the spots before it count too
-                found = added(found, spot, look or judge.spot(spot), ct)
+        if by is not None:
+            for done, so_far in enumerate(judge.with_spots(found, spots, by, min_lesion_ml, side_by_side), 1):
+                found = so_far
+                on_progress(Progress("verifying", len(candidates) + done, steps))
         on_progress(Progress("verifying", steps, steps))
     return found
 
@@ -159,11 +158,29 @@ class _Judge:
             found += [] if own is None else [Outline(part, min(tumor, self.seen(own)[1]))]
         return found + [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
 
-    def spot(self, spot: Spot) -> Outline:
-        """Return the outline of a spot, without a mask if it is no lesion."""
-        if self.numbers.spot is None:
-            return Outline(None, 0.0)
-        return judged(spot, self.network, self.numbers, self.numbers.spot, self.ct, self.anatomy)
+    def with_spots(
+        self, found: list[Outline], spots: Sequence[Spot], by: Calibration, least_ml: float, side_by_side: Lanes
+    ) -> Iterator[list[Outline]]:
+        """Yield, after each spot, the outlines with those of the spots so far that are lesions.
+
+        Args:
+            found: The outlines before.
+            spots: The spots.
+            by: The regression that gives their probability.
+            least_ml: Smallest volume of a lesion, mL.
+            side_by_side: Computes several looks at the same time.
+        """
+
+        def look(spot: Spot) -> Outline:
+            return judged(spot, self.network, self.numbers, by, self.ct, self.anatomy)
+
+        unknown = [not is_known(spot, found, self.ct, min_lesion_ml=least_ml) for spot in spots]
+        looks = side_by_side.results(look, compress(spots, unknown))
+        for spot, begun in zip(spots, unknown, strict=True):
+            seen = next(looks) if begun else None
+            if not is_known(spot, found, self.ct, min_lesion_ml=least_ml):  # the spots before it count too
+                found = added(found, spot, seen or look(spot), self.ct)
+            yield found
 
     def lesions_inside(self, haze: Candidate) -> list[Outline]:
         """Return the outlines of the dense parts of a haze that are lesions; of parts in each other, the surest one."""
