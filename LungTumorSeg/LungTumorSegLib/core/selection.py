@@ -242,8 +242,7 @@ def contradiction(segment: Named) -> str | None:
     if words & LESION_WORDS and not words & MARGIN_WORDS and category not in (*UNSAID, MORPHOLOGICALLY_ALTERED):
         return (
             f"The segment {segment.name} was not measured because its terminology is {meaning or category}. If it is "
-            "a lesion, "
-            "choose a lesion terminology in the Segment Editor."
+            "a lesion, choose a lesion terminology in the Segment Editor."
         )
     if category == MORPHOLOGICALLY_ALTERED and not words & MARGIN_WORDS and not _words(meaning) & FINDING_WORDS:
         return (

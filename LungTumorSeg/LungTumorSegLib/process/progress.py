@@ -36,8 +36,8 @@ OWN_SPEED = frozenset({"reading", "model", "predicting", "verifying"})
 
 The time of reading depends on the file format. The time of the network depends on network, library, number format,
 device and number of stacks, and the time of loading it on library and device. That of the second look depends on the
-number of candidates and spots. All other stages take time in proportion
-to the voxels of the CT, apart from ``FIXED_PARTS``.
+number of candidates and spots. All other stages take time in proportion to the voxels of the CT, apart from
+``FIXED_PARTS``.
 """
 
 LEAST_SECONDS = 0.1

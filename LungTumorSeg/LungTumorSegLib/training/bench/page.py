@@ -32,6 +32,7 @@ def write_page(results: Results, config: BenchConfig, runs: Sequence[tuple[str, 
         first.setdefault(entry, place)
     values = {
         "config": config,
+        "name": Path(config.output).name,
         "finished": len(runs),
         "planned": len(config.entries) * config.folds * len(config.seeds),
         "titles": {metric: METRICS[metric] for metric in SHOWN},

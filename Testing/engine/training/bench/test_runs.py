@@ -58,7 +58,10 @@ def test_a_stopped_bench_continues_without_repeating_finished_runs(bench, tmp_pa
     with pytest.raises(Cancelled):
         run_bench(bench, stop_in_the_second_run)
     assert len(list(tmp_path.glob("out/runs/*/*/result.json"))) == 1
-    assert "1 of 4 runs are finished" in (tmp_path / "out" / "bench.html").read_text()
+    page = (tmp_path / "out" / "bench.html").read_text()
+    assert "1 of 4 runs are finished" in page
+    assert "<title>Bench: out</title>" in page
+    assert str(tmp_path) not in page
     page = run_bench(bench)
     assert "4 of 4 runs are finished" in page.read_text()
     assert "PDV-Net" in page.read_text()
