@@ -1,7 +1,7 @@
 """Measure how well a click outlines a lesion, beside what a user of Slicer would otherwise pick.
 
     python Testing/benchmarks/click_accuracy.py TABLE.json CT=TUMOR_MASK [CT=TUMOR_MASK ...] [--nodules FOLDER]
-        [--split FILE] [--model ID] [--ts-fcn WEIGHTS.safetensors --width N] [--most N]
+        [--split FILE] [--model ID] [--methods NAME ...] [--ts-fcn WEIGHTS.safetensors --width N] [--most N]
 
 The lesions are those of the masks and, with --nodules, the nodules of the split's test patients with a diameter of 6 mm
 or more, implanted into the CTs like in nodule_accuracy.py. Each lesion is clicked at five random points of its inner
@@ -88,7 +88,7 @@ def main() -> None:
     if network is None or numbers is None:
         raise SystemExit("This model has no second network.")
     least = model.manifest.min_confidence
-    methods = dict(METHODS)
+    methods = {name: METHODS[name] for name in options.methods}
     if options.ts_fcn is not None:
         methods["TS-FCN"] = ts_fcn.outliner(ts_fcn.load(options.ts_fcn, options.width))
     rows: list[dict[str, Any]] = []
@@ -303,6 +303,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--nodules", type=Path)
     parser.add_argument("--split", type=Path, default=SPLIT)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), metavar="NAME",
+                        help="those to compare a click with, if not all")  # fmt: skip
     parser.add_argument("--ts-fcn", type=Path, metavar="WEIGHTS")
     parser.add_argument("--width", type=int, default=ts_fcn.WIDTH, help="width of that TS-FCN")
     parser.add_argument("--most", type=int, help="number of nodules, if not all")

@@ -26,7 +26,7 @@ from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import Model, load_model
 from LungTumorSegLib.phantom import make_phantom
 from LungTumorSegLib.refinement.crops import SIDE_RANGE_MM, Anatomy
-from LungTumorSegLib.refinement.look import look_at
+from LungTumorSegLib.refinement.look import SecondReader
 from LungTumorSegLib.refinement.spots import find_spots
 from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.implants import Nodule
@@ -93,10 +93,10 @@ def spots_in(ct: CTVolume, lungs: Array, where: Array, model: Model, *, nodule: 
     network, numbers = model.for_second_look()
     order = ct.canonical_axes()
     upright, inside, counts = (order.apply(ct.with_array(each)) for each in (ct.array, lungs, where))
-    anatomy = Anatomy.of(upright, inside.array)
+    reader = SecondReader(network, upright, Anatomy.of(upright, inside.array), numbers.outline_logit)
     for spot in find_spots(upright, inside.array):
         if counts.array[tuple(np.rint(upright.lps_to_index(spot.center)).astype(int))]:
-            look = look_at(network, upright, anatomy, [(spot.center, SIDE_RANGE_MM[0])], numbers.outline_logit)[0]
+            look = reader.look(spot.center, SIDE_RANGE_MM[0])
             yield {"nodule": nodule, "tumor_logit": look.tumor_logit, "log_roundness": math.log(spot.roundness)}
 
 

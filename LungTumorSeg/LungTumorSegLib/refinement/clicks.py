@@ -18,7 +18,7 @@ from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .corrected import ball_at, contains, joined, without
 from .crops import Anatomy
-from .look import look_at
+from .look import SecondReader
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
 from .painting import OutlinedLesions, painted
 
@@ -91,14 +91,14 @@ class Outliner:
             ct: The CT (HU) with canonical axes.
             lungs: Both lungs (bool) on the same grid.
         """
-        self._network, self._numbers, self._ct = network, numbers, ct
-        self._anatomy = Anatomy.of(ct, lungs)
+        self._reader = SecondReader(network, ct, Anatomy.of(ct, lungs), numbers.outline_logit)
+        self._by, self._ct = numbers.click, ct
         self._known: dict[tuple[float, ...], Outline] = {}
 
     def warm_up(self) -> None:
         """Look at the middle of the CT once, because the first look in a process takes longer than later ones."""
         x, y, z = self._ct.index_to_lps((np.asarray(self._ct.shape) - 1) / 2).tolist()
-        look_at(self._network, self._ct, self._anatomy, [((x, y, z), SIDES_MM[0])])
+        self._reader.look((x, y, z), SIDES_MM[0])
 
     def answer(self, click: Click) -> Answer:
         """Outline what lies at a place; then extend the outline to ``also`` and cut off what is nearer to ``but_not``.
@@ -123,11 +123,10 @@ class Outliner:
 
     def _at(self, place: tuple[float, ...]) -> Outline:
         if place not in self._known:
-            common = self._network, self._numbers, self._ct, self._anatomy
             self._known[place] = (
-                outline_point(*common, (place[0], place[1], place[2]))
+                outline_point(self._reader, self._by, (place[0], place[1], place[2]))
                 if len(place) == 3
-                else outline_box(*common, place[:3], place[3:])
+                else outline_box(self._reader, self._by, place[:3], place[3:])
             )
         return self._known[place]
 

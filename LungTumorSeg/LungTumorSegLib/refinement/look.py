@@ -56,47 +56,42 @@ class Look:
         return np.asarray(labels == counts.argmax()) if near.any() else np.zeros(labels.shape, bool)
 
 
-def look_at(
-    network: SecondNetwork,
-    ct: Volume,
-    anatomy: Anatomy,
-    places: list[tuple[Point, float]],
-    outline_logit: float = 0.0,
-    views: Sequence[tuple[int, ...]] = MIRRORED,
-) -> list[Look]:
-    """Look at places, each several times: as it is, and mirrored.
+@dataclass(frozen=True, eq=False)
+class SecondReader:
+    """The second network, with the CT that it looks at.
 
-    Args:
+    Attributes:
         network: The second network in evaluation mode.
         ct: The CT (HU) with canonical axes.
         anatomy: The same CT, reduced.
-        places: Center (LPS mm) and side of the fine view (mm) of each place.
         outline_logit: Added to the logit of a voxel being inside the lesion; see the model's manifest.
-        views: ``MIRRORED`` or ``TURNED``.
-
-    Returns:
-        One answer per place, in the same order: the mean outline of all views, and the mean logit of ``MIRRORED``,
-        for which the calibration was fitted.
     """
-    return [_look(network, ct, anatomy, Cube(center, side_mm), outline_logit, views) for center, side_mm in places]
 
+    network: SecondNetwork
+    ct: Volume
+    anatomy: Anatomy
+    outline_logit: float = 0.0
 
-def _look(
-    network: SecondNetwork,
-    ct: Volume,
-    anatomy: Anatomy,
-    cube: Cube,
-    outline_logit: float,
-    views: Sequence[tuple[int, ...]],
-) -> Look:
-    fine, coarse = torch.from_numpy(fine_view(cube, ct)), torch.from_numpy(coarse_view(cube.center, anatomy))
-    around = [coarse.flip(-1) if -1 in axes else coarse for axes in views]  # the anatomy has a front and a top
-    octaves = torch.full((len(views),), math.log2(cube.side_mm / UNIT_MM))
-    with torch.inference_mode():
-        inside, tumor = network(_batch([fine.flip(axes) for axes in views]), _batch(around), octaves)
-    back = torch.stack([each.flip(axes) for each, axes in zip(inside, views, strict=True)])
-    logit = float(tumor[: len(MIRRORED)].mean())
-    return Look(cube, logit, np.asarray(torch.sigmoid(back + outline_logit).mean(0).numpy()))
+    def look(self, center: Point, side_mm: float, views: Sequence[tuple[int, ...]] = MIRRORED) -> Look:
+        """Look at a place several times: as it is, and mirrored.
+
+        Args:
+            center: The place, LPS mm.
+            side_mm: Side of the fine view, mm.
+            views: ``MIRRORED`` or ``TURNED``.
+
+        Returns:
+            The mean outline of all views, and the mean logit of ``MIRRORED``, for which the calibration was fitted.
+        """
+        cube = Cube(center, side_mm)
+        fine, coarse = torch.from_numpy(fine_view(cube, self.ct)), torch.from_numpy(coarse_view(center, self.anatomy))
+        around = [coarse.flip(-1) if -1 in axes else coarse for axes in views]  # the anatomy has a front and a top
+        octaves = torch.full((len(views),), math.log2(side_mm / UNIT_MM))
+        with torch.inference_mode():
+            inside, tumor = self.network(_batch([fine.flip(axes) for axes in views]), _batch(around), octaves)
+        back = torch.stack([each.flip(axes) for each, axes in zip(inside, views, strict=True)])
+        logit = float(tumor[: len(MIRRORED)].mean())
+        return Look(cube, logit, np.asarray(torch.sigmoid(back + self.outline_logit).mean(0).numpy()))
 
 
 def _batch(views: list[torch.Tensor]) -> torch.Tensor:

@@ -15,13 +15,11 @@ from ..core.boxes import Box
 from ..core.crops import Crop, trimmed
 from ..core.errors import UnusableInput
 from ..core.volume import Point, Volume
-from ..networks.second_network import SecondNetwork
-from ..weights.manifest import SecondLook
 from .borders import at_edges
-from .calibration import TUMOR_LOGIT
+from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import deep_voxel, extent_mm
-from .crops import SIDE_PER_EXTENT, Anatomy, side_for_extent
-from .look import MIRRORED, TURNED, Look, look_at
+from .crops import SIDE_PER_EXTENT, side_for_extent
+from .look import MIRRORED, TURNED, Look, SecondReader
 
 SIDES_MM = (28.0, 56.0, 112.0)
 """Sides of the views of a point, mm; neighbors differ by less than the network's tolerance."""
@@ -46,86 +44,63 @@ class Outline:
     tumor: float
 
 
-def outline_point(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, point: Point) -> Outline:
+def outline_point(reader: SecondReader, by: Calibration, point: Point) -> Outline:
     """Outline what lies at a point.
 
     Args:
-        network: The second network.
-        numbers: Its entry in the model's manifest.
-        ct: The CT (HU) with canonical axes.
-        anatomy: The same CT, reduced.
+        reader: The second network with the CT.
+        by: The regression that gives the probability of a click.
         point: The point, LPS mm.
-
-    Returns:
-        The outline.
 
     Raises:
         UnusableInput: The point lies outside the CT.
     """
-    check_inside(ct, point)
-    looks = look_at(network, ct, anatomy, [(point, side) for side in SIDES_MM], numbers.outline_logit)
-    return settled(network, numbers, ct, anatomy, max(looks, key=_fit))
+    check_inside(reader.ct, point)
+    looks = [reader.look(point, side) for side in SIDES_MM]
+    return _outlined(reader, by, max(looks, key=_fit))
 
 
-def outline_box(
-    network: SecondNetwork,
-    numbers: SecondLook,
-    ct: Volume,
-    anatomy: Anatomy,
-    first: Sequence[float],
-    last: Sequence[float],
-) -> Outline:
+def outline_box(reader: SecondReader, by: Calibration, first: Sequence[float], last: Sequence[float]) -> Outline:
     """Outline the lesion in a box.
 
     Args:
-        network: The second network.
-        numbers: Its entry in the model's manifest.
-        ct: The CT (HU) with canonical axes.
-        anatomy: The same CT, reduced.
+        reader: The second network with the CT.
+        by: The regression that gives the probability of a click.
         first: A corner of the box, LPS mm.
         last: The opposite corner, LPS mm.
-
-    Returns:
-        The outline.
 
     Raises:
         UnusableInput: The middle of the box lies outside the CT.
     """
     low, high = np.minimum(first, last), np.maximum(first, last)
     x, y, z = ((low + high) / 2).tolist()
-    check_inside(ct, (x, y, z))
-    place = (x, y, z), side_for_extent(float((high - low).max()))
-    look = look_at(network, ct, anatomy, [place], numbers.outline_logit)[0]
-    return settled(network, numbers, ct, anatomy, look)
+    check_inside(reader.ct, (x, y, z))
+    return _outlined(reader, by, reader.look((x, y, z), side_for_extent(float((high - low).max()))))
 
 
-def settled(network: SecondNetwork, numbers: SecondLook, ct: Volume, anatomy: Anatomy, look: Look) -> Outline:
-    """Look again from the middle of an answer, and carry the last answer to the CT's grid.
-
-    Args:
-        network: The second network.
-        numbers: Its entry in the model's manifest.
-        ct: The CT (HU) with canonical axes.
-        anatomy: The same CT, reduced.
-        look: The answer.
-
-    Returns:
-        The outline, with the probability of a click.
-    """
+def settled(reader: SecondReader, look: Look) -> Look:
+    """Look again from the middle of an answer, and return the last answer."""
     for views in LOOKS_AGAIN:
-        mask = look.mask
-        if not mask.any():
+        if not look.mask.any():
             break
-        middle, side = _middle(look, ct), side_for_extent(_extent_mm(look))
-        again = look_at(network, ct, anatomy, [(middle, side)], numbers.outline_logit, views)[0]
+        again = reader.look(_middle(look, reader.ct), side_for_extent(_extent_mm(look)), views)
         if not again.mask.any():
             break
         look = again
-    tumor = numbers.click.probability({TUMOR_LOGIT: look.tumor_logit})
+    return look
+
+
+def drawn(look: Look, ct: Volume) -> Crop | None:
+    """Carry the outline of an answer to the CT's grid, its border to the edge there; None if nothing is left."""
     inside, where = look.cube.carry_back(np.where(look.mask, look.inside, np.float32(0)), ct)
     box: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
-    drawn = trimmed(inside > 0.5, box, ct)
-    return Outline(None if drawn is None else at_edges(drawn, ct), tumor)
+    mask = trimmed(inside > 0.5, box, ct)
+    return None if mask is None else at_edges(mask, ct)
+
+
+def _outlined(reader: SecondReader, by: Calibration, look: Look) -> Outline:
+    last = settled(reader, look)
+    return Outline(drawn(last, reader.ct), by.probability({TUMOR_LOGIT: last.tumor_logit}))
 
 
 def _fit(look: Look) -> float:

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..core.volume import Volume
-from ..networks.second_network import SecondNetwork
-from ..weights.manifest import SecondLook
 from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import extent_mm
 from .corrected import contains
-from .crops import SIDE_RANGE_MM, Anatomy
+from .crops import SIDE_RANGE_MM
 from .haze import without
-from .look import look_at
-from .outline import Outline, settled
+from .look import SecondReader
+from .outline import Outline, drawn, settled
 from .spots import Spot
 
 LEAST_TUMOR = 0.3
@@ -28,29 +26,23 @@ LARGEST_MM = 14.0
 """Longest side of an outline, mm, that can be a spot: the numbers were fitted on nodules of up to 11 mm."""
 
 
-def judged(
-    spot: Spot, network: SecondNetwork, numbers: SecondLook, by: Calibration, ct: Volume, anatomy: Anatomy
-) -> Outline:
+def judged(spot: Spot, reader: SecondReader, by: Calibration) -> Outline:
     """Return how probably a spot is a tumor, and its outline if that is probable enough.
 
     Args:
         spot: The spot.
-        network: The second network.
-        numbers: Its entry in the model's manifest.
+        reader: The second network with the CT.
         by: The regression that gives the probability from the network's logit and ``log_roundness``.
-        ct: The CT (HU) with canonical axes.
-        anatomy: The same CT, reduced.
 
     Returns:
         The outline; without a mask if it is improbable or larger than ``LARGEST_MM``.
     """
-    look = look_at(network, ct, anatomy, [(spot.center, SIDE_RANGE_MM[0])], numbers.outline_logit)[0]
-    measures = {"log_roundness": math.log(spot.roundness), TUMOR_LOGIT: look.tumor_logit}
-    tumor = by.probability(measures)
+    look = reader.look(spot.center, SIDE_RANGE_MM[0])
+    tumor = by.probability({"log_roundness": math.log(spot.roundness), TUMOR_LOGIT: look.tumor_logit})
     if tumor < LEAST_TUMOR:
         return Outline(None, tumor)
-    mask = settled(network, numbers, ct, anatomy, look).mask
-    small = mask is not None and extent_mm(mask.mask.array, ct.spacing) <= LARGEST_MM
+    mask = drawn(settled(reader, look), reader.ct)
+    small = mask is not None and extent_mm(mask.mask.array, reader.ct.spacing) <= LARGEST_MM
     return Outline(mask if small else None, tumor)
 
 

@@ -27,7 +27,7 @@ from .candidates import Candidate, find_candidates
 from .crops import Anatomy, side_for_extent
 from .fragments import as_candidate, separate
 from .haze import LEAST_LOGIT, LEAST_TUMOR, dense_parts, is_hazy, is_large_haze, without
-from .look import Look, look_at
+from .look import Look, SecondReader
 from .measures import Surroundings, measures_of
 from .outline import Outline
 from .overlooked import added, is_known, judged
@@ -95,9 +95,8 @@ def second_look(
         # Beside a large haze no spots are sought: round parts of pneumonia look like nodules.
         by = None if any(hazes) else numbers.spot
         spots = [] if by is None else find_spots(ct, lungs)
-        judge = _Judge(
-            network, numbers, ct, anatomy.result(), around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml
-        )
+        reader = SecondReader(network, ct, anatomy.result(), numbers.outline_logit)
+        judge = _Judge(reader, numbers, around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml)
         found: list[Outline] = []
         steps = len(candidates) + len(spots)
         outlined = side_by_side.results(judge.all_outlines, zip(candidates, hazes, strict=True))
@@ -116,20 +115,22 @@ def second_look(
 class _Judge:
     """The second network, with what it needs to know about a CT."""
 
-    network: SecondNetwork
+    reader: SecondReader
     numbers: SecondLook
-    ct: Volume
-    anatomy: Anatomy
     surroundings: Surroundings
     beside_haze: bool
     probability_on_ct: Volume
     voxel_threshold: float
     min_ml: float
 
+    @property
+    def ct(self) -> Volume:
+        """The CT."""
+        return self.reader.ct
+
     def seen(self, candidate: Candidate) -> tuple[Look, float]:
         """Return the look at a candidate, and the probability that the candidate is a tumor."""
-        place = candidate.center, side_for_extent(candidate.extent_mm)
-        look = look_at(self.network, self.ct, self.anatomy, [place], self.numbers.outline_logit)[0]
+        look = self.reader.look(candidate.center, side_for_extent(candidate.extent_mm))
         measures = measures_of(candidate, self.surroundings)
         if self.beside_haze and is_hazy(measures):
             return look, 0.0
@@ -172,7 +173,7 @@ class _Judge:
         """
 
         def look(spot: Spot) -> Outline:
-            return judged(spot, self.network, self.numbers, by, self.ct, self.anatomy)
+            return judged(spot, self.reader, by)
 
         unknown = [not is_known(spot, found, self.ct, min_lesion_ml=least_ml) for spot in spots]
         looks = side_by_side.results(look, compress(spots, unknown))

@@ -11,9 +11,9 @@ from LungTumorSegLib.core.crops import Crop, crop_at
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.lesions.components import label_lesions
-from LungTumorSegLib.refinement import second_look as second_look_module
 from LungTumorSegLib.refinement.candidates import find_candidates
 from LungTumorSegLib.refinement.fragments import as_candidate, separate
+from LungTumorSegLib.refinement.look import SecondReader
 
 from .conftest import BALL_HU, axial_affine, ball_ct
 from .test_second_look import looked_at
@@ -88,8 +88,8 @@ def two_balls():
 
 def test_a_far_part_of_a_candidate_gets_its_own_answer(network, numbers, monkeypatch):
     looked = []
-    real = second_look_module.look_at
-    monkeypatch.setattr(second_look_module, "look_at", lambda *given: looked.append(given[3][0][0][0]) or real(*given))
+    real = SecondReader.look
+    monkeypatch.setattr(SecondReader, "look", lambda self, at, *given: looked.append(at[0]) or real(self, at, *given))
     large, small = looked_at(network, numbers, two_balls())
     assert len(looked) == 2
     assert looked[1] == pytest.approx(18.0, abs=2.0), "the second look is at the small ball"
@@ -100,11 +100,9 @@ def test_a_far_part_of_a_candidate_gets_its_own_answer(network, numbers, monkeyp
 
 @pytest.mark.parametrize("logits", [(-3.0, 3.0), (3.0, -3.0)])
 def test_a_part_is_at_most_as_probable_as_its_candidate(network, numbers, monkeypatch, logits):
-    real, answers = second_look_module.look_at, iter(logits)
+    real, answers = SecondReader.look, iter(logits)
     monkeypatch.setattr(
-        second_look_module,
-        "look_at",
-        lambda *given: [dataclasses.replace(look, tumor_logit=next(answers)) for look in real(*given)],
+        SecondReader, "look", lambda *given: dataclasses.replace(real(*given), tumor_logit=next(answers))
     )
     whole, part = looked_at(network, numbers, two_balls())
     assert (part.tumor == whole.tumor) == (logits[0] < logits[1])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from LungTumorSegLib.networks.second_network import SecondNetwork
 from LungTumorSegLib.refinement.crops import Anatomy
-from LungTumorSegLib.refinement.look import TURNED, look_at
+from LungTumorSegLib.refinement.look import MIRRORED, TURNED, SecondReader
 
 from .conftest import CENTER, ball_ct
 
@@ -15,7 +15,7 @@ from .conftest import CENTER, ball_ct
 def test_a_correction_of_the_outline_widens_it_and_leaves_the_probability_of_a_tumor(network):
     ct = ball_ct()
     anatomy = Anatomy.of(ct, np.ones(ct.shape, bool))
-    plain, wide = (look_at(network, ct, anatomy, [(CENTER, 56.0)], shift)[0] for shift in (0.0, 4.0))
+    plain, wide = (SecondReader(network, ct, anatomy, shift).look(CENTER, 56.0) for shift in (0.0, 4.0))
     assert (wide.inside >= plain.inside).all()
     assert wide.mask.sum() > plain.mask.sum()
     assert wide.tumor_logit == plain.tumor_logit
@@ -26,8 +26,8 @@ def test_an_outline_from_all_sides_is_that_of_no_side():
     torch.manual_seed(1)
     ct, network = ball_ct(), SecondNetwork(4).eval()
     network.mask.weight.data *= 30  # random weights alone give nearly the same probability everywhere
-    anatomy, place = Anatomy.of(ct, np.ones(ct.shape, bool)), [(CENTER, 56.0)]
-    usual, turned = (look_at(network, ct, anatomy, place, views=views)[0] for views in (((), (-1,)), TURNED))
+    reader = SecondReader(network, ct, Anatomy.of(ct, np.ones(ct.shape, bool)))
+    usual, turned = (reader.look(CENTER, 56.0, views) for views in (MIRRORED, TURNED))
     for axis in range(3):
         np.testing.assert_allclose(turned.inside, np.flip(turned.inside, axis), atol=1e-4)
     assert np.abs(usual.inside - usual.inside[::-1]).max() > 0.003

@@ -21,7 +21,7 @@ from ...networks.second_network import SecondNetwork
 from ...refinement.calibration import TUMOR_LOGIT, Calibration
 from ...refinement.candidates import CORE, Candidate, find_candidates
 from ...refinement.crops import Anatomy, side_for_extent
-from ...refinement.look import look_at
+from ...refinement.look import SecondReader
 from ...refinement.measures import Surroundings, measures_of
 from ..store import IGNORED, LUNG_BIT
 from .cases import LookCase, Scan
@@ -81,14 +81,14 @@ def judged_candidates(network: SecondNetwork, case: LookCase) -> Iterator[Judged
 
 def _of_scan(network: SecondNetwork, case: LookCase, scan: Scan, ct: Volume, lungs: Array) -> Iterator[Judged]:
     """Look at the candidates of a scan in ``ct``, which has the same content and may be finer."""
-    anatomy = Anatomy.of(ct, lungs)
+    reader = SecondReader(network, ct, Anatomy.of(ct, lungs))
     hu = Volume(scan.hu.astype(np.float32), scan.affine)
     around = Surroundings(hu, scan.lungs, scan.probability, scan.deviation)
     for candidate in find_candidates(scan.volume("probability"), min_ml=SMALLEST_ML):
         tumor = nature_of(candidate, scan.probability, scan.label)
         if tumor is None:
             continue
-        look = look_at(network, ct, anatomy, [(candidate.center, side_for_extent(candidate.extent_mm))])[0]
+        look = reader.look(candidate.center, side_for_extent(candidate.extent_mm))
         measures = {**measures_of(candidate, around), TUMOR_LOGIT: look.tumor_logit}
         yield Judged(case.source, case.id, tumor, measures)
 
