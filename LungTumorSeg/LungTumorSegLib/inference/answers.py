@@ -16,7 +16,7 @@ import torch
 
 from ..core.boxes import slices_of
 from ..networks.fusion import FusionNetwork
-from ..networks.lanes import Lanes, in_order
+from ..networks.workers import Workers, in_order
 from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork
 from .passes import Part
 from .stack_length import STACK_SLICES
@@ -39,22 +39,22 @@ class Answers:
     """
 
     def __init__(
-        self, network: ComputedNetwork, slices: torch.Tensor, device: torch.device, precision: str, lanes: Lanes
+        self, network: ComputedNetwork, slices: torch.Tensor, device: torch.device, precision: str, workers: Workers
     ) -> None:
         self._network, self._slices, self._device, self._precision = network, slices, device, precision
-        self._lanes = lanes
+        self._workers = workers
         self._planes: dict[bool, _View] = {}
         self._latest: dict[bool, Future[Probability]] = {}
 
     def of(self, parts: Iterable[Part]) -> Iterator[Probability]:
         """Yield the probabilities of parts in their order."""
-        return in_order(map(self._started, parts), self._lanes.ahead)
+        return in_order(map(self._started, parts), self._workers.ahead)
 
     def _started(self, part: Part) -> Future[Probability]:
         if part.area != self._slices.shape[1] * self._slices.shape[2]:
-            return self._lanes.start(self._of_window, part)
+            return self._workers.start(self._of_window, part)
         earlier = self._latest.get(part.mirrored)
-        self._latest[part.mirrored] = self._lanes.start(self._of_plane, (part, earlier))
+        self._latest[part.mirrored] = self._workers.start(self._of_plane, (part, earlier))
         return self._latest[part.mirrored]
 
     def _of_window(self, part: Part) -> Probability:

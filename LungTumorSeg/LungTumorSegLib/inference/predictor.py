@@ -20,9 +20,9 @@ from ..core.boxes import relative, slices_of
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.messages import OUT_OF_MEMORY
-from ..networks.lanes import MOST_LANES, lanes
 from ..networks.locality import is_local
 from ..networks.multires_blocks import kernels_kept
+from ..networks.workers import MOST_WORKERS, torch_workers
 from .answers import DTYPES, Answers, ComputedNetwork
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
@@ -157,8 +157,8 @@ def predict_maps(
             example = slices[slices_of(stacks[len(stacks) // 2].box)][None, None]
             computed = openvino_network(network, example, precision)
         lone = device.type != "cpu" or backend == OPENVINO or not (mirror or closer_above is not None)
-        with torch.inference_mode(), kernels_kept(network), lanes(1 if lone else MOST_LANES) as side_by_side:
-            search = _Search(Answers(computed, slices, device, precision, side_by_side), statistics, on_progress)
+        with torch.inference_mode(), kernels_kept(network), torch_workers(1 if lone else MOST_WORKERS) as workers:
+            search = _Search(Answers(computed, slices, device, precision, workers), statistics, on_progress)
             if closer_above is None:
                 search.compute(stacks)
             else:

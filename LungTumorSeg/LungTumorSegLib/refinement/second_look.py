@@ -18,8 +18,8 @@ from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, Volume, as_shape
 from ..inference.grid import WorkingGrid
-from ..networks.lanes import Lanes, lanes
 from ..networks.second_network import SecondNetwork
+from ..networks.workers import Workers, torch_workers
 from ..weights.manifest import SecondLook
 from .borders import at_edges
 from .calibration import TUMOR_LOGIT, Calibration
@@ -88,8 +88,8 @@ def second_look(
     candidates = find_candidates(working, min_ml=smallest_ml)
     if not candidates and numbers.spot is None:
         return []
-    with lanes() as side_by_side:
-        anatomy = side_by_side.start(lambda lungs: Anatomy.of(ct, lungs), lungs)
+    with torch_workers() as workers:
+        anatomy = workers.start(lambda lungs: Anatomy.of(ct, lungs), lungs)
         around = _surroundings(ct, lungs, grid, probability, deviation)
         hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
         # Beside a large haze no spots are sought: round parts of pneumonia look like nodules.
@@ -99,12 +99,12 @@ def second_look(
         judge = _Judge(reader, numbers, around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml)
         found: list[Outline] = []
         steps = len(candidates) + len(spots)
-        outlined = side_by_side.results(judge.all_outlines, zip(candidates, hazes, strict=True))
+        outlined = workers.results(judge.all_outlines, zip(candidates, hazes, strict=True))
         for done in range(len(candidates)):
             on_progress(Progress("verifying", done, steps))
             found += next(outlined)
         if by is not None:
-            for done, so_far in enumerate(judge.with_spots(found, spots, by, min_lesion_ml, side_by_side), 1):
+            for done, so_far in enumerate(judge.with_spots(found, spots, by, min_lesion_ml, workers), 1):
                 found = so_far
                 on_progress(Progress("verifying", len(candidates) + done, steps))
         on_progress(Progress("verifying", steps, steps))
@@ -160,7 +160,7 @@ class _Judge:
         return found + [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
 
     def with_spots(
-        self, found: list[Outline], spots: Sequence[Spot], by: Calibration, least_ml: float, side_by_side: Lanes
+        self, found: list[Outline], spots: Sequence[Spot], by: Calibration, least_ml: float, workers: Workers
     ) -> Iterator[list[Outline]]:
         """Yield, after each spot, the outlines with those of the spots so far that are lesions.
 
@@ -169,14 +169,14 @@ class _Judge:
             spots: The spots.
             by: The regression that gives their probability.
             least_ml: Smallest volume of a lesion, mL.
-            side_by_side: Computes several looks at the same time.
+            workers: Computes several looks at the same time.
         """
 
         def look(spot: Spot) -> Outline:
             return judged(spot, self.reader, by)
 
         unknown = [not is_known(spot, found, self.ct, min_lesion_ml=least_ml) for spot in spots]
-        looks = side_by_side.results(look, compress(spots, unknown))
+        looks = workers.results(look, compress(spots, unknown))
         for spot, begun in zip(spots, unknown, strict=True):
             seen = next(looks) if begun else None
             if not is_known(spot, found, self.ct, min_lesion_ml=least_ml):  # the spots before it count too

@@ -1,10 +1,10 @@
-"""Lanes compute at the same time, return results in order, and leave torch's threads as they were."""
+"""Workers compute at the same time, return results in order, and leave torch's threads as they were."""
 
 from threading import Barrier, Thread
 
 import pytest
 import torch
-from LungTumorSegLib.networks.lanes import AHEAD, lanes
+from LungTumorSegLib.networks.workers import AHEAD, torch_workers
 
 
 @pytest.fixture
@@ -15,20 +15,20 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def test_two_lanes_work_at_the_same_time_and_answer_in_order(two_threads):
+def test_two_workers_work_at_the_same_time_and_answer_in_order(two_threads):
     both = Barrier(2, timeout=20)  # breaks if the second item begins only after the first one
 
     def work(item):
         both.wait()
         return item, torch.get_num_threads()
 
-    with lanes() as side_by_side:
-        assert list(side_by_side.results(work, range(6))) == [(item, 1) for item in range(6)]
+    with torch_workers() as workers:
+        assert list(workers.results(work, range(6))) == [(item, 1) for item in range(6)]
 
 
 def test_torch_keeps_its_threads(two_threads):
-    with lanes() as side_by_side:
-        side_by_side.start(abs, 1).result()
+    with torch_workers() as workers:
+        workers.start(abs, 1).result()
     seen = [torch.get_num_threads()]
     later = Thread(target=lambda: seen.append(torch.get_num_threads()))
     later.start()
@@ -40,8 +40,8 @@ def test_torch_keeps_its_threads(two_threads):
 def test_work_begins_only_shortly_before_its_result_is_wanted(two_threads, threads):
     torch.set_num_threads(threads)
     begun = []
-    with lanes() as side_by_side:
-        results = side_by_side.results(begun.append, range(100))
+    with torch_workers() as workers:
+        results = workers.results(begun.append, range(100))
         assert not begun
         next(results)
     assert 1 <= len(begun) <= (1 if threads == 1 else AHEAD + 1)
@@ -55,6 +55,6 @@ def test_the_error_of_a_lane_reaches_the_caller_and_ends_the_rest(two_threads):
         if item == 1:
             raise ValueError("one")
 
-    with pytest.raises(ValueError, match="one"), lanes() as side_by_side:
-        list(side_by_side.results(work, range(1000)))
+    with pytest.raises(ValueError, match="one"), torch_workers() as workers:
+        list(workers.results(work, range(1000)))
     assert len(begun) <= AHEAD + 3

@@ -1,4 +1,4 @@
-"""Threads on which torch computes several things at the same time.
+"""Worker threads in which torch computes several things at the same time.
 
 A small network does not keep all cores busy by itself: much of its time is spent between its layers, or in layers that
 use one thread. Two networks side by side do.
@@ -16,17 +16,17 @@ import torch
 
 from ..core.machine import return_freed_memory
 
-MOST_LANES = 2
-"""Number of lanes; each one takes as much memory as the network needs for one input."""
+MOST_WORKERS = 2
+"""Number of workers; each one takes as much memory as the network needs for one input."""
 
 AHEAD = 8
-"""Number of results that may wait for an earlier one, so that a long computation does not stop the other lane."""
+"""Number of results that may wait for an earlier one, so that a long computation does not stop the other worker."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Lanes:
+class Workers:
     """Run functions side by side, each with its share of torch's threads.
 
     Attributes:
@@ -63,24 +63,24 @@ def in_order(started: Iterable[Future[Result]], ahead: int) -> Iterator[Result]:
 
 
 @contextmanager
-def lanes(most: int = MOST_LANES) -> Iterator[Lanes]:
-    """Divide torch's threads into lanes, and unite them again at the end.
+def torch_workers(most: int = MOST_WORKERS) -> Iterator[Workers]:
+    """Divide torch's threads among workers, and unite them again at the end.
 
     Args:
-        most: The largest number of lanes. There are fewer if torch has fewer threads.
+        most: The largest number of workers. There are fewer if torch has fewer threads.
 
     Yields:
-        The lanes. What has not begun when the context ends never begins.
+        The workers. What has not begun when the context ends never begins.
     """
     threads = torch.get_num_threads()
     count = min(most, threads)
     if count < 2:
-        yield Lanes(None)
+        yield Workers(None)
         return
-    pool = ThreadPoolExecutor(count, "lane", torch.set_num_threads, (threads // count,))
+    pool = ThreadPoolExecutor(count, "torch", torch.set_num_threads, (threads // count,))
     try:
-        yield Lanes(pool)
+        yield Workers(pool)
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # a lane changed the number for all new threads
+        torch.set_num_threads(threads)  # a worker changed the number for all new threads
         return_freed_memory()
