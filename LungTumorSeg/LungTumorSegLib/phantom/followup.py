@@ -117,12 +117,14 @@ def make_follow_up(
         Both scans and their truth.
 
     Raises:
-        UnusableInput: The seed is negative, or the options fix a direction or an origin.
+        UnusableInput: The seed is negative, or the options fix a direction or an origin, or ask for lobes.
     """
     options = options or PhantomOptions(lesion_count=DEFAULT_COUNT, lesion_diameter_mm=DEFAULT_DIAMETER_MM)
     check_seed(seed)
     if options.direction is not None or options.origin_lps_mm is not None:
         raise UnusableInput("A follow-up phantom has axial grids with a default origin; omit direction and origin.")
+    if options.lobes:
+        raise UnusableInput("The lobes of a follow-up phantom are not labeled; omit lobes.")
     rng = stream(seed, "follow-up")
     on_progress(Progress("phantom", 0, STEPS))
     earlier = build_anatomy(seed, options)

@@ -12,6 +12,7 @@ from .abdomen import paint_abdomen
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
 from .disease import Disease, airless, build_disease, paint_disease
+from .fissures import label_lobes
 from .haze import paint_haze
 from .lesions import LesionSpec, blend_lesion, lesion_shape
 from .lungs import paint_lungs
@@ -80,6 +81,7 @@ def scan_anatomy(
     canvas, lungs = anatomy.canvas, anatomy.lungs
     shift = np.zeros(3) if options.origin_lps_mm is None else np.asarray(options.origin_lps_mm) - anatomy.origin
     placed = anatomy.place(seed, options, shift)
+    lobes = label_lobes(canvas, anatomy.thorax, lungs) if anatomy.patient.lobes else None
     tumor, lesions = _add_lesions(canvas, seed, placed, lungs, shift)
     on_progress(Progress("phantom", 3, STEPS))
     hu = scan(canvas.hu, canvas.grid.spacing, anatomy.patient, stream(seed, "noise"))
@@ -87,7 +89,8 @@ def scan_anatomy(
     affine[:3, 3] += shift
     tumor_map, lung_map = anatomy.order.undo(Volume(tumor, affine)), anatomy.order.undo(Volume(lungs, affine))
     ct = anatomy.order.undo(CTVolume(hu, affine))
-    return Phantom(ct, tumor_map, lung_map, tuple(lesions), spine_points(anatomy.patient) + shift)
+    lobe_map = None if lobes is None else anatomy.order.undo(Volume(lobes, affine))
+    return Phantom(ct, tumor_map, lung_map, tuple(lesions), spine_points(anatomy.patient) + shift, lobe_map)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Contents of the lungs: parenchyma with texture, gravity and emphysema; fissures; vessel and airway trees."""
+"""Contents of the lungs: parenchyma with texture, gravity and emphysema; vessel and airway trees."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from .canvas import Canvas
+from .fissures import paint_fissures
 from .patient import Patient
 from .shapes import Array, smooth_noise
 from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax, airways_lps, patient_tube
@@ -15,7 +16,6 @@ TEXTURE_HU, PATCHES_HU = 26.0, 10.0
 """Standard deviations of the parenchyma's fine texture (about 2 mm) and of its slow variation (about 20 mm), HU."""
 
 EMPHYSEMA_HU = -955.0
-FISSURE_HU, FISSURE_MM = -640.0, 0.5
 LEAVES = 850
 """Number of tips of each tree; about as many vessels as a 1 mm voxel resolves."""
 
@@ -31,7 +31,7 @@ def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random
         return
     distance = canvas.sample(both, box)
     canvas.paint(box, distance, _parenchyma(canvas, patient, thorax, box, rng))
-    _paint_fissures(canvas, thorax)
+    paint_fissures(canvas, thorax)
     arterial, venous = [], []
     airways = [chain(rows) for rows in airways_lps(patient).values()]
     for side, lung in (("right", thorax.right_lung), ("left", thorax.left_lung)):
@@ -60,30 +60,6 @@ def _parenchyma(
     hu += canvas.sample(slow.astype(np.float32), box)
     hu += np.float32(patient.lung_hu) + np.float32(patient.gravity_hu_per_mm) * y
     return np.asarray(np.clip(hu, -1000, -550))
-
-
-def fissure_sheets(thorax: Thorax) -> list[tuple[Array, Array]]:
-    """Return both oblique fissures and the right horizontal fissure.
-
-    Returns:
-        One pair per fissure: the signed distance to an unbounded sheet and the field of the lung in which the fissure
-        lies. Both are coarse fields (z, y, x), mm.
-    """
-    _, y, z = thorax.model
-    x = thorax.model[0]
-    bow = 0.0012 * (np.abs(x) - 65) ** 2
-    oblique = (y * 0.83 + (z - 5) * 0.62 + 18 - bow).astype(np.float32) * np.float32(0.95)
-    horizontal = (z + 32 + 0.12 * y + bow).astype(np.float32)
-    before_oblique = np.maximum(thorax.right_lung, oblique)
-    return [(oblique, thorax.right_lung), (oblique, thorax.left_lung), (horizontal, before_oblique)]
-
-
-def _paint_fissures(canvas: Canvas, thorax: Thorax) -> None:
-    for sheet, lung in fissure_sheets(thorax):
-        box = canvas.box_of(np.maximum(np.abs(sheet) - 2, lung))
-        if box is not None:
-            distance = np.maximum(np.abs(canvas.sample(sheet, box)) - FISSURE_MM, canvas.sample(lung, box) + 1)
-            canvas.paint(box, distance, FISSURE_HU, 1.5)
 
 
 def _vessel_trees(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 COUCHES = ("curved", "flat", "none")
 ARMS = ("up", "down")
 DISTRACTORS = ("collapse", "effusion", "scars", "dependent", "pneumonia")
+ACCESSORY_FISSURES = ("azygos", "inferior", "left_horizontal")
 SPACING_RANGE_MM = (0.3, 10.0)
 """Allowed spacing, mm: at a smaller one a chest does not fit in memory, a larger one does not resolve its anatomy."""
 
@@ -58,6 +59,10 @@ class PhantomOptions:
         leads: Whether electrode wires lie on the patient.
         circle: Whether nothing is reconstructed outside the circle in the field of view.
         emphysema: Share of the lung that is destroyed, 0 to 0.5.
+        lobes: Whether the lungs have five labeled lobes, with fissures where they lie in adults. Otherwise the fissures
+            are those of the first phantoms (see ``fissures``), and the next two settings cannot be used.
+        fissure_gaps: Share of each fissure that is missing, 0 to 1; the lobes stay complete. By default it is drawn.
+        accessory_fissures: Fissures that divide a lobe, any of ``ACCESSORY_FISSURES``.
         body_grid_mm: Spacing of the grid on which organs are shaped, mm; a phantom on 6 mm takes half the time, is
             rounder, and is another patient than the same seed on 4 mm.
 
@@ -83,6 +88,9 @@ class PhantomOptions:
     leads: bool | None = None
     circle: bool | None = None
     emphysema: float | None = None
+    lobes: bool = False
+    fissure_gaps: float | None = None
+    accessory_fissures: tuple[str, ...] | None = None
     body_grid_mm: float = BODY_GRID_MM
 
     def __post_init__(self) -> None:
@@ -106,11 +114,20 @@ class PhantomOptions:
         _check_choice("arms", self.arms, ARMS)
         for name in self.distractors or ():
             _check_choice("distractor", name, DISTRACTORS)
+        self._check_lobes()
         if (self.emphysema or 0) > 0.5:
             raise UnusableInput("The phantom's emphysema must be a fraction of the lung, 0 to 0.5.")
         for name in ("lesion_count", "noise_hu", "emphysema", "field_of_view_mm"):
             if (getattr(self, name) or 0) < 0:
                 raise UnusableInput(f"The phantom's {name} must not be negative.")
+
+    def _check_lobes(self) -> None:
+        for name in self.accessory_fissures or ():
+            _check_choice("accessory fissure", name, ACCESSORY_FISSURES)
+        if self.fissure_gaps is not None and not 0 <= self.fissure_gaps <= 1:
+            raise UnusableInput(f"The phantom's fissure_gaps must be a share from 0 to 1, not {self.fissure_gaps}.")
+        if not self.lobes and (self.fissure_gaps is not None or self.accessory_fissures is not None):
+            raise UnusableInput("Gaps and accessory fissures belong to a phantom with lobes; set lobes too.")
 
 
 def check_seed(seed: int) -> None:

@@ -21,6 +21,9 @@ T = TypeVar("T")
 DISTRACTOR_SHARES = {"collapse": 0.08, "effusion": 0.12, "scars": 0.35}
 """Share of drawn patients with each distractor; the other distractors are present only if the options name them."""
 
+ACCESSORY_SHARES = {"azygos": 0.01, "inferior": 0.15, "left_horizontal": 0.12}
+"""Share of drawn patients with each accessory fissure (Aziz et al. 2004; see ``fissures``)."""
+
 SPINE_DEPTH_MM = (
     (120, 22),
     (90, 30),
@@ -67,6 +70,9 @@ class Patient:
         leads: Whether electrode wires lie on the patient.
         circle: Whether nothing is reconstructed outside the circle in the field of view.
         distractors: Names of the disease that is not tumor.
+        lobes: Whether the fissures lie where they do in adults, and the lobes are labeled.
+        fissure_gaps: Share of each fissure that is missing; None if it is drawn.
+        accessory_fissures: Names of the accessory fissures.
     """
 
     scale: tuple[float, float, float]
@@ -89,6 +95,9 @@ class Patient:
     leads: bool
     circle: bool
     distractors: tuple[str, ...]
+    lobes: bool
+    fissure_gaps: float | None
+    accessory_fissures: tuple[str, ...]
 
     def spine_shift(self, z_model: Array) -> Array:
         """Return the sideways excursion of the spine, mm, at model heights."""
@@ -161,6 +170,13 @@ def draw_patient(seed: int, options: PhantomOptions) -> Patient:
         distractors=_chosen(
             options.distractors, tuple(d for d, share in DISTRACTOR_SHARES.items() if rng.random() < share)
         ),
+        lobes=options.lobes,
+        fissure_gaps=options.fissure_gaps,
+        accessory_fissures=_chosen(
+            options.accessory_fissures, tuple(a for a, share in ACCESSORY_SHARES.items() if rng.random() < share)
+        )
+        if options.lobes
+        else (),
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from ..core.errors import UnusableInput
 from ..core.volume import Grid
 from .lesions import LesionSpec
-from .lungs import fissure_sheets
 from .options import PhantomOptions
 from .patient import Patient, stream
 from .shapes import Array, merge_tube, smooth_max
@@ -169,7 +168,8 @@ def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
     elif spec.place == "pleura":
         wanted = (depth > max(0.25 * radius, 1)) & (depth < 0.6 * radius + 3) & (-thorax.cage < 0.7 * radius + 4)
     elif spec.place == "fissure":
-        near = np.min([np.maximum(np.abs(sheet), field) for sheet, field in fissure_sheets(thorax)], axis=0)
+        borders = [fissure for fissure in thorax.fissures if not fissure.accessory]
+        near = np.min([np.maximum(np.abs(fissure.sheet), fissure.lung) for fissure in borders], axis=0)
         wanted = (near < 3) & (depth > min(0.6 * radius, 0.7 * float(depth.max())))
     elif spec.place == "diaphragm":
         wanted = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canvas import CoarseGrid
+from .fissures import Fissure, build_fissures
 from .patient import SPINE_DEPTH_MM, Patient
 from .shapes import (
     Array,
@@ -147,6 +148,7 @@ class Thorax:
         mediastinum: Everything between the lungs, spine included.
         left_lung: The patient's left lung.
         right_lung: The patient's right lung.
+        fissures: The right oblique, the left oblique and the right horizontal fissure, then accessory ones.
     """
 
     grid: CoarseGrid
@@ -158,6 +160,7 @@ class Thorax:
     mediastinum: Array
     left_lung: Array
     right_lung: Array
+    fissures: tuple[Fissure, ...]
 
     @property
     def lungs(self) -> Array:
@@ -168,14 +171,16 @@ class Thorax:
 def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -> Thorax:
     """Evaluate the thorax of ``patient``; ``rng`` makes the surfaces slightly irregular."""
     x, y, z = patient.to_model(*grid.axes())
-    cage = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
-    diaphragm = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
-    heart = _heart(x, y, z, patient)
-    mediastinum = _mediastinum(x, y, z, heart) + 1.0 * smooth_noise(rng, grid.size, 4)
-    cavity = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 2)
+    cage: Array = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
+    diaphragm: Array = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
+    heart: Array = _heart(x, y, z, patient)
+    mediastinum: Array = _mediastinum(x, y, z, heart) + 1.0 * smooth_noise(rng, grid.size, 4)
+    cavity: Array = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 2)
     hollow = smooth_max(cavity, MEDIASTINAL_FAT_MM * 0.5 - mediastinum, 8)
     fields = (cage, diaphragm, cavity, heart, mediastinum, np.maximum(hollow, 1.5 - x), np.maximum(hollow, 1.5 + x))
-    return Thorax(grid, (x, y, z), *(f.astype(np.float32) for f in fields))
+    cage, diaphragm, cavity, heart, mediastinum, left, right = (f.astype(np.float32) for f in fields)
+    fissures = build_fissures(patient, (x, y, z), right, left, rng)
+    return Thorax(grid, (x, y, z), cage, diaphragm, cavity, heart, mediastinum, left, right, fissures)
 
 
 def cage_section(z: Array) -> tuple[Array, Array, Array]:

@@ -47,6 +47,8 @@ class Phantom:
         lesions: The truth of each lesion.
         spine_points_lps: (n, 3), the center line of the vertebral bodies every 2 mm, from foot to head, beyond both
             ends of the scan.
+        lobes: uint8, the number of the lobe in ``fissures.LOBES``, counted from 1, in aerated lung and in lesions
+            within; None if the options did not ask for lobes.
     """
 
     ct: CTVolume
@@ -54,6 +56,7 @@ class Phantom:
     lungs: Volume
     lesions: tuple[PhantomLesion, ...]
     spine_points_lps: Array
+    lobes: Volume | None = None
 
 
 FOLLOW_UP_LESION_STATUS = {
@@ -110,10 +113,12 @@ PHANTOM = "phantom"
 """Name of the group of files that a phantom writes."""
 
 PHANTOM_FILES = ("ct.nii.gz", "tumor.nii.gz", "lungs.nii.gz")
+LOBES_FILE = "lobes.nii.gz"
+"""Name of the file of the lobes, which is written only if the phantom has them."""
 
 
 def write_phantom(phantom: Phantom, folder: Path, *, overwrite: bool = False) -> None:
-    """Write ``ct.nii.gz``, ``tumor.nii.gz`` and ``lungs.nii.gz`` into ``folder``: all three or none.
+    """Write ``ct.nii.gz``, ``tumor.nii.gz``, ``lungs.nii.gz`` and any ``lobes.nii.gz`` into ``folder``: all or none.
 
     Args:
         phantom: What to write.
@@ -135,6 +140,8 @@ def _write_scan(phantom: Phantom, folder: Path, prefix: str = "") -> None:
 
     for name, volume in zip(PHANTOM_FILES, (phantom.ct, phantom.tumor, phantom.lungs), strict=True):
         write_volume(volume, folder / f"{prefix}{name}")
+    if phantom.lobes is not None:
+        write_volume(phantom.lobes, folder / f"{prefix}{LOBES_FILE}")
 
 
 LATER_PREFIX = "later-"
