@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Volume
-from .morphology import Spacing, biggest_component, dilate, holes, open_, touching
+from .morphology import Spacing, biggest_component, dilate, grown_by_one, holes, open_, touching
 
 TISSUE_HU = -300
 """HU above which a voxel is tissue.
@@ -251,13 +251,14 @@ def _filled(ring: Array, hu: Array, couch: Array) -> Array:
     dark = max(OUTSIDE_AIR_HU, int(hu.min()) + NOISE_HU)
     border = np.ones(ring.shape[1:], bool)
     border[1:-1, 1:-1] = False
+    near_couch = grown_by_one(couch)
     for index, (tissue, image) in enumerate(zip(ring, hu, strict=True)):
         outside = (touching(image <= PADDING_HU, border) | couch) & ~tissue
         gaps = ~tissue & ~outside
-        outside |= touching(gaps, ndimage.binary_dilation(couch))
+        outside |= touching(gaps, near_couch)
         labels, _ = ndimage.label(gaps)
         behind = np.logical_or.accumulate(tissue[::-1], axis=0)[::-1]
-        for label in np.unique(labels[gaps & (border | ndimage.binary_dilation(outside))]):
+        for label in np.unique(labels[gaps & (border | grown_by_one(outside))]):
             region = labels == label
             if np.median(image[region]) < dark or behind[region].mean() < 0.5:
                 outside |= region

@@ -11,7 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import bounding_box, slices_of, widened
+from ..core.boxes import Box, bounding_box, slices_of, widened
 from ..core.volume import Array, Mask
 
 Spacing = tuple[float, float, float]
@@ -72,18 +72,27 @@ def erode(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
 
     The mask is assumed to continue beyond the border of the array.
     """
-    return ~dilate(~mask, radius_mm, spacing, planar=planar)
+    eroded = np.zeros_like(mask)
+    if mask.any():
+        # One voxel around the mask stands for all that lies outside, because balls and disks are convex.
+        near = slices_of(widened(_box_of(mask), (0 if planar else 1, 1, 1), mask.shape))
+        eroded[near] = ~dilate(~mask[near], radius_mm, spacing, planar=planar)
+    return eroded
 
 
 def close(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
     """Fill gaps and notches narrower than twice ``radius_mm``; see ``dilate``.
 
-    The mask does not grow from the border of the array.
+    The mask does not grow from the border of the array, nor beyond its bounding box.
     """
-    pad = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(3)]
-    padded = np.pad(mask, [(p, p) for p in pad])
-    closed = erode(dilate(padded, radius_mm, spacing, planar=planar), radius_mm, spacing, planar=planar)
-    return np.asarray(closed[tuple(slice(p, p + size) for p, size in zip(pad, mask.shape, strict=True))])
+    closed = np.zeros_like(mask)
+    if mask.any():
+        here = slices_of(_box_of(mask))
+        pad = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(3)]
+        padded = np.pad(mask[here], [(p, p) for p in pad])
+        grown = erode(dilate(padded, radius_mm, spacing, planar=planar), radius_mm, spacing, planar=planar)
+        closed[here] = grown[tuple(slice(p, size - p) for p, size in zip(pad, padded.shape, strict=True))]
+    return closed
 
 
 def open_(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
@@ -117,24 +126,31 @@ def holes(plane: Array) -> Array:
 
     This equals what ``scipy.ndimage.binary_fill_holes`` adds, and takes a fraction of its time.
     """
-    labels, count = ndimage.label(~plane)
-    enclosed = np.ones(count + 1, bool)
-    enclosed[0] = False  # the mask itself
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        enclosed[side] = False
-    return np.asarray(enclosed[labels])
+    found = np.zeros_like(plane)
+    if plane.any():
+        here = slices_of(_box_of(plane[None]))[1:]  # outside of the mask's bounding box there is no hole
+        labels, count = ndimage.label(~plane[here])
+        enclosed = np.ones(count + 1, bool)
+        enclosed[0] = False  # the mask itself
+        for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            enclosed[side] = False
+        found[here] = enclosed[labels]
+    return found
 
 
 def touching(mask: Array, seeds: Array) -> Array:
     """Return the components of a mask, connected by faces, that contain a voxel of ``seeds``."""
+    inside = seeds & mask
+    if not inside.any():
+        return inside
     labels, count = ndimage.label(mask)
     chosen = np.zeros(count + 1, bool)
-    chosen[labels[seeds & mask]] = True
+    chosen[labels[inside]] = True
     return np.asarray(chosen[labels])
 
 
 def grown_by_one(mask: Array) -> Array:
-    """Return a 3D mask with the neighbors of its voxels over faces."""
+    """Return a mask with the neighbors of its voxels over faces (in a plane, over sides)."""
     grown = np.array(mask)
     for axis in range(mask.ndim):
         to, source = np.moveaxis(grown, axis, 0), np.moveaxis(mask, axis, 0)
@@ -158,8 +174,17 @@ def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool =
     Raises:
         ValueError: The mask is empty.
     """
+    steps = [0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis])) for axis in range(3)]
+    return slices_of(widened(_box_of(mask), steps, mask.shape))
+
+
+def _box_of(mask: Mask) -> Box:
+    """Return the bounding box of a mask (slices, rows, columns).
+
+    Raises:
+        ValueError: The mask is empty.
+    """
     box = bounding_box(mask)
     if box is None:
         raise ValueError("An empty mask has no bounding box.")
-    steps = [0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis])) for axis in range(3)]
-    return slices_of(widened(box, steps, mask.shape))
+    return box
