@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 
 from ..core.boxes import slices_of
+from ..core.threads import in_order
 from ..networks.fusion import FusionNetwork
-from ..networks.workers import Workers, in_order
+from ..networks.workers import Workers
 from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork
 from .passes import Part
 from .stack_length import STACK_SLICES

@@ -1,21 +1,25 @@
 """Write NRRD files in chunks; SimpleITK would first copy the whole volume.
 
 References:
-    Format with raw encoding: teem.sourceforge.net/nrrd/format.html.
+    Format: teem.sourceforge.net/nrrd/format.html.
+    Compressed voxels: RFC 1951 (deflate), doi:10.17487/RFC1951, and RFC 1952 (gzip), doi:10.17487/RFC1952.
 """
 
 from __future__ import annotations
 
 import sys
 import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from threading import Event
 
 import numpy as np
 
-from ..core.computed import slabs
+from ..core.computed import SLAB_SLICES, slabs
 from ..core.events import Cancelled
-from ..core.volume import Array, Volume
+from ..core.threads import allowed_threads, in_order, pool
+from ..core.volume import Array, Grid, Volume
 
 CHUNK_BYTES = 1 << 22
 """Number of bytes per write; after each chunk the writer checks whether it should stop."""
@@ -23,8 +27,14 @@ CHUNK_BYTES = 1 << 22
 COMPRESSION_LEVEL = 1
 """zlib's fastest level: label maps shrink nearly as well as at the default, and are written several times faster."""
 
-GZIP_BITS = 31
-"""Window bits that make zlib write the gzip format."""
+RAW_DEFLATE = -15
+"""Window bits that make zlib write deflated data without a header, so that parts can be joined."""
+
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+"""Start of a gzip file: deflated, without name and time, by an unknown system."""
+
+LAST_BLOCK = b"\x03\x00"
+"""Deflated empty block that ends the data."""
 
 _TYPES = {
     "int8": "int8", "uint8": "uint8", "int16": "int16", "uint16": "uint16", "int32": "int32", "uint32": "uint32",
@@ -43,14 +53,65 @@ def write_compressed_nrrd(volume: Volume, path: Path) -> None:
         ValueError: If the voxels are not plain numbers.
         OSError: If the disk fails.
     """
-    packer = zlib.compressobj(COMPRESSION_LEVEL, wbits=GZIP_BITS)
+    _write_slabs((slab for _, slab in slabs(volume)), volume.grid, path)
+
+
+def write_layers(layers: Sequence[Array], grid: Grid, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write masks that lie on each other as a compressed NRRD file; several of them are the components of a voxel.
+
+    Args:
+        layers: The layers (slice, row, column), at least one, of equal shape and type.
+        grid: Their grid.
+        path: The file to write.
+        metadata: Free key/value pairs of the file.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    firsts = range(0, grid.shape[0], SLAB_SLICES)
+    parts = ([layer[first : first + SLAB_SLICES] for layer in layers] for first in firsts)
+    joined = (part[0] if len(part) == 1 else np.stack(part, axis=-1) for part in parts)
+    _write_slabs(joined, grid, path, metadata, components=len(layers))
+
+
+def _write_slabs(
+    found: Iterator[Array], grid: Grid, path: Path, metadata: Mapping[str, str] | None = None, components: int = 1
+) -> None:
+    """Write slabs of slices, from the first slice on, as a compressed NRRD file."""
     with path.open("wb") as file:
-        for first, slab in slabs(volume):
-            voxels = slab.view(np.uint8) if slab.dtype == np.bool_ else slab
-            if first == 0:
-                file.write(_header(volume, voxels.dtype.name, "gzip").encode("ascii"))
-            file.write(packer.compress(np.ascontiguousarray(voxels).data.cast("B")))
-        file.write(packer.flush())
+        first = next(found)
+        kind = np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype
+        file.write(_header(grid, kind.name, "gzip", components, metadata).encode())
+        for part in _gzip(_bytes_of(slab) for slab in chain([first], found)):
+            file.write(part)
+
+
+def _bytes_of(voxels: Array) -> memoryview:
+    return np.ascontiguousarray(voxels).view(np.uint8).reshape(-1).data
+
+
+def _gzip(parts: Iterable[memoryview]) -> Iterator[bytes]:
+    """Yield the pieces of a gzip file of several parts, which threads compress side by side.
+
+    The parts are deflated apart, and each but the last ends at a full byte. Together they are one stream, which every
+    reader takes for that of a single thread.
+    """
+    checksum = size = 0
+
+    def seen(part: memoryview) -> memoryview:
+        nonlocal checksum, size
+        checksum, size = zlib.crc32(part, checksum), size + len(part)
+        return part
+
+    yield GZIP_HEADER
+    with pool() as threads:
+        yield from in_order((threads.submit(_deflated, seen(part)) for part in parts), ahead=allowed_threads())
+    yield LAST_BLOCK + checksum.to_bytes(4, "little") + (size % (1 << 32)).to_bytes(4, "little")
+
+
+def _deflated(part: memoryview) -> bytes:
+    packer = zlib.compressobj(COMPRESSION_LEVEL, wbits=RAW_DEFLATE)
+    return packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
 
 
 def write_nrrd(volume: Volume, path: Path, stop: Event) -> None:
@@ -67,7 +128,7 @@ def write_nrrd(volume: Volume, path: Path, stop: Event) -> None:
         OSError: If the disk fails.
     """
     voxels = volume.array.ravel().data.cast("B")
-    header = _header(volume, volume.array.dtype.name, "raw")
+    header = _header(volume.grid, volume.array.dtype.name, "raw")
     with path.open("wb") as file:
         file.write(header.encode("ascii"))
         for start in range(0, len(voxels), CHUNK_BYTES):
@@ -76,25 +137,36 @@ def write_nrrd(volume: Volume, path: Path, stop: Event) -> None:
             file.write(voxels[start : start + CHUNK_BYTES])
 
 
-def _header(volume: Volume, dtype: str, encoding: str) -> str:
+def _header(
+    grid: Grid, dtype: str, encoding: str, components: int = 1, metadata: Mapping[str, str] | None = None
+) -> str:
     if dtype not in _TYPES:
         raise ValueError(f"Voxels of type {dtype} cannot be written; convert the volume to a scalar volume.")
-    axes = [_vector(volume.affine[:3, axis]) for axis in (2, 1, 0)]  # NRRD names the fastest axis, the column, first
+    axes = [_vector(grid.affine[:3, axis]) for axis in (2, 1, 0)]  # NRRD names the fastest axis, the column, first
+    sizes, kinds = [str(size) for size in grid.shape[::-1]], ["domain"] * 3
+    if components > 1:
+        axes, sizes, kinds = ["none", *axes], [str(components), *sizes], ["vector", *kinds]
     return "\n".join(
         (
             "NRRD0004",
             f"type: {_TYPES[dtype]}",
-            "dimension: 3",
+            f"dimension: {len(sizes)}",
             "space: left-posterior-superior",
-            f"sizes: {' '.join(str(size) for size in volume.shape[::-1])}",
+            f"sizes: {' '.join(sizes)}",
             f"space directions: {' '.join(axes)}",
-            "kinds: domain domain domain",
+            f"kinds: {' '.join(kinds)}",
             f"endian: {sys.byteorder}",
             f"encoding: {encoding}",
-            f"space origin: {_vector(volume.origin)}",
+            f"space origin: {_vector(grid.origin)}",
+            *(f"{key}:={_escaped(value)}" for key, value in sorted((metadata or {}).items())),
             "\n",  # an empty line ends the header
         )
     )
+
+
+def _escaped(value: str) -> str:
+    """Return a value in one line, as the format prescribes; SimpleITK, too, replaces a carriage return by a space."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", " ")
 
 
 def _vector(point: Array) -> str:

@@ -1,4 +1,4 @@
-"""Read and write Slicer's segmentation files (.seg.nrrd) with SimpleITK alone.
+"""Read and write Slicer's segmentation files (.seg.nrrd).
 
 The header keys are those of Slicer's vtkMRMLSegmentationStorageNode. Segments that overlap lie in different layers,
 which are the components of a vector image (NRRD kind "list"). Segments that do not overlap share one layer with
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..core.boxes import Box, boxes_of_labels, moved, slices_of, united
+from ..core.complete_files import complete_file
 from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
@@ -26,8 +26,10 @@ from ..core.volume import Array, Grid, Volume
 from .dicom_start import is_dicom_file
 from .file_suffixes import SEGMENTATION_SUFFIX, has_suffix
 from .headers import parse_header
-from .images import StoredImage, read_stored_image, set_simpleitk_geometry, write_image
+from .images import StoredImage, read_stored_image
 from .label_maps import label_segments
+from .nrrd import write_layers
+from .regular_files import check_encodable
 from .segment import Segment as Segment
 
 RESULT_FILES = ("segmentation.seg.nrrd", "segmentation.dcm")
@@ -67,14 +69,10 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
         if not segments:
             raise ValueError("Without segments the grid must be given.")
         grid = segments[0].mask.grid
+    check_encodable(path)
     layers, places = _into_layers(segments, grid)
-    image = sitk.GetImageFromArray(
-        layers[0] if len(layers) == 1 else np.stack(layers, axis=-1), isVector=len(layers) > 1
-    )
-    set_simpleitk_geometry(image, grid)
-    for key, value in _header(segments, places, grid).items():
-        image.SetMetaData(key, value)
-    write_image(image, path)
+    with complete_file(path) as unfinished:
+        write_layers(layers, grid, unfinished, _header(segments, places, grid))
 
 
 def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) -> list[Segment]:

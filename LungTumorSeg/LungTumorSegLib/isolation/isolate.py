@@ -15,6 +15,7 @@ import numpy as np
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.threads import both
 from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Point, Volume
 from .airways import find_airways
 from .body import TISSUE_HU
@@ -22,7 +23,17 @@ from .body_size import as_adult, magnified, magnified_point
 from .carina import carina_of, find_carina
 from .doubts import doubts
 from .hounsfield import value_doubts
-from .lungs import DEPENDENT_HU, LUNG_HU, fill_lung, find_dependent, find_fragments, find_lung_air, with_walls
+from .lungs import (
+    DEPENDENT_HU,
+    LUNG_HU,
+    AirRegions,
+    fill_lung,
+    find_air_regions,
+    find_dependent,
+    find_fragments,
+    find_lung_air,
+    with_walls,
+)
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
@@ -35,8 +46,8 @@ __all__ = ["LungIsolation", "SpineAxis", "carina_of", "isolate_lungs"]
 LEAST_LUNG_ML = 150.0
 """Volume of visible lung below which a CT does not show a chest, mL; both lungs of an adult hold 3000 to 6000 mL."""
 
-STEPS = 7
-"""Number of progress reports: body, airways, lungs, spine axis, sides, isolation mask, the CT's own grid."""
+STEPS = 6
+"""Number of progress reports: body, airways, air, spine axis, lungs, isolation mask and the CT's own grid."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,21 +122,30 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
 
     unlike_hu = value_doubts(axial)
     chest = _find_chest(axial, unlike_hu, step_done)
-    left_lung, right_lung = _on_own_grid(chest.lungs, chest.airways, chest.ct)
-    carina = find_carina(chest.airways)
-    result = LungIsolation(
-        body=stored(refine(chest.body.array, chest.ct, TISSUE_HU, np.inf)),
-        left_lung=stored(left_lung),
-        right_lung=stored(right_lung),
+    lungs, airways, body = chest.lungs, chest.airways, chest.body
+
+    def searched() -> tuple[Volume, Sequence[str]]:
+        mask = isolation_mask(lungs.left, lungs.right, airways, chest.axis, body, chest.ct)
+        return stored(mask.array), _lung_doubts(chest)
+
+    def on_own_grid() -> list[Volume]:
+        own = (*_on_own_grid(lungs, airways, chest.ct), refine(body.array, chest.ct, TISSUE_HU, np.inf))
+        return [stored(array) for array in own]
+
+    (mask, doubtful), (left_lung, right_lung, whole_body) = both(searched, on_own_grid)
+    step_done()
+    carina = find_carina(airways)
+    return LungIsolation(
+        body=whole_body,
+        left_lung=left_lung,
+        right_lung=right_lung,
         spine_axis=chest.axis.magnified(chest.unit).on(axial.grid),
-        mask=stored(chest.mask.array),
+        mask=mask,
         ct=ct,
-        warnings=(*unlike_hu, *_lung_doubts(chest)),
+        warnings=(*unlike_hu, *doubtful),
         carina_lps=None if carina is None else magnified_point(carina, chest.unit),
         sides_known=chest.axis.seen == "back" and not chest.upside_down,
     )
-    step_done()
-    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +169,6 @@ class _Chest:
         airways: Trachea and bronchi (bool) on the coarse grid.
         axis: The spine axis.
         lungs: Both lungs.
-        mask: The region in which tumors are searched (bool), on the grid of ``ct``.
         unit: Lengths in the original CT divided by lengths here.
         upside_down: Whether the trachea divides toward the top.
     """
@@ -160,13 +179,12 @@ class _Chest:
     airways: Volume
     axis: SpineAxis
     lungs: _CoarseLungs
-    mask: Volume
     unit: float
     upside_down: bool
 
 
 def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[], None]) -> _Chest:
-    """Find body, airways, spine axis, lungs and isolation mask.
+    """Find body, airways, spine axis and lungs.
 
     Args:
         axial: The CT (HU), in canonical order of axes.
@@ -180,16 +198,15 @@ def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[],
     step_done()
     airways = find_airways(coarse, body)
     step_done()
-    air = find_lung_air(coarse, body, airways)
+    regions = find_air_regions(coarse, body, airways)
+    air = find_lung_air(coarse, regions)
     step_done()
     axis = find_spine_axis(coarse, body, air)
     _check_lung_in_view(air, axis, unit, unlike_hu)
     step_done()
-    lungs = _complete_lungs(coarse, body, airways, air, axis)
+    lungs = _complete_lungs(coarse, body, airways, air, regions, axis)
     step_done()
-    mask = isolation_mask(lungs.left, lungs.right, airways, axis, body, axial)
-    step_done()
-    return _Chest(axial, coarse, body, airways, axis, lungs, mask, unit, is_upside_down(coarse, body, airways, axis))
+    return _Chest(axial, coarse, body, airways, axis, lungs, unit, is_upside_down(coarse, body, airways, axis))
 
 
 def _lung_doubts(chest: _Chest) -> Sequence[str]:
@@ -200,18 +217,25 @@ def _lung_doubts(chest: _Chest) -> Sequence[str]:
     return doubts(coarse, body, left, right, airways, axis, chest.unit, upside_down=chest.upside_down)
 
 
-def _complete_lungs(coarse: Volume, body: Volume, airways: Volume, air: Volume, axis: SpineAxis) -> _CoarseLungs:
+def _complete_lungs(
+    coarse: Volume, body: Volume, airways: Volume, air: Volume, regions: AirRegions, axis: SpineAxis
+) -> _CoarseLungs:
     """Return the lungs: the air on each side of the spine axis, with fragments, dependent lung and vessels."""
     left, right = separate_sides(air, axis)
     expected = np.logical_or(*expected_lung(left, right, airways, axis))
-    fragments = find_fragments(coarse, body, airways, air, expected).array
+    fragments = find_fragments(coarse, regions, airways, air, expected).array
     beyond = is_left(axis, air)
-    dependent_left = find_dependent(coarse, body, airways, left.array, right.array)
-    dependent_right = find_dependent(coarse, body, airways, right.array, left.array) & ~dependent_left
-    left = fill_lung(air.with_array(left.array | (fragments & beyond) | dependent_left), body, airways)
-    right = fill_lung(air.with_array(right.array | (fragments & ~beyond) | dependent_right), body, airways)
-    right = right.with_array(right.array & ~left.array)
-    return _CoarseLungs(left, right, dependent_left, dependent_right)
+    dependent_left, dependent_right = both(
+        lambda: find_dependent(coarse, body, airways, left.array, right.array),
+        lambda: find_dependent(coarse, body, airways, right.array, left.array),
+    )
+    dependent_right &= ~dependent_left
+    whole_left, whole_right = both(
+        lambda: fill_lung(air.with_array(left.array | (fragments & beyond) | dependent_left), body, airways),
+        lambda: fill_lung(air.with_array(right.array | (fragments & ~beyond) | dependent_right), body, airways),
+    )
+    whole_right = whole_right.with_array(whole_right.array & ~whole_left.array)
+    return _CoarseLungs(whole_left, whole_right, dependent_left, dependent_right)
 
 
 def _on_own_grid(lungs: _CoarseLungs, airways: Volume, ct: Volume) -> tuple[Array, Array]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
 from .carina import find_carina
-from .morphology import box_around, close, dilate, grown_by_one, holes, open_, touching
+from .morphology import box_around, close, dilate, grown_by_one, grown_over_corners, holes, open_, touching
 
 LUNG_HU = -500
 """HU below which a voxel is lung or gas.
@@ -81,9 +83,6 @@ SMALLEST_LUNG_ML = 1.0
 An example is a part of a bronchus at the border of ibsi1_phantom, which shows half a chest.
 """
 
-CORNERS = np.ones((3, 3, 3), dtype=bool)
-"""Neighborhood of a voxel over faces, edges and corners."""
-
 VESSEL_MM = 8.0
 """Radius of the closing that fills vessels and joins regions, mm.
 
@@ -91,18 +90,45 @@ Twice the radius is the width of the largest vessels within a lung (16 mm).
 """
 
 
-def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
-    """Find the large air-filled regions that are lung, without airways and bowel gas.
+@dataclass(frozen=True, eq=False)
+class AirRegions:
+    """The connected regions of air in the body, without airways.
+
+    Attributes:
+        labels: The number of the region of each voxel (slice, row, column), 1 ... n; 0 elsewhere.
+        sizes: The number of voxels of each region, of shape (n + 1,); 0 for number 0.
+    """
+
+    labels: Array
+    sizes: Array
+
+
+def find_air_regions(ct: Volume, body: Volume, airways: Volume) -> AirRegions:
+    """Find the connected regions of air in the body, without airways.
 
     Args:
         ct: The CT (HU, axial LPS).
         body: The body (bool) on the same grid.
         airways: The lumen of trachea and main bronchi (bool) on the same grid.
+    """
+    air = body.array & (ct.array < LUNG_HU) & ~with_walls(airways)
+    labels, count = ndimage.label(air)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    return AirRegions(labels, sizes)
+
+
+def find_lung_air(ct: Volume, regions: AirRegions) -> Volume:
+    """Find the large air-filled regions that are lung, without airways and bowel gas.
+
+    Args:
+        ct: The CT (HU, axial LPS).
+        regions: The regions of air on the same grid.
 
     Returns:
         The lung air (bool) on the same grid; empty if there is no lung.
     """
-    labels, sizes = _air_regions(ct, body, airways)
+    labels, sizes = regions.labels, regions.sizes
     large = [
         int(label) for label in np.argsort(-sizes) if sizes[label] > 0 and sizes[label] >= MAIN_SHARE * sizes.max()
     ]
@@ -117,7 +143,7 @@ def find_lung_air(ct: Volume, body: Volume, airways: Volume) -> Volume:
     return ct.with_array(keep[labels])
 
 
-def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, region: Mask) -> Volume:
+def find_fragments(ct: Volume, regions: AirRegions, airways: Volume, air: Volume, expected: Mask) -> Volume:
     """Find the small air-filled regions that belong to the lungs.
 
     They are remnants of aerated lung in atelectasis, a consolidation or a scarred apex (48 mL of lung1_001's right
@@ -126,18 +152,18 @@ def find_fragments(ct: Volume, body: Volume, airways: Volume, air: Volume, regio
 
     Args:
         ct: The CT (HU, axial LPS).
-        body: The body (bool) on the same grid.
+        regions: The regions of air on the same grid.
         airways: The lumen of trachea and main bronchi (bool) on the same grid.
         air: The large regions, from ``find_lung_air``.
-        region: Where lung is expected, bool (slices, rows, columns).
+        expected: Where lung is expected, bool (slices, rows, columns).
 
     Returns:
         The fragments (bool) on the same grid.
     """
-    labels, sizes = _air_regions(ct, body, airways)
+    labels, sizes = regions.labels, regions.sizes.copy()
     sizes[np.unique(labels[air.array])] = 0
-    inside = np.bincount(labels[region], minlength=len(sizes))
-    beside = np.bincount(labels[ndimage.binary_dilation(with_walls(airways), CORNERS)], minlength=len(sizes))
+    inside = np.bincount(labels[expected], minlength=len(sizes))
+    beside = np.bincount(labels[grown_over_corners(with_walls(airways))], minlength=len(sizes))
     behind = np.bincount(labels[_behind_trachea(airways)], minlength=len(sizes))
     keep = (sizes * ct.voxel_volume_ml >= SMALLEST_ML) & (inside >= 0.5 * sizes) & (beside < REMNANT_SHARE * sizes)
     keep &= behind < 0.5 * sizes
@@ -216,16 +242,3 @@ def fill_lung(air: Volume, body: Volume, airways: Volume) -> Volume:
 def with_walls(airways: Volume) -> Mask:
     """Return the lumen of the airways together with its wall, bool (slices, rows, columns)."""
     return dilate(airways.array, WALL_MM, airways.spacing)
-
-
-def _air_regions(ct: Volume, body: Volume, airways: Volume) -> tuple[Array, Array]:
-    """Label the connected regions of air in the body, without airways.
-
-    Returns:
-        Labels 1 ... n, and the voxel count of each label (0 for label 0).
-    """
-    air = body.array & (ct.array < LUNG_HU) & ~with_walls(airways)
-    labels, count = ndimage.label(air)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    return labels, sizes

@@ -11,7 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, slices_of, widened
+from ..core.boxes import bounding_box, slices_of, widened
 from ..core.volume import Array, Mask
 
 Spacing = tuple[float, float, float]
@@ -73,9 +73,10 @@ def erode(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
     The mask is assumed to continue beyond the border of the array.
     """
     eroded = np.zeros_like(mask)
-    if mask.any():
+    box = bounding_box(mask)
+    if box is not None:
         # One voxel around the mask stands for all that lies outside, because balls and disks are convex.
-        near = slices_of(widened(_box_of(mask), (0 if planar else 1, 1, 1), mask.shape))
+        near = slices_of(widened(box, (0 if planar else 1, 1, 1), mask.shape))
         eroded[near] = ~dilate(~mask[near], radius_mm, spacing, planar=planar)
     return eroded
 
@@ -86,8 +87,9 @@ def close(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
     The mask does not grow from the border of the array, nor beyond its bounding box.
     """
     closed = np.zeros_like(mask)
-    if mask.any():
-        here = slices_of(_box_of(mask))
+    box = bounding_box(mask)
+    if box is not None:
+        here = slices_of(box)
         pad = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(3)]
         padded = np.pad(mask[here], [(p, p) for p in pad])
         grown = erode(dilate(padded, radius_mm, spacing, planar=planar), radius_mm, spacing, planar=planar)
@@ -127,8 +129,9 @@ def holes(plane: Array) -> Array:
     This equals what ``scipy.ndimage.binary_fill_holes`` adds, and takes a fraction of its time.
     """
     found = np.zeros_like(plane)
-    if plane.any():
-        here = slices_of(_box_of(plane[None]))[1:]  # outside of the mask's bounding box there is no hole
+    box = bounding_box(plane[None])
+    if box is not None:
+        here = slices_of(box)[1:]  # outside of the mask's bounding box there is no hole
         labels, count = ndimage.label(~plane[here])
         enclosed = np.ones(count + 1, bool)
         enclosed[0] = False  # the mask itself
@@ -143,9 +146,13 @@ def touching(mask: Array, seeds: Array) -> Array:
     inside = seeds & mask
     if not inside.any():
         return inside
-    labels, count = ndimage.label(mask)
-    chosen = np.zeros(count + 1, bool)
-    chosen[labels[inside]] = True
+    labels, _ = ndimage.label(mask)
+    return components_at(labels, inside)
+
+
+def components_at(labels: Array, inside: Array) -> Array:
+    """Return the components (bool) that contain a voxel of ``inside``; ``labels`` are 1 ... n there."""
+    chosen = np.bincount(labels[inside], minlength=labels.max() + 1) > 0
     return np.asarray(chosen[labels])
 
 
@@ -154,6 +161,16 @@ def grown_by_one(mask: Array) -> Array:
     grown = np.array(mask)
     for axis in range(mask.ndim):
         to, source = np.moveaxis(grown, axis, 0), np.moveaxis(mask, axis, 0)
+        to[1:] |= source[:-1]
+        to[:-1] |= source[1:]
+    return grown
+
+
+def grown_over_corners(mask: Array) -> Array:
+    """Return a mask with the neighbors of its voxels over faces, edges and corners."""
+    grown = np.array(mask)
+    for axis in range(mask.ndim):
+        to, source = np.moveaxis(grown, axis, 0), np.moveaxis(grown.copy(), axis, 0)
         to[1:] |= source[:-1]
         to[:-1] |= source[1:]
     return grown
@@ -174,17 +191,8 @@ def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool =
     Raises:
         ValueError: The mask is empty.
     """
-    steps = [0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis])) for axis in range(3)]
-    return slices_of(widened(_box_of(mask), steps, mask.shape))
-
-
-def _box_of(mask: Mask) -> Box:
-    """Return the bounding box of a mask (slices, rows, columns).
-
-    Raises:
-        ValueError: The mask is empty.
-    """
     box = bounding_box(mask)
     if box is None:
         raise ValueError("An empty mask has no bounding box.")
-    return box
+    steps = [0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis])) for axis in range(3)]
+    return slices_of(widened(box, steps, mask.shape))

@@ -6,7 +6,6 @@ use one thread. Two networks side by side do.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TypeVar
 import torch
 
 from ..core.machine import return_freed_memory
+from ..core.threads import in_order
 
 MOST_WORKERS = 2
 """Number of workers; each one takes as much memory as the network needs for one input."""
@@ -49,17 +49,6 @@ class Workers:
     def results(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Yield the results of a function in the order of its arguments."""
         return in_order((self.start(work, item) for item in items), self.ahead)
-
-
-def in_order(started: Iterable[Future[Result]], ahead: int) -> Iterator[Result]:
-    """Yield the results of what an iterable starts, and start at most ``ahead`` more before a result is awaited."""
-    waiting: deque[Future[Result]] = deque()
-    for each in started:
-        waiting.append(each)
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 @contextmanager

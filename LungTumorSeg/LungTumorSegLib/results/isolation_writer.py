@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..core import terminology
-from ..core.volume import CTVolume
+from ..core.boxes import Box, slices_of
+from ..core.computed import ComputedVolume
+from ..core.volume import AIR_HU, Array, CTVolume
 from ..io.images import write_volume
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..isolation import LungIsolation
@@ -54,10 +58,21 @@ def write_isolation(
     output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
     with complete_or_nothing(output) as private:
         write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE)
-        write_volume(isolation.isolated, private / ISOLATED_FILE)
+        write_volume(_isolated(isolation), private / ISOLATED_FILE)
         if ct.resampled:
             write_volume(ct, private / CT_FILE)
         write_record(_record(ct, isolation, case), private / ISOLATION_FILE)
+
+
+def _isolated(isolation: LungIsolation) -> ComputedVolume:
+    """Return the CT with air outside the isolation mask, without a copy of the whole CT."""
+    inside, hu = isolation.mask.array, isolation.ct.array
+
+    def part(box: Box) -> Array:
+        here = slices_of(box)
+        return np.where(inside[here], hu[here], hu.dtype.type(AIR_HU))
+
+    return ComputedVolume(isolation.ct.grid, part)
 
 
 def _record(ct: CTVolume, isolation: LungIsolation, case: str | None) -> dict[str, Any]:

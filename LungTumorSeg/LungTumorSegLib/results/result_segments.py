@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from scipy import ndimage
 
@@ -13,8 +14,10 @@ from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.volume import Volume
 from ..io.seg_nrrd import Segment
 from ..isolation import LungIsolation
-from ..lesions import Lesion, LesionReport
-from ..lesions.spread import Margin
+
+if TYPE_CHECKING:  # importing the lesions imports vtk
+    from ..lesions import Lesion, LesionReport
+    from ..lesions.spread import Margin
 
 
 def lung_and_tumor_segments(isolation: LungIsolation, report: LesionReport) -> list[Segment]:

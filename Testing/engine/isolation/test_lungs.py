@@ -9,6 +9,7 @@ from LungTumorSegLib.isolation.carina import find_carina
 from LungTumorSegLib.isolation.lungs import (
     LUNG_HU,
     fill_lung,
+    find_air_regions,
     find_dependent,
     find_fragments,
     find_lung_air,
@@ -19,7 +20,7 @@ from simple_chest import AFFINE, X, Y, Z, dice, ellipsoid, every_second
 
 
 def lung_air_of(chest):
-    return find_lung_air(chest.ct, chest.volume("body"), chest.volume("airways"))
+    return find_lung_air(chest.ct, find_air_regions(chest.ct, chest.volume("body"), chest.volume("airways")))
 
 
 def test_air_is_lung_without_vessels_and_airways(a_chest):
@@ -52,7 +53,8 @@ class TestFragments:
         collapsed = chest.painted(chest.left, 40).painted(remnant, hu)
         air = lung_air_of(collapsed)
         assert not air.array[remnant].any()
-        found = find_fragments(collapsed.ct, chest.volume("body"), chest.volume("airways"), air, region).array
+        regions = find_air_regions(collapsed.ct, chest.volume("body"), chest.volume("airways"))
+        found = find_fragments(collapsed.ct, regions, chest.volume("airways"), air, region).array
         return found, remnant
 
     def test_a_remnant_where_lung_is_expected_is_lung(self, a_chest):
@@ -74,7 +76,9 @@ class TestFragments:
             chest = a_chest.painted(everywhere, 40).painted(bit, -680)
             nothing = airways.with_array(np.zeros_like(everywhere))
             body = airways.with_array(everywhere)
-            found = find_fragments(chest.ct, body, airways, nothing, everywhere).array
+            found = find_fragments(
+                chest.ct, find_air_regions(chest.ct, body, airways), airways, nothing, everywhere
+            ).array
             assert (found.sum() > 0.5 * bit.sum()) == is_lung, (z, x, y)
             assert found.any() == is_lung
 
@@ -93,7 +97,12 @@ class TestFragments:
             nothing = airways.with_array(np.zeros_like(walls))
             body = airways.with_array(everywhere)
             assert bit.sum() * airways.voxel_volume_ml > 0.03
-            assert find_fragments(chest.ct, body, airways, nothing, everywhere).array.any() == is_lung
+            assert (
+                find_fragments(
+                    chest.ct, find_air_regions(chest.ct, body, airways), airways, nothing, everywhere
+                ).array.any()
+                == is_lung
+            )
 
 
 def test_filling_takes_vessels_in_and_nothing_beyond_the_lung(a_chest):
