@@ -21,14 +21,14 @@ def bounding_box(mask: Array) -> Box | None:
     Returns:
         The start and stop index (stop exclusive), or None if no voxel is true.
     """
-    rows_columns = np.any(mask, axis=0)
-    along = [
-        np.flatnonzero(a)
-        for a in (np.any(mask, axis=(1, 2)), np.any(rows_columns, axis=1), np.any(rows_columns, axis=0))
-    ]
-    if not len(along[0]):
+    flat = mask.any(axis=0)
+    rows = flat.any(axis=1).nonzero()[0]
+    if not len(rows):
         return None
-    return as_shape(a[0] for a in along), as_shape(a[-1] + 1 for a in along)
+    columns = flat.any(axis=0).nonzero()[0]
+    slices = mask.any(axis=(1, 2)).nonzero()[0] if len(mask) > 1 else (0,)
+    start, stop = (slices[0], rows[0], columns[0]), (slices[-1] + 1, rows[-1] + 1, columns[-1] + 1)
+    return as_shape(start), as_shape(stop)
 
 
 def slices_of(box: Box) -> tuple[slice, slice, slice]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from ..core.volume import Array, Volume
 from .body import NOISE_HU
-from .morphology import Spacing, box_around, dilate
+from .morphology import Spacing, box_around, dilate, labeled
 
 LUMEN_HU = (-500, -650, -800, -900)
 """Thresholds for the lumen, HU, tried in turn.
@@ -56,29 +55,49 @@ def find_airways(ct: Volume, body: Volume) -> Volume:
     Returns:
         The lumen (bool) on the same grid.
     """
-    slices = ct.shape[0]
-    core_hu = max(CORE_HU, int(ct.array.min()) + NOISE_HU)  # of a clipped CT, no voxel is darker
-    pixel_mm2 = ct.spacing[1] * ct.spacing[2]
     found = np.zeros(ct.shape, bool)
+    if body.array.any():
+        core_hu = max(CORE_HU, int(ct.array.min()) + NOISE_HU)  # of a clipped CT, no voxel is darker
+        near = box_around(body.array, _ring_mm(ct.spacing), ct.spacing, planar=True)[1:]
+        here = slice(None), *near
+        _find_tracks(Volume(ct.array[here], ct.affine), body.array[here], core_hu, found[here])
+    return ct.with_array(found)
+
+
+def _find_tracks(ct: Volume, body: Array, core_hu: int, found: Array) -> None:
+    """Add the airways to ``found``, bool (slices, rows, columns).
+
+    Args:
+        ct: The CT (HU, axial LPS), without what lies far outside the body; of its affine, only the spacing counts.
+        body: The body, bool (slices, rows, columns).
+        core_hu: HU that the middle of a wide lumen does not exceed.
+        found: Where the airways are added.
+    """
+    slices = ct.shape[0]
+    pixel_mm2 = ct.spacing[1] * ct.spacing[2]
     above = np.zeros(ct.shape[1:], bool)
-    widest = int((body.array & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
+    widest = int((body & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
     lowest_start = min(
         widest, slices - 1 - round(TRACK_MM / ct.spacing[0])
     )  # in a CT of the lower chest, the top slice is the widest
     lowest_start = max(lowest_start, -1)  # a CT shorter than 40 mm cannot contain a track
     for index in range(slices - 1, lowest_start, -1):
         air = np.zeros_like(above)
-        labels, count = ndimage.label(body.array[index] & (ct.array[index] < LUMEN_HU[0]))
+        labels, count = labeled(body[index] & (ct.array[index] < LUMEN_HU[0]))
         for label in range(1, count + 1):
             region = labels == label
             if region.sum() * pixel_mm2 >= LUMEN_AREA_MM2[0]:
                 air |= region
-                track = [] if (region & above).any() else _track(ct, body.array, index, region, core_hu)
+                track = [] if (region & above).any() else _track(ct, body, index, region, core_hu)
                 if len(track) * ct.spacing[0] >= TRACK_MM:
                     for depth, lumen in enumerate(track):
                         found[index - depth] |= lumen
         above = air
-    return ct.with_array(found)
+
+
+def _ring_mm(spacing: Spacing) -> float:
+    """Return the width of the ring around a lumen: at least two voxels, because the lumen blurs the first one."""
+    return max(RING_MM, 2 * spacing[2])
 
 
 def _track(ct: Volume, body: Array, index: int, region: Array, core_hu: int) -> list[Array]:
@@ -102,7 +121,7 @@ def _lumens(image: Array, body: Array, previous: Array, spacing: Spacing, core_h
     lumens = np.zeros_like(previous)
     rest = previous
     for threshold in LUMEN_HU:
-        labels, _ = ndimage.label(body & (image < threshold))
+        labels, _ = labeled(body & (image < threshold))
         for label in np.unique(labels[rest & (labels > 0)]):
             region = labels == label
             if _is_airway(region, image, spacing, core_hu):
@@ -120,7 +139,7 @@ def _is_airway(region: Array, image: Array, spacing: Spacing, core_hu: int) -> b
         return False
     if area >= WIDE_MM2 and image[region].min() > core_hu:
         return False
-    width_mm = max(RING_MM, 2 * spacing[2])  # at least two voxels, because the lumen blurs the first one
+    width_mm = _ring_mm(spacing)
     box = box_around(region[None], width_mm, spacing)
     lumen = region[None][box]
     ring = dilate(lumen, width_mm, spacing, planar=True) & ~lumen

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Volume
-from .morphology import Spacing, biggest_component, components_at, dilate, grown_by_one, holes, open_, touching
+from .morphology import Spacing, biggest_component, components_at, dilate, grown_by_one, holes, labeled, open_, touching
 
 TISSUE_HU = -300
 """HU above which a voxel is tissue.
@@ -255,7 +255,7 @@ def _filled(ring: Array, hu: Array, couch: Array) -> Array:
     for index, (tissue, image) in enumerate(zip(ring, hu, strict=True)):
         outside = (touching(image <= PADDING_HU, border) | couch) & ~tissue
         gaps = ~tissue & ~outside
-        labels, _ = ndimage.label(gaps)
+        labels, _ = labeled(gaps)
         outside |= components_at(labels, gaps & near_couch)
         behind = np.logical_or.accumulate(tissue[::-1], axis=0)[::-1]
         for label in np.flatnonzero(np.bincount(labels[gaps & (border | grown_by_one(outside))])):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from ..core.volume import Array, CTVolume, Point, Volume, as_point
 from .airways import find_airways
 from .body_size import as_adult, magnified_point
+from .morphology import labeled
 
 BRONCHUS_MM = 9.0
 """Length over which both lumens continue below the division, mm.
@@ -57,7 +57,7 @@ def find_carina(airways: Volume) -> Point | None:
 
 def _going_on(slice_: Array, above: Array) -> list[Array]:
     """Return the regions of a slice (bool) that overlap with a lumen of the slice above."""
-    labels, _ = ndimage.label(slice_)
+    labels, _ = labeled(slice_)
     return [labels == label for label in np.unique(labels[above & slice_])]
 
 

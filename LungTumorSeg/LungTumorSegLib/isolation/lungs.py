@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
 from .carina import find_carina
-from .morphology import box_around, close, dilate, grown_by_one, grown_over_corners, holes, open_, touching
+from .morphology import box_around, close, dilate, grown_by_one, grown_over_corners, holes, labeled, open_, touching
 
 LUNG_HU = -500
 """HU below which a voxel is lung or gas.
@@ -112,7 +112,7 @@ def find_air_regions(ct: Volume, body: Volume, airways: Volume) -> AirRegions:
         airways: The lumen of trachea and main bronchi (bool) on the same grid.
     """
     air = body.array & (ct.array < LUNG_HU) & ~with_walls(airways)
-    labels, count = ndimage.label(air)
+    labels, count = labeled(air)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     return AirRegions(labels, sizes)

@@ -113,9 +113,25 @@ def _unite_shifted(target: Array, source: Array, dz: int, dy: int) -> None:
         to |= source[max(-dz, 0) : slices + min(-dz, 0), max(-dy, 0) : rows + min(-dy, 0)]
 
 
+def labeled(mask: Array) -> tuple[Array, int]:
+    """Return a mask of two or three dimensions with the components, connected by faces or sides, numbered from 1 on.
+
+    This equals ``scipy.ndimage.label``, and takes less time where the mask fills a part of the array.
+
+    Returns:
+        The number of the component of each voxel, 0 outside of the mask, and the number of components.
+    """
+    labels = np.zeros(mask.shape, np.int32)
+    box = bounding_box(mask if mask.ndim == 3 else mask[None])
+    if box is None:
+        return labels, 0
+    here = slices_of(box)[3 - mask.ndim :]
+    return labels, ndimage.label(mask[here], output=labels[here])
+
+
 def biggest_component(mask: Mask) -> Mask:
     """Return the largest component of ``mask`` whose voxels are connected by faces, or an empty ``mask`` itself."""
-    labels, count = ndimage.label(mask)
+    labels, count = labeled(mask)
     if count == 0:
         return mask
     sizes = np.bincount(labels.ravel())
@@ -146,7 +162,7 @@ def touching(mask: Array, seeds: Array) -> Array:
     inside = seeds & mask
     if not inside.any():
         return inside
-    labels, _ = ndimage.label(mask)
+    labels, _ = labeled(mask)
     return components_at(labels, inside)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
-from .morphology import Spacing, erode
+from .morphology import Spacing, erode, labeled
 from .spine import SpineAxis
 
 BRIDGE_SHARE = 0.1
@@ -38,7 +38,7 @@ def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
     """
     left_of_axis = is_left(axis, air)
     left = np.zeros(air.shape, bool)
-    labels, _ = ndimage.label(air.array)
+    labels, _ = labeled(air.array)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         region = labels[box] == label
         share = left_of_axis[box][region].mean()
@@ -84,7 +84,7 @@ def _left_part(region: Mask, left_of_axis: Array, spacing: Spacing) -> Array:
 
 def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
     """Return the left and the right parts of an eroded region, or None if they are not nearly all of it."""
-    labels, count = ndimage.label(eroded)
+    labels, count = labeled(eroded)
     sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(float)
     shares = np.bincount(labels[left_of_axis], minlength=count + 1) / np.maximum(sizes, 1)
     sizes[0] = 0

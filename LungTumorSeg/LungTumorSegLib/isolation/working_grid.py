@@ -13,6 +13,7 @@ from math import ceil
 import numpy as np
 
 from ..core.boxes import bounding_box, slices_of, widened
+from ..core.threads import both
 from ..core.volume import Array, Mask, Volume
 from .morphology import ROUNDING, grown_by_one
 
@@ -38,11 +39,13 @@ def coarsen(volume: Volume) -> Volume:
     affine = volume.affine.copy()
     affine[:3, 3] = volume.index_to_lps([(f - 1) / 2 for f in factors])
     affine[:3, :3] *= factors
-    slices = [
-        _coarse_slice(volume.array[first : first + factors[0]], factors[1:])
-        for first in range(0, volume.shape[0], factors[0])
-    ]
-    return Volume(np.stack(slices), affine)
+
+    def part(firsts: range) -> list[Array]:
+        return [_coarse_slice(volume.array[first : first + factors[0]], factors[1:]) for first in firsts]
+
+    firsts = range(0, volume.shape[0], factors[0])
+    halves = both(lambda: part(firsts[: len(firsts) // 2]), lambda: part(firsts[len(firsts) // 2 :]))
+    return Volume(np.stack([*halves[0], *halves[1]]), affine)
 
 
 def _coarse_slice(slab: Array, factors: tuple[int, int]) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import terminology
 from ..core.boxes import Box, slices_of
 from ..core.computed import ComputedVolume
+from ..core.threads import both
 from ..core.volume import AIR_HU, Array, CTVolume
 from ..io.images import write_volume
 from ..io.seg_nrrd import Segment, write_segmentation
@@ -57,8 +58,10 @@ def write_isolation(
     ]
     output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
     with complete_or_nothing(output) as private:
-        write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE)
-        write_volume(_isolated(isolation), private / ISOLATED_FILE)
+        both(
+            lambda: write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE),
+            lambda: write_volume(_isolated(isolation), private / ISOLATED_FILE),
+        )
         if ct.resampled:
             write_volume(ct, private / CT_FILE)
         write_record(_record(ct, isolation, case), private / ISOLATION_FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ import SimpleITK as sitk
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io import nrrd
-from LungTumorSegLib.io.nrrd import write_nrrd
+from LungTumorSegLib.io.nrrd import write_compressed_nrrd, write_layers, write_nrrd
 
 
 def an_oblique_volume(dtype="int16") -> Volume:
@@ -66,3 +67,33 @@ def test_voxels_that_are_not_numbers_are_refused(tmp_path):
     volume = an_oblique_volume("complex64")
     with pytest.raises(ValueError, match="convert the volume to a scalar volume"):
         write_nrrd(volume, tmp_path / "a.nrrd", threading.Event())
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_compressed_parts_are_one_stream_whatever_the_number_of_threads(tmp_path, monkeypatch, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    monkeypatch.setattr("LungTumorSegLib.core.computed.SLAB_SLICES", 3)
+    values = np.random.default_rng(3).integers(-9, 9, (10, 4, 5)).astype(np.int16)
+    volume = Volume(values, an_oblique_volume().affine)
+    write_compressed_nrrd(volume, tmp_path / "a.nrrd")
+    _, _, stored = (tmp_path / "a.nrrd").read_bytes().partition(b"\n\n")
+    assert gzip.decompress(stored) == values.tobytes(), "voxels, size and checksum"
+    assert stored[:10] == nrrd.GZIP_HEADER
+    assert stored.count(nrrd.GZIP_HEADER) == 1
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a.nrrd"))), values)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_layers_and_metadata_are_read_back(tmp_path, monkeypatch, count, dtype):
+    monkeypatch.setattr(nrrd, "SLAB_SLICES", 2)
+    grid = Volume(np.zeros((5, 3, 4)), an_oblique_volume().affine).grid
+    layers = list(np.random.default_rng(4).integers(0, 200, (count, *grid.shape)).astype(dtype))
+    metadata = {"Segment0_Name": "Überrest \\ two\nlines", "Segment0_ID": " a:=b ", "Empty": ""}
+    write_layers(layers, grid, tmp_path / "a.nrrd", metadata)
+    image = sitk.ReadImage(str(tmp_path / "a.nrrd"))
+    stored = sitk.GetArrayFromImage(image)
+    assert stored.dtype == dtype
+    np.testing.assert_array_equal(stored, layers[0] if count == 1 else np.stack(layers, axis=-1))
+    assert {key: image.GetMetaData(key) for key in metadata} == metadata
+    np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((3, 2, 4)), grid.index_to_lps((4, 2, 3)), atol=1e-9)

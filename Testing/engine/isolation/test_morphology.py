@@ -10,7 +10,9 @@ from LungTumorSegLib.isolation.morphology import (
     dilate,
     erode,
     grown_by_one,
+    grown_over_corners,
     holes,
+    labeled,
     open_,
     touching,
 )
@@ -55,6 +57,24 @@ def test_quick_passes_equal_those_of_scipy(share):
     np.testing.assert_array_equal(~grown_by_one(~mask), ndimage.binary_erosion(mask, border_value=1))
     seeds = np.random.default_rng(8).random(mask.shape) < 0.02
     np.testing.assert_array_equal(touching(mask, seeds), ndimage.binary_propagation(seeds & mask, mask=mask))
+
+
+def test_what_fills_a_part_of_the_array_is_treated_like_the_whole():
+    rng = np.random.default_rng(11)
+    spacing = SPACINGS[0]
+    mask = np.zeros((5, 8, 9), bool)
+    mask[1:4, 2:6, 4:9] = rng.random((3, 4, 5)) < 0.7
+    for planar in (False, True):
+        shrunk = ~dilated_slowly(~mask, 2.6, spacing, planar)
+        np.testing.assert_array_equal(erode(mask, 2.6, spacing, planar=planar), shrunk)
+        wide = np.pad(mask, 3)
+        closed = ~dilated_slowly(~dilated_slowly(wide, 2.6, spacing, planar), 2.6, spacing, planar)
+        np.testing.assert_array_equal(close(mask, 2.6, spacing, planar=planar), closed[3:-3, 3:-3, 3:-3])
+    for each in (mask, mask[3], np.zeros_like(mask)):
+        (labels, count), (expected, number) = labeled(each), ndimage.label(each)
+        assert count == number
+        np.testing.assert_array_equal(labels, expected)
+    np.testing.assert_array_equal(grown_over_corners(mask), ndimage.binary_dilation(mask, np.ones((3, 3, 3))))
 
 
 def test_a_ball_holds_its_rim_although_spacings_are_rounded():
