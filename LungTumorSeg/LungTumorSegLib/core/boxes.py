@@ -21,14 +21,14 @@ def bounding_box(mask: Array) -> Box | None:
     Returns:
         The start and stop index (stop exclusive), or None if no voxel is true.
     """
-    flat = mask.any(axis=0)
-    rows = flat.any(axis=1).nonzero()[0]
-    if not len(rows):
+    flat = np.asarray(mask.any(axis=0))
+    in_rows, in_columns, in_slices = (
+        np.asarray(part).nonzero()[0] for part in (flat.any(axis=1), flat.any(axis=0), mask.any(axis=(1, 2)))
+    )
+    if not len(in_rows):
         return None
-    columns = flat.any(axis=0).nonzero()[0]
-    slices = mask.any(axis=(1, 2)).nonzero()[0] if len(mask) > 1 else (0,)
-    start, stop = (slices[0], rows[0], columns[0]), (slices[-1] + 1, rows[-1] + 1, columns[-1] + 1)
-    return as_shape(start), as_shape(stop)
+    along = in_slices, in_rows, in_columns
+    return as_shape(each[0] for each in along), as_shape(each[-1] + 1 for each in along)
 
 
 def slices_of(box: Box) -> tuple[slice, slice, slice]:

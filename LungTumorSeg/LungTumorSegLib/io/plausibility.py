@@ -190,12 +190,12 @@ def _shares(array: Array, lowest: float) -> tuple[float, float, float]:
     in_frame = not array[np.ix_((0, -1), (0, -1), (0, -1))].any()
     padding = air = water = dense = at_lowest = at_zero = 0
     for plane in array:  # slice by slice: a mask of the whole volume would need as much memory again
-        padding += np.count_nonzero(plane < AIR_HU_RANGE[0])
-        air += np.count_nonzero((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1]))
-        water += np.count_nonzero((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1]))
-        dense += np.count_nonzero(plane > MAX_TISSUE_HU)
-        at_lowest += np.count_nonzero(plane == lowest)
-        at_zero += np.count_nonzero(plane == 0) if in_frame else 0
+        padding += int(np.count_nonzero(plane < AIR_HU_RANGE[0]))
+        air += int(np.count_nonzero((plane >= AIR_HU_RANGE[0]) & (plane <= AIR_HU_RANGE[1])))
+        water += int(np.count_nonzero((plane >= WATER_HU_RANGE[0]) & (plane <= WATER_HU_RANGE[1])))
+        dense += int(np.count_nonzero(plane > MAX_TISSUE_HU))
+        at_lowest += int(np.count_nonzero(plane == lowest))
+        at_zero += int(np.count_nonzero(plane == 0)) if in_frame else 0
     if AIR_HU_RANGE[0] <= lowest <= PADDING_MAX_HU and at_lowest >= PADDING_MIN_SHARE * array.size:
         air -= at_lowest
         padding += at_lowest
