@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .lesions import measure as measure
     from .options import SegmentOptions as SegmentOptions
     from .options import Thresholds as Thresholds
-    from .pipeline import SegmentResult as SegmentResult
     from .pipeline import outline as outline
     from .pipeline import segment as segment
+    from .results.segment_result import SegmentResult as SegmentResult
     from .results.writer import write_result as write_result
 
 __version__ = "0.1.0"
@@ -52,7 +52,7 @@ __getattr__, __all__ = lazy.exports(
         "LesionReport": "lesions",
         "measure": "lesions",
         "SegmentOptions": "options",
-        "SegmentResult": "pipeline",
+        "SegmentResult": "results.segment_result",
         "outline": "pipeline",
         "segment": "pipeline",
         "write_result": "results.writer",

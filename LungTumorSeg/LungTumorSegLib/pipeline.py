@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Point, Volume
-from .inference.backend import TORCH, choose_backend
 from .inference.decision import decide
 from .inference.doubts import resolution_doubts
 from .inference.grid import WorkingGrid, make_working_grid
+from .inference.run import Run, started
 from .inference.stacks import StackStatistics
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
 from .lesions.doubts import threshold_doubts
-from .networks.stored import Model, load_model
-from .options import SegmentOptions, Settings
-from .weights.manifest import Manifest
+from .options import SegmentOptions
+from .results.segment_result import SegmentResult
 
 if TYPE_CHECKING:
+    from .networks.stored import Model
     from .refinement.clicks import Outliner
     from .refinement.painting import OutlinedLesions
 
@@ -34,60 +31,16 @@ LPS_HINT = "; give LPS coordinates in mm, whose first two have the opposite sign
 """End of the message about a place outside of the CT: the usual reason."""
 
 
-@dataclass(frozen=True, eq=False)
-class SegmentResult:
-    """The result of a run, on the grid of the CT as it was given.
-
-    Attributes:
-        ct: The CT.
-        isolation: Its lung isolation.
-        probability: Tumor probability from 0 to 1, float32.
-        disagreement: Standard deviation of the probability across stacks, float32, 0 to 1.
-        report: The measured lesions.
-        manifest: The manifest of the model.
-        settings: The settings that the run used.
-        device: The device on which the network ran, never ``auto``.
-        precision: The number format of the network, never ``auto``.
-        warnings: Sentences for the user.
-        seconds: Time of each stage in seconds.
-        model_card: The sections of the model card on intended use and failures.
-        backend: The library that computed the network, never ``auto``.
-    """
-
-    ct: CTVolume
-    isolation: LungIsolation
-    probability: Volume
-    disagreement: Volume
-    report: LesionReport
-    manifest: Manifest
-    settings: Settings
-    device: str
-    precision: str
-    warnings: tuple[str, ...]
-    seconds: dict[str, float]
-    model_card: str = ""
-    backend: str = "torch"
-
-    def save(self, folder: str | Path) -> dict[str, Any]:
-        """Write the files of ``lungtumorseg segment`` into ``folder``, including picture and report.
-
-        Returns:
-            The content of summary.json.
-
-        Raises:
-            UnusableInput: If a file is in the way that may not be replaced.
-            MachineLimit: If a file cannot be written; no file appears then.
-        """
-        from .results.contents import Extras
-        from .results.writer import write_result  # imported here, because the writer imports this module
-
-        return write_result(self, Path(folder), extras=Extras(report=True))
+def _ignore_maps(probability: Volume, disagreement: Volume) -> None:
+    """Do nothing when the maps are known."""
 
 
 def segment(
     ct: CTVolume,
     options: SegmentOptions | Mapping[str, Any] | None = None,
     on_progress: ProgressCallback = ignore_progress,
+    *,
+    on_maps: Callable[[Volume, Volume], None] = _ignore_maps,
     **choices: Any,
 ) -> SegmentResult:
     """Find and measure the lung tumors in a CT.
@@ -96,6 +49,8 @@ def segment(
         ct: The CT in HU (slice, row, column).
         options: The choices for the run; everything else comes from the model.
         on_progress: Called between steps; an exception that it raises ends the run.
+        on_maps: Called with ``probability`` and ``disagreement`` of the result when both are known, which is before the
+            second look and the measuring.
         **choices: Single options by name, such as ``min_confidence=0.3``; they override ``options``.
 
     Returns:
@@ -105,7 +60,7 @@ def segment(
         UnusableInput: If the CT does not contain enough lung, an option is unknown, or a value is out of range.
         MachineLimit: If memory, device, weights or a package fail.
     """
-    run = _started(SegmentOptions.of(options, **choices), on_progress, search=True)
+    run = started(SegmentOptions.of(options, **choices), on_progress, search=True)
     settings, clock = run.settings, run.clock
 
     isolation = isolate_lungs(ct, on_progress)
@@ -116,6 +71,7 @@ def segment(
     clock.stage("prediction")
 
     probability, disagreement = grid.carry_back(maps.mean), grid.carry_back(maps.deviation())
+    on_maps(ct.canonical_axes().undo(probability), ct.canonical_axes().undo(disagreement))
     if settings.verify:
         on_progress(Progress("verifying", 0, 1))
         found = _looked_at_again(run, upright, grid, maps, probability, on_progress)
@@ -173,7 +129,7 @@ def outline(
     clicks = clicks_at(point, box, also, but_not)
     for click in clicks:
         click.check_inside(ct, LPS_HINT)  # now, not after the long search for the lungs
-    run = _started(chosen, on_progress, search=False)
+    run = started(chosen, on_progress, search=False)
 
     outliner, isolation = outliner_of(ct, run.model, on_progress)
     upright = isolation.reordered(ct.canonical_axes())
@@ -206,78 +162,7 @@ def outliner_of(
     return Outliner(second, numbers, upright.ct, upright.lungs.array), isolation
 
 
-@dataclass(frozen=True)
-class _Engine:
-    """What computes the network; by default what computes the second one."""
-
-    backend: str = TORCH
-    device: str = "cpu"
-    precision: str = "float32"
-
-    @classmethod
-    def of(cls, settings: Settings) -> _Engine:
-        """Return what the settings choose on this machine.
-
-        Raises:
-            UnusableInput: The choices contradict each other.
-            MachineLimit: The machine lacks a device or a package.
-        """
-        from .inference.predictor import choose_device, choose_precision  # imports torch, so only here
-
-        backend = choose_backend(settings.backend)
-        device = choose_device(settings.device, backend)
-        return cls(backend, str(device), choose_precision(settings.precision, device, backend))
-
-
-class _Clock:
-    """A clock that records the seconds of each stage by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def stage(self, name: str) -> None:
-        """Add the time since the end of the previous stage to a stage."""
-        now = time.perf_counter()
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + now - self._last, 3)
-        self._last = now
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What a run uses, and the time of its stages."""
-
-    model: Model
-    settings: Settings
-    engine: _Engine
-    clock: _Clock
-
-
-def _started(chosen: SegmentOptions, on_progress: ProgressCallback, *, search: bool) -> _Run:
-    """Load the model, and check that the run will be possible, before anything takes long.
-
-    Args:
-        chosen: The choices for the run.
-        on_progress: Called before and after.
-        search: Whether the first network searches the CT; otherwise only the second one is needed.
-
-    Raises:
-        UnusableInput: The model is unknown, or has no second network where only that one is needed.
-        MachineLimit: A device, weights or a package fail.
-    """
-    clock = _Clock()
-    on_progress(Progress("model", 0, 1))
-    model = load_model(chosen.model)
-    settings = chosen.settled(model.manifest)
-    if not search:
-        model.for_second_look()
-    engine = _Engine.of(settings) if search else _Engine()
-    on_progress(Progress("model", 1, 1))
-    clock.stage("model")
-    return _Run(model, settings, engine, clock)
-
-
-def _predicted(run: _Run, upright: LungIsolation, on_progress: ProgressCallback) -> tuple[WorkingGrid, StackStatistics]:
+def _predicted(run: Run, upright: LungIsolation, on_progress: ProgressCallback) -> tuple[WorkingGrid, StackStatistics]:
     """Apply the network to the isolated CT on its working grid."""
     from .inference.predictor import predict_maps  # imports torch, so only here
 
@@ -300,7 +185,7 @@ def _predicted(run: _Run, upright: LungIsolation, on_progress: ProgressCallback)
 
 
 def _looked_at_again(
-    run: _Run,
+    run: Run,
     upright: LungIsolation,
     grid: WorkingGrid,
     maps: StackStatistics,
@@ -331,7 +216,7 @@ def _looked_at_again(
 
 
 def _measured(
-    run: _Run, upright: LungIsolation, tumor: Volume, on_progress: ProgressCallback, **choices: Any
+    run: Run, upright: LungIsolation, tumor: Volume, on_progress: ProgressCallback, **choices: Any
 ) -> LesionReport:
     """Measure the lesions of a mask; ``choices`` are those of ``report_lesions``."""
     report = report_lesions(
@@ -349,7 +234,7 @@ def _measured(
 
 
 def _result(
-    run: _Run,
+    run: Run,
     isolation: LungIsolation,
     probability: Volume,
     disagreement: Volume,

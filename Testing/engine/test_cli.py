@@ -49,7 +49,7 @@ def test_the_demo_tells_its_result_once_with_the_dice_of_phantom_and_segmentatio
     lungs = result.ct.with_array(np.zeros(truth.shape, np.uint8))
     phantom = Phantom(result.ct, result.ct.with_array(truth), lungs, (), np.zeros((2, 3)))
     monkeypatch.setattr(LungTumorSegLib.phantom, "make_phantom", lambda seed, on_progress: phantom)
-    monkeypatch.setattr(LungTumorSegLib.pipeline, "segment", lambda *_: result)
+    monkeypatch.setattr(LungTumorSegLib.pipeline, "segment", lambda *_, **__: result)
     options = build_parser().parse_args(["demo", "-o", str(tmp_path / "demo"), "--no-picture"])
     channel = Heard()
     options.run(options, channel)

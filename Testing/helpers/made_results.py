@@ -9,7 +9,8 @@ from chests import Chest, block, make_chest
 from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.isolation import LungIsolation, SpineAxis
 from LungTumorSegLib.lesions import report_lesions
-from LungTumorSegLib.pipeline import SegmentResult, Settings
+from LungTumorSegLib.options import Settings
+from LungTumorSegLib.results.segment_result import SegmentResult
 from LungTumorSegLib.weights.manifest import Manifest
 
 MANIFEST = Manifest("made", "made", "unet3d", 8, (3.0, 1.5, 1.5), (-1000.0, 400.0), "0" * 64)

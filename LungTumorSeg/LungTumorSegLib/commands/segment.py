@@ -58,6 +58,7 @@ def segment_and_write(
     """Segment a CT and write the result; return the lesions, the data for programs and the text for people."""
     from ..pipeline import outline, segment
     from ..results.contents import BYTES_PER_VOXEL
+    from ..results.map_files import MapFiles
     from ..results.writable import check_room
     from ..results.writer import write_result
 
@@ -65,14 +66,15 @@ def segment_and_write(
     check_room(options.output, int(BYTES_PER_VOXEL * ct.array.size))
     choices = {option.name: getattr(options, option.name) for option in OPTIONS}
     places = {name: getattr(options, name, None) or () for name in PLACES}
-    if any(places.values()):
-        result = outline(ct, **places, options=choices, on_progress=channel.progress)
-    else:
-        result = segment(ct, choices, channel.progress)
-    files = {"picture": not options.no_picture, "surfaces": options.surfaces, "source": source}
-    summary = write_result(
-        result, options.output, **files, extras=extras, overwrite=options.overwrite, on_progress=channel.progress
-    )
+    files = {"picture": not options.no_picture, "surfaces": options.surfaces, "overwrite": options.overwrite}
+    with MapFiles() as maps:
+        if any(places.values()):
+            result = outline(ct, **places, options=choices, on_progress=channel.progress)
+        else:
+            result = segment(ct, choices, channel.progress, on_maps=maps.begin)
+        summary = write_result(
+            result, options.output, **files, source=source, maps=maps, extras=extras, on_progress=channel.progress
+        )
     text = report_text(result.report, summary["warnings"], options.output)
     return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
 

@@ -22,7 +22,7 @@ from .dicom_folder import check_holds_dicom
 from .dicom_start import is_dicom_file
 from .headers import check_image_file, parse_header, read_header
 from .image_header import ImageHeader
-from .nrrd import COMPRESSION_LEVEL, write_compressed_nrrd
+from .nrrd import COMPRESSION_LEVEL, compressed_nrrd
 from .plausibility import MAX_HU, check_grid, check_intensities
 from .regular_files import check_encodable, existing_mode
 from .slice_doubts import slice_doubts
@@ -137,8 +137,8 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool
     path = Path(path)
     if compress and path.name.endswith(".nrrd"):
         check_encodable(path)
-        with complete_file(path) as unfinished:
-            write_compressed_nrrd(volume, unfinished)
+        with complete_file(path) as unfinished, unfinished.open("wb") as file:
+            file.writelines(compressed_nrrd(volume))
     else:
         write_image(to_simpleitk(volume), path, compress=compress)
 

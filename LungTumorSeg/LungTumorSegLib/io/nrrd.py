@@ -42,48 +42,40 @@ _TYPES = {
 }  # fmt: skip
 
 
-def write_compressed_nrrd(volume: Volume, path: Path) -> None:
-    """Write a volume as a compressed NRRD file, in slabs of slices, so that a computed volume never exists as a whole.
+def compressed_nrrd(volume: Volume) -> Iterator[bytes]:
+    """Yield a compressed NRRD file in parts, one per slab of slices, so that a computed volume never exists as a whole.
 
     Args:
-        volume: Voxels (slice, row, column) with an affine to LPS mm; Boolean voxels are written as 0 and 1 (uint8).
-        path: The file to write.
+        volume: Voxels (slice, row, column) with an affine to LPS mm; Boolean voxels are stored as 0 and 1 (uint8).
 
     Raises:
         ValueError: If the voxels are not plain numbers.
-        OSError: If the disk fails.
     """
-    _write_slabs((slab for _, slab in slabs(volume)), volume.grid, path)
+    return _compressed((slab for _, slab in slabs(volume)), volume.grid)
 
 
-def write_layers(layers: Sequence[Array], grid: Grid, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write masks that lie on each other as a compressed NRRD file; several of them are the components of a voxel.
+def compressed_layers(layers: Sequence[Array], grid: Grid, metadata: Mapping[str, str]) -> Iterator[bytes]:
+    """Yield a compressed NRRD file of masks that lie on each other, which are the components of each voxel.
 
     Args:
         layers: The layers (slice, row, column), at least one, of equal shape and type.
         grid: Their grid.
-        path: The file to write.
         metadata: Free key/value pairs of the file.
-
-    Raises:
-        OSError: If the disk fails.
     """
     firsts = range(0, grid.shape[0], SLAB_SLICES)
     parts = ([layer[first : first + SLAB_SLICES] for layer in layers] for first in firsts)
     joined = (part[0] if len(part) == 1 else np.stack(part, axis=-1) for part in parts)
-    _write_slabs(joined, grid, path, metadata, components=len(layers))
+    return _compressed(joined, grid, len(layers), metadata)
 
 
-def _write_slabs(
-    found: Iterator[Array], grid: Grid, path: Path, metadata: Mapping[str, str] | None = None, components: int = 1
-) -> None:
-    """Write slabs of slices, from the first slice on, as a compressed NRRD file."""
-    with path.open("wb") as file:
-        first = next(found)
-        kind = np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype
-        file.write(_header(grid, kind.name, "gzip", components, metadata).encode())
-        for part in _gzip(_bytes_of(slab) for slab in chain([first], found)):
-            file.write(part)
+def _compressed(
+    found: Iterator[Array], grid: Grid, components: int = 1, metadata: Mapping[str, str] | None = None
+) -> Iterator[bytes]:
+    """Yield the parts of a compressed NRRD file, of slabs of slices from the first slice on."""
+    first = next(found)
+    kind = np.dtype(np.uint8) if first.dtype == np.bool_ else first.dtype
+    yield _header(grid, kind.name, "gzip", components, metadata).encode()
+    yield from _gzip(_bytes_of(slab) for slab in chain([first], found))
 
 
 def _bytes_of(voxels: Array) -> memoryview:

@@ -28,7 +28,7 @@ from .file_suffixes import SEGMENTATION_SUFFIX, has_suffix
 from .headers import parse_header
 from .images import StoredImage, read_stored_image
 from .label_maps import label_segments
-from .nrrd import write_layers
+from .nrrd import compressed_layers
 from .regular_files import check_encodable
 from .segment import Segment as Segment
 
@@ -71,8 +71,8 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
         grid = segments[0].mask.grid
     check_encodable(path)
     layers, places = _into_layers(segments, grid)
-    with complete_file(path) as unfinished:
-        write_layers(layers, grid, unfinished, _header(segments, places, grid))
+    with complete_file(path) as unfinished, unfinished.open("wb") as file:
+        file.writelines(compressed_layers(layers, grid, _header(segments, places, grid)))
 
 
 def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) -> list[Segment]:

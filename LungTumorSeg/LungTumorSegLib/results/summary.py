@@ -19,7 +19,7 @@ from .ct_checksum import ct_checksum
 if TYPE_CHECKING:
     from ..lesions import LesionReport
     from ..lesions.spread import Margin
-    from ..pipeline import SegmentResult
+    from .segment_result import SegmentResult
 
 SCHEMA_VERSION = 1
 FILES_KEY = "files"

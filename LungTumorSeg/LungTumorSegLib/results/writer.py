@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,19 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.boxes import Box
-from ..core.computed import ComputedVolume
 from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import Array, CTVolume, Volume
-from ..io.images import write_volume
+from ..core.volume import CTVolume, Volume
 from ..io.seg_nrrd import Segment, write_segmentation
 from ..isolation import LungIsolation
 from ..lesions import LesionReport
 from ..lesions.spread import Margin, margins
 from ..lesions.table import margins_as_json, write_lesions_csv
 from ..options import SEG_NRRD
-from ..pipeline import SegmentResult
 from ..report.html import Heading, write_report
 from ..report.pdf import print_report
 from ..report.views_3d import render_spread
@@ -46,7 +41,9 @@ from .contents import (
 from .exports import algorithm_of, segments_of, write_formats
 from .folder import complete_or_nothing, files_of_group
 from .giving_way import Output
+from .map_files import MapFiles
 from .result_segments import lung_and_tumor_segments, margin_segments
+from .segment_result import SegmentResult
 from .summary import NO_RUN, case_entry, summary_of, summary_of_measures, write_record
 from .surfaces import write_surfaces
 
@@ -58,9 +55,6 @@ All other files are derived from them, and are outdated once the segmentation ha
 
 WRITING = tuple(Progress("writing", done, 20) for done in (0, 2, 8, 19, 20))
 """Progress of ``write_result``; picture and report take most of its time."""
-
-TRACE = 0.002
-"""Probability and disagreement below this value are stored as 0."""
 
 NOTHING_MORE = Extras()
 
@@ -74,6 +68,7 @@ def write_result(
     surfaces: bool = False,
     source: Path | None = None,
     overwrite: bool = False,
+    maps: MapFiles | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> dict[str, Any]:
     """Write the files of ``lungtumorseg segment``.
@@ -91,6 +86,7 @@ def write_result(
             not have to compute it in the thread of its window.
         source: The file from which the CT was read; it is never removed or replaced.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        maps: The files of the maps of ``result``, if the run has begun them.
         on_progress: Called between steps; it may raise Cancelled.
 
     Returns:
@@ -104,9 +100,12 @@ def write_result(
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
     summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | case_entry(extras.case)
     output = Output(folder, RESULT, () if source is None else (source,), overwrite)
-    with complete_or_nothing(output, on_progress) as private, ThreadPoolExecutor(1) as beside:
+    with complete_or_nothing(output, on_progress) as private, maps or MapFiles() as files:
         on_progress(WRITING[0])
-        maps = beside.submit(_write_maps, result, private)  # takes one core, and so do the pictures
+        if not files.begun:
+            files.begin(result.probability, result.disagreement)
+        if result.ct.resampled:
+            files.add(CT_FILE, result.ct)
         segments = lung_and_tumor_segments(isolation, report)
         summary["warnings"] += _write_segments(segments, result, summary, private, extras)
         if surfaces:
@@ -121,19 +120,11 @@ def write_result(
         _write_report_and_margins(report, result.ct, lungs, heading, found_margins, private)
         if extras.pdf:
             summary["warnings"] += _print_report(private, on_progress)
-        maps.result()
+        files.write(private)
         on_progress(WRITING[3])
         write_record(summary, private / SUMMARY_FILE)
         on_progress(WRITING[4])
     return summary
-
-
-def _write_maps(result: SegmentResult, folder: Path) -> None:
-    """Write the maps, and the CT if it was resampled."""
-    write_volume(_without_traces(result.probability), folder / PROBABILITY_FILE)
-    write_volume(_without_traces(result.disagreement), folder / DISAGREEMENT_FILE)
-    if result.ct.resampled:
-        write_volume(result.ct, folder / CT_FILE)
 
 
 def _write_segments(
@@ -188,19 +179,6 @@ def _write_report_and_margins(
 
 def _print_report(folder: Path, on_progress: ProgressCallback) -> list[str]:
     return print_report(folder / REPORT_FILE, folder / PDF_FILE, partial(on_progress, WRITING[2]))
-
-
-def _without_traces(values: Volume) -> Volume:
-    """Return a map with values below ``TRACE`` set to 0.
-
-    Its file is a tenth of the size and is written correspondingly faster.
-    """
-
-    def part(box: Box) -> Array:
-        found = values.crop(*box).array
-        return np.where(found < TRACE, np.float32(0), found)
-
-    return ComputedVolume(values.grid, part)
 
 
 def write_measures(

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io import nrrd
-from LungTumorSegLib.io.nrrd import write_compressed_nrrd, write_layers, write_nrrd
+from LungTumorSegLib.io.nrrd import compressed_layers, compressed_nrrd, write_nrrd
 
 
 def an_oblique_volume(dtype="int16") -> Volume:
@@ -75,7 +75,7 @@ def test_compressed_parts_are_one_stream_whatever_the_number_of_threads(tmp_path
     monkeypatch.setattr("LungTumorSegLib.core.computed.SLAB_SLICES", 3)
     values = np.random.default_rng(3).integers(-9, 9, (10, 4, 5)).astype(np.int16)
     volume = Volume(values, an_oblique_volume().affine)
-    write_compressed_nrrd(volume, tmp_path / "a.nrrd")
+    (tmp_path / "a.nrrd").write_bytes(b"".join(compressed_nrrd(volume)))
     _, _, stored = (tmp_path / "a.nrrd").read_bytes().partition(b"\n\n")
     assert gzip.decompress(stored) == values.tobytes(), "voxels, size and checksum"
     assert stored[:10] == nrrd.GZIP_HEADER
@@ -90,7 +90,7 @@ def test_layers_and_metadata_are_read_back(tmp_path, monkeypatch, count, dtype):
     grid = Volume(np.zeros((5, 3, 4)), an_oblique_volume().affine).grid
     layers = list(np.random.default_rng(4).integers(0, 200, (count, *grid.shape)).astype(dtype))
     metadata = {"Segment0_Name": "Überrest \\ two\nlines", "Segment0_ID": " a:=b ", "Empty": ""}
-    write_layers(layers, grid, tmp_path / "a.nrrd", metadata)
+    (tmp_path / "a.nrrd").write_bytes(b"".join(compressed_layers(layers, grid, metadata)))
     image = sitk.ReadImage(str(tmp_path / "a.nrrd"))
     stored = sitk.GetArrayFromImage(image)
     assert stored.dtype == dtype

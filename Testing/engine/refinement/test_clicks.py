@@ -9,6 +9,7 @@ from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.texts import percent
 from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.inference import run
 from LungTumorSegLib.refinement import clicks
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.clicks import Click, Outliner, outlined
@@ -171,6 +172,6 @@ def test_a_probability_is_never_rounded_to_certainty(share, text):
 
 
 def test_a_place_outside_of_the_ct_is_refused_before_the_search_for_the_lungs(two_balls, monkeypatch):
-    monkeypatch.setattr(pipeline, "load_model", lambda name: pytest.fail("the place was not checked first"))
+    monkeypatch.setattr(run, "load_model", lambda name: pytest.fail("the place was not checked first"))
     with pytest.raises(UnusableInput, match=r"\(900, 0, 0\) lies outside the CT; .* opposite sign .* Slicer \(RAS\)"):
         pipeline.outline(two_balls, point=CENTER, but_not=[(900.0, 0.0, 0.0)])
