@@ -87,7 +87,7 @@ def run_tuning(config_path: Path, count: int, on_progress: ProgressCallback = ig
     while (done := len(_finished(study))) < count:
         number, values = _next_trial(study, config)
         trial = _trial(config, output.folder / f"trial-{number + 1}", values)
-        study.tell(number, _score(trial, training, scored, inside(done, count, on_progress)))
+        study.tell(number, _score(trial, training, scored, inside(done, count, trial, on_progress)))
         with complete_or_nothing(output) as private:
             _write_trials(study, config, private / TRIALS)
     on_progress(Progress("benchmarking", count, count))

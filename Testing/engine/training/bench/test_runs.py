@@ -7,13 +7,14 @@ from typing import get_args
 import pytest
 import yaml
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.core.events import Cancelled, Progress
 from LungTumorSegLib.core.peak_memory import STATUS
 from LungTumorSegLib.networks.registry import PUBLISHED_WIDTHS
 from LungTumorSegLib.training import loop
 from LungTumorSegLib.training.bench import runs
 from LungTumorSegLib.training.bench.config import read_bench_config
 from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
+from LungTumorSegLib.training.config import StageConfig, TrainingConfig
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.sampling_config import AugmentationPart
 from LungTumorSegLib.training.settings import merged
@@ -40,6 +41,20 @@ def bench(tmp_path, monkeypatch):
     path = tmp_path / "bench.yaml"
     path.write_text(yaml.safe_dump({"output": str(tmp_path / "out"), **BENCH}))
     return path
+
+
+def test_the_progress_of_a_run_covers_both_of_its_trainings():
+    """Otherwise, the bar would be full after the extractor, and stand still while the network is trained."""
+    seen = []
+    config = TrainingConfig(output="out", network=StageConfig(steps=60))
+    report = runs.inside(1, 4, config, lambda step: seen.append(step.done / step.total))
+    for stage, total in (("training extractor", 20), ("training network", 60)):
+        for step in range(0, total + 1, 10):
+            report(Progress(stage, step, total))
+    assert seen == sorted(seen)
+    after_extractor, at_the_end = seen[2], seen[-1]
+    assert after_extractor == pytest.approx((1 + 20 / 80) / 4)
+    assert at_the_end == pytest.approx((1 + 0.99) / 4)
 
 
 def test_a_stopped_bench_continues_without_repeating_finished_runs(bench, tmp_path, monkeypatch):
