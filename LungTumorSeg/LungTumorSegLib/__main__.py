@@ -1,7 +1,5 @@
 """Run the command ``lungtumorseg`` as ``python -m LungTumorSegLib``."""
 
-import sys
+from .cli import run
 
-from .cli import main
-
-sys.exit(main())
+run()

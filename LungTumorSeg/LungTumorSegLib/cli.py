@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from .commands.parser import build_parser
 from .core.errors import CANCELLED, MACHINE, UNUSABLE, ChoiceMissing, MachineLimit, UnusableInput
@@ -58,6 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         channel.error(code, message)
     settle_streams()
     return code
+
+
+def run() -> NoReturn:
+    """Run one command as a program, and end the process with its exit code.
+
+    Everything is written by then, but Python takes about a second to take down torch, so a process that has loaded it
+    ends at once. A training ends in the usual way, because its child processes and logs have to be closed.
+    """
+    code = main()
+    if "torch" in sys.modules and f"{__package__}.training" not in sys.modules:
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:

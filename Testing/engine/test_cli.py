@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import LungTumorSegLib.phantom
 import LungTumorSegLib.pipeline
@@ -229,6 +230,26 @@ def test_without_shtab_one_sentence_names_it(monkeypatch, capfd):
     monkeypatch.setattr(cli, "missing_package", lambda error: f"{error.name} is missing.")
     assert cli.main(["--print-completion", "bash"]) == 3
     assert capfd.readouterr().err.splitlines()[-1] == "shtab is missing."
+
+
+@pytest.mark.parametrize(
+    ("modules", "at_once"),
+    [((), False), (("torch",), True), (("torch", "LungTumorSegLib.training"), False)],
+    ids=["without torch", "with torch", "a training"],
+)
+def test_only_a_process_without_torch_or_with_a_training_is_taken_down_in_full(monkeypatch, modules, at_once):
+    monkeypatch.setattr(cli, "main", lambda: 3)
+    for name in ("torch", "LungTumorSegLib.training"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in modules:
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+
+    def ended(code):
+        raise InterruptedError(code)
+
+    monkeypatch.setattr(cli.os, "_exit", ended)
+    with pytest.raises(InterruptedError if at_once else SystemExit, match="3"):
+        cli.run()
 
 
 def test_quiet_says_nothing_but_errors(tmp_path):
