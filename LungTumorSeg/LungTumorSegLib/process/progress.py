@@ -9,22 +9,22 @@ from ..core.events import Progress
 from .child import Event
 
 STAGE_SHARES = {
-    "reading": 0.03,
-    "model": 0.05,
-    "isolation": 0.125,
-    "predicting": 0.515,
-    "verifying": 0.16,
-    "measuring": 0.02,
-    "writing": 0.1,
+    "reading": 0.02,
+    "model": 0.09,
+    "isolation": 0.1,
+    "predicting": 0.553,
+    "verifying": 0.176,
+    "measuring": 0.03,
+    "writing": 0.031,
 }
 """Expected share of each stage in the time of a run, apart from ``FIXED_PARTS``.
 
-These and the fixed parts were fitted to processor seconds in float32 and with report, on one and two cores, of CTs of
-419 x 419 x 140 and 512 x 512 x 300 voxels and of a small one. They only count until a stage can be measured in the run
-itself; see ``RunProgress``.
+These and the fixed parts were fitted to processor seconds, in float32 and with report, of CTs of 396 x 288 x 61,
+419 x 419 x 140 and 512 x 512 x 300 voxels on one core, and to seconds of the last two on two cores. They only
+count until a stage can be measured in the run itself; see ``RunProgress``.
 """
 
-FIXED_PARTS = {"measuring": 0.2, "writing": 0.5}
+FIXED_PARTS = {"verifying": 0.28, "writing": 1.1}
 """Time of a stage that does not grow with the CT, as a multiple of the time of the stage "model".
 
 It is spent on packages and on the four 3D pictures. The stage "model", which imports torch, shows how fast the machine
@@ -39,6 +39,24 @@ device and number of stacks, and the time of loading it on library and device. T
 number of candidates and spots. All other stages take time in proportion to the voxels of the CT, apart from
 ``FIXED_PARTS``.
 """
+
+USUAL_WEIGHT = {"verifying": 0.2}
+"""How much the usual time of a stage counts beside that of its steps, as a share of all steps.
+
+Candidates differ in size, the largest ones come first, and small spots come last. The stacks of the network are alike.
+"""
+
+FIRST_STEPS = 3
+"""Number of steps of the network after which their own time counts.
+
+The first one includes preparations, and two at a time end together where two are computed at the same time.
+"""
+
+FIRST_WEIGHT = 0.5
+"""Weight, as in ``USUAL_WEIGHT``, of the usual time of the network until then."""
+
+LEAST_PART = 0.3
+"""Share of the usual time of a stage that its steps take at least, however long their preparation took."""
 
 LEAST_SECONDS = 0.1
 """Seconds after which the time of a stage says more than its expected share."""
@@ -90,7 +108,8 @@ class RunProgress:
     """The progress of a command whose stages report their own steps.
 
     At first, the expected shares of the stages count. They are corrected by the times of this run: the seconds that one
-    share takes follow from the stages so far, and the time of the network from its first stacks. The time between the
+    share takes follow from the stages so far, the time of the network from its stacks, and the time of the second look
+    from its candidates. The time between the
     last step of a stage and the next step counts for the next stage: it imports packages and prepares data.
 
     Attributes:
@@ -111,11 +130,14 @@ class RunProgress:
         self._begin(shares)
 
     def _begin(self, shares: Mapping[str, float]) -> None:
-        self._shares = dict(shares)
+        self._shares, self._usual = dict(shares), dict(shares)
         self._done = dict.fromkeys(shares, 0.0)
         self._seconds = dict.fromkeys(shares, 0.0)
-        self._fixed = dict.fromkeys(shares, 0.0)  # seconds
-        self._first_steps: dict[str, tuple[float, float]] = {}
+        self._fixed, self._usual_fixed = dict.fromkeys(shares, 0.0), dict.fromkeys(shares, 0.0)  # seconds
+        self._preparing = dict.fromkeys(shares, 0.0)  # seconds until the first step of a stage began
+        self._steps: dict[str, list[tuple[int, float]]] = {
+            stage: [] for stage in shares
+        }  # done, and seconds until then
         self._last = self._clock()
 
     def update(self, step: Progress) -> None:
@@ -136,25 +158,49 @@ class RunProgress:
         done = step.done / step.total if step.total else 1.0
         self._done[step.stage] = max(self._done[step.stage], done)
         if step.stage in OWN_SPEED:
-            self._measure(step.stage, done)
+            self._measure(step)
         if step.stage == "model" and done == 1:
-            self._fixed |= {name: part * self._seconds["model"] for name, part in FIXED_PARTS.items()}
+            self._usual_fixed |= {name: part * self._seconds["model"] for name, part in FIXED_PARTS.items()}
+            self._fixed = dict(self._usual_fixed)
         whole = self._total(dict.fromkeys(self._shares, 1.0)) or 1.0
         self._share = max(self._share, 1 - self._shares_left / whole)
 
-    def _measure(self, stage: str, done: float) -> None:
-        """Correct the share of a stage by the time that its steps have taken, without the first one if possible.
+    def _measure(self, step: Progress) -> None:
+        """Correct the time of a stage by that of its steps, and what is done of it by the time that it has taken."""
+        stage, seconds, unit = step.stage, self._seconds[step.stage], self._seconds_per_share
+        if step.done:
+            self._steps[stage].append((step.done, seconds))
+        else:
+            self._preparing[stage] = seconds
+        if seconds >= LEAST_SECONDS and unit:
+            usual = self._usual[stage] * unit + self._usual_fixed[stage]
+            left = self._left(step, max(usual - self._preparing[stage], LEAST_PART * usual))
+            if left is not None:
+                self._shares[stage], self._fixed[stage] = (seconds + left) / unit, 0.0
+                self._done[stage] = seconds / (seconds + left)
 
-        The first step may include preparations.
+    def _left(self, step: Progress, usual: float) -> float | None:
+        """Return the seconds that are left of the stage of a step; None if nothing is known but its usual time.
+
+        Args:
+            step: The step.
+            usual: The usual seconds of all steps of the stage.
         """
-        seconds, unit = self._seconds[stage], self._seconds_per_share
-        if done:
-            self._first_steps.setdefault(stage, (done, seconds))
-        if not done or seconds < LEAST_SECONDS or not unit:
-            return
-        first, before = self._first_steps[stage]
-        rate = (seconds - before) / (done - first) if done > first else seconds / done
-        self._shares[stage] = (seconds + rate * (1 - done)) / unit
+        steps, weight = self._steps[step.stage], USUAL_WEIGHT.get(step.stage)
+        if step.done >= step.total:
+            return 0.0
+        done = step.done / step.total
+        if weight is not None and len(steps) < 2:
+            return (1 - done) * usual
+        if not step.done:
+            return None
+        if weight is None and len(steps) <= FIRST_STEPS:
+            first, before, weight = 0, self._preparing[step.stage], FIRST_WEIGHT
+        else:
+            first, before = steps[0 if weight else 1]
+        rate = (self._seconds[step.stage] - before) / max(step.done - first, 1) * step.total
+        weight = weight or 0.0
+        return (1 - done) * (done * rate + weight * usual) / (done + weight)
 
     @property
     def _seconds_per_share(self) -> float:
