@@ -180,6 +180,7 @@ class RunSection:
     def _onProgress(self, progress: RunProgress) -> None:
         stages = {
             "reading": _("Reading the CT"),
+            "model": _("Loading the network"),
             "isolation": _("Finding the lungs"),
             "predicting": _("Looking for tumors"),
             "verifying": _("Looking at the candidates again"),

@@ -276,7 +276,7 @@ def test_measure_and_compare_tell_that_they_look_for_the_lungs(a_bright_run, tmp
     stages = []
     monkeypatch.setattr(TerminalChannel, "progress", lambda self, step: stages.append(step.stage))
     run_command("measure", ct, lesions, "-o", tmp_path / "out", "--no-report")
-    assert list(dict.fromkeys(stages)) == ["reading", "isolation", "measuring", "writing"]
+    assert list(dict.fromkeys(stages)) == ["packages", "reading", "isolation", "measuring", "writing"]
     stages.clear()
     read_examination(lesions, ct, on_progress=lambda step: stages.append(step.stage))
     assert set(stages) == {"isolation"}

@@ -23,6 +23,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..io.images import check_ct
 
     check_ct(options.input, phase=options.phase)  # refuses before slow packages are imported
+    channel.progress(Progress("packages", 0, 1))
     from ..results.measuring import measure_output
 
     extras = _checked_extras(options)
@@ -58,6 +59,7 @@ def _measure(options: argparse.Namespace, extras: Extras, output: Output, channe
     from ..results.measuring import is_unchanged, run_of
     from ..results.writer import write_measures
 
+    channel.progress(Progress("packages", 1, 1))
     channel.progress(Progress("reading", 0, 1))
     ct = read_ct(options.input, series=options.series, phase=options.phase)
     extras = with_source(extras, ct, options)

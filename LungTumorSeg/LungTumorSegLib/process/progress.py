@@ -24,14 +24,14 @@ These and the fixed parts were fitted to processor seconds, in float32 and with 
 count until a stage can be measured in the run itself; see ``RunProgress``.
 """
 
-FIXED_PARTS = {"verifying": 0.28, "writing": 1.1}
-"""Time of a stage that does not grow with the CT, as a multiple of the time of the stage "model".
+FIXED_PARTS = {"model": {"verifying": 0.28, "writing": 1.1}, "packages": {"writing": 3.0}}
+"""Time of stages that does not grow with the CT, as a multiple of the time of a stage before them.
 
-It is spent on packages and on the four 3D pictures. The stage "model", which imports torch, shows how fast the machine
-is at such work.
+It is spent on packages and on the four 3D pictures. That stage, which imports torch or other packages, shows how fast
+the machine is at such work.
 """
 
-OWN_SPEED = frozenset({"reading", "model", "predicting", "verifying"})
+OWN_SPEED = frozenset({"packages", "reading", "model", "predicting", "verifying"})
 """Stages whose time does not follow from that of the other stages.
 
 The time of reading depends on the file format. The time of the network depends on network, library, number format,
@@ -69,7 +69,7 @@ COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
     "answer": {"reading": 0.3, "isolation": 0.6, "verifying": 0.1},
     "batch": {"segmenting": 1.0},
     "isolate": {"reading": 0.25, "isolation": 0.6, "writing": 0.15},
-    "measure": {"reading": 0.3, "isolation": 0.2, "measuring": 0.2, "writing": 0.3},
+    "measure": {"packages": 0.1, "reading": 0.4, "isolation": 0.1, "measuring": 0.25, "writing": 0.15},
     "compare": {"reading": 0.35, "registering": 0.45, "matching": 0.1, "writing": 0.1},
     "evaluate": {"reading": 0.1, "comparing": 0.9},
     "phantom": {"phantom": 0.85, "writing": 0.15},
@@ -86,6 +86,7 @@ COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
 """Shares of the stages of each command, in the order of the stages."""
 
 STAGES_IN_WORDS = {
+    "packages": "Loading packages",
     "reading": "Reading the CT",
     "model": "Loading the network",
     "isolation": "Finding the lungs",
@@ -159,8 +160,9 @@ class RunProgress:
         self._done[step.stage] = max(self._done[step.stage], done)
         if step.stage in OWN_SPEED:
             self._measure(step)
-        if step.stage == "model" and done == 1:
-            self._usual_fixed |= {name: part * self._seconds["model"] for name, part in FIXED_PARTS.items()}
+        if step.stage in FIXED_PARTS and done == 1:
+            taken = self._seconds[step.stage]
+            self._usual_fixed |= {name: part * taken for name, part in FIXED_PARTS[step.stage].items()}
             self._fixed = dict(self._usual_fixed)
         whole = self._total(dict.fromkeys(self._shares, 1.0)) or 1.0
         self._share = max(self._share, 1 - self._shares_left / whole)

@@ -187,6 +187,32 @@ def test_the_time_left_of_a_recorded_run_is_right_to_a_third_from_20_percent_on(
     assert progress.percent == 100
 
 
+MEASURED = {
+    "396 x 288 x 61": (1.16, 0.20, 0.49, 0.03, 4.03),
+    "419 x 419 x 140": (1.22, 0.55, 2.25, 1.41, 4.23),
+    "512 x 512 x 300": (1.09, 1.09, 2.18, 2.46, 6.11),
+}
+"""Processor seconds of ``measure`` on results of these CTs: packages, CT, segmentation, measuring, writing.
+
+Most of writing is spent on the 3D pictures of the report, whose time hardly grows with the CT.
+"""
+
+
+@pytest.mark.parametrize("seconds", MEASURED.values(), ids=MEASURED)
+def test_measure_tells_the_time_of_its_report(seconds):
+    clock, whole = Clock(), sum(seconds)
+    progress = RunProgress(COMMAND_SHARES["measure"], clock)
+    steps = (("packages", 0, 1), ("reading", 0, 1), ("reading", 1, 2), ("measuring", 0, 1), ("writing", 0, 1))
+    for (stage, done, total), spent in zip(steps, seconds, strict=True):
+        if stage == "reading" and not done:
+            progress.update(Progress("packages", 1, 1))
+        progress.update(Progress(stage, done, total))
+        if stage in ("measuring", "writing"):
+            left = whole - (clock.now - Clock.now)
+            assert progress.seconds_left == pytest.approx(left, rel=1 / 3), stage
+        clock.now += spent
+
+
 def test_preparing_a_stage_counts_for_that_stage():
     estimates = []
     for pause in (0.0, 10.0):
