@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.complete_files import complete_file
 from ..core.csv_tables import CASE_COLUMN, Value, write_table
 from .columns import COLUMN, COLUMNS
-from .diameters import Ruler
-from .lesion import Lesion
-from .lesion_report import LesionReport
-from .spread import Margin, Spread
+
+if TYPE_CHECKING:  # measuring imports vtk, and isolate writes a record without it
+    from .diameters import Ruler
+    from .lesion import Lesion
+    from .lesion_report import LesionReport
+    from .spread import Margin, Spread
 
 SIGNIFICANT_DIGITS = 7
 """Significant digits of each number in tables.
