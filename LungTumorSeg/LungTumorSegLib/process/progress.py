@@ -40,7 +40,7 @@ number of candidates and spots. All other stages take time in proportion to the 
 ``FIXED_PARTS``.
 """
 
-USUAL_WEIGHT = {"verifying": 0.2}
+USUAL_WEIGHT = {"verifying": 0.3}
 """How much the usual time of a stage counts beside that of its steps, as a share of all steps.
 
 Candidates differ in size, the largest ones come first, and small spots come last. The stacks of the network are alike.
@@ -55,7 +55,7 @@ The first one includes preparations, and two at a time end together where two ar
 FIRST_WEIGHT = 0.5
 """Weight, as in ``USUAL_WEIGHT``, of the usual time of the network until then."""
 
-LEAST_PART = 0.3
+LEAST_PART = 0.5
 """Share of the usual time of a stage that its steps take at least, however long their preparation took."""
 
 LEAST_SECONDS = 0.1
