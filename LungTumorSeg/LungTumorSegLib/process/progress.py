@@ -9,41 +9,45 @@ from ..core.events import Progress
 from .child import Event
 
 STAGE_SHARES = {
-    "reading": 0.02,
-    "model": 0.09,
-    "isolation": 0.1,
-    "predicting": 0.553,
-    "verifying": 0.176,
+    "reading": 0.022,
+    "model": 0.1,
+    "isolation": 0.112,
+    "predicting": 0.626,
+    "verifying": 0.09,
     "measuring": 0.03,
-    "writing": 0.031,
+    "writing": 0.02,
 }
 """Expected share of each stage in the time of a run, apart from ``FIXED_PARTS``.
 
-These and the fixed parts were fitted to processor seconds, in float32 and with report, of CTs of 396 x 288 x 61,
-419 x 419 x 140 and 512 x 512 x 300 voxels on one core, and to seconds of the last two on two cores. They only
-count until a stage can be measured in the run itself; see ``RunProgress``.
+These, the fixed parts and ``CANDIDATE`` were fitted to processor seconds on one core, in float32 and with report, of
+five CTs of 284 x 284 x 121 to 512 x 512 x 300 voxels, and to seconds of two of them on two cores. They only count until
+a stage can be measured in the run itself; see ``RunProgress``.
 """
 
-FIXED_PARTS = {"model": {"verifying": 0.28, "writing": 1.1}, "packages": {"writing": 3.0}}
+FIXED_PARTS = {"model": {"verifying": 1.1, "writing": 1.3}, "packages": {"writing": 3.0}}
 """Time of stages that does not grow with the CT, as a multiple of the time of a stage before them.
 
-It is spent on packages and on the four 3D pictures. That stage, which imports torch or other packages, shows how fast
-the machine is at such work.
+It is spent on packages, on candidates, of which there are about forty in most CTs, and on the four 3D pictures. That
+stage, which imports torch or other packages, shows how fast the machine is at such work.
 """
 
-OWN_SPEED = frozenset({"packages", "reading", "model", "predicting", "verifying"})
+CANDIDATE = 0.035
+"""Time of one step of the stage "verifying", as a multiple of the time of the stage "model"."""
+
+OWN_SPEED = frozenset({"packages", "reading", "model", "predicting", "verifying", "writing"})
 """Stages whose time does not follow from that of the other stages.
 
 The time of reading depends on the file format. The time of the network depends on network, library, number format,
 device and number of stacks, and the time of loading it on library and device. That of the second look depends on the
-number of candidates and spots. All other stages take time in proportion to the voxels of the CT, apart from
-``FIXED_PARTS``.
+number of candidates and spots, and that of writing on the pictures. All other stages take time in proportion to the
+voxels of the CT.
 """
 
-USUAL_WEIGHT = {"verifying": 0.3}
+USUAL_WEIGHT = {"verifying": 0.3, "writing": 0.3}
 """How much the usual time of a stage counts beside that of its steps, as a share of all steps.
 
-Candidates differ in size, the largest ones come first, and small spots come last. The stacks of the network are alike.
+Candidates differ in size, the largest ones come first, and small spots come last. So do the files and pictures. The
+stacks of the network are alike.
 """
 
 FIRST_STEPS = 3
@@ -54,9 +58,6 @@ The first one includes preparations, and two at a time end together where two ar
 
 FIRST_WEIGHT = 0.5
 """Weight, as in ``USUAL_WEIGHT``, of the usual time of the network until then."""
-
-LEAST_PART = 0.5
-"""Share of the usual time of a stage that its steps take at least, however long their preparation took."""
 
 LEAST_SECONDS = 0.1
 """Seconds after which the time of a stage says more than its expected share."""
@@ -176,7 +177,9 @@ class RunProgress:
             self._preparing[stage] = seconds
         if seconds >= LEAST_SECONDS and unit:
             usual = self._usual[stage] * unit + self._usual_fixed[stage]
-            left = self._left(step, max(usual - self._preparing[stage], LEAST_PART * usual))
+            if stage == "verifying" and step.total > 1 and self._seconds.get("model"):
+                usual = step.total * CANDIDATE * self._seconds["model"]
+            left = self._left(step, usual)
             if left is not None:
                 self._shares[stage], self._fixed[stage] = (seconds + left) / unit, 0.0
                 self._done[stage] = seconds / (seconds + left)
