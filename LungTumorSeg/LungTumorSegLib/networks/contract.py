@@ -45,7 +45,8 @@ class Network(nn.Module):
     def outputs(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return the logits of every output that is trained, by name; ``mask`` is what ``logits`` returns.
 
-        Each has the shape of ``image``. All outputs predict the tumor, except ``boundary``.
+        Each has the shape of ``image``. All outputs predict the tumor, except ``boundary``. A network that was built
+        for several classes returns their scores (N, classes, ...) instead.
         """
         return {MASK: self.logits(image)}
 

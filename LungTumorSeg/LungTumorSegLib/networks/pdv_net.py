@@ -97,9 +97,15 @@ class PDVNet(ClassNetwork):
         initialize_as_he(self)
 
     def outputs(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the foreground logits of the outputs: ``progressive1``, ``progressive2`` and ``mask``."""
+        """Return the outputs ``progressive1``, ``progressive2`` and ``mask``.
+
+        With two classes they are foreground logits, with more classes the scores (N, classes, D, H, W).
+        """
         names = [*(f"progressive{number}" for number in range(1, len(LAYERS))), MASK]
-        return {name: foreground_logits(scores) for name, scores in zip(names, self.maps(image), strict=True)}
+        found = dict(zip(names, self.maps(image), strict=True))
+        if found[MASK].shape[1] > 2:
+            return found
+        return {name: foreground_logits(scores) for name, scores in found.items()}
 
     def prior_biases(self) -> Sequence[torch.Tensor]:
         """Return the foreground bias of the first output, on which the others build."""

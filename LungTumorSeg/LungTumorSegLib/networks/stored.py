@@ -48,21 +48,24 @@ class Model:
         return self.second, self.manifest.second_look
 
 
-def load_model(model_id: str = DEFAULT_MODEL) -> Model:
+def load_model(model_id: str = DEFAULT_MODEL, *, lobes: bool = False) -> Model:
     """Load a model onto the CPU, in evaluation mode.
 
     Args:
         model_id: The id of the model.
+        lobes: Whether the caller can use a model of lobes too.
 
     Returns:
         The network with its weights and manifest.
 
     Raises:
-        UnusableInput: The model is unknown.
+        UnusableInput: The model is unknown, or outlines lobes although the caller needs tumors.
         MachineLimit: Files are missing, damaged or do not fit the network, or torch is not installed.
     """
     folder = find_model(model_id)
     manifest = Manifest.read(folder)
+    if manifest.variant == "lobes" and not lobes:
+        raise UnusableInput(f"The model {manifest.id} outlines lobes, not tumors; choose another model.")
     try:
         from .registry import build_network
         from .second_network import SecondNetwork  # imports torch, which may be missing

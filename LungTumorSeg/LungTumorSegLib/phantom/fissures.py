@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..core.lobes import LOBES
 from .canvas import Canvas
 from .patient import Patient
 from .shapes import Array, smooth_noise
 
 if TYPE_CHECKING:
     from .thorax import Thorax
-
-LOBES = ("left_upper", "left_lower", "right_upper", "right_middle", "right_lower")
-"""Names of the lobes; the first one has the label 1. The lingula belongs to the left upper lobe."""
 
 FISSURE_HU, FISSURE_MM = -640.0, 0.5
 """HU of a fissure, and half its thickness, mm."""
@@ -156,7 +154,7 @@ def label_lobes(canvas: Canvas, thorax: Thorax, lungs: Array) -> Array:
         lungs: uint8 (slice, row, column), 1 in the left lung, 2 in the right lung.
 
     Returns:
-        uint8 (slice, row, column), the number of the lobe in ``LOBES``, counted from 1; 0 outside the lungs.
+        uint8 (slice, row, column), the number of the lobe in ``core.lobes``, counted from 1; 0 outside the lungs.
     """
     labels = np.zeros(lungs.shape, np.uint8)
     box = canvas.box_of(thorax.lungs)

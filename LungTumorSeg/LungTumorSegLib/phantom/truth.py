@@ -47,7 +47,7 @@ class Phantom:
         lesions: The truth of each lesion.
         spine_points_lps: (n, 3), the center line of the vertebral bodies every 2 mm, from foot to head, beyond both
             ends of the scan.
-        lobes: uint8, the number of the lobe in ``fissures.LOBES``, counted from 1, in aerated lung and in lesions
+        lobes: uint8, the number of the lobe in ``core.lobes``, counted from 1, in aerated lung and in lesions
             within; None if the options did not ask for lobes.
     """
 

@@ -17,6 +17,7 @@ from ..core.errors import UnusableInput
 from ..core.texts import quoted
 from ..inference.stack_length import STACK_SLICES
 from .data_config import DataConfig, check_data, check_groups
+from .lobe_config import LobeConfig, check_lobes
 from .sampling_config import SamplingConfig
 from .settings import (
     STRICT,
@@ -41,7 +42,16 @@ from .settings import (
 
 Device = Literal["auto", "cpu", "cuda"]
 LossName = Literal[
-    "bce", "weighted_bce", "ratio_bce", "dice", "squared_dice", "dice_bce", "tversky", "weighted_softmax"
+    "bce",
+    "weighted_bce",
+    "ratio_bce",
+    "dice",
+    "squared_dice",
+    "dice_bce",
+    "tversky",
+    "weighted_softmax",
+    "softmax",
+    "multiclass_dice",
 ]
 Precision = Literal["auto", "float32", "bfloat16"]
 Schedule = Literal["cosine", "plateau", "falling", "constant"]
@@ -60,7 +70,7 @@ class ModelConfig:
     width: Width = 32
     """Number of filters of the first level; 32 is the published one."""
     variant: Text = "published"
-    """Variant of the network: ``published``, ``repository`` or ``original``; see ``networks.registry``."""
+    """Variant of the network: ``published``, ``repository``, ``original`` or ``lobes``; see ``networks.registry``."""
     recurrence: Text = "rows"
     """Axis along which recurrent networks recur: ``rows`` as in the published code, ``slices`` as in the paper."""
 
@@ -197,6 +207,8 @@ class TrainingConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    lobes: LobeConfig | None = None
+    """Makes this a training of lobes; without this section it is one of tumors."""
     sources: dict[Text, tuple[Text, ...]] = field(default_factory=dict)
     """Patients of one origin, by its name. Other patients are each a source of their own."""
     folds: tuple[tuple[Text, ...], ...] = ()
@@ -256,6 +268,7 @@ def step_config(config: TrainingConfig, number: int) -> TrainingConfig:
 def _check(config: TrainingConfig) -> None:
     """Check values that are valid on their own but contradict each other."""
     check_data(config.data)
+    check_lobes(config)
     require(
         config.grid.window_hu[0] < config.grid.window_hu[1], "grid.window_hu must be a lower and a higher HU value."
     )
@@ -265,7 +278,7 @@ def _check(config: TrainingConfig) -> None:
         return
     slices = config.sampling.crop[0]
     require(
-        slices == STACK_SLICES,
+        slices == STACK_SLICES or config.lobes is not None,
         f"sampling.crop[0] must be {STACK_SLICES}, because the network runs on stacks of {STACK_SLICES} slices, "
         f"not {slices}.",
     )

@@ -40,7 +40,7 @@ class CaseConfig:
     patient: Text
     """Name of the patient; a patient is in one part of the split only."""
     lesions: tuple[Text, ...] = ()
-    """Masks of the lesions that the network learns to find."""
+    """Masks of the lesions that the network learns to find; in a training of lobes, label maps of the lobes."""
     ignored: tuple[Text, ...] = ()
     """Masks of voxels that count neither as tumor nor as background."""
     labels: tuple[Whole, ...] = ()
@@ -90,8 +90,11 @@ class PhantomConfig:
     """Number of held-out phantoms."""
     first_held_out_seed: Whole = 200_000
     """First held-out seed."""
-    kind: Literal["plain", "varied"] = "plain"
-    """``plain``: as for the shipped model. ``varied``: also unenhanced hearts, dependent density and pneumonia."""
+    kind: Literal["plain", "varied", "lobes"] = "plain"
+    """``plain``: as for the shipped model. ``varied``: also unenhanced hearts, dependent density and pneumonia.
+
+    ``lobes``: for a training of lobes, which has held-out phantoms of this kind too.
+    """
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import UnusableInput
+from ..core.lobes import LOBES, LobeName
 from ..core.volume import Array, Volume
 from ..io.dicom_reading import stated_class
 from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
+from ..io.images import read_volume
 from ..io.label_maps import name_without_suffix, read_lesion_labels
 from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
 from .data_config import CaseConfig, SourceConfig
@@ -74,6 +77,41 @@ def read_label(case: CaseConfig, ct: Volume) -> Volume:
     return ct.with_array(label)
 
 
+def read_lobes(case: CaseConfig, ct: Volume, values: Mapping[LobeName, Sequence[int]]) -> Volume:
+    """Read the lobes of a case, which its ``lesions`` name, on its CT's grid.
+
+    Args:
+        case: The case.
+        ct: The CT, on whose grid every label map must lie.
+        values: Values of each lobe in the label maps; other values are background.
+
+    Returns:
+        uint8, the number of the lobe in ``LOBES``, counted from 1; 0 background; ``IGNORED`` in ignored masks.
+
+    Raises:
+        UnusableInput: A label map cannot be read, lies on another grid or contains none of the values.
+    """
+    label = np.zeros(ct.shape, np.uint8)
+    for path in map(Path, case.lesions):
+        found = read_volume(path)
+        if not found.same_grid(ct):
+            raise UnusableInput(_other_grid(path))
+        for number, name in enumerate(LOBES, start=1):
+            label[np.isin(found.array, values[name])] = number
+    if not label.any():
+        raise UnusableInput(
+            f"The label maps of {case.ct} contain no value of a lobe; check the masks, and lobes.values."
+        )
+    for path in map(Path, case.ignored):
+        for mask in _masks(path, case, ct):
+            label[mask] = IGNORED
+    return ct.with_array(label)
+
+
+def _other_grid(path: Path) -> str:
+    return f"The mask {path} does not lie on its CT's grid; resample it to the CT first."
+
+
 def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
     """Return the masks (bool) in a file.
 
@@ -83,7 +121,7 @@ def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
         return [read_roi(path, name, ct).array for name in case.rois]
     labels = read_lesion_labels(path)
     if not labels.same_grid(ct):
-        raise UnusableInput(f"The mask {path} does not lie on its CT's grid; resample it to the CT first.")
+        raise UnusableInput(_other_grid(path))
     return [
         labels.array == value
         for value in np.unique(labels.array[labels.array > 0])

@@ -7,16 +7,25 @@ therefore give the same batches, and no random state has to be stored.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from .sampling import Sampler
+from ..core.volume import Array
 from .workers import end_with_parent
 
 PREFETCH = 4
+
+
+class Sampler(Protocol):
+    """What draws samples."""
+
+    def draw(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return an image (slices, rows, columns), float32, 0 to 1, and its label, uint8."""
+        ...
 
 
 class SampleDataset(Dataset[tuple[Tensor, Tensor]]):

@@ -23,6 +23,7 @@ from .config import StageConfig, TrainingConfig
 from .distributed import SharedNetwork, joined, share_of, shared, shared_number
 from .launch import rank
 from .loader import SampleDataset, batches
+from .lobes import LobeSampler, volumes_of
 from .log import TrainingLog
 from .losses import Loss, build_loss, supervised_loss
 from .normalization import freeze, recalibrate
@@ -31,7 +32,6 @@ from .preparation import PreparedData
 from .sampling import Sampler
 from .schedules import Length, Plateau, learning_rate
 from .store import IGNORED
-from .whole_volumes import WholeVolumes
 
 CHECKPOINT_SECONDS = 90.0
 """Largest amount of work that is repeated after a kill, seconds.
@@ -109,7 +109,7 @@ class TrainingLoop:
         self._trainable = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
         self._average = MovingAverage(network, stage.ema)
-        self._volumes = WholeVolumes(config.grid, device, precision)
+        self._volumes = volumes_of(config, device, precision)
         self._log = TrainingLog(Path(config.output) / LOG)
         self._last = Path(config.output) / f"{name}-last.safetensors"
         self._best = Path(config.output) / f"{name}-best.safetensors"
@@ -201,7 +201,8 @@ class TrainingLoop:
             state.frozen = fraction >= stage.freeze_norm_at
         if self._network.dims == 2:
             return
-        if fraction >= stage.mine_after and not state.finished and stage.mined_cases:
+        mines = stage.mined_cases and self._config.lobes is None
+        if fraction >= stage.mine_after and not state.finished and mines:
             self._mine()
         if self._data.held_out and (fraction >= stage.selection_after or state.finished):
             self._score()
@@ -232,10 +233,13 @@ class TrainingLoop:
             state.finished = True
 
     def _samples(self, stream: int) -> SampleDataset:
-        sampler = Sampler(
-            self._data.training, self._data.nodules, self._config.grid, self._config.sampling, self._state.hard_sites
+        config, data = self._config, self._data
+        sampler = (
+            Sampler(data.training, data.nodules, config.grid, config.sampling, self._state.hard_sites)
+            if config.lobes is None
+            else LobeSampler(data.training, config.grid, config.sampling, config.lobes.partial)
         )
-        return SampleDataset(sampler, self._config.seed, stream)
+        return SampleDataset(sampler, config.seed, stream)
 
     def _calibration(self) -> Iterator[None]:
         """Send fresh samples through the network, for the statistics of the batch norms."""
@@ -248,8 +252,12 @@ class TrainingLoop:
     def _tensors(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return input, target and validity in the network's shape.
 
-        It is (N, 1, D, H, W) for stacks and (N D, 1, H, W) for their slices.
+        It is (N, 1, D, H, W) for stacks and (N D, 1, H, W) for their slices. In a training of lobes, target (class
+        numbers) and validity are (N, D, H, W).
         """
+        if self._config.lobes is not None:
+            x, valid = channels_last(image[:, None].to(self._device)), (label != IGNORED).to(self._device)
+            return x, (label.to(self._device) * valid).long(), valid.float()
         if self._network.dims == 2:
             image, label = image.flatten(0, 1), label.flatten(0, 1)
         label = label[:, None].to(self._device)

@@ -145,8 +145,8 @@ def supervised_loss(loss_of: Loss, outputs: Mapping[str, Tensor], target: Tensor
 
     Args:
         loss_of: The loss of one output.
-        outputs: Logits by name, as ``Network.outputs`` returns them.
-        target: Tumor (0 or 1), of the shape of each output.
+        outputs: Logits or scores by name, as ``Network.outputs`` returns them.
+        target: Tumor (0 or 1), of the shape of each output; for scores of several classes, class numbers (N, ...).
         valid: 0 where a voxel does not count.
     """
     losses = [
@@ -179,6 +179,8 @@ def build_loss(config: LossConfig, epoch: int = 0) -> Loss:
         "dice_bce": dice_bce_loss,
         "tversky": settable_tversky_loss,
         "weighted_softmax": weighted_softmax_loss,
+        "softmax": softmax_loss,
+        "multiclass_dice": multiclass_dice_loss,
     }
     return losses[config.name]
 

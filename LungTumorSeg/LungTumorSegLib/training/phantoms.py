@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..phantom import PhantomOptions
+from ..phantom.options import BODY_GRID_MM
 
 LESIONS = (2, 5)
 """Smallest and largest number of lesions in a phantom that has any."""
@@ -24,6 +25,8 @@ class PhantomKind:
         distractors: Share of the phantoms with each disease that is no tumor.
         unenhanced: Share of the phantoms without contrast agent.
         tumor_free: Share of the phantoms without a lesion.
+        lobes: Whether the lobes are labeled, and the fissures are those of adults.
+        body_grid_mm: Spacing of the grid on which organs are shaped, mm.
     """
 
     stream: int
@@ -31,6 +34,8 @@ class PhantomKind:
     distractors: Mapping[str, float]
     unenhanced: float
     tumor_free: float
+    lobes: bool = False
+    body_grid_mm: float = BODY_GRID_MM
 
     def options(self, seed: int) -> PhantomOptions:
         """Return the options of the phantom of a seed."""
@@ -43,6 +48,8 @@ class PhantomKind:
             spacing_mm=(slice_mm, in_plane, in_plane),
             distractors=distractors,
             enhancement_hu=0.0 if unenhanced else None,
+            lobes=self.lobes,
+            body_grid_mm=self.body_grid_mm,
         )
         if rng.random() < self.tumor_free:
             return dataclasses.replace(options, lesions=())
@@ -61,10 +68,20 @@ KINDS = {
         0.5,
         0.2,
     ),
+    "lobes": PhantomKind(
+        7,
+        ((2.5, 4.0), (1.6, 2.4)),
+        {"effusion": 0.1, "scars": 0.35, "dependent": 0.4, "pneumonia": 0.2},
+        0.5,
+        0.5,
+        lobes=True,
+        body_grid_mm=6.0,
+    ),
 }
 """Phantoms of a first network. All have more disease than drawn patients, because hard cases teach more.
 
-``plain``: as for the shipped model. ``varied``: also unenhanced hearts, dependent density and pneumonia.
+``plain``: as for the shipped model. ``varied``: also unenhanced hearts, dependent density and pneumonia. ``lobes``: for
+a training of lobes; without atelectasis, whose lobe would shrink, and on a coarser grid, because many are needed.
 """
 
 SECOND_LOOK = PhantomKind(

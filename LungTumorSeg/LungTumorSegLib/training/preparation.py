@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from pathlib import Path
 
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Progress, ProgressCallback
+from ..core.lobes import LobeName
 from ..io.images import read_ct
 from ..phantom import PhantomOptions, make_phantom
 from .config import GridConfig
 from .data_config import CaseConfig, DataConfig
-from .datasets import find_cases, read_label
+from .datasets import find_cases, read_label, read_lobes
 from .implants import Nodule
+from .lobe_config import LobeConfig
 from .nodules import read_nodules
 from .phantoms import KINDS
 from .splits import PatientNames, check_no_leak, draw_split, read_split, write_split
@@ -46,7 +48,12 @@ class PreparedData:
 
 
 def prepare_data(
-    data: DataConfig, grid: GridConfig, seed: int, workers: int, on_progress: ProgressCallback
+    data: DataConfig,
+    grid: GridConfig,
+    seed: int,
+    workers: int,
+    on_progress: ProgressCallback,
+    lobes: LobeConfig | None = None,
 ) -> PreparedData:
     """Add the missing cases to the cache and load all cases.
 
@@ -56,6 +63,7 @@ def prepare_data(
         seed: Draws the split, if its file does not exist.
         workers: Number of processes.
         on_progress: Receives the progress in cases.
+        lobes: How masks state lobes, in a training of lobes.
 
     Returns:
         The prepared data.
@@ -66,8 +74,8 @@ def prepare_data(
         MachineLimit: A child process was ended, mostly because there was not enough memory.
     """
     parts = assign_parts(data, seed)
-    training = [*_jobs(parts.training, data, grid), *_phantoms(data, grid, held_out=False)]
-    held_out = [*_jobs(parts.validation, data, grid), *_phantoms(data, grid, held_out=True)]
+    training = [*_jobs(parts.training, data, grid, lobes), *_phantoms(data, grid, held_out=False)]
+    held_out = [*_jobs(parts.validation, data, grid, lobes), *_phantoms(data, grid, held_out=True)]
     if not training:
         raise UnusableInput("There is no case to train on; name cases, sources or phantoms in data.")
     missing = {job.folder: job for job in (*training, *held_out) if not (job.folder / "case.json").is_file()}
@@ -138,6 +146,7 @@ class _Job:
         spacing_mm: Spacing of the working grid (slice, row, column), mm.
         held_out: Whether the phantom is held-out.
         kind: Kind of a training phantom.
+        lobes: Values of each lobe in the masks of a CT; None if the masks show lesions.
     """
 
     folder: Path
@@ -145,12 +154,16 @@ class _Job:
     spacing_mm: tuple[float, float, float]
     held_out: bool = False
     kind: str = "plain"
+    lobes: Mapping[LobeName, tuple[int, ...]] | None = None
 
 
-def _jobs(cases: list[CaseConfig], data: DataConfig, grid: GridConfig) -> Iterator[_Job]:
+def _jobs(
+    cases: list[CaseConfig], data: DataConfig, grid: GridConfig, lobes: LobeConfig | None = None
+) -> Iterator[_Job]:
+    values = None if lobes is None else lobes.values
     for case in cases:
-        key = [STORE_VERSION, dataclasses.asdict(case), grid.spacing_mm]
-        yield _Job(cache_folder(Path(data.cache), case.patient, key), case, grid.spacing_mm)
+        key = [STORE_VERSION, dataclasses.asdict(case), grid.spacing_mm, *([] if values is None else [values])]
+        yield _Job(cache_folder(Path(data.cache), case.patient, key), case, grid.spacing_mm, lobes=values)
 
 
 def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[_Job]:
@@ -159,7 +172,8 @@ def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator
         (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
     )
     for seed in range(first, first + count):
-        drawn = [seed, held_out] if held_out or phantoms.kind == "plain" else [seed, held_out, phantoms.kind]
+        plain = phantoms.kind == "plain" or (held_out and not KINDS[phantoms.kind].lobes)
+        drawn = [seed, held_out] if plain else [seed, held_out, phantoms.kind]
         folder = cache_folder(Path(data.cache), f"phantom-{seed}", [STORE_VERSION, drawn, grid.spacing_mm])
         yield _Job(folder, seed, grid.spacing_mm, held_out, phantoms.kind)
 
@@ -174,10 +188,10 @@ def _prepare(job: _Job) -> None:
     """Prepare one case, in a child process."""
     if isinstance(job.source, CaseConfig):
         ct = read_ct(job.source.ct, series=job.source.series or None)
-        prepare_case(job.folder, ct, read_label(job.source, ct), patient=job.source.patient, spacing_mm=job.spacing_mm)
+        label = read_label(job.source, ct) if job.lobes is None else read_lobes(job.source, ct, job.lobes)
+        prepare_case(job.folder, ct, label, patient=job.source.patient, spacing_mm=job.spacing_mm)
         return
-    seed = job.source
-    phantom = make_phantom(seed, PhantomOptions() if job.held_out else KINDS[job.kind].options(seed))
-    prepare_case(
-        job.folder, phantom.ct, phantom.tumor, patient=f"phantom-{seed}", spacing_mm=job.spacing_mm, is_phantom=True
-    )
+    seed, kind = job.source, KINDS[job.kind]
+    phantom = make_phantom(seed, PhantomOptions() if job.held_out and not kind.lobes else kind.options(seed))
+    label = phantom.tumor if phantom.lobes is None else phantom.lobes
+    prepare_case(job.folder, phantom.ct, label, patient=f"phantom-{seed}", spacing_mm=job.spacing_mm, is_phantom=True)

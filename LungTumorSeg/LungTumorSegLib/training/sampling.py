@@ -87,7 +87,7 @@ class Sampler:
             radius = draw_radius_mm(rng, self._config.large, self._config.small)
         lesion = kind in ("implants", MASSES)
         corner = self._corner(case, place, size, radius if lesion else 0.0, rng)
-        patch = _gather(case, corner, size, self._grid.spacing_mm)
+        patch = gather(case, corner, size, self._grid.spacing_mm)
         vary_patient(patch, self._config.appearance, rng)
         if rng.random() < DISTRACTOR_SHARE:
             implant_distractor(patch, rng.uniform(0.1, 0.9, 3) * size, rng)
@@ -206,7 +206,7 @@ def of_either(scans: Sequence[T], phantoms: Sequence[T], share: float, rng: np.r
     return group[int(rng.integers(len(group)))]
 
 
-def _gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[float, float, float]) -> Patch:
+def gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[float, float, float]) -> Patch:
     """Copy a patch from a case; voxels outside the case are air."""
     shape = np.asarray(case.hu.shape)
     low, high = np.clip(corner, 0, shape), np.clip(corner + size, 0, shape)

@@ -32,6 +32,7 @@ from .distributed import by_first, connected, first_alone, own_device, share_of
 from .folds import check_folds, leave_out, source_of
 from .held_out import evaluate_held_out
 from .launch import rank
+from .lobes import LobeVolumes, evaluate_lobes, volumes_of
 from .loop import LOG, TrainingLoop
 from .preparation import PreparedData, prepare_data
 from .second_look.config import LookTrainingConfig
@@ -107,7 +108,9 @@ def run_training(
 def _run_training(config: TrainingConfig, on_progress: ProgressCallback, inputs: Sequence[Path]) -> Path:
     by_first(lambda: keep_config(config, inputs))
     output = Path(config.output)
-    data = first_alone(lambda: prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress))
+    data = first_alone(
+        lambda: prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress, config.lobes)
+    )
     scans = [case.patient for case in data.training if not case.is_phantom]
     check_folds(config.folds, {source_of(patient, config.sources) for patient in scans}, "folds")
     for number, fold in enumerate(config.folds, start=1):
@@ -126,7 +129,9 @@ def _train_and_evaluate(
 
     def finish() -> str:
         model = export(network, config, data)
-        if tested:
+        if tested and isinstance(volumes, LobeVolumes):
+            evaluate_lobes(network, tested, volumes, Path(config.output), on_progress)
+        elif tested:
             evaluate_held_out(network, tested, config.grid, volumes, Path(config.output), on_progress)
         return str(model)
 
@@ -153,7 +158,7 @@ def train_on(
     output = Path(config.output)
     if rank() == 0:
         write_curves(output / LOG, output / "curves.svg")
-    return network, WholeVolumes(config.grid, device, precision)
+    return network, volumes_of(config, device, precision)
 
 
 def _begin(
@@ -214,7 +219,7 @@ def _copy_weights(model: str, network: torch.nn.Module) -> None:
     Raises:
         UnusableInput: The weights belong to another network.
     """
-    stored = load_model(model)
+    stored = load_model(model, lobes=True)
     try:
         network.load_state_dict(stored.network.state_dict())
     except RuntimeError as error:

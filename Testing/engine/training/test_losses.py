@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from LungTumorSegLib.training.config import LOSSES, LossConfig
+from LungTumorSegLib.training.lobe_config import LOBE_LOSSES
 from LungTumorSegLib.training.losses import (
     BACKGROUND_WEIGHT,
     TUMOR_WEIGHT,
@@ -87,7 +88,10 @@ def test_the_weighted_softmax_loss_is_that_of_two_classes_with_scores_0_and_z():
     assert float(weighted_softmax_loss(z, t, valid)) == pytest.approx(float(-(weights * of_truth).mean()), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+TUMOR_LOSSES = [name for name in LOSSES if name not in LOBE_LOSSES]
+
+
+@pytest.mark.parametrize("name", TUMOR_LOSSES)
 def test_voxels_that_do_not_count_change_nothing_and_get_no_gradient(name):
     loss_of = build_loss(LossConfig(name=name))
     z, t, valid = tensors([0.8, 0.3, 0.1, 0.9, 0.2], [1, 1, 0, 0, 1], [1, 1, 1, 0, 0])
@@ -99,7 +103,7 @@ def test_voxels_that_do_not_count_change_nothing_and_get_no_gradient(name):
     assert (z.grad[0, 0, :3] != 0).all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", TUMOR_LOSSES)
 @pytest.mark.parametrize("tumor", [0.0, 1.0])
 def test_a_batch_of_one_class_or_without_valid_voxels_stays_finite(name, tumor):
     loss_of = build_loss(LossConfig(name=name))
@@ -109,6 +113,21 @@ def test_a_batch_of_one_class_or_without_valid_voxels_stays_finite(name, tumor):
         loss.backward()
         assert math.isfinite(float(loss.detach()))
         assert torch.isfinite(z.grad).all()
+
+
+@pytest.mark.parametrize("name", LOBE_LOSSES)
+def test_voxels_that_do_not_count_change_nothing_in_a_loss_of_classes(name):
+    loss_of = build_loss(LossConfig(name=name))
+    scores = torch.randn(1, 6, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    classes, valid = torch.tensor([[1, 5, 0, 2, 3]]), torch.tensor([[1.0, 1.0, 1.0, 0.0, 0.0]])
+    loss = loss_of(scores, classes, valid)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(
+        float(loss_of(scores.detach()[..., :3], classes[:, :3], valid[:, :3])), rel=1e-5
+    )
+    assert not scores.grad[..., 3:].any()
+    assert scores.grad[..., :3].any()
+    assert float(loss_of(scores.detach(), classes, torch.zeros(1, 5))) in (0.0, 1.0)
 
 
 def test_the_sample_dice_counts_each_sample_with_tumor_alike_and_none_without(a_batch):

@@ -46,7 +46,7 @@ def test_samples_have_the_crops_shape_range_and_labels(cases, config):
 def test_the_label_of_a_plain_sample_is_the_lesion_that_the_image_shows(cases, monkeypatch):
     """Lesions are 30 HU, lung -850 HU: in the lungs, label and image must agree voxel by voxel."""
     monkeypatch.setattr("LungTumorSegLib.training.sampling.DISTRACTOR_SHARE", 0.0)
-    monkeypatch.setattr("LungTumorSegLib.training.sampling._gather", gather_lungs_only := LungsOnly())
+    monkeypatch.setattr("LungTumorSegLib.training.sampling.gather", gather_lungs_only := LungsOnly())
     with_tumor = 0
     for image, label in draw(Sampler(cases[:1], [], GRID, shares(lesions=1)), 12):
         bright = image > 0.5
@@ -57,12 +57,12 @@ def test_the_label_of_a_plain_sample_is_the_lesion_that_the_image_shows(cases, m
 
 
 class LungsOnly:
-    """``_gather``, but what is not lung becomes air."""
+    """``gather``, but what is not lung becomes air."""
 
     def __init__(self):
-        from LungTumorSegLib.training.sampling import _gather
+        from LungTumorSegLib.training.sampling import gather
 
-        self._gather, self.used = _gather, 0
+        self._gather, self.used = gather, 0
 
     def __call__(self, *arguments):
         patch = self._gather(*arguments)

@@ -13,6 +13,7 @@ from LungTumorSegLib.training.checkpoint_score import CheckpointScore
 from LungTumorSegLib.training.config import ModelConfig, StageConfig, TrainingConfig
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.stages import run_training
+from LungTumorSegLib.training.whole_volumes import WholeVolumes
 from safetensors.torch import load_file
 from training_cases import TOY, Kill, a_stored_case, log_rows
 
@@ -181,7 +182,7 @@ def test_seeds_give_different_models(config, undisturbed, tmp_path):
 
 def test_the_best_weights_are_exported_not_the_last(config, tmp_path, monkeypatch):
     values = iter([0.9, 0.1])
-    monkeypatch.setattr(loop.WholeVolumes, "score", lambda *_: CheckpointScore(next(values), 0.0))
+    monkeypatch.setattr(WholeVolumes, "score", lambda *_: CheckpointScore(next(values), 0.0))
     run_training(replace(config, output=str(tmp_path / "run")))
     best, last = (load_file(tmp_path / f"run/network-{kind}.safetensors") for kind in ("best", "last"))
     name = "enc1.conv3.conv.weight"
@@ -191,7 +192,7 @@ def test_the_best_weights_are_exported_not_the_last(config, tmp_path, monkeypatc
 
 def test_training_stops_early_without_a_better_score(config, tmp_path, monkeypatch):
     values = iter([0.5, 0.6, 0.2, 0.3, 0.9])
-    monkeypatch.setattr(loop.WholeVolumes, "score", lambda *_: CheckpointScore(next(values), 0.0))
+    monkeypatch.setattr(WholeVolumes, "score", lambda *_: CheckpointScore(next(values), 0.0))
     stage = replace(config.network, steps=10, epoch_steps=1, selection_after=0.0, patience=2)
     run_training(replace(config, output=str(tmp_path / "run"), network=stage))
     steps = [int(row["step"]) for row in log_rows(tmp_path / "run") if row["stage"] == "network"]

@@ -96,6 +96,8 @@ def bench_config_from_dict(values: Any) -> BenchConfig:
     for name, training in trainings.items():
         if (training.data, training.grid) != (first.data, first.grid):
             raise UnusableInput(f"The entry {quoted(name)} changes data or grid, which all entries must share.")
+    if any(training.lobes is not None for training in trainings.values()):
+        raise UnusableInput("A bench compares networks that find tumors; remove lobes, and train lobes by themselves.")
     if first.data.split is not None or first.data.phantoms.held_out:
         raise UnusableInput("A bench draws its own folds; remove data.split and data.phantoms.held_out from base.")
     return config

@@ -5,6 +5,8 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training.bench.config import bench_config_from_dict, merged, read_bench_config, training_config
 from LungTumorSegLib.training.config import LossConfig
 
+LOBES = {"model": {"name": "pdv_net", "variant": "lobes"}, "lobes": {}, "network": {"loss": {"name": "softmax"}}}
+
 
 def values(**changes):
     return {
@@ -36,6 +38,7 @@ def test_an_entry_changes_only_what_it_names(tmp_path):
         ({"seeds": [1, 1]}, "seeds must be one or more different numbers"),
         ({"base": {"output": "x"}}, "base must not set output"),
         ({"base": {"data": {"phantoms": {"held_out": 2}}}}, "draws its own folds"),
+        ({"base": LOBES, "entries": [{"name": "plain"}]}, "compares networks that find tumors; remove lobes"),
         (
             {"entries": [{"name": "plain", "settings": {"network": {"stpes": 3}}}]},
             "The entry 'plain': network has no setting 'stpes'",
