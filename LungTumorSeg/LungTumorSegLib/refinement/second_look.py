@@ -90,11 +90,12 @@ def second_look(
         return []
     with torch_workers() as workers:
         anatomy = workers.start(lambda lungs: Anatomy.of(ct, lungs), lungs)
+        places = workers.start(lambda lungs: find_spots(ct, lungs) if numbers.spot else [], lungs)
         around = _surroundings(ct, lungs, grid, probability, deviation)
         hazes = [is_large_haze(candidate, measures_of(candidate, around)) for candidate in candidates]
         # Beside a large haze no spots are sought: round parts of pneumonia look like nodules.
         by = None if any(hazes) else numbers.spot
-        spots = [] if by is None else find_spots(ct, lungs)
+        spots = [] if by is None else places.result()
         reader = SecondReader(network, ct, anatomy.result(), numbers.outline_logit)
         judge = _Judge(reader, numbers, around, any(hazes), probability_on_ct, voxel_threshold, smallest_ml)
         found: list[Outline] = []

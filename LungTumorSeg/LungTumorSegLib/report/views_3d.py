@@ -25,10 +25,11 @@ from .offscreen import offscreen_window, png_of
 PICTURE_SIZE = (1200, 900)
 """Width and height in pixels."""
 
-LUNG_GRID_MM = 2.0
-"""Approximate voxel size from which lungs are drawn, mm.
+LUNG_GRID_MM = 3.0
+"""Approximate voxel size from which lungs are drawn, mm; lesions are drawn from the voxels of the CT.
 
-In a picture of half a millimeter per pixel, smaller voxels only take more time.
+Smaller voxels take more time and only show vessels at the surface: on a CT of 512 x 512 x 300, the four pictures of a
+run take 3.7 s with 3 mm and 5.2 s with 2 mm.
 """
 
 LUNG_OPACITY = 0.22

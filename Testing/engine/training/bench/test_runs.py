@@ -125,7 +125,7 @@ def test_the_shipped_ablation_has_the_trainings_that_the_documentation_counts():
 
 def test_the_small_ablation_gives_all_networks_equally_many_steps():
     planned = runs.plan(read_bench_config(Path(runs.__file__).with_name("ablation_small.yaml")))
-    assert len(planned) == 14
+    assert len(planned) == 42
     for run in planned[:7]:
         check_stages(run.config)
     assert {run.config.network.steps for run in planned} == {500}
@@ -136,7 +136,7 @@ def test_the_small_ablation_gives_all_networks_equally_many_steps():
 def test_the_ablation_of_augmentations_leaves_out_each_one_once():
     folder = Path(runs.__file__).parent
     small, parts = (read_bench_config(folder / f"ablation_{name}.yaml") for name in ("small", "augmentation"))
-    assert (parts.base, parts.folds, parts.seeds) == (small.base, small.folds, small.seeds)
+    assert (parts.base, parts.folds, parts.seeds) == (small.base, small.folds, small.seeds[:1])
     left_out = [run.config.sampling.augmentation_without for run in runs.plan(parts)[: len(parts.entries)]]
     assert sorted(left_out) == sorted([(), *((part,) for part in get_args(AugmentationPart))])
 
@@ -144,7 +144,7 @@ def test_the_ablation_of_augmentations_leaves_out_each_one_once():
 def test_the_small_bench_of_networks_has_all_that_the_ablation_leaves_out():
     folder = Path(runs.__file__).parent
     small, others = (read_bench_config(folder / f"{name}_small.yaml") for name in ("ablation", "networks"))
-    assert (others.base, others.folds, others.seeds) == (small.base, small.folds, small.seeds)
+    assert (others.base, others.folds, others.seeds) == (small.base, small.folds, small.seeds[:1])
     planned = runs.plan(others)[: len(others.entries)]
     for run in planned:
         check_stages(run.config)
