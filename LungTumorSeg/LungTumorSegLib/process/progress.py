@@ -111,8 +111,8 @@ class RunProgress:
 
     At first, the expected shares of the stages count. They are corrected by the times of this run: the seconds that one
     share takes follow from the stages so far, the time of the network from its stacks, and the time of the second look
-    from its candidates. The time between the
-    last step of a stage and the next step counts for the next stage: it imports packages and prepares data.
+    from its candidates. The time between the last step of a stage and the next step counts for the next stage: it
+    imports packages and prepares data.
 
     Attributes:
         stage: Name of the current stage; "" before the first step.
