@@ -102,15 +102,15 @@ def volumes_of(config: TrainingConfig, device: torch.device, precision: str) -> 
 
 
 def lobe_scores(network: torch.nn.Module, grid: WorkingGrid, device: torch.device, precision: str) -> Array:
-    """Return the scores (lobe, slice, row, column) of a network of lobes on a whole working grid, float32."""
+    """Return the scores (lobe, slice, row, column) of a network of lobes on a whole working grid, float32.
+
+    Afterwards, the network is in evaluation mode.
+    """
     if not isinstance(network, ClassNetwork):
         raise TypeError(f"{type(network).__name__} is no network of several classes.")
     stack = channels_last(torch.from_numpy(np.ascontiguousarray(grid.image.array))[None, None].to(device))
-    was_training = network.training
-    network.eval()
     with torch.no_grad(), autocast(device, precision):
-        scores = network.class_scores(stack)[0, 1:]
-    network.train(was_training)
+        scores = network.eval().class_scores(stack)[0, 1:]
     return np.asarray(scores.float().cpu().numpy())
 
 
