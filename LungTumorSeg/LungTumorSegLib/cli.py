@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NoReturn
 
 from .commands.parser import build_parser
@@ -22,7 +23,7 @@ from .core.messages import CANCELLED_COMMAND, OUT_OF_MEMORY, unreadable, unwrita
 from .core.texts import printable
 from .process.channel import Channel, JsonLinesChannel, TerminalChannel, set_stdout_aside
 from .process.progress import COMMAND_SHARES
-from .process.streams import ended_by_signals, log_safely, open_standard_streams, say, settle_streams
+from .process.streams import ended_by_signals, ended_soon, log_safely, open_standard_streams, say, settle_streams
 from .process.terminal import ProgressDisplay
 
 BUG = 1
@@ -65,11 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """Run one command as a program, and end the process with its exit code.
 
-    Everything is written by then, but Python takes about a second to take down torch, so a process that has loaded it
-    ends at once. A training ends in the usual way, because its child processes and logs have to be closed.
+    Everything is written by then, but Python takes about a second to take down torch, and on a busy machine much
+    longer, so a process that has loaded it ends at once. A training that has come to its end does so in the usual way,
+    because its child processes and logs have to be closed. Those of a cancelled one end with it.
     """
     code = main()
-    if "torch" in sys.modules and f"{__package__}.training" not in sys.modules:
+    if "torch" in sys.modules and (code or f"{__package__}.training" not in sys.modules):
         os._exit(code)
     sys.exit(code)
 
@@ -77,7 +79,7 @@ def run() -> NoReturn:
 def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
     """Run the command; return its exit code, and one sentence unless the code is 0."""
     try:
-        with ended_by_signals(channel.cancel):
+        with ended_by_signals(channel.cancel), _ended_soon_if_resumable(options, channel):
             if options.threads:
                 use_threads(options.threads)
             yield_while_waiting()
@@ -95,6 +97,16 @@ def _run(options: argparse.Namespace, channel: Channel) -> tuple[int, str]:
     except KeyboardInterrupt:
         return CANCELLED, CANCELLED_COMMAND
     return 0, ""
+
+
+def _ended_soon_if_resumable(options: argparse.Namespace, channel: Channel) -> AbstractContextManager[None]:
+    """Return a context that ends the process soon after a signal, if the command continues what was interrupted."""
+
+    def end() -> None:
+        channel.error(CANCELLED, CANCELLED_COMMAND)
+        os._exit(CANCELLED)
+
+    return ended_soon(end) if options.resumes else nullcontext()
 
 
 def _known_failure(error: Exception, options: argparse.Namespace) -> tuple[int, str] | None:

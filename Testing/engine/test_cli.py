@@ -233,12 +233,19 @@ def test_without_shtab_one_sentence_names_it(monkeypatch, capfd):
 
 
 @pytest.mark.parametrize(
-    ("modules", "at_once"),
-    [((), False), (("torch",), True), (("torch", "LungTumorSegLib.training"), False)],
-    ids=["without torch", "with torch", "a training"],
+    ("modules", "code", "at_once"),
+    [
+        ((), 3, False),
+        (("torch",), 0, True),
+        (("torch", "LungTumorSegLib.training"), 0, False),
+        (("torch", "LungTumorSegLib.training"), 3, True),
+    ],
+    ids=["without torch", "with torch", "a finished training", "a failed training"],
 )
-def test_only_a_process_without_torch_or_with_a_training_is_taken_down_in_full(monkeypatch, modules, at_once):
-    monkeypatch.setattr(cli, "main", lambda: 3)
+def test_only_a_process_without_torch_or_with_a_finished_training_is_taken_down_in_full(
+    monkeypatch, modules, code, at_once
+):
+    monkeypatch.setattr(cli, "main", lambda: code)
     for name in ("torch", "LungTumorSegLib.training"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     for name in modules:
@@ -248,7 +255,7 @@ def test_only_a_process_without_torch_or_with_a_training_is_taken_down_in_full(m
         raise InterruptedError(code)
 
     monkeypatch.setattr(cli.os, "_exit", ended)
-    with pytest.raises(InterruptedError if at_once else SystemExit, match="3"):
+    with pytest.raises(InterruptedError if at_once else SystemExit, match=str(code)):
         cli.run()
 
 

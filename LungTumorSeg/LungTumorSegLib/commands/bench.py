@@ -60,4 +60,5 @@ COMMAND = Command(
     "train and compare several networks by cross-validation",
     ("bench.yaml",),
     (_add_arguments,),
+    resumes=True,
 )

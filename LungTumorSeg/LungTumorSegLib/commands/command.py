@@ -22,6 +22,7 @@ class Command:
         about: What the command does, for the help; without capital letter and full stop.
         examples: Arguments of typical calls.
         arguments: Functions that add arguments to the parser of the command.
+        resumes: Whether the same command continues what was interrupted, so that it may be ended at any moment.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Command:
     about: str
     examples: tuple[str, ...]
     arguments: tuple[Callable[[argparse.ArgumentParser], None], ...] = ()
+    resumes: bool = False

@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         own = parsers.add_parser(
             command.name, help=command.about, description=_sentence(command), epilog=_epilog(command)
         )
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, resumes=command.resumes)
         for add in (*command.arguments, add_common):
             add(own)
     return parser

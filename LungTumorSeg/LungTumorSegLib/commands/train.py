@@ -41,4 +41,5 @@ COMMAND = Command(
     "train a model from a YAML configuration",
     ("config.yaml",),
     (_add_config,),
+    resumes=True,
 )

@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ NOBODY_LISTENS = {errno.EPIPE, errno.EBADF, errno.EIO}
 
 ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that ask a command to end; not every system has all of them."""
+
+GRACE_SECONDS = 3.0
+"""Seconds that a block of ``ended_soon`` has to end by itself."""
 
 
 def open_standard_streams() -> None:
@@ -81,10 +85,8 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    owner = os.getpid()
-    known = [getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in known}
-    heeded = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    owner, heeded = os.getpid(), heeded_signals()
+    before = {number: signal.getsignal(number) for number in heeded}
 
     def end(number: int, frame: FrameType | None) -> None:
         if os.getpid() != owner:  # a forked worker ends in the default way
@@ -104,6 +106,53 @@ def ended_by_signals(cancel: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in heeded:
             signal.signal(number, before[number])
+
+
+@contextmanager
+def ended_soon(end: Callable[[], None]) -> Iterator[None]:
+    """Call ``end`` in another thread if the block goes on for ``GRACE_SECONDS`` after a signal that asks to end.
+
+    Python runs its signal handlers between two instructions of the main thread. A long call of compiled code delays
+    them: a step of a training, for example, may take a minute on a busy machine. The descriptor of
+    ``signal.set_wakeup_fd`` is written when the signal arrives. Outside the main thread nothing changes.
+
+    Args:
+        end: Ends the process; it is called while the main thread is in the middle of its work.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived, announced = socket.socketpair()
+    announced.setblocking(False)
+    left = threading.Event()
+
+    def watch() -> None:
+        while numbers := arrived.recv(1024):
+            if not _ending_signals().isdisjoint(numbers):
+                if not left.wait(GRACE_SECONDS):
+                    end()
+                return
+
+    before = signal.set_wakeup_fd(announced.fileno(), warn_on_full_buffer=False)
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        left.set()
+        signal.set_wakeup_fd(before)
+        announced.close()
+        watching.join()
+        arrived.close()
+
+
+def heeded_signals() -> list[int]:
+    """Return the signals that ask this process to end, without those that its parent process set to be ignored."""
+    return [number for number in _ending_signals() if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+
+
+def _ending_signals() -> set[int]:
+    return {getattr(signal, name) for name in ENDING_SIGNALS if hasattr(signal, name)}
 
 
 def _imports(frame: FrameType | None) -> bool:

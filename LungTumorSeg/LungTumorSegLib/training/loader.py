@@ -6,7 +6,9 @@ therefore give the same batches, and no random state has to be stored.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Protocol
 
 import numpy as np
@@ -72,4 +74,14 @@ def batches(
 
 def _begin_worker(_: int) -> None:
     end_with_parent()
+    sys.excepthook = _report_of_thread
     torch.set_num_threads(1)
+
+
+def _report_of_thread(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Report an exception of the thread that hands over samples, unless a cancelled training broke off the transfer.
+
+    PyTorch reports exceptions of the worker's main thread to the training instead.
+    """
+    if not isinstance(error, (EOFError, ConnectionError)):
+        sys.__excepthook__(kind, error, trace)

@@ -15,7 +15,8 @@ import pytest
 from LungTumorSegLib.commands import models, parser
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.process.streams import ended_by_signals
+from LungTumorSegLib.process import streams
+from LungTumorSegLib.process.streams import ended_by_signals, ended_soon
 
 COMMAND = [sys.executable, "-m", "LungTumorSegLib"]
 WAITING = """
@@ -102,6 +103,39 @@ def test_signals_that_come_again_and_again_do_not_disturb_the_tidying_up(tmp_pat
             os.kill(child.pid, signal.SIGTERM)
             time.sleep(0.001)
     assert list(tmp_path.iterdir()) == []
+
+
+BUSY = """
+import hashlib, sys
+from dataclasses import replace
+from LungTumorSegLib import cli
+from LungTumorSegLib.commands import models, parser
+from LungTumorSegLib.process import streams
+
+def compute(options, channel):
+    print("ready", file=sys.stderr, flush=True)
+    hashlib.pbkdf2_hmac("sha512", b"", b"", 2_000_000_000)  # an hour of compiled code
+
+streams.GRACE_SECONDS = 0.1
+parser.COMMANDS = (replace(models.COMMAND, run=compute, resumes=True),)
+sys.exit(cli.main(["models"]))
+"""
+
+
+def test_a_resumable_command_ends_soon_even_if_compiled_code_does_not_heed_signals():
+    with subprocess.Popen([sys.executable, "-c", NOT_IGNORED + BUSY], stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr.readline() == "ready\n"
+        child.terminate()
+        _, err = child.communicate(timeout=60)
+    assert (child.returncode, err.splitlines()) == (130, [SENTENCE])
+
+
+def test_a_block_that_ends_in_time_is_not_ended(monkeypatch):
+    monkeypatch.setattr(streams, "GRACE_SECONDS", 60.0)
+    ends, before = [], signal.set_wakeup_fd(-1)
+    with ended_by_signals(lambda: None), ended_soon(lambda: ends.append(True)), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert (ends, signal.set_wakeup_fd(before)) == ([], -1)
 
 
 def test_a_hangup_that_the_parent_ignores_stays_ignored(tmp_path):

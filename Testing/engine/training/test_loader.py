@@ -3,7 +3,7 @@
 import pytest
 import torch
 from LungTumorSegLib.training.config import GridConfig
-from LungTumorSegLib.training.loader import SampleDataset, batches
+from LungTumorSegLib.training.loader import SampleDataset, _report_of_thread, batches
 from LungTumorSegLib.training.sampling import Sampler
 from LungTumorSegLib.training.sampling_config import SamplingConfig
 from training_cases import a_stored_case
@@ -50,3 +50,9 @@ def test_seeds_stages_and_numbers_give_different_samples(sampler):
 
 def test_no_batches_are_no_error(sampler):
     assert all_of(SampleDataset(sampler, 1, 1), 3, 3) == []
+
+
+@pytest.mark.parametrize(("error", "reported"), [(EOFError(), False), (BrokenPipeError(), False), (KeyError(3), True)])
+def test_a_transfer_that_a_cancelled_training_breaks_off_is_not_reported(error, reported, capsys):
+    _report_of_thread(type(error), error, None)
+    assert ("Error" in capsys.readouterr().err) == reported
