@@ -21,8 +21,8 @@ OPENVINO_MISSING = (
 def choose_backend(wanted: str) -> str:
     """Select the library that computes the network.
 
-    ``auto`` always selects torch. With oneDNN chosen by hand, torch needs 1.04 times the processor time of OpenVINO for
-    one stack of the shipped network in float32 (see docs/performance.md), which does not repay the conversion.
+    ``auto`` always selects torch. With oneDNN chosen by hand, torch needs 1.1 times the processor time of OpenVINO for
+    one stack of the shipped network in float32 (see docs/performance.md), which hardly repays the conversion.
 
     Args:
         wanted: "auto", "torch" or "openvino".

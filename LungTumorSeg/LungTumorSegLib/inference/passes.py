@@ -49,6 +49,12 @@ class Part:
         return self.box[0][0]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Number of rows and columns."""
+        (_, i0, j0), (_, i1, j1) = self.box
+        return i1 - i0, j1 - j0
+
+    @property
     def area(self) -> int:
         """Number of voxels in the slice plane, to which the computing time is about proportional."""
         return _area(self.box)

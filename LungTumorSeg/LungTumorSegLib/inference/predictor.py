@@ -1,4 +1,4 @@
-"""Apply the network to the stacks of a working grid, one or two stacks at a time.
+"""Apply the network to the stacks of a working grid: one or two at a time on a CPU, batches on a graphics card.
 
 For speed, the grid holds the lungs only, and stacks without lung are skipped. If the model requests it, most stacks are
 computed only around what a first pass suspects (see ``passes``). The 2D extractor processes each slice
@@ -23,7 +23,7 @@ from ..core.messages import OUT_OF_MEMORY
 from ..networks.locality import is_local
 from ..networks.multires_blocks import kernels_kept
 from ..networks.workers import MOST_WORKERS, torch_workers
-from .answers import DTYPES, Answers, ComputedNetwork
+from .answers import DTYPES, STACKS_AT_ONCE, Answers, ComputedNetwork
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
 from .openvino_network import computes_in, openvino_network
@@ -104,7 +104,7 @@ def choose_precision(wanted: str, device: torch.device, backend: str = TORCH) ->
     if wanted != "auto":
         raise UnusableInput(f"The precision must be auto, float32 or bfloat16, not {wanted!r}.")
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     # Older versions of torch cannot report capabilities; single precision is the safe choice there.
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return "bfloat16" if any(capabilities.get(name) for name in BFLOAT16_FEATURES) else "float32"
@@ -120,6 +120,7 @@ def predict_maps(
     device: torch.device | str,
     precision: str = "float32",
     backend: str = TORCH,
+    at_once: int | None = None,
     on_progress: ProgressCallback = ignore_progress,
 ) -> StackStatistics:
     """Compute the mean and the standard deviation of the tumor probability across stacks.
@@ -136,8 +137,10 @@ def predict_maps(
         device: The device that computes.
         precision: "float32" or "bfloat16".
         backend: The library that computes the network, "torch" or "openvino"; OpenVINO computes on the CPU.
+        at_once: Largest number of stacks in one batch. By default that of the device, see ``STACKS_AT_ONCE``; OpenVINO
+            takes one.
         on_progress: Receives the number of finished stacks, in hundredths. An exception that it raises ends the
-            prediction within one stack.
+            prediction within one batch.
 
     Returns:
         Statistics per voxel of the grid (slice, row, column) over the stacks that cover the voxel.
@@ -158,7 +161,9 @@ def predict_maps(
             computed = openvino_network(network, example, precision)
         lone = device.type != "cpu" or backend == OPENVINO or not (mirror or closer_above is not None)
         with torch.inference_mode(), kernels_kept(network), torch_workers(1 if lone else MOST_WORKERS) as workers:
-            search = _Search(Answers(computed, slices, device, precision, workers), statistics, on_progress)
+            most = 1 if backend == OPENVINO else at_once or STACKS_AT_ONCE[device.type]
+            answers = Answers(computed, slices, device, precision, workers, most)
+            search = _Search(answers, statistics, on_progress)
             if closer_above is None:
                 search.compute(stacks)
             else:
@@ -189,6 +194,7 @@ class _Search:
     def compute(self, parts: Sequence[Part]) -> None:
         """Compute parts, whose first slices should be in ascending order, so that features are shared."""
         total = self._done + sum(map(self._cost, parts))
+        parts = self._answers.arranged(parts)
         answers = self._answers.of(parts)
         for part in parts:
             self._report(total)

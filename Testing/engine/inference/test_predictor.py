@@ -73,6 +73,25 @@ def test_mirrored_stacks_count_as_stacks_of_their_own(a_grid, name):
     )  # the network does tell left from right, so that a view left out would show
 
 
+@pytest.mark.parametrize(("name", "closer_above"), [("sff_multires_unet3d", None), ("multires_unet3d", 0.5)])
+def test_stacks_in_batches_give_what_single_ones_give(a_grid, name, closer_above):
+    network, sizes = a_network(name), []
+    network.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    choices = {"stride": 4, "mirror": True, "closer_above": closer_above, "device": CPU}
+    single = predict_maps(a_grid, network, **choices)
+    assert set(sizes) == {1}, "one at a time is fastest on a CPU"
+    sizes.clear()
+    steps = []
+    batches = predict_maps(a_grid, network, **choices, at_once=3, on_progress=steps.append)
+    assert 3 in sizes
+    assert max(sizes) == 3
+    assert (batches.count == single.count).all()
+    np.testing.assert_allclose(batches.mean, single.mean, atol=1e-5)
+    np.testing.assert_allclose(batches.deviation(), single.deviation(), atol=1e-4)
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert steps[-1].done == steps[-1].total
+
+
 def test_stacks_without_lung_are_skipped(a_grid):
     maps = predict_maps(a_grid, a_network("sff_multires_unet3d"), stride=1, device=CPU)
     inside = a_grid.region.array.any(axis=(1, 2))
