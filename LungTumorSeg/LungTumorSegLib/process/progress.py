@@ -12,19 +12,19 @@ STAGE_SHARES = {
     "reading": 0.022,
     "model": 0.1,
     "isolation": 0.112,
-    "predicting": 0.626,
-    "verifying": 0.09,
+    "predicting": 0.556,
+    "verifying": 0.13,
     "measuring": 0.03,
-    "writing": 0.02,
+    "writing": 0.05,
 }
 """Expected share of each stage in the time of a run, apart from ``FIXED_PARTS``.
 
 These, the fixed parts and ``CANDIDATE`` were fitted to processor seconds on one core, in float32 and with report, of
-five CTs of 284 x 284 x 121 to 512 x 512 x 300 voxels, and to seconds of two of them on two cores. They only count until
-a stage can be measured in the run itself; see ``RunProgress``.
+four CTs of 284 x 284 x 121 to 512 x 512 x 300 voxels. They only count until a stage can be measured in the run itself;
+see ``RunProgress``.
 """
 
-FIXED_PARTS = {"model": {"verifying": 1.1, "writing": 1.3}, "packages": {"writing": 3.0}}
+FIXED_PARTS = {"model": {"verifying": 0.6, "writing": 0.7}, "packages": {"writing": 3.0}}
 """Time of stages that does not grow with the CT, as a multiple of the time of a stage before them.
 
 It is spent on packages, on candidates, of which there are about forty in most CTs, and on the four 3D pictures. That
