@@ -9,6 +9,7 @@ import numpy as np
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import AxisOrder, CTVolume, Grid, Volume, as_point
 from .abdomen import paint_abdomen
+from .breathing import breathe
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
 from .disease import Disease, airless, build_disease, paint_disease
@@ -134,6 +135,8 @@ def build_anatomy(seed: int, options: PhantomOptions) -> Anatomy:
     diseases = build_disease(patient, thorax, stream(seed, "disease"))
     _paint_patient(canvas, seed, patient, thorax, diseases)
     lungs = _lung_labels(canvas, thorax, diseases)
+    if "breathing" in patient.distractors:
+        breathe(canvas, lungs, patient, stream(seed, "breathing"))
     return Anatomy(patient, thorax, airless(diseases, thorax), canvas, lungs, order, grid.origin)
 
 

@@ -15,10 +15,10 @@ from .shapes import Array, ellipsoid, smooth_noise
 from .thorax import Thorax
 
 DEPENDENT_HU = (-520.0, -150.0)
-"""Range of the attenuation at the dorsal pleura, HU: from faint ground glass to nearly airless lung."""
+"""Range of the attenuation at the lowest pleura, HU: from faint ground glass to nearly airless lung."""
 
 DEPENDENT_MM = (15.0, 60.0)
-"""Range of the distance to which the density extends from the dorsal pleura toward the front, mm."""
+"""Range of the distance to which the density extends upward from the lowest pleura, mm."""
 
 PNEUMONIA_HU = (-450.0, 40.0)
 """Range of the attenuation in the middle of a patch, HU: from ground glass to consolidation."""
@@ -34,17 +34,20 @@ def paint_haze(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.
     if "pneumonia" in patient.distractors:
         for _ in range(int(rng.integers(*PNEUMONIA_PATCHES))):
             _thicken(canvas, thorax, _patch(thorax, rng), float(rng.uniform(*PNEUMONIA_HU)))
+    if "ventral" in patient.distractors:
+        _thicken(canvas, thorax, _dependent(thorax, rng, prone=True), float(rng.uniform(*DEPENDENT_HU)))
 
 
-def _dependent(thorax: Thorax, rng: np.random.Generator) -> Array:
-    """Return a share (0 to 1) on the coarse grid that grows toward the dorsal pleura.
+def _dependent(thorax: Thorax, rng: np.random.Generator, *, prone: bool = False) -> Array:
+    """Return a share (0 to 1) on the coarse grid that grows toward the dorsal pleura, or the ventral one if ``prone``.
 
     It is higher at the base and uneven, as in patients.
     """
     _, y, z = thorax.model
-    dorsal = np.where(thorax.lungs < 0, y, -np.inf).max(axis=1, keepdims=True)  # most posterior lung at x and z
+    down = -y if prone else y
+    lowest = np.where(thorax.lungs < 0, down, -np.inf).max(axis=1, keepdims=True)  # lung at x and z
     reach = float(rng.uniform(*DEPENDENT_MM)) * (1 + 0.35 * smooth_noise(rng, thorax.grid.size, 4))
-    share = 1 - (np.where(np.isfinite(dorsal), dorsal, 1e3) - y) / np.maximum(reach, 1)
+    share = 1 - (np.where(np.isfinite(lowest), lowest, 1e3) - down) / np.maximum(reach, 1)
     return np.asarray(np.clip(share, 0, 1) * np.clip(0.75 - z / 250, 0.2, 1), np.float32)
 
 

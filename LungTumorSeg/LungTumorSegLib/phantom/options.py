@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 COUCHES = ("curved", "flat", "none")
 ARMS = ("up", "down")
-DISTRACTORS = ("collapse", "effusion", "scars", "dependent", "pneumonia")
+DISTRACTORS = ("collapse", "effusion", "scars", "dependent", "ventral", "pneumonia", "breathing")
 ACCESSORY_FISSURES = ("azygos", "inferior", "left_horizontal")
 SPACING_RANGE_MM = (0.3, 10.0)
 """Allowed spacing, mm: at a smaller one a chest does not fit in memory, a larger one does not resolve its anatomy."""
@@ -49,7 +49,9 @@ class PhantomOptions:
         lesion_count: Number of drawn lesions; by default 1 to 4.
         lesion_diameter_mm: Range (smallest, largest) of the drawn diameters, mm, within 3 to 100; they are log-uniform.
         distractors: Disease that is not tumor, any of ``DISTRACTORS``: "collapse" (atelectasis), "effusion", "scars",
-            "dependent" (gravity-dependent density) and "pneumonia". The last two are present only if they are named.
+            "dependent" (gravity-dependent density of a patient who lay on the back), "ventral" (the same of one who lay
+            prone), "pneumonia", and "breathing" (steps of the diaphragm, see ``breathing``). All but the first three
+            are present only if they are named.
         couch: One of ``COUCHES``.
         arms: One of ``ARMS``.
         scoliosis_mm: Largest sideways excursion of the spine, mm, positive to the left.
