@@ -25,7 +25,7 @@ import numpy as np
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.evaluation.detection import detect, separate_lesions
 from LungTumorSegLib.evaluation.overlap import dice
-from LungTumorSegLib.inference.decision import Thresholds, decide
+from LungTumorSegLib.inference.decision import decide
 from LungTumorSegLib.inference.grid import WorkingGrid, make_working_grid
 from LungTumorSegLib.inference.predictor import choose_device, predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
@@ -34,6 +34,7 @@ from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs, symmetry
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.networks.stored import Model, load_model
+from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
 from LungTumorSegLib.refinement.painting import painted
 from LungTumorSegLib.refinement.second_look import second_look

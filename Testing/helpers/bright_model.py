@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks.stored import save_model
+from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.weights.manifest import Manifest
 
 NAME = "bright"

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 from chests import Chest, block, make_chest
-from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.isolation import LungIsolation, SpineAxis
 from LungTumorSegLib.lesions import report_lesions
-from LungTumorSegLib.options import Settings
+from LungTumorSegLib.options import Settings, Thresholds
 from LungTumorSegLib.results.segment_result import SegmentResult
 from LungTumorSegLib.weights.manifest import Manifest
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.computed import slabs
 from ..core.volume import Mask, Probability, Volume
-from ..options import Thresholds as Thresholds
+from ..options import Thresholds
 from .grid import WorkingGrid
 
 

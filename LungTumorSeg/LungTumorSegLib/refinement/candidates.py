@@ -86,9 +86,17 @@ def extent_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> float:
     return float(((index.max(axis=0) - index.min(axis=0) + 1) * spacing_mm).max())
 
 
+def depth_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
+    """Return the distance, mm, from each voxel of a mask (slice, row, column) to the nearest one outside of it.
+
+    It is 0 outside; all that lies beyond the array is outside.
+    """
+    return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1])
+
+
 def deep_voxel(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
     """Return the index of the voxel, among those deep inside a nonempty mask, that is nearest to its centroid."""
-    depth_mm = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-    deep = np.argwhere(depth_mm >= DEEP_SHARE * depth_mm.max())
+    depth = depth_mm(mask, spacing_mm)
+    deep = np.argwhere(depth >= DEEP_SHARE * depth.max())
     off_mm = (deep - np.argwhere(mask).mean(axis=0)) * spacing_mm
     return np.asarray(deep[np.argmin((off_mm**2).sum(axis=1))])

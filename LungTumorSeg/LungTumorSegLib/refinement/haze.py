@@ -15,7 +15,7 @@ from ..core.boxes import overlap, put, relative, slices_of, widened
 from ..core.crops import Crop, trimmed
 from ..core.volume import Array, Geometry
 from ..lesions.components import CONNECTIVITY
-from .candidates import Candidate, candidate_at
+from .candidates import Candidate, candidate_at, depth_mm
 from .measures import Surroundings
 
 HAZE_MM = 120.0
@@ -109,8 +109,7 @@ def without(haze: Crop, lesions: Iterable[Crop], ct: Geometry) -> Crop | None:
 
 def _opened(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
     """Return what is left of a mask (slice, row, column) where a ball of ``HALF_WIDTH_MM`` fits in."""
-    depth_mm = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-    deep = np.asarray(depth_mm > HALF_WIDTH_MM)
+    deep = depth_mm(mask, spacing_mm) > HALF_WIDTH_MM
     if not deep.any():
         return deep
     return np.asarray(mask & (ndimage.distance_transform_edt(~deep, sampling=spacing_mm) <= HALF_WIDTH_MM))

@@ -12,6 +12,9 @@ from ..lesions.components import CONNECTIVITY
 from .candidates import CORE, Candidate
 from .crops import AERATED_HU
 
+BRIGHT_HU = 120.0
+"""HU above which a voxel is bright, such as those of vessels with contrast agent; tumors rarely enhance so much."""
+
 SHELL_VOXELS = 3
 """Voxels by which the box of a candidate grows, so that it holds the shell around the candidate."""
 
@@ -46,7 +49,7 @@ def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
         probability minus standard deviation), ``wide_probability`` (mean probability of the whole region),
         ``aerated_share`` (share of aerated lung in a shell around the core), ``in_lung`` (share of the core inside the
         lungs), ``contrast_hu`` (mean HU of the core minus that of the shell), ``mean_hu`` and ``bright_share`` (share
-        of the core above 120 HU, such as enhanced vessels).
+        of the core above ``BRIGHT_HU``).
     """
     (k0, i0, j0), (k1, i1, j1) = candidate.region.box
     low = np.maximum(np.array([k0, i0, j0]) - SHELL_VOXELS, 0)
@@ -70,5 +73,5 @@ def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
         "in_lung": float(lungs[core].mean()),
         "contrast_hu": float(hu[core].mean() - hu[shell].mean()),
         "mean_hu": float(hu[core].mean()),
-        "bright_share": float((hu[core] > 120).mean()),
+        "bright_share": float((hu[core] > BRIGHT_HU).mean()),
     }

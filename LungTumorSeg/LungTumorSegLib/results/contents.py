@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnusableInput
 from ..options import DICOM, NIFTI, SEG_NRRD, SURFACES
+from .giving_way import may_be_resampled
 
 if TYPE_CHECKING:
     from ..io.dicom_source import DicomSource
@@ -64,8 +65,6 @@ def check_formats(formats: Collection[str], source: Path | None) -> None:
     Raises:
         UnusableInput: If DICOM results are wanted, but the CT is not DICOM.
     """
-    from .giving_way import may_be_resampled  # only DICOM may be
-
     if DICOM not in formats or (source is not None and (not source.exists() or may_be_resampled(source))):
         return
     from ..io.dicom_source import not_dicom  # imports pydicom, so only if needed

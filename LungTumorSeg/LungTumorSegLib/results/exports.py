@@ -110,7 +110,7 @@ def algorithm_of(run: Mapping[str, Any], *, automatic: bool) -> Algorithm:
         run: The summary of the run that found them; empty if it is unknown.
         automatic: Whether no person changed them since.
     """
-    from ..io.dicom_seg_writer import Algorithm
+    from ..io.dicom_seg_writer import Algorithm  # importing highdicom takes a second
 
     model = run.get("model")
     version = str(run.get("segmented_with", run.get("software_version", __version__)))

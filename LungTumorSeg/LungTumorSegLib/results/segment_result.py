@@ -11,6 +11,7 @@ from ..isolation import LungIsolation
 from ..lesions import LesionReport
 from ..options import Settings
 from ..weights.manifest import Manifest
+from .contents import Extras
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,6 @@ class SegmentResult:
             UnusableInput: If a file is in the way that may not be replaced.
             MachineLimit: If a file cannot be written; no file appears then.
         """
-        from .contents import Extras
-        from .writer import write_result  # imported here, because the writer imports this module
+        from .writer import write_result  # imports vtk's rendering, so only if needed
 
         return write_result(self, Path(folder), extras=Extras(report=True))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,9 +43,11 @@ from .folder import complete_or_nothing, files_of_group
 from .giving_way import Output
 from .map_files import MapFiles
 from .result_segments import lung_and_tumor_segments, margin_segments
-from .segment_result import SegmentResult
 from .summary import NO_RUN, case_entry, summary_of, summary_of_measures, write_record
 from .surfaces import write_surfaces
+
+if TYPE_CHECKING:  # it imports this module to save itself
+    from .segment_result import SegmentResult
 
 LASTING_FILES = frozenset({SEGMENTATION_FILE, PROBABILITY_FILE, DISAGREEMENT_FILE, CT_FILE})
 """Files that a run computed from the CT.

@@ -14,7 +14,7 @@ from ..core.events import Progress, ProgressCallback
 from ..core.volume import Volume
 from ..evaluation import CaseMetrics, evaluate_case, summarize
 from ..evaluation.cases import row, write_froc_of, write_table
-from ..inference.decision import Thresholds
+from ..options import Thresholds
 from .config import GridConfig
 from .overlays import write_overlay
 from .store import IGNORED, StoredCase

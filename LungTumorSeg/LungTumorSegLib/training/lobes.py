@@ -18,10 +18,10 @@ from ..core.lobes import LOBES
 from ..core.volume import AIR_HU, Array, CTVolume, Volume
 from ..evaluation.overlap import dice
 from ..inference.answers import autocast
-from ..inference.decision import Thresholds
 from ..inference.grid import WorkingGrid, make_working_grid
 from ..isolation import isolate_lungs
 from ..networks.contract import ClassNetwork
+from ..options import Thresholds
 from .appearance import vary_patient, vary_scan
 from .augmentation import build_augmentation
 from .checkpoint_score import CheckpointScore

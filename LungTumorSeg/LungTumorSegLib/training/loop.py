@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from ..core.events import Progress, ProgressCallback
 from ..inference.answers import autocast
-from ..inference.decision import Thresholds
 from ..networks.contract import Network
+from ..options import Thresholds
 from .averaging import MovingAverage
 from .checkpoint import load_average, load_checkpoint, save_checkpoint
 from .config import StageConfig, TrainingConfig

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, CTVolume
-from LungTumorSegLib.inference.decision import Thresholds, decide, kept_slices
+from LungTumorSegLib.inference.decision import decide, kept_slices
 from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.options import Thresholds
 
 
 def test_a_slice_is_kept_only_if_its_maximum_exceeds_the_gate():

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.networks import build_network
+from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.training.checkpoint_score import FALSE_ML_SCALE, CheckpointScore
 from LungTumorSegLib.training.config import GridConfig
 from LungTumorSegLib.training.store import IGNORED

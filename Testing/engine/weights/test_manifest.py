@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
-from LungTumorSegLib.inference.decision import Thresholds
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks.stored import load_model, save_model
+from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.weights.manifest import Manifest, find_model, model_folders
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from ...core.csv_tables import write_table
 from ...core.errors import MachineLimit, UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
-from ...inference.decision import Thresholds
+from ...options import Thresholds
 from ...results.folder import check_output, complete_or_nothing
 from ...results.giving_way import Output
 from ..config import TrainingConfig

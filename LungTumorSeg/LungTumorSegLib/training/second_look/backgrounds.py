@@ -10,7 +10,7 @@ from scipy import ndimage
 from ...core.resampling import resample_separable
 from ...core.volume import AIR_HU, Array, Point, Volume, as_point
 from ...lesions.components import CONNECTIVITY
-from ...refinement.candidates import CORE, SUSPECTED, deep_voxel, extent_mm
+from ...refinement.candidates import CORE, SUSPECTED, deep_voxel, depth_mm, extent_mm
 from ...refinement.crops import Anatomy
 from ..store import BORDER_MM, IGNORED, LUNG_BIT, MASK_BIT, closed_lungs
 from .cases import BODY_BIT, LookCase, Scan
@@ -135,11 +135,11 @@ class Background:
         self.source, self.is_phantom = case.source, case.is_phantom
         self.levels = (native, *(native.reduced(spacing) for _, spacing in REDUCED_MM))
         self.anatomy = Anatomy.of(ct, lungs)
-        depth_mm = np.asarray(ndimage.distance_transform_edt(closed, sampling=spacing_mm))
+        inward_mm = np.asarray(ndimage.distance_transform_edt(closed, sampling=spacing_mm))
         free = label[few] == 0
         places = {
             "lung": closed,
-            "border": (depth_mm > 0) & (depth_mm <= BORDER_MM),
+            "border": (inward_mm > 0) & (inward_mm <= BORDER_MM),
             "soft": mask[few] & ~closed,
             "dense": mask[few] & (ct.array[few] > DENSE_HU),
             "body": body[few] & ~mask[few],
@@ -191,5 +191,5 @@ def largest_part(mask: Array) -> Array | None:
 def deep_voxels(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> Array:
     """Return the voxels (n, 3) of a nonempty mask whose depth is at least ``share`` of its largest depth."""
     (part,) = ndimage.find_objects(mask.astype(np.uint8))
-    depth_mm = ndimage.distance_transform_edt(np.pad(mask[part], 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1]
-    return np.asarray(np.argwhere(depth_mm >= share * depth_mm.max()) + [each.start for each in part])
+    depth = depth_mm(mask[part], spacing_mm)
+    return np.asarray(np.argwhere(depth >= share * depth.max()) + [each.start for each in part])
