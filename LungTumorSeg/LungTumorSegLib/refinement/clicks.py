@@ -16,7 +16,7 @@ from ..core.texts import percent
 from ..core.volume import Array, Point, Volume, as_point
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
-from .corrected import ball_at, contains, joined, without
+from .corrected import ball_at, contains, cut_off, joined
 from .crops import Anatomy
 from .look import SecondReader
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
@@ -117,7 +117,7 @@ class Outliner:
                     unseen.append(point)
                 mask = joined(mask, part, self._ct)
         if mask is not None and click.but_not:
-            mask = without(mask, (click.middle, *click.also), click.but_not, self._ct)
+            mask = cut_off(mask, (click.middle, *click.also), click.but_not, self._ct)
         median_hu = 0.0 if mask is None else float(np.median(mask.voxels_of(self._ct)))
         return Answer(mask, found.tumor, median_hu, _small_balls(unseen))
 

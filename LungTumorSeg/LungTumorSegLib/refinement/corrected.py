@@ -45,7 +45,7 @@ def ball_at(center: Point, radius_mm: float, ct: Volume) -> Crop:
     return crop_at(ball, box, ct)
 
 
-def without(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volume) -> Crop | None:
+def cut_off(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volume) -> Crop | None:
     """Cut off what belongs to points outside of the lesion.
 
     Args:

@@ -86,25 +86,25 @@ def dense_parts(haze: Candidate, around: Surroundings, *, min_ml: float) -> Iter
                 yield part
 
 
-def without(haze: Crop, lesions: Iterable[Crop], ct: Geometry) -> Crop | None:
-    """Return the outline of a haze without the lesions inside it; a gap of one voxel keeps them apart.
+def apart_from(outline: Crop, lesions: Iterable[Crop], ct: Geometry) -> Crop | None:
+    """Return an outline, such as that of a haze, without the lesions in it; a gap of one voxel keeps them apart.
 
     Args:
-        haze: The outline, on the grid of ``ct``.
+        outline: The outline, on the grid of ``ct``.
         lesions: The outlines of the lesions, on the same grid.
         ct: The CT.
 
     Returns:
         The rest; None if nothing is left.
     """
-    rest = haze.mask.array.copy()
+    rest = outline.mask.array.copy()
     for lesion in lesions:
         box = widened(lesion.box, (1, 1, 1), ct.shape)
         near = ndimage.binary_dilation(put(lesion.mask.array, lesion.box, box), structure=CONNECTIVITY)
-        common = overlap(box, haze.box)
+        common = overlap(box, outline.box)
         if common is not None:
-            rest[slices_of(relative(common, haze.box))] &= ~near[slices_of(relative(common, box))]
-    return trimmed(rest, haze.box, ct)
+            rest[slices_of(relative(common, outline.box))] &= ~near[slices_of(relative(common, box))]
+    return trimmed(rest, outline.box, ct)
 
 
 def _opened(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:

@@ -11,7 +11,7 @@ from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import extent_mm
 from .corrected import contains
 from .crops import SIDE_RANGE_MM
-from .haze import without
+from .haze import apart_from
 from .look import SecondReader
 from .outline import Outline, drawn, settled
 from .spots import Spot
@@ -85,7 +85,7 @@ def added(outlines: Iterable[Outline], spot: Spot, found: Outline, ct: Volume) -
         if outline.mask is None:
             continue
         if not contains(outline.mask, spot.center, ct):
-            before[number] = replace(outline, mask=without(outline.mask, [found.mask], ct))
+            before[number] = replace(outline, mask=apart_from(outline.mask, [found.mask], ct))
         elif outline.tumor > found.tumor:
             return list(outlines)
         else:

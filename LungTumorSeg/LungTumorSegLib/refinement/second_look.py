@@ -26,7 +26,7 @@ from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import Candidate, find_candidates
 from .crops import Anatomy, side_for_extent
 from .fragments import as_candidate, separate
-from .haze import LEAST_LOGIT, LEAST_TUMOR, dense_parts, is_hazy, is_large_haze, without
+from .haze import LEAST_LOGIT, LEAST_TUMOR, apart_from, dense_parts, is_hazy, is_large_haze
 from .look import Look, SecondReader
 from .measures import Surroundings, measures_of
 from .outline import Outline
@@ -203,7 +203,7 @@ def _beside(lesions: list[Outline], outline: Outline, ct: Volume) -> Outline:
     if outline.mask is None or not lesions:
         return outline
     masks = [lesion.mask for lesion in lesions if lesion.mask is not None]
-    return replace(outline, mask=without(outline.mask, masks, ct))
+    return replace(outline, mask=apart_from(outline.mask, masks, ct))
 
 
 def outline(

@@ -13,7 +13,7 @@ from LungTumorSegLib.inference import run
 from LungTumorSegLib.refinement import clicks
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.clicks import Click, Outliner, outlined
-from LungTumorSegLib.refinement.corrected import ball_at, contains, without
+from LungTumorSegLib.refinement.corrected import ball_at, contains, cut_off
 
 from .conftest import BALL_HU, CENTER, axial_affine, ball_ct
 
@@ -94,7 +94,7 @@ def test_a_part_that_a_cut_separates_from_every_point_goes_too():
     array[10, 10:, 39] = True
     array[10, 19, 5:40] = True
     mask = crop_at(array, ((0, 0, 0), ct.shape), ct)
-    cut = without(mask, [(0.0, 10.0, 10.0)], [(20.0, 0.0, 10.0)], ct)
+    cut = cut_off(mask, [(0.0, 10.0, 10.0)], [(20.0, 0.0, 10.0)], ct)
     places = cut.mask.index_to_lps(np.argwhere(cut.mask.array))
     assert places[:, 1].max() == 10.0
     assert places[:, 0].max() == 12.0  # nearer to (0, 10) than to (20, 0)
@@ -103,7 +103,7 @@ def test_a_part_that_a_cut_separates_from_every_point_goes_too():
 def test_nothing_is_left_if_every_voxel_is_nearer_to_a_point_outside():
     ct = Volume(np.zeros((9, 9, 9), np.float32), axial_affine((1.0, 1.0, 1.0), origin=(0.0, 0.0, 0.0)))
     mask = ball_at((4.0, 4.0, 4.0), 1.0, ct)
-    assert without(mask, [(0.0, 0.0, 0.0)], [(4.0, 4.0, 4.0)], ct) is None
+    assert cut_off(mask, [(0.0, 0.0, 0.0)], [(4.0, 4.0, 4.0)], ct) is None
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (5.0, 0.7, 0.7)])

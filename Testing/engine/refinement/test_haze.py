@@ -8,7 +8,7 @@ from LungTumorSegLib.core.crops import Crop, crop_at
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions.components import CONNECTIVITY
 from LungTumorSegLib.refinement.candidates import candidate_at
-from LungTumorSegLib.refinement.haze import dense_parts, without
+from LungTumorSegLib.refinement.haze import apart_from, dense_parts
 from LungTumorSegLib.refinement.measures import Surroundings
 from scipy import ndimage
 
@@ -78,7 +78,7 @@ def test_a_lesion_is_cut_out_of_a_haze_with_a_gap(radius_mm):
     grid = Volume(np.zeros(SHAPE, bool), AFFINE).grid
     lesion = ball((45.0, 45.0, 45.0), radius_mm)
     whole = crop_at(ball((45.0, 45.0, 45.0), 30.0), ((0, 0, 0), SHAPE), grid)
-    rest = without(whole, [crop_at(lesion, ((0, 0, 0), SHAPE), grid)], grid)
+    rest = apart_from(whole, [crop_at(lesion, ((0, 0, 0), SHAPE), grid)], grid)
     left = np.zeros(SHAPE, bool)
     left[rest.slices] = rest.mask.array
     near = ndimage.binary_dilation(lesion, structure=CONNECTIVITY)
@@ -89,4 +89,4 @@ def test_a_lesion_is_cut_out_of_a_haze_with_a_gap(radius_mm):
 def test_nothing_is_left_of_a_haze_that_is_all_lesion():
     grid = Volume(np.zeros(SHAPE, bool), AFFINE).grid
     whole = crop_at(ball((45.0, 45.0, 45.0), 9.0), ((0, 0, 0), SHAPE), grid)
-    assert without(whole, [whole], grid) is None
+    assert apart_from(whole, [whole], grid) is None
