@@ -43,15 +43,8 @@ LARGE = 1_000_000
 GREEN, BLUE, RED = (0.2, 0.8, 0.3), (0.3, 0.4, 0.9), (0.9, 0.2, 0.1)
 
 
-@pytest.fixture(scope="module")
-def lasting_objects():
-    """Collect once what earlier tests have left although it was exempt."""
-    gc.unfreeze()
-    gc.collect()
-
-
 @pytest.fixture(autouse=True)
-def garbage_is_collected_here(lasting_objects):
+def garbage_is_collected_here():
     """Collect the garbage of earlier tests, in the main thread, and exempt the rest, so that this takes milliseconds.
 
     A panel that nobody needs any more is cyclic garbage, from the moment at which pytest has let go of a test's
