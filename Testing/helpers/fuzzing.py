@@ -1,4 +1,4 @@
-"""Damaged files for every reader: seeded mutations, each read in a child process with limited memory and time.
+"""Damaged files for every reader: seeded mutations, read in a child process with limited memory and time.
 
 ``python Testing/helpers/fuzzing.py READER --count 1000`` prints what failed; the tests do the same with fewer inputs.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import itertools
 import json
 import os
 import random
@@ -22,7 +23,7 @@ import tempfile
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ MAX_MESSAGE = 1200
 """Largest number of characters in a message: a sentence with one or two paths."""
 
 START_SECONDS = 120
-"""Time that a child process may take to import its libraries and write its seeds on a busy machine, s."""
+"""Time that a child process may take to import the libraries of a reader and write its seeds on a busy machine, s."""
 
 WORDS = (
     b"nan", b"inf", b"-1", b"0", b"1e999", b"-0.0", b"1e-300", b"65536", b"2147483648", b"99999999999999999999",
@@ -78,72 +79,82 @@ class Findings:
     peak_bytes: int = 0
 
 
-def fuzz(reader: str, *, count: int, first: int = 0) -> Findings:
-    """Pass mutated inputs to a reader.
+def fuzz(readers: Sequence[str], *, count: int, first: int = 0) -> dict[str, Findings]:
+    """Pass mutated inputs to readers, one after the other in one child process, which loads their libraries once.
 
     A child process that dies or hangs loses only one input; the next child process continues after it.
 
     Args:
-        reader: Name of the reader, a key of ``READERS``; name and number determine an input.
-        count: Number of inputs.
+        readers: Names of the readers, keys of ``READERS``; name and number determine an input.
+        count: Number of inputs per reader.
         first: Number of the first input.
 
     Returns:
-        What was found.
+        What was found, by reader.
     """
-    findings = Findings()
-    number, last = first, first + count
-    while number < last:
+    findings = {reader: Findings() for reader in readers}
+    left = [(reader, number) for reader in readers for number in range(first, first + count)]
+    while left:
         with tempfile.TemporaryDirectory(prefix="fuzzing-") as folder:
-            number = _one_child(reader, number, last, folder, findings)
+            left = _one_child(left, folder, findings)
     return findings
 
 
-def _one_child(reader: str, number: int, last: int, folder: str, findings: Findings) -> int:
-    """Run a child process from input ``number`` on; return the number of the next input to try."""
-    command = [
-        sys.executable,
-        __file__,
-        reader,
-        "--child",
-        folder,
-        "--first",
-        str(number),
-        "--count",
-        str(last - number),
-    ]
+def _one_child(left: list[tuple[str, int]], folder: str, findings: dict[str, Findings]) -> list[tuple[str, int]]:
+    """Run a child process for inputs (reader, number) in this order; return those that are left to try."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, __file__, "--child", folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as child:
         errors: list[str] = []
         listener = threading.Thread(target=lambda: errors.append(child.stderr.read()[-2000:]), daemon=True)
         listener.start()
-        seconds = START_SECONDS
-        while True:
-            watch = threading.Timer(seconds, child.kill)
+        child.stdin.write(json.dumps(left))
+        child.stdin.close()
+        done, ready = 0, ""
+        while done < len(left):
+            watch = threading.Timer(MAX_SECONDS if ready == left[done][0] else START_SECONDS, child.kill)
             watch.start()
             line = child.stdout.readline()
             watch.cancel()
             if not line:
                 break
-            seconds = MAX_SECONDS
             result = json.loads(line)
-            if "number" not in result:  # the greeting of a child that is ready
+            if "ready" in result:  # the greeting of a child whose reader is ready
+                ready = result["ready"]
                 continue
-            number = result["number"] + 1
-            findings.outcomes[result["outcome"]] += 1
-            findings.peak_bytes = max(findings.peak_bytes, result["peak_bytes"])
-            if result["outcome"] not in ("read", "refused"):
-                findings.failures.append(f"{reader} {result['number']}: {result['text']}")
+            done += 1
+            _note(result, findings[ready])
         code = child.wait()
         listener.join()
-    if number < last:
-        findings.outcomes["died"] += 1
-        findings.failures.append(f"{reader} {number}: the process ended with code {code} {''.join(errors)}")
-        number += 1
-    return number
+    if done < len(left):
+        reader, number = left[done]
+        findings[reader].outcomes["died"] += 1
+        findings[reader].failures.append(f"{reader} {number}: the process ended with code {code} {''.join(errors)}")
+        done += 1
+    return left[done:]
 
 
-def _child(name: str, first: int, count: int, folder: Path) -> None:
+def _note(result: dict[str, Any], findings: Findings) -> None:
+    findings.outcomes[result["outcome"]] += 1
+    findings.peak_bytes = max(findings.peak_bytes, result["peak_bytes"])
+    if result["outcome"] not in ("read", "refused"):
+        findings.failures.append(f"{result['reader']} {result['number']}: {result['text']}")
+
+
+def _child(inputs: list[tuple[str, int]], folder: Path) -> None:
+    """Read the inputs (reader, number), from files in ``folder``; print a line of JSON per input."""
+    for name, group in itertools.groupby(inputs, key=lambda each: each[0]):
+        (folder / name).mkdir()
+        _read_mutated(name, [number for _, number in group], folder / name)
+
+
+def _read_mutated(name: str, numbers: list[int], folder: Path) -> None:
     import resource
 
     from LungTumorSegLib.core.peak_memory import peak_bytes
@@ -155,7 +166,7 @@ def _child(name: str, first: int, count: int, folder: Path) -> None:
     if unread:
         raise ValueError(f"The intact files are not read: {unread}")
     print(json.dumps({"ready": name}), flush=True)  # noqa: T201
-    for number in range(first, first + count):
+    for number in numbers:
         rng = random.Random(f"{name} {number}")
         path = rng.choice(seeds)
         victim = rng.choice(sorted(path.iterdir())) if path.is_dir() else path
@@ -163,7 +174,7 @@ def _child(name: str, first: int, count: int, folder: Path) -> None:
         victim.write_bytes(mutated(intact, rng))
         outcome, text = _outcome(reader, path)
         victim.write_bytes(intact)
-        line = {"number": number, "outcome": outcome, "text": text, "peak_bytes": peak_bytes()}
+        line = {"reader": name, "number": number, "outcome": outcome, "text": text, "peak_bytes": peak_bytes()}
         print(json.dumps(line), flush=True)  # noqa: T201
 
 
@@ -474,15 +485,17 @@ READERS: dict[str, Callable[[], Reader]] = {
 
 def _main() -> int:
     parser = argparse.ArgumentParser(description="Give mutated files to a reader.")
-    parser.add_argument("reader", choices=sorted(READERS))
+    parser.add_argument("reader", choices=sorted(READERS), nargs="?")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--child", type=Path, metavar="FOLDER", help="read in this process, from files in FOLDER")
+    parser.add_argument("--child", type=Path, metavar="FOLDER", help="read the inputs that stdin names, from FOLDER")
     options = parser.parse_args()
     if options.child:
-        _child(options.reader, options.first, options.count, options.child)
+        _child(json.load(sys.stdin), options.child)
         return 0
-    findings = fuzz(options.reader, count=options.count, first=options.first)
+    if options.reader is None:
+        parser.error("a reader must be named")
+    findings = fuzz([options.reader], count=options.count, first=options.first)[options.reader]
     print(*findings.failures, sep="\n")  # noqa: T201
     print(dict(findings.outcomes), f"{findings.peak_bytes / 1e6:.0f} MB")  # noqa: T201
     return 1 if findings.failures else 0
