@@ -27,10 +27,11 @@ class Run:
 def a_phantom_with_two_lesions(tmp_path_factory) -> tuple[Phantom, Path]:
     """A 30 mm lesion in the left lung, one of 18 mm in the right, and the folder where the files lie.
 
-    The scan shows 105 mm of the lungs, which keeps the network's work at a third of that of whole lungs.
+    The scan shows 75 mm of the lungs, which keeps the network's work at a quarter of that of whole lungs.
     """
     lesions = (LesionSpec("solid", 30.0, "lung", "left"), LesionSpec("solid", 18.0, "lung", "right"))
-    options = PhantomOptions(spacing_mm=(3.0, 1.6, 1.6), height_mm=(-75.0, 30.0), lesions=lesions, distractors=())
+    seen = {"spacing_mm": (3.0, 1.6, 1.6), "height_mm": (-60.0, 15.0), "body_grid_mm": 6.0}
+    options = PhantomOptions(**seen, lesions=lesions, distractors=())
     phantom = make_phantom(7101, options)
     folder = tmp_path_factory.mktemp("phantom")
     write_phantom(phantom, folder)

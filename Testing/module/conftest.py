@@ -221,7 +221,7 @@ def fake_child(tmp_path, ct, usual_results, monkeypatch):
     shutil.copytree(usual_results, home / "results")
     script = Path(__file__).with_name("fake_command_line.py")
     program = home / "PythonSlicer"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "{script}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{home}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("FAKE_RESULTS", str(home))

@@ -1,17 +1,16 @@
 """Imitates ``python -m LungTumorSegLib`` for the module's tests.
 
-The variable FAKE_RUN sets its behavior, and the folder FAKE_RESULTS contains its result.
+The variable FAKE_RUN sets its behavior, and the folder FAKE_RESULTS contains its result. The tests start it some five
+hundred times, so it imports little.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -26,6 +25,8 @@ def say(**event: object) -> None:
 
 def wait_for_cancel(stages: bool = True) -> None:
     """Report progress until the parent cancels, then exit with code 130."""
+    import threading
+
     cancelled = threading.Event()
 
     def watch() -> None:
@@ -150,6 +151,8 @@ def batch(arguments: list[str]) -> None:
     if source.is_dir():
         paths = {path.name.partition(".")[0]: path for path in sorted(source.iterdir())}
     else:
+        import csv
+
         rows = csv.DictReader(source.read_text().splitlines())
         shutil.copy(source, home / "table.csv")
         paths = {row["case"]: source.parent / row["path"] for row in rows}
