@@ -17,7 +17,7 @@ QUICK = {
     "noise_hu": 0.0,
     "circle": False,
     "arms": "up",
-    "body_grid_mm": 6.0,
+    "body_grid_mm": 8.0,
 }
 
 

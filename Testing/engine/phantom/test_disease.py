@@ -14,13 +14,13 @@ from scipy import ndimage
 def patient_with(*distractors: str, seed: int) -> Phantom:
     """A native, tumor-free patient without noise."""
     options = PhantomOptions(
-        spacing_mm=(6.0, 3.1, 2.7),
+        spacing_mm=(8.0, 4.1, 3.7),
         lesions=(),
         distractors=distractors,
         noise_hu=0,
         enhancement_hu=0,
         emphysema=0,
-        body_grid_mm=6.0,
+        body_grid_mm=8.0,
     )
     return make_phantom(seed, options)
 

@@ -14,7 +14,7 @@ from LungTumorSegLib.phantom.patient import draw_patient
 from scipy import ndimage
 
 QUICK = PhantomOptions(
-    spacing_mm=(8.0, 4.1, 3.7), lesions=(), distractors=(), couch="flat", arms="up", body_grid_mm=6.0
+    spacing_mm=(8.0, 4.1, 3.7), lesions=(), distractors=(), couch="flat", arms="up", body_grid_mm=8.0
 )
 ROTATED = ((0.0, -0.1736482, 0.9848078), (0.0, 0.9848078, 0.1736482), (1.0, 0.0, 0.0))
 """Axial slices turned by 10 degrees in their plane: slice, row and column axes as columns."""

@@ -7,7 +7,7 @@ import pytest
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
 from LungTumorSegLib.phantom.patient import draw_patient
 
-COARSE = {"spacing_mm": (6.0, 3.0, 3.0), "lesions": (), "noise_hu": 0.0, "body_grid_mm": 6.0}
+COARSE = {"spacing_mm": (8.0, 4.1, 3.7), "lesions": (), "noise_hu": 0.0, "body_grid_mm": 8.0}
 
 
 @cache
