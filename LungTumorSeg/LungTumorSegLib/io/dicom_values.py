@@ -12,10 +12,12 @@ import warnings
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag, Tag
 
 from ..core.errors import UnusableInput
 from ..core.texts import shown
@@ -68,13 +70,14 @@ class DicomHeader:
         return self._decoded[keyword]
 
     def _decode(self, keyword: str) -> list[Any]:
-        source = self.meta if keyword in self.meta else self.dataset
-        if keyword not in source:
+        tag = _tag_of(keyword)
+        source = self.meta if tag in self.meta else self.dataset
+        if tag not in source:
             return []
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                value = source[keyword].value
+                value = source[tag].value
                 if value is None or (isinstance(value, str | bytes) and not value):
                     return []
                 return list(value) if _is_list(value) else [value]
@@ -141,6 +144,12 @@ def decimals(value: Any) -> list[float]:
     """
     texts = value.decode("ascii").rstrip(" \0").split("\\") if isinstance(value, bytes) else value
     return [float(each) for each in texts]
+
+
+@cache
+def _tag_of(keyword: str) -> BaseTag:
+    """Return the tag of an attribute, which pydicom would look up at each use; a series has thousands of them."""
+    return Tag(keyword)
 
 
 def _is_list(value: object) -> bool:
