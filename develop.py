@@ -177,17 +177,19 @@ def install_pins(install: Sequence[str], pins: str, folder: Path, index: Sequenc
     file.write_text(pins, encoding="utf-8")
     (uv,) = (line for line in pins.splitlines() if line.startswith("uv=="))
     run_with_time([*install, "--no-deps", uv])
-    python = install[0]
-    install_quickly = [python, "-m", "uv", "pip", "install", "--python", python, "--no-deps"]
+    quick = [install[0], "-m", "uv", "pip", "install", "--python", install[0], "--no-deps"]
     # Like pip, take a version from any index; by default uv looks only into the first one that has the package.
-    sources = ["--index-strategy", "unsafe-best-match", *pip_sources(python), *index]
+    sources = ["--index-strategy", "unsafe-best-match", *pip_sources(install[0]), *index]
     try:
-        run_with_time([*install_quickly, *sources, "-r", str(file)])
+        run_with_time([*quick, *sources, "-r", str(file)])
+        run_with_time([*quick, "--no-build-isolation", "-e", "."])
+        check = [install[0], "-m", "uv", "pip", "check", "--python", install[0]]
     except subprocess.CalledProcessError:
         say("uv could not install the packages, so pip does it, which takes about a minute longer.")
         run_with_time([*install, *index, "--no-deps", "-r", str(file)])
-    run_with_time([*install, "--no-deps", "--no-build-isolation", "-e", "."])
-    run_with_time([*install[:3], "check"])
+        run_with_time([*install, "--no-deps", "--no-build-isolation", "-e", "."])
+        check = [*install[:3], "check"]
+    run_with_time(check)
 
 
 def pip_sources(python: str) -> list[str]:

@@ -50,6 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(places)))
 
 
+NEW_OBJECTS = 10_000
+"""So many new objects begin a garbage collection during the tests; at Python's 700, it takes some 3 % of their time."""
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Let one test process import torch and the tests before the others, which then find its bytecode.
@@ -74,6 +78,7 @@ def without_garbage_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        gc.set_threshold(NEW_OBJECTS, 10, 10)
 
 
 @contextlib.contextmanager

@@ -128,7 +128,8 @@ def test_ci_installs_every_pin_and_nothing_else_from_the_places_that_pip_uses(de
     assert all("--no-deps" in command for command in (own, others, checkout))
     indexes = [place for option, place in itertools.pairwise(others) if option == "--extra-index-url"]
     assert {"https://one.example/simple", "https://two.example/simple", develop.CPU_INDEX} <= set(indexes)
-    assert check[1:] == ["-m", "pip", "check"], "what is pinned has to be all that is needed"
+    assert checkout[-2:] == ["-e", "."]
+    assert check[1:5] == ["-m", "uv", "pip", "check"], "what is pinned has to be all that is needed"
 
 
 def test_pip_installs_the_pins_where_uv_cannot(develop, monkeypatch, tmp_path, capsys):
@@ -142,7 +143,8 @@ def test_pip_installs_the_pins_where_uv_cannot(develop, monkeypatch, tmp_path, c
     monkeypatch.setattr(develop, "run_with_time", run)
     pins = develop.chosen_constraints(None)
     develop.install_pins([develop.sys.executable, "-m", "pip", "install"], pins, tmp_path, ["--find-links", "here"])
-    _own, failed, instead, checkout, _check = runs
+    _own, failed, instead, checkout, check = runs
+    assert check[1:] == ["-m", "pip", "check"]
     assert failed[-1] == instead[-1] == str(tmp_path / "pins.txt")
     assert instead[1:4] == checkout[1:4] == ["-m", "pip", "install"]
     assert "--find-links" in instead
