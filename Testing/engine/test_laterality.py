@@ -17,7 +17,7 @@ def a_coarse_phantom():
     """Lesion 1 in the left lung, lesion 2, smaller, in the right; voxels of 5 mm keep the isolations quick."""
     lesions = (LesionSpec("solid", 40.0, "lung", "left"), LesionSpec("solid", 26.0, "lung", "right"))
     return make_phantom(
-        7102, PhantomOptions(spacing_mm=(6.0, 5.5, 5.0), lesions=lesions, distractors=(), body_grid_mm=6.0)
+        7102, PhantomOptions(spacing_mm=(6.0, 5.5, 5.0), lesions=lesions, distractors=(), body_grid_mm=8.0)
     )
 
 

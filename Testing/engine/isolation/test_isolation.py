@@ -80,7 +80,7 @@ def test_an_oblique_grid_changes_little(turn_degrees):
     axes = Rotation.from_euler("xyz", turn_degrees, degrees=True).as_matrix() @ CANONICAL_AXES
     phantom = make_phantom(
         7311,
-        PhantomOptions(spacing_mm=(7.0, 4.2, 3.8), direction=tuple(map(tuple, axes)), distractors=(), body_grid_mm=6.0),
+        PhantomOptions(spacing_mm=(7.0, 4.2, 3.8), direction=tuple(map(tuple, axes)), distractors=(), body_grid_mm=8.0),
     )
     found = isolate_lungs(phantom.ct)
     assert dice(found.left_lung.array, phantom.lungs.array == 1) > 0.95
@@ -202,7 +202,7 @@ COARSEST, COARSE, FINE = (5.0, 3.0, 2.8), (4.0, 2.6, 2.3), (3.0, 1.9, 1.7)
         (
             7321,
             COARSEST,
-            {"distractors": ("collapse",), "scoliosis_mm": 30.0, "field_of_view_mm": 300.0, "body_grid_mm": 6.0},
+            {"distractors": ("collapse",), "scoliosis_mm": 30.0, "field_of_view_mm": 300.0, "body_grid_mm": 8.0},
         ),
         pytest.param(
             7321,

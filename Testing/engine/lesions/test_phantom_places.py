@@ -21,7 +21,7 @@ SPACING_MM = (3.5, 2.5, 2.5)
 def places():
     """Truth and location of each lesion by its place, measured one at a time, and the carina."""
     phantom = make_phantom(
-        7402, PhantomOptions(spacing_mm=SPACING_MM, lesions=LESIONS, distractors=(), body_grid_mm=6.0)
+        7402, PhantomOptions(spacing_mm=SPACING_MM, lesions=LESIONS, distractors=(), body_grid_mm=8.0)
     )
     left, right = (phantom.lungs.with_array(phantom.lungs.array == label) for label in (1, 2))
     carina_lps = carina_of(phantom.ct)
