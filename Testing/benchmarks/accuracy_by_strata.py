@@ -53,6 +53,12 @@ from LungTumorSegLib.results.reader import SEGMENTATION_FILE, read_run
 COLUMNS = ("case", "result", "reference")
 COLORS = {"above -150 HU": "#0072B2", "-450 to -150 HU": "#E69F00", "below -450 HU": "#009E73", UNKNOWN: "#777777"}
 
+MOST_FALSE = 4.0
+"""False positives per scan up to which the figure shows the FROC curves."""
+
+DIAMETERS_MM = (5, 10, 20, 40, 80)
+"""Diameters, mm, that the axis of the figure names."""
+
 
 def main() -> None:
     """Score the scans of the table and write tables and figure."""
@@ -184,12 +190,17 @@ def draw(scans: Sequence[ScoredScan], path: Path) -> None:
         _draw_froc(curves, scans)
         _draw_dices(dices, [each for scan in scans for each in scan.lesions])
         rows = [row for row in strata(scans) if row["lesions"]]
-        names = [f"{row['dimension']}: {row['stratum']} ({row['lesions']})" for row in rows]
+        names = [f"{_title(row)} ({row['lesions']})" for row in rows]
         bars.barh(names, [row["sensitivity"] for row in rows], color="#0072B2")
         bars.invert_yaxis()
         bars.set(xlim=(0, 1), xlabel="sensitivity")
         with complete_file(path) as unfinished:
             figure.savefig(unfinished, format="svg", metadata={"Date": None})
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    """Return the name of a stratum, with its dimension unless both are the same."""
+    return row["stratum"] if row["stratum"] == row["dimension"] else f"{row['dimension']}: {row['stratum']}"
 
 
 def _draw_froc(axes: Any, scans: Sequence[ScoredScan]) -> None:
@@ -204,7 +215,7 @@ def _draw_froc(axes: Any, scans: Sequence[ScoredScan]) -> None:
             x = [0.0, *(point.false_positives_per_scan for point in points)]
             y = [0.0, *(point.sensitivity for point in points)]
             axes.step(x, y, where="post", label=name, linewidth=2.0 if name == "all" else 0.8)
-    axes.set(xlabel="false positives per scan", ylabel="sensitivity", ylim=(0, 1.02))
+    axes.set(xlabel="false positives per scan", ylabel="sensitivity", xlim=(0, MOST_FALSE), ylim=(0, 1.02))
     if axes.lines:
         axes.legend(fontsize=7)
 
@@ -215,6 +226,8 @@ def _draw_dices(axes: Any, lesions: Sequence[Any]) -> None:
         if chosen:
             axes.scatter([e.diameter_mm for e in chosen], [e.dice for e in chosen], s=14, color=color, label=density)
     axes.set(xlabel="diameter of the lesion, mm", ylabel="lesion Dice", ylim=(-0.02, 1.02), xscale="log")
+    axes.set_xticks(DIAMETERS_MM, [str(diameter) for diameter in DIAMETERS_MM])
+    axes.minorticks_off()
     if lesions:
         axes.legend(fontsize=7)
 

@@ -28,7 +28,9 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     report, data, text = segment_and_write(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom", overwrite=options.overwrite)
     overlap = dice(report.labels.array > 0, phantom.tumor.array > 0)
-    text += f"\nThe phantom has {len(phantom.lesions)} lesions. 3D Dice of the segmentation: {overlap:.2f}."
+    count = len(phantom.lesions)
+    lesions = f"{count} lesion{'' if count == 1 else 's'}"
+    text += f"\nThe phantom has {lesions}. 3D Dice of the segmentation: {overlap:.2f}."
     channel.result({**data, "dice": round(overlap, 4)}, text)
 
 
