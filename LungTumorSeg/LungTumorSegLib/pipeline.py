@@ -11,9 +11,9 @@ from .core.events import Progress, ProgressCallback, ignore_progress
 from .core.volume import CTVolume, Point, Volume
 from .inference.decision import decide
 from .inference.doubts import resolution_doubts
-from .inference.grid import WorkingGrid, make_working_grid
+from .inference.grid import make_working_grid
+from .inference.prediction import Prediction
 from .inference.run import Run, started
-from .inference.stacks import StackStatistics
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
 from .lesions.doubts import threshold_doubts
@@ -67,20 +67,20 @@ def segment(
     upright = isolation.reordered(ct.canonical_axes())
     clock.stage("isolation")
 
-    grid, maps = _predicted(run, upright, on_progress)
+    prediction = _predicted(run, upright, on_progress)
     clock.stage("prediction")
 
-    probability, disagreement = grid.carry_back(maps.mean), grid.carry_back(maps.deviation())
+    probability, disagreement = prediction.probability, prediction.disagreement
     on_maps(ct.canonical_axes().undo(probability), ct.canonical_axes().undo(disagreement))
     if settings.verify:
         on_progress(Progress("verifying", 0, 1))
-        found = _looked_at_again(run, upright, grid, maps, probability, on_progress)
+        found = _looked_at_again(run, upright, prediction, on_progress)
         tumor, seen = found.tumor, {"certainty": found.certainty, "together": found.lesions}
         clock.stage("verification")
         on_progress(Progress("measuring", 0, 1))
     else:
         on_progress(Progress("measuring", 0, 1))
-        tumor, seen = decide(grid, maps.mean, probability, settings.thresholds), {}
+        tumor, seen = decide(prediction, settings.thresholds), {}
     limits = {"min_lesion_ml": settings.min_lesion_ml, "min_confidence": settings.min_confidence}
     mapped = {"probability": probability, "disagreement": disagreement, "voxel_threshold": settings.thresholds.voxel}
     report = _measured(run, upright, tumor, on_progress, **mapped, **limits, **seen)
@@ -88,7 +88,7 @@ def segment(
         *resolution_doubts(upright.ct, run.model.manifest),
         *threshold_doubts(report.unsure_ml, settings.min_confidence),
     )
-    return _result(run, isolation, probability, disagreement, report, warnings)
+    return _result(run, isolation, report, probability=probability, disagreement=disagreement, warnings=warnings)
 
 
 def outline(
@@ -143,7 +143,7 @@ def outline(
     seen = {"certainty": found.certainty, "together": found.lesions}
     report = _measured(run, upright, found.tumor, on_progress, probability=inside, min_lesion_ml=0.0, **seen)
     no_disagreement = inside.with_array(np.zeros(inside.shape, np.float32))
-    return _result(run, isolation, inside, no_disagreement, report, found.warnings)
+    return _result(run, isolation, report, probability=inside, disagreement=no_disagreement, warnings=found.warnings)
 
 
 def outliner_of(
@@ -162,7 +162,7 @@ def outliner_of(
     return Outliner(second, numbers, upright.ct, upright.lungs.array), isolation
 
 
-def _predicted(run: Run, upright: LungIsolation, on_progress: ProgressCallback) -> tuple[WorkingGrid, StackStatistics]:
+def _predicted(run: Run, upright: LungIsolation, on_progress: ProgressCallback) -> Prediction:
     """Apply the network to the isolated CT on its working grid."""
     from .inference.predictor import predict_maps  # imports torch, so only here
 
@@ -181,16 +181,11 @@ def _predicted(run: Run, upright: LungIsolation, on_progress: ProgressCallback) 
         backend=run.engine.backend,
         on_progress=on_progress,
     )
-    return grid, maps
+    return Prediction.of(grid, maps)
 
 
 def _looked_at_again(
-    run: Run,
-    upright: LungIsolation,
-    grid: WorkingGrid,
-    maps: StackStatistics,
-    probability: Volume,
-    on_progress: ProgressCallback,
+    run: Run, upright: LungIsolation, prediction: Prediction, on_progress: ProgressCallback
 ) -> OutlinedLesions:
     """Look at the candidates with the second network.
 
@@ -204,15 +199,12 @@ def _looked_at_again(
         *run.model.for_second_look(),
         upright.ct,
         upright.lungs.array,
-        grid,
-        maps.mean,
-        maps.deviation(),
-        probability,
+        prediction,
         voxel_threshold=run.settings.thresholds.voxel,
         min_lesion_ml=run.settings.min_lesion_ml,
         on_progress=on_progress,
     )
-    return painted(candidates, probability)
+    return painted(candidates, upright.ct)
 
 
 def _measured(
@@ -236,9 +228,10 @@ def _measured(
 def _result(
     run: Run,
     isolation: LungIsolation,
+    report: LesionReport,
+    *,
     probability: Volume,
     disagreement: Volume,
-    report: LesionReport,
     warnings: Sequence[str],
 ) -> SegmentResult:
     """Return what was found with canonical axes as a result on the axes of the CT."""

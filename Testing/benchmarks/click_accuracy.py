@@ -39,7 +39,7 @@ from LungTumorSegLib.core.volume import CTVolume, Point, Volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.clicks import Answer, Click, Outliner, objection
-from LungTumorSegLib.refinement.crops import Cube
+from LungTumorSegLib.refinement.views import Cube
 from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split

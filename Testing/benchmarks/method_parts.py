@@ -26,10 +26,10 @@ from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.evaluation.detection import detect, separate_lesions
 from LungTumorSegLib.evaluation.overlap import dice
 from LungTumorSegLib.inference.decision import decide
-from LungTumorSegLib.inference.grid import WorkingGrid, make_working_grid
+from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.inference.predictor import choose_device, predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
-from LungTumorSegLib.inference.stacks import StackStatistics
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs, symmetry
 from LungTumorSegLib.lesions import report_lesions
@@ -128,9 +128,9 @@ def measured(
 ) -> Iterator[dict[str, Any]]:
     """Search one CT and yield the results without and with the second look, as rows."""
     begin = time.process_time()
-    grid, maps = predicted(isolation, searched, model)
+    prediction = predicted(isolation, searched, model)
     seconds = time.process_time() - begin
-    probability, numbers = grid.carry_back(maps.mean), model.manifest
+    numbers = model.manifest
 
     def row(name: str, way: str, tumor: Volume, **seen: Any) -> dict[str, Any]:
         report = report_lesions(
@@ -138,8 +138,8 @@ def measured(
             isolation.ct,
             isolation.left_lung,
             isolation.right_lung,
-            probability=probability,
-            disagreement=grid.carry_back(maps.deviation()),
+            probability=prediction.probability,
+            disagreement=prediction.disagreement,
             voxel_threshold=numbers.thresholds.voxel,
             min_lesion_ml=numbers.min_lesion_ml,
             min_confidence=numbers.min_confidence,
@@ -149,24 +149,21 @@ def measured(
 
     if part == SHIPPED:
         low = numbers.thresholds.voxel
-        yield row(ONE_THRESHOLD, ALONE, decide(grid, maps.mean, probability, Thresholds(low, low)))
-    yield row(part, ALONE, decide(grid, maps.mean, probability, numbers.thresholds))
+        yield row(ONE_THRESHOLD, ALONE, decide(prediction, Thresholds(low, low)))
+    yield row(part, ALONE, decide(prediction, numbers.thresholds))
     candidates = second_look(
         *model.for_second_look(),
         isolation.ct,
         isolation.lungs.array,
-        grid,
-        maps.mean,
-        maps.deviation(),
-        probability,
+        prediction,
         voxel_threshold=numbers.thresholds.voxel,
         min_lesion_ml=numbers.min_lesion_ml,
     )
-    found = painted(candidates, probability)
+    found = painted(candidates, isolation.ct)
     yield row(part, LOOKED_AT, found.tumor, certainty=found.certainty, together=found.lesions)
 
 
-def predicted(isolation: LungIsolation, searched: Search, model: Model) -> tuple[WorkingGrid, StackStatistics]:
+def predicted(isolation: LungIsolation, searched: Search, model: Model) -> Prediction:
     """Apply the first network to the region."""
     numbers = model.manifest
     grid = make_working_grid(
@@ -183,7 +180,7 @@ def predicted(isolation: LungIsolation, searched: Search, model: Model) -> tuple
         closer_above=numbers.closer_above,
         device=choose_device(),
     )
-    return grid, maps
+    return Prediction.of(grid, maps)
 
 
 def scores(found: np.ndarray[Any, Any], truth: Volume) -> dict[str, Any]:

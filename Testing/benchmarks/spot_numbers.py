@@ -25,9 +25,9 @@ from LungTumorSegLib.core.volume import Array, CTVolume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import Model, load_model
 from LungTumorSegLib.phantom import make_phantom
-from LungTumorSegLib.refinement.crops import SIDE_RANGE_MM, Anatomy
 from LungTumorSegLib.refinement.look import SecondReader
 from LungTumorSegLib.refinement.spots import find_spots
+from LungTumorSegLib.refinement.views import SIDE_RANGE_MM, Anatomy
 from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.implants import Nodule
 from LungTumorSegLib.training.nodules import read_nodules

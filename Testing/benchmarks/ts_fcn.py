@@ -31,7 +31,7 @@ from LungTumorSegLib.core.volume import CTVolume
 from LungTumorSegLib.networks.registry import build_network
 from LungTumorSegLib.networks.stored import save_weights
 from LungTumorSegLib.networks.ts_fcn import TSFCN
-from LungTumorSegLib.refinement.crops import Cube
+from LungTumorSegLib.refinement.views import Cube
 from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.losses import weighted_softmax_loss
 from LungTumorSegLib.training.nodules import read_nodules

@@ -14,7 +14,7 @@ import numpy as np
 from .boxes import Box, bounding_box, moved, put, slices_of
 from .errors import UnusableInput
 from .unstored import UnstoredVolume
-from .volume import Array, AxisOrder, Geometry, Grid, Volume, as_shape
+from .volume import Array, AxisOrder, Geometry, Grid, Mask, Volume, as_shape
 
 SAME_LATTICE_VOXELS = 0.05
 """Largest distance between corresponding voxels of two grids on the same lattice, as a share of a voxel.
@@ -43,6 +43,10 @@ class Crop:
     def slices(self) -> tuple[slice, slice, slice]:
         """Return the box as a tuple of slices that indexes an array of the whole volume."""
         return slices_of(self.box)
+
+    def filling(self, box: Box) -> Mask:
+        """Return the mask as an array that fills ``box``, which contains the own box, on the larger volume."""
+        return put(self.mask.array, self.box, box)
 
     def voxels_of(self, volume: Volume) -> Array:
         """Return the values of another volume inside the mask, shape (n,).
@@ -76,7 +80,7 @@ class SparseMask(UnstoredVolume):
         """Build and return the whole mask (slice, row, column)."""
         if self.stored is None:
             return np.zeros(self.shape, dtype=bool)
-        return put(self.stored.mask.array, self.stored.box, ((0, 0, 0), self.shape))
+        return self.stored.filling(((0, 0, 0), self.shape))
 
     def reordered(self, order: AxisOrder) -> SparseMask:
         """Return the mask with its axes in another order, still sparse."""

@@ -1,7 +1,7 @@
 """The segments of a segmentation under edit: after each edit, only the masks that changed are rebuilt.
 
 Slicer stores segments as label values in layers. The caller passes a copy of each layer that was touched, and this
-module compares the copies. A segment whose voxels are unchanged keeps the same ``LesionCrop`` object, so that the code
+module compares the copies. A segment whose voxels are unchanged keeps the same ``Crop`` object, so that the code
 that measures it can detect this with ``is``.
 """
 
@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.boxes import Box, box_of_changes, box_of_label, moved, slices_of, united
-from ..core.crops import start_on
+from ..core.boxes import Box, box_of_changes, box_of_label, moved, overlap, relative, slices_of, united
+from ..core.crops import Crop, crop_at, start_on
 from ..core.volume import Array, Grid, Volume
-from ..lesions.components import LesionCrop
 from .snapshot import Layer
 
 
@@ -40,9 +39,9 @@ class _Seen:
         if box == self.box:
             return self.array
         labels = np.zeros(np.subtract(box[1], box[0]), self.array.dtype)
-        inner = _intersection(box, self.box)
+        inner = overlap(box, self.box)
         if inner is not None:
-            labels[slices_of(_relative(inner, box))] = self.array[slices_of(_relative(inner, self.box))]
+            labels[slices_of(relative(inner, box))] = self.array[slices_of(relative(inner, self.box))]
         return labels
 
 
@@ -58,9 +57,9 @@ class SegmentMasks:
         self.order = ct.canonical_axes()
         self.grid = self.order.apply_to_grid(ct)
         self._seen: list[_Seen] = []
-        self._crops: dict[str, LesionCrop | None] = {}
+        self._crops: dict[str, Crop | None] = {}
 
-    def update(self, layers: Sequence[Layer]) -> dict[str, LesionCrop | None]:
+    def update(self, layers: Sequence[Layer]) -> dict[str, Crop | None]:
         """Return the mask of each segment after an edit.
 
         Args:
@@ -74,7 +73,7 @@ class SegmentMasks:
             UnusableInput: A layer does not lie on the voxels of the CT.
         """
         seen = []
-        crops: dict[str, LesionCrop | None] = {}
+        crops: dict[str, Crop | None] = {}
         for index, layer in enumerate(layers):
             before = self._seen[index] if index < len(self._seen) else None
             unchanged = before is not None and before.source is layer.labels
@@ -85,7 +84,7 @@ class SegmentMasks:
         self._seen, self._crops = seen, crops
         return crops
 
-    def _crops_of(self, before: _Seen | None, now: _Seen) -> dict[str, LesionCrop | None]:
+    def _crops_of(self, before: _Seen | None, now: _Seen) -> dict[str, Crop | None]:
         """Return the masks of the segments in one layer, reusing those that did not change."""
         changed = None if before is None or before.array is now.array else _changes(before, now)
         touched = set() if before is None or changed is None else _values_at_changes(before, now, changed)
@@ -101,17 +100,15 @@ class SegmentMasks:
             crops[segment_id] = old if same_voxels(old, found) else found
         return crops
 
-    def _cut(self, layer: _Seen, value: int, region: Box) -> LesionCrop | None:
+    def _cut(self, layer: _Seen, value: int, region: Box) -> Crop | None:
         """Cut out the voxels of ``value``, all of which lie in ``region``."""
-        inner = _intersection(region, layer.box)
-        labels = None if inner is None else layer.array[slices_of(_relative(inner, layer.box))]
+        inner = overlap(region, layer.box)
+        labels = None if inner is None else layer.array[slices_of(relative(inner, layer.box))]
         found = None if labels is None else box_of_label(labels, value)
         if inner is None or labels is None or found is None:
             return None
-        start, stop = (moved(corner, inner[0]) for corner in found)
-        affine = self.grid.affine.copy()
-        affine[:3, 3] = self.grid.index_to_lps(start)
-        return LesionCrop(Volume(labels[slices_of(found)] == value, affine), (start, stop))
+        box = moved(found[0], inner[0]), moved(found[1], inner[0])
+        return crop_at(labels[slices_of(found)] == value, box, self.grid)
 
     def _placed(self, labels: Volume) -> tuple[Array, Box]:
         """Return a layer with canonical axes and its box on the grid.
@@ -123,10 +120,10 @@ class SegmentMasks:
         )  # the layer's own axes, because Slicer reverses the slices of a left-handed CT on loading
         start = start_on(part, self.grid, "The segmentation")
         box = start, moved(start, part.shape)
-        inner = _intersection(box, ((0, 0, 0), self.grid.shape))
+        inner = overlap(box, ((0, 0, 0), self.grid.shape))
         if inner is None:
             return np.zeros((0, 0, 0), np.uint8), ((0, 0, 0), (0, 0, 0))
-        return part.array[slices_of(_relative(inner, box))], inner
+        return part.array[slices_of(relative(inner, box))], inner
 
 
 def _changes(before: _Seen, now: _Seen) -> Box | None:
@@ -143,21 +140,7 @@ def _values_at_changes(before: _Seen, now: _Seen, box: Box) -> set[int]:
     return {int(value) for array in (old, new) for value in np.unique(array[differs])}
 
 
-def _intersection(a: Box, b: Box) -> Box | None:
-    start, stop = np.maximum(a[0], b[0]), np.minimum(a[1], b[1])
-    return _as_box(start, stop) if (start < stop).all() else None
-
-
-def _relative(box: Box, to: Box) -> Box:
-    return _as_box(np.subtract(box[0], to[0]), np.subtract(box[1], to[0]))
-
-
-def _as_box(start: Array, stop: Array) -> Box:
-    (a, b, c), (d, e, f) = start.tolist(), stop.tolist()
-    return (a, b, c), (d, e, f)
-
-
-def same_voxels(a: LesionCrop | None, b: LesionCrop | None) -> bool:
+def same_voxels(a: Crop | None, b: Crop | None) -> bool:
     """Return whether two masks on one grid are equal, where None is an empty mask."""
     if a is None or b is None:
         return a is b

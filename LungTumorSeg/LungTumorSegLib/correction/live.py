@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..core.crops import whole
+from ..core.crops import Crop, whole
 from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import is_lesion, lung_pair
@@ -21,7 +21,6 @@ from ..core.terminology import REJECTED
 from ..core.volume import CTVolume, Point, Volume
 from ..isolation import carina_of
 from ..isolation.hounsfield import value_doubts
-from ..lesions.components import LesionCrop
 from ..lesions.lesion import Lesion, measure_lesion
 from ..lesions.location import Location, Sides, Surroundings, filled_lungs
 from ..lesions.lungs import drawn_doubts, find_lungs
@@ -45,7 +44,7 @@ class LiveSegment:
     id: str
     name: str
     terminology: str
-    crop: LesionCrop | None
+    crop: Crop | None
     review: str = ""
 
     @property
@@ -84,7 +83,7 @@ class _Found:
 
     id: str
     name: str
-    crop: LesionCrop
+    crop: Crop
 
 
 class LiveMeasurement:
@@ -93,10 +92,10 @@ class LiveMeasurement:
     def __init__(self, ct: CTVolume) -> None:
         self._ct = ct
         self._lesions: dict[str, Lesion] = {}
-        self._measured: dict[str, LesionCrop] = {}
-        self._located: dict[str, tuple[LesionCrop, Surroundings, Location]] = {}
+        self._measured: dict[str, Crop] = {}
+        self._located: dict[str, tuple[Crop, Surroundings, Location]] = {}
         self._rejected: list[_Found] = []
-        self._drawn: tuple[LesionCrop | None, LesionCrop | None, _Lungs] | None = None
+        self._drawn: tuple[Crop | None, Crop | None, _Lungs] | None = None
         self._isolated: tuple[_Lungs | None, tuple[str, ...]] | None = None
         self._warnings: tuple[str, ...] = ()
         self._surroundings: Surroundings | None = None
@@ -159,7 +158,7 @@ class LiveMeasurement:
     def _all_measures(self, lesion: _Found) -> Lesion:
         """Measure everything about a lesion that does not depend on the lungs or on other lesions."""
         start, stop = lesion.crop.box
-        here = LesionCrop(lesion.crop.mask, ((0, 0, 0), lesion.crop.mask.shape))
+        here = Crop(lesion.crop.mask, ((0, 0, 0), lesion.crop.mask.shape))
         ct = CTVolume(self._ct.crop(start, stop).array, lesion.crop.mask.affine)
         return measure_lesion(
             here,

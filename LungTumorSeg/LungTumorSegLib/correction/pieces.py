@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import placed
+from ..core.components import CONNECTIVITY
 from ..core.volume import Volume
-from ..lesions.components import CONNECTIVITY
 
 SMALLEST_PIECE_ML = 0.03
 """Smallest volume of a component that becomes a lesion of its own, mL.

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.boxes import Box, bounding_box, grown, placed
+from ..core.components import connected_with
 from ..core.errors import UnusableInput
 from ..core.volume import Array, Point, Volume
-from ..lesions.components import components_at
 
 REACH_MM = 20.0
 """Distance (mm) by which a lesion may grow beyond its present outline when its threshold is lowered.
@@ -103,7 +103,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
 
 def _connected(here: Volume, possible: Array, seed: Array) -> Volume:
     """Return the components of ``possible`` that contain a voxel of ``seed``, cropped."""
-    mask = here.with_array(components_at(possible, seed))
+    mask = here.with_array(connected_with(possible, seed))
     box = bounding_box(mask.array)
     return _nothing(here) if box is None else mask.crop(*box)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.boxes import placed
-from ..lesions.components import LesionCrop
+from ..core.crops import Crop
 from ..lesions.table import lesion_as_json
 from ..results.lesion_rows import ADDED, CORRECTED, numbered
 from .layers import same_voxels
@@ -22,8 +22,8 @@ Row = dict[str, Any]
 
 def correction_rows(
     report: LiveReport,
-    crops: Mapping[str, LesionCrop | None],
-    answer: Mapping[str, LesionCrop | None] | None,
+    crops: Mapping[str, Crop | None],
+    answer: Mapping[str, Crop | None] | None,
     network: Mapping[str, Row],
     reviews: Mapping[str, str],
     numbers: Mapping[str, int],
@@ -63,7 +63,7 @@ def correction_rows(
     return numbered(sorted(rows, key=lambda row: order[row["segment_id"]]), numbers)
 
 
-def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterable[LesionCrop | None]) -> str:
+def _correction_of(now: Crop | None, own: Crop | None, found: Iterable[Crop | None]) -> str:
     """Return how a lesion differs from the network's result.
 
     Args:
@@ -82,5 +82,5 @@ def _correction_of(now: LesionCrop | None, own: LesionCrop | None, found: Iterab
     return CORRECTED if overlaps else ADDED  # the network also found a component that a person split off later
 
 
-def _volume_ml(crop: LesionCrop) -> float:
+def _volume_ml(crop: Crop) -> float:
     return float(f"{np.count_nonzero(crop.mask.array) * crop.mask.voxel_volume_ml:.7g}")

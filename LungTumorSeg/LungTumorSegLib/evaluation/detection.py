@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..core.components import CONNECTIVITY
 from ..core.volume import Array, Mask, Probability
-from ..lesions.components import CONNECTIVITY
 from .overlap import dice
 
 FROC_CANDIDATE = 0.3

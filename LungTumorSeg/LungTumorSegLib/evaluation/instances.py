@@ -14,8 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ..core.components import CONNECTIVITY, connected_with
 from ..core.volume import Array
-from ..lesions.components import CONNECTIVITY
 
 SEED_MASK, SEED_BOUNDARY = 0.9, 0.8
 """T1 and T2 of the paper: a seed has a mask probability above T1."""
@@ -68,9 +68,7 @@ def instances_of(
             fullyConnected=True,
         )
     )
-    components, _ = ndimage.label(inside, structure=CONNECTIVITY)
-    seeded = np.isin(components, np.unique(components[(seeds > 0) & inside]))
-    return np.where(inside & seeded, flooded, 0).astype(np.int32)
+    return np.where(connected_with(inside, seeds > 0), flooded, 0).astype(np.int32)
 
 
 @dataclass(frozen=True)

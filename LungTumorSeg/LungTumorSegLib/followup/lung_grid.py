@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import bounding_box
+from ..core.components import CONNECTIVITY
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, CTVolume, Geometry, Grid, Volume, as_point, as_shape
 
@@ -72,7 +73,7 @@ def _with_margin(lesions: Iterable[Volume], grid: Geometry) -> Array:
         points = lesion.index_to_lps(np.argwhere(lesion.array))
         index = np.rint(grid.lps_to_index(points)).astype(int)
         found[tuple(index[((index >= 0) & (index < grid.shape)).all(axis=1)].T)] = True
-    return np.asarray(ndimage.binary_dilation(found, np.ones((3, 3, 3))))
+    return np.asarray(ndimage.binary_dilation(found, CONNECTIVITY))
 
 
 def _coarse_grid(mask: Volume) -> Grid:

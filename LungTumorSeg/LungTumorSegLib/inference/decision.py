@@ -11,7 +11,7 @@ import numpy as np
 from ..core.computed import slabs
 from ..core.volume import Mask, Probability, Volume
 from ..options import Thresholds
-from .grid import WorkingGrid
+from .prediction import Prediction
 
 
 def kept_slices(probability: Probability, gate: float) -> Mask:
@@ -27,24 +27,22 @@ def kept_slices(probability: Probability, gate: float) -> Mask:
     return np.asarray(probability.max(axis=(1, 2)) > gate)
 
 
-def decide(grid: WorkingGrid, probability: Probability, probability_on_ct: Volume, thresholds: Thresholds) -> Volume:
+def decide(prediction: Prediction, thresholds: Thresholds) -> Volume:
     """Compute the tumor mask on the CT's grid.
 
     A CT slice is kept if the nearest working slice is kept.
 
     Args:
-        grid: The working grid.
-        probability: Tumor probability on the working grid (slice, row, column), 0 to 1.
-        probability_on_ct: The same map, carried back to the CT's grid.
+        prediction: What the network predicts.
         thresholds: The slice threshold and the voxel threshold.
 
     Returns:
         The mask (bool) on the CT's grid.
     """
-    nearest = grid.nearest_slices()
-    kept = kept_slices(probability, thresholds.gate)[nearest] & (nearest >= 0)
-    tumor = np.zeros(probability_on_ct.shape, bool)
-    for first, slab in slabs(probability_on_ct):
+    nearest, on_ct = prediction.grid.nearest_slices(), prediction.probability
+    kept = kept_slices(prediction.mean, thresholds.gate)[nearest] & (nearest >= 0)
+    tumor = np.zeros(on_ct.shape, bool)
+    for first, slab in slabs(on_ct):
         here = slice(first, first + len(slab))
         np.greater(slab, np.float32(thresholds.voxel), out=tumor[here], where=kept[here, None, None])
-    return probability_on_ct.with_array(tumor)
+    return on_ct.with_array(tumor)

@@ -16,8 +16,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
+from ..core.components import components_at
 from ..core.volume import Array, Volume
-from .morphology import Spacing, biggest_component, components_at, dilate, grown_by_one, holes, labeled, open_, touching
+from .morphology import Spacing, biggest_component, dilate, grown_by_one, holes, labeled, open_, touching
 
 TISSUE_HU = -300
 """HU above which a voxel is tissue.

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import bounding_box, slices_of, widened
+from ..core.components import components_at
 from ..core.volume import Array, Mask
 
 Spacing = tuple[float, float, float]
@@ -160,16 +161,7 @@ def holes(plane: Array) -> Array:
 def touching(mask: Array, seeds: Array) -> Array:
     """Return the components of a mask, connected by faces, that contain a voxel of ``seeds``."""
     inside = seeds & mask
-    if not inside.any():
-        return inside
-    labels, _ = labeled(mask)
-    return components_at(labels, inside)
-
-
-def components_at(labels: Array, inside: Array) -> Array:
-    """Return the components (bool) that contain a voxel of ``inside``; ``labels`` are 1 ... n there."""
-    chosen = np.bincount(labels[inside], minlength=labels.max() + 1) > 0
-    return np.asarray(chosen[labels])
+    return components_at(labeled(mask)[0], inside) if inside.any() else inside
 
 
 def grown_by_one(mask: Array) -> Array:

@@ -8,24 +8,13 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, overlap, relative, slices_of
-from ..core.crops import Crop
-from ..core.crops import crop_of as crop_of
+from ..core.components import CONNECTIVITY
+from ..core.crops import Crop, crop_of
 from ..core.errors import UnusableInput
 from ..core.volume import Array, Volume
 
-CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
-"""26-connectivity: voxels that share a face, an edge or a corner belong to one lesion.
-
-CT slices are thick compared with their pixels, so an oblique strand of a tumor often continues in the next slice over a
-corner only. With fewer neighbors, such a tumor would count as two lesions.
-"""
-
 MOST_LESIONS = int(np.iinfo(np.uint16).max)
 """Largest number of lesions that a uint16 label map can hold."""
-
-
-LesionCrop = Crop
-"""One lesion, cut out of its volume."""
 
 
 def label_lesions(tumor: Volume, *, min_lesion_ml: float, together: Sequence[Crop] = ()) -> Volume:
@@ -79,27 +68,18 @@ def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -
     return number[components]
 
 
-def components_at(mask: Array, seed: Array) -> Array:
-    """Return the connected components of a mask (bool) that contain a true voxel of ``seed``, of the same shape."""
-    components, count = ndimage.label(mask, structure=CONNECTIVITY)
-    own = np.zeros(count + 1, dtype=bool)
-    own[components[seed]] = True
-    own[0] = False
-    return np.asarray(own[components])
-
-
 def rim_of(mask: Array) -> Array:
     """Return the true voxels of a mask (bool) that share a face with a voxel outside of it or with its border."""
     return np.asarray(mask & ~ndimage.binary_erosion(mask))
 
 
-def lesion_crops(labels: Volume) -> Iterator[LesionCrop]:
+def lesion_crops(labels: Volume) -> Iterator[Crop]:
     """Yield the lesions of a label map (1 ... n) in the order of their labels, each within its own bounding box."""
     for _, crop in numbered_crops(labels):
         yield crop
 
 
-def numbered_crops(labels: Volume) -> Iterator[tuple[int, LesionCrop]]:
+def numbered_crops(labels: Volume) -> Iterator[tuple[int, Crop]]:
     """Yield the lesions of a label map with their labels, as ``lesion_crops`` does.
 
     Labels without any voxel, such as those of lesions that lie entirely under others, are skipped.
@@ -113,4 +93,4 @@ def numbered_crops(labels: Volume) -> Iterator[tuple[int, LesionCrop]]:
             k, i, j = part
             box: Box = (k0 + k.start, i0 + i.start, j0 + j.start), (k0 + k.stop, i0 + i.stop, j0 + j.stop)
             crop = labels.crop(*box)
-            yield number, LesionCrop(crop.with_array(crop.array == number), box)
+            yield number, Crop(crop.with_array(crop.array == number), box)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from ..core.components import largest_component
+from ..core.crops import Crop
 from ..core.lesion_words import Density, Side, SideFromDominant, SizeCategory
 from ..core.volume import CTVolume, Point, Volume
-from .components import CONNECTIVITY, LesionCrop
 from .diameters import Ruler, axial_diameters
 from .location import Location
 from .measurements import (
@@ -126,7 +126,7 @@ class Maps:
     threshold: float
     certainty: Volume | None = None
 
-    def confidence_of(self, lesion: LesionCrop) -> float:
+    def confidence_of(self, lesion: Crop) -> float:
         """Return the confidence in a lesion: that of the second network if it looked at the lesion."""
         if self.certainty is not None:
             return float(lesion.voxels_of(self.certainty).max())
@@ -134,7 +134,7 @@ class Maps:
 
 
 def measure_lesion(
-    crop: LesionCrop,
+    crop: Crop,
     *,
     number: int,
     segment: str,
@@ -180,7 +180,7 @@ def measure_lesion(
     )
 
 
-def _volume_range_ml(crop: LesionCrop, number: int, labels: Volume, maps: Maps) -> tuple[float, float] | None:
+def _volume_range_ml(crop: Crop, number: int, labels: Volume, maps: Maps) -> tuple[float, float] | None:
     if maps.disagreement is None:
         return None
     return volume_range_ml(crop, number, labels, maps.probability, maps.disagreement, threshold=maps.threshold)
@@ -188,8 +188,5 @@ def _volume_range_ml(crop: LesionCrop, number: int, labels: Volume, maps: Maps) 
 
 def _solid_long_axis(solid: SolidPart) -> Ruler | None:
     """Return the axial long axis of the largest solid component."""
-    pieces, count = ndimage.label(solid.mask.array, structure=CONNECTIVITY)
-    if not count:
-        return None
-    largest = np.bincount(pieces.ravel())[1:].argmax() + 1
-    return axial_diameters(solid.mask.with_array(pieces == largest)).long_axis
+    largest = largest_component(solid.mask.array)
+    return None if largest is None else axial_diameters(solid.mask.with_array(largest)).long_axis

@@ -16,7 +16,7 @@ from ..core.errors import UnusableInput
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, is_lesion, selection_doubts
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
-from .components import MOST_LESIONS, LesionCrop, label_lesions, lesion_crops, numbered_crops
+from .components import MOST_LESIONS, label_lesions, lesion_crops, numbered_crops
 from .doubts import lesion_doubts, outline_doubts, overlap_doubts
 from .lesion import Lesion, Maps, measure_lesion
 from .location import locate
@@ -193,11 +193,9 @@ def _numbered(segments: Sequence[NamedSegment]) -> dict[int, str]:
     return {number: segment.name for number, segment in zip(numbers, segments, strict=True)}
 
 
-def _lesions_among(
-    segments: Sequence[NamedSegment], grid: Grid
-) -> tuple[list[tuple[NamedSegment, LesionCrop]], list[str]]:
+def _lesions_among(segments: Sequence[NamedSegment], grid: Grid) -> tuple[list[tuple[NamedSegment, Crop]], list[str]]:
     """Return all nonempty lesions with their crops on ``grid``, and warnings about their selection."""
-    named: list[tuple[NamedSegment, LesionCrop]] = []
+    named: list[tuple[NamedSegment, Crop]] = []
     empty = []
     for segment in filter(is_lesion, segments):
         crop = place(segment.mask, grid, f"The segment {segment.name}")
@@ -267,7 +265,7 @@ def _canonical(
     return _Images(order.apply(ct), lungs, maps, carina_lps)
 
 
-def _report(names: Mapping[int, str], crops: Sequence[LesionCrop], labels: Volume, images: _Images) -> LesionReport:
+def _report(names: Mapping[int, str], crops: Sequence[Crop], labels: Volume, images: _Images) -> LesionReport:
     """Measure and locate lesions, whose names are given by number, and summarize their spread."""
     located = None if images.lungs is None else locate(crops, *images.lungs, images.carina_lps)
     locations, lung_ml = ([None] * len(crops), None) if located is None else located

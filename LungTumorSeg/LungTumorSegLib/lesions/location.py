@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..core.crops import Crop
 from ..core.lesion_words import Depth
 from ..core.volume import Array, Point, Volume
-from .components import LesionCrop, rim_of
+from .components import rim_of
 from .measurements import centroid_lps
 from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
@@ -53,7 +54,7 @@ class Location:
 
 
 def locate(
-    lesions: Sequence[LesionCrop], left_lung: Volume, right_lung: Volume, carina_lps: Point | None = None
+    lesions: Sequence[Crop], left_lung: Volume, right_lung: Volume, carina_lps: Point | None = None
 ) -> tuple[list[Location], float] | None:
     """Locate lesions in the lungs.
 
@@ -76,9 +77,7 @@ def locate(
     return [surroundings.location_of(lesion, side) for lesion, side in known], surroundings.lung_ml
 
 
-def filled_lungs(
-    lesions: Iterable[tuple[LesionCrop, Side]], left_lung: Volume, right_lung: Volume
-) -> dict[Side, Volume]:
+def filled_lungs(lesions: Iterable[tuple[Crop, Side]], left_lung: Volume, right_lung: Volume) -> dict[Side, Volume]:
     """Return both lungs (bool) with their lesions filled in."""
     lungs: dict[Side, Array] = {"Left": left_lung.array.copy(), "Right": right_lung.array.copy()}
     for lesion, side in lesions:
@@ -107,7 +106,7 @@ class Surroundings:
             sum(int(np.count_nonzero(lung.array)) for lung in self.lungs.values()) * self.lungs["Left"].voxel_volume_ml
         )
 
-    def location_of(self, lesion: LesionCrop, side: Side) -> Location:
+    def location_of(self, lesion: Crop, side: Side) -> Location:
         """Locate a lesion of one of these lungs."""
         return _located(lesion, side, self._own[side], self._space, self._surface_lps, self._carina_lps)
 
@@ -117,7 +116,7 @@ def _own_lung(inside: Volume, side: Side) -> OwnLung:
 
 
 def _located(
-    lesion: LesionCrop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
+    lesion: Crop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
 ) -> Location:
     height = float(lung.height_of(np.array(centroid_lps(lesion.mask))))
     rim_lps = lesion.mask.index_to_lps(np.argwhere(rim_of(lesion.mask.array)))
@@ -153,7 +152,7 @@ class Sides:
         self._left, self._right = left_lung, right_lung
         self._distances: tuple[Volume, Volume] | None = None
 
-    def of(self, lesion: LesionCrop) -> Side | None:
+    def of(self, lesion: Crop) -> Side | None:
         """Return the side of a lesion.
 
         Each voxel votes for the lung that contains it, or else for the nearest lung, and the majority decides. An exact

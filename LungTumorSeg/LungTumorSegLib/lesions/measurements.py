@@ -13,12 +13,13 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..core.boxes import Box, grown, put, slices_of
+from ..core.boxes import Box, grown, slices_of
+from ..core.components import CONNECTIVITY, connected_with
 from ..core.computed import SLAB_SLICES
+from ..core.crops import Crop
 from ..core.lesion_words import Density
 from ..core.surfaces import mesh_of
 from ..core.volume import HU, Array, Mask, Point, Volume, as_point
-from .components import CONNECTIVITY, LesionCrop, components_at
 
 SOLID_HU = -300
 """HU from which a voxel is solid.
@@ -211,7 +212,7 @@ def _standard_moment(values: Array, mean: float, sd: float, power: int) -> float
     return float(sum((((part - mean) / sd) ** power).sum() for part in parts) / len(values))
 
 
-def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
+def solid_part(lesion: Crop, ct: Volume) -> SolidPart:
     """Find the solid part of a lesion.
 
     The density ("solid", "part-solid", "ground glass") depends on the solid share of the tissue inside the outermost
@@ -244,7 +245,7 @@ def solid_part(lesion: LesionCrop, ct: Volume) -> SolidPart:
 
 
 def volume_range_ml(
-    lesion: LesionCrop, number: int, labels: Volume, probability: Volume, disagreement: Volume, *, threshold: float
+    lesion: Crop, number: int, labels: Volume, probability: Volume, disagreement: Volume, *, threshold: float
 ) -> tuple[float, float] | None:
     """Estimate the 5th and 95th percentile of a lesion's volume.
 
@@ -266,7 +267,7 @@ def volume_range_ml(
     """
     box = grown(lesion.box, RANGE_REACH_MM, probability)
     (first, *start), (last, *stop) = box
-    inside = put(lesion.mask.array, lesion.box, box)
+    inside = lesion.filling(box)
     possible, sure = inside.copy(), 0
     for k in range(first, last, SLAB_SLICES):  # the maps of a large lesion would take ten times the memory of its mask
         slab: Box = (k, start[0], start[1]), (min(k + SLAB_SLICES, last), stop[0], stop[1])
@@ -279,7 +280,7 @@ def volume_range_ml(
         free = np.isin(labels.array[slices_of(slab)], (0, number))
         sure += int(np.count_nonzero(own & (mean - LOW_PERCENTILE_SIGMA * deviation >= threshold)))
         possible[k - first : slab[1][0] - first] |= (mean + LOW_PERCENTILE_SIGMA * deviation >= threshold) & free
-    most = np.count_nonzero(components_at(possible, inside))
+    most = np.count_nonzero(connected_with(possible, inside))
     return float(sure * probability.voxel_volume_ml), float(most * probability.voxel_volume_ml)
 
 
@@ -288,7 +289,7 @@ def centroid_lps(mask: Volume) -> Point:
     return as_point(mask.index_to_lps(_mean_index(mask.array)))
 
 
-def confidence(lesion: LesionCrop, probability: Volume, disagreement: Volume | None) -> float:
+def confidence(lesion: Crop, probability: Volume, disagreement: Volume | None) -> float:
     """Compute the network's confidence in a lesion, 0 to 1.
 
     The confidence is the mean over the lesion's voxels of the probability minus the disagreement, clipped at 0. Since

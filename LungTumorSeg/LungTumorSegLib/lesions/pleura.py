@@ -10,10 +10,11 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from ..core.boxes import grown, overlap, relative, slices_of
+from ..core.crops import Crop
 from ..core.surfaces import surface_of, triangles_of
 from ..core.volume import Array, Mask, Volume, as_shape
 from ..isolation.morphology import dilate, erode
-from .components import LesionCrop, rim_of
+from .components import rim_of
 from .mediastinum import MedialSpace
 from .zones import heights
 
@@ -107,7 +108,7 @@ class OwnLung:
         return heights(self.inside.lps_to_index(points_lps)[..., 0], self.base, self.apex)
 
 
-def pleural_contact(lesion: LesionCrop, lung: OwnLung, space: MedialSpace) -> PleuralContact:
+def pleural_contact(lesion: Crop, lung: OwnLung, space: MedialSpace) -> PleuralContact:
     """Measure the contact of a lesion with the surface of its lung.
 
     The contact depends on the masks only: a lesion does not touch what a voxel of lung separates from it. Consolidated

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from ..core.boxes import Box, grown, put, slices_of
+from ..core.boxes import Box, grown, slices_of
 from ..core.volume import Point, Volume
 from .components import numbered_crops
 
@@ -123,7 +123,7 @@ def margins(
     for number, lesion in numbered_crops(labels):
         box = grown(lesion.box, max(distances_mm), labels)
         here = slices_of(box)
-        distance_mm = ndimage.distance_transform_edt(~put(lesion.mask.array, lesion.box, box), sampling=labels.spacing)
+        distance_mm = ndimage.distance_transform_edt(~lesion.filling(box), sampling=labels.spacing)
         allowed = lungs.array[here] & (labels.array[here] == 0)
         if body is not None:
             allowed &= body.array[here]

@@ -15,11 +15,11 @@ from scipy.spatial.distance import cdist
 
 from ..core.boxes import placed, union
 from ..core.colors import ZONE_COLORS, Color, margin_color
+from ..core.crops import crop_of
 from ..core.selection import lung_pair, may_be_lesion
 from ..core.terminology import LEFT_LUNG, MARGIN, REJECTED, RIGHT_LUNG
 from ..core.volume import Volume
 from ..lesions import Ruler, lung_zones, margins
-from ..lesions.components import crop_of
 from ..lesions.diameters import axial_diameters
 from ..lesions.location import Sides
 from ..lesions.measurements import centroid_lps

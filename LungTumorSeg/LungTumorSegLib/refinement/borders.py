@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import grown, put
+from ..core.boxes import grown
+from ..core.components import connected_with
 from ..core.crops import Crop, trimmed
 from ..core.volume import Array, Volume
-from ..lesions.components import CONNECTIVITY
 
 SHIFT_MM = 1.5
 """Largest distance, mm, by which the border moves.
@@ -68,7 +68,7 @@ def at_edges(outline: Crop, ct: Volume) -> Crop:
     box = grown(outline.box, FAR_MM, ct)
     if np.prod(np.subtract(box[1], box[0])) > MOST_VOXELS:
         return outline
-    mask, hu = put(outline.mask.array, outline.box, box), ct.crop(*box).array
+    mask, hu = outline.filling(box), ct.crop(*box).array
     if mask.all():
         return outline
     inside_mm, outside_mm = _distance_mm(mask, ct), _distance_mm(~mask, ct)
@@ -85,16 +85,9 @@ def at_edges(outline: Crop, ct: Volume) -> Crop:
     depth_mm = np.where(mask, inside_mm - to_border, to_border - outside_mm)
     moved = depth_mm + SHIFT_MM * np.clip((hu - edge_hu) / half, -1, 1) > 0
     moved &= mask | (_distance_mm(hu >= edge_hu, ct) <= EDGE_MM)
-    return trimmed(_parts_of(mask, ndimage.binary_fill_holes(moved)), box, ct) or outline
+    return trimmed(connected_with(ndimage.binary_fill_holes(moved), mask), box, ct) or outline
 
 
 def _distance_mm(mask: Array, ct: Volume) -> Array:
     """Return the distance, mm, from each voxel of a mask to the nearest voxel outside of it; 0 for those outside."""
     return np.asarray(ndimage.distance_transform_edt(mask, sampling=ct.spacing))
-
-
-def _parts_of(mask: Array, moved: Array) -> Array:
-    """Return the components of ``moved`` that overlap with ``mask``."""
-    labels, _ = ndimage.label(moved, structure=CONNECTIVITY)
-    kept = np.unique(labels[mask])
-    return np.isin(labels, kept[kept > 0])

@@ -11,9 +11,9 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import Box
+from ..core.components import CONNECTIVITY
 from ..core.crops import Crop
 from ..core.volume import Array, Point, Volume
-from ..lesions.components import CONNECTIVITY
 
 SUSPECTED, CORE = 0.3, 0.5
 """Probability from which connected voxels form one candidate, and probability of its core."""

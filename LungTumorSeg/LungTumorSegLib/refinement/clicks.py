@@ -10,17 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.crop_operations import contains, joined
 from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.texts import percent
 from ..core.volume import Array, Point, Volume, as_point
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
-from .corrected import ball_at, contains, cut_off, joined
-from .crops import Anatomy
+from .corrected import ball_at, cut_off
 from .look import SecondReader
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
 from .painting import OutlinedLesions, painted
+from .views import Anatomy
 
 CONTRAST_HU = 180.0
 """Median HU above which an outline is taken for a vessel with contrast agent; tumors rarely enhance above 120 HU."""

@@ -12,30 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, put, united
+from ..core.boxes import Box
+from ..core.components import CONNECTIVITY
+from ..core.crop_operations import voxel_at
 from ..core.crops import Crop, crop_at, trimmed
 from ..core.volume import Array, Point, Volume
-from ..lesions.components import CONNECTIVITY
-
-
-def contains(mask: Crop, point: Point, ct: Volume) -> bool:
-    """Return whether the voxel of the CT at a point, LPS mm, belongs to a mask."""
-    index = _voxel(point, ct) - mask.box[0]
-    inside = (index >= 0).all() and (index < mask.mask.shape).all()
-    return bool(inside and mask.mask.array[tuple(index)])
-
-
-def joined(a: Crop | None, b: Crop, ct: Volume) -> Crop:
-    """Return the union of two masks on the grid of the CT."""
-    if a is None:
-        return b
-    box = united(a.box, b.box)
-    return crop_at(put(a.mask.array, a.box, box) | put(b.mask.array, b.box, box), box, ct)
 
 
 def ball_at(center: Point, radius_mm: float, ct: Volume) -> Crop:
     """Return the voxels of the CT whose centers lie in a ball, and the voxel that contains its center."""
-    middle = _voxel(center, ct)
+    middle = voxel_at(center, ct)
     reach = np.ceil(radius_mm / np.asarray(ct.spacing)).astype(int)
     low, high = np.maximum(middle - reach, 0).tolist(), np.minimum(middle + reach + 1, ct.shape).tolist()
     box: Box = (low[0], low[1], low[2]), (high[0], high[1], high[2])
@@ -65,7 +51,7 @@ def cut_off(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volu
     labels, count = ndimage.label(kept, structure=CONNECTIVITY)
     if count == 0:
         return None
-    voxels = [_voxel(point, ct) - mask.box[0] for point in inner]
+    voxels = [voxel_at(point, ct) - mask.box[0] for point in inner]
     own = {int(labels[tuple(v)]) for v in voxels if (v >= 0).all() and (v < labels.shape).all()} - {0}
     kept = np.isin(labels, list(own or {int(np.bincount(labels[kept]).argmax())}))
     return trimmed(kept, mask.box, ct)
@@ -74,7 +60,3 @@ def cut_off(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volu
 def _distance(places: Array, points: Sequence[Point]) -> Array:
     """Return the distance, mm, from each place (n, 3) to the nearest of several points."""
     return np.asarray(np.min([np.linalg.norm(places - np.asarray(point), axis=1) for point in points], axis=0))
-
-
-def _voxel(point: Point, ct: Volume) -> Array:
-    return np.asarray(np.clip(np.rint(ct.lps_to_index(point)).astype(int), 0, np.asarray(ct.shape) - 1))

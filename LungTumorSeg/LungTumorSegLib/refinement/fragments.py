@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..core.components import CONNECTIVITY
 from ..core.crops import Crop, trimmed
 from ..core.volume import Volume
-from ..lesions.components import CONNECTIVITY
 from .candidates import Candidate, candidate_at
 
 NEAR_MM = 3.0

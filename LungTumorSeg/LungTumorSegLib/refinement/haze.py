@@ -6,15 +6,14 @@ only by its density.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import overlap, put, relative, slices_of, widened
-from ..core.crops import Crop, trimmed
-from ..core.volume import Array, Geometry
-from ..lesions.components import CONNECTIVITY
+from ..core.components import CONNECTIVITY
+from ..core.crops import Crop
+from ..core.volume import Array
 from .candidates import Candidate, candidate_at, depth_mm
 from .measures import Surroundings
 
@@ -84,27 +83,6 @@ def dense_parts(haze: Candidate, around: Surroundings, *, min_ml: float) -> Iter
             part = candidate_at(region, around.suspected, min_ml=min_ml)
             if part is not None:
                 yield part
-
-
-def apart_from(outline: Crop, lesions: Iterable[Crop], ct: Geometry) -> Crop | None:
-    """Return an outline, such as that of a haze, without the lesions in it; a gap of one voxel keeps them apart.
-
-    Args:
-        outline: The outline, on the grid of ``ct``.
-        lesions: The outlines of the lesions, on the same grid.
-        ct: The CT.
-
-    Returns:
-        The rest; None if nothing is left.
-    """
-    rest = outline.mask.array.copy()
-    for lesion in lesions:
-        box = widened(lesion.box, (1, 1, 1), ct.shape)
-        near = ndimage.binary_dilation(put(lesion.mask.array, lesion.box, box), structure=CONNECTIVITY)
-        common = overlap(box, outline.box)
-        if common is not None:
-            rest[slices_of(relative(common, outline.box))] &= ~near[slices_of(relative(common, box))]
-    return trimmed(rest, outline.box, ct)
 
 
 def _opened(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from ..core.components import CONNECTIVITY
 from ..core.volume import Array, Point, Volume
-from ..lesions.components import CONNECTIVITY
 from ..networks.second_network import SecondNetwork
-from .crops import FINE_VOXELS, Anatomy, Cube, Float, coarse_view, fine_view
+from .views import FINE_VOXELS, Anatomy, Cube, Float, coarse_view, fine_view
 
 UNIT_MM = 64.0
 """Side of a fine view that the network receives as 0; other sides are given in octaves."""

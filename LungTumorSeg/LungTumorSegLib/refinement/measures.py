@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..core.components import CONNECTIVITY
 from ..core.volume import Array, Volume
-from ..lesions.components import CONNECTIVITY
 from .candidates import CORE, Candidate
-from .crops import AERATED_HU
+from .views import AERATED_HU
 
 BRIGHT_HU = 120.0
 """HU above which a voxel is bright, such as those of vessels with contrast agent; tumors rarely enhance so much."""

@@ -18,8 +18,8 @@ from ..core.volume import Point, Volume
 from .borders import at_edges
 from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import deep_voxel, extent_mm
-from .crops import SIDE_PER_EXTENT, side_for_extent
 from .look import MIRRORED, TURNED, Look, SecondReader
+from .views import SIDE_PER_EXTENT, side_for_extent
 
 SIDES_MM = (28.0, 56.0, 112.0)
 """Sides of the views of a point, mm; neighbors differ by less than the network's tolerance."""

@@ -6,15 +6,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..core.crop_operations import apart_from, contains
 from ..core.volume import Volume
 from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import extent_mm
-from .corrected import contains
-from .crops import SIDE_RANGE_MM
-from .haze import apart_from
 from .look import SecondReader
 from .outline import Outline, drawn, settled
 from .spots import Spot
+from .views import SIDE_RANGE_MM
 
 LEAST_TUMOR = 0.3
 """Probability of being a tumor below which a spot is no lesion, whatever the confidence threshold."""

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..core.boxes import grown, put
+from ..core.boxes import grown
 from ..core.colors import Color
 from ..core.crops import Crop
 from ..core.volume import HU, Array, Volume
 from ..lesions import Lesion, Ruler
-from ..lesions.components import LesionCrop
 from ..lesions.diameters import outline
 from .windows import WINDOW_HU, Window
 
@@ -63,7 +62,7 @@ PLANES = (
 )
 
 
-def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, str]:
+def sections(crop: Crop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, str]:
     """Draw a lesion in each plane.
 
     The axial section lies at the long axis, the others at the centroid. Left and right are as on a radiograph.
@@ -79,7 +78,7 @@ def sections(crop: LesionCrop, lesion: Lesion, ct: Volume, color: Color) -> dict
     """
     box = grown(crop.box, AROUND_MM, ct)
     around = ct.crop(*box)
-    mask = put(crop.mask.array, crop.box, box)
+    mask = crop.filling(box)
     index = np.rint(around.lps_to_index(lesion.centroid_lps)).astype(int)
     index[0] = round(float(around.lps_to_index(lesion.long_axis.start_lps)[0]))
     rulers = ((lesion.long_axis, ""), (lesion.short_axis, "2 1.5"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import grown, put
+from ..core.boxes import grown
 from ..core.crops import Crop
 from ..core.volume import CTVolume
 
@@ -36,7 +36,7 @@ def lung_share(ct: CTVolume, crop: Crop) -> float:
         crop: The lesion, cut out of the CT's grid.
     """
     box = grown(crop.box, AROUND_MM, ct)
-    mask = put(crop.mask.array, crop.box, box)
+    mask = crop.filling(box)
     distance_mm = ndimage.distance_transform_edt(~mask, sampling=ct.spacing)
     around = ct.crop(*box).array[(distance_mm > 0) & (distance_mm <= AROUND_MM)]
     return float(np.mean(around < LUNG_HU)) if around.size else 0.0

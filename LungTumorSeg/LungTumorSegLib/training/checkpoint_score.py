@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
+from ..core.components import connected_with
 from ..core.volume import Array, Mask
 from ..evaluation.overlap import dice
-from ..lesions.components import CONNECTIVITY
 from .store import IGNORED
 
 FALSE_ML_SCALE = 50.0
@@ -50,9 +49,7 @@ def checkpoint_score(scans: Iterable[tuple[Mask, Array]], voxel_ml: float) -> Ch
     for found, label in scans:
         truth = (label > 0) & (label != IGNORED)
         counted = found & (label != IGNORED)
-        components, _ = ndimage.label(counted, structure=CONNECTIVITY)
-        true_components = np.unique(components[truth])
-        false = counted & ~np.isin(components, true_components[true_components > 0])
+        false = counted & ~connected_with(counted, truth)
         false_ml.append(float(false.sum()) * voxel_ml)
         if truth.any():
             dices.append(dice(counted, truth))

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from ..core.components import CONNECTIVITY
 from ..core.volume import Array, Mask
 from ..inference.decision import kept_slices
 from ..inference.predictor import predict_maps
 from ..inference.stack_length import STACK_SLICES
-from ..lesions.components import CONNECTIVITY
 from ..options import Thresholds
 from .checkpoint_score import CheckpointScore, checkpoint_score
 from .config import GridConfig

@@ -13,6 +13,7 @@ import numpy as np
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.inference.decision import decide
 from LungTumorSegLib.inference.grid import IN_PLANE_MULTIPLE, WorkingGrid, make_working_grid
+from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.inference.stacks import StackStatistics, stack_starts
@@ -145,14 +146,14 @@ class Case:
 
     def labels(self, grid: WorkingGrid, maps: StackStatistics) -> Volume:
         """Return lesion numbers on the CT's grid, as the pipeline reports them without the second look."""
-        probability = grid.carry_back(maps.mean)
+        prediction = Prediction.of(grid, maps)
         report = report_lesions(
-            decide(grid, maps.mean, probability, self.manifest.thresholds),
+            decide(prediction, self.manifest.thresholds),
             self.upright,
             self.isolation.left_lung,
             self.isolation.right_lung,
-            probability=probability,
-            disagreement=grid.carry_back(maps.deviation()),
+            probability=prediction.probability,
+            disagreement=prediction.disagreement,
             min_lesion_ml=self.manifest.min_lesion_ml,
             min_confidence=self.manifest.min_confidence,
         )

@@ -6,6 +6,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, CTVolume
 from LungTumorSegLib.inference.decision import decide, kept_slices
 from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.options import Thresholds
 
 
@@ -31,6 +32,6 @@ def test_voxels_above_the_second_threshold_survive_in_kept_slices_alone():
     low, high = (grid.image.lps_to_index(ct.index_to_lps((k, 10, 20))).round().astype(int) for k in (6, 12))
     probability[tuple(low)] = 0.65  # above the second threshold in a slice that the gate closes
     probability[tuple(high)] = 0.75
-    tumor = decide(grid, probability, grid.carry_back(probability), Thresholds())
+    tumor = decide(Prediction(grid, probability, np.zeros_like(probability)), Thresholds())
     assert tumor.same_grid(ct)
     assert [tuple(int(i) for i in index) for index in np.argwhere(tumor.array)] == [(12, 10, 20)]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from chests import block
 from LungTumorSegLib.core.boxes import slices_of
-from LungTumorSegLib.core.crops import Crop
+from LungTumorSegLib.core.crops import Crop, crop_of
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions import components
-from LungTumorSegLib.lesions.components import crop_of, label_lesions, lesion_crops
+from LungTumorSegLib.lesions.components import label_lesions, lesion_crops
 from volumes import affine_of
 
 SHAPE = (9, 11, 13)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from chests import block, make_chest
+from LungTumorSegLib.core.crops import crop_of
 from LungTumorSegLib.lesions import report_lesions
-from LungTumorSegLib.lesions.components import crop_of
 from LungTumorSegLib.lesions.location import Sides
 from volumes import ORIENTATIONS, SIX_ORIENTATIONS
 

@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from LungTumorSegLib.core.crops import crop_of
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.lesions.components import crop_of, lesion_crops
+from LungTumorSegLib.lesions.components import lesion_crops
 from LungTumorSegLib.lesions.measurements import confidence, intensities_of, shape_of, solid_part, volume_range_ml
 from scipy import ndimage
 from volumes import ORIENTATIONS, affine_of

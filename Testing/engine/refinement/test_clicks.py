@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from LungTumorSegLib import pipeline
+from LungTumorSegLib.core.crop_operations import contains
 from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.texts import percent
@@ -13,7 +14,7 @@ from LungTumorSegLib.inference import run
 from LungTumorSegLib.refinement import clicks
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.clicks import Click, Outliner, outlined
-from LungTumorSegLib.refinement.corrected import ball_at, contains, cut_off
+from LungTumorSegLib.refinement.corrected import ball_at, cut_off
 
 from .conftest import BALL_HU, CENTER, axial_affine, ball_ct
 

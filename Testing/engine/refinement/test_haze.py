@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from LungTumorSegLib.core.crops import Crop, crop_at
+from LungTumorSegLib.core.crops import Crop
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.lesions.components import CONNECTIVITY
 from LungTumorSegLib.refinement.candidates import candidate_at
-from LungTumorSegLib.refinement.haze import apart_from, dense_parts
+from LungTumorSegLib.refinement.haze import dense_parts
 from LungTumorSegLib.refinement.measures import Surroundings
-from scipy import ndimage
 
 from .conftest import axial_affine
 
@@ -71,22 +68,3 @@ def test_a_vessel_is_no_dense_part():
 def test_separate_lesions_are_separate_parts():
     both = ball((30.0, 25.0, 25.0), 9.0) | ball((60.0, 60.0, 60.0), 9.0)
     assert len(parts_of(np.where(both, 40.0, HAZE).astype(np.float32))) == 6
-
-
-@pytest.mark.parametrize("radius_mm", [6.0, 20.0])
-def test_a_lesion_is_cut_out_of_a_haze_with_a_gap(radius_mm):
-    grid = Volume(np.zeros(SHAPE, bool), AFFINE).grid
-    lesion = ball((45.0, 45.0, 45.0), radius_mm)
-    whole = crop_at(ball((45.0, 45.0, 45.0), 30.0), ((0, 0, 0), SHAPE), grid)
-    rest = apart_from(whole, [crop_at(lesion, ((0, 0, 0), SHAPE), grid)], grid)
-    left = np.zeros(SHAPE, bool)
-    left[rest.slices] = rest.mask.array
-    near = ndimage.binary_dilation(lesion, structure=CONNECTIVITY)
-    assert not (left & near).any()
-    assert np.array_equal(left, whole.mask.array & ~near)
-
-
-def test_nothing_is_left_of_a_haze_that_is_all_lesion():
-    grid = Volume(np.zeros(SHAPE, bool), AFFINE).grid
-    whole = crop_at(ball((45.0, 45.0, 45.0), 9.0), ((0, 0, 0), SHAPE), grid)
-    assert apart_from(whole, [whole], grid) is None

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from LungTumorSegLib.networks.second_network import SecondNetwork
-from LungTumorSegLib.refinement.crops import Anatomy
 from LungTumorSegLib.refinement.look import MIRRORED, TURNED, SecondReader
+from LungTumorSegLib.refinement.views import Anatomy
 
 from .conftest import CENTER, ball_ct
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.refinement.crops import Anatomy
 from LungTumorSegLib.refinement.look import SecondReader
 from LungTumorSegLib.refinement.outline import outline_box, outline_point
+from LungTumorSegLib.refinement.views import Anatomy
 
 from .conftest import CENTER, RADIUS_MM, ball_ct
-from .test_crops import TURN
+from .test_views import TURN
 
 BALL_ML = 4 / 3 * np.pi * RADIUS_MM**3 / 1000
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.outline import Outline
 from LungTumorSegLib.refinement.overlooked import added, is_known
@@ -27,10 +28,8 @@ def found_without_the_first_network(network, numbers, ct):
         ct, ct.with_array(np.ones(ct.shape, bool)), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000.0, 400.0)
     )
     nothing = np.zeros(grid.image.shape, np.float32)
-    return second_look(
-        network, numbers, ct, np.ones(ct.shape, bool), grid, nothing, nothing, grid.carry_back(nothing),
-        voxel_threshold=0.5, min_lesion_ml=0.1,
-    )  # fmt: skip
+    first = Prediction(grid, nothing, nothing)
+    return second_look(network, numbers, ct, np.ones(ct.shape, bool), first, voxel_threshold=0.5, min_lesion_ml=0.1)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.inference.grid import make_working_grid
+from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.second_look import second_look
@@ -17,29 +18,21 @@ BALL_ML = 4 / 3 * np.pi * RADIUS_MM**3 / 1000
 
 
 def first_look(ct, sharpness=1.0):
-    """Return the working grid of a CT and a probability map of everything dense, on that grid and on the CT's."""
+    """Return a prediction of everything dense."""
     grid = make_working_grid(
         ct, ct.with_array(np.ones(ct.shape, bool)), spacing_mm=(3.0, 1.5, 1.5), intensity_range_hu=(-1000.0, 400.0)
     )
-    probability = np.clip((grid.image.array - 0.5) * sharpness + 0.5, 0, 1).astype(np.float32)
-    return grid, probability, grid.carry_back(probability)
+    return certain(grid, np.clip((grid.image.array - 0.5) * sharpness + 0.5, 0, 1).astype(np.float32))
+
+
+def certain(grid, probability):
+    """Return a prediction in which all stacks agree."""
+    return Prediction(grid, probability, np.zeros_like(probability))
 
 
 def looked_at(network, numbers, ct, lungs=None, **maps):
-    grid, probability, on_ct = first_look(ct, **maps)
     lungs = np.ones(ct.shape, bool) if lungs is None else lungs
-    return second_look(
-        network,
-        numbers,
-        ct,
-        lungs,
-        grid,
-        probability,
-        np.zeros_like(probability),
-        on_ct,
-        voxel_threshold=0.5,
-        min_lesion_ml=0.1,
-    )
+    return second_look(network, numbers, ct, lungs, first_look(ct, **maps), voxel_threshold=0.5, min_lesion_ml=0.1)
 
 
 def whole(candidate, ct):
@@ -61,20 +54,19 @@ def test_a_dense_ball_is_outlined_on_the_grid_of_the_ct(network, numbers, spacin
 def test_the_outlines_of_both_networks_are_weighted(network, numbers):
     """A first network that sees twice the radius is corrected by the second one."""
     ct = ball_ct()
-    grid, _, _ = first_look(ct)
+    grid = first_look(ct).grid
     points = grid.image.index_to_lps(np.stack(np.indices(grid.image.shape), axis=-1))
     wide = (0.6 * (np.linalg.norm(points - np.asarray(CENTER), axis=-1) < 1.6 * RADIUS_MM)).astype(np.float32)
     (candidate,) = second_look(
-        network, numbers, ct, np.ones(ct.shape, bool), grid, wide, np.zeros_like(wide), grid.carry_back(wide),
-        voxel_threshold=0.5, min_lesion_ml=0.1,
-    )  # fmt: skip
+        network, numbers, ct, np.ones(ct.shape, bool), certain(grid, wide), voxel_threshold=0.5, min_lesion_ml=0.1
+    )
     assert np.count_nonzero(candidate.mask.mask.array) * ct.voxel_volume_ml == pytest.approx(BALL_ML, rel=0.15)
 
 
 def test_a_large_mass_keeps_the_outline_of_the_first_network(network, numbers):
     ct = ball_ct((3.0, 1.5, 1.5), center=(0.0, 0.0, 30.0), radius_mm=40.0)
     (candidate,) = looked_at(network, numbers, ct, sharpness=20.0)
-    _, _, on_ct = first_look(ct, sharpness=20.0)
+    on_ct = first_look(ct, sharpness=20.0).probability
     assert np.array_equal(whole(candidate, ct), on_ct.array > 0.5)
 
 
@@ -91,12 +83,9 @@ def test_the_calibration_sees_the_measures_of_the_candidate(network, numbers):
 def judged(network, numbers, ct, logit=5.0):
     """Look at everything denser than halfway between lung and haze, with a calibration that gives one answer."""
     numbers = type(numbers)(8, "", Calibration(logit, {}), numbers.click)
-    grid, _, _ = first_look(ct)
-    suspected = (grid.image.array > 0.25).astype(np.float32)
-    return second_look(
-        network, numbers, ct, np.ones(ct.shape, bool), grid, suspected, np.zeros_like(suspected),
-        grid.carry_back(suspected), voxel_threshold=0.5, min_lesion_ml=0.1,
-    )  # fmt: skip
+    grid = first_look(ct).grid
+    suspected = certain(grid, (grid.image.array > 0.25).astype(np.float32))
+    return second_look(network, numbers, ct, np.ones(ct.shape, bool), suspected, voxel_threshold=0.5, min_lesion_ml=0.1)
 
 
 def ball_of(hu, radius_mm):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ...core.components import CONNECTIVITY, largest_component
 from ...core.resampling import resample_separable
 from ...core.volume import AIR_HU, Array, Point, Volume, as_point
-from ...lesions.components import CONNECTIVITY
 from ...refinement.candidates import CORE, SUSPECTED, deep_voxel, depth_mm, extent_mm
-from ...refinement.crops import Anatomy
+from ...refinement.views import Anatomy
 from ..store import BORDER_MM, IGNORED, LUNG_BIT, MASK_BIT, closed_lungs
 from .cases import BODY_BIT, LookCase, Scan
 
@@ -157,7 +157,7 @@ def find_lesions(label: Array, ct: Volume) -> list[Lesion]:
     """Return the labeled lesions of at least ``SMALLEST_ML``, each by its largest component."""
     found = []
     for value in np.unique(label[(label > 0) & (label != IGNORED)]):
-        mask = largest_part(label == value)
+        mask = largest_component(label == value)
         if mask is None or np.count_nonzero(mask) * ct.voxel_volume_ml < SMALLEST_ML:
             continue
         inside = deep_voxels(mask, ct.spacing, INSIDE[0])
@@ -180,12 +180,6 @@ def find_false_positives(scan: Scan) -> list[FalsePositive]:
             center = as_point(probability.index_to_lps(index))
             found.append(FalsePositive(center, extent_mm(mask, probability.spacing), volume_ml))
     return found
-
-
-def largest_part(mask: Array) -> Array | None:
-    """Return the largest component of a mask; None if it is empty."""
-    labels, count = ndimage.label(mask, structure=CONNECTIVITY)
-    return np.asarray(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())) if count else None
 
 
 def deep_voxels(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> Array:

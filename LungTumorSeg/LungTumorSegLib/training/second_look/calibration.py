@@ -20,9 +20,9 @@ from ...core.volume import Array, Volume
 from ...networks.second_network import SecondNetwork
 from ...refinement.calibration import TUMOR_LOGIT, Calibration
 from ...refinement.candidates import CORE, Candidate, find_candidates
-from ...refinement.crops import Anatomy, side_for_extent
 from ...refinement.look import SecondReader
 from ...refinement.measures import Surroundings, measures_of
+from ...refinement.views import Anatomy, side_for_extent
 from ..store import IGNORED, LUNG_BIT
 from .cases import LookCase, Scan
 

@@ -16,7 +16,7 @@ from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback
 from ...core.volume import Array
 from ...networks.second_network import SecondNetwork
-from ...refinement.crops import windows
+from ...refinement.views import windows
 from ..averaging import MovingAverage
 from ..checkpoint import load_average, load_checkpoint, save_checkpoint
 from ..log import TrainingLog

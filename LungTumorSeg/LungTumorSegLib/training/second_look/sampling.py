@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ...core.components import largest_component
 from ...core.errors import UnusableInput
 from ...core.volume import AIR_HU, Array, Point, Volume, as_point
 from ...refinement.candidates import extent_mm
-from ...refinement.crops import AERATED_HU, COARSE_MM, COARSE_VOXELS, Cube, Float, side_for_extent
 from ...refinement.look import UNIT_MM
+from ...refinement.views import AERATED_HU, COARSE_MM, COARSE_VOXELS, Cube, Float, side_for_extent
 from ..appearance import vary_patient, vary_scan
 from ..implants import (
     LESION,
@@ -31,7 +32,7 @@ from ..implants import (
 from ..sampling import of_either
 from ..sampling_config import AppearanceConfig
 from ..store import HIGHEST_HU, IGNORED
-from .backgrounds import INSIDE, SMALLEST_ML, Background, deep_voxels, largest_part
+from .backgrounds import INSIDE, SMALLEST_ML, Background, deep_voxels
 from .config import LookSamplingConfig
 
 ANYWHERE = {"dense": 0.55, "soft": 0.15, "lung": 0.23, "body": 0.07}
@@ -142,7 +143,7 @@ class Sampler:
         radius_mm = draw_radius_mm(rng, self._config.large, self._config.small)
         view = _View(background, _any(sites, rng), EXTENT_PER_RADIUS * radius_mm, rng, radius_mm)
         self._implant(view, radius_mm, rng)
-        mask = largest_part(view.patch.label == LESION)
+        mask = largest_component(view.patch.label == LESION)
         if mask is None or np.count_nonzero(mask) * view.volume.voxel_volume_ml < SMALLEST_ML:
             return None
         deep = deep_voxels(mask, view.volume.spacing, float(rng.choice(INSIDE)))

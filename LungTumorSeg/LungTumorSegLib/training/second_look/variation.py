@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...refinement.crops import COARSE_MM
 from ...refinement.look import UNIT_MM
+from ...refinement.views import COARSE_MM
 from .sampling import DOES_NOT_COUNT, OWN
 
 TURN_DEG = (14.0, 8.0, 8.0)

@@ -88,7 +88,7 @@ def test_varied_samples_are_learned_with_averaged_weights_and_resume(pool, confi
 
 
 def test_the_network_sees_in_training_what_it_sees_in_use(pool):
-    from LungTumorSegLib.refinement.crops import windows
+    from LungTumorSegLib.refinement.views import windows
 
     samples = pool.take(np.arange(2))
     stored = (samples.fine, samples.coarse, samples.mask, samples.octaves)

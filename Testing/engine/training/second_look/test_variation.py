@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from LungTumorSegLib.refinement.crops import COARSE_MM
 from LungTumorSegLib.refinement.look import UNIT_MM
+from LungTumorSegLib.refinement.views import COARSE_MM
 from LungTumorSegLib.training.second_look.sampling import DOES_NOT_COUNT, OWN
 from LungTumorSegLib.training.second_look.variation import Views, moved, restyled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.refinement.crops import (
+from LungTumorSegLib.refinement.views import (
     COARSE_VOXELS,
     FINE_VOXELS,
     SIDE_RANGE_MM,
