@@ -6,6 +6,8 @@ coarse spacing, or not at all.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..core.boxes import Box, relative, slices_of, united
@@ -13,7 +15,9 @@ from ..core.crops import Crop, crop_at
 from ..core.volume import Array, Volume, as_shape
 from ..inference.prediction import Prediction
 from .candidates import Candidate
-from .look import Look
+
+if TYPE_CHECKING:
+    from .look import Look  # imports torch
 
 LARGE_MM = 60.0
 """Extent from which a lesion keeps the first network's outline, mm."""
