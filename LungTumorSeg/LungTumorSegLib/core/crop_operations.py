@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 from scipy import ndimage
 
 from .boxes import overlap, relative, slices_of, united, widened
 from .components import CONNECTIVITY
 from .crops import Crop, crop_at, trimmed
-from .volume import Array, Geometry, Point
-
-
-def voxel_at(point: Point, grid: Geometry) -> Array:
-    """Return the index (3,) of the voxel of a grid that is nearest to a point, LPS mm."""
-    return np.asarray(np.clip(np.rint(grid.lps_to_index(point)).astype(int), 0, np.asarray(grid.shape) - 1))
+from .points import voxel_at
+from .volume import Geometry, Point
 
 
 def contains(crop: Crop, point: Point, grid: Geometry) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from ..core import terminology
 from ..core.boxes import union
 from ..core.colors import lesion_color
+from ..core.points import lies_in
 from ..core.volume import Grid, Volume
 from ..io.segment import Segment
 from .lesion import TimedLesion
@@ -54,9 +55,7 @@ def _carried(lesion: TimedLesion, registration: Registration, grid: Grid) -> Vol
     if (high <= low).any():
         return None
     places = np.indices(tuple(high - low)).reshape(3, -1).T + low
-    there = np.rint(lesion.crop.mask.lps_to_index(registration.to_earlier(grid.index_to_lps(places)))).astype(int)
-    inside = np.asarray(((there >= 0) & (there < lesion.crop.mask.shape)).all(axis=1))
-    inside[inside] = lesion.crop.mask.array[tuple(there[inside].T)]
+    inside = lies_in(lesion.crop.mask, registration.to_earlier(grid.index_to_lps(places)))
     if not inside.any():
         return None
     affine = grid.affine.copy()

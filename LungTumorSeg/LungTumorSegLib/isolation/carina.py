@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from ..core.volume import Array, CTVolume, Point, Volume, as_point
 from .airways import find_airways
-from .body_size import as_adult, magnified_point
+from .body_size import as_adult, magnified, magnified_point
 from .morphology import labeled
 
 BRONCHUS_MM = 9.0
@@ -17,16 +17,22 @@ A main bronchus is 20 to 50 mm long; a pocket of the trachea is shorter.
 """
 
 
-def carina_of(ct: CTVolume) -> Point | None:
-    """Find the carina of a chest CT in any orientation.
+def body_and_carina(ct: CTVolume) -> tuple[Volume, Point | None]:
+    """Find the body and the carina of a chest CT in any orientation.
 
     Returns:
-        The carina, LPS mm; None if the trachea and both main bronchi are not found.
+        The body (bool) on a grid of about 2 mm with canonical axes; and the carina, LPS mm, or None if the trachea and
+        both main bronchi are not found.
     """
     axial: Volume = ct.canonical_axes().apply(ct)
     _, coarse, body, unit = as_adult(axial)
     carina = find_carina(find_airways(coarse, body))
-    return None if carina is None else magnified_point(carina, unit)
+    return magnified(body, unit), None if carina is None else magnified_point(carina, unit)
+
+
+def carina_of(ct: CTVolume) -> Point | None:
+    """Find the carina, LPS mm, of a chest CT in any orientation; see ``body_and_carina``."""
+    return body_and_carina(ct)[1]
 
 
 def find_carina(airways: Volume) -> Point | None:

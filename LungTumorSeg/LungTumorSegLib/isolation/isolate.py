@@ -20,7 +20,7 @@ from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Point, Volume
 from .airways import find_airways
 from .body import TISSUE_HU
 from .body_size import as_adult, magnified, magnified_point
-from .carina import carina_of, find_carina
+from .carina import find_carina
 from .doubts import doubts
 from .hounsfield import value_doubts
 from .lungs import (
@@ -40,8 +40,6 @@ from .spine import SpineAxis, find_spine_axis
 from .symmetry import mirrored
 from .upside_down import is_upside_down
 from .working_grid import refine, remove
-
-__all__ = ["LungIsolation", "SpineAxis", "carina_of", "isolate_lungs"]
 
 LEAST_LUNG_ML = 150.0
 """Volume of visible lung below which a CT does not show a chest, mL; both lungs of an adult hold 3000 to 6000 mL."""

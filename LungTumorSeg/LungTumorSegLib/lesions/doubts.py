@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..core.crops import Crop
+from ..core.crops import Crop, crop_of
+from ..core.points import lies_in
 from ..core.texts import listed
 from ..core.volume import Array, Volume
 from ..isolation.body import find_body
@@ -43,7 +44,12 @@ FLAT_RATIO = 3.0
 
 
 def lesion_doubts(
-    lesions: Sequence[Lesion], crops: Sequence[Crop], ct: Volume, lungs: tuple[Volume, Volume] | None
+    lesions: Sequence[Lesion],
+    crops: Sequence[Crop],
+    ct: Volume,
+    lungs: tuple[Volume, Volume] | None,
+    *,
+    body: Volume | None = None,
 ) -> Iterator[str]:
     """Yield a sentence for the user about each segment that is probably not a lesion.
 
@@ -52,12 +58,13 @@ def lesion_doubts(
         crops: Their masks in the same order, on the grid of ``ct``.
         ct: The CT (HU) with canonical axes.
         lungs: Left and right lung (bool, same grid); None if they are not known.
+        body: The body (bool) on any grid, if it is known; otherwise it is found in the CT.
 
     Yields:
         One sentence per doubtful lesion, with all reasons.
     """
     lung_ml = min((_volume_ml(lung) for lung in lungs or () if lung.array.any()), default=np.inf)
-    outside = _outside_of_body(crops, ct)
+    outside = _outside_of_body(crops, ct, body)
     for lesion, is_outside in zip(lesions, outside, strict=True):
         found = []
         if lesion.volume_ml > lung_ml:
@@ -166,21 +173,17 @@ def _volume_ml(mask: Volume) -> float:
     return float(np.count_nonzero(mask.array)) * mask.voxel_volume_ml
 
 
-def _outside_of_body(crops: Sequence[Crop], ct: Volume) -> list[bool]:
+def _outside_of_body(crops: Sequence[Crop], ct: Volume, body: Volume | None) -> list[bool]:
     """Return which crops lie mostly outside the body.
 
     None does if no body is found, for example in a CT of a part of the lung.
     """
     if not crops:
         return []
-    body = find_body(coarsen(ct))  # a lesion lies either in the body or far from it
-    if not body.array.any():
+    if body is None:
+        body = find_body(coarsen(ct))  # a lesion lies either in the body or far from it
+    inside = crop_of(body)
+    if inside is None:
         return [False] * len(crops)
-    return [_share_in(body, crop) < IN_BODY_SHARE for crop in crops]
-
-
-def _share_in(body: Volume, crop: Crop) -> float:
-    """Return the share (0 to 1) of a crop's voxels that lie in the body."""
-    voxels = crop.mask.index_to_lps(np.argwhere(crop.mask.array))
-    index = np.clip(np.rint(body.lps_to_index(voxels)).astype(int), 0, np.asarray(body.shape) - 1)
-    return float(np.mean(body.array[tuple(index.T)]))
+    voxels = (crop.mask.index_to_lps(np.argwhere(crop.mask.array)) for crop in crops)
+    return [bool(lies_in(inside.mask, points).mean() < IN_BODY_SHARE) for points in voxels]

@@ -180,7 +180,7 @@ def measure(
         labels[crop.slices][crop.mask.array] = number
     numbered = Volume(labels, images.ct.affine)
     report = _report(names, crops, numbered, images)
-    warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs)]
+    warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs, body=found.body)]
     warnings += [*overlap_doubts(report.lesions, crops, numbered), *outline_doubts(report.lesions, crops)]
     return replace(report.reordered(order.inverse()), warnings=tuple(warnings))
 

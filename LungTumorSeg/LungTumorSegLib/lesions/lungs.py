@@ -28,17 +28,19 @@ class FoundLungs:
         pair: Left and right lung (bool) on the CT's grid; None if their sides are unknown.
         warnings: Sentences for the user about what makes the lungs doubtful.
         carina_lps: The carina, LPS mm; None if it is not known.
+        body: The body (bool), on any grid; None if it was not looked for.
     """
 
     pair: tuple[Volume, Volume] | None
     warnings: tuple[str, ...] = ()
     carina_lps: Point | None = None
+    body: Volume | None = None
 
     @classmethod
     def of(cls, found: isolation.LungIsolation) -> FoundLungs:
         """Return the lungs of an isolation, without a guess of their sides."""
         pair = (found.left_lung, found.right_lung) if found.sides_known else None
-        return cls(pair, found.warnings, found.carina_lps)
+        return cls(pair, found.warnings, found.carina_lps, found.body)
 
 
 def find_lungs(
@@ -59,7 +61,8 @@ def find_lungs(
     """
     drawn = drawn_lungs(ct, segments)
     if drawn is not None:
-        return replace(drawn, carina_lps=isolation.carina_of(ct))
+        body, carina_lps = isolation.body_and_carina(ct)
+        return replace(drawn, body=body, carina_lps=carina_lps)
     try:
         return FoundLungs.of(isolation.isolate_lungs(ct, on_progress))
     except UnusableInput:  # a CT cropped to a lesion can be measured without a side

@@ -11,6 +11,7 @@ from scipy.spatial.distance import pdist
 
 from ..core.boxes import grown, overlap, relative, slices_of
 from ..core.crops import Crop
+from ..core.points import lies_in
 from ..core.surfaces import surface_of, triangles_of
 from ..core.volume import Array, Mask, Volume, as_shape
 from ..isolation.morphology import dilate, erode
@@ -233,7 +234,7 @@ def _faces(
     probe = middle + normal * voxel_mm[:, None]
     share = _share_of(outside, (middle + probe) / 2)
     for depth_mm in BEYOND_MM:
-        share[_lies_in(lung.inside, probe + normal * depth_mm)] = 0.0
+        share[lies_in(lung.inside, probe + normal * depth_mm)] = 0.0
     diaphragm = (lung.height_of(probe) < LOWER_THIRD) & (normal[:, 2] <= DOWNWARD)
     mediastinum = np.zeros_like(diaphragm)
     seen = ~diaphragm & (share > 0)  # where nothing is touched, it does not matter what would be
@@ -250,7 +251,7 @@ def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Arra
     """
     found = np.zeros(len(points_lps), dtype=bool)
     for depth_mm in ACROSS_MM:
-        found |= _lies_in(space.lungs, points_lps + normal * depth_mm)
+        found |= lies_in(space.lungs, points_lps + normal * depth_mm)
     return found
 
 
@@ -264,14 +265,6 @@ def _share_of(mask: Volume, points_lps: Array) -> Array:
     index = mask.lps_to_index(points_lps).T
     voxels = mask.array.view(np.uint8)
     return np.asarray(ndimage.map_coordinates(voxels, index, output=np.float32, order=1, mode="constant"))
-
-
-def _lies_in(mask: Volume, points_lps: Array) -> Array:
-    """Return which of the points (n, 3) lie in a true voxel; bool (n,), false outside the grid."""
-    index = np.rint(mask.lps_to_index(points_lps)).astype(int)
-    on_grid = np.asarray(((index >= 0) & (index < mask.shape)).all(axis=1))
-    k, i, j = np.where(on_grid[:, None], index, 0).T
-    return np.asarray(on_grid & mask.array[k, i, j])
 
 
 def _extent_mm(points: Array) -> float:

@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from ..core.boxes import Box
 from ..core.components import CONNECTIVITY
-from ..core.crop_operations import voxel_at
 from ..core.crops import Crop, crop_at, trimmed
+from ..core.points import voxel_at
 from ..core.volume import Array, Point, Volume
 
 

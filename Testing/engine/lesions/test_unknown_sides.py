@@ -13,7 +13,7 @@ from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
-from LungTumorSegLib.lesions import find_lungs, lesions_as_json, measure, report_lesions, write_lesions_csv
+from LungTumorSegLib.lesions import doubts, find_lungs, lesions_as_json, measure, report_lesions, write_lesions_csv
 from LungTumorSegLib.results.isolation_writer import write_isolation
 from LungTumorSegLib.results.writer import write_measures
 from simple_chest import AFFINE, CANAL_Y_MM, SHAPE, ellipsoid, every_second, make_chest, tube
@@ -107,6 +107,20 @@ def test_drawn_lungs_on_the_other_sides_are_warned_of(boneless):
     right = segment("Right lung", chest.left, terminology.RIGHT_LUNG)
     (warning,) = find_lungs(boneless[0], [left, right]).warnings
     assert warning.startswith("The segment of the left lung lies on the right side of the CT")
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_the_body_that_was_found_with_the_lungs_is_not_looked_for_again(boneless, drawn, monkeypatch):
+    ct, tumor = boneless
+    chest = make_chest()
+    lungs = [
+        segment("Left lung", chest.left, terminology.LEFT_LUNG),
+        segment("Right lung", chest.right, terminology.RIGHT_LUNG),
+    ]
+    beside = segment("Tumor 2", ellipsoid((-150, -100, 55), (8, 8, 8)) & np.ones(SHAPE, bool), terminology.TUMOR[None])
+    monkeypatch.setattr(doubts, "find_body", lambda ct: pytest.fail("the body is known"))
+    report = measure(ct, [tumor, beside, *(lungs if drawn else ())])
+    assert ["outside the body" in warning for warning in report.warnings if "The segment Tumor" in warning] == [True]
 
 
 def test_too_little_lung_is_warned_of(report):
