@@ -35,22 +35,22 @@ def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.rand
     _paint_great_vessels(canvas, patient, thorax)
     z = z + patient.inspiration_mm
     liver = smooth_min(
-        ellipsoid(x, y, z, (-62, -4, -168), (88, 94, 80)), ellipsoid(x, y, z, (0, -48, -142), (80, 44, 38)), 20
+        ellipsoid((x, y, z), (-62, -4, -168), (88, 94, 80)), ellipsoid((x, y, z), (0, -48, -142), (80, 44, 38)), 20
     )
     liver = smooth_max(smooth_max(hollow, liver, 5), 5 - _aorta(thorax), 4)
-    spleen = smooth_max(hollow + 1, ellipsoid(x, y, z, (92, 42, -160), (36, 42, 52)), 4)
-    stomach = smooth_max(ellipsoid(x, y, z, (60, -12, -160), (46, 48, 50)), 3 - spleen, 4)
+    spleen = smooth_max(hollow + 1, ellipsoid((x, y, z), (92, 42, -160), (36, 42, 52)), 4)
+    stomach = smooth_max(ellipsoid((x, y, z), (60, -12, -160), (46, 48, 50)), 3 - spleen, 4)
     stomach = smooth_max(smooth_max(hollow + 1, stomach, 4), 4 - liver, 4)
     canvas.paint_field(spleen, SPLEEN_HU + SPLEEN_ENHANCEMENT * gain)
     _paint_hollow_organ(canvas, stomach, y, float(rng.uniform(-40, 10)))
     for _ in range(int(rng.integers(3, 8))):
         center = (float(rng.uniform(-20, 110)), float(rng.uniform(-80, -40)), float(rng.uniform(-235, -175)))
         radii = tuple(rng.uniform(11, 20, 3))
-        loop = smooth_max(ellipsoid(x, y, z, center, (radii[0], radii[1], radii[2])), hollow + 3, 3)
+        loop = smooth_max(ellipsoid((x, y, z), center, (radii[0], radii[1], radii[2])), hollow + 3, 3)
         loop = np.maximum(np.maximum(loop, 3 - stomach), np.maximum(3 - liver, 3 - spleen))
         _paint_hollow_organ(canvas, loop, y, center[1] + float(rng.uniform(-15, 8)))
     for side in (-1, 1):
-        kidney = ellipsoid(x, y, z, (side * 54, 42, -222 - 8 * (side < 0)), (27, 24, 54))
+        kidney = ellipsoid((x, y, z), (side * 54, 42, -222 - 8 * (side < 0)), (27, 24, 54))
         canvas.paint_field(smooth_max(kidney, hollow + 6, 3), KIDNEY_HU + KIDNEY_ENHANCEMENT * gain)
     canvas.paint_field(liver, LIVER_HU + LIVER_ENHANCEMENT * gain)
     canvas.paint_field(np.maximum(_cava(thorax), liver), patient.venous_hu)
@@ -70,9 +70,9 @@ def _paint_great_vessels(canvas: Canvas, patient: Patient, thorax: Thorax) -> No
 
 def _aorta(thorax: Thorax) -> Array:
     rows = np.asarray(AORTA_MM[6:], dtype=float)
-    return tube(*thorax.model, rows[:, :3], rows[:, 3])
+    return tube(thorax.model, rows[:, :3], rows[:, 3])
 
 
 def _cava(thorax: Thorax) -> Array:
     rows = np.asarray(LOWER_VENA_CAVA_MM, dtype=float)
-    return tube(*thorax.model, rows[:, :3], rows[:, 3])
+    return tube(thorax.model, rows[:, :3], rows[:, 3])

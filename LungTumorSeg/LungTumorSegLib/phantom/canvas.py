@@ -14,9 +14,9 @@ from scipy import ndimage
 
 from ..core.volume import Grid, as_shape
 from .options import BODY_GRID_MM
-from .shapes import Array, clip_to_unit
+from .shapes import Array, Coordinates, clip_to_unit
 
-Box = tuple[slice, slice, slice]
+Slices = tuple[slice, slice, slice]
 
 ALIGNED_TOLERANCE = 1e-6
 """Direction cosines that differ from 0 and 1 by less than this count as exactly axial."""
@@ -45,7 +45,7 @@ class CoarseGrid:
         size = np.ceil((high - low) / spacing_mm).astype(int) + 1
         return CoarseGrid(low, as_shape(size[::-1]), spacing_mm)
 
-    def axes(self) -> tuple[Array, Array, Array]:
+    def axes(self) -> Coordinates:
         """Return x, y, z of the grid points, mm, shaped to broadcast to (z, y, x)."""
         x, y, z = (self.low[i] + self.spacing_mm * np.arange(self.size[2 - i]) for i in range(3))
         return (
@@ -88,11 +88,11 @@ class Canvas:
         )
 
     @property
-    def everything(self) -> Box:
+    def everything(self) -> Slices:
         """The box that contains the whole grid."""
         return slice(0, self.grid.shape[0]), slice(0, self.grid.shape[1]), slice(0, self.grid.shape[2])
 
-    def boxes(self, low: Array, high: Array, margin_mm: Array | float = BOX_MARGIN_MM) -> list[Box | None]:
+    def boxes(self, low: Array, high: Array, margin_mm: Array | float = BOX_MARGIN_MM) -> list[Slices | None]:
         """Return the voxels inside each of several LPS boxes.
 
         Args:
@@ -122,11 +122,11 @@ class Canvas:
             for none, a, b in zip(empty.tolist(), start.tolist(), stop.tolist(), strict=True)
         ]
 
-    def box(self, low: Array, high: Array, margin_mm: float = BOX_MARGIN_MM) -> Box | None:
+    def box(self, low: Array, high: Array, margin_mm: float = BOX_MARGIN_MM) -> Slices | None:
         """Return the voxels of one LPS box, widened by ``margin_mm``, or None if there are none; see ``boxes``."""
         return self.boxes(np.asarray(low, dtype=float)[None], np.asarray(high, dtype=float)[None], margin_mm)[0]
 
-    def points(self, box: Box) -> tuple[Array, Array, Array]:
+    def points(self, box: Slices) -> Coordinates:
         """Return x, y, z of the voxel centers in ``box``, mm, float32.
 
         On an aligned grid each of the three is one-dimensional and broadcasts to the box.
@@ -139,7 +139,7 @@ class Canvas:
         x, y, z = (affine[a, 0] * k + affine[a, 1] * j + affine[a, 2] * i + affine[a, 3] for a in range(3))
         return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
-    def box_of(self, level: Array, below_mm: float = 0.0) -> Box | None:
+    def box_of(self, level: Array, below_mm: float = 0.0) -> Slices | None:
         """Return the voxels around the part of a coarse field below ``below_mm``, or None if there are none."""
         inside = level < below_mm + self.coarse.spacing_mm
         spans = [np.flatnonzero(inside.any(axis=tuple(set(range(3)) - {axis}))) for axis in (2, 1, 0)]
@@ -149,7 +149,7 @@ class Canvas:
         high = self.coarse.low + self.coarse.spacing_mm * np.array([span[-1] for span in spans])
         return self.box(low, high)
 
-    def sample(self, level: Array, box: Box) -> Array:
+    def sample(self, level: Array, box: Slices) -> Array:
         """Interpolate a coarse field linearly at the voxel centers of ``box``; the result is float32.
 
         Beyond the coarse grid, the field continues with its edge values.
@@ -166,7 +166,7 @@ class Canvas:
             values = _interpolate(values, index[axis].ravel(), axis)
         return values
 
-    def paint(self, box: Box, distance: Array, hu: Array | float, edge_mm: float | None = None) -> None:
+    def paint(self, box: Slices, distance: Array, hu: Array | float, edge_mm: float | None = None) -> None:
         """Blend ``hu`` in where ``distance`` is negative.
 
         Args:

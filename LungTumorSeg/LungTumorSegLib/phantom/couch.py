@@ -61,7 +61,7 @@ def paint_leads(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
         boxes = canvas.boxes(np.minimum(points[:-1], points[1:]), np.maximum(points[:-1], points[1:]))
         for i, box in enumerate(boxes):
             if box is not None:
-                canvas.paint(box, capsule(*canvas.points(box), points[i], points[i + 1], LEAD_MM, LEAD_MM), LEAD_HU)
+                canvas.paint(box, capsule(canvas.points(box), points[i], points[i + 1], LEAD_MM, LEAD_MM), LEAD_HU)
 
 
 def _paint_slab(canvas: Canvas, above: Array, depth: Array, thickness_mm: float, rng: np.random.Generator) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from ..core.lobes import LOBES
 from .canvas import Canvas
 from .patient import Patient
-from .shapes import Array, smooth_noise
+from .shapes import Array, Coordinates, smooth_noise
 
 if TYPE_CHECKING:
     from .thorax import Thorax
@@ -58,7 +58,7 @@ class Fissure:
 
 def build_fissures(
     patient: Patient,
-    model: tuple[Array, Array, Array],
+    model: Coordinates,
     right_lung: Array,
     left_lung: Array,
     rng: np.random.Generator,
@@ -112,7 +112,7 @@ def _gap(patient: Patient, name: str, shape: tuple[int, ...], rng: np.random.Gen
 
 
 def _accessory(
-    model: tuple[Array, Array, Array], right_lung: Array, left_lung: Array, right_oblique: Array, left_oblique: Array
+    model: Coordinates, right_lung: Array, left_lung: Array, right_oblique: Array, left_oblique: Array
 ) -> dict[str, Fissure]:
     """Return the accessory fissures by name (``options.ACCESSORY_FISSURES``).
 

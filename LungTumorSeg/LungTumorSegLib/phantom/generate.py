@@ -221,7 +221,7 @@ def add_lesion(
         return None
     x, y, z = (p - np.float32(c) for p, c in zip(canvas.points(box), lesion.center_lps, strict=True))
     room = coverage(canvas.sample(lesion.room, box), canvas.edge_mm) * (tumor[box] == 0)
-    inside = blend_lesion(canvas.hu[box], shape, x, y, z, rng, room=room, edge_mm=canvas.edge_mm)
+    inside = blend_lesion(canvas.hu[box], shape, (x, y, z), rng, room=room, edge_mm=canvas.edge_mm)
     tumor[box][inside] = label
     lungs[box][inside] = 0
     volume_ml = float(inside.sum()) * canvas.grid.voxel_volume_ml

@@ -58,7 +58,7 @@ def _patch(thorax: Thorax, rng: np.random.Generator) -> Array:
     k, j, i = inside[rng.integers(len(inside))]
     cx, cy, cz = (float(np.broadcast_to(axis, thorax.lungs.shape)[k, j, i]) for axis in (x, y, z))
     rx, ry, rz = (float(radius) for radius in rng.uniform(*PNEUMONIA_RADII_MM, 3))
-    distance = ellipsoid(x, y, z, (cx, cy, cz), (rx, ry, rz)) + 8 * smooth_noise(rng, thorax.grid.size, 1.5)
+    distance = ellipsoid((x, y, z), (cx, cy, cz), (rx, ry, rz)) + 8 * smooth_noise(rng, thorax.grid.size, 1.5)
     return np.asarray(np.clip(-distance / (0.5 * min(rx, ry, rz)), 0, 1), np.float32)
 
 

@@ -6,8 +6,8 @@ low-frequency waves, scaled to the volume of a ball of the specified diameter. `
 
     rng = np.random.default_rng(7)
     shape = lesion_shape(LesionSpec("spiculated", 24.0), rng)
-    x, y, z = ...   # LPS mm of the patch's voxels relative to the lesion's center, broadcastable
-    truth = blend_lesion(hu_patch, shape, x, y, z, rng, room=closed_lung, edge_mm=1.0)  # changes hu_patch
+    at = ...   # x, y, z of the patch's voxels from the lesion's center, LPS mm, broadcastable
+    truth = blend_lesion(hu_patch, shape, at, rng, room=closed_lung, edge_mm=1.0)  # changes hu_patch
 
 ``shape.extent_mm`` bounds the patch. The room should be a soft mask (a closed lung, slightly dilated and blurred)
 without bone.
@@ -25,7 +25,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.errors import UnusableInput
-from .shapes import TINY, Array, merge_tube
+from .shapes import TINY, Array, Coordinates, merge_tube
 
 KINDS = ("solid", "part_solid", "ground_glass", "spiculated", "cavitary")
 PLACES = ("lung", "pleura", "fissure", "diaphragm", "hilum", "mediastinum")
@@ -95,7 +95,7 @@ class LesionSpec:
 class LesionShape:
     """A drawn lesion around the origin.
 
-    The methods take x, y, z: LPS mm from the lesion's center, as arrays that broadcast against each other.
+    The methods take coordinates from the lesion's center.
 
     Attributes:
         spec: The specification it was drawn from.
@@ -131,26 +131,27 @@ class LesionShape:
         stretch = 1 / np.linalg.norm(self.axes, axis=1).min()
         return float(max(reach, self.radius_mm * stretch * (1 + np.abs(self.waves[:, 4]).sum()))) + self.edge_mm
 
-    def distance(self, x: Array, y: Array, z: Array) -> Array:
+    def distance(self, at: Coordinates) -> Array:
         """Return the distance to the surface along the ray from the center, mm, negative inside.
 
         This is the level set that defines the truth.
         """
-        return self._level(x, y, z, 1.0, 0.0)
+        return self._level(at, 1.0, 0.0)
 
-    def inner_distance(self, x: Array, y: Array, z: Array) -> Array:
+    def inner_distance(self, at: Coordinates) -> Array:
         """Return the same distance for the core, cavity or necrosis."""
-        cx, cy, cz = (np.float32(c) for c in self.inner_center)
-        return self._level(x - cx, y - cy, z - cz, self.inner_share, INNER_PHASE)
+        x, y, z = (c - np.float32(c0) for c, c0 in zip(at, self.inner_center, strict=True))
+        return self._level((x, y, z), self.inner_share, INNER_PHASE)
 
-    def spicule_distance(self, x: Array, y: Array, z: Array) -> Array:
+    def spicule_distance(self, at: Coordinates) -> Array:
         """Return the signed distance of the spicules, mm, at most ``SPICULE_FAR_MM``."""
-        nearest = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), SPICULE_FAR_MM, np.float32)
+        nearest = np.full(np.broadcast_shapes(*(c.shape for c in at)), SPICULE_FAR_MM, np.float32)
         for row in self.spicules:
-            merge_tube(nearest, x, y, z, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, SPICULE_FAR_MM)
+            merge_tube(nearest, at, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, SPICULE_FAR_MM)
         return nearest
 
-    def _level(self, x: Array, y: Array, z: Array, share: float, phase: float) -> Array:
+    def _level(self, at: Coordinates, share: float, phase: float) -> Array:
+        x, y, z = at
         a = self.axes.astype(np.float32)
         p = [a[i, 0] * x + a[i, 1] * y + a[i, 2] * z for i in range(3)]
         length = np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) + np.float32(TINY)
@@ -250,9 +251,7 @@ def _sphere(count: int) -> Array:
 def blend_lesion(
     hu: Array,
     shape: LesionShape,
-    x: Array,
-    y: Array,
-    z: Array,
+    at: Coordinates,
     rng: np.random.Generator,
     *,
     room: Array | None = None,
@@ -266,9 +265,7 @@ def blend_lesion(
     Args:
         hu: A patch (slice, row, column) of HU, float32, changed in place.
         shape: The lesion.
-        x: LPS mm from the lesion's center, toward the left, broadcastable to the patch.
-        y: The same toward the back.
-        z: The same toward the head.
+        at: The patch's points from the lesion's center, broadcastable to the patch.
         rng: Draws the texture.
         room: Share (0 to 1) of each voxel that the lesion may fill, such as a closed lung. Where it is 0.5 or less, no
             voxel belongs to the truth. The default is 1 everywhere.
@@ -278,19 +275,19 @@ def blend_lesion(
     Returns:
         The lesion's voxels, a bool array of the patch's shape.
     """
-    distance = shape.distance(x, y, z)
+    distance = shape.distance(at)
     room = np.ones(hu.shape, np.float32) if room is None else room
     edge = np.float32(np.hypot(edge_mm, shape.edge_mm))
     share = _soft(distance, edge)
     inside = np.full(hu.shape, shape.rim_hu, np.float32)
     if shape.inner_share > 0:
-        inside += _soft(shape.inner_distance(x, y, z), edge) * np.float32(shape.inner_hu - shape.rim_hu)
+        inside += _soft(shape.inner_distance(at), edge) * np.float32(shape.inner_hu - shape.rim_hu)
     inside += _texture(hu.shape, shape.texture_hu, texture_voxels, rng)
     if shape.rim_hu < -200:  # vessels stay visible through ground glass
         inside = np.maximum(inside, hu)
     hu += share * room * (inside - hu)
     if len(shape.spicules):
-        stroke = _soft(shape.spicule_distance(x, y, z), np.float32(edge_mm)) * (1 - share) * room
+        stroke = _soft(shape.spicule_distance(at), np.float32(edge_mm)) * (1 - share) * room
         hu += stroke * np.maximum(np.float32(shape.rim_hu - 40) - hu, 0)
     return np.asarray((distance < 0) & (room > 0.5))
 

@@ -38,10 +38,10 @@ def _paint_heart(canvas: Canvas, patient: Patient, thorax: Thorax) -> None:
     z = z + patient.inspiration_mm * 0.4
     gain = max(patient.blood_hu - UNENHANCED_BLOOD_HU, 0)
     canvas.paint_field(thorax.heart, MYOCARDIUM_HU + MYOCARDIAL_ENHANCEMENT * gain)
-    left_ventricle = np.maximum(ellipsoid(x, y, z, (42, -30, -84), (40, 27, 30)), thorax.heart + 9)
-    right_ventricle = np.maximum(ellipsoid(x, y, z, (16, -58, -84), (42, 24, 36)), thorax.heart + 3)
-    left_atrium = np.maximum(ellipsoid(x, y, z, (2, 2, -48), (31, 19, 22)), thorax.heart + 2)
-    right_atrium = np.maximum(ellipsoid(x, y, z, (-20, -30, -72), (27, 31, 37)), thorax.heart + 2)
+    left_ventricle = np.maximum(ellipsoid((x, y, z), (42, -30, -84), (40, 27, 30)), thorax.heart + 9)
+    right_ventricle = np.maximum(ellipsoid((x, y, z), (16, -58, -84), (42, 24, 36)), thorax.heart + 3)
+    left_atrium = np.maximum(ellipsoid((x, y, z), (2, 2, -48), (31, 19, 22)), thorax.heart + 2)
+    right_atrium = np.maximum(ellipsoid((x, y, z), (-20, -30, -72), (27, 31, 37)), thorax.heart + 2)
     for chamber, hu in (
         (left_ventricle, patient.blood_hu),
         (right_ventricle, patient.venous_hu),
@@ -73,7 +73,7 @@ def _paint_tube(canvas: Canvas, rows: Array, hu: float) -> None:
     for i, box in enumerate(boxes):
         if box is not None:
             canvas.paint(
-                box, capsule(*canvas.points(box), start[i, :3], end[i, :3], float(start[i, 3]), float(end[i, 3])), hu
+                box, capsule(canvas.points(box), start[i, :3], end[i, :3], float(start[i, 3]), float(end[i, 3])), hu
             )
 
 
@@ -87,4 +87,4 @@ def _paint_nodes(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> 
         radii = rng.uniform(2.0, 5.0, 3)
         box = canvas.box(center - radii, center + radii)
         if box is not None:
-            canvas.paint(box, ellipsoid(*canvas.points(box), tuple(center), tuple(radii)), NODE_HU)
+            canvas.paint(box, ellipsoid(canvas.points(box), tuple(center), tuple(radii)), NODE_HU)

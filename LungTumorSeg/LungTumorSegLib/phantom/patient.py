@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.volume import as_point
 from .options import ARMS, COUCHES, PhantomOptions
-from .shapes import Array, profile
+from .shapes import Array, Coordinates, profile
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class Patient:
         """Return the sideways shift, mm: the spine's full excursion at the back, a quarter of it at the sternum."""
         return self.spine_shift(z_model) * np.clip(0.7 + y_model / 140, 0.25, 1.0)
 
-    def to_model(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
+    def to_model(self, x: Array, y: Array, z: Array) -> Coordinates:
         """Convert LPS coordinates to model coordinates."""
         y_model, z_model = y / np.float32(self.scale[1]), z / np.float32(self.scale[2])
         shift = self._shift(y_model, z_model).astype(np.float32)

@@ -192,8 +192,8 @@ def _central_room(patient: Patient, thorax: Thorax) -> Array:
     kept = np.asarray(np.minimum(thorax.heart, spine_sleeve(*thorax.model)), dtype=np.float32)
     for rows in (AORTA_MM, VENA_CAVA_MM):
         table = np.asarray(rows, dtype=float)
-        merge_tube(kept, *thorax.model, table[:, :3], table[:, 3] + 1, 0.0)
+        merge_tube(kept, thorax.model, table[:, :3], table[:, 3] + 1, 0.0)
     for airway in airways_lps(patient).values():
-        merge_tube(kept, *thorax.grid.axes(), airway[:, :3], airway[:, 3] + 2, 0.0)
+        merge_tube(kept, thorax.grid.axes(), airway[:, :3], airway[:, 3] + 2, 0.0)
     cavity = np.maximum(thorax.cavity - INVASION_MM, thorax.above_diaphragm)
     return smooth_max(cavity, -kept, 3).astype(np.float32)

@@ -1,7 +1,7 @@
 """Signed distances of simple shapes, soft unions and smooth noise, from which the anatomy is built.
 
-All coordinates are LPS mm, as arrays that broadcast against each other. A signed distance is in mm and negative inside.
-It is exact or nearly so close to the surface, which is all that painting needs.
+A signed distance is in mm and negative inside. It is exact or nearly so close to the surface, which is all that
+painting needs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from scipy import ndimage
 from ..core.volume import Point
 
 Array = npt.NDArray[Any]
+
+Coordinates = tuple[Array, Array, Array]
+"""x, y and z of points, LPS mm, as arrays that broadcast against each other."""
+
 Rows = tuple[tuple[float, float, float, float], ...]
 """A curved tube: rows (x, y, z, radius), mm, along its center line."""
 
@@ -49,10 +53,10 @@ def _seam(a: Array, b: Array, blend_mm: float) -> Array:
     return overlap
 
 
-def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Array:
+def ellipsoid(at: Coordinates, center: Point, radii: Point) -> Array:
     """Return the nearly exact signed distance of an axis-aligned ellipsoid: its level divided by its gradient."""
     along = [
-        (c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip((z, y, x), center[::-1], radii[::-1], strict=True)
+        (c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip(at[::-1], center[::-1], radii[::-1], strict=True)
     ]
     level = np.sqrt(
         sum(t * t for t in along) + np.float32(TINY)
@@ -63,24 +67,24 @@ def ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point) -> Arra
     return np.asarray(level * (level - 1) / steepness)
 
 
-def turned_ellipsoid(x: Array, y: Array, z: Array, center: Point, radii: Point, axes: Array) -> Array:
+def turned_ellipsoid(at: Coordinates, center: Point, radii: Point, axes: Array) -> Array:
     """Return the distance of an ellipsoid whose semi-axes ``radii`` point along the rows of ``axes``.
 
     ``axes`` is 3 x 3 and orthonormal.
     """
-    shifted = (x - center[0], y - center[1], z - center[2])
+    shifted = [c - c0 for c, c0 in zip(at, center, strict=True)]
     turned = [sum(a * c for a, c in zip(row, shifted, strict=True)) for row in axes]
-    return ellipsoid(turned[0], turned[1], turned[2], (0.0, 0.0, 0.0), radii)
+    return ellipsoid((turned[0], turned[1], turned[2]), (0.0, 0.0, 0.0), radii)
 
 
-def capsule(x: Array, y: Array, z: Array, start: Array, end: Array, radius_start: float, radius_end: float) -> Array:
+def capsule(at: Coordinates, start: Array, end: Array, radius_start: float, radius_end: float) -> Array:
     """Return the signed distance of a round cone.
 
     It is a segment between two points (LPS mm) whose radius changes linearly from ``start`` to ``end``.
     """
     axis = np.asarray(end, dtype=np.float32) - np.asarray(start, dtype=np.float32)
     length_squared = float(axis @ axis) + TINY
-    px, py, pz = x - np.float32(start[0]), y - np.float32(start[1]), z - np.float32(start[2])
+    px, py, pz = (c - np.float32(c0) for c, c0 in zip(at, start, strict=True))
     along = np.asarray(px * axis[0] + py * axis[1] + pz * axis[2])
     along /= np.float32(length_squared)
     clip_to_unit(along)
@@ -100,21 +104,19 @@ def clip_to_unit(values: Array) -> None:
     np.minimum(values, 1, out=values)
 
 
-def tube(x: Array, y: Array, z: Array, points: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
+def tube(at: Coordinates, points: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
     """Return the signed distance of a chain of capsules through ``points`` (n, 3), with one radius per point.
 
     The distance is at most ``FAR_MM``.
     """
-    distance = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), FAR_MM, np.float32)
-    merge_tube(distance, x, y, z, points, radii, 0.0)
+    distance = np.full(np.broadcast_shapes(*(c.shape for c in at)), FAR_MM, np.float32)
+    merge_tube(distance, at, points, radii, 0.0)
     return distance
 
 
 def merge_tube(
     distance: Array,
-    x: Array,
-    y: Array,
-    z: Array,
+    at: Coordinates,
     points: npt.ArrayLike,
     radii: npt.ArrayLike,
     blend_mm: float,
@@ -126,9 +128,7 @@ def merge_tube(
 
     Args:
         distance: A field (z, y, x), mm, changed in place.
-        x: LPS coordinate of the field's points, mm, broadcastable to the field.
-        y: The same for y.
-        z: The same for z.
+        at: The field's points, broadcastable to the field.
         points: Center line (n, 3), mm.
         radii: One radius, or one per point, mm.
         blend_mm: Width over which the seam is rounded, mm; 0 gives a sharp seam.
@@ -136,15 +136,15 @@ def merge_tube(
     """
     centers = np.asarray(points, dtype=np.float32)
     widths = np.broadcast_to(np.asarray(radii, dtype=np.float32), len(centers))
-    spans = [_Span.of(coordinate, axis) for axis, coordinate in ((0, z), (1, y), (2, x))]
+    spans = [_Span.of(coordinate, axis) for axis, coordinate in enumerate(at[::-1])]
     for i in range(len(centers) - 1):
         reach = farthest_mm + float(max(widths[i], widths[i + 1]))
         low, high = np.minimum(centers[i], centers[i + 1]) - reach, np.maximum(centers[i], centers[i + 1]) + reach
         box = tuple(span.within(a, b) for span, a, b in zip(spans, low[::-1], high[::-1], strict=True))
         near = distance[box]
         if near.size:
-            local = (_cut(x, box), _cut(y, box), _cut(z, box))
-            part = capsule(*local, centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1]))
+            x, y, z = (_cut(coordinate, box) for coordinate in at)
+            part = capsule((x, y, z), centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1]))
             near[...] = smooth_min(near, part, blend_mm) if blend_mm > 0 else np.minimum(near, part)
 
 

@@ -97,10 +97,10 @@ def _paint_vertebra(canvas: Canvas, patient: Patient, height: float, rng: np.ran
     for side in (-1, 1):
         ring = smooth_min(
             ring,
-            capsule(u, v, along, np.array([side * 10, 26, 2.0]), np.array([side * 30 * reach, 37, 4.0]), 5.0, 4.0),
+            capsule((u, v, along), np.array([side * 10, 26, 2.0]), np.array([side * 30 * reach, 37, 4.0]), 5.0, 4.0),
             4,
         )
-    spinous = capsule(u, v, along, np.array([0, 33, 0.0]), np.array([0, 56 * reach, -16.0]), 4.5, 3.0)
+    spinous = capsule((u, v, along), np.array([0, 33, 0.0]), np.array([0, 56 * reach, -16.0]), 4.5, 3.0)
     body = np.maximum(column, np.abs(along) - (half - 2.2))
     arch = smooth_min(ring, spinous, 4)
     canvas.paint(box, smooth_min(body, arch, 3), CORTEX_HU * patient.bone_scale)
@@ -146,7 +146,7 @@ def _flattened_segments(canvas: Canvas, points: Array) -> Iterator[tuple[tuple[s
     for i, box in enumerate(canvas.boxes(np.minimum(start, end), np.maximum(start, end), RIB_HALF_HEIGHT_MM + 1)):
         if box is not None:
             x, y, z = canvas.points(box)
-            yield box, capsule(x, y, z * np.float32(squeeze[2]), start[i] * squeeze, end[i] * squeeze, radius, radius)
+            yield box, capsule((x, y, z * np.float32(squeeze[2])), start[i] * squeeze, end[i] * squeeze, radius, radius)
 
 
 def _paint_rib(canvas: Canvas, patient: Patient, rib: int, side: float) -> None:
@@ -173,7 +173,7 @@ def _paint_sternum(canvas: Canvas, patient: Patient) -> None:
             x, y, z = canvas.points(box)
             flat = np.float32(5.0 / half_width[i])
             scale = np.array([flat, 1, 1])
-            parts.append((box, capsule(x * flat, y, z, points[i] * scale, points[i + 1] * scale, 5.0, 5.0)))
+            parts.append((box, capsule((x * flat, y, z), points[i] * scale, points[i + 1] * scale, 5.0, 5.0)))
     for shrink, hu in ((0.0, CORTEX_HU * 0.8), (CORTEX_MM, RIB_MARROW_HU)):
         for box, distance in parts:
             canvas.paint(box, distance + shrink, hu * patient.bone_scale)
@@ -212,7 +212,7 @@ def _paint_shoulder_girdle(canvas: Canvas, patient: Patient, thorax: Thorax) -> 
             points = patient.to_lps(curve(line, count))
             box = canvas.box(points.min(axis=0) - 8, points.max(axis=0) + 8)
             if box is not None:
-                _paint_bone(canvas, patient, box, tube(*canvas.points(box), points, widths), 1.8)
+                _paint_bone(canvas, patient, box, tube(canvas.points(box), points, widths), 1.8)
         _paint_humerus(canvas, patient, sign, high)
 
 
@@ -231,5 +231,5 @@ def _paint_humerus(canvas: Canvas, patient: Patient, sign: float, high: float) -
     if box is None:
         return
     x, y, z = canvas.points(box)
-    bone = smooth_min(ellipsoid(x, y, z, tuple(head), (23, 23, 24)), tube(x, y, z, shaft, 11), 6)
+    bone = smooth_min(ellipsoid((x, y, z), tuple(head), (23, 23, 24)), tube((x, y, z), shaft, 11), 6)
     _paint_bone(canvas, patient, box, bone, 2.5)

@@ -15,6 +15,7 @@ from .fissures import Fissure, build_fissures
 from .patient import SPINE_DEPTH_MM, Patient
 from .shapes import (
     Array,
+    Coordinates,
     Rows,
     as_distance,
     curve,
@@ -152,7 +153,7 @@ class Thorax:
     """
 
     grid: CoarseGrid
-    model: tuple[Array, Array, Array]
+    model: Coordinates
     cage: Array
     above_diaphragm: Array
     cavity: Array
@@ -206,7 +207,7 @@ def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
 def _with_cupolas(x: Array, y: Array, z: Array, cage: Array) -> Array:
     """Close the cage above with one cupola on each side, which rises over the first rib."""
     side = np.abs(x)
-    cupola = ellipsoid(side, y, z, (47, 16, 45), (41, 44, 46))
+    cupola = ellipsoid((side, y, z), (47, 16, 45), (41, 44, 46))
     return smooth_min(cupola, smooth_max(cage, z - 45, 30), 12)
 
 
@@ -239,9 +240,9 @@ def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
     across = np.cross(long_axis, [0, 0, 1.0])
     across /= np.linalg.norm(across)
     axes = np.stack([long_axis, across, np.cross(long_axis, across)])
-    ventricles = turned_ellipsoid(x, y, z, (30, -34, -80), (60 * size, 46 * size, 44 * size), axes)
-    right_atrium = ellipsoid(x, y, z, (-18, -30, -72), (28 * size, 32 * size, 38 * size))
-    left_atrium = ellipsoid(x, y, z, (2, 2, -48), (32 * size, 20 * size, 23 * size))
+    ventricles = turned_ellipsoid((x, y, z), (30, -34, -80), (60 * size, 46 * size, 44 * size), axes)
+    right_atrium = ellipsoid((x, y, z), (-18, -30, -72), (28 * size, 32 * size, 38 * size))
+    left_atrium = ellipsoid((x, y, z), (2, 2, -48), (32 * size, 20 * size, 23 * size))
     return smooth_min(smooth_min(ventricles, right_atrium, 20), left_atrium, 14)
 
 
@@ -265,10 +266,10 @@ def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
     )
     for rows in (*vessels, ESOPHAGUS_MM, *BRANCH_ARTERIES_MM, *BRANCH_VEINS_MM):
         table = np.asarray(rows, dtype=float)
-        merge_tube(whole, x, y, z, table[:, :3], table[:, 3] + fat * 0.7, SEAM_MM, 15.0)
+        merge_tube(whole, (x, y, z), table[:, :3], table[:, 3] + fat * 0.7, SEAM_MM, 15.0)
     for name, last in (("trachea", 5), ("right", 2), ("left", 2)):
         table = np.asarray(AIRWAYS_MM[name], dtype=float)[:last]
-        merge_tube(whole, x, y, z, table[:, :3], table[:, 3] + 1 + fat, SEAM_MM, 15.0)
+        merge_tube(whole, (x, y, z), table[:, :3], table[:, 3] + 1 + fat, SEAM_MM, 15.0)
     return whole
 
 

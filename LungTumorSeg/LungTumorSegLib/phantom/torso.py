@@ -83,7 +83,7 @@ def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> T
     if patient.breasts > 0:
         skin = smooth_min(skin, _breasts(x, y, z, patient), 25)
     if patient.arms == "down":
-        arm = tube(np.abs(x), y, z, [row[:3] for row in ARM_MM], [row[3] for row in ARM_MM])
+        arm = tube((np.abs(x), y, z), [row[:3] for row in ARM_MM], [row[3] for row in ARM_MM])
         skin, muscle = (
             smooth_min(skin, arm - np.maximum(patient.fat_mm * 0.4, LEAST_FAT_MM), 6),
             smooth_min(muscle, arm, 6),
@@ -128,17 +128,17 @@ def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> 
         (33, depth + 44, -80),
         (36, depth + 28, -240),
     ]
-    merge_tube(muscles, side, y, z, back, (17, 18, 19, 21, 25), 12)
-    merge_tube(muscles, side, y, z, [(110, 40, 96), (168, 22, 78)], (26, 40), 12)  # deltoid and supraspinatus
+    merge_tube(muscles, (side, y, z), back, (17, 18, 19, 21, 25), 12)
+    merge_tube(muscles, (side, y, z), [(110, 40, 96), (168, 22, 78)], (26, 40), 12)  # deltoid and supraspinatus
     merge_tube(
-        muscles, side, y, z, [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12
+        muscles, (side, y, z), [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12
     )  # neck and trapezius
     return np.asarray(muscles)
 
 
 def _breasts(x: Array, y: Array, z: Array, patient: Patient) -> Array:
     size = 0.7 + 0.5 * patient.breasts
-    return ellipsoid(np.abs(x), y, z, (78, -98 - patient.fat_mm * 0.8, -45), (58 * size, 34 * size, 56 * size))
+    return ellipsoid((np.abs(x), y, z), (78, -98 - patient.fat_mm * 0.8, -45), (58 * size, 34 * size, 56 * size))
 
 
 def paint_torso(canvas: Canvas, torso: Torso) -> None:

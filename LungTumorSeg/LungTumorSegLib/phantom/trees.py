@@ -141,7 +141,7 @@ def paint_vessels(canvas: Canvas, trees: list[Tree], hu: float) -> None:
         boxes = canvas.boxes(np.minimum(start, end), np.maximum(start, end), radius_start + 0.6 * canvas.edge_mm)
         for i, box in enumerate(boxes):
             if box is not None:
-                distance = capsule(*canvas.points(box), start[i], end[i], float(radius_start[i]), float(radius_end[i]))
+                distance = capsule(canvas.points(box), start[i], end[i], float(radius_start[i]), float(radius_end[i]))
                 here = share[box]
                 np.maximum(here, coverage(distance, canvas.edge_mm) * np.float32(thin[i]), out=here)
     for k in np.flatnonzero(share.any(axis=(1, 2))):
@@ -173,7 +173,7 @@ def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
                 if box is not None:
                     radii = float(radius_start[i] + extra[i]), float(radius_end[i] + extra[i])
                     canvas.paint(
-                        box, capsule(*canvas.points(box), start[i], end[i], *radii), WALL_HU if wall else AIR_HU
+                        box, capsule(canvas.points(box), start[i], end[i], *radii), WALL_HU if wall else AIR_HU
                     )
 
 

@@ -24,7 +24,7 @@ def blended(spec: LesionSpec, seed: int, background: float = -850.0, **options) 
     shape = lesion_shape(spec, np.random.default_rng(seed))
     x, y, z = points(shape.extent_mm + 3)
     hu = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), background, np.float32)
-    truth = blend_lesion(hu, shape, x, y, z, np.random.default_rng(seed + 1), **options)
+    truth = blend_lesion(hu, shape, (x, y, z), np.random.default_rng(seed + 1), **options)
     return hu, truth
 
 
@@ -43,8 +43,8 @@ def test_nothing_lies_beyond_the_extent(seed):
     shape = lesion_shape(LesionSpec("spiculated", 25.0), np.random.default_rng(seed))
     x, y, z = points(shape.extent_mm + 8)
     beyond = np.sqrt(x**2 + y**2 + z**2) > shape.extent_mm + 1
-    assert (shape.distance(x, y, z)[beyond] > 0).all()
-    assert (shape.spicule_distance(x, y, z)[beyond] > 0).all()
+    assert (shape.distance((x, y, z))[beyond] > 0).all()
+    assert (shape.spicule_distance((x, y, z))[beyond] > 0).all()
 
 
 def test_a_smooth_lesion_is_an_ellipsoid():
@@ -53,9 +53,9 @@ def test_a_smooth_lesion_is_an_ellipsoid():
     smooth = type(drawn)(**{**drawn.__dict__, "waves": np.zeros((1, 5)), "radius_mm": 15.0})
     x, y, z = points(26)
     turned = np.einsum("ij,jzyx->izyx", drawn.axes, np.stack(np.broadcast_arrays(x, y, z)))
-    expected = ellipsoid(*turned, (0.0, 0.0, 0.0), (15.0, 15.0, 15.0))
+    expected = ellipsoid(turned, (0.0, 0.0, 0.0), (15.0, 15.0, 15.0))
     away = np.abs(expected) > 1e-3
-    assert np.array_equal(smooth.distance(x, y, z)[away] < 0, expected[away] < 0)
+    assert np.array_equal(smooth.distance((x, y, z))[away] < 0, expected[away] < 0)
     assert np.linalg.det(drawn.axes) == pytest.approx(
         np.sign(np.linalg.det(drawn.axes))
     )  # the stretch keeps the volume
@@ -65,7 +65,7 @@ def test_the_center_is_inside():
     for seed in range(20):
         shape = lesion_shape(LesionSpec("solid", 3.0), np.random.default_rng(seed))
         origin = np.zeros((1, 1, 1), np.float32)
-        assert shape.distance(origin, origin, origin)[0, 0, 0] < -0.5
+        assert shape.distance((origin, origin, origin))[0, 0, 0] < -0.5
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_each_kind_has_its_hu(kind, center_hu, rim_hu):
     shape = lesion_shape(spec, np.random.default_rng(8))
     x, y, z = points(shape.extent_mm + 3)
     hu = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), -850, np.float32)
-    blend_lesion(hu, shape, x, y, z, np.random.default_rng(9))
+    blend_lesion(hu, shape, (x, y, z), np.random.default_rng(9))
     inner = np.sqrt(x**2 + y**2 + z**2) < 2
-    depth = -shape.distance(x, y, z)
-    rim = (depth > 1.5) & (depth < 2.5) & (shape.inner_distance(x, y, z) > 2 if shape.inner_share else True)
+    depth = -shape.distance((x, y, z))
+    rim = (depth > 1.5) & (depth < 2.5) & (shape.inner_distance((x, y, z)) > 2 if shape.inner_share else True)
     assert center_hu[0] < np.median(hu[inner]) < center_hu[1]
     assert rim_hu[0] < np.median(hu[rim]) < rim_hu[1]
 
@@ -92,7 +92,7 @@ def test_spicules_reach_beyond_the_truth_and_only_they():
         hu, truth = blended(LesionSpec(kind, 24.0), seed=5)
         shape = lesion_shape(LesionSpec(kind, 24.0), np.random.default_rng(5))
         x, y, z = points(shape.extent_mm + 3)
-        outside = (shape.distance(x, y, z) > 2) & (hu > -700)
+        outside = (shape.distance((x, y, z)) > 2) & (hu > -700)
         assert not (outside & truth).any()
         assert outside.sum() >= beyond if beyond else outside.sum() == 0
 
@@ -103,7 +103,7 @@ def test_a_room_cuts_the_lesion_and_its_truth():
     x, y, z = points(shape.extent_mm + 3)
     hu = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), -850, np.float32)
     room = np.broadcast_to((x < 3).astype(np.float32), hu.shape)
-    truth = blend_lesion(hu, shape, x, y, z, np.random.default_rng(0), room=room)
+    truth = blend_lesion(hu, shape, (x, y, z), np.random.default_rng(0), room=room)
     closed = np.broadcast_to(x >= 3, hu.shape)
     assert truth.any()
     assert not truth[closed].any()
@@ -116,7 +116,7 @@ def test_vessels_show_through_ground_glass():
     hu = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), -850, np.float32)
     vessel = np.broadcast_to(np.hypot(y, z) < 2, hu.shape)
     hu[vessel] = 40
-    blend_lesion(hu, shape, x, y, z, np.random.default_rng(0))
+    blend_lesion(hu, shape, (x, y, z), np.random.default_rng(0))
     assert (hu[vessel] >= 40).all()
 
 

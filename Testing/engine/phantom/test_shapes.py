@@ -31,7 +31,7 @@ def test_a_ball_has_its_exact_distance(axes):
     x, y, z = axes
     expected = np.sqrt((x - 3) ** 2 + (y + 2) ** 2 + (z - 5) ** 2) - 9
     away = expected > -6  # near the very center no direction is nearest, and the root is kept off 0
-    assert ellipsoid(x, y, z, (3, -2, 5), (9, 9, 9))[away] == pytest.approx(expected[away], abs=0.01)
+    assert ellipsoid((x, y, z), (3, -2, 5), (9, 9, 9))[away] == pytest.approx(expected[away], abs=0.01)
 
 
 def test_an_ellipsoid_is_zero_at_its_poles_and_steep_there():
@@ -39,19 +39,19 @@ def test_an_ellipsoid_is_zero_at_its_poles_and_steep_there():
         for offset in (-0.5, 0.0, 0.5):
             point = [np.zeros(1), np.zeros(1), np.zeros(1)]
             point[axis] = point[axis] + radius + offset
-            assert ellipsoid(*point, (0, 0, 0), (12, 7, 20))[0] == pytest.approx(offset, abs=0.03)
+            assert ellipsoid(point, (0, 0, 0), (12, 7, 20))[0] == pytest.approx(offset, abs=0.03)
 
 
 def test_a_turned_ellipsoid_follows_its_axes():
     axes = np.array([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
     tip = np.array([1.0, 2.0, 3.0]) + 10 * axes[0]
-    value = turned_ellipsoid(*(np.array([c]) for c in tip), (1.0, 2.0, 3.0), (10, 4, 5), axes)
+    value = turned_ellipsoid(tuple(np.array([c]) for c in tip), (1.0, 2.0, 3.0), (10, 4, 5), axes)
     assert value[0] == pytest.approx(0, abs=1e-3)
 
 
 def test_a_capsule_tapers_from_end_to_end(axes):
     x, y, z = axes
-    distance = capsule(x, y, z, np.array([0, 0, -10.0]), np.array([0, 0, 10.0]), 6.0, 2.0)
+    distance = capsule((x, y, z), np.array([0, 0, -10.0]), np.array([0, 0, 10.0]), 6.0, 2.0)
     along = np.clip((z + 10) / 20, 0, 1)
     expected = np.sqrt(x**2 + y**2 + (z - (20 * along - 10)) ** 2) - (6 - 4 * along)
     assert distance == pytest.approx(expected, abs=1e-3)
@@ -61,19 +61,19 @@ def test_a_tube_is_the_nearest_of_its_capsules_up_to_the_cut(axes):
     x, y, z = axes
     points, radii = [(-20, 0, 0), (0, 5, 5), (15, -10, 12)], [4, 3, 1]
     parts = [
-        capsule(x, y, z, np.array(points[i], float), np.array(points[i + 1], float), radii[i], radii[i + 1])
+        capsule((x, y, z), np.array(points[i], float), np.array(points[i + 1], float), radii[i], radii[i + 1])
         for i in range(2)
     ]
     near = np.minimum(*parts)
-    assert tube(x, y, z, points, radii)[near < FAR_MM] == pytest.approx(near[near < FAR_MM], abs=1e-4)
+    assert tube((x, y, z), points, radii)[near < FAR_MM] == pytest.approx(near[near < FAR_MM], abs=1e-4)
     full = np.broadcast_arrays(x, y, z)
-    assert tube(*full, points, radii) == pytest.approx(tube(x, y, z, points, radii), abs=1e-4)
+    assert tube(full, points, radii) == pytest.approx(tube((x, y, z), points, radii), abs=1e-4)
 
 
 def test_merging_a_tube_leaves_far_voxels_alone(axes):
     x, y, z = axes
     field = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), 99.0, np.float32)
-    merge_tube(field, x, y, z, [(0, 0, 0), (5, 0, 0)], 3.0, 4.0, farthest_mm=6.0)
+    merge_tube(field, (x, y, z), [(0, 0, 0), (5, 0, 0)], 3.0, 4.0, farthest_mm=6.0)
     far = np.sqrt(x**2 + y**2 + z**2) > 30
     assert (field[far] == 99).all()
     assert field.min() < 0
