@@ -104,7 +104,9 @@ class LungTumorSegLogic(BatchLogic, FollowUpLogic, OutliningLogic, SavingLogic, 
             RuntimeError: The computer cannot complete the run, for example for lack of memory.
             Cancelled: The CT was removed from the scene during the run. The scene is unchanged after each error.
         """
-        return waiting.result_of(start_run(volumeNode, options, segmentationNode, slicer.app.temporaryPath))
+        return waiting.result_of(
+            start_run(volumeNode, options, segmentationNode, temporary_folder=slicer.app.temporaryPath)
+        )
 
     def startSegmentation(
         self,
@@ -130,7 +132,16 @@ class LungTumorSegLogic(BatchLogic, FollowUpLogic, OutliningLogic, SavingLogic, 
             ValueError: The input cannot be used.
         """
         folder = slicer.app.temporaryPath
-        return waiting.watched(start_run(volumeNode, options, segmentationNode, folder, onProgress, onFinished))
+        return waiting.watched(
+            start_run(
+                volumeNode,
+                options,
+                segmentationNode,
+                temporary_folder=folder,
+                on_progress=onProgress,
+                on_finished=onFinished,
+            )
+        )
 
     def showTumorSpread(self, segmentationNode: SegmentationNode) -> None:
         """Show the tumors within translucent lungs in the 3D views and fit the views to them.

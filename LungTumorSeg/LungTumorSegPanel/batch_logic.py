@@ -48,7 +48,16 @@ class BatchLogic:
             ValueError: An option is unknown or out of range.
         """
         place = Path(source) if isinstance(source, str) else source
-        return watched(start_batch(place, Path(folder), options, slicer.app.temporaryPath, onEvent, onFinished))
+        return watched(
+            start_batch(
+                place,
+                Path(folder),
+                options,
+                temporary_folder=slicer.app.temporaryPath,
+                on_event=onEvent,
+                on_finished=onFinished,
+            )
+        )
 
     def startLoading(
         self,
@@ -73,4 +82,14 @@ class BatchLogic:
         Returns:
             The loading.
         """
-        return watched(ResultLoading(Path(folder), slicer.mrmlScene, volumeNode, Path(path), series, phase, onFinished))
+        return watched(
+            ResultLoading(
+                Path(folder),
+                slicer.mrmlScene,
+                volumeNode,
+                path=Path(path),
+                series=series,
+                phase=phase,
+                on_finished=onFinished,
+            )
+        )

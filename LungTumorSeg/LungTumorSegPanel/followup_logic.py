@@ -44,7 +44,9 @@ class FollowUpLogic:
         """
         choices = Choices(tuple(links), tuple(unlinks))
         past = [_source(each) for each in before]
-        run = start_comparison(later, _source(earlier), slicer.app.temporaryPath, days, None, choices, past)
+        run = start_comparison(
+            later, _source(earlier), slicer.app.temporaryPath, days=days, on_finished=None, choices=choices, before=past
+        )
         return result_of(run)
 
     def startComparison(
@@ -73,7 +75,9 @@ class FollowUpLogic:
             ValueError: See ``compare``.
         """
         source, folder = _source(earlier), slicer.app.temporaryPath
-        return watched(start_comparison(later, source, folder, days, onFinished, choices, before))
+        return watched(
+            start_comparison(later, source, folder, days=days, on_finished=onFinished, choices=choices, before=before)
+        )
 
 
 def _source(earlier: Node | str | Path) -> Node | Path:

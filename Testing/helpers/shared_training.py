@@ -76,7 +76,9 @@ def step_in(output: Path) -> None:
     torch.manual_seed(0)
     network, data, cpu = build_network(FUSION, 4).train(), PreparedData([], [], []), torch.device("cpu")
     config = replace(TOY, output=str(output), network=replace(STAGE, clip=1e6))
-    training = loop.TrainingLoop("network", 2, network, config.network, config, data, cpu, "float32")
+    training = loop.TrainingLoop(
+        "network", 2, network, config.network, config=config, data=data, device=cpu, precision="float32"
+    )
     first, size = share_of(4, "batch")
     own = slice(first, first + size)
     training._step(image[own], (label[own] < 0.1).to(torch.uint8), 0.0, build_loss(config.network.loss))

@@ -26,7 +26,7 @@ def main() -> None:
     around = list(margins(report.labels, lungs, None, (5.0, 8.0, 20.0)))
     patient = f"Procedural phantom, seed {SEED}, measured on its true masks"
     heading = Heading(title="Sample report", patient=patient, model_card=card_excerpt(find_model(DEFAULT_MODEL)))
-    write_report(report, phantom.ct, left, right, RESOURCES / "sample-report.html", heading, around)
+    write_report(report, phantom.ct, left, right, RESOURCES / "sample-report.html", heading=heading, margins=around)
     render_spread(left, right, report.labels, RESOURCES / "Screenshots" / "spread.png")
 
 

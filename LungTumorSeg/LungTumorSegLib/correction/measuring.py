@@ -46,5 +46,13 @@ class SnapshotMeasurement:
         there = {segment.id for segment in segments if segment.crop is not None and is_lesion(segment)}
         removed = [segment_id for segment_id in snapshot.network if segment_id not in there]
         for report in self._live.update(segments):
-            rows = correction_rows(report, crops, answer, snapshot.network, reviews, snapshot.numbers, clicked)
+            rows = correction_rows(
+                report,
+                crops,
+                answer=answer,
+                network=snapshot.network,
+                reviews=reviews,
+                numbers=snapshot.numbers,
+                clicked=clicked,
+            )
             yield Measures(rows, spread_as_json(report), removed, report.complete, report.warnings)

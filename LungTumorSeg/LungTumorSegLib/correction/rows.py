@@ -23,6 +23,7 @@ Row = dict[str, Any]
 def correction_rows(
     report: LiveReport,
     crops: Mapping[str, Crop | None],
+    *,
     answer: Mapping[str, Crop | None] | None,
     network: Mapping[str, Row],
     reviews: Mapping[str, str],

@@ -139,13 +139,13 @@ def compare(
     registration = register(*(lung_grid(exam.lungs, exam.ct, exam.lesion_masks) for exam in (before, after)))
     on_progress(Progress("registering", 1, 1))
     doubt = registration_doubt(registration)
-    groups = _matched(before, after, registration, linked, unlinked, doubt)
-    tracks = build_tracks(groups, before, after, registration, known, len(past))
+    groups = _matched(before, after, registration, linked=linked, unlinked=unlinked, doubt=doubt)
+    tracks = build_tracks(groups, before, after, registration, known=known, visits_before=len(past))
     on_progress(Progress("matching", 1, 1))
     targets = followed(previous.followed_targets if previous else targets_at_baseline(tracks, before), tracks)
     responses = (*previous.earlier_responses, previous.response) if previous else ()
     warnings = [*_own_warnings(before, after), *lost]
-    warnings += comparison_doubts(before, after, registration, interval, tracks, doubt)
+    warnings += comparison_doubts(before, after, registration, days=interval, tracks=tracks, doubt=doubt)
     return FollowUp(
         (*past, before, after),
         registration,
@@ -241,6 +241,7 @@ def _matched(
     before: Examination,
     after: Examination,
     registration: Registration,
+    *,
     linked: Collection[Link],
     unlinked: Collection[Link],
     doubt: str,

@@ -58,6 +58,7 @@ def comparison_doubts(
     before: Examination,
     after: Examination,
     registration: Registration,
+    *,
     days: float | None,
     tracks: Sequence[Track],
     doubt: str,

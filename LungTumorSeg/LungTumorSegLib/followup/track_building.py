@@ -30,6 +30,7 @@ def build_tracks(
     before: Examination,
     after: Examination,
     registration: Registration,
+    *,
     known: Sequence[Track],
     visits_before: int,
 ) -> tuple[Track, ...]:
@@ -51,7 +52,15 @@ def build_tracks(
     joined = _with_returned(joined, absent, after, registration)
     ids = _fresh_ids({each for track in known for each in (track.id, *track.merged_ids)})
     tracks = [
-        _track(group, past, past[0].id if past else next(ids), visits_before, before, after, registration)
+        _track(
+            group,
+            past,
+            past[0].id if past else next(ids),
+            visits_before=visits_before,
+            before=before,
+            after=after,
+            registration=registration,
+        )
         for past, group in joined
     ]
     continued = {track.id for past, _ in joined for track in past}
@@ -113,6 +122,7 @@ def _track(
     group: Group,
     past: Sequence[Track],
     own_id: str,
+    *,
     visits_before: int,
     before: Examination,
     after: Examination,

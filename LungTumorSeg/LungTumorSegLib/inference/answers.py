@@ -54,6 +54,7 @@ class Answers:
         self,
         network: ComputedNetwork,
         slices: torch.Tensor,
+        *,
         device: torch.device,
         precision: str,
         workers: Workers,
@@ -95,7 +96,7 @@ class Answers:
 
     def _of_windows(self, batch: Sequence[Part]) -> list[Probability]:
         with torch.inference_mode(), autocast(self._device, self._precision):  # both hold for one thread only
-            views = (_View(self._network, self._slices[slices_of(part.box)], part.mirrored) for part in batch)
+            views = (_View(self._network, self._slices[slices_of(part.box)], mirrored=part.mirrored) for part in batch)
             return self._computed(batch, [view.inputs(0) for view in views])
 
     def _of_planes(
@@ -104,11 +105,11 @@ class Answers:
         batch, earlier = batch_and_earlier
         wait(earlier)
         with torch.inference_mode(), autocast(self._device, self._precision):
-            return self._computed(batch, [self._plane(part.mirrored).inputs(part.start) for part in batch])
+            return self._computed(batch, [self._plane(mirrored=part.mirrored).inputs(part.start) for part in batch])
 
-    def _plane(self, mirrored: bool) -> _View:
+    def _plane(self, *, mirrored: bool) -> _View:
         if mirrored not in self._planes:
-            self._planes[mirrored] = _View(self._network, self._slices, mirrored)
+            self._planes[mirrored] = _View(self._network, self._slices, mirrored=mirrored)
         return self._planes[mirrored]
 
     def _computed(self, batch: Sequence[Part], inputs: Sequence[Inputs]) -> list[Probability]:
@@ -122,7 +123,7 @@ class Answers:
 class _View:
     """What the network receives of stacks of slices (slice, row, column), or of their mirror images."""
 
-    def __init__(self, network: ComputedNetwork, slices: torch.Tensor, mirrored: bool) -> None:
+    def __init__(self, network: ComputedNetwork, slices: torch.Tensor, *, mirrored: bool) -> None:
         self._slices = slices.flip(-1) if mirrored else slices
         self._shared: _SharedFeatures | None = None
         if isinstance(network, FusionNetwork | OpenVinoFusionNetwork):

@@ -110,7 +110,7 @@ def cropped(part: Part, grid: WorkingGrid) -> Part:
     return Part((low, high), part.mirrored)
 
 
-def windows_of(part: Part, suspected: Array, croppable: bool) -> list[Part]:
+def windows_of(part: Part, suspected: Array, *, croppable: bool) -> list[Part]:
     """Return the windows of a stack that hold all suspected voxels with a margin.
 
     The plane is divided into tiles of 8 x 8 voxels. Neighboring tiles share a window, and windows are joined where the

@@ -162,7 +162,7 @@ def predict_maps(
         lone = device.type != "cpu" or backend == OPENVINO or not (mirror or closer_above is not None)
         with torch.inference_mode(), kernels_kept(network), torch_workers(1 if lone else MOST_WORKERS) as workers:
             most = 1 if backend == OPENVINO else at_once or STACKS_AT_ONCE[device.type]
-            answers = Answers(computed, slices, device, precision, workers, most)
+            answers = Answers(computed, slices, device=device, precision=precision, workers=workers, at_once=most)
             search = _Search(answers, statistics, on_progress)
             if closer_above is None:
                 search.compute(stacks)
@@ -216,7 +216,9 @@ class _Search:
 
         def closer(parts: Sequence[Part]) -> list[Part]:
             suspected = ((part, self._statistics.mean[slices_of(part.box)] > closer_above) for part in parts)
-            return [window for part, where in suspected for window in windows_of(part, where, within is not None)]
+            return [
+                window for part, where in suspected for window in windows_of(part, where, croppable=within is not None)
+            ]
 
         def expected(done: int) -> float:
             """Return the cost of the windows that will follow, interpolated between the stacks that are computed."""

@@ -82,7 +82,7 @@ def read_dicom(path: Path, *, series: str | None = None, phase: int | None = Non
         numbering_warning(stack),
         *mixture_warnings(stack.slices),
     ]
-    return _volume(stack, path, is_whole, warnings)
+    return _volume(stack, path, whole=is_whole, warnings=warnings)
 
 
 def _selected(
@@ -136,7 +136,7 @@ def _projections(first: DicomHeader) -> str:
     )
 
 
-def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> CTVolume:
+def _volume(stack: Stack, path: Path, *, whole: bool, warnings: Iterable[str]) -> CTVolume:
     planes = stack.planes
     places = groups_at_same_place(planes)
     if len(places) == 1 < len(stack.slices):
@@ -147,7 +147,7 @@ def _volume(stack: Stack, path: Path, whole: bool, warnings: Iterable[str]) -> C
     check_slice_count(len(places), path)
     first = stack.slices[0]
     plan = plan_stack(planes.subset(np.array([place[0] for place in places])), (first.rows, first.columns), path)
-    hu = _read_slices(stack.slices, planes, places, whole)
+    hu = _read_slices(stack.slices, planes, places, whole=whole)
     order = [int(place[0]) for place in places]
     _check_jumps(hu, [stack.slices[index] for index in order])
     check_intensities(hu, path)
@@ -183,7 +183,7 @@ def _check_jumps(hu: Array, slices: list[CTSlice]) -> None:
             )
 
 
-def _read_slices(slices: list[CTSlice], planes: Planes, places: list[Array], whole: bool) -> Array:
+def _read_slices(slices: list[CTSlice], planes: Planes, places: list[Array], *, whole: bool) -> Array:
     """Return the HU (slice, row, column) of the first slice at each position: int16 if ``whole``, float32 otherwise.
 
     Raises:

@@ -128,7 +128,7 @@ def read_source(ct: CTVolume, *, deidentified: bool = False) -> DicomSource:
         raise UnusableInput(not_dicom("The CT"))
     headers = [_header(path) for path in ct.dicom_files]
     about, found = ({}, ()) if deidentified else _study_and_patient(headers[0])
-    return DicomSource(tuple(_slice(header, about, deidentified) for header in headers), found)
+    return DicomSource(tuple(_slice(header, about, deidentified=deidentified) for header in headers), found)
 
 
 def not_dicom(what: str) -> str:
@@ -185,7 +185,7 @@ def _is_valid(keyword: str, value: Any) -> bool:
     return keyword != "PatientSex" or text in SEXES
 
 
-def _slice(header: Any, about: dict[str, Any], deidentified: bool) -> Any:
+def _slice(header: Any, about: dict[str, Any], *, deidentified: bool) -> Any:
     data = Dataset()
     data.SpecificCharacterSet = UTF_8
     for keyword in PICTURE:

@@ -109,7 +109,9 @@ def parse_nifti(start: bytes, path: Path, *, gzipped: bool) -> ImageHeader:
     if mm is None:
         wrong_header(path, f"states an unknown unit of length (xyzt_units {field(layout.units)[0]})")
     codes, pixdim = field(layout.codes), field(layout.pixdim)
-    affine = _affine(shape, codes, pixdim, field(layout.quaternion), field(layout.rows), mm, path)
+    affine = _affine(
+        shape, codes, pixdim=pixdim, quaternion=field(layout.quaternion), rows=field(layout.rows), mm=mm, path=path
+    )
     return ImageHeader(shape, affine, dtype, place, phases, 0 if phases > 1 else 3, phases > 1, rescaling=rescaling)
 
 
@@ -183,6 +185,7 @@ def _rescaling(slope_and_intercept: tuple[float, float], path: Path) -> Rescalin
 def _affine(
     shape: tuple[int, int, int],
     codes: tuple[int, int],
+    *,
     pixdim: tuple[float, ...],
     quaternion: tuple[float, ...],
     rows: tuple[float, ...],

@@ -58,10 +58,10 @@ def doubts(
     body: Volume,
     left: Volume,
     right: Volume,
+    *,
     airways: Volume,
     axis: SpineAxis,
     unit: float = 1.0,
-    *,
     upside_down: bool = False,
 ) -> tuple[str, ...]:
     """Return all reasons to doubt the lungs, as sentences for the user.

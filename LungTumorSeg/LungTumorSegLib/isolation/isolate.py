@@ -123,7 +123,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     lungs, airways, body = chest.lungs, chest.airways, chest.body
 
     def searched() -> tuple[Volume, Sequence[str]]:
-        mask = isolation_mask(lungs.left, lungs.right, airways, chest.axis, body, chest.ct)
+        mask = isolation_mask(lungs.left, lungs.right, airways, chest.axis, body=body, ct=chest.ct)
         return stored(mask.array), _lung_doubts(chest)
 
     def on_own_grid() -> list[Volume]:
@@ -202,7 +202,7 @@ def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[],
     axis = find_spine_axis(coarse, body, air)
     _check_lung_in_view(air, axis, unit, unlike_hu)
     step_done()
-    lungs = _complete_lungs(coarse, body, airways, air, regions, axis)
+    lungs = _complete_lungs(coarse, body, airways, air=air, regions=regions, axis=axis)
     step_done()
     return _Chest(axial, coarse, body, airways, axis, lungs, unit, is_upside_down(coarse, body, airways, axis))
 
@@ -212,11 +212,11 @@ def _lung_doubts(chest: _Chest) -> Sequence[str]:
     volumes = (chest.coarse, chest.body, chest.lungs.left, chest.lungs.right, chest.airways)
     coarse, body, left, right, airways = (magnified(each, chest.unit) for each in volumes)
     axis = chest.axis.magnified(chest.unit)
-    return doubts(coarse, body, left, right, airways, axis, chest.unit, upside_down=chest.upside_down)
+    return doubts(coarse, body, left, right, airways=airways, axis=axis, unit=chest.unit, upside_down=chest.upside_down)
 
 
 def _complete_lungs(
-    coarse: Volume, body: Volume, airways: Volume, air: Volume, regions: AirRegions, axis: SpineAxis
+    coarse: Volume, body: Volume, airways: Volume, *, air: Volume, regions: AirRegions, axis: SpineAxis
 ) -> _CoarseLungs:
     """Return the lungs: the air on each side of the spine axis, with fragments, dependent lung and vessels."""
     left, right = separate_sides(air, axis)

@@ -46,11 +46,11 @@ def dilate(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
         step = max(1, SLAB_VOXELS // plane) if planar else slices.stop - slices.start
         for first in range(slices.start, slices.stop, step):
             slab = slice(first, min(first + step, slices.stop)), rows, columns
-            _dilate_into(grown[slab], mask[slab].copy(), radius_mm, spacing, planar)
+            _dilate_into(grown[slab], mask[slab].copy(), radius_mm, spacing, planar=planar)
     return grown
 
 
-def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, planar: bool) -> None:
+def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, *, planar: bool) -> None:
     """Add shifted copies of ``wide`` to ``grown`` and widen ``wide`` along the rows in the process."""
     reach = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(2)]
     shifts = []

@@ -75,7 +75,9 @@ def _around_airways(airways: Volume, lungs: Volume, axis: SpineAxis) -> Array:
     return dilate(airways.array & wanted[:, None, :], CENTRAL_MM, lungs.spacing, planar=True)
 
 
-def isolation_mask(left: Volume, right: Volume, airways: Volume, axis: SpineAxis, body: Volume, ct: Volume) -> Volume:
+def isolation_mask(
+    left: Volume, right: Volume, airways: Volume, axis: SpineAxis, *, body: Volume, ct: Volume
+) -> Volume:
     """Return the search region with its margin, within the body.
 
     The margin applies to the lungs and their mirror image only, because the region between them is wide enough.

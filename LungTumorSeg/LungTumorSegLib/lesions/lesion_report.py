@@ -118,7 +118,15 @@ def report_lesions(
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
     lungs = (left_lung, right_lung) if sides_known else None
-    images = _canonical(ct, lungs, probability, disagreement, voxel_threshold, carina_lps, certainty)
+    images = _canonical(
+        ct,
+        lungs,
+        probability=probability,
+        disagreement=disagreement,
+        threshold=voxel_threshold,
+        carina_lps=carina_lps,
+        certainty=certainty,
+    )
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml, together=together)
     unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
@@ -173,7 +181,14 @@ def measure(
     if lungs is None and named:
         lungs = find_lungs(ct, segments)
     found = lungs if isinstance(lungs, FoundLungs) else FoundLungs(lungs)
-    images = _canonical(ct, found.pair, probability, disagreement, voxel_threshold, carina_lps or found.carina_lps)
+    images = _canonical(
+        ct,
+        found.pair,
+        probability=probability,
+        disagreement=disagreement,
+        threshold=voxel_threshold,
+        carina_lps=carina_lps or found.carina_lps,
+    )
     labels = np.zeros(images.ct.shape, dtype=np.uint16)
     names, crops = _numbered([segment for segment, _ in named]), [crop for _, crop in named]
     for number, crop in zip(names, crops, strict=True):
@@ -242,6 +257,7 @@ def _check_grid(ct: CTVolume, **volumes: Volume) -> None:
 def _canonical(
     ct: CTVolume,
     lungs: tuple[Volume, Volume] | None,
+    *,
     probability: Volume | None,
     disagreement: Volume | None,
     threshold: float,

@@ -108,7 +108,9 @@ class Surroundings:
 
     def location_of(self, lesion: Crop, side: Side) -> Location:
         """Locate a lesion of one of these lungs."""
-        return _located(lesion, side, self._own[side], self._space, self._surface_lps, self._carina_lps)
+        return _located(
+            lesion, side, self._own[side], space=self._space, surface_lps=self._surface_lps, carina_lps=self._carina_lps
+        )
 
 
 def _own_lung(inside: Volume, side: Side) -> OwnLung:
@@ -116,7 +118,7 @@ def _own_lung(inside: Volume, side: Side) -> OwnLung:
 
 
 def _located(
-    lesion: Crop, side: Side, lung: OwnLung, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
+    lesion: Crop, side: Side, lung: OwnLung, *, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
 ) -> Location:
     height = float(lung.height_of(np.array(centroid_lps(lesion.mask))))
     rim_lps = lesion.mask.index_to_lps(np.argwhere(rim_of(lesion.mask.array)))

@@ -252,7 +252,8 @@ class Corrections:
         seed = mask_of(answer if known else self._content, segment_id)
         if seed is None:
             raise ValueError("This lesion is empty; paint it or grow it from a point first.")
-        return Threshold(self._node, segment_id, probability, seed, list(self._masks_but(segment_id)), self._history)
+        others = list(self._masks_but(segment_id))
+        return Threshold(self._node, segment_id, probability, seed=seed, others=others, history=self._history)
 
     def has_probability(self) -> bool:
         """Return whether the scene has the probability map that ``grow`` and ``threshold`` need."""

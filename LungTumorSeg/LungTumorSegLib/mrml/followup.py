@@ -117,6 +117,7 @@ def start_comparison(
     later: Node,
     earlier: Node | Path,
     temporary_folder: str,
+    *,
     days: float | None = None,
     on_finished: Callable[[CommandRun], None] | None = None,
     choices: Choices | None = None,

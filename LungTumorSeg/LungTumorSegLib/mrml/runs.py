@@ -21,6 +21,7 @@ def start_run(
     volume_node: Node,
     options: SegmentOptions | Mapping[str, Any] | None,
     segmentation: Node,
+    *,
     temporary_folder: str,
     on_progress: Callable[[RunProgress], None] | None = None,
     on_finished: Callable[[SegmentationRun], None] | None = None,

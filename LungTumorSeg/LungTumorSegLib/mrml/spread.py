@@ -120,7 +120,7 @@ def show_margins(segmentation: Node, distances_mm: Sequence[float]) -> Node | No
     lungs = labels.with_array(whole_left.array | whole_right.array | (labels.array > 0))
     for margin in margins(labels, lungs, None, sorted(set(distances_mm)), names):
         color = margin_color(lesions[margin.number - 1].color, margin.distance_mm)
-        _add(node, margin.name, margin.mask, color, MARGIN, MARGIN_OPACITY_3D)
+        _add(node, margin.name, margin.mask, color=color, code=MARGIN, opacity=MARGIN_OPACITY_3D)
     _draw(node)
     return node
 
@@ -154,7 +154,7 @@ def show_zones(segmentation: Node, visible: bool) -> Node | None:
     }
     for zone in lung_zones(whole_left, whole_right, labels, by_number):
         code = LEFT_LUNG if zone.side == "Left" else RIGHT_LUNG
-        _add(node, zone.segment, zone.mask, ZONE_COLORS[zone.name], code, ZONE_OPACITY_3D)
+        _add(node, zone.segment, zone.mask, color=ZONE_COLORS[zone.name], code=code, opacity=ZONE_OPACITY_3D)
     _draw(node)
     show_lungs(segmentation, False)
     return node
@@ -261,7 +261,7 @@ def _new_segmentation(segmentation: Node, role: str, name: str) -> Node:
     return node
 
 
-def _add(node: Node, name: str, mask: Volume, color: tuple[float, float, float], code: str, opacity: float) -> None:
+def _add(node: Node, name: str, mask: Volume, *, color: tuple[float, float, float], code: str, opacity: float) -> None:
     if not mask.array.any():
         return
     content, display = node.GetSegmentation(), node.GetDisplayNode()

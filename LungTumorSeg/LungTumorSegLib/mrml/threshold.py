@@ -21,6 +21,7 @@ class Threshold:
         segmentation: Node,
         segment_id: str,
         probability: Volume,
+        *,
         seed: Volume,
         others: Sequence[Volume],
         history: History,

@@ -139,9 +139,11 @@ def make_follow_up(
     fates = _draw_fates(known, rng)
     newcomers = [lesion for lesion in placed if any(lesion.spec is each for each in new)]
     first = _Scan(earlier.canvas, earlier.lungs)
-    tracked = tuple(_paint_lesions(first, second, seed, known, fates, newcomers, motion, rng))
+    tracked = tuple(
+        _paint_lesions(first, second, seed, known=known, fates=fates, newcomers=newcomers, motion=motion, rng=rng)
+    )
     on_progress(Progress("phantom", 3, STEPS))
-    phantoms = _scanned(seed, first, second, earlier.patient, motion, rng)
+    phantoms = _scanned(seed, first, second, patient=earlier.patient, motion=motion, rng=rng)
     points = _landmarks(earlier.thorax, rng)
     landmarks = np.stack([points, motion.to_later(points)], axis=1)
     displacement = _displacement(motion, second.canvas.grid)
@@ -149,7 +151,7 @@ def make_follow_up(
 
 
 def _scanned(
-    seed: int, first: _Scan, second: _Scan, patient: Patient, motion: Motion, rng: np.random.Generator
+    seed: int, first: _Scan, second: _Scan, *, patient: Patient, motion: Motion, rng: np.random.Generator
 ) -> tuple[Phantom, Phantom]:
     """Scan both days; the later scan has another noise and sharpness."""
     later = replace(
@@ -235,7 +237,9 @@ class _Scan:
     def add(self, placed: PlacedLesion, seed: int, topic: str) -> tuple[int, ...]:
         """Add a lesion and return its label, or nothing if no voxel shows it."""
         label = len(self.lesions) + 1
-        lesion = add_lesion(self.canvas, self.tumor, self.lungs, label, placed, stream(seed, topic), np.zeros(3))
+        lesion = add_lesion(
+            self.canvas, self.tumor, self.lungs, label=label, lesion=placed, rng=stream(seed, topic), shift=np.zeros(3)
+        )
         if lesion is None or not lesion.volume_ml:
             return ()
         self.lesions.append(lesion)
@@ -265,6 +269,7 @@ def _paint_lesions(
     first: _Scan,
     second: _Scan,
     seed: int,
+    *,
     known: list[PlacedLesion],
     fates: list[str],
     newcomers: list[PlacedLesion],

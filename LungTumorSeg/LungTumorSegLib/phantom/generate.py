@@ -121,7 +121,14 @@ class Anatomy:
     ) -> list[PlacedLesion]:
         """Find a place for each lesion of ``options``, or of ``specs`` if given; see ``place_lesions``."""
         return place_lesions(
-            seed, options, self.patient, self.thorax, self.airless, self.canvas.grid, shift, specs=specs
+            seed,
+            options,
+            self.patient,
+            self.thorax,
+            airless=self.airless,
+            grid=self.canvas.grid,
+            shift=shift,
+            specs=specs,
         )
 
 
@@ -186,7 +193,7 @@ def _add_lesions(
     """Blend the lesions into the canvas, remove them from ``lungs``, and return their label map and truth."""
     tumor = np.zeros(canvas.grid.shape, np.uint8)
     lesions = [
-        add_lesion(canvas, tumor, lungs, label, lesion, stream(seed, f"lesion {label}"), shift)
+        add_lesion(canvas, tumor, lungs, label=label, lesion=lesion, rng=stream(seed, f"lesion {label}"), shift=shift)
         for label, lesion in enumerate(placed, start=1)
     ]
     return tumor, [lesion for lesion in lesions if lesion is not None]
@@ -196,6 +203,7 @@ def add_lesion(
     canvas: Canvas,
     tumor: Array,
     lungs: Array,
+    *,
     label: int,
     lesion: PlacedLesion,
     rng: np.random.Generator,

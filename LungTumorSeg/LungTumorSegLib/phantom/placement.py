@@ -58,10 +58,10 @@ def place_lesions(
     options: PhantomOptions,
     patient: Patient,
     thorax: Thorax,
+    *,
     airless: Array,
     grid: Grid,
     shift: Array,
-    *,
     specs: tuple[LesionSpec, ...] | None = None,
 ) -> list[PlacedLesion]:
     """Find a center for each lesion: a voxel center in aerated lung or at the mediastinum, clear of the other lesions.
@@ -93,7 +93,9 @@ def place_lesions(
         spec = specs[number]
         if spec.center_lps_mm is None:
             room = rooms[spec.place in CENTRAL_PLACES and spec.kind not in GLASS_KINDS]
-            center = _find_center(spec, list(placed.values()), thorax, np.maximum(room, -airless), grid, rng)
+            center = _find_center(
+                spec, list(placed.values()), thorax, free=np.maximum(room, -airless), grid=grid, rng=rng
+            )
         else:
             room = np.minimum(rooms[False], rooms[True])
             center = np.asarray(spec.center_lps_mm) - shift
@@ -131,7 +133,7 @@ def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[Lesio
 
 
 def _find_center(
-    spec: LesionSpec, placed: list[PlacedLesion], thorax: Thorax, free: Array, grid: Grid, rng: np.random.Generator
+    spec: LesionSpec, placed: list[PlacedLesion], thorax: Thorax, *, free: Array, grid: Grid, rng: np.random.Generator
 ) -> Array | None:
     """Find a random suitable voxel center in the ``free`` field that is clear of ``placed``, or return None.
 

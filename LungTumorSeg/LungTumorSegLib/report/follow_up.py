@@ -173,7 +173,15 @@ def _pictured(found: FollowUp, names: Sequence[str]) -> Iterator[PicturedTrack]:
             found.examinations[-2:], track.visits[-2:], centers, captions, strict=True
         ):
             before = carried_crops.get(track.id, ()) if exam is found.later else ()
-            svg = _drawn(exam, [lesion.crop for lesion in visit], center, half_mm, color, before, window)
+            svg = _drawn(
+                exam,
+                [lesion.crop for lesion in visit],
+                center,
+                half_mm=half_mm,
+                color=color,
+                compared=before,
+                window=window,
+            )
             if svg:
                 drawings.append((name, Markup(svg)))  # noqa: S704  drawn by the program from numbers
         curves = Markup(_curves(track, found))  # noqa: S704
@@ -205,6 +213,7 @@ def _drawn(
     exam: Examination,
     crops: Sequence[Crop],
     center: Array | None,
+    *,
     half_mm: float,
     color: Color,
     compared: Sequence[Crop],
@@ -212,7 +221,7 @@ def _drawn(
 ) -> str:
     if exam.ct is None or center is None:
         return ""
-    return axial_section(exam.ct, crops, center, half_mm, color, compared, window)
+    return axial_section(exam.ct, crops, center, half_mm=half_mm, color=color, compared=compared, window=window)
 
 
 def _centers(track: Track, found: FollowUp) -> tuple[Array | None, Array | None]:

@@ -88,6 +88,7 @@ def write_report(
     left_lung: Volume,
     right_lung: Volume,
     path: str | os.PathLike[str],
+    *,
     heading: Heading | None = None,
     margins: Sequence[Margin] = (),
 ) -> None:

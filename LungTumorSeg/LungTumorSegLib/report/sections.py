@@ -82,13 +82,17 @@ def sections(crop: Crop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, 
     index = np.rint(around.lps_to_index(lesion.centroid_lps)).astype(int)
     index[0] = round(float(around.lps_to_index(lesion.long_axis.start_lps)[0]))
     rulers = ((lesion.long_axis, ""), (lesion.short_axis, "2 1.5"))
-    return {plane.name: _section(plane, int(index[plane.axis]), around, mask, rulers, color) for plane in PLANES}
+    return {
+        plane.name: _section(plane, int(index[plane.axis]), around, mask, rulers=rulers, color=color)
+        for plane in PLANES
+    }
 
 
 def axial_section(
     ct: Volume,
     crops: Sequence[Crop],
     center_lps: Array,
+    *,
     half_mm: float,
     color: Color,
     compared: Sequence[Crop] = (),
@@ -117,7 +121,7 @@ def axial_section(
     inside, beside = (
         _slice_of(masks, k, ct)[None, start[1] : stop[1], start[2] : stop[2]] for masks in (crops, compared)
     )
-    return _section(PLANES[0], 0, around, inside, (), color, beside, window)
+    return _section(PLANES[0], 0, around, inside, rulers=(), color=color, compared=beside, window=window)
 
 
 def _slice_of(crops: Sequence[Crop], k: int, ct: Volume) -> Array:
@@ -134,6 +138,7 @@ def _section(
     position: int,
     ct: Volume,
     mask: Array,
+    *,
     rulers: Sequence[tuple[Ruler, str]],
     color: Color,
     compared: Array | None = None,

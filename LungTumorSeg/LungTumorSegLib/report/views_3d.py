@@ -151,7 +151,7 @@ def spread_pictures(
     shown: Sequence[Lesion | _Unnamed] = _unnamed(labels) if lesions is None else lesions
     colors = coloring(shown, look.color_by)
     left, right = LEGEND_SHARE if look.legend else LETTER_SHARE, 1 - LETTER_SHARE
-    scene = _scene(left_lung, right_lung, labels, shown, colors, look)
+    scene = _scene(left_lung, right_lung, labels, lesions=shown, colors=colors, look=look)
     rulers = _rulers(lesions or (), size, look)
     for renderer in (scene, rulers):
         renderer.SetViewport(left, 0.0, right, 1.0)  # legend and letters must not cover the lungs
@@ -182,6 +182,7 @@ def _scene(
     left_lung: Volume,
     right_lung: Volume,
     labels: Volume,
+    *,
     lesions: Sequence[Lesion | _Unnamed],
     colors: Coloring,
     look: Look,
@@ -190,7 +191,7 @@ def _scene(
     scene = _sheet()
     by_number = {lesion.number: color for lesion, color in zip(lesions, colors.colors, strict=True)}
     sides = {lesion.number: lesion.side for lesion in lesions}
-    for actor in _surfaces(left_lung, right_lung, labels, sides, by_number, look):
+    for actor in _surfaces(left_lung, right_lung, labels, sides=sides, colors=by_number, look=look):
         scene.AddViewProp(actor)
     scene.SetUseDepthPeeling(True)
     scene.SetMaximumNumberOfPeels(MOST_PEELS)
@@ -238,6 +239,7 @@ def _surfaces(
     left_lung: Volume,
     right_lung: Volume,
     labels: Volume,
+    *,
     sides: Mapping[int, Side | None],
     colors: Mapping[int, Color],
     look: Look,

@@ -79,7 +79,7 @@ def write_formats(
 
         write_surfaces(segments, folder, suffix)
     if DICOM in formats and source is not None and algorithm is not None:
-        found += _write_dicom(segments, lesions, grid, folder, source, algorithm)
+        found += _write_dicom(segments, lesions, grid, folder=folder, source=source, made_by=algorithm)
     return found
 
 
@@ -87,6 +87,7 @@ def _write_dicom(
     segments: Sequence[Segment],
     lesions: Sequence[Lesion],
     grid: Grid,
+    *,
     folder: Path,
     source: DicomSource,
     made_by: Algorithm,
@@ -98,7 +99,9 @@ def _write_dicom(
     if not any(crop_of(segment.mask) for segment in segments):
         return ["There is neither a lesion nor a lung, so no DICOM results were written."]
     segmentation = write_dicom_seg(segments, grid, source, made_by, folder / DICOM_SEG_FILE)
-    write_structured_report(lesions, segments, segmentation, source, made_by, folder / DICOM_SR_FILE)
+    write_structured_report(
+        lesions, segments, segmentation, source=source, made_by=made_by, path=folder / DICOM_SR_FILE
+    )
     write_rtstruct(segments, grid, source, folder / RTSTRUCT_FILE)
     return list(source.warnings)
 

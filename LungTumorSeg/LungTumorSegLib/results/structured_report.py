@@ -43,6 +43,7 @@ def write_structured_report(
     lesions: Sequence[Lesion],
     segments: Sequence[Segment],
     segmentation: Any,
+    *,
     source: DicomSource,
     made_by: Algorithm,
     path: Path,
@@ -64,7 +65,14 @@ def write_structured_report(
     groups = [
         group
         for index, lesion in enumerate(lesions)
-        for group in _groups(lesion, segments[first + index], first + index + 1, segmentation, source, made_by)
+        for group in _groups(
+            lesion,
+            segments[first + index],
+            first + index + 1,
+            segmentation=segmentation,
+            source=source,
+            made_by=made_by,
+        )
     ]
     report = sr.MeasurementReport(
         sr.ObservationContext(observer_device_context=_observer()),
@@ -107,7 +115,7 @@ def _observer() -> Any:
 
 
 def _groups(
-    lesion: Lesion, segment: Segment, number: int, segmentation: Any, source: DicomSource, made_by: Algorithm
+    lesion: Lesion, segment: Segment, number: int, *, segmentation: Any, source: DicomSource, made_by: Algorithm
 ) -> list[Any]:
     """Return the measures of a lesion's voxels, and those of its lines.
 

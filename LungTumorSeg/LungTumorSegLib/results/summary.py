@@ -58,6 +58,7 @@ def summary_of_measures(
     ct: CTVolume,
     report: LesionReport,
     lungs: tuple[Volume, Volume] | None,
+    *,
     found_margins: Iterable[Margin],
     run: Mapping[str, Any],
     case: str | None,

@@ -119,7 +119,9 @@ def write_result(
         on_progress(WRITING[2])
         heading = _heading(result, extras, summary["warnings"]) if extras.report else None
         lungs = isolation.left_lung, isolation.right_lung
-        _write_report_and_margins(report, result.ct, lungs, heading, found_margins, private)
+        _write_report_and_margins(
+            report, result.ct, lungs, heading=heading, found_margins=found_margins, folder=private
+        )
         if extras.pdf:
             summary["warnings"] += _print_report(private, on_progress)
         files.write(private)
@@ -168,13 +170,14 @@ def _write_report_and_margins(
     report: LesionReport,
     ct: CTVolume,
     lungs: tuple[Volume, Volume],
+    *,
     heading: Heading | None,
     found_margins: Sequence[Margin],
     folder: Path,
 ) -> None:
     """Write the report unless it has no heading, and the margins if there are any."""
     if heading is not None:
-        write_report(report, ct, *lungs, folder / REPORT_FILE, heading, found_margins)
+        write_report(report, ct, *lungs, folder / REPORT_FILE, heading=heading, margins=found_margins)
     if found_margins:
         write_segmentation(margin_segments(found_margins), folder / MARGINS_FILE, grid=ct.grid)
 
@@ -229,7 +232,7 @@ def write_measures(
     if extras.margins_mm:  # a mask of a large CT takes a gigabyte
         within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
         found_margins = _margins(report, within, None, extras.margins_mm)
-    summary = summary_of_measures(ct, report, lungs, found_margins, run, case)
+    summary = summary_of_measures(ct, report, lungs, found_margins=found_margins, run=run, case=case)
     with complete_or_nothing(output) as private:
         write_lesions_csv(report, private / LESIONS_FILE, case)
         if extras.formats:
@@ -239,7 +242,9 @@ def write_measures(
                 shown, report.lesions, ct.grid, private, extras.formats, source=extras.dicom, algorithm=algorithm
             )
         heading = _heading_of_run(run, case, extras.patient, summary["warnings"]) if extras.report else None
-        _write_report_and_margins(report, ct, (left, right), heading, found_margins, private)
+        _write_report_and_margins(
+            report, ct, (left, right), heading=heading, found_margins=found_margins, folder=private
+        )
         if extras.pdf:
             summary["warnings"] += _print_report(private, on_progress)
         write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))

@@ -28,6 +28,7 @@ Begin = Callable[[TrainingConfig], Network]
 def run_steps(
     config: TrainingConfig,
     data: PreparedData,
+    *,
     device: torch.device,
     precision: str,
     begin: Begin,
@@ -49,7 +50,16 @@ def run_steps(
     lengths = [0 if step.mean_of else step_config(config, n).network.steps for n, step in enumerate(config.chain)]
 
     def trained(name: str, network: Network, settings: TrainingConfig, before: int = 0) -> Network:
-        loop = TrainingLoop(name, NETWORK_STREAM, network, settings.network, settings, data, device, precision)
+        loop = TrainingLoop(
+            name,
+            NETWORK_STREAM,
+            network,
+            settings.network,
+            config=settings,
+            data=data,
+            device=device,
+            precision=precision,
+        )
         total = sum(lengths) or settings.network.steps
         # One stage for the whole chain, whatever its steps are called, so that its share can be known.
         return loop.run(lambda step: on_progress(Progress(f"training {NETWORK}", before + step.done, total)))

@@ -28,6 +28,7 @@ def evaluate_held_out(
     cases: list[StoredCase],
     grid: GridConfig,
     volumes: WholeVolumes,
+    *,
     output: Path,
     on_progress: ProgressCallback,
 ) -> dict[str, Any]:

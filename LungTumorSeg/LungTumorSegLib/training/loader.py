@@ -42,7 +42,7 @@ class SampleDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 def batches(
-    dataset: SampleDataset, first: int, last: int, batch: int, workers: int, share: tuple[int, int] | None = None
+    dataset: SampleDataset, first: int, last: int, *, batch: int, workers: int, share: tuple[int, int] | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Iterate over the batches ``first`` to ``last`` - 1 of a stage.
 

@@ -95,6 +95,7 @@ class TrainingLoop:
         stream: int,
         network: Network,
         stage: StageConfig,
+        *,
         config: TrainingConfig,
         data: PreparedData,
         device: torch.device,
@@ -147,7 +148,7 @@ class TrainingLoop:
         if state.frozen:
             freeze(self._network)
         samples, workers = self._samples(self._stream), self._config.workers
-        for image, label in batches(samples, first, last, stage.batch, workers, self._share):
+        for image, label in batches(samples, first, last, batch=stage.batch, workers=workers, share=self._share):
             rate = learning_rate(stage, step=state.step, fraction=self._fraction(), reductions=state.plateau.reductions)
             losses.append(self._step(image, label, rate, loss_of))
             state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
@@ -245,7 +246,9 @@ class TrainingLoop:
         """Send fresh samples through the network, for the statistics of the batch norms."""
         size = self._stage.batch
         stream = RECALIBRATION_STREAM + self._state.step
-        for image, _ in batches(self._samples(stream), 0, RECALIBRATION_BATCHES, size, self._config.workers):
+        for image, _ in batches(
+            self._samples(stream), 0, RECALIBRATION_BATCHES, batch=size, workers=self._config.workers
+        ):
             with autocast(self._device, self._precision):
                 yield self._network.logits(self._tensors(image, image)[0])  # type: ignore[misc]
 

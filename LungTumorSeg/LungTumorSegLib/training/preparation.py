@@ -50,6 +50,7 @@ class PreparedData:
 def prepare_data(
     data: DataConfig,
     grid: GridConfig,
+    *,
     seed: int,
     workers: int,
     on_progress: ProgressCallback,

@@ -109,7 +109,14 @@ def _run_training(config: TrainingConfig, on_progress: ProgressCallback, inputs:
     by_first(lambda: keep_config(config, inputs))
     output = Path(config.output)
     data = first_alone(
-        lambda: prepare_data(config.data, config.grid, config.seed, config.workers + 1, on_progress, config.lobes)
+        lambda: prepare_data(
+            config.data,
+            config.grid,
+            seed=config.seed,
+            workers=config.workers + 1,
+            on_progress=on_progress,
+            lobes=config.lobes,
+        )
     )
     scans = [case.patient for case in data.training if not case.is_phantom]
     check_folds(config.folds, {source_of(patient, config.sources) for patient in scans}, "folds")
@@ -132,7 +139,9 @@ def _train_and_evaluate(
         if tested and isinstance(volumes, LobeVolumes):
             evaluate_lobes(network, tested, volumes, Path(config.output), on_progress)
         elif tested:
-            evaluate_held_out(network, tested, config.grid, volumes, Path(config.output), on_progress)
+            evaluate_held_out(
+                network, tested, config.grid, volumes, output=Path(config.output), on_progress=on_progress
+            )
         return str(model)
 
     return Path(by_first(finish))
@@ -154,7 +163,7 @@ def train_on(
     def begin(first: TrainingConfig) -> Network:
         return _begin(first, data, device, precision, on_progress)
 
-    network = run_steps(config, data, device, precision, begin, on_progress)
+    network = run_steps(config, data, device=device, precision=precision, begin=begin, on_progress=on_progress)
     output = Path(config.output)
     if rank() == 0:
         write_curves(output / LOG, output / "curves.svg")
@@ -177,7 +186,16 @@ def _begin(
     if isinstance(network, FusionNetwork) and config.extractor is not None:
         extractor = build_network(EXTRACTORS[config.model.name], config.model.width)
         extractor.set_prior(config.extractor.prior)
-        loop = TrainingLoop(EXTRACTOR, EXTRACTOR_STREAM, extractor, config.extractor, config, data, device, precision)
+        loop = TrainingLoop(
+            EXTRACTOR,
+            EXTRACTOR_STREAM,
+            extractor,
+            config.extractor,
+            config=config,
+            data=data,
+            device=device,
+            precision=precision,
+        )
         network.load_extractor(loop.run(on_progress))
     return network
 

@@ -160,7 +160,9 @@ def test_an_edit_within_the_lung_locates_the_edited_lesion_alone(monkeypatch):
     edited.steps()
     original = location._located
     monkeypatch.setattr(
-        location, "_located", lambda lesion, *rest: located.append(lesion.box) or original(lesion, *rest)
+        location,
+        "_located",
+        lambda lesion, *rest, **more: located.append(lesion.box) or original(lesion, *rest, **more),
     )
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     agree_without_measure = edited.steps()[-1]

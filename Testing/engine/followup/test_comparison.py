@@ -100,7 +100,7 @@ def test_cts_without_a_vessel_in_common_may_be_of_different_patients(follow_up):
     exams = [replace(exam, ct=ct_of(segments_of({}))) for exam in follow_up.examinations]
     for landmarks, warned in ((0, True), (20, False)):
         registration = replace(follow_up.registration, landmarks=landmarks)
-        warnings = comparison_doubts(*exams, registration, 90.0, (), "")
+        warnings = comparison_doubts(*exams, registration, days=90.0, tracks=(), doubt="")
         assert any("make sure that both CTs are of the same patient" in each for each in warnings) == warned
 
 
@@ -123,7 +123,9 @@ def test_an_examination_against_itself_shows_no_change_and_without_dates_no_doub
 
 @pytest.mark.parametrize(("days", "warned"), [(90.0, False), (7000.0, False), (25000.0, True)])
 def test_examinations_a_lifetime_apart_are_doubted(follow_up, days, warned):
-    warnings = comparison_doubts(*follow_up.examinations, follow_up.registration, days, follow_up.tracks, "")
+    warnings = comparison_doubts(
+        *follow_up.examinations, follow_up.registration, days=days, tracks=follow_up.tracks, doubt=""
+    )
     assert any("a date is probably wrong" in each for each in warnings) == warned
     assert not any("one and the same" in each for each in warnings)
 
@@ -134,7 +136,11 @@ def test_examinations_a_lifetime_apart_are_doubted(follow_up, days, warned):
 def test_dates_on_which_no_ct_was_acquired_are_doubted(follow_up, day, why):
     before, after = follow_up.examinations
     exams = (before, replace(after, day=date.fromisoformat(day)))
-    said = [each for each in comparison_doubts(*exams, follow_up.registration, 90.0, (), "") if "is dated" in each]
+    said = [
+        each
+        for each in comparison_doubts(*exams, follow_up.registration, days=90.0, tracks=(), doubt="")
+        if "is dated" in each
+    ]
     assert len(said) == bool(why)
     assert all(f"The later CT is dated {day}, " in each and why in each for each in said)
 
@@ -143,7 +149,7 @@ def test_dates_on_which_no_ct_was_acquired_are_doubted(follow_up, day, why):
 def test_a_stated_time_that_dicom_contradicts_is_doubted(follow_up, days, warned):
     stated = (date(2020, 1, 1), date(2020, 3, 31))
     exams = [replace(exam, stated_day=day) for exam, day in zip(follow_up.examinations, stated, strict=True)]
-    warnings = comparison_doubts(*exams, follow_up.registration, days, (), "")
+    warnings = comparison_doubts(*exams, follow_up.registration, days=days, tracks=(), doubt="")
     assert any("but 90 days by the dates in their DICOM files" in each for each in warnings) == warned
 
 

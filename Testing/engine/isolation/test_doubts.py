@@ -32,7 +32,7 @@ def doubts_about(chest, left=None, right=None, ct=None, unit=1.0):
         lung if given is None else lung.with_array(given) for lung, given in zip(lungs, (left, right), strict=True)
     ]
     axis = SpineAxis(np.zeros((SHAPE[0], 3)))
-    return doubts(ct or chest.ct, body, *found, chest.volume("airways"), axis, unit)
+    return doubts(ct or chest.ct, body, *found, airways=chest.volume("airways"), axis=axis, unit=unit)
 
 
 def test_true_lungs_raise_no_doubt(a_chest):

@@ -25,7 +25,7 @@ def coarse(mask) -> Volume:
 def mask_of(chest, axis, airways=None):
     left, right, body = coarse(chest.left), coarse(chest.right), coarse(chest.body)
     airways = coarse(chest.airways if airways is None else airways)
-    return isolation_mask(left, right, airways, axis, body, chest.ct).array
+    return isolation_mask(left, right, airways, axis, body=body, ct=chest.ct).array
 
 
 def test_lungs_and_their_mirror_image_get_a_margin_of_5_mm(a_chest, straight_axis):
@@ -66,5 +66,5 @@ def test_gas_far_from_the_spine_is_no_central_airway(a_chest, straight_axis):
 def test_a_collapsed_lung_is_inside(a_chest, straight_axis):
     remnant = a_chest.left & (Z > 110)
     left, right, body = coarse(remnant), coarse(a_chest.right), coarse(a_chest.body)
-    mask = isolation_mask(left, right, coarse(a_chest.airways), straight_axis, body, a_chest.ct).array
+    mask = isolation_mask(left, right, coarse(a_chest.airways), straight_axis, body=body, ct=a_chest.ct).array
     assert mask[a_chest.left].mean() > 0.99

@@ -27,7 +27,7 @@ def written(folder, *places, heading=None, order=ORIENTATIONS[0]) -> str:
         mask |= block(SHAPE, *place)
     chest = make_chest(SHAPE, spacing=(2.0, 1.0, 1.2)).with_tumor(mask).reordered(order)
     report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, min_lesion_ml=0.0)
-    write_report(report, chest.ct, chest.left_lung, chest.right_lung, folder / "report.html", heading)
+    write_report(report, chest.ct, chest.left_lung, chest.right_lung, folder / "report.html", heading=heading)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 

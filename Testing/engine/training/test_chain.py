@@ -33,7 +33,7 @@ def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
     data = PreparedData([a_stored_case(folder / "a", "a"), a_stored_case(folder / "b", "b", is_phantom=True)], [], [])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "prepare_data", lambda *_: data)
+        patch.setattr(stages, "prepare_data", lambda *_, **__: data)
         patch.setattr(loop, "RECALIBRATION_BATCHES", 1)
         patch.setattr(loop, "LOG_STEPS", 1)
         yield replace(TOY, chain=CHAIN, extractor=replace(STAGE, steps=1), network=STAGE)

@@ -80,10 +80,12 @@ def test_the_shares_of_a_batch_are_the_batch(second_of_two, monkeypatch):
             return number, -number
 
     assert share_of(4, "batch") == (2, 2)
-    seconds = [images.tolist() for images, _ in batches(Numbers(), 3, 5, 4, 0, share_of(4, "batch"))]
+    seconds = [
+        images.tolist() for images, _ in batches(Numbers(), 3, 5, batch=4, workers=0, share=share_of(4, "batch"))
+    ]
     assert seconds == [[14, 15], [18, 19]]
     monkeypatch.setenv("RANK", "0")
-    firsts = [images.tolist() for images, _ in batches(Numbers(), 3, 5, 4, 0, share_of(4, "batch"))]
+    firsts = [images.tolist() for images, _ in batches(Numbers(), 3, 5, batch=4, workers=0, share=share_of(4, "batch"))]
     assert firsts == [[12, 13], [16, 17]]
 
 

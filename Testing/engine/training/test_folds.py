@@ -64,13 +64,15 @@ def test_folds_that_contradict_themselves_are_refused(values, message):
 def test_each_fold_has_a_training_of_its_own_and_is_tested_on_its_sources(tmp_path, monkeypatch):
     trained, tested = [], []
     monkeypatch.setattr(stages, "check_stages", lambda config: None)
-    monkeypatch.setattr(stages, "prepare_data", lambda *_: the_data())
+    monkeypatch.setattr(stages, "prepare_data", lambda *_, **__: the_data())
     monkeypatch.setattr(
         stages, "train_on", lambda config, data, _: trained.append((config.output, len(data.training))) or (None, None)
     )
     monkeypatch.setattr(stages, "export", lambda network, config, data: tmp_path / "model")
     monkeypatch.setattr(
-        stages, "evaluate_held_out", lambda *each: tested.append(([case.patient for case in each[1]], each[4]))
+        stages,
+        "evaluate_held_out",
+        lambda *each, output, **_: tested.append(([case.patient for case in each[1]], output)),
     )
     config = TrainingConfig(str(tmp_path / "run"), sources=SOURCES, folds=(("LIDC", "cleo"), ("dora",)))
     stages.run_training(config)

@@ -23,7 +23,7 @@ def measured(tmp_path, monkeypatch):
     label = np.asarray(cases[0].label)
     monkeypatch.setattr(WholeVolumes, "probability", lambda *_: ((label == 1) | (label == IGNORED)) * np.float32(0.9))
     volumes = WholeVolumes(GRID, torch.device("cpu"), "float32")
-    summary = evaluate_held_out(None, cases, GRID, volumes, tmp_path / "run", ignore_progress)
+    summary = evaluate_held_out(None, cases, GRID, volumes, output=tmp_path / "run", on_progress=ignore_progress)
     return summary, label, tmp_path / "run/held-out"
 
 

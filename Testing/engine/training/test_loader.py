@@ -17,11 +17,13 @@ def sampler(tmp_path_factory):
 
 
 def all_of(dataset, first, last, workers=0):
-    return [torch.cat([image, label.float()]) for image, label in batches(dataset, first, last, 2, workers)]
+    return [
+        torch.cat([image, label.float()]) for image, label in batches(dataset, first, last, batch=2, workers=workers)
+    ]
 
 
 def test_batches_are_numbered_and_shaped(sampler):
-    found = list(batches(SampleDataset(sampler, 1, 1), 0, 3, 2, 0))
+    found = list(batches(SampleDataset(sampler, 1, 1), 0, 3, batch=2, workers=0))
     assert len(found) == 3
     image, label = found[0]
     assert (image.shape, image.dtype, label.dtype) == ((2, 4, 16, 16), torch.float32, torch.uint8)

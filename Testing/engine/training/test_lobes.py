@@ -160,7 +160,9 @@ def train(stored, tmp_path, monkeypatch):
         network = build_network("pdv_net", 4, variant="lobes")
         network.set_prior(STAGE.prior)
         data = PreparedData([stored], [stored], [])
-        training = TrainingLoop("network", 2, network, STAGE, config, data, torch.device("cpu"), "float32")
+        training = TrainingLoop(
+            "network", 2, network, STAGE, config=config, data=data, device=torch.device("cpu"), precision="float32"
+        )
         return training.run(on_progress).state_dict()
 
     return run

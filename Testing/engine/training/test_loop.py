@@ -43,7 +43,14 @@ def new_loop(data, tmp_path, monkeypatch):
         torch.manual_seed(0)
         stage, shown = replace(STAGE, **settings), data if held_out else replace(data, held_out=[])
         return TrainingLoop(
-            "network", 2, build_network(network, 4), stage, config, shown, torch.device("cpu"), "float32"
+            "network",
+            2,
+            build_network(network, 4),
+            stage,
+            config=config,
+            data=shown,
+            device=torch.device("cpu"),
+            precision="float32",
         )
 
     return make

@@ -65,7 +65,7 @@ def split_file(path, **parts):
 
 def test_cases_are_prepared_once_and_found_again(a_data_set, tmp_path, monkeypatch):
     data = DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),))
-    first = prepare_data(data, GRID, 1, 1, ignore_progress)
+    first = prepare_data(data, GRID, seed=1, workers=1, on_progress=ignore_progress)
     assert [case.patient for case in first.training] == ["anna", "ben"]
     assert first.training[0].lesion_names == ["lesion_1", "lesion_2"]
     assert first.held_out == []
@@ -74,7 +74,7 @@ def test_cases_are_prepared_once_and_found_again(a_data_set, tmp_path, monkeypat
         raise AssertionError("prepared again")
 
     monkeypatch.setattr(ProcessPoolExecutor, "submit", must_not_run)
-    again = prepare_data(data, GRID, 1, 1, ignore_progress)
+    again = prepare_data(data, GRID, seed=1, workers=1, on_progress=ignore_progress)
     assert [case.folder for case in again.training] == [case.folder for case in first.training]
 
 
@@ -91,7 +91,9 @@ def test_another_spacing_or_mask_is_another_case(a_data_set, tmp_path):
 def test_an_unusable_case_is_named_and_the_rest_is_not_waited_for(a_data_set, tmp_path):
     cases = (CaseConfig(ct=str(tmp_path / "nowhere.nii.gz"), patient="x"),)
     with pytest.raises(UnusableInput, match=r"nowhere\.nii\.gz does not exist"):
-        prepare_data(DataConfig(cache=str(tmp_path / "cache"), cases=cases), GRID, 1, 1, ignore_progress)
+        prepare_data(
+            DataConfig(cache=str(tmp_path / "cache"), cases=cases), GRID, seed=1, workers=1, on_progress=ignore_progress
+        )
 
 
 def test_preparation_that_is_cancelled_does_not_wait_for_the_cases_in_work(a_data_set, tmp_path, monkeypatch):
@@ -101,7 +103,13 @@ def test_preparation_that_is_cancelled_does_not_wait_for_the_cases_in_work(a_dat
     monkeypatch.setattr(preparation, "_prepare", prepare_ben_slowly)
     begin = time.monotonic()
     with pytest.raises(Cancelled):
-        prepare_data(DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 2, cancel)
+        prepare_data(
+            DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)),
+            GRID,
+            seed=1,
+            workers=2,
+            on_progress=cancel,
+        )
     assert time.monotonic() - begin < A_LONG_CASE / 2
 
 
@@ -116,7 +124,13 @@ def prepare_ben_slowly(job):
 
 def test_nothing_to_train_on_is_an_error(tmp_path):
     with pytest.raises(UnusableInput, match="no case to train on"):
-        prepare_data(DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(held_out=2)), GRID, 1, 1, ignore_progress)
+        prepare_data(
+            DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(held_out=2)),
+            GRID,
+            seed=1,
+            workers=1,
+            on_progress=ignore_progress,
+        )
 
 
 def test_without_a_split_all_are_trained_on(a_data_set, crops):
@@ -183,7 +197,7 @@ def test_phantoms_are_made_from_their_seeds(tmp_path, monkeypatch):
     data = DataConfig(
         cache=str(tmp_path), phantoms=PhantomConfig(count=2, first_seed=5, held_out=1, first_held_out_seed=9)
     )
-    prepared = prepare_data(data, GRID, 1, 1, ignore_progress)
+    prepared = prepare_data(data, GRID, seed=1, workers=1, on_progress=ignore_progress)
     assert [folder.name.split("-")[1] for folder in prepared.training] == ["5", "6"]
     assert [folder.name.split("-")[1] for folder in prepared.held_out] == ["9"]
 
@@ -199,7 +213,11 @@ def test_a_process_that_the_system_ended_is_a_limit_of_the_machine(a_data_set, t
     monkeypatch.setattr(preparation, "_prepare", end_the_process)
     with pytest.raises(MachineLimit, match="because memory ran out"):
         prepare_data(
-            DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)), GRID, 1, 1, ignore_progress
+            DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)),
+            GRID,
+            seed=1,
+            workers=1,
+            on_progress=ignore_progress,
         )
 
 

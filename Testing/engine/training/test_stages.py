@@ -54,7 +54,7 @@ def data(tmp_path_factory):
 def config(data):
     """A configuration of seconds, whose data are there already."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "prepare_data", lambda *_: data)
+        patch.setattr(stages, "prepare_data", lambda *_, **__: data)
         patch.setattr(loop, "RECALIBRATION_BATCHES", 2)
         patch.setattr(loop, "LOG_STEPS", 1)
         yield replace(TOY, extractor=replace(STAGE, steps=2), network=replace(STAGE, freeze_norm_at=0.5))

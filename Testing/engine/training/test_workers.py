@@ -37,7 +37,7 @@ class Slow:
         time.sleep(1000)
 
 if __name__ == "__main__":
-    next(batches(SampleDataset(Slow(), 1, 1), 0, 1, 1, 2))
+    next(batches(SampleDataset(Slow(), 1, 1), 0, 1, batch=1, workers=2))
 """
 
 ENDED_WORKER = """
@@ -82,7 +82,7 @@ class Zeros:
 
 def train(options, channel):
     from LungTumorSegLib.training.loader import SampleDataset, batches
-    for number, _ in enumerate(batches(SampleDataset(Zeros(), 1, 1), 0, 10**6, 2, 2)):
+    for number, _ in enumerate(batches(SampleDataset(Zeros(), 1, 1), 0, 10**6, batch=2, workers=2)):
         if number == 3:
             channel.item({}, "training")
 

@@ -95,7 +95,11 @@ def run_bench(config_path: Path, on_progress: ProgressCallback = ignore_progress
     output = Output(Path(config.output), GROUP, [Path(config_path), *shared.data.paths])
     with connected(choose_device(shared.device)):
         by_first(lambda: check_output(output, {CASES, SUMMARY, STRATA, PAGE}))
-        data = first_alone(lambda: prepare_data(shared.data, shared.grid, FOLD_SEED, shared.workers + 1, on_progress))
+        data = first_alone(
+            lambda: prepare_data(
+                shared.data, shared.grid, seed=FOLD_SEED, workers=shared.workers + 1, on_progress=on_progress
+            )
+        )
         _run_all(config, planned, data, output, on_progress)
     on_progress(Progress("benchmarking", len(planned), len(planned)))
     return Path(config.output) / PAGE

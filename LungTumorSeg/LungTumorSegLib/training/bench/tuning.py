@@ -79,7 +79,7 @@ def run_tuning(config_path: Path, count: int, on_progress: ProgressCallback = ig
         check_stages(_trial(config, folder, {key: ends[end] for key, ends in _ranges(config).items()}))
     check_output(output, {TRIALS})
     study = _study(config, folder)
-    data = prepare_data(shared.data, shared.grid, FOLD_SEED, shared.workers + 1, on_progress)
+    data = prepare_data(shared.data, shared.grid, seed=FOLD_SEED, workers=shared.workers + 1, on_progress=on_progress)
     names = PatientNames(config.same_patients)
     folds = assign_folds(data.training, config.folds, names)
     training = outside_folds(data, folds, names, {RESERVED, SCORED})

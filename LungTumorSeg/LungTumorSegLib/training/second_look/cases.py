@@ -189,10 +189,18 @@ def prepare_cases(
         if not (prepared.folder / "case.json").is_file():
             if isinstance(origin, CaseConfig):
                 ct = read_ct(origin.ct, series=origin.series or None)
-                write_case(prepared.folder, ct, read_label(origin, ct), model, look.stride, nodules, copies)
+                write_case(
+                    prepared.folder,
+                    ct,
+                    read_label(origin, ct),
+                    model,
+                    stride=look.stride,
+                    nodules=nodules,
+                    copies=copies,
+                )
             else:
                 phantom = make_phantom(origin, SECOND_LOOK.options(origin))
-                write_case(prepared.folder, phantom.ct, phantom.tumor, model, look.stride)
+                write_case(prepared.folder, phantom.ct, phantom.tumor, model, stride=look.stride)
     return [prepared for prepared, _ in jobs]
 
 
@@ -201,6 +209,7 @@ def write_case(
     ct: CTVolume,
     label: Volume,
     model: Model,
+    *,
     stride: int,
     nodules: list[Nodule] | None = None,
     copies: list[int] | None = None,

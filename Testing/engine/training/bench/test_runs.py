@@ -36,7 +36,7 @@ BENCH = {
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
     cases = [a_stored_case(tmp_path / "cache" / name, name, seed=i) for i, name in enumerate(("anna", "ben", "carl"))]
-    monkeypatch.setattr(runs, "prepare_data", lambda *_: PreparedData(cases, [], []))
+    monkeypatch.setattr(runs, "prepare_data", lambda *_, **__: PreparedData(cases, [], []))
     monkeypatch.setattr(loop, "RECALIBRATION_BATCHES", 1)
     path = tmp_path / "bench.yaml"
     path.write_text(yaml.safe_dump({"output": str(tmp_path / "out"), **BENCH}))

@@ -30,7 +30,7 @@ BENCH = {
 def a_bench(tmp_path, monkeypatch):
     """Return a function that writes the configuration with changes."""
     cases = [a_stored_case(tmp_path / "cache" / name, name, seed=i) for i, name in enumerate(PATIENTS)]
-    monkeypatch.setattr(tuning, "prepare_data", lambda *_: PreparedData(cases, [], []))
+    monkeypatch.setattr(tuning, "prepare_data", lambda *_, **__: PreparedData(cases, [], []))
     monkeypatch.setattr(loop, "RECALIBRATION_BATCHES", 1)
 
     def write(**changes):

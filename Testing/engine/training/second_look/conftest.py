@@ -33,7 +33,7 @@ def cases(first, nodule, tmp_path_factory):
     """A real case with one implanted copy, and a phantom."""
     folder, (ct, label) = tmp_path_factory.mktemp("cases"), a_chest_ct()
     for name, copies in (("real", [1, 0]), ("phantom", None)):
-        write_case(folder / name, ct, label, load_model(str(first)), 4, [nodule], copies)
+        write_case(folder / name, ct, label, load_model(str(first)), stride=4, nodules=[nodule], copies=copies)
     return [LookCase(folder / "real", "hospital"), LookCase(folder / "phantom", PHANTOM)]
 
 
