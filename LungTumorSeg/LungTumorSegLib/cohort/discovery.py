@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnusableInput
 from ..core.texts import shown
+from ..io.dicom_folder import is_named_as_slice, unpacked_name
 from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from ..io.plausibility import MIN_SLICES
@@ -23,15 +24,20 @@ if TYPE_CHECKING:
     from ..io.dicom_values import DicomHeader
 
 Study = tuple[str, str]
-"""What tells studies apart: PatientID and StudyInstanceUID; neither is ever written."""
+"""What tells studies apart: PatientID and StudyInstanceUID, neither of which is ever written.
+
+Where anonymization removed the StudyInstanceUID, the folder stands for it, so that no patient is taken for a series of
+another one.
+"""
 
 
 def find_items(root: Path, output: Path | None) -> list[Item]:
     """Return one item per image file and per DICOM study below ``root``, sorted by path.
 
     Of several CT series of a study, the one with the most slices is taken; a note states how many were not. A folder
-    with damaged DICOM files, and a subfolder of ``root`` with DICOM files but without a CT, become items too, so that
-    their row states the reason. Hidden files, segmentations, and files that LungTumorSeg wrote are passed over.
+    that cannot be opened, one with damaged, packed or incomplete DICOM files, and a subfolder of ``root`` with DICOM
+    files but without a CT, become items too, as packed and incomplete image files do, so that their row states the
+    reason. Hidden files, segmentations, and files that LungTumorSeg wrote are passed over.
 
     Args:
         root: The folder to search.
@@ -39,9 +45,9 @@ def find_items(root: Path, output: Path | None) -> list[Item]:
     """
     root = root.absolute()
     found = _Found()
-    for folder, files in _folders(root, output):
+    for folder, files in _folders(root, output, found.damaged):
         for path in files:
-            if has_suffix(path.name, IMAGE_SUFFIXES):
+            if _is_image(path):
                 found.images.append(path)
             else:
                 found.add_dicom(path, folder)
@@ -80,7 +86,7 @@ class _Found:
         images: Image files.
         series: Headers of CT slices by study and series.
         dicom_folders: Folders with DICOM files.
-        damaged: Folders with damaged DICOM files.
+        damaged: Folders that cannot be opened, or with DICOM files that are damaged, packed or incomplete.
     """
 
     images: list[Path] = field(default_factory=list)
@@ -92,22 +98,28 @@ class _Found:
         """Add a file, if it is DICOM."""
         try:
             if not is_dicom_file(path):
+                if is_named_as_slice(path):
+                    self.damaged.append(folder)
                 return
             from ..io.dicom_files import ct_header  # imports pydicom, so only if needed
 
             self.dicom_folders.append(folder)
             header = ct_header(path)
             if header is not None:
-                study = (header.text("PatientID"), header.text("StudyInstanceUID"))
+                study = (header.text("PatientID"), header.text("StudyInstanceUID") or str(folder))
                 self.series[study, header.text("SeriesInstanceUID")].append(header)
         except (UnusableInput, OSError):
             self.damaged.append(folder)
 
 
-def _folders(root: Path, output: Path | None) -> Iterator[tuple[Path, list[Path]]]:
-    """Yield each folder with the files that may belong to a CT."""
+def _folders(root: Path, output: Path | None, unopened: list[Path]) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield each folder with the files that may belong to a CT; ``unopened`` receives folders that cannot be opened."""
     entered = set() if output is None else {os.path.realpath(output)}
-    for where, names, files in os.walk(root, followlinks=True):
+
+    def refused(error: OSError) -> None:
+        unopened.append(Path(error.filename))
+
+    for where, names, files in os.walk(root, followlinks=True, onerror=refused):
         real = os.path.realpath(where)
         if real in entered:
             names[:] = []
@@ -117,7 +129,16 @@ def _folders(root: Path, output: Path | None) -> Iterator[tuple[Path, list[Path]
         folder = Path(where)
         own = _own_files(folder)
         visible = [name for name in sorted(files) if not name.startswith(".") and name not in own]
-        yield folder, [folder / name for name in visible if not has_suffix(name, [SEGMENTATION_SUFFIX])]
+        paths = [folder / name for name in visible]
+        yield folder, [path for path in paths if not has_suffix(unpacked_name(path).name, [SEGMENTATION_SUFFIX])]
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a file has the suffix of an image; a packed or incomplete one counts if it is not there whole."""
+    if has_suffix(path.name, IMAGE_SUFFIXES):
+        return True
+    whole = unpacked_name(path)
+    return has_suffix(whole.name, IMAGE_SUFFIXES) and not whole.exists()
 
 
 def _own_files(folder: Path) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.dates import date_of, has_form_of_date
@@ -25,9 +27,10 @@ MOST_BYTES = 64 << 20
 
 
 def read_table(path: Path) -> list[Item]:
-    """Return the items of a table, in the order of its rows; a row that repeats a path and series is left out.
+    """Return the items of a table, in the order of its rows; a row that repeats another one is left out.
 
-    The table is CSV in UTF-8 with commas, semicolons or tabs. Paths are relative to the folder of the table. Other
+    A row that names the CT of an earlier row, but another patient, date or case, becomes an item with a problem. The
+    table is CSV in UTF-8 with commas, semicolons or tabs. Paths are relative to the folder of the table. Other
     columns are ignored.
 
     Args:
@@ -51,12 +54,31 @@ def read_table(path: Path) -> list[Item]:
             f"{shown(path)} {what}; its first line must name the columns, for example: patient,date,path."
         )
     base = path.absolute().parent
-    items = [
-        _item(dict(zip(names, (cell.strip() for cell in row), strict=False)), base, number)
+    numbered = (
+        (number, dict(zip(names, (cell.strip() for cell in row), strict=False)))
         for number, row in enumerate(rows[1:], 2)
         if any(cell.strip() for cell in row)
-    ]
-    return list({(item.path, item.series, item.phase, item.problem): item for item in reversed(items)}.values())[::-1]
+    )
+    return list(_items(numbered, base))
+
+
+def _items(rows: Iterable[tuple[int, dict[str, str]]], base: Path) -> Iterator[Item]:
+    """Yield an item per row, which has a number; paths are relative to ``base``."""
+    first: dict[tuple[Path, str, str], tuple[int, Item]] = {}
+    for number, row in rows:
+        item = _item(row, base, number)
+        if item.problem:
+            yield item
+            continue
+        earlier, known = first.setdefault((item.path, item.series, item.phase), (number, item))
+        if known is item:
+            yield item
+        elif (item.patient, item.date, item.case) != (known.patient, known.date, known.case):
+            problem = (
+                f"Row {number} of the table names the same CT as row {earlier}, but another patient, date or case; "
+                "correct the wrong row."
+            )
+            yield replace(item, problem=problem)
 
 
 def _item(row: dict[str, str], base: Path, number: int) -> Item:

@@ -73,5 +73,6 @@ def folder_name(text: str) -> str:
 
 
 def _with_key(name: str, item: Item) -> str:
-    what = b"\0".join([os.fsencode(item.path), item.series.encode(), item.phase.encode()])
+    parts = [item.series, item.phase, *filter(None, [item.problem])]  # rows with a problem may name the same CT
+    what = b"\0".join([os.fsencode(item.path), *(part.encode() for part in parts)])
     return f"{name}-{hashlib.sha256(what).hexdigest()[:KEY_DIGITS]}"

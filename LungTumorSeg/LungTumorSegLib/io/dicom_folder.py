@@ -21,6 +21,12 @@ PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip", *INCOMPLETE_SUFFIXES)
 PACKED_MARKS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\3\4")
 """First bytes of files that gzip, bzip2, xz, Zstandard and ZIP have packed."""
 
+PROTECTED, PACKED = "protected against reading", "compressed and must be unpacked"
+"""Why files are not read, as messages put it."""
+
+SLICES = ("1 file that looks like a slice", "files that look like slices")
+"""What messages call one file that is not read, and several of them."""
+
 
 def check_holds_dicom(folder: Path) -> None:
     """Check that a folder, or a subfolder, holds a DICOM file. The search ends with the first one.
@@ -52,8 +58,10 @@ def no_dicom(path: Path, unread: list[Path]) -> UnusableInput:
 
 
 def _remedy(unread: list[Path]) -> str:
-    packed = all(_why_unread(each).startswith("compressed") for each in unread)
-    return "unpack them first" if packed else "copy or export the series again"
+    reasons = {_why_unread(each) for each in unread}
+    if reasons == {PROTECTED}:
+        return "check the permissions"
+    return "unpack them first" if reasons == {PACKED} else "copy or export the series again"
 
 
 def starts_of(path: Path, unread: list[Path]) -> Iterator[tuple[Path, bytes]]:
@@ -119,28 +127,29 @@ def is_hidden(path: Path) -> bool:
 
 
 def unread_sentence(unread: list[Path]) -> str:
-    """Return how many files look like slices but cannot be read, with the names of the first ones, for each reason."""
-    reasons: dict[str, list[Path]] = {}
+    """Return how many files and folders cannot be read, with the names of the first ones, for each reason."""
+    reasons: dict[tuple[bool, str], list[Path]] = {}
     for each in unread:
-        reasons.setdefault(_why_unread(each), []).append(each)
+        reasons.setdefault((each.is_dir(), _why_unread(each)), []).append(each)
     said = []
-    for reason, files in sorted(reasons.items()):
-        names = listed([each.name for each in files], most=3, longest=60)
-        what = (
-            "1 file that looks like a slice is" if len(files) == 1 else f"{len(files)} files that look like slices are"
-        )
+    for (are_folders, reason), paths in sorted(reasons.items()):
+        names = listed([each.name for each in paths], most=3, longest=60)
+        one, many = ("1 folder", "folders") if are_folders else SLICES
+        what = f"{one} is" if len(paths) == 1 else f"{len(paths)} {many} are"
         said.append(f"{what} {reason} ({names})")
     return "; ".join(said)
 
 
 def _why_unread(path: Path) -> str:
-    """Return why a file that looks like a slice cannot be read."""
+    """Return why a folder, or a file that looks like a slice, cannot be read."""
     try:
         start = start_of(path)
+    except PermissionError:
+        return PROTECTED
     except OSError:
-        return "unreadable"
+        return PROTECTED if path.is_dir() and not os.access(path, os.R_OK | os.X_OK) else "unreadable"
     if any(start.startswith(mark) for mark in PACKED_MARKS):
-        return "compressed and must be unpacked"
+        return PACKED
     if path.suffix.lower() in INCOMPLETE_SUFFIXES:
         return "incomplete, as its name says" if start else "empty"
     return "truncated or not DICOM" if start else "empty"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
@@ -68,6 +70,16 @@ def test_the_longest_series_of_each_study_is_taken(tmp_path):
     assert "A" not in {items["P1/thin"].patient, items["P1/thin"].case}
 
 
+def test_patients_whose_identifiers_were_removed_are_told_apart_by_their_folders(tmp_path):
+    def anonymized(dataset, _):
+        del dataset.PatientID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID
+
+    for patient in ("P1", "P2"):
+        write_dicom_series(a_stack(9), tmp_path / "site" / patient, edit=anonymized)
+    items = found(tmp_path)
+    assert {path: len(item.files) for path, item in items.items()} == {"site/P1": 9, "site/P2": 9}
+
+
 def test_two_studies_in_one_folder_are_two_items(tmp_path):
     for number, patient in enumerate("AB"):
         paths = write_dicom_series(a_stack(9), tmp_path / patient, series_uid=f"1.{number}", edit=of(patient))
@@ -86,6 +98,38 @@ def test_folders_without_a_usable_ct_become_items_so_that_a_row_states_the_reaso
         path.write_bytes(path.read_bytes()[:400])
     write_dicom_series(a_stack(9), tmp_path / "P1/mr", edit=as_mr)
     assert set(found(tmp_path)) == {"P1", "P2", "P3/ct"}
+
+
+def test_what_is_packed_or_incomplete_becomes_an_item_so_that_no_patient_is_missing(tmp_path):
+    write_dicom_series(a_stack(9), tmp_path / "site/P1", series_uid="1.1", edit=of("A"))
+    dicom, images = ("P1/0099.dcm", "P2/1.dcm", "P3/1.dcm.gz"), ("P4/ct.nii.gz.part", "P5/ct.nii.bz2")
+    beside = ("P6/a.seg.nrrd.gz", "P7/a.nii.gz", "P7/a.nii.gz.part")
+    for name in (*dicom, *images, *beside):
+        (tmp_path / "site" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "site" / name).write_bytes(b"")
+    assert set(found(tmp_path)) == {
+        "site/P1",
+        "site/P2",
+        "site/P3",
+        "site/P4/ct.nii.gz.part",
+        "site/P5/ct.nii.bz2",
+        "site/P7/a.nii.gz",
+    }
+
+
+def test_a_folder_that_cannot_be_opened_becomes_an_item_so_that_no_patient_is_missing(tmp_path, monkeypatch):
+    for name in ("P1", "P2"):
+        (tmp_path / name / "study").mkdir(parents=True)
+        (tmp_path / name / "study" / "ct.nii").write_bytes(b"x")
+    scandir = os.scandir
+
+    def denied(path):
+        if os.fspath(path) == str(tmp_path / "P2" / "study"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert set(found(tmp_path)) == {"P1/study/ct.nii", "P2/study"}
 
 
 def test_an_output_folder_that_hides_a_ct_from_the_search_is_refused(tmp_path):

@@ -53,6 +53,23 @@ def test_a_repeated_row_is_one_item(tmp_path):
     assert [(item.path.name, item.series) for item in items] == [("a", "1"), ("a", "2")]
 
 
+def test_a_row_that_names_the_ct_of_another_patient_keeps_its_place_with_the_reason(tmp_path):
+    items = read_table(written(tmp_path, "patient,path\nP1,a.nii\nP2,b.nii\nP3,a.nii\nP4,c.nii\n"))
+    assert [(item.patient, bool(item.problem)) for item in items] == [
+        ("P1", False),
+        ("P2", False),
+        ("P3", True),
+        ("P4", False),
+    ]
+    assert items[2].problem.startswith("Row 4 of the table names the same CT as row 2, but another patient")
+
+
+def test_rows_with_a_problem_and_the_same_name_have_result_folders_of_their_own(tmp_path):
+    text = "case,patient,path\nX,P1,a.nii\nX,P2,a.nii\nX,P3,\nX,P4,\n"
+    cases = [item.case for item in with_unique_cases(read_table(written(tmp_path, text)))]
+    assert len(set(cases)) == 4
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -138,7 +138,17 @@ def test_a_slice_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom_folder, "start_of", denied)
     ct = read_ct(tmp_path)
     assert ct.shape[0] == 11
-    assert f"1 file that looks like a slice is unreadable ({path.name})" in ct.warnings[0]
+    assert f"1 file that looks like a slice is protected against reading ({path.name})" in ct.warnings[0]
+
+
+def test_slices_that_all_may_not_be_read_are_no_reason_to_export_them_again(tmp_path, monkeypatch):
+    def denied(each):
+        raise PermissionError(13, "Permission denied")
+
+    series(tmp_path)
+    monkeypatch.setattr(dicom_folder, "start_of", denied)
+    with pytest.raises(UnusableInput, match=r"12 files .* are protected against reading .*; check the permissions\.$"):
+        read_ct(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", [".dcm", ""])
