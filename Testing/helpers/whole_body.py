@@ -62,8 +62,7 @@ def make_whole_body(seed: int = 0) -> WholeBody:
     above = np.stack([_head(hu[-1], x, y, share) for share in np.linspace(0, 1, ABOVE)])
     whole = _under_blankets(np.concatenate([below, hu, above]), x, y)
     whole = _on_two_tables(whole, x, y)
-    affine = phantom.ct.affine.copy()
-    affine[:3, 3] = phantom.ct.index_to_lps((-BELOW, 0, 0))
+    affine = phantom.ct.affine_from((-BELOW, 0, 0))
     lungs = np.pad(phantom.lungs.array > 0, ((BELOW, ABOVE), (0, 0), (0, 0)))
     return WholeBody(CTVolume(np.rint(whole).astype(np.int16), affine), lungs, slice(BELOW, BELOW + hu.shape[0]))
 

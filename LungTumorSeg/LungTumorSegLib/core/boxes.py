@@ -37,6 +37,11 @@ def slices_of(box: Box) -> tuple[slice, slice, slice]:
     return slice(a, d), slice(b, e), slice(c, f)
 
 
+def box_of(slices: Sequence[slice]) -> Box:
+    """Return slices along (slice, row, column), such as those that ``ndimage.find_objects`` returns, as a box."""
+    return as_shape(part.start for part in slices), as_shape(part.stop for part in slices)
+
+
 def moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return the index ``corner`` shifted by ``by`` voxels along (slice, row, column)."""
     return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
@@ -183,9 +188,7 @@ def common_grid(a: Geometry, b: Geometry) -> Grid:
     start = np.rint(a.lps_to_index(b.origin)).astype(int)
     first = np.minimum(start, 0)
     slices, rows, columns = (np.maximum(a.shape, start + b.shape) - first).tolist()
-    affine = a.affine.copy()
-    affine[:3, 3] = a.index_to_lps(first)
-    return Grid((slices, rows, columns), affine)
+    return Grid((slices, rows, columns), a.affine_from(first))
 
 
 def union(a: Volume, b: Volume) -> Volume:

@@ -37,9 +37,7 @@ class ComputedVolume(UnstoredVolume):
 
     def crop(self, start: tuple[int, int, int], stop: tuple[int, int, int]) -> Volume:
         """Compute a part of the volume; see ``Volume.crop``."""
-        affine = self.affine.copy()
-        affine[:3, 3] = self.index_to_lps(start)
-        return Volume(self._part((start, stop)), affine)
+        return Volume(self._part((start, stop)), self.affine_from(start))
 
     def reordered(self, order: AxisOrder) -> ComputedVolume:
         """Return the volume with its axes in another order, computed like this one."""

@@ -118,9 +118,7 @@ def whole(crop: Crop | None, grid: Geometry) -> Volume:
 
 def crop_at(array: Array, box: Box, grid: Geometry) -> Crop:
     """Return the Boolean array that fills ``box`` of ``grid`` as a crop."""
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.index_to_lps(box[0])
-    return Crop(Volume(array, affine), box)
+    return Crop(Volume(array, grid.affine_from(box[0])), box)
 
 
 def trimmed(array: Array, box: Box, grid: Geometry) -> Crop | None:

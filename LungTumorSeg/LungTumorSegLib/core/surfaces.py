@@ -153,10 +153,7 @@ def _occupancy(mask: Volume, grid_mm: float | None) -> Volume:
     padded = np.pad(mask.array, padding)
     (a, b, c), (i, j, k) = padded.shape, block
     share = padded.reshape(a // i, i, b // j, j, c // k, k).mean(axis=(1, 3, 5), dtype=np.float32)
-    affine = mask.affine.copy()
-    affine[:3, 3] = mask.index_to_lps([-(n + 1) / 2 for n in block])
-    affine[:3, :3] = affine[:3, :3] * block
-    return Volume(share, affine)
+    return Volume(share, mask.affine_from([-(n + 1) / 2 for n in block], block))
 
 
 def _image(volume: Volume) -> vtkImageData:

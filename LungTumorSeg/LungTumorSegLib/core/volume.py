@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .affines import checked_affine
 from .errors import UnusableInput
 from .messages import not_finite
 
@@ -23,12 +24,6 @@ AIR_HU = -1024
 """HU of air everywhere in this package: the lowest value of a 12-bit CT.
 
 Padding below it (-2000, -3024) is raised to it.
-"""
-
-ORTHOGONALITY_TOLERANCE = 1e-3
-"""Largest deviation from 0 of the axes' dot products.
-
-A single-precision NIfTI header stays two orders of magnitude below it.
 """
 
 GRID_TOLERANCE_MM = 1e-3
@@ -130,6 +125,18 @@ class Geometry:
         """
         return np.asarray((np.asarray(points, dtype=float) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T)
 
+    def affine_from(self, first: npt.ArrayLike, step: npt.ArrayLike = 1.0) -> Array:
+        """Return the affine of a part of this grid, or of a coarser or finer grid along the same axes.
+
+        Args:
+            first: The index (slice, row, column) here of voxel (0, 0, 0) there; fractions are allowed.
+            step: Number of voxels here per voxel there, one for all axes or one for each.
+        """
+        affine = self.affine.copy()
+        affine[:3, :3] *= step
+        affine[:3, 3] = self.index_to_lps(first)
+        return affine
+
     def same_grid(self, other: Geometry, *, tolerance_mm: float = GRID_TOLERANCE_MM) -> bool:
         """Return whether two grids agree in shape and position.
 
@@ -154,21 +161,6 @@ class Geometry:
         return AxisOrder((best[0], best[1], best[2]), flips)
 
 
-def _checked_affine(affine: npt.ArrayLike) -> Array:
-    matrix = np.array(affine, dtype=float)
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or matrix[3].tolist() != [0, 0, 0, 1]:
-        raise ValueError("The affine must be a finite 4 x 4 matrix with last row 0 0 0 1.")
-    axes = matrix[:3, :3]
-    lengths = np.sqrt((axes * axes).sum(axis=0))  # as np.linalg.norm, in half the time
-    if not lengths.all():
-        raise ValueError("The affine must have a spacing above zero along every axis.")
-    directions = axes / lengths
-    if np.abs(directions.T @ directions - np.identity(3)).max() > ORTHOGONALITY_TOLERANCE:
-        raise ValueError("The affine's axes must be orthogonal; resample a sheared or tilted volume first.")
-    matrix.flags.writeable = False
-    return matrix
-
-
 @dataclass(frozen=True, eq=False)
 class Grid(Geometry):
     """Positions of voxels, without their values.
@@ -185,7 +177,7 @@ class Grid(Geometry):
     affine: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "affine", _checked_affine(self.affine))
+        object.__setattr__(self, "affine", checked_affine(self.affine))
         if len(self.size) != 3 or min(self.size) < 1:
             raise ValueError("A grid must have three axes of at least one voxel.")
 
@@ -213,7 +205,7 @@ class Volume(Geometry):
     affine: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "affine", _checked_affine(self.affine))
+        object.__setattr__(self, "affine", checked_affine(self.affine))
         if self.array.ndim != 3 or min(self.array.shape) < 1:
             raise ValueError(f"A volume must have three axes of at least one voxel, not shape {self.array.shape}.")
 
@@ -253,9 +245,7 @@ class Volume(Geometry):
             stop: Last index (slice, row, column), exclusive.
         """
         box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        affine = self.affine.copy()
-        affine[:3, 3] = self.index_to_lps(start)
-        return Volume(self.array[box], affine)
+        return Volume(self.array[box], self.affine_from(start))
 
 
 @dataclass(frozen=True, eq=False)

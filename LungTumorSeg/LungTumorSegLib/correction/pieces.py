@@ -43,8 +43,6 @@ def surrounded_share(mask: Volume, by: Volume) -> float:
         mask: The mask (bool) with at least one true voxel. Voxels that share a face with it count.
         by: The other mask (bool), on any part of the same lattice of voxels.
     """
-    affine = mask.affine.copy()
-    affine[:3, 3] = mask.index_to_lps((-1, -1, -1))
-    padded = Volume(np.pad(mask.array, 1), affine)
+    padded = Volume(np.pad(mask.array, 1), mask.affine_from((-1, -1, -1)))
     rim = ndimage.binary_dilation(padded.array) & ~padded.array
     return float(np.count_nonzero(rim & placed(by, padded)) / np.count_nonzero(rim))

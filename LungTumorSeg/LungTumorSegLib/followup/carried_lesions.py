@@ -58,6 +58,4 @@ def _carried(lesion: TimedLesion, registration: Registration, grid: Grid) -> Vol
     inside = lies_in(lesion.crop.mask, registration.to_earlier(grid.index_to_lps(places)))
     if not inside.any():
         return None
-    affine = grid.affine.copy()
-    affine[:3, 3] = grid.index_to_lps(low)
-    return Volume(inside.reshape(tuple(high - low)), affine)
+    return Volume(inside.reshape(tuple(high - low)), grid.affine_from(low))

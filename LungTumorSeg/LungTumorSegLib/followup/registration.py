@@ -118,10 +118,8 @@ def register(earlier: LungGrid, later: LungGrid) -> Registration:
 
 def _field_grid(lungs: Volume) -> Grid:
     """Return a grid over the same box with coarser voxels; a smooth displacement needs no finer one."""
-    affine = lungs.affine.copy()
-    affine[:3, :3] *= FIELD_VOXELS
     slices, rows, columns = (-(-n // FIELD_VOXELS) + 1 for n in lungs.shape)
-    return Grid((slices, rows, columns), affine)
+    return Grid((slices, rows, columns), lungs.affine_from((0, 0, 0), FIELD_VOXELS))
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,9 +120,7 @@ def make_working_grid(
     hu = resample_separable(isolated.array, start=first, step=step, size=size, offset=-AIR_HU) + AIR_HU
     low, high = intensity_range_hu
     region = resample_separable(mask.array, start=first, step=step, size=size) > 0
-    affine = isolated.affine.copy()
-    affine[:3, :3] *= step
-    affine[:3, 3] = isolated.index_to_lps(first)
+    affine = isolated.affine_from(first, step)
     image = np.clip((hu - low) / (high - low), 0.0, 1.0).astype(np.float32)
     return WorkingGrid(Volume(image, affine), Volume(region, affine), isolated.grid, first, step)
 

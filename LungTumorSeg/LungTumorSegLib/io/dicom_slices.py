@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from pydicom.pixels.decoders.base import get_decoder
 
+from ..core.affines import ORTHOGONALITY_TOLERANCE
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.texts import shown
-from ..core.volume import ORTHOGONALITY_TOLERANCE, Array
+from ..core.volume import Array
 from .dicom_files import DECODER_PACKAGES, ENHANCED_CLASSES, check_transfer_syntax
 from .dicom_reading import read_data_set
 from .dicom_values import DAMAGE, DicomHeader, damaged

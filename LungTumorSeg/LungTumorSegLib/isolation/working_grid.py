@@ -36,9 +36,7 @@ def coarsen(volume: Volume) -> Volume:
     In an incomplete last block, the border voxel is repeated.
     """
     factors = block_factors(volume)
-    affine = volume.affine.copy()
-    affine[:3, 3] = volume.index_to_lps([(f - 1) / 2 for f in factors])
-    affine[:3, :3] *= factors
+    affine = volume.affine_from([(f - 1) / 2 for f in factors], factors)
 
     def part(firsts: range) -> list[Array]:
         return [_coarse_slice(volume.array[first : first + factors[0]], factors[1:]) for first in firsts]

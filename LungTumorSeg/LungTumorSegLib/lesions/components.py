@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, overlap, relative, slices_of
+from ..core.boxes import Box, bounding_box, box_of, moved, overlap, relative, slices_of
 from ..core.components import CONNECTIVITY
 from ..core.crops import Crop, crop_of
 from ..core.errors import UnusableInput
@@ -87,10 +87,9 @@ def numbered_crops(labels: Volume) -> Iterator[tuple[int, Crop]]:
     whole = bounding_box(labels.array)
     if whole is None:
         return
-    (k0, i0, j0), _ = whole
     for number, part in enumerate(ndimage.find_objects(labels.array[slices_of(whole)]), start=1):
         if part is not None:
-            k, i, j = part
-            box: Box = (k0 + k.start, i0 + i.start, j0 + j.start), (k0 + k.stop, i0 + i.stop, j0 + j.stop)
+            start, stop = box_of(part)
+            box = moved(start, whole[0]), moved(stop, whole[0])
             crop = labels.crop(*box)
             yield number, Crop(crop.with_array(crop.array == number), box)

@@ -135,9 +135,7 @@ def _located(
 
 def _every(volume: Volume, steps: tuple[int, int, int]) -> Volume:
     """Take every n-th voxel along each axis, starting with the first."""
-    affine = volume.affine.copy()
-    affine[:3, :3] = affine[:3, :3] * steps
-    return Volume(volume.array[:: steps[0], :: steps[1], :: steps[2]], affine)
+    return Volume(volume.array[:: steps[0], :: steps[1], :: steps[2]], volume.affine_from((0, 0, 0), steps))
 
 
 class Sides:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box
+from ..core.boxes import box_of
 from ..core.components import CONNECTIVITY
 from ..core.crops import Crop
 from ..core.volume import Array, Point, Volume
@@ -55,8 +55,7 @@ def find_candidates(probability: Volume, *, min_ml: float) -> list[Candidate]:
     labels, _ = ndimage.label(probability.array > SUSPECTED, structure=CONNECTIVITY)
     found = []
     for number, part in enumerate(ndimage.find_objects(labels), start=1):
-        k, i, j = part
-        box: Box = (k.start, i.start, j.start), (k.stop, i.stop, j.stop)
+        box = box_of(part)
         region = Crop(probability.crop(*box).with_array(labels[part] == number), box)
         candidate = candidate_at(region, probability, min_ml=min_ml)
         if candidate is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.boxes import Box, relative, slices_of, united
+from ..core.boxes import Box, box_of, relative, slices_of, united
 from ..core.crops import Crop, crop_at
 from ..core.volume import Array, Volume, as_shape
 from ..inference.prediction import Prediction
@@ -57,7 +57,7 @@ def mean_outline(
     if candidate.extent_mm > LARGE_MM or not seen.any():
         return _lesion(first > voxel_threshold, box, on_ct)
     inside, where = look.cube.carry_back(np.where(seen, look.inside, np.float32(0)), on_ct)
-    other: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
+    other = box_of(where)
     both = united(box, other)
     total = np.zeros([b - a for a, b in zip(*both, strict=True)], np.float32)
     for values, place in (((1 - second_share) * first, box), (second_share * inside, other)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from ..core.boxes import slices_of, widened
 from ..core.components import CONNECTIVITY
 from ..core.volume import Array, Volume
 from .candidates import CORE, Candidate
@@ -51,16 +52,12 @@ def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
         lungs), ``contrast_hu`` (mean HU of the core minus that of the shell), ``mean_hu`` and ``bright_share`` (share
         of the core above ``BRIGHT_HU``).
     """
-    (k0, i0, j0), (k1, i1, j1) = candidate.region.box
-    low = np.maximum(np.array([k0, i0, j0]) - SHELL_VOXELS, 0)
-    here = tuple(slice(int(a), b + SHELL_VOXELS) for a, b in zip(low, (k1, i1, j1), strict=True))
+    box = widened(candidate.region.box, (SHELL_VOXELS,) * 3, around.hu.shape)
+    here = slices_of(box)
     probability, deviation, hu, lungs = (
         a[here] for a in (around.probability, around.deviation, around.hu.array, around.lungs)
     )
-    region = np.zeros(probability.shape, bool)
-    start = np.array([k0, i0, j0]) - low
-    inside = tuple(slice(int(a), int(a) + n) for a, n in zip(start, candidate.region.mask.shape, strict=True))
-    region[inside] = candidate.region.mask.array
+    region = candidate.region.filling(box)
     core = region & (probability > CORE)
     near = ndimage.binary_dilation(core)
     shell = ndimage.binary_dilation(core, structure=CONNECTIVITY, iterations=2) & ~near

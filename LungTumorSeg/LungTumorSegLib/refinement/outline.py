@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.boxes import Box
+from ..core.boxes import box_of
 from ..core.crops import Crop, trimmed
 from ..core.errors import UnusableInput
 from ..core.volume import Point, Volume
@@ -93,8 +93,7 @@ def settled(reader: SecondReader, look: Look) -> Look:
 def drawn(look: Look, ct: Volume) -> Crop | None:
     """Carry the outline of an answer to the CT's grid, its border to the edge there; None if nothing is left."""
     inside, where = look.cube.carry_back(np.where(look.mask, look.inside, np.float32(0)), ct)
-    box: Box = tuple(part.start for part in where), tuple(part.stop for part in where)
-    mask = trimmed(inside > 0.5, box, ct)
+    mask = trimmed(inside > 0.5, box_of(where), ct)
     return None if mask is None else at_edges(mask, ct)
 
 

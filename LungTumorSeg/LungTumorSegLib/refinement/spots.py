@@ -82,8 +82,7 @@ def _reduced(ct: Volume, lungs: Array, box: Box) -> tuple[Volume, Array]:
     part = ct.crop(*box)
     step = VOXEL_MM / np.asarray(ct.spacing)
     size = as_shape(np.ceil(np.asarray(part.shape) / step).astype(int))
-    affine = part.affine.copy()
-    affine[:3, :3] *= step
+    affine = part.affine_from((0, 0, 0), step)
 
     def reduced(array: Array, offset: float = 0.0) -> npt.NDArray[np.float32]:
         return resample_separable(array, start=(0.0, 0.0, 0.0), step=as_point(step), size=size, offset=offset)

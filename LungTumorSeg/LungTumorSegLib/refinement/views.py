@@ -138,8 +138,7 @@ class Anatomy:
         """
         step = tuple(max(1.0, ANATOMY_MM / s) for s in ct.spacing)
         size = tuple(int(np.ceil((n - 1) / s)) + 1 for n, s in zip(ct.shape, step, strict=True))
-        affine = ct.affine.copy()
-        affine[:3, :3] *= step
+        affine = ct.affine_from((0, 0, 0), step)
 
         def reduced(array: Array, offset: float = 0.0) -> Float:
             return resample_separable(

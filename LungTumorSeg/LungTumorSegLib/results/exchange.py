@@ -11,6 +11,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from ..core.complete_files import UNFINISHED_PREFIX
 from ..core.errors import UnusableInput
 from ..core.json_files import read_json
 from ..core.private_folder import private_folder
@@ -29,7 +30,6 @@ from .mark import (
 Move = tuple[Path, Path]
 """From where to where a file moves."""
 
-PRIVATE_PREFIX = ".unfinished-"
 NEW = "new"
 """Folder for the new files, within the private folder of a run."""
 
@@ -85,7 +85,7 @@ def complete_moves(folder: Path) -> None:
     for committed, gives_way in committed_in(folder).items():
         names = _files_in(committed)
         _check_unchanged(committed, folder, gives_way, names)
-        with private_folder(folder, PRIVATE_PREFIX) as private:
+        with private_folder(folder, UNFINISHED_PREFIX) as private:
             _move(_moves(committed, folder, gives_way, names))
             committed.rename(private / NEW)
 

@@ -22,11 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from ..core.complete_files import UNFINISHED_PREFIX
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
 from ..core.private_folder import WAIT_SECONDS, held, private_folder, remove_left_behind
 from ..core.texts import shown
-from .exchange import NEW, PRIVATE_PREFIX, committed_in, complete_moves, exchange
+from .exchange import NEW, committed_in, complete_moves, exchange
 from .giving_way import Output, files_giving_way
 from .mark import (
     MARK_FILE,
@@ -97,11 +98,11 @@ def complete_or_nothing(output: Output, on_progress: ProgressCallback = ignore_p
     """
     try:
         place = nearest_folder(output.folder)
-        remove_left_behind(place, PRIVATE_PREFIX)
+        remove_left_behind(place, UNFINISHED_PREFIX)
         if output.folder.is_dir():
             settle(output.folder, on_progress)
-            remove_left_behind(output.folder.absolute().parent, PRIVATE_PREFIX)  # from runs creating it
-        with private_folder(place, PRIVATE_PREFIX) as private:
+            remove_left_behind(output.folder.absolute().parent, UNFINISHED_PREFIX)  # from runs creating it
+        with private_folder(place, UNFINISHED_PREFIX) as private:
             new = private / NEW
             new.mkdir()
             try:
@@ -128,7 +129,7 @@ def settle(folder: Path, on_progress: ProgressCallback = ignore_progress) -> Non
             return
         with held(folder, on_progress):
             complete_moves(folder)
-        remove_left_behind(folder, PRIVATE_PREFIX)
+        remove_left_behind(folder, UNFINISHED_PREFIX)
     except OSError as error:
         raise UnusableInput(
             f"An interrupted run left incomplete results in {folder}, and they cannot be completed "

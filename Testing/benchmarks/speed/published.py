@@ -196,8 +196,7 @@ def uncropped(grid: WorkingGrid, ct: CTVolume) -> WorkingGrid:
         before.append(first)
         after.append(last)
     widths = list(zip(before, after, strict=True))
-    affine = grid.image.affine.copy()
-    affine[:3, 3] = grid.image.index_to_lps([-n for n in before])
+    affine = grid.image.affine_from([-n for n in before])
     start = tuple(s - n * step for s, n, step in zip(grid.start, before, grid.step, strict=True))
     return WorkingGrid(
         Volume(np.pad(grid.image.array, widths), affine),

@@ -90,9 +90,7 @@ def with_slices(ct: CTVolume, slices: int) -> CTVolume:
         size=(slices, ct.shape[1], ct.shape[2]),
         offset=-AIR_HU,
     )
-    affine = ct.affine.copy()
-    affine[:3, 0] *= step
-    affine[:3, 3] = ct.index_to_lps((start, 0.0, 0.0))
+    affine = ct.affine_from((start, 0.0, 0.0), (step, 1.0, 1.0))
     return CTVolume(np.rint(hu + AIR_HU).astype(np.int16), affine)
 
 

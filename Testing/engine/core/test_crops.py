@@ -21,9 +21,7 @@ def a_mask(affine=GRID.affine) -> Volume:
 
 
 def moved(by_voxels) -> np.ndarray:
-    affine = GRID.affine.copy()
-    affine[:3, 3] = GRID.index_to_lps(by_voxels)
-    return affine
+    return GRID.affine_from(by_voxels)
 
 
 def test_a_sparse_mask_stores_its_box_and_shows_the_whole():

@@ -145,3 +145,12 @@ def test_padding_below_air_becomes_air_and_nothing_else_changes():
 )
 def test_hu_are_int16_or_float32(given_type, kept):
     assert CTVolume(np.zeros((2, 3, 4), given_type), np.eye(4)).array.dtype == kept
+
+
+def test_the_affine_of_a_part_or_of_a_coarser_grid_maps_its_voxels_to_the_same_points():
+    grid = Grid((9, 10, 12), affine_of(turn_degrees=(4, -3, 7)))
+    first, step = np.array([2.5, -1.0, 3.0]), np.array([1.0, 2.0, 3.0])
+    coarse = Grid((2, 2, 2), grid.affine_from(first, step))
+    index = np.array([1.0, 4.0, 2.0])
+    np.testing.assert_allclose(coarse.index_to_lps(index), grid.index_to_lps(first + step * index))
+    np.testing.assert_array_equal(grid.affine_from((0, 0, 0)), grid.affine)

@@ -108,8 +108,7 @@ def test_a_layer_on_a_part_of_the_grid_is_put_in_its_place_whatever_its_extent(s
 
 def test_padding_around_the_ct_is_left_out():
     padded = np.pad(labels(A, B), ((1, 2), (3, 0), (2, 2)))
-    affine = GRID.affine.copy()
-    affine[:3, 3] = GRID.index_to_lps((-1, -3, -2))
+    affine = GRID.affine_from((-1, -3, -2))
     crops = SegmentMasks(GRID.grid).update([Layer(Volume(padded, affine), {"a": 1, "b": 2})])
     np.testing.assert_array_equal(whole(crops["a"]), labels(A) == 1)
 

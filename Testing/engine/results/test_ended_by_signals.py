@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from LungTumorSegLib.results.exchange import COMMITTED_PREFIX, PRIVATE_PREFIX
+from LungTumorSegLib.core.complete_files import UNFINISHED_PREFIX
+from LungTumorSegLib.results.exchange import COMMITTED_PREFIX
 from LungTumorSegLib.results.folder import complete_or_nothing, files_of_group, read_consistently
 from LungTumorSegLib.results.giving_way import Output
 
@@ -65,7 +66,7 @@ def set_in(folder: Path) -> dict[str, str]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    return [*folder.glob(f"{COMMITTED_PREFIX}*"), *folder.glob(f"{PRIVATE_PREFIX}*")]
+    return [*folder.glob(f"{COMMITTED_PREFIX}*"), *folder.glob(f"{UNFINISHED_PREFIX}*")]
 
 
 @pytest.mark.slow

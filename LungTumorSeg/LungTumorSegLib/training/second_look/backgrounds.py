@@ -56,8 +56,7 @@ class Level:
         """Return a copy whose spacing (slice, row, column) is at least ``spacing_mm``."""
         step = np.maximum(1.0, np.array(spacing_mm) / self.ct.spacing)
         size = [int((n - 1) / s) + 1 for n, s in zip(self.ct.shape, step, strict=True)]
-        affine = self.ct.affine.copy()
-        affine[:3, :3] *= step
+        affine = self.ct.affine_from((0, 0, 0), step)
         hu = resample_separable(
             self.ct.array,
             start=(0.0, 0.0, 0.0),

@@ -204,8 +204,7 @@ class _View:
         low = np.clip(np.floor(middle - half), 0, np.array(ct.shape) - 2).astype(int)
         high = np.clip(np.ceil(middle + half) + 1, low + 2, ct.shape).astype(int)
         here = tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
-        affine = ct.affine.copy()
-        affine[:3, 3] = ct.index_to_lps(low)
+        affine = ct.affine_from(low)
         self.patch = Patch(
             ct.array[here].astype(np.float32),
             level.label[here].copy(),
