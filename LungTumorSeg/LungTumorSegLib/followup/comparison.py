@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from .doubts import comparison_doubts, registration_doubt
+from .doubts import NO_DATES, comparison_doubts, registration_doubt
 from .examination import Examination, read_examination
 from .links import Choices, Name, indices, read_choices
 from .lung_grid import lung_grid
@@ -25,6 +25,9 @@ from .response import FollowedTarget, followed, response_of, targets_at_baseline
 from .track import Track
 from .track_building import build_tracks, placed
 from .tracking import as_inherited
+
+EARLIER, LATER = "Earlier CT:", "Later CT:"
+"""How the warnings about one examination begin."""
 
 Source = str | os.PathLike[str] | Examination
 """A result folder, a segmentation, or an examination that was read before."""
@@ -191,10 +194,15 @@ def compare_all(
         )
     missing: list[str | os.PathLike[str] | None] = [None] * (len(pairs) + 1 - len(links_from))
     files = [*missing, *links_from]
-    for (before, after), file in zip(pairs, files[:-1], strict=True):
+    passed: list[str] = []
+    for number, ((before, after), file) in enumerate(zip(pairs, files[:-1], strict=True), 1):
         found = compare(before, after, links_from=file, previous=found, on_progress=on_progress)
+        # the next comparison repeats what concerns its earlier CT, and states doubling times of its own only
+        named = [each for each in found.warnings if each != NO_DATES and not each.startswith(LATER)]
+        passed += [f"Examinations {number} and {number + 1}: {each}" for each in named]
     choices: dict[str, Any] = {"days": days, "links": links, "unlinks": unlinks, "links_from": files[-1]}
-    return compare(*last, **choices, previous=found, on_progress=on_progress)
+    found = compare(*last, **choices, previous=found, on_progress=on_progress)
+    return replace(found, warnings=(*passed, *found.warnings))
 
 
 def _read_both(
@@ -264,5 +272,5 @@ def _matched(
 
 def _own_warnings(before: Examination, after: Examination) -> list[str]:
     """Return the warnings of both examinations, without their names, which may be paths."""
-    both = (("Earlier", before), ("Later", after))
-    return [f"{when} CT: {warning}" for when, examination in both for warning in examination.warnings]
+    both = ((EARLIER, before), (LATER, after))
+    return [f"{when} {warning}" for when, examination in both for warning in examination.warnings]

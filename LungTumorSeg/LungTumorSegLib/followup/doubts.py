@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 
 from ..core.texts import listed
-from .examination import Examination
+from .examination import IDENTITY, Examination
 from .registration import Registration
 from .track import Track
 
@@ -73,7 +73,7 @@ def comparison_doubts(
         tracks: The lesions over time.
         doubt: What ``registration_doubt`` returned.
     """
-    warnings = _registration_doubts(before, after, registration, doubt)
+    warnings = [*_patient_doubts(before, after), *_registration_doubts(before, after, registration, doubt)]
     if _are_the_same(before, after):
         warnings.append(
             "Both examinations have the same lesions, voxel for voxel, so they are probably one and the same; check "
@@ -93,6 +93,18 @@ def comparison_doubts(
             f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
         )
     return warnings + _slice_doubts(before, after, tracks)
+
+
+def _patient_doubts(before: Examination, after: Examination) -> list[str]:
+    """Warn of DICOM files that state different patients, without saying who they are."""
+    both = [keyword for keyword in IDENTITY if keyword in before.patient and keyword in after.patient]
+    differing = [keyword for keyword in both if before.patient[keyword] != after.patient[keyword]]
+    if not differing:
+        return []
+    return [
+        f"The DICOM files of the CTs state different patients (they differ in {listed(differing)}); make sure that "
+        "both CTs are of the same patient."
+    ]
 
 
 def _date_doubts(before: Examination, after: Examination, days: float | None) -> list[str]:

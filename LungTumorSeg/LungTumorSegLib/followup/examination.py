@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +29,18 @@ from ..lesions.diameters import axial_diameters
 from ..lesions.lungs import FoundLungs, drawn_lungs
 from ..results.contents import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
 from ..results.folder import read_consistently
-from ..results.reader import read_summary
+from ..results.reader import is_of_ct, read_summary
 from .file_names import CT_FILE
 from .lesion import TimedLesion
 from .tracking import same_volume, tracking_uids
+
+IDENTITY = ("PatientID", "PatientBirthDate", "PatientSex")
+"""DICOM attributes that are equal in all CTs of one patient."""
+
+OTHER_CT = (
+    "The voxels of the CT are not those from which the result was made, so it may be another CT; check which CT was "
+    "given."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +57,7 @@ class Examination:
         warnings: Sentences for the user.
         inputs: The files and folders that were read.
         stated_day: The date that the files of a DICOM CT state, also if ``day`` is another one; None if unknown.
+        patient: What the files of a DICOM CT state of the patient, by ``IDENTITY``; it is never written.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Examination:
     warnings: tuple[str, ...] = ()
     inputs: tuple[Path, ...] = ()
     stated_day: date | None = None
+    patient: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def slice_mm(self) -> float:
@@ -153,14 +163,19 @@ def _read(result: Path, ct_path: Path | None, day: date | None, on_progress: Pro
         None if ct is None else ct.canonical_axes().apply(ct),
         day or stated_day,
         own_map if result.is_dir() and own_map.is_file() else None,
-        tuple(dict.fromkeys([*_doubts_about(ct), *(found.warnings if found else ()), *doubts, *wrong_dates])),
+        tuple(dict.fromkeys([*_doubts_about(ct, result), *(found.warnings if found else ()), *doubts, *wrong_dates])),
         (result,) if ct_path is None else (result, ct_path),
         stated_day,
+        _stated_patient(ct),
     )
 
 
-def _doubts_about(ct: CTVolume | None) -> tuple[str, ...]:
-    return () if ct is None else (*ct.warnings, *value_doubts(ct))
+def _doubts_about(ct: CTVolume | None, result: Path) -> tuple[str, ...]:
+    if ct is None:
+        return ()
+    summary = _summary_of(result)
+    is_other = summary is not None and not is_of_ct(read_summary(summary), ct)
+    return (*([OTHER_CT] if is_other else ()), *ct.warnings, *value_doubts(ct))
 
 
 def _check_names(names: Sequence[str], result: Path) -> None:
@@ -240,12 +255,16 @@ def _from_mask(name: str, crop: Crop) -> TimedLesion:
 
 def _stated(result: Path) -> dict[str, Mapping[str, Any]]:
     """Return the lesions of the summary.json beside a result's segmentation, by segment name."""
-    folder = result if result.is_dir() else result.parent
+    summary = _summary_of(result)
+    return {lesion.get("segment", ""): lesion for lesion in read_summary(summary)["lesions"]} if summary else {}
+
+
+def _summary_of(result: Path) -> Path | None:
+    """Return the summary.json of a result folder, or beside the segmentation of one; None if there is none."""
     if not result.is_dir() and result.name != SEGMENTATION_FILE:
-        return {}
-    if not (folder / SUMMARY_FILE).is_file():
-        return {}
-    return {lesion.get("segment", ""): lesion for lesion in read_summary(folder / SUMMARY_FILE)["lesions"]}
+        return None
+    summary = (result if result.is_dir() else result.parent) / SUMMARY_FILE
+    return summary if summary.is_file() else None
 
 
 def _fits(lesion: TimedLesion, stated: Mapping[str, Any] | None) -> bool:
@@ -296,3 +315,13 @@ def _stated_day(ct: CTVolume) -> tuple[date | None, list[str]]:
     from ..io.dicom_dates import acquisition_day  # imports pydicom, so only if needed
 
     return acquisition_day(ct.dicom_files[0])
+
+
+def _stated_patient(ct: CTVolume | None) -> dict[str, str]:
+    """Return what the slices of a CT state of the patient; nothing if it is not DICOM."""
+    if ct is None or not ct.dicom_files:
+        return {}
+    from ..io.dicom_reading import read_header  # imports pydicom, so only if needed
+
+    header = read_header(ct.dicom_files[0])
+    return {keyword: text for keyword in IDENTITY if (text := header.text(keyword))}

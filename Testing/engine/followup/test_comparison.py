@@ -17,12 +17,13 @@ from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup.doubts import comparison_doubts
-from LungTumorSegLib.followup.examination import read_examination
+from LungTumorSegLib.followup.examination import OTHER_CT, read_examination
 from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
 from LungTumorSegLib.followup.registration import register
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
+from LungTumorSegLib.results.ct_checksum import ct_checksum
 from tools import tool
 from two_lungs import SHAPE, ct_of, grid_points, segments_of, write_examination
 
@@ -253,6 +254,41 @@ def test_the_dates_of_dicom_cts_are_those_of_the_examinations(tmp_path):
     wrong = dated("20269999")
     assert wrong.day is None
     assert any("states the StudyDate 20269999, which is no date" in warning for warning in wrong.warnings)
+
+
+def test_dicom_cts_that_state_different_patients_are_doubted(follow_up):
+    def doubts(earlier, later):
+        exams = [replace(e, patient=p) for e, p in zip(follow_up.examinations, (earlier, later), strict=True)]
+        found = comparison_doubts(*exams, follow_up.registration, days=90.0, tracks=(), doubt="")
+        return [each for each in found if "state different patients" in each]
+
+    (doubt,) = doubts({"PatientID": "A17", "PatientSex": "F"}, {"PatientID": "B4", "PatientSex": "F"})
+    assert "(they differ in PatientID)" in doubt
+    assert "A17" not in doubt
+    assert doubts({"PatientBirthDate": "19500101"}, {"PatientBirthDate": "19610101"})
+    assert not doubts({"PatientID": "A17"}, {"PatientID": "A17"})
+    assert not doubts({"PatientID": "A17"}, {"PatientSex": "F"})
+    assert not doubts({}, {"PatientID": "A17"})
+
+
+def test_the_patient_is_read_from_a_dicom_ct(tmp_path):
+    write_dicom_series(ct_of(segments_of({})), tmp_path / "ct")
+    exam = read_examination(write_examination(tmp_path / "lungs", {}), tmp_path / "ct")
+    assert exam.patient["PatientID"] == "test"
+    assert "PatientID" not in repr(exam)
+
+
+def test_a_ct_from_which_the_result_was_not_made_is_doubted(tmp_path):
+    folder = write_examination(tmp_path / "result", {"Tumor 1": GROWING})
+    cts = [ct_of(segments_of({"Tumor 1": ball})) for ball in (GROWING, LARGER)]
+    for number, ct in enumerate(cts):
+        write_volume(ct, tmp_path / f"{number}.nrrd")
+    summary = {"lesions": [], "ct_sha256": ct_checksum(cts[0])}
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    for result in (folder, folder / "segmentation.seg.nrrd"):
+        own, other = (read_examination(result, tmp_path / f"{number}.nrrd").warnings for number in (0, 1))
+        assert OTHER_CT not in own
+        assert OTHER_CT in other
 
 
 def test_the_order_of_the_dates_is_checked(results):

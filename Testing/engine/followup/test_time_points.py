@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -225,3 +226,13 @@ def test_a_target_that_may_be_too_small_to_measure_is_mentioned(monkeypatch, pro
     found = followed({"A": (HERE, 8)}, {})
     assert found.response.category == "CR"
     assert any("too small to measure, RECIST counts 5 mm" in rule for rule in found.response.rules) == mentioned
+
+
+def test_what_is_doubtful_about_earlier_examinations_is_kept():
+    days = [replace(exam({"A": (HERE, 8.0)}), warnings=(f"Doubt {number}.",)) for number in (1, 2, 3)]
+    warnings = compare_all(days, days=90).warnings
+    assert [each for each in warnings if "Doubt" in each] == [
+        "Examinations 1 and 2: Earlier CT: Doubt 1.",
+        "Earlier CT: Doubt 2.",
+        "Later CT: Doubt 3.",
+    ]
