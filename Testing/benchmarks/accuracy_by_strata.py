@@ -167,8 +167,8 @@ def scan_row(scan: ScoredScan) -> dict[str, Any]:
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows with the same columns; unknown values are empty."""
-    with complete_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        write_table(file, list(rows[0]), [list(row.values()) for row in rows])
+    with complete_file(path) as unfinished:
+        write_table(unfinished, list(rows[0]), [list(row.values()) for row in rows])
 
 
 def draw(scans: Sequence[ScoredScan], path: Path) -> None:

@@ -61,8 +61,7 @@ def write_phases(groups: Sequence[Sequence[Row]], output: Path, path: Path) -> N
     Raises:
         OSError: If the file cannot be written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_table(file, PHASE_COLUMNS, (cells for rows in groups for cells in _cells(rows, tracks_of(rows, output))))
+    write_table(path, PHASE_COLUMNS, (cells for rows in groups for cells in _cells(rows, tracks_of(rows, output))))
 
 
 def tracks_of(rows: Sequence[Row], output: Path) -> list[Track]:

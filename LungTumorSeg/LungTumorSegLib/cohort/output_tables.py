@@ -113,10 +113,10 @@ def write_tables(rows: Sequence[Row], folder: Path) -> None:
     Raises:
         OSError: If a file cannot be written.
     """
-    with (folder / COHORT_FILE).open("w", encoding="utf-8", newline="") as file:
-        write_table(file, COHORT_COLUMNS, map(_cohort_cells, rows))
-    with (folder / LESIONS_FILE).open("w", encoding="utf-8", newline="") as file:
-        write_table(file, (*ITEM_COLUMNS, *COLUMN), (cells for row in rows for cells in _lesion_cells(row)))
+    write_table(folder / COHORT_FILE, COHORT_COLUMNS, map(_cohort_cells, rows))
+    write_table(
+        folder / LESIONS_FILE, (*ITEM_COLUMNS, *COLUMN), (cells for row in rows for cells in _lesion_cells(row))
+    )
 
 
 def _item_cells(item: Item) -> list[Value]:

@@ -90,7 +90,7 @@ def put(mask: Mask, box: Box, around: Box) -> Mask:
 
 
 def box_of_label(labels: Array, label: int) -> Box | None:
-    """Return the bounding box of the voxels equal to ``label``; None if no voxel is.
+    """Return the bounding box of the voxels of an array (slice, row, column) that equal ``label``; None if none does.
 
     The search goes slice by slice, because a Boolean mask of the whole array would cost more than the search itself.
     """

@@ -9,7 +9,7 @@ import csv
 import math
 import unicodedata
 from collections.abc import Iterable
-from typing import TextIO
+from pathlib import Path
 
 from .texts import printable
 
@@ -25,21 +25,25 @@ INVISIBLE_CATEGORIES = ("Cc", "Cf", "Zs")
 """Unicode categories of spaces and invisible characters, which spreadsheet programs may skip before a formula."""
 
 
-def write_table(file: TextIO, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table as CSV with commas and decimal points.
+def write_table(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table as CSV: UTF-8, commas, decimal points.
 
     A cell is empty if its value is None or NaN. Control characters are written as their escapes. Texts that a
     spreadsheet program would run as a formula are prefixed with an apostrophe (OWASP, CSV injection); numbers stay
     numbers.
 
     Args:
-        file: A text file that is open for writing.
+        path: The file.
         header: The column names.
         rows: The values of each row, in the order of the columns.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([_cell(name) for name in header])
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([_cell(name) for name in header])
+        writer.writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: object) -> object:

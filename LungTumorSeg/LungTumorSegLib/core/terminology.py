@@ -116,7 +116,15 @@ def coded(
     region: Code | None = None,
     region_modifier: Code | None = None,
 ) -> str:
-    """Return the serialized entry of these codes; the fields of ``Meaning`` describe them."""
+    """Return Slicer's serialized entry of these codes.
+
+    Args:
+        category: Category of the segment, such as "Tissue".
+        type_: What it is.
+        type_modifier: Which one, such as the side; None without one.
+        region: Where it lies; None if that is not stated.
+        region_modifier: Which one of these; None without one.
+    """
     codes = (category, type_, type_modifier, region, region_modifier)
     parts = (_NONE if code is None else "^".join(re.sub(r"[~^|]", " ", part) for part in code) for code in codes)
     return _entry(*parts)

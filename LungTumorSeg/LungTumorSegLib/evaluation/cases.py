@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.boxes import bounding_box, slices_of, united
 from ..core.complete_files import complete_file
-from ..core.csv_tables import write_table as write_rows
+from ..core.csv_tables import write_table
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Volume
@@ -240,7 +240,7 @@ def evaluate_files(
     rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
     if cases is not None:
         with complete_or_nothing(output) as private:
-            write_table(rows, private / Path(cases).name)
+            write_cases(rows, private / Path(cases).name)
             if "froc" in summary:
                 write_froc_of(summary, private / froc_name(Path(cases)))
     table = [asdict(line) for line in rows]
@@ -272,10 +272,10 @@ def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
     )
 
 
-def write_table(rows: Sequence[Row], path: Path) -> None:
+def write_cases(rows: Sequence[Row], path: Path) -> None:
     """Write one row per case, with undefined values empty; the file appears only when complete."""
-    with complete_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
-        write_rows(file, [field.name for field in fields(Row)], (asdict(line).values() for line in rows))
+    with complete_file(path) as unfinished:
+        write_table(unfinished, [field.name for field in fields(Row)], (asdict(line).values() for line in rows))
 
 
 def _slice_columns(counts: SliceCounts) -> dict[str, Any]:

@@ -15,13 +15,21 @@ from ..core.volume import Array, Mask
 
 
 def dice(prediction: Mask, reference: Mask) -> float:
-    """Compute the Dice coefficient, 2 |P and R| / (|P| + |R|) (Dice 1945, doi:10.2307/1932409)."""
+    """Compute the Dice coefficient, 2 |P and R| / (|P| + |R|) (Dice 1945, doi:10.2307/1932409).
+
+    Args:
+        prediction: A mask (bool) of any shape.
+        reference: A mask of the same shape.
+
+    Returns:
+        0 to 1; 1 if both masks are empty.
+    """
     total = np.count_nonzero(prediction) + np.count_nonzero(reference)
     return float(2 * np.count_nonzero(prediction & reference) / total) if total else 1.0
 
 
 def iou(prediction: Mask, reference: Mask) -> float:
-    """Compute the intersection over union, |P and R| / |P or R| (Jaccard index)."""
+    """Compute the intersection over union, |P and R| / |P or R| (Jaccard index); see ``dice``."""
     union = np.count_nonzero(prediction | reference)
     return float(np.count_nonzero(prediction & reference) / union) if union else 1.0
 

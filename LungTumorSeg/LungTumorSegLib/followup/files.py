@@ -99,9 +99,8 @@ def write_follow_up(
 
 def _write_csv(lesions: Sequence[dict[str, Any]], path: Path, case: str | None) -> None:
     last = () if case is None else (CASE_COLUMN,)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = ((*_row(entry), *((case,) if last else ())) for entry in lesions)
-        write_table(file, (*COLUMNS, *last), rows)
+    rows = ((*_row(entry), *((case,) if last else ())) for entry in lesions)
+    write_table(path, (*COLUMNS, *last), rows)
 
 
 def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:

@@ -121,7 +121,13 @@ def _description(header: DicomHeader) -> str:
 
 
 def choose_stack(slices: list[CTSlice], path: Path, uid: str, number: int | None) -> Stack:
-    """Return the only stack of a series, or stack ``number`` (counted from 1).
+    """Return the stack of a series that was chosen, or the only one.
+
+    Args:
+        slices: The slices of the series, in any order.
+        path: The file or folder, for error messages.
+        uid: The SeriesInstanceUID, for error messages.
+        number: The number of the stack, counted from 1; None if none was chosen.
 
     Raises:
         UnusableInput: If there are several stacks and none is selected, or if the selected one does not exist.

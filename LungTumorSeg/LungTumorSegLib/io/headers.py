@@ -70,7 +70,14 @@ def check_phase(phase: int | None, phases: Sequence[str], path: Path) -> None:
 
 
 def parse_header(path: Path) -> ImageHeader:
-    """Return the header of a NIfTI, NRRD or MetaImage file, which may be 4D; see ``read_header``."""
+    """Return the header of a NIfTI, NRRD or MetaImage file, which may be 4D.
+
+    Args:
+        path: The file, which is recognized by its content.
+
+    Raises:
+        UnusableInput: It has another format, or its header cannot be used.
+    """
     with open_regular(path) as file:
         start = file.read(START_BYTES)
         file.seek(0)

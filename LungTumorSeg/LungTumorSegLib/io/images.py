@@ -144,7 +144,17 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, compress: bool
 
 
 def write_image(image: sitk.Image, path: str | os.PathLike[str], *, compress: bool = True) -> None:
-    """Write a SimpleITK image with its metadata; see ``write_volume``."""
+    """Write a SimpleITK image with its metadata.
+
+    Args:
+        image: The image.
+        path: The file; its suffix chooses the format.
+        compress: Whether to compress the voxels.
+
+    Raises:
+        MachineLimit: The file cannot be written.
+        ValueError: The suffix is that of no format.
+    """
     path = Path(path)
     check_encodable(path)
     if not path.name.endswith(WRITABLE_SUFFIXES):

@@ -54,15 +54,17 @@ def runs_of_blocks(blocks: Sequence[Array]) -> list[list[int]]:
 
 
 def are_apart(blocks: Sequence[Array]) -> bool:
-    """Return whether no two blocks of heights overlap."""
+    """Return whether no two blocks of heights (n,), mm, overlap."""
     in_order = sorted(blocks, key=lambda heights: float(heights.min()))
     return all(below.max() < above.min() for below, above in pairwise(in_order))
 
 
 def follow_each_other(blocks: Sequence[Array], rounding_mm: float) -> bool:
-    """Return whether blocks of heights continue each other's steps and so form one stack.
+    """Return whether blocks of slices continue each other's steps and so form one stack, as in step-and-shoot scans.
 
-    Step-and-shoot scans do so.
+    Args:
+        blocks: The heights (n,) of each block, mm.
+        rounding_mm: Largest error of a height, mm.
     """
     in_order = [np.sort(heights) for heights in sorted(blocks, key=lambda heights: float(heights.min()))]
     for below, above in pairwise(in_order):

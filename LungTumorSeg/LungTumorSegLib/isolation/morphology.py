@@ -131,7 +131,10 @@ def labeled(mask: Array) -> tuple[Array, int]:
 
 
 def biggest_component(mask: Mask) -> Mask:
-    """Return the largest component of ``mask`` whose voxels are connected by faces, or an empty ``mask`` itself."""
+    """Return the largest component, connected by faces, of a mask (slices, rows, columns), or an empty mask itself.
+
+    Of two components of equal size, it is the one with the first voxel.
+    """
     labels, count = labeled(mask)
     if count == 0:
         return mask
@@ -159,7 +162,7 @@ def holes(plane: Array) -> Array:
 
 
 def touching(mask: Array, seeds: Array) -> Array:
-    """Return the components of a mask, connected by faces, that contain a voxel of ``seeds``."""
+    """Return the components of a mask (bool), connected by faces, that contain a voxel of ``seeds`` (same shape)."""
     inside = seeds & mask
     return components_at(labeled(mask)[0], inside) if inside.any() else inside
 

@@ -86,6 +86,15 @@ def refine(mask: Mask, volume: Volume, low: float, high: float) -> Mask:
 
     Coarse voxels inside the border stay unchanged. Those at the border and those that touch it are decided voxel by
     voxel.
+
+    Args:
+        mask: The mask (bool) on the grid of ``coarsen(volume)``.
+        volume: The CT (HU).
+        low: Lowest HU of a voxel at the border; minus infinity for no limit.
+        high: HU that a voxel at the border does not reach; infinity for no limit.
+
+    Returns:
+        The mask (bool) on the grid of ``volume``.
     """
     refined = np.zeros(volume.shape, bool)
     whole = bounding_box(mask)

@@ -47,9 +47,9 @@ def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str], case: 
         MachineLimit: The file cannot be written.
     """
     last = {} if case is None else {CASE_COLUMN: case}
-    with complete_file(path) as unfinished, open(unfinished, "w", encoding="utf-8", newline="") as file:
-        rows = ((*all_measures(lesion).values(), *last.values()) for lesion in report.lesions)
-        write_table(file, (*COLUMN, *last), rows)
+    rows = ((*all_measures(lesion).values(), *last.values()) for lesion in report.lesions)
+    with complete_file(path) as unfinished:
+        write_table(unfinished, (*COLUMN, *last), rows)
 
 
 def lesions_as_json(report: LesionReport) -> list[dict[str, Any]]:

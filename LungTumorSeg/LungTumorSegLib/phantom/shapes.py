@@ -68,9 +68,13 @@ def ellipsoid(at: Coordinates, center: Point, radii: Point) -> Array:
 
 
 def turned_ellipsoid(at: Coordinates, center: Point, radii: Point, axes: Array) -> Array:
-    """Return the distance of an ellipsoid whose semi-axes ``radii`` point along the rows of ``axes``.
+    """Return the nearly exact signed distance of an ellipsoid in any direction.
 
-    ``axes`` is 3 x 3 and orthonormal.
+    Args:
+        at: The points.
+        center: Its center, LPS mm.
+        radii: Its three semi-axes, mm.
+        axes: Their directions in LPS, the rows of an orthonormal 3 x 3 matrix.
     """
     shifted = [c - c0 for c, c0 in zip(at, center, strict=True)]
     turned = [sum(a * c for a, c in zip(row, shifted, strict=True)) for row in axes]
@@ -78,9 +82,14 @@ def turned_ellipsoid(at: Coordinates, center: Point, radii: Point, axes: Array) 
 
 
 def capsule(at: Coordinates, start: Array, end: Array, radius_start: float, radius_end: float) -> Array:
-    """Return the signed distance of a round cone.
+    """Return the signed distance of a round cone: a segment whose radius changes linearly.
 
-    It is a segment between two points (LPS mm) whose radius changes linearly from ``start`` to ``end``.
+    Args:
+        at: The points.
+        start: One end of the segment (3,), LPS mm.
+        end: The other end.
+        radius_start: Radius at ``start``, mm.
+        radius_end: Radius at ``end``, mm.
     """
     axis = np.asarray(end, dtype=np.float32) - np.asarray(start, dtype=np.float32)
     length_squared = float(axis @ axis) + TINY

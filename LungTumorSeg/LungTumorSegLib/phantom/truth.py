@@ -186,8 +186,9 @@ def write_follow_up_phantom(phantom: FollowUpPhantom, folder: Path, *, overwrite
         image = sitk.GetImageFromArray(vectors, isVector=True)
         set_simpleitk_geometry(image, grid)
         write_image(image, private / DISPLACEMENT_FILE)
-        with (private / LANDMARKS_FILE).open("w", encoding="utf-8", newline="") as file:
-            write_table(file, LANDMARK_COLUMNS, phantom.landmarks_lps_mm.reshape(-1, 6).round(3).tolist())
+        write_table(
+            private / LANDMARKS_FILE, LANDMARK_COLUMNS, phantom.landmarks_lps_mm.reshape(-1, 6).round(3).tolist()
+        )
         truth = {"days": phantom.days, "lesions": [_as_json(lesion, phantom) for lesion in phantom.lesions]}
         (private / TRUTH_FILE).write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
 

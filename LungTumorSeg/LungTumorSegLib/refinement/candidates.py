@@ -94,7 +94,12 @@ def depth_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
 
 
 def deep_voxel(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
-    """Return the index of the voxel, among those deep inside a nonempty mask, that is nearest to its centroid."""
+    """Return the index (3,) of the voxel, among those deep inside a nonempty mask, that is nearest to its centroid.
+
+    Args:
+        mask: The mask (bool; slice, row, column).
+        spacing_mm: Its spacing along the same axes, mm.
+    """
     depth = depth_mm(mask, spacing_mm)
     deep = np.argwhere(depth >= DEEP_SHARE * depth.max())
     off_mm = (deep - np.argwhere(mask).mean(axis=0)) * spacing_mm

@@ -148,7 +148,14 @@ class _Judge:
     def outlines(
         self, candidate: Candidate, look: Look, tumor: float, second_share: float = SECOND_SHARE
     ) -> list[Outline]:
-        """Return the outline of a candidate, and those of its parts that are candidates of their own."""
+        """Return the outline of a candidate, and those of its parts that are candidates of their own.
+
+        Args:
+            candidate: The candidate.
+            look: The look at it.
+            tumor: Probability that it is a tumor.
+            second_share: Weight of the second network's outline; see ``mean_outline``.
+        """
         mask = mean_outline(
             candidate, look, self.prediction, voxel_threshold=self.voxel_threshold, second_share=second_share
         )

@@ -154,8 +154,7 @@ def write_csv(columns: Mapping[str, Sequence[Value]], path: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write_table(file, columns, zip(*columns.values(), strict=True))
+    write_table(path, columns, zip(*columns.values(), strict=True))
 
 
 def _typed(value: Any, kind: type[Value]) -> Value:

@@ -13,7 +13,7 @@ from ..core.complete_files import complete_file
 from ..core.events import Progress, ProgressCallback
 from ..core.volume import Volume
 from ..evaluation import CaseMetrics, evaluate_case, summarize
-from ..evaluation.cases import row, write_froc_of, write_table
+from ..evaluation.cases import row, write_cases, write_froc_of
 from ..options import Thresholds
 from .config import GridConfig
 from .overlays import write_overlay
@@ -63,7 +63,7 @@ def evaluate_held_out(
         write_overlay(image.array, truth > 0, found, image.spacing, folder / f"{case.id}.png")
     on_progress(Progress("evaluating held-out cases", len(cases), len(cases)))
     summary = summarize(list(metrics.values()))
-    write_table([row(name, case) for name, case in metrics.items()], folder / "cases.csv")
+    write_cases([row(name, case) for name, case in metrics.items()], folder / "cases.csv")
     write_froc_of(summary, folder / "froc.svg")
     with complete_file(folder / "metrics.json") as unfinished:
         unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

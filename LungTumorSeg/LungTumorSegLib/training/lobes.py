@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..core.complete_files import complete_file
 from ..core.csv_tables import write_table
 from ..core.events import Progress, ProgressCallback
 from ..core.lobes import LOBES
@@ -168,6 +169,6 @@ def evaluate_lobes(
     means = [[row[place] for row in rows if row[place] is not None] for place in range(1, len(LOBES) + 1)]
     rows.append(["mean", *(float(np.mean(each)) if each else None for each in means)])  # type: ignore[arg-type]
     (output / FOLDER).mkdir(parents=True, exist_ok=True)
-    with (output / FOLDER / TABLE).open("w", encoding="utf-8", newline="") as file:
-        write_table(file, ("case", *LOBES), rows)
+    with complete_file(output / FOLDER / TABLE) as unfinished:
+        write_table(unfinished, ("case", *LOBES), rows)
     on_progress(Progress("evaluating held-out cases", len(cases), len(cases)))

@@ -207,7 +207,14 @@ def of_either(scans: Sequence[T], phantoms: Sequence[T], share: float, rng: np.r
 
 
 def gather(case: StoredCase, corner: Array, size: Array, spacing_mm: tuple[float, float, float]) -> Patch:
-    """Copy a patch from a case; voxels outside the case are air."""
+    """Copy a patch from a case; voxels outside the case are air.
+
+    Args:
+        case: The case.
+        corner: Its first index (slice, row, column); it may lie outside the case.
+        size: Number of (slices, rows, columns).
+        spacing_mm: Spacing of the case along (slice, row, column), mm.
+    """
     shape = np.asarray(case.hu.shape)
     low, high = np.clip(corner, 0, shape), np.clip(corner + size, 0, shape)
     source = tuple(slice(a, b) for a, b in zip(low, high, strict=True))

@@ -167,7 +167,15 @@ def _settings_of(section: Sequence[int | str], kind: Any) -> list[str]:
 
 
 def require(fits: bool, message: str) -> None:
-    """Raise ``UnusableInput`` with ``message`` unless ``fits``."""
+    """Refuse settings that do not fit.
+
+    Args:
+        fits: Whether they do.
+        message: The sentence for the user if they do not.
+
+    Raises:
+        UnusableInput: They do not fit.
+    """
     if not fits:
         raise UnusableInput(message)
 

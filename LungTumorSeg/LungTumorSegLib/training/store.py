@@ -201,6 +201,13 @@ def write_case(
 
     ``folder`` appears only when it is complete.
 
+    Args:
+        folder: Where to store the case; an earlier case there is replaced.
+        arrays: The arrays (slice, row, column).
+        affine: 4 x 4, from their indices to LPS mm.
+        patient: Identifies the patient, whose cases stay in one part of the data.
+        is_phantom: Whether the case is a synthetic CT.
+
     Raises:
         UnusableInput: ``folder`` contains files other than a case.
     """
@@ -231,7 +238,12 @@ def _check_is_case(folder: Path) -> None:
 
 
 def closed_lungs(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
-    """Return the lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: the place for implants."""
+    """Return the lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: the place for implants.
+
+    Args:
+        lungs: Both lungs (bool; slice, row, column).
+        spacing_mm: Their spacing along the same axes, mm.
+    """
     near = ndimage.distance_transform_edt(~lungs, sampling=spacing_mm) <= CLOSING_MM
     from_far_mm = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=spacing_mm)
     return np.asarray((from_far_mm[1:-1, 1:-1, 1:-1] > CLOSING_MM) | lungs)

@@ -9,10 +9,16 @@ from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.results.lesion_rows import columns_of, write_csv
 
 
-def cells(rows):
-    file = io.StringIO(newline="")
-    write_table(file, ["a"], rows)
-    return [row[0] for row in csv.reader(io.StringIO(file.getvalue()))][1:]
+@pytest.fixture
+def cells(tmp_path):
+    """``cells(rows)``: what a reader finds in the first column of a table."""
+
+    def written(rows):
+        write_table(tmp_path / "table.csv", ["a"], rows)
+        with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+            return [row[0] for row in csv.reader(file)][1:]
+
+    return written
 
 
 @pytest.mark.parametrize(
@@ -21,19 +27,19 @@ def cells(rows):
         "\uff1d1+1",
      " \u202e@x"],
 )  # fmt: skip
-def test_a_text_that_is_a_formula_gets_an_apostrophe(text):
+def test_a_text_that_is_a_formula_gets_an_apostrophe(cells, text):
     assert cells([[text]]) == ["'" + printable(text.replace("\r", " "), keep="\n\t")]
 
 
-def test_a_terminal_that_shows_the_table_obeys_nothing_in_it():
+def test_a_terminal_that_shows_the_table_obeys_nothing_in_it(cells):
     assert cells([["Tumor\x1b[31m\x07 1\nTumor\u202e 2"]]) == [r"Tumor\x1b[31m\x07 1" + "\n" + r"Tumor\u202e 2"]
 
 
-def test_undecodable_bytes_of_a_name_are_written_as_escapes():
+def test_undecodable_bytes_of_a_name_are_written_as_escapes(cells):
     assert cells([["M\udcfcller"]]) == [r"M\udcfcller"]
 
 
-def test_numbers_and_other_texts_stay_as_they_are():
+def test_numbers_and_other_texts_stay_as_they_are(cells):
     assert cells([[-2.5], [-3], ["Tumor -1"], [None], [float("nan")]]) == ["-2.5", "-3", "Tumor -1", "", ""]
 
 

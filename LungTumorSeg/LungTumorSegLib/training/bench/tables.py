@@ -168,8 +168,7 @@ def write_tables(results: Results, config: BenchConfig, folder: Path) -> None:
     ]
     tables = {CASES: cases, SUMMARY: summary_rows(results, config), STRATA: strata_rows(results, config)}
     for name, rows in tables.items():
-        with (folder / name).open("w", newline="", encoding="utf-8") as file:
-            write_table(file, list(rows[0]) if rows else [], (row.values() for row in rows))
+        write_table(folder / name, list(rows[0]) if rows else [], (row.values() for row in rows))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -184,5 +184,4 @@ def _write_trials(study: Any, config: BenchConfig, path: Path) -> None:
     keys = list(config.tune.ranges)
     trials = sorted(_finished(study), key=lambda trial: -trial.value)
     rows = ([trial.number + 1, trial.value, *(trial.params[key] for key in keys)] for trial in trials)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        write_table(file, ["trial", "score", *keys], rows)
+    write_table(path, ["trial", "score", *keys], rows)

@@ -153,7 +153,12 @@ class Background:
 
 
 def find_lesions(label: Array, ct: Volume) -> list[Lesion]:
-    """Return the labeled lesions of at least ``SMALLEST_ML``, each by its largest component."""
+    """Return the labeled lesions of at least ``SMALLEST_ML``, each by its largest component.
+
+    Args:
+        label: Labels (slice, row, column) on the grid of ``ct``: 0, 1 ... n, ``IGNORED``.
+        ct: The CT.
+    """
     found = []
     for value in np.unique(label[(label > 0) & (label != IGNORED)]):
         mask = largest_component(label == value)

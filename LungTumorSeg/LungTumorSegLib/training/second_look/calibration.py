@@ -94,7 +94,13 @@ def _of_scan(network: SecondNetwork, case: LookCase, scan: Scan, ct: Volume, lun
 
 
 def nature_of(candidate: Candidate, probability: Array, label: Array) -> bool | None:
-    """Return whether a candidate is a lesion of the label; None if too much of it is ignored."""
+    """Return whether a candidate is a lesion of the label; None if too much of it is ignored.
+
+    Args:
+        candidate: The candidate.
+        probability: The first network's probability (slice, row, column) on the working grid.
+        label: Labels on the same grid: 0, 1 ... n, ``IGNORED``.
+    """
     here = candidate.region.slices
     values = label[here][candidate.region.mask.array & (probability[here] > CORE)]
     if (values == IGNORED).mean() > IGNORED_SHARE:

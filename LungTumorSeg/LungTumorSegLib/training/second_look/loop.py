@@ -223,7 +223,12 @@ def make_batch(samples: Samples, rng: np.random.Generator, *, varied: bool = Fal
 
 
 def batch_of(views: Views, tumor: Array) -> Batch:
-    """Return views in the windows of the network, with its answers."""
+    """Return views in the windows of the network, with the answers that it should give.
+
+    Args:
+        views: The views of n samples.
+        tumor: Whether each sample is a tumor, 0 or 1, shape (n,).
+    """
     seen = np.moveaxis(windows(views.fine.numpy()), 0, 1)
     around = np.moveaxis(windows(views.coarse[:, 0].numpy()), 0, 1)
     aerated = views.coarse[:, 1:].numpy() / np.float32(AERATED_SCALE)
