@@ -161,7 +161,7 @@ class SegmentOptions:
         if isinstance(self.thresholds, list | tuple) and len(self.thresholds) == 2:
             object.__setattr__(self, "thresholds", Thresholds(*self.thresholds))
         for option in OPTIONS:
-            option.check(getattr(self, option.name))
+            object.__setattr__(self, option.name, option.checked(getattr(self, option.name)))
 
     @classmethod
     def of(cls, options: SegmentOptions | Mapping[str, Any] | None = None, /, **more: Any) -> SegmentOptions:

@@ -118,6 +118,7 @@ def test_commands_without_a_network_start_without_torch_and_isolate_runs_without
 @pytest.mark.parametrize("name", LungTumorSegLib.__all__)
 def test_public_names_are_there(name):
     assert getattr(LungTumorSegLib, name).__name__ == name
+    assert name in dir(LungTumorSegLib), "which shells offer for completion"
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import asdict, fields
 
+import numpy as np
 import pytest
 from LungTumorSegLib import pipeline
 from LungTumorSegLib.commands.parser import build_parser
@@ -53,6 +55,13 @@ def test_an_option_goes_through_the_command_line_and_comes_out_as_it_was(option,
     options = parsed(command, chosen.arguments())
     assert SegmentOptions.of({o.name: options[o.name] for o in OPTIONS}) == chosen
     assert parsed(command, [])[option.name] is None, "without it the manifest decides, or the default"
+
+
+def test_numbers_of_numpy_can_be_stored_in_the_summary():
+    values = {"stride": np.int64(3), "min_lesion_ml": np.float32(0.25), "min_confidence": np.int8(0)}
+    chosen = SegmentOptions.of(values, thresholds=(np.float32(0.75), np.float16(0.5)))
+    assert json.loads(json.dumps(asdict(chosen)))["stride"] == 3
+    assert chosen == SegmentOptions.of(stride=3, min_lesion_ml=0.25, min_confidence=0.0, thresholds=(0.75, 0.5))
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)

@@ -15,7 +15,7 @@ from .. import NOTICE
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Cancelled
 from ..core.messages import CANCELLED_BATCH
-from ..core.texts import shown
+from ..core.texts import listed, shown
 from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
 from ..results.contents import COHORT
@@ -27,7 +27,16 @@ from .advance import Advance
 from .discovery import check_hides_no_ct, find_items
 from .input_table import read_table
 from .items import Item, with_unique_cases
-from .output_tables import COHORT_FILE, LESIONS_FILE, PHASES_FILE, Row, row_of, write_tables
+from .output_tables import (
+    COHORT_FILE,
+    LESIONS_FILE,
+    PHASES_FILE,
+    SAME_VOXELS,
+    Row,
+    row_of,
+    with_repeats_noted,
+    write_tables,
+)
 from .overview import OVERVIEW_FILE, write_overview
 from .phases import phase_items, series_of_phases, with_phases
 from .records import DONE, FAILED, WAITING, Record
@@ -128,7 +137,7 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     check_output(output, COHORT_FILES)
     items, folder = _items(batch), batch.output.absolute()
     records = _carry_out(batch, items, folder, channel)
-    rows = [row_of(item, records[item.case], folder) for item in items]
+    rows = with_repeats_noted([row_of(item, records[item.case], folder) for item in items])
     with complete_or_nothing(output) as private:
         write_tables(rows, private)
         _write_phases(rows, folder, private)
@@ -251,7 +260,11 @@ def _report(rows: Sequence[Row], batch: Batch, channel: Channel) -> None:
             f"{rows[0].record.reason} All reasons are in {batch.output / COHORT_FILE}."
         )
     versions = {str(row.summary.get("software_version")) for row in rows if row.summary}
-    mixed = f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).\n"
+    warnings = []
+    if len(versions) > 1:
+        warnings.append(f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).\n")
+    if repeated := [row.item.case for row in rows if SAME_VOXELS in row.item.note]:
+        warnings.append(f"Warning: some CTs are copies of others ({listed(repeated)}); see the column note.\n")
     text = f"{len(rows)} CTs: {counts}. Results written to {batch.output}. {NOTICE}"
     data = {"output": str(batch.output.resolve()), "states": dict(states)}
-    channel.result(data, (mixed if len(versions) > 1 else "") + text)
+    channel.result(data, "".join(warnings) + text)

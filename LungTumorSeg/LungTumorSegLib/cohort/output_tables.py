@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ COHORT_COLUMNS = (
     "ct_sha256",
 )
 """Columns of cohort.csv; new ones are appended."""
+
+
+SAME_VOXELS = "the same voxels as"
+"""How the note on a CT begins that is a copy of another one."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,20 @@ def row_of(item: Item, record: Record, output: Path) -> Row:
         return Row(item, record, read_summary(output / item.case / SUMMARY_FILE))
     except UnusableInput as error:
         return Row(item, Record(FAILED, reason=str(error)))
+
+
+def with_repeats_noted(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows, with a note on each CT that has the voxels of an earlier row, as a copy by mistake has."""
+    first: dict[str, str] = {}
+    noted = []
+    for row in rows:
+        checksum = row.summary.get("ct_sha256")
+        other = first.setdefault(checksum, row.item.case) if checksum else row.item.case
+        if other != row.item.case:
+            note = ". ".join(filter(None, (row.item.note, f"{SAME_VOXELS} {other}")))
+            row = replace(row, item=replace(row.item, note=note))
+        noted.append(row)
+    return noted
 
 
 def write_tables(rows: Sequence[Row], folder: Path) -> None:

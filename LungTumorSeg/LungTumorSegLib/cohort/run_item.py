@@ -17,6 +17,7 @@ from ..core.errors import MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
 from ..core.messages import unreadable
 from ..core.private_folder import held
+from ..io.dicom_folder import regular_files
 from ..io.file_suffixes import HEADER_SUFFIXES, has_suffix
 from ..io.headers import parse_header
 from ..io.regular_files import existing_mode
@@ -25,7 +26,7 @@ from ..process.outcome import Outcome, failure_of
 from ..process.progress import RunProgress, progress_of
 from ..results.contents import SUMMARY_FILE
 from ..results.folder import settle
-from ..results.mark import fingerprint, is_regular, read_mark
+from ..results.mark import fingerprint, read_mark
 from ..results.reader import read_summary
 from .items import Item
 from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, read_record
@@ -232,10 +233,6 @@ def input_checksum(item: Item, stopped: Stopped) -> str:
 def _files_of(path: Path) -> list[Path]:
     """Return the files on which the content of a CT depends."""
     if path.is_dir():
-        return sorted(
-            each
-            for each in (Path(where, name) for where, _, names in os.walk(path) for name in names)
-            if is_regular(each.resolve())
-        )
+        return sorted(regular_files(path, []))
     detached = [parse_header(path).place.path] if has_suffix(path.name, HEADER_SUFFIXES) else []
     return [path, *(each for each in detached if each != path)]

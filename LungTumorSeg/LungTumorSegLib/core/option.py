@@ -35,6 +35,8 @@ class Thresholds:
                 "The thresholds must satisfy 0 < voxel threshold <= slice threshold < 1, but the voxel threshold is "
                 f"{quoted(self.voxel)} and the slice threshold {quoted(self.gate)}."
             )
+        object.__setattr__(self, "gate", float(self.gate))  # summary.json cannot hold a number of numpy
+        object.__setattr__(self, "voxel", float(self.voxel))
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,17 @@ class Option:
         """Return the name on the command line, such as ``--min-lesion-ml``."""
         return f"--{self.name.replace('_', '-')}"
 
-    def check(self, value: Any) -> None:
-        """Check that a value is allowed; None is allowed if a manifest decides the default.
+    def checked(self, value: Any) -> Any:
+        """Return an allowed value, a number of numpy as one of Python; None is allowed if a manifest decides.
 
         Raises:
-            UnusableInput: If it is not; the message states label and range.
+            UnusableInput: If the value is not allowed; the message states label and range.
         """
         if value is None and self.default is None:
-            return
+            return None
         if not self._is_possible(value):
             raise UnusableInput(f"{self.label} must be {self._range}, not {quoted(value)}.")
+        return self.kind(value) if self.kind in (int, float) else value
 
     def arguments(self, value: Any) -> list[str]:
         """Return ``value`` as arguments of ``lungtumorseg segment``; an empty list if it is the default."""

@@ -231,7 +231,7 @@ def _days(before: Examination, after: Examination, days: float | None) -> float 
             )
     if days is not None and not 0 < days < np.inf:
         raise UnusableInput(f"The time between the examinations must be above 0 days, not {days:g}.")
-    return days
+    return None if days is None else float(days)
 
 
 def _choices(

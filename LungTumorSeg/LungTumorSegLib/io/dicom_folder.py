@@ -71,7 +71,7 @@ def starts_of(path: Path, unread: list[Path]) -> Iterator[tuple[Path, bytes]]:
         path: A file, or a folder to search.
         unread: Receives the folders and files that cannot be opened.
     """
-    for each in [path] if path.is_file() else _regular_files(path, unread):
+    for each in [path] if path.is_file() else regular_files(path, unread):
         try:
             start = start_of(each)
         except OSError:
@@ -80,7 +80,7 @@ def starts_of(path: Path, unread: list[Path]) -> Iterator[tuple[Path, bytes]]:
             yield each, start
 
 
-def _regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
+def regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
     """Yield the regular files below ``folder``, sorted by name within each folder.
 
     A linked folder is entered once, and never if it contains ``folder``. Broken links are ignored.

@@ -198,7 +198,7 @@ def _checked(stored: dict[str, Any]) -> dict[str, Any]:
     for option in OPTIONS:
         if option.default is None and option.name in values:
             _require(values[option.name] is not None, option.name, "given", None)
-            option.check(values[option.name])
+            option.checked(values[option.name])
     return values
 
 

@@ -15,10 +15,10 @@ import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib.cohort.batch import Batch, run_batch
 from LungTumorSegLib.cohort.items import Item
-from LungTumorSegLib.cohort.output_tables import COHORT_COLUMNS, Row, write_tables
+from LungTumorSegLib.cohort.output_tables import COHORT_COLUMNS, Row, with_repeats_noted, write_tables
 from LungTumorSegLib.cohort.overview import write_overview
 from LungTumorSegLib.cohort.records import Record, read_record
-from LungTumorSegLib.cohort.run_item import Task
+from LungTumorSegLib.cohort.run_item import Task, input_checksum
 from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
@@ -81,6 +81,16 @@ def test_progress_is_that_of_all_cts_that_need_work(quick, tmp_path):
     assert heard.steps[-1] == (200, 200), "the first CT needs no work"
 
 
+def test_a_ct_that_is_a_copy_of_another_is_noted(tmp_path):
+    sums = [("P1", "a"), ("P2", "b"), ("P3", "a"), ("P4", None), ("P5", None)]
+    made = [
+        Row(Item(case, tmp_path / case, note="a note"), Record("done"), {"lesions": [], "ct_sha256": checksum})
+        for case, checksum in sums
+    ]
+    notes = [row.item.note for row in with_repeats_noted(made)]
+    assert notes == ["a note", "a note", "a note. the same voxels as P1", "a note", "a note"]
+
+
 def test_tables_and_overview_show_names_that_are_not_utf_8(tmp_path):
     name = os.fsdecode(b"M\xfcller")
     row = Row(Item("M-ller", Path("/data") / name / "ct.nii.gz", patient=name), Record("refused", reason=f"{name}."))
@@ -102,6 +112,17 @@ def test_a_second_run_computes_only_what_changed(quick, tmp_path):
     assert starts(tmp_path) == ["A.txt", "B.txt", "C.txt", "C.txt"]
     run_batch(batch(table, ["--margins=5"]), Heard())
     assert starts(tmp_path) == sorted(["A.txt", "B.txt", "C.txt"] * 2 + ["C.txt"])
+
+
+def test_a_changed_slice_in_a_linked_folder_makes_another_input(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "1.dcm").write_bytes(b"first")
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "series").symlink_to(tmp_path / "store")
+    item = Item("patient", tmp_path / "patient")
+    before = input_checksum(item, lambda: False)
+    (tmp_path / "store" / "1.dcm").write_bytes(b"second")
+    assert input_checksum(item, lambda: False) != before
 
 
 def test_a_result_that_was_deleted_is_computed_again(quick, tmp_path):
@@ -189,7 +210,7 @@ import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from pathlib import Path
 from LungTumorSegLib.cohort.batch import Batch, run_batch
-from LungTumorSegLib.cohort.run_item import Task
+from LungTumorSegLib.cohort.run_item import Task, input_checksum
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.channel import TerminalChannel
 Task.command = property(lambda task: [sys.executable, quick_engine.__file__, str(task.item.path), str(task.result)])
