@@ -7,6 +7,7 @@ import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.io.images import read_ct
 from LungTumorSegLib.options import SegmentOptions
+from LungTumorSegLib.refinement import borders, candidates, fragments, haze, mean_outline, overlooked, spots, views
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.weights.manifest import Manifest, find_model
 from tools import tool
@@ -52,6 +53,33 @@ def test_model_card_and_method_state_the_numbers_of_the_manifest():
         f"smallest volume ({smallest} mL) or below the confidence threshold ({least})",
     ):
         assert words in method
+
+
+def test_the_method_states_the_numbers_of_the_second_look():
+    """Whoever changes one of these constants reads here which sentence no longer fits."""
+    fine, coarse, (smallest, largest) = views.FINE_VOXELS, views.COARSE_MM, views.SIDE_RANGE_MM
+    share, levels = mean_outline.SECOND_SHARE, "{:g}, {:g} or {:g}".format(*haze.LEVELS_HU)
+    method = (ROOT / "docs/explanation/method.md").read_text(encoding="utf-8")
+    sentences = (
+        f"above {candidates.SUSPECTED} that contain a core above {candidates.CORE}",
+        f"(`refinement/candidates.py`), at most {candidates.MOST_CANDIDATES}.",
+        f"a fine cube of {fine} voxels along each axis",
+        f"of the candidate, {smallest:g} to {largest:g} mm",
+        f"a coarse cube of {coarse:g} mm around it",
+        f"{1 - share:g} of the first network's probability and {share:g} of the second one's",
+        f"Candidates of more than {mean_outline.LARGE_MM:g} mm keep",
+        f"a candidate of more than {haze.HAZE_MM:g} mm with a mean below {haze.HAZE_HU:g} HU",
+        f"exceeds {levels} HU after smoothing by {haze.SMOOTHING_MM:g} mm",
+        f"holds a ball of {haze.HALF_WIDTH_MM:g} mm radius",
+        f"logit is at least {haze.LEAST_LOGIT:g} and its confidence at least {haze.LEAST_TUMOR:g}",
+        f"by at most {borders.SHIFT_MM:g} mm, toward where the HU is {100 * borders.EDGE_SHARE:g} % of the way",
+        f"at most {spots.MOST_SPOTS} per CT",
+        f"An outline of more than {overlooked.LARGEST_MM:g} mm is no spot",
+        f"a confidence above {overlooked.PROBABLE:g}, are not looked at",
+        f"Below a confidence of {overlooked.LEAST_TUMOR:g} a spot is no lesion",
+        f"Components that are at most {fragments.NEAR_MM:g} mm apart are one lesion",
+    )
+    assert [sentence for sentence in sentences if sentence not in method] == []
 
 
 def test_readme_fits_one_screen_of_words():

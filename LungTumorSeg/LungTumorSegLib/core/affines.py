@@ -14,7 +14,7 @@ A single-precision NIfTI header stays two orders of magnitude below it.
 """
 
 
-def checked_affine(affine: npt.ArrayLike) -> npt.NDArray[Any]:
+def valid_affine(affine: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return a read-only copy of an affine, 4 x 4 from (slice, row, column) index to LPS mm.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .affines import checked_affine
+from .affines import valid_affine
 from .errors import UnusableInput
 from .messages import not_finite
 
@@ -177,7 +177,7 @@ class Grid(Geometry):
     affine: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "affine", checked_affine(self.affine))
+        object.__setattr__(self, "affine", valid_affine(self.affine))
         if len(self.size) != 3 or min(self.size) < 1:
             raise ValueError("A grid must have three axes of at least one voxel.")
 
@@ -205,7 +205,7 @@ class Volume(Geometry):
     affine: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "affine", checked_affine(self.affine))
+        object.__setattr__(self, "affine", valid_affine(self.affine))
         if self.array.ndim != 3 or min(self.array.shape) < 1:
             raise ValueError(f"A volume must have three axes of at least one voxel, not shape {self.array.shape}.")
 
@@ -214,6 +214,11 @@ class Volume(Geometry):
         """Return the number of (slices, rows, columns)."""
         slices, rows, columns = self.array.shape
         return slices, rows, columns
+
+    @property
+    def mask_ml(self) -> float:
+        """Return the volume, in mL, of the true voxels of a mask."""
+        return float(np.count_nonzero(self.array)) * self.voxel_volume_ml
 
     def with_array(self, array: Array) -> Volume:
         """Return a volume of other voxels (a mask or a map) on this volume's grid.

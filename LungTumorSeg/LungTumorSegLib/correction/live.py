@@ -22,7 +22,7 @@ from ..core.volume import CTVolume, Point, Volume
 from ..isolation import carina_of
 from ..isolation.hounsfield import value_doubts
 from ..lesions.lesion import Lesion, measure_lesion
-from ..lesions.location import Location, Sides, Surroundings, filled_lungs
+from ..lesions.location import Location, LungAnatomy, Sides, filled_lungs
 from ..lesions.lungs import drawn_doubts, find_lungs
 from ..lesions.measurements import centroid_lps, intensities_of
 from ..lesions.spread import Spread, distances_from_dominant_mm, spread_of
@@ -93,12 +93,12 @@ class LiveMeasurement:
         self._ct = ct
         self._lesions: dict[str, Lesion] = {}
         self._measured: dict[str, Crop] = {}
-        self._located: dict[str, tuple[Crop, Surroundings, Location]] = {}
+        self._located: dict[str, tuple[Crop, LungAnatomy, Location]] = {}
         self._rejected: list[_Found] = []
         self._drawn: tuple[Crop | None, Crop | None, _Lungs] | None = None
         self._isolated: tuple[_Lungs | None, tuple[str, ...]] | None = None
         self._warnings: tuple[str, ...] = ()
-        self._surroundings: Surroundings | None = None
+        self._anatomy: LungAnatomy | None = None
         self._carina_lps: tuple[Point | None] | None = None
 
     def update(self, segments: Sequence[LiveSegment]) -> Iterator[LiveReport]:
@@ -204,15 +204,15 @@ class LiveMeasurement:
             self._forget_locations()
             return
         filled = filled_lungs([(lesion.crop, side) for lesion, side in placed], lungs.left, lungs.right)
-        if self._surroundings is None or not _same_lungs(filled, self._surroundings.lungs):
-            self._surroundings = Surroundings(filled, self._carina())
+        if self._anatomy is None or not _same_lungs(filled, self._anatomy.lungs):
+            self._anatomy = LungAnatomy(filled, self._carina())
         waiting = [(lesion, side) for lesion, side in placed if not self._is_located(lesion)]
         waiting.sort(key=lambda pair: self._located.get(pair[0].id, (None,))[0] is pair[0].crop)
         for lesion, side in waiting:
             self._located[lesion.id] = (
                 lesion.crop,
-                self._surroundings,
-                self._surroundings.location_of(lesion.crop, side),
+                self._anatomy,
+                self._anatomy.location_of(lesion.crop, side),
             )
             yield self._report(found, complete=False)
 
@@ -226,12 +226,12 @@ class LiveMeasurement:
         return self._carina_lps[0]
 
     def _forget_locations(self) -> None:
-        self._located, self._surroundings = {}, None
+        self._located, self._anatomy = {}, None
 
     def _is_located(self, lesion: _Found) -> bool:
         """Return whether the location of a lesion is up to date."""
         known = self._located.get(lesion.id)
-        return known is not None and known[0] is lesion.crop and known[1] is self._surroundings
+        return known is not None and known[0] is lesion.crop and known[1] is self._anatomy
 
     def _report(self, found: Sequence[_Found], *, complete: bool) -> LiveReport:
         """Assemble the report from the measurements and locations so far."""
@@ -257,7 +257,7 @@ class LiveMeasurement:
             for number, lesion in enumerate(self._rejected, start=max(numbers, default=0) + 1)
         )
         places = [(lesion.location.side, lesion.location.zone) for lesion in lesions if lesion.location is not None]
-        lung_ml = None if self._surroundings is None else self._surroundings.lung_ml
+        lung_ml = None if self._anatomy is None else self._anatomy.lung_ml
         spread = spread_of([x.volume_ml for x in lesions], [x.centroid_lps for x in lesions], places, lung_ml)
         ids = tuple(lesion.id for lesion in (*found, *self._rejected))
         return LiveReport(lesions, rejected, ids, spread, complete, self._warnings)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from ..core.boxes import placed
 from ..core.crops import Crop
 from ..lesions.table import lesion_as_json
@@ -84,4 +82,4 @@ def _correction_of(now: Crop | None, own: Crop | None, found: Iterable[Crop | No
 
 
 def _volume_ml(crop: Crop) -> float:
-    return float(f"{np.count_nonzero(crop.mask.array) * crop.mask.voxel_volume_ml:.7g}")
+    return float(f"{crop.mask.mask_ml:.7g}")

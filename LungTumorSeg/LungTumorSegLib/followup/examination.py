@@ -249,7 +249,7 @@ def _measured(
 
 def _from_mask(name: str, crop: Crop) -> TimedLesion:
     axes = axial_diameters(crop.mask)
-    volume_ml = float(np.count_nonzero(crop.mask.array) * crop.mask.voxel_volume_ml)
+    volume_ml = crop.mask.mask_ml
     return TimedLesion(name, crop, volume_ml, axes.long_axis.length_mm, axes.short_axis.length_mm)
 
 

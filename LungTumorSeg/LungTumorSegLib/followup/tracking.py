@@ -13,8 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..core.crops import crop_of
 from ..core.errors import UnusableInput
 from ..core.json_files import read_json
@@ -146,5 +144,5 @@ def _fits(segment: Segment, piece: Mapping[str, Any]) -> bool:
     crop = crop_of(segment.mask)
     if crop is None:
         return False
-    volume_ml = float(np.count_nonzero(crop.mask.array)) * crop.mask.voxel_volume_ml
+    volume_ml = crop.mask.mask_ml
     return same_volume(volume_ml, piece.get("volume_ml"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UnusableInput
 from ..core.texts import listed, shown
-from .dicom_start import begins_as_dicom, is_regular, start_of
+from .dicom_start import begins_as_dicom, leads_to_regular_file, start_of
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
@@ -105,7 +105,7 @@ def regular_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
         for name in sorted(files):
             path = Path(where, name)
             try:
-                if is_regular(path):
+                if leads_to_regular_file(path):
                     yield path
             except OSError:
                 unread.append(path)

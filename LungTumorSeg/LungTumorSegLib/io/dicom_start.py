@@ -34,10 +34,10 @@ def is_dicom_file(path: Path) -> bool:
     Raises:
         OSError: If the file cannot be opened.
     """
-    return is_regular(path) and begins_as_dicom(start_of(path))
+    return leads_to_regular_file(path) and begins_as_dicom(start_of(path))
 
 
-def is_regular(path: Path) -> bool:
+def leads_to_regular_file(path: Path) -> bool:
     """Return whether ``path`` leads to a regular file, which opens without blocking (no pipe, socket or device)."""
     try:
         return stat.S_ISREG(path.stat().st_mode)

@@ -78,7 +78,7 @@ def doubts(
     """
     lungs = left.with_array(left.array | right.array)
     cut = cut_faces(lungs)
-    left_ml, right_ml = (float(np.count_nonzero(lung.array)) * ct.voxel_volume_ml for lung in (left, right))
+    left_ml, right_ml = (lung.mask_ml for lung in (left, right))
     found = upside_down_doubts() if upside_down else border_doubts(cut)
     found += spine_doubts(axis)
     if not cut and (unit < 1 or is_adult(body)):

@@ -53,7 +53,7 @@ The share is 0.10 to 0.20 in the CTs used for development. After a gamma correct
 is at most 0.06, and the share of soft tissue at most 0.53. With an exponent of 2, it is 0.79 or more.
 """
 
-LUNG_HU, RIM_HU, LUNG_PER_RIM = (-950, -650), (-649, -350), 2.0
+LUNG_RANGE_HU, RIM_RANGE_HU, LUNG_PER_RIM = (-950, -650), (-649, -350), 2.0
 """HU of lung, HU of its blurred rim, and smallest ratio of their voxels.
 
 It is 3.3 or more in the CTs used for development, and at most 1.3 if they are multiplied by 2 and air is cut at -1024.
@@ -122,7 +122,7 @@ def _unlike_hu(values: _Values) -> str:
     """Return what shows that values were scaled or shifted, in words; "" if nothing does."""
     is_cut = values.cut_share >= CUT_SHARE
     is_clipped = is_cut and values.lowest > CLIPPED_HU
-    if is_cut and not is_clipped and values.between(*LUNG_HU) <= LUNG_PER_RIM * values.between(*RIM_HU):
+    if is_cut and not is_clipped and values.between(*LUNG_RANGE_HU) <= LUNG_PER_RIM * values.between(*RIM_RANGE_HU):
         return f"air and lungs have the same value, {values.lowest}"
     if (is_clipped or values.darkest <= MAX_DARK_HU) and TISSUE_HU[0] <= values.tissue <= TISSUE_HU[1]:
         return ""

@@ -106,7 +106,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         The isolation.
 
     Raises:
-        UnusableInput: Less than 150 mL of lung is visible.
+        UnusableInput: Less than ``LEAST_LUNG_ML`` of lung is visible.
     """
     order = ct.canonical_axes()
     axial: Volume = order.apply(ct)

@@ -63,7 +63,7 @@ def lesion_doubts(
     Yields:
         One sentence per doubtful lesion, with all reasons.
     """
-    lung_ml = min((_volume_ml(lung) for lung in lungs or () if lung.array.any()), default=np.inf)
+    lung_ml = min((lung.mask_ml for lung in lungs or () if lung.array.any()), default=np.inf)
     outside = _outside_of_body(crops, ct, body)
     for lesion, is_outside in zip(lesions, outside, strict=True):
         found = []
@@ -167,10 +167,6 @@ def _forgotten_slices(mask: Array) -> int:
             shared = np.count_nonzero(mask[below] & mask[above])
             count += above - below - 1 if shared > CONTINUES_SHARE * smaller else 0
     return count
-
-
-def _volume_ml(mask: Volume) -> float:
-    return float(np.count_nonzero(mask.array)) * mask.voxel_volume_ml
 
 
 def _outside_of_body(crops: Sequence[Crop], ct: Volume, body: Volume | None) -> list[bool]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..core.components import largest_component
 from ..core.crops import Crop
 from ..core.lesion_words import Density, Side, SideFromDominant, SizeCategory
@@ -163,7 +161,7 @@ def measure_lesion(
     return Lesion(
         number=number,
         segment=segment,
-        volume_ml=float(np.count_nonzero(crop.mask.array) * ct.voxel_volume_ml),
+        volume_ml=crop.mask.mask_ml,
         centroid_lps=centroid_lps(crop.mask),
         long_axis=diameters.long_axis,
         short_axis=diameters.short_axis,

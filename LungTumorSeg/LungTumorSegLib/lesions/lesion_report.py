@@ -232,7 +232,7 @@ def _confident(labels: Volume, maps: Maps, least: float) -> tuple[Volume, tuple[
         if maps.confidence_of(crop) >= least:
             kept.append(label)
         else:
-            unsure_ml.append(float(np.count_nonzero(crop.mask.array) * labels.voxel_volume_ml))
+            unsure_ml.append(crop.mask.mask_ml)
     if not unsure_ml:
         return labels, ()
     box = bounding_box(labels.array)

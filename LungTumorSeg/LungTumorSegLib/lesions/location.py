@@ -73,8 +73,8 @@ def locate(
     known = [(lesion, side) for lesion, side in named if side is not None]
     if len(known) < len(named):
         return None
-    surroundings = Surroundings(filled_lungs(known, left_lung, right_lung), carina_lps)
-    return [surroundings.location_of(lesion, side) for lesion, side in known], surroundings.lung_ml
+    anatomy = LungAnatomy(filled_lungs(known, left_lung, right_lung), carina_lps)
+    return [anatomy.location_of(lesion, side) for lesion, side in known], anatomy.lung_ml
 
 
 def filled_lungs(lesions: Iterable[tuple[Crop, Side]], left_lung: Volume, right_lung: Volume) -> dict[Side, Volume]:
@@ -85,7 +85,7 @@ def filled_lungs(lesions: Iterable[tuple[Crop, Side]], left_lung: Volume, right_
     return {side: left_lung.with_array(array) for side, array in lungs.items()}
 
 
-class Surroundings:
+class LungAnatomy:
     """The anatomy in which lesions are located.
 
     Attributes:

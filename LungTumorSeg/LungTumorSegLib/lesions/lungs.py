@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from .. import isolation
 from ..core.crops import place, whole
 from ..core.errors import UnusableInput
@@ -85,7 +83,7 @@ def drawn_lungs(ct: CTVolume, segments: Sequence[NamedSegment]) -> FoundLungs | 
 
 def drawn_doubts(left: Volume, right: Volume) -> list[str]:
     """Return the reasons to doubt lungs (bool) that the segmentation contains."""
-    found = uneven_doubts(*(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml for lung in (left, right)))
+    found = uneven_doubts(*(lung.mask_ml for lung in (left, right)))
     if left.array.any() and right.array.any() and centroid_lps(left)[0] < centroid_lps(right)[0]:
         found.append(
             "The segment of the left lung lies on the right side of the CT and that of the right lung on its left. "

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
@@ -91,7 +90,7 @@ class Margin:
     @property
     def volume_ml(self) -> float:
         """Volume of the margin's voxels, mL."""
-        return float(np.count_nonzero(self.mask.array)) * self.mask.voxel_volume_ml
+        return self.mask.mask_ml
 
     @property
     def name(self) -> str:

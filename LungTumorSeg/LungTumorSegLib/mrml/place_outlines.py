@@ -70,7 +70,7 @@ class PlaceOutline:
     @property
     def volume_ml(self) -> float:
         """Return the volume of the outline, mL."""
-        return 0.0 if self.mask is None else float(np.count_nonzero(self.mask.array) * self.mask.voxel_volume_ml)
+        return 0.0 if self.mask is None else self.mask.mask_ml
 
 
 class WarmOutliner:

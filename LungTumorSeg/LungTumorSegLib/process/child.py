@@ -18,8 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-GRACE_SECONDS = 3.0
-"""Seconds in which a child may end by itself after it was asked to cancel; one stack takes less than a second."""
+from .streams import GRACE_SECONDS
 
 REAP_SECONDS = 10.0
 """Seconds in which a killed child must be gone; the system needs about one second to free gigabytes."""

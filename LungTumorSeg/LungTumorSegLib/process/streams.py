@@ -24,7 +24,7 @@ ENDING_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 """Signals that ask a command to end; not every system has all of them."""
 
 GRACE_SECONDS = 3.0
-"""Seconds that a block of ``ended_soon`` has to end by itself."""
+"""Seconds that a command has to end by itself after it was asked to; one stack takes less than a second."""
 
 
 def open_standard_streams() -> None:

@@ -50,7 +50,7 @@ def find_candidates(probability: Volume, *, min_ml: float) -> list[Candidate]:
         min_ml: Smallest volume of the core of a candidate, mL.
 
     Returns:
-        At most 40 candidates, largest core first.
+        At most ``MOST_CANDIDATES`` candidates, largest core first.
     """
     labels, _ = ndimage.label(probability.array > SUSPECTED, structure=CONNECTIVITY)
     found = []

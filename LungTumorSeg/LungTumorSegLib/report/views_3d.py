@@ -229,10 +229,7 @@ class _Unnamed:
 
 
 def _unnamed(labels: Volume) -> list[_Unnamed]:
-    return [
-        _Unnamed(number, f"Tumor {number}", float(np.count_nonzero(crop.mask.array)) * labels.voxel_volume_ml)
-        for number, crop in numbered_crops(labels)
-    ]
+    return [_Unnamed(number, f"Tumor {number}", crop.mask.mask_ml) for number, crop in numbered_crops(labels)]
 
 
 def _surfaces(

@@ -8,6 +8,7 @@ from scipy import ndimage
 from ..core.boxes import grown
 from ..core.crops import Crop
 from ..core.volume import CTVolume
+from ..isolation.lungs import LUNG_HU
 
 Window = tuple[float, float]
 """HU shown as black and as white."""
@@ -20,9 +21,6 @@ SOFT_TISSUE_HU: Window = (-160.0, 240.0)
 
 AROUND_MM = 5.0
 """Width of what lies around a lesion, mm."""
-
-LUNG_HU = -500.0
-"""HU below which a voxel is lung or air."""
 
 LEAST_LUNG_SHARE = 0.25
 """Share of lung around a lesion from which both lung and soft tissue are shown."""

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import NOTICE, __version__
 from ..core.volume import CTVolume, Volume
 from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json
@@ -87,7 +85,7 @@ def origin() -> dict[str, Any]:
 def lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
     """Return the entry about the lungs: their volumes in mL."""
     lungs = (("left_ml", left), ("right_ml", right))
-    return {name: round(float(np.count_nonzero(lung.array)) * lung.voxel_volume_ml, 3) for name, lung in lungs}
+    return {name: round(lung.mask_ml, 3) for name, lung in lungs}
 
 
 def write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ()) -> None:

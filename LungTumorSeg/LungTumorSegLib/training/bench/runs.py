@@ -244,7 +244,7 @@ def _test(network: Network, case: StoredCase, volumes: WholeVolumes, run: Run, *
         **metrics,
         "patient": case.patient,
         "phantom": case.is_phantom,
-        "reference_ml": float(np.count_nonzero(truth.array)) * truth.voxel_volume_ml,
+        "reference_ml": truth.mask_ml,
         "seconds": seconds,
     }
 

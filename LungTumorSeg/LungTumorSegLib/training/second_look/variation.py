@@ -26,7 +26,7 @@ CLOSER, STRETCH, MOVE = (0.78, 1.0), 0.08, 0.08
 The shift is a share of half of the side. A new view never exceeds the old one by much, because nothing is stored there.
 """
 
-SHIFT_HU, NOISE_HU, LUNG_HU = 10.0, (4.0, 40.0), 70.0
+SHIFT_HU, NOISE_HU, LUNG_SHIFT_HU = 10.0, (4.0, 40.0), 70.0
 """Standard deviation of the shift of all HU, range of that of the noise, and largest change of aerated lung, HU."""
 
 BLUR_VOXELS, SHARPENING, ENHANCEMENT = (0.4, 1.0), (0.3, 1.2), (0.75, 1.25)
@@ -97,7 +97,7 @@ def restyled(views: Views, rng: np.random.Generator) -> Views:
         if rng.random() < ENHANCED:
             view.copy_(torch.where(view > 0, view * rng.uniform(*ENHANCEMENT), view))
         if rng.random() < INFLATED:
-            change = rng.uniform(-LUNG_HU, LUNG_HU)
+            change = rng.uniform(-LUNG_SHIFT_HU, LUNG_SHIFT_HU)
             for each in (view, around):
                 each.add_(((LUNG_LIMIT_HU - each) / LUNG_RANGE_HU).clamp(0, 1), alpha=change)
     return Views(fine, coarse, views.mask, views.octaves)
