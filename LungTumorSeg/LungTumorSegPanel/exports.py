@@ -52,6 +52,7 @@ def filesRun(
     segmentationNode: Node,
     folder: Path,
     namePrefix: str,
+    *,
     report: bool = True,
     formats: Sequence[str] = (),
     onFinished: OnFinished = None,

@@ -49,7 +49,7 @@ class OutliningLogic:
             ValueError: A point lies outside the CT, the model has no second network, or the input cannot be used.
             RuntimeError: The computer cannot complete the run.
         """
-        outline: PlaceOutline = result_of(self._ask(volumeNode, place, options, also, butNot))
+        outline: PlaceOutline = result_of(self._ask(volumeNode, place, options, also=also, butNot=butNot))
         return outline
 
     def startOutline(
@@ -79,7 +79,11 @@ class OutliningLogic:
         Raises:
             ValueError: The input cannot be used.
         """
-        return watched(self._ask(volumeNode, place, options, also, butNot, onProgress, onFinished))
+        return watched(
+            self._ask(
+                volumeNode, place, options, also=also, butNot=butNot, onProgress=onProgress, onFinished=onFinished
+            )
+        )
 
     def prepareOutlines(
         self,
@@ -110,6 +114,7 @@ class OutliningLogic:
         volumeNode: Node,
         place: Sequence[PointRas],
         options: Mapping[str, Any] | None,
+        *,
         also: Sequence[PointRas],
         butNot: Sequence[PointRas],
         onProgress: Callable[[RunProgress], None] | None = None,

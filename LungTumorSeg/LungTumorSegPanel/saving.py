@@ -87,7 +87,17 @@ class SavingLogic:
         Raises:
             RuntimeError: The CT, or for DICOM its files, are not there.
         """
-        return watched(filesRun(segmentationNode, Path(folder), namePrefix, report, formats, onFinished, pdf))
+        return watched(
+            filesRun(
+                segmentationNode,
+                Path(folder),
+                namePrefix,
+                report=report,
+                formats=formats,
+                onFinished=onFinished,
+                pdf=pdf,
+            )
+        )
 
     def hasDicomFiles(self, segmentationNode: Node) -> bool:
         """Return whether the CT of a segmentation came from DICOM files that Slicer's database still has."""

@@ -147,7 +147,7 @@ class LesionShape:
         """Return the signed distance of the spicules, mm, at most ``SPICULE_FAR_MM``."""
         nearest = np.full(np.broadcast_shapes(*(c.shape for c in at)), SPICULE_FAR_MM, np.float32)
         for row in self.spicules:
-            merge_tube(nearest, at, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, SPICULE_FAR_MM)
+            merge_tube(nearest, at, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, farthest_mm=SPICULE_FAR_MM)
         return nearest
 
     def _level(self, at: Coordinates, share: float, phase: float) -> Array:

@@ -129,6 +129,7 @@ def merge_tube(
     points: npt.ArrayLike,
     radii: npt.ArrayLike,
     blend_mm: float,
+    *,
     farthest_mm: float = FAR_MM,
 ) -> None:
     """Unite ``distance``, in place, with a tube.

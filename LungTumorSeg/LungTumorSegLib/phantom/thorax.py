@@ -266,10 +266,10 @@ def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
     )
     for rows in (*vessels, ESOPHAGUS_MM, *BRANCH_ARTERIES_MM, *BRANCH_VEINS_MM):
         table = np.asarray(rows, dtype=float)
-        merge_tube(whole, (x, y, z), table[:, :3], table[:, 3] + fat * 0.7, SEAM_MM, 15.0)
+        merge_tube(whole, (x, y, z), table[:, :3], table[:, 3] + fat * 0.7, SEAM_MM, farthest_mm=15.0)
     for name, last in (("trachea", 5), ("right", 2), ("left", 2)):
         table = np.asarray(AIRWAYS_MM[name], dtype=float)[:last]
-        merge_tube(whole, (x, y, z), table[:, :3], table[:, 3] + 1 + fat, SEAM_MM, 15.0)
+        merge_tube(whole, (x, y, z), table[:, :3], table[:, 3] + 1 + fat, SEAM_MM, farthest_mm=15.0)
     return whole
 
 
