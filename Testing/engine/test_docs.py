@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.correction import regrow
+from LungTumorSegLib.followup import doubts, growth, recist
+from LungTumorSegLib.inference import passes
 from LungTumorSegLib.io.images import read_ct
+from LungTumorSegLib.lesions import location, measurements
 from LungTumorSegLib.options import SegmentOptions
-from LungTumorSegLib.refinement import borders, candidates, fragments, haze, mean_outline, overlooked, spots, views
+from LungTumorSegLib.refinement import borders, candidates, clicks, fragments, haze, overlooked, spots, views
+from LungTumorSegLib.refinement.mean_outline import LARGE_MM, SECOND_SHARE
 from LungTumorSegLib.results.lesion_rows import CORRECTION_COLUMNS
 from LungTumorSegLib.weights.manifest import Manifest, find_model
 from tools import tool
@@ -55,22 +60,20 @@ def test_model_card_and_method_state_the_numbers_of_the_manifest():
         assert words in method
 
 
-def test_the_method_states_the_numbers_of_the_second_look():
-    """Whoever changes one of these constants reads here which sentence no longer fits."""
-    fine, coarse, (smallest, largest) = views.FINE_VOXELS, views.COARSE_MM, views.SIDE_RANGE_MM
-    share, levels = mean_outline.SECOND_SHARE, "{:g}, {:g} or {:g}".format(*haze.LEVELS_HU)
-    method = (ROOT / "docs/explanation/method.md").read_text(encoding="utf-8")
-    sentences = (
+SENTENCES = {
+    "explanation/method.md": (
+        f"voxels whose probability exceeded {Manifest.read(find_model('default')).closer_above}",
+        f"its outermost {passes.RIM_VOXELS} voxels do not count",
         f"above {candidates.SUSPECTED} that contain a core above {candidates.CORE}",
         f"(`refinement/candidates.py`), at most {candidates.MOST_CANDIDATES}.",
-        f"a fine cube of {fine} voxels along each axis",
-        f"of the candidate, {smallest:g} to {largest:g} mm",
-        f"a coarse cube of {coarse:g} mm around it",
-        f"{1 - share:g} of the first network's probability and {share:g} of the second one's",
-        f"Candidates of more than {mean_outline.LARGE_MM:g} mm keep",
+        f"a fine cube of {views.FINE_VOXELS} voxels along each axis",
+        "of the candidate, {:g} to {:g} mm".format(*views.SIDE_RANGE_MM),
+        f"a coarse cube of {views.COARSE_MM:g} mm around it",
+        f"{1 - SECOND_SHARE:g} of the first network's probability and {SECOND_SHARE:g} of the second one's",
+        f"Candidates of more than {LARGE_MM:g} mm keep",
         f"a candidate of more than {haze.HAZE_MM:g} mm with a mean below {haze.HAZE_HU:g} HU",
-        f"exceeds {levels} HU after smoothing by {haze.SMOOTHING_MM:g} mm",
-        f"holds a ball of {haze.HALF_WIDTH_MM:g} mm radius",
+        "exceeds {:g}, {:g} or {:g} HU after smoothing".format(*haze.LEVELS_HU),
+        f"by {haze.SMOOTHING_MM:g} mm and holds a ball of {haze.HALF_WIDTH_MM:g} mm radius",
         f"logit is at least {haze.LEAST_LOGIT:g} and its confidence at least {haze.LEAST_TUMOR:g}",
         f"by at most {borders.SHIFT_MM:g} mm, toward where the HU is {100 * borders.EDGE_SHARE:g} % of the way",
         f"at most {spots.MOST_SPOTS} per CT",
@@ -78,8 +81,31 @@ def test_the_method_states_the_numbers_of_the_second_look():
         f"a confidence above {overlooked.PROBABLE:g}, are not looked at",
         f"Below a confidence of {overlooked.LEAST_TUMOR:g} a spot is no lesion",
         f"Components that are at most {fragments.NEAR_MM:g} mm apart are one lesion",
-    )
-    assert [sentence for sentence in sentences if sentence not in method] == []
+    ),
+    "explanation/measures.md": (
+        f"the voxels of {measurements.SOLID_HU} HU or more",
+        f"Central (within {location.CENTRAL_MM:g} mm of the mediastinum)",
+    ),
+    "how-to/correct.md": (f"within {regrow.CLICK_MM:g} mm of that point",),
+    "how-to/follow-up.md": (
+        f"the volume changed by at most {growth.REPEATABILITY_PERCENT:g} %",
+        f"the lungs overlap by less than {doubts.LEAST_OVERLAP}, the residual is above {doubts.MOST_RESIDUAL_MM:g} mm",
+        f"fewer than {100 * doubts.LEAST_FOUND_SHARE:g} % of the landmarks",
+        f"lesions of at least {recist.LEAST_TARGET_MM:g} mm in the first examination",
+        f"Below {recist.NORMAL_NODE_MM:g} mm they are normal",
+    ),
+    "how-to/segment-here.md": (
+        f"a median above {clicks.CONTRAST_HU:g} HU",
+        f"only a ball {2 * clicks.DAB_MM:g} mm in diameter",
+    ),
+}
+"""By page: what it says about constants of the code, in its own words."""
+
+
+@pytest.mark.parametrize("page", SENTENCES)
+def test_a_page_states_the_constants_of_the_code(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert [sentence for sentence in SENTENCES[page] if sentence not in text] == []
 
 
 def test_readme_fits_one_screen_of_words():
