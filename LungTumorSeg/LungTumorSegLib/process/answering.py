@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import UNUSABLE, UnusableInput
 from ..core.events import Progress
 from ..core.texts import quoted
+from ..options import OPTION
 from .channel import Channel, JsonLinesChannel
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def answer_to(
 
     number = request.get("id")
     try:
-        click, limit = _click(request), _numbers([request.get("min_confidence", least)], 1)[0]
+        click, stated = _click(request), OPTION["min_confidence"].checked(request.get("min_confidence"))
         found = outliner.answer(click)
     except UnusableInput as error:
         return {"id": number, "code": UNUSABLE, "message": str(error)}
-    reason = objection(click, found, limit)
+    reason = objection(click, found, least if stated is None else stated)
     answer = {"id": number, "tumor": found.tumor}
     if reason or found.mask is None:
         return {**answer, "mask": None, "warnings": [f"This {reason}.", *warnings]}
@@ -91,7 +92,9 @@ def answer_to(
 def _click(request: dict[str, Any]) -> Click:
     from ..refinement.clicks import Click
 
-    place = request.get("place")
+    if "place" not in request:
+        raise UnusableInput('A request must be a JSON object in one line, such as {"place": [61.5, -12, -310]}.')
+    place = request["place"]
     corners = 6 if isinstance(place, list) and len(place) == 6 else 3
     return Click(_numbers(place, corners), _points(request.get("also")), _points(request.get("but_not")))
 
@@ -106,7 +109,7 @@ def _numbers(values: Any, count: int) -> tuple[float, ...]:
     if (
         isinstance(values, list)
         and len(values) == count
-        and all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+        and all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values)
     ):
         return tuple(float(v) for v in values)
     raise UnusableInput(f"A request needs a place of three or six numbers, and points of three; got {quoted(values)}.")

@@ -122,7 +122,8 @@ class JsonLinesChannel:
     The line ``cancel`` on stdin cancels the run at the next progress.
 
     Attributes:
-        requests: The JSON objects that stdin holds, one per line; None after the line ``cancel`` or the end of stdin.
+        requests: The JSON objects that stdin holds, one per line; an empty one for a line that holds something else;
+            None after the line ``cancel`` or the end of stdin.
     """
 
     def __init__(self, stdout: IO[str], *, cancel_on_eof: bool = False) -> None:
@@ -183,9 +184,11 @@ class JsonLinesChannel:
         with contextlib.suppress(OSError):  # stdin did not exist from the start
             while block := os.read(0, 1024):
                 *lines, pending = (pending + block).split(b"\n")
-                for request in filter(None, map(_request_in, lines)):
-                    self.requests.put(request)
-                if any(line.strip() == CANCEL_WORD for line in lines):
+                words = [word for line in lines if (word := line.strip())]
+                for word in words:
+                    if word != CANCEL_WORD:
+                        self.requests.put(_request_in(word))
+                if CANCEL_WORD in words:
                     cancelled = True
                     break
         if cancelled:
@@ -193,12 +196,13 @@ class JsonLinesChannel:
         self.requests.put(None)
 
 
-def _request_in(line: bytes) -> dict[str, Any] | None:
+def _request_in(line: bytes) -> dict[str, Any]:
+    """Return the JSON object in a line; an empty one if the line holds something else."""
     try:
         request = json.loads(line)
-    except ValueError:  # includes bytes that are not UTF-8
-        return None
-    return request if isinstance(request, dict) else None
+    except (ValueError, RecursionError):  # includes bytes that are not UTF-8
+        return {}
+    return request if isinstance(request, dict) else {}
 
 
 def _print(stdout: IO[str], text: str) -> bool:

@@ -1,6 +1,8 @@
 """Events in, events out, over the real file descriptors of a child process."""
 
+import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +65,17 @@ def test_the_word_cancel_or_where_asked_for_the_end_of_stdin_cancels(word):
     )  # communicate closes stdin; a child that ignored both would run 10 s and return 0
     assert child.returncode == 130
     assert json.loads(out.splitlines()[-1]) == {"event": "error", "code": 130, "message": "Cancelled"}
+
+
+def test_every_line_of_stdin_is_a_request_so_that_none_stays_without_an_answer(monkeypatch):
+    out, into = os.pipe()
+    os.write(into, b'{"id": 1}\n\nplace: 1 2 3\n[1, 2]\n' + b"[" * 10_000 + b'\nM\xfcller\n{"id": 2}\n')
+    os.close(into)
+    monkeypatch.setattr(os, "read", lambda descriptor, size, read=os.read: read(out, size))
+    channel = JsonLinesChannel(io.StringIO())
+    found = [channel.requests.get(timeout=60) for _ in range(7)]
+    assert found == [{"id": 1}, {}, {}, {}, {}, {"id": 2}, None]
+    os.close(out)
 
 
 def test_another_word_does_not_cancel():
