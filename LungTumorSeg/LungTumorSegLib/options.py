@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from .core.errors import UnusableInput
@@ -41,8 +42,8 @@ def _about(kind: type, **more: Any) -> dict[str, Any]:
 class SegmentOptions:
     """The choices of a user for a run; None leaves a choice to the model's manifest.
 
-    ``thresholds`` may be given as a pair (slice threshold, voxel threshold). Each field's metadata holds its label,
-    help and range.
+    ``thresholds`` may be given as a pair (slice threshold, voxel threshold), and the folder of a model as a path.
+    Each field's metadata holds its label, help and range.
 
     Raises:
         UnusableInput: If a value is out of range.
@@ -158,6 +159,8 @@ class SegmentOptions:
     )
 
     def __post_init__(self) -> None:
+        if isinstance(self.model, PurePath):
+            object.__setattr__(self, "model", str(self.model))
         if isinstance(self.thresholds, list | tuple) and len(self.thresholds) == 2:
             object.__setattr__(self, "thresholds", Thresholds(*self.thresholds))
         for option in OPTIONS:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,10 @@ def test_an_option_goes_through_the_command_line_and_comes_out_as_it_was(option,
     options = parsed(command, chosen.arguments())
     assert SegmentOptions.of({o.name: options[o.name] for o in OPTIONS}) == chosen
     assert parsed(command, [])[option.name] is None, "without it the manifest decides, or the default"
+
+
+def test_the_folder_of_a_model_may_be_a_path():
+    assert SegmentOptions.of(model=Path("models") / "mine").model == str(Path("models/mine"))
 
 
 def test_numbers_of_numpy_can_be_stored_in_the_summary():

@@ -265,6 +265,6 @@ def _report(rows: Sequence[Row], batch: Batch, channel: Channel) -> None:
         warnings.append(f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).\n")
     if repeated := [row.item.case for row in rows if SAME_VOXELS in row.item.note]:
         warnings.append(f"Warning: some CTs are copies of others ({listed(repeated)}); see the column note.\n")
-    text = f"{len(rows)} CTs: {counts}. Results written to {batch.output}. {NOTICE}"
+    text = f"{len(rows)} CT{'' if len(rows) == 1 else 's'}: {counts}. Results written to {batch.output}. {NOTICE}"
     data = {"output": str(batch.output.resolve()), "states": dict(states)}
     channel.result(data, "".join(warnings) + text)
