@@ -63,6 +63,12 @@ class Network(nn.Module):
         for bias in self.prior_biases():
             nn.init.constant_(bias, math.log(prior / (1 - prior)))
 
+    @torch.no_grad()
+    def shift_output(self, logit: float) -> None:
+        """Add a number to the logits of all outputs."""
+        for bias in self.prior_biases():
+            bias += logit
+
 
 class StackNetwork(Network):
     """A network with one or several output maps that takes stacks of any size.

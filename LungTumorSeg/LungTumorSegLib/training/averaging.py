@@ -65,11 +65,19 @@ class MovingAverage:
                     self._weights[name].copy_(value)
 
 
-def give_mean(network: nn.Module, networks: Sequence[nn.Module]) -> None:
-    """Give ``network`` the mean of the weights and statistics of networks of the same kind."""
+def give_mean(network: nn.Module, networks: Sequence[nn.Module], shares: Sequence[float] = ()) -> None:
+    """Give ``network`` the mean of the weights and statistics of networks of the same kind.
+
+    Args:
+        network: Changed in place.
+        networks: The networks; ``network`` may be one of them.
+        shares: Weight of each network, in any unit; by default all weigh the same.
+    """
     states = [each.state_dict() for each in networks]
+    weight = torch.tensor(shares or [1.0] * len(networks), dtype=torch.float64)
+    weight /= weight.sum()
     mean = {
-        name: torch.stack([state[name].double() for state in states]).mean(0).to(kept.dtype)
+        name: torch.tensordot(weight, torch.stack([state[name].double() for state in states]), 1).to(kept.dtype)
         for name, kept in network.state_dict().items()
     }
     network.load_state_dict(mean)

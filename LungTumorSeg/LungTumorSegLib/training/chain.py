@@ -14,7 +14,7 @@ import torch
 from ..core.events import Progress, ProgressCallback
 from ..networks.contract import Network
 from .averaging import give_mean
-from .config import NETWORK, TrainingConfig, step_config
+from .config import NETWORK, START_FROM, TrainingConfig, step_config
 from .loop import TrainingLoop
 from .preparation import PreparedData
 
@@ -66,11 +66,12 @@ def run_steps(
 
     if not config.chain:
         return trained(NETWORK, begin(config), config)
-    done: dict[str, Network] = {}
+    done: dict[str, Network] = {START_FROM: begin(config)} if config.start_from else {}
     for number, step in enumerate(config.chain):
         if step.mean_of:
             network = copy.deepcopy(done[step.mean_of[0]])
-            give_mean(network, [done[name] for name in step.mean_of])
+            give_mean(network, [done[name] for name in step.mean_of], step.mean_shares)
+            network.shift_output(step.output_logit)
         else:
             settings = step_config(config, number)
             start = copy.deepcopy(done[settings.start_from]) if number else begin(settings)

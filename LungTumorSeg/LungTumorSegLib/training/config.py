@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from ..core.errors import UnusableInput
 from ..core.texts import quoted
 from ..inference.stack_length import STACK_SLICES
+from ..weights.manifest import LARGEST_SHIFT
 from .data_config import DataConfig, check_data, check_groups
 from .lobe_config import LobeConfig, check_lobes
 from .sampling_config import SamplingConfig
@@ -59,6 +60,9 @@ LOSSES: tuple[Text, ...] = get_args(LossName)
 
 EXTRACTOR, NETWORK = "extractor", "network"
 """Names of the two stages in checkpoints and log; a chain has the names of its steps instead of the second."""
+
+START_FROM = "start_from"
+"""Name of the model before the training, among the networks of a mean."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -171,11 +175,16 @@ class StepConfig:
     start: Text = ""
     """Earlier step with whose weights this step begins; by default the step before it."""
     mean_of: tuple[Text, ...] = ()
-    """Earlier steps whose weights are averaged; such a step trains nothing.
+    """Earlier steps whose weights are averaged, or ``start_from``, the model that the training began with.
 
-    Only steps that continued each other should be averaged. The mean is often more accurate than each of them (Wortsman
-    et al. 2022, "Model soups", ICML).
+    Such a step trains nothing. Only steps that continued each other should be averaged. The mean is often more accurate
+    than each of them (Wortsman et al. 2022, "Model soups", ICML), and with the model before a further training it keeps
+    what that model knew (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", CVPR).
     """
+    mean_shares: tuple[Positive, ...] = ()
+    """Weight of each network in ``mean_of``; by default all weigh the same."""
+    output_logit: Annotated[float, Field(ge=-LARGEST_SHIFT, le=LARGEST_SHIFT)] = 0.0
+    """Added to the logit of the output after averaging: a mean of networks is often less sure than each of them."""
     seed: Whole | None = None
     """Seed of the step; by default the seed of the training plus the number of steps before this one."""
     sampling: Annotated[dict[str, Any], SomeOf(SamplingConfig)] = field(default_factory=dict)
@@ -295,7 +304,7 @@ def _check(config: TrainingConfig) -> None:
 
 
 def _check_chain(config: TrainingConfig) -> None:
-    """Check the names that the steps refer to, and the settings of each training step.
+    """Check the names that the steps refer to, and the settings of each step.
 
     Raises:
         UnusableInput: A step is not valid; the message names it.
@@ -306,13 +315,24 @@ def _check_chain(config: TrainingConfig) -> None:
         plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", step.name)
         require(plain is not None, f"{place}.name must consist of letters, digits, - and _, not {quoted(step.name)}.")
         require(step.name != EXTRACTOR, f"{place}.name must not be {EXTRACTOR}, the name of the 2D stage.")
+        require(step.name != START_FROM, f"{place}.name must not be {START_FROM}, the model before the training.")
         known = {name.casefold() for name in earlier}
         require(step.name.casefold() not in known, f"{place}.name {quoted(step.name)} is used twice.")
-        for name in (*step.mean_of, *([step.start] if step.start else [])):
+        of_mean = [name for name in step.mean_of if not (name == START_FROM and config.start_from)]
+        for name in (*of_mean, *([step.start] if step.start else [])):
             require(name in earlier, f"{place} refers to {quoted(name)}, which is no earlier step of the chain.")
-        if step.mean_of:
-            alone = not (step.start or step.sampling or step.network or step.seed is not None)
-            require(alone, f"{place} averages weights (mean_of) and trains nothing; remove its other settings.")
-        else:
+        _check_mean(step, place)
+        if not step.mean_of:
             step_config(config, number)
         earlier.append(step.name)
+
+
+def _check_mean(step: StepConfig, place: str) -> None:
+    trains = bool(step.start or step.sampling or step.network or step.seed is not None)
+    averages = bool(step.mean_shares or step.output_logit)
+    if step.mean_of:
+        require(not trains, f"{place} averages weights (mean_of) and trains nothing; remove its other settings.")
+        paired = len(step.mean_shares) in (0, len(step.mean_of))
+        require(paired, f"{place}.mean_shares must have one number for each name in mean_of.")
+    else:
+        require(not averages, f"{place} must have mean_of, or neither mean_shares nor output_logit.")

@@ -95,3 +95,9 @@ def test_the_mean_holds_weights_and_statistics():
     give_mean(result, networks)
     assert all((weight == 2).all() for weight in result.parameters())
     assert (result[1].running_mean == 3).all()
+
+
+def test_a_network_with_a_larger_share_weighs_more_in_the_mean():
+    networks = [a_network(0.0), a_network(1.0)]
+    give_mean(networks[0], networks, shares=(7, 3))
+    assert all(torch.allclose(weight, torch.tensor(0.3)) for weight in networks[0].parameters())

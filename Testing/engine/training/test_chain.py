@@ -140,16 +140,31 @@ def test_the_first_step_of_a_chain_needs_what_a_training_needs(config, tmp_path)
         run_training(begun)
 
 
+def test_a_mean_may_contain_the_model_that_the_training_began_with(config, unbroken, tmp_path):
+    chain = (
+        StepConfig("more", network={"steps": 1, "freeze_norm_at": 0.0}),
+        StepConfig("mean", mean_of=("start_from", "more"), mean_shares=(3, 1), output_logit=0.4),
+    )
+    begun = unbroken / "model"
+    run_training(replace(config, output=str(tmp_path / "run"), start_from=str(begun), chain=chain))
+    before, after = (load_file(folder / "model.safetensors") for folder in (begun, tmp_path / "run/model"))
+    step = weights(tmp_path / "run/more-last.safetensors")[f"average/{NAME}"]
+    assert not torch.equal(before[NAME], step)
+    torch.testing.assert_close(after[NAME], 0.75 * before[NAME] + 0.25 * step)
+    step = weights(tmp_path / "run/more-last.safetensors")["average/out.bn.bias"]
+    torch.testing.assert_close(after["out.bn.bias"], 0.75 * before["out.bn.bias"] + 0.25 * step + 0.4)
+
+
 @pytest.mark.slow
-def test_all_steps_of_the_recipe_for_more_of_the_world_run(config, tmp_path):
-    """At toy size, from random weights as on a GPU."""
+def test_all_steps_of_the_recipe_of_the_shipped_model_run(config, unbroken, tmp_path):
+    """At toy size, after a toy model."""
     recipe = read_config(Path(config_module.__file__).parent / "configs/world.yaml")
     small = {"steps": 2, "epoch_steps": 1, "batch": 1, "mined_cases": 1}
     tiny = replace(
         config,
         output=str(tmp_path / "run"),
+        start_from=str(unbroken / "model"),
         sampling=replace(recipe.sampling, crop=(8, 16, 16)),
-        extractor=replace(recipe.extractor, steps=1, epoch_steps=1, batch=1),
         network=replace(recipe.network, **small),
         chain=tuple(
             step if step.mean_of else replace(step, network={**step.network, **small}) for step in recipe.chain
@@ -157,5 +172,5 @@ def test_all_steps_of_the_recipe_for_more_of_the_world_run(config, tmp_path):
     )
     run_training(tiny)
     stored = {path.name for path in (tmp_path / "run").glob("*.safetensors")}
-    assert stored == {f"{name}-last.safetensors" for name in ("extractor", "wide", "small", "calm")}
+    assert stored == {f"{name}-last.safetensors" for name in ("wide", "calm")}
     assert (tmp_path / "run/model/manifest.json").is_file()

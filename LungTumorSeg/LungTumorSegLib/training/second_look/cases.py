@@ -38,7 +38,7 @@ from ..preparation import cache_folder
 from ..store import HIGHEST_HU, LUNG_BIT, MASK_BIT, closed_lungs, stored_array
 from .config import PHANTOM, LookTrainingConfig
 
-STORE_VERSION = 2
+STORE_VERSION = 3
 """Version of the cached cases; raise it when a code change would alter them."""
 
 BODY_BIT = 4
@@ -283,12 +283,13 @@ def _bits(mask: Array, lungs: Array, body: Array) -> Array:
 
 
 def _predicted(scan: Scan, grid: WorkingGrid, model: Model, stride: int) -> Scan:
-    """Return the scan with the maps of the first network."""
+    """Return the scan with the maps of the first network, found in the way of ``segment``."""
     maps = predict_maps(
         grid,
         model.network,
         stride=stride,
         mirror=model.manifest.mirror,
+        closer_above=model.manifest.closer_above,
         device=torch.device("cpu"),
         precision="float32",
     )
