@@ -256,7 +256,7 @@ def test_a_step_has_the_settings_of_the_whole_with_its_own_in_their_place():
         ([{"name": "a", "mean_of": ["a"]}], r"chain\[0\] refers to 'a', which is no earlier step"),
         ([{"name": "a"}, {"name": "b", "mean_of": ["a"], "seed": 3}], r"chain\[1\] averages weights"),
         ([{"name": "start_from"}], "must not be start_from, the model before"),
-        ([{"name": "a"}, {"name": "b", "mean_of": ["a", "start_from"]}], r"chain\[1\] refers to 'start_from', which is"),
+        ([{"name": "a"}, {"name": "b", "mean_of": ["a", "start_from"]}], r"chain\[1\] refers to 'start_from'"),
         ([{"name": "a"}, {"name": "b", "mean_of": ["a"], "mean_shares": [1, 2]}], r"chain\[1\].mean_shares must have"),
         ([{"name": "a", "output_logit": 0.4}], r"chain\[0\] must have mean_of, or neither"),
         ([{"name": "a", "mean_shares": [0.0]}], r"chain\[0\].mean_shares\[0\] must be"),
