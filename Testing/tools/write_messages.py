@@ -63,6 +63,7 @@ KINDS = {
     **dict.fromkeys(("io", "isolation", "inference", "refinement", "lesions", "followup"), "warning"),
     "core/selection.py": "warning",
     "results/exports.py": "warning",
+    "results/reader.py": "warning",
     "results/writer.py": "warning",
     "core/errors.py": ERROR_UNUSABLE,
     "core/machine.py": ERROR_MACHINE,
@@ -129,13 +130,15 @@ def module_of(path: Path) -> Module:
 def _scopes(tree: ast.Module) -> list[tuple[ast.FunctionDef | None, ast.AST]]:
     """Return the nodes that may say something, in the order of the code, each with its function.
 
-    Docstrings, parts of strings, names and operators say nothing.
+    Docstrings, parts of strings, names and operators say nothing, and a log entry says nothing to the user.
     """
     found: list[tuple[ast.FunctionDef | None, ast.AST]] = []
     waiting: list[tuple[ast.FunctionDef | None, ast.AST]] = [(None, tree)]
     while waiting:
         scope, node = waiting.pop()
         if isinstance(node, SILENT) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            continue
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "exception":
             continue
         found.append((scope, node))
         if not isinstance(node, ast.JoinedStr):

@@ -57,6 +57,7 @@ def _measure(options: argparse.Namespace, extras: Extras, output: Output, channe
     from ..io.seg_nrrd import read_segmentation
     from ..lesions import find_lungs, measure, with_known
     from ..results.measuring import is_unchanged, run_of
+    from ..results.reader import other_ct_doubts
     from ..results.writer import write_measures
 
     channel.progress(Progress("packages", 1, 1))
@@ -66,9 +67,11 @@ def _measure(options: argparse.Namespace, extras: Extras, output: Output, channe
     channel.progress(Progress("reading", 1, 2))
     segments = with_tracking(read_segmentation(options.segmentation, ct), options.tracking)
     run, output = run_of(output, options.segmentation, options.run_summary, ct)
+    doubts = other_ct_doubts(options.segmentation, ct)
     lungs = find_lungs(ct, segments, channel.progress)
     channel.progress(Progress("measuring", 0, 1))
     report = with_known(measure(ct, segments, lungs=lungs), run.get("lesions", []))
+    report = replace(report, warnings=(*doubts, *report.warnings))
     channel.progress(Progress("writing", 0, 1))
     summary = write_measures(
         ct,

@@ -27,20 +27,15 @@ from ..isolation.hounsfield import value_doubts
 from ..lesions import LesionReport, measure
 from ..lesions.diameters import axial_diameters
 from ..lesions.lungs import FoundLungs, drawn_lungs
-from ..results.contents import PROBABILITY_FILE, SEGMENTATION_FILE, SUMMARY_FILE
+from ..results.contents import PROBABILITY_FILE
 from ..results.folder import read_consistently
-from ..results.reader import is_of_ct, read_summary
+from ..results.reader import other_ct_doubts, read_summary, summary_of
 from .file_names import CT_FILE
 from .lesion import TimedLesion
 from .tracking import same_volume, tracking_uids
 
 IDENTITY = ("PatientID", "PatientBirthDate", "PatientSex")
 """DICOM attributes that are equal in all CTs of one patient."""
-
-OTHER_CT = (
-    "The voxels of the CT are not those from which the result was made, so it may be another CT; check which CT was "
-    "given."
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +168,7 @@ def _read(result: Path, ct_path: Path | None, day: date | None, on_progress: Pro
 def _doubts_about(ct: CTVolume | None, result: Path) -> tuple[str, ...]:
     if ct is None:
         return ()
-    summary = _summary_of(result)
-    is_other = summary is not None and not is_of_ct(read_summary(summary), ct)
-    return (*([OTHER_CT] if is_other else ()), *ct.warnings, *value_doubts(ct))
+    return (*other_ct_doubts(result, ct), *ct.warnings, *value_doubts(ct))
 
 
 def _check_names(names: Sequence[str], result: Path) -> None:
@@ -255,16 +248,8 @@ def _from_mask(name: str, crop: Crop) -> TimedLesion:
 
 def _stated(result: Path) -> dict[str, Mapping[str, Any]]:
     """Return the lesions of the summary.json beside a result's segmentation, by segment name."""
-    summary = _summary_of(result)
+    summary = summary_of(result)
     return {lesion.get("segment", ""): lesion for lesion in read_summary(summary)["lesions"]} if summary else {}
-
-
-def _summary_of(result: Path) -> Path | None:
-    """Return the summary.json of a result folder, or beside the segmentation of one; None if there is none."""
-    if not result.is_dir() and result.name != SEGMENTATION_FILE:
-        return None
-    summary = (result if result.is_dir() else result.parent) / SUMMARY_FILE
-    return summary if summary.is_file() else None
 
 
 def _fits(lesion: TimedLesion, stated: Mapping[str, Any] | None) -> bool:

@@ -32,6 +32,11 @@ READ_TEXTS = ("case", "model", "software_version", "segmented_with", "ct_sha256"
 
 GRID_TOLERANCE_VOXELS = 0.02
 
+OTHER_CT = (
+    "The voxels of the CT are not those from which the result was made, so it may be another CT; check which CT was "
+    "given."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class RunFiles:
@@ -115,6 +120,29 @@ def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | N
 def is_of_ct(summary: Mapping[str, Any], ct: CTVolume) -> bool:
     """Return whether a run saw the voxels of ``ct``; True if its summary is too old to tell."""
     return summary.get("ct_sha256") in (None, ct_checksum(ct))
+
+
+def summary_of(result: Path) -> Path | None:
+    """Return the summary.json of a result folder, or beside the segmentation of one; None if there is none."""
+    if not result.is_dir() and result.name != SEGMENTATION_FILE:
+        return None
+    summary = (result if result.is_dir() else result.parent) / SUMMARY_FILE
+    return summary if summary.is_file() else None
+
+
+def other_ct_doubts(result: Path, ct: CTVolume) -> tuple[str, ...]:
+    """Return a warning if the summary beside a segmentation states that its run saw other voxels than ``ct``.
+
+    Args:
+        result: A result folder, or a segmentation.
+        ct: The CT (HU) that is used with it.
+    """
+    summary = summary_of(result)
+    try:
+        is_own = summary is None or is_of_ct(read_summary(summary), ct)
+    except UnusableInput:  # a file of this name that states no CT
+        return ()
+    return () if is_own else (OTHER_CT,)
 
 
 def is_found_by_run(folder: Path, segmentation: Path) -> bool:

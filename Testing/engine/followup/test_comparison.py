@@ -17,13 +17,14 @@ from LungTumorSegLib import compare
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup.doubts import comparison_doubts
-from LungTumorSegLib.followup.examination import OTHER_CT, read_examination
+from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
 from LungTumorSegLib.followup.registration import register
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.results.ct_checksum import ct_checksum
+from LungTumorSegLib.results.reader import OTHER_CT
 from tools import tool
 from two_lungs import SHAPE, ct_of, grid_points, segments_of, write_examination
 

@@ -19,6 +19,7 @@ from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
 from LungTumorSegLib.results.measuring import formats_of, measure_output
+from LungTumorSegLib.results.reader import OTHER_CT
 from LungTumorSegLib.results.writer import write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import lesions_in, names, summary_in
@@ -192,11 +193,29 @@ def test_confidence_values_are_not_carried_over_from_another_patient(another_pat
     assert not (another_patient / "elsewhere").exists()
 
 
+@pytest.mark.parametrize("place", ["result/segmentation.seg.nrrd", "result"])
+def test_a_ct_from_which_the_measured_result_was_not_made_is_doubted(another_patient, place):
+    said = measure(another_patient, segmentation=place, output="elsewhere")
+    assert OTHER_CT in summary_in(another_patient / "elsewhere")["warnings"]
+    assert f"Warning: {OTHER_CT}" in said
+
+
+@pytest.mark.parametrize("summary", [None, "notes of another program"])
+def test_a_segmentation_without_the_summary_of_a_run_says_nothing_of_its_ct(another_patient, summary):
+    (another_patient / "alone").mkdir()
+    shutil.copy(another_patient / "result" / "segmentation.seg.nrrd", another_patient / "alone")
+    if summary:
+        (another_patient / "alone" / "summary.json").write_text(summary)
+    measure(another_patient, segmentation="alone/segmentation.seg.nrrd", output="elsewhere")
+    assert OTHER_CT not in summary_in(another_patient / "elsewhere")["warnings"]
+
+
 def test_a_summary_of_a_version_that_did_not_record_the_ct_is_still_accepted(case):
     recorded = summary_in(case / "result")
     del recorded["ct_sha256"]
     (case / "old.json").write_text(json.dumps(recorded))
     measure(case, "--run-summary", case / "old.json", output="elsewhere")
+    assert OTHER_CT not in summary_in(case / "elsewhere")["warnings"]
     assert summary_in(case / "elsewhere")["ct_sha256"] == summary_in(case / "result")["ct_sha256"]
 
 
