@@ -171,8 +171,10 @@ class SegmentOptions:
         """Return ``options`` with the changes in ``more``; a value of None means no choice.
 
         Raises:
-            UnusableInput: If an option is unknown or a value is out of range.
+            UnusableInput: If ``options`` has another type, an option is unknown or a value is out of range.
         """
+        if options is not None and not isinstance(options, Mapping | SegmentOptions):
+            raise UnusableInput(f"The options must be SegmentOptions or a dict, not {quoted(options)}.")
         given = dict(options) if isinstance(options, Mapping) else vars(options) if options is not None else {}
         chosen = {name: value for name, value in {**given, **more}.items() if value is not None}
         unknown = [name for name in chosen if name not in OPTION]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .core.events import Progress, ProgressCallback, ignore_progress
+from .core.expected import expect_ct
 from .core.volume import CTVolume, Point, Volume
 from .inference.decision import decide
 from .inference.doubts import resolution_doubts
@@ -57,10 +58,13 @@ def segment(
         The lesions, with all maps and masks on the grid of ``ct``.
 
     Raises:
-        UnusableInput: If the CT does not contain enough lung, an option is unknown, or a value is out of range.
+        UnusableInput: If ``ct`` is no CT or does not contain enough lung, an option is unknown, or a value is out of
+            range.
         MachineLimit: If memory, device, weights or a package fail.
     """
-    run = started(SegmentOptions.of(options, **choices), on_progress, search=True)
+    chosen = SegmentOptions.of(options, **choices)
+    expect_ct(ct)
+    run = started(chosen, on_progress, search=True)
     settings, clock = run.settings, run.clock
 
     isolation = isolate_lungs(ct, on_progress)
@@ -118,14 +122,15 @@ def outline(
         The lesions. What does not look like a tumor is left out, and a warning states its probability.
 
     Raises:
-        UnusableInput: If a place lies outside the CT, the model has no second network, the CT does not contain enough
-            lung, an option is unknown, or further points come with several places.
+        UnusableInput: If ``ct`` is no CT or does not contain enough lung, a place lies outside it, the model has no
+            second network, an option is unknown, or further points come with several places.
         MachineLimit: If memory, weights or a package fail.
     """
     from .refinement.clicks import outlined  # imports torch
     from .refinement.places import clicks_at
 
     chosen = SegmentOptions.of(options, **choices)
+    expect_ct(ct)
     clicks = clicks_at(point, box, also, but_not)
     for click in clicks:
         click.check_inside(ct, LPS_HINT)  # now, not after the long search for the lungs

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.texts import quoted
 from .doubts import NO_DATES, comparison_doubts, registration_doubt
 from .examination import Examination, read_examination
 from .links import Choices, Name, indices, read_choices
@@ -128,9 +130,12 @@ def compare(
         The comparison.
 
     Raises:
-        UnusableInput: If an examination cannot be read, the dates or the links contradict, a linked segment does not
-            exist, or the lungs cannot be registered and no lesions were linked by the user.
+        UnusableInput: If an argument has another type, an examination cannot be read, the dates or the links
+            contradict, a linked segment does not exist, or the lungs cannot be registered and no lesions were linked by
+            the user.
     """
+    if days is not None and not isinstance(days, Real):
+        raise UnusableInput(f"The time between the examinations must be a number of days, not {quoted(days)}.")
     before, after = _read_both((earlier, later), (earlier_ct, later_ct), dates or (None, None), on_progress)
     known: tuple[Track, ...] = previous.tracks if previous else ()
     past = previous.examinations[:-1] if previous else ()

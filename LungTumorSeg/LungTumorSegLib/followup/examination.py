@@ -15,6 +15,7 @@ import numpy as np
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
+from ..core.expected import expect_examination_files
 from ..core.messages import does_not_exist
 from ..core.selection import is_lesion, selection_doubts, whole_lungs
 from ..core.texts import listed, shown
@@ -110,8 +111,10 @@ def read_examination(
         on_progress: Receives each finished step of the isolation of the lungs, if they are not stored.
 
     Raises:
-        UnusableInput: If a file cannot be read, the masks do not lie on the CT, or there are neither lungs nor a CT.
+        UnusableInput: If an argument has another type, a file cannot be read, the masks do not lie on the CT, or there
+            are neither lungs nor a CT.
     """
+    expect_examination_files(result, ct, day)
     result = Path(result)
     if not result.exists():
         raise UnusableInput(does_not_exist(result))

@@ -1,0 +1,57 @@
+"""Refuse arguments of another type than expected, at once and in one sentence, where Python users call the package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from .errors import UnusableInput
+from .texts import quoted, shown
+from .volume import CTVolume, Volume
+
+
+def expect_ct(value: Any) -> None:
+    """Raise UnusableInput unless ``value`` is a CT."""
+    if isinstance(value, CTVolume):
+        return
+    if isinstance(value, Volume):
+        raise UnusableInput("The CT must be a CTVolume, not another Volume; make one with CTVolume(array, affine).")
+    raise UnusableInput(f"The CT must be a CTVolume, not {_what(value)}; read a file or folder with read_ct(path).")
+
+
+def expect_segments(value: Any) -> None:
+    """Raise UnusableInput unless ``value`` is a sequence of segments."""
+    if isinstance(value, Sequence) and all(hasattr(each, "name") and not _is_path(each) for each in value):
+        return
+    raise UnusableInput(
+        f"The segments must be a list of segments, not {_what(value)}; read a file with read_segmentation(path, ct)."
+    )
+
+
+def expect_examination_files(result: Any, ct: Any, day: Any) -> None:
+    """Raise UnusableInput unless an examination is given by paths and, if known, a date."""
+    if not _is_path(result):
+        raise UnusableInput(
+            f"An examination must be the path of a result folder or of a segmentation, not {_what(result)}; write a "
+            "result with its method save(folder)."
+        )
+    if ct is not None and not _is_path(ct):
+        raise UnusableInput(
+            f"The CT of an examination must be the path of a file or folder, not {_what(ct)}; give the path that "
+            "read_ct(path) reads."
+        )
+    if day is not None and not isinstance(day, date):
+        raise UnusableInput(f"The date of an examination must be a datetime.date, not {_what(day)}.")
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str | os.PathLike)
+
+
+def _what(value: Any) -> str:
+    """Return a text or path as it is, of anything else the type; volumes are too long to be shown."""
+    if isinstance(value, str | int | float | None):
+        return quoted(value)
+    return shown(value) if isinstance(value, os.PathLike) else f"an object of type {type(value).__name__}"

@@ -1,0 +1,54 @@
+"""Arguments of another type than expected are refused at once, in a sentence that says what to give."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from LungTumorSegLib import CTVolume, Volume, compare, isolate_lungs, measure, outline, segment
+from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.followup.examination import read_examination
+
+CT = CTVolume(np.zeros((2, 3, 4), np.int16), np.eye(4))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [segment, isolate_lungs, lambda ct: outline(ct, point=(0.0, 0.0, 0.0)), lambda ct: measure(ct, ())],
+    ids=["segment", "isolate_lungs", "outline", "measure"],
+)
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("ct.nii.gz", r"a CTVolume, not 'ct\.nii\.gz'; read a file or folder with read_ct"),
+        (Path("ct.nii.gz"), r"a CTVolume, not ct\.nii\.gz; read a file or folder with read_ct"),
+        (None, "a CTVolume, not None"),
+        (CT.array, "a CTVolume, not an object of type ndarray"),
+        (Volume(CT.array, CT.affine), "a CTVolume, not another Volume; make one with CTVolume"),
+    ],
+    ids=["text", "path", "none", "array", "volume"],
+)
+def test_what_is_no_ct_is_refused(call, given, sentence):
+    with pytest.raises(UnusableInput, match=sentence):
+        call(given)
+
+
+@pytest.mark.parametrize("given", ["a.seg.nrrd", Path("a.seg.nrrd"), ["a.seg.nrrd"], [Path("a.seg.nrrd")], CT])
+def test_what_are_no_segments_is_refused(given):
+    with pytest.raises(UnusableInput, match=r"must be a list of segments, not .*; read a file with read_segmentation"):
+        measure(CT, given)
+
+
+def test_options_are_given_by_name():
+    with pytest.raises(UnusableInput, match="must be SegmentOptions or a dict, not 'default'"):
+        segment(CT, "default")
+
+
+def test_a_comparison_takes_paths_and_a_number_of_days(tmp_path):
+    with pytest.raises(UnusableInput, match="the path of a result folder or of a segmentation, not an object of type"):
+        compare(CT, CT)
+    with pytest.raises(UnusableInput, match="must be a number of days, not '98'"):
+        compare(tmp_path, tmp_path, days="98")
+    with pytest.raises(UnusableInput, match=r"give the path that read_ct\(path\) reads"):
+        read_examination(tmp_path, CT)
+    with pytest.raises(UnusableInput, match=r"must be a datetime\.date, not '2026-01-31'"):
+        read_examination(tmp_path, day="2026-01-31")
