@@ -35,7 +35,8 @@ def _add_arguments(evaluate: argparse.ArgumentParser) -> None:
         "prediction",
         metavar="PREDICTION",
         type=path_argument,
-        help="a label map, a .seg.nrrd file, a DICOM segmentation or structure set, or a folder of the first two",
+        help="a label map, a .seg.nrrd file, a DICOM segmentation or structure set, a result folder, or a folder of "
+        "label maps, .seg.nrrd files and result folders, such as the one that batch writes",
     )
     evaluate.add_argument(
         "reference",
@@ -61,7 +62,7 @@ COMMAND = Command(
     (
         "result/segmentation.seg.nrrd reference.nii.gz",
         "reader-1.dcm reader-2.dcm --ct dicom-folder",
-        "results references --cases table.csv",
+        "cohort references --cases table.csv",
     ),
     (_add_arguments,),
 )

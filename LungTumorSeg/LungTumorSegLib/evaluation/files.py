@@ -1,7 +1,8 @@
 """Which files are compared, and what they contain.
 
 A case is a label map (.nii.gz, .nii, .nrrd, .mha) or a .seg.nrrd, of which the lesion segments count. It can also be a
-folder that ``lungtumorseg segment`` wrote, with its probability map. A data set is a folder of cases. The name of a
+folder that ``lungtumorseg segment`` wrote, with its probability map. A data set is a folder of cases, such as the one
+that ``lungtumorseg batch`` wrote. The name of a
 case is the name of its folder or of its file without suffix.
 """
 
@@ -17,6 +18,7 @@ from ..core.boxes import bounding_box, boxes_of_labels, common_grid, slices_of
 from ..core.crops import place, start_on
 from ..core.errors import UnusableInput
 from ..core.messages import does_not_exist
+from ..core.texts import listed
 from ..core.volume import Geometry, Volume
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
 from ..io.images import read_volume
@@ -68,7 +70,8 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
     missing = sorted(references.keys() - predictions.keys())
     if missing:
         raise UnusableInput(
-            f"{prediction} contains no prediction for {', '.join(missing)}; name each prediction like its reference."
+            f"{prediction} contains no prediction for {listed(missing)}; name each file or result folder like its "
+            "reference, and remove references without a prediction, such as those of CTs that were refused."
         )
     pairs = [Pair(name, predictions[name], references[name]) for name in sorted(references)]
     return pairs, sorted(predictions.keys() - references.keys())

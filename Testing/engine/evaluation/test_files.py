@@ -1,8 +1,11 @@
 """What is compared with what: single files, data sets, result folders; grids are checked."""
 
+import json
+
 import numpy as np
 import pytest
 from chests import block
+from commands import run_command
 from dicom_seg_files import write_dicom_seg
 from dicom_series import write_dicom_series
 from LungTumorSegLib.core.errors import UnusableInput
@@ -59,6 +62,23 @@ def test_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
     pairs, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
     assert pairs == [Pair("a", prediction_a, reference_a), Pair("b", result_b, reference_b)]
     assert unmatched == ["c"]
+
+
+def test_what_batch_writes_is_compared_by_case(tmp_path):
+    cohort, references = tmp_path / "cohort", tmp_path / "references"
+    for case in ("A", "B"):
+        (cohort / case).mkdir(parents=True)
+        (cohort / ".batch" / case).mkdir(parents=True)
+        write_segmentation(segments_of(a_label_map()), cohort / case / "segmentation.seg.nrrd")
+        write(a_label_map(), references / f"{case}.nii.gz")
+    for table in ("cohort.csv", "lesions.csv", "overview.html"):
+        (cohort / table).write_text("case\nA\nB\n")
+    metrics = json.loads(run_command("evaluate", cohort, references))
+    assert [(row["case"], row["dice_3d"]) for row in metrics["per_case"]] == [("A", 1.0), ("B", 1.0)]
+    for number in range(7):
+        write(a_label_map(), references / f"refused-{number}.nii.gz")
+    with pytest.raises(UnusableInput, match=r"for refused-0, .*refused-4[^-]*; name each .* result folder .*refused\."):
+        find_pairs(cohort, references)
 
 
 def test_detached_headers_and_suffixes_in_capitals_are_cases(tmp_path):
