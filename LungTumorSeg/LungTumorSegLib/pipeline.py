@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .core.events import Progress, ProgressCallback, ignore_progress
-from .core.expected import expect_ct
+from .core.expected import as_ct
 from .core.volume import CTVolume, Point, Volume
 from .inference.decision import decide
 from .inference.doubts import resolution_doubts
@@ -63,7 +63,7 @@ def segment(
         MachineLimit: If memory, device, weights or a package fail.
     """
     chosen = SegmentOptions.of(options, **choices)
-    expect_ct(ct)
+    ct = as_ct(ct)
     run = started(chosen, on_progress, search=True)
     settings, clock = run.settings, run.clock
 
@@ -130,7 +130,7 @@ def outline(
     from .refinement.places import clicks_at
 
     chosen = SegmentOptions.of(options, **choices)
-    expect_ct(ct)
+    ct = as_ct(ct)
     clicks = clicks_at(point, box, also, but_not)
     for click in clicks:
         click.check_inside(ct, LPS_HINT)  # now, not after the long search for the lungs

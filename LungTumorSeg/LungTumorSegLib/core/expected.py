@@ -12,12 +12,16 @@ from .texts import quoted, shown
 from .volume import CTVolume, Volume
 
 
-def expect_ct(value: Any) -> None:
-    """Raise UnusableInput unless ``value`` is a CT."""
+def as_ct(value: Any) -> CTVolume:
+    """Return a CT itself, and any other volume (a part of a CT, for example) as a CT.
+
+    Raises:
+        UnusableInput: ``value`` is no volume, or has values that are not finite.
+    """
     if isinstance(value, CTVolume):
-        return
+        return value
     if isinstance(value, Volume):
-        raise UnusableInput("The CT must be a CTVolume, not another Volume; make one with CTVolume(array, affine).")
+        return CTVolume(value.array, value.affine)
     raise UnusableInput(f"The CT must be a CTVolume, not {_what(value)}; read a file or folder with read_ct(path).")
 
 

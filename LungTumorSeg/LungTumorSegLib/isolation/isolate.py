@@ -15,7 +15,7 @@ import numpy as np
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.expected import expect_ct
+from ..core.expected import as_ct
 from ..core.threads import both
 from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Point, Volume
 from .airways import find_airways
@@ -109,7 +109,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     Raises:
         UnusableInput: ``ct`` is no CT, or shows less than ``LEAST_LUNG_ML`` of lung.
     """
-    expect_ct(ct)
+    ct = as_ct(ct)
     order = ct.canonical_axes()
     axial: Volume = order.apply(ct)
     done = iter(range(1, STEPS + 1))

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.boxes import bounding_box, slices_of
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
-from ..core.expected import expect_ct, expect_segments
+from ..core.expected import as_ct, expect_segments
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, is_lesion, selection_doubts
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
@@ -172,7 +172,7 @@ def measure(
         UnusableInput: ``ct`` is no CT, ``segments`` are no segments, a mask does not lie on the voxels of the CT, or
             there are more than 65,535 lesions.
     """
-    expect_ct(ct)
+    ct = as_ct(ct)
     expect_segments(segments)
     order = ct.canonical_axes()
     named, warnings = _lesions_among(segments, order.apply_to_grid(ct.grid))

@@ -23,13 +23,20 @@ CT = CTVolume(np.zeros((2, 3, 4), np.int16), np.eye(4))
         (Path("ct.nii.gz"), r"a CTVolume, not ct\.nii\.gz; read a file or folder with read_ct"),
         (None, "a CTVolume, not None"),
         (CT.array, "a CTVolume, not an object of type ndarray"),
-        (Volume(CT.array, CT.affine), "a CTVolume, not another Volume; make one with CTVolume"),
     ],
-    ids=["text", "path", "none", "array", "volume"],
+    ids=["text", "path", "none", "array"],
 )
 def test_what_is_no_ct_is_refused(call, given, sentence):
     with pytest.raises(UnusableInput, match=sentence):
         call(given)
+
+
+def test_a_part_of_a_ct_is_a_ct():
+    part = CT.crop((0, 1, 1), (2, 3, 3))
+    assert not isinstance(part, CTVolume)
+    assert measure(part, ()).lesions == ()
+    with pytest.raises(UnusableInput, match="NaN or infinite values"):
+        measure(Volume(np.full((2, 2, 2), np.nan), np.eye(4)), ())
 
 
 @pytest.mark.parametrize("given", ["a.seg.nrrd", Path("a.seg.nrrd"), ["a.seg.nrrd"], [Path("a.seg.nrrd")], CT])
