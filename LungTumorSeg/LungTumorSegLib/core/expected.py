@@ -1,4 +1,4 @@
-"""Refuse arguments of another type than expected, at once and in one sentence, where Python users call the package."""
+"""Check the types of what Python users pass: take what is meant, and refuse anything else in one sentence."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class Volume(Geometry):
 
     @property
     def mask_ml(self) -> float:
-        """Return the volume, in mL, of the true voxels of a mask."""
+        """Volume of the true voxels of a mask, mL."""
         return float(np.count_nonzero(self.array)) * self.voxel_volume_ml
 
     def with_array(self, array: Array) -> Volume:

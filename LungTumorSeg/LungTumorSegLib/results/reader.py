@@ -123,7 +123,11 @@ def is_of_ct(summary: Mapping[str, Any], ct: CTVolume) -> bool:
 
 
 def summary_of(result: Path) -> Path | None:
-    """Return the summary.json of a result folder, or beside the segmentation of one; None if there is none."""
+    """Return the path of the summary.json of a result; None if there is none.
+
+    Args:
+        result: A result folder, or a segmentation. Only one with the name that results give it has a summary.
+    """
     if not result.is_dir() and result.name != SEGMENTATION_FILE:
         return None
     summary = (result if result.is_dir() else result.parent) / SUMMARY_FILE
