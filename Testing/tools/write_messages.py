@@ -67,6 +67,7 @@ KINDS = {
     "results/writer.py": "warning",
     "core/errors.py": ERROR_UNUSABLE,
     "core/machine.py": ERROR_MACHINE,
+    "cohort/discovery.py": "reason in cohort.csv",
     "cohort/input_table.py": ERROR_UNUSABLE,
     "cohort/run_item.py": "reason in cohort.csv",
     "cohort/schedule.py": "reason in cohort.csv",

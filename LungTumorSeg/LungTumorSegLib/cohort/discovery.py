@@ -13,7 +13,7 @@ from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..io.dicom_folder import is_named_as_slice, unpacked_name
 from ..io.dicom_start import is_dicom_file
-from ..io.file_suffixes import IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
+from ..io.file_suffixes import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from ..io.plausibility import MIN_SLICES
 from ..phantom.truth import PHANTOM, PHANTOM_FILES
 from ..results.mark import read_mark
@@ -36,8 +36,9 @@ def find_items(root: Path, output: Path | None) -> list[Item]:
 
     Of several CT series of a study, the one with the most slices is taken; a note states how many were not. A folder
     that cannot be opened, one with damaged, packed or incomplete DICOM files, and a subfolder of ``root`` with DICOM
-    files but without a CT, become items too, as packed and incomplete image files do, so that their row states the
-    reason. Hidden files, segmentations, and files that LungTumorSeg wrote are passed over.
+    files but without a CT, become items too, as packed and incomplete image files and archives do, so that their row
+    states the reason. Hidden files, segmentations, archives beside what was unpacked from them, and files that
+    LungTumorSeg wrote are passed over.
 
     Args:
         root: The folder to search.
@@ -49,6 +50,8 @@ def find_items(root: Path, output: Path | None) -> list[Item]:
         for path in files:
             if _is_image(path):
                 found.images.append(path)
+            elif _is_archive(path):
+                found.archives.append(path)
             else:
                 found.add_dicom(path, folder)
     studies = list(_studies(found.series, root))
@@ -57,6 +60,7 @@ def find_items(root: Path, output: Path | None) -> list[Item]:
     tops = {_top(folder, root): None for folder in found.dicom_folders}
     lost += [each for each in tops if not any(each in (path, *path.parents) for path in [*lost, *_paths(items)])]
     items += [Item(_name(folder, root), folder, _patient(folder, root)) for folder in dict.fromkeys(lost)]
+    items += [_item_of_archive(path, root) for path in found.archives]
     return sorted(items, key=lambda item: (str(item.path), item.of_4d or item.series))
 
 
@@ -84,12 +88,14 @@ class _Found:
 
     Attributes:
         images: Image files.
+        archives: Archives that lie there packed only.
         series: Headers of CT slices by study and series.
         dicom_folders: Folders with DICOM files.
         damaged: Folders that cannot be opened, or with DICOM files that are damaged, packed or incomplete.
     """
 
     images: list[Path] = field(default_factory=list)
+    archives: list[Path] = field(default_factory=list)
     series: dict[tuple[Study, str], list[DicomHeader]] = field(default_factory=lambda: defaultdict(list))
     dicom_folders: list[Path] = field(default_factory=list)
     damaged: list[Path] = field(default_factory=list)
@@ -139,6 +145,19 @@ def _is_image(path: Path) -> bool:
         return True
     whole = unpacked_name(path)
     return has_suffix(whole.name, IMAGE_SUFFIXES) and not whole.exists()
+
+
+def _is_archive(path: Path) -> bool:
+    """Return whether a file is an archive; one beside a file or folder that was unpacked from it does not count."""
+    if not has_suffix(path.name, ARCHIVE_SUFFIXES) or is_named_as_slice(path):
+        return False
+    return not path.with_name(without_suffix(path.name, ARCHIVE_SUFFIXES)).exists()
+
+
+def _item_of_archive(path: Path, root: Path) -> Item:
+    """Return an item whose row states that the archive was not searched."""
+    problem = f"{shown(path)} is an archive, which is not searched; unpack it if it contains a CT."
+    return Item(without_suffix(_name(path, root), ARCHIVE_SUFFIXES), path, _patient(path, root), problem=problem)
 
 
 def _own_files(folder: Path) -> set[str]:

@@ -16,6 +16,12 @@ SEGMENTATION_SUFFIX = ".seg.nrrd"
 LABEL_SUFFIXES = (SEGMENTATION_SUFFIX, *IMAGE_SUFFIXES, ".dcm")
 """Suffixes of segmentation files, longest first."""
 
+ARCHIVE_SUFFIXES = (
+    *(f".tar{packing}" for packing in ("", ".gz", ".bz2", ".xz", ".zst")),
+    *(".tgz", ".tbz2", ".txz", ".zip", ".7z", ".rar", ".iso"),
+)
+"""Suffixes of archives, which are not read but may contain CTs."""
+
 
 def has_suffix(name: str, suffixes: Sequence[str]) -> bool:
     """Return whether a file name ends in one of the suffixes."""

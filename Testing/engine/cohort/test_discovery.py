@@ -117,6 +117,19 @@ def test_what_is_packed_or_incomplete_becomes_an_item_so_that_no_patient_is_miss
     }
 
 
+def test_an_archive_becomes_an_item_so_that_no_patient_is_missing_unless_it_lies_beside_what_it_contained(tmp_path):
+    archives = ("P1.zip", "site/P2.tar", "P3.TAR.GZ", "P4.tgz", "P5.7z")
+    for name in (*archives, "P6.zip", "P6/ct.nii", "P7.zip", "P7", ".P8.zip"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    items = found(tmp_path)
+    assert set(items) == {*archives, "P6/ct.nii"}
+    assert [items[name].case for name in archives] == ["P1", "site-P2", "P3", "P4", "P5"]
+    assert items["P1.zip"].problem == (
+        f"{tmp_path / 'P1.zip'} is an archive, which is not searched; unpack it if it contains a CT."
+    )
+
+
 def test_a_folder_that_cannot_be_opened_becomes_an_item_so_that_no_patient_is_missing(tmp_path, monkeypatch):
     for name in ("P1", "P2"):
         (tmp_path / name / "study").mkdir(parents=True)
