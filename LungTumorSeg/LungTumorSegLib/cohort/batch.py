@@ -25,6 +25,7 @@ from ..weights.manifest import Manifest, find_model, model_folders
 from ..weights.model_card import CARD_FILE
 from .advance import Advance
 from .discovery import check_hides_no_ct, find_items
+from .earlier import earlier_rows
 from .input_table import read_table
 from .items import Item, with_unique_cases
 from .output_tables import (
@@ -62,7 +63,8 @@ class Batch:
         scheduler: Address of a Dask scheduler; None runs on this machine.
         threads: Largest number of processor threads of all runs on this machine together, or of each run on a cluster.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
-        items: The CTs, if they are known; otherwise those of the table or folder.
+        items: The phases of one CT, whose results replace those of any other CT; if empty, the CTs are those of the
+            table or folder, and stay beside those of earlier batches.
     """
 
     source: Path
@@ -81,7 +83,7 @@ class Batch:
 
         Args:
             options: The parsed arguments of ``batch`` or ``segment``; ``passed_on`` lists the options of a run.
-            items: The CTs, if they are known.
+            items: The phases of one CT, if it is not a batch of several CTs.
         """
         passed = [action for action in options.passed_on if action.dest not in NOT_PASSED_ON]
         return cls(
@@ -119,14 +121,15 @@ def _absolute_model(model: str) -> str:
 def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     """Segment a cohort and write its tables and overview.
 
-    CTs whose result exists, from the same input with the same options and model, are not segmented again.
+    CTs whose result exists, from the same input with the same options and model, are not segmented again. The CTs of
+    earlier batches in the same folder stay in the tables.
 
     Args:
         batch: What to segment.
         channel: Receives one item per CT, first as waiting and then with its outcome, progress and the result.
 
     Returns:
-        The rows of the cohort.
+        The rows of the CTs of this batch.
 
     Raises:
         UnusableInput: If the source or the output cannot be used, or no CT at all could be segmented.
@@ -137,13 +140,14 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     check_output(output, COHORT_FILES)
     items, folder = _items(batch), batch.output.absolute()
     records = _carry_out(batch, items, folder, channel)
-    rows = with_repeats_noted([row_of(item, records[item.case], folder) for item in items])
+    own = [row_of(item, records[item.case], folder) for item in items]
+    rows = with_repeats_noted([*own, *([] if batch.items else earlier_rows(own, folder))])
     with complete_or_nothing(output) as private:
         write_tables(rows, private)
         _write_phases(rows, folder, private)
         write_overview(rows, folder, private / OVERVIEW_FILE)
-    _report(rows, batch, channel)
-    return rows
+    _report(rows[: len(own)], rows[len(own) :], batch, channel)
+    return rows[: len(own)]
 
 
 def _carry_out(batch: Batch, items: Sequence[Item], folder: Path, channel: Channel) -> dict[str, Record]:
@@ -159,7 +163,10 @@ def _carry_out(batch: Batch, items: Sequence[Item], folder: Path, channel: Chann
         1 if batch.scheduler else default_workers(items, cpu_only=batch.options.device == "cpu")
     )
     threads = (batch.threads or 0) if batch.scheduler else max(1, (batch.threads or os.cpu_count() or 1) // workers)
-    tasks = [Task(item, folder, batch.arguments, choices, batch.overwrite, threads) for item in items]
+    tasks = [
+        Task(item, folder, batch.arguments, choices, batch.overwrite, threads, of_any_ct=bool(batch.items))
+        for item in items
+    ]
     records: dict[str, Record] = {}
     advance = Advance(len(tasks))
 
@@ -243,8 +250,15 @@ def _choices(batch: Batch) -> str:
     return json.dumps([settings, model, others], sort_keys=True)
 
 
-def _report(rows: Sequence[Row], batch: Batch, channel: Channel) -> None:
-    """Report the result of a cohort, or why it is incomplete."""
+def _report(rows: Sequence[Row], earlier: Sequence[Row], batch: Batch, channel: Channel) -> None:
+    """Report the result of a batch, or why it is incomplete.
+
+    Args:
+        rows: The CTs of the batch.
+        earlier: The CTs of earlier batches in the tables.
+        batch: What was segmented.
+        channel: Receives the result.
+    """
     states = Counter(row.record.state for row in rows)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     failed = next((row for row in rows if row.record.state == FAILED), None)
@@ -263,6 +277,12 @@ def _report(rows: Sequence[Row], batch: Batch, channel: Channel) -> None:
     warnings = []
     if len(versions) > 1:
         warnings.append(f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).\n")
+    if earlier:
+        cases = listed([row.item.case for row in earlier])
+        warnings.append(
+            f"Warning: the tables also list CTs of earlier batches into the same folder ({cases}); to leave them out, "
+            f"delete {COHORT_FILE} and run the command again.\n"
+        )
     if repeated := [row.item.case for row in rows if SAME_VOXELS in row.item.note]:
         warnings.append(f"Warning: some CTs are copies of others ({listed(repeated)}); see the column note.\n")
     text = f"{len(rows)} CT{'' if len(rows) == 1 else 's'}: {counts}. Results written to {batch.output}. {NOTICE}"

@@ -156,8 +156,12 @@ def _is_archive(path: Path) -> bool:
 
 def _item_of_archive(path: Path, root: Path) -> Item:
     """Return an item whose row states that the archive was not searched."""
-    problem = f"{shown(path)} is an archive, which is not searched; unpack it if it contains a CT."
-    return Item(without_suffix(_name(path, root), ARCHIVE_SUFFIXES), path, _patient(path, root), problem=problem)
+    return Item(
+        without_suffix(_name(path, root), ARCHIVE_SUFFIXES),
+        path,
+        _patient(path, root),
+        problem=f"{shown(path)} is an archive, which is not searched; unpack it if it contains a CT.",
+    )
 
 
 def _own_files(folder: Path) -> set[str]:

@@ -35,6 +35,7 @@ class Record:
         run: Before the end, identifier of the run that last wrote into the result folder; "" if there was none.
         input_sha256: Checksum of the input; "" if it could not be read.
         software_version: Version that made the record.
+        path: Path of the CT; "" if it is unknown.
     """
 
     state: str
@@ -43,6 +44,7 @@ class Record:
     run: str = ""
     input_sha256: str = ""
     software_version: str = __version__
+    path: str = ""
 
     def write(self, folder: Path) -> None:
         """Write the record into the locked folder of the case.
@@ -57,7 +59,8 @@ class Record:
 def read_record(folder: Path) -> Record:
     """Return the record in the folder of a case, or an empty record if the folder has no record."""
     values = read_json_object(folder / RECORD_FILE)
-    names = [field.name for field in fields(Record)]
-    if values.keys() != set(names) or not all(isinstance(value, str) for value in values.values()):
+    names = {field.name for field in fields(Record)}
+    is_record = names - {"path"} <= values.keys() <= names  # older versions did not write the path
+    if not is_record or not all(isinstance(value, str) for value in values.values()):
         return Record("")
     return Record(**values)

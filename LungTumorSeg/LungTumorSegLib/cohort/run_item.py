@@ -17,6 +17,7 @@ from ..core.errors import MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
 from ..core.messages import unreadable
 from ..core.private_folder import held
+from ..core.texts import shown
 from ..io.dicom_folder import regular_files
 from ..io.file_suffixes import HEADER_SUFFIXES, has_suffix
 from ..io.headers import parse_header
@@ -49,6 +50,7 @@ class Task:
         choices: Everything except the input on which a result depends: the arguments, the settings and the model.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
         threads: Largest number of processor threads.
+        of_any_ct: Whether the result of another CT may be replaced, as in a second run of ``segment``.
     """
 
     item: Item
@@ -57,6 +59,7 @@ class Task:
     choices: str = ""
     overwrite: bool = False
     threads: int = 1
+    of_any_ct: bool = False
 
     @property
     def result(self) -> Path:
@@ -124,14 +127,34 @@ def _run_locked(task: Task, stopped: Stopped, on_share: OnShare, lock: int | Non
     key = hashlib.sha256(json.dumps([input_sha256, item.series, task.choices, *phase]).encode()).hexdigest()
     earlier = read_record(task.records)
     if earlier.key == key and (known := _finished(task, earlier)):
+        if known.path != str(item.path):  # the CT was moved
+            known = replace(known, path=str(item.path))
+            known.write(task.records)
         return known
-    begun = Record(STARTED, key, run=_last_run(task.result), input_sha256=input_sha256)
+    _check_same_ct(task, earlier, input_sha256)
+    begun = Record(STARTED, key, run=_last_run(task.result), input_sha256=input_sha256, path=str(item.path))
     begun.write(task.records)
     outcome = _segment(task, stopped, on_share, lock)
     state = {0: DONE, UNUSABLE: REFUSED}.get(outcome.code, FAILED)
     record = replace(begun, state=state, reason=outcome.message, run=_last_run(task.result))
     record.write(task.records)
     return record
+
+
+def _check_same_ct(task: Task, earlier: Record, input_sha256: str) -> None:
+    """Check that the result folder does not contain the result of another CT, which has the same case by chance.
+
+    A CT is known by its content, and by its path if the content has changed.
+
+    Raises:
+        UnusableInput: If it does.
+    """
+    same = earlier.input_sha256 in ("", input_sha256) or earlier.path in ("", str(task.item.path))
+    if not (same or task.overwrite or task.of_any_ct) and _has_result(task.result):
+        raise UnusableInput(
+            f"{shown(task.result)} contains the result of another CT ({shown(earlier.path)}); give one of them another "
+            "name or case, choose another output folder, or replace the result with --overwrite."
+        )
 
 
 def _finished(task: Task, record: Record) -> Record | None:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib.cohort.batch import Batch, run_batch
+from LungTumorSegLib.cohort.earlier import FROM_EARLIER
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.output_tables import COHORT_COLUMNS, Row, with_repeats_noted, write_tables
 from LungTumorSegLib.cohort.overview import write_overview
@@ -112,6 +114,65 @@ def test_a_second_run_computes_only_what_changed(quick, tmp_path):
     assert starts(tmp_path) == ["A.txt", "B.txt", "C.txt", "C.txt"]
     run_batch(batch(table, ["--margins=5"]), Heard())
     assert starts(tmp_path) == sorted(["A.txt", "B.txt", "C.txt"] * 2 + ["C.txt"])
+
+
+def in_other_folder(folder: Path, name: str, **words: str) -> Batch:
+    """Return a batch of the CTs in a folder of its own, into the output folder of ``batch``."""
+    (folder / name).mkdir(exist_ok=True)
+    table = a_cohort(folder / name, **words)
+    return replace(batch(table), output=folder / "out")
+
+
+def test_cts_of_an_earlier_batch_stay_in_the_tables_of_the_folder(quick, tmp_path):
+    run_batch(in_other_folder(tmp_path, "first", A="good", B="damaged"), Heard())
+    heard = Heard()
+    run_batch(in_other_folder(tmp_path, "second", C="good"), heard)
+    assert [(row["case"], row["state"], row["note"]) for row in rows(tmp_path)] == [
+        ("C", "done", ""), ("A", "done", FROM_EARLIER), ("B", "refused", FROM_EARLIER),
+    ]  # fmt: skip
+    assert [row["case"] for row in rows(tmp_path, "lesions.csv")] == ["C", "A"]
+    assert rows(tmp_path)[1]["input_sha256"], "what the first batch knew is kept"
+    (data, text), = heard.results  # fmt: skip
+    assert data["states"] == {"done": 1}
+    assert "the tables also list CTs of earlier batches into the same folder (A, B)" in text
+    run_batch(in_other_folder(tmp_path, "first", A="good", B="damaged"), Heard())
+    assert [(row["case"], row["note"]) for row in rows(tmp_path)] == [("A", ""), ("B", ""), ("C", FROM_EARLIER)]
+    (tmp_path / "out" / "cohort.csv").unlink()
+    run_batch(in_other_folder(tmp_path, "first", A="good", B="damaged"), Heard())
+    assert [row["case"] for row in rows(tmp_path)] == ["A", "B"]
+
+
+def test_a_ct_that_gets_another_case_is_in_the_tables_once(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good")
+    run_batch(batch(table), Heard())
+    table.write_text("patient,path\nAnna,A.txt", encoding="utf-8")
+    run_batch(batch(table), Heard())
+    assert [row["case"] for row in rows(tmp_path)] == ["Anna"]
+
+
+def test_the_result_of_another_ct_with_the_same_name_is_never_replaced_unasked(quick, tmp_path):
+    run_batch(in_other_folder(tmp_path, "first", A="good", B="good"), Heard())
+    before = (tmp_path / "out" / "A" / ".lungtumorseg.json").read_bytes()
+    second = in_other_folder(tmp_path, "second", A="good other")
+    with pytest.raises(UnusableInput, match=r"out/A contains the result of another CT \(.*first/A\.txt\); give one"):
+        run_batch(second, Heard())
+    assert (tmp_path / "out" / "A" / ".lungtumorseg.json").read_bytes() == before
+    assert [(row["case"], row["state"], Path(row["path"]).parent.name) for row in rows(tmp_path)] == [
+        ("A", "refused", "second"), ("A", "done", "first"), ("B", "done", "first"),
+    ]  # fmt: skip
+    run_batch(replace(second, overwrite=True), Heard())
+    assert [(row["case"], row["state"]) for row in rows(tmp_path)] == [("A", "done"), ("B", "done")]
+
+
+def test_a_cohort_that_was_moved_needs_no_work(quick, tmp_path):
+    run_batch(in_other_folder(tmp_path, "first", A="good"), Heard())
+    (tmp_path / "first").rename(tmp_path / "moved")
+    moved = in_other_folder(tmp_path, "moved", A="good")
+    run_batch(moved, Heard())
+    assert starts(tmp_path / "moved") == ["A.txt"]
+    (tmp_path / "moved" / "A.txt").write_text("good but other", encoding="utf-8")
+    run_batch(moved, Heard())
+    assert rows(tmp_path)[0]["state"] == "done", "a CT whose content changed is known by its path"
 
 
 def test_a_changed_slice_in_a_linked_folder_makes_another_input(tmp_path):

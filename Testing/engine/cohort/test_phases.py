@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 from four_d import write_4d, write_4d_dicom, write_4d_nrrd, write_phase_series
 from LungTumorSegLib.cohort.discovery import find_items
+from LungTumorSegLib.cohort.earlier import earlier_rows
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.motion import PHASE_COLUMNS, write_phases
-from LungTumorSegLib.cohort.output_tables import Row
+from LungTumorSegLib.cohort.output_tables import Row, write_tables
 from LungTumorSegLib.cohort.phases import series_of_phases, with_phases
 from LungTumorSegLib.cohort.records import Record
 from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom
+from LungTumorSegLib.results.contents import COHORT
+from LungTumorSegLib.results.folder import complete_or_nothing
+from LungTumorSegLib.results.giving_way import Output
 from two_lungs import write_examination
 
 
@@ -78,6 +82,17 @@ def test_phases_that_a_table_lists_belong_together_by_patient_and_date():
     items = [Item(f"{n}", Path("/x"), patient, "2024", phase) for n, (patient, phase) in enumerate(
         [("A", "0%"), ("B", "0%"), ("A", "50%"), ("B", ""), ("A", "90%")])]  # fmt: skip
     assert [[item.case for item in group] for group in series_of_phases(items)] == [["0", "2", "4"]]
+
+
+def test_phases_of_an_earlier_batch_belong_together_by_their_file(tmp_path):
+    phases = [Item(f"{name}_phase_{n}", tmp_path / name, phase=f"{n}") for name in ("a.nii", "b.nii") for n in (0, 1)]
+    with complete_or_nothing(Output(tmp_path / "out", COHORT)) as private:
+        write_tables([Row(item, Record("refused", reason="It was refused.")) for item in phases], private)
+    kept = [row.item for row in earlier_rows([], tmp_path / "out")]
+    assert [[item.case for item in group] for group in series_of_phases(kept)] == [
+        ["a.nii_phase_0", "a.nii_phase_1"],
+        ["b.nii_phase_0", "b.nii_phase_1"],
+    ]
 
 
 def phase(folder: Path, number: int, balls: dict) -> Row:
