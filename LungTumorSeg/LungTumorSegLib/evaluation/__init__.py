@@ -9,8 +9,8 @@ from ..core import lazy
 if TYPE_CHECKING:
     from .cases import CaseMetrics as CaseMetrics
     from .cases import evaluate_case as evaluate_case
-    from .cases import evaluate_files as evaluate_files
     from .cases import summarize as summarize
+    from .data_sets import evaluate_files as evaluate_files
     from .instances import average_precision as average_precision
     from .instances import instances_of as instances_of
     from .instances import match_instances as match_instances
@@ -21,7 +21,7 @@ __getattr__, __all__ = lazy.exports(
         "CaseMetrics": "cases",
         "evaluate_case": "cases",
         "summarize": "cases",
-        "evaluate_files": "cases",
+        "evaluate_files": "data_sets",
         "average_precision": "instances",
         "instances_of": "instances",
         "match_instances": "instances",

@@ -1,27 +1,18 @@
-"""Metrics of cases and data sets, computed from volumes and from files."""
+"""Metrics of cases and data sets, computed from volumes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.boxes import bounding_box, slices_of, united
-from ..core.complete_files import complete_file
-from ..core.csv_tables import write_table
 from ..core.errors import UnusableInput
-from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import Volume
-from ..io.images import read_ct
-from ..report.charts import write_froc
-from ..results.folder import check_output, complete_or_nothing
-from ..results.giving_way import Output
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
-from .files import PROBABILITY, RESULT, Pair, find_pairs, read_pair
 from .overlap import SliceCounts, dice, iou, slice_dices
 from .surface_distance import surface_distances
 
@@ -40,6 +31,7 @@ class CaseMetrics:
         mean_surface_distance_mm: Mean surface distance, mm; None if a mask is empty.
         detection: Lesions found and missed, and false positives.
         candidates: Scores for the FROC curve; None if there is no probability map.
+        is_predicted: Whether there is a prediction; see ``missed_case``.
     """
 
     dice_3d: float
@@ -51,6 +43,7 @@ class CaseMetrics:
     mean_surface_distance_mm: float | None
     detection: Detection
     candidates: Candidates | None = None
+    is_predicted: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +70,11 @@ class Row:
     median_lesion_dice: float | None
     false_positives: int
     false_positive_ml: float
+    note: str = ""
+
+
+NO_PREDICTION = "no prediction: all lesions count as missed"
+"""The note on a case without a prediction."""
 
 
 def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | None = None) -> CaseMetrics:
@@ -131,6 +129,39 @@ def _candidates(probability: np.ndarray, lesions: np.ndarray, box: tuple[slice, 
     return score_candidates(probability, whole)
 
 
+def missed_case(reference: Volume) -> CaseMetrics | None:
+    """Return the metrics of a case without a prediction: all its lesions, and all its slices with tumor, are missed.
+
+    What is neither counts nowhere, so that a missing prediction improves no metric.
+
+    Args:
+        reference: The reference (bool, or one label per lesion).
+
+    Returns:
+        The metrics; None if the reference has no lesion.
+    """
+    truth = reference.canonical_axes().apply(reference)
+    box = _common_box(truth.array, truth.array)
+    with_tumor = truth.array[box].any(axis=(1, 2))
+    slices = int(np.count_nonzero(with_tumor))
+    if not slices:
+        return None
+    lesions = separate_lesions(truth.array[box].astype(np.int32))
+    nothing = np.zeros(lesions.shape, bool)
+    return CaseMetrics(
+        dice_3d=0.0,
+        iou_3d=0.0,
+        slice_dices=np.zeros(slices),
+        tumor_slices=np.ones(slices, bool),
+        slices=SliceCounts(false_negatives=slices),
+        hd95_mm=None,
+        mean_surface_distance_mm=None,
+        detection=detect(nothing, lesions, voxel_ml=truth.voxel_volume_ml),
+        candidates=score_candidates(nothing.astype(np.float32), lesions),
+        is_predicted=False,
+    )
+
+
 def row(case: str, metrics: CaseMetrics) -> Row:
     """Convert the metrics of one case into a row of the table."""
     counts, detection = metrics.slices, metrics.detection
@@ -149,6 +180,7 @@ def row(case: str, metrics: CaseMetrics) -> Row:
         median_lesion_dice=_median(detection.dices),
         false_positives=len(detection.false_ml),
         false_positive_ml=sum(detection.false_ml),
+        note="" if metrics.is_predicted else NO_PREDICTION,
     )
 
 
@@ -156,14 +188,15 @@ def summarize(cases: Sequence[CaseMetrics]) -> dict[str, Any]:
     """Summarize the metrics of a data set for JSON; None is undefined.
 
     3D Dice, IoU and surface distances are means over cases; surface distances use the cases that have them. 2D Dice and
-    slice counts pool the slices of all cases, and lesion metrics pool their lesions. The key ``froc`` is present if all
-    cases have a probability map.
+    slice counts pool the slices of all cases, and lesion metrics pool their lesions. False positives per scan are those
+    of the cases with a prediction. The key ``froc`` is present if all of these have a probability map.
     """
     detections = [case.detection for case in cases]
     lesion_dices = [value for detection in detections for value in detection.dices]
     false_ml = [volume for detection in detections for volume in detection.false_ml]
     all_slices = np.concatenate([case.slice_dices for case in cases])
     tumor_slices = np.concatenate([case.slice_dices[case.tumor_slices] for case in cases])
+    scans = sum(case.is_predicted for case in cases)
     distances = [(case.hd95_mm, case.mean_surface_distance_mm) for case in cases if case.hd95_mm is not None]
     summary = {
         "cases": len(cases),
@@ -181,101 +214,14 @@ def summarize(cases: Sequence[CaseMetrics]) -> dict[str, Any]:
         "lesion_sensitivity": _mean([value > 0 for value in lesion_dices]),
         "median_lesion_dice": _median(lesion_dices),
         "false_positives": len(false_ml),
-        "false_positives_per_scan": len(false_ml) / len(cases),
-        "false_positive_ml_per_scan": sum(false_ml) / len(cases),
+        "false_positives_per_scan": len(false_ml) / scans,
+        "false_positive_ml_per_scan": sum(false_ml) / scans,
     }
     candidates = [case.candidates for case in cases if case.candidates is not None]
     if len(candidates) == len(cases):
-        curve = froc_curve(candidates)
+        curve = froc_curve(candidates, scans)
         summary["froc"] = {"score": froc_score(curve), "curve": [asdict(point) for point in curve]}
     return summary
-
-
-def evaluate_files(
-    prediction: Path,
-    reference: Path,
-    cases: Path | None = None,
-    on_progress: ProgressCallback = ignore_progress,
-    *,
-    overwrite: bool = False,
-    ct: Path | None = None,
-) -> dict[str, Any]:
-    """Compare two files, or two folders of files matched by name.
-
-    A file is a label map or a .seg.nrrd, of which the lesion segments count (see ``files``). Files that are compared
-    are never overwritten.
-
-    Args:
-        prediction: The predicted file or folder.
-        reference: The reference file or folder.
-        cases: A CSV file for the table, with one row per case. If all cases have a probability map, the FROC curve is
-            written beside it (``-froc.svg``).
-        on_progress: Receives the number of compared cases.
-        overwrite: Whether to replace existing files of these names that no evaluation wrote, or that were changed
-            since.
-        ct: The CT of two files, on which structure sets are filled.
-
-    Returns:
-        The result of ``summarize``, the names of predictions without a reference (``without_reference``), the rows of
-        the table (``per_case``), and sentences about what was read (``warnings``).
-
-    Raises:
-        UnusableInput: Files cannot be read or matched, grids differ, or the table must not be written.
-        MachineLimit: The table cannot be written.
-    """
-    pairs, unmatched = find_pairs(Path(prediction), Path(reference))
-    if ct is not None and Path(reference).is_dir() and not (Path(reference) / RESULT).is_file():
-        raise UnusableInput(f"{ct} is the CT of one case, but {reference} is a folder; compare its cases one by one.")
-    grid, warnings = None, list[str]()
-    if ct is not None:
-        on_progress(Progress("reading", 0, 1))
-        grid = read_ct(ct)
-        warnings += grid.warnings
-    if cases is not None:
-        inputs = [path for pair in pairs for path in (pair.prediction, pair.reference)]
-        inputs += [pair.prediction.with_name(PROBABILITY) for pair in pairs]
-        output = Output(Path(cases).parent, f"evaluation {Path(cases).name}", inputs, overwrite)
-        check_output(output, {Path(cases).name, froc_name(Path(cases))})
-    metrics = _evaluated(pairs, on_progress, grid, warnings.append)
-    rows, summary = [row(name, case) for name, case in metrics.items()], summarize(list(metrics.values()))
-    if cases is not None:
-        with complete_or_nothing(output) as private:
-            write_cases(rows, private / Path(cases).name)
-            if "froc" in summary:
-                write_froc_of(summary, private / froc_name(Path(cases)))
-    table = [asdict(line) for line in rows]
-    return {**summary, "without_reference": unmatched, "per_case": table, "warnings": list(dict.fromkeys(warnings))}
-
-
-def _evaluated(
-    pairs: Sequence[Pair], on_progress: ProgressCallback, ct: Volume | None, warn: Callable[[str], None]
-) -> dict[str, CaseMetrics]:
-    metrics = {}
-    for done, pair in enumerate(pairs):
-        on_progress(Progress("comparing", done, len(pairs)))
-        try:
-            metrics[pair.name] = evaluate_case(*read_pair(pair, ct, warn))
-        except UnusableInput as error:
-            raise UnusableInput(f"{pair.name}: {error}") from error
-    return metrics
-
-
-def froc_name(cases: Path) -> str:
-    """Return the name of the FROC curve that belongs to a table."""
-    return f"{cases.stem}-froc.svg"
-
-
-def write_froc_of(summary: dict[str, Any], picture: Path) -> None:
-    """Write the FROC curve of ``summarize`` as an SVG."""
-    write_froc(
-        [(point["false_positives_per_scan"], point["sensitivity"]) for point in summary["froc"]["curve"]], picture
-    )
-
-
-def write_cases(rows: Sequence[Row], path: Path) -> None:
-    """Write one row per case, with undefined values empty; the file appears only when complete."""
-    with complete_file(path) as unfinished:
-        write_table(unfinished, [field.name for field in fields(Row)], (asdict(line).values() for line in rows))
 
 
 def _slice_columns(counts: SliceCounts) -> dict[str, Any]:

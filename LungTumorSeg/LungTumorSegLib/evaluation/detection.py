@@ -141,17 +141,22 @@ def score_candidates(probability: Probability, lesions: Array) -> Candidates:
     return Candidates(tuple(map(float, found)), tuple(map(float, scores[false])))
 
 
-def froc_curve(cases: Sequence[Candidates]) -> list[FrocPoint]:
+def froc_curve(cases: Sequence[Candidates], scans: int | None = None) -> list[FrocPoint]:
     """Compute the FROC curve over all cases, from the highest threshold to the lowest.
 
     The curve is empty if the cases have no lesion or no candidate.
+
+    Args:
+        cases: The scores of each case.
+        scans: Number of scans in which false positives were looked for; by default all cases.
     """
     found = np.array([score for case in cases for score in case.lesions])
     false = np.array([score for case in cases for score in case.false])
     if not len(found):
         return []
+    looked_at = len(cases) if scans is None else scans
     thresholds = np.unique(np.concatenate([found[found > 0], false]))[::-1]
-    return [FrocPoint(float(t), float((found >= t).mean()), float((false >= t).sum()) / len(cases)) for t in thresholds]
+    return [FrocPoint(float(t), float((found >= t).mean()), float((false >= t).sum()) / looked_at) for t in thresholds]
 
 
 def froc_score(curve: Sequence[FrocPoint]) -> float | None:

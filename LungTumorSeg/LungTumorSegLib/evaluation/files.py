@@ -44,7 +44,7 @@ class Pair:
     reference: Path
 
 
-def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]]:
+def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], dict[str, Path], list[str]]:
     """Match the cases of two files or of two data sets by name.
 
     Args:
@@ -52,29 +52,29 @@ def find_pairs(prediction: Path, reference: Path) -> tuple[list[Pair], list[str]
         reference: The reference file or data set.
 
     Returns:
-        The pairs, and the names of predictions without a reference.
+        The pairs, the references without a prediction by name, and the names of predictions without a reference.
 
     Raises:
-        UnusableInput: A path does not exist, a reference has no prediction, or a file is compared with a data set.
+        UnusableInput: A path does not exist, no reference has a prediction, or a file is compared with a data set.
     """
     for path in (prediction, reference):
         if path.is_dir():
             settle(path)
     predictions, references = _cases(prediction), _cases(reference)
     if predictions is None and references is None:
-        return [Pair(name_without_suffix(reference), _file(prediction), _file(reference))], []
+        return [Pair(name_without_suffix(reference), _file(prediction), _file(reference))], {}, []
     if predictions is None or references is None:
         raise UnusableInput(
             f"{prediction} and {reference} must be two files or two folders of files with the same names."
         )
-    missing = sorted(references.keys() - predictions.keys())
-    if missing:
+    pairs = [Pair(name, predictions[name], references[name]) for name in sorted(references) if name in predictions]
+    missing = {name: references[name] for name in sorted(references.keys() - predictions.keys())}
+    if not pairs:
         raise UnusableInput(
-            f"{prediction} contains no prediction for {listed(missing)}; name each file or result folder like its "
-            "reference, and remove references without a prediction, such as those of CTs that were refused."
+            f"{prediction} contains no prediction for {listed(list(missing))}; name each file or result folder like "
+            "its reference."
         )
-    pairs = [Pair(name, predictions[name], references[name]) for name in sorted(references)]
-    return pairs, sorted(predictions.keys() - references.keys())
+    return pairs, missing, sorted(predictions.keys() - references.keys())
 
 
 def read_pair(
@@ -106,6 +106,24 @@ def read_pair(
     if not prediction.same_grid(reference):
         prediction, reference = _on_one_grid(pair, prediction, reference, keep_prediction=probability is not None)
     return prediction, reference, probability
+
+
+def read_reference(path: Path, warn: Callable[[str], None] = lambda sentence: None) -> Volume:
+    """Read a reference (labels) that has no prediction.
+
+    Args:
+        path: The file.
+        warn: Receives sentences about what the file holds, with its path.
+
+    Raises:
+        UnusableInput: The file cannot be read, or is a structure set, which needs the grid of a prediction.
+    """
+    if is_structure_set(path):
+        raise UnusableInput(
+            f"{path} has no prediction, and without one the contours of a structure set cannot be filled; name the "
+            "prediction like it, or remove it."
+        )
+    return read_lesion_labels(path, warn=lambda sentence: warn(f"{path}: {sentence}"))
 
 
 def label_doubts(labels: Volume, ct: Volume | None = None) -> Iterator[str]:

@@ -13,7 +13,8 @@ from ..core.complete_files import complete_file
 from ..core.events import Progress, ProgressCallback
 from ..core.volume import Volume
 from ..evaluation import CaseMetrics, evaluate_case, summarize
-from ..evaluation.cases import row, write_cases, write_froc_of
+from ..evaluation.cases import row
+from ..evaluation.data_sets import write_cases, write_froc_of
 from ..options import Thresholds
 from .config import GridConfig
 from .overlays import write_overlay

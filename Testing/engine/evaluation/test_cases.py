@@ -9,6 +9,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import TUMOR
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.evaluation import evaluate_case, evaluate_files, summarize
+from LungTumorSegLib.evaluation.cases import missed_case
 from LungTumorSegLib.evaluation.files import PROBABILITY, RESULT
 from LungTumorSegLib.evaluation.overlap import SliceCounts
 from LungTumorSegLib.io.images import write_volume
@@ -117,6 +118,37 @@ def test_files_give_json_and_a_table(tmp_path):
         one, two = csv.DictReader(file)
     assert float(one["dice_3d"]) == pytest.approx(16 / 37)
     assert (one["slice_fn"], one["lesions_found"], two["hd95_mm"]) == ("1", "1", "")
+
+
+def test_a_missing_prediction_counts_as_missed_lesions_and_improves_nothing(tmp_path):
+    for folder, name, volume in (
+        ("truth", "one", TRUTH), ("mine", "one", ANSWER), ("truth", "two", TRUTH), ("truth", "three", NOTHING),
+    ):  # fmt: skip
+        (tmp_path / folder).mkdir(exist_ok=True)
+        write_volume(volume, tmp_path / folder / f"{name}.nii.gz")
+    metrics = evaluate_files(tmp_path / "mine", tmp_path / "truth", tmp_path / "table.csv")
+    alone = summarize([evaluate_case(ANSWER, TRUTH)])
+    assert metrics["without_prediction"] == ["three", "two"]
+    assert metrics["warnings"][0].startswith(
+        f"{tmp_path / 'mine'} contains no prediction for three, two; their lesions"
+    )
+    assert (metrics["cases"], metrics["lesions"]) == (2, 2 * alone["lesions"])
+    for name in ("dice_3d", "iou_3d", "dice_2d_tumor_slices", "lesion_sensitivity"):
+        assert metrics[name] == pytest.approx(alone[name] / 2), name
+    worse = [metrics[name] < alone[name] for name in ("dice_2d_all_slices", "slice_f1", "slice_mcc")]
+    assert worse == [True] * 3
+    for name in ("slice_false_positive_rate", "slice_tn", "false_positives_per_scan", "false_positive_ml_per_scan"):
+        assert metrics[name] == alone[name], name
+    with (tmp_path / "table.csv").open(newline="") as file:
+        one, two = csv.DictReader(file)
+    assert (one["note"], two["note"]) == ("", "no prediction: all lesions count as missed")
+    assert (two["case"], float(two["dice_3d"]), two["lesions_found"]) == ("two", 0.0, "0")
+
+
+def test_a_missing_prediction_lowers_the_froc_curve(tmp_path):
+    probability = ANSWER.with_array((ANSWER.array > 0).astype(np.float32) * 0.8)
+    (point,) = summarize([evaluate_case(ANSWER, TRUTH, probability), missed_case(TRUTH)])["froc"]["curve"]
+    assert (point["sensitivity"], point["false_positives_per_scan"]) == (0.25, 1.0)
 
 
 def test_the_froc_curve_is_drawn_beside_the_table(tmp_path):

@@ -46,7 +46,7 @@ def test_two_files_are_one_case_named_after_the_reference(tmp_path):
         write(a_label_map(), tmp_path / "mine.nrrd"),
         write(a_label_map(), tmp_path / "theirs.nii.gz"),
     )
-    assert find_pairs(prediction, reference) == ([Pair("theirs", prediction, reference)], [])
+    assert find_pairs(prediction, reference) == ([Pair("theirs", prediction, reference)], {}, [])
 
 
 def test_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
@@ -59,7 +59,8 @@ def test_folders_are_matched_by_name_whatever_the_suffix(tmp_path):
     result_b.parent.mkdir()
     write_segmentation(segments_of(a_label_map()), result_b)
     (tmp_path / "mine/notes.txt").write_text("not a case")
-    pairs, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
+    pairs, missing, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
+    assert missing == {}
     assert pairs == [Pair("a", prediction_a, reference_a), Pair("b", result_b, reference_b)]
     assert unmatched == ["c"]
 
@@ -77,25 +78,34 @@ def test_what_batch_writes_is_compared_by_case(tmp_path):
     assert [(row["case"], row["dice_3d"]) for row in metrics["per_case"]] == [("A", 1.0), ("B", 1.0)]
     for number in range(7):
         write(a_label_map(), references / f"refused-{number}.nii.gz")
-    with pytest.raises(UnusableInput, match=r"for refused-0, .*refused-4[^-]*; name each .* result folder .*refused\."):
-        find_pairs(cohort, references)
+    metrics = json.loads(run_command("evaluate", cohort, references))
+    assert metrics["without_prediction"] == [f"refused-{number}" for number in range(7)]
+    assert (metrics["lesions"], metrics["lesions_found"]) == (18, 4)
 
 
 def test_detached_headers_and_suffixes_in_capitals_are_cases(tmp_path):
     for name in ("truth/a.mhd", "truth/a.raw", "mine/a.NII"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    pairs, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
+    pairs, _, unmatched = find_pairs(tmp_path / "mine", tmp_path / "truth")
     assert pairs == [Pair("a", tmp_path / "mine/a.NII", tmp_path / "truth/a.mhd")]
     assert unmatched == []
 
 
-def test_a_reference_without_prediction_is_an_error(tmp_path):
-    write(a_label_map(), tmp_path / "truth/a.nii.gz")
-    write(a_label_map(), tmp_path / "truth/b.nii.gz")
-    write(a_label_map(), tmp_path / "mine/a.nii.gz")
-    with pytest.raises(UnusableInput, match="no prediction for b"):
+def test_references_none_of_which_has_a_prediction_are_an_error(tmp_path):
+    for number in range(7):
+        write(a_label_map(), tmp_path / f"truth/a{number}.nii.gz")
+    write(a_label_map(), tmp_path / "mine/b.nii.gz")
+    with pytest.raises(UnusableInput, match=r"no prediction for a0, .*a4, and 2 more; name each .* result folder "):
         find_pairs(tmp_path / "mine", tmp_path / "truth")
+
+
+def test_a_structure_set_without_a_prediction_is_an_error(tmp_path):
+    write(a_label_map(), tmp_path / "truth/a.nii.gz")
+    write(a_label_map(), tmp_path / "mine/a.nii.gz")
+    write_rtstruct(tmp_path / "truth/b.dcm", {"GTV": [np.array([[0.0, 0, 0], [9, 0, 0], [9, 9, 0]])]})
+    with pytest.raises(UnusableInput, match=r"b\.dcm has no prediction, and without one the contours of a structure"):
+        evaluate_files(tmp_path / "mine", tmp_path / "truth")
 
 
 def test_what_cannot_be_matched_is_an_error(tmp_path):
@@ -188,7 +198,7 @@ def test_the_probability_map_of_a_result_folder_comes_along(tmp_path):
     chance = np.random.default_rng(2).random(SHAPE).astype(np.float32)
     write(a_label_map().with_array(chance), tmp_path / "probability.nrrd")
     reference = write(a_label_map(), tmp_path / "r.nii.gz")
-    pairs, _ = find_pairs(tmp_path, reference)
+    pairs, *_ = find_pairs(tmp_path, reference)
     _, _, probability = read_pair(pairs[0])
     np.testing.assert_array_equal(probability.array, chance)
 

@@ -289,7 +289,7 @@ def test_every_command_refuses_what_is_in_the_way_before_it_reads_anything(
     def no_work(*_, **__):
         pytest.fail("The work has begun.")
 
-    for place in ("io.images.read_ct", "phantom.make_phantom", "evaluation.cases.evaluate_case"):
+    for place in ("io.images.read_ct", "phantom.make_phantom", "evaluation.data_sets.evaluate_case"):
         monkeypatch.setattr(f"LungTumorSegLib.{place}", no_work)
     own = case / "out" / name
     own.parent.mkdir(parents=True)
