@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ..process.outcome import Outcome, failure_of
 from ..process.progress import RunProgress, progress_of
 from ..results.contents import SUMMARY_FILE
 from ..results.folder import settle
-from ..results.mark import fingerprint, read_mark
+from ..results.mark import MARK_FILE, fingerprint, read_mark
 from ..results.reader import read_summary
 from .items import Item
 from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, read_record
@@ -254,8 +254,19 @@ def input_checksum(item: Item, stopped: Stopped) -> str:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Return the files on which the content of a CT depends."""
+    """Return the files on which the content of a CT depends.
+
+    These are all files of a folder except those that LungTumorSeg wrote: results may lie in a subfolder of the CT.
+    """
     if path.is_dir():
-        return sorted(regular_files(path, []))
+        files = [each for each in regular_files(path, []) if RECORDS_FOLDER not in each.relative_to(path).parts]
+        own = {folder: _own_names(folder) for folder in {each.parent for each in files}}
+        return sorted(each for each in files if each.name not in own[each.parent])
     detached = [parse_header(path).place.path] if has_suffix(path.name, HEADER_SUFFIXES) else []
     return [path, *(each for each in detached if each != path)]
+
+
+def _own_names(folder: Path) -> Set[str]:
+    """Return the names of the files in a folder that LungTumorSeg wrote, and of its mark."""
+    mark = read_mark(folder)
+    return {*mark.files, MARK_FILE} if mark else set()

@@ -25,6 +25,8 @@ from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.process.progress import STAGE_SHARES
+from LungTumorSegLib.results.folder import complete_or_nothing
+from LungTumorSegLib.results.giving_way import Output
 
 
 @pytest.fixture
@@ -183,6 +185,22 @@ def test_a_changed_slice_in_a_linked_folder_makes_another_input(tmp_path):
     item = Item("patient", tmp_path / "patient")
     before = input_checksum(item, lambda: False)
     (tmp_path / "store" / "1.dcm").write_bytes(b"second")
+    assert input_checksum(item, lambda: False) != before
+
+
+def test_results_in_a_subfolder_of_a_ct_do_not_change_the_ct(tmp_path):
+    (tmp_path / "ct").mkdir()
+    (tmp_path / "ct" / "1.dcm").write_bytes(b"slice")
+    item = Item("P1", tmp_path / "ct")
+    before = input_checksum(item, lambda: False)
+    task = Task(item, tmp_path / "ct" / "out")
+    task.records.mkdir(parents=True)
+    Record("started").write(task.records)
+    for folder in (task.result, task.output):
+        with complete_or_nothing(Output(folder, "result")) as private:
+            (private / "segmentation.dcm").write_bytes(b"result")
+    assert input_checksum(item, lambda: False) == before
+    (tmp_path / "ct" / "out" / "2.dcm").write_bytes(b"slice")
     assert input_checksum(item, lambda: False) != before
 
 
