@@ -16,6 +16,7 @@ from ..core.errors import MachineLimit, UnusableInput
 from ..core.json_files import read_json
 from ..core.volume import CTVolume, Volume
 from ..io.headers import check_image_file, parse_header
+from ..io.image_header import ImageHeader
 from .contents import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 from .ct_checksum import ct_checksum
 from .folder import files_of_group, read_consistently
@@ -35,6 +36,10 @@ GRID_TOLERANCE_VOXELS = 0.02
 OTHER_CT = (
     "The voxels of the CT are not those from which the result was made, so it may be another CT; check which CT was "
     "given."
+)
+OTHER_CT_THAN_BESIDE = (
+    "The voxels of the CT are not those from which the result in the folder of the segmentation was made, so it may be "
+    "another CT; check which CT was given."
 )
 
 
@@ -137,16 +142,31 @@ def summary_of(result: Path) -> Path | None:
 def other_ct_doubts(result: Path, ct: CTVolume) -> tuple[str, ...]:
     """Return a warning if the summary beside a segmentation states that its run saw other voxels than ``ct``.
 
+    A segmentation with another name than that of a result, in a result folder, is taken for a correction of that
+    result, unless it lies on another grid.
+
     Args:
         result: A result folder, or a segmentation.
         ct: The CT (HU) that is used with it.
     """
-    summary = summary_of(result)
+    summary, doubt = summary_of(result), OTHER_CT
+    if summary is None and _may_be_correction(result):
+        summary, doubt = result.with_name(SUMMARY_FILE), OTHER_CT_THAN_BESIDE
     try:
         is_own = summary is None or is_of_ct(read_summary(summary), ct)
     except UnusableInput:  # a file of this name that states no CT
         return ()
-    return () if is_own else (OTHER_CT,)
+    return () if is_own else (doubt,)
+
+
+def _may_be_correction(segmentation: Path) -> bool:
+    """Return whether a file lies in a result folder, and on the grid of the result's segmentation if it states one."""
+    if segmentation.is_dir() or not files_of_group(segmentation.parent, RESULT) >= {SEGMENTATION_FILE, SUMMARY_FILE}:
+        return False
+    try:
+        return _share_voxels(parse_header(segmentation), parse_header(segmentation.with_name(SEGMENTATION_FILE)))
+    except UnusableInput:  # DICOM
+        return True
 
 
 def is_found_by_run(folder: Path, segmentation: Path) -> bool:
@@ -162,10 +182,15 @@ def _share_grid(path: Path, ct: CTVolume) -> bool:
     Slicer crops segmentations and may reverse their axes.
     """
     try:
-        to_ct = np.linalg.inv(ct.affine) @ parse_header(path).affine
+        return _share_voxels(parse_header(path), ct)
     except UnusableInput:
         return False
-    return bool(np.allclose(to_ct, np.rint(to_ct), atol=GRID_TOLERANCE_VOXELS))
+
+
+def _share_voxels(a: ImageHeader | Volume, b: ImageHeader | Volume) -> bool:
+    """Return whether the voxels of two grids coincide where both are."""
+    to_b = np.linalg.inv(b.affine) @ a.affine
+    return bool(np.allclose(to_b, np.rint(to_b), atol=GRID_TOLERANCE_VOXELS))
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

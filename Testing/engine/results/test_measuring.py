@@ -13,13 +13,13 @@ from commands import run_command
 from LungTumorSegLib import __version__
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.io.images import write_volume
+from LungTumorSegLib.io.images import read_ct, write_volume
 from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
 from LungTumorSegLib.results.measuring import formats_of, measure_output
-from LungTumorSegLib.results.reader import OTHER_CT
+from LungTumorSegLib.results.reader import OTHER_CT, OTHER_CT_THAN_BESIDE
 from LungTumorSegLib.results.writer import write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import lesions_in, names, summary_in
@@ -198,6 +198,33 @@ def test_a_ct_from_which_the_measured_result_was_not_made_is_doubted(another_pat
     said = measure(another_patient, segmentation=place, output="elsewhere")
     assert OTHER_CT in summary_in(another_patient / "elsewhere")["warnings"]
     assert f"Warning: {OTHER_CT}" in said
+
+
+@pytest.mark.parametrize("name", ["corrected.seg.nrrd", "corrected.nii.gz"])
+def test_a_ct_is_doubted_with_a_correction_of_another_name_beside_the_result(another_patient, name):
+    (lesion,) = [each for each in read_segmentation(another_patient / "result") if "Tumor" in each.name]
+    if name.endswith(".seg.nrrd"):
+        write_segmentation([lesion], another_patient / "result" / name)
+    else:
+        write_volume(lesion.mask.with_array(lesion.mask.array.astype(np.uint8)), another_patient / "result" / name)
+    measure(another_patient, segmentation=f"result/{name}", output="elsewhere")
+    assert OTHER_CT_THAN_BESIDE in summary_in(another_patient / "elsewhere")["warnings"]
+
+
+def test_a_segmentation_of_another_grid_in_a_result_folder_says_nothing_of_its_ct(another_patient):
+    ct = read_ct(another_patient / "ct.nrrd")
+    moved = np.diag([1.0, 1.0, 1.0, 1.0])
+    moved[:3, 3] = 0.4
+    other = Volume(np.asarray(ct.array), ct.affine @ moved)
+    write_volume(other, another_patient / "other.nrrd")
+    mask = np.zeros(other.shape, np.uint8)
+    mask[5:8, 5:9, 5:9] = 1
+    write_volume(other.with_array(mask), another_patient / "result" / "other.nii.gz")
+    run_command(
+        "measure", another_patient / "other.nrrd", another_patient / "result" / "other.nii.gz",
+        "-o", another_patient / "elsewhere",
+    )  # fmt: skip
+    assert OTHER_CT_THAN_BESIDE not in summary_in(another_patient / "elsewhere")["warnings"]
 
 
 @pytest.mark.parametrize("summary", [None, "notes of another program"])
