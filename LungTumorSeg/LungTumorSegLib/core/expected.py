@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import date
+from numbers import Integral
 from typing import Any
 
 from .errors import UnusableInput
@@ -32,6 +33,32 @@ def expect_segments(value: Any) -> None:
     raise UnusableInput(
         f"The segments must be a list of segments, not {_what(value)}; read a file with read_segmentation(path, ct)."
     )
+
+
+def expect_ct_source(path: Any, series: Any = None, phase: Any = None) -> None:
+    """Raise UnusableInput unless a CT to read is given by a path and, if necessary, its series or phase."""
+    if not _is_path(path):
+        raise UnusableInput(f"A CT is read from the path of a file or folder, not from {_what(path)}; give its path.")
+    if series is not None and not isinstance(series, str):
+        raise UnusableInput(f"The series of a CT must be a text (its SeriesInstanceUID), not {_what(series)}.")
+    if phase is not None and not isinstance(phase, Integral):
+        raise UnusableInput(f"The phase of a 4D CT must be a whole number, counted from 0, not {_what(phase)}.")
+
+
+def expect_segmentation_path(path: Any) -> None:
+    """Raise UnusableInput unless a segmentation to read is given by a path."""
+    if not _is_path(path):
+        raise UnusableInput(
+            f"A segmentation is read from the path of a file or folder, not from {_what(path)}; give its path."
+        )
+
+
+def expect_dates(dates: Any) -> None:
+    """Raise UnusableInput unless ``dates`` is a pair of dates, each of which may be None."""
+    if isinstance(dates, Sequence) and not isinstance(dates, str) and len(dates) == 2:
+        return  # read_examination checks each
+    what = f"{len(dates)} of them" if isinstance(dates, list | tuple) else _what(dates)
+    raise UnusableInput(f"The dates of a comparison must be a pair: (earlier date, later date), not {what}.")
 
 
 def expect_examination_files(result: Any, ct: Any, day: Any) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.expected import expect_dates
 from ..core.texts import quoted
 from .doubts import NO_DATES, comparison_doubts, registration_doubt
 from .examination import Examination, read_examination
@@ -136,6 +137,8 @@ def compare(
     """
     if days is not None and not isinstance(days, Real):
         raise UnusableInput(f"The time between the examinations must be a number of days, not {quoted(days)}.")
+    if dates is not None:
+        expect_dates(dates)
     before, after = _read_both((earlier, later), (earlier_ct, later_ct), dates or (None, None), on_progress)
     known: tuple[Track, ...] = previous.tracks if previous else ()
     past = previous.examinations[:-1] if previous else ()

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit, UnusableInput
+from ..core.expected import expect_ct_source
 from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwritable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_folder import check_holds_dicom
@@ -47,9 +48,11 @@ def read_ct(path: str | os.PathLike[str], *, series: str | None = None, phase: i
 
     Raises:
         SeveralPhases: If the CT is 4D, and no phase is given; an UnusableInput.
-        UnusableInput: If the input is not a plausible chest CT; the message is one sentence for the user.
+        UnusableInput: If an argument has another type, or the input is not a plausible chest CT; the message is one
+            sentence for the user.
         MachineLimit: If the memory does not suffice, or a decoder for a compressed DICOM file is not installed.
     """
+    expect_ct_source(path, series, phase)
     path = Path(path)
     try:
         if not _leads_to_dicom(path):

@@ -19,6 +19,7 @@ from ..core.boxes import Box, boxes_of_labels, moved, slices_of, united
 from ..core.complete_files import complete_file
 from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
+from ..core.expected import expect_segmentation_path
 from ..core.messages import does_not_exist
 from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.texts import listed, shown
@@ -90,6 +91,7 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes
             without a CT.
     """
+    expect_segmentation_path(path)
     path = segmentation_file(Path(path))
     if is_dicom(path):
         from .dicom_masks import read_dicom_masks  # importing pydicom and highdicom takes a second

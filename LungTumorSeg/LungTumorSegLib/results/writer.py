@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -63,7 +64,7 @@ NOTHING_MORE = Extras()
 
 def write_result(
     result: SegmentResult,
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     picture: bool = True,
     extras: Extras = NOTHING_MORE,
@@ -98,7 +99,7 @@ def write_result(
         UnusableInput: If a file is in the way that may not be replaced.
         MachineLimit: If a file cannot be written.
     """
-    isolation, report = result.isolation, result.report
+    folder, isolation, report = Path(folder), result.isolation, result.report
     found_margins = _margins(report, isolation.lungs, isolation.body, extras.margins_mm)
     summary = summary_of(result) | {"margins": margins_as_json(found_margins)} | case_entry(extras.case)
     output = Output(folder, RESULT, () if source is None else (source,), overwrite)

@@ -1,14 +1,28 @@
 """Arguments of another type than expected are refused at once, in a sentence that says what to give."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
-from LungTumorSegLib import CTVolume, Volume, compare, isolate_lungs, measure, outline, segment
+from LungTumorSegLib import (
+    CTVolume,
+    Volume,
+    compare,
+    isolate_lungs,
+    measure,
+    outline,
+    read_ct,
+    read_segmentation,
+    segment,
+    write_result,
+)
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.followup.examination import read_examination
+from made_results import a_result
 
 CT = CTVolume(np.zeros((2, 3, 4), np.int16), np.eye(4))
+DAY = date(2026, 1, 31)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +73,37 @@ def test_a_comparison_takes_paths_and_a_number_of_days(tmp_path):
         read_examination(tmp_path, CT)
     with pytest.raises(UnusableInput, match=r"must be a datetime\.date, not '2026-01-31'"):
         read_examination(tmp_path, day="2026-01-31")
+
+
+@pytest.mark.parametrize("given", [None, 3, b"ct.nii.gz", CT])
+def test_what_is_no_path_is_not_read(given):
+    with pytest.raises(UnusableInput, match=r"A CT is read from the path of a file or folder, not from .*; give its"):
+        read_ct(given)
+    with pytest.raises(UnusableInput, match=r"A segmentation is read from the path of a file or folder, not from"):
+        read_segmentation(given)
+
+
+def test_series_and_phase_of_another_type_are_refused(tmp_path):
+    with pytest.raises(UnusableInput, match=r"series of a CT must be a text .*, not 3"):
+        read_ct(tmp_path, series=3)
+    with pytest.raises(UnusableInput, match="phase of a 4D CT must be a whole number, counted from 0, not '0'"):
+        read_ct(tmp_path, phase="0")
+
+
+@pytest.mark.parametrize(
+    ("dates", "what"),
+    [
+        ((DAY,), r"1 of them"),
+        ((DAY, DAY, DAY), "3 of them"),
+        (DAY, "an object of type date"),
+        ("2026-01-31", "'2026-01-31'"),
+    ],
+)
+def test_a_comparison_takes_two_dates(tmp_path, dates, what):
+    with pytest.raises(UnusableInput, match=rf"must be a pair: \(earlier date, later date\), not {what}\."):
+        compare(tmp_path, tmp_path, dates=dates)
+
+
+def test_a_result_is_written_into_a_folder_that_is_named_by_a_text(tmp_path):
+    write_result(a_result(), str(tmp_path / "result"), picture=False)
+    assert (tmp_path / "result" / "summary.json").is_file()
