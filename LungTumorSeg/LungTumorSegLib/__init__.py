@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .core.volume import Volume as Volume
     from .followup import compare as compare
     from .io.images import read_ct as read_ct
-    from .io.seg_nrrd import read_segmentation as read_segmentation
+    from .io.segmentations import read_segmentation as read_segmentation
     from .isolation import isolate_lungs as isolate_lungs
     from .lesions import Lesion as Lesion
     from .lesions import LesionReport as LesionReport
@@ -46,7 +46,7 @@ __getattr__, __all__ = lazy.exports(
         "Thresholds": "options",
         "compare": "followup.comparison",
         "read_ct": "io.images",
-        "read_segmentation": "io.seg_nrrd",
+        "read_segmentation": "io.segmentations",
         "isolate_lungs": "isolation",
         "Lesion": "lesions",
         "LesionReport": "lesions",

@@ -8,7 +8,8 @@ import vtk
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.colors import LUNG_COLOR, lesion_color
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.results.reader import RunFiles
 from vtk.util.numpy_support import numpy_to_vtk

@@ -47,7 +47,7 @@ from LungTumorSegLib.evaluation.strata import (
     strata,
 )
 from LungTumorSegLib.io.images import read_volume
-from LungTumorSegLib.io.label_maps import read_lesion_labels
+from LungTumorSegLib.io.segmentations import read_lesion_labels
 from LungTumorSegLib.results.reader import SEGMENTATION_FILE, read_run
 
 COLUMNS = ("case", "result", "reference")

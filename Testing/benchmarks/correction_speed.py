@@ -30,7 +30,8 @@ from heartbeat import Heartbeat
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.surfaces import surface_of, write_surface
 from LungTumorSegLib.core.volume import CTVolume, Volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.lesions import lesions_as_json, measure
 from LungTumorSegLib.lesions.table import spread_as_json
 from LungTumorSegLib.mrml import results as mrml

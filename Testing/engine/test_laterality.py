@@ -4,7 +4,8 @@ in the codes."""
 import pytest
 from dicom_series import write_dicom_series
 from LungTumorSegLib.io.images import read_ct
-from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom

@@ -18,7 +18,7 @@ from LungTumorSegLib import cli
 from LungTumorSegLib.evaluation.overlap import dice as overlap
 from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.io.images import read_volume
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.process.channel import TerminalChannel
 from LungTumorSegLib.refinement.borders import SHIFT_MM

@@ -12,7 +12,7 @@ import pytest
 from dicom_series import write_dicom_series
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, read_volume
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from result_files import lesions_in
 

@@ -348,7 +348,9 @@ def _images(*names: str) -> Reader:
 def _seg_nrrd() -> Reader:
     from LungTumorSegLib.core.terminology import UNSPECIFIED
     from LungTumorSegLib.io.images import to_simpleitk
-    from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+    from LungTumorSegLib.io.seg_nrrd import write_segmentation
+    from LungTumorSegLib.io.segment import Segment
+    from LungTumorSegLib.io.segmentations import read_segmentation
     from SimpleITK import WriteImage
     from volumes import make_ct
 
@@ -383,7 +385,7 @@ def _masks(write: Callable[[Path, list[Path], Any], list[Path]]) -> Reader:
     """Return the reader of masks on a DICOM CT; ``write`` writes them from the folder, the slices and the CT."""
     from dicom_series import write_dicom_series
     from LungTumorSegLib.io.images import read_ct
-    from LungTumorSegLib.io.seg_nrrd import read_segmentation
+    from LungTumorSegLib.io.segmentations import read_segmentation
     from volumes import make_ct
 
     cts: list[Any] = []

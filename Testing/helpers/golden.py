@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "golden"
 COLUMNS = (

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.volume import CTVolume, Volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 
 SPACING = 3.0
 SHAPE = (76, 56, 92)

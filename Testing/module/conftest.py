@@ -20,7 +20,8 @@ import slicer
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.weights import manifest as manifest_module
 from LungTumorSegLib.weights.manifest import Manifest

@@ -550,7 +550,7 @@ def test_the_numbers_are_those_of_the_command_line_on_the_saved_file(
     live, segmentation, ct, ct_node, tmp_path, corrections
 ):
     from LungTumorSegLib.core.volume import CTVolume
-    from LungTumorSegLib.io.seg_nrrd import read_segmentation
+    from LungTumorSegLib.io.segmentations import read_segmentation
     from LungTumorSegLib.lesions import lesions_as_json, measure
 
     two_pieces(segmentation, ct)

@@ -15,7 +15,9 @@ from LungTumorSegLib.core.colors import GROWTH_COLORS
 from LungTumorSegLib.followup.comparison import compare_all
 from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.file_names import JSON_FILE
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.mrml import followup as mrml
 from LungTumorSegLib.mrml import followup_display
 from LungTumorSegLib.mrml.nodes import OUTLINES_ROLE

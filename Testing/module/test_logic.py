@@ -237,7 +237,7 @@ def test_saving_writes_files_that_hold_no_name(logic, tmp_path, volume):
 def test_saved_files_read_back_with_the_engine(logic, tmp_path, volume, ct):
     import csv
 
-    from LungTumorSegLib.io.seg_nrrd import read_segmentation
+    from LungTumorSegLib.io.segmentations import read_segmentation
 
     slicer.app._layout_manager.threeDViewCount = 0
     segmentation_path, table_path, summary_path = logic.save(logic.segment(volume), tmp_path / "out", "Jane ")

@@ -16,7 +16,7 @@ from ..core.volume import Array
 from ..followup.lesion import MOST_POINTS
 from ..followup.lung_grid import thinned
 from ..followup.matching import Placed, match
-from ..io.seg_nrrd import read_segmentation
+from ..io.segmentations import read_segmentation
 from .output_tables import ITEM_COLUMNS, Row
 
 CENTROID = ("centroid_x_lps_mm", "centroid_y_lps_mm", "centroid_z_lps_mm")

@@ -54,7 +54,7 @@ def _measure(options: argparse.Namespace, extras: Extras, output: Output, channe
     """Read CT and segmentation, measure the lesions, and write and report the result."""
     from ..followup.tracking import with_tracking
     from ..io.images import read_ct
-    from ..io.seg_nrrd import read_segmentation
+    from ..io.segmentations import read_segmentation
     from ..lesions import find_lungs, measure, with_known
     from ..results.measuring import is_unchanged, run_of
     from ..results.reader import other_ct_doubts

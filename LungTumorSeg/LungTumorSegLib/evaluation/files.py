@@ -22,9 +22,9 @@ from ..core.texts import listed
 from ..core.volume import Geometry, Volume
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
 from ..io.images import read_volume
-from ..io.label_maps import name_without_suffix, read_lesion_labels
+from ..io.label_maps import name_without_suffix
 from ..io.rtstruct import is_structure_set
-from ..io.seg_nrrd import names_segments
+from ..io.segmentations import names_segments, read_lesion_labels
 from ..lesions.doubts import MOSTLY_AIR_HU
 from ..results.folder import settle
 

@@ -21,8 +21,8 @@ from ..core.selection import is_lesion, selection_doubts, whole_lungs
 from ..core.texts import listed, shown
 from ..core.volume import CTVolume, Grid, Volume
 from ..io.images import read_ct, read_volume
-from ..io.seg_nrrd import read_segmentation
 from ..io.segment import Segment
+from ..io.segmentations import read_segmentation
 from ..isolation import isolate_lungs
 from ..isolation.hounsfield import value_doubts
 from ..lesions import LesionReport, measure

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from .images import read_ct as read_ct
     from .images import read_volume as read_volume
     from .images import write_volume as write_volume
-    from .seg_nrrd import Segment as Segment
-    from .seg_nrrd import read_segmentation as read_segmentation
     from .seg_nrrd import write_segmentation as write_segmentation
+    from .segment import Segment as Segment
+    from .segmentations import read_segmentation as read_segmentation
 
 __getattr__, __all__ = lazy.exports(
     __name__,
@@ -20,8 +20,8 @@ __getattr__, __all__ = lazy.exports(
         "read_ct": "images",
         "read_volume": "images",
         "write_volume": "images",
-        "Segment": "seg_nrrd",
-        "read_segmentation": "seg_nrrd",
+        "Segment": "segment",
+        "read_segmentation": "segmentations",
         "write_segmentation": "seg_nrrd",
     },
 )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ..core.boxes import boxes_of_labels, slices_of
-from ..core.crops import SparseMask, crop_at, crop_of
+from ..core.crops import SparseMask, crop_at
 from ..core.errors import UnusableInput
-from ..core.selection import is_lesion, selection_doubts
 from ..core.terminology import UNSPECIFIED
-from ..core.volume import Array, Grid, Volume
+from ..core.volume import Array, Grid
 from .file_suffixes import LABEL_SUFFIXES, without_suffix
-from .images import read_volume
 from .label_names import Label, read_label_names
 from .segment import UNSPECIFIED_COLORS, Segment
 
@@ -23,8 +22,6 @@ MAX_LABELS = 256
 
 An image with more values is a CT or a map, not a label map.
 """
-
-NO_LESION = "The segmentation contains no lesion; check that it is the right file."
 
 LARGEST_LABEL = int(np.iinfo(np.uint16).max)
 """Largest label that is kept; if a file has larger ones, its labels are renumbered 1, 2, 3 ... in ascending order."""
@@ -63,54 +60,21 @@ def _segment(label: int, number: int, mask: SparseMask, names: Mapping[int, Labe
     return Segment(f"Segment {label}", mask, color, UNSPECIFIED)
 
 
-def read_lesion_labels(
-    path: Path, grid: Volume | None = None, warn: Callable[[str], None] = lambda sentence: None
-) -> Volume:
-    """Read lesions as a label map: one label per lesion (uint16), 0 elsewhere, in the file's own axis order.
-
-    A label map without names keeps its labels. The lesion segments of a segmentation are numbered 1 ... n, largest
-    first. A voxel of two lesions belongs to the smaller one, which would otherwise be hidden.
-
-    Args:
-        path: A label map, a .seg.nrrd, or a DICOM segmentation or structure set.
-        grid: The grid on which a structure set is filled; other files have their own.
-        warn: Receives the sentences of ``selection_doubts``, and one if the file has no lesion.
-
-    Raises:
-        UnusableInput: If the file cannot be read or holds anything but labels.
-    """
-    from .seg_nrrd import is_dicom, names_segments, read_segmentation  # imported here: seg_nrrd imports this module
-
-    if not names_segments(path) and not read_label_names(path):
-        volume = read_volume(path)
-        labels = _as_uint16(volume.array, path)
-        if not labels.any():
-            warn(NO_LESION)
-        return volume.with_array(labels)
-    segments = read_segmentation(path, grid)
-    for sentence in selection_doubts(segments):
-        warn(sentence)
-    if not segments:
-        if is_dicom(path):
-            raise UnusableInput(f"{path} contains no segments; choose another segmentation.")
-        empty = read_volume(path)
-        return empty.with_array(np.zeros(empty.shape, np.uint16))
-    whole = segments[0].mask.grid
-    labels = np.zeros(whole.shape, np.uint16)
-    crops = [crop for segment in segments if is_lesion(segment) and (crop := crop_of(segment.mask)) is not None]
-    if not crops:
-        warn(NO_LESION)
-    for number, crop in enumerate(sorted(crops, key=lambda crop: -np.count_nonzero(crop.mask.array)), start=1):
-        labels[crop.slices][crop.mask.array] = number
-    return Volume(labels, whole.affine)
-
-
 def name_without_suffix(path: Path) -> str:
     """Return a file's name without its whole suffix; the name of a folder is returned unchanged."""
     return without_suffix(path.name, LABEL_SUFFIXES) if path.is_file() else path.name
 
 
-def _as_uint16(array: Array, path: Path) -> Array:
+def as_labels(array: Array, path: Path) -> npt.NDArray[np.uint16]:
+    """Return the voxels of an image as labels, each unchanged if it is at most ``LARGEST_LABEL``.
+
+    Args:
+        array: The values (slice, row, column).
+        path: The file, for messages.
+
+    Raises:
+        UnusableInput: If values are not whole, are negative, or are too many to be labels.
+    """
     _check_finite(array, path)
     found = np.unique(array[array != 0])
     if len(found) > MAX_LABELS or (found < 0).any() or (found != np.rint(found)).any():

@@ -15,35 +15,27 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core import lazy
 from ..core.boxes import Box, boxes_of_labels, moved, slices_of, united
 from ..core.complete_files import complete_file
 from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
-from ..core.expected import expect_segmentation_path
-from ..core.messages import does_not_exist
 from ..core.terminology import REVIEW_TAG, UNSPECIFIED
 from ..core.texts import listed, shown
-from ..core.volume import Array, Grid, Volume
-from .dicom_start import is_dicom_file
+from ..core.volume import Array, Grid
 from .file_suffixes import SEGMENTATION_SUFFIX, has_suffix
-from .headers import parse_header
-from .images import StoredImage, read_stored_image
-from .label_maps import label_segments
+from .images import StoredImage
 from .nrrd import compressed_layers
 from .regular_files import check_encodable
-from .segment import Segment as Segment
-
-RESULT_FILES = ("segmentation.seg.nrrd", "segmentation.dcm")
-"""Names of the segmentation in a folder that ``segment`` or ``measure`` wrote, the preferred one first."""
+from .segment import Segment
 
 BINARY = "Binary labelmap"
 REPRESENTATION_KEYS = ("Segmentation_MasterRepresentation", "Segmentation_SourceRepresentation")
 """Keys under which older and newer versions of Slicer state what the voxels mean."""
 
-SEGMENT_KEY = re.compile(r"Segment(\d+)_ID$")
+__getattr__, _ = lazy.exports(__name__, {"read_segmentation": ".segmentations"})  # its place in earlier versions
 
-NAMED_FILES = 5
-"""Largest number of files that a message names."""
+SEGMENT_KEY = re.compile(r"Segment(\d+)_ID$")
 
 
 def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str], *, grid: Grid | None = None) -> None:
@@ -76,92 +68,31 @@ def write_segmentation(segments: Sequence[Segment], path: str | os.PathLike[str]
         file.writelines(compressed_layers(layers, grid, _header(segments, places, grid)))
 
 
-def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) -> list[Segment]:
-    """Read the segments of a .seg.nrrd, a label map, or a DICOM segmentation or structure set.
+def header_names_segments(metadata: Mapping[str, str]) -> bool:
+    """Return whether the header of an image names segments, as that of a .seg.nrrd does."""
+    return any(SEGMENT_KEY.match(key) for key in metadata)
 
-    In a plain label map, each label n > 0 becomes "Segment n". Masks lie on the grid of the file; each stores only its
-    bounding box. Slicer may have cropped that grid, or enlarged it where a user painted, so it can differ from the grid
-    of the CT.
+
+def named_segments(image: StoredImage, path: Path) -> list[Segment]:
+    """Return the segments that the header of an image names; their masks lie on the grid of the image.
 
     Args:
-        path: A file, or a folder that holds a result of ``segment`` or a single DICOM segmentation or structure set.
-        ct: The CT, on whose grid the contours of a structure set are filled.
+        image: The content of the file, layers included.
+        path: The file, for messages.
 
     Raises:
-        UnusableInput: If the file is missing, damaged or not 3D, or holds anything but labels; if a structure set comes
-            without a CT.
+        UnusableInput: If the header contradicts itself or the voxels, or the voxels are shares of segments.
     """
-    expect_segmentation_path(path)
-    path = segmentation_file(Path(path))
-    if is_dicom(path):
-        from .dicom_masks import read_dicom_masks  # importing pydicom and highdicom takes a second
-
-        return read_dicom_masks(path, ct)
-    image = read_stored_image(path, allow_layers=True)
-    if numbers := {int(found[1]) for key in image.metadata if (found := SEGMENT_KEY.match(key))}:
-        _check_representation(image.metadata, path)
-        try:
-            if numbers != set(range(len(numbers))):
-                raise KeyError("numbers of segments are missing")
-            return _doubted(_stated_segments(image), image)
-        except (IndexError, KeyError, ValueError) as error:
-            raise UnusableInput(
-                f"The header of {path} does not describe its segments correctly; save the segmentation in Slicer again."
-            ) from error
-    if image.array.ndim > 3:
+    _check_representation(image.metadata, path)
+    try:
+        numbers = {int(found[1]) for key in image.metadata if (found := SEGMENT_KEY.match(key))}
+        if numbers != set(range(len(numbers))):
+            raise KeyError("numbers of segments are missing")
+        return _stated_segments(image)
+    except (IndexError, KeyError, ValueError) as error:
         raise UnusableInput(
-            f"{path} contains several values per voxel but names no segments; choose a segmentation or a label map."
-        )
-    return _doubted(label_segments(image.array, image.affine, path), image)
-
-
-def _doubted(segments: list[Segment], image: StoredImage) -> list[Segment]:
-    """Add what is doubtful about the geometry of a segmentation to the warnings of its segments."""
-    doubts = tuple(f"The segmentation may lie elsewhere. {each}" for each in image.warnings)
-    return [replace(each, warnings=(*each.warnings, *doubts)) for each in segments] if doubts else segments
-
-
-def is_dicom(path: Path) -> bool:
-    """Return whether a file is DICOM, judged by its first bytes."""
-    return path.is_file() and is_dicom_file(path)
-
-
-def names_segments(path: Path) -> bool:
-    """Return whether a file is a segmentation that names its segments, judged by its header and not by its name.
-
-    A .seg.nrrd counts even if it names none.
-    """
-    if has_suffix(path.name, [SEGMENTATION_SUFFIX]) or is_dicom(path):
-        return True
-    return any(SEGMENT_KEY.match(key) for key in parse_header(path).metadata)
-
-
-def segmentation_file(path: Path) -> Path:
-    """Return the file that holds the segmentation: ``path`` itself, or the file in the folder ``path``.
-
-    In a folder, this is segmentation.seg.nrrd, otherwise segmentation.dcm, otherwise its only DICOM segmentation or
-    structure set.
-
-    Raises:
-        UnusableInput: If the path does not exist, or the folder holds no or several segmentations.
-    """
-    if not path.exists():
-        raise UnusableInput(does_not_exist(path))
-    if not path.is_dir():
-        return path
-    for name in RESULT_FILES:
-        if (path / name).is_file():
-            return path / name
-    from .dicom_masks import dicom_masks_in  # importing pydicom and highdicom takes a second
-
-    found = dicom_masks_in(path)
-    if len(found) != 1:
-        names = f": {', '.join(str(file.relative_to(path)) for file in found[:NAMED_FILES])}" if found else ""
-        raise UnusableInput(
-            f"The folder {path} contains {len(found) or 'no'} segmentations ({RESULT_FILES[0]}, DICOM SEG or "
-            f"RTSTRUCT){names}; choose the file itself."
-        )
-    return found[0]
+            f"The header of {path} does not describe its segments correctly; save the segmentation in Slicer again."
+        ) from error
 
 
 def _check_representation(metadata: Mapping[str, str], path: Path) -> None:

@@ -16,7 +16,8 @@ from ..core.crops import crop_of
 from ..core.selection import is_lesion
 from ..core.volume import CTVolume, Grid, Volume
 from ..io.label_names import write_label_map
-from ..io.seg_nrrd import Segment, write_segmentation
+from ..io.seg_nrrd import write_segmentation
+from ..io.segment import Segment
 from ..lesions import Lesion, LesionReport
 from ..options import DICOM, NIFTI, SEG_NRRD, SURFACES
 from .contents import DICOM_SEG_FILE, DICOM_SR_FILE, NIFTI_FILE, RTSTRUCT_FILE, SEGMENTATION_FILE

@@ -13,7 +13,8 @@ from ..core.computed import ComputedVolume
 from ..core.threads import both
 from ..core.volume import AIR_HU, Array, CTVolume
 from ..io.images import write_volume
-from ..io.seg_nrrd import Segment, write_segmentation
+from ..io.seg_nrrd import write_segmentation
+from ..io.segment import Segment
 from ..isolation import LungIsolation
 from .contents import CT_FILE, ISOLATED_FILE, ISOLATION, ISOLATION_FILE, ISOLATION_SEGMENTATION_FILE
 from .folder import complete_or_nothing

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.errors import UnusableInput
 from ..core.volume import CTVolume
-from ..io.seg_nrrd import segmentation_file
+from ..io.segmentations import segmentation_file
 from ..options import SEG_NRRD
 from .contents import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, Extras, measure_files
 from .folder import check_output, files_of_group

@@ -12,7 +12,7 @@ from ..core import terminology
 from ..core.colors import LUNG_COLOR, lesion_color, margin_color
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.volume import Volume
-from ..io.seg_nrrd import Segment
+from ..io.segment import Segment
 from ..isolation import LungIsolation
 
 if TYPE_CHECKING:  # importing the lesions imports vtk

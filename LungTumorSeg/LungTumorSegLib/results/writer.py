@@ -14,7 +14,8 @@ import numpy as np
 from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.volume import CTVolume, Volume
-from ..io.seg_nrrd import Segment, write_segmentation
+from ..io.seg_nrrd import write_segmentation
+from ..io.segment import Segment
 from ..isolation import LungIsolation
 from ..lesions import LesionReport
 from ..lesions.spread import Margin, margins

@@ -21,8 +21,9 @@ from ..io.dicom_reading import stated_class
 from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
 from ..io.images import read_volume
-from ..io.label_maps import name_without_suffix, read_lesion_labels
+from ..io.label_maps import name_without_suffix
 from ..io.rtstruct import RTSTRUCT_CLASS, read_roi, read_structure_set
+from ..io.segmentations import read_lesion_labels
 from .data_config import CaseConfig, SourceConfig
 from .store import IGNORED
 

@@ -7,7 +7,7 @@ from LungTumorSegLib.core.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
 from LungTumorSegLib.correction.layers import SegmentMasks
 from LungTumorSegLib.correction.live import LiveMeasurement, LiveSegment
 from LungTumorSegLib.correction.snapshot import Layer
-from LungTumorSegLib.io.seg_nrrd import Segment
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.lesions import lesion as lesion_module
 from LungTumorSegLib.lesions import measure
 from LungTumorSegLib.lesions.lungs import FoundLungs, find_lungs

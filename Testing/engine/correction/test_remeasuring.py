@@ -13,7 +13,7 @@ from LungTumorSegLib.correction import remeasuring
 from LungTumorSegLib.correction.measuring import SnapshotMeasurement
 from LungTumorSegLib.correction.remeasuring import Remeasuring
 from LungTumorSegLib.correction.snapshot import Layer, SegmentInfo, Snapshot
-from LungTumorSegLib.io.seg_nrrd import Segment
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.lesions import lesions_as_json, measure, spread_as_json
 
 SHAPE = (30, 40, 60)

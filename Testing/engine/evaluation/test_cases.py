@@ -13,8 +13,9 @@ from LungTumorSegLib.evaluation.cases import missed_case
 from LungTumorSegLib.evaluation.files import PROBABILITY, RESULT
 from LungTumorSegLib.evaluation.overlap import SliceCounts
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.label_maps import NO_LESION
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
+from LungTumorSegLib.io.segmentations import NO_LESION
 from volumes import SIX_ORIENTATIONS, affine_of, make_ct
 
 SPACING_MM = (2.0, 1.0, 0.5)  # a voxel of 1 mm3

@@ -14,7 +14,8 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.evaluation import evaluate_files
 from LungTumorSegLib.evaluation.files import Pair, find_pairs, label_doubts, read_pair
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 from rtstruct_files import write_rtstruct
 from volumes import ORIENTATIONS, affine_of, make_ct
 

@@ -22,7 +22,8 @@ from LungTumorSegLib.followup.files import COLUMNS
 from LungTumorSegLib.followup.lung_grid import lung_grid
 from LungTumorSegLib.followup.registration import register
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.results.ct_checksum import ct_checksum
 from LungTumorSegLib.results.reader import OTHER_CT
 from tools import tool

@@ -11,7 +11,8 @@ from LungTumorSegLib import compare
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.followup.comparison import FollowUp
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 from two_lungs import ct_of, segments_of
 
 DAYS = 100

@@ -9,8 +9,7 @@ from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.io.images import read_ct
-from LungTumorSegLib.io.label_maps import NO_LESION, read_lesion_labels
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import NO_LESION, read_lesion_labels, read_segmentation
 from LungTumorSegLib.lesions import measure
 from rtstruct_files import write_rtstruct
 from volumes import an_oblique_ct, make_ct

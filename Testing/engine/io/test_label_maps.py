@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.crops import SparseMask
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.core.terminology import LEFT_LUNG, TUMOR
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.file_suffixes import LABEL_SUFFIXES
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.label_maps import name_without_suffix, read_lesion_labels
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+from LungTumorSegLib.io.label_maps import name_without_suffix
+from LungTumorSegLib.io.segmentations import read_lesion_labels, read_segmentation
 from volumes import affine_of
 
 
@@ -54,21 +53,6 @@ def test_a_label_map_keeps_its_labels(tmp_path):
     labels[0, 0, 0], labels[1, 2, 3:] = 7, 300
     write_volume(Volume(labels, affine_of()), tmp_path / "m.nii.gz")
     np.testing.assert_array_equal(read_lesion_labels(tmp_path / "m.nii.gz").array, labels)
-
-
-def test_lesion_segments_are_numbered_by_size_and_the_smaller_lies_on_top(tmp_path):
-    small, large, lung = np.zeros((3, 3, 4, 5), bool)
-    large[1, :3, :3], small[1, 1, 1], lung[:] = True, True, True
-    segments = [
-        Segment("Nodule", Volume(small, affine_of()), (1, 0, 0), TUMOR["Left"]),
-        Segment("Left lung", Volume(lung, affine_of()), (0, 0, 1), LEFT_LUNG),
-        Segment("Mass", Volume(large, affine_of()), (1, 0, 0), TUMOR["Left"]),
-    ]
-    write_segmentation(segments, tmp_path / "s.seg.nrrd")
-    found = read_lesion_labels(tmp_path / "s.seg.nrrd").array
-    assert found[1, 1, 1] == 2
-    assert np.count_nonzero(found == 1) == 8
-    assert np.count_nonzero(found) == 9
 
 
 @pytest.mark.parametrize("suffix", LABEL_SUFFIXES)

@@ -13,7 +13,9 @@ from LungTumorSegLib.core.crops import SparseMask, crop_at
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Grid, Volume
 from LungTumorSegLib.io.images import to_simpleitk, write_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
+from LungTumorSegLib.io.segmentations import read_segmentation
 from volumes import ORIENTATIONS, an_oblique_ct, make_ct, random_volumes
 
 EXACT_MM = 1e-4

@@ -16,7 +16,7 @@ from LungTumorSegLib.core.texts import printable
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.headers import parse_header
 from LungTumorSegLib.io.images import read_ct, read_stored_image, read_volume, to_simpleitk
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from simpleitk_images import from_simpleitk
 from volumes import an_oblique_ct, make_ct
 

@@ -11,7 +11,9 @@ from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.followup import examination
 from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.lesions import doubts, find_lungs, lesions_as_json, measure, report_lesions, write_lesions_csv
 from LungTumorSegLib.results.isolation_writer import write_isolation

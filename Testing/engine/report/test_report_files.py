@@ -18,7 +18,8 @@ from LungTumorSegLib.core.colors import lesion_color, lightened
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.selection import is_lesion
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.lesions import measure, with_known
 from LungTumorSegLib.lesions.columns import COLUMN
 from LungTumorSegLib.report import html as report_module

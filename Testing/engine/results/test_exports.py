@@ -16,8 +16,7 @@ from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import TUMOR
 from LungTumorSegLib.io.images import read_ct, write_volume
-from LungTumorSegLib.io.label_maps import read_lesion_labels
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import read_lesion_labels, read_segmentation
 from LungTumorSegLib.lesions import measure, report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.exports import dicom_source
@@ -217,7 +216,8 @@ def test_results_of_a_segmentation_that_was_corrected_since_are_removed(a_case, 
 
 
 def test_overlapping_lesions_are_whole_in_dicom_and_warned_of_in_nifti(tmp_path):
-    from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+    from LungTumorSegLib.io.seg_nrrd import write_segmentation
+    from LungTumorSegLib.io.segment import Segment
 
     chest = a_chest()
     write_dicom_series(chest.ct, tmp_path / "ct")

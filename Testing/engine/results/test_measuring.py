@@ -14,7 +14,8 @@ from LungTumorSegLib import __version__
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, write_volume
-from LungTumorSegLib.io.seg_nrrd import read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE

@@ -10,7 +10,8 @@ from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import write_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.results.reader import read_run, read_summary
 
 

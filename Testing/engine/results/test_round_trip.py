@@ -18,7 +18,9 @@ from dicom_series import write_dicom_series
 from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.terminology import LEFT_LUNG, RIGHT_LUNG, TUMOR
 from LungTumorSegLib.io.images import read_ct, read_volume
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation, write_segmentation
+from LungTumorSegLib.io.seg_nrrd import write_segmentation
+from LungTumorSegLib.io.segment import Segment
+from LungTumorSegLib.io.segmentations import read_segmentation
 
 pytestmark = [pytest.mark.real_ct, pytest.mark.slow, pytest.mark.timeout(3600)]
 

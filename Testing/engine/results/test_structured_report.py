@@ -13,7 +13,8 @@ from chests import make_chest
 from dicom_series import write_dicom_series
 from LungTumorSegLib.core.terminology import TUMOR
 from LungTumorSegLib.io.images import read_ct
-from LungTumorSegLib.io.seg_nrrd import Segment, read_segmentation
+from LungTumorSegLib.io.segment import Segment
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.lesions import measure
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.exports import dicom_source

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from chests import make_chest
 from LungTumorSegLib.io.images import read_volume, write_volume
-from LungTumorSegLib.io.seg_nrrd import read_segmentation
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.lesions import NO_LESION
 from LungTumorSegLib.results.isolation_writer import write_isolation
 from LungTumorSegLib.results.writer import write_measures, write_result
