@@ -34,14 +34,22 @@ stage, which imports torch or other packages, shows how fast the machine is at s
 CANDIDATE = 0.035
 """Time of one step of the stage "verifying", as a multiple of the time of the stage "model"."""
 
-OWN_SPEED = frozenset({"packages", "reading", "model", "predicting", "verifying", "writing"})
+OWN_SPEED = frozenset({
+    "packages", "reading", "model", "predicting", "verifying", "writing", "preparing cases", "training network",
+})  # fmt: skip
 """Stages whose time does not follow from that of the other stages.
 
 The time of reading depends on the file format. The time of the network depends on network, library, number format,
 device and number of stacks, and the time of loading it on library and device. That of the second look depends on the
 number of candidates and spots, and that of writing on the pictures. All other stages take time in proportion to the
-voxels of the CT.
+voxels of the CT. How long a training takes does not follow from the time of its cases, some of which are in the cache.
 """
+
+LAST_RESORT = frozenset({"reading", "training network"})
+"""Stages of ``OWN_SPEED`` from which the time of other stages is estimated as long as nothing better is known."""
+
+OWN_STAGE_FIRST = frozenset({"preparing cases"})
+"""Stages that say how long they take themselves, while that of the whole command is unknown."""
 
 USUAL_WEIGHT = {"verifying": 0.3, "writing": 0.3}
 """How much the usual time of a stage counts beside that of its steps, as a share of all steps.
@@ -212,7 +220,7 @@ class RunProgress:
         """Return the seconds that a share of 1 takes, by the stages so far; 0 if that is unknown."""
         measured = [stage for stage in self._shares if self._done[stage] and self._seconds[stage]]  # not if skipped
         known = [stage for stage in measured if stage not in OWN_SPEED]
-        known = known or [stage for stage in measured if stage == "reading"]  # better than no estimate
+        known = known or [stage for stage in measured if stage in LAST_RESORT]  # better than no estimate
         shares = sum(self._done[stage] * self._shares[stage] for stage in known)
         seconds = sum(max(0.0, self._seconds[stage] - self._done[stage] * self._fixed[stage]) for stage in known)
         return seconds / shares if shares else 0.0
@@ -243,6 +251,22 @@ class RunProgress:
         if self._share < LEAST_SHARE or not self._seconds_per_share:
             return None
         return max(0.0, self._seconds_per_share * self._shares_left - (self._clock() - self._last))
+
+    @property
+    def stage_seconds_left(self) -> float | None:
+        """Return the estimated time left of the current stage in seconds; None before its first step has ended."""
+        done, seconds = self._done.get(self.stage, 0.0), self._seconds.get(self.stage, 0.0)
+        if not 0 < done < 1 or not seconds:
+            return None
+        return max(0.0, seconds / done * (1 - done) - (self._clock() - self._last))
+
+    @property
+    def left_in_words(self) -> str:
+        """Return the time left, of the current stage if that of the whole command is unknown; "" without either."""
+        if (left := self.seconds_left) is not None:
+            return time_in_words(left)
+        left = self.stage_seconds_left if self.stage in OWN_STAGE_FIRST else None
+        return "" if left is None else f"{time_in_words(left)} in this stage"
 
 
 def progress_of(event: Event) -> Progress:

@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 
 from ..core.events import Progress
 from ..core.texts import printable
-from .progress import RunProgress, stage_in_words, time_in_words
+from .progress import RunProgress, stage_in_words
 from .streams import say
 
 LINE_SECONDS = 10.0
@@ -86,11 +86,8 @@ class ProgressDisplay:
     def _show(self) -> None:
         with self._lock, contextlib.suppress(OSError):  # a full disk behind stderr must not end the run
             if self._painter is not None and not self._ended.is_set():
-                left = self._progress.seconds_left
                 text = stage_in_words(self._progress.stage)
-                self._painter.paint(
-                    printable(text), self._progress.percent, "" if left is None else time_in_words(left)
-                )
+                self._painter.paint(printable(text), self._progress.percent, self._progress.left_in_words)
 
 
 class _Painter(Protocol):

@@ -86,6 +86,7 @@ def prepare_data(
             for done, future in enumerate(as_completed(futures)):
                 on_progress(Progress("preparing cases", done, len(futures)))
                 future.result()
+        on_progress(Progress("preparing cases", len(missing), len(missing)))
     except BrokenProcessPool as error:
         raise MachineLimit(
             "A child process that prepared cases stopped, most likely because memory ran out; set fewer workers."

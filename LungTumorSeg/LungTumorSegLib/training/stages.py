@@ -26,6 +26,7 @@ from ..report.charts import write_curves
 from ..results.folder import check_output, complete_or_nothing, files_of_group
 from ..results.giving_way import Output
 from ..weights.manifest import Manifest
+from .advance import inside
 from .chain import run_steps
 from .config import EXTRACTOR, NETWORK, ModelConfig, TrainingConfig, read_config, step_config
 from .distributed import by_first, connected, first_alone, own_device, share_of
@@ -120,12 +121,18 @@ def _run_training(config: TrainingConfig, on_progress: ProgressCallback, inputs:
     )
     scans = [case.patient for case in data.training if not case.is_phantom]
     check_folds(config.folds, {source_of(patient, config.sources) for patient in scans}, "folds")
+
+    def of_all(number: int) -> ProgressCallback:
+        if not config.folds:
+            return on_progress
+        return inside(number - 1, len(config.folds) + 1, config, on_progress, stage=f"training {NETWORK}")
+
     for number, fold in enumerate(config.folds, start=1):
         part = dataclasses.replace(config, output=str(output / f"fold-{number}"), folds=())
         by_first(lambda part=part: keep_config(part))  # type: ignore[misc]
         kept, left_out = leave_out(data, fold, config.sources)
-        _train_and_evaluate(part, kept, left_out, on_progress)
-    return _train_and_evaluate(config, data, data.held_out, on_progress)
+        _train_and_evaluate(part, kept, left_out, of_all(number))
+    return _train_and_evaluate(config, data, data.held_out, of_all(len(config.folds) + 1))
 
 
 def _train_and_evaluate(

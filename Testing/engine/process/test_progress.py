@@ -231,3 +231,52 @@ def test_preparing_a_stage_counts_for_that_stage():
         progress.update(Progress("predicting", 0, 1))
         estimates.append(progress.seconds_left)
     assert estimates[0] == pytest.approx(estimates[1])
+
+
+def a_training(preparing: float, *stages: tuple[str, int, float], resumed: int = 0):
+    """Yield the progress of a training, and the true time left, at each step.
+
+    Args:
+        preparing: Seconds in which 4 cases are prepared.
+        stages: Further stages, with the number of their steps and the seconds of each step.
+        resumed: Number of steps that an earlier run made of the first of them.
+    """
+    clock = Clock()
+    progress = RunProgress(COMMAND_SHARES["train"], clock)
+    left = preparing + sum((count - (0 if n else resumed)) * each for n, (_, count, each) in enumerate(stages))
+    for done in range(5):
+        progress.update(Progress("preparing cases", done, 4))
+        yield progress, left
+        clock.now, left = clock.now + (preparing / 4 if done < 4 else 0), left - (preparing / 4 if done < 4 else 0)
+    for number, (stage, count, each) in enumerate(stages):
+        for done in range(1 + (0 if number else resumed), count + 1):
+            clock.now, left = clock.now + each, left - each
+            progress.update(Progress(stage, done, count))
+            yield progress, left
+
+
+def test_the_time_of_cases_says_nothing_of_the_time_of_their_training():
+    for preparing in (8.0, 800.0):
+        said = [progress.left_in_words for progress, _ in a_training(preparing)]
+        shown = ["", *(f"{time_in_words(preparing * (4 - done) / 4)} in this stage" for done in (1, 2, 3)), ""]
+        assert said == shown
+
+
+@pytest.mark.parametrize("preparing", [0.0, 8.0, 800.0])
+@pytest.mark.parametrize("resumed", [0, 90])
+def test_the_time_left_of_a_training_follows_from_its_steps(preparing, resumed):
+    training, evaluating = ("training network", 100, 2.0), ("evaluating held-out cases", 4, 3.0)
+    steps = [
+        (progress.stage, progress.seconds_left, left)
+        for progress, left in a_training(preparing, training, evaluating, resumed=resumed)
+    ]
+    for stage, estimate, left in steps[12:]:
+        if stage == "training network":
+            assert estimate == pytest.approx(left, rel=1 / 3, abs=15.0)
+
+
+def test_a_quick_extractor_says_little_of_the_network_after_it():
+    stages = ("training extractor", 100, 0.05), ("training network", 100, 2.0)
+    estimates = [(progress.seconds_left, left) for progress, left in a_training(8.0, *stages)]
+    for estimate, left in estimates[130:]:
+        assert estimate == pytest.approx(left, rel=1 / 3, abs=10.0)

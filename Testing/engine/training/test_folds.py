@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
+from LungTumorSegLib.core.events import Progress
 from LungTumorSegLib.training import stages
 from LungTumorSegLib.training.config import TrainingConfig, config_from_dict
 from LungTumorSegLib.training.folds import check_folds, leave_out, source_of
@@ -62,12 +63,17 @@ def test_folds_that_contradict_themselves_are_refused(values, message):
 
 
 def test_each_fold_has_a_training_of_its_own_and_is_tested_on_its_sources(tmp_path, monkeypatch):
-    trained, tested = [], []
+    trained, tested, percents = [], [], []
+
+    def train_on(config, data, on_progress):
+        trained.append((config.output, len(data.training)))
+        for done in (0, 1, 2):
+            on_progress(Progress("training network", done, 2))
+        return None, None
+
     monkeypatch.setattr(stages, "check_stages", lambda config: None)
     monkeypatch.setattr(stages, "prepare_data", lambda *_, **__: the_data())
-    monkeypatch.setattr(
-        stages, "train_on", lambda config, data, _: trained.append((config.output, len(data.training))) or (None, None)
-    )
+    monkeypatch.setattr(stages, "train_on", train_on)
     monkeypatch.setattr(stages, "export", lambda network, config, data: tmp_path / "model")
     monkeypatch.setattr(
         stages,
@@ -75,7 +81,8 @@ def test_each_fold_has_a_training_of_its_own_and_is_tested_on_its_sources(tmp_pa
         lambda *each, output, **_: tested.append(([case.patient for case in each[1]], output)),
     )
     config = TrainingConfig(str(tmp_path / "run"), sources=SOURCES, folds=(("LIDC", "cleo"), ("dora",)))
-    stages.run_training(config)
+    stages.run_training(config, lambda step: percents.append(round(100 * step.done / step.total)))
+    assert percents == [0, 17, 33, 33, 50, 66, 67, 83, 100], "one wait for all three networks"
     folders = [tmp_path / "run/fold-1", tmp_path / "run/fold-2", tmp_path / "run"]
     assert trained == [(str(folder), count) for folder, count in zip(folders, (2, 4, 5), strict=True)]
     assert [folder for _, folder in tested] == folders

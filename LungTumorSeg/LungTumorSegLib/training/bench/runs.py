@@ -32,7 +32,8 @@ from ...networks.contract import Network
 from ...options import Thresholds
 from ...results.folder import check_output, complete_or_nothing
 from ...results.giving_way import Output
-from ..config import EXTRACTOR, TrainingConfig
+from ..advance import inside
+from ..config import TrainingConfig
 from ..distributed import by_first, connected, first_alone
 from ..loop import LOG
 from ..overlays import write_overlay
@@ -257,28 +258,3 @@ def _effort(log: Path) -> dict[str, Any]:
         for line in csv.DictReader(file):
             steps[line["stage"]], seconds[line["stage"]] = int(line["step"]), float(line["seconds"])
     return {"steps": sum(steps.values()), "training_seconds": sum(seconds.values())}
-
-
-def inside(done: int, total: int, config: TrainingConfig, on_progress: ProgressCallback) -> ProgressCallback:
-    """Return a callback that reports the progress of one run as that of all runs, in hundredths of a run.
-
-    The steps of the extractor, if there is one, and those of the network that follow it count alike.
-
-    Args:
-        done: Number of runs before this one.
-        total: Number of all runs.
-        config: The configuration of the run.
-        on_progress: Receives the progress of all runs.
-    """
-    before = 0
-
-    def report(step: Progress) -> None:
-        nonlocal before
-        if step.stage == f"training {EXTRACTOR}":
-            before, steps, whole = step.total, step.done, step.total + config.network.steps
-        else:
-            steps, whole = before + step.done, before + step.total
-        percent = min(99, 100 * steps // max(1, whole))  # the test cases are still to come
-        on_progress(Progress("benchmarking", 100 * done + percent, 100 * total))
-
-    return report

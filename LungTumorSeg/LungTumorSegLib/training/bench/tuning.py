@@ -22,6 +22,7 @@ from ...core.events import Progress, ProgressCallback, ignore_progress
 from ...options import Thresholds
 from ...results.folder import check_output, complete_or_nothing
 from ...results.giving_way import Output
+from ..advance import inside
 from ..config import TrainingConfig
 from ..distributed import refuse_several
 from ..preparation import PreparedData, prepare_data
@@ -30,7 +31,7 @@ from ..splits import PatientNames
 from ..stages import check_stages, keep_config, train_on
 from ..store import StoredCase
 from .config import BenchConfig, EntryConfig, read_bench_config, training_config
-from .runs import FOLD_SEED, assign_folds, inside, outside_folds
+from .runs import FOLD_SEED, assign_folds, outside_folds
 
 FOLDER, STUDY, TRIALS = "tuning", "study.db", "trials.csv"
 GROUP = "tuning"
