@@ -148,7 +148,7 @@ def slices_of(ct: CTVolume, truth: Array, rng: np.random.Generator) -> Iterator[
         voxels = np.argwhere(mask)
         for at in voxels[rng.integers(len(voxels), size=CLICKS)]:
             cube = Cube(upright.index_to_lps(at), RADII_A_SIDE * extent / 2, SIDE)
-            hu = cube.sample(upright.array, upright, offset=1024) - 1024
+            hu = cube.sample(upright.array, upright, outside=-1024)
             lesion = cube.sample(mask.astype(np.float32), upright) > 0.5
             inside = np.flatnonzero(lesion.any((1, 2)))
             if len(inside):

@@ -21,7 +21,7 @@ def resample_separable(
     start: tuple[float, float, float],
     step: tuple[float, float, float],
     size: tuple[int, int, int],
-    offset: float = 0.0,
+    outside: float = 0.0,
     first: tuple[int, int, int] = (0, 0, 0),
 ) -> npt.NDArray[np.float32]:
     """Resample an array linearly at regularly spaced indices.
@@ -36,8 +36,7 @@ def resample_separable(
         start: Input index of the first output voxel along (slice, row, column).
         step: Distance between output voxels along (slice, row, column), in input voxels.
         size: Shape of the output (slices, rows, columns).
-        offset: Added to the input before resampling. Positions outside the input give 0, so ``offset=-AIR_HU`` makes
-            the outside air.
+        outside: Value of the output at positions outside the input; ``AIR_HU`` continues a CT with air.
         first: Index of the first output voxel to compute, so that a part equals the same part of the whole output.
 
     Returns:
@@ -53,10 +52,13 @@ def resample_separable(
     planes = np.zeros((len(needed), size[1], size[2]), np.float32)
     of_rows, of_columns = csr_matrix(over_rows[:, rows]), csr_matrix(over_columns)
     for plane, k in zip(planes, needed, strict=True):
-        along_rows = of_rows @ (array[k, rows].astype(np.float32) + np.float32(offset))
+        along_rows = of_rows @ (array[k, rows].astype(np.float32) - np.float32(outside))
         plane[:] = (of_columns @ np.ascontiguousarray(along_rows.T)).T
     flat = over_slices[:, needed] @ planes.reshape(len(needed), size[1] * size[2])  # none if all lie outside
-    return np.asarray(flat.reshape(size), np.float32)
+    resampled = np.asarray(flat.reshape(size), np.float32)
+    if outside:
+        resampled += np.float32(outside)
+    return resampled
 
 
 def _span(weights: npt.NDArray[np.float32]) -> slice:

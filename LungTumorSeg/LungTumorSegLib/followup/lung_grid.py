@@ -62,7 +62,7 @@ def lung_grid(lungs: Volume, ct: CTVolume | None, lesions: Iterable[Volume] = ()
     places = inside.with_array(_with_margin(lesions, inside))
     if ct is None:
         return LungGrid(inside, None, places)
-    hu = _resampled(order.apply(ct), grid, offset=-AIR_HU) + AIR_HU
+    hu = _resampled(order.apply(ct), grid, outside=AIR_HU)
     return LungGrid(inside, inside.with_array(_density(hu, coarse)), places)
 
 
@@ -88,10 +88,10 @@ def _coarse_grid(mask: Volume) -> Grid:
     return Grid(as_shape(size), affine)
 
 
-def _resampled(volume: Volume, grid: Grid, offset: float = 0.0) -> Array:
+def _resampled(volume: Volume, grid: Grid, outside: float = 0.0) -> Array:
     start = as_point(volume.lps_to_index(grid.origin))
     step = as_point(SPACING_MM / np.asarray(volume.spacing))
-    return resample_separable(volume.array, start=start, step=step, size=grid.shape, offset=offset)
+    return resample_separable(volume.array, start=start, step=step, size=grid.shape, outside=outside)
 
 
 def _density(hu: Array, inside: Array) -> Array:

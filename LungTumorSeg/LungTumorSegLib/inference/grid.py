@@ -117,7 +117,7 @@ def make_working_grid(
         _extent(mask.array, axis, step[axis]) for axis in range(3)
     )
     first, size = (first_slice, first_row, first_column), (slices, rows, columns)
-    hu = resample_separable(isolated.array, start=first, step=step, size=size, offset=-AIR_HU) + AIR_HU
+    hu = resample_separable(isolated.array, start=first, step=step, size=size, outside=AIR_HU)
     low, high = intensity_range_hu
     region = resample_separable(mask.array, start=first, step=step, size=size) > 0
     affine = isolated.affine_from(first, step)

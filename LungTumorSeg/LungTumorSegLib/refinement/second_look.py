@@ -218,6 +218,6 @@ def _beside(lesions: list[Outline], outline: Outline, ct: Volume) -> Outline:
 def _surroundings(ct: Volume, lungs: Array, prediction: Prediction) -> Surroundings:
     grid = prediction.grid
     shape = grid.image.shape
-    hu = resample_separable(ct.array, start=grid.start, step=grid.step, size=shape, offset=-AIR_HU) + AIR_HU
+    hu = resample_separable(ct.array, start=grid.start, step=grid.step, size=shape, outside=AIR_HU)
     inside = resample_separable(lungs, start=grid.start, step=grid.step, size=shape) > 0.5
     return Surroundings(grid.image.with_array(hu), inside, prediction.mean, prediction.deviation)

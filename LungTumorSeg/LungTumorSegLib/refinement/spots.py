@@ -84,11 +84,11 @@ def _reduced(ct: Volume, lungs: Array, box: Box) -> tuple[Volume, Array]:
     size = as_shape(np.ceil(np.asarray(part.shape) / step).astype(int))
     affine = part.affine_from((0, 0, 0), step)
 
-    def reduced(array: Array, offset: float = 0.0) -> npt.NDArray[np.float32]:
-        return resample_separable(array, start=(0.0, 0.0, 0.0), step=as_point(step), size=size, offset=offset)
+    def reduced(array: Array, outside: float = 0.0) -> npt.NDArray[np.float32]:
+        return resample_separable(array, start=(0.0, 0.0, 0.0), step=as_point(step), size=size, outside=outside)
 
     inside = reduced(lungs[slices_of(box)]) > 0.5
-    hu = reduced(np.minimum(part.array, DENSE_HU), -AIR_HU) + np.float32(AIR_HU)
+    hu = reduced(np.minimum(part.array, DENSE_HU), AIR_HU)
     return Volume(np.where(inside, hu, np.float32(OUTSIDE_HU)), affine), inside
 
 

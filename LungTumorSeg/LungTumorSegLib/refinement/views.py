@@ -68,13 +68,13 @@ class Cube:
         off_mm = (np.asarray(index, dtype=float) - (self.voxels - 1) / 2) * self.voxel_mm
         return as_point(np.asarray(self.center) + of.direction @ off_mm)
 
-    def sample(self, array: Array, of: Volume, *, offset: float = 0.0) -> Float:
-        """Resample an array that lies on the grid of ``of`` to the cube; outside the array it is 0.
+    def sample(self, array: Array, of: Volume, *, outside: float = 0.0) -> Float:
+        """Resample an array that lies on the grid of ``of`` to the cube.
 
         Args:
             array: Values (slice, row, column) on the grid of ``of``.
             of: A volume with canonical axes.
-            offset: Added before resampling.
+            outside: Value outside the array.
 
         Returns:
             The values (voxels, voxels, voxels), float32, in the order of the axes of ``of``.
@@ -86,7 +86,7 @@ class Cube:
             start=as_point(first),
             step=as_point(step),
             size=(self.voxels,) * 3,
-            offset=offset,
+            outside=outside,
         )
 
     def carry_back(self, values: Float, to: Volume) -> tuple[Float, tuple[slice, slice, slice]]:
@@ -140,28 +140,28 @@ class Anatomy:
         size = tuple(int(np.ceil((n - 1) / s)) + 1 for n, s in zip(ct.shape, step, strict=True))
         affine = ct.affine_from((0, 0, 0), step)
 
-        def reduced(array: Array, offset: float = 0.0) -> Float:
+        def reduced(array: Array, outside: float = 0.0) -> Float:
             return resample_separable(
                 array,
                 start=(0.0, 0.0, 0.0),
                 step=(step[0], step[1], step[2]),
                 size=(size[0], size[1], size[2]),
-                offset=offset,
+                outside=outside,
             )
 
-        hu = reduced(ct.array, -AIR_HU) + np.float32(AIR_HU)
+        hu = reduced(ct.array, AIR_HU)
         return cls(Volume(hu, affine), Volume(reduced(lungs & (ct.array < AERATED_HU)), affine))
 
 
 def fine_view(cube: Cube, ct: Volume) -> Float:
     """Return the fine view of a CT, float32 (2, 40, 40, 40): lung window and soft tissue window, each from 0 to 1."""
-    return windows(cube.sample(ct.array, ct, offset=-AIR_HU) + np.float32(AIR_HU))
+    return windows(cube.sample(ct.array, ct, outside=AIR_HU))
 
 
 def coarse_view(center: Point, anatomy: Anatomy) -> Float:
     """Return the coarse view, float32 (3, 32, 32, 32): lung window, soft tissue window and aerated lung, 0 to 1."""
     cube = Cube(center, COARSE_MM, COARSE_VOXELS)
-    hu = cube.sample(anatomy.hu.array, anatomy.hu, offset=-AIR_HU) + np.float32(AIR_HU)
+    hu = cube.sample(anatomy.hu.array, anatomy.hu, outside=AIR_HU)
     return np.concatenate([windows(hu), cube.sample(anatomy.aerated.array, anatomy.aerated)[None]])
 
 

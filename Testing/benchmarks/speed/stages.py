@@ -88,10 +88,10 @@ def with_slices(ct: CTVolume, slices: int) -> CTVolume:
         start=(start, 0.0, 0.0),
         step=(step, 1.0, 1.0),
         size=(slices, ct.shape[1], ct.shape[2]),
-        offset=-AIR_HU,
+        outside=AIR_HU,
     )
     affine = ct.affine_from((start, 0.0, 0.0), (step, 1.0, 1.0))
-    return CTVolume(np.rint(hu + AIR_HU).astype(np.int16), affine)
+    return CTVolume(np.rint(hu).astype(np.int16), affine)
 
 
 def in_gib(run: Run) -> str:

@@ -62,7 +62,7 @@ class Level:
             start=(0.0, 0.0, 0.0),
             step=as_point(step),
             size=(size[0], size[1], size[2]),
-            offset=-AIR_HU,
+            outside=AIR_HU,
         )
         nearest = np.ix_(
             *(
@@ -70,7 +70,7 @@ class Level:
                 for n, s, most in zip(size, step, self.ct.shape, strict=True)
             )
         )
-        ct = Volume(np.rint(hu + AIR_HU).astype(np.int16), affine)
+        ct = Volume(np.rint(hu).astype(np.int16), affine)
         return Level(ct, self.label[nearest], self.closed[nearest], self.mask[nearest], self.lungs[nearest])
 
 

@@ -262,10 +262,10 @@ def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolatio
 def _scan_of(ct: CTVolume, label: Volume, isolation: LungIsolation, grid: WorkingGrid) -> Scan:
     """Return CT, label and region on the working grid; the maps are still empty."""
 
-    def resampled(array: Array, offset: float = 0.0) -> Array:
-        return resample_separable(array, start=grid.start, step=grid.step, size=grid.image.shape, offset=offset)
+    def resampled(array: Array, outside: float = 0.0) -> Array:
+        return resample_separable(array, start=grid.start, step=grid.step, size=grid.image.shape, outside=outside)
 
-    hu = np.rint(resampled(np.clip(ct.array, AIR_HU, HIGHEST_HU), -AIR_HU) + AIR_HU).astype(np.int16)
+    hu = np.rint(resampled(np.clip(ct.array, AIR_HU, HIGHEST_HU), AIR_HU)).astype(np.int16)
     stored = np.zeros(hu.shape, np.uint8)
     for value in np.unique(label.array[label.array > 0]):
         stored[resampled(label.array == value) > 0.5] = value

@@ -230,7 +230,7 @@ class _View:
         side_mm = side_for_extent(extent * float(np.exp(rng.normal(0, SIDE_DEVIATION))))
         vary_scan(self.patch, APPEARANCE, rng, isolated=False)
         cube = Cube(center, side_mm)
-        fine = cube.sample(self.patch.hu, self.volume, offset=-AIR_HU) + np.float32(AIR_HU)
+        fine = cube.sample(self.patch.hu, self.volume, outside=AIR_HU)
         ignored = cube.sample(self.patch.label == IGNORED, self.volume) > IGNORED_TOUCH
         mask = np.zeros(fine.shape, np.uint8)
         if own is not None:
@@ -256,7 +256,7 @@ class _View:
     def _coarse(self, center: Point) -> tuple[Float, Float]:
         """Return HU and aerated share of the coarse view, with all that has changed in the part."""
         cube, anatomy = Cube(center, COARSE_MM, COARSE_VOXELS), self._background.anatomy
-        hu = cube.sample(anatomy.hu.array, anatomy.hu, offset=-AIR_HU) + np.float32(AIR_HU)
+        hu = cube.sample(anatomy.hu.array, anatomy.hu, outside=AIR_HU)
         aerated = cube.sample(anatomy.aerated.array, anatomy.aerated)
         was, is_now = (self._lungs & (each < AERATED_HU) for each in (self._before, self.patch.hu))
         changed = is_now.astype(np.float32) - was
