@@ -29,7 +29,7 @@ MODULES = sorted(
 )
 NEEDS_TORCH = (
     "LungTumorSegLib.networks",
-    "LungTumorSegLib.inference.answers",
+    "LungTumorSegLib.inference.part_predictor",
     "LungTumorSegLib.inference.openvino_network",
     "LungTumorSegLib.inference.predictor",
     "LungTumorSegLib.refinement.clicks",

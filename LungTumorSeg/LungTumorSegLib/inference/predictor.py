@@ -23,10 +23,10 @@ from ..core.messages import OUT_OF_MEMORY
 from ..networks.locality import is_local
 from ..networks.multires_blocks import kernels_kept
 from ..networks.workers import MOST_WORKERS, torch_workers
-from .answers import DTYPES, STACKS_AT_ONCE, Answers, ComputedNetwork
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
 from .openvino_network import computes_in, openvino_network
+from .part_predictor import DTYPES, STACKS_AT_ONCE, ComputedNetwork, PartPredictor
 from .passes import Part, all_stacks, cropped, first_pass, windows_of
 from .stack_length import STACK_SLICES
 from .stacks import StackStatistics
@@ -162,8 +162,10 @@ def predict_maps(
         lone = device.type != "cpu" or backend == OPENVINO or not (mirror or closer_above is not None)
         with torch.inference_mode(), kernels_kept(network), torch_workers(1 if lone else MOST_WORKERS) as workers:
             most = 1 if backend == OPENVINO else at_once or STACKS_AT_ONCE[device.type]
-            answers = Answers(computed, slices, device=device, precision=precision, workers=workers, at_once=most)
-            search = _Search(answers, statistics, on_progress)
+            predictor = PartPredictor(
+                computed, slices, device=device, precision=precision, workers=workers, at_once=most
+            )
+            search = _Search(predictor, statistics, on_progress)
             if closer_above is None:
                 search.compute(stacks)
             else:
@@ -187,18 +189,18 @@ def _memory_as_limit() -> Iterator[None]:
 class _Search:
     """Compute parts of the grid, collect their probabilities, and report the progress in hundredths of a stack."""
 
-    def __init__(self, answers: Answers, statistics: StackStatistics, on_progress: ProgressCallback) -> None:
-        self._answers, self._statistics, self._on_progress = answers, statistics, on_progress
+    def __init__(self, predictor: PartPredictor, statistics: StackStatistics, on_progress: ProgressCallback) -> None:
+        self._predictor, self._statistics, self._on_progress = predictor, statistics, on_progress
         self._done = 0.0
 
     def compute(self, parts: Sequence[Part]) -> None:
         """Compute parts, whose first slices should be in ascending order, so that features are shared."""
         total = self._done + sum(map(self._cost, parts))
-        parts = self._answers.arranged(parts)
-        answers = self._answers.of(parts)
+        parts = self._predictor.in_fastest_order(parts)
+        probabilities = self._predictor.probabilities(parts)
         for part in parts:
             self._report(total)
-            self._add(part, next(answers))
+            self._add(part, next(probabilities))
         self._report(total)
 
     def compute_coarse_to_fine(self, stacks: Sequence[Part], closer_above: float, within: WorkingGrid | None) -> None:
@@ -227,10 +229,10 @@ class _Search:
             starts, costs = zip(ends[0], *seen, ends[1], strict=True)
             return float(np.interp([part.start for part in others], starts, costs).sum())
 
-        cost, answers = sum(map(self._cost, coarse)), self._answers.of(coarse)
+        cost, probabilities = sum(map(self._cost, coarse)), self._predictor.probabilities(coarse)
         for done, part in enumerate(coarse):
             self._report(cost + expected(done))
-            self._add(part, next(answers))
+            self._add(part, next(probabilities))
         self.compute(closer(others))
 
     def _add(self, part: Part, probability: npt.NDArray[np.float32]) -> None:

@@ -26,8 +26,8 @@ def a_grid():
     return a_grid_of_noise(mask)
 
 
-def plain_answers(network, grid, stride):
-    """Start -> answer of the whole network on that stack alone."""
+def plain_probabilities(network, grid, stride):
+    """Start -> probabilities of the whole network on that stack alone."""
     slices = torch.from_numpy(grid.image.array)
     with torch.no_grad():
         return {
@@ -41,19 +41,19 @@ def plain_answers(network, grid, stride):
 def test_shared_features_change_nothing(a_grid, name, stride):
     network = a_network(name)
     maps = predict_maps(a_grid, network, stride=stride, device=CPU)
-    answers = plain_answers(network, a_grid, stride)
+    stacks = plain_probabilities(network, a_grid, stride)
     spread = 0.0
     for k in np.flatnonzero(maps.count.any(axis=(1, 2))):
         covering = [
-            answer[k - s]
-            for s, answer in answers.items()
+            each[k - s]
+            for s, each in stacks.items()
             if 0 <= k - s < STACK_SLICES and a_grid.region.array[s : s + STACK_SLICES].any()
         ]
         assert (maps.count[k] == len(covering)).all()
         np.testing.assert_allclose(maps.mean[k], np.mean(covering, axis=0), atol=2e-5)
         np.testing.assert_allclose(maps.deviation()[k], np.std(covering, axis=0), atol=2e-5)
         spread = max(spread, float(np.std(covering, axis=0).max()))
-    assert spread > 1e-3  # the stacks do answer differently, so that a wrong average would show
+    assert spread > 1e-3  # the stacks do differ, so that a wrong average would show
 
 
 @pytest.mark.parametrize("name", fast_only(["sff_multires_unet3d"], ["sff_multires_unet3d", "multires_unet3d"]))

@@ -39,20 +39,20 @@ def test_fewer_slices_than_a_stack_are_refused():
         stack_starts(7, 1)
 
 
-def test_mean_and_deviation_are_those_of_the_answers_that_cover_a_slice():
+def test_mean_and_deviation_are_those_of_the_stacks_that_cover_a_slice():
     rng = np.random.default_rng(5)
-    answers = {start: rng.random((8, 3, 4)).astype(np.float32) for start in (0, 2, 3)}
+    stacks = {start: rng.random((8, 3, 4)).astype(np.float32) for start in (0, 2, 3)}
     statistics = StackStatistics((11, 3, 4))
-    for start, answer in answers.items():
-        statistics.add(((start, 0, 0), (start + 8, 3, 4)), answer)
+    for start, each in stacks.items():
+        statistics.add(((start, 0, 0), (start + 8, 3, 4)), each)
     for k in range(11):
-        covering = [answer[k - start] for start, answer in answers.items() if 0 <= k - start < 8]
+        covering = [each[k - start] for start, each in stacks.items() if 0 <= k - start < 8]
         assert (statistics.count[k] == len(covering)).all()
         np.testing.assert_allclose(statistics.mean[k], np.mean(covering, axis=0), atol=1e-6)
         np.testing.assert_allclose(statistics.deviation()[k], np.std(covering, axis=0), atol=1e-6)
 
 
-def test_equal_answers_near_one_have_no_deviation():
+def test_equal_stacks_near_one_have_no_deviation():
     statistics = StackStatistics((8, 1, 1))
     for _ in range(8):
         statistics.add(((0, 0, 0), (8, 1, 1)), np.full((8, 1, 1), 0.99987, np.float32))

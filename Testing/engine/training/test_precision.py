@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from LungTumorSegLib.inference.answers import autocast
+from LungTumorSegLib.inference.part_predictor import autocast
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training.precision import channels_last, prepare_network
 

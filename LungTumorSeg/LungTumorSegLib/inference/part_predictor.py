@@ -44,10 +44,10 @@ ComputedNetwork = torch.nn.Module | OpenVinoNetwork
 """A network that maps a stack, and the shared features of its slices if it fuses them, to tumor probability."""
 
 
-class Answers:
-    """The answers of a network about the slices of a working grid.
+class PartPredictor:
+    """Compute the tumor probabilities of parts of a working grid with a network.
 
-    Each part gets the same answer whether or not another one is computed beside it; in a batch, except for rounding.
+    A part has the same probabilities whether or not another one is computed beside it; in a batch, except for rounding.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Answers:
         self._planes: dict[bool, _View] = {}
         self._latest: dict[bool, Future[list[Probability]]] = {}
 
-    def arranged(self, parts: Sequence[Part]) -> Sequence[Part]:
+    def in_fastest_order(self, parts: Sequence[Part]) -> Sequence[Part]:
         """Return parts in the order in which they are computed fastest: in batches, those of one size together."""
         return parts if self._at_once == 1 else sorted(parts, key=lambda part: part.size)
 
-    def of(self, parts: Iterable[Part]) -> Iterator[Probability]:
-        """Yield the probabilities of parts in their order."""
+    def probabilities(self, parts: Iterable[Part]) -> Iterator[Probability]:
+        """Yield the probabilities of parts in their order; those of mirror images are mirrored back."""
         batches = _batches(parts, self._at_once)
-        for found in in_order(map(self._started, batches), self._workers.ahead):
+        for found in in_order(map(self._start, batches), self._workers.ahead):
             yield from found
 
-    def _started(self, batch: list[Part]) -> Future[list[Probability]]:
+    def _start(self, batch: list[Part]) -> Future[list[Probability]]:
         if batch[0].area != self._slices.shape[1] * self._slices.shape[2]:
             return self._workers.start(self._of_windows, batch)
         orientations = {part.mirrored for part in batch}
@@ -97,7 +97,7 @@ class Answers:
     def _of_windows(self, batch: Sequence[Part]) -> list[Probability]:
         with torch.inference_mode(), autocast(self._device, self._precision):  # both hold for one thread only
             views = (_View(self._network, self._slices[slices_of(part.box)], mirrored=part.mirrored) for part in batch)
-            return self._computed(batch, [view.inputs(0) for view in views])
+            return self._compute(batch, [view.inputs(0) for view in views])
 
     def _of_planes(
         self, batch_and_earlier: tuple[Sequence[Part], Sequence[Future[list[Probability]]]]
@@ -105,19 +105,19 @@ class Answers:
         batch, earlier = batch_and_earlier
         wait(earlier)
         with torch.inference_mode(), autocast(self._device, self._precision):
-            return self._computed(batch, [self._plane(mirrored=part.mirrored).inputs(part.start) for part in batch])
+            return self._compute(batch, [self._plane(mirrored=part.mirrored).inputs(part.start) for part in batch])
 
     def _plane(self, *, mirrored: bool) -> _View:
         if mirrored not in self._planes:
             self._planes[mirrored] = _View(self._network, self._slices, mirrored=mirrored)
         return self._planes[mirrored]
 
-    def _computed(self, batch: Sequence[Part], inputs: Sequence[Inputs]) -> list[Probability]:
+    def _compute(self, batch: Sequence[Part], inputs: Sequence[Inputs]) -> list[Probability]:
         """Return the probabilities of parts, given their inputs; those of mirror images are mirrored back."""
         stacks, *features = (torch.cat(each) if len(each) > 1 else each[0] for each in zip(*inputs, strict=True))
-        answers = self._network(stacks, features) if features else self._network(stacks)
-        found = answers[:, 0].float().cpu().numpy()
-        return [each[..., ::-1] if part.mirrored else each for part, each in zip(batch, found, strict=True)]
+        output = self._network(stacks, features) if features else self._network(stacks)
+        computed = output[:, 0].float().cpu().numpy()
+        return [each[..., ::-1] if part.mirrored else each for part, each in zip(batch, computed, strict=True)]
 
 
 class _View:
