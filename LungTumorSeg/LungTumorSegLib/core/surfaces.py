@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData, vtkPolyData
 from vtkmodules.vtkCommonTransforms import vtkTransform
@@ -20,6 +21,7 @@ from vtkmodules.vtkIOGeometry import vtkOBJWriter, vtkSTLWriter
 from vtkmodules.vtkIOPLY import vtkPLYWriter
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
+from .components import CONNECTIVITY
 from .crops import crop_of
 from .errors import MachineLimit
 from .messages import unwritable
@@ -39,6 +41,15 @@ WRITERS: dict[str, Any] = {
 }
 IN_LPS = "SPACE=LPS"
 
+BLUR_VOXELS = 0.7
+"""Standard deviation of the Gaussian that blurs a coarser grid, voxels.
+
+Where the lung is thinner than a voxel, as at its lower edge, the surface would otherwise end in teeth.
+"""
+
+SPECK_ML = 0.5
+"""Volume below which a connected component of a coarser grid is not drawn, mL: air beside the lungs, for example."""
+
 VOLUME_TOLERANCE = 0.001
 MOST_VOLUME_STEPS = 20
 """Largest number of Newton steps that restore the mask's volume after smoothing.
@@ -54,7 +65,8 @@ def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
 
     Args:
         mask: Boolean mask in any axis order.
-        grid_mm: If given, the mask is first reduced to a coarser grid of about this spacing in mm.
+        grid_mm: If given, the mask is first reduced to a coarser grid of about this spacing in mm, blurred slightly,
+            and loses small components beside larger ones.
 
     Returns:
         The surface; empty if no voxel is true.
@@ -65,6 +77,8 @@ def surface_of(mask: Volume, *, grid_mm: float | None = None) -> vtkPolyData:
     crop = mask.canonical_axes().apply(part.mask)
     volume_ml = np.count_nonzero(crop.array) * crop.voxel_volume_ml
     occupied = _occupancy(crop, grid_mm)
+    if grid_mm is not None:
+        occupied = _without_specks(_blurred(occupied))
     smooth = vtkWindowedSincPolyDataFilter()
     smooth.SetInputData(_placed(_half_surface(occupied), occupied))
     smooth.SetNumberOfIterations(SMOOTHING_ITERATIONS)
@@ -154,6 +168,22 @@ def _occupancy(mask: Volume, grid_mm: float | None) -> Volume:
     (a, b, c), (i, j, k) = padded.shape, block
     share = padded.reshape(a // i, i, b // j, j, c // k, k).mean(axis=(1, 3, 5), dtype=np.float32)
     return Volume(share, mask.affine_from([-(n + 1) / 2 for n in block], block))
+
+
+def _blurred(volume: Volume) -> Volume:
+    """Return shares of voxels (0 to 1) blurred slightly; unchanged if nothing would be left of them."""
+    blurred = ndimage.gaussian_filter(volume.array, BLUR_VOXELS, mode="constant")
+    return volume.with_array(blurred) if (blurred > 0.5).any() else volume
+
+
+def _without_specks(volume: Volume) -> Volume:
+    """Return shares of voxels (0 to 1) without components below ``SPECK_ML``; the largest one stays."""
+    labels, count = ndimage.label(volume.array > 0.5, structure=CONNECTIVITY)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    specks = sizes * volume.voxel_volume_ml < SPECK_ML
+    specks[0] = specks[sizes.argmax()] = False
+    return volume.with_array(np.where(specks[labels], np.float32(0), volume.array))
 
 
 def _image(volume: Volume) -> vtkImageData:

@@ -54,6 +54,35 @@ def test_a_surface_lies_where_its_mask_lies():
         assert distance.max() < 16.5
 
 
+def test_a_thin_edge_ends_without_teeth_on_a_coarser_grid():
+    """A wedge whose edge runs at 20 degrees to the slices, as the lower edge of a lung does."""
+    grid = Volume(np.zeros((60, 120, 120), bool), affine_of((1.5, 0.75, 0.75)))
+    middle = grid.index_to_lps((np.array(grid.shape) - 1) / 2)
+    along, up = np.array([np.cos(0.35), 0, np.sin(0.35)]), np.array([-np.sin(0.35), 0, np.cos(0.35)])
+    places = grid.index_to_lps(np.argwhere(~grid.array)) - middle
+    height = places @ up
+    wedge = (np.abs(places[:, 1]) < 0.15 * (height + 25)) & (height < 20) & (np.abs(places @ along) < 30)
+    points = points_of(surface_of(grid.with_array(wedge.reshape(grid.shape)), grid_mm=3.0)) - middle
+    position = points @ along
+    lowest = [(points @ up)[(position >= at) & (position < at + 2)].min() for at in range(-24, 24, 2)]
+    assert np.abs(np.diff(lowest)).max() < 3.0
+    assert np.mean(lowest) == pytest.approx(-18, abs=5)
+
+
+def test_a_speck_beside_a_lung_is_not_drawn_but_a_small_mask_is():
+    ball = a_ball(15.0, (1.0, 1.0, 1.0))
+    speck = np.pad(np.zeros_like(ball.array), ((0, 0), (0, 0), (0, 20)))
+    speck[15:22, 15:22, -10:-3] = True
+    both = speck | np.pad(ball.array, ((0, 0), (0, 0), (0, 20)))
+    alone, *reach = (
+        surface_of(Volume(mask, ball.affine), grid_mm=grid_mm)
+        for mask, grid_mm in ((speck, 3.0), (both, None), (both, 3.0))
+    )
+    assert alone.GetNumberOfPoints() > 0
+    exact, coarse = (np.ptp(points_of(surface), axis=0).max() for surface in reach)
+    assert exact - coarse > 10, "the exact surface shows the mask as it is"
+
+
 def test_a_surface_is_closed_even_at_the_edge_of_the_volume():
     surface = surface_of(Volume(np.ones((4, 5, 6), dtype=bool), affine_of()))
     edges = vtkFeatureEdges()
