@@ -12,7 +12,7 @@ Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Start and stop index of a crop, each (slice, row, column); the stop index is exclusive."""
 
 
-def bounding_box(mask: Array) -> Box | None:
+def bounding_box(mask: Mask) -> Box | None:
     """Return the smallest box that contains every true voxel of a mask.
 
     Args:
@@ -167,7 +167,7 @@ def overlap(a: Box, b: Box) -> Box | None:
     return ((k0, i0, j0), (k1, i1, j1)) if k0 < k1 and i0 < i1 and j0 < j1 else None
 
 
-def placed(mask: Volume, on: Geometry) -> Array:
+def placed(mask: Volume, on: Geometry) -> Mask:
     """Return a mask as an array on another grid that shares its voxel lattice.
 
     Args:

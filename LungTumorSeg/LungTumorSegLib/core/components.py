@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .volume import Array
+from .volume import Array, Mask
 
 CONNECTIVITY = np.ones((3, 3, 3), dtype=bool)
 """26-connectivity: voxels that share a face, an edge or a corner belong to one lesion.
@@ -15,7 +15,7 @@ corner only. With fewer neighbors, such a tumor would count as two lesions.
 """
 
 
-def components_at(labels: Array, seeds: Array) -> Array:
+def components_at(labels: Array, seeds: Mask) -> Mask:
     """Return the labeled components that contain a voxel of ``seeds``.
 
     Args:
@@ -30,12 +30,12 @@ def components_at(labels: Array, seeds: Array) -> Array:
     return np.asarray(chosen[labels])
 
 
-def connected_with(mask: Array, seeds: Array) -> Array:
+def connected_with(mask: Mask, seeds: Mask) -> Mask:
     """Return the components (26-connectivity) of a mask (bool) that contain a voxel of ``seeds``, of the same shape."""
     return components_at(ndimage.label(mask, structure=CONNECTIVITY)[0], seeds)
 
 
-def largest_component(mask: Array) -> Array | None:
+def largest_component(mask: Mask) -> Mask | None:
     """Return the largest component (26-connectivity) of a mask (bool), of the same shape; None if it is empty."""
     labels, count = ndimage.label(mask, structure=CONNECTIVITY)
     return np.asarray(labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())) if count else None

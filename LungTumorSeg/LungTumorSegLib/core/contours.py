@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .volume import Array, Volume
+from .volume import Array, Mask, Volume
 
 FLATNESS_SLICES = 0.5
 """Largest distance, in slices, of a point from the mean slice of its contour; a contour beyond it is not axial."""
@@ -108,7 +108,7 @@ def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = Fal
     )
 
 
-def _filled_plane(polygons: Sequence[Array], shape: tuple[int, int]) -> tuple[Array, bool]:
+def _filled_plane(polygons: Sequence[Array], shape: tuple[int, int]) -> tuple[Mask, bool]:
     """Fill the contours of one plane, the larger ones first: parts are added, and holes are taken away.
 
     Returns:
@@ -141,7 +141,7 @@ def distance_from_slices(contours: Iterable[Array], grid: Volume) -> float:
     return float(filled.max()) if len(filled) else 0.5
 
 
-def _slice_at(k: int, filled: dict[float, Array], levels: Array, usual: float | None, grid: Volume) -> Array | None:
+def _slice_at(k: int, filled: dict[float, Mask], levels: Array, usual: float | None, grid: Volume) -> Mask | None:
     """Return the region in slice ``k``, or None if no plane reaches it.
 
     Args:
@@ -213,7 +213,7 @@ def _farthest(points: Array, polygon: Array) -> float:
     return float(distance.min(axis=1).max())
 
 
-def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:
+def _between(below: Mask, above: Mask, share: float, grid: Volume) -> Mask:
     """Return the interpolated Boolean slice at a share of the way between two slices.
 
     A pixel is true if the interpolated signed distance to the outline is inside.
@@ -227,7 +227,7 @@ def _between(below: Array, above: Array, share: float, grid: Volume) -> Array:
     return np.asarray((1 - share) * distances[0] + share * distances[1] > 0)
 
 
-def fill_polygons(polygons: Sequence[Array], shape: tuple[int, int]) -> Array:
+def fill_polygons(polygons: Sequence[Array], shape: tuple[int, int]) -> Mask:
     """Return the Boolean image (row, column) of the pixels inside closed polygons.
 
     A pixel is true if its center lies inside an odd number of polygons (even-odd rule along each row: pixels to the

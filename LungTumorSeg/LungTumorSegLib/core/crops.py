@@ -76,7 +76,7 @@ class SparseMask(UnstoredVolume):
     stored: Crop | None
 
     @property
-    def array(self) -> Array:  # Volume is frozen, so this field is never assigned
+    def array(self) -> Mask:  # Volume is frozen, so this field is never assigned
         """Build and return the whole mask (slice, row, column)."""
         if self.stored is None:
             return np.zeros(self.shape, dtype=bool)
@@ -116,12 +116,12 @@ def whole(crop: Crop | None, grid: Geometry) -> Volume:
     return Volume(SparseMask(crop, grid.grid).array, grid.affine)
 
 
-def crop_at(array: Array, box: Box, grid: Geometry) -> Crop:
+def crop_at(array: Mask, box: Box, grid: Geometry) -> Crop:
     """Return the Boolean array that fills ``box`` of ``grid`` as a crop."""
     return Crop(Volume(array, grid.affine_from(box[0])), box)
 
 
-def trimmed(array: Array, box: Box, grid: Geometry) -> Crop | None:
+def trimmed(array: Mask, box: Box, grid: Geometry) -> Crop | None:
     """Return the true voxels of a Boolean array that fills ``box`` of ``grid`` as a crop; None if no voxel is true."""
     inside = bounding_box(array)
     if inside is None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import ndimage
 
-from .volume import Array
+from .volume import Array, Mask
 
 Corner = tuple[int, int]
 """A corner of a pixel, counted as (row, column) of the pixel to its lower right."""
@@ -20,7 +20,7 @@ STEPS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 """Steps along (row, column) by direction, each turned right from the one before: right, down, left, up."""
 
 
-def outlines(mask: Array) -> list[Array]:
+def outlines(mask: Mask) -> list[Array]:
     """Return one polygon for each part of a mask whose pixels are connected by their sides.
 
     A hole is joined to the outline around it by a line that is followed in both directions (the keyhole of DICOM PS3.3
@@ -42,7 +42,7 @@ def outlines(mask: Array) -> list[Array]:
     return found
 
 
-def _loops(part: Array) -> Iterator[list[Corner]]:
+def _loops(part: Mask) -> Iterator[list[Corner]]:
     """Yield the outline of one part, then those of its holes from top to bottom, with every corner on the way.
 
     A loop begins at its uppermost corner, of these the leftmost one. The part lies to the right of the direction of
@@ -62,7 +62,7 @@ def _loops(part: Array) -> Iterator[list[Corner]]:
         yield loop
 
 
-def _sides(part: Array) -> set[tuple[int, int, int]]:
+def _sides(part: Mask) -> set[tuple[int, int, int]]:
     """Return the sides between a pixel of the part and one outside: corner (row, column) and direction of travel."""
     padded = np.pad(part, 1)
     found: set[tuple[int, int, int]] = set()

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.boxes import Box, bounding_box, grown, placed
 from ..core.components import connected_with
 from ..core.errors import UnusableInput
-from ..core.volume import Array, Point, Volume
+from ..core.volume import Mask, Point, Volume
 
 REACH_MM = 20.0
 """Distance (mm) by which a lesion may grow beyond its present outline when its threshold is lowered.
@@ -101,7 +101,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     return _connected(here, (here.array >= EDGE_SHARE * peak) & ~_any(others, here), placed(seed, here))
 
 
-def _connected(here: Volume, possible: Array, seed: Array) -> Volume:
+def _connected(here: Volume, possible: Mask, seed: Mask) -> Volume:
     """Return the components of ``possible`` that contain a voxel of ``seed``, cropped."""
     mask = here.with_array(connected_with(possible, seed))
     box = bounding_box(mask.array)
@@ -119,7 +119,7 @@ def _box_on(volume: Volume, mask: Volume) -> Box | None:
     return bounding_box(placed(mask, volume)) if mask.array.any() else None
 
 
-def _any(masks: Sequence[Volume], on: Volume) -> Array:
+def _any(masks: Sequence[Volume], on: Volume) -> Mask:
     """Return where any of the masks is true on the grid of ``on``."""
     covered = np.zeros(on.shape, dtype=bool)
     for mask in masks:

@@ -167,7 +167,7 @@ def froc_score(curve: Sequence[FrocPoint]) -> float | None:
     return float(np.interp(FROC_RATES, rates, [0.0, *(point.sensitivity for point in curve)]).mean())
 
 
-def _labels_in(components: Array, where: Array) -> Array:
+def _labels_in(components: Array, where: Mask) -> Array:
     """Return the labels of the components that have a voxel in ``where``."""
     found = np.unique(components[where])
     return found[found > 0]

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..core.components import CONNECTIVITY, connected_with
-from ..core.volume import Array
+from ..core.volume import Array, Probability
 
 SEED_MASK, SEED_BOUNDARY = 0.9, 0.8
 """T1 and T2 of the paper: a seed has a mask probability above T1."""
@@ -31,8 +31,8 @@ RECALLS = np.linspace(0, 1, 101)
 
 
 def instances_of(
-    mask: Array,
-    boundary: Array,
+    mask: Probability,
+    boundary: Probability,
     *,
     seed_mask: float = SEED_MASK,
     seed_boundary: float = SEED_BOUNDARY,

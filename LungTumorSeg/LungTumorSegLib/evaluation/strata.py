@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.volume import Array
+from ..core.volume import HU, Array, Mask
 from .detection import Candidates, FrocPoint, froc_curve, separate_lesions
 from .overlap import dice
 
@@ -93,8 +93,8 @@ class Comparison:
     found: Array
     truth: Array
     spacing_mm: tuple[float, float, float]
-    ignored: Array | None = None
-    hu: Array | None = None
+    ignored: Mask | None = None
+    hu: HU | None = None
 
 
 def score_scan(
@@ -198,7 +198,7 @@ def density_of(lesion: ScoredLesion) -> str:
     return UNKNOWN if lesion.mean_hu is None else class_of(lesion.mean_hu, DENSITIES_HU)
 
 
-def _is_false(mask: Array, truth: Array, counts: Array) -> bool:
+def _is_false(mask: Mask, truth: Array, counts: Mask) -> bool:
     """Return whether a reported lesion touches no reference lesion and is not mostly ignored."""
     return bool(mask.any()) and not truth[mask].any() and float((~counts[mask]).mean()) <= IGNORED_SHARE
 

@@ -55,6 +55,6 @@ def surface_distances(
     return SurfaceDistances(hd95_mm, float(np.concatenate([there, back]).mean()))
 
 
-def _surface_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
+def _surface_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> Array:
     """Return the centers of the surface voxels, shape (n, 3), in mm along (slice, row, column)."""
     return np.asarray(np.argwhere(mask & ~ndimage.binary_erosion(mask)) * np.asarray(spacing_mm))

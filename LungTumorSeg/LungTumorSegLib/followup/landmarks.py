@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .lung_grid import LungGrid
 
 MOST_LANDMARKS = 1600
@@ -55,7 +55,7 @@ class Matches:
     correlation: Array
 
 
-def comparable(grid: LungGrid) -> Array:
+def comparable(grid: LungGrid) -> Mask:
     """Return the voxels (bool) that are compared: inside the lungs, not at their surface, and no lesion.
 
     The border of a lesion that grows moves, however well the lungs are registered.
@@ -64,7 +64,7 @@ def comparable(grid: LungGrid) -> Array:
     return inside if grid.lesions is None else inside & ~grid.lesions.array
 
 
-def distinctive_places(density: Volume, inside: Array) -> Array:
+def distinctive_places(density: Volume, inside: Mask) -> Array:
     """Return the most distinctive voxels (n, 3) of a part of the lungs, most distinctive first.
 
     Args:
@@ -87,7 +87,7 @@ def distinctive_places(density: Volume, inside: Array) -> Array:
     return np.asarray(index[np.argsort(-least[tuple(index.T)], kind="stable")][:MOST_LANDMARKS])
 
 
-def find_places(fixed: Array, moving: Array, inside: Array, index: Array, reach: int) -> Matches:
+def find_places(fixed: Array, moving: Array, inside: Mask, index: Array, reach: int) -> Matches:
     """Look up the surroundings of places of one image in another image.
 
     Args:
@@ -120,7 +120,7 @@ def find_places(fixed: Array, moving: Array, inside: Array, index: Array, reach:
     return Matches(index[good], offsets[good], correlations[good])
 
 
-def found_again(fixed: Array, moving: Array, inside: Array, matches: Matches, reach: int) -> Matches:
+def found_again(fixed: Array, moving: Array, inside: Mask, matches: Matches, reach: int) -> Matches:
     """Return those matches that lead back: what was found in ``moving`` is found in ``fixed`` at the first place.
 
     A wrong match rarely does, however far it lies from the expected place, so this check does not prefer small offsets.
@@ -142,7 +142,7 @@ def found_again(fixed: Array, moving: Array, inside: Array, matches: Matches, re
     return Matches(matches.index[good], matches.offset[good], matches.correlation[good])
 
 
-def _correlations(patch: Array, window: Array, counts: Array) -> Array:
+def _correlations(patch: Array, window: Array, counts: Mask) -> Array:
     """Return the correlation of a patch with every part of the same shape in a window, where ``counts`` (bool) is set.
 
     Means are subtracted before anything is squared: in single precision, the difference of two squares can exceed both.

@@ -11,7 +11,7 @@ from scipy import ndimage
 from ..core.boxes import bounding_box
 from ..core.components import CONNECTIVITY
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, CTVolume, Geometry, Grid, Volume, as_point, as_shape
+from ..core.volume import AIR_HU, HU, Array, CTVolume, Geometry, Grid, Mask, Volume, as_point, as_shape
 
 SPACING_MM = 3.0
 """Spacing of the registration's grid, mm: vessels of the lung remain visible, and a chest has a million voxels."""
@@ -66,7 +66,7 @@ def lung_grid(lungs: Volume, ct: CTVolume | None, lesions: Iterable[Volume] = ()
     return LungGrid(inside, inside.with_array(_density(hu, coarse)), places)
 
 
-def _with_margin(lesions: Iterable[Volume], grid: Geometry) -> Array:
+def _with_margin(lesions: Iterable[Volume], grid: Geometry) -> Mask:
     """Return the voxels of a grid (bool) in which lesions lie, however small, or that touch such a voxel."""
     found = np.zeros(grid.shape, dtype=bool)
     for lesion in lesions:
@@ -94,7 +94,7 @@ def _resampled(volume: Volume, grid: Grid, outside: float = 0.0) -> Array:
     return resample_separable(volume.array, start=start, step=step, size=grid.shape, outside=outside)
 
 
-def _density(hu: Array, inside: Array) -> Array:
+def _density(hu: HU, inside: Mask) -> Array:
     normal = hu[inside & (hu > LOWEST_NORMAL_HU) & (hu < HIGHEST_NORMAL_HU)]
     parenchyma = float(np.median(normal)) if len(normal) else -850.0
     density = np.clip((hu - parenchyma) / (BRIGHTEST_HU - parenchyma), 0, 1)

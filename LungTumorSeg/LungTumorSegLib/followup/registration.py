@@ -20,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.optimize import least_squares
 
-from ..core.volume import Array, Geometry, Grid, Volume
+from ..core.volume import Array, Geometry, Grid, Mask, Volume
 from .landmarks import Matches, comparable, distinctive_places, find_places, found_again
 from .lung_grid import LungGrid, thinned
 
@@ -235,7 +235,7 @@ def _scattered(grid: Geometry, points: Array, shifts: Array, weights: Array | No
 
 
 def _by_landmarks(
-    found: Registration, earlier: Volume, later: Volume, inside: Array, surfaces: tuple[_Surface, _Surface]
+    found: Registration, earlier: Volume, later: Volume, inside: Mask, surfaces: tuple[_Surface, _Surface]
 ) -> tuple[Registration, Matches, int]:
     """Draw a registration to the landmarks.
 
@@ -266,7 +266,7 @@ def _by_landmarks(
     return found, found_again(*images, matches, CHECK_REACH_VOXELS), int(np.count_nonzero(held_out))
 
 
-def _agreeing(points: Array, shifts: Array, sigma_mm: float) -> Array:
+def _agreeing(points: Array, shifts: Array, sigma_mm: float) -> Mask:
     """Return which shifts (n, 3) agree with those around them (bool, n)."""
     kept = np.ones(len(points), dtype=bool)
     gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)
@@ -280,7 +280,7 @@ def _agreeing(points: Array, shifts: Array, sigma_mm: float) -> Array:
     return np.asarray(kept)
 
 
-def _warped(earlier: Volume, found: Registration, grid: Geometry, where: Array) -> Array:
+def _warped(earlier: Volume, found: Registration, grid: Geometry, where: Mask) -> Array:
     """Return the earlier density on the grid of the later one, where ``where`` (bool) is set; 1 elsewhere."""
     index = earlier.lps_to_index(found.to_earlier(grid.index_to_lps(np.argwhere(where)))).T
     warped = np.ones(grid.shape, np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from ..core.boxes import Box
 from ..core.computed import ComputedVolume
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
+from ..core.volume import AIR_HU, Array, CTVolume, Grid, Mask, Volume
 from .stack_length import STACK_SLICES
 
 IN_PLANE_MULTIPLE = 8
@@ -125,7 +125,7 @@ def make_working_grid(
     return WorkingGrid(Volume(image, affine), Volume(region, affine), isolated.grid, first, step)
 
 
-def _extent(mask: Array, axis: int, step: float) -> tuple[float, int]:
+def _extent(mask: Mask, axis: int, step: float) -> tuple[float, int]:
     """Return the position of the first sample (CT index) and the number of samples along an axis.
 
     The samples cover the extent of the mask and the margins, are extended to a permitted size, and begin with the

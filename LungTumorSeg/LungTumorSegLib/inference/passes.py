@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, united, widened
-from ..core.volume import Array
+from ..core.volume import Mask
 from .grid import IN_PLANE_MULTIPLE, MARGIN_VOXELS, WorkingGrid
 from .stack_length import STACK_SLICES
 from .stacks import stack_starts
@@ -110,7 +110,7 @@ def cropped(part: Part, grid: WorkingGrid) -> Part:
     return Part((low, high), part.mirrored)
 
 
-def windows_of(part: Part, suspected: Array, *, croppable: bool) -> list[Part]:
+def windows_of(part: Part, suspected: Mask, *, croppable: bool) -> list[Part]:
     """Return the windows of a stack that hold all suspected voxels with a margin.
 
     The plane is divided into tiles of 8 x 8 voxels. Neighboring tiles share a window, and windows are joined where the

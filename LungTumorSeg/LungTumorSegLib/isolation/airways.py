@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.volume import Array, Volume
+from ..core.volume import HU, Array, Mask, Volume
 from .body import NOISE_HU
 from .morphology import Spacing, box_around, dilate, labeled
 
@@ -64,7 +64,7 @@ def find_airways(ct: Volume, body: Volume) -> Volume:
     return ct.with_array(found)
 
 
-def _find_tracks(ct: Volume, body: Array, core_hu: int, found: Array) -> None:
+def _find_tracks(ct: Volume, body: Mask, core_hu: int, found: Mask) -> None:
     """Add the airways to ``found``, bool (slices, rows, columns).
 
     Args:
@@ -100,7 +100,7 @@ def _ring_mm(spacing: Spacing) -> float:
     return max(RING_MM, 2 * spacing[2])
 
 
-def _track(ct: Volume, body: Array, index: int, region: Array, core_hu: int) -> list[Array]:
+def _track(ct: Volume, body: Mask, index: int, region: Mask, core_hu: int) -> list[Mask]:
     """Return the lumens, bool (rows, columns), from slice ``index`` downward, beginning with ``region``."""
     track: list[Array] = []
     current = region
@@ -113,7 +113,7 @@ def _track(ct: Volume, body: Array, index: int, region: Array, core_hu: int) -> 
     return track
 
 
-def _lumens(image: Array, body: Array, previous: Array, spacing: Spacing, core_hu: int) -> Array:
+def _lumens(image: HU, body: Mask, previous: Mask, spacing: Spacing, core_hu: int) -> Mask:
     """Find the regions of a slice that continue the lumens of the slice above.
 
     Each region is cut at the highest threshold that keeps it small.
@@ -132,7 +132,7 @@ def _lumens(image: Array, body: Array, previous: Array, spacing: Spacing, core_h
     return lumens
 
 
-def _is_airway(region: Array, image: Array, spacing: Spacing, core_hu: int) -> bool:
+def _is_airway(region: Mask, image: HU, spacing: Spacing, core_hu: int) -> bool:
     """Return whether a region (rows, columns) has the area and the content of an airway and lies in the mediastinum."""
     area = region.sum() * spacing[1] * spacing[2]
     if not LUMEN_AREA_MM2[0] <= area <= LUMEN_AREA_MM2[1]:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.components import components_at
-from ..core.volume import Array, Volume
+from ..core.volume import HU, Array, Mask, Volume
 from .morphology import Spacing, biggest_component, dilate, grown_by_one, holes, labeled, open_, touching
 
 TISSUE_HU = -300
@@ -122,7 +122,7 @@ def find_body(ct: Volume) -> Volume:
     return ct.with_array(biggest_component(open_(filled, CLOTH_RADIUS_MM, spacing, planar=True)))
 
 
-def _find_couch(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
+def _find_couch(hu: HU, spacing: Spacing) -> tuple[Mask, Mask]:
     """Find what belongs to a flat couch, and what belongs to a couch of any shape.
 
     The couch is searched behind the patient first. It lies in front if the patient is prone, or if the header of a scan
@@ -139,7 +139,7 @@ def _find_couch(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
     return flat[::-1], couch[::-1]
 
 
-def _couch_behind(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
+def _couch_behind(hu: HU, spacing: Spacing) -> tuple[Mask, Mask]:
     """Find the couch, as ``_find_couch`` does, at the high rows of ``hu`` (slices, rows, columns)."""
     ridge = _couch_ridges(hu, spacing)
     rows = np.arange(hu.shape[1])[:, None]
@@ -150,7 +150,7 @@ def _couch_behind(hu: Array, spacing: Spacing) -> tuple[Array, Array]:
     return flat, flat | (rows >= _couch_rows(ridge, spacing))
 
 
-def _couch_ridges(hu: Array, spacing: Spacing) -> Array:
+def _couch_ridges(hu: HU, spacing: Spacing) -> Mask:
     """Find surfaces of a couch, bool (rows, columns).
 
     They are bright in most slices, at most 10 mm thick, and lie behind the middle of the body.
@@ -164,7 +164,7 @@ def _couch_ridges(hu: Array, spacing: Spacing) -> Array:
     return np.asarray((relief > COUCH_RELIEF_HU) & (np.arange(rows)[:, None] > middle))
 
 
-def _within_trunk(hu: Array, spacing: Spacing) -> Array:
+def _within_trunk(hu: HU, spacing: Spacing) -> Mask:
     """Find surfaces that belong to the patient rather than to a couch in some of the slices.
 
     Thick tissue lies well behind such a surface, or enclosed air that is much deeper than a mattress lies directly in
@@ -186,7 +186,7 @@ def _within_trunk(hu: Array, spacing: Spacing) -> Array:
     return np.asarray(within)
 
 
-def _shifted(mask: Array, rows: int) -> Array:
+def _shifted(mask: Mask, rows: int) -> Mask:
     """Move a mask (slices, rows, columns) to higher rows, or lower ones if ``rows`` is negative; False moves in."""
     moved = np.zeros_like(mask)
     if rows >= 0:
@@ -196,7 +196,7 @@ def _shifted(mask: Array, rows: int) -> Array:
     return moved
 
 
-def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
+def _flat_couch_row(ridge: Mask, spacing: Spacing) -> int:
     """Find the row from which a flat couch begins.
 
     This is two rows before the first one in which a flat surface is at least 200 mm wide, or as wide as most of the
@@ -211,7 +211,7 @@ def _flat_couch_row(ridge: Array, spacing: Spacing) -> int:
     return int(flat[0]) - 1 if len(flat) else ridge.shape[0]
 
 
-def _couch_rows(ridge: Array, spacing: Spacing) -> Array:
+def _couch_rows(ridge: Mask, spacing: Spacing) -> Array:
     """Return the row before the first surface, flat or curved, in each column.
 
     Returns:
@@ -227,7 +227,7 @@ def _couch_rows(ridge: Array, spacing: Spacing) -> Array:
     return first
 
 
-def _surfaces(ridge: Array, spacing: Spacing) -> Iterator[Array]:
+def _surfaces(ridge: Mask, spacing: Spacing) -> Iterator[Mask]:
     """Yield the connected surfaces of a ridge, bool (rows, columns).
 
     An object that hides less than 20 mm of a surface does not split it.
@@ -238,12 +238,12 @@ def _surfaces(ridge: Array, spacing: Spacing) -> Iterator[Array]:
         yield ridge & (labels == label)
 
 
-def _least_width(ridge: Array, spacing: Spacing) -> float:
+def _least_width(ridge: Mask, spacing: Spacing) -> float:
     """Return the number of columns that a couch surface must cover."""
     return float(min(COUCH_WIDTH_MM / spacing[2], COUCH_WIDTH_SHARE * ridge.shape[1]))
 
 
-def _filled(ring: Array, hu: Array, couch: Array) -> Array:
+def _filled(ring: Mask, hu: HU, couch: Mask) -> Mask:
     """Fill the holes of a ring in each axial slice.
 
     Lungs that the border of the image or of the scanned circle cuts open are filled too.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..core.volume import Array, CTVolume, Point, Volume, as_point
+from ..core.volume import CTVolume, Mask, Point, Volume, as_point
 from .airways import find_airways
 from .body_size import as_adult, magnified, magnified_point
 from .morphology import labeled
@@ -61,13 +61,13 @@ def find_carina(airways: Volume) -> Point | None:
     return None
 
 
-def _going_on(slice_: Array, above: Array) -> list[Array]:
+def _going_on(slice_: Mask, above: Mask) -> list[Mask]:
     """Return the regions of a slice (bool) that overlap with a lumen of the slice above."""
     labels, _ = labeled(slice_)
     return [labels == label for label in np.unique(labels[above & slice_])]
 
 
-def _stay_apart(airways: Array, lumens: list[Array], slices: int) -> bool:
+def _stay_apart(airways: Mask, lumens: list[Mask], slices: int) -> bool:
     """Return whether two lumens of the last slice continue for a number of slices without merging."""
     if slices > len(airways) - 1:
         return False
@@ -81,7 +81,7 @@ def _stay_apart(airways: Array, lumens: list[Array], slices: int) -> bool:
     return True
 
 
-def _between(lumens: list[Array], index: int, airways: Volume) -> Point:
+def _between(lumens: list[Mask], index: int, airways: Volume) -> Point:
     """Return the point midway between the nearest voxels of two lumens of a slice.
 
     If several pairs are equally near, the result is their mean.

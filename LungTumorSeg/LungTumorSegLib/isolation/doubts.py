@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.volume import Array, Volume
+from ..core.volume import Mask, Volume
 from .body import OUTSIDE_AIR_HU, TISSUE_HU
 from .body_size import width_and_depth_mm
 from .lungs import LUNG_HU
@@ -139,7 +139,7 @@ def missed_doubts(ct: Volume, lungs: Volume, airways: Volume) -> list[str]:
     ]
 
 
-def _enclosed(wall: Array) -> Array:
+def _enclosed(wall: Mask) -> Mask:
     """Return where ``wall`` (slices, rows, columns) lies in front, behind, to the right and to the left."""
     inside = np.ones_like(wall)
     for axis in (1, 2):

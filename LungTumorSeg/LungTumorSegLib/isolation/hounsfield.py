@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.volume import AIR_HU, Array, Volume
+from ..core.volume import AIR_HU, HU, Array, Volume
 
 HIGHEST_HU = 3071
 """HU of the last bin of the histogram, which also counts higher values; the first bin is ``AIR_HU``."""
@@ -169,7 +169,7 @@ class _Values:
     air: int
 
     @classmethod
-    def of(cls, array: Array) -> _Values:
+    def of(cls, array: HU) -> _Values:
         counts = _counts(array)
         lowest, start = int(np.flatnonzero(counts)[0]), _threshold(counts) + 1
         dark, tissue = counts[:start], counts[start:]
@@ -195,7 +195,7 @@ class _Values:
         return int(self.counts[low - AIR_HU : high + 1 - AIR_HU].sum())
 
 
-def _counts(array: Array) -> Array:
+def _counts(array: HU) -> Array:
     """Count the values of evenly spread voxels per whole HU."""
     step = int(np.ceil(np.cbrt(array.size / MAX_VOXELS)))
     bins = np.rint(np.clip(array[::step, ::step, ::step], AIR_HU, HIGHEST_HU)).astype(np.int64) - AIR_HU

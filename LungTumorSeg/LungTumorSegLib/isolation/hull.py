@@ -76,7 +76,7 @@ def spanned_by_lungs(left: Mask, right: Mask, spacing: Spacing) -> Mask:
     return np.asarray(hulls | (bulges & chest_wall))
 
 
-def _lung_hulls(lung: Array, spacing: Spacing) -> Array:
+def _lung_hulls(lung: Mask, spacing: Spacing) -> Mask:
     """Return the hull of one lung in each slice, within 50 mm of the lung.
 
     If the lung loses its back from one slice to those below, the back of the slices above is assumed to continue
@@ -86,7 +86,7 @@ def _lung_hulls(lung: Array, spacing: Spacing) -> Array:
     return np.asarray(_filled_hulls(seeds) & dilate(seeds, FARTHEST_MM, spacing, planar=True))
 
 
-def _lost_back(lung: Array, spacing: Spacing) -> Array:
+def _lost_back(lung: Mask, spacing: Spacing) -> Mask:
     """Return the back of the lung in the slices above, for the slices with lung in which it is missing."""
     rows = lung.shape[1]
     present = np.asarray(lung.any(axis=2))
@@ -105,7 +105,7 @@ def _lost_back(lung: Array, spacing: Spacing) -> Array:
     return lost
 
 
-def _filled_hulls(mask: Mask) -> Array:
+def _filled_hulls(mask: Mask) -> Mask:
     """Fill the convex hull of ``mask`` in each slice."""
     filled = np.array(mask)
     for plane in filled:
@@ -113,7 +113,7 @@ def _filled_hulls(mask: Mask) -> Array:
     return filled
 
 
-def _fill_hull(plane: Array) -> None:
+def _fill_hull(plane: Mask) -> None:
     """Fill the convex hull, through voxel centers, of a bool ``plane`` (rows, columns) in place."""
     rows = np.flatnonzero(plane.any(axis=1))
     if len(rows) == 0:

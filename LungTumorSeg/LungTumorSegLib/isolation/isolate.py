@@ -17,7 +17,7 @@ from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.expected import as_ct
 from ..core.threads import both
-from ..core.volume import AIR_HU, Array, AxisOrder, CTVolume, Point, Volume
+from ..core.volume import AIR_HU, AxisOrder, CTVolume, Mask, Point, Volume
 from .airways import find_airways
 from .body import TISSUE_HU
 from .body_size import as_adult, magnified, magnified_point
@@ -117,7 +117,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
     def step_done() -> None:
         on_progress(Progress("isolation", next(done), STEPS))
 
-    def stored(array: Array) -> Volume:
+    def stored(array: Mask) -> Volume:
         return order.undo(sparse(Volume(array, axial.grid.affine)))
 
     unlike_hu = value_doubts(axial)
@@ -154,8 +154,8 @@ class _CoarseLungs:
 
     left: Volume
     right: Volume
-    dependent_left: Array
-    dependent_right: Array
+    dependent_left: Mask
+    dependent_right: Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,7 +238,7 @@ def _complete_lungs(
     return _CoarseLungs(whole_left, whole_right, dependent_left, dependent_right)
 
 
-def _on_own_grid(lungs: _CoarseLungs, airways: Volume, ct: Volume) -> tuple[Array, Array]:
+def _on_own_grid(lungs: _CoarseLungs, airways: Volume, ct: Volume) -> tuple[Mask, Mask]:
     """Transfer both lungs to the CT's own grid, without airways and without overlap."""
     tubes = with_walls(airways)
     left = _outlined(lungs.left.array, lungs.dependent_left, ct)
@@ -249,7 +249,7 @@ def _on_own_grid(lungs: _CoarseLungs, airways: Volume, ct: Volume) -> tuple[Arra
     return left, right
 
 
-def _outlined(lung: Array, dependent: Array, ct: Volume) -> Array:
+def _outlined(lung: Mask, dependent: Mask, ct: Volume) -> Mask:
     """Transfer a lung, bool on the coarse grid, to the CT's own grid; dependent lung is outlined at a higher HU."""
     outlined = refine(lung, ct, -np.inf, LUNG_HU)
     if dependent.any():

@@ -50,7 +50,7 @@ def dilate(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fal
     return grown
 
 
-def _dilate_into(grown: Array, wide: Array, radius_mm: float, spacing: Spacing, *, planar: bool) -> None:
+def _dilate_into(grown: Mask, wide: Mask, radius_mm: float, spacing: Spacing, *, planar: bool) -> None:
     """Add shifted copies of ``wide`` to ``grown`` and widen ``wide`` along the rows in the process."""
     reach = [0 if planar and axis == 0 else floor(radius_mm / spacing[axis] + ROUNDING) for axis in range(2)]
     shifts = []
@@ -106,7 +106,7 @@ def open_(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
     return dilate(erode(mask, radius_mm, spacing, planar=planar), radius_mm, spacing, planar=planar)
 
 
-def _unite_shifted(target: Array, source: Array, dz: int, dy: int) -> None:
+def _unite_shifted(target: Mask, source: Mask, dz: int, dy: int) -> None:
     """Add ``source``, shifted by ``dz`` slices and ``dy`` rows, to ``target``; what leaves the array is lost."""
     slices, rows, _ = target.shape
     if abs(dz) < slices and abs(dy) < rows:
@@ -114,7 +114,7 @@ def _unite_shifted(target: Array, source: Array, dz: int, dy: int) -> None:
         to |= source[max(-dz, 0) : slices + min(-dz, 0), max(-dy, 0) : rows + min(-dy, 0)]
 
 
-def labeled(mask: Array) -> tuple[Array, int]:
+def labeled(mask: Mask) -> tuple[Array, int]:
     """Return a mask of two or three dimensions with the components, connected by faces or sides, numbered from 1 on.
 
     This equals ``scipy.ndimage.label``, and takes less time where the mask fills a part of the array.
@@ -143,7 +143,7 @@ def biggest_component(mask: Mask) -> Mask:
     return np.asarray(labels == sizes.argmax())
 
 
-def holes(plane: Array) -> Array:
+def holes(plane: Mask) -> Mask:
     """Return the holes of a 2D mask: what is not connected, over the sides of pixels, with the border of the array.
 
     This equals what ``scipy.ndimage.binary_fill_holes`` adds, and takes a fraction of its time.
@@ -161,13 +161,13 @@ def holes(plane: Array) -> Array:
     return found
 
 
-def touching(mask: Array, seeds: Array) -> Array:
+def touching(mask: Mask, seeds: Mask) -> Mask:
     """Return the components of a mask (bool), connected by faces, that contain a voxel of ``seeds`` (same shape)."""
     inside = seeds & mask
     return components_at(labeled(mask)[0], inside) if inside.any() else inside
 
 
-def grown_by_one(mask: Array) -> Array:
+def grown_by_one(mask: Mask) -> Mask:
     """Return a mask with the neighbors of its voxels over faces (in a plane, over sides)."""
     grown = np.array(mask)
     for axis in range(mask.ndim):
@@ -177,7 +177,7 @@ def grown_by_one(mask: Array) -> Array:
     return grown
 
 
-def grown_over_corners(mask: Array) -> Array:
+def grown_over_corners(mask: Mask) -> Mask:
     """Return a mask with the neighbors of its voxels over faces, edges and corners."""
     grown = np.array(mask)
     for axis in range(mask.ndim):

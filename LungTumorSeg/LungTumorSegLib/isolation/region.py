@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.volume import Array, Mask, Volume
+from ..core.volume import Mask, Volume
 from .hull import spanned_by_lungs
 from .morphology import dilate
 from .spine import SpineAxis
@@ -66,7 +66,7 @@ def expected_lung(left: Volume, right: Volume, airways: Volume, axis: SpineAxis)
     return mirrored_lungs(lungs, axis), between | _around_airways(airways, lungs, axis)
 
 
-def _around_airways(airways: Volume, lungs: Volume, axis: SpineAxis) -> Array:
+def _around_airways(airways: Volume, lungs: Volume, axis: SpineAxis) -> Mask:
     """Return what lies within 35 mm of a central airway, in the slices of the chest."""
     areas = lungs.array.sum(axis=(1, 2))
     in_chest = areas >= NECK_SHARE * areas.max()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array, Mask, Volume
+from ..core.volume import Mask, Volume
 from .morphology import Spacing, erode, labeled
 from .spine import SpineAxis
 
@@ -63,7 +63,7 @@ def is_left(axis: SpineAxis, grid: Volume) -> Mask:
     return np.broadcast_to(beyond[:, None, :], grid.shape)
 
 
-def _left_part(region: Mask, left_of_axis: Array, spacing: Spacing) -> Array:
+def _left_part(region: Mask, left_of_axis: Mask, spacing: Spacing) -> Mask:
     """Return the voxels of a connected ``region`` that belong to the left lung.
 
     If no erosion separates the region, it is cut at the axis.
@@ -82,7 +82,7 @@ def _left_part(region: Mask, left_of_axis: Array, spacing: Spacing) -> Array:
     return region & left_of_axis
 
 
-def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
+def _cores(eroded: Mask, left_of_axis: Mask) -> tuple[Mask, Mask] | None:
     """Return the left and the right parts of an eroded region, or None if they are not nearly all of it."""
     labels, count = labeled(eroded)
     sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(float)
@@ -94,7 +94,7 @@ def _cores(eroded: Array, left_of_axis: Array) -> tuple[Array, Array] | None:
     return (lefts[labels], rights[labels]) if parted and lefts.any() and rights.any() else None
 
 
-def _grown(left: Mask, right: Mask, region: Mask) -> tuple[Array, Array]:
+def _grown(left: Mask, right: Mask, region: Mask) -> tuple[Mask, Mask]:
     """Grow ``left`` and ``right`` within ``region`` by one voxel per step each, as far as possible."""
     while True:
         free = region & ~left & ~right

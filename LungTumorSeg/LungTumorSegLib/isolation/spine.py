@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array, Geometry, Volume
+from ..core.volume import HU, Array, Geometry, Mask, Volume
 from .morphology import Spacing, close, holes, labeled
 
 BONE_HU = 150
@@ -179,7 +179,7 @@ def find_spine_axis(ct: Volume, body: Volume, lungs: Volume) -> SpineAxis:
     return SpineAxis(ct.index_to_lps(points), seen)
 
 
-def _traced(hu: Array, body: Array, spacing: Spacing) -> tuple[Array, Array, float]:
+def _traced(hu: HU, body: Mask, spacing: Spacing) -> tuple[Array, Array, float]:
     """Trace the spine through all slices.
 
     Args:
@@ -197,7 +197,7 @@ def _traced(hu: Array, body: Array, spacing: Spacing) -> tuple[Array, Array, flo
     return path.astype(float), rows[slices, path], float(profiles[slices, path].mean())
 
 
-def _projection(image: Array, body: Array, spacing: Spacing) -> tuple[Array, Array]:
+def _projection(image: HU, body: Mask, spacing: Spacing) -> tuple[Array, Array]:
     """Project the evidence for the spine in a slice onto its columns.
 
     Returns:
@@ -215,7 +215,7 @@ def _projection(image: Array, body: Array, spacing: Spacing) -> tuple[Array, Arr
     return profile * spacing[1] / CANAL_DEPTH_MM, rows
 
 
-def _enclosed_by_bone(bone: Array, image: Array, spacing: Spacing) -> Array:
+def _enclosed_by_bone(bone: Mask, image: HU, spacing: Spacing) -> Array:
     """Return the evidence for the spine in each voxel: 1 in a canal, less in marrow and bone, 0 elsewhere."""
     ring = close(bone[None], GAP_MM, spacing, planar=True)[0]
     evidence = np.where(ring, BONE_SHARE, 0.0)
@@ -227,7 +227,7 @@ def _enclosed_by_bone(bone: Array, image: Array, spacing: Spacing) -> Array:
     return evidence
 
 
-def _midline(body: Array, spacing: Spacing) -> Array:
+def _midline(body: Mask, spacing: Spacing) -> Array:
     """Return the evidence of a central position in each slice, shape (slices, columns).
 
     It is 1 in the middle column of the body and falls to 0 over 100 mm.

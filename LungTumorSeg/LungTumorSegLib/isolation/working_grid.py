@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.boxes import bounding_box, slices_of, widened
 from ..core.threads import both
-from ..core.volume import Array, Mask, Volume
+from ..core.volume import HU, Mask, Volume
 from .morphology import ROUNDING, grown_by_one
 
 FINEST_MM = 1.6
@@ -38,7 +38,7 @@ def coarsen(volume: Volume) -> Volume:
     factors = block_factors(volume)
     affine = volume.affine_from([(f - 1) / 2 for f in factors], factors)
 
-    def part(firsts: range) -> list[Array]:
+    def part(firsts: range) -> list[HU]:
         return [_coarse_slice(volume.array[first : first + factors[0]], factors[1:]) for first in firsts]
 
     firsts = range(0, volume.shape[0], factors[0])
@@ -46,7 +46,7 @@ def coarsen(volume: Volume) -> Volume:
     return Volume(np.stack([*halves[0], *halves[1]]), affine)
 
 
-def _coarse_slice(slab: Array, factors: tuple[int, int]) -> Array:
+def _coarse_slice(slab: HU, factors: tuple[int, int]) -> HU:
     """Return one coarse slice, int16, of the CT slices (slices, rows, columns) that it covers."""
     plane = slab.sum(axis=0, dtype=np.float32) if len(slab) > 1 else slab[0]
     missing = [(0, -size % factor) for size, factor in zip(plane.shape, factors, strict=True)]
@@ -59,7 +59,7 @@ def _coarse_slice(slab: Array, factors: tuple[int, int]) -> Array:
     return np.asarray(np.rint(total / (len(slab) * factors[0] * factors[1])), dtype=np.int16)
 
 
-def planes(mask: Array, volume: Volume) -> Iterator[tuple[slice, Array]]:
+def planes(mask: Mask, volume: Volume) -> Iterator[tuple[slice, Mask]]:
     """Transfer a coarse mask to ``volume``'s own grid, one coarse slice at a time.
 
     Work on one plane stays in the processor's cache, where masks of the whole volume would take most of the time.
@@ -74,7 +74,7 @@ def planes(mask: Array, volume: Volume) -> Iterator[tuple[slice, Array]]:
         yield here, plane.repeat(over_rows, axis=0)[:rows].repeat(over_columns, axis=1)[:, :columns]
 
 
-def remove(fine: Array, coarse: Array, volume: Volume) -> None:
+def remove(fine: Mask, coarse: Mask, volume: Volume) -> None:
     """Remove a coarse mask from a mask on ``volume``'s own grid, in place."""
     for here, plane in planes(coarse, volume):
         if plane.any():
@@ -117,7 +117,7 @@ def refine(mask: Mask, volume: Volume, low: float, high: float) -> Mask:
 
 def _enlarged(
     mask: Mask, index: int, rows: slice, columns: slice, volume: Volume
-) -> tuple[tuple[slice, slice, slice], Array]:
+) -> tuple[tuple[slice, slice, slice], Mask]:
     """Transfer a part of a slice of a coarse mask to ``volume``'s own grid.
 
     Returns:

@@ -11,7 +11,7 @@ from ..core.boxes import Box, bounding_box, box_of, moved, overlap, relative, sl
 from ..core.components import CONNECTIVITY
 from ..core.crops import Crop, crop_of
 from ..core.errors import UnusableInput
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 
 MOST_LESIONS = int(np.iinfo(np.uint16).max)
 """Largest number of lesions that a uint16 label map can hold."""
@@ -68,7 +68,7 @@ def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -
     return number[components]
 
 
-def rim_of(mask: Array) -> Array:
+def rim_of(mask: Mask) -> Mask:
     """Return the true voxels of a mask (bool) that share a face with a voxel outside of it or with its border."""
     return np.asarray(mask & ~ndimage.binary_erosion(mask))
 

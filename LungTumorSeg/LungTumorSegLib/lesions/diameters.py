@@ -122,7 +122,7 @@ def _ruler(mask: Volume, axial_slice: int, ends: Array) -> Ruler:
     return Ruler(as_point(start), as_point(end))
 
 
-def _farthest(slice_: Array, spacing: Array) -> list[Array]:
+def _farthest(slice_: Mask, spacing: Array) -> list[Array]:
     """Find the two pixel centers of a slice that are farthest apart.
 
     Returns:
@@ -137,7 +137,7 @@ def _farthest(slice_: Array, spacing: Array) -> list[Array]:
     return list(np.stack([ends[i[farthest]], ends[j[farthest]]], axis=1))
 
 
-def _refined(slice_: Array, pair: Array, spacing: Array) -> Array:
+def _refined(slice_: Mask, pair: Array, spacing: Array) -> Array:
     """Find the longest line (2, 2; mm) across a slice near the line through its farthest pixel centers.
 
     In a round shape, a fraction of a pixel decides which centers lie farthest apart, so the direction of their line may
@@ -257,7 +257,7 @@ def outline(slice_: Mask) -> Array:
     return np.concatenate(segments)
 
 
-def _widest_across(slice_: Array, long_axis: Array, spacing: Array) -> Array:
+def _widest_across(slice_: Mask, long_axis: Array, spacing: Array) -> Array:
     """Find the longest line perpendicular to ``long_axis`` (2, 2; mm) between points of the outline.
 
     Returns:

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.crops import Crop, crop_of
 from ..core.points import lies_in
 from ..core.texts import listed
-from ..core.volume import Array, Volume
+from ..core.volume import Mask, Volume
 from ..isolation.body import find_body
 from ..isolation.working_grid import coarsen
 from .lesion import Lesion
@@ -158,7 +158,7 @@ def outline_doubts(lesions: Sequence[Lesion], crops: Sequence[Crop]) -> Iterator
             )
 
 
-def _forgotten_slices(mask: Array) -> int:
+def _forgotten_slices(mask: Mask) -> int:
     """Return how many slices of a mask (slice, row, column) are empty although the outline continues beyond them."""
     filled, count = np.flatnonzero(mask.any(axis=(1, 2))), 0
     for below, above in pairwise(filled.tolist()):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 
 REACH_RIGHT_MM, REACH_LEFT_MM = 70.0, 100.0
 """Farthest distance from the midline that the heart reaches to the right and to the left, mm.
@@ -38,7 +38,7 @@ class MedialSpace:
     right_edge: Array
     left_edge: Array
 
-    def holds(self, points_lps: Array) -> Array:
+    def holds(self, points_lps: Array) -> Mask:
         """Return which of the LPS points (n, 3) lie strictly between the lungs, bool (n,)."""
         index = np.rint(self.lungs.lps_to_index(points_lps)).astype(int)
         k, i, j = np.clip(index, 0, np.asarray(self.lungs.shape) - 1).T
@@ -60,7 +60,7 @@ class MedialSpace:
             points.append(np.column_stack([k, i, edge[k, i]]))
         return self.lungs.index_to_lps(np.concatenate(points))
 
-    def _reached(self, edge: Array) -> Array:
+    def _reached(self, edge: Array) -> Mask:
         """Return in which rows of which slices an edge lies on a lung, bool (slices, rows)."""
         k, i = np.indices(edge.shape)
         j = np.clip(np.rint(edge).astype(int), 0, self.lungs.shape[2] - 1)

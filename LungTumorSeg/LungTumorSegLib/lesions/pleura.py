@@ -243,7 +243,7 @@ def _faces(
     return share, twice_area, diaphragm, mediastinum
 
 
-def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Array:
+def _looks_at_lung(space: MedialSpace, points_lps: Array, normal: Array) -> Mask:
     """Return whether there is lung again, of either side, along the normals of points (n, 3); bool (n,).
 
     Lungs bulge outward. A surface that faces the ribs has no lung behind them; a surface that faces the mediastinum has

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.crops import SparseMask, crop_of, trimmed
 from ..core.lesion_words import Side as Side
 from ..core.lesion_words import ZoneName as ZoneName
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from .components import numbered_crops
 
 ZONES: tuple[ZoneName, ...] = ("lower", "middle", "upper")
@@ -48,7 +48,7 @@ def span_of(lung: Volume) -> tuple[int, int]:
     return _ends(np.asarray(lung.array.any(axis=(1, 2))))
 
 
-def _ends(occupied: Array) -> tuple[int, int]:
+def _ends(occupied: Mask) -> tuple[int, int]:
     """Return the first and the last true index of a Boolean array (n,), or those of the array if none is true."""
     slices = np.flatnonzero(occupied)
     return (int(slices[0]), int(slices[-1])) if len(slices) else (0, len(occupied) - 1)

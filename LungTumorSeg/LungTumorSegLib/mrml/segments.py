@@ -12,7 +12,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.boxes import box_of_label, placed, union
 from ..core.terminology import CONFIDENCE_TAG, REVIEW_TAG
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 from ..correction.snapshot import Layer, SegmentInfo
 from .nodes import Node, affine_of
 
@@ -135,7 +135,7 @@ def same_mask(a: Volume | None, b: Volume | None) -> bool:
     return a.same_grid(b) and np.array_equal(a.array, b.array)
 
 
-def mask_on(mask: Volume | None, on: Volume) -> Array:
+def mask_on(mask: Volume | None, on: Volume) -> Mask:
     """Return a mask (bool) on the grid of another volume of the same lattice; None is empty."""
     return np.zeros(on.shape, dtype=bool) if mask is None else placed(mask, on)
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from ..core.boxes import grown
 from ..core.components import connected_with
 from ..core.crops import Crop, trimmed
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Volume
 
 SHIFT_MM = 1.5
 """Largest distance, mm, by which the border moves.
@@ -88,6 +88,6 @@ def at_edges(outline: Crop, ct: Volume) -> Crop:
     return trimmed(connected_with(ndimage.binary_fill_holes(moved), mask), box, ct) or outline
 
 
-def _distance_mm(mask: Array, ct: Volume) -> Array:
+def _distance_mm(mask: Mask, ct: Volume) -> Array:
     """Return the distance, mm, from each voxel of a mask to the nearest voxel outside of it; 0 for those outside."""
     return np.asarray(ndimage.distance_transform_edt(mask, sampling=ct.spacing))

@@ -13,7 +13,7 @@ from scipy import ndimage
 from ..core.boxes import box_of
 from ..core.components import CONNECTIVITY
 from ..core.crops import Crop
-from ..core.volume import Array, Point, Volume
+from ..core.volume import Array, Mask, Point, Volume
 
 SUSPECTED, CORE = 0.3, 0.5
 """Probability from which connected voxels form one candidate, and probability of its core."""
@@ -79,13 +79,13 @@ def candidate_at(region: Crop, probability: Volume, *, min_ml: float) -> Candida
     return Candidate(region, core_ml, (x, y, z), extent_mm(core, probability.spacing))
 
 
-def extent_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> float:
+def extent_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> float:
     """Return the longest side of the bounding box of a nonempty mask (slice, row, column), mm."""
     index = np.argwhere(mask)
     return float(((index.max(axis=0) - index.min(axis=0) + 1) * spacing_mm).max())
 
 
-def depth_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
+def depth_mm(mask: Mask, spacing_mm: tuple[float, float, float]) -> Array:
     """Return the distance, mm, from each voxel of a mask (slice, row, column) to the nearest one outside of it.
 
     It is 0 outside; all that lies beyond the array is outside.
@@ -93,7 +93,7 @@ def depth_mm(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
     return np.asarray(ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_mm)[1:-1, 1:-1, 1:-1])
 
 
-def deep_voxel(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
+def deep_voxel(mask: Mask, spacing_mm: tuple[float, float, float]) -> Array:
     """Return the index (3,) of the voxel, among those deep inside a nonempty mask, that is nearest to its centroid.
 
     Args:

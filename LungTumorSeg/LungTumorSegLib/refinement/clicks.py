@@ -14,7 +14,7 @@ from ..core.crop_operations import contains, joined
 from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.texts import percent
-from ..core.volume import Array, Point, Volume, as_point
+from ..core.volume import Mask, Point, Volume, as_point
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
 from .corrected import ball_at, cut_off
@@ -83,7 +83,7 @@ class Answer:
 class Outliner:
     """Outline places of one CT; every place is looked at only once."""
 
-    def __init__(self, network: SecondNetwork, numbers: SecondLook, ct: Volume, lungs: Array) -> None:
+    def __init__(self, network: SecondNetwork, numbers: SecondLook, ct: Volume, lungs: Mask) -> None:
         """Reduce the CT for the coarse views.
 
         Args:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ..core.components import CONNECTIVITY
 from ..core.crops import Crop
-from ..core.volume import Array
+from ..core.volume import Mask
 from .candidates import Candidate, candidate_at, depth_mm
 from .measures import Surroundings
 
@@ -85,7 +85,7 @@ def dense_parts(haze: Candidate, around: Surroundings, *, min_ml: float) -> Iter
                 yield part
 
 
-def _opened(mask: Array, spacing_mm: tuple[float, float, float]) -> Array:
+def _opened(mask: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     """Return what is left of a mask (slice, row, column) where a ball of ``HALF_WIDTH_MM`` fits in."""
     deep = depth_mm(mask, spacing_mm) > HALF_WIDTH_MM
     if not deep.any():

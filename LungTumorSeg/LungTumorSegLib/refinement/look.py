@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 
 from ..core.components import CONNECTIVITY
-from ..core.volume import Array, Point, Volume
+from ..core.volume import Mask, Point, Volume
 from ..networks.second_network import SecondNetwork
 from .views import FINE_VOXELS, Anatomy, Cube, Float, coarse_view, fine_view
 
@@ -47,7 +47,7 @@ class Look:
     inside: Float
 
     @property
-    def mask(self) -> Array:
+    def mask(self) -> Mask:
         """The voxels of the cube (bool) that are connected with its center; empty if there are none."""
         labels, _ = ndimage.label(self.inside > 0.5, structure=CONNECTIVITY)
         middle = slice(FINE_VOXELS // 2 - REACH_VOXELS, FINE_VOXELS // 2 + REACH_VOXELS)

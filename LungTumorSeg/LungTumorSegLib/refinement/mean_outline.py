@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.boxes import Box, box_of, relative, slices_of, united
 from ..core.crops import Crop, crop_at
-from ..core.volume import Array, Volume, as_shape
+from ..core.volume import Mask, Volume, as_shape
 from ..inference.prediction import Prediction
 from .candidates import Candidate
 
@@ -74,7 +74,7 @@ def _box_on(ct: Volume, region: Crop, working: Volume) -> Box:
     return as_shape(start), as_shape(np.clip(np.ceil(last) + 1, start, ct.shape))
 
 
-def _nearest(region: Crop, working: Volume, ct: Volume, box: Box) -> Array:
+def _nearest(region: Crop, working: Volume, ct: Volume, box: Box) -> Mask:
     """Return, for the voxels of a box of the CT, whether the nearest working voxel belongs to the region."""
     picked = []
     for axis in range(3):
@@ -89,5 +89,5 @@ def _nearest(region: Crop, working: Volume, ct: Volume, box: Box) -> Array:
     return np.asarray(padded[np.ix_(k, i, j)])
 
 
-def _lesion(mask: Array, box: Box, ct: Volume) -> Crop | None:
+def _lesion(mask: Mask, box: Box, ct: Volume) -> Crop | None:
     return crop_at(mask, box, ct) if mask.any() else None

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..core.boxes import slices_of, widened
 from ..core.components import CONNECTIVITY
-from ..core.volume import Array, Volume
+from ..core.volume import Array, Mask, Probability, Volume
 from .candidates import CORE, Candidate
 from .views import AERATED_HU
 
@@ -32,8 +32,8 @@ class Surroundings:
     """
 
     hu: Volume
-    lungs: Array
-    probability: Array
+    lungs: Mask
+    probability: Probability
     deviation: Array
 
     @property
@@ -54,9 +54,8 @@ def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
     """
     box = widened(candidate.region.box, (SHELL_VOXELS,) * 3, around.hu.shape)
     here = slices_of(box)
-    probability, deviation, hu, lungs = (
-        a[here] for a in (around.probability, around.deviation, around.hu.array, around.lungs)
-    )
+    probability, deviation, hu = around.probability[here], around.deviation[here], around.hu.array[here]
+    lungs = around.lungs[here]
     region = candidate.region.filling(box)
     core = region & (probability > CORE)
     near = ndimage.binary_dilation(core)

@@ -14,7 +14,7 @@ import numpy as np
 from ..core.crop_operations import apart_from
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Volume
+from ..core.volume import AIR_HU, Mask, Volume
 from ..inference.prediction import Prediction
 from ..networks.second_network import SecondNetwork
 from ..networks.workers import Workers, torch_workers
@@ -43,7 +43,7 @@ def second_look(
     network: SecondNetwork,
     numbers: SecondLook,
     ct: Volume,
-    lungs: Array,
+    lungs: Mask,
     prediction: Prediction,
     *,
     voxel_threshold: float,
@@ -215,7 +215,7 @@ def _beside(lesions: list[Outline], outline: Outline, ct: Volume) -> Outline:
     return replace(outline, mask=apart_from(outline.mask, masks, ct))
 
 
-def _surroundings(ct: Volume, lungs: Array, prediction: Prediction) -> Surroundings:
+def _surroundings(ct: Volume, lungs: Mask, prediction: Prediction) -> Surroundings:
     grid = prediction.grid
     shape = grid.image.shape
     hu = resample_separable(ct.array, start=grid.start, step=grid.step, size=shape, outside=AIR_HU)

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, slices_of
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Point, Volume, as_point, as_shape
+from ..core.volume import AIR_HU, HU, Array, Mask, Point, Volume, as_point, as_shape
 
 VOXEL_MM = 1.5
 """Voxels of the volume in which spots are sought, mm."""
@@ -56,7 +56,7 @@ class Spot:
     roundness: float
 
 
-def find_spots(ct: Volume, lungs: Array) -> list[Spot]:
+def find_spots(ct: Volume, lungs: Mask) -> list[Spot]:
     """Find the spots in the lungs.
 
     Args:
@@ -77,7 +77,7 @@ def find_spots(ct: Volume, lungs: Array) -> list[Spot]:
     return [Spot(as_point(hu.index_to_lps(index)), float(roundness[tuple(index)])) for index in _peaks(roundness)]
 
 
-def _reduced(ct: Volume, lungs: Array, box: Box) -> tuple[Volume, Array]:
+def _reduced(ct: Volume, lungs: Mask, box: Box) -> tuple[Volume, Mask]:
     """Return the box of the lungs in cubic voxels, HU limited to ``DENSE_HU``, and the lungs (bool) on that grid."""
     part = ct.crop(*box)
     step = VOXEL_MM / np.asarray(ct.spacing)
@@ -92,7 +92,7 @@ def _reduced(ct: Volume, lungs: Array, box: Box) -> tuple[Volume, Array]:
     return Volume(np.where(inside, hu, np.float32(OUTSIDE_HU)), affine), inside
 
 
-def _roundness(hu: Array, inside: Array, sigma_mm: float) -> tuple[tuple[Array, ...], Array]:
+def _roundness(hu: HU, inside: Mask, sigma_mm: float) -> tuple[tuple[Array, ...], Array]:
     """Return where places stand out along all axes at one scale, and how round they are.
 
     The roundness is the square of the weakest second derivative, divided by the strongest one (Li 2003): 0 for a tube

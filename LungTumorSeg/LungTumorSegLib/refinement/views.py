@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Point, Volume, as_point, as_shape
+from ..core.volume import AIR_HU, Array, Mask, Point, Volume, as_point, as_shape
 
 Float = npt.NDArray[np.float32]
 
@@ -129,7 +129,7 @@ class Anatomy:
     aerated: Volume
 
     @classmethod
-    def of(cls, ct: Volume, lungs: Array) -> Anatomy:
+    def of(cls, ct: Volume, lungs: Mask) -> Anatomy:
         """Reduce a CT.
 
         Args:

@@ -17,7 +17,7 @@ from PIL import Image
 from ..core.boxes import grown
 from ..core.colors import Color
 from ..core.crops import Crop
-from ..core.volume import HU, Array, Volume
+from ..core.volume import HU, Array, Mask, Volume
 from ..lesions import Lesion, Ruler
 from ..lesions.diameters import outline
 from .windows import WINDOW_HU, Window
@@ -137,11 +137,11 @@ def _section(
     plane: Plane,
     position: int,
     ct: Volume,
-    mask: Array,
+    mask: Mask,
     *,
     rulers: Sequence[tuple[Ruler, str]],
     color: Color,
-    compared: Array | None = None,
+    compared: Mask | None = None,
     window: Window = WINDOW_HU,
 ) -> str:
     """Draw one section.
@@ -167,7 +167,7 @@ def _section(
     return _svg(size_mm, _png(image[::-1] if head_up else image, window), shapes, plane.edges)
 
 
-def _outline(place: Place, inside: Array, color: Color, dashes: str = "") -> str:
+def _outline(place: Place, inside: Mask, color: Color, dashes: str = "") -> str:
     if not inside.any():
         return ""
     moves = []
@@ -286,7 +286,7 @@ def css(color: Color) -> str:
     return "#" + "".join(f"{round(255 * part):02x}" for part in color)
 
 
-def _png(hu: Array, window: Window) -> bytes:
+def _png(hu: HU, window: Window) -> bytes:
     """Return the values in the window as an 8-bit gray PNG."""
     low, high = window
     gray = np.clip((hu.astype(np.float32) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import AIR_HU, Array
+from ..core.volume import AIR_HU, Array, Mask
 from .implant_shapes import Float
 from .implants import Patch
 from .sampling_config import AppearanceConfig
@@ -74,7 +74,7 @@ def recolor_contrast(hu: Float, spacing_mm: tuple[float, float, float], factor: 
     return np.asarray(hu + np.float32(factor - 1) * agent, np.float32)
 
 
-def exhale(hu: Float, lungs: Array, volume_share: float) -> Float:
+def exhale(hu: Float, lungs: Mask, volume_share: float) -> Float:
     """Make aerated lung as dense as it is after expiration to a share of its volume.
 
     The same tissue lies in less air: the density (HU + 1000) is divided by the share. Vessels and lesions keep their
@@ -167,7 +167,7 @@ def thick_slices(
 
 def outside_field(
     shape: tuple[int, int, int], spacing_mm: tuple[float, float, float], center: Array, radius_mm: float
-) -> Array:
+) -> Mask:
     """Return the voxels (bool) outside the circular field of view around ``center`` (row, column) in every slice."""
     rows, columns = ((np.arange(n) - c) * s for n, c, s in zip(shape[1:], center, spacing_mm[1:], strict=True))
     return np.broadcast_to(np.hypot(rows[:, None], columns) > radius_mm, shape)

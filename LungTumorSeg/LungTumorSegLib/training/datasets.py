@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.errors import UnusableInput
 from ..core.lobes import LOBES, LobeName
-from ..core.volume import Array, Volume
+from ..core.volume import Mask, Volume
 from ..io.dicom_reading import stated_class
 from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import LABEL_SUFFIXES, has_suffix
@@ -113,7 +113,7 @@ def _other_grid(path: Path) -> str:
     return f"The mask {path} does not lie on its CT's grid; resample it to the CT first."
 
 
-def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Array]:
+def _masks(path: Path, case: CaseConfig, ct: Volume) -> list[Mask]:
     """Return the masks (bool) in a file.
 
     They are the chosen labels of a label map, the segments of a segmentation, or the ROIs of a structure set.

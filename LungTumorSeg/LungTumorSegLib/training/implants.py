@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array
+from ..core.volume import HU, Array, Mask
 from .implant_shapes import Float, beyond_plane, blob, texture
 
 LESION = 254
@@ -75,8 +75,8 @@ class Patch:
 
     hu: Float
     label: Array
-    lungs: Array
-    mask: Array
+    lungs: Mask
+    mask: Mask
     spacing_mm: tuple[float, float, float]
 
     def points_mm(self, center: Array) -> Float:
@@ -87,7 +87,7 @@ class Patch:
         ]
         return np.stack(np.broadcast_arrays(axes[0][:, None, None], axes[1][:, None], axes[2]))
 
-    def room(self, *, anywhere: bool) -> Array:
+    def room(self, *, anywhere: bool) -> Mask:
         """Return the voxels (bool) where a lesion may lie, never bone.
 
         Args:
@@ -114,7 +114,7 @@ class Nodule:
     """
 
     patient: str
-    hu: Array
+    hu: HU
     depth_mm: Float
     spacing_mm: tuple[float, float, float]
     radius_mm: float
@@ -125,7 +125,7 @@ class Nodule:
         return float(self.hu[self.depth_mm < 0].mean())
 
     @classmethod
-    def from_mask(cls, patient: str, hu: Array, mask: Array, spacing_mm: tuple[float, float, float]) -> Nodule:
+    def from_mask(cls, patient: str, hu: HU, mask: Mask, spacing_mm: tuple[float, float, float]) -> Nodule:
         """Make a nodule from the HU and the mask of a crop.
 
         Args:

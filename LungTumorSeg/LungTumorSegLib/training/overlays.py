@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from ..core.colors import Color
 from ..core.complete_files import complete_file
-from ..core.volume import Array
+from ..core.volume import Array, Mask
 
 TRUTH_COLOR: Color = (0.10, 0.80, 1.00)
 PREDICTION_COLOR: Color = (1.00, 0.50, 0.05)
@@ -22,7 +22,7 @@ PIXEL_MM = 0.75
 
 
 def write_overlay(
-    image: Array, truth: Array, prediction: Array, spacing_mm: tuple[float, float, float], picture: Path
+    image: Array, truth: Mask, prediction: Mask, spacing_mm: tuple[float, float, float], picture: Path
 ) -> None:
     """Write slices with the outlines of truth and prediction, side by side, as a PNG file.
 
@@ -46,7 +46,7 @@ def write_overlay(
         sitk.WriteImage(sitk.GetImageFromArray(np.concatenate(pictures, axis=1), isVector=True), str(unfinished))
 
 
-def _overlay(image: Array, truth: Array, prediction: Array, zoom: tuple[float, float]) -> Array:
+def _overlay(image: Array, truth: Mask, prediction: Mask, zoom: tuple[float, float]) -> Array:
     gray = ndimage.zoom(image.astype(np.float32), zoom, order=1, grid_mode=True, mode="nearest")
     colored = np.repeat(np.rint(255 * gray.clip(0, 1)).astype(np.uint8)[..., None], 3, axis=-1)
     for mask, color in ((truth, TRUTH_COLOR), (prediction, PREDICTION_COLOR)):

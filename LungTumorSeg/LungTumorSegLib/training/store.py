@@ -19,7 +19,7 @@ from scipy import ndimage
 from ..core.complete_files import complete_folder
 from ..core.errors import UnusableInput
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
+from ..core.volume import AIR_HU, HU, Array, CTVolume, Grid, Mask, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
 from ..isolation import isolate_lungs
 from .walls import wall_sites
@@ -72,7 +72,7 @@ class StoredCase:
         return load_case, (self.folder,)
 
     @cached_property
-    def hu(self) -> Array:
+    def hu(self) -> HU:
         """Isolated HU, int16 (slice, row, column)."""
         return stored_array(self.folder, "hu")
 
@@ -171,7 +171,7 @@ def prepare_case(
     return write_case(folder, arrays, grid.image.affine, patient=patient, is_phantom=is_phantom)
 
 
-def _on_grid(mask: Array, grid: WorkingGrid) -> Array:
+def _on_grid(mask: Mask, grid: WorkingGrid) -> Mask:
     """Return the voxels of the working grid of which a mask of the CT covers more than half."""
     fraction = resample_separable(mask, start=grid.start, step=grid.step, size=grid.image.shape)
     return np.asarray(fraction > 0.5)
@@ -188,10 +188,10 @@ class CaseArrays:
         lungs: The lungs, bool.
     """
 
-    hu: Array
+    hu: HU
     label: Array
-    mask: Array
-    lungs: Array
+    mask: Mask
+    lungs: Mask
 
 
 def write_case(
@@ -237,7 +237,7 @@ def _check_is_case(folder: Path) -> None:
         )
 
 
-def closed_lungs(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
+def closed_lungs(lungs: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     """Return the lungs with vessels, lesions and dents up to twice ``CLOSING_MM`` filled: the place for implants.
 
     Args:
@@ -249,7 +249,7 @@ def closed_lungs(lungs: Array, spacing_mm: tuple[float, float, float]) -> Array:
     return np.asarray((from_far_mm[1:-1, 1:-1, 1:-1] > CLOSING_MM) | lungs)
 
 
-def _find_sites(lungs: Array, label: Array, spacing_mm: tuple[float, float, float]) -> dict[str, Array]:
+def _find_sites(lungs: Mask, label: Array, spacing_mm: tuple[float, float, float]) -> dict[str, Array]:
     depth_mm = np.asarray(ndimage.distance_transform_edt(lungs, sampling=spacing_mm))
     sites = {"lung": _some(lungs, SITES), "border": _some((depth_mm > 0) & (depth_mm <= BORDER_MM), SITES)}
     for value in np.unique(label[(label > 0) & (label != IGNORED)]):
@@ -257,7 +257,7 @@ def _find_sites(lungs: Array, label: Array, spacing_mm: tuple[float, float, floa
     return sites
 
 
-def _some(mask: Array, most: int) -> Array:
+def _some(mask: Mask, most: int) -> Array:
     """Return at most ``most`` positions (n, 3) of the true voxels, the same ones every time."""
     found = np.argwhere(mask).astype(np.int16)
     if len(found) > most:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Array
+from ..core.volume import Array, Mask
 
 DIAPHRAGM, MEDIASTINUM, CHEST_WALL = "diaphragm", "mediastinum", "chest wall"
 
@@ -13,7 +13,7 @@ CLEAR = 0.7
 """Least share of the way out of the lung that points to a wall (the cosine of 45 degrees); other places have none."""
 
 
-def wall_sites(lungs: Array, sites: Array, spacing_mm: tuple[float, float, float]) -> dict[str, Array]:
+def wall_sites(lungs: Mask, sites: Array, spacing_mm: tuple[float, float, float]) -> dict[str, Array]:
     """Sort positions in the lungs by the wall that lies nearest.
 
     The wall is named by the direction of the shortest way out of the lung: down to the diaphragm, toward the other lung

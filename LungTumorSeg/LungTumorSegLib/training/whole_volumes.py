@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from ..core.components import CONNECTIVITY
-from ..core.volume import Array, Mask
+from ..core.volume import Mask, Probability
 from ..inference.decision import kept_slices
 from ..inference.predictor import predict_maps
 from ..inference.stack_length import STACK_SLICES
@@ -35,13 +35,13 @@ class WholeVolumes:
     def __init__(self, grid: GridConfig, device: torch.device, precision: str, *, stride: int = STACK_SLICES) -> None:
         self._grid, self._device, self._precision, self._stride = grid, device, precision, stride
 
-    def probability(self, network: torch.nn.Module, case: StoredCase) -> Array:
+    def probability(self, network: torch.nn.Module, case: StoredCase) -> Probability:
         """Return the tumor probability (slice, row, column) on the case's grid."""
         grid = case.working_grid(self._grid.window_hu)
         return predict_maps(grid, network, stride=self._stride, device=self._device, precision=self._precision).mean
 
     @staticmethod
-    def decide(probability: Array, thresholds: Thresholds) -> Mask:
+    def decide(probability: Probability, thresholds: Thresholds) -> Mask:
         """Apply slice threshold and voxel threshold on the working grid; return a mask (bool)."""
         return np.asarray((probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None])
 
@@ -81,6 +81,6 @@ class WholeVolumes:
         return found
 
 
-def _near(mask: Array) -> Array:
+def _near(mask: Mask) -> Mask:
     """Dilate ``mask`` by ``NEAR_VOXELS`` within the slice and by one slice."""
     return np.asarray(ndimage.maximum_filter(mask, size=(3, 2 * NEAR_VOXELS + 1, 2 * NEAR_VOXELS + 1)))

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ...core.components import CONNECTIVITY, largest_component
 from ...core.resampling import resample_separable
-from ...core.volume import AIR_HU, Array, Point, Volume, as_point
+from ...core.volume import AIR_HU, Array, Mask, Point, Volume, as_point
 from ...refinement.candidates import CORE, SUSPECTED, deep_voxel, depth_mm, extent_mm
 from ...refinement.views import Anatomy
 from ..store import BORDER_MM, IGNORED, LUNG_BIT, MASK_BIT, closed_lungs
@@ -48,9 +48,9 @@ class Level:
 
     ct: Volume
     label: Array
-    closed: Array
-    mask: Array
-    lungs: Array
+    closed: Mask
+    mask: Mask
+    lungs: Mask
 
     def reduced(self, spacing_mm: tuple[float, float, float]) -> Level:
         """Return a copy whose spacing (slice, row, column) is at least ``spacing_mm``."""
@@ -85,7 +85,7 @@ class Lesion:
     """
 
     value: int
-    inside: Array
+    inside: Mask
     extent_mm: float
 
 
@@ -186,7 +186,7 @@ def find_false_positives(scan: Scan) -> list[FalsePositive]:
     return found
 
 
-def deep_voxels(mask: Array, spacing_mm: tuple[float, float, float], share: float) -> Array:
+def deep_voxels(mask: Mask, spacing_mm: tuple[float, float, float], share: float) -> Array:
     """Return the voxels (n, 3) of a nonempty mask whose depth is at least ``share`` of its largest depth."""
     (part,) = ndimage.find_objects(mask.astype(np.uint8))
     depth = depth_mm(mask[part], spacing_mm)

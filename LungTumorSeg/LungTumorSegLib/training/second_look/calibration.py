@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ...core.errors import MachineLimit, UnusableInput
 from ...core.machine import missing_package
-from ...core.volume import Array, Volume
+from ...core.volume import Array, Mask, Probability, Volume
 from ...networks.second_network import SecondNetwork
 from ...refinement.calibration import TUMOR_LOGIT, Calibration
 from ...refinement.candidates import CORE, Candidate, find_candidates
@@ -79,7 +79,7 @@ def judged_candidates(network: SecondNetwork, case: LookCase) -> Iterator[Judged
         yield from _of_scan(network, case, scan, scan.volume("hu"), scan.lungs)
 
 
-def _of_scan(network: SecondNetwork, case: LookCase, scan: Scan, ct: Volume, lungs: Array) -> Iterator[Judged]:
+def _of_scan(network: SecondNetwork, case: LookCase, scan: Scan, ct: Volume, lungs: Mask) -> Iterator[Judged]:
     """Look at the candidates of a scan in ``ct``, which has the same content and may be finer."""
     reader = SecondReader(network, ct, Anatomy.of(ct, lungs))
     hu = Volume(scan.hu.astype(np.float32), scan.affine)
@@ -93,7 +93,7 @@ def _of_scan(network: SecondNetwork, case: LookCase, scan: Scan, ct: Volume, lun
         yield Judged(case.source, case.id, tumor, measures)
 
 
-def nature_of(candidate: Candidate, probability: Array, label: Array) -> bool | None:
+def nature_of(candidate: Candidate, probability: Probability, label: Array) -> bool | None:
     """Return whether a candidate is a lesion of the label; None if too much of it is ignored.
 
     Args:

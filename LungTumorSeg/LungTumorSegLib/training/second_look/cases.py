@@ -22,7 +22,7 @@ from ...core.boxes import bounding_box, slices_of, widened
 from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
 from ...core.resampling import resample_separable
-from ...core.volume import AIR_HU, Array, CTVolume, Volume
+from ...core.volume import AIR_HU, HU, Array, CTVolume, Mask, Probability, Volume
 from ...inference.grid import WorkingGrid, make_working_grid
 from ...inference.predictor import predict_maps
 from ...io.images import read_ct
@@ -70,15 +70,15 @@ class Scan:
         affine: 4 x 4, from (slice, row, column) to LPS mm.
     """
 
-    hu: Array
+    hu: HU
     label: Array
     region: Array
-    probability: Array
+    probability: Probability
     deviation: Array
     affine: Array
 
     @property
-    def lungs(self) -> Array:
+    def lungs(self) -> Mask:
         """Both lungs, bool."""
         return np.asarray((self.region & LUNG_BIT) > 0)
 
@@ -274,11 +274,11 @@ def _scan_of(ct: CTVolume, label: Volume, isolation: LungIsolation, grid: Workin
     return Scan(hu, stored, _bits(grid.region.array, lungs, body), empty, empty, grid.image.affine)
 
 
-def _lungs_and_body(isolation: LungIsolation) -> tuple[Array, Array]:
+def _lungs_and_body(isolation: LungIsolation) -> tuple[Mask, Mask]:
     return isolation.left_lung.array | isolation.right_lung.array, isolation.body.array
 
 
-def _bits(mask: Array, lungs: Array, body: Array) -> Array:
+def _bits(mask: Mask, lungs: Mask, body: Mask) -> Array:
     return np.asarray(mask * np.uint8(MASK_BIT) + lungs * np.uint8(LUNG_BIT) + body * np.uint8(BODY_BIT))
 
 

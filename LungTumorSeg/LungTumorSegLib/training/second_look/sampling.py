@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ...core.components import largest_component
 from ...core.errors import UnusableInput
-from ...core.volume import AIR_HU, Array, Point, Volume, as_point
+from ...core.volume import AIR_HU, Array, Mask, Point, Volume, as_point
 from ...refinement.candidates import extent_mm
 from ...refinement.look import UNIT_MM
 from ...refinement.views import AERATED_HU, COARSE_MM, COARSE_VOXELS, Cube, Float, side_for_extent
@@ -218,7 +218,7 @@ class _View:
         if rng.random() < DISTRACTOR_SHARE:
             implant_distractor(self.patch, rng.uniform(0.15, 0.85, 3) * self.patch.hu.shape, rng)
 
-    def sample(self, center: Point, extent: float, own: Array | None, rng: np.random.Generator) -> Sample:
+    def sample(self, center: Point, extent: float, own: Mask | None, rng: np.random.Generator) -> Sample:
         """Sample both views.
 
         Args:
