@@ -14,17 +14,17 @@ from .inference.decision import decide
 from .inference.doubts import resolution_doubts
 from .inference.grid import make_working_grid
 from .inference.prediction import Prediction
-from .inference.run import Run, started
+from .inference.run import Run, prepare_run
 from .isolation import LungIsolation, isolate_lungs
 from .lesions import LesionReport, report_lesions
 from .lesions.doubts import threshold_doubts
 from .options import SegmentOptions
+from .refinement.painting import OutlinedLesions, paint_outlines
 from .results.segment_result import SegmentResult
 
 if TYPE_CHECKING:
     from .networks.stored import Model
     from .refinement.clicks import Outliner
-    from .refinement.painting import OutlinedLesions
 
 Box = tuple[float, float, float, float, float, float]
 
@@ -64,30 +64,34 @@ def segment(
     """
     chosen = SegmentOptions.of(options, **choices)
     ct = as_ct(ct)
-    run = started(chosen, on_progress, search=True)
+    run = prepare_run(chosen, on_progress, search=True)
     settings, clock = run.settings, run.clock
 
     isolation = isolate_lungs(ct, on_progress)
     upright = isolation.reordered(ct.canonical_axes())
     clock.stage("isolation")
 
-    prediction = _predicted(run, upright, on_progress)
+    prediction = _predict(run, upright, on_progress)
     clock.stage("prediction")
 
     probability, disagreement = prediction.probability, prediction.disagreement
     on_maps(ct.canonical_axes().undo(probability), ct.canonical_axes().undo(disagreement))
     if settings.verify:
         on_progress(Progress("verifying", 0, 1))
-        found = _looked_at_again(run, upright, prediction, on_progress)
-        tumor, seen = found.tumor, {"certainty": found.certainty, "together": found.lesions}
+        found = _look_again(run, upright, prediction, on_progress)
         clock.stage("verification")
-        on_progress(Progress("measuring", 0, 1))
     else:
-        on_progress(Progress("measuring", 0, 1))
-        tumor, seen = decide(prediction, settings.thresholds), {}
-    limits = {"min_lesion_ml": settings.min_lesion_ml, "min_confidence": settings.min_confidence}
-    mapped = {"probability": probability, "disagreement": disagreement, "voxel_threshold": settings.thresholds.voxel}
-    report = _measured(run, upright, tumor, on_progress, **mapped, **limits, **seen)
+        found = OutlinedLesions(decide(prediction, settings.thresholds))
+    report = _measure(
+        run,
+        upright,
+        found,
+        on_progress,
+        probability=probability,
+        disagreement=disagreement,
+        min_lesion_ml=settings.min_lesion_ml,
+        min_confidence=settings.min_confidence,
+    )
     warnings = (
         *resolution_doubts(upright.ct, run.model.manifest),
         *threshold_doubts(report.unsure_ml, settings.min_confidence),
@@ -126,7 +130,7 @@ def outline(
             second network, an option is unknown, or further points come with several places.
         MachineLimit: If memory, weights or a package fail.
     """
-    from .refinement.clicks import outlined  # imports torch
+    from .refinement.clicks import outline_clicks  # imports torch
     from .refinement.places import clicks_at
 
     chosen = SegmentOptions.of(options, **choices)
@@ -134,19 +138,17 @@ def outline(
     clicks = clicks_at(point, box, also, but_not)
     for click in clicks:
         click.check_inside(ct, LPS_HINT)  # now, not after the long search for the lungs
-    run = started(chosen, on_progress, search=False)
+    run = prepare_run(chosen, on_progress, search=False)
 
     outliner, isolation = outliner_of(ct, run.model, on_progress)
     upright = isolation.reordered(ct.canonical_axes())
     run.clock.stage("isolation")
 
-    found = outlined(outliner, upright.ct, clicks, run.settings.min_confidence, on_progress)
+    found = outline_clicks(outliner, upright.ct, clicks, run.settings.min_confidence, on_progress)
     run.clock.stage("verification")
 
-    on_progress(Progress("measuring", 0, 1))
     inside = found.tumor.with_array(found.tumor.array.astype(np.float32))
-    seen = {"certainty": found.certainty, "together": found.lesions}
-    report = _measured(run, upright, found.tumor, on_progress, probability=inside, min_lesion_ml=0.0, **seen)
+    report = _measure(run, upright, found, on_progress, probability=inside)
     no_disagreement = inside.with_array(np.zeros(inside.shape, np.float32))
     return _result(run, isolation, report, probability=inside, disagreement=no_disagreement, warnings=found.warnings)
 
@@ -167,7 +169,7 @@ def outliner_of(
     return Outliner(second, numbers, upright.ct, upright.lungs.array), isolation
 
 
-def _predicted(run: Run, upright: LungIsolation, on_progress: ProgressCallback) -> Prediction:
+def _predict(run: Run, upright: LungIsolation, on_progress: ProgressCallback) -> Prediction:
     """Apply the network to the isolated CT on its working grid."""
     from .inference.predictor import predict_maps  # imports torch, so only here
 
@@ -189,7 +191,7 @@ def _predicted(run: Run, upright: LungIsolation, on_progress: ProgressCallback) 
     return Prediction.of(grid, maps)
 
 
-def _looked_at_again(
+def _look_again(
     run: Run, upright: LungIsolation, prediction: Prediction, on_progress: ProgressCallback
 ) -> OutlinedLesions:
     """Look at the candidates with the second network.
@@ -197,7 +199,6 @@ def _looked_at_again(
     Raises:
         UnusableInput: The model has no second network.
     """
-    from .refinement.painting import painted
     from .refinement.second_look import second_look  # imports torch
 
     candidates = second_look(
@@ -209,21 +210,36 @@ def _looked_at_again(
         min_lesion_ml=run.settings.min_lesion_ml,
         on_progress=on_progress,
     )
-    return painted(candidates, upright.ct)
+    return paint_outlines(candidates, upright.ct)
 
 
-def _measured(
-    run: Run, upright: LungIsolation, tumor: Volume, on_progress: ProgressCallback, **choices: Any
+def _measure(
+    run: Run,
+    upright: LungIsolation,
+    found: OutlinedLesions,
+    on_progress: ProgressCallback,
+    *,
+    probability: Volume,
+    disagreement: Volume | None = None,
+    min_lesion_ml: float = 0.0,
+    min_confidence: float = 0.0,
 ) -> LesionReport:
-    """Measure the lesions of a mask; ``choices`` are those of ``report_lesions``."""
+    """Measure what was found, unless it is too small or too improbable to be reported."""
+    on_progress(Progress("measuring", 0, 1))
     report = report_lesions(
-        tumor,
+        found.tumor,
         upright.ct,
         upright.left_lung,
         upright.right_lung,
+        probability=probability,
+        disagreement=disagreement,
+        certainty=found.certainty,
+        voxel_threshold=run.settings.thresholds.voxel,
+        min_lesion_ml=min_lesion_ml,
+        min_confidence=min_confidence,
         carina_lps=upright.carina_lps,
         sides_known=upright.sides_known,
-        **choices,
+        together=found.lesions,
     )
     on_progress(Progress("measuring", 1, 1))
     run.clock.stage("measurement")

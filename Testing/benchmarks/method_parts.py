@@ -36,7 +36,7 @@ from LungTumorSegLib.lesions import report_lesions
 from LungTumorSegLib.networks.stored import Model, load_model
 from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
-from LungTumorSegLib.refinement.painting import painted
+from LungTumorSegLib.refinement.painting import paint_outlines
 from LungTumorSegLib.refinement.second_look import second_look
 
 DISTRACTORS = {7081: ("collapse",), 7082: ("effusion",), 7083: (), 7084: ()}
@@ -159,7 +159,7 @@ def measured(
         voxel_threshold=numbers.thresholds.voxel,
         min_lesion_ml=numbers.min_lesion_ml,
     )
-    found = painted(candidates, isolation.ct)
+    found = paint_outlines(candidates, isolation.ct)
     yield row(part, LOOKED_AT, found.tumor, certainty=found.certainty, together=found.lesions)
 
 

@@ -233,7 +233,7 @@ def segment_here(studio: Studio) -> None:
     click((40, 60, 30), {"tumor": 0.87, "mask": mask_as_json(crop.mask), "warnings": []})
     studio.take("segment-here", DOCS)
     ui.discardButton.click()
-    unlikely = objection(Click((0.0, 0.0, 0.0)), Answer(None, 0.06), least=0.45)
+    unlikely = objection(Click((0.0, 0.0, 0.0)), Answer(None, 0.06), min_confidence=0.45)
     click((40, 40, 60), {"tumor": 0.06, "mask": None, "warnings": [f"This {unlikely}."]})
     studio.take("no-tumor-here", DOCS)
 

@@ -58,7 +58,7 @@ class Run:
     clock: Clock
 
 
-def started(chosen: SegmentOptions, on_progress: ProgressCallback, *, search: bool) -> Run:
+def prepare_run(chosen: SegmentOptions, on_progress: ProgressCallback, *, search: bool) -> Run:
     """Load the model, and check that the run will be possible, before anything takes long.
 
     Args:

@@ -9,7 +9,7 @@ from .unet import EncoderDecoder
 
 
 def is_local(network: torch.nn.Module) -> bool:
-    """Return whether the answer at a voxel depends on its surroundings only, wherever the plane is cropped.
+    """Return whether the probability at a voxel depends on its surroundings only, wherever the plane is cropped.
 
     A convolutional LSTM carries its state along the rows of the whole plane. Networks of other architectures are not
     known to be local.

@@ -20,7 +20,7 @@ from ..weights.manifest import SecondLook
 from .corrected import ball_at, cut_off
 from .look import SecondReader
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
-from .painting import OutlinedLesions, painted
+from .painting import OutlinedLesions, paint_outlines
 from .views import Anatomy
 
 CONTRAST_HU = 180.0
@@ -132,20 +132,20 @@ class Outliner:
         return self._known[place]
 
 
-def outlined(
+def outline_clicks(
     outliner: Outliner,
     ct: Volume,
     clicks: Sequence[Click],
-    least: float,
+    min_confidence: float,
     on_progress: ProgressCallback = ignore_progress,
 ) -> OutlinedLesions:
-    """Answer several clicks.
+    """Outline what several clicks point at.
 
     Args:
         outliner: Outlines places of ``ct``.
         ct: The CT with canonical axes.
         clicks: The places.
-        least: The confidence threshold; what is below it is left out and named in a warning.
+        min_confidence: The confidence threshold; what is below it is left out and named in a warning.
         on_progress: Called after each place.
 
     Raises:
@@ -156,29 +156,29 @@ def outlined(
     for done, click in enumerate(clicks):
         on_progress(Progress("verifying", done, len(clicks)))
         found = outliner.answer(click)
-        if (reason := objection(click, found, least)) or found.mask is None:
+        if (reason := objection(click, found, min_confidence)) or found.mask is None:
             anyway = "" if found.mask is None else "; set the confidence threshold to 0 to outline it anyway"
             warnings.append(f"What lies at {_in_words(click.place)} {reason}{anyway}.")
             continue
         warnings.extend(found.warnings)
         outlines.append(Outline(found.mask, found.tumor))
     on_progress(Progress("verifying", len(clicks), len(clicks)))
-    return painted(outlines, ct, warnings)
+    return paint_outlines(outlines, ct, warnings)
 
 
-def objection(click: Click, answer: Answer, least: float) -> str:
+def objection(click: Click, answer: Answer, min_confidence: float) -> str:
     """Return why an answer is no outline, as the end of a sentence that begins with the place; "" if it is one.
 
     Args:
         click: The click.
         answer: Its answer.
-        least: The confidence threshold; with 0, everything that has a mask is outlined.
+        min_confidence: The confidence threshold; with 0, everything that has a mask is outlined.
     """
-    if answer.tumor < least:
+    if answer.tumor < min_confidence:
         return f"does not look like a tumor (probability {percent(answer.tumor)})"
     if answer.mask is None:
         return "is all nearer to the points that do not belong to it" if click.but_not else "has no outline"
-    if least > 0 and answer.median_hu > CONTRAST_HU:
+    if min_confidence > 0 and answer.median_hu > CONTRAST_HU:
         return f"is as bright as a vessel filled with contrast agent (median {answer.median_hu:.0f} HU)"
     return ""
 

@@ -2,7 +2,7 @@
 
 Specks that are too small for a candidate are dropped. Components that are at most ``NEAR_MM`` apart are one lesion. A
 component farther away from the largest lesion is a candidate of its own: the second network has looked at another
-place, so its answer does not hold there.
+place, so what it saw does not hold there.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ REACH_VOXELS = 3
 """Distance from the center of the fine view, in voxels, up to which a component of the mask is the candidate's own."""
 
 MIRRORED: tuple[tuple[int, ...], ...] = ((), (-1,))
-"""Axes along which the fine view is mirrored for each answer: none, and left to right."""
+"""Axes along which the fine view is mirrored in each look: none, and left to right."""
 
 TURNED = MIRRORED + tuple((*more, *axes) for more in ((-2,), (-3,), (-3, -2)) for axes in MIRRORED)
 """The same along all axes: lesions look alike from anywhere, so the mean outline of all eight is steadier.
@@ -34,7 +34,7 @@ mean from 0.806 to 0.813, if only the last look was at all eight; eight views in
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """The answer of the second network.
+    """What the second network sees at a place.
 
     Attributes:
         cube: The fine view.

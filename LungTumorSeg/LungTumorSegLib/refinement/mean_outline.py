@@ -41,8 +41,8 @@ def mean_outline(
 
     Args:
         candidate: The candidate.
-        look: The answer of the second network.
-        prediction: That of the first one.
+        look: What the second network sees.
+        prediction: What the first network predicts.
         voxel_threshold: Probability that a voxel of the lesion exceeds.
         second_share: Weight of the second network's probability, 0 to 1; the rest is that of the first one.
 

@@ -1,7 +1,7 @@
 """Outline what lies at a point, or in a box, that the user gave; the first network is not needed.
 
 The size of a lesion at a point is unknown, so the second network looks at several scales. It then looks once more from
-the middle of the best answer, at the scale that fits.
+the middle of the best outline, at the scale that fits.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ SIDES_MM = (28.0, 56.0, 112.0)
 """Sides of the views of a point, mm; neighbors differ by less than the network's tolerance."""
 
 SCALE_PENALTY = 1.0
-"""Logits that an answer loses for each octave between the side of its view and the side that would fit."""
+"""Logits that a look loses for each octave between the side of its view and the side that would fit."""
 
 LOOKS_AGAIN = (MIRRORED, TURNED)
-"""Views of each look from the middle of the answer before."""
+"""Views of each look from the middle of the look before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def outline_point(reader: SecondReader, by: Calibration, point: Point) -> Outlin
     """
     check_inside(reader.ct, point)
     looks = [reader.look(point, side) for side in SIDES_MM]
-    return _outlined(reader, by, max(looks, key=_fit))
+    return _final_outline(reader, by, max(looks, key=_fit))
 
 
 def outline_box(reader: SecondReader, by: Calibration, first: Sequence[float], last: Sequence[float]) -> Outline:
@@ -75,11 +75,11 @@ def outline_box(reader: SecondReader, by: Calibration, first: Sequence[float], l
     low, high = np.minimum(first, last), np.maximum(first, last)
     x, y, z = ((low + high) / 2).tolist()
     check_inside(reader.ct, (x, y, z))
-    return _outlined(reader, by, reader.look((x, y, z), side_for_extent(float((high - low).max()))))
+    return _final_outline(reader, by, reader.look((x, y, z), side_for_extent(float((high - low).max()))))
 
 
-def settled(reader: SecondReader, look: Look) -> Look:
-    """Look again from the middle of an answer, and return the last answer."""
+def look_again(reader: SecondReader, look: Look) -> Look:
+    """Look again from the middle of what was seen, at the scale that fits, and return the last look."""
     for views in LOOKS_AGAIN:
         if not look.mask.any():
             break
@@ -90,16 +90,16 @@ def settled(reader: SecondReader, look: Look) -> Look:
     return look
 
 
-def drawn(look: Look, ct: Volume) -> Crop | None:
-    """Carry the outline of an answer to the CT's grid, its border to the edge there; None if nothing is left."""
+def outline_on_ct(look: Look, ct: Volume) -> Crop | None:
+    """Carry the outline of a look to the CT's grid, its border to the edge there; None if nothing is left."""
     inside, where = look.cube.carry_back(np.where(look.mask, look.inside, np.float32(0)), ct)
     mask = trimmed(inside > 0.5, box_of(where), ct)
     return None if mask is None else at_edges(mask, ct)
 
 
-def _outlined(reader: SecondReader, by: Calibration, look: Look) -> Outline:
-    last = settled(reader, look)
-    return Outline(drawn(last, reader.ct), by.probability({TUMOR_LOGIT: last.tumor_logit}))
+def _final_outline(reader: SecondReader, by: Calibration, look: Look) -> Outline:
+    last = look_again(reader, look)
+    return Outline(outline_on_ct(last, reader.ct), by.probability({TUMOR_LOGIT: last.tumor_logit}))
 
 
 def _fit(look: Look) -> float:

@@ -11,7 +11,7 @@ from ..core.volume import Volume
 from .calibration import TUMOR_LOGIT, Calibration
 from .candidates import extent_mm
 from .look import SecondReader
-from .outline import Outline, drawn, settled
+from .outline import Outline, look_again, outline_on_ct
 from .spots import Spot
 from .views import SIDE_RANGE_MM
 
@@ -25,7 +25,7 @@ LARGEST_MM = 14.0
 """Longest side of an outline, mm, that can be a spot: the numbers were fitted on nodules of up to 11 mm."""
 
 
-def judged(spot: Spot, reader: SecondReader, by: Calibration) -> Outline:
+def outline_spot(spot: Spot, reader: SecondReader, by: Calibration) -> Outline:
     """Return how probably a spot is a tumor, and its outline if that is probable enough.
 
     Args:
@@ -40,7 +40,7 @@ def judged(spot: Spot, reader: SecondReader, by: Calibration) -> Outline:
     tumor = by.probability({"log_roundness": math.log(spot.roundness), TUMOR_LOGIT: look.tumor_logit})
     if tumor < LEAST_TUMOR:
         return Outline(None, tumor)
-    mask = drawn(settled(reader, look), reader.ct)
+    mask = outline_on_ct(look_again(reader, look), reader.ct)
     small = mask is not None and extent_mm(mask.mask.array, reader.ct.spacing) <= LARGEST_MM
     return Outline(mask if small else None, tumor)
 
@@ -64,7 +64,7 @@ def is_known(spot: Spot, outlines: Iterable[Outline], ct: Volume, *, min_lesion_
     )
 
 
-def added(outlines: Iterable[Outline], spot: Spot, found: Outline, ct: Volume) -> list[Outline]:
+def with_spot(outlines: Iterable[Outline], spot: Spot, found: Outline, ct: Volume) -> list[Outline]:
     """Return outlines with that of a spot.
 
     It replaces a less probable outline around the spot: there, the first network was unsure of the border too. On

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OutlinedLesions:
-    """What the second network outlined, on the grid of the CT.
+    """The lesions of a CT before they are measured, on the grid of the CT.
 
     Attributes:
-        lesions: One mask per lesion, connected or not.
         tumor: All lesions (bool).
         certainty: Probability that the lesion in a voxel is a tumor, float32: that of the surest one where lesions
-            overlap, and 0 outside of all lesions.
+            overlap, and 0 outside of all lesions. None if the second network has not looked at them.
+        lesions: Masks that are one lesion each, connected or not. Elsewhere, each component is a lesion.
         warnings: Sentences for the user, such as about places that do not look like a tumor.
     """
 
-    lesions: tuple[Crop, ...]
     tumor: Volume
-    certainty: Volume
+    certainty: Volume | None = None
+    lesions: tuple[Crop, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def painted(outlines: Iterable[Outline], ct: Volume, warnings: Iterable[str] = ()) -> OutlinedLesions:
+def paint_outlines(outlines: Iterable[Outline], ct: Volume, warnings: Iterable[str] = ()) -> OutlinedLesions:
     """Paint outlines on the grid of ``ct``; those without a mask leave no trace."""
     tumor, certainty = np.zeros(ct.shape, bool), np.zeros(ct.shape, np.float32)
     lesions = []
@@ -43,4 +43,4 @@ def painted(outlines: Iterable[Outline], ct: Volume, warnings: Iterable[str] = (
             tumor[here] |= mask
             np.maximum(certainty[here], np.where(mask, np.float32(outline.tumor), 0), out=certainty[here])
             lesions.append(outline.mask)
-    return OutlinedLesions(tuple(lesions), Volume(tumor, ct.affine), Volume(certainty, ct.affine), tuple(warnings))
+    return OutlinedLesions(Volume(tumor, ct.affine), Volume(certainty, ct.affine), tuple(lesions), tuple(warnings))

@@ -28,7 +28,7 @@ from .look import Look, SecondReader
 from .mean_outline import SECOND_SHARE, mean_outline
 from .measures import Surroundings, measures_of
 from .outline import Outline
-from .overlooked import added, is_known, judged
+from .overlooked import is_known, outline_spot, with_spot
 from .spots import Spot, find_spots
 from .views import Anatomy, side_for_extent
 
@@ -130,7 +130,7 @@ class _Judge:
         """The CT."""
         return self.reader.ct
 
-    def seen(self, candidate: Candidate) -> tuple[Look, float]:
+    def look_at(self, candidate: Candidate) -> tuple[Look, float]:
         """Return the look at a candidate, and the probability that the candidate is a tumor."""
         look = self.reader.look(candidate.center, side_for_extent(candidate.extent_mm))
         measures = measures_of(candidate, self.surroundings)
@@ -142,7 +142,7 @@ class _Judge:
         """Return the outlines of a candidate, after those of the lesions inside it if it is a large haze."""
         candidate, is_haze = candidate_and_haze
         inside = self.lesions_inside(candidate) if is_haze else []
-        whole = self.outlines(candidate, *self.seen(candidate))
+        whole = self.outlines(candidate, *self.look_at(candidate))
         return [*inside, *(_beside(inside, each, self.ct) for each in whole)]
 
     def outlines(
@@ -166,7 +166,7 @@ class _Judge:
         for part in others[:MOST_FRAGMENTS]:
             own = as_candidate(part, candidate, self.prediction.suspected, self.ct, min_ml=self.min_ml)
             # The calibration was fitted on whole candidates, so a part may lose confidence, never gain it.
-            found += [] if own is None else [Outline(part, min(tumor, self.seen(own)[1]))]
+            found += [] if own is None else [Outline(part, min(tumor, self.look_at(own)[1]))]
         return found + [Outline(part, tumor) for part in others[MOST_FRAGMENTS:]]
 
     def with_spots(
@@ -183,19 +183,19 @@ class _Judge:
         """
 
         def look(spot: Spot) -> Outline:
-            return judged(spot, self.reader, by)
+            return outline_spot(spot, self.reader, by)
 
         unknown = [not is_known(spot, found, self.ct, min_lesion_ml=least_ml) for spot in spots]
         looks = workers.results(look, compress(spots, unknown))
         for spot, begun in zip(spots, unknown, strict=True):
             seen = next(looks) if begun else None
             if not is_known(spot, found, self.ct, min_lesion_ml=least_ml):  # the spots before it count too
-                found = added(found, spot, seen or look(spot), self.ct)
+                found = with_spot(found, spot, seen or look(spot), self.ct)
             yield found
 
     def lesions_inside(self, haze: Candidate) -> list[Outline]:
         """Return the outlines of the dense parts of a haze that are lesions; of parts in each other, the surest one."""
-        parts = [(*self.seen(part), part) for part in dense_parts(haze, self.surroundings, min_ml=self.min_ml)]
+        parts = [(*self.look_at(part), part) for part in dense_parts(haze, self.surroundings, min_ml=self.min_ml)]
         taken = np.zeros(haze.region.mask.shape, bool)
         found: list[Outline] = []
         for look, tumor, part in sorted(parts, key=lambda each: -each[0].tumor_logit):

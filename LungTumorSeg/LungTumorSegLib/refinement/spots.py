@@ -23,7 +23,7 @@ VOXEL_MM = 1.5
 """Voxels of the volume in which spots are sought, mm."""
 
 SIGMAS_MM = (1.5, 2.1, 3.0)
-"""Standard deviations of the Gaussian filters, mm; a ball answers most where its radius is about 1.7 of them."""
+"""Standard deviations of the Gaussian filters, mm; each responds most to balls of 1.7 times this radius."""
 
 DENSE_HU, OUTSIDE_HU = 200.0, 150.0
 """HU above which a voxel counts as no denser, and HU of all voxels outside the lungs, about those of soft tissue."""

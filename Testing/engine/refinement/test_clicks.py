@@ -13,7 +13,7 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.inference import run
 from LungTumorSegLib.refinement import clicks
 from LungTumorSegLib.refinement.calibration import Calibration
-from LungTumorSegLib.refinement.clicks import Click, Outliner, outlined
+from LungTumorSegLib.refinement.clicks import Click, Outliner, outline_clicks
 from LungTumorSegLib.refinement.corrected import ball_at, cut_off
 
 from .conftest import BALL_HU, CENTER, axial_affine, ball_ct
@@ -140,11 +140,11 @@ def test_what_is_below_the_threshold_is_left_out_and_named(network, numbers):
     ct = ball_ct()
     doubtful = type(numbers)(8, "", numbers.candidate, Calibration(-1.0, {"tumor_logit": 0.0}))
     outliner = outliner_of(network, doubtful, ct)
-    found = outlined(outliner, ct, [Click(CENTER)], 0.5)
+    found = outline_clicks(outliner, ct, [Click(CENTER)], 0.5)
     assert not found.certainty.array.any()
     (warning,) = found.warnings
     assert "(12, -8, 30) does not look like a tumor (probability 27%)" in warning
-    anyway = outlined(outliner, ct, [Click(CENTER)], 0.0)
+    anyway = outline_clicks(outliner, ct, [Click(CENTER)], 0.0)
     assert anyway.certainty.array.max() == pytest.approx(0.269, abs=0.001)
     assert anyway.warnings == ()
 
@@ -153,11 +153,11 @@ def test_what_is_as_bright_as_contrast_agent_needs_insistence(network, numbers):
     ct = ball_ct()
     ct.array[ct.array == BALL_HU] = 260.0
     outliner = outliner_of(network, numbers, ct)
-    found = outlined(outliner, ct, [Click(CENTER)], 0.5)
+    found = outline_clicks(outliner, ct, [Click(CENTER)], 0.5)
     assert not found.lesions
     (warning,) = found.warnings
     assert "as bright as a vessel filled with contrast agent (median 260 HU)" in warning
-    assert len(outlined(outliner, ct, [Click(CENTER)], 0.0).lesions) == 1
+    assert len(outline_clicks(outliner, ct, [Click(CENTER)], 0.0).lesions) == 1
 
 
 def test_nothing_left_after_a_cut_is_said():

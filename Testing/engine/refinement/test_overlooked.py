@@ -11,7 +11,7 @@ from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.outline import Outline
-from LungTumorSegLib.refinement.overlooked import added, is_known
+from LungTumorSegLib.refinement.overlooked import is_known, with_spot
 from LungTumorSegLib.refinement.second_look import second_look
 from LungTumorSegLib.refinement.spots import Spot
 from scipy import ndimage
@@ -75,7 +75,7 @@ def test_a_spot_is_known_in_a_probable_or_a_large_outline(radius_mm, tumor, know
 def test_a_spot_inside_an_improbable_outline_takes_its_place():
     ct = ball_ct(side_mm=90)
     spot = Outline(ball(ct, CENTER, 4.0), 0.8)
-    before, own = added([Outline(ball(ct, CENTER, 2.0), 0.4)], Spot(CENTER, 50.0), spot, ct)
+    before, own = with_spot([Outline(ball(ct, CENTER, 2.0), 0.4)], Spot(CENTER, 50.0), spot, ct)
     assert before.mask is None
     assert own is spot
 
@@ -83,14 +83,14 @@ def test_a_spot_inside_an_improbable_outline_takes_its_place():
 def test_a_spot_does_not_replace_a_more_probable_outline():
     ct = ball_ct(side_mm=90)
     before = [Outline(ball(ct, CENTER, 5.0), 0.45)]
-    assert added(before, Spot(CENTER, 50.0), Outline(ball(ct, CENTER, 4.0), 0.35), ct) == before
+    assert with_spot(before, Spot(CENTER, 50.0), Outline(ball(ct, CENTER, 4.0), 0.35), ct) == before
 
 
 def test_a_spot_beside_an_improbable_outline_stays_a_lesion_of_its_own():
     ct = ball_ct(side_mm=90)
     beside = (CENTER[0] + 17.0, CENTER[1], CENTER[2])
     large, spot = Outline(ball(ct, CENTER, 15.0), 0.1), Outline(ball(ct, beside, 4.0), 0.8)
-    rest, own = added([large], Spot(beside, 50.0), spot, ct)
+    rest, own = with_spot([large], Spot(beside, 50.0), spot, ct)
     both = np.zeros(ct.shape, bool)
     for outline in (rest, own):
         both[outline.mask.slices] |= outline.mask.mask.array
@@ -100,4 +100,4 @@ def test_a_spot_beside_an_improbable_outline_stays_a_lesion_of_its_own():
 
 def test_a_spot_without_an_outline_changes_nothing():
     before = [Outline(None, 0.7)]
-    assert added(before, Spot(CENTER, 50.0), Outline(None, 0.9), ball_ct(side_mm=90)) == before
+    assert with_spot(before, Spot(CENTER, 50.0), Outline(None, 0.9), ball_ct(side_mm=90)) == before
