@@ -27,6 +27,7 @@ class BatchLogic:
         source: str | Path | Sequence[SceneCT],
         folder: str | Path,
         options: SegmentOptions | Mapping[str, Any] | None = None,
+        *,
         onEvent: Callable[[Event], None] | None = None,
         onFinished: OnFinished = None,
     ) -> CommandRun:
@@ -63,6 +64,7 @@ class BatchLogic:
         self,
         folder: str | Path,
         volumeNode: Node = None,
+        *,
         path: str | Path = "",
         series: str = "",
         phase: int | None = None,

@@ -123,7 +123,9 @@ class BatchSection:
         options = {name: value for name, value in chosenOptions(self._parameterNode).items() if name in OPTION}
         self._begin(cts, Path(ui.batchOutputButton.directory))
         try:
-            self._run = self._logic.startBatch(source, self._output, options, self._onEvent, self._onFinished)
+            self._run = self._logic.startBatch(
+                source, self._output, options, onEvent=self._onEvent, onFinished=self._onFinished
+            )
         except (ValueError, OSError) as error:
             self._say(str(error))
         else:
@@ -211,9 +213,14 @@ class BatchSection:
             self.refresh()
 
         self._say(_("Loading {case} ...").format(case=case))
-        source = (event["path"], event["series"], event["phase_number"])
-        node = None if ct is None else ct.node
-        self._loading = self._logic.startLoading(self._output / case, node, *source, finish)
+        self._loading = self._logic.startLoading(
+            self._output / case,
+            None if ct is None else ct.node,
+            path=event["path"],
+            series=event["series"],
+            phase=event["phase_number"],
+            onFinished=finish,
+        )
         self.refresh()
 
     def _show(self, case: str, segmentation: Node) -> None:

@@ -180,7 +180,12 @@ class FollowUpSection:
             with slicer.util.WaitCursor():
                 self._finish()
                 self._run = self._logic.startComparison(
-                    self._segmentation, self._earlier(), days, self._onFinished, choices, self._before()
+                    self._segmentation,
+                    self._earlier(),
+                    days=days,
+                    onFinished=self._onFinished,
+                    choices=choices,
+                    before=self._before(),
                 )
         except (ValueError, OSError) as error:
             self._say(str(error))

@@ -140,10 +140,10 @@ class OutlineSession:
                 self._ct(),
                 click.place,
                 {**self._options(), "min_confidence": click.least},
-                self._onProgress,
-                self._onFinished,
-                click.also,
-                click.but_not,
+                onProgress=self._onProgress,
+                onFinished=self._onFinished,
+                also=click.also,
+                butNot=click.but_not,
             )
             self.tell(_("Outlining the lesion ..."))
         except (ValueError, OSError) as error:

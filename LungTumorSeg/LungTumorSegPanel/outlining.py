@@ -29,6 +29,7 @@ class OutliningLogic:
         volumeNode: Node,
         place: Sequence[PointRas],
         options: Mapping[str, Any] | None = None,
+        *,
         also: Sequence[PointRas] = (),
         butNot: Sequence[PointRas] = (),
     ) -> PlaceOutline:
@@ -57,6 +58,7 @@ class OutliningLogic:
         volumeNode: Node,
         place: Sequence[PointRas],
         options: Mapping[str, Any] | None = None,
+        *,
         onProgress: Callable[[RunProgress], None] | None = None,
         onFinished: Callable[[Ask], None] | None = None,
         also: Sequence[PointRas] = (),

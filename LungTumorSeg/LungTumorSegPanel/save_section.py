@@ -146,7 +146,9 @@ class SaveSection:
                 self._say(unprinted.format(saved=self._ui.savedLabel.text))
 
         try:
-            self._files = self._logic.startFiles(self._segmentation, folder, prefix, report, formats, finish, pdf)
+            self._files = self._logic.startFiles(
+                self._segmentation, folder, prefix, report=report, formats=formats, onFinished=finish, pdf=pdf
+            )
         except (OSError, RuntimeError, ValueError) as error:
             self._sayAll(folder, paths, error)
         else:

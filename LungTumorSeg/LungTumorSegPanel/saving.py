@@ -16,7 +16,7 @@ class SavingLogic:
     """Save a result, with or without a window."""
 
     def save(
-        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", dicom: bool = False,
+        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", *, dicom: bool = False,
         measure: bool = True
     ) -> list[Path]:  # fmt: skip
         """Write segmentation, lesion table, summary and, if there is a 3D view, a picture of it.
@@ -67,7 +67,7 @@ class SavingLogic:
         return Path(path)
 
     def startFiles(
-        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", report: bool = True,
+        self, segmentationNode: Node, folder: str | Path, namePrefix: str = "", *, report: bool = True,
         formats: Sequence[str] = (), onFinished: OnFinished = None, pdf: bool = False,
     ) -> CommandRun:  # fmt: skip
         """Write report.html and further formats beside the files that ``save`` has written, without blocking.

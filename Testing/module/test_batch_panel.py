@@ -131,7 +131,7 @@ def test_the_cts_of_a_folder_are_loaded_with_their_result(widget, ct, tmp_path):
     tumor = mask_of(content, content.GetSegmentIdBySegmentName("Tumor 1"))
     assert np.count_nonzero(whole_mask(ct, tumor)) == 18
     path = write_4d([ct, ct.with_array(ct.array + 1)], tmp_path / "4d.nii")
-    loading = widget.logic.startLoading(tmp_path / "out" / "a", None, path, "", 1)
+    loading = widget.logic.startLoading(tmp_path / "out" / "a", path=path, phase=1)
     process_until(lambda: loading.finished)
     assert np.array_equal(volume_nodes.volume_of_node(mrml.ct_of(loading.result)).array, ct.array + 1), (
         "its phase is read"

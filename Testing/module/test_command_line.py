@@ -120,7 +120,7 @@ def test_a_batch_of_the_scene_has_a_result_and_a_refusal_and_the_result_comes_in
     cts = logic.sceneCTs()
     assert [ct.case for ct in cts] == ["chest"], "40 HU everywhere is no CT for the panel"
     cts.append(type(cts[0])("nothing", slicer.util.getNode("nothing")))
-    logic.startBatch(cts, tmp_path / "out", real_child, items.append, ends.append)
+    logic.startBatch(cts, tmp_path / "out", real_child, onEvent=items.append, onFinished=ends.append)
     process_until(lambda: ends, 600)
     assert ends[0].error is None
     last = {item["case"]: item for item in items if item["event"] == "item"}

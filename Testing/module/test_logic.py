@@ -5,6 +5,7 @@ A script replaces the command line.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import sys
@@ -313,3 +314,12 @@ def test_a_folder_that_cannot_be_written_is_said(logic, tmp_path, volume):
 
 def test_models_come_with_the_default_first(logic, model):
     assert list(logic.models()) == ["default", "other"]
+
+
+def test_the_arguments_of_the_logic_after_the_first_three_are_given_by_name(logic):
+    """So new ones can be added, and an argument is never taken for another; startSegmentation stays as it was."""
+    functions = (logic.compare, logic.outline, logic.save, logic.startBatch, logic.startComparison, logic.startFiles,
+                 logic.startLoading, logic.startOutline, logic.segment)  # fmt: skip
+    for function in functions:
+        parameters = inspect.signature(function).parameters.values()
+        assert sum(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters) <= 3, function

@@ -159,7 +159,7 @@ def test_the_window_never_blocks_while_two_results_are_compared_and_the_comparis
         idle = beat.longest
         beat.restart()
         finished.clear()
-        logic.startComparison(april, january, 90, shown)
+        logic.startComparison(april, january, days=90, onFinished=shown)
         process_until(lambda: finished)
         beat.stop()
         tries.append((beat.longest, max(LONGEST_BLOCK_SECONDS, BLOCK_SHARE * writing, IDLE_FACTOR * idle)))
