@@ -171,7 +171,8 @@ class _Values:
     @classmethod
     def of(cls, array: HU) -> _Values:
         counts = _counts(array)
-        lowest, start = int(np.flatnonzero(counts)[0]), _threshold(counts) + 1
+        lowest = int(np.flatnonzero(counts)[0])
+        start = max(lowest, _threshold(counts)) + 1  # a single value has no threshold
         dark, tissue = counts[:start], counts[start:]
         inner = dark.copy()
         inner[: AIR_OR_PADDING_HU + 1 - AIR_HU][lowest : lowest + 1] = 0

@@ -184,3 +184,9 @@ def test_real_crops_around_nodules_are_not_doubted(real_ct_folder):
             assert value_doubts(read_ct(path)) == [], path
             checked += 1
     assert checked > len(paths) / 4
+
+
+@pytest.mark.parametrize("hu", [-1000, -1024, 40])
+def test_of_a_volume_with_a_single_value_nothing_is_said(hu):
+    """Such as a volume that a user has blanked in Slicer and then measures."""
+    assert value_doubts(Volume(np.full((50, 60, 70), hu, np.int16), np.diag([3.0, 3.0, 3.0, 1.0]))) == []
