@@ -14,7 +14,7 @@ from LungTumorSegLib.process.child import Event
 from LungTumorSegLib.process.command_run import CommandRun
 from slicer.i18n import tr as _
 
-from .installation import ensurePackages
+from .installation import PackageInstallation
 from .lesion_table import MOST_ROWS
 from .parameters import chosenOptions
 
@@ -42,7 +42,7 @@ class BatchSection:
         self._cts: dict[str, SceneCT] = {}  # the CTs of the scene, by case
         self._loaded: dict[str, Node] = {}  # the segmentations that were loaded, by case
         self._output = Path()
-        self._installing = False
+        self._packages = PackageInstallation(logic, self._say, self.refresh)
         ui.batchSourceSelector.addItems([_("The CTs of the scene"), _("A folder")])
         for button, setting in ((ui.batchFolderButton, SOURCE_SETTING), (ui.batchOutputButton, OUTPUT_SETTING)):
             button.directory = qt.QSettings().value(setting, os.path.expanduser("~"))
@@ -84,7 +84,7 @@ class BatchSection:
             widget.enabled = idle
         ui.batchFolderButton.enabled = idle and ofFolder
         ui.batchButton.text = _("Start") if idle else _("Cancel")
-        ui.batchButton.enabled = (there or not idle) and not self._installing
+        ui.batchButton.enabled = (there or not idle) and not self._packages.active
         ui.batchButton.toolTip = (
             _("Stop the batch. Results that are complete are kept.")
             if not idle
@@ -103,17 +103,10 @@ class BatchSection:
             self._run.cancel()
             self._ui.batchButton.enabled = False
             self._say(_("Cancelling ..."))
-        elif self._ensurePackages() and self._parameterNode is not None:  # the scene may have been closed meanwhile
+        elif (
+            self._packages.ensure(self._parameterNode) and self._parameterNode is not None
+        ):  # the scene may have been closed meanwhile
             self._start()
-
-    def _ensurePackages(self) -> bool:
-        self._installing = True
-        self.refresh()
-        try:
-            return ensurePackages(self._logic, self._parameterNode, self._say)
-        finally:
-            self._installing = False
-            self.refresh()
 
     def _start(self) -> None:
         ui = self._ui

@@ -47,20 +47,43 @@ def installPackages(*, openVino: bool = False) -> None:
         _installOpenVino()
 
 
-def ensurePackages(logic: "LungTumorSegLogic", parameterNode: Any, say: Callable[[str], None]) -> bool:
-    """Return whether all packages are installed that a run with the options of a parameter node needs.
+class PackageInstallation:
+    """Install what a run of one section needs before it starts.
 
-    Args:
-        logic: The logic, with which Slicer asks before it installs any.
-        parameterNode: The parameter node, or None if the panel has not created it yet.
-        say: Receives what the user has to do if packages are still missing.
+    Attributes:
+        active: Whether an installation is in progress; meanwhile the section must not start anything.
     """
-    try:
-        logic.installPackages(openVino=parameterNode is not None and parameterNode.backend is Backend.OPENVINO)
-    except RuntimeError as error:
-        say(str(error))
-        return False
-    return True
+
+    def __init__(self, logic: "LungTumorSegLogic", say: Callable[[str], None], refresh: Callable[[], None]) -> None:
+        """Remember the section.
+
+        Args:
+            logic: The logic, with which Slicer asks before it installs anything.
+            say: Receives what the user has to do if packages are still missing.
+            refresh: Updates the widgets of the section; called before and after.
+        """
+        self._logic, self._say, self._refresh = logic, say, refresh
+        self.active = False
+
+    def ensure(self, parameterNode: Any) -> bool:
+        """Return whether all packages are installed that a run with the options of a parameter node needs.
+
+        Args:
+            parameterNode: The parameter node, or None if the panel has not created it yet.
+        """
+        self.active = True
+        self._refresh()
+        try:
+            self._logic.installPackages(
+                openVino=parameterNode is not None and parameterNode.backend is Backend.OPENVINO
+            )
+        except RuntimeError as error:
+            self._say(str(error))
+            return False
+        finally:
+            self.active = False
+            self._refresh()
+        return True
 
 
 def _installRequired() -> None:

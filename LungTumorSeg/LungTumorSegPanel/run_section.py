@@ -15,7 +15,7 @@ from LungTumorSegLib.process.segmentation_run import SegmentationRun
 from LungTumorSegLib.weights.manifest import Manifest
 from slicer.i18n import tr as _
 
-from .installation import ensurePackages
+from .installation import PackageInstallation
 from .lesion_texts import durationText
 from .parameters import chosenOptions, takeModel
 from .timers import makeTimer
@@ -38,7 +38,8 @@ class RunSection:
         self._ui, self._logic, self._onResult = ui, logic, onResult
         self._parameterNode: Any = None
         self._run: SegmentationRun | None = None
-        self._installing = self._cancelled = False
+        self._cancelled = False
+        self._packages = PackageInstallation(logic, self._showStatus, self.refresh)
         self._message = ""  # the last event; if empty, the panel shows the next step
         self._devices: list[str] | None = None
         self._deviceTimer = makeTimer(LOOK_MILLISECONDS, self._showDevices, singleShot=True)
@@ -71,7 +72,9 @@ class RunSection:
         if self._parameterNode is not None and self._parameterNode.model in self._manifests:
             ui.modelSelector.currentIndex = list(self._manifests).index(self._parameterNode.model)
         ui.segmentButton.text = _("Cancel") if running else _("Segment")
-        ui.segmentButton.enabled = running or (volume is not None and bool(self._manifests) and not self._installing)
+        ui.segmentButton.enabled = running or (
+            volume is not None and bool(self._manifests) and not self._packages.active
+        )
         ui.segmentButton.toolTip = (
             _("Stop the run. The scene is not changed.")
             if running
@@ -79,9 +82,9 @@ class RunSection:
             if volume is not None
             else _("Choose a chest CT first.")
         )
-        ui.progressBar.visible = running or self._installing
+        ui.progressBar.visible = running or self._packages.active
         for selector in (ui.inputSelector, ui.modelSelector, ui.outputSelector):
-            selector.enabled = not running and not self._installing
+            selector.enabled = not running and not self._packages.active
         self._showStatus(self._message)
 
     def _volume(self) -> Node:
@@ -147,17 +150,10 @@ class RunSection:
             self._cancelled = True
             self._ui.segmentButton.enabled = False
             self._showStatus(_("Cancelling ..."))
-        elif self._ensurePackages() and self._parameterNode is not None:  # the scene may have been closed meanwhile
+        elif (
+            self._packages.ensure(self._parameterNode) and self._parameterNode is not None
+        ):  # the scene may have been closed meanwhile
             self._start()
-
-    def _ensurePackages(self) -> bool:
-        self._installing = True
-        self.refresh()
-        try:
-            return ensurePackages(self._logic, self._parameterNode, self._showStatus)
-        finally:
-            self._installing = False
-            self.refresh()
 
     def _start(self) -> None:
         node = self._parameterNode

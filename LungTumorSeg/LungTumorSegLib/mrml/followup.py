@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -158,12 +158,8 @@ def start_comparison(
             (private / name).write_text(json.dumps(by_name, ensure_ascii=False), encoding="utf-8")
 
     def arguments(private: Path) -> Sequence[str]:
-        *past, then, now = (each if isinstance(each, Path) else private / folder for folder, each in sources.items())
-        interval = [] if days is None else ["--days", f"{days:g}"]
-        past_options = [part for path in past for part in ("--earlier", str(path))]
-        link_options = [part for name in links for part in ("--links", str(private / name))]
-        output = ["-o", str(private / "out"), "--outlines"]
-        return ["compare", str(then), str(now), *past_options, *output, *interval, *link_options]
+        results = [each if isinstance(each, Path) else private / folder for folder, each in sources.items()]
+        return _arguments(private, results, links, days)
 
     return CommandRun(
         arguments,
@@ -178,6 +174,25 @@ def start_comparison(
         },
         on_finished=on_finished,
     )
+
+
+def _arguments(private: Path, results: Sequence[Path], links: Iterable[str], days: float | None) -> list[str]:
+    """Return the arguments of the child process.
+
+    Args:
+        private: The private folder of the run.
+        results: The examinations, oldest first.
+        links: Names of the files of links in the private folder, one per step.
+        days: Time between the last two examinations, days; None if it is unknown.
+    """
+    *past, earlier, later = map(str, results)
+    arguments = ["compare", earlier, later]
+    for path in past:
+        arguments += ["--earlier", path]
+    arguments += ["-o", str(private / "out"), "--outlines"]
+    for name in links:
+        arguments += ["--links", str(private / name)]
+    return arguments if days is None else [*arguments, "--days", f"{days:g}"]
 
 
 def examinations_before(earlier: Node | Path, later: Node) -> list[Node | Path]:
