@@ -16,7 +16,7 @@ from .inference.grid import make_working_grid
 from .inference.prediction import Prediction
 from .inference.run import Run, prepare_run
 from .isolation import LungIsolation, isolate_lungs
-from .lesions import LesionReport, report_lesions
+from .lesions import LesionReport, Maps, report_lesions
 from .lesions.doubts import threshold_doubts
 from .options import SegmentOptions
 from .refinement.painting import OutlinedLesions, paint_outlines
@@ -82,19 +82,12 @@ def segment(
         clock.stage("verification")
     else:
         found = OutlinedLesions(decide(prediction, settings.thresholds))
-    report = _measure(
-        run,
-        upright,
-        found,
-        on_progress,
-        probability=probability,
-        disagreement=disagreement,
-        min_lesion_ml=settings.min_lesion_ml,
-        min_confidence=settings.min_confidence,
-    )
+    maps = Maps(probability, disagreement, found.certainty, settings.thresholds.voxel)
+    min_ml, min_confidence = settings.min_lesion_ml, settings.min_confidence
+    report = _measure(run, upright, found, maps, on_progress, min_lesion_ml=min_ml, min_confidence=min_confidence)
     warnings = (
         *resolution_doubts(upright.ct, run.model.manifest),
-        *threshold_doubts(report.unsure_ml, settings.min_confidence),
+        *threshold_doubts(report.unsure_ml, min_confidence),
     )
     return _result(run, isolation, report, probability=probability, disagreement=disagreement, warnings=warnings)
 
@@ -148,7 +141,7 @@ def outline(
     run.clock.stage("verification")
 
     inside = found.tumor.with_array(found.tumor.array.astype(np.float32))
-    report = _measure(run, upright, found, on_progress, probability=inside)
+    report = _measure(run, upright, found, Maps(inside, certainty=found.certainty), on_progress)
     no_disagreement = inside.with_array(np.zeros(inside.shape, np.float32))
     return _result(run, isolation, report, probability=inside, disagreement=no_disagreement, warnings=found.warnings)
 
@@ -217,10 +210,9 @@ def _measure(
     run: Run,
     upright: LungIsolation,
     found: OutlinedLesions,
+    maps: Maps,
     on_progress: ProgressCallback,
     *,
-    probability: Volume,
-    disagreement: Volume | None = None,
     min_lesion_ml: float = 0.0,
     min_confidence: float = 0.0,
 ) -> LesionReport:
@@ -231,10 +223,7 @@ def _measure(
         upright.ct,
         upright.left_lung,
         upright.right_lung,
-        probability=probability,
-        disagreement=disagreement,
-        certainty=found.certainty,
-        voxel_threshold=run.settings.thresholds.voxel,
+        maps=maps,
         min_lesion_ml=min_lesion_ml,
         min_confidence=min_confidence,
         carina_lps=upright.carina_lps,

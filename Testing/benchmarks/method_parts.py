@@ -32,11 +32,11 @@ from LungTumorSegLib.inference.predictor import choose_device, predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs, symmetry
-from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.lesions import Maps, report_lesions
 from LungTumorSegLib.networks.stored import Model, load_model
 from LungTumorSegLib.options import Thresholds
 from LungTumorSegLib.phantom import PhantomOptions, make_phantom
-from LungTumorSegLib.refinement.painting import paint_outlines
+from LungTumorSegLib.refinement.painting import OutlinedLesions, paint_outlines
 from LungTumorSegLib.refinement.second_look import second_look
 
 DISTRACTORS = {7081: ("collapse",), 7082: ("effusion",), 7083: (), 7084: ()}
@@ -132,25 +132,23 @@ def measured(
     seconds = time.process_time() - begin
     numbers = model.manifest
 
-    def row(name: str, way: str, tumor: Volume, **seen: Any) -> dict[str, Any]:
+    def row(name: str, way: str, found: OutlinedLesions) -> dict[str, Any]:
         report = report_lesions(
-            tumor,
+            found.tumor,
             isolation.ct,
             isolation.left_lung,
             isolation.right_lung,
-            probability=prediction.probability,
-            disagreement=prediction.disagreement,
-            voxel_threshold=numbers.thresholds.voxel,
+            maps=Maps(prediction.probability, prediction.disagreement, found.certainty, numbers.thresholds.voxel),
             min_lesion_ml=numbers.min_lesion_ml,
             min_confidence=numbers.min_confidence,
-            **seen,
+            together=found.lesions,
         )
         return {"case": case, "part": name, "way": way, "search_s": seconds, **scores(report.labels.array > 0, truth)}
 
     if part == SHIPPED:
         low = numbers.thresholds.voxel
-        yield row(ONE_THRESHOLD, ALONE, decide(prediction, Thresholds(low, low)))
-    yield row(part, ALONE, decide(prediction, numbers.thresholds))
+        yield row(ONE_THRESHOLD, ALONE, OutlinedLesions(decide(prediction, Thresholds(low, low))))
+    yield row(part, ALONE, OutlinedLesions(decide(prediction, numbers.thresholds)))
     candidates = second_look(
         *model.for_second_look(),
         isolation.ct,
@@ -159,8 +157,7 @@ def measured(
         voxel_threshold=numbers.thresholds.voxel,
         min_lesion_ml=numbers.min_lesion_ml,
     )
-    found = paint_outlines(candidates, isolation.ct)
-    yield row(part, LOOKED_AT, found.tumor, certainty=found.certainty, together=found.lesions)
+    yield row(part, LOOKED_AT, paint_outlines(candidates, isolation.ct))
 
 
 def predicted(isolation: LungIsolation, searched: Search, model: Model) -> Prediction:

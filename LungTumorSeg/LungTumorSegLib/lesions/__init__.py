@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .lesion_report import report_lesions as report_lesions
     from .lungs import FoundLungs as FoundLungs
     from .lungs import find_lungs as find_lungs
+    from .maps import Maps as Maps
     from .spread import Margin as Margin
     from .spread import Spread as Spread
     from .spread import margins as margins
@@ -37,6 +38,7 @@ __getattr__, __all__ = lazy.exports(
         "NO_LESION": "lesion_report",
         "measure": "lesion_report",
         "report_lesions": "lesion_report",
+        "Maps": "maps",
         "FoundLungs": "lungs",
         "find_lungs": "lungs",
         "Margin": "spread",

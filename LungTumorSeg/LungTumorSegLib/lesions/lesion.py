@@ -10,16 +10,15 @@ from ..core.lesion_words import Density, Side, SideFromDominant, SizeCategory
 from ..core.volume import CTVolume, Point, Volume
 from .diameters import Ruler, axial_diameters
 from .location import Location
+from .maps import Maps
 from .measurements import (
     Intensities,
     Shape,
     SolidPart,
     centroid_lps,
-    confidence,
     intensities_of,
     shape_of,
     solid_part,
-    volume_range_ml,
 )
 from .staging import size_category
 
@@ -108,29 +107,6 @@ class Lesion:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Maps:
-    """The network's maps on the CT's grid.
-
-    Attributes:
-        probability: Tumor probability, 0 to 1.
-        disagreement: Standard deviation across stacks; None if it is not known.
-        threshold: The probability at which the mask was cut.
-        certainty: Probability that the lesion in a voxel is a tumor, as the second network sees it; None without it.
-    """
-
-    probability: Volume
-    disagreement: Volume | None
-    threshold: float
-    certainty: Volume | None = None
-
-    def confidence_of(self, lesion: Crop) -> float:
-        """Return the confidence in a lesion: that of the second network if it looked at the lesion."""
-        if self.certainty is not None:
-            return float(lesion.voxels_of(self.certainty).max())
-        return confidence(lesion, self.probability, self.disagreement)
-
-
 def measure_lesion(
     crop: Crop,
     *,
@@ -174,14 +150,8 @@ def measure_lesion(
         distance_from_dominant_mm=from_dominant_mm,
         dominant_side=dominant_side,
         confidence=None if maps is None else maps.confidence_of(crop),
-        volume_range_ml=None if maps is None else _volume_range_ml(crop, number, labels, maps),
+        volume_range_ml=None if maps is None else maps.volume_range_ml(crop, number, labels),
     )
-
-
-def _volume_range_ml(crop: Crop, number: int, labels: Volume, maps: Maps) -> tuple[float, float] | None:
-    if maps.disagreement is None:
-        return None
-    return volume_range_ml(crop, number, labels, maps.probability, maps.disagreement, threshold=maps.threshold)
 
 
 def _solid_long_axis(solid: SolidPart) -> Ruler | None:

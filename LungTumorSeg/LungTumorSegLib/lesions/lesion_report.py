@@ -19,16 +19,14 @@ from ..core.selection import NamedSegment, is_lesion, selection_doubts
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from .components import MOST_LESIONS, label_lesions, lesion_crops, numbered_crops
 from .doubts import lesion_doubts, outline_doubts, overlap_doubts
-from .lesion import Lesion, Maps, measure_lesion
+from .lesion import Lesion, measure_lesion
 from .location import locate
 from .lungs import FoundLungs, find_lungs
+from .maps import VOXEL_THRESHOLD, Maps
 from .measurements import centroid_lps
 from .spread import Spread, distances_from_dominant_mm, spread_of
 
 NO_LESION = "No lesion found; this does not exclude disease"
-
-VOXEL_THRESHOLD = 0.5
-"""Probability from which a voxel belongs to a lesion, unless the model's manifest states another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +78,7 @@ def report_lesions(
     left_lung: Volume,
     right_lung: Volume,
     *,
-    probability: Volume | None = None,
-    disagreement: Volume | None = None,
-    certainty: Volume | None = None,
-    voxel_threshold: float = VOXEL_THRESHOLD,
+    maps: Maps | None = None,
     min_lesion_ml: float,
     min_confidence: float = 0.0,
     carina_lps: Point | None = None,
@@ -99,12 +94,9 @@ def report_lesions(
         ct: The CT (HU).
         left_lung: The left lung (bool).
         right_lung: The right lung (bool).
-        probability: Tumor probability, 0 to 1.
-        disagreement: Standard deviation across stacks, 0 to 1.
-        certainty: Probability that the lesion in a voxel is a tumor, as the second network sees it.
-        voxel_threshold: The probability at which the mask was cut.
+        maps: The networks' maps; without them, the lesions have neither confidence nor a range of their volume.
         min_lesion_ml: The smallest volume of a lesion, mL.
-        min_confidence: The confidence threshold, 0 to 1. It applies only if the probability is given.
+        min_confidence: The confidence threshold, 0 to 1. It applies only with maps.
         carina_lps: The carina, LPS mm.
         sides_known: Whether left and right lung are known. Otherwise, the lesions get neither side nor zone.
         together: Masks on the CT's grid, with canonical axes, that each are one lesion although they may have several
@@ -119,15 +111,7 @@ def report_lesions(
     _check_grid(ct, tumor=tumor)
     order = ct.canonical_axes()
     lungs = (left_lung, right_lung) if sides_known else None
-    images = _canonical(
-        ct,
-        lungs,
-        probability=probability,
-        disagreement=disagreement,
-        threshold=voxel_threshold,
-        carina_lps=carina_lps,
-        certainty=certainty,
-    )
+    images = _canonical(ct, lungs, maps, carina_lps)
     labels = label_lesions(order.apply(tumor), min_lesion_ml=min_lesion_ml, together=together)
     unsure_ml: tuple[float, ...] = ()
     if images.maps is not None:
@@ -185,14 +169,8 @@ def measure(
     if lungs is None and named:
         lungs = find_lungs(ct, segments)
     found = lungs if isinstance(lungs, FoundLungs) else FoundLungs(lungs)
-    images = _canonical(
-        ct,
-        found.pair,
-        probability=probability,
-        disagreement=disagreement,
-        threshold=voxel_threshold,
-        carina_lps=carina_lps or found.carina_lps,
-    )
+    maps = None if probability is None else Maps(probability, disagreement, threshold=voxel_threshold)
+    images = _canonical(ct, found.pair, maps, carina_lps or found.carina_lps)
     labels = np.zeros(images.ct.shape, dtype=np.uint16)
     names, crops = _numbered([segment for segment, _ in named]), [crop for _, crop in named]
     for number, crop in zip(names, crops, strict=True):
@@ -259,29 +237,16 @@ def _check_grid(ct: CTVolume, **volumes: Volume) -> None:
 
 
 def _canonical(
-    ct: CTVolume,
-    lungs: tuple[Volume, Volume] | None,
-    *,
-    probability: Volume | None,
-    disagreement: Volume | None,
-    threshold: float,
-    carina_lps: Point | None,
-    certainty: Volume | None = None,
+    ct: CTVolume, lungs: tuple[Volume, Volume] | None, maps: Maps | None, carina_lps: Point | None
 ) -> _Images:
     """Bring all volumes into canonical axes, after a check of their grids."""
     order = ct.canonical_axes()
     if lungs is not None:
         _check_grid(ct, left_lung=lungs[0], right_lung=lungs[1])
         lungs = order.apply(lungs[0]), order.apply(lungs[1])
-    maps = None
-    if probability is not None:
-        _check_grid(ct, probability=probability)
-        if disagreement is not None:
-            _check_grid(ct, disagreement=disagreement)
-        if certainty is not None:
-            _check_grid(ct, certainty=certainty)
-        on_axes = (None if volume is None else order.apply(volume) for volume in (disagreement, certainty))
-        maps = Maps(order.apply(probability), next(on_axes), threshold, next(on_axes))
+    if maps is not None:
+        _check_grid(ct, **maps.volumes)
+        maps = maps.reordered(order)
     return _Images(order.apply(ct), lungs, maps, carina_lps)
 
 

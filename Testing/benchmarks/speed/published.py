@@ -18,7 +18,7 @@ from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.inference.stacks import StackStatistics, stack_starts
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs
-from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.lesions import Maps, report_lesions
 from LungTumorSegLib.networks.stored import Model
 from network_time import CPU, Way, WholeNetwork, everywhere
 from page import block
@@ -152,8 +152,7 @@ class Case:
             self.upright,
             self.isolation.left_lung,
             self.isolation.right_lung,
-            probability=prediction.probability,
-            disagreement=prediction.disagreement,
+            maps=Maps(prediction.probability, prediction.disagreement),
             min_lesion_ml=self.manifest.min_lesion_ml,
             min_confidence=self.manifest.min_confidence,
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from chests import block, make_chest
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.lesions import NO_LESION, measure, report_lesions
+from LungTumorSegLib.lesions import NO_LESION, Maps, measure, report_lesions
 from volumes import ORIENTATIONS, SIX_ORIENTATIONS
 
 SHAPE = (30, 40, 60)
@@ -72,19 +72,19 @@ def test_lesions_below_the_smallest_volume_are_left_out():
     assert report.message == "1 lesion found"
 
 
-def test_lesions_below_the_least_confidence_are_left_out_and_the_others_numbered_anew():
+def test_lesions_below_the_confidence_threshold_are_left_out_and_the_others_numbered_anew():
     chest = a_chest()
     large, small = block(SHAPE, *IN_LEFT), block(SHAPE, *IN_RIGHT)
     probability = chest.tumor.with_array(np.float32(0.8) * large + np.float32(0.9) * small)
-    (kept,) = (report := reported(chest, probability=probability, min_confidence=0.85)).lesions
+    (kept,) = (report := reported(chest, maps=Maps(probability), min_confidence=0.85)).lesions
     assert (kept.number, kept.segment, kept.side) == (1, "Tumor 1", "Right")
     np.testing.assert_array_equal(report.labels.array, small)
     assert report.unsure_ml == pytest.approx([120 * VOXEL_ML]), "what was left out is known"
-    assert len((both := reported(chest, probability=probability, min_confidence=0.79)).lesions) == 2
+    assert len((both := reported(chest, maps=Maps(probability), min_confidence=0.79)).lesions) == 2
     assert both.unsure_ml == ()
     disagreement = chest.tumor.with_array(np.float32(0.1) * small)
-    assert len(reported(chest, probability=probability, disagreement=disagreement, min_confidence=0.79).lesions) == 2
-    assert reported(chest, probability=probability, disagreement=disagreement, min_confidence=0.81).lesions == ()
+    assert len(reported(chest, maps=Maps(probability, disagreement), min_confidence=0.79).lesions) == 2
+    assert reported(chest, maps=Maps(probability, disagreement), min_confidence=0.81).lesions == ()
     assert len(reported(chest, min_confidence=1.0).lesions) == 2, "a mask alone says nothing about confidence"
 
 
@@ -93,10 +93,9 @@ def test_confidence_needs_probabilities():
     probability = chest.tumor.with_array(chest.tumor.array * np.float32(0.9))
     disagreement = chest.tumor.with_array(chest.tumor.array * np.float32(0.15))
     assert reported(chest).lesions[0].confidence is None
-    assert reported(chest, probability=probability).lesions[0].confidence == pytest.approx(0.9)
-    assert reported(chest, probability=probability, disagreement=disagreement).lesions[0].confidence == pytest.approx(
-        0.75
-    )
+    assert reported(chest, maps=Maps(probability)).lesions[0].confidence == pytest.approx(0.9)
+    both = Maps(probability, disagreement)
+    assert reported(chest, maps=both).lesions[0].confidence == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("name", ["tumor", "left_lung", "right_lung"])
@@ -109,7 +108,7 @@ def test_a_mask_on_another_grid_is_refused(name):
 
 def test_a_map_on_another_grid_is_refused():
     with pytest.raises(UnusableInput, match="The probability does not lie on the CT's grid"):
-        reported(a_chest(), probability=a_chest(origin=(-10.0, 7.0, -30.0)).ct)
+        reported(a_chest(), maps=Maps(a_chest(origin=(-10.0, 7.0, -30.0)).ct))
 
 
 def segments_of(chest, **masks):

@@ -7,7 +7,7 @@ import pytest
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.prediction import Prediction
-from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.lesions import Maps, report_lesions
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.second_look import second_look
 from scipy import ndimage
@@ -150,9 +150,9 @@ def test_the_report_uses_the_probability_of_the_second_look_as_confidence(tumor,
     mask = ct.array > -300
     certainty = ct.with_array(np.where(mask, np.float32(tumor), np.float32(0)))
     lungs = ct.with_array(np.ones(ct.shape, bool))
+    maps = Maps(lungs.with_array(mask.astype(np.float32)), certainty=certainty)
     report = report_lesions(
-        Volume(mask, ct.affine), ct, lungs, lungs, probability=lungs.with_array(mask.astype(np.float32)),
-        certainty=certainty, min_lesion_ml=0.1, min_confidence=0.5, sides_known=False,
-    )  # fmt: skip
+        Volume(mask, ct.affine), ct, lungs, lungs, maps=maps, min_lesion_ml=0.1, min_confidence=0.5, sides_known=False
+    )
     assert [lesion.confidence for lesion in report.lesions] == [pytest.approx(tumor)] * lesions
     assert len(report.unsure_ml) == 1 - lesions

@@ -7,7 +7,7 @@ from chests import block, make_chest
 from LungTumorSegLib.core.colors import LUNG_COLOR, lesion_color
 from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.core.volume import Volume
-from LungTumorSegLib.lesions import margins, report_lesions
+from LungTumorSegLib.lesions import Maps, margins, report_lesions
 from LungTumorSegLib.report import offscreen as rendering
 from LungTumorSegLib.report.color_maps import RAMP
 from LungTumorSegLib.report.views_3d import (
@@ -102,10 +102,10 @@ def test_an_old_vtk_without_a_screen_is_refused_before_it_aborts(tmp_path, monke
 def pictured(folder, place=(14, 16, 40), size=(400, 300), views=(FRONT,), confidence=None, **look) -> list[np.ndarray]:
     """Pictures of a chest with one lesion of 4 x 8 x 8 voxels."""
     chest = make_chest(spacing=SPACING).with_tumor(block(SHAPE, place, np.add(place, (4, 8, 8))))
-    probability = None if confidence is None else chest.tumor.with_array(np.full(SHAPE, confidence, dtype=np.float32))
-    report = report_lesions(
-        chest.tumor, chest.ct, chest.left_lung, chest.right_lung, probability=probability, min_lesion_ml=0.0
-    )
+    maps = None
+    if confidence is not None:
+        maps = Maps(chest.tumor.with_array(np.full(SHAPE, confidence, dtype=np.float32)))
+    report = report_lesions(chest.tumor, chest.ct, chest.left_lung, chest.right_lung, maps=maps, min_lesion_ml=0.0)
     if look.pop("margins", False):
         look["margins"] = list(
             margins(report.labels, chest.ct.with_array(chest.left_lung.array | chest.right_lung.array), None, (25.0,))

@@ -16,7 +16,7 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, write_volume
 from LungTumorSegLib.io.seg_nrrd import write_segmentation
 from LungTumorSegLib.io.segmentations import read_segmentation
-from LungTumorSegLib.lesions import report_lesions
+from LungTumorSegLib.lesions import Maps, report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.mark import MARK_FILE
 from LungTumorSegLib.results.measuring import formats_of, measure_output
@@ -46,8 +46,7 @@ def a_sure_result():
         result.ct,
         result.isolation.left_lung,
         result.isolation.right_lung,
-        probability=sure,
-        disagreement=sure.with_array(np.zeros(SHAPE, np.float32)),
+        maps=Maps(sure, sure.with_array(np.zeros(SHAPE, np.float32))),
         min_lesion_ml=0.0,
     )
     return replace(result, report=report, probability=sure, warnings=("The lungs are small.",))
