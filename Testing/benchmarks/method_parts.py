@@ -26,9 +26,10 @@ from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.evaluation.detection import detect, separate_lesions
 from LungTumorSegLib.evaluation.overlap import dice
 from LungTumorSegLib.inference.decision import decide
+from LungTumorSegLib.inference.device import choose_device
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.prediction import Prediction
-from LungTumorSegLib.inference.predictor import choose_device, predict_maps
+from LungTumorSegLib.inference.predictor import predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs, symmetry

@@ -30,6 +30,7 @@ MODULES = sorted(
 NEEDS_TORCH = (
     "LungTumorSegLib.networks",
     "LungTumorSegLib.inference.part_predictor",
+    "LungTumorSegLib.inference.device",
     "LungTumorSegLib.inference.openvino_network",
     "LungTumorSegLib.inference.predictor",
     "LungTumorSegLib.refinement.clicks",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby, islice
 
 import numpy as np
@@ -19,11 +18,10 @@ from ..core.boxes import slices_of
 from ..core.threads import in_order
 from ..networks.fusion import FusionNetwork
 from ..networks.workers import Workers
+from .device import autocast
 from .openvino_network import OpenVinoFusionNetwork, OpenVinoNetwork
 from .passes import Part
 from .stack_length import STACK_SLICES
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 STACKS_AT_ONCE = {"cpu": 1, "cuda": 8}
 """Largest number of stacks that the network receives in one batch, by the type of the device.
@@ -172,8 +170,3 @@ class _SharedFeatures:
         return tuple(
             torch.stack(level, dim=1)[None].contiguous(memory_format=torch.channels_last_3d) for level in levels
         )
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Return a context in which the network computes in ``precision``; it does nothing for float32."""
-    return nullcontext() if precision == "float32" else torch.autocast(device.type, DTYPES[precision])

@@ -17,25 +17,20 @@ import numpy.typing as npt
 import torch
 
 from ..core.boxes import relative, slices_of
-from ..core.errors import MachineLimit, UnusableInput
+from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.machine import is_out_of_memory
 from ..core.messages import OUT_OF_MEMORY
 from ..networks.locality import is_local
 from ..networks.multires_blocks import kernels_kept
 from ..networks.workers import MOST_WORKERS, torch_workers
 from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
-from .openvino_network import computes_in, openvino_network
-from .part_predictor import DTYPES, STACKS_AT_ONCE, ComputedNetwork, PartPredictor
+from .openvino_network import openvino_network
+from .part_predictor import STACKS_AT_ONCE, ComputedNetwork, PartPredictor
 from .passes import Part, all_stacks, cropped, first_pass, windows_of
 from .stack_length import STACK_SLICES
 from .stacks import StackStatistics
-
-BFLOAT16_FEATURES = ("amx_bf16", "avx512_bf16")
-"""CPU instruction sets that compute in bfloat16. Other CPUs emulate it, which is slower than single precision."""
-
-CPU_ALLOCATOR = "DefaultCPUAllocator"
-"""Text in torch's message when the computer runs out of memory, for which torch has no exception class."""
 
 USUAL_WINDOWS = 0.1
 """Cost of the closer look per stack, as a share of that of a stack, that is expected where nothing has been seen.
@@ -52,62 +47,6 @@ Fitted to the processor seconds of the windows of LUNG1-001 and LIDC-IDRI-0003.
 SWEEPS = 3
 """Number of times that the first pass runs through the lungs. An early estimate of the closer look thus holds for all
 of the lungs, not for one end."""
-
-
-def choose_device(wanted: str = "auto", backend: str = TORCH) -> torch.device:
-    """Select the device for inference.
-
-    Args:
-        wanted: "auto", "cpu" or "cuda".
-        backend: The library that computes the network, "torch" or "openvino".
-
-    Returns:
-        The device; "auto" selects CUDA if it is available and the backend computes on it.
-
-    Raises:
-        MachineLimit: CUDA was requested, but torch finds no CUDA device.
-        UnusableInput: ``wanted`` is another word, or the backend does not compute on that device.
-    """
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise UnusableInput(f"The device must be auto, cpu or cuda, not {wanted!r}.")
-    if backend == OPENVINO:
-        if wanted == "cuda":
-            raise UnusableInput("OpenVINO computes on the CPU only; choose the device cpu, or the backend torch.")
-        wanted = "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise MachineLimit("PyTorch found no CUDA device; choose the device auto or cpu.")
-    return torch.device("cpu" if wanted == "cpu" or not torch.cuda.is_available() else "cuda")
-
-
-def choose_precision(wanted: str, device: torch.device, backend: str = TORCH) -> str:
-    """Select the precision for inference.
-
-    Args:
-        wanted: "auto", "float32" or "bfloat16".
-        device: The device that computes.
-        backend: The library that computes the network, "torch" or "openvino".
-
-    Returns:
-        "float32" or "bfloat16"; "auto" selects bfloat16 if the device computes in it natively.
-
-    Raises:
-        MachineLimit: OpenVINO does not compute in the wanted precision on this CPU.
-        UnusableInput: ``wanted`` is another word.
-    """
-    if wanted in DTYPES:
-        if backend == OPENVINO and not computes_in(wanted):
-            raise MachineLimit(
-                f"OpenVINO does not compute in {wanted} on this processor; choose the precision auto or float32, or "
-                "the backend torch."
-            )
-        return wanted
-    if wanted != "auto":
-        raise UnusableInput(f"The precision must be auto, float32 or bfloat16, not {wanted!r}.")
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    # Older versions of torch cannot report capabilities; single precision is the safe choice there.
-    capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bfloat16" if any(capabilities.get(name) for name in BFLOAT16_FEATURES) else "float32"
 
 
 def predict_maps(
@@ -181,7 +120,7 @@ def _memory_as_limit() -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise MachineLimit("The graphics card does not have enough memory; choose the device cpu.") from error
     except RuntimeError as error:
-        if CPU_ALLOCATOR not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise MachineLimit(OUT_OF_MEMORY) from error
 

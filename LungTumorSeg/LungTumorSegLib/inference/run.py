@@ -27,7 +27,7 @@ class Engine:
             UnusableInput: The choices contradict each other.
             MachineLimit: The machine lacks a device or a package.
         """
-        from .predictor import choose_device, choose_precision  # imports torch, so only here
+        from .device import choose_device, choose_precision  # imports torch, so only here
 
         backend = choose_backend(settings.backend)
         device = choose_device(settings.device, backend)

@@ -18,8 +18,8 @@ from ..core.events import Progress, ProgressCallback
 from ..core.lobes import LOBES
 from ..core.volume import AIR_HU, Array, CTVolume, Volume
 from ..evaluation.overlap import dice
+from ..inference.device import autocast
 from ..inference.grid import WorkingGrid, make_working_grid
-from ..inference.part_predictor import autocast
 from ..isolation import isolate_lungs
 from ..networks.contract import ClassNetwork
 from ..options import Thresholds

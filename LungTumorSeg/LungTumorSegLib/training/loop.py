@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.events import Progress, ProgressCallback
-from ..inference.part_predictor import autocast
+from ..inference.device import autocast
 from ..networks.contract import Network
 from ..options import Thresholds
 from .averaging import MovingAverage

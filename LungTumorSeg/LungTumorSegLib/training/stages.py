@@ -17,7 +17,7 @@ from ..core.errors import UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
 from ..core.json_files import read_json, reason
 from ..core.texts import quoted
-from ..inference.predictor import choose_device, choose_precision
+from ..inference.device import choose_device, choose_precision
 from ..networks import build_network
 from ..networks.contract import Network
 from ..networks.fusion import FusionNetwork

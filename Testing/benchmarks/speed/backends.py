@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import numpy as np
+from LungTumorSegLib.inference.device import choose_precision
 from LungTumorSegLib.inference.grid import WorkingGrid
-from LungTumorSegLib.inference.predictor import choose_precision
 from LungTumorSegLib.networks.stored import Model
 from network_time import CPU, Way
 from page import block

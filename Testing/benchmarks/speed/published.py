@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.inference.decision import decide
+from LungTumorSegLib.inference.device import choose_precision
 from LungTumorSegLib.inference.grid import IN_PLANE_MULTIPLE, WorkingGrid, make_working_grid
 from LungTumorSegLib.inference.prediction import Prediction
-from LungTumorSegLib.inference.predictor import choose_precision, predict_maps
+from LungTumorSegLib.inference.predictor import predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.inference.stacks import StackStatistics, stack_starts
 from LungTumorSegLib.isolation import LungIsolation, isolate_lungs

@@ -15,8 +15,9 @@ from LungTumorSegLib import cli
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.inference import backend, openvino_network
 from LungTumorSegLib.inference.backend import choose_backend
+from LungTumorSegLib.inference.device import choose_device, choose_precision
 from LungTumorSegLib.inference.openvino_network import computes_in
-from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
+from LungTumorSegLib.inference.predictor import predict_maps
 from small_networks import a_grid_of_noise, a_network
 from tiers import fast_only
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
+from LungTumorSegLib.core.errors import MachineLimit
 from LungTumorSegLib.core.events import Cancelled
-from LungTumorSegLib.inference.predictor import choose_device, choose_precision, predict_maps
+from LungTumorSegLib.inference.predictor import predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from LungTumorSegLib.inference.stacks import stack_starts
 from small_networks import a_grid_of_noise, a_network
@@ -160,24 +160,6 @@ def test_too_little_memory_is_reported(a_grid, fail, sentence):
 def test_another_error_of_torch_is_not_taken_for_a_lack_of_memory(a_grid):
     with pytest.raises(RuntimeError, match="must match the size"):
         predict_maps(a_grid, _Failing(lambda: torch.ones(2) + torch.ones(3)), stride=4, device=CPU)
-
-
-def test_unknown_words_and_missing_hardware_are_refused():
-    with pytest.raises(UnusableInput, match="auto, cpu or cuda"):
-        choose_device("tpu")
-    with pytest.raises(UnusableInput, match="float32 or bfloat16"):
-        choose_precision("float16", CPU)
-    if not torch.cuda.is_available():
-        with pytest.raises(MachineLimit, match="no CUDA"):
-            choose_device("cuda")
-        assert choose_device("auto") == CPU
-
-
-def test_auto_precision_follows_the_processor(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False, "avx512_bf16": True}, raising=False)
-    assert choose_precision("auto", CPU) == "bfloat16"
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
-    assert choose_precision("auto", CPU) == "float32"
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from LungTumorSegLib.inference.part_predictor import autocast
+from LungTumorSegLib.inference.device import autocast
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training.precision import channels_last, prepare_network
 
@@ -24,15 +24,6 @@ def test_the_memory_order_changes_no_weight(name):
 def test_vectors_have_no_memory_order():
     vector = torch.arange(4.0)
     assert channels_last(vector) is vector
-
-
-def test_float32_is_left_alone_and_bfloat16_is_used_where_asked_for():
-    layer, x = torch.nn.Linear(4, 3), torch.ones(2, 4)
-    with autocast(CPU, "float32"):
-        assert layer(x).dtype == torch.float32
-    with autocast(CPU, "bfloat16"):
-        assert layer(x).dtype == torch.bfloat16
-    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_a_step_in_bfloat16_has_nearly_the_gradient_of_single_precision():

@@ -27,7 +27,7 @@ from ...core.peak_memory import forget_peak, peak_bytes
 from ...core.volume import Volume
 from ...evaluation import evaluate_case
 from ...evaluation.cases import row
-from ...inference.predictor import choose_device
+from ...inference.device import choose_device
 from ...networks.contract import Network
 from ...options import Thresholds
 from ...results.folder import check_output, complete_or_nothing
