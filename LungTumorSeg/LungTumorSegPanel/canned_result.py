@@ -1,12 +1,12 @@
 """A small chest CT and the files that a run would write for it, so that the self-test does not need the network."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import vtk
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.colors import LUNG_COLOR, lesion_color
+from LungTumorSegLib.core.json_files import write_json
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.seg_nrrd import write_segmentation
 from LungTumorSegLib.io.segment import Segment
@@ -56,7 +56,7 @@ def cannedResult(ct: Volume, folder: Path) -> RunFiles:
     write_segmentation(segments, folder / "segmentation.seg.nrrd")
     lesions = [_row(ct, masks[f"Tumor {number}"], number, side) for number, side in ((1, "Left"), (2, "Right"))]
     summary = {"schema_version": 1, "model": "canned", "warnings": [], "message": "", "spread": {}, "lesions": lesions}
-    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    write_json(folder / "summary.json", summary)
     return RunFiles(folder, summary)
 
 

@@ -6,12 +6,12 @@ folder while it works on the case, so that several batches, or several workers, 
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from .. import __version__
 from ..core.complete_files import complete_file
+from ..core.json_files import write_json
 from ..results.mark import read_json_object
 
 RECORDS_FOLDER = ".batch"
@@ -53,7 +53,7 @@ class Record:
             MachineLimit: If it cannot be written.
         """
         with complete_file(folder / RECORD_FILE) as unfinished:
-            unfinished.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+            write_json(unfinished, asdict(self))
 
 
 def read_record(folder: Path) -> Record:

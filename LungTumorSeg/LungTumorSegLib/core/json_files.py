@@ -1,7 +1,7 @@
-"""Safe reading of JSON files from outside the program.
+"""JSON files: safe reading of those from outside the program, and one way to write our own.
 
-Size and nesting are bounded, and constants that are not part of JSON (NaN, Infinity) are refused unless the caller
-allows them.
+When a file is read, size and nesting are bounded, and constants that are not part of JSON (NaN, Infinity) are refused
+unless the caller allows them.
 """
 
 from __future__ import annotations
@@ -49,6 +49,33 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
         raise ValueError("it is not UTF-8 text") from error
     except ValueError as error:
         raise ValueError(reason(error)) from error
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write values as JSON: UTF-8, indented by two spaces.
+
+    A number that is NaN or infinite becomes null, because JSON has none. Half a character, as in a path that is not
+    valid text, becomes its escape. For a file that must appear only when it is complete, ``path`` is the temporary one
+    (see ``complete_files``).
+
+    Args:
+        path: The file.
+        values: Dictionaries, lists, texts, numbers, Booleans and None.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    text = json.dumps(_finite(values), indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(f"{text}\n", encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _finite(values: Any) -> Any:
+    """Return values in which each number that is NaN or infinite is None."""
+    if isinstance(values, dict):
+        return {name: _finite(each) for name, each in values.items()}
+    if isinstance(values, list | tuple):
+        return [_finite(each) for each in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def reason(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Any
 from .. import NOTICE, __version__
 from ..core.csv_tables import CASE_COLUMN, write_table
 from ..core.events import Progress, ProgressCallback, ignore_progress
+from ..core.json_files import write_json
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
 from ..results.folder import complete_or_nothing
@@ -92,8 +92,7 @@ def write_follow_up(
         if outlines:
             grid = found.later.lungs.grid
             write_segmentation(carried(found.tracks, found.registration, grid), private / OUTLINES_FILE, grid=grid)
-        text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
-        (private / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+        write_json(private / JSON_FILE, data)
     return data
 
 

@@ -5,7 +5,6 @@ An image format such as NIfTI stores numbers only. Without the names, a reader w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..core.crops import place
 from ..core.errors import UnusableInput
-from ..core.json_files import read_json
+from ..core.json_files import read_json, write_json
 from ..core.terminology import UNSPECIFIED
 from ..core.texts import shown
 from ..core.volume import Grid, Volume
@@ -75,8 +74,7 @@ def write_label_map(segments: Sequence[Segment], grid: Grid, path: Path) -> list
     beside = names_file(path)
     if beside is None:
         raise ValueError(f"{path.name} must end in one of {', '.join(IMAGE_SUFFIXES)}.")
-    text = json.dumps({"format": FORMAT, "labels": names}, indent=2, ensure_ascii=False)
-    beside.write_text(text + "\n", encoding="utf-8")
+    write_json(beside, {"format": FORMAT, "labels": names})
     if not overlap:
         return []
     return [f"{path.name} stores one label per voxel, so a voxel of two segments belongs to the smaller one."]

@@ -18,6 +18,7 @@ import slicer
 
 from ..core.boxes import box_of_label
 from ..core.dates import date_of
+from ..core.json_files import write_json
 from ..core.selection import may_be_lesion
 from ..core.terminology import REJECTED
 from ..core.texts import printable
@@ -155,7 +156,7 @@ def start_comparison(
             write(private / folder, stop)
         for name, step in links.items():
             by_name = {"lesions": [], "links": step.links, "unlinks": step.unlinks}
-            (private / name).write_text(json.dumps(by_name, ensure_ascii=False), encoding="utf-8")
+            write_json(private / name, by_name)
 
     def arguments(private: Path) -> Sequence[str]:
         results = [each if isinstance(each, Path) else private / folder for folder, each in sources.items()]

@@ -26,6 +26,7 @@ import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
 from ..core.errors import MachineLimit
+from ..core.json_files import write_json
 from ..core.terminology import REVIEW_TAG
 from ..core.volume import Array
 from ..results.lesion_rows import columns_of, write_csv
@@ -158,7 +159,7 @@ def save_results(segmentation: Node, folder: Path, prefix: str = "") -> list[Pat
     if not storage.WriteData(segmentation):
         raise OSError(f"{paths[0]} could not be written; choose another folder or free some space.")
     write_csv(columns_of(without_rejected(stored_rows(segmentation))), paths[1])
-    paths[2].write_text(json.dumps(saved_summary(segmentation), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(paths[2], saved_summary(segmentation))
     return paths
 
 

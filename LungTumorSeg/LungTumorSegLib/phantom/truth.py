@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.csv_tables import write_table
+from ..core.json_files import write_json
 from ..core.volume import Array, CTVolume, Grid, Point, Volume
 from ..results.folder import complete_or_nothing
 from ..results.giving_way import Output
@@ -190,7 +190,7 @@ def write_follow_up_phantom(phantom: FollowUpPhantom, folder: Path, *, overwrite
             private / LANDMARKS_FILE, LANDMARK_COLUMNS, phantom.landmarks_lps_mm.reshape(-1, 6).round(3).tolist()
         )
         truth = {"days": phantom.days, "lesions": [_as_json(lesion, phantom) for lesion in phantom.lesions]}
-        (private / TRUTH_FILE).write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+        write_json(private / TRUTH_FILE, truth)
 
 
 def _as_json(lesion: TrackedPhantomLesion, phantom: FollowUpPhantom) -> dict[str, Any]:

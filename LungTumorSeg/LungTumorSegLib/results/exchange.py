@@ -7,13 +7,12 @@ list of the files that they replace. Then the files move; summary.json is the fi
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ..core.complete_files import UNFINISHED_PREFIX
 from ..core.errors import UnusableInput
-from ..core.json_files import read_json
+from ..core.json_files import read_json, write_json
 from ..core.private_folder import private_folder
 from .giving_way import Output, files_giving_way
 from .mark import (
@@ -64,7 +63,7 @@ def exchange(new: Path, output: Output, written: Mark) -> None:
     }
     Mark(written.run, {**kept, **written.files}).write(new / MARK_FILE)
     exchange = {"program": PROGRAM, "run": written.run, "gives_way": gives_way}
-    (new / EXCHANGE_FILE).write_text(json.dumps(exchange), encoding="utf-8")
+    write_json(new / EXCHANGE_FILE, exchange)
     (new / OLD).mkdir()
     committed = folder / f"{COMMITTED_PREFIX}{written.run}"
     moves = _moves(committed, folder, gives_way, [*written.files, MARK_FILE])

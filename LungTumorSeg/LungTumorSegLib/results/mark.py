@@ -13,7 +13,6 @@ form one group, those of ``isolate`` another.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import stat
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..core.json_files import read_json
+from ..core.json_files import read_json, write_json
 
 MARK_FILE = ".lungtumorseg.json"
 PROGRAM, FORMAT = "LungTumorSeg", 1
@@ -79,7 +78,7 @@ class Mark:
             "run": self.run,
             "files": files,
         }
-        path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(path, values)
 
 
 def read_mark(folder: Path) -> Mark | None:

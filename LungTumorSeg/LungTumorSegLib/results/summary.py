@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .. import NOTICE, __version__
+from ..core.json_files import write_json
 from ..core.volume import CTVolume, Volume
 from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json
 from .ct_checksum import ct_checksum
@@ -91,7 +91,7 @@ def lung_volumes(left: Volume, right: Volume) -> dict[str, float]:
 def write_record(data: dict[str, Any], path: Path, *, also: Iterable[str] = ()) -> None:
     """Write ``data``, with the names of all files beside it, as indented UTF-8 JSON; this is the last file of a run."""
     data[FILES_KEY] = sorted({*(each.name for each in path.parent.iterdir()), path.name, *also})
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, data)
 
 
 def case_entry(case: str | None) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from ..core.complete_files import complete_file
 from ..core.events import Progress, ProgressCallback
+from ..core.json_files import write_json
 from ..core.volume import Volume
 from ..evaluation import CaseMetrics, evaluate_case, summarize
 from ..evaluation.cases import row
@@ -67,5 +67,5 @@ def evaluate_held_out(
     write_cases([row(name, case) for name, case in metrics.items()], folder / "cases.csv")
     write_froc_of(summary, folder / "froc.svg")
     with complete_file(folder / "metrics.json") as unfinished:
-        unfinished.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_json(unfinished, summary)
     return summary

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core.complete_files import complete_file
 from ..core.errors import UnusableInput
+from ..core.json_files import write_json
 
 SCHEMA_VERSION = 1
 
@@ -124,6 +125,4 @@ def write_split(split: Split, path: Path) -> None:
     """Write a split as JSON; the file appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as unfinished:
-        unfinished.write_text(
-            json.dumps({"schema_version": SCHEMA_VERSION, **asdict(split)}, indent=1) + "\n", encoding="utf-8"
-        )
+        write_json(unfinished, {"schema_version": SCHEMA_VERSION, **asdict(split)})

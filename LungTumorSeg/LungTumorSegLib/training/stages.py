@@ -15,7 +15,7 @@ import torch
 
 from ..core.errors import UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
-from ..core.json_files import read_json, reason
+from ..core.json_files import read_json, reason, write_json
 from ..core.texts import quoted
 from ..inference.device import choose_device, choose_precision
 from ..networks import build_network
@@ -274,7 +274,7 @@ def keep_config(config: TrainingConfig | LookTrainingConfig, inputs: Sequence[Pa
     place = Output(output, TRAINING, [*inputs, *config.data.paths])
     check_output(place, {file.name} if files_of_group(output, TRAINING) else {file.name, *TRAINING_FILES})
     with complete_or_nothing(place) as private:
-        (private / file.name).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        write_json(private / file.name, values)
 
 
 def _earlier_config(file: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from ..core.complete_files import complete_folder
 from ..core.errors import UnusableInput
+from ..core.json_files import write_json
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, HU, Array, CTVolume, Grid, Mask, Volume
 from ..inference.grid import WorkingGrid, make_working_grid
@@ -220,7 +221,7 @@ def write_case(
         np.save(unfinished / "region.npy", region, allow_pickle=False)
         np.savez(unfinished / "sites.npz", **_find_sites(arrays.lungs, arrays.label, spacing_mm))  # type: ignore[arg-type]
         values = {"id": folder.name, "patient": patient, "is_phantom": is_phantom, "affine": affine.tolist()}
-        (unfinished / "case.json").write_text(json.dumps(values), encoding="utf-8")
+        write_json(unfinished / "case.json", values)
     return load_case(folder)
 
 

@@ -7,14 +7,13 @@ single precision.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import MachineLimit, UnusableInput
-from ..core.json_files import read_json, reason
+from ..core.json_files import read_json, reason, write_json
 from ..core.texts import quoted
 from ..options import DEFAULT_MODEL as DEFAULT_MODEL
 from ..options import OPTIONS, Thresholds, usual_values
@@ -138,7 +137,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write manifest.json into ``folder``."""
-        (folder / MANIFEST_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_json(folder / MANIFEST_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

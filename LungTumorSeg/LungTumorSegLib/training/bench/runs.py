@@ -10,7 +10,6 @@ last weights count.
 from __future__ import annotations
 
 import csv
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ import numpy as np
 from ...core.complete_files import complete_file
 from ...core.errors import UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
-from ...core.json_files import read_json, reason
+from ...core.json_files import read_json, reason, write_json
 from ...core.peak_memory import forget_peak, peak_bytes
 from ...core.volume import Volume
 from ...evaluation import evaluate_case
@@ -225,7 +224,7 @@ def _tested(
         "cases": [_test(network, case, volumes, run, drawn=case is cases[0]) for case in cases],
     }
     with complete_file(run.folder / RESULT) as unfinished:
-        unfinished.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(unfinished, result)
     return result
 
 

@@ -21,6 +21,7 @@ import torch
 from ...core.boxes import bounding_box, slices_of, widened
 from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
+from ...core.json_files import write_json
 from ...core.resampling import resample_separable
 from ...core.volume import AIR_HU, HU, Array, CTVolume, Mask, Probability, Volume
 from ...inference.grid import WorkingGrid, make_working_grid
@@ -256,7 +257,7 @@ def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolatio
     np.save(folder / "hu.npy", np.clip(ct.array[here], AIR_HU, HIGHEST_HU).astype(np.int16), allow_pickle=False)
     np.save(folder / "label.npy", label.array[here].astype(np.uint8), allow_pickle=False)
     np.save(folder / "region.npy", _bits(isolation.mask.array, *_lungs_and_body(isolation))[here], allow_pickle=False)
-    (folder / "case.json").write_text(json.dumps({"affine": affine.tolist()}), encoding="utf-8")
+    write_json(folder / "case.json", {"affine": affine.tolist()})
 
 
 def _scan_of(ct: CTVolume, label: Volume, isolation: LungIsolation, grid: WorkingGrid) -> Scan:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 from ...core.complete_files import complete_file
 from ...core.events import Progress, ProgressCallback, ignore_progress
+from ...core.json_files import write_json
 from ...networks.second_network import SecondNetwork
 from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
@@ -142,4 +142,4 @@ def _pool(
 
 def _write_json(path: Path, values: Any) -> None:
     with complete_file(path) as unfinished:
-        unfinished.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        write_json(unfinished, values)
