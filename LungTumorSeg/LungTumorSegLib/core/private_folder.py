@@ -79,14 +79,15 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
         The path of the folder.
     """
     folder, descriptor = _make(parent, prefix)
-    try:
+    with contextlib.ExitStack() as cleaning:
+        for _ in range(2):  # if a signal that asks to end interrupts a deletion, it is repeated
+            cleaning.callback(shutil.rmtree, folder, ignore_errors=True)
+        cleaning.callback(_let_go, descriptor)
+        for _ in range(2):  # before the lock is released, so that no process finds a half-deleted folder
+            cleaning.callback(_empty, folder)
         yield folder
-    finally:
-        _empty(folder)  # before the lock is released, so that no process finds a half-deleted folder
-        _let_go(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
-        if os.path.lexists(folder):
-            logging.getLogger(__name__).warning("The folder %s could not be deleted.", folder)
+    if os.path.lexists(folder):
+        logging.getLogger(__name__).warning("The folder %s could not be deleted.", folder)
 
 
 @contextmanager
@@ -166,9 +167,13 @@ def _make(parent: Path, prefix: str) -> tuple[Path, int | None]:
     """
     for _ in range(TRIES):
         folder = parent / f"{prefix}{secrets.token_hex(KEY_BYTES)}"
-        folder.mkdir(mode=0o700)
-        with contextlib.suppress(FileNotFoundError):
-            return folder, _claim(folder)
+        try:
+            folder.mkdir(mode=0o700)
+            with contextlib.suppress(FileNotFoundError):
+                return folder, _claim(folder)
+        except KeyboardInterrupt:  # a signal that asks to end
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
 
 

@@ -3,6 +3,7 @@ killed."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -138,3 +139,22 @@ def test_waiting_tells_of_itself_and_can_be_cancelled(tmp_path):
 def test_waiting_has_an_end(tmp_path):
     with held(tmp_path), pytest.raises(MachineLimit, match="Another run"), held(tmp_path, longest_wait=0.05):
         pytest.fail("It is held by two.")
+
+
+@pytest.mark.parametrize("interrupted", ["iterdir", "rmdir"])
+def test_a_signal_during_the_deletion_of_a_folder_leaves_nothing(tmp_path, monkeypatch, interrupted):
+    owner, name = (Path, "iterdir") if interrupted == "iterdir" else (os, "rmdir")
+    original, calls = getattr(owner, name), []
+
+    def once(*given, **more):
+        calls.append(given)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return original(*given, **more)
+
+    with pytest.raises(KeyboardInterrupt), private_folder(tmp_path, ".unfinished-") as folder:
+        (folder / "new").mkdir()
+        (folder / "new" / "file").write_text("x")
+        monkeypatch.setattr(owner, name, once)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
