@@ -152,9 +152,13 @@ def test_a_signal_during_the_deletion_of_a_folder_leaves_nothing(tmp_path, monke
             raise KeyboardInterrupt
         return original(*given, **more)
 
-    with pytest.raises(KeyboardInterrupt), private_folder(tmp_path, ".unfinished-") as folder:
-        (folder / "new").mkdir()
-        (folder / "new" / "file").write_text("x")
-        monkeypatch.setattr(owner, name, once)
+    def work():
+        with private_folder(tmp_path, ".unfinished-") as folder:
+            (folder / "new").mkdir()
+            (folder / "new" / "file").write_text("x")
+            monkeypatch.setattr(owner, name, once)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == []
