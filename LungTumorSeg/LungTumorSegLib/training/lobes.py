@@ -29,8 +29,9 @@ from .checkpoint_score import CheckpointScore
 from .config import GridConfig, TrainingConfig
 from .held_out import FOLDER
 from .implants import Patch
+from .places import of_either
 from .precision import channels_last
-from .sampling import gather, of_either
+from .sampling import gather
 from .sampling_config import SamplingConfig
 from .store import IGNORED, LUNG_BIT, StoredCase
 from .whole_volumes import WholeVolumes

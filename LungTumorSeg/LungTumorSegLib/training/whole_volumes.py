@@ -16,7 +16,7 @@ from ..inference.stack_length import STACK_SLICES
 from ..options import Thresholds
 from .checkpoint_score import CheckpointScore, checkpoint_score
 from .config import GridConfig
-from .sampling import Site
+from .places import Site
 from .store import IGNORED, StoredCase
 
 HARD_PROBABILITY = 0.3

@@ -29,7 +29,7 @@ from ..implants import (
     implant_nodule,
     implant_procedural,
 )
-from ..sampling import of_either
+from ..places import of_either
 from ..sampling_config import AppearanceConfig
 from ..store import HIGHEST_HU, IGNORED
 from .backgrounds import INSIDE, SMALLEST_ML, Background, deep_voxels
