@@ -35,7 +35,8 @@ CANDIDATE = 0.035
 """Time of one step of the stage "verifying", as a multiple of the time of the stage "model"."""
 
 OWN_SPEED = frozenset({
-    "packages", "reading", "model", "predicting", "verifying", "writing", "preparing cases", "training network",
+    "packages", "reading", "model", "predicting", "verifying", "writing", "preparing cases", "drawing samples",
+    "training network",
 })  # fmt: skip
 """Stages whose time does not follow from that of the other stages.
 
@@ -48,7 +49,7 @@ voxels of the CT. How long a training takes does not follow from the time of its
 LAST_RESORT = frozenset({"reading", "training network"})
 """Stages of ``OWN_SPEED`` from which the time of other stages is estimated as long as nothing better is known."""
 
-OWN_STAGE_FIRST = frozenset({"preparing cases"})
+OWN_STAGE_FIRST = frozenset({"preparing cases", "drawing samples"})
 """Stages that say how long they take themselves, while that of the whole command is unknown."""
 
 USUAL_WEIGHT = {"verifying": 0.3, "writing": 0.3}
@@ -86,8 +87,9 @@ COMMAND_SHARES: Mapping[str, Mapping[str, float]] = {
     "models": {},
     "train": {
         "preparing cases": 0.1,
+        "drawing samples": 0.05,
         "training extractor": 0.2,
-        "training network": 0.65,
+        "training network": 0.6,
         "evaluating held-out cases": 0.05,
     },
     "bench": {"preparing cases": 0.1, "benchmarking": 0.9},

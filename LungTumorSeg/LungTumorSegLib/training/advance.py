@@ -32,3 +32,15 @@ def inside(
         on_progress(Progress(stage, 100 * done + percent, 100 * total))
 
     return report
+
+
+def alike(done: int, total: int, on_progress: ProgressCallback, *, stage: str) -> ProgressCallback:
+    """Return a callback that reports the steps of one training as hundredths of several that take the same time.
+
+    Args:
+        done: Number of trainings before this one.
+        total: Number of all trainings.
+        on_progress: Receives the progress of all trainings.
+        stage: The stage that all trainings form.
+    """
+    return lambda step: on_progress(Progress(stage, 100 * done + 100 * step.done // max(1, step.total), 100 * total))

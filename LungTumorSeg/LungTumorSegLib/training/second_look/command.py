@@ -19,6 +19,8 @@ from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
 from ...report.charts import write_curves
 from ...weights.manifest import SECOND_WEIGHTS_FILE, WEIGHTS_FILE, SecondLook, find_model
+from ..advance import alike
+from ..config import NETWORK
 from ..distributed import refuse_several
 from ..folds import check_folds
 from ..implants import Nodule
@@ -74,10 +76,14 @@ def run_training(
     check_folds(look.folds, {case.source for case in cases}, "second_look.folds")
     pool = _pool(config, cases, parts.nodules, on_progress)
     judged: list[Judged] = []
-    for number, sources in enumerate(look.folds, start=1):
-        loop = LookLoop(f"fold-{number}", pool, config, left_out=sources, max_minutes=look.fold_max_minutes)
-        judged += judge(loop.run(on_progress), [case for case in cases if case.source in sources], on_progress)
-    network = LookLoop(FINAL, pool, config, max_minutes=look.max_minutes).run(on_progress)
+
+    def of_all(number: int) -> ProgressCallback:
+        return alike(number, len(look.folds) + 1, on_progress, stage=f"training {NETWORK}")
+
+    for number, sources in enumerate(look.folds):
+        loop = LookLoop(f"fold-{number + 1}", pool, config, left_out=sources, max_minutes=look.fold_max_minutes)
+        judged += judge(loop.run(of_all(number)), [case for case in cases if case.source in sources], on_progress)
+    network = LookLoop(FINAL, pool, config, max_minutes=look.max_minutes).run(of_all(len(look.folds)))
     output = Path(config.output)
     _write_json(output / CANDIDATES, [dataclasses.asdict(each) for each in judged])
     write_curves(output / LOG, output / "curves.svg")

@@ -122,4 +122,5 @@ def fill_pool(
             on_progress(Progress("drawing samples", number * SHARD, count))
             rng = np.random.default_rng([seed, POOL_STREAM, number])
             Samples.of([sampler.draw(rng) for _ in range(sizes[number])]).write(folders[number])
+        on_progress(Progress("drawing samples", count, count))
     return Pool([Samples.read(each) for each in folders])

@@ -2,10 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import torch
+from LungTumorSegLib.core.events import Progress
 from LungTumorSegLib.networks.second_network import SecondNetwork
 from LungTumorSegLib.networks.stored import load_model
+from LungTumorSegLib.process.progress import COMMAND_SHARES, RunProgress
+from LungTumorSegLib.training.second_look import command
 from LungTumorSegLib.training.second_look.calibration import Judged
 from LungTumorSegLib.training.second_look.command import export
 
@@ -29,3 +33,30 @@ def test_the_model_has_both_networks_and_their_calibrations(first, config, tmp_p
     assert (set(look.candidate.weights), set(look.click.weights)) == ({"tumor_logit", "confidence"}, {"tumor_logit"})
     measured = json.loads((tmp_path / "out" / "calibration.json").read_text(encoding="utf-8"))
     assert set(measured["candidate"]["sources"]) == {"one", "two"}
+
+
+def test_all_networks_of_a_second_look_move_the_percentage(monkeypatch, config):
+    """The folds and the final network; drawing samples and cases state their own time until then."""
+    progress, seen = RunProgress(COMMAND_SHARES["train"]), []
+
+    class Loop:
+        def __init__(self, *_, **__):
+            pass
+
+        def run(self, on_progress):
+            on_progress(Progress("training anything", 1, 1))
+
+    def tell(step):
+        progress.update(step)
+        seen.append((step.stage, round(step.done / step.total, 2)))
+
+    settings = config()
+    Path(settings.output).mkdir()
+    monkeypatch.setattr(command, "LookLoop", Loop)
+    for name in ("load_model", "keep_config", "check_folds", "_pool", "write_curves", "export"):
+        monkeypatch.setattr(command, name, lambda *_, **__: None)
+    monkeypatch.setattr(command, "prepare_cases", lambda *_, **__: [])
+    command.run_training(settings, tell)
+    count = len(settings.second_look.folds) + 1
+    assert seen == [("training network", round(number / count, 2)) for number in range(1, count + 1)]
+    assert progress.percent >= 95
