@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .convolution import Dims, Upsampling3d, convolution
+from .convolution import Dims, Upsampling3d, convolution, only_computed
 
 # The published networks were built in Keras, so these are Keras's batch norm constants.
 # Keras's momentum of 0.99 corresponds to 0.01 in torch, which weights the new batch instead of the running value.
@@ -128,12 +128,18 @@ def pool(x: torch.Tensor) -> torch.Tensor:
     In 3D, the slices pass through the 2D operation as a batch. The 3D operation gives the same result, but it is slower
     and falls back to float32 under bfloat16 autocast on a CPU.
 
+    Where nothing is trained, the larger of two rows, and then of two columns, gives the same again in less time.
+
     Args:
         x: Feature map (N, C, H, W) or (N, C, D, H, W).
 
     Returns:
         The pooled feature map, with half the height and width.
     """
+    rows, columns = x.shape[-2:]
+    if only_computed(x) and rows % 2 == 0 and columns % 2 == 0:
+        higher = torch.maximum(x[..., ::2, :], x[..., 1::2, :])
+        return torch.maximum(higher[..., ::2], higher[..., 1::2])
     if x.ndim == 4:
         return functional.max_pool2d(x, 2)
     return stack_of(functional.max_pool2d(slices_of(x), 2), depth=x.shape[2])

@@ -91,8 +91,10 @@ def _convolve_with_onednn(
     ``use_mkldnn`` in aten/src/ATen/native/Convolution.cpp). With that kernel, the shipped network takes about four
     times as long.
     """
-    ones = [1] * len(stride)
-    result: torch.Tensor = torch.mkldnn_convolution(x, weight, bias, padding, stride, ones, 1)
+    ones, precision = [1] * len(stride), _precision(x)
+    result: torch.Tensor = torch.mkldnn_convolution(
+        x.to(precision), weight.to(precision), _to(bias, precision), padding, stride, ones, 1
+    )
     return result
 
 
@@ -104,8 +106,12 @@ def _rectified_with_onednn(
     padding: list[int],
     plus: torch.Tensor | None,
 ) -> torch.Tensor:
-    """Convolve, add ``plus`` and apply the ReLU in one pass over the memory, with the same rounding as in three."""
-    ones = [1] * len(stride)
+    """Convolve, add ``plus`` and apply the ReLU in one pass over the memory.
+
+    In float32 it rounds as three passes do. In bfloat16 it rounds once instead of up to three times.
+    """
+    ones, precision = [1] * len(stride), _precision(x)
+    x, weight, bias, plus = x.to(precision), weight.to(precision), _to(bias, precision), _to(plus, precision)
     pointwise = torch.ops.mkldnn._convolution_pointwise
     if plus is None:
         result: torch.Tensor = pointwise(x, weight, bias, padding, stride, ones, 1, "relu", [], "")
@@ -120,21 +126,45 @@ def _upsampled_with_onednn(x: torch.Tensor, weight: torch.Tensor, bias: torch.Te
     For small planes, torch selects its reference kernel, which takes several times as long and returns another layout,
     which makes the following layers slower.
     """
-    zeros, stride = [0] * 3, [1, 2, 2]
+    zeros, stride, precision = [0] * 3, [1, 2, 2], _precision(x)
     result: torch.Tensor = torch.ops.mkldnn._convolution_transpose_pointwise(
-        x, weight, bias, zeros, zeros, stride, [1] * 3, 1, "none", [], ""
+        x.to(precision),
+        weight.to(precision),
+        _to(bias, precision),
+        zeros,
+        zeros,
+        stride,
+        [1] * 3,
+        1,
+        "none",
+        [],
+        "",
     )
     return result
 
 
+def _rectifies(x: torch.Tensor, plus: torch.Tensor | None) -> bool:
+    """Return whether oneDNN can convolve ``x``, add ``plus`` and apply the ReLU in one pass.
+
+    In bfloat16 with a sum, torch has this operation in channels-last memory only, and raises an error elsewhere.
+    """
+    ordered = plus is None or _precision(x) == torch.float32 or x.stride(1) == plus.stride(1) == 1
+    return ordered and _fuses(_precision(x))
+
+
+def _to(tensor: torch.Tensor | None, precision: torch.dtype) -> torch.Tensor | None:
+    return None if tensor is None else tensor.to(precision)
+
+
 @functools.cache
-def _fuses() -> bool:
-    """Return whether this version of torch has these operations of oneDNN.
+def _fuses(precision: torch.dtype) -> bool:
+    """Return whether this version of torch has these operations of oneDNN in a precision.
 
     They are internal to torch, so a version may lack them (AttributeError), take other arguments (TypeError) or refuse
     this processor (the other two errors). The network then computes the same in separate passes.
     """
-    x, kernel = torch.zeros((1, 1, 2, 2, 2)), torch.zeros((1, 1, 1, 2, 2))
+    x, kernel = torch.zeros((1, 2, 2, 2, 2), dtype=precision), torch.zeros((2, 2, 1, 2, 2), dtype=precision)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
     try:
         for plus in (None, x):
             _rectified_with_onednn(x, kernel[..., :1, :1], None, [1] * 3, [0] * 3, plus)
@@ -144,17 +174,29 @@ def _fuses() -> bool:
     return True
 
 
+def _precision(x: torch.Tensor) -> torch.dtype:
+    """Return the type in which a convolution of ``x`` is computed: that of autocast, where it is enabled."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
 def _with_onednn(x: torch.Tensor, weight: torch.Tensor) -> bool:
-    """Return whether a convolution can be left to oneDNN: in float32 on a CPU, and not trained."""
+    """Return whether a convolution can be left to oneDNN: on a CPU, in a precision it has there, and not trained."""
+    precision = _precision(x)
     return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-        and not (torch.is_grad_enabled() and (weight.requires_grad or x.requires_grad))
-        # Converters of traced graphs do not know oneDNN's operations.
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, unused-ignore]
+        only_computed(x, weight)
+        and (precision == torch.float32 or (precision == torch.bfloat16 and _fuses(precision)))
         and torch.backends.mkldnn.is_available()
     )
+
+
+def only_computed(*tensors: torch.Tensor) -> bool:
+    """Return whether an operation on a CPU is neither trained nor traced, so that it may be replaced by a faster one.
+
+    Converters of traced graphs know neither oneDNN's operations nor what others stand for.
+    """
+    trained = torch.is_grad_enabled() and any(each.requires_grad for each in tensors)
+    traced = torch.jit.is_tracing()  # type: ignore[attr-defined, unused-ignore]
+    return tensors[0].device.type == "cpu" and not trained and not traced
 
 
 def _rectified(y: torch.Tensor, plus: torch.Tensor | None) -> torch.Tensor:
@@ -172,8 +214,7 @@ class Convolution2d(nn.Conv2d):
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, plus: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return the ReLU of what ``convolve`` returns, plus a feature map of the same shape if there is one."""
-        # torch computes a 1 x 1 convolution of few slices on one thread with a kernel that rounds differently.
-        if self.kernel_size[-1] > 1 and _with_onednn(x, weight) and _fuses():
+        if _with_onednn(x, weight) and _rectifies(x, plus):
             return _rectified_with_onednn(x, weight, bias, [1] * 2, [self.kernel_size[-1] // 2] * 2, plus)
         return _rectified(self.convolve(x, weight, bias), plus)
 
@@ -201,7 +242,7 @@ class Convolution3d(nn.Conv3d):
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, plus: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Return the ReLU of what ``convolve`` returns, plus a feature map of the same shape if there is one."""
-        if _with_onednn(x, weight) and _fuses():
+        if _with_onednn(x, weight) and _rectifies(x, plus):
             return _rectified_with_onednn(x, weight, bias, *self._stride_and_padding(), plus)
         return _rectified(self.convolve(x, weight, bias), plus)
 
@@ -217,7 +258,7 @@ class Upsampling3d(nn.ConvTranspose3d):
 
     def forward(self, x: torch.Tensor, output_size: list[int] | None = None) -> torch.Tensor:
         """Upsample ``x`` (N, C, D, H, W)."""
-        if output_size is None and _with_onednn(x, self.weight) and _fuses():
+        if output_size is None and _with_onednn(x, self.weight) and _fuses(_precision(x)):
             return _upsampled_with_onednn(x, self.weight, self.bias)
         return super().forward(x, output_size)
 

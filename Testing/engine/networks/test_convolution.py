@@ -4,7 +4,7 @@ import pytest
 import torch
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.networks import convolution as convolution_module
-from LungTumorSegLib.networks.blocks import Upsampling
+from LungTumorSegLib.networks.blocks import Upsampling, pool
 from LungTumorSegLib.networks.convolution import SAFE_SIDE, Convolution3d, convolution
 from LungTumorSegLib.networks.multires_blocks import ConvBatchNorm, MultiResBlock, ResPathUnit, kernels_kept
 
@@ -126,18 +126,62 @@ def test_operations_in_one_pass_give_what_they_give_one_by_one(monkeypatch, kind
     x = x.contiguous(memory_format=torch.channels_last if dims == 2 else torch.channels_last_3d)
     with torch.inference_mode():
         together = block(x)
-        monkeypatch.setattr(convolution_module, "_fuses", lambda: False)
+        monkeypatch.setattr(convolution_module, "_fuses", lambda _: False)
         one_by_one = block(x)
     torch.testing.assert_close(together, one_by_one, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.skipif(not convolution_module._fuses(), reason="this torch has no such operations")
+@pytest.mark.skipif(not convolution_module._fuses(torch.float32), reason="this torch has no such operations")
 def test_inference_in_float32_rectifies_in_the_pass_of_the_convolution():
     block = with_statistics(MultiResBlock(3, 4, 8))
     x = torch.randn(1, 4, 8, 16, 16)
     with torch.inference_mode(), torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         block(x)
     assert not {event.key for event in profile.key_averages()} & {"aten::relu_", "aten::clamp_min_"}
+
+
+FUSES_BFLOAT16 = convolution_module._fuses(torch.bfloat16)
+
+
+@pytest.mark.skipif(not FUSES_BFLOAT16, reason="this processor or this torch has no such operations")
+def test_inference_in_bfloat16_rectifies_in_the_pass_of_the_convolution():
+    block = with_statistics(MultiResBlock(3, 4, 8))
+    x = torch.randn(1, 4, 8, 16, 16).contiguous(memory_format=torch.channels_last_3d)
+    with (
+        torch.inference_mode(),
+        torch.autocast("cpu", torch.bfloat16),
+        torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
+    ):
+        assert block(x).dtype == torch.bfloat16
+    assert not {event.key for event in profile.key_averages()} & {"aten::relu_", "aten::clamp_min_"}
+
+
+@pytest.mark.skipif(not FUSES_BFLOAT16, reason="this processor or this torch has no such operations")
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("channels", [1, 17])
+@pytest.mark.parametrize("kind", [MultiResBlock, ResPathUnit, Upsampling])
+def test_operations_in_one_pass_are_as_exact_in_bfloat16_as_one_by_one(monkeypatch, kind, channels, ordered):
+    torch.manual_seed(8)
+    block = with_statistics(kind(3, channels, 8))
+    x = torch.randn(1, channels, 8, 16, 24)
+    if ordered:
+        x = x.contiguous(memory_format=torch.channels_last_3d)
+    with torch.inference_mode():
+        exact = block(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            together = block(x).float()
+            monkeypatch.setattr(convolution_module, "_fuses", lambda _: False)
+            one_by_one = block(x).float()
+    assert (together - exact).abs().mean() <= 1.1 * (one_by_one - exact).abs().mean()
+
+
+@pytest.mark.parametrize("size", [(16, 24), (15, 24), (16, 23)])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_pooling_is_the_same_where_nothing_is_trained(dims, size):
+    x = torch.randn(2, 3, *(4, *size)[-dims:], generator=torch.Generator().manual_seed(3))
+    trained = pool(x.clone().requires_grad_())
+    with torch.inference_mode():
+        assert torch.equal(pool(x), trained)
 
 
 def test_kernels_are_kept_for_a_while_only():
