@@ -183,8 +183,8 @@ class CorrectSection:
         for button in (ui.deleteButton, ui.splitButton, ui.confirmButton, ui.rejectButton):
             button.enabled = one
         ui.mergeButton.enabled = len(chosen) > 1
-        ui.resetButton.enabled = one and corrections is not None and corrections.has_answer(chosen[0])
-        ui.resetAllButton.enabled = corrections is not None and corrections.has_answer()
+        ui.resetButton.enabled = one and corrections is not None and corrections.has_original(chosen[0])
+        ui.resetAllButton.enabled = corrections is not None and corrections.has_original()
         ui.growButton.enabled = corrections is not None and corrections.has_probability()
         ui.lesionThresholdSlider.enabled = one and ui.growButton.enabled
         self.editor.widget.enabled = known

@@ -338,10 +338,10 @@ def test_resetting_all_brings_the_run_back_and_keeps_what_is_the_users_own(corre
 
 
 def test_without_the_networks_answer_there_is_nothing_to_go_back_to(corrections, segmentation, scene):
-    assert corrections.has_answer("Tumor_1")
-    assert not corrections.has_answer(corrections.add())
+    assert corrections.has_original("Tumor_1")
+    assert not corrections.has_original(corrections.add())
     scene.RemoveNode(segmentation.GetNodeReference("LungTumorSeg.Answer"))
-    assert not corrections.has_answer()
+    assert not corrections.has_original()
     for reset in (lambda: corrections.reset("Tumor_1"), corrections.reset_all):
         with pytest.raises(ValueError, match="nothing can be reset"):
             reset()

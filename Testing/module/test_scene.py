@@ -248,7 +248,7 @@ def test_a_stored_scene_opens_with_its_values_and_can_be_corrected(logic, path):
     reviews = ["", ""] if path.stem == "version_1" else ["confirmed", "rejected"]
     assert [row.review for row in rows] == reviews
     corrections = logic.corrections(segmentation)
-    assert corrections.has_answer("Tumor_1")
+    assert corrections.has_original("Tumor_1")
     corrections.confirm("Tumor_2")
     corrections.merge(["Tumor_1", "Tumor_2"])
     logic.measureLesions(segmentation)
@@ -265,7 +265,7 @@ def test_a_scene_of_version_1_opens_with_its_values(old_scene, logic, tmp_path, 
     assert (parameters.version, parameters.stride, parameters.paintInside) == (VERSION, 2, False)
     assert parameters.verify is logic.models()["default"].verify, "the next run is as one from the command line"
     assert [row.segment for row in mrml.lesions_of(segmentation)] == ["Tumor 1", "Tumor 2"]
-    assert logic.corrections(segmentation).has_answer("Tumor_1") is not edited, "what was edited before nobody knows"
+    assert logic.corrections(segmentation).has_original("Tumor_1") is not edited, "what was edited before nobody knows"
     assert mrml.is_edited(segmentation) is edited
 
 

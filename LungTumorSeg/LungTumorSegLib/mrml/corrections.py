@@ -31,7 +31,7 @@ from .segments import (
     set_mask,
     set_review,
 )
-from .stored_lesions import answer_of, numbers_of
+from .stored_lesions import numbers_of, original_of
 from .threshold import Threshold
 from .volume_nodes import probability_of
 
@@ -146,7 +146,7 @@ class Corrections:
             ValueError: The network's result for this lesion is not known.
         """
         self._check_scene()
-        self._check_answer(segment_id)
+        self._check_original(segment_id)
         self._save()
         self._reset(segment_id)
 
@@ -160,12 +160,12 @@ class Corrections:
             ValueError: The network's result for this segmentation is not known.
         """
         self._check_scene()
-        answer = self._check_answer()
+        original = self._check_original()
         self._save()
         for segment_id in self.lesion_ids():
-            if answer.GetSegment(segment_id) is None:
+            if original.GetSegment(segment_id) is None:
                 self._content.RemoveSegment(segment_id)
-        for segment_id in answer.GetSegmentIDs():
+        for segment_id in original.GetSegmentIDs():
             self._reset(segment_id)
 
     @one_drawing()
@@ -247,9 +247,9 @@ class Corrections:
         """
         self._check(segment_id)
         probability = probability_of(self._node)
-        answer = answer_of(self._node)
-        known = answer is not None and answer.GetSegment(segment_id) is not None
-        seed = mask_of(answer if known else self._content, segment_id)
+        original = original_of(self._node)
+        known = original is not None and original.GetSegment(segment_id) is not None
+        seed = mask_of(original if known else self._content, segment_id)
         if seed is None:
             raise ValueError("This lesion is empty; paint it or grow it from a point first.")
         others = list(self._masks_but(segment_id))
@@ -259,10 +259,10 @@ class Corrections:
         """Return whether the scene has the probability map that ``grow`` and ``threshold`` need."""
         return self._node.GetScene() is not None and self._node.GetNodeReference(PROBABILITY_ROLE) is not None
 
-    def has_answer(self, segment_id: str | None = None) -> bool:
+    def has_original(self, segment_id: str | None = None) -> bool:
         """Return whether the network's result is known, for the segmentation or for one lesion."""
-        answer = answer_of(self._node) if self._node.GetScene() is not None else None
-        return answer is not None and (segment_id is None or answer.GetSegment(segment_id) is not None)
+        original = original_of(self._node) if self._node.GetScene() is not None else None
+        return original is not None and (segment_id is None or original.GetSegment(segment_id) is not None)
 
     def lesion_ids(self) -> list[str]:
         """Return the segment ids of all lesions, including rejected ones, in the order of the segmentation."""
@@ -285,11 +285,11 @@ class Corrections:
         if self._content.GetSegment(segment_id) is None:
             raise ValueError("This lesion is no longer in the segmentation; select another one.")
 
-    def _check_answer(self, segment_id: str | None = None) -> Node:
-        if not self.has_answer(segment_id):
+    def _check_original(self, segment_id: str | None = None) -> Node:
+        if not self.has_original(segment_id):
             what = "of this segmentation" if segment_id is None else "for this lesion"
             raise ValueError(f"The network's result {what} is not known, so nothing can be reset.")
-        return answer_of(self._node)
+        return original_of(self._node)
 
     def _save(self) -> None:
         self._check_scene()
@@ -307,8 +307,8 @@ class Corrections:
         return next(filter(self.is_empty_lesion, reversed(self.lesion_ids())), None) or self._add()
 
     def _add(self, code: str = terminology.TUMOR[None]) -> str:
-        answer = answer_of(self._node)
-        number = next_lesion_number([self._content, *([] if answer is None else [answer])])
+        original = original_of(self._node)
+        number = next_lesion_number([self._content, *([] if original is None else [original])])
         number = max(number, *(shown + 1 for shown in numbers_of(self._node).values()), 1)
         name = f"Tumor {number}"
         segment_id = str(
@@ -322,12 +322,12 @@ class Corrections:
         return segment_id
 
     def _reset(self, segment_id: str) -> None:
-        answer = answer_of(self._node)
+        original = original_of(self._node)
         if self._content.GetSegment(segment_id) is None:
-            self._content.CopySegmentFromSegmentation(answer, segment_id)
+            self._content.CopySegmentFromSegmentation(original, segment_id)
             return
         set_confidence(self._content.GetSegment(segment_id), None)
-        former, wanted = mask_of(self._content, segment_id), mask_of(answer, segment_id)
+        former, wanted = mask_of(self._content, segment_id), mask_of(original, segment_id)
         if not same_mask(former, wanted):
             set_mask(self._node, segment_id, wanted)
             give_back(self._node, former)

@@ -14,7 +14,7 @@ from ..correction.snapshot import Layer, Measures, Snapshot
 from .nodes import Node, one_drawing
 from .results import ct_of
 from .segments import LayerCopies, segment_infos, segments_of, unchanging_layers
-from .stored_lesions import answer_of, network_rows, numbers_of, store_measures
+from .stored_lesions import network_rows, numbers_of, original_of, store_measures
 from .volume_nodes import volume_of_node
 
 TURN_SECONDS = 0.03
@@ -54,7 +54,7 @@ class LiveTable:
     def __init__(self, segmentation: Node) -> None:
         self._node = segmentation
         self._copies = LayerCopies()
-        self._answer: tuple[Node, list[Layer]] | None = None
+        self._original: tuple[Node, list[Layer]] | None = None
         self._measuring: tuple[Node, Remeasuring] | None = None
         self._problem = ""
 
@@ -127,22 +127,22 @@ class LiveTable:
         return Snapshot(
             self._copies.of(content),
             segment_infos(content),
-            self._answer_layers(),
+            self._original_layers(),
             network_rows(self._node),
             numbers_of(self._node),
         )
 
-    def _answer_layers(self) -> list[Layer]:
+    def _original_layers(self) -> list[Layer]:
         """Return the layers of the network's result, the same objects on each call.
 
         Only a new run changes the network's result, and it brings a new vtkSegmentation.
         """
-        answer = answer_of(self._node)
-        if answer is None:
+        original = original_of(self._node)
+        if original is None:
             return []
-        if self._answer is None or self._answer[0] is not answer:
-            self._answer = answer, unchanging_layers(answer)
-        return self._answer[1]
+        if self._original is None or self._original[0] is not original:
+            self._original = original, unchanging_layers(original)
+        return self._original[1]
 
     @one_drawing()
     def _store(self, measures: Measures) -> None:

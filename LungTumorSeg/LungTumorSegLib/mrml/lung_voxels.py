@@ -6,7 +6,7 @@ from ..core import terminology
 from ..core.volume import Volume
 from .nodes import Node
 from .segments import add_mask, mask_of, mask_on, segment_infos
-from .stored_lesions import answer_of
+from .stored_lesions import original_of
 
 LUNGS = (terminology.LEFT_LUNG, terminology.RIGHT_LUNG, terminology.LUNGS)
 
@@ -16,12 +16,12 @@ MOSTLY_SURROUNDED = 0.5
 
 def give_back(segmentation: Node, former: Volume | None) -> None:
     """Return the voxels of a former lesion to the lung to which they belonged before any correction."""
-    content, answer = segmentation.GetSegmentation(), answer_of(segmentation)
-    if answer is None or former is None:
+    content, original = segmentation.GetSegmentation(), original_of(segmentation)
+    if original is None or former is None:
         return
-    for info in segment_infos(answer):
+    for info in segment_infos(original):
         if info.terminology in LUNGS and content.GetSegment(info.id) is not None:
-            before, now = mask_of(answer, info.id), mask_of(content, info.id)
+            before, now = mask_of(original, info.id), mask_of(content, info.id)
             lost = former.array & mask_on(before, former) & ~mask_on(now, former)
             if lost.any():
                 add_mask(segmentation, info.id, former.with_array(lost))

@@ -19,8 +19,11 @@ TABLE_ROLE = "LungTumorSeg.LesionTable"
 PROBABILITY_ROLE = "LungTumorSeg.Probability"
 """Node references from a segmentation to its table and its probability map; they are saved with the scene."""
 
-ANSWER_ROLE = "LungTumorSeg.Answer"
-"""Refers to a hidden segmentation with the network's result, the baseline for corrections and resets."""
+ORIGINAL_ROLE = "LungTumorSeg.Answer"
+"""Refers to a hidden segmentation with the network's result, the baseline for corrections and resets.
+
+The text stays as it is, because stored scenes contain it.
+"""
 
 MARGINS_ROLE, ZONES_ROLE, RULERS_ROLE = "LungTumorSeg.Margins", "LungTumorSeg.Zones", "LungTumorSeg.Rulers"
 """Refer to the nodes that display the spread; see spread.py."""

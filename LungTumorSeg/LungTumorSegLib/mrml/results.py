@@ -45,7 +45,7 @@ from .nodes import (
     turn_vectors,
 )
 from .segment_display import show_segments
-from .stored_lesions import fill_table, keep_answer, rows_with_marks, saved_summary, stored_rows, without_rejected
+from .stored_lesions import fill_table, keep_original, rows_with_marks, saved_summary, stored_rows, without_rejected
 from .stored_lesions import lesions_of as lesions_of
 from .stored_lesions import summary_of as summary_of
 from .volume_nodes import show_probability
@@ -71,8 +71,8 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
         MachineLimit: The segmentation cannot be read; the scene is unchanged.
     """
     content = read_segmentation(run.segmentation)
-    answer = slicer.vtkSegmentation()
-    answer.DeepCopy(content)
+    original = slicer.vtkSegmentation()
+    original.DeepCopy(content)
     _add_surfaces(content, run.folder)
     scene = volume.GetScene()
     if segmentation is None:
@@ -83,7 +83,7 @@ def load_results(run: RunFiles, volume: Node, segmentation: Node | None = None) 
     segmentation.SetAttribute(SUMMARY_ATTRIBUTE, json.dumps(run.summary))
     segmentation.SetAttribute(FINGERPRINT_ATTRIBUTE, fingerprint(segmentation))
     segmentation.SetAttribute(MEASURES_ATTRIBUTE, None)
-    keep_answer(segmentation, answer)
+    keep_original(segmentation, original)
     show_segments(segmentation)
     table = referenced(segmentation, TABLE_ROLE, "vtkMRMLTableNode", f"{segmentation.GetName()} table")
     fill_table(table, rows_with_marks(segmentation, run.summary["lesions"]))

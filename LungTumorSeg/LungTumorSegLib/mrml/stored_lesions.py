@@ -16,7 +16,15 @@ from ..core.colors import Color
 from ..core.terminology import REJECTED
 from ..correction.snapshot import Measures
 from ..results.lesion_rows import LesionRow, columns_of, rows_of, type_of, unit_of
-from .nodes import ANSWER_ROLE, COLOR_BY_ATTRIBUTE, MEASURES_ATTRIBUTE, SUMMARY_ATTRIBUTE, TABLE_ROLE, Node, referenced
+from .nodes import (
+    COLOR_BY_ATTRIBUTE,
+    MEASURES_ATTRIBUTE,
+    ORIGINAL_ROLE,
+    SUMMARY_ATTRIBUTE,
+    TABLE_ROLE,
+    Node,
+    referenced,
+)
 
 
 def lesions_of(segmentation: Node) -> list[LesionRow]:
@@ -73,49 +81,49 @@ def _json_of(segmentation: Node, attribute: str) -> dict[str, Any]:
     return dict(json.loads(stored)) if stored else {}
 
 
-def keep_answer(segmentation: Node, answer: Node) -> None:
+def keep_original(segmentation: Node, original: Node) -> None:
     """Store the network's result in a hidden segmentation node that is saved with the scene.
 
     Args:
         segmentation: The segmentation node that refers to the hidden node.
-        answer: The network's result, a vtkSegmentation.
+        original: The network's result, a vtkSegmentation.
     """
     node = referenced(
-        segmentation, ANSWER_ROLE, "vtkMRMLSegmentationNode", f"{segmentation.GetName()} network's answer"
+        segmentation, ORIGINAL_ROLE, "vtkMRMLSegmentationNode", f"{segmentation.GetName()} network's answer"
     )
     node.HideFromEditorsOn()
     node.SetAttribute("SubjectHierarchy.ExcludeFromTree", "1")
-    node.SetAndObserveSegmentation(answer)
-    hide_answer(segmentation)
+    node.SetAndObserveSegmentation(original)
+    hide_original(segmentation)
 
 
-def hide_answer(segmentation: Node) -> None:
+def hide_original(segmentation: Node) -> None:
     """Hide the network's result in all views.
 
     Slicer shows a segmentation that is loaded from a file without a display node.
     """
-    node = segmentation.GetNodeReference(ANSWER_ROLE)
+    node = segmentation.GetNodeReference(ORIGINAL_ROLE)
     if node is not None:
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetVisibility(False)
 
 
-def answer_of(segmentation: Node) -> Node:
+def original_of(segmentation: Node) -> Node:
     """Return the network's result, a vtkSegmentation; None if it is not known."""
-    node = segmentation.GetNodeReference(ANSWER_ROLE)
+    node = segmentation.GetNodeReference(ORIGINAL_ROLE)
     return None if node is None else node.GetSegmentation()
 
 
 def rows_with_marks(segmentation: Node, lesions: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the columns for corrections and reviews to the lesion rows of a new run, which has neither yet."""
-    answer = answer_of(segmentation)
+    original = original_of(segmentation)
     return [
         lesion
         | {
             "correction": "",
             "review": "",
             "network_volume_ml": lesion["volume_ml"],
-            "segment_id": "" if answer is None else answer.GetSegmentIdBySegmentName(lesion["segment"]),
+            "segment_id": "" if original is None else original.GetSegmentIdBySegmentName(lesion["segment"]),
         }
         for lesion in lesions
     ]
@@ -194,9 +202,9 @@ def _spread_meanwhile(now: dict[str, Any], before: dict[str, Any]) -> dict[str, 
 
 def network_rows(segmentation: Node) -> dict[str, dict[str, Any]]:
     """Return the rows of the network's lesions, as measured by the run, by segment id."""
-    answer = answer_of(segmentation)
-    lesions = summary_of(segmentation).get("lesions", []) if answer is not None else []
-    return {answer.GetSegmentIdBySegmentName(lesion["segment"]): lesion for lesion in lesions}
+    original = original_of(segmentation)
+    lesions = summary_of(segmentation).get("lesions", []) if original is not None else []
+    return {original.GetSegmentIdBySegmentName(lesion["segment"]): lesion for lesion in lesions}
 
 
 def fill_table(node: Node, lesions: Sequence[dict[str, Any]]) -> None:

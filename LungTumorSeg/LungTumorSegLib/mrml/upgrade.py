@@ -12,7 +12,7 @@ import slicer
 
 from .nodes import SUMMARY_ATTRIBUTE, TABLE_ROLE, Node
 from .results import is_edited
-from .stored_lesions import answer_of, fill_table, hide_answer, keep_answer, rows_with_marks, summary_of
+from .stored_lesions import fill_table, hide_original, keep_original, original_of, rows_with_marks, summary_of
 
 VERSION = 4
 """Version of the content of a scene; stored in the parameter node."""
@@ -24,18 +24,18 @@ def upgrade(segmentation: Node) -> None:
     The voxels of a version 1 result are taken as the network's result if nobody edited them. Otherwise the network's
     result is unknown, and the segmentation cannot be reset.
     """
-    hide_answer(segmentation)
+    hide_original(segmentation)
     if (
         not segmentation.GetAttribute(SUMMARY_ATTRIBUTE)
-        or answer_of(segmentation) is not None
+        or original_of(segmentation) is not None
         or is_edited(segmentation)
     ):
         return
-    answer = slicer.vtkSegmentation()
-    answer.SetSourceRepresentationName(segmentation.GetSegmentation().GetSourceRepresentationName())
-    answer.DeepCopy(segmentation.GetSegmentation())
-    answer.RemoveRepresentation(str(slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()))
-    keep_answer(segmentation, answer)
+    original = slicer.vtkSegmentation()
+    original.SetSourceRepresentationName(segmentation.GetSegmentation().GetSourceRepresentationName())
+    original.DeepCopy(segmentation.GetSegmentation())
+    original.RemoveRepresentation(str(slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()))
+    keep_original(segmentation, original)
     table = segmentation.GetNodeReference(TABLE_ROLE)
     if table is not None:
         fill_table(table, rows_with_marks(segmentation, summary_of(segmentation).get("lesions", [])))

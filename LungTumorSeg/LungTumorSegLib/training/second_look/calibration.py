@@ -1,4 +1,4 @@
-"""Calibrate the second network: from its answers on sources that it was not trained on to probabilities.
+"""Calibrate the second network: from its logits on sources that it was not trained on to probabilities.
 
 The candidates of both networks are compared with the labels of their case. A logistic regression on the measures of
 ``refinement.measures`` and on the second network's logit is fitted on all of them. Fitted once more without each source
