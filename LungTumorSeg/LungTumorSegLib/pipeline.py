@@ -151,6 +151,11 @@ def outliner_of(
 ) -> tuple[Outliner, LungIsolation]:
     """Return what answers clicks on a CT, and the lung isolation of the CT.
 
+    Args:
+        ct: The CT in HU (slice, row, column), in any orientation.
+        model: A model with a second network.
+        on_progress: Called while the lungs are found.
+
     Raises:
         UnusableInput: If the model has no second network, or the CT does not contain enough lung.
     """

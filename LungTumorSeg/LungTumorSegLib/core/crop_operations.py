@@ -21,7 +21,7 @@ def contains(crop: Crop, point: Point, grid: Geometry) -> bool:
 
 
 def joined(a: Crop | None, b: Crop, grid: Geometry) -> Crop:
-    """Return the union of two crops of a grid; None is an empty one."""
+    """Return the union of two crops ``a`` and ``b`` of a grid; None is an empty one."""
     if a is None:
         return b
     box = united(a.box, b.box)

@@ -29,7 +29,15 @@ def dice(prediction: Mask, reference: Mask) -> float:
 
 
 def iou(prediction: Mask, reference: Mask) -> float:
-    """Compute the intersection over union, |P and R| / |P or R| (Jaccard index); see ``dice``."""
+    """Compute the intersection over union, |P and R| / |P or R| (Jaccard index).
+
+    Args:
+        prediction: A mask (bool) of any shape.
+        reference: A mask of the same shape.
+
+    Returns:
+        0 to 1; 1 if both masks are empty.
+    """
     union = np.count_nonzero(prediction | reference)
     return float(np.count_nonzero(prediction & reference) / union) if union else 1.0
 
@@ -39,6 +47,10 @@ def slice_dices(prediction: Mask, reference: Mask) -> Array:
 
     A slice without tumor in both masks counts as 1, and a slice with tumor in one mask only counts as 0. The overall 2D
     Dice of Najeeb and Bhuiyan 2022 is the mean over the slices of all cases.
+
+    Args:
+        prediction: A mask, bool (slices, rows, columns).
+        reference: A mask of the same shape.
 
     Returns:
         float64, shape (slices,).

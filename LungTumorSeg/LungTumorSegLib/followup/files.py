@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from .. import NOTICE, __version__
 from ..core.csv_tables import CASE_COLUMN, write_table
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.json_files import write_json
+from ..core.rounding import rounded
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
 from ..results.folder import complete_or_nothing
@@ -26,7 +26,6 @@ FOLLOW_UP = "follow-up"
 """Group of the files of ``compare``."""
 
 SCHEMA_VERSION = 1
-SIGNIFICANT_DIGITS = 7
 
 COLUMNS = (
     "id", "status", "size_status", "earlier_segments", "later_segments", "side", "volume_earlier_ml",
@@ -105,7 +104,7 @@ def _write_csv(lesions: Sequence[dict[str, Any]], path: Path, case: str | None) 
 def as_json(found: FollowUp, case: str | None = None) -> dict[str, Any]:
     """Return the content of followup.json: numbers and how they were found, without any path or patient name."""
     registration = found.registration
-    data: dict[str, Any] = _rounded(
+    data: dict[str, Any] = rounded(
         {
             "schema_version": SCHEMA_VERSION,
             "software_version": __version__,
@@ -165,14 +164,3 @@ def _row(entry: dict[str, Any]) -> Sequence[object]:
         **{name: "yes" if entry[name] else "no" for name in ("recist_target", "returned", "later_in_view")},
     }
     return [values[name] for name in COLUMNS]
-
-
-def _rounded(value: Any) -> Any:
-    """Round every number in nested lists and dictionaries; one that is not finite becomes None."""
-    if isinstance(value, dict):
-        return {name: _rounded(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
-    if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
-    return value

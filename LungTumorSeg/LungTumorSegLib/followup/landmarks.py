@@ -126,9 +126,9 @@ def found_again(fixed: Array, moving: Array, inside: Mask, matches: Matches, rea
     A wrong match rarely does, however far it lies from the expected place, so this check does not prefer small offsets.
 
     Args:
-        fixed: The image with the places.
-        moving: The image in which they were found.
-        inside: Voxels (bool) that count in the comparison.
+        fixed: The image (slice, row, column) with the places.
+        moving: The image on the same grid in which they were found.
+        inside: Voxels (bool) of the grid that count in the comparison.
         matches: The places and where they were found.
         reach: Largest offset along each axis, voxels.
     """

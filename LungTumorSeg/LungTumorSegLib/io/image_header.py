@@ -260,8 +260,8 @@ def check_same_geometry(shape: tuple[int, int, int], one: Array, other: Array, n
 
     Args:
         shape: Number of (slices, rows, columns).
-        one: An affine to LPS mm.
-        other: Another affine to LPS mm.
+        one: A 4 x 4 matrix from (slice, row, column) to LPS mm.
+        other: Another such matrix.
         names: Names of both statements in the error message.
         path: The file, for error messages.
 
@@ -276,10 +276,16 @@ def check_same_geometry(shape: tuple[int, int, int], one: Array, other: Array, n
 
 
 def check_same_spacing(one: Sequence[float], other: Sequence[float], names: tuple[str, str], path: Path) -> None:
-    """Check that two statements of a file's spacing, in mm, agree.
+    """Check that two statements of a file's spacing agree.
+
+    Args:
+        one: A spacing (slice, row, column), mm.
+        other: Another one.
+        names: Names of both fields in the error message.
+        path: The file, for error messages.
 
     Raises:
-        UnusableInput: If they disagree; the message uses ``names``, the names of the two fields.
+        UnusableInput: If they disagree.
     """
     if not np.allclose(one, other, rtol=SAME_SPACING, atol=0):
         first, second = (" x ".join(f"{mm:.5g}" for mm in spacing) for spacing in (one, other))

@@ -115,7 +115,7 @@ def planes_of(positions_lps: Array, orientation: Array, pixel_spacing_mm: Array)
 
 
 def half_last_decimal(values: Array) -> float:
-    """Return half of the last decimal to which numbers are rounded.
+    """Return half of the last decimal to which numbers (n,) are rounded.
 
     It is 0.05 for 1.2 and 30.2000008, and 0.5 for whole numbers.
     """

@@ -69,7 +69,7 @@ def _dilate_into(grown: Mask, wide: Mask, radius_mm: float, spacing: Spacing, *,
 
 
 def erode(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
-    """Erode a mask by a ball or a disk; see ``dilate``.
+    """Erode a mask by a ball or a disk; the arguments are those of ``dilate``.
 
     The mask is assumed to continue beyond the border of the array.
     """
@@ -83,7 +83,7 @@ def erode(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
 
 
 def close(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
-    """Fill gaps and notches narrower than twice ``radius_mm``; see ``dilate``.
+    """Fill gaps and notches narrower than twice ``radius_mm``; the arguments are those of ``dilate``.
 
     The mask does not grow from the border of the array, nor beyond its bounding box.
     """
@@ -99,7 +99,7 @@ def close(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
 
 
 def open_(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = False) -> Mask:
-    """Remove what is thinner than twice ``radius_mm``; see ``dilate``.
+    """Remove what is thinner than twice ``radius_mm``; the arguments are those of ``dilate``.
 
     The result is the part of the mask that is covered by balls or disks inside it.
     """

@@ -69,7 +69,7 @@ def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -
 
 
 def rim_of(mask: Mask) -> Mask:
-    """Return the true voxels of a mask (bool) that share a face with a voxel outside of it or with its border."""
+    """Return the true voxels of a mask (slice, row, column) that share a face with a false voxel or with its border."""
     return np.asarray(mask & ~ndimage.binary_erosion(mask))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.complete_files import complete_file
 from ..core.csv_tables import CASE_COLUMN, Value, write_table
+from ..core.rounding import rounded
 from .columns import COLUMN, COLUMNS
 
 if TYPE_CHECKING:  # measuring imports vtk, and isolate writes a record without it
@@ -16,19 +16,6 @@ if TYPE_CHECKING:  # measuring imports vtk, and isolate writes a record without 
     from .lesion import Lesion
     from .lesion_report import LesionReport
     from .spread import Margin, Spread
-
-SIGNIFICANT_DIGITS = 7
-"""Significant digits of each number in tables.
-
-This is single precision, so rounding never affects a comparison.
-"""
-
-
-def _rounded(value: Value) -> Value:
-    """Round a number to ``SIGNIFICANT_DIGITS``; an infinite distance, to a structure that is absent, becomes None."""
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
 
 
 def write_lesions_csv(report: LesionReport, path: str | os.PathLike[str], case: str | None = None) -> None:
@@ -70,7 +57,7 @@ def lesion_as_json(lesion: Lesion) -> dict[str, Any]:
 
 
 def _ends(ruler: Ruler) -> list[list[Value]]:
-    return [[_rounded(coordinate) for coordinate in end] for end in (ruler.start_lps, ruler.end_lps)]
+    return [[rounded(coordinate) for coordinate in end] for end in (ruler.start_lps, ruler.end_lps)]
 
 
 class WithSpread(Protocol):
@@ -87,10 +74,10 @@ def spread_as_json(report: WithSpread) -> dict[str, Any]:
     spread = report.spread
     return {
         "count": spread.count,
-        "burden_ml": _rounded(spread.burden_ml),
-        "lung_ml": _rounded(spread.lung_ml),
-        "burden_percent": _rounded(spread.burden_percent),
-        "largest_distance_mm": _rounded(spread.largest_distance_mm),
+        "burden_ml": rounded(spread.burden_ml),
+        "lung_ml": rounded(spread.lung_ml),
+        "burden_percent": rounded(spread.burden_percent),
+        "largest_distance_mm": rounded(spread.largest_distance_mm),
         "places": [
             {"side": side, "zone": zone, "count": count} for (side, zone), count in sorted(spread.places.items())
         ],
@@ -103,8 +90,8 @@ def margins_as_json(found: Iterable[Margin]) -> list[dict[str, Any]]:
         {
             "number": margin.number,
             "segment": margin.name,
-            "distance_mm": _rounded(float(margin.distance_mm)),
-            "volume_ml": _rounded(margin.volume_ml),
+            "distance_mm": rounded(float(margin.distance_mm)),
+            "volume_ml": rounded(margin.volume_ml),
         }
         for margin in found
     ]
@@ -112,4 +99,4 @@ def margins_as_json(found: Iterable[Margin]) -> list[dict[str, Any]]:
 
 def all_measures(lesion: Lesion) -> dict[str, Value]:
     """Return all columns of lesions.csv with their values as written to the file."""
-    return {column.name: _rounded(column.value(lesion)) for column in COLUMNS}
+    return {column.name: rounded(column.value(lesion)) for column in COLUMNS}

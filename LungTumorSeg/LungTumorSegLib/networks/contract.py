@@ -147,7 +147,11 @@ def foreground_logits(scores: torch.Tensor) -> torch.Tensor:
 
 
 def output_bias(layer: nn.Module, *, first: int = 0) -> torch.Tensor:
-    """Return the bias of a layer, from channel ``first`` on, as a view that may be changed in place."""
+    """Return the bias of a layer, from channel ``first`` on, as a view that may be changed in place.
+
+    Raises:
+        TypeError: The layer has no bias.
+    """
     bias = layer.bias
     if not isinstance(bias, torch.Tensor):
         raise TypeError(f"{type(layer).__name__} has no bias.")

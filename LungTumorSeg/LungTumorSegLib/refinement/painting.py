@@ -34,7 +34,13 @@ class OutlinedLesions:
 
 
 def paint_outlines(outlines: Iterable[Outline], ct: Volume, warnings: Iterable[str] = ()) -> OutlinedLesions:
-    """Paint outlines on the grid of ``ct``; those without a mask leave no trace."""
+    """Paint outlines on the grid of a CT.
+
+    Args:
+        outlines: The outlines; those without a mask leave no trace.
+        ct: The CT.
+        warnings: Sentences for the user that the result carries.
+    """
     tumor, certainty = np.zeros(ct.shape, bool), np.zeros(ct.shape, np.float32)
     lesions = []
     for outline in outlines:

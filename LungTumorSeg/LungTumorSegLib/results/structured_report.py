@@ -14,6 +14,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
 from .. import NOTICE
+from ..core.rounding import rounded
 from ..core.terminology import meaning_of
 from ..io.dicom_seg_writer import Algorithm, dicom_code, equipment
 from ..io.dicom_source import MANUFACTURER, NOT_CLINICAL, SR_SERIES, UTF_8, DicomSource, long_string
@@ -131,8 +132,8 @@ def _groups(
     voxels = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         referenced_segment=sr.ReferencedSegment.from_segmentation(segmentation, number),
         measurements=[
-            sr.Measurement(VOLUME, _rounded(lesion.volume_ml), MILLILITER),
-            sr.Measurement(ATTENUATION, _rounded(lesion.mean_hu), HOUNSFIELD_UNIT, derivation=MEAN),
+            sr.Measurement(VOLUME, rounded(lesion.volume_ml, DIGITS), MILLILITER),
+            sr.Measurement(ATTENUATION, rounded(lesion.mean_hu, DIGITS), HOUNSFIELD_UNIT, derivation=MEAN),
         ],
         **about,
     )
@@ -160,8 +161,4 @@ def _no_lesion(made_by: Algorithm) -> Any:
 def _length(name: Code, ruler: Ruler, frame_of_reference: str) -> Any:
     ends = np.array([ruler.start_lps, ruler.end_lps])
     line = sr.CoordinatesForMeasurement3D(sr.GraphicTypeValues3D.POLYLINE, ends, frame_of_reference)
-    return sr.Measurement(name, _rounded(ruler.length_mm), MILLIMETER, referenced_coordinates=[line])
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+    return sr.Measurement(name, rounded(ruler.length_mm, DIGITS), MILLIMETER, referenced_coordinates=[line])

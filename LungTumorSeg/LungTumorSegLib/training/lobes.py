@@ -107,6 +107,9 @@ def lobe_scores(network: torch.nn.Module, grid: WorkingGrid, device: torch.devic
     """Return the scores (lobe, slice, row, column) of a network of lobes on a whole working grid, float32.
 
     Afterwards, the network is in evaluation mode.
+
+    Raises:
+        TypeError: The network has no classes.
     """
     if not isinstance(network, ClassNetwork):
         raise TypeError(f"{type(network).__name__} is no network of several classes.")
