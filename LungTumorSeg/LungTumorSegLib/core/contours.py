@@ -49,18 +49,6 @@ class FilledPlanes:
     beyond_mm: float
 
 
-def fill_contours(contours: Iterable[Array], grid: Volume) -> Volume:
-    """Fill closed contours as ``fill_planes`` does, and return only the Boolean mask.
-
-    Raises:
-        ValueError: If a contour is not axial or reaches beyond the grid.
-    """
-    filled = fill_planes(contours, grid)
-    if filled.beyond_mm:
-        raise ValueError(f"a contour reaches {filled.beyond_mm:.1f} mm beyond the CT")
-    return filled.mask
-
-
 def fill_planes(contours: Iterable[Array], grid: Volume, *, even_odd: bool = False) -> FilledPlanes:
     """Fill closed contours in axial planes.
 

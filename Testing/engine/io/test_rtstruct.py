@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from dicom_series import write_dicom_series
-from LungTumorSegLib.core.contours import fill_contours, fill_polygons
+from LungTumorSegLib.core.contours import fill_planes, fill_polygons
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.rtstruct import read_roi, read_rois, read_structure_set
@@ -127,12 +127,15 @@ def contour(grid, level, polygon):
     return grid.index_to_lps(np.column_stack([np.full(len(polygon), level), polygon]))
 
 
+def mask_of(contours, grid):
+    """The voxels that contours fill."""
+    return fill_planes(contours, grid).mask
+
+
 @pytest.mark.parametrize("geometry", [{}, {"turn_degrees": (10, -20, 35)}, {"spacing": (-2.0, 0.9, 1.1)}])
 def test_contours_in_mm_land_on_their_slice(geometry):
     grid = a_grid(**geometry)
-    mask = fill_contours(
-        [contour(grid, 3, circle((20, 25), 9)), contour(grid, 4, rectangle(5.5, 6.5, 9.5, 20.5))], grid
-    )
+    mask = mask_of([contour(grid, 3, circle((20, 25), 9)), contour(grid, 4, rectangle(5.5, 6.5, 9.5, 20.5))], grid)
     assert [mask.array[k].any() for k in range(6)] == [False, False, False, True, True, False]
     assert mask.array[3].sum() == pytest.approx(np.pi * 81, rel=0.02)
     assert mask.array[4].sum() == 4 * 14
@@ -140,18 +143,23 @@ def test_contours_in_mm_land_on_their_slice(geometry):
 
 def test_a_contour_a_little_off_its_slice_belongs_to_the_nearest():
     grid = a_grid()
-    mask = fill_contours([contour(grid, 2.3, circle((20, 25), 9))], grid)
+    mask = mask_of([contour(grid, 2.3, circle((20, 25), 9))], grid)
     assert mask.array[2].any()
 
 
-def test_contours_off_the_ct_or_across_slices_are_refused():
+def test_how_far_a_contour_reaches_beyond_the_ct_is_stated():
     grid = a_grid()
-    with pytest.raises(ValueError, match=r"beyond the CT"):
-        fill_contours([contour(grid, 6.0, circle((20, 25), 9))], grid)
+    inside, beyond = (fill_planes([contour(grid, level, circle((20, 25), 9))], grid) for level in (5.0, 6.0))
+    assert inside.beyond_mm == 0
+    assert beyond.beyond_mm == pytest.approx(grid.spacing[0])
+
+
+def test_contours_across_slices_are_refused():
+    grid = a_grid()
     tilted = contour(grid, 2, circle((20, 25), 9))
     tilted[:, 2] += np.linspace(0, 12, len(tilted))
     with pytest.raises(ValueError, match="not axial"):
-        fill_contours([tilted], grid)
+        fill_planes([tilted], grid)
 
 
 def test_an_roi_is_read_by_its_name(tmp_path):
@@ -261,7 +269,7 @@ def test_a_ball_drawn_on_every_nth_slice_is_filled_and_warned_of(tmp_path, every
 def test_planes_between_the_slices_do_not_cancel_each_other():
     ct = make_ct(shape=(21, 64, 64), spacing=(2.5, 1.0, 1.0))
     fine = make_ct(shape=(42, 64, 64), spacing=(1.25, 1.0, 1.0))
-    found = fill_contours(ball_contours(fine, 16.0, 1, center=(20, 31.5, 31.5)), ct)
+    found = mask_of(ball_contours(fine, 16.0, 1, center=(20, 31.5, 31.5)), ct)
     volume_ml = np.count_nonzero(found.array) * ct.voxel_volume_ml
     assert volume_ml == pytest.approx(4 / 3 * np.pi * 1.6**3, rel=0.03)
 
@@ -350,28 +358,28 @@ def test_regions_of_the_same_number_are_refused(tmp_path):
 def test_a_contour_that_is_stated_twice_counts_once(copy):
     grid = a_grid()
     once = contour(grid, 3, circle((20, 25), 9))
-    np.testing.assert_array_equal(fill_contours([once, copy(once)], grid).array, fill_contours([once], grid).array)
+    np.testing.assert_array_equal(mask_of([once, copy(once)], grid).array, mask_of([once], grid).array)
 
 
 @pytest.mark.parametrize("number", [23, 36, 61])
 def test_a_contour_that_is_stated_again_with_other_points_counts_once(number):
     grid = a_grid()
     once, again = contour(grid, 3, circle((20, 25), 9, 40)), contour(grid, 3, circle((20, 25), 9, number))
-    np.testing.assert_array_equal(fill_contours([once, again], grid).array, fill_contours([once], grid).array)
+    np.testing.assert_array_equal(mask_of([once, again], grid).array, mask_of([once], grid).array)
 
 
 def test_a_thin_wall_is_no_copy_of_itself():
     grid = a_grid()
     outer, inner = (contour(grid, 3, circle((20, 25), radius)) for radius in (9, 8))
-    whole, wall = (np.count_nonzero(fill_contours(each, grid).array) for each in ([outer], [outer, inner]))
-    assert wall == whole - np.count_nonzero(fill_contours([inner], grid).array)
+    whole, wall = (np.count_nonzero(mask_of(each, grid).array) for each in ([outer], [outer, inner]))
+    assert wall == whole - np.count_nonzero(mask_of([inner], grid).array)
 
 
 @pytest.mark.parametrize(("kind", "cancel"), [("CLOSED_PLANAR", False), ("CLOSEDPLANAR_XOR", True)])
 def test_contours_that_overlap_are_joined_unless_they_are_of_the_xor_kind(tmp_path, kind, cancel):
     grid = a_grid()
     drawn = [contour(grid, 3, circle(center, 6.3)) for center in ((15, 20), (15, 26))]
-    one, other = (fill_contours([each], grid).array for each in drawn)
+    one, other = (mask_of([each], grid).array for each in drawn)
 
     def edit(data):
         for each in data.ROIContourSequence[0].ContourSequence:
@@ -385,8 +393,8 @@ def test_contours_that_overlap_are_joined_unless_they_are_of_the_xor_kind(tmp_pa
 def test_joined_parts_keep_their_holes_and_islands():
     grid = a_grid()
     drawn = [(15, 20), 8], [(15, 27), 8], [(15, 23.5), 3.2], [(15, 23.5), 1.3]
-    one, other, hole, island = (fill_contours([contour(grid, 3, circle(*each))], grid).array for each in drawn)
-    found = fill_contours([contour(grid, 3, circle(*each)) for each in reversed(drawn)], grid)
+    one, other, hole, island = (mask_of([contour(grid, 3, circle(*each))], grid).array for each in drawn)
+    found = mask_of([contour(grid, 3, circle(*each)) for each in reversed(drawn)], grid)
     np.testing.assert_array_equal(found.array, (one | other) & ~hole | island)
 
 
@@ -397,11 +405,11 @@ def test_a_region_between_the_voxels_is_warned_of(tmp_path):
     assert [any("encloses no voxel" in warning for warning in each.warnings) for each in found] == [False, True]
 
 
-@pytest.mark.parametrize("moved", [(0, -80), (80, 0), (0, 18)])
-def test_a_contour_beside_the_ct_is_refused(moved):
-    grid = a_grid()
-    with pytest.raises(ValueError, match="mm beyond the CT"):
-        fill_contours([contour(grid, 3, circle((20, 25), 9) + moved)], grid)
+@pytest.mark.parametrize(("moved", "beyond_pixels"), [((0, -80), (0, 64)), ((80, 0), (70, 0)), ((0, 18), (0, 3))])
+def test_a_contour_beside_the_ct_reaches_beyond_its_outermost_pixels(moved, beyond_pixels):
+    grid = a_grid()  # 40 x 50 pixels
+    filled = fill_planes([contour(grid, 3, circle((20, 25), 9) + moved)], grid)
+    assert filled.beyond_mm == pytest.approx(np.dot(beyond_pixels, grid.spacing[1:]), abs=0.01)
 
 
 def test_two_points_are_no_contour(tmp_path):
@@ -415,7 +423,7 @@ def test_two_points_are_no_contour(tmp_path):
 def test_contours_midway_between_the_slices_fill_as_many_slices(rounding):
     grid = a_grid()
     drawn = [contour(grid, k + 0.5 + rounding * (-1) ** k, rectangle(5.5, 6.5, 9.5, 20.5)) for k in (1, 2, 3)]
-    assert fill_contours(drawn, grid).array.any(axis=(1, 2)).sum() == 3
+    assert mask_of(drawn, grid).array.any(axis=(1, 2)).sum() == 3
 
 
 @pytest.mark.parametrize(("off_mm", "is_warned_of"), [(0.0, False), (0.5, False), (1.0, True), (-1.2, True)])
@@ -498,7 +506,7 @@ def test_of_a_region_that_reaches_beyond_the_ct_the_inside_is_measured_and_the_r
     inside = contour(ct, 5, circle((20, 25), 9))
     moved = ct.index_to_lps(np.column_stack([np.full(200, 5.0), circle((20, 25), 9)]) + beside)
     (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV": [inside, moved]}), ct)
-    np.testing.assert_array_equal(found.mask.array, fill_contours([inside], ct).array)
+    np.testing.assert_array_equal(found.mask.array, mask_of([inside], ct).array)
     assert "The region GTV reaches" in found.warnings[0]
     assert "mm beyond the CT, and only the part inside" in found.warnings[0]
 
@@ -508,7 +516,7 @@ def test_a_region_across_the_border_of_the_ct_is_filled_up_to_it(tmp_path):
     whole = Volume(np.zeros((12, 40, 100), bool), ct.affine)
     drawn = [contour(ct, k, circle((20, 49), 9)) for k in range(3, 9)]
     (found,) = read_rois(write_rtstruct(tmp_path / "rs.dcm", {"GTV": drawn}), ct)
-    np.testing.assert_array_equal(found.mask.array, fill_contours(drawn, whole).array[:, :, :50])
+    np.testing.assert_array_equal(found.mask.array, mask_of(drawn, whole).array[:, :, :50])
     assert "reaches 9 mm beyond the CT" in found.warnings[0]
 
 

@@ -6,7 +6,6 @@ pairs the cases. Overlap, surface distance and sensitivity use cases with lesion
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,12 +168,6 @@ def write_tables(results: Results, config: BenchConfig, folder: Path) -> None:
     tables = {CASES: cases, SUMMARY: summary_rows(results, config), STRATA: strata_rows(results, config)}
     for name, rows in tables.items():
         write_table(folder / name, list(rows[0]) if rows else [], (row.values() for row in rows))
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table that ``write_tables`` wrote."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _mean_and_sd(values: Values) -> dict[str, float | None]:

@@ -1,12 +1,13 @@
 """Means, paired tests and strata of a bench, by hand."""
 
+import csv
+
 import pytest
 from LungTumorSegLib.training.bench.config import bench_config_from_dict
 from LungTumorSegLib.training.bench.tables import (
     METRICS,
     compare,
     effort_rows,
-    read_rows,
     strata_rows,
     summary_rows,
     values_of,
@@ -75,11 +76,16 @@ def test_strata_by_volume_source_and_the_users_groups(config):
     assert rows["source", "phantom", "b", "false_positives"]["cases"] == 1
 
 
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_the_files_have_every_case_and_the_efforts_are_means_over_runs(config, tmp_path):
     write_tables(results(), config, tmp_path)
-    assert len(read_rows(tmp_path / "cases.csv")) == 9
-    assert {row["entry"] for row in read_rows(tmp_path / "summary.csv")} == {"a", "b"}
-    assert read_rows(tmp_path / "strata.csv")
+    assert len(rows_of(tmp_path / "cases.csv")) == 9
+    assert {row["entry"] for row in rows_of(tmp_path / "summary.csv")} == {"a", "b"}
+    assert rows_of(tmp_path / "strata.csv")
     a, b = effort_rows(results(), config)
     assert b["steps"] == 15
     assert (a["gib"], b["gib"]) == (None, 2)  # results of earlier versions do not state it
