@@ -51,15 +51,13 @@ class LungTumorSeg(ScriptedLoadableModule):
         self.parent.contributors = ["The LungTumorSeg developers (organization to be filled in)"]
         self.parent.helpText = _(
             "This module finds, segments and measures lung tumors in a chest CT. Choose the CT, press Segment, check "
-            "each"
-            " lesion, and save the result. Tumors and lungs become segments, which you can correct."
+            "each lesion, and save the result. Tumors and lungs become segments, which you can correct."
             "<p><b>Research software, not a medical device.</b> A result without lesions does not exclude disease.</p>"
             '<p>See the <a href="https://github.com/LungTumorSeg/SlicerLungTumorSeg">documentation</a>.</p>'
         )
         self.parent.acknowledgementText = _(
             "Please cite: S. Najeeb and M. I. H. Bhuiyan, Spatial feature fusion in 3D convolutional autoencoders "
-            "for lung tumor"
-            " segmentation from 3D CT images, Biomedical Signal Processing and Control 78 (2022) 103996,"
+            "for lung tumor segmentation from 3D CT images, Biomedical Signal Processing and Control 78 (2022) 103996,"
             ' <a href="https://doi.org/10.1016/j.bspc.2022.103996">doi:10.1016/j.bspc.2022.103996</a>,'
             " and A. Fedorov et al., 3D Slicer as an image computing platform for the Quantitative Imaging Network,"
             ' Magnetic Resonance Imaging 30 (2012) 1323, <a href="https://doi.org/10.1016/j.mri.2012.05.001">'

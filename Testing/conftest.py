@@ -11,9 +11,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # the workers share the cores; threads beside them would only wait for each other
+# The workers share the cores; threads beside them would only wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest

@@ -103,10 +103,8 @@ class BatchSection:
             self._run.cancel()
             self._ui.batchButton.enabled = False
             self._say(_("Cancelling ..."))
-        elif (
-            self._packages.ensure(self._parameterNode) and self._parameterNode is not None
-        ):  # the scene may have been closed meanwhile
-            self._start()
+        elif self._packages.ensure(self._parameterNode) and self._parameterNode is not None:
+            self._start()  # unless the scene was closed during the installation
 
     def _start(self) -> None:
         ui = self._ui

@@ -75,11 +75,8 @@ class LesionTable:
         ui.burdenLabel.text = burdenText(lesions, summary)
         ui.warningsLabel.text = "\n".join(summary.get("warnings", []))
         ui.warningsLabel.visible = bool(ui.warningsLabel.text)
-        for label in (
-            ui.resultLabel,
-            ui.warningsLabel,
-            ui.burdenLabel,
-        ):  # a second line would otherwise overlap the table
+        # Without a height of its own, the second line of a label would overlap the table.
+        for label in (ui.resultLabel, ui.warningsLabel, ui.burdenLabel):
             label.minimumHeight = label.heightForWidth(TEXT_WIDTH) if label.text else 0
 
     def setWindow(self, window: tuple[float, float]) -> None:

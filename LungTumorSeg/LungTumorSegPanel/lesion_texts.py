@@ -37,9 +37,8 @@ def cellText(column: Column, lesion: LesionRow) -> str:
 
 def volumeText(lesion: LesionRow) -> str:
     """Return the volume in mL, followed by the network's volume if the lesion was corrected."""
-    if (
-        lesion.correction == CORRECTED and lesion.network_volume_ml == lesion.network_volume_ml
-    ):  # nan for a component that was split off
+    isKnown = lesion.network_volume_ml == lesion.network_volume_ml  # nan for a component that was split off
+    if lesion.correction == CORRECTED and isKnown:
         return _("{after:.2f}\nwas {before:.2f}").format(after=lesion.volume_ml, before=lesion.network_volume_ml)
     return f"{lesion.volume_ml:.2f}"
 

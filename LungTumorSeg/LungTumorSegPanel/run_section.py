@@ -150,10 +150,8 @@ class RunSection:
             self._cancelled = True
             self._ui.segmentButton.enabled = False
             self._showStatus(_("Cancelling ..."))
-        elif (
-            self._packages.ensure(self._parameterNode) and self._parameterNode is not None
-        ):  # the scene may have been closed meanwhile
-            self._start()
+        elif self._packages.ensure(self._parameterNode) and self._parameterNode is not None:
+            self._start()  # unless the scene was closed during the installation
 
     def _start(self) -> None:
         node = self._parameterNode

@@ -51,9 +51,8 @@ class SpreadSection:
             (self._ui.rulersCheckBox, RULERS_ROLE),
             (self._ui.marginsCheckBox, MARGINS_ROLE),
         ):
-            _setQuietly(
-                box, segmentation is not None and segmentation.GetNodeReference(role) is not None
-            )  # loaded with the scene
+            isLoaded = segmentation is not None and segmentation.GetNodeReference(role) is not None
+            _setQuietly(box, isLoaded)  # with the scene
         if segmentation is not None:
             self._ui.colorSelector.blockSignals(True)
             self._ui.colorSelector.currentIndex = COLORS.index(color_by(segmentation))
@@ -186,9 +185,8 @@ def _lesionsIn(rows: Sequence[LesionRow]) -> list[tuple[Any, ...]]:
 def _legendText(line: str, color: Sequence[float]) -> str:
     hexadecimal = "#" + "".join(f"{round(255 * part):02x}" for part in color)
     square = f'<span style="color:{hexadecimal}">\N{BLACK SQUARE}</span>'
-    return f"{square} {line}".replace(" ", "&nbsp;").replace(
-        "span&nbsp;", "span "
-    )  # lines may break only between classes
+    # Lines may break only between classes.
+    return f"{square} {line}".replace(" ", "&nbsp;").replace("span&nbsp;", "span ")
 
 
 def _spreadText(spread: Mapping[str, Any]) -> str:

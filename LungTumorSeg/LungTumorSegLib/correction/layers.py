@@ -115,9 +115,8 @@ class SegmentMasks:
 
         Slicer may pad a layer beyond the CT. These voxels are empty and are dropped.
         """
-        part = labels.canonical_axes().apply(
-            labels
-        )  # the layer's own axes, because Slicer reverses the slices of a left-handed CT on loading
+        # From the layer's own axes, because Slicer reverses the slices of a left-handed CT on loading.
+        part = labels.canonical_axes().apply(labels)
         start = start_on(part, self.grid, "The segmentation")
         box = start, moved(start, part.shape)
         inner = overlap(box, ((0, 0, 0), self.grid.shape))

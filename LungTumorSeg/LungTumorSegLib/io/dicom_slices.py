@@ -209,9 +209,8 @@ def _bit_field(header: DicomHeader) -> BitField:
     allocated, stored = header.integer("BitsAllocated"), header.integer("BitsStored")
     high = header.integer("HighBit", stored - 1)
     signed = header.integer("PixelRepresentation")
-    is_packed = (
-        header.text("TransferSyntaxUID") in DECODER_PACKAGES
-    )  # a codec stores numbers, not bits: they start at bit 0
+    # A codec stores numbers, not bits: they start at bit 0.
+    is_packed = header.text("TransferSyntaxUID") in DECODER_PACKAGES
     if (
         allocated not in (8, 16, 32)
         or not 1 <= stored <= allocated

@@ -77,10 +77,8 @@ def _find_tracks(ct: Volume, body: Mask, core_hu: int, found: Mask) -> None:
     pixel_mm2 = ct.spacing[1] * ct.spacing[2]
     above = np.zeros(ct.shape[1:], bool)
     widest = int((body & (ct.array < LUMEN_HU[0])).sum(axis=(1, 2)).argmax())
-    lowest_start = min(
-        widest, slices - 1 - round(TRACK_MM / ct.spacing[0])
-    )  # in a CT of the lower chest, the top slice is the widest
-    lowest_start = max(lowest_start, -1)  # a CT shorter than 40 mm cannot contain a track
+    # In a CT of the lower chest, the top slice is the widest. A CT shorter than 40 mm cannot contain a track.
+    lowest_start = max(min(widest, slices - 1 - round(TRACK_MM / ct.spacing[0])), -1)
     for index in range(slices - 1, lowest_start, -1):
         air = np.zeros_like(above)
         labels, count = labeled(body[index] & (ct.array[index] < LUMEN_HU[0]))

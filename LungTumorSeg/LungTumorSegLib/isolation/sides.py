@@ -74,9 +74,8 @@ def _left_part(region: Mask, left_of_axis: Mask, spacing: Spacing) -> Mask:
         cores = _cores(levels[-1], left_of_axis)
         if cores is not None:
             left, right = cores
-            for level in reversed(
-                levels[:-1]
-            ):  # grow over thick parts first, so that the sides meet where the bridge is thinnest
+            # Over thick parts first, so that the sides meet where the bridge is thinnest.
+            for level in reversed(levels[:-1]):
                 left, right = _grown(left, right, level)
             return left
     return region & left_of_axis

@@ -228,9 +228,8 @@ def solid_part(lesion: Crop, ct: Volume) -> SolidPart:
     """
     hu = ct.array[lesion.slices]
     solid = lesion.mask.array & (hu >= SOLID_HU)
-    core = ndimage.binary_erosion(
-        lesion.mask.array, structure=CONNECTIVITY[1:2]
-    )  # in the slice plane only, because the next slice may be 5 mm away
+    # In the slice plane only, because the next slice may be 5 mm away.
+    core = ndimage.binary_erosion(lesion.mask.array, structure=CONNECTIVITY[1:2])
     small = np.count_nonzero(core) * ct.voxel_volume_ml < DENSITY_CORE_ML
     if small:
         core = lesion.mask.array

@@ -41,9 +41,8 @@ def load_keras_weights(network: nn.Module, arrays: Mapping[str, npt.ArrayLike]) 
     for name, (tensor, axes) in entries.items():
         array = np.asarray(arrays[name], np.float32)
         value = np.transpose(array, axes) if len(axes) == array.ndim else array
-        if (
-            value.size == tensor.numel() and value.ndim + 1 == tensor.ndim
-        ):  # Keras's kernel of a transposed convolution lacks the depth axis of size 1
+        # Keras's kernel of a transposed convolution lacks the depth axis of size 1.
+        if value.size == tensor.numel() and value.ndim + 1 == tensor.ndim:
             value = np.expand_dims(value, 2)
         if value.shape != tuple(tensor.shape):
             raise ValueError(

@@ -58,9 +58,8 @@ def ellipsoid(at: Coordinates, center: Point, radii: Point) -> Array:
     along = [
         (c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip(at[::-1], center[::-1], radii[::-1], strict=True)
     ]
-    level = np.sqrt(
-        sum(t * t for t in along) + np.float32(TINY)
-    )  # z and y first: on an aligned grid their sum is only a plane
+    # z and y first: on an aligned grid their sum is only a plane.
+    level = np.sqrt(sum(t * t for t in along) + np.float32(TINY))
     steepness = np.sqrt(
         sum((t * np.float32(1 / r)) ** 2 for t, r in zip(along, radii[::-1], strict=True)) + np.float32(TINY)
     )

@@ -222,9 +222,8 @@ def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm:
     top = DOME_MM["right"] + toward_left * (DOME_MM["left"] - DOME_MM["right"]) - patient.inspiration_mm
     away = np.clip(away, 0, 0.995)
     surface = top - drop * (0.4 * away + 0.6 * (1 - np.sqrt(1 - away)))  # a mixture of a paraboloid and an ellipsoid
-    surface = surface + 28 * np.exp(-((x / 42) ** 2)) * np.clip(
-        (-20 - y) / 50, 0, 1
-    )  # in front of the heart it is attached to the xiphoid
+    # In front of the heart it is attached to the xiphoid.
+    surface = surface + 28 * np.exp(-((x / 42) ** 2)) * np.clip((-20 - y) / 50, 0, 1)
     return as_distance(surface - z, spacing_mm)
 
 

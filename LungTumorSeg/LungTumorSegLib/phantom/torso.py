@@ -130,9 +130,8 @@ def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> 
     ]
     merge_tube(muscles, (side, y, z), back, (17, 18, 19, 21, 25), 12)
     merge_tube(muscles, (side, y, z), [(110, 40, 96), (168, 22, 78)], (26, 40), 12)  # deltoid and supraspinatus
-    merge_tube(
-        muscles, (side, y, z), [(25, 30, 170), (30, 32, 118), (62, 46, 84)], (34, 32, 20), 12
-    )  # neck and trapezius
+    neck_and_trapezius = [(25, 30, 170), (30, 32, 118), (62, 46, 84)]
+    merge_tube(muscles, (side, y, z), neck_and_trapezius, (34, 32, 20), 12)
     return np.asarray(muscles)
 
 

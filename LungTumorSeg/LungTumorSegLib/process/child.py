@@ -200,9 +200,8 @@ def _kill_tree(process: subprocess.Popen[str]) -> None:
         taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
         subprocess.run([taskkill, "/F", "/T", "/PID", str(process.pid)], capture_output=True, check=False)  # noqa: S603
         return
-    with contextlib.suppress(
-        ProcessLookupError, PermissionError
-    ):  # all have ended; macOS denies permission for a group of zombies
+    # All may have ended; for a group of zombies, macOS denies permission.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -43,9 +43,8 @@ def offscreen_window(size: tuple[int, int]) -> vtkRenderWindow:
         window.SetMultiSamples(0)  # depth peeling needs it
         window.SetAlphaBitPlanes(True)
         window.Initialize()
-        without_library = (
-            window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None
-        )  # would crash
+        # Without its library, this window would crash.
+        without_library = window.GetClassName() == "vtkOSOpenGLRenderWindow" and find_library("OSMesa") is None
         if without_library or not window.SupportsOpenGL():
             raise MachineLimit(
                 "This machine cannot render in 3D; install libEGL (Debian: libegl1) or OSMesa, or run with "

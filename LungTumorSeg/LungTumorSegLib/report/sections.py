@@ -201,9 +201,8 @@ def _ruler(place: Place, ct: Volume, ruler: Ruler, dashes: str, font_mm: float) 
     ends = ct.lps_to_index([ruler.start_lps, ruler.end_lps])
     (x0, y0), (x1, y1) = (place(float(row), float(column)) for _, row, column in ends)
     along = np.array([x1 - x0, y1 - y0]) / max(ruler.length_mm, np.finfo(float).tiny)
-    x, y = (
-        np.array([x1, y1]) + (1.2 + np.abs(along[0])) * font_mm * along + [0, 0.35 * font_mm]
-    )  # numbers are wider than they are high
+    away = (1.2 + np.abs(along[0])) * font_mm  # numbers are wider than they are high
+    x, y = np.array([x1, y1]) + away * along + [0, 0.35 * font_mm]
     return (
         f'<line x1="{x0:.2f}" y1="{y0:.2f}" x2="{x1:.2f}" y2="{y1:.2f}" stroke="{RULER_COLOR}" '
         f'stroke-width="{font_mm / 7:.2f}" '

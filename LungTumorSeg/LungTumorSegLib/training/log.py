@@ -32,9 +32,8 @@ class TrainingLog:
         rows = []
         if self._path.is_file():
             with self._path.open(newline="", encoding="utf-8") as file:
-                rows = [
-                    row for row in csv.DictReader(file) if row[COLUMNS[-1]] is not None
-                ]  # a kill may have cut off the last one
+                # A kill may have cut off the last row.
+                rows = [row for row in csv.DictReader(file) if row[COLUMNS[-1]] is not None]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with complete_file(self._path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
