@@ -13,6 +13,7 @@ from dicom_series import write_dicom_series
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.io.segmentations import read_segmentation
+from LungTumorSegLib.results.mark import MARK_FILE
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from result_files import lesions_in
 
@@ -22,7 +23,14 @@ WHOLE_CHESTS = ["lidc_0001", "lidc_0003", "4dlung_113", "lung1_001", "nsclc_rg_r
 PARTIAL_CHESTS = ["ts_example_3mm", "ibsi1_phantom"]
 TRANSFER_SYNTAXES = {"plain": ExplicitVRLittleEndian, "RLE": RLELossless}
 
-RESULT_FILES = {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd"}
+RESULT_FILES = {
+    MARK_FILE,
+    "segmentation.seg.nrrd",
+    "lesions.csv",
+    "summary.json",
+    "probability.nrrd",
+    "disagreement.nrrd",
+}
 LUNGS_ML = (1500.0, 9000.0)
 """Both lungs of an adult, however sick, in a scan that holds them whole."""
 
