@@ -89,6 +89,14 @@ def a_stored_case(folder: Path, patient: str = "one", *, is_phantom: bool = Fals
     )
 
 
+def a_scan_and_a_phantom(folder: Path) -> list[StoredCase]:
+    """Return two cases: a real CT of the patient "one", and a phantom."""
+    return [
+        a_stored_case(folder / "scan", "one"),
+        a_stored_case(folder / "phantom", "phantom-1", is_phantom=True, seed=1),
+    ]
+
+
 def toy_bench_base(*, epoch_steps: int) -> dict[str, Any]:
     """Return the common settings of a bench whose trainings take two steps."""
     return {

@@ -132,7 +132,7 @@ def _candidates(probability: np.ndarray, lesions: np.ndarray, box: tuple[slice, 
 def missed_case(reference: Volume) -> CaseMetrics | None:
     """Return the metrics of a case without a prediction: all its lesions, and all its slices with tumor, are missed.
 
-    What is neither counts nowhere, so that a missing prediction improves no metric.
+    Its slices without tumor are not counted, so a missing prediction improves no metric.
 
     Args:
         reference: The reference (bool, or one label per lesion).

@@ -128,7 +128,7 @@ def is_of_ct(summary: Mapping[str, Any], ct: CTVolume) -> bool:
 
 
 def summary_of(result: Path) -> Path | None:
-    """Return the path of the summary.json of a result; None if there is none.
+    """Return the path of the summary.json of a result, or None if the result has no such file.
 
     Args:
         result: A result folder, or a segmentation. Only one with the name that results give it has a summary.

@@ -8,18 +8,14 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.training.places import MASSES, Places
 from LungTumorSegLib.training.sampling_config import SamplingConfig
 from LungTumorSegLib.training.walls import CHEST_WALL
-from training_cases import a_stored_case
+from training_cases import a_scan_and_a_phantom
 
 NONE = SamplingConfig(implants=0, lesions=0, lung=0, hard_sites=0)
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cases")
-    return [
-        a_stored_case(folder / "scan", "one"),
-        a_stored_case(folder / "phantom", "phantom-1", is_phantom=True, seed=1),
-    ]
+    return a_scan_and_a_phantom(tmp_path_factory.mktemp("cases"))
 
 
 def shares(**values):

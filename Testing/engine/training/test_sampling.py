@@ -8,7 +8,7 @@ from LungTumorSegLib.training.places import Place
 from LungTumorSegLib.training.sampling import Sampler, draw_corner
 from LungTumorSegLib.training.sampling_config import SamplingConfig
 from LungTumorSegLib.training.store import IGNORED
-from training_cases import a_stored_case
+from training_cases import a_scan_and_a_phantom, a_stored_case
 
 CROP = (4, 16, 24)
 GRID = GridConfig(spacing_mm=(3.0, 1.5, 1.5))
@@ -17,11 +17,7 @@ PLAIN = SamplingConfig(crop=CROP, implants=0, lesions=0, lung=0, hard_sites=0, e
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cases")
-    return [
-        a_stored_case(folder / "scan", "one"),
-        a_stored_case(folder / "phantom", "phantom-1", is_phantom=True, seed=1),
-    ]
+    return a_scan_and_a_phantom(tmp_path_factory.mktemp("cases"))
 
 
 def shares(**values):
