@@ -118,6 +118,7 @@ def test_a_part_of_a_chest_is_isolated_with_a_warning(real_ct_folder, name, tmp_
     path = real_ct_folder / name / "ct.nii.gz"
     record = run("isolate", path, tmp_path / "results")
     assert {file.name for file in (tmp_path / "results").iterdir()} == {
+        MARK_FILE,
         "isolation.seg.nrrd",
         "isolated.nrrd",
         "isolation.json",
