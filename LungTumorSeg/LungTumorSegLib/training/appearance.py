@@ -49,6 +49,9 @@ FIELD_SHARE = (0.4, 0.9)
 FIELD_RADIUS_MM = 180.0
 """Radius of the field of view, mm."""
 
+REACH_MM = 8.0
+"""Distance from the isolation mask up to which the tissue inside stands for what is outside, mm; no kernel is wider."""
+
 FWHM = 2.3548
 """Full width at half maximum of a Gaussian per standard deviation."""
 
@@ -222,13 +225,13 @@ def _truncate(patch: Patch, rng: np.random.Generator) -> None:
 
 
 def _filled(patch: Patch) -> Float:
-    """Return HU in which each voxel outside the isolation mask has the HU of the nearest one inside."""
+    """Return HU in which a voxel outside the isolation mask has the mean HU of those inside within ``REACH_MM``."""
     if patch.mask.all() or not patch.mask.any():
         return patch.hu
-    nearest = ndimage.distance_transform_edt(
-        ~patch.mask, sampling=patch.spacing_mm, return_distances=False, return_indices=True
-    )
-    return np.asarray(patch.hu[tuple(nearest)], np.float32)
+    size = [2 * int(np.ceil(REACH_MM / each)) + 1 for each in patch.spacing_mm]
+    share = ndimage.uniform_filter(patch.mask.astype(np.float32), size, mode="constant")
+    mean = ndimage.uniform_filter(np.where(patch.mask, patch.hu, 0), size, mode="constant") / np.maximum(share, 1e-4)
+    return np.asarray(np.where(patch.mask | (share < 1e-4), patch.hu, mean), np.float32)
 
 
 def _happens(share: float, rng: np.random.Generator) -> bool:

@@ -24,6 +24,7 @@ from ...core.events import Progress, ProgressCallback
 from ...core.json_files import write_json
 from ...core.resampling import resample_separable
 from ...core.volume import AIR_HU, HU, Array, CTVolume, Mask, Probability, Volume
+from ...inference.device import choose_precision
 from ...inference.grid import WorkingGrid, make_working_grid
 from ...inference.predictor import predict_maps
 from ...io.images import read_ct
@@ -285,14 +286,15 @@ def _bits(mask: Mask, lungs: Mask, body: Mask) -> Array:
 
 def _predicted(scan: Scan, grid: WorkingGrid, model: Model, stride: int) -> Scan:
     """Return the scan with the maps of the first network, found in the way of ``segment``."""
+    device = torch.device("cpu")
     maps = predict_maps(
         grid,
         model.network,
         stride=stride,
         mirror=model.manifest.mirror,
         closer_above=model.manifest.closer_above,
-        device=torch.device("cpu"),
-        precision="float32",
+        device=device,
+        precision=choose_precision("auto", device),
     )
     return dataclasses.replace(scan, probability=maps.mean, deviation=maps.deviation())
 
