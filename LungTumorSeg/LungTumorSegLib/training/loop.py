@@ -154,7 +154,8 @@ class TrainingLoop:
             state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
             state.step += 1
             state.seconds = shared_number(spent + time.monotonic() - begin)
-            on_progress(Progress(f"training {self._name}", state.step, stage.steps))
+            done = self._length.done(state.step, state.seconds)
+            on_progress(Progress(f"training {self._name}", done, stage.steps))
             if state.step % LOG_STEPS == 0:
                 self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
                 losses.clear()

@@ -66,6 +66,10 @@ class Length:
         steps = step / self.steps
         return max(steps, seconds / 60 / self.max_minutes) if self.max_minutes else steps
 
+    def done(self, step: int, seconds: float) -> int:
+        """Return the finished share in steps, which a wall-clock limit makes more than those that were taken."""
+        return min(self.steps, round(self.fraction(step, seconds) * self.steps))
+
     def seconds_left(self, step: int, seconds: float) -> float:
         """Return the expected time to the end, seconds; the arguments are those of ``fraction``."""
         fraction = self.fraction(step, seconds)

@@ -20,6 +20,8 @@ def test_a_training_ends_with_its_steps_or_its_minutes_whichever_come_first(limi
     assert length.fraction(5, 30.0) == fraction
     assert length.seconds_left(5, 30.0) == left
     assert length.seconds_left(0, 0.0) == 0.0
+    assert length.done(5, 30.0) == 20 * fraction
+    assert length.done(5, 600.0) == (20 if limit else 5)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "plateau", "falling", "constant"])

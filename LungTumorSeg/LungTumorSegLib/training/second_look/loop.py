@@ -145,7 +145,8 @@ class LookLoop:
             if time.monotonic() - saved > CHECKPOINT_SECONDS or self._state.finished:
                 self._save()
                 saved = time.monotonic()
-            on_progress(Progress(f"training {self._name}", self._state.step, self._config.steps))
+            done = self._length.done(self._state.step, self._state.seconds)
+            on_progress(Progress(f"training {self._name}", done, self._config.steps))
         self._log.close()
         self._average.apply()
         return self._network.eval()
