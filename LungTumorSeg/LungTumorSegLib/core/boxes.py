@@ -11,6 +11,9 @@ from .volume import Array, Geometry, Grid, Mask, Volume, as_shape
 Box = tuple[tuple[int, int, int], tuple[int, int, int]]
 """Start and stop index of a crop, each (slice, row, column); the stop index is exclusive."""
 
+Slices = tuple[slice, slice, slice]
+"""Slices along (slice, row, column) that index an array."""
+
 
 def bounding_box(mask: Mask) -> Box | None:
     """Return the smallest box that contains every true voxel of a mask.
@@ -31,8 +34,8 @@ def bounding_box(mask: Mask) -> Box | None:
     return as_shape(each[0] for each in along), as_shape(each[-1] + 1 for each in along)
 
 
-def slices_of(box: Box) -> tuple[slice, slice, slice]:
-    """Return the box as a tuple of slices that indexes an array (slice, row, column)."""
+def slices_of(box: Box) -> Slices:
+    """Return the box as slices that index an array (slice, row, column)."""
     (a, b, c), (d, e, f) = box
     return slice(a, d), slice(b, e), slice(c, f)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .boxes import Box, bounding_box, moved, put, slices_of
+from .boxes import Box, Slices, bounding_box, moved, put, slices_of
 from .errors import UnusableInput
 from .unstored import UnstoredVolume
 from .volume import Array, AxisOrder, Geometry, Grid, Mask, Volume, as_shape
@@ -40,7 +40,7 @@ class Crop:
     box: Box
 
     @property
-    def slices(self) -> tuple[slice, slice, slice]:
+    def slices(self) -> Slices:
         """Return the box as a tuple of slices that indexes an array of the whole volume."""
         return slices_of(self.box)
 

@@ -11,7 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import bounding_box, slices_of, widened
+from ..core.boxes import Slices, bounding_box, slices_of, widened
 from ..core.components import components_at
 from ..core.volume import Array, Mask
 
@@ -187,7 +187,7 @@ def grown_over_corners(mask: Mask) -> Mask:
     return grown
 
 
-def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> tuple[slice, slice, slice]:
+def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool = False) -> Slices:
     """Return the smallest box around a mask, widened by a margin and limited to the array.
 
     Args:

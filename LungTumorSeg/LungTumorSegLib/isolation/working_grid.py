@@ -12,7 +12,7 @@ from math import ceil
 
 import numpy as np
 
-from ..core.boxes import bounding_box, slices_of, widened
+from ..core.boxes import Slices, bounding_box, slices_of, widened
 from ..core.threads import both
 from ..core.volume import HU, Mask, Volume
 from .morphology import ROUNDING, grown_by_one
@@ -115,9 +115,7 @@ def refine(mask: Mask, volume: Volume, low: float, high: float) -> Mask:
     return refined
 
 
-def _enlarged(
-    mask: Mask, index: int, rows: slice, columns: slice, volume: Volume
-) -> tuple[tuple[slice, slice, slice], Mask]:
+def _enlarged(mask: Mask, index: int, rows: slice, columns: slice, volume: Volume) -> tuple[Slices, Mask]:
     """Transfer a part of a slice of a coarse mask to ``volume``'s own grid.
 
     Returns:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.volume import Array
 from .canvas import Canvas
 from .patient import UNENHANCED_BLOOD_HU, Patient
-from .shapes import Array, ellipsoid, smooth_max, smooth_min, tube
+from .shapes import Field, ellipsoid, smooth_max, smooth_min, tube
 from .thorax import AORTA_MM, LOWER_VENA_CAVA_MM, Thorax, spine_sleeve
 from .torso import FAT_HU, MUSCLE_HU
 
@@ -56,7 +57,7 @@ def paint_abdomen(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.rand
     canvas.paint_field(np.maximum(_cava(thorax), liver), patient.venous_hu)
 
 
-def _paint_hollow_organ(canvas: Canvas, organ: Array, y: Array, gas_level: float) -> None:
+def _paint_hollow_organ(canvas: Canvas, organ: Field, y: Array, gas_level: float) -> None:
     """Paint a wall, its content, and gas in front of a level surface, because the patient lies on the back."""
     canvas.paint_field(organ, MUSCLE_HU)
     canvas.paint_field(organ + STOMACH_WALL_MM, CONTENT_HU)
@@ -68,11 +69,11 @@ def _paint_great_vessels(canvas: Canvas, patient: Patient, thorax: Thorax) -> No
     canvas.paint_field(_cava(thorax), patient.venous_hu)
 
 
-def _aorta(thorax: Thorax) -> Array:
+def _aorta(thorax: Thorax) -> Field:
     rows = np.asarray(AORTA_MM[6:], dtype=float)
     return tube(thorax.model, rows[:, :3], rows[:, 3])
 
 
-def _cava(thorax: Thorax) -> Array:
+def _cava(thorax: Thorax) -> Field:
     rows = np.asarray(LOWER_VENA_CAVA_MM, dtype=float)
     return tube(thorax.model, rows[:, :3], rows[:, 3])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.volume import Array
 from .canvas import Canvas
 from .patient import Patient
-from .shapes import Array
 from .thorax import DOME_MM
 
 AMPLITUDE_MM = (4.0, 12.0)

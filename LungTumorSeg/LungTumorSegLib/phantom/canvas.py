@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import Grid, as_shape
+from ..core.boxes import Slices
+from ..core.volume import Array, Grid, as_shape
 from .options import BODY_GRID_MM
-from .shapes import Array, Coordinates, clip_to_unit
-
-Slices = tuple[slice, slice, slice]
+from .shapes import Coordinates, Field, clip_to_unit
 
 ALIGNED_TOLERANCE = 1e-6
 """Direction cosines that differ from 0 and 1 by less than this count as exactly axial."""
@@ -41,12 +40,18 @@ class CoarseGrid:
 
     @staticmethod
     def around(low: Array, high: Array, spacing_mm: float = BODY_GRID_MM) -> CoarseGrid:
-        """Return the grid that covers the box from ``low`` to ``high`` (x, y, z), mm."""
+        """Return the grid that covers a box.
+
+        Args:
+            low: The box's lowest corner (x, y, z), LPS mm.
+            high: The box's highest corner (x, y, z), LPS mm.
+            spacing_mm: Distance between neighboring grid points, mm.
+        """
         size = np.ceil((high - low) / spacing_mm).astype(int) + 1
         return CoarseGrid(low, as_shape(size[::-1]), spacing_mm)
 
     def axes(self) -> Coordinates:
-        """Return x, y, z of the grid points, mm, shaped to broadcast to (z, y, x)."""
+        """Return x, y and z of the grid points, LPS mm, as float32 arrays that broadcast to (z, y, x)."""
         x, y, z = (self.low[i] + self.spacing_mm * np.arange(self.size[2 - i]) for i in range(3))
         return (
             x[None, None, :].astype(np.float32),
@@ -54,8 +59,16 @@ class CoarseGrid:
             z[:, None, None].astype(np.float32),
         )
 
-    def at(self, level: Array, points_lps: Array) -> Array:
-        """Return the field values (n,) at ``points_lps`` (n, 3)."""
+    def at(self, level: Field, points_lps: Array) -> Array:
+        """Interpolate a field linearly at points; beyond the grid, it continues with its edge values.
+
+        Args:
+            level: The field (z, y, x).
+            points_lps: The points (n, 3), LPS mm.
+
+        Returns:
+            The values (n,), in the field's unit.
+        """
         index = ((np.asarray(points_lps) - self.low) / self.spacing_mm).T[::-1]
         return np.asarray(ndimage.map_coordinates(level, index, order=1, mode="nearest"))
 
@@ -101,7 +114,7 @@ class Canvas:
             margin_mm: Distance by which each box is widened on every side, mm: one number, or one per box.
 
         Returns:
-            One box of voxels per LPS box, or None where no voxel lies inside.
+            Slices (slice, row, column) for each LPS box, or None where no voxel lies inside.
         """
         margin = np.broadcast_to(margin_mm, len(low))[:, None]
         ends = np.stack([low - margin, high + margin])
@@ -123,13 +136,22 @@ class Canvas:
         ]
 
     def box(self, low: Array, high: Array, margin_mm: float = BOX_MARGIN_MM) -> Slices | None:
-        """Return the voxels of one LPS box, widened by ``margin_mm``, or None if there are none; see ``boxes``."""
+        """Return the voxels inside one LPS box.
+
+        Args:
+            low: The box's lowest corner (x, y, z), LPS mm.
+            high: The box's highest corner (x, y, z), LPS mm.
+            margin_mm: Distance by which the box is widened on every side, mm.
+
+        Returns:
+            Slices (slice, row, column), or None if no voxel lies inside.
+        """
         return self.boxes(np.asarray(low, dtype=float)[None], np.asarray(high, dtype=float)[None], margin_mm)[0]
 
     def points(self, box: Slices) -> Coordinates:
-        """Return x, y, z of the voxel centers in ``box``, mm, float32.
+        """Return x, y and z of the voxel centers in ``box``, LPS mm, float32.
 
-        On an aligned grid each of the three is one-dimensional and broadcasts to the box.
+        They broadcast to the box (slice, row, column). On an aligned grid, each of them varies along one axis only.
         """
         if self.aligned:
             z, y, x = (axis[part] for axis, part in zip(self._axes, box, strict=True))
@@ -139,8 +161,16 @@ class Canvas:
         x, y, z = (affine[a, 0] * k + affine[a, 1] * j + affine[a, 2] * i + affine[a, 3] for a in range(3))
         return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
-    def box_of(self, level: Array, below_mm: float = 0.0) -> Slices | None:
-        """Return the voxels around the part of a coarse field below ``below_mm``, or None if there are none."""
+    def box_of(self, level: Field, below_mm: float = 0.0) -> Slices | None:
+        """Return the voxels around the part of a field that lies below a value.
+
+        Args:
+            level: The field (z, y, x), mm.
+            below_mm: The value, mm; 0 is the surface of a signed distance.
+
+        Returns:
+            Slices (slice, row, column), or None if there are no such voxels.
+        """
         inside = level < below_mm + self.coarse.spacing_mm
         spans = [np.flatnonzero(inside.any(axis=tuple(set(range(3)) - {axis}))) for axis in (2, 1, 0)]
         if any(len(span) == 0 for span in spans):
@@ -149,10 +179,15 @@ class Canvas:
         high = self.coarse.low + self.coarse.spacing_mm * np.array([span[-1] for span in spans])
         return self.box(low, high)
 
-    def sample(self, level: Array, box: Slices) -> Array:
-        """Interpolate a coarse field linearly at the voxel centers of ``box``; the result is float32.
+    def sample(self, level: Field, box: Slices) -> Array:
+        """Interpolate a field linearly at voxel centers; beyond the coarse grid, it continues with its edge values.
 
-        Beyond the coarse grid, the field continues with its edge values.
+        Args:
+            level: The field (z, y, x).
+            box: The voxels.
+
+        Returns:
+            The values (slice, row, column) in the box, float32, in the field's unit.
         """
         points = self.points(box)
         index = [
@@ -171,21 +206,35 @@ class Canvas:
 
         Args:
             box: The voxels to paint.
-            distance: Signed distance to the surface at these voxels, mm.
-            hu: One value, or one per voxel of the box.
+            distance: Signed distance to the surface at these voxels (slice, row, column), mm.
+            hu: HU: one value, or one per voxel of the box.
             edge_mm: Width of the soft edge, mm; the default is the canvas's ``edge_mm``.
         """
         blend(self.hu[box], coverage(distance, edge_mm or self.edge_mm), hu)
 
-    def paint_field(self, level: Array, hu: Array | float, edge_mm: float | None = None) -> None:
-        """Paint the inside (negative values) of a coarse field in one HU."""
+    def paint_field(self, level: Field, hu: float, edge_mm: float | None = None) -> None:
+        """Paint the inside of a field in one HU.
+
+        Args:
+            level: Signed distance (z, y, x), mm, negative inside.
+            hu: HU of the inside.
+            edge_mm: Width of the soft edge, mm; the default is the canvas's ``edge_mm``.
+        """
         box = self.box_of(level)
         if box is not None:
             self.paint(box, self.sample(level, box), hu, edge_mm)
 
 
 def coverage(distance: Array, edge_mm: float) -> Array:
-    """Return the share (0 to 1) of a voxel inside a surface at signed ``distance``: linear over ``edge_mm``."""
+    """Return the share of a voxel that lies inside a surface.
+
+    Args:
+        distance: Signed distance of the voxel's center to the surface, mm, in any shape.
+        edge_mm: Width over which the share falls linearly from 1 to 0, mm.
+
+    Returns:
+        The share, 0 to 1, in the shape of ``distance``.
+    """
     share = np.asarray(distance * np.float32(-1 / edge_mm))
     share += np.float32(0.5)
     clip_to_unit(share)
@@ -193,14 +242,23 @@ def coverage(distance: Array, edge_mm: float) -> Array:
 
 
 def blend(hu: Array, share: Array, target: Array | float) -> None:
-    """Move ``hu`` in place toward ``target`` by ``share`` (0 to 1)."""
+    """Move HU toward a target, in place.
+
+    Args:
+        hu: HU, float32, in any shape; they are changed.
+        share: How far to move, 0 (not at all) to 1 (onto the target), broadcastable to ``hu``.
+        target: HU: one value, or one per voxel.
+    """
     change = target - hu
     change *= share
     hu += change
 
 
 def _interpolate(values: Array, index: Array, axis: int) -> Array:
-    """Interpolate linearly along ``axis`` at fractional ``index``, plane by plane to keep the data in the cache."""
+    """Interpolate an array (z, y, x) linearly along ``axis`` at fractional indices (n,).
+
+    It proceeds plane by plane, to keep the data in the cache.
+    """
     index = np.clip(index, 0, values.shape[axis] - 1)
     below = np.minimum(index.astype(int), values.shape[axis] - 2)
     share = (index - below).astype(np.float32)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.volume import Array
 from .canvas import Canvas
 from .patient import Patient
-from .shapes import Array, capsule, smooth_noise
+from .shapes import Field, capsule, smooth_noise
 
 SHELL_HU, FOAM_HU, MATTRESS_HU = (-350.0, 80.0), (-960.0, -900.0), (-930.0, -820.0)
 CLOTH_HU, LEAD_HU = -650.0, 1800.0
@@ -15,7 +16,7 @@ MATTRESS_MM = (5.0, 25.0)
 """Range of the thickness of the air gap or mattress between patient and couch top, mm."""
 
 
-def paint_couch(canvas: Canvas, patient: Patient, skin: Array, rng: np.random.Generator) -> None:
+def paint_couch(canvas: Canvas, patient: Patient, skin: Field, rng: np.random.Generator) -> None:
     """Paint couch, mattress and blanket; the patient is painted over them later.
 
     Args:
@@ -50,8 +51,14 @@ def paint_couch(canvas: Canvas, patient: Patient, skin: Array, rng: np.random.Ge
         _paint_blanket(canvas, skin, rng)
 
 
-def paint_leads(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
-    """Paint two or three electrode wires that run over the front of the chest."""
+def paint_leads(canvas: Canvas, skin: Field, rng: np.random.Generator) -> None:
+    """Paint two or three electrode wires that run over the front of the chest.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        skin: The skin's field (z, y, x), mm, negative inside.
+        rng: Draws number and course of the wires.
+    """
     grid = canvas.coarse
     for _ in range(int(rng.integers(2, 4))):
         z = np.linspace(rng.uniform(-120, -20), rng.uniform(60, 120), 16)
@@ -80,20 +87,20 @@ def _paint_slab(canvas: Canvas, above: Array, depth: Array, thickness_mm: float,
     canvas.paint(box, whole + shell, float(rng.uniform(*FOAM_HU)))
 
 
-def _paint_blanket(canvas: Canvas, skin: Array, rng: np.random.Generator) -> None:
+def _paint_blanket(canvas: Canvas, skin: Field, rng: np.random.Generator) -> None:
     """Paint a wrinkled cloth over the front: a thin sheet at a varying distance from the skin."""
     _, y, _ = canvas.coarse.axes()
     sheet = np.abs(skin - 12 - 7 * smooth_noise(rng, skin.shape, 4)) - 1.2
     canvas.paint_field(np.maximum(sheet, y - 20), CLOTH_HU)
 
 
-def _lowest_skin(canvas: Canvas, skin: Array) -> float:
+def _lowest_skin(canvas: Canvas, skin: Field) -> float:
     """Return the most posterior y of the skin, LPS mm."""
     rows = np.flatnonzero((skin < 0).any(axis=(0, 2)))
     return float(canvas.coarse.low[1] + canvas.coarse.spacing_mm * rows[-1])
 
 
-def _front(skin: Array, low: Array, spacing_mm: float, x: float, z: float) -> float:
+def _front(skin: Field, low: Array, spacing_mm: float, x: float, z: float) -> float:
     """Return the y (LPS mm) of the most anterior skin at ``x`` and ``z``."""
     i = int(np.clip((x - low[0]) / spacing_mm, 0, skin.shape[2] - 1))
     k = int(np.clip((z - low[2]) / spacing_mm, 0, skin.shape[0] - 1))

@@ -8,7 +8,7 @@ import numpy as np
 
 from .canvas import Canvas
 from .patient import UNENHANCED_BLOOD_HU, Patient
-from .shapes import Array, smooth_max, smooth_noise
+from .shapes import Field, smooth_max, smooth_noise
 from .thorax import Thorax
 from .trees import targets_in
 
@@ -41,12 +41,21 @@ class Disease:
         hu: HU of the region.
     """
 
-    level: Array
+    level: Field
     hu: float
 
 
 def build_disease(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> list[Disease]:
-    """Build the airless regions (atelectasis, effusion) of ``patient`` in the order in which they are painted."""
+    """Build the airless regions (atelectasis and effusion) of a patient.
+
+    Args:
+        patient: Says which diseases there are.
+        thorax: The patient's thorax.
+        rng: Draws side, extent and HU.
+
+    Returns:
+        The regions in the order in which they are painted.
+    """
     found: list[Disease] = []
     for name, build in (("collapse", _collapse), ("effusion", _effusion)):
         if name in patient.distractors:
@@ -54,16 +63,16 @@ def build_disease(patient: Patient, thorax: Thorax, rng: np.random.Generator) ->
     return found
 
 
-def airless(diseases: list[Disease], thorax: Thorax) -> Array:
-    """Return the union of all airless regions as one coarse field (mm, negative inside)."""
+def airless(diseases: list[Disease], thorax: Thorax) -> Field:
+    """Return the union of all airless regions (z, y, x), mm, negative inside."""
     level = np.full(thorax.grid.size, 1e3, np.float32)
     for disease in diseases:
         np.minimum(level, disease.level, out=level)
     return level
 
 
-def _either_lung(thorax: Thorax, rng: np.random.Generator) -> tuple[Array, float]:
-    """Draw the left or the right lung; the sign is 1 for the left and -1 for the right."""
+def _either_lung(thorax: Thorax, rng: np.random.Generator) -> tuple[Field, float]:
+    """Draw a lung: its field, and the sign of its side, 1 for the left and -1 for the right."""
     return (thorax.left_lung, 1.0) if rng.random() < 0.5 else (thorax.right_lung, -1.0)
 
 
@@ -105,15 +114,23 @@ def _collapse(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
     return [_within(lung, wedge + bow, _airless_hu(patient, rng))]
 
 
-def _within(lung: Array, level: Array, hu: float) -> Disease:
-    """Cut a field to a lung, up to its very edge, so that no film of air remains at the chest wall."""
+def _within(lung: Field, level: Field, hu: float) -> Disease:
+    """Cut a field (mm) to a lung, up to its very edge, so that no film of air remains at the chest wall."""
     return Disease(smooth_max(level, lung - OVERLAP_MM, 2).astype(np.float32), hu)
 
 
 def paint_disease(
     canvas: Canvas, patient: Patient, thorax: Thorax, diseases: list[Disease], rng: np.random.Generator
 ) -> None:
-    """Paint the airless regions, and scars if the patient has them; scarred lung still counts as lung."""
+    """Paint the airless regions, and scars if the patient has them; scarred lung still counts as lung.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        patient: Says whether there are scars.
+        thorax: The patient's thorax.
+        diseases: The airless regions, in painting order.
+        rng: Draws number, place, size and HU of the scars.
+    """
     for disease in diseases:
         canvas.paint_field(disease.level, disease.hu)
     if "scars" not in patient.distractors:

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.lobes import LOBES
+from ..core.volume import Array
 from .canvas import Canvas
 from .patient import Patient
-from .shapes import Array, Coordinates, smooth_noise
+from .shapes import Coordinates, Field, smooth_noise
 
 if TYPE_CHECKING:
     from .thorax import Thorax
@@ -50,26 +51,26 @@ class Fissure:
         accessory: Whether it divides a lobe instead of separating two.
     """
 
-    sheet: Array
-    lung: Array
-    gap: Array | None = None
+    sheet: Field
+    lung: Field
+    gap: Field | None = None
     accessory: bool = False
 
 
 def build_fissures(
     patient: Patient,
     model: Coordinates,
-    right_lung: Array,
-    left_lung: Array,
+    right_lung: Field,
+    left_lung: Field,
     rng: np.random.Generator,
 ) -> tuple[Fissure, ...]:
     """Build the fissures of a patient.
 
     Args:
         patient: The patient.
-        model: Model coordinates x, y, z of the points of the coarse grid.
-        right_lung: The field of the right lung.
-        left_lung: The field of the left lung.
+        model: Model coordinates x, y, z of the points of the coarse grid, mm.
+        right_lung: The field (z, y, x) of the right lung, mm, negative inside.
+        left_lung: The field (z, y, x) of the left lung, mm, negative inside.
         rng: Draws places, bends and gaps; it is used only if the patient has lobes.
 
     Returns:
@@ -96,14 +97,14 @@ def build_fissures(
     )
 
 
-def _moved(sheet: Array, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def _moved(sheet: Field, shape: tuple[int, ...], rng: np.random.Generator) -> Field:
     """Return a sheet at a drawn distance from its usual place, with drawn bends."""
     return np.asarray(
         sheet + rng.normal(0, SHIFT_MM) + BEND_MM * smooth_noise(rng, shape, BEND_GRID_POINTS), np.float32
     )
 
 
-def _gap(patient: Patient, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array | None:
+def _gap(patient: Patient, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Field | None:
     """Return where a fissure is missing: the wanted share of the space, or a drawn one."""
     incomplete, share = rng.random() < INCOMPLETE[name], float(rng.uniform(0, LARGEST_GAP))
     noise = smooth_noise(rng, shape, GAP_GRID_POINTS)
@@ -112,7 +113,7 @@ def _gap(patient: Patient, name: str, shape: tuple[int, ...], rng: np.random.Gen
 
 
 def _accessory(
-    model: Coordinates, right_lung: Array, left_lung: Array, right_oblique: Array, left_oblique: Array
+    model: Coordinates, right_lung: Field, left_lung: Field, right_oblique: Field, left_oblique: Field
 ) -> dict[str, Fissure]:
     """Return the accessory fissures by name (``options.ACCESSORY_FISSURES``).
 
@@ -135,7 +136,7 @@ def _accessory(
 
 
 def paint_fissures(canvas: Canvas, thorax: Thorax) -> None:
-    """Paint what a CT shows of the fissures."""
+    """Paint the fissures of a thorax, except for their gaps, into the canvas."""
     for fissure in thorax.fissures:
         sheet = fissure.sheet
         lung = fissure.lung if fissure.gap is None else np.maximum(fissure.lung, -fissure.gap)

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import CTVolume, Grid, Volume, as_shape
+from ..core.volume import Array, CTVolume, Grid, Volume, as_shape
 from .canvas import Canvas, CoarseGrid
 from .generate import STEPS, Anatomy, add_lesion, build_anatomy, spine_points
 from .lesions import DIAMETER_RANGE_MM, LesionSpec
@@ -24,7 +24,7 @@ from .options import PhantomOptions, check_seed
 from .patient import Patient, stream
 from .placement import PlacedLesion, draw_specs
 from .scanner import scan
-from .shapes import Array, smooth_noise
+from .shapes import smooth_noise
 from .thorax import Thorax
 from .truth import FOLLOW_UP_LESION_STATUS, FollowUpPhantom, Phantom, PhantomLesion, TrackedPhantomLesion
 
@@ -85,14 +85,14 @@ class Motion:
     displacement: Array
 
     def to_earlier(self, points: Array) -> Array:
-        """Return the points (n, 3) of the earlier scan that correspond to points (n, 3) of the later scan, LPS mm."""
+        """Convert points of the later scan (n, 3) to the corresponding points of the earlier scan (n, 3), LPS mm."""
         upright = (points - self.center - self.move) @ self.rotation + self.center
         index = ((upright - self.grid.low) / self.grid.spacing_mm).T[::-1]
         shift = [ndimage.map_coordinates(part, index, order=1, mode="nearest") for part in self.displacement]
         return np.asarray(upright + np.stack(shift, axis=-1))
 
     def to_later(self, points: Array) -> Array:
-        """Return the points (n, 3) of the later scan that correspond to points (n, 3) of the earlier scan, LPS mm.
+        """Convert points of the earlier scan (n, 3) to the corresponding points of the later scan (n, 3), LPS mm.
 
         The inverse is found by fixed-point iteration; the displacement is smooth enough for it to converge.
         """
@@ -235,7 +235,16 @@ class _Scan:
         self.lesions: list[PhantomLesion] = []
 
     def add(self, placed: PlacedLesion, seed: int, topic: str) -> tuple[int, ...]:
-        """Add a lesion and return its label, or nothing if no voxel shows it."""
+        """Add a lesion.
+
+        Args:
+            placed: The lesion and its place in this scan.
+            seed: The phantom's seed.
+            topic: Topic of the lesion's random numbers (see ``stream``).
+
+        Returns:
+            The lesion's label, or nothing if no voxel shows it.
+        """
         label = len(self.lesions) + 1
         lesion = add_lesion(
             self.canvas, self.tumor, self.lungs, label=label, lesion=placed, rng=stream(seed, topic), shift=np.zeros(3)
@@ -246,7 +255,12 @@ class _Scan:
         return (label,)
 
     def scanned(self, hu: Array, spine: Array) -> Phantom:
-        """Return the finished phantom."""
+        """Return the finished phantom.
+
+        Args:
+            hu: HU (slice, row, column) after the scan, int16.
+            spine: Center line (n, 3) of the vertebral bodies, LPS mm.
+        """
         affine = self.canvas.grid.affine
         tumor, lungs = Volume(self.tumor, affine), Volume(self.lungs, affine)
         return Phantom(CTVolume(hu, affine), tumor, lungs, tuple(self.lesions), spine)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.volume import AxisOrder, CTVolume, Grid, Volume, as_point
+from ..core.volume import Array, AxisOrder, CTVolume, Grid, Volume, as_point
 from .abdomen import paint_abdomen
 from .breathing import breathe
 from .canvas import Canvas, CoarseGrid, coverage
@@ -22,7 +22,7 @@ from .options import PhantomOptions, check_seed
 from .patient import Patient, draw_patient, stream
 from .placement import PlacedLesion, place_lesions
 from .scanner import place_grid, scan
-from .shapes import Array
+from .shapes import Field
 from .skeleton import paint_skeleton
 from .thorax import Thorax, build_thorax
 from .torso import build_torso, paint_torso
@@ -75,6 +75,9 @@ def scan_anatomy(
         options: The lesions are those of these options.
         on_progress: Receives the progress in steps.
 
+    Returns:
+        The synthetic CT and its truth.
+
     Raises:
         UnusableInput: A lesion of ``options.lesions`` finds no room.
     """
@@ -110,7 +113,7 @@ class Anatomy:
 
     patient: Patient
     thorax: Thorax
-    airless: Array
+    airless: Field
     canvas: Canvas
     lungs: Array
     order: AxisOrder
@@ -119,7 +122,20 @@ class Anatomy:
     def place(
         self, seed: int, options: PhantomOptions, shift: Array, specs: tuple[LesionSpec, ...] | None = None
     ) -> list[PlacedLesion]:
-        """Find a place for each lesion of ``options``, or of ``specs`` if given; see ``place_lesions``."""
+        """Find a place for each lesion; see ``place_lesions``.
+
+        Args:
+            seed: The phantom's seed.
+            options: The lesions to place, or how to draw them.
+            shift: Shift (x, y, z) of the origin that is applied later, mm.
+            specs: Lesions to place as if they had been drawn, instead of those of ``options``.
+
+        Returns:
+            The placed lesions, in the order of their specifications.
+
+        Raises:
+            UnusableInput: A lesion of ``options.lesions`` finds no room.
+        """
         return place_lesions(
             seed,
             options,
@@ -133,7 +149,15 @@ class Anatomy:
 
 
 def build_anatomy(seed: int, options: PhantomOptions) -> Anatomy:
-    """Draw the patient of ``seed`` and paint the body, the lungs and the disease that is not tumor."""
+    """Draw a patient and paint the body, the lungs and the disease that is not tumor.
+
+    Args:
+        seed: The phantom's seed.
+        options: What to fix about patient and scanner; the lesions are not used.
+
+    Returns:
+        The painted patient.
+    """
     patient = draw_patient(seed, options)
     grid = place_grid(seed, patient, options)
     order = grid.canonical_axes()
@@ -148,7 +172,7 @@ def build_anatomy(seed: int, options: PhantomOptions) -> Anatomy:
 
 
 def spine_points(patient: Patient) -> Array:
-    """Return the center line of the vertebral bodies, shape (n, 3), LPS mm."""
+    """Return the center line of the vertebral bodies from foot to head (n, 3), LPS mm, every ``SPINE_STEP_MM``."""
     return np.stack([patient.spine_point(z) for z in np.arange(*SPINE_RANGE_MM, SPINE_STEP_MM)])
 
 
@@ -176,7 +200,7 @@ def _paint_patient(canvas: Canvas, seed: int, patient: Patient, thorax: Thorax, 
 
 
 def _lung_labels(canvas: Canvas, thorax: Thorax, diseases: list[Disease]) -> Array:
-    """Label aerated lung: 1 is the patient's left lung, 2 the right lung."""
+    """Label aerated lung (slice, row, column), uint8: 1 is the patient's left lung, 2 the right lung."""
     labels = np.zeros(canvas.grid.shape, np.uint8)
     sick = airless(diseases, thorax)
     for label, lung in ((1, thorax.left_lung), (2, thorax.right_lung)):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .canvas import Canvas
 from .patient import Patient
-from .shapes import Array, ellipsoid, smooth_noise
+from .shapes import Field, ellipsoid, smooth_noise
 from .thorax import Thorax
 
 DEPENDENT_HU = (-520.0, -150.0)
@@ -28,7 +28,14 @@ PNEUMONIA_PATCHES = (1, 5)
 
 
 def paint_haze(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Paint the dependent density and pneumonia that the distractors name; denser vessels stay visible."""
+    """Paint dependent density and pneumonia, if the patient has them; denser vessels stay visible.
+
+    Args:
+        canvas: The painted lungs; they are painted over in place.
+        patient: Says which of them there are.
+        thorax: The patient's thorax.
+        rng: Draws extent and HU.
+    """
     if "dependent" in patient.distractors:
         _thicken(canvas, thorax, _dependent(thorax, rng), float(rng.uniform(*DEPENDENT_HU)))
     if "pneumonia" in patient.distractors:
@@ -38,8 +45,8 @@ def paint_haze(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.
         _thicken(canvas, thorax, _dependent(thorax, rng, prone=True), float(rng.uniform(*DEPENDENT_HU)))
 
 
-def _dependent(thorax: Thorax, rng: np.random.Generator, *, prone: bool = False) -> Array:
-    """Return a share (0 to 1) on the coarse grid that grows toward the dorsal pleura, or the ventral one if ``prone``.
+def _dependent(thorax: Thorax, rng: np.random.Generator, *, prone: bool = False) -> Field:
+    """Return a share (z, y, x), 0 to 1, that grows toward the dorsal pleura, or the ventral one if ``prone``.
 
     It is higher at the base and uneven, as in patients.
     """
@@ -51,8 +58,8 @@ def _dependent(thorax: Thorax, rng: np.random.Generator, *, prone: bool = False)
     return np.asarray(np.clip(share, 0, 1) * np.clip(0.75 - z / 250, 0.2, 1), np.float32)
 
 
-def _patch(thorax: Thorax, rng: np.random.Generator) -> Array:
-    """Return a share (0 to 1) on the coarse grid: one patch with a ragged edge at a random place in a lung."""
+def _patch(thorax: Thorax, rng: np.random.Generator) -> Field:
+    """Return a share (z, y, x), 0 to 1: one patch with a ragged edge at a random place in a lung."""
     x, y, z = thorax.model
     inside = np.argwhere(thorax.lungs < -5)
     k, j, i = inside[rng.integers(len(inside))]
@@ -62,8 +69,8 @@ def _patch(thorax: Thorax, rng: np.random.Generator) -> Array:
     return np.asarray(np.clip(-distance / (0.5 * min(rx, ry, rz)), 0, 1), np.float32)
 
 
-def _thicken(canvas: Canvas, thorax: Thorax, share: Array, hu: float) -> None:
-    """Move lung toward ``hu`` by ``share``; no voxel becomes less dense."""
+def _thicken(canvas: Canvas, thorax: Thorax, share: Field, hu: float) -> None:
+    """Move lung toward ``hu`` by ``share`` (z, y, x), 0 to 1; no voxel becomes less dense."""
     box = canvas.box_of(thorax.lungs)
     if box is None:
         return

@@ -25,7 +25,8 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.errors import UnusableInput
-from .shapes import TINY, Array, Coordinates, merge_tube
+from ..core.volume import Array
+from .shapes import TINY, Coordinates, merge_tube
 
 KINDS = ("solid", "part_solid", "ground_glass", "spiculated", "cavitary")
 PLACES = ("lung", "pleura", "fissure", "diaphragm", "hilum", "mediastinum")
@@ -132,19 +133,37 @@ class LesionShape:
         return float(max(reach, self.radius_mm * stretch * (1 + np.abs(self.waves[:, 4]).sum()))) + self.edge_mm
 
     def distance(self, at: Coordinates) -> Array:
-        """Return the distance to the surface along the ray from the center, mm, negative inside.
+        """Return the distance to the surface along the ray from the center: the level set that defines the truth.
 
-        This is the level set that defines the truth.
+        Args:
+            at: Points x, y, z from the lesion's center, LPS mm, broadcastable against each other.
+
+        Returns:
+            Distances, mm, negative inside, in the points' common shape.
         """
         return self._level(at, 1.0, 0.0)
 
     def inner_distance(self, at: Coordinates) -> Array:
-        """Return the same distance for the core, cavity or necrosis."""
+        """Return the same distance for the inner part: the core, the cavity or the necrosis.
+
+        Args:
+            at: Points x, y, z from the lesion's center (not that of the inner part), LPS mm.
+
+        Returns:
+            Distances, mm, negative inside, in the points' common shape.
+        """
         x, y, z = (c - np.float32(c0) for c, c0 in zip(at, self.inner_center, strict=True))
         return self._level((x, y, z), self.inner_share, INNER_PHASE)
 
     def spicule_distance(self, at: Coordinates) -> Array:
-        """Return the signed distance of the spicules, mm, at most ``SPICULE_FAR_MM``."""
+        """Return the distance to the nearest spicule.
+
+        Args:
+            at: Points x, y, z from the lesion's center, LPS mm.
+
+        Returns:
+            Signed distances, mm, negative inside, at most ``SPICULE_FAR_MM``, in the points' common shape.
+        """
         nearest = np.full(np.broadcast_shapes(*(c.shape for c in at)), SPICULE_FAR_MM, np.float32)
         for row in self.spicules:
             merge_tube(nearest, at, [row[:3], row[3:6]], [row[6], SPICULE_TIP_MM], 0.0, farthest_mm=SPICULE_FAR_MM)
@@ -164,6 +183,7 @@ class LesionShape:
 
 
 def _ripple(waves: Array, ux: Array, uy: Array, uz: Array) -> Array:
+    """Return the ratio of the surface's distance from the center to the radius, in the directions (ux, uy, uz)."""
     total = np.ones(np.broadcast_shapes(ux.shape, uy.shape, uz.shape), np.float32)
     for wx, wy, wz, phase, amplitude in waves:
         total += amplitude * np.sin(wx * ux + wy * uy + wz * uz + phase)
@@ -171,7 +191,15 @@ def _ripple(waves: Array, ux: Array, uy: Array, uz: Array) -> Array:
 
 
 def lesion_shape(spec: LesionSpec, rng: np.random.Generator) -> LesionShape:
-    """Draw the surface, texture and HU of ``spec``."""
+    """Draw the surface, the texture and the HU of a lesion.
+
+    Args:
+        spec: Kind and diameter of the lesion; place, side and center are not used.
+        rng: Draws everything else.
+
+    Returns:
+        The lesion, around the origin.
+    """
     stretch = np.exp(rng.normal(0, 0.13, 3))
     stretch /= np.prod(stretch) ** (1 / 3)
     axes = np.diag(1 / stretch) @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
@@ -196,7 +224,7 @@ def lesion_shape(spec: LesionSpec, rng: np.random.Generator) -> LesionShape:
 
 
 def _draw_waves(spec: LesionSpec, rng: np.random.Generator) -> Array:
-    """Draw ripples of 1 to about 4 periods around the lesion.
+    """Draw ripples (n, 5) of 1 to about 4 periods around the lesion, as ``LesionShape.waves`` has them.
 
     Finer ripples are weaker, and larger lesions are more lobulated.
     """
@@ -225,6 +253,7 @@ def _draw_texture(spec: LesionSpec, rng: np.random.Generator) -> tuple[float, fl
 
 
 def _draw_spicules(spec: LesionSpec, axes: Array, waves: Array, radius: float, rng: np.random.Generator) -> Array:
+    """Draw spicules (n, 7), as ``LesionShape.spicules`` has them; none unless the lesion is spiculated."""
     if spec.kind != "spiculated":
         return np.zeros((0, 7))
     count = int(rng.integers(*SPICULES) * np.clip(radius / 10, 0.4, 2.0))
@@ -240,7 +269,10 @@ def _draw_spicules(spec: LesionSpec, axes: Array, waves: Array, radius: float, r
 
 
 def _sphere(count: int) -> Array:
-    """Return nearly uniform unit vectors (count, 3): a Fibonacci lattice."""
+    """Return nearly uniform unit vectors (count, 3).
+
+    They are a Fibonacci lattice (González 2010, doi:10.1007/s11004-009-9257-x).
+    """
     k = np.arange(count) + 0.5
     height = 1 - 2 * k / count
     angle = np.pi * (1 + np.sqrt(5)) * k

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..core.boxes import Slices
+from ..core.volume import Array
 from .canvas import Canvas
 from .fissures import paint_fissures
 from .patient import Patient
-from .shapes import Array, smooth_noise
+from .shapes import Field, smooth_noise
 from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax, airways_lps, patient_tube
 from .trees import Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels, targets_in
 
@@ -24,7 +26,14 @@ SUBPLEURAL_MM = 4.0
 
 
 def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Paint both lungs, then their fissures, vessels and airways."""
+    """Paint both lungs, then their fissures, vessels and airways.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        patient: Supplies the HU of lung and blood, and the share of emphysema.
+        thorax: The patient's thorax.
+        rng: Draws texture, emphysema, vessels and bronchi.
+    """
     both = thorax.lungs
     box = canvas.box_of(both)
     if box is None:
@@ -44,9 +53,8 @@ def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random
     paint_airways(canvas, airways)
 
 
-def _parenchyma(
-    canvas: Canvas, patient: Patient, thorax: Thorax, box: tuple[slice, slice, slice], rng: np.random.Generator
-) -> Array:
+def _parenchyma(canvas: Canvas, patient: Patient, thorax: Thorax, box: Slices, rng: np.random.Generator) -> Array:
+    """Return the HU (slice, row, column) of the lungs' tissue in ``box``, without vessels and airways."""
     shape = canvas.hu[box].shape
     _, y, _ = canvas.points(box)
     fine = rng.standard_normal(shape, dtype=np.float32)
@@ -63,8 +71,9 @@ def _parenchyma(
 
 
 def _vessel_trees(
-    patient: Patient, thorax: Thorax, side: str, lung: Array, rng: np.random.Generator
+    patient: Patient, thorax: Thorax, side: str, lung: Field, rng: np.random.Generator
 ) -> tuple[Tree, Tree]:
+    """Return the arteries and the veins of the lung with the field ``lung``; ``side`` is "left" or "right"."""
     sign = 1.0 if side == "left" else -1.0
     rows = LEFT_PULMONARY_ARTERY_MM if side == "left" else RIGHT_PULMONARY_ARTERY_MM
     artery_root = patient_tube(patient, rows, 6)[-1, :3]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.volume import Array
 from . import thorax as anatomy
 from .canvas import Canvas
 from .patient import UNENHANCED_BLOOD_HU, Patient
-from .shapes import Array, Rows, capsule, ellipsoid, smooth_noise
+from .shapes import Rows, capsule, ellipsoid, smooth_noise
 from .thorax import Thorax, patient_tube
 
 MEDIASTINAL_FAT_HU = -92.0
@@ -17,7 +18,14 @@ MYOCARDIAL_ENHANCEMENT = 0.35
 
 
 def paint_mediastinum(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Fill the cavity between the lungs with fat, then paint the organs in it."""
+    """Fill the cavity between the lungs with fat, then paint the organs in it.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        patient: Supplies the HU of the blood and the depth of inspiration.
+        thorax: The patient's thorax.
+        rng: Draws the fat's texture, swallowed air and lymph nodes.
+    """
     cavity = np.minimum(thorax.cavity, np.maximum(np.maximum(thorax.mediastinum, thorax.cage), thorax.above_diaphragm))
     fat = MEDIASTINAL_FAT_HU + 8 * smooth_noise(rng, thorax.grid.size, 2)
     box = canvas.box_of(cavity)
@@ -67,6 +75,7 @@ def _paint_vessels(canvas: Canvas, patient: Patient) -> None:
 
 
 def _paint_tube(canvas: Canvas, rows: Array, hu: float) -> None:
+    """Paint a tube through rows (x, y, z, radius), LPS mm."""
     start, end = rows[:-1], rows[1:]
     reach = np.maximum(start[:, 3], end[:, 3])
     boxes = canvas.boxes(np.minimum(start, end)[:, :3], np.maximum(start, end)[:, :3], reach + canvas.edge_mm)

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..core.volume import as_point
+from ..core.volume import Array, as_point
 from .options import ARMS, COUCHES, PhantomOptions
-from .shapes import Array, Coordinates, profile
+from .shapes import Coordinates, profile
 
 T = TypeVar("T")
 
@@ -100,29 +100,48 @@ class Patient:
     accessory_fissures: tuple[str, ...]
 
     def spine_shift(self, z_model: Array) -> Array:
-        """Return the sideways excursion of the spine, mm, at model heights."""
+        """Return the sideways excursion of the spine.
+
+        Args:
+            z_model: Heights in the model chest, mm, in any shape.
+
+        Returns:
+            Excursions, mm, positive to the left, in the same shape.
+        """
         phase = 2 * np.pi * (z_model - SCOLIOSIS_CENTER_MM) / SCOLIOSIS_LENGTH_MM
         return np.asarray(self.scoliosis_mm * np.cos(phase) * np.exp(-(((z_model - SCOLIOSIS_CENTER_MM) / 150) ** 2)))
 
     def _shift(self, y_model: Array, z_model: Array) -> Array:
-        """Return the sideways shift, mm: the spine's full excursion at the back, a quarter of it at the sternum."""
+        """Return the sideways shift at model coordinates, mm, positive to the left.
+
+        It is the spine's full excursion at the back and a quarter of it at the sternum.
+        """
         return self.spine_shift(z_model) * np.clip(0.7 + y_model / 140, 0.25, 1.0)
 
     def to_model(self, x: Array, y: Array, z: Array) -> Coordinates:
-        """Convert LPS coordinates to model coordinates."""
+        """Convert coordinates of this patient to those of the model chest: the inverse of ``to_lps``.
+
+        Args:
+            x: LPS mm; the three arrays broadcast against each other.
+            y: LPS mm.
+            z: LPS mm.
+
+        Returns:
+            Model coordinates x, y and z, mm, which broadcast against each other.
+        """
         y_model, z_model = y / np.float32(self.scale[1]), z / np.float32(self.scale[2])
         shift = self._shift(y_model, z_model).astype(np.float32)
         return (x - shift) / np.float32(self.scale[0]), y_model, z_model
 
     def to_lps(self, points: Array) -> Array:
-        """Convert model points (n, 3) to LPS points (n, 3): the inverse of ``to_model``."""
+        """Convert points of the model chest (n, 3), mm, to points of this patient (n, 3), LPS mm."""
         points = np.atleast_2d(np.asarray(points, dtype=float))
         moved = points * self.scale
         moved[:, 0] += self._shift(points[:, 1], points[:, 2])
         return np.asarray(moved)
 
     def spine_point(self, z_model: float) -> Array:
-        """Return the LPS center (3,) of the vertebral body at a model height."""
+        """Return the center (3,) of the vertebral body at the model height ``z_model`` (mm), LPS mm."""
         depth = float(profile(np.asarray(z_model), SPINE_DEPTH_MM))
         return np.asarray(self.to_lps(np.array([[0.0, depth, z_model]]))[0])
 
@@ -132,14 +151,25 @@ def stream(seed: int, topic: str) -> np.random.Generator:
 
     Each topic has its own random numbers, so a change in one topic (other lesions, for example) leaves the rest of the
     patient unchanged.
+
+    Args:
+        seed: The phantom's seed.
+        topic: Any name, such as "lungs".
     """
     return np.random.default_rng([seed, zlib.crc32(topic.encode())])
 
 
 def draw_patient(seed: int, options: PhantomOptions) -> Patient:
-    """Draw the patient of ``seed``, with the values that ``options`` fixes.
+    """Draw the patient of a seed.
 
     Every value is drawn, even those that the options replace, so that one option does not change the others.
+
+    Args:
+        seed: The phantom's seed.
+        options: Supplies the values that are fixed.
+
+    Returns:
+        The patient.
     """
     rng = stream(seed, "patient")
     female = bool(rng.random() < 0.5)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import UnusableInput
-from ..core.volume import Grid
+from ..core.volume import Array, Grid
 from .lesions import LesionSpec
 from .options import PhantomOptions
 from .patient import Patient, stream
-from .shapes import Array, merge_tube, smooth_max
+from .shapes import Field, merge_tube, smooth_max
 from .thorax import AORTA_MM, VENA_CAVA_MM, Thorax, airways_lps, spine_sleeve
 
 KIND_SHARES = {"solid": 0.36, "spiculated": 0.24, "part_solid": 0.14, "ground_glass": 0.14, "cavitary": 0.12}
@@ -50,7 +50,7 @@ class PlacedLesion:
 
     spec: LesionSpec
     center_lps: Array
-    room: Array
+    room: Field
 
 
 def place_lesions(
@@ -59,7 +59,7 @@ def place_lesions(
     patient: Patient,
     thorax: Thorax,
     *,
-    airless: Array,
+    airless: Field,
     grid: Grid,
     shift: Array,
     specs: tuple[LesionSpec, ...] | None = None,
@@ -73,7 +73,7 @@ def place_lesions(
         options: Which lesions to place, or how to draw them.
         patient: The patient.
         thorax: The patient's thorax.
-        airless: Coarse field (mm, negative inside) of atelectasis and effusion, in which no center may lie.
+        airless: Field (z, y, x) of atelectasis and effusion, mm, negative inside, in which no center may lie.
         grid: The CT's grid.
         shift: Shift (x, y, z) of the origin that is applied later, mm; fixed centers include it.
         specs: Lesions to place as if they had been drawn, instead of those of ``options``.
@@ -111,9 +111,14 @@ def place_lesions(
 
 
 def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[LesionSpec, ...]:
-    """Draw the lesions of a patient, largest first.
+    """Draw the lesions of a patient: kind, place and a diameter that is log-uniform.
 
-    There are 1 to 4 lesions unless the options give a number; their diameters are log-uniform.
+    Args:
+        rng: Draws them.
+        options: ``lesion_count`` (by default 1 to 4 are drawn) and ``lesion_diameter_mm``.
+
+    Returns:
+        The specifications, largest lesion first.
     """
     count = int(rng.integers(1, 5)) if options.lesion_count is None else options.lesion_count
     low, high = np.log(options.lesion_diameter_mm)
@@ -133,7 +138,7 @@ def draw_specs(rng: np.random.Generator, options: PhantomOptions) -> tuple[Lesio
 
 
 def _find_center(
-    spec: LesionSpec, placed: list[PlacedLesion], thorax: Thorax, *, free: Array, grid: Grid, rng: np.random.Generator
+    spec: LesionSpec, placed: list[PlacedLesion], thorax: Thorax, *, free: Field, grid: Grid, rng: np.random.Generator
 ) -> Array | None:
     """Find a random suitable voxel center in the ``free`` field that is clear of ``placed``, or return None.
 
@@ -152,13 +157,13 @@ def _find_center(
     return None
 
 
-def _is_free(point: Array, room: Array, thorax: Thorax, grid: Grid) -> bool:
-    """Return True if an LPS point lies on the grid and in the room."""
+def _is_free(point: Array, room: Field, thorax: Thorax, grid: Grid) -> bool:
+    """Return True if a point (3,), LPS mm, lies on the grid and in the room."""
     index = np.rint(grid.lps_to_index(point))
     return bool((index >= 0).all() and (index < grid.shape).all() and thorax.grid.at(room, point[None])[0] < 0)
 
 
-def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
+def _candidates(spec: LesionSpec, thorax: Thorax, room: Field) -> Array:
     """Return the points (n, 3) of the coarse grid, LPS mm, where the lesion's center may lie."""
     x, y, z = thorax.model
     radius = spec.diameter_mm / 2
@@ -186,7 +191,7 @@ def _candidates(spec: LesionSpec, thorax: Thorax, room: Array) -> Array:
     return np.asarray(index * thorax.grid.spacing_mm + thorax.grid.low)
 
 
-def _central_room(patient: Patient, thorax: Thorax) -> Array:
+def _central_room(patient: Patient, thorax: Thorax) -> Field:
     """Return the field of the room that a hilar or mediastinal mass may fill.
 
     It is the cavity without heart, spine, aorta, superior vena cava, trachea and main bronchi.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import AIR_HU, Grid, as_shape
+from ..core.volume import AIR_HU, Array, Grid, as_shape
 from .options import PhantomOptions
 from .patient import Patient, stream
-from .shapes import Array
 
 SLICE_BLUR_VOXELS = 0.35
 """Standard deviation of the slice profile, in slices: neighboring slices overlap a little."""
@@ -26,9 +25,17 @@ LARGEST_HU = 3071
 
 
 def place_grid(seed: int, patient: Patient, options: PhantomOptions) -> Grid:
-    """Place the grid around the patient.
+    """Place the CT's grid around the patient.
 
     The carina lies near LPS (0, 12, 0), whatever ``options.origin_lps_mm`` says; the caller shifts the origin later.
+
+    Args:
+        seed: The phantom's seed; it draws voxel size, field of view and height unless the options fix them.
+        patient: Size, posture and inspiration determine how much must be scanned.
+        options: Supplies the values that are fixed.
+
+    Returns:
+        The grid (slice, row, column), in LPS mm.
     """
     rng = stream(seed, "grid")
     in_plane, between = float(rng.uniform(*IN_PLANE_MM)), float(rng.uniform(*BETWEEN_SLICES_MM))

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from ..core.volume import Point
-
-Array = npt.NDArray[Any]
+from ..core.volume import Array, Point
 
 Coordinates = tuple[Array, Array, Array]
 """x, y and z of points, LPS mm, as arrays that broadcast against each other."""
 
 Rows = tuple[tuple[float, float, float, float], ...]
 """A curved tube: rows (x, y, z, radius), mm, along its center line."""
+
+Field = Array
+"""Values at the points of the coarse grid, (z, y, x); usually a signed distance, mm, negative inside."""
 
 TINY = 1e-6
 """Small number that keeps quotients and roots finite."""
@@ -32,12 +32,23 @@ FAR_MM = 30.0
 
 
 def smooth_min(a: Array, b: Array, blend_mm: float) -> Array:
-    """Return the union of two shapes with a seam rounded over ``blend_mm`` (polynomial blend)."""
+    """Return the union of two shapes with a rounded seam.
+
+    It is the polynomial smooth minimum of I. Quilez (https://iquilezles.org/articles/smin/).
+
+    Args:
+        a: Signed distance of a shape, mm, negative inside, in any shape.
+        b: Signed distance of the other shape, mm, broadcastable.
+        blend_mm: Width over which the seam is rounded, mm; above 0.
+
+    Returns:
+        Signed distance, mm, in the common shape.
+    """
     return np.asarray(np.minimum(a, b) - _seam(a, b, blend_mm))
 
 
 def smooth_max(a: Array, b: Array, blend_mm: float) -> Array:
-    """Return the intersection of two shapes with an edge rounded over ``blend_mm``."""
+    """Return the intersection of two shapes with a rounded edge; arguments and result are those of ``smooth_min``."""
     return np.asarray(np.maximum(a, b) + _seam(a, b, blend_mm))
 
 
@@ -54,7 +65,18 @@ def _seam(a: Array, b: Array, blend_mm: float) -> Array:
 
 
 def ellipsoid(at: Coordinates, center: Point, radii: Point) -> Array:
-    """Return the nearly exact signed distance of an axis-aligned ellipsoid: its level divided by its gradient."""
+    """Return the nearly exact signed distance of an ellipsoid along the axes: its level divided by its gradient.
+
+    The approximation is that of I. Quilez (https://iquilezles.org/articles/ellipsoids/).
+
+    Args:
+        at: The points, mm.
+        center: The ellipsoid's center (x, y, z), mm.
+        radii: Its semi-axes along x, y and z, mm.
+
+    Returns:
+        Signed distances, mm, negative inside, in the points' common shape.
+    """
     along = [
         (c - np.float32(c0)) * np.float32(1 / r) for c, c0, r in zip(at[::-1], center[::-1], radii[::-1], strict=True)
     ]
@@ -70,10 +92,13 @@ def turned_ellipsoid(at: Coordinates, center: Point, radii: Point, axes: Array) 
     """Return the nearly exact signed distance of an ellipsoid in any direction.
 
     Args:
-        at: The points.
-        center: Its center, LPS mm.
+        at: The points, mm.
+        center: The ellipsoid's center (x, y, z), mm.
         radii: Its three semi-axes, mm.
-        axes: Their directions in LPS, the rows of an orthonormal 3 x 3 matrix.
+        axes: Their directions (x, y, z), the rows of an orthonormal 3 x 3 matrix.
+
+    Returns:
+        Signed distances, mm, negative inside, in the points' common shape.
     """
     shifted = [c - c0 for c, c0 in zip(at, center, strict=True)]
     turned = [sum(a * c for a, c in zip(row, shifted, strict=True)) for row in axes]
@@ -84,11 +109,14 @@ def capsule(at: Coordinates, start: Array, end: Array, radius_start: float, radi
     """Return the signed distance of a round cone: a segment whose radius changes linearly.
 
     Args:
-        at: The points.
-        start: One end of the segment (3,), LPS mm.
-        end: The other end.
+        at: The points, mm.
+        start: One end of the segment (3,), mm.
+        end: The other end (3,), mm.
         radius_start: Radius at ``start``, mm.
         radius_end: Radius at ``end``, mm.
+
+    Returns:
+        Signed distances, mm, negative inside, in the points' common shape.
     """
     axis = np.asarray(end, dtype=np.float32) - np.asarray(start, dtype=np.float32)
     length_squared = float(axis @ axis) + TINY
@@ -107,15 +135,21 @@ def capsule(at: Coordinates, start: Array, end: Array, radius_start: float, radi
 
 
 def clip_to_unit(values: Array) -> None:
-    """Limit ``values`` to 0 to 1 in place; for small arrays this takes a fifth of the time of ``numpy.clip``."""
+    """Limit values to 0 to 1, in place, in any shape; for small arrays ``numpy.clip`` takes five times as long."""
     np.maximum(values, 0, out=values)
     np.minimum(values, 1, out=values)
 
 
 def tube(at: Coordinates, points: npt.ArrayLike, radii: npt.ArrayLike) -> Array:
-    """Return the signed distance of a chain of capsules through ``points`` (n, 3), with one radius per point.
+    """Return the signed distance of a tube: a chain of capsules.
 
-    The distance is at most ``FAR_MM``.
+    Args:
+        at: The points, mm.
+        points: Center line (n, 3), mm.
+        radii: One radius, or one per point of the center line, mm.
+
+    Returns:
+        Signed distances, mm, negative inside, at most ``FAR_MM``, float32, in the points' common shape.
     """
     distance = np.full(np.broadcast_shapes(*(c.shape for c in at)), FAR_MM, np.float32)
     merge_tube(distance, at, points, radii, 0.0)
@@ -131,15 +165,15 @@ def merge_tube(
     *,
     farthest_mm: float = FAR_MM,
 ) -> None:
-    """Unite ``distance``, in place, with a tube.
+    """Unite a field with a tube, in place.
 
     On an aligned grid ``y`` and ``z`` vary along their own axis only (1 and 0), and only nearby voxels are evaluated.
 
     Args:
-        distance: A field (z, y, x), mm, changed in place.
-        at: The field's points, broadcastable to the field.
+        distance: Signed distance (z, y, x), mm, changed in place.
+        at: The field's points, mm, broadcastable to the field.
         points: Center line (n, 3), mm.
-        radii: One radius, or one per point, mm.
+        radii: One radius, or one per point of the center line, mm.
         blend_mm: Width over which the seam is rounded, mm; 0 gives a sharp seam.
         farthest_mm: Voxels farther than this from the tube's surface may stay unchanged, mm.
     """
@@ -166,6 +200,7 @@ class _Span:
 
     @staticmethod
     def of(coordinate: Array, axis: int) -> _Span:
+        """Return the span of a coordinate, an array of three dimensions, along one of its axes."""
         others = tuple(a for a in range(3) if a != axis)
         return _Span(coordinate.min(axis=others), coordinate.max(axis=others))
 
@@ -178,11 +213,20 @@ class _Span:
 
 
 def _cut(coordinate: Array, box: tuple[slice, ...]) -> Array:
+    """Return the part of a coordinate in ``box``; axes along which it does not vary stay whole."""
     return coordinate[tuple(slice(None) if n == 1 else s for n, s in zip(coordinate.shape, box, strict=True))]
 
 
 def curve(points: npt.ArrayLike, count: int) -> Array:
-    """Return ``count`` points along a smooth (Catmull-Rom) curve through ``points`` (n, 3), including both ends."""
+    """Return points along a smooth curve (Catmull and Rom 1974, "A class of local interpolating splines").
+
+    Args:
+        points: Points (n, k) through which the curve runs, such as (x, y, z), mm; at least two.
+        count: Number of points to return.
+
+    Returns:
+        Points (count, k), in the same unit, which include both ends.
+    """
     knots = np.asarray(points, dtype=float)
     padded = np.vstack([2 * knots[0] - knots[1], knots, 2 * knots[-1] - knots[-2]])
     position = np.linspace(0, len(knots) - 1 - 1e-9, count)
@@ -195,7 +239,15 @@ def curve(points: npt.ArrayLike, count: int) -> Array:
 
 
 def profile(at: Array, table: npt.ArrayLike) -> Array:
-    """Evaluate at ``at`` a smooth function given by rows (position, value); it is constant beyond its ends."""
+    """Evaluate a smooth function that a table gives; it is constant beyond its ends.
+
+    Args:
+        at: Positions, mm, in any shape.
+        table: Rows (position, value) in any order; the function runs near them and not exactly through them.
+
+    Returns:
+        Values, float32, in the shape of ``at`` and the table's unit.
+    """
     fine, smooth = _smoothed(tuple(sorted(map(tuple, np.asarray(table, dtype=float).tolist()))))
     return np.asarray(np.interp(np.clip(at, fine[0], fine[-1]), fine, smooth), dtype=np.float32)
 
@@ -208,14 +260,31 @@ def _smoothed(table: tuple[tuple[float, float], ...]) -> tuple[Array, Array]:
     return fine, ndimage.gaussian_filter1d(np.interp(fine, rows[:, 0], rows[:, 1]), 8, mode="nearest")
 
 
-def as_distance(level: Array, spacing_mm: float) -> Array:
-    """Turn a level function on an isotropic grid into a distance near its zero by dividing by the gradient's length."""
+def as_distance(level: Field, spacing_mm: float) -> Field:
+    """Turn a level function into a distance near its zero by dividing by the gradient's length.
+
+    Args:
+        level: The function (z, y, x) on an isotropic grid, negative inside.
+        spacing_mm: Spacing of the grid, mm.
+
+    Returns:
+        Distance (z, y, x), mm, negative inside, float32.
+    """
     steepness = np.sqrt(sum(g * g for g in np.gradient(level, spacing_mm)))
     return np.asarray(level / np.maximum(steepness, 0.05), dtype=np.float32)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float) -> Array:
-    """Draw Gaussian noise of unit standard deviation, correlated over ``sigma`` voxels; float32."""
+    """Draw correlated Gaussian noise.
+
+    Args:
+        rng: Draws it.
+        shape: Shape of the array.
+        sigma: Standard deviation of the correlating kernel, voxels.
+
+    Returns:
+        Noise of unit standard deviation, float32; opposite edges continue each other.
+    """
     noise = rng.standard_normal(shape, dtype=np.float32)
     noise = ndimage.gaussian_filter(noise, sigma, mode="wrap", truncate=3)
     return np.asarray(noise / (noise.std() + TINY))

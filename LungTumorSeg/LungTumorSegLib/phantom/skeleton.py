@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..core.boxes import Slices
+from ..core.volume import Array
 from .canvas import Canvas, coverage
 from .patient import Patient
-from .shapes import Array, capsule, curve, ellipsoid, smooth_min, tube
+from .shapes import capsule, curve, ellipsoid, smooth_min, tube
 from .thorax import CAGE_ROUNDNESS, Thorax, cage_dent, cage_section
 
 CORTEX_HU, MARROW_HU, RIB_MARROW_HU, CARTILAGE_HU, DISC_HU, CANAL_HU, CORD_HU = (
@@ -49,14 +51,21 @@ RIB_OFFSET_MM = 5.0
 
 
 def vertebra_heights() -> Array:
-    """Return the model heights of the vertebrae's centers, mm."""
+    """Return the heights (n,) of the centers of the vertebral bodies in the model chest, mm, from foot to head."""
     first = FIRST_RIB_MM % VERTEBRA_HEIGHT_MM
     heights = np.arange(-20, 20) * VERTEBRA_HEIGHT_MM + first
     return heights[(heights > LOWEST_VERTEBRA_MM) & (heights < HIGHEST_VERTEBRA_MM)]
 
 
 def paint_skeleton(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random.Generator) -> None:
-    """Paint all bones; their HU scale with the patient's bone density."""
+    """Paint all bones.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        patient: Supplies size, posture and the factor on the HU of bone.
+        thorax: The patient's thorax, on which the shoulder blades lie.
+        rng: Draws the length of the vertebral processes.
+    """
     for height in vertebra_heights():
         _paint_vertebra(canvas, patient, float(height), rng)
     for rib in range(12):
@@ -66,9 +75,7 @@ def paint_skeleton(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.ran
     _paint_shoulder_girdle(canvas, patient, thorax)
 
 
-def _paint_bone(
-    canvas: Canvas, patient: Patient, box: tuple[slice, slice, slice], distance: Array, cortex_mm: float = CORTEX_MM
-) -> None:
+def _paint_bone(canvas: Canvas, patient: Patient, box: Slices, distance: Array, cortex_mm: float = CORTEX_MM) -> None:
     canvas.paint(box, distance, CORTEX_HU * patient.bone_scale)
     canvas.paint(box, distance + cortex_mm, MARROW_HU * patient.bone_scale)
 
@@ -135,7 +142,7 @@ def rib_line(patient: Patient, rib: int, side: float) -> tuple[Array, int]:
     return points, int(np.searchsorted(share, CARTILAGE_FROM))
 
 
-def _flattened_segments(canvas: Canvas, points: Array) -> Iterator[tuple[tuple[slice, slice, slice], Array]]:
+def _flattened_segments(canvas: Canvas, points: Array) -> Iterator[tuple[Slices, Array]]:
     """Yield the boxes and distances of a flat band along ``points`` that is higher than thick.
 
     The band consists of capsules in a space that is compressed along z.

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.volume import Array
 from .canvas import CoarseGrid
 from .fissures import Fissure, build_fissures
 from .patient import SPINE_DEPTH_MM, Patient
 from .shapes import (
-    Array,
     Coordinates,
+    Field,
     Rows,
     as_distance,
     curve,
@@ -125,12 +126,28 @@ SEAM_MM = 9.0
 
 
 def airways_lps(patient: Patient) -> dict[str, Array]:
-    """Return LPS rows (x, y, z, lumen radius) of this patient's trachea and main bronchi, by name."""
+    """Return the trachea and the main bronchi of a patient.
+
+    Args:
+        patient: The patient.
+
+    Returns:
+        "trachea", "right" and "left", each with rows (n, 4): x, y, z and the radius of the lumen, LPS mm.
+    """
     return {name: patient_tube(patient, rows, 5 * len(rows)) for name, rows in AIRWAYS_MM.items()}
 
 
 def patient_tube(patient: Patient, rows: Rows, count: int) -> Array:
-    """Return ``count`` smooth LPS rows (x, y, z, radius) of this patient from a tube of the model."""
+    """Convert a tube of the model chest to a smooth tube of a patient.
+
+    Args:
+        patient: The patient.
+        rows: The tube in the model chest.
+        count: Number of rows to return.
+
+    Returns:
+        Rows (count, 4): x, y, z and radius, LPS mm.
+    """
     smooth = curve(np.asarray(rows, dtype=float), count)
     return np.column_stack([patient.to_lps(smooth[:, :3]), smooth[:, 3] * np.mean(patient.scale)])
 
@@ -154,29 +171,38 @@ class Thorax:
 
     grid: CoarseGrid
     model: Coordinates
-    cage: Array
-    above_diaphragm: Array
-    cavity: Array
-    heart: Array
-    mediastinum: Array
-    left_lung: Array
-    right_lung: Array
+    cage: Field
+    above_diaphragm: Field
+    cavity: Field
+    heart: Field
+    mediastinum: Field
+    left_lung: Field
+    right_lung: Field
     fissures: tuple[Fissure, ...]
 
     @property
-    def lungs(self) -> Array:
-        """Union of both lungs."""
+    def lungs(self) -> Field:
+        """Union of both lungs, mm, negative inside."""
         return np.minimum(self.left_lung, self.right_lung)
 
 
 def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -> Thorax:
-    """Evaluate the thorax of ``patient``; ``rng`` makes the surfaces slightly irregular."""
+    """Evaluate the thorax of a patient.
+
+    Args:
+        patient: The patient.
+        grid: The coarse grid.
+        rng: Makes the surfaces slightly irregular.
+
+    Returns:
+        Its fields on the grid.
+    """
     x, y, z = patient.to_model(*grid.axes())
-    cage: Array = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
-    diaphragm: Array = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
-    heart: Array = _heart(x, y, z, patient)
-    mediastinum: Array = _mediastinum(x, y, z, heart) + 1.0 * smooth_noise(rng, grid.size, 4)
-    cavity: Array = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 2)
+    cage: Field = _cage(x, y, z, grid.spacing_mm) + 1.2 * smooth_noise(rng, grid.size, 5)
+    diaphragm: Field = _above_diaphragm(x, y, z, patient, grid.spacing_mm) + 2.0 * smooth_noise(rng, grid.size, 7)
+    heart: Field = _heart(x, y, z, patient)
+    mediastinum: Field = _mediastinum(x, y, z, heart) + 1.0 * smooth_noise(rng, grid.size, 4)
+    cavity: Field = smooth_max(_with_cupolas(x, y, z, cage), diaphragm, 2)
     hollow = smooth_max(cavity, MEDIASTINAL_FAT_MM * 0.5 - mediastinum, 8)
     fields = (cage, diaphragm, cavity, heart, mediastinum, np.maximum(hollow, 1.5 - x), np.maximum(hollow, 1.5 + x))
     cage, diaphragm, cavity, heart, mediastinum, left, right = (f.astype(np.float32) for f in fields)
@@ -185,17 +211,32 @@ def build_thorax(patient: Patient, grid: CoarseGrid, rng: np.random.Generator) -
 
 
 def cage_section(z: Array) -> tuple[Array, Array, Array]:
-    """Return half width, center depth and half depth of the rib cage at model heights, mm."""
+    """Return the horizontal section of the rib cage.
+
+    Args:
+        z: Heights in the model chest, mm, in any shape.
+
+    Returns:
+        Half width, y of the center, and half depth, mm, each in the shape of ``z``.
+    """
     front, back = profile(z, CAGE_FRONT_MM), profile(z, CAGE_BACK_MM)
     return profile(z, CAGE_HALF_WIDTH_MM), (front + back) / 2, (back - front) / 2
 
 
 def cage_dent(x: Array, backward: Array) -> Array:
-    """Return how far the spine pushes the cage forward, mm; ``backward`` is 0 at the center and 1 at the back."""
+    """Return how far the spine pushes the back of the rib cage forward.
+
+    Args:
+        x: Distance from the midline in the model chest, mm.
+        backward: Share of the way from the center to the back, 0 to 1, broadcastable.
+
+    Returns:
+        Distances, mm, in the common shape.
+    """
     return np.asarray(DENT_MM * np.exp(-((x / DENT_WIDTH_MM) ** 2)) * np.clip(backward, 0, 1.5))
 
 
-def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
+def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Field:
     half_width, center, half_depth = cage_section(z)
     y = y + cage_dent(x, (y - center) / half_depth)
     level = (np.abs(x / half_width) ** CAGE_ROUNDNESS + np.abs((y - center) / half_depth) ** CAGE_ROUNDNESS + 1e-9) ** (
@@ -204,14 +245,14 @@ def _cage(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
     return as_distance((level - 1) * np.minimum(half_width, half_depth), spacing_mm)
 
 
-def _with_cupolas(x: Array, y: Array, z: Array, cage: Array) -> Array:
+def _with_cupolas(x: Array, y: Array, z: Array, cage: Field) -> Field:
     """Close the cage above with one cupola on each side, which rises over the first rib."""
     side = np.abs(x)
     cupola = ellipsoid((side, y, z), (47, 16, 45), (41, 44, 46))
     return smooth_min(cupola, smooth_max(cage, z - 45, 30), 12)
 
 
-def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm: float) -> Array:
+def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm: float) -> Field:
     side = np.abs(x)
     away = (
         np.where(side > 62, (side - 62) / 71, (side - 62) / 115) ** 2
@@ -227,7 +268,7 @@ def _above_diaphragm(x: Array, y: Array, z: Array, patient: Patient, spacing_mm:
     return as_distance(surface - z, spacing_mm)
 
 
-def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
+def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Field:
     """Return the field of the heart.
 
     The ventricles lie along an axis toward left, front and foot. The left atrium lies in front of the spine.
@@ -245,7 +286,7 @@ def _heart(x: Array, y: Array, z: Array, patient: Patient) -> Array:
     return smooth_min(smooth_min(ventricles, right_atrium, 20), left_atrium, 14)
 
 
-def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
+def _mediastinum(x: Array, y: Array, z: Array, heart: Field) -> Field:
     """Return the field of the mediastinum.
 
     It contains heart, vessels, airways, esophagus and spine in their fat, and the midline septum that separates the
@@ -272,8 +313,17 @@ def _mediastinum(x: Array, y: Array, z: Array, heart: Array) -> Array:
     return whole
 
 
-def spine_sleeve(x: Array, y: Array, z: Array) -> Array:
-    """Return the field of the vertebral bodies and arches with the tissue that covers them, as one column."""
+def spine_sleeve(x: Array, y: Array, z: Array) -> Field:
+    """Return the vertebral bodies and arches with the tissue that covers them, as one column.
+
+    Args:
+        x: Model coordinates, mm; the three arrays broadcast against each other.
+        y: Model coordinates, mm.
+        z: Model coordinates, mm.
+
+    Returns:
+        Signed distance, mm, negative inside.
+    """
     depth = profile(z, SPINE_DEPTH_MM)
     body = np.sqrt((x / 20) ** 2 + ((y - depth) / 19) ** 2) * 19.5 - 19.5
     arch = np.sqrt((x / 37) ** 2 + ((y - depth - 40) / 24) ** 2) * 30 - 30

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.volume import Array
 from .canvas import Canvas
 from .patient import SPINE_DEPTH_MM, Patient
-from .shapes import Array, as_distance, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, tube
+from .shapes import Field, as_distance, ellipsoid, merge_tube, profile, smooth_max, smooth_min, smooth_noise, tube
 from .thorax import Thorax
 
 FAT_HU, MUSCLE_HU, SKIN_HU = -102.0, 54.0, 10.0
@@ -63,13 +64,22 @@ class Torso:
         grain: Smooth noise of unit variance that makes fat and muscle uneven.
     """
 
-    skin: Array
-    muscle: Array
-    grain: Array
+    skin: Field
+    muscle: Field
+    grain: Field
 
 
 def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> Torso:
-    """Evaluate the skin and muscles of ``patient``."""
+    """Evaluate the skin and the muscles of a patient.
+
+    Args:
+        patient: Supplies fat, breasts and the posture of the arms.
+        thorax: The patient's thorax.
+        rng: Makes the surfaces slightly irregular.
+
+    Returns:
+        The fields on the grid of ``thorax``.
+    """
     x, y, z = thorax.model
     size = thorax.grid.size
     envelope = smooth_min(_envelope(x, y, z, thorax.grid.spacing_mm), thorax.cage - 17, 10) + 1.5 * smooth_noise(
@@ -93,14 +103,14 @@ def build_torso(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> T
     return Torso(skin.astype(np.float32), muscle.astype(np.float32), smooth_noise(rng, size, 1.5))
 
 
-def _envelope(x: Array, y: Array, z: Array, spacing_mm: float) -> Array:
+def _envelope(x: Array, y: Array, z: Array, spacing_mm: float) -> Field:
     half_width, front, back = (profile(z, t) for t in (ENVELOPE_HALF_WIDTH_MM, ENVELOPE_FRONT_MM, ENVELOPE_BACK_MM))
     center, half_depth = (front + back) / 2, (back - front) / 2
     level = (np.abs(x / half_width) ** 2.4 + np.abs((y - center) / half_depth) ** 2.4 + 1e-9) ** (1 / 2.4)
     return as_distance((level - 1) * half_depth, spacing_mm)
 
 
-def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> Array:
+def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> Field:
     """Return the field of the muscles; the rest of the envelope is fat.
 
     The muscles are the chest wall, pectoral, scapular and back muscles, neck and abdominal wall.
@@ -135,13 +145,13 @@ def _muscles(x: Array, y: Array, z: Array, thorax: Thorax, patient: Patient) -> 
     return np.asarray(muscles)
 
 
-def _breasts(x: Array, y: Array, z: Array, patient: Patient) -> Array:
+def _breasts(x: Array, y: Array, z: Array, patient: Patient) -> Field:
     size = 0.7 + 0.5 * patient.breasts
     return ellipsoid((np.abs(x), y, z), (78, -98 - patient.fat_mm * 0.8, -45), (58 * size, 34 * size, 56 * size))
 
 
 def paint_torso(canvas: Canvas, torso: Torso) -> None:
-    """Paint skin, fat and muscle.
+    """Paint skin, fat and muscle into the canvas.
 
     The inside of the rib cage is filled with muscle; its organs are painted over it later.
     """

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.volume import Array
 from .canvas import Canvas, CoarseGrid, blend, coverage
-from .shapes import Array, capsule
+from .shapes import Field, capsule
 
 MURRAY_EXPONENT = 2.7
 TIP_RADIUS_MM = 0.5
@@ -52,11 +53,11 @@ class Tree:
 
 
 def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator) -> Tree:
-    """Grow a tree from ``root`` to ``targets``.
+    """Grow a tree from its root to random points.
 
     Args:
         root: Start (3,), LPS mm.
-        direction: Direction (3,) in which the tree leaves the root.
+        direction: Direction (x, y, z) in which the tree leaves the root.
         targets: Points (n, 3) to reach, LPS mm, in this order.
         rng: Draws the bends.
 
@@ -86,7 +87,10 @@ def grow(root: Array, direction: Array, targets: Array, rng: np.random.Generator
 
 
 def _nearest_ahead(target: Array, nodes: Array, headings: Array, traveled: Array) -> int:
-    """Return the node (of 3 x n) to join ``target`` to: near it, heading toward it, and not far from the root."""
+    """Return the index of the node to join ``target`` to: near it, heading toward it, and not far from the root.
+
+    Nodes and headings are (3, n), LPS mm; ``traveled`` (n,) is the way from the root, mm.
+    """
     x, y, z = target[0] - nodes[0], target[1] - nodes[1], target[2] - nodes[2]
     distance = x * x
     distance += y * y
@@ -103,7 +107,7 @@ def _nearest_ahead(target: Array, nodes: Array, headings: Array, traveled: Array
 
 
 def _murray(parents: Array) -> Array:
-    """Return the radii, computed from the tips to the root; every node must come after its parent."""
+    """Return the radii (n,), mm, computed from the tips to the root; every node must come after its parent."""
     power = np.zeros(len(parents))
     for i in range(len(parents) - 1, 0, -1):
         if power[i] == 0:
@@ -112,8 +116,19 @@ def _murray(parents: Array) -> Array:
     return np.asarray(np.minimum(power ** (1 / MURRAY_EXPONENT), LARGEST_RADIUS_MM))
 
 
-def targets_in(level: Array, grid: CoarseGrid, count: int, depth_mm: float, rng: np.random.Generator) -> Array:
-    """Draw ``count`` random points (n, 3), LPS mm, where a coarse field lies below ``-depth_mm``."""
+def targets_in(level: Field, grid: CoarseGrid, count: int, depth_mm: float, rng: np.random.Generator) -> Array:
+    """Draw random points inside a field.
+
+    Args:
+        level: Signed distance (z, y, x), mm, negative inside.
+        grid: The field's grid.
+        count: Number of points.
+        depth_mm: Smallest distance of a point from the surface, mm.
+        rng: Draws the points.
+
+    Returns:
+        Points (count, 3), LPS mm; none if the field is nowhere so deep.
+    """
     index = np.argwhere(level < -depth_mm)[:, ::-1]
     if len(index) == 0:
         return np.zeros((0, 3))
@@ -133,7 +148,13 @@ def _segments(tree: Tree) -> tuple[Array, Array, Array, Array]:
 
 
 def paint_vessels(canvas: Canvas, trees: list[Tree], hu: float) -> None:
-    """Paint vessels in one HU; where branches meet, the larger coverage counts."""
+    """Paint vessels; where they meet, the larger coverage counts.
+
+    Args:
+        canvas: The canvas; it is painted in place.
+        trees: The vessels.
+        hu: HU of their blood.
+    """
     share = np.zeros(canvas.grid.shape, np.float32)
     for tree in trees:
         start, end, radius_start, radius_end = _segments(tree)
@@ -149,7 +170,16 @@ def paint_vessels(canvas: Canvas, trees: list[Tree], hu: float) -> None:
 
 
 def bronchi_beside(arteries: Tree, root: Array, rng: np.random.Generator) -> Tree:
-    """Return the bronchi: the arteries' thick part, shifted aside by both radii, with its own ``root`` (3,)."""
+    """Return the bronchi of a lung: the thick part of its arteries, shifted aside by both radii.
+
+    Args:
+        arteries: The arteries.
+        root: The end (3,) of the main bronchus, LPS mm, which becomes the root.
+        rng: Draws the direction of the shift.
+
+    Returns:
+        The bronchi; their radii are those of the lumen.
+    """
     keep = np.flatnonzero(arteries.radii >= SMALLEST_BRONCHUS_MM)
     aside = np.array([0.15, 0.75, -0.25]) + rng.normal(0, 0.15, 3)
     aside /= np.linalg.norm(aside)
@@ -163,7 +193,10 @@ def bronchi_beside(arteries: Tree, root: Array, rng: np.random.Generator) -> Tre
 
 
 def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
-    """Paint all walls first, then all lumina, so that branches open into each other."""
+    """Paint the walls and the lumina of airways into the canvas.
+
+    All walls are painted before all lumina, so that branches open into each other.
+    """
     for wall in (True, False):
         for tree in airways:
             start, end, radius_start, radius_end = _segments(tree)
@@ -178,5 +211,5 @@ def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
 
 
 def chain(rows: Array) -> Tree:
-    """Return an unbranched tree through rows (x, y, z, radius)."""
+    """Return an unbranched tree through rows (n, 4): x, y, z and radius, LPS mm."""
     return Tree(rows[:, :3], np.arange(len(rows)) - 1, rows[:, 3])

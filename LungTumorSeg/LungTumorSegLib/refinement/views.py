@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..core.boxes import Slices
 from ..core.resampling import resample_separable
 from ..core.volume import AIR_HU, Array, Mask, Point, Volume, as_point, as_shape
 
@@ -89,7 +90,7 @@ class Cube:
             outside=outside,
         )
 
-    def carry_back(self, values: Float, to: Volume) -> tuple[Float, tuple[slice, slice, slice]]:
+    def carry_back(self, values: Float, to: Volume) -> tuple[Float, Slices]:
         """Interpolate values of the cube linearly on the voxels of ``to`` that lie in it.
 
         Args:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scipy import ndimage
 
 from ..core import terminology
+from ..core.boxes import Slices
 from ..core.colors import LUNG_COLOR, lesion_color, margin_color
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.volume import Volume
@@ -40,7 +41,7 @@ def _without(lung: Volume, labels: Volume) -> Volume:
     return SparseMask(crop_at(crop.mask.array & free, crop.box, lung), lung.grid)
 
 
-def _tumor_segment(lesion: Lesion, labels: Volume, box: tuple[slice, slice, slice]) -> Segment:
+def _tumor_segment(lesion: Lesion, labels: Volume, box: Slices) -> Segment:
     """Return a lesion as a segment whose mask covers only its bounding box, which keeps many lesions cheap."""
     start, stop = zip(*((part.start, part.stop) for part in box), strict=True)
     crop = labels.crop(start, stop)
