@@ -15,6 +15,7 @@ from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.config import ModelConfig, StageConfig
 from LungTumorSegLib.training.distributed import connected, rank, share_of
 from LungTumorSegLib.training.losses import build_loss
+from LungTumorSegLib.training.optimization import Optimization
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.store import load_case
 from safetensors.torch import save_file
@@ -52,16 +53,16 @@ def write_cases(folder: Path) -> None:
 def train_in(cases: Path, output: Path) -> None:
     """Train a network without batch normalization, and write the loss of each step in a file per process."""
     losses: list[float] = []
-    step = loop.TrainingLoop._step
+    step = Optimization.step
 
-    def watched(self, *arguments):
-        losses.append(step(self, *arguments))
+    def watched(self, *arguments, **settings):
+        losses.append(step(self, *arguments, **settings))
         return losses[-1]
 
     anna, ben, held_out = (load_case(cases / name) for name in NAMES)
     config = replace(TOY, output=str(output), model=ModelConfig("res_unet_r", 4), network=STAGE)
     with (
-        mock.patch.object(loop.TrainingLoop, "_step", watched),
+        mock.patch.object(Optimization, "step", watched),
         mock.patch.object(loop, "RECALIBRATION_BATCHES", 1),
         mock.patch.object(stages, "prepare_data", return_value=PreparedData([anna, ben], [held_out], [])),
     ):
@@ -74,14 +75,12 @@ def step_in(output: Path) -> None:
     random = torch.Generator().manual_seed(1)
     image, label = (torch.rand(4, 8, 16, 16, generator=random) for _ in range(2))
     torch.manual_seed(0)
-    network, data, cpu = build_network(FUSION, 4).train(), PreparedData([], [], []), torch.device("cpu")
-    config = replace(TOY, output=str(output), network=replace(STAGE, clip=1e6))
-    training = loop.TrainingLoop(
-        "network", 2, network, config.network, config=config, data=data, device=cpu, precision="float32"
-    )
+    network, stage = build_network(FUSION, 4).train(), replace(STAGE, clip=1e6)
+    optimization = Optimization(network, stage, device=torch.device("cpu"), precision="float32")
     first, size = share_of(4, "batch")
     own = slice(first, first + size)
-    training._step(image[own], (label[own] < 0.1).to(torch.uint8), 0.0, build_loss(config.network.loss))
+    tumor = (label[own] < 0.1).to(torch.uint8)
+    optimization.step(image[own], tumor, rate=0.0, loss_of=build_loss(stage.loss), seed=1, averaged=False)
     values = {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
     values |= dict(network.named_buffers())
     save_file({name: value.contiguous() for name, value in values.items()}, output / f"step-{rank()}.safetensors")

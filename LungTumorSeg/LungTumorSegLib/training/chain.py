@@ -15,6 +15,7 @@ from ..core.events import Progress, ProgressCallback
 from ..networks.contract import Network
 from .averaging import give_mean
 from .config import NETWORK, START_FROM, TrainingConfig, step_config
+from .lobes import volumes_of
 from .loop import TrainingLoop
 from .preparation import PreparedData
 
@@ -57,6 +58,7 @@ def run_steps(
             settings.network,
             config=settings,
             data=data,
+            volumes=volumes_of(settings, device, precision),
             device=device,
             precision=precision,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -11,27 +10,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.events import Progress, ProgressCallback
-from ..inference.device import autocast
 from ..networks.contract import Network
 from ..options import Thresholds
-from .averaging import MovingAverage
-from .checkpoint import load_average, load_checkpoint, save_checkpoint
+from .checkpoint import load_checkpoint
 from .config import StageConfig, TrainingConfig
-from .distributed import SharedNetwork, joined, share_of, shared, shared_number
+from .distributed import share_of, shared, shared_number
 from .launch import rank
 from .loader import SampleDataset, batches
-from .lobes import LobeSampler, volumes_of
+from .lobes import LobeSampler
 from .log import TrainingLog
-from .losses import Loss, build_loss, supervised_loss
+from .losses import build_loss
+from .mining import cases_to_mine, updated_sites
 from .normalization import freeze, recalibrate
-from .precision import channels_last, prepare_network
+from .optimization import Optimization
 from .preparation import PreparedData
 from .sampling import Sampler
 from .schedules import Length, Plateau, learning_rate
-from .store import IGNORED
+from .whole_volumes import WholeVolumes
 
 CHECKPOINT_SECONDS = 90.0
 """Largest amount of work that is repeated after a kill, seconds.
@@ -47,7 +45,7 @@ MINING_STREAM, RECALIBRATION_STREAM = 1001, 1002
 
 @dataclass
 class LoopState:
-    """Everything that a checkpoint contains besides weights and optimizer.
+    """Everything that a checkpoint contains besides weights, average and optimizer.
 
     Attributes:
         step: Number of finished steps.
@@ -59,7 +57,6 @@ class LoopState:
         loss_count: Number of the losses of this epoch so far.
         plateau: State of the ``plateau`` schedule.
         frozen: Whether batch normalization keeps its statistics.
-        averaged: Number of weights in the moving average.
         finished: Whether the training has ended.
     """
 
@@ -72,7 +69,6 @@ class LoopState:
     loss_count: int = 0
     plateau: Plateau = field(default_factory=Plateau)
     frozen: bool = False
-    averaged: int = 0
     finished: bool = False
 
     @classmethod
@@ -83,10 +79,9 @@ class LoopState:
 
 
 class TrainingLoop:
-    """Trains ``network`` on samples of ``data``.
+    """Trains a network on samples of prepared data.
 
-    ``name`` names files and log rows; ``stream`` selects the random numbers. Between epochs and in the end, the network
-    has its averaged weights, if they are averaged (see ``averaging``).
+    Between epochs and in the end, the network has its averaged weights, if they are averaged (see ``averaging``).
     """
 
     def __init__(
@@ -98,19 +93,30 @@ class TrainingLoop:
         *,
         config: TrainingConfig,
         data: PreparedData,
+        volumes: WholeVolumes,
         device: torch.device,
         precision: str,
     ) -> None:
+        """Begin a training; ``run`` resumes an earlier one of the same name.
+
+        Args:
+            name: Names files and log rows.
+            stream: Selects the random numbers.
+            network: The network; it is trained in place.
+            stage: How to train.
+            config: Supplies the samples, the seed, the workers and the folder.
+            data: The cases.
+            volumes: Predicts whole volumes, to mine and to score.
+            device: Where to train.
+            precision: The precision of the computation.
+        """
         self._name, self._stream, self._stage, self._config, self._data = name, stream, stage, config, data
-        self._device, self._precision = device, precision
         self._length = Length(stage.steps, stage.max_minutes)
-        self._network = network
-        prepare_network(network, device)
-        self._shared, self._share = SharedNetwork(network), share_of(stage.batch, f"The batch of the stage {name}")
-        self._trainable = [p for p in network.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.Adam(self._trainable, stage.learning_rate)
-        self._average = MovingAverage(network, stage.ema)
-        self._volumes = volumes_of(config, device, precision)
+        self._share = share_of(stage.batch, f"The batch of the stage {name}")
+        self._network, self._volumes = network, volumes
+        self._optimization = Optimization(
+            network, stage, device=device, precision=precision, lobes=config.lobes is not None
+        )
         self._log = TrainingLog(Path(config.output) / LOG)
         self._last = Path(config.output) / f"{name}-last.safetensors"
         self._best = Path(config.output) / f"{name}-best.safetensors"
@@ -123,8 +129,7 @@ class TrainingLoop:
             The network with its best weights, in evaluation mode.
         """
         if self._last.is_file():
-            self._state = LoopState.restore(load_checkpoint(self._last, self._network, self._optimizer))
-            self._average.restore(load_average(self._last), self._state.averaged)
+            self._state = LoopState.restore(self._optimization.resume(self._last))
         if rank() == 0:
             self._log.resume(self._name, self._state.step)
         while not self._state.finished:
@@ -133,7 +138,7 @@ class TrainingLoop:
         if self._best.is_file():
             load_checkpoint(self._best, self._network)
         else:
-            self._average.apply()
+            self._optimization.average.apply()
         return self._network.eval()
 
     def _epoch(self, on_progress: ProgressCallback) -> None:
@@ -150,7 +155,11 @@ class TrainingLoop:
         samples, workers = self._samples(self._stream), self._config.workers
         for image, label in batches(samples, first, last, batch=stage.batch, workers=workers, share=self._share):
             rate = learning_rate(stage, step=state.step, fraction=self._fraction(), reductions=state.plateau.reductions)
-            losses.append(self._step(image, label, rate, loss_of))
+            losses.append(
+                self._optimization.step(
+                    image, label, rate=rate, loss_of=loss_of, seed=self._dropout_seed(), averaged=state.frozen
+                )
+            )
             state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
             state.step += 1
             state.seconds = shared_number(spent + time.monotonic() - begin)
@@ -166,31 +175,16 @@ class TrainingLoop:
                 break
         if losses:
             self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
-        with self._average.applied():
+        with self._optimization.average.applied():
             if rank() == 0:
                 self._between_epochs()
         self._state = LoopState.restore(shared(asdict(state)))
         self._state.seconds = spent + time.monotonic() - begin
         self._save(self._last)
 
-    def _step(self, image: Tensor, label: Tensor, rate: float, loss_of: Loss) -> float:
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+    def _dropout_seed(self) -> int:
         place = [self._config.seed, self._stream, self._state.step, *([rank()] if rank() else [])]
-        dropout_seed = np.random.SeedSequence(place).generate_state(1)[0]
-        torch.manual_seed(int(dropout_seed))  # a resumed run repeats itself
-        x, target, valid = self._tensors(image, joined(label.to(self._device)))
-        with autocast(self._device, self._precision):
-            outputs = self._shared.outputs(x)
-        loss = supervised_loss(loss_of, outputs, target, valid)
-        self._optimizer.zero_grad()
-        self._shared.backward(loss)
-        nn.utils.clip_grad_norm_(self._trainable, self._stage.clip)
-        self._optimizer.step()
-        if self._state.frozen:
-            self._average.update()
-            self._state.averaged = self._average.updates
-        return float(loss.detach())
+        return int(np.random.SeedSequence(place).generate_state(1)[0])
 
     def _between_epochs(self) -> None:
         """Freeze statistics, mine and select, each from its own share of the training onward."""
@@ -212,16 +206,9 @@ class TrainingLoop:
     def _mine(self) -> None:
         state, cases = self._state, self._data.training
         rng = np.random.default_rng([self._config.seed, MINING_STREAM, state.step])
-        scans = [i for i, case in enumerate(cases) if not case.is_phantom]
-        phantoms = [i for i, case in enumerate(cases) if case.is_phantom]
-        from_scans = min(len(scans), math.ceil(self._stage.mined_cases / 2))
-        which = [
-            *rng.permutation(scans)[:from_scans],
-            *rng.permutation(phantoms)[: self._stage.mined_cases - from_scans],
-        ]
-        mined = self._volumes.mine(self._network, cases, [int(i) for i in which], state.step)
-        kept = [site for site in state.hard_sites if site[0] not in which]  # new sites of a case replace its old ones
-        state.hard_sites = (*kept, *mined)
+        which = cases_to_mine(cases, self._stage.mined_cases, rng)
+        mined = self._volumes.mine(self._network, cases, which, state.step)
+        state.hard_sites = updated_sites(state.hard_sites, which, mined)
 
     def _score(self) -> None:
         state = self._state
@@ -243,29 +230,14 @@ class TrainingLoop:
         )
         return SampleDataset(sampler, config.seed, stream)
 
-    def _calibration(self) -> Iterator[None]:
+    def _calibration(self) -> Iterator[Tensor]:
         """Send fresh samples through the network, for the statistics of the batch norms."""
         size = self._stage.batch
         stream = RECALIBRATION_STREAM + self._state.step
         for image, _ in batches(
             self._samples(stream), 0, RECALIBRATION_BATCHES, batch=size, workers=self._config.workers
         ):
-            with autocast(self._device, self._precision):
-                yield self._network.logits(self._tensors(image, image)[0])  # type: ignore[misc]
-
-    def _tensors(self, image: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return input, target and validity in the network's shape.
-
-        It is (N, 1, D, H, W) for stacks and (N D, 1, H, W) for their slices. In a training of lobes, target (class
-        numbers) and validity are (N, D, H, W).
-        """
-        if self._config.lobes is not None:
-            x, valid = channels_last(image[:, None].to(self._device)), (label != IGNORED).to(self._device)
-            return x, (label.to(self._device) * valid).long(), valid.float()
-        if self._network.dims == 2:
-            image, label = image.flatten(0, 1), label.flatten(0, 1)
-        label = label[:, None].to(self._device)
-        return channels_last(image[:, None].to(self._device)), (label == 1).float(), (label != IGNORED).float()
+            yield self._optimization.logits(image)
 
     def _fraction(self) -> float:
         return self._length.fraction(self._state.step, self._state.seconds)
@@ -286,4 +258,4 @@ class TrainingLoop:
 
     def _save(self, path: Path) -> None:
         if rank() == 0:
-            save_checkpoint(path, self._network, self._optimizer, asdict(self._state), self._average.state())
+            self._optimization.save(path, asdict(self._state))

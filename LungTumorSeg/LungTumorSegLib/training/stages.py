@@ -200,6 +200,7 @@ def _begin(
             config.extractor,
             config=config,
             data=data,
+            volumes=volumes_of(config, device, precision),
             device=device,
             precision=precision,
         )

@@ -6,27 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy import ndimage
 
-from ..core.components import CONNECTIVITY
-from ..core.volume import Mask, Probability
+from ..core.volume import Mask, Probability, as_shape
 from ..inference.decision import kept_slices
 from ..inference.predictor import predict_maps
 from ..inference.stack_length import STACK_SLICES
 from ..options import Thresholds
 from .checkpoint_score import CheckpointScore, checkpoint_score
 from .config import GridConfig
+from .mining import hard_voxels
 from .places import Site
-from .store import IGNORED, StoredCase
-
-HARD_PROBABILITY = 0.3
-"""Probability above which background is a hard negative, and below which a tumor voxel is a hard positive."""
-
-HARD_SITES = 40
-"""Hard sites kept per case, spread over components so that one large mistake does not crowd out the others."""
-
-NEAR_VOXELS = 3
-"""In-plane distance, voxels, within which a wrong voxel is an inexact outline, not a mistake to mine."""
+from .store import StoredCase
 
 
 class WholeVolumes:
@@ -62,25 +52,11 @@ class WholeVolumes:
             seed: Draws the sites that are kept.
 
         Returns:
-            At most ``HARD_SITES`` sites per searched case.
+            At most ``mining.HARD_SITES`` sites per searched case.
         """
         rng = np.random.default_rng(seed)
         found: list[Site] = []
         for index in which:
-            case = cases[index]
-            seen = self.probability(network, case) > HARD_PROBABILITY
-            wrong = (seen & ~_near(case.label > 0)) | ((case.label > 0) & (case.label != IGNORED) & ~_near(seen))
-            components, count = ndimage.label(wrong, structure=CONNECTIVITY)
-            voxels = np.argwhere(components)
-            if not count:
-                continue
-            sizes = np.bincount(components[tuple(voxels.T)])
-            chance = 1 / np.sqrt(sizes[components[tuple(voxels.T)]])  # a component's weight is the root of its size
-            chosen = rng.choice(len(voxels), min(HARD_SITES, len(voxels)), replace=False, p=chance / chance.sum())
-            found += [(int(index), *map(int, voxels[k])) for k in np.sort(chosen)]  # type: ignore[misc]
+            voxels = hard_voxels(self.probability(network, cases[index]), cases[index].label, rng)
+            found += [(index, *as_shape(voxel)) for voxel in voxels]
         return found
-
-
-def _near(mask: Mask) -> Mask:
-    """Dilate ``mask`` by ``NEAR_VOXELS`` within the slice and by one slice."""
-    return np.asarray(ndimage.maximum_filter(mask, size=(3, 2 * NEAR_VOXELS + 1, 2 * NEAR_VOXELS + 1)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.process.progress import COMMAND_SHARES
-from LungTumorSegLib.training import loop, stages
+from LungTumorSegLib.training import chain, loop, stages
 from LungTumorSegLib.training.config import StageConfig, StepConfig, read_config
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.stages import run_training
@@ -80,13 +80,12 @@ def test_the_result_is_the_mean_of_the_steps_it_names(unbroken):
 
 def test_a_step_begins_with_the_weights_of_the_step_it_names(config, unbroken, tmp_path, monkeypatch):
     begun = {}
-    run = loop.TrainingLoop.run
 
-    def spy(self, on_progress):
-        begun[self._name] = self._network.state_dict()[NAME].clone() if self._name != "extractor" else None
-        return run(self, on_progress)
+    def spy(name, stream, network, *arguments, **settings):
+        begun[name] = network.state_dict()[NAME].clone()
+        return loop.TrainingLoop(name, stream, network, *arguments, **settings)
 
-    monkeypatch.setattr(loop.TrainingLoop, "run", spy)
+    monkeypatch.setattr(chain, "TrainingLoop", spy)
     run_training(replace(config, output=str(unbroken)))
     base = weights(unbroken / "base-last.safetensors")[f"average/{NAME}"]
     assert torch.equal(begun["more"], base)
@@ -102,11 +101,10 @@ def test_a_chain_that_was_killed_in_a_step_goes_on_there(config, unbroken, tmp_p
     for moment in (at, 2):
         with pytest.raises(KeyboardInterrupt):
             run_training(killed, Kill(moment))
-    steps = []
-    step = loop.TrainingLoop._step
-    monkeypatch.setattr(loop.TrainingLoop, "_step", lambda self, *each: steps.append(self._name) or step(self, *each))
-    run_training(killed)
-    assert "base" not in steps, "a finished step is not repeated"
+    reported = []
+    run_training(killed, reported.append)
+    done = [step.done for step in reported if step.stage == "training network"]
+    assert min(done) > config.network.steps, "a finished step is not repeated"
     model = load_file(tmp_path / "killed/model/model.safetensors")
     for name, value in load_file(unbroken / "model/model.safetensors").items():
         assert torch.equal(model[name], value), name

@@ -21,7 +21,7 @@ from LungTumorSegLib.training.config import GridConfig, LossConfig, ModelConfig,
 from LungTumorSegLib.training.data_config import CaseConfig, DataConfig, PhantomConfig, SplitConfig
 from LungTumorSegLib.training.datasets import read_lobes
 from LungTumorSegLib.training.lobe_config import LobeConfig
-from LungTumorSegLib.training.lobes import LobeSampler, find_lobes, lobe_dices
+from LungTumorSegLib.training.lobes import LobeSampler, LobeVolumes, find_lobes, lobe_dices
 from LungTumorSegLib.training.loop import TrainingLoop
 from LungTumorSegLib.training.phantoms import KINDS, PhantomKind
 from LungTumorSegLib.training.preparation import PreparedData
@@ -160,8 +160,17 @@ def train(stored, tmp_path, monkeypatch):
         network = build_network("pdv_net", 4, variant="lobes")
         network.set_prior(STAGE.prior)
         data = PreparedData([stored], [stored], [])
+        cpu = torch.device("cpu")
         training = TrainingLoop(
-            "network", 2, network, STAGE, config=config, data=data, device=torch.device("cpu"), precision="float32"
+            "network",
+            2,
+            network,
+            STAGE,
+            config=config,
+            data=data,
+            volumes=LobeVolumes(config.grid, cpu, "float32"),
+            device=cpu,
+            precision="float32",
         )
         return training.run(on_progress).state_dict()
 

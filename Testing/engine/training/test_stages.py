@@ -11,6 +11,7 @@ from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.checkpoint_score import CheckpointScore
 from LungTumorSegLib.training.config import ModelConfig, StageConfig, TrainingConfig
+from LungTumorSegLib.training.optimization import Optimization
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.stages import run_training
 from LungTumorSegLib.training.whole_volumes import WholeVolumes
@@ -142,11 +143,11 @@ def test_a_killed_training_ends_in_the_same_place(config, undisturbed, tmp_path,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("where", ["_mine", "_score"])
+@pytest.mark.parametrize("where", ["mine", "score"])
 def test_a_kill_between_epochs_changes_nothing_either(config, undisturbed, tmp_path, monkeypatch, where):
     killed = replace(config, output=str(tmp_path / "killed"))
     with monkeypatch.context() as patch:
-        patch.setattr(loop.TrainingLoop, where, lambda self: Kill(1)(None))
+        patch.setattr(WholeVolumes, where, lambda *_: Kill(1)(None))
         with pytest.raises(KeyboardInterrupt):
             run_training(killed)
     run_training(killed)
@@ -156,10 +157,10 @@ def test_a_kill_between_epochs_changes_nothing_either(config, undisturbed, tmp_p
 def test_a_finished_training_is_not_repeated(config, undisturbed, monkeypatch):
     before = weights(undisturbed)
 
-    def must_not_run(*_):
+    def must_not_run(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(loop.TrainingLoop, "_step", must_not_run)
+    monkeypatch.setattr(Optimization, "step", must_not_run)
     run_training(replace(config, output=str(undisturbed)))
     assert all(torch.equal(value, before[name]) for name, value in weights(undisturbed).items())
 
@@ -211,11 +212,11 @@ def test_a_network_without_extractor_trains_in_one_stage(config, tmp_path):
 def test_a_training_may_begin_with_the_weights_of_a_stored_model(config, undisturbed, tmp_path, monkeypatch):
     seen = {}
 
-    def stop(self, *_):
-        seen.update({name: value.clone() for name, value in self._network.state_dict().items()})
+    def stop(self, *_, **__):
+        seen.update({name: value.clone() for name, value in self.network.state_dict().items()})
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop.TrainingLoop, "_step", stop)
+    monkeypatch.setattr(Optimization, "step", stop)
     begun = replace(config, output=str(tmp_path / "more"), start_from=str(undisturbed / "model"))
     with pytest.raises(KeyboardInterrupt):
         run_training(begun)
