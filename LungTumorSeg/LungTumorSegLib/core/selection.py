@@ -31,9 +31,7 @@ LESION_WORDS = frozenset({
 Words of other languages are written without accents.
 """
 
-MARGIN_WORDS = frozenset({
-    "ctv", "itv", "margin", "margins", "prv", "ptv",
-})  # fmt: skip
+MARGIN_WORDS = frozenset({"ctv", "itv", "margin", "margins", "prv", "ptv"})
 """Words that mark a text as a volume around a tumor: radiotherapy volumes contain the tumor and a margin."""
 
 REGION_WORDS = frozenset({
@@ -81,9 +79,7 @@ FINDING_WORDS = frozenset({
 })  # fmt: skip
 """Words that mark a text without a lesion word as a finding that is no tumor; it has no place in the tumor burden."""
 
-PART_WORDS = frozenset({
-    "lobe", "lobes", "lobus", "lower", "middle", "part", "segment", "upper", "zone", "zones",
-})  # fmt: skip
+PART_WORDS = frozenset({"lobe", "lobes", "lobus", "lower", "middle", "part", "segment", "upper", "zone", "zones"})
 """Words that, together with the word lung, mark a text as a part of a lung, which must not stand for the whole lung."""
 
 NOT_WHOLE = MARGIN_WORDS | PART_WORDS | LESION_WORDS
@@ -276,17 +272,19 @@ def selection_doubts(segments: Sequence[Named], empty: Sequence[Named] = ()) -> 
         for sentence in (*(getattr(each, "warnings", ()) if is_lesion(each) else ()), contradiction(each))
         if sentence
     ]
-    if empty:
-        found.append(
-            f"These segments are empty and were not measured: {listed([each.name for each in empty])}. Outline or "
-            "remove them."
-        )
+    found += empty_doubts(empty)
     if not any(map(may_be_lesion, segments)):
         found.append(
             "No segment has the terminology or the name of a lesion "
             f"({listed([each.name for each in segments], most=NAMED_SEGMENTS)}); rename the segments that are lesions."
         )
     return list(dict.fromkeys([*found, *name_doubts(segments)]))
+
+
+def empty_doubts(empty: Sequence[Named]) -> list[str]:
+    """Return a sentence about lesions without any voxel, if there are any."""
+    names = listed([each.name for each in empty])
+    return [f"These segments are empty and were not measured: {names}. Outline or remove them."] if empty else []
 
 
 def name_doubts(segments: Sequence[Named]) -> Iterator[str]:

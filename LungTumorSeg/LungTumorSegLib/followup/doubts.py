@@ -7,10 +7,12 @@ from datetime import date
 
 import numpy as np
 
-from ..core.texts import listed
+from ..core.texts import listed, shown
 from .examination import IDENTITY, Examination
+from .matching import Placed, match
 from .registration import Registration
 from .track import Track
+from .track_building import placed
 
 MOST_RESIDUAL_MM, LEAST_OVERLAP = 10.0, 0.85
 """Residual above which, and overlap of the lungs below which, lesions are not matched automatically."""
@@ -92,7 +94,38 @@ def comparison_doubts(
         warnings.append(
             f"The later CT does not show the place of {listed(hidden)}, so it is not known whether this is gone."
         )
+    if not doubt:
+        warnings += _review_doubts(before, after, registration, tracks)
     return warnings + _slice_doubts(before, after, tracks)
+
+
+def _review_doubts(
+    before: Examination, after: Examination, registration: Registration, tracks: Sequence[Track]
+) -> list[str]:
+    """Warn of lesions that are new or gone only because a reader rejected them in one of the examinations."""
+
+    def pairs(earlier: Sequence[Placed], later: Sequence[Placed]) -> list[tuple[int, int]]:
+        groups = match(earlier, later, residual_mm=registration.residual_mm)
+        return [(i, j) for group in groups for i in group.earlier for j in group.later]
+
+    gone = [track for track in tracks if track.earlier and not track.later and track.last_seen is not None]
+    new = [track for track in tracks if track.later and not track.earlier]
+    pieces = [(track, placed(lesion, None)) for track in new for lesion in track.later]
+    rejected_then = [placed(lesion, registration) for lesion in before.rejected]
+    rejected_now = [placed(lesion, None) for lesion in after.rejected]
+    found = [
+        (gone[i], after.rejected[j].name, "later", "earlier")
+        for i, j in pairs([track.last_seen for track in gone if track.last_seen is not None], rejected_now)
+    ]
+    found += [
+        (pieces[j][0], before.rejected[i].name, "earlier", "later")
+        for i, j in pairs(rejected_then, [piece for _, piece in pieces])
+    ]
+    return [
+        f"{track.id} counts as {track.shown_status} because {shown(name)} was rejected in the {here} CT; reject it in "
+        f"the {there} CT too, or confirm it in the {here} one, because response and burden depend on it."
+        for track, name, here, there in found
+    ]
 
 
 def _patient_doubts(before: Examination, after: Examination) -> list[str]:

@@ -17,7 +17,7 @@ from ..core.errors import UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
 from ..core.expected import expect_examination_files
 from ..core.messages import does_not_exist
-from ..core.selection import is_lesion, selection_doubts, whole_lungs
+from ..core.selection import empty_doubts, is_lesion, may_be_lesion, selection_doubts, whole_lungs
 from ..core.texts import listed, shown
 from ..core.volume import CTVolume, Grid, Volume
 from ..io.images import read_ct, read_volume
@@ -54,6 +54,7 @@ class Examination:
         inputs: The files and folders that were read.
         stated_day: The date that the files of a DICOM CT state, also if ``day`` is another one; None if unknown.
         patient: What the files of a DICOM CT state of the patient, by ``IDENTITY``; it is never written.
+        rejected: The lesions that a reader rejected; they take no part.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Examination:
     inputs: tuple[Path, ...] = ()
     stated_day: date | None = None
     patient: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rejected: tuple[TimedLesion, ...] = ()
 
     @property
     def slice_mm(self) -> float:
@@ -135,15 +137,19 @@ def _read(result: Path, ct_path: Path | None, day: date | None, on_progress: Pro
     segments = read_segmentation(result, ct)
     grid = _canonical_grid(ct, segments, result)
     drawn, found = _lungs(segments, ct, result, on_progress)
+    of = f"the voxels of {shown(ct_path or result)}"
     known = [segment for segment in segments if is_lesion(segment)]
-    crops = [(segment, crop) for segment in known if (crop := place(segment.mask, grid, _what(segment), str(result)))]
+    crops = _placed(known, grid, of)
+    rejected = _placed([each for each in segments if may_be_lesion(each) and each not in known], grid, of)
     _check_names([segment.name for segment, _ in crops], result)
     lesions, doubts = _measured(crops, result, ct, segments, found)
-    uids = tracking_uids([segment for segment, _ in crops], result, ct_path)
+    filled = [segment for segment, _ in crops]
+    doubts += empty_doubts([each for each in known if each not in filled and not each.warnings])
+    uids = tracking_uids(filled, result, ct_path)
     lesions = tuple(replace(lesion, tracking_uid=uids.get(lesion.name, "")) for lesion in lesions)
     lungs = np.zeros(grid.shape, dtype=bool)
     for mask in drawn:
-        crop = place(mask, grid, "The lung", str(result))
+        crop = place(mask, grid, "The lung", of)
         if crop is not None:
             lungs[crop.slices] |= crop.mask.array
     for _, crop in crops:
@@ -165,7 +171,13 @@ def _read(result: Path, ct_path: Path | None, day: date | None, on_progress: Pro
         (result,) if ct_path is None else (result, ct_path),
         stated_day,
         _stated_patient(ct),
+        tuple(_from_mask(segment.name, crop) for segment, crop in rejected),
     )
+
+
+def _placed(segments: Sequence[Segment], grid: Grid, of: str) -> list[tuple[Segment, Crop]]:
+    """Return the segments that are not empty, with their masks on ``grid``, which messages call ``of``."""
+    return [(each, crop) for each in segments if (crop := place(each.mask, grid, f"The segment {each.name}", of))]
 
 
 def _doubts_about(ct: CTVolume | None, result: Path) -> tuple[str, ...]:
@@ -181,10 +193,6 @@ def _check_names(names: Sequence[str], result: Path) -> None:
         raise UnusableInput(
             f"{shown(result)} has several lesions named {listed(twice)}; give each lesion its own name."
         )
-
-
-def _what(segment: Segment) -> str:
-    return f"The segment {segment.name}"
 
 
 def _canonical_grid(ct: CTVolume | None, segments: Sequence[Segment], result: Path) -> Grid:

@@ -49,6 +49,12 @@ VOLUME_PARTIAL_PERCENT, VOLUME_PROGRESS_PERCENT = -65.7, 72.8
 NEW_LESIONS = "There are new lesions (section 4.3.5); whether each of them is unequivocally a tumor is for a reader."
 
 
+NOTHING_TO_EVALUATE = (
+    "Nothing can be evaluated: there was no lesion at baseline, and there is none now (lymph nodes of normal size do "
+    "not count)."
+)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A lesion at baseline that may become a target.
@@ -240,7 +246,7 @@ def overall_response(
         category = "PD"
         rules.append("A lesion is back after a complete response at the previous examination (clarification).")
     sums = targets or Response("NE", ())
-    return Response(category, tuple(rules), sums.sum_mm, sums.baseline_mm, sums.nadir_mm)
+    return Response(category, tuple(rules) or (NOTHING_TO_EVALUATE,), sums.sum_mm, sums.baseline_mm, sums.nadir_mm)
 
 
 def _overall(targets: Response | None, non_targets: Response | None, *, new_lesions: bool) -> Category:

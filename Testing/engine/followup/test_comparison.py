@@ -331,6 +331,28 @@ def test_segments_of_one_name_are_refused(results, tmp_path):
         compare(tmp_path / "twice", results[1])
 
 
+def test_empty_lesions_and_rejected_ones_are_not_gone_silently(results, tmp_path):
+    segments = segments_of({"Tumor 1": LARGER, "Tumor 2": COMING, "Tumor 3": STAYING}, shift=SHIFT, stretch=STRETCH)
+    segments[2] = replace(segments[2], mask=segments[2].mask.with_array(np.zeros(SHAPE, bool)))
+    segments[4] = replace(segments[4], review="rejected")
+    (tmp_path / "corrected").mkdir()
+    write_segmentation(segments, tmp_path / "corrected" / "segmentation.seg.nrrd")
+    found = compare(results[0], tmp_path / "corrected", days=100)
+    gone = {track.earlier[0].name: track.id for track in found.tracks if track.status == "gone"}
+    assert gone.keys() == {"Tumor 1", "Tumor 2", "Tumor 3"}
+    empty = "Later CT: These segments are empty and were not measured: Tumor 1. Outline or remove them."
+    assert empty in found.warnings
+    (rejected,) = [each for each in found.warnings if "rejected" in each]
+    assert rejected.startswith(f"{gone['Tumor 2']} counts as gone because Tumor 3 was rejected in the later CT;")
+
+
+def test_a_ct_of_another_grid_is_named_in_the_refusal(results, tmp_path):
+    ct = ct_of(segments_of({"Tumor 1": STAYING}))
+    write_volume(Volume(ct.array, np.diag([2.0, 2.0, 2.0, 1.0]) @ ct.affine), tmp_path / "another.nii.gz")
+    with pytest.raises(UnusableInput, match=r"Tumor 1 does not lie on the voxels of .*another\.nii\.gz: its voxels"):
+        compare(*results, later_ct=tmp_path / "another.nii.gz")
+
+
 def test_vessels_align_the_inside_of_the_lungs():
     """The lungs' surfaces stay; what they contain moves by 6 mm and is followed."""
     rng = np.random.default_rng(3)

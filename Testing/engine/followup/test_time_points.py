@@ -228,6 +228,33 @@ def test_a_target_that_may_be_too_small_to_measure_is_mentioned(monkeypatch, pro
     assert any("too small to measure, RECIST counts 5 mm" in rule for rule in found.response.rules) == mentioned
 
 
+def rejecting(balls: dict[str, Ball], rejected: dict[str, Ball]) -> Examination:
+    """Return an examination in which a reader rejected some lesions."""
+    return replace(exam(balls), rejected=exam(rejected).lesions)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "sentence"),
+    [
+        (({"A": (HERE, 8)}, {}), ({}, {"B": (HERE, 7)}), "L1 counts as gone because B was rejected in the later CT"),
+        (({}, {"A": (HERE, 8)}), ({"B": (HERE, 7)}, {}), "L1 counts as new because A was rejected in the earlier CT"),
+        (({"A": (HERE, 8)}, {}), ({}, {"B": (ELSEWHERE, 7)}), None),
+        (({}, {"A": (THERE, 8)}), ({"B": (HERE, 7)}, {}), None),
+        (({}, {"A": (HERE, 8)}), ({}, {"B": (HERE, 7)}), None),
+    ],
+    ids=["gone", "new", "rejected elsewhere", "rejected elsewhere before", "rejected in both"],
+)
+def test_a_lesion_that_was_rejected_in_one_ct_alone_is_neither_new_nor_gone_silently(earlier, later, sentence):
+    warnings = compare_all([rejecting(*earlier), rejecting(*later)], days=90).warnings
+    assert [each.split(";")[0] for each in warnings if "rejected" in each] == ([sentence] if sentence else [])
+
+
+def test_without_any_lesion_the_response_says_why_there_is_none():
+    found = followed({}, {})
+    assert found.response.category == "NE"
+    assert "no lesion at baseline" in " ".join(found.response.rules)
+
+
 def test_what_is_doubtful_about_earlier_examinations_is_kept():
     days = [replace(exam({"A": (HERE, 8.0)}), warnings=(f"Doubt {number}.",)) for number in (1, 2, 3)]
     warnings = compare_all(days, days=90).warnings
