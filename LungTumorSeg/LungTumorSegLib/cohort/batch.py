@@ -15,7 +15,7 @@ from .. import NOTICE
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Cancelled
 from ..core.messages import CANCELLED_BATCH
-from ..core.texts import listed, shown
+from ..core.texts import listed, shown, shown_last
 from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
 from ..results.contents import COHORT
@@ -269,9 +269,11 @@ def _report(rows: Sequence[Row], earlier: Sequence[Row], batch: Batch, channel: 
             "them."
         )
     if not states[DONE]:
+        several = f"None of the {len(rows)} CTs could be segmented, the first one"
+        none = several if rows[1:] else "The only CT could not be segmented"
         raise UnusableInput(
-            f"None of the {len(rows)} CTs could be segmented, the first one ({rows[0].item.case}) because: "
-            f"{rows[0].record.reason} All reasons are in {batch.output / COHORT_FILE}."
+            f"{none} ({rows[0].item.case}) because: {rows[0].record.reason} All reasons are in "
+            f"{batch.output / COHORT_FILE}."
         )
     versions = {str(row.summary.get("software_version")) for row in rows if row.summary}
     warnings = []
@@ -285,6 +287,7 @@ def _report(rows: Sequence[Row], earlier: Sequence[Row], batch: Batch, channel: 
         )
     if repeated := [row.item.case for row in rows if SAME_VOXELS in row.item.note]:
         warnings.append(f"Warning: some CTs are copies of others ({listed(repeated)}); see the column note.\n")
-    text = f"{len(rows)} CT{'' if len(rows) == 1 else 's'}: {counts}. Results written to {batch.output}. {NOTICE}"
+    number = f"{len(rows)} CT{'' if len(rows) == 1 else 's'}"
+    text = f"{number}: {counts}. Results written to {shown_last(batch.output)}. {NOTICE}"
     data = {"output": str(batch.output.resolve()), "states": dict(states)}
     channel.result(data, "".join(warnings) + text)

@@ -12,6 +12,7 @@ from .. import NOTICE
 from ..core.dates import date_of
 from ..core.errors import UnusableInput
 from ..core.events import Progress
+from ..core.texts import shown_last
 from ..process.channel import Channel
 from .arguments import add_case, add_output, add_patient, add_pdf, path_argument
 from .command import Command
@@ -86,7 +87,7 @@ def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
             change += f", doubling time {doubling.days:.0f} days"
         lines.append(f"{track.id}: {track.shown_status} ({names[0] or '-'} to {names[1] or '-'}){change}")
     lines.append(f"RECIST 1.1: {found.response.category}. {' '.join(found.response.rules)}")
-    return "\n".join([*lines, f"Results written to {output}. {NOTICE}"])
+    return "\n".join([*lines, f"Results written to {shown_last(output)}. {NOTICE}"])
 
 
 def _date(text: str) -> date:

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ..core.events import Progress
+from ..core.texts import shown_last
 from ..process.channel import Channel
 from .arguments import add_case, add_input, add_series
 from .command import Command
@@ -47,7 +48,7 @@ def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
         overwrite=options.overwrite,
         case=options.case,
     )
-    text = "\n".join([*warning_lines(warnings), f"Lung isolation written to {options.output}."])
+    text = "\n".join([*warning_lines(warnings), f"Lung isolation written to {shown_last(options.output)}."])
     channel.result({"output": str(options.output.resolve()), "warnings": warnings}, text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..core.events import Progress
+from ..core.texts import shown_last
 from ..process.channel import Channel
 from .arguments import add_output, add_seed
 from .command import Command
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
         channel.progress(Progress("writing", 0, 1))
         write_phantom(phantom, options.output, overwrite=options.overwrite)
         made = f"Phantom with {len(phantom.lesions)} lesions"
-    channel.result({"output": str(options.output.resolve())}, f"{made} written to {options.output}.")
+    channel.result({"output": str(options.output.resolve())}, f"{made} written to {shown_last(options.output)}.")
 
 
 def _add_truth(phantom: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import NOTICE
-from ..core.texts import bounded, shown
+from ..core.texts import bounded, shown, shown_last
 
 if TYPE_CHECKING:
     from ..lesions import LesionReport
@@ -22,7 +22,7 @@ def report_text(report: LesionReport, warnings: Sequence[str], output: Path) -> 
         f"{lesion.short_axis_mm:.0f} mm"
         for lesion in report.lesions
     ]
-    return "\n".join([*lines, f"Results written to {output}. {NOTICE}"])
+    return "\n".join([*lines, f"Results written to {shown_last(output)}. {NOTICE}"])
 
 
 def warning_lines(warnings: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 LONGEST_VALUE = 80
@@ -71,6 +72,11 @@ def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
 def shown(value: object, longest: int = LONGEST_NAME) -> str:
     """Return a path or a text from outside as a message shows it without quotes: one printable, bounded line."""
     return bounded(printable(bounded(str(value), longest)), longest)
+
+
+def shown_last(path: Path) -> str:
+    """Return a path as ``shown`` does, for the end of a sentence, whose period must not turn "." into ".."."""
+    return shown(path.resolve() if path.name in ("", "..") else path)
 
 
 def listed(

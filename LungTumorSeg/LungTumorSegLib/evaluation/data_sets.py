@@ -98,6 +98,8 @@ def _evaluated(
         try:
             metrics[pair.name] = evaluate_case(*read_pair(pair, ct, warn))
         except UnusableInput as error:
+            if not pairs[1:]:
+                raise
             raise UnusableInput(f"{pair.name}: {error}") from error
     missed = {name: missed_case(read_reference(path, warn)) for name, path in missing.items()}
     metrics |= {name: case for name, case in missed.items() if case is not None}

@@ -101,11 +101,21 @@ def read_pair(
     for labels, path in ((prediction, pair.prediction), (reference, pair.reference)):
         for sentence in label_doubts(labels, upright):
             warn(f"{path}: {sentence}")
+        if upright is not None:
+            _warn_beside(labels, upright, path, warn)
     map_file = pair.prediction.with_name(PROBABILITY)
     probability = _canonical(read_volume(map_file)) if pair.prediction.name == RESULT and map_file.is_file() else None
     if not prediction.same_grid(reference):
         prediction, reference = _on_one_grid(pair, prediction, reference, keep_prediction=probability is not None)
     return prediction, reference, probability
+
+
+def _warn_beside(labels: Volume, ct: Volume, path: Path, warn: Callable[[str], None]) -> None:
+    """Warn of a segmentation that does not lie on the voxels of the given CT, which is of no use then."""
+    try:
+        start_on(labels, ct, str(path), "the voxels of the CT")
+    except UnusableInput as error:
+        warn(f"The CT was not used: {error}")
 
 
 def read_reference(path: Path, warn: Callable[[str], None] = lambda sentence: None) -> Volume:

@@ -59,7 +59,8 @@ def read_segmentation(path: str | os.PathLike[str], ct: Volume | None = None) ->
         return _with_doubts(named_segments(image, path), image)
     if image.array.ndim > 3:
         raise UnusableInput(
-            f"{path} contains several values per voxel but names no segments; choose a segmentation or a label map."
+            f"{path} contains several values per voxel, such as phases or colors, but names no segments; choose a "
+            "segmentation or a 3D label map."
         )
     return _with_doubts(label_segments(image.array, image.affine, path), image)
 

@@ -104,6 +104,20 @@ def threshold_doubts(volumes_ml: Sequence[float], min_confidence: float) -> Iter
         )
 
 
+def same_name_doubts(lesions: Sequence[Lesion]) -> Iterator[str]:
+    """Yield a sentence if lesions have the same name, so that tables and comparisons cannot tell them apart.
+
+    Args:
+        lesions: The lesions.
+    """
+    names = [lesion.segment for lesion in lesions]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        yield (
+            f"Several lesions have the same name ({listed(twice)}), and a comparison with another CT needs different "
+            "ones. Rename them."
+        )
+
+
 def overlap_doubts(lesions: Sequence[Lesion], crops: Sequence[Crop], labels: Volume) -> Iterator[str]:
     """Yield a sentence if lesions share a large part of their voxels, which the totals count more than once.
 

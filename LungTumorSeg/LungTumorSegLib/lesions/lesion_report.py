@@ -18,7 +18,7 @@ from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, is_lesion, selection_doubts
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume
 from .components import MOST_LESIONS, label_lesions, lesion_crops, numbered_crops
-from .doubts import lesion_doubts, outline_doubts, overlap_doubts
+from .doubts import lesion_doubts, outline_doubts, overlap_doubts, same_name_doubts
 from .lesion import Lesion, measure_lesion
 from .location import locate
 from .lungs import FoundLungs, find_lungs
@@ -178,7 +178,8 @@ def measure(
     numbered = Volume(labels, images.ct.affine)
     report = _report(names, crops, numbered, images)
     warnings += [*found.warnings, *lesion_doubts(report.lesions, crops, images.ct, images.lungs, body=found.body)]
-    warnings += [*overlap_doubts(report.lesions, crops, numbered), *outline_doubts(report.lesions, crops)]
+    warnings += [*same_name_doubts(report.lesions), *overlap_doubts(report.lesions, crops, numbered)]
+    warnings += outline_doubts(report.lesions, crops)
     return replace(report.reordered(order.inverse()), warnings=tuple(warnings))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UnusableInput
+from ..core.texts import listed, shown
 from ..io.dicom_start import is_dicom_file
 from .mark import (
     MARK_FILE,
@@ -28,9 +29,6 @@ WRITTEN_CLASSES = frozenset({
     "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.840.10008.5.1.4.1.1.481.3",
 })  # fmt: skip
 """SOP classes of the DICOM files that a run writes: Segmentation, Comprehensive 3D SR and RT Structure Set."""
-
-MOST_NAMED = 5
-"""Largest number of files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def files_giving_way(output: Output, names: Collection[str], mark: Mark | None) 
     inputs = [*output.inputs, *(also for each in output.inputs for also in files_read_with(each))]
     ours = {name for name in proven.names_of(output.group) if is_regular(folder / name)}
     obsolete = {name for name in ours - {*names, *output.keep} if not _is_input(folder / name, inputs)}
-    gives_way, refused = {}, []
+    gives_way, refused, of_others = {}, [], []
     for name in sorted({*names, *obsolete, MARK_FILE}):
         path = folder / name
         if not exists(path):
@@ -81,14 +79,18 @@ def files_giving_way(output: Output, names: Collection[str], mark: Mark | None) 
             )
         is_mark = name == MARK_FILE and mark is not None
         if not (is_mark or output.overwrite or (_is_of_group(name, output.group, proven) and proven.proves(path))):
-            refused.append(name)
+            (of_others if proven.proves(path) else refused).append(name)
         gives_way[name] = fingerprint(path)
     if refused:
-        more = f" and {len(refused) - MOST_NAMED} more" if len(refused) > MOST_NAMED else ""
         raise UnusableInput(
-            f"{', '.join(refused[:MOST_NAMED])}{more} in {output.folder} would be replaced, but LungTumorSeg did not "
-            "write it, or it was changed after LungTumorSeg wrote it; move it, choose another output folder, or "
-            "allow it with --overwrite."
+            f"{listed(refused)} in {shown(output.folder)} would be replaced, but LungTumorSeg did not write it, or it "
+            "was changed after LungTumorSeg wrote it; move it, choose another output folder, or allow it with "
+            "--overwrite."
+        )
+    if of_others:
+        raise UnusableInput(
+            f"{listed(of_others)} in {shown(output.folder)} would be replaced, but another command of LungTumorSeg "
+            "wrote it; choose another output folder, or allow it with --overwrite."
         )
     return gives_way
 

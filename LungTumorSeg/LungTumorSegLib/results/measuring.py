@@ -94,7 +94,7 @@ def run_of(
             f"{output.folder} contains the result of another CT; choose another output folder, or replace that result "
             "with --overwrite."
         )
-    run = read_summary(run_summary) if run_summary else earlier or {}
+    run = read_summary(run_summary, chosen=True) if run_summary else earlier or {}
     if run_summary and not is_of_ct(run, ct):
         raise UnusableInput(
             f"{run_summary} describes a run on another CT; give the CT of that run, or omit --run-summary."

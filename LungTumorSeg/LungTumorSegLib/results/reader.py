@@ -89,8 +89,12 @@ def read_run(folder: Path, *, probability: bool = False) -> RunFiles:
         raise MachineLimit("The results of the run are damaged; run the segmentation again.") from error
 
 
-def read_summary(path: Path) -> dict[str, Any]:
+def read_summary(path: Path, *, chosen: bool = False) -> dict[str, Any]:
     """Read the summary.json of a run.
+
+    Args:
+        path: The file.
+        chosen: Whether the user chose this file; otherwise, it lies in a result folder.
 
     Raises:
         UnusableInput: If the file is not the summary of a run.
@@ -98,9 +102,9 @@ def read_summary(path: Path) -> dict[str, Any]:
     try:
         return read_consistently(path.parent, lambda: _read_summary(path))
     except (OSError, ValueError) as error:
-        raise UnusableInput(
-            f"{path} is not the summary of a run ({error}); choose a summary.json that segment or the module wrote."
-        ) from error
+        choose = "choose a summary.json that segment or the module wrote"
+        remedy = choose if chosen else "restore the file, or remove it to go on without it"
+        raise UnusableInput(f"{path} is not the summary of a run ({error}); {remedy}.") from error
 
 
 def run_in(folder: Path, segmentation: Path, ct: CTVolume) -> dict[str, Any] | None:

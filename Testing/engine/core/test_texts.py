@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from LungTumorSegLib.core.texts import LONGEST_VALUE, UNSAFE_CATEGORIES, bounded, printable, quoted
+from LungTumorSegLib.core.texts import LONGEST_VALUE, UNSAFE_CATEGORIES, bounded, printable, quoted, shown_last
 
 STEERING = ["\x1b[31m", "\x9b31m", "\r", "\n", "\x07", "\x00", "\x7f", "\u202e", "\u2066", "\ufeff", "\u2028", "\ud800"]
 
@@ -60,3 +61,8 @@ def test_a_long_message_keeps_its_ends():
     assert len(text) <= 2000
     assert text.startswith("begin")
     assert text.endswith("end")
+
+
+@pytest.mark.parametrize(("path", "text"), [(".", "{here}"), ("..", "{above}"), ("out", "out"), ("a\x1bb", "a\\x1bb")])
+def test_a_path_at_the_end_of_a_sentence_is_not_changed_by_its_period(path, text):
+    assert shown_last(Path(path)) == text.format(here=Path.cwd(), above=Path.cwd().parent)

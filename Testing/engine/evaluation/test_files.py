@@ -294,3 +294,28 @@ def test_evaluation_says_which_file_holds_lungs(tmp_path):
         write_volume(Volume(lungs, np.diag([5.0, 3.0, 3.0, 1.0])), tmp_path / name)
     warnings = evaluate_files(tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")["warnings"]
     assert [each.split(":")[0] for each in warnings] == [str(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")]
+
+
+def test_a_ct_beside_the_segmentations_is_doubted(tmp_path):
+    ct = make_ct()
+    labels = ct.with_array(block(ct.shape, (2, 3, 4), (4, 7, 9)).astype(np.uint8))
+    beside = Volume(labels.array, labels.affine @ np.diag([1, 1, 1.2, 1]))
+    files = [write(volume, tmp_path / name) for volume, name in ((labels, "on.nrrd"), (beside, "beside.nrrd"))]
+    write(ct, tmp_path / "ct.nrrd")
+    for file in files:
+        warnings = evaluate_files(file, file, ct=tmp_path / "ct.nrrd")["warnings"]
+        doubts = [each for each in warnings if each.startswith("The CT was not used: ")]
+        assert bool(doubts) == (file.name == "beside.nrrd")
+        assert all("beside.nrrd does not lie on the voxels of the CT: its voxels measure" in each for each in doubts)
+
+
+def test_the_reason_of_a_single_case_has_no_name_in_front_of_it(tmp_path):
+    whole = write(a_label_map(), tmp_path / "one" / "a.nrrd")
+    shares = write(a_label_map().with_array(np.full(SHAPE, 0.5, np.float32)), tmp_path / "other" / "a.nrrd")
+    with pytest.raises(UnusableInput) as refused:
+        evaluate_files(whole, shares)
+    assert str(refused.value).startswith("The values of ")
+    for folder in (whole.parent, shares.parent):
+        write(a_label_map(), folder / "b.nrrd")
+    with pytest.raises(UnusableInput, match=r"^a: The values of "):
+        evaluate_files(whole.parent, shares.parent)

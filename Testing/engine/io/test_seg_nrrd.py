@@ -293,7 +293,9 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_layers_without_names_are_refused(tmp_path):
     image = to_simpleitk(make_ct().with_array(np.ones((9, 10, 12), np.uint8)))
     sitk.WriteImage(sitk.Compose(image, image), tmp_path / "two.nrrd")
-    with pytest.raises(UnusableInput, match="several values per voxel but names no segments"):
+    with pytest.raises(
+        UnusableInput, match="several values per voxel, such as phases or colors, but names no segments"
+    ):
         read_segmentation(tmp_path / "two.nrrd")
 
 

@@ -122,3 +122,17 @@ def test_lesions_that_share_their_voxels_are_told(start, stop, shared):
     assert len(report.lesions) == 2
     assert bool(report.warnings) == bool(shared)
     assert all(f"GTV and Nodule ({shared})" in warning for warning in report.warnings)
+
+
+def test_lesions_of_one_name_are_warned_of():
+    array, lungs = a_ct()
+    masks = block(SHAPE, (4, 35, 50), (7, 42, 58)), block(SHAPE, (4, 35, 20), (7, 42, 28))
+    for mask in masks:
+        array[mask] = 40
+    for names, warned in ((("Nodule", "Nodule"), True), (("Nodule", "nodule"), False)):
+        segments = [
+            SimpleNamespace(name=name, terminology="", mask=Volume(mask, AFFINE))
+            for name, mask in zip(names, masks, strict=True)
+        ]
+        warnings = measure(CTVolume(array, AFFINE), segments, lungs=lungs).warnings
+        assert any("have the same name (Nodule)" in each for each in warnings) == warned

@@ -209,6 +209,15 @@ def test_an_output_never_equals_an_input(an_earlier_run, overwrite, input_name):
     assert contents(an_earlier_run) == EARLIER
 
 
+def test_a_file_of_another_command_is_not_taken_for_one_of_the_user(an_earlier_run):
+    with pytest.raises(UnusableInput, match=r"lesions\.csv in .* another command of LungTumorSeg wrote it; choose"):
+        check_output(Output(an_earlier_run, "isolation"), ["lesions.csv"])
+    (an_earlier_run / "lesions.csv").write_text("edited")
+    with pytest.raises(UnusableInput, match="did not write it, or it was changed"):
+        check_output(Output(an_earlier_run, "isolation"), ["lesions.csv", "summary.json"])
+    check_output(Output(an_earlier_run, "isolation", overwrite=True), ["lesions.csv"])
+
+
 def test_a_name_that_no_file_can_have_is_refused_before_the_work(tmp_path):
     with pytest.raises(UnusableInput, match=r"File name too long\); choose another name"):
         check_output(Output(tmp_path, GROUP), {"a" * 300 + ".csv"})

@@ -272,7 +272,25 @@ def test_a_summary_of_the_wrong_shape_is_refused_in_one_sentence(case, text):
     assert not (case / "elsewhere").exists()
 
 
+def test_a_damaged_summary_of_the_folder_itself_can_be_removed(case):
+    (case / "result" / "summary.json").write_text("{")
+    with pytest.raises(
+        UnusableInput, match=r"summary\.json is not the summary of a run .*; restore the file, or remove"
+    ):
+        measure(case, "--overwrite")
+    (case / "result" / "summary.json").unlink()
+    measure(case, "--overwrite")
+    assert summary_in(case / "result")["lesions"]
+
+
 # Outputs and inputs
+
+
+def test_the_current_folder_is_named_in_full_where_the_result_is(case, monkeypatch):
+    (case / "here").mkdir()
+    monkeypatch.chdir(case / "here")
+    said = run_command("measure", case / "ct.nrrd", case / "result", "-o", ".", "--no-report")
+    assert f"Results written to {(case / 'here').resolve()}. " in said
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
