@@ -62,7 +62,9 @@ def files_giving_way(output: Output, names: Collection[str], mark: Mark | None) 
     inputs = [*output.inputs, *(also for each in output.inputs for also in files_read_with(each))]
     ours = {name for name in proven.names_of(output.group) if is_regular(folder / name)}
     obsolete = {name for name in ours - {*names, *output.keep} if not _is_input(folder / name, inputs)}
-    gives_way, refused, of_others = {}, [], []
+    gives_way: dict[str, str] = {}
+    refused: list[str] = []
+    of_others: list[str] = []
     for name in sorted({*names, *obsolete, MARK_FILE}):
         path = folder / name
         if not exists(path):
