@@ -130,7 +130,7 @@ class LungTumorSegLogic(BatchLogic, FollowUpLogic, OutliningLogic, SavingLogic, 
             ValueError: The input cannot be used.
         """
         folder = slicer.app.temporaryPath
-        return waiting.watched(
+        return waiting.watch_run(
             start_run(
                 volumeNode,
                 options,
@@ -198,7 +198,7 @@ class LungTumorSegLogic(BatchLogic, FollowUpLogic, OutliningLogic, SavingLogic, 
         Returns:
             The run.
         """
-        return waiting.watched(exports.phantomRun(seed, onFinished))
+        return waiting.watch_run(exports.phantomRun(seed, onFinished))
 
     def missingPackages(self) -> list[str]:
         """Return the Python packages that a run needs and that are not installed, torch first."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .core.argument_types import as_ct
 from .core.events import Progress, ProgressCallback, ignore_progress
-from .core.expected import as_ct
 from .core.volume import CTVolume, Point, Volume
 from .inference.decision import decide
 from .inference.doubts import resolution_doubts

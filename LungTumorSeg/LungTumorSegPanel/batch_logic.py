@@ -12,7 +12,7 @@ from LungTumorSegLib.process.child import Event
 from LungTumorSegLib.process.command_run import CommandRun
 
 from .exports import OnFinished
-from .waiting import watched
+from .waiting import watch_run
 
 
 class BatchLogic:
@@ -49,7 +49,7 @@ class BatchLogic:
             ValueError: An option is unknown or out of range.
         """
         place = Path(source) if isinstance(source, str) else source
-        return watched(
+        return watch_run(
             start_batch(
                 place,
                 Path(folder),
@@ -84,7 +84,7 @@ class BatchLogic:
         Returns:
             The loading.
         """
-        return watched(
+        return watch_run(
             ResultLoading(
                 Path(folder),
                 slicer.mrmlScene,

@@ -10,7 +10,7 @@ from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.process.command_run import CommandRun
 
 from .exports import OnFinished
-from .waiting import result_of, watched
+from .waiting import result_of, watch_run
 
 
 class FollowUpLogic:
@@ -77,7 +77,7 @@ class FollowUpLogic:
             ValueError: See ``compare``.
         """
         source, folder = _source(earlier), slicer.app.temporaryPath
-        return watched(
+        return watch_run(
             start_comparison(later, source, folder, days=days, on_finished=onFinished, choices=choices, before=before)
         )
 

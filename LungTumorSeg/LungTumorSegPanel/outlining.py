@@ -12,7 +12,7 @@ from LungTumorSegLib.process.progress import RunProgress
 from LungTumorSegLib.process.warm_child import Ask
 from LungTumorSegLib.weights.manifest import Manifest, find_model
 
-from .waiting import result_of, watched
+from .waiting import result_of, watch_run
 
 
 class OutliningLogic:
@@ -81,7 +81,7 @@ class OutliningLogic:
         Raises:
             ValueError: The input cannot be used.
         """
-        return watched(
+        return watch_run(
             self._ask(
                 volumeNode, place, options, also=also, butNot=butNot, onProgress=onProgress, onFinished=onFinished
             )
@@ -103,7 +103,7 @@ class OutliningLogic:
         Raises:
             ValueError: The input cannot be used.
         """
-        watched(self._outlinerOf(volumeNode, _chosen(options)).warm_up(onFinished))
+        watch_run(self._outlinerOf(volumeNode, _chosen(options)).warm_up(onFinished))
 
     def closeOutlines(self) -> None:
         """End the child process; the next outline starts a new one."""

@@ -9,7 +9,7 @@ from LungTumorSegLib.mrml.nodes import Node
 from LungTumorSegLib.process.command_run import CommandRun
 
 from .exports import OnFinished, dicomFiles, filesRun, saveDicom, savePicture
-from .waiting import result_of, watched
+from .waiting import result_of, watch_run
 
 
 class SavingLogic:
@@ -87,7 +87,7 @@ class SavingLogic:
         Raises:
             RuntimeError: The CT, or for DICOM its files, are not there.
         """
-        return watched(
+        return watch_run(
             filesRun(
                 segmentationNode,
                 Path(folder),

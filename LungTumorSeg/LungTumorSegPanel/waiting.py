@@ -34,7 +34,7 @@ class Waitable(Protocol):
 Run = TypeVar("Run", bound=Waitable)
 
 
-def watched(run: Run) -> Run:
+def watch_run(run: Run) -> Run:
     """Poll the run from Qt's event loop until it has finished; return it at once."""
 
     def look() -> None:

@@ -73,7 +73,7 @@ def whole_ct(_: CTVolume, usual: LungIsolation) -> LungIsolation:
 
 def without_reflection(ct: CTVolume, _: LungIsolation) -> LungIsolation:
     """Return the isolation without reflection of the lungs about the spine axis; closing and hull stay."""
-    with patch.object(symmetry, "mirrored", lambda lungs, columns: lungs):
+    with patch.object(symmetry, "mirror_mask", lambda lungs, columns: lungs):
         return upright(ct)
 
 

@@ -428,7 +428,7 @@ def _rtstruct() -> Reader:
 
 
 def _summary() -> Reader:
-    from LungTumorSegLib.lesions.known import with_known
+    from LungTumorSegLib.lesions.earlier_results import with_known
     from LungTumorSegLib.results.reader import read_summary
     from LungTumorSegLib.results.writer import write_result
     from made_results import a_result

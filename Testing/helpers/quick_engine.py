@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from LungTumorSegLib.results.folder import complete_or_nothing
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 
 
 def tell(**event: object) -> None:

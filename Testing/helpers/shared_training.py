@@ -13,7 +13,7 @@ import torch
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.config import ModelConfig, StageConfig
-from LungTumorSegLib.training.distributed import connected, rank, share_of
+from LungTumorSegLib.training.distributed import connect_processes, rank, share_of
 from LungTumorSegLib.training.losses import build_loss
 from LungTumorSegLib.training.optimization import Optimization
 from LungTumorSegLib.training.preparation import PreparedData
@@ -88,6 +88,6 @@ def step_in(output: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    with connected(torch.device("cpu")):
+    with connect_processes(torch.device("cpu")):
         train_in(Path(sys.argv[1]), Path(sys.argv[2]))
         step_in(Path(sys.argv[2]))

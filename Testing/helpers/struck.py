@@ -18,7 +18,7 @@ from pathlib import Path
 
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.results.folder import complete_or_nothing, settle
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 
 CALLS = ("rename", "replace", "unlink", "rmdir", "mkdir")
 """All by which a run changes what is in a folder."""

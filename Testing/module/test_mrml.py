@@ -13,7 +13,7 @@ import slicer
 import vtk
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.errors import MachineLimit
-from LungTumorSegLib.core.terminology import RIGHT_LUNG, TUMOR, coded
+from LungTumorSegLib.core.terminology import RIGHT_LUNG, TUMOR, entry_of_codes
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.mrml import results as mrml
 from LungTumorSegLib.mrml import segment_display, volume_nodes
@@ -404,8 +404,8 @@ def test_lungs_can_be_hidden_without_the_tumors(loaded):
     [
         ("Lung right (edited)", RIGHT_LUNG),
         ("Tumor 1 margin 5 mm", TUMOR["Left"]),
-        ("Heart", coded(("SCT", "123037004", "Anatomical Structure"), ("SCT", "80891009", "Heart"))),
-        ("Blue thing", coded(("SCT", "123037004", "Anatomical Structure"), ("SCT", "10200004", "Liver"))),
+        ("Heart", entry_of_codes(("SCT", "123037004", "Anatomical Structure"), ("SCT", "80891009", "Heart"))),
+        ("Blue thing", entry_of_codes(("SCT", "123037004", "Anatomical Structure"), ("SCT", "10200004", "Liver"))),
     ],
 )
 def test_the_views_take_for_tumors_what_the_table_does(loaded, name, terminology):

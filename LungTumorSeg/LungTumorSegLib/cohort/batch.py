@@ -20,12 +20,11 @@ from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
 from ..results.contents import COHORT
 from ..results.folder import check_output, complete_or_nothing
-from ..results.giving_way import Output
+from ..results.replaceable_files import Output
 from ..weights.manifest import Manifest, find_model, model_folders
 from ..weights.model_card import CARD_FILE
-from .advance import Advance
 from .discovery import check_hides_no_ct, find_items
-from .earlier import earlier_rows
+from .earlier_rows import earlier_rows
 from .input_table import read_table
 from .items import Item, with_unique_cases
 from .output_tables import (
@@ -40,6 +39,7 @@ from .output_tables import (
 )
 from .overview import OVERVIEW_FILE, write_overview
 from .phases import phase_items, series_of_phases, with_phases
+from .progress import CohortProgress
 from .records import DONE, FAILED, WAITING, Record
 from .run_item import Task
 from .schedule import default_workers, run_locally, run_on_cluster
@@ -168,26 +168,26 @@ def _carry_out(batch: Batch, items: Sequence[Item], folder: Path, channel: Chann
         for item in items
     ]
     records: dict[str, Record] = {}
-    advance = Advance(len(tasks))
+    progress = CohortProgress(len(tasks))
 
     def on_record(task: Task, record: Record) -> None:
         records[task.item.case] = record
-        advance.end(task.item.case)
+        progress.end(task.item.case)
         row = row_of(task.item, record, folder)
         text = f"{len(records)}/{len(tasks)} {task.item.case}: {row.in_words}"
         channel.item(row.event, text)
         check()
 
     def check() -> None:
-        channel.progress(advance.progress)
+        channel.progress(progress.progress)
 
     for item in items:
         channel.item(Row(item, Record(WAITING)).event, "")
     try:
         if batch.scheduler:
-            run_on_cluster(tasks, batch.scheduler, on_record, check, advance)
+            run_on_cluster(tasks, batch.scheduler, on_record, check, progress)
         else:
-            run_locally(tasks, workers, on_record, check, advance)
+            run_locally(tasks, workers, on_record, check, progress)
     except (Cancelled, KeyboardInterrupt) as error:
         raise Cancelled(CANCELLED_BATCH) from error
     return records

@@ -14,7 +14,7 @@ from ..core.csv_tables import write_table
 from ..core.errors import UnusableInput
 from ..core.volume import Array
 from ..followup.lesion import MOST_POINTS
-from ..followup.lung_grid import thinned
+from ..followup.lung_grid import thin_points
 from ..followup.matching import Placed, match
 from ..io.segmentations import read_segmentation
 from .output_tables import ITEM_COLUMNS, Row
@@ -96,7 +96,7 @@ def _placed(row: Row, output: Path) -> Iterator[tuple[dict[str, Any], Placed]]:
     for lesion in row.lesions:
         crop = crops.get(str(lesion.get("segment")))
         if crop is not None and lesion.get("volume_ml"):
-            points = crop.mask.index_to_lps(thinned(np.argwhere(crop.mask.array), MOST_POINTS))
+            points = crop.mask.index_to_lps(thin_points(np.argwhere(crop.mask.array), MOST_POINTS))
             yield lesion, Placed(points, lesion["volume_ml"], lesion.get("mean_hu"), max(crop.mask.spacing))
 
 

@@ -31,7 +31,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    from ..core.html_pages import rendered  # imports jinja2, so only when there is something to write
+    from ..core.html_pages import render_page  # imports jinja2, so only when there is something to write
 
     states = Counter(row.record.state for row in rows)
     values = {
@@ -42,7 +42,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
         "notice": NOTICE,
         "version": __version__,
     }
-    text = rendered(TEMPLATE, values)
+    text = render_page(TEMPLATE, values)
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 

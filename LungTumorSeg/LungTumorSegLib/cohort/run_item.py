@@ -16,7 +16,7 @@ from .. import __version__
 from ..core.errors import MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
 from ..core.messages import unreadable
-from ..core.private_folder import held
+from ..core.private_folder import hold_folder
 from ..core.texts import shown
 from ..io.dicom_folder import regular_files
 from ..io.file_suffixes import HEADER_SUFFIXES, has_suffix
@@ -106,7 +106,7 @@ def run_task(task: Task, stopped: Stopped, on_share: OnShare = lambda _: None) -
 
     try:
         task.records.mkdir(parents=True, exist_ok=True)
-        with held(task.records, check, longest_wait=math.inf) as lock:
+        with hold_folder(task.records, check, longest_wait=math.inf) as lock:
             return _run_locked(task, stopped, on_share, lock)
     except UnusableInput as error:
         return Record(REFUSED, reason=str(error))

@@ -20,8 +20,8 @@ from ..core.events import Cancelled
 from ..core.texts import shown
 from ..io.headers import read_header
 from ..process.hardware import free_memory_bytes, has_graphics_card
-from .advance import Advance
 from .items import Item
+from .progress import CohortProgress
 from .records import FAILED, RECORDS_FOLDER, Record
 from .run_item import Task, run_task
 
@@ -70,7 +70,7 @@ def _voxels(item: Item) -> int:
 
 
 def run_locally(
-    tasks: Sequence[Task], workers: int, on_record: OnRecord, check: Callable[[], None], advance: Advance
+    tasks: Sequence[Task], workers: int, on_record: OnRecord, check: Callable[[], None], progress: CohortProgress
 ) -> None:
     """Run tasks in child processes of this process.
 
@@ -79,12 +79,12 @@ def run_locally(
         workers: Number of tasks that run at the same time.
         on_record: Called in this thread with each record.
         check: Called often in this thread; an exception that it raises ends all child processes.
-        advance: Receives the progress of the child processes.
+        progress: Receives the progress of the child processes.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(workers, thread_name_prefix="cohort") as pool:
         running = {
-            pool.submit(run_task, task, stop.is_set, partial(advance.report, task.item.case)): task for task in tasks
+            pool.submit(run_task, task, stop.is_set, partial(progress.report, task.item.case)): task for task in tasks
         }
         try:
             while running:
@@ -97,7 +97,7 @@ def run_locally(
 
 
 def run_on_cluster(
-    tasks: Sequence[Task], address: str, on_record: OnRecord, check: Callable[[], None], advance: Advance
+    tasks: Sequence[Task], address: str, on_record: OnRecord, check: Callable[[], None], progress: CohortProgress
 ) -> None:
     """Run tasks on a Dask cluster whose workers see the same files under the same paths.
 
@@ -108,7 +108,7 @@ def run_on_cluster(
         address: Address of the scheduler, such as "tcp://host:8786".
         on_record: Called in this thread with each record.
         check: Called often in this thread; an exception that it raises ends the work on all workers.
-        advance: Receives which tasks have started; workers do not report how far they are.
+        progress: Receives which tasks have started; workers do not report how far they are.
 
     Raises:
         MachineLimit: If the scheduler cannot be reached or stops.
@@ -127,7 +127,7 @@ def run_on_cluster(
             zip(client.map(run_on_worker, tasks, [stop] * len(tasks), key=names, pure=False), tasks, strict=True)
         )
         for task in tasks:
-            advance.report(task.item.case, 0.0)
+            progress.report(task.item.case, 0.0)
         while running:
             check()
             if client.status not in ("running", "connecting"):

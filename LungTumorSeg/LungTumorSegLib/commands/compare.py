@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..followup.examination import read_examination
     from ..followup.files import FOLLOW_UP, follow_up_files, write_follow_up
     from ..results.folder import check_output
-    from ..results.giving_way import Output
+    from ..results.replaceable_files import Output
 
     wanted = {"report": options.report, "outlines": options.outlines, "pdf": options.pdf}
     check_output(Output(options.output, FOLLOW_UP, inputs, options.overwrite), follow_up_files(**wanted))

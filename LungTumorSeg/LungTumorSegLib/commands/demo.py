@@ -15,7 +15,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..phantom.options import check_seed
     from ..phantom.truth import PHANTOM, PHANTOM_FILES
     from ..results.folder import check_output
-    from ..results.giving_way import Output
+    from ..results.replaceable_files import Output
 
     check_seed(options.seed)
     check_backend(options)

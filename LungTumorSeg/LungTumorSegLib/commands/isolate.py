@@ -21,7 +21,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..io.images import read_ct
     from ..results.contents import ISOLATION, isolation_files
     from ..results.folder import check_output
-    from ..results.giving_way import Output, may_be_resampled
+    from ..results.replaceable_files import Output, may_be_resampled
 
     output = Output(options.output, ISOLATION, (options.input,), options.overwrite)
     check_output(output, isolation_files(resampled=may_be_resampled(options.input)))

@@ -15,7 +15,7 @@ from .terminal_text import report_text
 
 if TYPE_CHECKING:
     from ..results.contents import Extras
-    from ..results.giving_way import Output
+    from ..results.replaceable_files import Output
 
 
 def run(options: argparse.Namespace, channel: Channel) -> None:

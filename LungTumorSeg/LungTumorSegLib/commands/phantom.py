@@ -16,7 +16,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..phantom.options import check_seed
     from ..phantom.truth import FOLLOW_UP_FILES, LOBES_FILE, PHANTOM, PHANTOM_FILES
     from ..results.folder import check_output
-    from ..results.giving_way import Output
+    from ..results.replaceable_files import Output
 
     check_seed(options.seed)
     files = FOLLOW_UP_FILES if options.followup else (*PHANTOM_FILES, *([LOBES_FILE] if options.lobes else []))

@@ -90,7 +90,7 @@ def check_result_output(options: argparse.Namespace, source: Path | None = None)
     """Check the output of ``segment`` and ``demo`` before the work begins."""
     from ..results.contents import RESULT, check_formats, result_files
     from ..results.folder import check_output
-    from ..results.giving_way import Output, may_be_resampled
+    from ..results.replaceable_files import Output, may_be_resampled
 
     check_formats(options.formats or (), source)
     resampled = source is not None and may_be_resampled(source)

@@ -45,18 +45,18 @@ def box_of(slices: Sequence[slice]) -> Box:
     return as_shape(part.start for part in slices), as_shape(part.stop for part in slices)
 
 
-def moved(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
+def shift_index(corner: tuple[int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int]:
     """Return the index ``corner`` shifted by ``by`` voxels along (slice, row, column)."""
     return corner[0] + by[0], corner[1] + by[1], corner[2] + by[2]
 
 
-def relative(box: Box, to: Box) -> Box:
+def relative_box(box: Box, to: Box) -> Box:
     """Return a box as an index into an array that fills the box ``to``."""
     back = (-to[0][0], -to[0][1], -to[0][2])
-    return moved(box[0], back), moved(box[1], back)
+    return shift_index(box[0], back), shift_index(box[1], back)
 
 
-def grown(box: Box, by_mm: float, within: Geometry) -> Box:
+def grow_box(box: Box, by_mm: float, within: Geometry) -> Box:
     """Return the box enlarged by a margin on each side and clipped to a volume.
 
     Args:
@@ -64,10 +64,10 @@ def grown(box: Box, by_mm: float, within: Geometry) -> Box:
         by_mm: Margin in mm; it is rounded up to whole voxels.
         within: The volume or grid that limits the box.
     """
-    return widened(box, [int(np.ceil(by_mm / s)) for s in within.spacing], within.shape)
+    return widen_box(box, [int(np.ceil(by_mm / s)) for s in within.spacing], within.shape)
 
 
-def widened(box: Box, steps: Sequence[int], shape: Sequence[int]) -> Box:
+def widen_box(box: Box, steps: Sequence[int], shape: Sequence[int]) -> Box:
     """Return the box enlarged by a number of voxels on each side of each axis and clipped to an array.
 
     Args:
@@ -79,7 +79,7 @@ def widened(box: Box, steps: Sequence[int], shape: Sequence[int]) -> Box:
     return start, as_shape(min(size, b + n) for b, n, size in zip(box[1], steps, shape, strict=True))
 
 
-def put(mask: Mask, box: Box, around: Box) -> Mask:
+def expand_mask(mask: Mask, box: Box, around: Box) -> Mask:
     """Return ``mask`` placed in a larger array that is false elsewhere.
 
     Args:
@@ -136,7 +136,7 @@ def boxes_of_labels(labels: Array) -> dict[float, Box]:
         high_i, high_j = (np.maximum.reduceat(index[order], first).tolist() for index in (rows, columns))
         for value, i0, j0, i1, j1 in zip(here.tolist(), low_i, low_j, high_i, high_j, strict=True):
             box: Box = (k, i0, j0), (k + 1, i1 + 1, j1 + 1)
-            found[value] = united(found[value], box) if value in found else box
+            found[value] = unite_boxes(found[value], box) if value in found else box
     return dict(sorted(found.items()))
 
 
@@ -158,7 +158,7 @@ def box_of_changes(before: Array, after: Array) -> Box | None:
     return (first + k0, i0, j0), (first + k1, i1, j1)
 
 
-def united(a: Box, b: Box) -> Box:
+def unite_boxes(a: Box, b: Box) -> Box:
     """Return the smallest box that contains both boxes."""
     (k0, i0, j0), (k1, i1, j1) = np.minimum(a[0], b[0]).tolist(), np.maximum(a[1], b[1]).tolist()
     return (k0, i0, j0), (k1, i1, j1)
@@ -170,7 +170,7 @@ def overlap(a: Box, b: Box) -> Box | None:
     return ((k0, i0, j0), (k1, i1, j1)) if k0 < k1 and i0 < i1 and j0 < j1 else None
 
 
-def placed(mask: Volume, on: Geometry) -> Mask:
+def mask_on_grid(mask: Volume, on: Geometry) -> Mask:
     """Return a mask as an array on another grid that shares its voxel lattice.
 
     Args:
@@ -194,7 +194,7 @@ def common_grid(a: Geometry, b: Geometry) -> Grid:
     return Grid((slices, rows, columns), a.affine_from(first))
 
 
-def union(a: Volume, b: Volume) -> Volume:
+def unite_masks(a: Volume, b: Volume) -> Volume:
     """Return the union of two Boolean masks on one lattice, on the smallest grid that contains both."""
     grid = common_grid(a, b)
-    return Volume(placed(a, grid) | placed(b, grid), grid.affine)
+    return Volume(mask_on_grid(a, grid) | mask_on_grid(b, grid), grid.affine)

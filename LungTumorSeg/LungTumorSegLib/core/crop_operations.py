@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from scipy import ndimage
 
-from .boxes import overlap, relative, slices_of, united, widened
+from .boxes import overlap, relative_box, slices_of, unite_boxes, widen_box
 from .components import CONNECTIVITY
-from .crops import Crop, crop_at, trimmed
+from .crops import Crop, crop_at, trimmed_crop_at
 from .points import voxel_at
 from .volume import Geometry, Point
 
@@ -20,11 +20,11 @@ def contains(crop: Crop, point: Point, grid: Geometry) -> bool:
     return bool(inside and crop.mask.array[tuple(index)])
 
 
-def joined(a: Crop | None, b: Crop, grid: Geometry) -> Crop:
+def unite_crops(a: Crop | None, b: Crop, grid: Geometry) -> Crop:
     """Return the union of two crops ``a`` and ``b`` of a grid; None is an empty one."""
     if a is None:
         return b
-    box = united(a.box, b.box)
+    box = unite_boxes(a.box, b.box)
     return crop_at(a.filling(box) | b.filling(box), box, grid)
 
 
@@ -41,9 +41,9 @@ def apart_from(crop: Crop, others: Iterable[Crop], grid: Geometry) -> Crop | Non
     """
     rest = crop.mask.array.copy()
     for other in others:
-        box = widened(other.box, (1, 1, 1), grid.shape)
+        box = widen_box(other.box, (1, 1, 1), grid.shape)
         common = overlap(box, crop.box)
         if common is not None:
             near = ndimage.binary_dilation(other.filling(box), structure=CONNECTIVITY)
-            rest[slices_of(relative(common, crop.box))] &= ~near[slices_of(relative(common, box))]
-    return trimmed(rest, crop.box, grid)
+            rest[slices_of(relative_box(common, crop.box))] &= ~near[slices_of(relative_box(common, box))]
+    return trimmed_crop_at(rest, crop.box, grid)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .boxes import Box, Slices, bounding_box, moved, put, slices_of
+from .boxes import Box, Slices, bounding_box, expand_mask, shift_index, slices_of
 from .errors import UnusableInput
 from .unstored import UnstoredVolume
 from .volume import Array, AxisOrder, Geometry, Grid, Mask, Volume, as_shape
@@ -46,7 +46,7 @@ class Crop:
 
     def filling(self, box: Box) -> Mask:
         """Return the mask as an array that fills ``box``, which contains the own box, on the larger volume."""
-        return put(self.mask.array, self.box, box)
+        return expand_mask(self.mask.array, self.box, box)
 
     def voxels_of(self, volume: Volume) -> Array:
         """Return the values of another volume inside the mask, shape (n,).
@@ -89,7 +89,7 @@ class SparseMask(UnstoredVolume):
             return SparseMask(None, grid)
         mask = self.stored.mask.reordered(order)
         k, i, j = np.rint(grid.lps_to_index(mask.origin)).astype(int).tolist()
-        return SparseMask(Crop(mask, ((k, i, j), moved((k, i, j), mask.shape))), grid)
+        return SparseMask(Crop(mask, ((k, i, j), shift_index((k, i, j), mask.shape))), grid)
 
 
 def sparse(mask: Volume) -> SparseMask:
@@ -121,12 +121,12 @@ def crop_at(array: Mask, box: Box, grid: Geometry) -> Crop:
     return Crop(Volume(array, grid.affine_from(box[0])), box)
 
 
-def trimmed(array: Mask, box: Box, grid: Geometry) -> Crop | None:
+def trimmed_crop_at(array: Mask, box: Box, grid: Geometry) -> Crop | None:
     """Return the true voxels of a Boolean array that fills ``box`` of ``grid`` as a crop; None if no voxel is true."""
     inside = bounding_box(array)
     if inside is None:
         return None
-    return crop_at(array[slices_of(inside)], (moved(box[0], inside[0]), moved(box[0], inside[1])), grid)
+    return crop_at(array[slices_of(inside)], (shift_index(box[0], inside[0]), shift_index(box[0], inside[1])), grid)
 
 
 def start_on(part: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") -> tuple[int, int, int]:
@@ -181,7 +181,7 @@ def place(mask: Volume, grid: Geometry, what: str, of: str = "the CT's voxels") 
         return None
     part = grid.canonical_axes().undo(crop.mask.canonical_axes().apply(crop.mask))
     start = start_on(part, grid, what, of)
-    box = start, moved(start, part.shape)
+    box = start, shift_index(start, part.shape)
     beyond = np.maximum(np.maximum(-np.asarray(start), np.subtract(box[1], grid.shape)), 0)
     if beyond.any():
         distance_mm = float((beyond * np.asarray(grid.spacing)).max())

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 
-def rendered(template: Path, values: Mapping[str, Any]) -> str:
+def render_page(template: Path, values: Mapping[str, Any]) -> str:
     """Return the text of a page.
 
     Args:

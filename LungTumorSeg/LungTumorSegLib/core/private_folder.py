@@ -91,7 +91,7 @@ def private_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def held(
+def hold_folder(
     folder: Path, on_progress: ProgressCallback = ignore_progress, *, longest_wait: float = LONGEST_WAIT_SECONDS
 ) -> Iterator[int | None]:
     """Wait until no other process holds ``folder``, then lock it for the duration of the block.

@@ -69,7 +69,7 @@ UNSAID = ("", TISSUE)
 """Categories that say nothing about a segment: none, and the category of Slicer's entry for new segments."""
 
 
-def described(category: str, meaning: str) -> str:
+def entry_without_code(category: str, meaning: str) -> str:
     """Return an entry whose type has a meaning but no code.
 
     Args:
@@ -109,7 +109,7 @@ class Meaning:
         return all(part for code in (self.category, self.type) for part in code)
 
 
-def coded(
+def entry_of_codes(
     category: Code,
     type_: Code,
     type_modifier: Code | None = None,
@@ -131,7 +131,7 @@ def coded(
 
 
 def meaning_of(entry: str) -> Meaning:
-    """Return the codes of a serialized entry; the opposite of ``coded``."""
+    """Return the codes of a serialized entry; the opposite of ``entry_of_codes``."""
     modifier, region, region_modifier = (code if all(code := _code(entry, part)) else None for part in (3, 5, 6))
     return Meaning(_code(entry, 1), _code(entry, 2), modifier, region, region_modifier)
 

@@ -46,7 +46,7 @@ def in_order(started: Iterable[Future[Result]], ahead: int) -> Iterator[Result]:
         yield waiting.popleft().result()
 
 
-def both(first: Callable[[], Result], second: Callable[[], Other]) -> tuple[Result, Other]:
+def run_both(first: Callable[[], Result], second: Callable[[], Other]) -> tuple[Result, Other]:
     """Call two functions that do not depend on each other, at the same time if two threads are allowed.
 
     Raises:

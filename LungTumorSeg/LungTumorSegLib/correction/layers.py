@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.boxes import Box, box_of_changes, box_of_label, moved, overlap, relative, slices_of, united
+from ..core.boxes import Box, box_of_changes, box_of_label, overlap, relative_box, shift_index, slices_of, unite_boxes
 from ..core.crops import Crop, crop_at, start_on
 from ..core.volume import Array, Grid, Volume
 from .snapshot import Layer
@@ -41,7 +41,7 @@ class _Seen:
         labels = np.zeros(np.subtract(box[1], box[0]), self.array.dtype)
         inner = overlap(box, self.box)
         if inner is not None:
-            labels[slices_of(relative(inner, box))] = self.array[slices_of(relative(inner, self.box))]
+            labels[slices_of(relative_box(inner, box))] = self.array[slices_of(relative_box(inner, self.box))]
         return labels
 
 
@@ -94,7 +94,7 @@ class SegmentMasks:
             if before is None or before.values.get(segment_id) != value:  # the segment is new or moved to another layer
                 found = self._cut(now, value, now.box)
             elif value in touched and changed is not None:
-                found = self._cut(now, value, changed if old is None else united(old.box, changed))
+                found = self._cut(now, value, changed if old is None else unite_boxes(old.box, changed))
             else:
                 found = old
             crops[segment_id] = old if same_voxels(old, found) else found
@@ -103,11 +103,11 @@ class SegmentMasks:
     def _cut(self, layer: _Seen, value: int, region: Box) -> Crop | None:
         """Cut out the voxels of ``value``, all of which lie in ``region``."""
         inner = overlap(region, layer.box)
-        labels = None if inner is None else layer.array[slices_of(relative(inner, layer.box))]
+        labels = None if inner is None else layer.array[slices_of(relative_box(inner, layer.box))]
         found = None if labels is None else box_of_label(labels, value)
         if inner is None or labels is None or found is None:
             return None
-        box = moved(found[0], inner[0]), moved(found[1], inner[0])
+        box = shift_index(found[0], inner[0]), shift_index(found[1], inner[0])
         return crop_at(labels[slices_of(found)] == value, box, self.grid)
 
     def _placed(self, labels: Volume) -> tuple[Array, Box]:
@@ -118,18 +118,18 @@ class SegmentMasks:
         # From the layer's own axes, because Slicer reverses the slices of a left-handed CT on loading.
         part = labels.canonical_axes().apply(labels)
         start = start_on(part, self.grid, "The segmentation")
-        box = start, moved(start, part.shape)
+        box = start, shift_index(start, part.shape)
         inner = overlap(box, ((0, 0, 0), self.grid.shape))
         if inner is None:
             return np.zeros((0, 0, 0), np.uint8), ((0, 0, 0), (0, 0, 0))
-        return part.array[slices_of(relative(inner, box))], inner
+        return part.array[slices_of(relative_box(inner, box))], inner
 
 
 def _changes(before: _Seen, now: _Seen) -> Box | None:
     """Return the smallest box with all voxels in which two layers differ, None if they are equal."""
-    box = united(before.box, now.box)
+    box = unite_boxes(before.box, now.box)
     found = box_of_changes(before.within(box), now.within(box))
-    return None if found is None else (moved(found[0], box[0]), moved(found[1], box[0]))
+    return None if found is None else (shift_index(found[0], box[0]), shift_index(found[1], box[0]))
 
 
 def _values_at_changes(before: _Seen, now: _Seen, box: Box) -> set[int]:

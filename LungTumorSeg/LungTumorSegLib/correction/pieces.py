@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import placed
+from ..core.boxes import mask_on_grid
 from ..core.components import CONNECTIVITY
 from ..core.volume import Volume
 
@@ -45,4 +45,4 @@ def surrounded_share(mask: Volume, by: Volume) -> float:
     """
     padded = Volume(np.pad(mask.array, 1), mask.affine_from((-1, -1, -1)))
     rim = ndimage.binary_dilation(padded.array) & ~padded.array
-    return float(np.count_nonzero(rim & placed(by, padded)) / np.count_nonzero(rim))
+    return float(np.count_nonzero(rim & mask_on_grid(by, padded)) / np.count_nonzero(rim))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..core.boxes import Box, bounding_box, grown, placed
+from ..core.boxes import Box, bounding_box, grow_box, mask_on_grid
 from ..core.components import connected_with
 from ..core.errors import UnusableInput
 from ..core.volume import Mask, Point, Volume
@@ -62,9 +62,9 @@ def at_threshold(probability: Volume, lesion: Volume, threshold: float, *, other
     inside = _box_on(probability, lesion)
     if inside is None:
         return _nothing(probability)
-    box = grown(inside, REACH_MM, probability)
+    box = grow_box(inside, REACH_MM, probability)
     here = probability.crop(*box)
-    return _connected(here, (here.array >= threshold) & ~_any(others, here), placed(lesion, here))
+    return _connected(here, (here.array >= threshold) & ~_any(others, here), mask_on_grid(lesion, here))
 
 
 def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volume] = ()) -> Volume:
@@ -88,7 +88,7 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     if (center < 0).any() or (center >= probability.shape).any():
         raise UnusableInput(NOTHING_THERE)  # outside the map, the network reported nothing
     at: Box = tuple(center.tolist()), tuple((center + 1).tolist())
-    near_box = grown(at, CLICK_MM, probability)
+    near_box = grow_box(at, CLICK_MM, probability)
     near = probability.crop(*near_box)
     if _any(others, probability.crop(*at)).any():
         raise UnusableInput("The point lies in another lesion; choose that lesion, or click outside it.")
@@ -96,9 +96,9 @@ def about_point(probability: Volume, point_lps: Point, *, others: Sequence[Volum
     peak = float(free.max())
     if peak < LEAST_PEAK:
         raise UnusableInput(NOTHING_THERE)
-    here = probability.crop(*grown(at, CLICK_REACH_MM, probability))
+    here = probability.crop(*grow_box(at, CLICK_REACH_MM, probability))
     seed = near.with_array(free == peak)
-    return _connected(here, (here.array >= EDGE_SHARE * peak) & ~_any(others, here), placed(seed, here))
+    return _connected(here, (here.array >= EDGE_SHARE * peak) & ~_any(others, here), mask_on_grid(seed, here))
 
 
 def _connected(here: Volume, possible: Mask, seed: Mask) -> Volume:
@@ -116,12 +116,12 @@ def _nothing(volume: Volume) -> Volume:
 
 def _box_on(volume: Volume, mask: Volume) -> Box | None:
     """Return the box of the true voxels of ``mask`` that lie on ``volume``; None if no true voxel does."""
-    return bounding_box(placed(mask, volume)) if mask.array.any() else None
+    return bounding_box(mask_on_grid(mask, volume)) if mask.array.any() else None
 
 
 def _any(masks: Sequence[Volume], on: Volume) -> Mask:
     """Return where any of the masks is true on the grid of ``on``."""
     covered = np.zeros(on.shape, dtype=bool)
     for mask in masks:
-        covered |= placed(mask, on)
+        covered |= mask_on_grid(mask, on)
     return covered

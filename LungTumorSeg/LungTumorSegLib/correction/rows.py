@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.boxes import placed
+from ..core.boxes import mask_on_grid
 from ..core.crops import Crop
 from ..lesions.table import lesion_as_json
-from ..results.lesion_rows import ADDED, CORRECTED, numbered
+from ..results.lesion_rows import ADDED, CORRECTED, number_lesions
 from .layers import same_voxels
 from .live import LiveReport
 
@@ -59,7 +59,7 @@ def correction_rows(
         }
         rows.append(row)
     order = {segment_id: index for index, segment_id in enumerate(reviews)}
-    return numbered(sorted(rows, key=lambda row: order[row["segment_id"]]), numbers)
+    return number_lesions(sorted(rows, key=lambda row: order[row["segment_id"]]), numbers)
 
 
 def _correction_of(now: Crop | None, own: Crop | None, found: Iterable[Crop | None]) -> str:
@@ -76,7 +76,7 @@ def _correction_of(now: Crop | None, own: Crop | None, found: Iterable[Crop | No
     if own is not None:
         return "" if same_voxels(now, own) else CORRECTED
     overlaps = now is not None and any(
-        other is not None and (placed(other.mask, now.mask) & now.mask.array).any() for other in found
+        other is not None and (mask_on_grid(other.mask, now.mask) & now.mask.array).any() for other in found
     )
     return CORRECTED if overlaps else ADDED  # the network also found a component that a person split off later
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.boxes import Slices, bounding_box, slices_of, united
+from ..core.boxes import Slices, bounding_box, slices_of, unite_boxes
 from ..core.errors import UnusableInput
 from ..core.volume import Volume
 from .detection import Candidates, Detection, detect, froc_curve, froc_score, score_candidates, separate_lesions
@@ -119,7 +119,7 @@ def evaluate_case(prediction: Volume, reference: Volume, probability: Volume | N
 def _common_box(prediction: np.ndarray, reference: np.ndarray) -> Slices:
     """Return the smallest box with all labels of two arrays (slice, row, column), or an empty one."""
     boxes = [box for labels in (prediction, reference) if (box := bounding_box(labels)) is not None]
-    return slices_of(reduce(united, boxes)) if boxes else (slice(0, 0),) * 3
+    return slices_of(reduce(unite_boxes, boxes)) if boxes else (slice(0, 0),) * 3
 
 
 def _candidates(probability: np.ndarray, lesions: np.ndarray, box: Slices) -> Candidates:

@@ -16,7 +16,7 @@ from ..core.volume import Volume
 from ..io.images import read_ct
 from ..report.charts import write_froc
 from ..results.folder import check_output, complete_or_nothing
-from ..results.giving_way import Output
+from ..results.replaceable_files import Output
 from .cases import CaseMetrics, Row, evaluate_case, missed_case, row, summarize
 from .files import PROBABILITY, RESULT, Pair, find_pairs, read_pair, read_reference
 

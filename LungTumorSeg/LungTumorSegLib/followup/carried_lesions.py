@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from ..core import terminology
-from ..core.boxes import union
+from ..core.boxes import unite_masks
 from ..core.colors import lesion_color
 from ..core.points import lies_in
 from ..core.volume import Grid, Volume
@@ -21,7 +21,7 @@ MARGIN_VOXELS = 2
 """Width of the surroundings of the expected place in which voxels of a carried lesion are looked for."""
 
 
-def carried(tracks: Sequence[Track], registration: Registration, grid: Grid) -> list[Segment]:
+def carry_lesions(tracks: Sequence[Track], registration: Registration, grid: Grid) -> list[Segment]:
     """Return one segment per lesion that was there in the earlier examination.
 
     Its voxels are those of the later CT that the registration maps into the earlier outline. A lesion that would lie
@@ -42,7 +42,7 @@ def carried(tracks: Sequence[Track], registration: Registration, grid: Grid) -> 
         if there:
             name = f"{' + '.join(lesion.name for lesion in track.earlier)} (earlier)"
             found.append(
-                Segment(name, reduce(union, there), lesion_color(number), terminology.TUMOR[None], id=track.id)
+                Segment(name, reduce(unite_masks, there), lesion_color(number), terminology.TUMOR[None], id=track.id)
             )
     return found
 

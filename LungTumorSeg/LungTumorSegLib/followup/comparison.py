@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core.argument_types import expect_dates
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.expected import expect_dates
 from ..core.texts import quoted
 from .doubts import NO_DATES, comparison_doubts, registration_doubt
 from .examination import Examination, read_examination
@@ -26,7 +26,7 @@ from .recist import Category, Response
 from .registration import Registration, register
 from .response import FollowedTarget, followed, response_of, targets_at_baseline
 from .track import Track
-from .track_building import build_tracks, placed
+from .track_building import build_tracks, placed_lesion
 from .tracking import as_inherited
 
 EARLIER, LATER = "Earlier CT:", "Later CT:"
@@ -269,8 +269,8 @@ def _matched(
             "check that both are of one patient, or link the lesions that are the same by hand (--link)."
         )
     return match(
-        [placed(lesion, registration) for lesion in before.lesions],
-        [placed(lesion, None) for lesion in after.lesions],
+        [placed_lesion(lesion, registration) for lesion in before.lesions],
+        [placed_lesion(lesion, None) for lesion in after.lesions],
         residual_mm=registration.residual_mm,
         links=linked,
         unlinks=unlinked,

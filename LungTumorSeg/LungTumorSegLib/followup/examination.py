@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.argument_types import expect_examination_files
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
-from ..core.expected import expect_examination_files
 from ..core.messages import does_not_exist
 from ..core.selection import empty_doubts, is_lesion, may_be_lesion, selection_doubts, whole_lungs
 from ..core.texts import listed, shown

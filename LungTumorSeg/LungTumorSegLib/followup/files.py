@@ -15,9 +15,9 @@ from ..core.rounding import rounded
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
 from ..results.folder import complete_or_nothing
-from ..results.giving_way import Output
+from ..results.replaceable_files import Output
 from .burden import burden
-from .carried_lesions import carried
+from .carried_lesions import carry_lesions
 from .comparison import FollowUp
 from .file_names import CSV_FILE, JSON_FILE, OUTLINES_FILE, PDF_FILE, REPORT_FILE
 from .recist import Response
@@ -90,7 +90,9 @@ def write_follow_up(
             data["warnings"] += print_report(private / REPORT_FILE, private / PDF_FILE, check)
         if outlines:
             grid = found.later.lungs.grid
-            write_segmentation(carried(found.tracks, found.registration, grid), private / OUTLINES_FILE, grid=grid)
+            write_segmentation(
+                carry_lesions(found.tracks, found.registration, grid), private / OUTLINES_FILE, grid=grid
+            )
         write_json(private / JSON_FILE, data)
     return data
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.crops import Crop
 from ..core.volume import Array
-from .lung_grid import thinned
+from .lung_grid import thin_points
 
 MOST_POINTS = 2000
 """Number of voxels of a lesion that stand for its shape when it is matched."""
@@ -49,7 +49,7 @@ class TimedLesion:
     @property
     def points_lps(self) -> Array:
         """Positions (n, 3) of at most ``MOST_POINTS`` voxels, LPS mm."""
-        return self.crop.mask.index_to_lps(thinned(np.argwhere(self.crop.mask.array), MOST_POINTS))
+        return self.crop.mask.index_to_lps(thin_points(np.argwhere(self.crop.mask.array), MOST_POINTS))
 
     @property
     def mass_mg(self) -> float | None:

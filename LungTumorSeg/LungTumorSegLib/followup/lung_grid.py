@@ -101,7 +101,7 @@ def _density(hu: HU, inside: Mask) -> Array:
     return np.where(inside, density, 1).astype(np.float32)
 
 
-def thinned(points: Array, most: int) -> Array:
+def thin_points(points: Array, most: int) -> Array:
     """Return at most ``most`` of the points (n, 3), drawn with a fixed seed.
 
     Every n-th point of a mask would not do: its rows alternate between the lungs, and all points might lie in one.

@@ -22,7 +22,7 @@ from scipy.optimize import least_squares
 
 from ..core.volume import Array, Geometry, Grid, Mask, Volume
 from .landmarks import Matches, comparable, distinctive_places, find_places, found_again
-from .lung_grid import LungGrid, thinned
+from .lung_grid import LungGrid, thin_points
 
 SURFACE_POINTS = 1500
 """Number of points of the lungs' surface that take part in the alignment of surfaces."""
@@ -135,7 +135,7 @@ class _Surface:
         distance = ndimage.distance_transform_edt(~inside) - ndimage.distance_transform_edt(inside)
         distance += np.where(inside, 0.5, -0.5)  # the surface lies between the voxels
         index = np.argwhere(inside & ~ndimage.binary_erosion(inside, border_value=1))
-        index = thinned(index, SURFACE_POINTS)
+        index = thin_points(index, SURFACE_POINTS)
         spacing = float(np.mean(lungs.spacing))
         return _Surface(lungs.index_to_lps(index), Volume(distance.astype(np.float32) * spacing, lungs.affine))
 

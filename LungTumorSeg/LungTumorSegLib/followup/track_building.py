@@ -14,10 +14,10 @@ from .lesion import TimedLesion
 from .matching import Group, Placed, match
 from .registration import Registration
 from .track import Track, mean_hu, volume_ml
-from .tracking import inherited
+from .tracking import inherit_identifier
 
 
-def placed(lesion: TimedLesion, registration: Registration | None) -> Placed:
+def placed_lesion(lesion: TimedLesion, registration: Registration | None) -> Placed:
     """Return a lesion as the matching sees it; with a registration, it is one of the earlier examination."""
     points = lesion.points_lps
     if registration is not None:
@@ -106,7 +106,7 @@ def _with_returned(
     gone = [track for track in absent if track.last_seen is not None]
     found = match(
         [track.last_seen for track in gone if track.last_seen is not None],
-        [placed(after.lesions[group.later[0]], None) for group in new],
+        [placed_lesion(after.lesions[group.later[0]], None) for group in new],
         residual_mm=registration.residual_mm,
     )
     back = [
@@ -130,7 +130,7 @@ def _track(
 ) -> Track:
     """Return what a group of lesions has become; ``past`` is what it was before."""
     earlier = tuple(before.lesions[i] for i in group.earlier)
-    later = inherited(_known_pieces(earlier, past), [after.lesions[j] for j in group.later])
+    later = inherit_identifier(_known_pieces(earlier, past), [after.lesions[j] for j in group.later])
     merged = [each for track in past for each in (track.id, *track.merged_ids) if each != own_id]
     history = tuple(tuple(each for track in past for each in track.visits[v]) for v in range(visits_before))
     here = [lesion.points_lps for lesion in (later or earlier)]

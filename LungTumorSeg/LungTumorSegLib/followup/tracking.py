@@ -66,7 +66,7 @@ def _derived(segments: Sequence[Segment], ct: Path | None) -> dict[str, str]:
     return {segment.name: tracking_uid_of(series, segment) for segment in segments if series}
 
 
-def inherited(earlier: Sequence[TimedLesion], later: Sequence[TimedLesion]) -> tuple[TimedLesion, ...]:
+def inherit_identifier(earlier: Sequence[TimedLesion], later: Sequence[TimedLesion]) -> tuple[TimedLesion, ...]:
     """Return the later pieces of one lesion, of which the largest has the identifier of the largest earlier piece."""
     if not earlier or not later:
         return tuple(later)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, united, widened
+from ..core.boxes import Box, bounding_box, unite_boxes, widen_box
 from ..core.volume import Mask
 from .grid import IN_PLANE_MULTIPLE, MARGIN_VOXELS, WorkingGrid
 from .stack_length import STACK_SLICES
@@ -95,7 +95,7 @@ def first_pass(stacks: Sequence[Part]) -> list[Part]:
     return chosen
 
 
-def cropped(part: Part, grid: WorkingGrid) -> Part:
+def crop_stack(part: Part, grid: WorkingGrid) -> Part:
     """Return a stack without the rows and columns that lie beyond the region of its slices and a margin of air.
 
     It has no rim: as at the border of the grid, only air lies beyond.
@@ -104,7 +104,7 @@ def cropped(part: Part, grid: WorkingGrid) -> Part:
     held = bounding_box(grid.region.array[first:last])
     if held is None:
         return part
-    (_, i0, j0), (_, i1, j1) = widened(held, (0, MARGIN_VOXELS, MARGIN_VOXELS), (last - first, *grid.image.shape[1:]))
+    (_, i0, j0), (_, i1, j1) = widen_box(held, (0, MARGIN_VOXELS, MARGIN_VOXELS), (last - first, *grid.image.shape[1:]))
     side = IN_PLANE_MULTIPLE  # the size of the grid is a multiple of it too
     low, high = (first, i0 - i0 % side, j0 - j0 % side), (last, i1 + -i1 % side, j1 + -j1 % side)
     return Part((low, high), part.mirrored)
@@ -129,7 +129,7 @@ def windows_of(part: Part, suspected: Mask, *, croppable: bool) -> list[Part]:
     boxes: list[Box] = []
     for i, j in ndimage.find_objects(ndimage.label(tiles, NEIGHBORS)[0]):
         tight: Box = (0, side * i.start, side * j.start), (slices, side * i.stop, side * j.stop)
-        boxes = _joined(boxes, widened(tight, (0, MARGIN_TILES * side, MARGIN_TILES * side), suspected.shape))
+        boxes = _joined(boxes, widen_box(tight, (0, MARGIN_TILES * side, MARGIN_TILES * side), suspected.shape))
     if sum(map(_area, boxes)) >= part.area:
         return [part]
     first, last = part.start, part.box[1][0]
@@ -138,7 +138,7 @@ def windows_of(part: Part, suspected: Mask, *, croppable: bool) -> list[Part]:
 
 def _joined(boxes: list[Box], new: Box) -> list[Box]:
     for other in boxes:
-        both = united(other, new)
+        both = unite_boxes(other, new)
         if _area(both) <= _area(other) + _area(new):
             return _joined([box for box in boxes if box is not other], both)
     return [*boxes, new]

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..core.boxes import relative, slices_of
+from ..core.boxes import relative_box, slices_of
 from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.machine import is_out_of_memory
@@ -28,7 +28,7 @@ from .backend import OPENVINO, TORCH
 from .grid import WorkingGrid
 from .openvino_network import openvino_network
 from .part_predictor import STACKS_AT_ONCE, ComputedNetwork, PartPredictor
-from .passes import Part, all_stacks, cropped, first_pass, windows_of
+from .passes import Part, all_stacks, crop_stack, first_pass, windows_of
 from .stack_length import STACK_SLICES
 from .stacks import StackStatistics
 
@@ -153,7 +153,7 @@ class _Search:
         first = first_pass(stacks)
         others = [part for part in stacks if part not in first]
         chosen = [part for sweep in range(SWEEPS) for part in first[sweep::SWEEPS]]
-        coarse = [part if within is None else cropped(part, within) for part in chosen]
+        coarse = [part if within is None else crop_stack(part, within) for part in chosen]
 
         def closer(parts: Sequence[Part]) -> list[Part]:
             suspected = ((part, self._statistics.mean[slices_of(part.box)] > closer_above) for part in parts)
@@ -176,7 +176,7 @@ class _Search:
 
     def _add(self, part: Part, probability: npt.NDArray[np.float32]) -> None:
         trusted = part.trusted(self._statistics.mean.shape)
-        self._statistics.add(trusted, probability[slices_of(relative(trusted, part.box))])
+        self._statistics.add(trusted, probability[slices_of(relative_box(trusted, part.box))])
         self._done += self._cost(part)
 
     def _cost(self, part: Part) -> float:

@@ -21,7 +21,7 @@ from ..core.texts import listed, shown
 from .dicom_folder import is_hidden, is_named_as_slice, no_dicom, starts_of, unpacked_name
 from .dicom_reading import read_header, stated_class
 from .dicom_start import begins_as_dicom
-from .dicom_values import DicomHeader, damaged
+from .dicom_values import DicomHeader, damaged_file_error
 
 DIRECTORY_CLASS = "1.2.840.10008.1.3.10"
 """SOP class of a DICOMDIR (Media Storage Directory Storage)."""
@@ -129,7 +129,7 @@ def _is_ct_slice(header: DicomHeader) -> bool:
     if is_ct_image:
         check_transfer_syntax(header)
         if not header.has("Modality") or not (header.has("Columns") or header.has("Rows")):
-            raise damaged(header.path)
+            raise damaged_file_error(header.path)
     if _kind(header) != "CT" or _is_localizer(header):
         return False
     if _sop_class(header) in ENHANCED_CLASSES:

@@ -13,7 +13,7 @@ from ..core.volume import CTVolume, Volume
 from .dicom_reading import read_header, read_without_pixels
 from .dicom_seg import SEG_CLASSES, read_dicom_seg
 from .dicom_start import is_dicom_file
-from .dicom_values import DAMAGE, damaged
+from .dicom_values import DAMAGE, damaged_file_error
 from .rtstruct import RTSTRUCT_CLASS, read_rois, sop_class_of
 from .segment import Segment
 
@@ -83,7 +83,7 @@ def _drawn_elsewhere(path: Path, frame: str, names: set[str]) -> list[str]:
         rois = read_without_pixels(path).get("StructureSetROISequence") or []
         stated = [(str(roi.get("ROIName", "")).strip(), roi.get("ReferencedFrameOfReferenceUID")) for roi in rois]
     except DAMAGE as error:
-        raise damaged(path) from error
+        raise damaged_file_error(path) from error
     return [name for name, other in stated if name in names and frame and other and str(other).strip() != frame]
 
 
@@ -108,7 +108,7 @@ def _stated_origin(path: Path) -> dict[str, set[str]]:
         rois = data.get("StructureSetROISequence") or []
         stated["FrameOfReferenceUID"] += [roi.get("ReferencedFrameOfReferenceUID") for roi in rois]
     except DAMAGE as error:
-        raise damaged(path) from error
+        raise damaged_file_error(path) from error
     return {keyword: {str(value).strip() for value in values if value} for keyword, values in stated.items()}
 
 

@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 
 from .dicom_start import PREAMBLE_BYTES, start_of
-from .dicom_values import DAMAGE, DicomHeader, damaged
+from .dicom_values import DAMAGE, DicomHeader, damaged_file_error
 
 DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 
@@ -126,7 +126,7 @@ def _read_up_to_pixels(path: Path, tags: list[BaseTag | int] | None) -> tuple[An
             warnings.simplefilter("ignore")  # DicomHeader refuses the oddities that matter
             data = _with_transfer_syntax(read_partial(file, at_pixels, force=True, specific_tags=tags))
     except DAMAGE as error:
-        raise damaged(path) from error
+        raise damaged_file_error(path) from error
     return data, reached_pixels
 
 

@@ -19,7 +19,7 @@ from pydicom.pixels.utils import iter_pixels
 from ..core.colors import Color
 from ..core.crops import SparseMask, crop_at, crop_of
 from ..core.errors import UnusableInput
-from ..core.terminology import Code, coded
+from ..core.terminology import Code, entry_of_codes
 from ..core.volume import Volume
 from .dicom_seg_header import opened_seg
 from .dicom_series import DAMAGE
@@ -145,7 +145,7 @@ def _terminology(described: Any) -> str:
     type_ = described.segmented_property_type
     region = _first(described.get("AnatomicRegionSequence"))
     category = _code(described.segmented_property_category)
-    return coded(
+    return entry_of_codes(
         category or UNCODED,
         _code(type_) or UNCODED,
         _code(_first(type_.get("SegmentedPropertyTypeModifierCodeSequence"))),

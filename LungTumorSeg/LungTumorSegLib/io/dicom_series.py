@@ -18,10 +18,10 @@ from .dicom_mixture import mixture_warnings
 from .dicom_phases import choose_phase, selected_phase, series_as_phases
 from .dicom_slices import CTSlice, common_chain
 from .dicom_values import DAMAGE, DicomHeader
+from .header_contradictions import check_slice, geometry_doubts
 from .plausibility import check_intensities, check_slice_count
 from .slice_doubts import slice_doubts
 from .slice_stack import ROUNDING_MM, Planes, groups_at_same_place, plan_stack, resample_stack
-from .stated_twice import check_slice, geometry_doubts
 
 __all__ = ["DAMAGE", "read_dicom"]
 

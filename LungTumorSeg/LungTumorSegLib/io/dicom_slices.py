@@ -19,7 +19,7 @@ from ..core.texts import shown
 from ..core.volume import Array
 from .dicom_files import DECODER_PACKAGES, ENHANCED_CLASSES, check_transfer_syntax
 from .dicom_reading import read_data_set
-from .dicom_values import DAMAGE, DicomHeader, damaged
+from .dicom_values import DAMAGE, DicomHeader, damaged_file_error
 from .stored_values import BitField, Rescaling, ValueChain
 
 CUT_OFF = "End of file reached before delimiter"
@@ -93,7 +93,7 @@ class CTSlice:
         _check_single_frame(header)
         check_transfer_syntax(header)
         if not header.has_pixels:
-            raise damaged(header.path)
+            raise damaged_file_error(header.path)
         rows, columns = header.integer("Rows"), header.integer("Columns")
         if not (0 < rows <= MOST_ROWS and 0 < columns <= MOST_ROWS):
             raise UnusableInput(
@@ -141,9 +141,9 @@ class CTSlice:
                 raise MachineLimit(
                     f"{shown(self.path)} is compressed; install the packages pylibjpeg and {package} to read it."
                 ) from error
-            raise damaged(self.path) from error
+            raise damaged_file_error(self.path) from error
         if pixels.shape != (self.rows, self.columns) or pixels.dtype.kind not in "iu":
-            raise damaged(self.path)
+            raise damaged_file_error(self.path)
         return pixels
 
 

@@ -23,7 +23,7 @@ from ..core.errors import UnusableInput
 from ..core.texts import shown
 from ..core.volume import CTVolume, Grid
 from .dicom_reading import read_without_pixels
-from .dicom_values import DAMAGE, damaged
+from .dicom_values import DAMAGE, damaged_file_error
 from .segment import Segment
 
 IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "SOPClassUID")
@@ -150,7 +150,7 @@ def _header(path: Path) -> Any:
                     wanted.add(data[keyword])
             wanted.decode()
     except DAMAGE as error:
-        raise damaged(path) from error
+        raise damaged_file_error(path) from error
     for keyword in IDENTITY:
         if not wanted.get(keyword):
             raise UnusableInput(

@@ -33,7 +33,7 @@ LONGEST_VALUE = 60
 """Largest number of characters of a header value in a message."""
 
 
-def damaged(path: Path) -> UnusableInput:
+def damaged_file_error(path: Path) -> UnusableInput:
     """Return the error for a file that cannot be parsed."""
     return UnusableInput(f"{shown(path)} is a damaged or truncated DICOM file; copy or export the series again.")
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from ..core.argument_types import expect_ct_source
 from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit, UnusableInput
-from ..core.expected import expect_ct_source
 from ..core.messages import not_finite, out_of_memory_reading, unreadable, unwritable
 from ..core.volume import AIR_HU, Array, CTVolume, Grid, Volume
 from .dicom_folder import check_holds_dicom

@@ -14,7 +14,7 @@ from ..core.contours import distance_from_slices, fill_planes
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.selection import contradiction, is_lesion, lung_pair
-from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, described
+from ..core.terminology import ANATOMICAL, MARGIN, TUMOR, UNSPECIFIED, entry_without_code
 from ..core.texts import listed, quoted
 from ..core.volume import Array, CTVolume, Volume
 from .dicom_reading import read_data_set, read_without_pixels
@@ -230,7 +230,7 @@ def _terminology_of(interpreted_type: str, name: str) -> str:
     if interpreted_type in ("PTV", "CTV", "TREATED_VOLUME", "IRRAD_VOLUME"):
         return MARGIN
     if interpreted_type in OTHER_TYPES:
-        return described(ANATOMICAL, name)
+        return entry_without_code(ANATOMICAL, name)
     return UNSPECIFIED
 
 

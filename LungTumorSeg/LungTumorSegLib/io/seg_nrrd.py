@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core import lazy
-from ..core.boxes import Box, boxes_of_labels, moved, slices_of, united
+from ..core.boxes import Box, boxes_of_labels, shift_index, slices_of, unite_boxes
 from ..core.complete_files import complete_file
 from ..core.crops import SparseMask, crop_at, place
 from ..core.errors import UnusableInput
@@ -232,11 +232,14 @@ def _boxes_within(labels: Array, extents: Sequence[str | None]) -> tuple[dict[fl
         j0, j1, i0, i1, k0, k1 = map(int, (extent or "").split())
         if j0 <= j1 and i0 <= i1 and k0 <= k1:
             box: Box = (max(k0, 0), max(i0, 0), max(j0, 0)), (k1 + 1, i1 + 1, j1 + 1)
-            covered = box if covered is None else united(covered, box)
+            covered = box if covered is None else unite_boxes(covered, box)
     if covered is None:
         return {}, not labels.any()
     start, part = covered[0], labels[slices_of(covered)]
-    boxes = {label: (moved(first, start), moved(stop, start)) for label, (first, stop) in boxes_of_labels(part).items()}
+    boxes = {
+        label: (shift_index(first, start), shift_index(stop, start))
+        for label, (first, stop) in boxes_of_labels(part).items()
+    }
     return boxes, np.count_nonzero(part) == np.count_nonzero(labels)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.argument_types import expect_segmentation_path
 from ..core.crops import crop_of
 from ..core.errors import UnusableInput
-from ..core.expected import expect_segmentation_path
 from ..core.messages import does_not_exist
 from ..core.selection import is_lesion, selection_doubts
 from ..core.volume import Volume

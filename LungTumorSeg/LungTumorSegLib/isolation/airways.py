@@ -6,7 +6,7 @@ import numpy as np
 
 from ..core.volume import HU, Array, Mask, Volume
 from .body import NOISE_HU
-from .morphology import Spacing, box_around, dilate, labeled
+from .morphology import Spacing, box_around, dilate, label_components
 
 LUMEN_HU = (-500, -650, -800, -900)
 """Thresholds for the lumen, HU, tried in turn.
@@ -81,7 +81,7 @@ def _find_tracks(ct: Volume, body: Mask, core_hu: int, found: Mask) -> None:
     lowest_start = max(min(widest, slices - 1 - round(TRACK_MM / ct.spacing[0])), -1)
     for index in range(slices - 1, lowest_start, -1):
         air = np.zeros_like(above)
-        labels, count = labeled(body[index] & (ct.array[index] < LUMEN_HU[0]))
+        labels, count = label_components(body[index] & (ct.array[index] < LUMEN_HU[0]))
         for label in range(1, count + 1):
             region = labels == label
             if region.sum() * pixel_mm2 >= LUMEN_AREA_MM2[0]:
@@ -119,7 +119,7 @@ def _lumens(image: HU, body: Mask, previous: Mask, spacing: Spacing, core_hu: in
     lumens = np.zeros_like(previous)
     rest = previous
     for threshold in LUMEN_HU:
-        labels, _ = labeled(body & (image < threshold))
+        labels, _ = label_components(body & (image < threshold))
         for label in np.unique(labels[rest & (labels > 0)]):
             region = labels == label
             if _is_airway(region, image, spacing, core_hu):

@@ -18,7 +18,16 @@ from scipy import ndimage
 
 from ..core.components import components_at
 from ..core.volume import HU, Array, Mask, Volume
-from .morphology import Spacing, biggest_component, dilate, grown_by_one, holes, labeled, open_, touching
+from .morphology import (
+    Spacing,
+    biggest_component,
+    components_touching,
+    dilate,
+    grow_by_one,
+    holes,
+    label_components,
+    open_,
+)
 
 TISSUE_HU = -300
 """HU above which a voxel is tissue.
@@ -252,14 +261,14 @@ def _filled(ring: Mask, hu: HU, couch: Mask) -> Mask:
     dark = max(OUTSIDE_AIR_HU, int(hu.min()) + NOISE_HU)
     border = np.ones(ring.shape[1:], bool)
     border[1:-1, 1:-1] = False
-    near_couch = grown_by_one(couch)
+    near_couch = grow_by_one(couch)
     for index, (tissue, image) in enumerate(zip(ring, hu, strict=True)):
-        outside = (touching(image <= PADDING_HU, border) | couch) & ~tissue
+        outside = (components_touching(image <= PADDING_HU, border) | couch) & ~tissue
         gaps = ~tissue & ~outside
-        labels, _ = labeled(gaps)
+        labels, _ = label_components(gaps)
         outside |= components_at(labels, gaps & near_couch)
         behind = np.logical_or.accumulate(tissue[::-1], axis=0)[::-1]
-        for label in np.flatnonzero(np.bincount(labels[gaps & (border | grown_by_one(outside))])):
+        for label in np.flatnonzero(np.bincount(labels[gaps & (border | grow_by_one(outside))])):
             region = labels == label
             if np.median(image[region]) < dark or behind[region].mean() < 0.5:
                 outside |= region

@@ -68,19 +68,19 @@ def as_adult(ct: Volume) -> tuple[Volume, Volume, Volume, float]:
     body = find_body(coarse)
     unit = unit_of(body)
     if unit < 1:
-        ct = magnified(ct, 1 / unit)
+        ct = magnify_volume(ct, 1 / unit)
         coarse = coarsen(ct)
         body = find_body(coarse)
     return ct, coarse, body, unit
 
 
-def magnified(volume: Volume, by: float) -> Volume:
+def magnify_volume(volume: Volume, by: float) -> Volume:
     """Return the same voxels with all lengths multiplied, about the origin of LPS."""
     affine = volume.affine.copy()
     affine[:3] *= by
     return Volume(volume.array, affine)
 
 
-def magnified_point(point: tuple[float, float, float], by: float) -> tuple[float, float, float]:
+def magnify_point(point: tuple[float, float, float], by: float) -> tuple[float, float, float]:
     """Return a point (LPS mm) with all lengths multiplied, about the origin of LPS."""
     return point[0] * by, point[1] * by, point[2] * by

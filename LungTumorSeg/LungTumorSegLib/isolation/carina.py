@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 
 from ..core.volume import CTVolume, Mask, Point, Volume, as_point
 from .airways import find_airways
-from .body_size import as_adult, magnified, magnified_point
-from .morphology import labeled
+from .body_size import as_adult, magnify_point, magnify_volume
+from .morphology import label_components
 
 BRONCHUS_MM = 9.0
 """Length over which both lumens continue below the division, mm.
@@ -27,7 +27,7 @@ def body_and_carina(ct: CTVolume) -> tuple[Volume, Point | None]:
     axial: Volume = ct.canonical_axes().apply(ct)
     _, coarse, body, unit = as_adult(axial)
     carina = find_carina(find_airways(coarse, body))
-    return magnified(body, unit), None if carina is None else magnified_point(carina, unit)
+    return magnify_volume(body, unit), None if carina is None else magnify_point(carina, unit)
 
 
 def carina_of(ct: CTVolume) -> Point | None:
@@ -63,7 +63,7 @@ def find_carina(airways: Volume) -> Point | None:
 
 def _going_on(slice_: Mask, above: Mask) -> list[Mask]:
     """Return the regions of a slice (bool) that overlap with a lumen of the slice above."""
-    labels, _ = labeled(slice_)
+    labels, _ = label_components(slice_)
     return [labels == label for label in np.unique(labels[above & slice_])]
 
 

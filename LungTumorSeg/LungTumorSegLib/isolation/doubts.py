@@ -12,7 +12,7 @@ from ..core.volume import Mask, Volume
 from .body import OUTSIDE_AIR_HU, TISSUE_HU
 from .body_size import width_and_depth_mm
 from .lungs import LUNG_HU
-from .morphology import dilate, labeled, open_
+from .morphology import dilate, label_components, open_
 from .spine import SpineAxis
 
 FACES = {"bottom": (0, 0), "top": (0, -1), "front": (1, 0), "back": (1, -1), "right": (2, 0), "left": (2, -1)}
@@ -109,7 +109,7 @@ def small_doubts(lungs_ml: float, unit: float) -> list[str]:
 
 def parts_doubts(name: str, lung: Volume) -> list[str]:
     """Warn if one lung (bool) was found in separate components."""
-    labels, count = labeled(lung.array)
+    labels, count = label_components(lung.array)
     sizes_ml = np.sort(np.bincount(labels.ravel(), minlength=count + 1)[1:])[::-1] * lung.voxel_volume_ml
     large = sizes_ml[(sizes_ml >= PART_ML) & (sizes_ml >= PART_SHARE * sizes_ml.sum())]
     if len(large) < 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.threads import both
+from ..core.threads import run_both
 from ..core.volume import Array, Mask
 from .morphology import ROUNDING, Spacing, close, dilate, open_
 
@@ -68,7 +68,7 @@ def spanned_by_lungs(left: Mask, right: Mask, spacing: Spacing) -> Mask:
         right: The right lung, likewise.
         spacing: The spacing (slice, row, column), mm.
     """
-    hulls = np.logical_or(*both(lambda: _lung_hulls(left, spacing), lambda: _lung_hulls(right, spacing)))
+    hulls = np.logical_or(*run_both(lambda: _lung_hulls(left, spacing), lambda: _lung_hulls(right, spacing)))
     lungs = left | right
     gaps = open_(hulls & ~close(lungs, NOTCH_MM, spacing, planar=True), GAP_RADIUS_MM, spacing, planar=True)
     bulges = dilate(hulls, RIM_MM, spacing, planar=True) | dilate(gaps, BULGE_MM, spacing, planar=True)

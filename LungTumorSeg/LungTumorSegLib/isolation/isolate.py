@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.argument_types import as_ct
 from ..core.crops import sparse
 from ..core.errors import UnusableInput
 from ..core.events import Progress, ProgressCallback, ignore_progress
-from ..core.expected import as_ct
-from ..core.threads import both
+from ..core.threads import run_both
 from ..core.volume import AIR_HU, AxisOrder, CTVolume, Mask, Point, Volume
 from .airways import find_airways
 from .body import TISSUE_HU
-from .body_size import as_adult, magnified, magnified_point
+from .body_size import as_adult, magnify_point, magnify_volume
 from .carina import find_carina
 from .doubts import doubts
 from .hounsfield import value_doubts
@@ -38,7 +38,7 @@ from .lungs import (
 from .region import expected_lung, isolation_mask
 from .sides import is_left, separate_sides
 from .spine import SpineAxis, find_spine_axis
-from .symmetry import mirrored
+from .symmetry import mirror_mask
 from .upside_down import is_upside_down
 from .working_grid import refine, remove
 
@@ -132,7 +132,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         own = (*_on_own_grid(lungs, airways, chest.ct), refine(body.array, chest.ct, TISSUE_HU, np.inf))
         return [stored(array) for array in own]
 
-    (mask, doubtful), (left_lung, right_lung, whole_body) = both(searched, on_own_grid)
+    (mask, doubtful), (left_lung, right_lung, whole_body) = run_both(searched, on_own_grid)
     step_done()
     carina = find_carina(airways)
     return LungIsolation(
@@ -143,7 +143,7 @@ def isolate_lungs(ct: CTVolume, on_progress: ProgressCallback = ignore_progress)
         mask=mask,
         ct=ct,
         warnings=(*unlike_hu, *doubtful),
-        carina_lps=None if carina is None else magnified_point(carina, chest.unit),
+        carina_lps=None if carina is None else magnify_point(carina, chest.unit),
         sides_known=chest.axis.seen == "back" and not chest.upside_down,
     )
 
@@ -212,7 +212,7 @@ def _find_chest(axial: Volume, unlike_hu: Sequence[str], step_done: Callable[[],
 def _lung_doubts(chest: _Chest) -> Sequence[str]:
     """Return why the lungs are doubtful, judged in the sizes of the original CT."""
     volumes = (chest.coarse, chest.body, chest.lungs.left, chest.lungs.right, chest.airways)
-    coarse, body, left, right, airways = (magnified(each, chest.unit) for each in volumes)
+    coarse, body, left, right, airways = (magnify_volume(each, chest.unit) for each in volumes)
     axis = chest.axis.magnified(chest.unit)
     return doubts(coarse, body, left, right, airways=airways, axis=axis, unit=chest.unit, upside_down=chest.upside_down)
 
@@ -225,12 +225,12 @@ def _complete_lungs(
     expected = np.logical_or(*expected_lung(left, right, airways, axis))
     fragments = find_fragments(coarse, regions, airways, air, expected).array
     beyond = is_left(axis, air)
-    dependent_left, dependent_right = both(
+    dependent_left, dependent_right = run_both(
         lambda: find_dependent(coarse, body, airways, left.array, right.array),
         lambda: find_dependent(coarse, body, airways, right.array, left.array),
     )
     dependent_right &= ~dependent_left
-    whole_left, whole_right = both(
+    whole_left, whole_right = run_both(
         lambda: fill_lung(air.with_array(left.array | (fragments & beyond) | dependent_left), body, airways),
         lambda: fill_lung(air.with_array(right.array | (fragments & ~beyond) | dependent_right), body, airways),
     )
@@ -264,7 +264,7 @@ def _check_lung_in_view(air: Volume, axis: SpineAxis, unit: float, unlike_hu: Se
     mirror image. The lengths of ``air`` are those of the CT divided by ``unit``; the volume is that
     in the CT. ``unlike_hu`` are the doubts about the values of the CT, which may be the reason.
     """
-    volume_ml = float(np.count_nonzero(air.array | mirrored(air.array, axis.columns(air)))) * air.voxel_volume_ml
+    volume_ml = float(np.count_nonzero(air.array | mirror_mask(air.array, axis.columns(air)))) * air.voxel_volume_ml
     volume_ml *= unit**3
     if volume_ml < LEAST_LUNG_ML:
         reason = f"The CT shows {volume_ml:.0f} mL of lung, less than the {LEAST_LUNG_ML:.0f} mL that are needed"

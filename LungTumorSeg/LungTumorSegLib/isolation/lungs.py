@@ -9,7 +9,17 @@ from scipy import ndimage
 
 from ..core.volume import Array, Mask, Volume
 from .carina import find_carina
-from .morphology import box_around, close, dilate, grown_by_one, grown_over_corners, holes, labeled, open_, touching
+from .morphology import (
+    box_around,
+    close,
+    components_touching,
+    dilate,
+    grow_by_one,
+    grow_over_corners,
+    holes,
+    label_components,
+    open_,
+)
 
 LUNG_HU = -500
 """HU below which a voxel is lung or gas.
@@ -112,7 +122,7 @@ def find_air_regions(ct: Volume, body: Volume, airways: Volume) -> AirRegions:
         airways: The lumen of trachea and main bronchi (bool) on the same grid.
     """
     air = body.array & (ct.array < LUNG_HU) & ~with_walls(airways)
-    labels, count = labeled(air)
+    labels, count = label_components(air)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     return AirRegions(labels, sizes)
@@ -163,7 +173,7 @@ def find_fragments(ct: Volume, regions: AirRegions, airways: Volume, air: Volume
     labels, sizes = regions.labels, regions.sizes.copy()
     sizes[np.unique(labels[air.array])] = 0
     inside = np.bincount(labels[expected], minlength=len(sizes))
-    beside = np.bincount(labels[grown_over_corners(with_walls(airways))], minlength=len(sizes))
+    beside = np.bincount(labels[grow_over_corners(with_walls(airways))], minlength=len(sizes))
     behind = np.bincount(labels[_behind_trachea(airways)], minlength=len(sizes))
     keep = (sizes * ct.voxel_volume_ml >= SMALLEST_ML) & (inside >= 0.5 * sizes) & (beside < REMNANT_SHARE * sizes)
     keep &= behind < 0.5 * sizes
@@ -217,7 +227,7 @@ def find_dependent(ct: Volume, body: Volume, airways: Volume, lungs: Mask, other
     radius_mm = max(DEPENDENT_RADIUS_MM, 2 * max(ct.spacing[1:]))
     candidate = open_(candidate & ~near, radius_mm, ct.spacing, planar=True)
     candidate &= dilate(near, DEPENDENT_MM, ct.spacing, planar=True)
-    found[box] = touching(candidate, grown_by_one(near))
+    found[box] = components_touching(candidate, grow_by_one(near))
     return found
 
 

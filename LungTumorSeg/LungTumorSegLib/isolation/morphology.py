@@ -11,7 +11,7 @@ from math import floor, sqrt
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Slices, bounding_box, slices_of, widened
+from ..core.boxes import Slices, bounding_box, slices_of, widen_box
 from ..core.components import components_at
 from ..core.volume import Array, Mask
 
@@ -77,7 +77,7 @@ def erode(mask: Mask, radius_mm: float, spacing: Spacing, *, planar: bool = Fals
     box = bounding_box(mask)
     if box is not None:
         # One voxel around the mask stands for all that lies outside, because balls and disks are convex.
-        near = slices_of(widened(box, (0 if planar else 1, 1, 1), mask.shape))
+        near = slices_of(widen_box(box, (0 if planar else 1, 1, 1), mask.shape))
         eroded[near] = ~dilate(~mask[near], radius_mm, spacing, planar=planar)
     return eroded
 
@@ -114,7 +114,7 @@ def _unite_shifted(target: Mask, source: Mask, dz: int, dy: int) -> None:
         to |= source[max(-dz, 0) : slices + min(-dz, 0), max(-dy, 0) : rows + min(-dy, 0)]
 
 
-def labeled(mask: Mask) -> tuple[Array, int]:
+def label_components(mask: Mask) -> tuple[Array, int]:
     """Return a mask of two or three dimensions with the components, connected by faces or sides, numbered from 1 on.
 
     This equals ``scipy.ndimage.label``, and takes less time where the mask fills a part of the array.
@@ -135,7 +135,7 @@ def biggest_component(mask: Mask) -> Mask:
 
     Of two components of equal size, it is the one with the first voxel.
     """
-    labels, count = labeled(mask)
+    labels, count = label_components(mask)
     if count == 0:
         return mask
     sizes = np.bincount(labels.ravel())
@@ -161,13 +161,13 @@ def holes(plane: Mask) -> Mask:
     return found
 
 
-def touching(mask: Mask, seeds: Mask) -> Mask:
+def components_touching(mask: Mask, seeds: Mask) -> Mask:
     """Return the components of a mask (bool), connected by faces, that contain a voxel of ``seeds`` (same shape)."""
     inside = seeds & mask
-    return components_at(labeled(mask)[0], inside) if inside.any() else inside
+    return components_at(label_components(mask)[0], inside) if inside.any() else inside
 
 
-def grown_by_one(mask: Mask) -> Mask:
+def grow_by_one(mask: Mask) -> Mask:
     """Return a mask with the neighbors of its voxels over faces (in a plane, over sides)."""
     grown = np.array(mask)
     for axis in range(mask.ndim):
@@ -177,7 +177,7 @@ def grown_by_one(mask: Mask) -> Mask:
     return grown
 
 
-def grown_over_corners(mask: Mask) -> Mask:
+def grow_over_corners(mask: Mask) -> Mask:
     """Return a mask with the neighbors of its voxels over faces, edges and corners."""
     grown = np.array(mask)
     for axis in range(mask.ndim):
@@ -206,4 +206,4 @@ def box_around(mask: Mask, margin_mm: float, spacing: Spacing, *, planar: bool =
     if box is None:
         raise ValueError("An empty mask has no bounding box.")
     steps = [0 if planar and axis == 0 else int(np.ceil(margin_mm / spacing[axis])) for axis in range(3)]
-    return slices_of(widened(box, steps, mask.shape))
+    return slices_of(widen_box(box, steps, mask.shape))

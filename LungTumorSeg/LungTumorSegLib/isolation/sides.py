@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import Mask, Volume
-from .morphology import Spacing, erode, labeled
+from .morphology import Spacing, erode, label_components
 from .spine import SpineAxis
 
 BRIDGE_SHARE = 0.1
@@ -38,7 +38,7 @@ def separate_sides(air: Volume, axis: SpineAxis) -> tuple[Volume, Volume]:
     """
     left_of_axis = is_left(axis, air)
     left = np.zeros(air.shape, bool)
-    labels, _ = labeled(air.array)
+    labels, _ = label_components(air.array)
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         region = labels[box] == label
         share = left_of_axis[box][region].mean()
@@ -83,7 +83,7 @@ def _left_part(region: Mask, left_of_axis: Mask, spacing: Spacing) -> Mask:
 
 def _cores(eroded: Mask, left_of_axis: Mask) -> tuple[Mask, Mask] | None:
     """Return the left and the right parts of an eroded region, or None if they are not nearly all of it."""
-    labels, count = labeled(eroded)
+    labels, count = label_components(eroded)
     sizes = np.bincount(labels.ravel(), minlength=count + 1).astype(float)
     shares = np.bincount(labels[left_of_axis], minlength=count + 1) / np.maximum(sizes, 1)
     sizes[0] = 0

@@ -29,7 +29,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.volume import HU, Array, Geometry, Mask, Volume
-from .morphology import Spacing, close, holes, labeled
+from .morphology import Spacing, close, holes, label_components
 
 BONE_HU = 150
 """HU above which a voxel is bone, or contrast medium.
@@ -219,7 +219,7 @@ def _enclosed_by_bone(bone: Mask, image: HU, spacing: Spacing) -> Array:
     """Return the evidence for the spine in each voxel: 1 in a canal, less in marrow and bone, 0 elsewhere."""
     ring = close(bone[None], GAP_MM, spacing, planar=True)[0]
     evidence = np.where(ring, BONE_SHARE, 0.0)
-    labels, count = labeled(holes(ring))
+    labels, count = label_components(holes(ring))
     for label in range(1, count + 1):
         hole = labels == label
         if HOLE_AREA_MM2[0] <= hole.sum() * spacing[1] * spacing[2] <= HOLE_AREA_MM2[1]:

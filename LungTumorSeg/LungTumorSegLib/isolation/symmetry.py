@@ -21,13 +21,13 @@ It fills gaps of up to 40 mm between lung and mirror image. Of 4dlung_113's tumo
 
 def mirrored_lungs(lungs: Volume, axis: SpineAxis) -> Mask:
     """Return both lungs (bool, axial LPS) united with their mirror image and closed, without margin."""
-    region = lungs.array | mirrored(lungs.array, axis.columns(lungs))
+    region = lungs.array | mirror_mask(lungs.array, axis.columns(lungs))
     box = box_around(region, GAP_MM, lungs.spacing)
     region[box] |= close(region[box], GAP_MM, lungs.spacing, planar=True)
     return region
 
 
-def mirrored(mask: Mask, columns: Array) -> Mask:
+def mirror_mask(mask: Mask, columns: Array) -> Mask:
     """Reflect ``mask``, bool (slices, rows, columns), in each slice about that slice's entry of ``columns``.
 
     The entries of ``columns``, shape (slices,), are fractional columns.

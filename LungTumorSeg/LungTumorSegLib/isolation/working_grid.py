@@ -12,10 +12,10 @@ from math import ceil
 
 import numpy as np
 
-from ..core.boxes import Slices, bounding_box, slices_of, widened
-from ..core.threads import both
+from ..core.boxes import Slices, bounding_box, slices_of, widen_box
+from ..core.threads import run_both
 from ..core.volume import HU, Mask, Volume
-from .morphology import ROUNDING, grown_by_one
+from .morphology import ROUNDING, grow_by_one
 
 FINEST_MM = 1.6
 """Smallest size of a coarse voxel along any axis, mm.
@@ -42,7 +42,7 @@ def coarsen(volume: Volume) -> Volume:
         return [_coarse_slice(volume.array[first : first + factors[0]], factors[1:]) for first in firsts]
 
     firsts = range(0, volume.shape[0], factors[0])
-    halves = both(lambda: part(firsts[: len(firsts) // 2]), lambda: part(firsts[len(firsts) // 2 :]))
+    halves = run_both(lambda: part(firsts[: len(firsts) // 2]), lambda: part(firsts[len(firsts) // 2 :]))
     return Volume(np.stack([*halves[0], *halves[1]]), affine)
 
 
@@ -100,9 +100,9 @@ def refine(mask: Mask, volume: Volume, low: float, high: float) -> Mask:
     whole = bounding_box(mask)
     if whole is None:
         return refined
-    near = slices_of(widened(whole, (1, 1, 1), mask.shape))
+    near = slices_of(widen_box(whole, (1, 1, 1), mask.shape))
     inner, outer = np.zeros_like(mask), np.zeros_like(mask)
-    inner[near], outer[near] = ~grown_by_one(~mask[near]), grown_by_one(mask[near])
+    inner[near], outer[near] = ~grow_by_one(~mask[near]), grow_by_one(mask[near])
     for index in range(*near[0].indices(len(mask))):
         box = bounding_box(outer[index : index + 1])
         if box is not None:

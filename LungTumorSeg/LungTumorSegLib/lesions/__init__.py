@@ -8,7 +8,7 @@ from ..core import lazy
 
 if TYPE_CHECKING:
     from .diameters import Ruler as Ruler
-    from .known import with_known as with_known
+    from .earlier_results import with_known as with_known
     from .lesion import Lesion as Lesion
     from .lesion_report import NO_LESION as NO_LESION
     from .lesion_report import LesionReport as LesionReport
@@ -32,7 +32,7 @@ __getattr__, __all__ = lazy.exports(
     __name__,
     {
         "Ruler": "diameters",
-        "with_known": "known",
+        "with_known": "earlier_results",
         "Lesion": "lesion",
         "LesionReport": "lesion_report",
         "NO_LESION": "lesion_report",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import Box, bounding_box, box_of, moved, overlap, relative, slices_of
+from ..core.boxes import Box, bounding_box, box_of, overlap, relative_box, shift_index, slices_of
 from ..core.components import CONNECTIVITY
 from ..core.crops import Crop, crop_of
 from ..core.errors import UnusableInput
@@ -60,8 +60,8 @@ def _united(components: Array, count: int, box: Box, together: Sequence[Crop]) -
         shared = overlap(one.box, box)  # the box of a crop may be larger than its mask
         if shared is None:
             continue
-        inside = components[slices_of(relative(shared, box))]
-        own = np.unique(number[inside[one.mask.array[slices_of(relative(shared, one.box))]]])
+        inside = components[slices_of(relative_box(shared, box))]
+        own = np.unique(number[inside[one.mask.array[slices_of(relative_box(shared, one.box))]]])
         own = own[own > 0]
         if len(own) > 1:
             number[np.isin(number, own)] = own[0]
@@ -90,6 +90,6 @@ def numbered_crops(labels: Volume) -> Iterator[tuple[int, Crop]]:
     for number, part in enumerate(ndimage.find_objects(labels.array[slices_of(whole)]), start=1):
         if part is not None:
             start, stop = box_of(part)
-            box = moved(start, whole[0]), moved(stop, whole[0])
+            box = shift_index(start, whole[0]), shift_index(stop, whole[0])
             crop = labels.crop(*box)
             yield number, Crop(crop.with_array(crop.array == number), box)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..core.argument_types import as_ct, expect_segments
 from ..core.boxes import bounding_box, slices_of
 from ..core.crops import Crop, place
 from ..core.errors import UnusableInput
-from ..core.expected import as_ct, expect_segments
 from ..core.lesion_numbers import lesion_numbers
 from ..core.selection import NamedSegment, is_lesion, selection_doubts
 from ..core.volume import AxisOrder, CTVolume, Grid, Point, Volume

@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..core.boxes import Box, grown, slices_of
+from ..core.boxes import Box, grow_box, slices_of
 from ..core.components import CONNECTIVITY, connected_with
 from ..core.computed import SLAB_SLICES
 from ..core.crops import Crop
@@ -264,7 +264,7 @@ def volume_range_ml(
     Returns:
         Both volumes (mL), or None if only one stack covers a slice of the lesion.
     """
-    box = grown(lesion.box, RANGE_REACH_MM, probability)
+    box = grow_box(lesion.box, RANGE_REACH_MM, probability)
     (first, *start), (last, *stop) = box
     inside = lesion.filling(box)
     possible, sure = inside.copy(), 0

@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from ..core.boxes import grown, overlap, relative, slices_of
+from ..core.boxes import grow_box, overlap, relative_box, slices_of
 from ..core.crops import Crop
 from ..core.points import lies_in
 from ..core.surfaces import surface_of, triangles_of
@@ -122,7 +122,7 @@ def pleural_contact(lesion: Crop, lung: OwnLung, space: MedialSpace) -> PleuralC
     """
     reach_mm = SEARCH_MM
     while True:
-        box = grown(lesion.box, reach_mm, lung.inside)
+        box = grow_box(lesion.box, reach_mm, lung.inside)
         outside = _outside(lung.inside.crop(*box))
         distance_mm = _distance_mm(outside, lesion.mask)
         if distance_mm <= reach_mm or outside.shape == lung.inside.shape:
@@ -191,7 +191,7 @@ def _touch_mm(outside: Volume, lesion: Mask, start: Array) -> Array | None:
             common = overlap(box, ((0, 0, 0), outside.shape))
             if common is None:
                 continue
-            beside = outside.array[slices_of(common)] & lesion[slices_of(relative(common, box))]
+            beside = outside.array[slices_of(common)] & lesion[slices_of(relative_box(common, box))]
             if beside.any():
                 return np.where(np.arange(3) == axis, least, 0.0)
     return None

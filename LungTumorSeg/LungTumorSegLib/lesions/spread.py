@@ -10,7 +10,7 @@ from types import MappingProxyType
 from scipy import ndimage
 from scipy.spatial.distance import cdist
 
-from ..core.boxes import Box, grown, slices_of
+from ..core.boxes import Box, grow_box, slices_of
 from ..core.volume import Point, Volume
 from .components import numbered_crops
 
@@ -120,7 +120,7 @@ def margins(
         names: The names of the lesions by label, "Tumor n" by default.
     """
     for number, lesion in numbered_crops(labels):
-        box = grown(lesion.box, max(distances_mm), labels)
+        box = grow_box(lesion.box, max(distances_mm), labels)
         here = slices_of(box)
         distance_mm = ndimage.distance_transform_edt(~lesion.filling(box), sampling=labels.spacing)
         allowed = lungs.array[here] & (labels.array[here] == 0)

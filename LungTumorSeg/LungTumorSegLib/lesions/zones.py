@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.crops import SparseMask, crop_of, trimmed
+from ..core.crops import SparseMask, crop_of, trimmed_crop_at
 from ..core.lesion_words import Side as Side
 from ..core.lesion_words import ZoneName as ZoneName
 from ..core.volume import Array, Mask, Volume
@@ -97,5 +97,5 @@ def lung_zones(
             found = None
             if lung is not None:
                 inside = (zone[lung.slices[0]] == number)[:, None, None] & (numbers.array[lung.slices] == 0)
-                found = trimmed(lung.mask.array & inside, lung.box, grid)
+                found = trimmed_crop_at(lung.mask.array & inside, lung.box, grid)
             yield Zone(side, name, order.undo(SparseMask(found, grid)))

@@ -10,7 +10,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from ..core.boxes import box_of_label, placed, union
+from ..core.boxes import box_of_label, mask_on_grid, unite_masks
 from ..core.terminology import CONFIDENCE_TAG, REVIEW_TAG
 from ..core.volume import Array, Mask, Volume
 from ..correction.snapshot import Layer, SegmentInfo
@@ -137,7 +137,7 @@ def same_mask(a: Volume | None, b: Volume | None) -> bool:
 
 def mask_on(mask: Volume | None, on: Volume) -> Mask:
     """Return a mask (bool) on the grid of another volume of the same lattice; None is empty."""
-    return np.zeros(on.shape, dtype=bool) if mask is None else placed(mask, on)
+    return np.zeros(on.shape, dtype=bool) if mask is None else mask_on_grid(mask, on)
 
 
 def set_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
@@ -164,7 +164,7 @@ def add_mask(segmentation: Node, segment_id: str, mask: Volume | None) -> None:
     """Add voxels to a segment; ``mask`` has canonical axes."""
     present = mask_of(segmentation.GetSegmentation(), segment_id)
     if mask is not None:
-        set_mask(segmentation, segment_id, mask if present is None else union(present, mask))
+        set_mask(segmentation, segment_id, mask if present is None else unite_masks(present, mask))
 
 
 def on_lattice(segmentation: Node, mask: Volume) -> bool:

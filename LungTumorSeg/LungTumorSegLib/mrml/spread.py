@@ -13,7 +13,7 @@ from functools import reduce
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..core.boxes import placed, union
+from ..core.boxes import mask_on_grid, unite_masks
 from ..core.colors import ZONE_COLORS, Color, margin_color
 from ..core.crops import crop_of
 from ..core.selection import lung_pair, may_be_lesion
@@ -243,11 +243,14 @@ def _lungs(segmentation: Node) -> tuple[Volume, Volume]:
 
 def _together(lesions: Sequence[_Lesion], left: Volume, right: Volume) -> tuple[Volume, tuple[Volume, Volume]]:
     """Return labels of the lesions (uint16, by number) and both lungs (bool) on the smallest common grid."""
-    whole = reduce(union, [left, right, *(lesion.mask for lesion in lesions)])
+    whole = reduce(unite_masks, [left, right, *(lesion.mask for lesion in lesions)])
     labels = np.zeros(whole.shape, dtype=np.uint16)
     for lesion in lesions:
-        labels[placed(lesion.mask, whole)] = lesion.number
-    return whole.with_array(labels), (whole.with_array(placed(left, whole)), whole.with_array(placed(right, whole)))
+        labels[mask_on_grid(lesion.mask, whole)] = lesion.number
+    return whole.with_array(labels), (
+        whole.with_array(mask_on_grid(left, whole)),
+        whole.with_array(mask_on_grid(right, whole)),
+    )
 
 
 def _new_segmentation(segmentation: Node, role: str, name: str) -> Node:

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 from .blocks import BatchNorm, pool, relu
-from .contract import SliceNetwork, initialize_as_he, output_bias, scaled
+from .contract import SliceNetwork, initialize_as_he, output_bias, scale_filters
 from .convolution import convolution
 
 WIDTH = 64
@@ -114,8 +114,8 @@ class ResNetUNet(BackboneUNet):
     """A U-Net with the encoder of ResNet-34: maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
 
     def __init__(self, width: int = WIDTH) -> None:
-        filters = scaled(width, WIDTH, *RESNET_FILTERS)
-        super().__init__([filters[0], *filters], scaled(width, WIDTH, *DECODER_FILTERS))
+        filters = scale_filters(width, WIDTH, *RESNET_FILTERS)
+        super().__init__([filters[0], *filters], scale_filters(width, WIDTH, *DECODER_FILTERS))
         self.stem = nn.Conv2d(1, filters[0], 7, stride=2, padding=3, bias=False)
         self.stem_norm = _norm(filters[0])
         self.stages = nn.ModuleList()
@@ -140,8 +140,8 @@ class VGGUNet2d(BackboneUNet):
     """A U-Net with the encoder of VGG-16: maps at 1/1, 1/2, 1/4, 1/8 and 1/16 of the size, then a pooled one."""
 
     def __init__(self, width: int = WIDTH) -> None:
-        filters = scaled(width, WIDTH, *VGG_FILTERS)
-        super().__init__([*filters, filters[-1]], scaled(width, WIDTH, *DECODER_FILTERS))
+        filters = scale_filters(width, WIDTH, *VGG_FILTERS)
+        super().__init__([*filters, filters[-1]], scale_filters(width, WIDTH, *DECODER_FILTERS))
         self.levels = nn.ModuleList()
         channels = 1
         for count, here in zip(VGG_CONVOLUTIONS, filters, strict=True):

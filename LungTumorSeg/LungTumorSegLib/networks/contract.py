@@ -163,7 +163,7 @@ def initialize_as_he(network: nn.Module) -> None:
     initialize_convolutions(network, lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"))
 
 
-def scaled(width: int, published: int, *filters: int) -> list[int]:
+def scale_filters(width: int, published: int, *filters: int) -> list[int]:
     """Return published numbers of filters, scaled to another width, each at least 1.
 
     Args:

@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional
 
 from .blocks import BatchNorm
-from .contract import MASK, ClassNetwork, foreground_logits, initialize_as_he, output_bias, scaled
+from .contract import MASK, ClassNetwork, foreground_logits, initialize_as_he, output_bias, scale_filters
 from .convolution import Convolution3d
 
 WIDTH = 24
@@ -81,7 +81,7 @@ class PDVNet(ClassNetwork):
 
     def __init__(self, width: int = WIDTH, classes: int = 2) -> None:
         super().__init__()
-        growth, skips = scaled(width, WIDTH, *GROWTH), scaled(width, WIDTH, *SKIPS)
+        growth, skips = scale_filters(width, WIDTH, *GROWTH), scale_filters(width, WIDTH, *SKIPS)
         self.first = NormConvolution(1, width, 5, stride=2)
         self.stacks, self.compress, self.skips, self.heads = (nn.ModuleList() for _ in range(4))
         channels = width + 1

@@ -24,7 +24,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .contract import BOUNDARY, MASK, StackNetwork, output_bias, scaled
+from .contract import BOUNDARY, MASK, StackNetwork, output_bias, scale_filters
 from .convolution import Convolution3d, Size
 
 WIDTH = 28
@@ -103,7 +103,7 @@ class ResUNet(StackNetwork):
 
     def __init__(self, width: int = WIDTH, decoders: int = 1) -> None:
         super().__init__()
-        filters = scaled(width, WIDTH, *FILTERS)
+        filters = scale_filters(width, WIDTH, *FILTERS)
         levels = len(filters) - 1
         self.embedding = EdgeConvolution(1, filters[0], (1, 5, 5))
         self.encoder = nn.ModuleList(

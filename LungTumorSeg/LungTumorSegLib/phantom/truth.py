@@ -10,7 +10,7 @@ from ..core.csv_tables import write_table
 from ..core.json_files import write_json
 from ..core.volume import Array, CTVolume, Grid, Point, Volume
 from ..results.folder import complete_or_nothing
-from ..results.giving_way import Output
+from ..results.replaceable_files import Output
 
 
 @dataclass(frozen=True)

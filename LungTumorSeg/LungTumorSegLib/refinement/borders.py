@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import grown
+from ..core.boxes import grow_box
 from ..core.components import connected_with
-from ..core.crops import Crop, trimmed
+from ..core.crops import Crop, trimmed_crop_at
 from ..core.volume import Array, Mask, Volume
 
 SHIFT_MM = 1.5
@@ -65,7 +65,7 @@ def at_edges(outline: Crop, ct: Volume) -> Crop:
         The outline with its holes filled. It is unchanged if the lesion differs too little from its surroundings, or if
         its box has more than ``MOST_VOXELS``.
     """
-    box = grown(outline.box, FAR_MM, ct)
+    box = grow_box(outline.box, FAR_MM, ct)
     if np.prod(np.subtract(box[1], box[0])) > MOST_VOXELS:
         return outline
     mask, hu = outline.filling(box), ct.crop(*box).array
@@ -85,7 +85,7 @@ def at_edges(outline: Crop, ct: Volume) -> Crop:
     depth_mm = np.where(mask, inside_mm - to_border, to_border - outside_mm)
     moved = depth_mm + SHIFT_MM * np.clip((hu - edge_hu) / half, -1, 1) > 0
     moved &= mask | (_distance_mm(hu >= edge_hu, ct) <= EDGE_MM)
-    return trimmed(connected_with(ndimage.binary_fill_holes(moved), mask), box, ct) or outline
+    return trimmed_crop_at(connected_with(ndimage.binary_fill_holes(moved), mask), box, ct) or outline
 
 
 def _distance_mm(mask: Mask, ct: Volume) -> Array:

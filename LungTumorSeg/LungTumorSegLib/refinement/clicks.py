@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.crop_operations import contains, joined
+from ..core.crop_operations import contains, unite_crops
 from ..core.crops import Crop
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.texts import percent
 from ..core.volume import Mask, Point, Volume, as_point
 from ..networks.second_network import SecondNetwork
 from ..weights.manifest import SecondLook
-from .corrected import ball_at, cut_off
+from .further_points import ball_at, cut_off
 from .look import SecondReader
 from .outline import SIDES_MM, Outline, check_inside, outline_box, outline_point
 from .painting import OutlinedLesions, paint_outlines
@@ -116,7 +116,7 @@ class Outliner:
                 if part is None or not contains(part, point, self._ct):
                     part = ball_at(point, DAB_MM, self._ct)
                     unseen.append(point)
-                mask = joined(mask, part, self._ct)
+                mask = unite_crops(mask, part, self._ct)
         if mask is not None and click.but_not:
             mask = cut_off(mask, (click.middle, *click.also), click.but_not, self._ct)
         median_hu = 0.0 if mask is None else float(np.median(mask.voxels_of(self._ct)))

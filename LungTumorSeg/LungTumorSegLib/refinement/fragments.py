@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..core.components import CONNECTIVITY
-from ..core.crops import Crop, trimmed
+from ..core.crops import Crop, trimmed_crop_at
 from ..core.volume import Volume
 from .candidates import Candidate, candidate_at
 
@@ -40,7 +40,7 @@ def separate(outline: Crop, ct: Volume, *, min_ml: float) -> list[Crop]:
     groups = np.where(mask, ndimage.label(near, structure=CONNECTIVITY)[0][inner], 0)
     voxels = np.bincount(groups.ravel())[1:]
     order = [number + 1 for number in np.argsort(-voxels, kind="stable").tolist() if voxels[number]]
-    parts = (trimmed(groups == number, outline.box, ct) for number in order)
+    parts = (trimmed_crop_at(groups == number, outline.box, ct) for number in order)
     return [part for part in parts if part is not None]
 
 

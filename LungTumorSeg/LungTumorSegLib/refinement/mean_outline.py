@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.boxes import Box, box_of, relative, slices_of, united
+from ..core.boxes import Box, box_of, relative_box, slices_of, unite_boxes
 from ..core.crops import Crop, crop_at
 from ..core.volume import Mask, Volume, as_shape
 from ..inference.prediction import Prediction
@@ -58,10 +58,10 @@ def mean_outline(
         return _lesion(first > voxel_threshold, box, on_ct)
     inside, where = look.cube.carry_back(np.where(seen, look.inside, np.float32(0)), on_ct)
     other = box_of(where)
-    both = united(box, other)
+    both = unite_boxes(box, other)
     total = np.zeros([b - a for a, b in zip(*both, strict=True)], np.float32)
     for values, place in (((1 - second_share) * first, box), (second_share * inside, other)):
-        total[slices_of(relative(place, both))] += values
+        total[slices_of(relative_box(place, both))] += values
     return _lesion(total > voxel_threshold, both, on_ct)
 
 

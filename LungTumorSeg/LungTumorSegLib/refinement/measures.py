@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import slices_of, widened
+from ..core.boxes import slices_of, widen_box
 from ..core.components import CONNECTIVITY
 from ..core.volume import Array, Mask, Probability, Volume
 from .candidates import CORE, Candidate
@@ -52,7 +52,7 @@ def measures_of(candidate: Candidate, around: Surroundings) -> dict[str, float]:
         lungs), ``contrast_hu`` (mean HU of the core minus that of the shell), ``mean_hu`` and ``bright_share`` (share
         of the core above ``BRIGHT_HU``).
     """
-    box = widened(candidate.region.box, (SHELL_VOXELS,) * 3, around.hu.shape)
+    box = widen_box(candidate.region.box, (SHELL_VOXELS,) * 3, around.hu.shape)
     here = slices_of(box)
     probability, deviation, hu = around.probability[here], around.deviation[here], around.hu.array[here]
     lungs = around.lungs[here]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.boxes import box_of
-from ..core.crops import Crop, trimmed
+from ..core.crops import Crop, trimmed_crop_at
 from ..core.errors import UnusableInput
 from ..core.volume import Point, Volume
 from .borders import at_edges
@@ -93,7 +93,7 @@ def look_again(reader: SecondReader, look: Look) -> Look:
 def outline_on_ct(look: Look, ct: Volume) -> Crop | None:
     """Carry the outline of a look to the CT's grid, its border to the edge there; None if nothing is left."""
     inside, where = look.cube.carry_back(np.where(look.mask, look.inside, np.float32(0)), ct)
-    mask = trimmed(inside > 0.5, box_of(where), ct)
+    mask = trimmed_crop_at(inside > 0.5, box_of(where), ct)
     return None if mask is None else at_edges(mask, ct)
 
 

@@ -16,10 +16,10 @@ from .. import NOTICE, __version__
 from ..core.colors import Color, lesion_color
 from ..core.complete_files import complete_file
 from ..core.crops import Crop, place
-from ..core.html_pages import rendered
+from ..core.html_pages import render_page
 from ..core.texts import listed
 from ..core.volume import Array
-from ..followup.carried_lesions import carried
+from ..followup.carried_lesions import carry_lesions
 from ..followup.growth import REPEATABILITY_PERCENT
 from ..followup.track import Track, long_axis_mm, mean_hu, volume_ml
 from .charts import Line, chart, side_by_side
@@ -122,7 +122,7 @@ def write_follow_up_report(
         "class_rows": list(class_rows(found)),
         "method": METHOD,
     }
-    text = rendered(TEMPLATE, context)
+    text = render_page(TEMPLATE, context)
     with complete_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
@@ -193,7 +193,7 @@ def _carried_crops(found: FollowUp) -> dict[str, list[Crop]]:
     if found.later.ct is None:
         return {}
     grid = found.later.ct.grid
-    segments = carried(found.tracks[:MOST_PICTURED], found.registration, grid)
+    segments = carry_lesions(found.tracks[:MOST_PICTURED], found.registration, grid)
     crops = {segment.id: place(segment.mask, grid, segment.name, found.later.name) for segment in segments}
     return {name: [crop] for name, crop in crops.items() if crop is not None}
 

@@ -17,12 +17,12 @@ from .. import NOTICE, __version__
 from ..core.colors import ZONE_COLORS, lesion_color
 from ..core.complete_files import complete_file
 from ..core.errors import MachineLimit
-from ..core.html_pages import rendered
+from ..core.html_pages import render_page
 from ..core.volume import CTVolume, Volume
 from ..lesions import Lesion, LesionReport, Margin, all_measures
 from ..lesions.components import numbered_crops
 from ..lesions.limits import LOW_CONFIDENCE
-from .lesion_table import HEAD, cells, is_low, named, number
+from .lesion_table import HEAD, cells, colored_name, is_low, number
 from .sections import css, histogram, sections
 from .views_3d import FROM_ABOVE, FROM_THE_LEFT, FRONT, Look, spread_pictures
 from .windows import WINDOW_HU, window_text
@@ -110,7 +110,7 @@ def write_report(
         MachineLimit: The file cannot be written.
     """
     values = _values(report, ct, heading or Heading(), margins)
-    text = rendered(TEMPLATE, values | _views(report, left_lung, right_lung, margins))
+    text = render_page(TEMPLATE, values | _views(report, left_lung, right_lung, margins))
     with complete_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
@@ -187,7 +187,7 @@ def _spread(report: LesionReport) -> str:
 def _distances(report: LesionReport) -> list[tuple[Markup, str, str]]:
     """Return name, distance and side of the other lesions as seen from the largest one."""
     return [
-        (named(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
+        (colored_name(lesion), f"{lesion.distance_from_dominant_mm:.0f}", lesion.side_from_dominant or "")
         for lesion in report.lesions[1:]
     ]
 

@@ -27,7 +27,7 @@ def is_low(lesion: Lesion) -> bool:
     return lesion.confidence is not None and lesion.confidence < LOW_CONFIDENCE
 
 
-def named(lesion: Lesion) -> Markup:
+def colored_name(lesion: Lesion) -> Markup:
     """Return the name of a lesion behind a square in its color."""
     square = Markup('<span class="mark" style="background:{}"></span>').format(css(lesion_color(lesion.number)))
     return square + lesion.segment
@@ -69,7 +69,7 @@ def _confidence(lesion: Lesion, ct: CTVolume) -> str | Markup:
 
 
 COLUMNS: tuple[tuple[str, Callable[[Lesion, CTVolume], str | Markup]], ...] = (
-    ("Lesion", lambda lesion, ct: named(lesion)),
+    ("Lesion", lambda lesion, ct: colored_name(lesion)),
     ("Place", _place),
     ("Slice (z mm)", _slice),
     ("Volume mL", lambda lesion, ct: number(lesion.volume_ml, 2)),

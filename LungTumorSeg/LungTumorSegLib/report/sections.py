@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from ..core.boxes import grown
+from ..core.boxes import grow_box
 from ..core.colors import Color
 from ..core.crops import Crop
 from ..core.volume import HU, Array, Mask, Volume
@@ -76,7 +76,7 @@ def sections(crop: Crop, lesion: Lesion, ct: Volume, color: Color) -> dict[str, 
     Returns:
         An SVG picture by the name of the plane.
     """
-    box = grown(crop.box, AROUND_MM, ct)
+    box = grow_box(crop.box, AROUND_MM, ct)
     around = ct.crop(*box)
     mask = crop.filling(box)
     index = np.rint(around.lps_to_index(lesion.centroid_lps)).astype(int)
@@ -116,7 +116,7 @@ def axial_section(
     if ((index < 0) | (index >= ct.shape)).any():
         return ""
     k, i, j = index.tolist()
-    start, stop = grown(((k, i, j), (k + 1, i + 1, j + 1)), half_mm, ct)
+    start, stop = grow_box(((k, i, j), (k + 1, i + 1, j + 1)), half_mm, ct)
     around = ct.crop((k, *start[1:]), (k + 1, *stop[1:]))
     inside, beside = (
         _slice_of(masks, k, ct)[None, start[1] : stop[1], start[2] : stop[2]] for masks in (crops, compared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.boxes import grown
+from ..core.boxes import grow_box
 from ..core.crops import Crop
 from ..core.volume import CTVolume
 from ..isolation.lungs import LUNG_HU
@@ -33,7 +33,7 @@ def lung_share(ct: CTVolume, crop: Crop) -> float:
         ct: The CT (HU), with canonical axes.
         crop: The lesion, cut out of the CT's grid.
     """
-    box = grown(crop.box, AROUND_MM, ct)
+    box = grow_box(crop.box, AROUND_MM, ct)
     mask = crop.filling(box)
     distance_mm = ndimage.distance_transform_edt(~mask, sampling=ct.spacing)
     around = ct.crop(*box).array[(distance_mm > 0) & (distance_mm <= AROUND_MM)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnusableInput
 from ..options import DICOM, NIFTI, SEG_NRRD, SURFACES
-from .giving_way import may_be_resampled
+from .replaceable_files import may_be_resampled
 
 if TYPE_CHECKING:
     from ..io.dicom_source import DicomSource

@@ -14,7 +14,6 @@ from ..core.complete_files import UNFINISHED_PREFIX
 from ..core.errors import UnusableInput
 from ..core.json_files import read_json, write_json
 from ..core.private_folder import private_folder
-from .giving_way import Output, files_giving_way
 from .mark import (
     MARK_FILE,
     PROGRAM,
@@ -25,6 +24,7 @@ from .mark import (
     is_regular,
     read_mark,
 )
+from .replaceable_files import Output, files_giving_way
 
 Move = tuple[Path, Path]
 """From where to where a file moves."""

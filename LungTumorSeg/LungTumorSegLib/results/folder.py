@@ -7,7 +7,7 @@ A run writes its files into a private folder. At the end they move to their fina
   exchange, the next process that reads the folder or writes to it completes the exchange (``settle``). If a move fails,
   all moves are undone.
 
-Which files may be replaced: see ``giving_way``.
+Which files may be replaced: see ``replaceable_files``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from typing import TypeVar
 from ..core.complete_files import UNFINISHED_PREFIX
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import ProgressCallback, ignore_progress
-from ..core.private_folder import WAIT_SECONDS, held, private_folder, remove_left_behind
+from ..core.private_folder import WAIT_SECONDS, hold_folder, private_folder, remove_left_behind
 from ..core.texts import shown
 from .exchange import NEW, committed_in, complete_moves, exchange
-from .giving_way import Output, files_giving_way
 from .mark import (
     MARK_FILE,
     Mark,
@@ -37,6 +36,7 @@ from .mark import (
     fingerprint,
     read_mark,
 )
+from .replaceable_files import Output, files_giving_way
 from .writable import check_output_folder, naming_problem, nearest_folder
 
 T = TypeVar("T")
@@ -127,7 +127,7 @@ def settle(folder: Path, on_progress: ProgressCallback = ignore_progress) -> Non
     try:
         if not committed_in(folder):
             return
-        with held(folder, on_progress):
+        with hold_folder(folder, on_progress):
             complete_moves(folder)
         remove_left_behind(folder, UNFINISHED_PREFIX)
     except OSError as error:
@@ -185,7 +185,7 @@ def _take_place(new: Path, output: Output, on_progress: ProgressCallback) -> Non
             if _renamed(new, folder):
                 return
             (new / MARK_FILE).unlink()
-        with held(folder, on_progress):
+        with hold_folder(folder, on_progress):
             complete_moves(folder)  # of a run killed since this one began
             exchange(new, output, Mark(run, written))
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..core import terminology
 from ..core.boxes import Box, slices_of
 from ..core.computed import ComputedVolume
-from ..core.threads import both
+from ..core.threads import run_both
 from ..core.volume import AIR_HU, Array, CTVolume
 from ..io.images import write_volume
 from ..io.seg_nrrd import write_segmentation
@@ -18,7 +18,7 @@ from ..io.segment import Segment
 from ..isolation import LungIsolation
 from .contents import CT_FILE, ISOLATED_FILE, ISOLATION, ISOLATION_FILE, ISOLATION_SEGMENTATION_FILE
 from .folder import complete_or_nothing
-from .giving_way import Output
+from .replaceable_files import Output
 from .result_segments import lung_segments
 from .summary import case_entry, origin, write_record
 
@@ -59,7 +59,7 @@ def write_isolation(
     ]
     output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
     with complete_or_nothing(output) as private:
-        both(
+        run_both(
             lambda: write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE),
             lambda: write_volume(_isolated(isolation), private / ISOLATED_FILE),
         )

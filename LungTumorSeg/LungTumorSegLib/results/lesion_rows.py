@@ -130,7 +130,7 @@ def rows_of(columns: Mapping[str, Sequence[Value]]) -> list[LesionRow]:
     ]
 
 
-def numbered(lesions: Sequence[dict[str, Any]], known: Mapping[str, int]) -> list[dict[str, Any]]:
+def number_lesions(lesions: Sequence[dict[str, Any]], known: Mapping[str, int]) -> list[dict[str, Any]]:
     """Assign numbers to lesions by their segments and sort them by number.
 
     Neither number nor order changes while a person corrects outlines.

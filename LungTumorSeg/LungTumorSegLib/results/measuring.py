@@ -13,8 +13,8 @@ from ..io.segmentations import segmentation_file
 from ..options import SEG_NRRD
 from .contents import RESULT, SEGMENTATION_FILE, SUMMARY_FILE, Extras, measure_files
 from .folder import check_output, files_of_group
-from .giving_way import Output
 from .reader import is_found_by_run, is_of_ct, read_summary, run_in
+from .replaceable_files import Output
 from .writable import check_output_folder
 from .writer import LASTING_FILES
 

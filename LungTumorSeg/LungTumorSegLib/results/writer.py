@@ -42,8 +42,8 @@ from .contents import (
 )
 from .exports import algorithm_of, segments_of, write_formats
 from .folder import complete_or_nothing, files_of_group
-from .giving_way import Output
 from .map_files import MapFiles
+from .replaceable_files import Output
 from .result_segments import lung_and_tumor_segments, margin_segments
 from .summary import NO_RUN, case_entry, summary_of, summary_of_measures, write_record
 from .surfaces import write_surfaces

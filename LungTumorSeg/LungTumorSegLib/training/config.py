@@ -35,10 +35,10 @@ from .settings import (
     Threads,
     Whole,
     Width,
-    merged,
+    merge_settings,
     read_as,
     require,
-    validated,
+    validated_config,
 )
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -246,7 +246,7 @@ def config_from_dict(values: Any) -> TrainingConfig:
     Raises:
         UnusableInput: A value is missing, unknown or out of range, or values contradict each other.
     """
-    config = validated(values, TrainingConfig)
+    config = validated_config(values, TrainingConfig)
     _check(config)
     return config
 
@@ -269,7 +269,7 @@ def step_config(config: TrainingConfig, number: int) -> TrainingConfig:
         "network": step.network,
     }
     try:
-        return config_from_dict(merged(asdict(config), changes))
+        return config_from_dict(merge_settings(asdict(config), changes))
     except UnusableInput as error:
         raise UnusableInput(f"chain[{number}]: {error}") from error
 

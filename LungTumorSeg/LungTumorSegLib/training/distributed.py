@@ -65,7 +65,7 @@ def own_device(device: torch.device) -> torch.device:
 
 
 @contextmanager
-def connected(device: torch.device) -> Iterator[None]:
+def connect_processes(device: torch.device) -> Iterator[None]:
     """Connect the processes of this training for the duration of a ``with`` block, which ends with all of them.
 
     A block inside another one uses its connection.
@@ -85,7 +85,7 @@ def connected(device: torch.device) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Grad strides do not match")  # kernels of one channel have two orders
             yield
-        shared(None)
+        from_first(None)
     except RuntimeError as error:
         if not _is_lost(error):
             raise
@@ -96,7 +96,7 @@ def connected(device: torch.device) -> Iterator[None]:
     distributed.destroy_process_group()
 
 
-def shared(value: T) -> T:
+def from_first(value: T) -> T:
     """Return the first process's ``value``, which JSON can hold, in all processes; each waits for the first one."""
     if not launched():
         return value
@@ -113,21 +113,21 @@ def shared(value: T) -> T:
 
 def by_first(work: Callable[[], T]) -> T:
     """Let the first process alone do ``work``, and return its result, which JSON can hold, in all processes."""
-    return cast(T, shared(work() if rank() == 0 else None))
+    return cast(T, from_first(work() if rank() == 0 else None))
 
 
 def first_alone(work: Callable[[], T]) -> T:
     """Return what ``work`` returns; the first process does it before the others, which find its files."""
     if rank() == 0:
         result = work()
-        shared(None)
+        from_first(None)
         return result
-    shared(None)
+    from_first(None)
     return work()
 
 
-def shared_number(value: float) -> float:
-    """Return the first process's ``value`` in all processes; quicker than ``shared``."""
+def number_from_first(value: float) -> float:
+    """Return the first process's ``value`` in all processes; quicker than ``from_first``."""
     if not launched():
         return value
     number = torch.tensor([value], dtype=torch.float64)
@@ -154,7 +154,7 @@ def share_of(batch: int, name: str) -> tuple[int, int]:
     return rank() * size, size
 
 
-def joined(rows: Tensor) -> Tensor:
+def gather_rows(rows: Tensor) -> Tensor:
     """Return the rows (first axis) of all processes, in the order of the processes; all have the same shape.
 
     Gradients reach only the own rows.
@@ -206,7 +206,7 @@ class SharedNetwork:
         finally:
             for norm in self._norms:
                 norm.moments = None
-        return {name: joined(logits) for name, logits in own.items()}
+        return {name: gather_rows(logits) for name, logits in own.items()}
 
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of the loss of the joined batch.

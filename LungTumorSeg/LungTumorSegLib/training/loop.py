@@ -17,7 +17,7 @@ from ..networks.contract import Network
 from ..options import Thresholds
 from .checkpoint import load_checkpoint
 from .config import StageConfig, TrainingConfig
-from .distributed import share_of, shared, shared_number
+from .distributed import from_first, number_from_first, share_of
 from .launch import rank
 from .loader import SampleDataset, batches
 from .lobes import LobeSampler
@@ -162,7 +162,7 @@ class TrainingLoop:
             )
             state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
             state.step += 1
-            state.seconds = shared_number(spent + time.monotonic() - begin)
+            state.seconds = number_from_first(spent + time.monotonic() - begin)
             done = self._length.done(state.step, state.seconds)
             on_progress(Progress(f"training {self._name}", done, stage.steps))
             if state.step % LOG_STEPS == 0:
@@ -178,7 +178,7 @@ class TrainingLoop:
         with self._optimization.average.applied():
             if rank() == 0:
                 self._between_epochs()
-        self._state = LoopState.restore(shared(asdict(state)))
+        self._state = LoopState.restore(from_first(asdict(state)))
         self._state.seconds = spent + time.monotonic() - begin
         self._save(self._last)
 

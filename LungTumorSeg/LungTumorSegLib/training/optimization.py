@@ -14,7 +14,7 @@ from ..networks.contract import Network
 from .averaging import MovingAverage
 from .checkpoint import load_average, load_checkpoint, save_checkpoint
 from .config import StageConfig
-from .distributed import SharedNetwork, joined
+from .distributed import SharedNetwork, gather_rows
 from .losses import Loss, supervised_loss
 from .precision import channels_last, prepare_network
 from .store import IGNORED
@@ -68,7 +68,7 @@ class Optimization:
             group["lr"] = rate
         torch.manual_seed(seed)
         dims = self.network.dims
-        target, valid = network_target(joined(label.to(self._device)), dims, lobes=self._lobes)
+        target, valid = network_target(gather_rows(label.to(self._device)), dims, lobes=self._lobes)
         with autocast(self._device, self._precision):
             outputs = self._shared.outputs(network_input(image.to(self._device), dims))
         loss = supervised_loss(loss_of, outputs, target, valid)

@@ -117,7 +117,7 @@ def read_yaml(path: Path) -> Any:
         raise UnusableInput(f"The configuration {path} is not valid YAML: {reason(error)}.") from error
 
 
-def validated(values: Any, kind: type[C]) -> C:
+def validated_config(values: Any, kind: type[C]) -> C:
     """Return nested mappings as a configuration of a kind, each value checked on its own.
 
     Raises:
@@ -180,14 +180,14 @@ def require(fits: bool, message: str) -> None:
         raise UnusableInput(message)
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merge_settings(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return nested settings with changes; a change of None removes a setting."""
     result = dict(base)
     for key, value in changes.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
-            result[key] = merged(result[key], value)
+            result[key] = merge_settings(result[key], value)
         else:
             result[key] = value
     return result

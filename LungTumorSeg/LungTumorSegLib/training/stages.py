@@ -24,17 +24,17 @@ from ..networks.fusion import FusionNetwork
 from ..networks.stored import load_model, save_model
 from ..report.charts import write_curves
 from ..results.folder import check_output, complete_or_nothing, files_of_group
-from ..results.giving_way import Output
+from ..results.replaceable_files import Output
 from ..weights.manifest import Manifest
-from .advance import inside
 from .chain import run_steps
 from .config import EXTRACTOR, NETWORK, ModelConfig, TrainingConfig, read_config, step_config
-from .distributed import by_first, connected, first_alone, own_device, share_of
+from .distributed import by_first, connect_processes, first_alone, own_device, share_of
 from .folds import check_folds, leave_out, source_of
 from .held_out import evaluate_held_out
 from .launch import rank
 from .lobes import LobeVolumes, evaluate_lobes, volumes_of
 from .loop import LOG, TrainingLoop
+from .overall_progress import progress_within
 from .preparation import PreparedData, prepare_data
 from .second_look.config import LookTrainingConfig
 from .settings import WrongConfig
@@ -102,7 +102,7 @@ def run_training(
     The processes that ``torchrun`` starts train together (see ``distributed``).
     """
     check_stages(config)
-    with connected(choose_device(config.device)):
+    with connect_processes(choose_device(config.device)):
         return _run_training(config, on_progress, inputs)
 
 
@@ -125,7 +125,7 @@ def _run_training(config: TrainingConfig, on_progress: ProgressCallback, inputs:
     def of_all(number: int) -> ProgressCallback:
         if not config.folds:
             return on_progress
-        return inside(number - 1, len(config.folds) + 1, config, on_progress, stage=f"training {NETWORK}")
+        return progress_within(number - 1, len(config.folds) + 1, config, on_progress, stage=f"training {NETWORK}")
 
     for number, fold in enumerate(config.folds, start=1):
         part = dataclasses.replace(config, output=str(output / f"fold-{number}"), folds=())

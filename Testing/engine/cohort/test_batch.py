@@ -15,7 +15,7 @@ import pytest
 import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib.cohort.batch import Batch, run_batch
-from LungTumorSegLib.cohort.earlier import FROM_EARLIER
+from LungTumorSegLib.cohort.earlier_rows import FROM_EARLIER
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.output_tables import COHORT_COLUMNS, Row, with_repeats_noted, write_tables
 from LungTumorSegLib.cohort.overview import write_overview
@@ -26,7 +26,7 @@ from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
 from LungTumorSegLib.process.progress import STAGE_SHARES
 from LungTumorSegLib.results.folder import complete_or_nothing
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.phantom.truth import PHANTOM
 from LungTumorSegLib.results.folder import complete_or_nothing
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 from pydicom.uid import MRImageStorage
 from volumes import affine_of
 

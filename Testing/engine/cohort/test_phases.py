@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from four_d import write_4d, write_4d_dicom, write_4d_nrrd, write_phase_series
 from LungTumorSegLib.cohort.discovery import find_items
-from LungTumorSegLib.cohort.earlier import earlier_rows
+from LungTumorSegLib.cohort.earlier_rows import earlier_rows
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.motion import PHASE_COLUMNS, write_phases
 from LungTumorSegLib.cohort.output_tables import Row, write_tables
@@ -23,7 +23,7 @@ from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.phantom import LesionSpec, PhantomOptions, make_phantom
 from LungTumorSegLib.results.contents import COHORT
 from LungTumorSegLib.results.folder import complete_or_nothing
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 from two_lungs import write_examination
 
 

@@ -2,7 +2,14 @@
 
 import numpy as np
 import pytest
-from LungTumorSegLib.core.boxes import bounding_box, box_of_changes, box_of_label, placed, union, united
+from LungTumorSegLib.core.boxes import (
+    bounding_box,
+    box_of_changes,
+    box_of_label,
+    mask_on_grid,
+    unite_boxes,
+    unite_masks,
+)
 from LungTumorSegLib.core.volume import Volume
 from volumes import affine_of
 
@@ -35,15 +42,15 @@ def test_changes_are_found_whatever_they_are():
 
 
 def test_boxes_are_united():
-    assert united(((1, 5, 2), (3, 6, 9)), ((2, 0, 4), (8, 1, 5))) == ((1, 0, 2), (8, 6, 9))
+    assert unite_boxes(((1, 5, 2), (3, 6, 9)), ((2, 0, 4), (8, 1, 5))) == ((1, 0, 2), (8, 6, 9))
 
 
 def test_masks_on_one_lattice_are_placed_and_united():
     whole = Volume(np.arange(9 * 11 * 13).reshape(9, 11, 13) % 5 == 0, affine_of(turn_degrees=(14, -9, 25)))
     a, b = whole.crop((1, 2, 3), (6, 7, 8)), whole.crop((3, 4, 5), (8, 11, 13))
-    both = union(a, b)
-    expected = placed(a, whole) | placed(b, whole)
-    np.testing.assert_array_equal(placed(both, whole), expected)
+    both = unite_masks(a, b)
+    expected = mask_on_grid(a, whole) | mask_on_grid(b, whole)
+    np.testing.assert_array_equal(mask_on_grid(both, whole), expected)
     assert both.shape == (7, 9, 10)
-    np.testing.assert_array_equal(placed(whole, a), a.array)
-    assert not placed(a, whole.crop((7, 8, 9), (9, 11, 13))).any()
+    np.testing.assert_array_equal(mask_on_grid(whole, a), a.array)
+    assert not mask_on_grid(a, whole.crop((7, 8, 9), (9, 11, 13))).any()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from LungTumorSegLib.core.components import CONNECTIVITY
-from LungTumorSegLib.core.crop_operations import apart_from, contains, joined
-from LungTumorSegLib.core.crops import trimmed
+from LungTumorSegLib.core.crop_operations import apart_from, contains, unite_crops
+from LungTumorSegLib.core.crops import trimmed_crop_at
 from LungTumorSegLib.core.volume import Grid
 from scipy import ndimage
 from volumes import affine_of
@@ -18,7 +18,7 @@ WHOLE = ((0, 0, 0), GRID.shape)
 def ball(center, radius):
     """Return a ball, in voxels."""
     inside = np.linalg.norm(np.moveaxis(np.indices(GRID.shape), 0, -1) - center, axis=-1) <= radius
-    return trimmed(inside, WHOLE, GRID)
+    return trimmed_crop_at(inside, WHOLE, GRID)
 
 
 def test_a_crop_contains_its_voxels_and_no_others():
@@ -31,10 +31,10 @@ def test_a_crop_contains_its_voxels_and_no_others():
 
 def test_the_union_of_two_crops_has_the_voxels_of_both():
     one, other = ball((5, 5, 5), 3), ball((12, 20, 8), 4)
-    both = joined(one, other, GRID)
+    both = unite_crops(one, other, GRID)
     np.testing.assert_array_equal(both.filling(WHOLE), one.filling(WHOLE) | other.filling(WHOLE))
     np.testing.assert_allclose(both.mask.origin, GRID.index_to_lps(both.box[0]))
-    assert joined(None, other, GRID) is other
+    assert unite_crops(None, other, GRID) is other
 
 
 @pytest.mark.parametrize("radius", [2, 6, 12])

@@ -16,7 +16,7 @@ from LungTumorSegLib.core.private_folder import (
     HELD_FILE,
     OWNER_FILE,
     OWNER_NOTE,
-    held,
+    hold_folder,
     left_behind,
     private_folder,
     remove_left_behind,
@@ -115,10 +115,10 @@ def test_who_holds_a_folder_lets_others_wait(tmp_path):
     order = []
 
     def second():
-        with held(tmp_path):
+        with hold_folder(tmp_path):
             order.append("second")
 
-    with held(tmp_path):
+    with hold_folder(tmp_path):
         waiting = threading.Thread(target=second)
         waiting.start()
         waiting.join(0.1)
@@ -132,12 +132,16 @@ def test_waiting_tells_of_itself_and_can_be_cancelled(tmp_path):
         assert progress.stage == "waiting for another run"
         raise Cancelled
 
-    with held(tmp_path), pytest.raises(Cancelled), held(tmp_path, cancel):
+    with hold_folder(tmp_path), pytest.raises(Cancelled), hold_folder(tmp_path, cancel):
         pytest.fail("It is held by two.")
 
 
 def test_waiting_has_an_end(tmp_path):
-    with held(tmp_path), pytest.raises(MachineLimit, match="Another run"), held(tmp_path, longest_wait=0.05):
+    with (
+        hold_folder(tmp_path),
+        pytest.raises(MachineLimit, match="Another run"),
+        hold_folder(tmp_path, longest_wait=0.05),
+    ):
         pytest.fail("It is held by two.")
 
 

@@ -7,7 +7,7 @@ from threading import Barrier, get_ident
 
 import pytest
 from LungTumorSegLib.core import threads
-from LungTumorSegLib.core.threads import allowed_threads, both, in_order
+from LungTumorSegLib.core.threads import allowed_threads, in_order, run_both
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def test_neither_the_user_nor_the_processor_is_asked_too_much(monkeypatch, limit
 
 def test_two_functions_run_at_the_same_time(two_threads):
     met = Barrier(2, timeout=10)
-    assert sorted(both(met.wait, met.wait)) == [0, 1]
+    assert sorted(run_both(met.wait, met.wait)) == [0, 1]
 
 
 def test_one_allowed_thread_runs_both_in_turn(monkeypatch):
     monkeypatch.setenv(threads.LIMIT, "1")
-    assert both(get_ident, get_ident) == (get_ident(), get_ident())
+    assert run_both(get_ident, get_ident) == (get_ident(), get_ident())
 
 
 @pytest.mark.parametrize("limit", ["1", "2"])
@@ -46,7 +46,7 @@ def test_an_error_of_either_function_is_raised(monkeypatch, limit, failing):
     functions = [lambda: 1, lambda: 2]
     functions[failing] = fail
     with pytest.raises(ValueError, match="it failed"):
-        both(*functions)
+        run_both(*functions)
 
 
 def test_results_come_in_order_and_few_wait():

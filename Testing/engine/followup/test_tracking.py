@@ -15,7 +15,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.followup.lesion import TimedLesion
 from LungTumorSegLib.followup.track import Track
-from LungTumorSegLib.followup.tracking import as_inherited, check_tracking, inherited, with_tracking
+from LungTumorSegLib.followup.tracking import as_inherited, check_tracking, inherit_identifier, with_tracking
 from LungTumorSegLib.io.dicom_source import tracking_uid_of
 from LungTumorSegLib.io.segment import Segment
 from two_lungs import ct_of, segments_of, write_examination
@@ -41,7 +41,7 @@ def lesion(name: str, volume_ml: float, uid: str = "") -> TimedLesion:
     ids=["matched", "unknown", "new", "gone", "split", "merged", "no identifier twice"],
 )
 def test_the_largest_piece_inherits_from_the_largest(earlier, later, expected):
-    found = inherited([lesion(*each) for each in earlier], [lesion(*each) for each in later])
+    found = inherit_identifier([lesion(*each) for each in earlier], [lesion(*each) for each in later])
     assert {each.name: each.tracking_uid for each in found} == expected
 
 

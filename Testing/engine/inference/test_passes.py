@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from LungTumorSegLib.inference.grid import MARGIN_VOXELS
-from LungTumorSegLib.inference.passes import RIM_VOXELS, Part, all_stacks, cropped, first_pass, windows_of
+from LungTumorSegLib.inference.passes import RIM_VOXELS, Part, all_stacks, crop_stack, first_pass, windows_of
 from LungTumorSegLib.inference.predictor import predict_maps
 from LungTumorSegLib.inference.stack_length import STACK_SLICES
 from small_networks import a_grid_of_noise, a_network
@@ -108,7 +108,7 @@ def test_a_cropped_stack_holds_its_region_with_a_margin_of_air_and_little_more(g
     grid.region.array[:, :, 50:] = False
     grid.region.array[:, 60:] = False
     for stack in all_stacks(grid, 2, mirror=True):
-        part = cropped(stack, grid)
+        part = crop_stack(stack, grid)
         (k0, i0, j0), (k1, i1, j1) = part.box
         assert (k0, k1, part.mirrored, part.rim) == (stack.start, stack.start + STACK_SLICES, stack.mirrored, 0)
         _, rows, columns = np.nonzero(grid.region.array[k0:k1])

@@ -7,14 +7,14 @@ from LungTumorSegLib.isolation.morphology import (
     biggest_component,
     box_around,
     close,
+    components_touching,
     dilate,
     erode,
-    grown_by_one,
-    grown_over_corners,
+    grow_by_one,
+    grow_over_corners,
     holes,
-    labeled,
+    label_components,
     open_,
-    touching,
 )
 from scipy import ndimage
 
@@ -53,10 +53,10 @@ def test_quick_passes_equal_those_of_scipy(share):
     mask = np.random.default_rng(7).random((6, 15, 17)) < share
     for plane in mask:
         np.testing.assert_array_equal(holes(plane), ndimage.binary_fill_holes(plane) & ~plane)
-    np.testing.assert_array_equal(grown_by_one(mask), ndimage.binary_dilation(mask))
-    np.testing.assert_array_equal(~grown_by_one(~mask), ndimage.binary_erosion(mask, border_value=1))
+    np.testing.assert_array_equal(grow_by_one(mask), ndimage.binary_dilation(mask))
+    np.testing.assert_array_equal(~grow_by_one(~mask), ndimage.binary_erosion(mask, border_value=1))
     seeds = np.random.default_rng(8).random(mask.shape) < 0.02
-    np.testing.assert_array_equal(touching(mask, seeds), ndimage.binary_propagation(seeds & mask, mask=mask))
+    np.testing.assert_array_equal(components_touching(mask, seeds), ndimage.binary_propagation(seeds & mask, mask=mask))
 
 
 def test_what_fills_a_part_of_the_array_is_treated_like_the_whole():
@@ -71,10 +71,10 @@ def test_what_fills_a_part_of_the_array_is_treated_like_the_whole():
         closed = ~dilated_slowly(~dilated_slowly(wide, 2.6, spacing, planar), 2.6, spacing, planar)
         np.testing.assert_array_equal(close(mask, 2.6, spacing, planar=planar), closed[3:-3, 3:-3, 3:-3])
     for each in (mask, mask[3], np.zeros_like(mask)):
-        (labels, count), (expected, number) = labeled(each), ndimage.label(each)
+        (labels, count), (expected, number) = label_components(each), ndimage.label(each)
         assert count == number
         np.testing.assert_array_equal(labels, expected)
-    np.testing.assert_array_equal(grown_over_corners(mask), ndimage.binary_dilation(mask, np.ones((3, 3, 3))))
+    np.testing.assert_array_equal(grow_over_corners(mask), ndimage.binary_dilation(mask, np.ones((3, 3, 3))))
 
 
 def test_a_ball_holds_its_rim_although_spacings_are_rounded():

@@ -2,14 +2,14 @@
 
 import numpy as np
 from LungTumorSegLib.isolation.spine import SpineAxis
-from LungTumorSegLib.isolation.symmetry import mirrored, mirrored_lungs
+from LungTumorSegLib.isolation.symmetry import mirror_mask, mirrored_lungs
 from simple_chest import SHAPE, SPACING, X, Y
 
 
 def test_each_slice_has_its_own_axis():
     mask = np.zeros((3, 2, 9), bool)
     mask[:, 0, 1] = True
-    reflected = mirrored(mask, np.array([4.0, 2.5, 1.0]))
+    reflected = mirror_mask(mask, np.array([4.0, 2.5, 1.0]))
     expected = np.zeros_like(mask)
     expected[0, 0, 7] = expected[1, 0, 4] = expected[2, 0, 1] = True
     np.testing.assert_array_equal(reflected, expected)
@@ -18,14 +18,14 @@ def test_each_slice_has_its_own_axis():
 def test_what_would_lie_outside_the_image_is_lost():
     mask = np.zeros((1, 1, 9), bool)
     mask[0, 0, [0, 1, 7]] = True
-    reflected = mirrored(mask, np.array([1.5]))
+    reflected = mirror_mask(mask, np.array([1.5]))
     np.testing.assert_array_equal(np.flatnonzero(reflected), [2, 3])
 
 
 def test_reflecting_twice_gives_the_mask_back():
     mask = np.random.default_rng(2).random((4, 6, 11)) < 0.3
     columns = np.array([5.0, 5.0, 5.0, 5.0])
-    np.testing.assert_array_equal(mirrored(mirrored(mask, columns), columns), mask)
+    np.testing.assert_array_equal(mirror_mask(mirror_mask(mask, columns), columns), mask)
 
 
 def axis_of(bend) -> SpineAxis:

@@ -14,8 +14,8 @@ from LungTumorSegLib.core.terminology import (
     TUMOR,
     UNSPECIFIED,
     category_of,
-    coded,
-    described,
+    entry_of_codes,
+    entry_without_code,
     type_meaning,
 )
 
@@ -111,16 +111,18 @@ ORGANS = ("Heart", "Aorta", "Liver", "Trachea", "Esophagus")
 @pytest.mark.parametrize("organ", ORGANS)
 @pytest.mark.parametrize("name", ["Blue thing", "Segment_3"])
 def test_an_anatomical_structure_is_no_lesion_whatever_its_name(organ, name):
-    entry = coded(("SCT", *ANATOMY), ("SCT", "1", organ))
+    entry = entry_of_codes(("SCT", *ANATOMY), ("SCT", "1", organ))
     assert not is_lesion(a_segment(name, entry))
-    assert not is_lesion(a_segment(name, coded(("SRT", "T-D000A", "Anatomical Structure"), ("SRT", "T-1", organ))))
+    assert not is_lesion(
+        a_segment(name, entry_of_codes(("SRT", "T-D000A", "Anatomical Structure"), ("SRT", "T-1", organ)))
+    )
 
 
 @pytest.mark.parametrize(
     "category", [("309825002", "Spatial and Relational Concept"), ("260787004", "Physical object"), ("1", "Substance")]
 )
 def test_a_category_of_something_else_is_no_lesion(category):
-    assert not is_lesion(a_segment("Segment_1", coded(("SCT", *category), ("SCT", "2", "Anything"))))
+    assert not is_lesion(a_segment("Segment_1", entry_of_codes(("SCT", *category), ("SCT", "2", "Anything"))))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_a_lesion_that_is_coded_as_something_else_is_left_out_and_said():
 
 @pytest.mark.parametrize("category", [ANATOMICAL, MORPHOLOGICALLY_ALTERED])
 def test_an_entry_without_a_code_keeps_its_category_and_meaning(category):
-    entry = described(category, "GTV~1^a|b")
+    entry = entry_without_code(category, "GTV~1^a|b")
     assert (category_of(entry), type_meaning(entry)) == (category, "GTV 1 a b")
 
 

@@ -14,7 +14,7 @@ from LungTumorSegLib.inference import run
 from LungTumorSegLib.refinement import clicks
 from LungTumorSegLib.refinement.calibration import Calibration
 from LungTumorSegLib.refinement.clicks import Click, Outliner, outline_clicks
-from LungTumorSegLib.refinement.corrected import ball_at, cut_off
+from LungTumorSegLib.refinement.further_points import ball_at, cut_off
 
 from .conftest import BALL_HU, CENTER, axial_affine, ball_ct
 

@@ -14,7 +14,7 @@ import pytest
 from LungTumorSegLib.core.complete_files import UNFINISHED_PREFIX
 from LungTumorSegLib.results.exchange import COMMITTED_PREFIX
 from LungTumorSegLib.results.folder import complete_or_nothing, files_of_group, read_consistently
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 
 ENDINGS = 12
 """How often a process is ended."""
@@ -30,7 +30,7 @@ import sys
 from pathlib import Path
 from LungTumorSegLib.process.streams import ended_by_signals
 from LungTumorSegLib.results.folder import complete_or_nothing
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 folder, number, files = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 try:
     with ended_by_signals(lambda: None):

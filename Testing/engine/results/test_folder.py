@@ -21,8 +21,8 @@ from LungTumorSegLib.io.label_names import write_label_map
 from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.results import folder as folder_module
 from LungTumorSegLib.results.folder import check_output, complete_or_nothing, files_of_group, read_consistently, settle
-from LungTumorSegLib.results.giving_way import Output
 from LungTumorSegLib.results.mark import MARK_FILE, fingerprint, read_mark
+from LungTumorSegLib.results.replaceable_files import Output
 from LungTumorSegLib.results.writable import check_output_folder, check_room
 from struck import CALLS, KILLED, NOT_REACHED, READING_CALLS, die, fail, interrupt, small_process, write_set
 from volumes import make_ct
@@ -643,7 +643,7 @@ def test_a_half_moved_set_in_a_folder_that_cannot_be_written_is_not_there(tmp_pa
 RIVAL = """
 import os, sys, time
 from pathlib import Path
-from LungTumorSegLib.results.giving_way import Output
+from LungTumorSegLib.results.replaceable_files import Output
 from LungTumorSegLib.results.folder import complete_or_nothing
 replace = os.replace
 def slowly(source, target):

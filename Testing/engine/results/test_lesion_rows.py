@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from LungTumorSegLib.results.lesion_rows import numbered
+from LungTumorSegLib.results.lesion_rows import number_lesions
 
 
 def rows(*ids: str) -> list[dict]:
@@ -22,13 +22,15 @@ def rows(*ids: str) -> list[dict]:
     ],
 )
 def test_a_lesion_has_the_number_of_its_segment(ids, known, numbers):
-    found = numbered(rows(*ids), known)
+    found = number_lesions(rows(*ids), known)
     assert {row["segment_id"]: row["number"] for row in found} == numbers
     assert [row["number"] for row in found] == sorted(numbers.values())
 
 
 def test_a_renamed_segment_keeps_its_number_and_one_without_an_id_has_that_of_its_name():
-    found = numbered([{"segment_id": "Tumor_4", "segment": "My mass"}, {"segment_id": "", "segment": "Tumor 2"}], {})
+    found = number_lesions(
+        [{"segment_id": "Tumor_4", "segment": "My mass"}, {"segment_id": "", "segment": "Tumor 2"}], {}
+    )
     assert [(row["number"], row["segment"]) for row in found] == [(2, "Tumor 2"), (4, "My mass")]
 
 
@@ -37,8 +39,8 @@ IDS = st.lists(st.sampled_from(["Tumor_1", "Tumor_2", "Tumor_3", "a", "b", "c"])
 
 @given(IDS, IDS)
 def test_numbers_differ_and_those_of_lesions_that_stay_are_kept(before, later):
-    known = {row["segment_id"]: row["number"] for row in numbered(rows(*before), {})}
-    found = {row["segment_id"]: row["number"] for row in numbered(rows(*later), known)}
+    known = {row["segment_id"]: row["number"] for row in number_lesions(rows(*before), {})}
+    found = {row["segment_id"]: row["number"] for row in number_lesions(rows(*later), known)}
     assert len(set(found.values())) == len(later)
     kept = [i for i in before if i in later]
     assert {i: found[i] for i in kept if i.startswith("Tumor")} == {i: known[i] for i in kept if i.startswith("Tumor")}

@@ -9,7 +9,7 @@ from LungTumorSegLib.cli import main
 from LungTumorSegLib.io.images import write_volume
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.training import config, loop
-from LungTumorSegLib.training.settings import merged
+from LungTumorSegLib.training.settings import merge_settings
 from training_cases import a_chest_ct
 
 SHIPPED = Path(config.__file__).parent / "configs/vnet_decathlon.yaml"
@@ -45,7 +45,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_newcomer_trains_v_net_with_one_configuration_and_one_command(folder):
-    Path("vnet.yaml").write_text(yaml.safe_dump(merged(yaml.safe_load(SHIPPED.read_text()), SMALL)))
+    Path("vnet.yaml").write_text(yaml.safe_dump(merge_settings(yaml.safe_load(SHIPPED.read_text()), SMALL)))
     assert main(["train", "vnet.yaml"]) == 0
     split = json.loads(Path("runs/vnet/split.json").read_text())
     parts = [split[part] for part in ("training", "validation", "test")]

@@ -15,7 +15,7 @@ from LungTumorSegLib.core.errors import UNUSABLE, UnusableInput
 from LungTumorSegLib.networks.blocks import BatchNorm
 from LungTumorSegLib.training import distributed
 from LungTumorSegLib.training.bench.tuning import run_tuning
-from LungTumorSegLib.training.distributed import joined, share_of, shared
+from LungTumorSegLib.training.distributed import from_first, gather_rows, share_of
 from LungTumorSegLib.training.loader import batches
 from LungTumorSegLib.training.second_look import command
 from safetensors.torch import load_file
@@ -132,7 +132,7 @@ def test_each_process_has_a_graphics_card_of_its_own(second_of_two, monkeypatch)
 
 def test_a_single_process_is_the_first_and_has_everything():
     rows = torch.ones(2, 3)
-    assert joined(rows) is rows
+    assert gather_rows(rows) is rows
     assert share_of(3, "batch") == (0, 3)
-    assert shared({"a": 1}) == {"a": 1}
+    assert from_first({"a": 1}) == {"a": 1}
     assert distributed.rank() == 0

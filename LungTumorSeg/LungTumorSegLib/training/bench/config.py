@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from ...core.errors import UnusableInput
 from ...core.texts import quoted
 from ..config import TrainingConfig, config_from_dict
-from ..settings import STRICT, Positive, Text, Whole, merged, read_as, validated
+from ..settings import STRICT, Positive, Text, Whole, merge_settings, read_as, validated_config
 
 OWN_SETTINGS = ("output", "seed")
 """Settings of a training that the bench sets itself."""
@@ -78,7 +78,7 @@ def bench_config_from_dict(values: Any) -> BenchConfig:
     Raises:
         UnusableInput: A value is missing, unknown or out of range, or the entries cannot be compared.
     """
-    config = validated(values, BenchConfig)
+    config = validated_config(values, BenchConfig)
     names = [entry.name for entry in config.entries]
     for name in names:
         if not name.strip() or not all(sign.isalnum() or sign in "-_+ " for sign in name):
@@ -113,6 +113,6 @@ def training_config(config: BenchConfig, entry: EntryConfig, output: Path, seed:
         if own := [name for name in OWN_SETTINGS if name in values]:
             raise UnusableInput(f"{place} must not set {own[0]}; the bench sets it.")
     try:
-        return config_from_dict({**merged(config.base, entry.settings), "output": str(output), "seed": seed})
+        return config_from_dict({**merge_settings(config.base, entry.settings), "output": str(output), "seed": seed})
     except UnusableInput as error:
         raise UnusableInput(f"The entry {quoted(entry.name)}: {error}") from error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...core.html_pages import rendered
+from ...core.html_pages import render_page
 from .config import BenchConfig
 from .tables import METRICS, Results, effort_rows, strata_rows, summary_rows
 
@@ -46,7 +46,7 @@ def write_page(results: Results, config: BenchConfig, runs: Sequence[tuple[str, 
             for entry, place in first.items()
         ],
     }
-    (folder / PAGE).write_text(rendered(TEMPLATE, values), encoding="utf-8")
+    (folder / PAGE).write_text(render_page(TEMPLATE, values), encoding="utf-8")
 
 
 def _number(value: Any, digits: int = 3) -> str:

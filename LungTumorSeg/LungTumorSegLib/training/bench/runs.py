@@ -30,11 +30,11 @@ from ...inference.device import choose_device
 from ...networks.contract import Network
 from ...options import Thresholds
 from ...results.folder import check_output, complete_or_nothing
-from ...results.giving_way import Output
-from ..advance import inside
+from ...results.replaceable_files import Output
 from ..config import TrainingConfig
-from ..distributed import by_first, connected, first_alone
+from ..distributed import by_first, connect_processes, first_alone
 from ..loop import LOG
+from ..overall_progress import progress_within
 from ..overlays import write_overlay
 from ..preparation import PreparedData, prepare_data
 from ..splits import PatientNames
@@ -93,7 +93,7 @@ def run_bench(config_path: Path, on_progress: ProgressCallback = ignore_progress
         check_stages(run.config)
     shared = planned[0].config
     output = Output(Path(config.output), GROUP, [Path(config_path), *shared.data.paths])
-    with connected(choose_device(shared.device)):
+    with connect_processes(choose_device(shared.device)):
         by_first(lambda: check_output(output, {CASES, SUMMARY, STRATA, PAGE}))
         data = first_alone(
             lambda: prepare_data(
@@ -121,7 +121,7 @@ def _run_all(
     for done, run in enumerate(planned):
         finished = by_first(lambda run=run: _finished(run))  # type: ignore[misc]
         results.append(
-            finished or _perform(run, data, folds, names, inside(done, len(planned), run.config, on_progress))
+            finished or _perform(run, data, folds, names, progress_within(done, len(planned), run.config, on_progress))
         )
         by_first(write)
 

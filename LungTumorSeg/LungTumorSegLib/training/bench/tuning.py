@@ -21,12 +21,12 @@ from ...core.errors import MachineLimit, UnusableInput
 from ...core.events import Progress, ProgressCallback, ignore_progress
 from ...options import Thresholds
 from ...results.folder import check_output, complete_or_nothing
-from ...results.giving_way import Output
-from ..advance import inside
+from ...results.replaceable_files import Output
 from ..config import TrainingConfig
 from ..distributed import refuse_several
+from ..overall_progress import progress_within
 from ..preparation import PreparedData, prepare_data
-from ..settings import merged
+from ..settings import merge_settings
 from ..splits import PatientNames
 from ..stages import check_stages, keep_config, train_on
 from ..store import StoredCase
@@ -88,7 +88,7 @@ def run_tuning(config_path: Path, count: int, on_progress: ProgressCallback = ig
     while (done := len(_finished(study))) < count:
         number, values = _next_trial(study, config)
         trial = _trial(config, output.folder / f"trial-{number + 1}", values)
-        study.tell(number, _score(trial, training, scored, inside(done, count, trial, on_progress)))
+        study.tell(number, _score(trial, training, scored, progress_within(done, count, trial, on_progress)))
         with complete_or_nothing(output) as private:
             _write_trials(study, config, private / TRIALS)
     on_progress(Progress("benchmarking", count, count))
@@ -127,7 +127,7 @@ def _trial(config: BenchConfig, output: Path, values: Mapping[str, float]) -> Tr
         nested: Any = value
         for part in reversed(key.split(".")):
             nested = {part: nested}
-        settings = merged(settings, nested)
+        settings = merge_settings(settings, nested)
     return training_config(config, EntryConfig(entry.name, settings), output, config.seeds[0])
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...core.boxes import bounding_box, slices_of, widened
+from ...core.boxes import bounding_box, slices_of, widen_box
 from ...core.complete_files import complete_folder
 from ...core.events import Progress, ProgressCallback
 from ...core.json_files import write_json
@@ -253,7 +253,7 @@ def _write_ct(folder: Path, ct: CTVolume, label: Volume, isolation: LungIsolatio
     box = bounding_box(isolation.mask.array)
     if box is None:
         raise ValueError("The isolation mask is empty.")
-    box = widened(box, [int(KEPT_AROUND_MM / spacing) for spacing in ct.spacing], ct.shape)
+    box = widen_box(box, [int(KEPT_AROUND_MM / spacing) for spacing in ct.spacing], ct.shape)
     here, affine = slices_of(box), ct.crop(*box).affine
     np.save(folder / "hu.npy", np.clip(ct.array[here], AIR_HU, HIGHEST_HU).astype(np.int16), allow_pickle=False)
     np.save(folder / "label.npy", label.array[here].astype(np.uint8), allow_pickle=False)

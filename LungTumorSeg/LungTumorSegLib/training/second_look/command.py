@@ -19,12 +19,12 @@ from ...networks.stored import Model, load_model, save_weights
 from ...refinement.calibration import TUMOR_LOGIT
 from ...report.charts import write_curves
 from ...weights.manifest import SECOND_WEIGHTS_FILE, WEIGHTS_FILE, SecondLook, find_model
-from ..advance import alike
 from ..config import NETWORK
 from ..distributed import refuse_several
 from ..folds import check_folds
 from ..implants import Nodule
 from ..loop import LOG
+from ..overall_progress import progress_of_equals
 from ..preparation import assign_parts, cache_folder
 from ..stages import keep_config
 from .backgrounds import Background
@@ -78,7 +78,7 @@ def run_training(
     judged: list[Judged] = []
 
     def of_all(number: int) -> ProgressCallback:
-        return alike(number, len(look.folds) + 1, on_progress, stage=f"training {NETWORK}")
+        return progress_of_equals(number, len(look.folds) + 1, on_progress, stage=f"training {NETWORK}")
 
     for number, sources in enumerate(look.folds):
         loop = LookLoop(f"fold-{number + 1}", pool, config, left_out=sources, max_minutes=look.fold_max_minutes)

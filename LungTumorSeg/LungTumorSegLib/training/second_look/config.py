@@ -28,7 +28,7 @@ from ..settings import (
     Width,
     read_as,
     require,
-    validated,
+    validated_config,
 )
 
 Measure = Literal[
@@ -155,7 +155,7 @@ def config_from_dict(values: Any) -> LookTrainingConfig:
     Raises:
         UnusableInput: A value is missing, unknown or out of range, or values contradict each other.
     """
-    config = validated(values, LookTrainingConfig)
+    config = validated_config(values, LookTrainingConfig)
     check_data(config.data)
     look, shares = config.second_look, config.second_look.sampling
     require(

@@ -26,7 +26,7 @@ from ..schedules import Length, cosine, warmed_up
 from .config import LookTrainingConfig
 from .pool import Pool, Samples
 from .sampling import AERATED_SCALE, DOES_NOT_COUNT, OWN
-from .variation import Views, moved, restyled
+from .variation import Views, move_views, restyle_views
 
 LOG_STEPS = 50
 
@@ -218,7 +218,7 @@ def make_batch(samples: Samples, rng: np.random.Generator, *, varied: bool = Fal
     if rng.random() < MIRROR_SHARE:
         views = views.mirrored()
     if varied:
-        return batch_of(restyled(moved(views, rng), rng), samples.tumor)
+        return batch_of(restyle_views(move_views(views, rng), rng), samples.tumor)
     shift = torch.from_numpy(rng.normal(0, SHIFT_HU, (len(views.fine), 1, 1, 1)).astype(np.float32))
     return batch_of(replace(views, fine=views.fine + shift), samples.tumor)
 

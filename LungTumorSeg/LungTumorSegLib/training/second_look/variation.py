@@ -66,7 +66,7 @@ class Views:
         return Views(self.fine.flip(-1), self.coarse.flip(-1), self.mask.flip(-1), self.octaves)
 
 
-def moved(views: Views, rng: np.random.Generator) -> Views:
+def move_views(views: Views, rng: np.random.Generator) -> Views:
     """Return views that are turned, stretched, moved and seen from closer, each in its own way."""
     count = len(views.fine)
     matrix = _rotations(count, rng) * rng.uniform(1 - STRETCH, 1 + STRETCH, (count, 3))[:, None, :]
@@ -81,7 +81,7 @@ def moved(views: Views, rng: np.random.Generator) -> Views:
     return Views(_sampled(views.fine[:, None], fine)[:, 0], _sampled(views.coarse, coarse), mask, octaves)
 
 
-def restyled(views: Views, rng: np.random.Generator) -> Views:
+def restyle_views(views: Views, rng: np.random.Generator) -> Views:
     """Return views as other scanners, doses, contrast phases and breaths would show them."""
     shift = torch.from_numpy(rng.normal(0, SHIFT_HU, (len(views.fine), 1, 1, 1)).astype(np.float32))
     fine, coarse = views.fine + shift, views.coarse.clone()

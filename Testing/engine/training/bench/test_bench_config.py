@@ -2,8 +2,9 @@
 
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
-from LungTumorSegLib.training.bench.config import bench_config_from_dict, merged, read_bench_config, training_config
+from LungTumorSegLib.training.bench.config import bench_config_from_dict, read_bench_config, training_config
 from LungTumorSegLib.training.config import LossConfig
+from LungTumorSegLib.training.settings import merge_settings
 
 LOBES = {"model": {"name": "pdv_net", "variant": "lobes"}, "lobes": {}, "network": {"loss": {"name": "softmax"}}}
 
@@ -25,7 +26,7 @@ def test_an_entry_changes_only_what_it_names(tmp_path):
     assert (training.model.name, training.model.width, training.network.steps) == ("vnet", 4, 7)
     assert (training.network.loss, training.extractor) == (LossConfig("squared_dice"), None)
     assert (training.output, training.seed) == (str(tmp_path), 5)
-    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}) == {"a": {"c": 2}}
+    assert merge_settings({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}) == {"a": {"c": 2}}
 
 
 @pytest.mark.parametrize(

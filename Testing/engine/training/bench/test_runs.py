@@ -17,7 +17,7 @@ from LungTumorSegLib.training.bench.runs import assign_folds, run_bench
 from LungTumorSegLib.training.config import StageConfig, TrainingConfig
 from LungTumorSegLib.training.preparation import PreparedData
 from LungTumorSegLib.training.sampling_config import AugmentationPart
-from LungTumorSegLib.training.settings import merged
+from LungTumorSegLib.training.settings import merge_settings
 from LungTumorSegLib.training.splits import PatientNames
 from LungTumorSegLib.training.stages import check_stages
 from training_cases import Kill, a_stored_case, toy_bench_base
@@ -158,7 +158,7 @@ def test_the_shipped_ablation_starts_is_interrupted_and_ends_with_its_page(bench
     tiny = {"steps": 2, "epoch_steps": 1, "batch": 2}
     values |= {"output": str(tmp_path / "out"), "folds": 2, "seeds": [1]}
     changes = {**toy_bench_base(epoch_steps=1), "network": {**tiny, "mined_cases": 0}}
-    values["base"] = merged(values["base"], changes)
+    values["base"] = merge_settings(values["base"], changes)
     for entry in values["entries"]:
         if "extractor" in entry.get("settings", {}):
             entry["settings"]["extractor"] = tiny

@@ -6,7 +6,7 @@ import torch
 from LungTumorSegLib.refinement.look import UNIT_MM
 from LungTumorSegLib.refinement.views import COARSE_MM
 from LungTumorSegLib.training.second_look.sampling import DOES_NOT_COUNT, OWN
-from LungTumorSegLib.training.second_look.variation import Views, moved, restyled
+from LungTumorSegLib.training.second_look.variation import Views, move_views, restyle_views
 
 SIDE_MM = 80.0
 
@@ -38,7 +38,7 @@ def centroid_mm(inside, side_mm):
 
 
 def test_both_views_and_the_mask_move_together(views):
-    changed = moved(views, np.random.default_rng(3))
+    changed = move_views(views, np.random.default_rng(3))
     for fine, coarse, mask, octave in zip(changed.fine, changed.coarse, changed.mask, changed.octaves, strict=True):
         side = UNIT_MM * 2 ** float(octave)
         dense = fine.numpy() > -400
@@ -52,12 +52,12 @@ def test_both_views_and_the_mask_move_together(views):
 
 def test_what_does_not_count_is_still_marked(views):
     ignoring = Views(views.fine, views.coarse, torch.full_like(views.mask, DOES_NOT_COUNT), views.octaves)
-    assert (moved(ignoring, np.random.default_rng(0)).mask == DOES_NOT_COUNT).all()
+    assert (move_views(ignoring, np.random.default_rng(0)).mask == DOES_NOT_COUNT).all()
 
 
 def test_appearance_changes_and_the_lesion_stays(views):
     before = views.fine.clone(), views.coarse.clone()
-    changed = restyled(views, np.random.default_rng(5))
+    changed = restyle_views(views, np.random.default_rng(5))
     assert torch.equal(changed.mask, views.mask)
     assert torch.equal(changed.coarse[:, 1], views.coarse[:, 1])
     assert torch.equal(views.fine, before[0])
@@ -69,6 +69,8 @@ def test_appearance_changes_and_the_lesion_stays(views):
 
 
 def test_the_same_random_numbers_give_the_same_views(views):
-    first, second = (restyled(moved(views, rng), rng) for rng in (np.random.default_rng(1), np.random.default_rng(1)))
+    first, second = (
+        restyle_views(move_views(views, rng), rng) for rng in (np.random.default_rng(1), np.random.default_rng(1))
+    )
     for name in ("fine", "coarse", "mask", "octaves"):
         assert torch.equal(getattr(first, name), getattr(second, name))

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from ..core.boxes import Box
 from ..core.components import CONNECTIVITY
-from ..core.crops import Crop, crop_at, trimmed
+from ..core.crops import Crop, crop_at, trimmed_crop_at
 from ..core.points import voxel_at
 from ..core.volume import Array, Point, Volume
 
@@ -54,7 +54,7 @@ def cut_off(mask: Crop, inner: Sequence[Point], outer: Sequence[Point], ct: Volu
     voxels = [voxel_at(point, ct) - mask.box[0] for point in inner]
     own = {int(labels[tuple(v)]) for v in voxels if (v >= 0).all() and (v < labels.shape).all()} - {0}
     kept = np.isin(labels, list(own or {int(np.bincount(labels[kept]).argmax())}))
-    return trimmed(kept, mask.box, ct)
+    return trimmed_crop_at(kept, mask.box, ct)
 
 
 def _distance(places: Array, points: Sequence[Point]) -> Array:

@@ -10,7 +10,7 @@ HUNDREDTHS = 100
 """Steps of one CT in the progress of a cohort."""
 
 
-class Advance:
+class CohortProgress:
     """The progress of a whole cohort, from the shares of its CTs that are done.
 
     CTs whose result exists already do not count, because they would make the estimated time left too short. Threads

@@ -6,7 +6,7 @@ from ..core.events import Progress, ProgressCallback
 from .config import EXTRACTOR, TrainingConfig
 
 
-def inside(
+def progress_within(
     done: int, total: int, config: TrainingConfig, on_progress: ProgressCallback, *, stage: str = "benchmarking"
 ) -> ProgressCallback:
     """Return a callback that reports the progress of one training as that of all, in hundredths of a training.
@@ -34,7 +34,7 @@ def inside(
     return report
 
 
-def alike(done: int, total: int, on_progress: ProgressCallback, *, stage: str) -> ProgressCallback:
+def progress_of_equals(done: int, total: int, on_progress: ProgressCallback, *, stage: str) -> ProgressCallback:
     """Return a callback that reports the steps of one training as hundredths of several that take the same time.
 
     Args:
