@@ -12,7 +12,7 @@ from .examination import IDENTITY, Examination
 from .matching import Placed, match
 from .registration import Registration
 from .track import Track
-from .track_building import placed
+from .track_building import placed_lesion
 
 MOST_RESIDUAL_MM, LEAST_OVERLAP = 10.0, 0.85
 """Residual above which, and overlap of the lungs below which, lesions are not matched automatically."""
@@ -110,9 +110,9 @@ def _review_doubts(
 
     gone = [track for track in tracks if track.earlier and not track.later and track.last_seen is not None]
     new = [track for track in tracks if track.later and not track.earlier]
-    pieces = [(track, placed(lesion, None)) for track in new for lesion in track.later]
-    rejected_then = [placed(lesion, registration) for lesion in before.rejected]
-    rejected_now = [placed(lesion, None) for lesion in after.rejected]
+    pieces = [(track, placed_lesion(lesion, None)) for track in new for lesion in track.later]
+    rejected_then = [placed_lesion(lesion, registration) for lesion in before.rejected]
+    rejected_now = [placed_lesion(lesion, None) for lesion in after.rejected]
     found = [
         (gone[i], after.rejected[j].name, "later", "earlier")
         for i, j in pairs([track.last_seen for track in gone if track.last_seen is not None], rejected_now)
