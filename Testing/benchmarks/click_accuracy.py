@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import ts_fcn
-from LungTumorSegLib.core.volume import CTVolume, Point, Volume
+from LungTumorSegLib.core.volume import Array, CTVolume, Point, Volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.clicks import Answer, Click, Outliner, objection
@@ -46,7 +46,6 @@ from LungTumorSegLib.training.splits import read_split
 from nodule_accuracy import NODULES_A_CT, SPLIT, Background, with_nodules
 from scipy import ndimage
 
-Array = np.ndarray[Any, Any]
 Method = Callable[[Array, float, float, float], Array]
 
 SEED, CLICKS = 43, 5

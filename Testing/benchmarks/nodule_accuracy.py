@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from LungTumorSegLib.core.volume import CTVolume
+from LungTumorSegLib.core.volume import Array, CTVolume
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.pipeline import SegmentOptions, segment
@@ -27,8 +27,6 @@ from LungTumorSegLib.training.implants import Nodule, Patch, implant_nodule
 from LungTumorSegLib.training.nodules import read_nodules
 from LungTumorSegLib.training.splits import read_split
 from scipy import ndimage
-
-Array = np.ndarray[Any, Any]
 
 SPLIT = Path(__file__).parents[2] / "LungTumorSeg/LungTumorSegLib/training/configs/default_split.json"
 SEED = 41

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from LungTumorSegLib.evaluation.overlap import dice
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.pipeline import SegmentOptions, segment
 from scipy import ndimage
@@ -69,20 +70,14 @@ def compare(found: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], voxel_ml: 
     sizes = np.bincount(found.ravel()) * voxel_ml
     false = [round(float(size), 2) for number, size in enumerate(sizes) if number and number not in touching]
     return {
-        "dice": dice(found > 0, truth > 0),
-        "dice of touching components": dice(np.isin(found, list(touching)), truth > 0),
+        "dice": round(dice(found > 0, truth > 0), 3),
+        "dice of touching components": round(dice(np.isin(found, list(touching)), truth > 0), 3),
         "true lesions": len(set(np.unique(truth).tolist()) - {0}),
         "found": len(hit),
         "true_ml": round(float((truth > 0).sum()) * voxel_ml, 2),
         "found_ml": round(float(sizes[1:].sum()), 2),
         "false_components_ml": sorted(false, reverse=True),
     }
-
-
-def dice(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> float:
-    """Return the 3D Dice of two masks, rounded to three digits; 1 if both are empty."""
-    total = int(a.sum()) + int(b.sum())
-    return round(2 * int((a & b).sum()) / total, 3) if total else 1.0
 
 
 def parse() -> argparse.Namespace:

@@ -25,10 +25,9 @@ from typing import Any
 
 import numpy as np
 from LungTumorSegLib.core.complete_files import complete_file
+from LungTumorSegLib.core.volume import Array
 from LungTumorSegLib.evaluation.detection import FROC_RATES, Candidates, froc_curve
 from LungTumorSegLib.report.charts import Line, chart, side_by_side
-
-Array = np.ndarray[Any, Any]
 
 TABLE = Path(__file__).with_name("reliability.csv")
 """The table behind the page Accuracy; see there."""

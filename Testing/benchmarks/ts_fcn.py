@@ -23,11 +23,10 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from LungTumorSegLib.core.volume import CTVolume
+from LungTumorSegLib.core.volume import Array, CTVolume
 from LungTumorSegLib.networks.registry import build_network
 from LungTumorSegLib.networks.stored import save_weights
 from LungTumorSegLib.networks.ts_fcn import TSFCN
@@ -39,8 +38,6 @@ from LungTumorSegLib.training.splits import read_split
 from nodule_accuracy import NODULES_A_CT, Background, parser_of, with_nodules
 from safetensors.torch import load_file
 from scipy import ndimage
-
-Array = np.ndarray[Any, Any]
 
 SEED, WIDTH = 47, 16
 SIDE = 100
@@ -126,9 +123,9 @@ def main() -> None:
     for number in range(options.rounds):
         background = backgrounds[number % len(backgrounds)]
         chosen = [nodules[i] for i in rng.choice(len(nodules), NODULES_A_CT, replace=False)]
-        parts += list(slices_of(*with_nodules(background, chosen, rng), rng))
+        parts += list(slices_around_lesions(*with_nodules(background, chosen, rng), rng))
         if number < len(backgrounds):
-            parts += list(slices_of(background.ct, ndimage.label(background.tumor)[0], rng))
+            parts += list(slices_around_lesions(background.ct, ndimage.label(background.tumor)[0], rng))
         sys.stderr.write(f"round {number + 1} of {options.rounds}, {sum(len(part.image) for part in parts)} slices\n")
     data = Slices(*(np.concatenate(each) for each in zip(*((p.image, p.lesion) for p in parts), strict=True)))
     network = train(data, options.width, options.steps, rng)
@@ -136,7 +133,7 @@ def main() -> None:
     save_weights(network, options.weights)
 
 
-def slices_of(ct: CTVolume, truth: Array, rng: np.random.Generator) -> Iterator[Slices]:
+def slices_around_lesions(ct: CTVolume, truth: Array, rng: np.random.Generator) -> Iterator[Slices]:
     """Yield slices around random voxels of each lesion of a label map."""
     axes = ct.canonical_axes()
     upright, labels = axes.apply(ct), axes.apply(ct.with_array(truth)).array

@@ -27,6 +27,19 @@ def kept_slices(probability: Probability, gate: float) -> Mask:
     return np.asarray(probability.max(axis=(1, 2)) > gate)
 
 
+def decide_on_working_grid(probability: Probability, thresholds: Thresholds) -> Mask:
+    """Compute the tumor mask on the working grid itself, as trainings do.
+
+    Args:
+        probability: Tumor probability (slice, row, column), 0 to 1.
+        thresholds: The slice threshold and the voxel threshold.
+
+    Returns:
+        The mask (slice, row, column).
+    """
+    return np.asarray((probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None])
+
+
 def decide(prediction: Prediction, thresholds: Thresholds) -> Volume:
     """Compute the tumor mask on the CT's grid.
 

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from itertools import groupby, islice
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..core.boxes import slices_of
 from ..core.threads import in_order
+from ..core.volume import Probability
 from ..networks.fusion import FusionNetwork
 from ..networks.workers import Workers
 from .device import autocast
@@ -34,9 +33,6 @@ Features = tuple[torch.Tensor, ...]
 
 Inputs = tuple[torch.Tensor, ...]
 """What the network receives of one part: the stack, and the features of its slices if the network fuses them."""
-
-Probability = npt.NDArray[np.float32]
-"""Tumor probability of a part (slice, row, column)."""
 
 ComputedNetwork = torch.nn.Module | OpenVinoNetwork
 """A network that maps a stack, and the shared features of its slices if it fuses them, to tumor probability."""

@@ -15,6 +15,7 @@ from ..core.volume import Volume
 from ..evaluation import CaseMetrics, evaluate_case, summarize
 from ..evaluation.cases import row
 from ..evaluation.data_sets import write_cases, write_froc_of
+from ..inference.decision import decide_on_working_grid
 from ..options import Thresholds
 from .config import GridConfig
 from .overlays import write_overlay
@@ -56,7 +57,7 @@ def evaluate_held_out(
         on_progress(Progress("evaluating held-out cases", done, len(cases)))
         counts = case.label != IGNORED
         probability = volumes.probability(network, case) * counts
-        found = volumes.decide(probability, Thresholds())
+        found = decide_on_working_grid(probability, Thresholds())
         truth = np.where(counts, case.label, 0)
         affine = np.asarray(case.affine)
         metrics[case.id] = evaluate_case(Volume(found, affine), Volume(truth, affine), Volume(probability, affine))

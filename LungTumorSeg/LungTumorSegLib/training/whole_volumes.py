@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..core.volume import Mask, Probability, as_shape
-from ..inference.decision import kept_slices
+from ..core.volume import Probability, as_shape
+from ..inference.decision import decide_on_working_grid
 from ..inference.predictor import predict_maps
 from ..inference.stack_length import STACK_SLICES
 from ..options import Thresholds
@@ -30,14 +30,9 @@ class WholeVolumes:
         grid = case.working_grid(self._grid.window_hu)
         return predict_maps(grid, network, stride=self._stride, device=self._device, precision=self._precision).mean
 
-    @staticmethod
-    def decide(probability: Probability, thresholds: Thresholds) -> Mask:
-        """Apply slice threshold and voxel threshold on the working grid; return a mask (bool)."""
-        return np.asarray((probability > thresholds.voxel) & kept_slices(probability, thresholds.gate)[:, None, None])
-
     def score(self, network: torch.nn.Module, cases: Sequence[StoredCase], thresholds: Thresholds) -> CheckpointScore:
         """Return the score of ``network`` over ``cases``, with slice threshold and voxel threshold."""
-        found = ((self.decide(self.probability(network, case), thresholds), case.label) for case in cases)
+        found = ((decide_on_working_grid(self.probability(network, case), thresholds), case.label) for case in cases)
         return checkpoint_score(found, float(np.prod(self._grid.spacing_mm)) / 1000)
 
     def mine(

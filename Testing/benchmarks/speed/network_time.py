@@ -64,7 +64,7 @@ class Way:
             processes all slices; and the probabilities.
         """
         first = (grid.image.shape[0] - STACK_SLICES - stacks) // 2
-        part = everywhere(slices_of(grid, max(0, first), first + STACK_SLICES + stacks))
+        part = everywhere(some_slices(grid, max(0, first), first + STACK_SLICES + stacks))
         clocks: list[Duration] = []
 
         def step(_: Progress) -> None:
@@ -84,7 +84,7 @@ class Way:
         return Duration(median(each.wall_s for each in times), median(each.processor_s for each in times)), maps
 
 
-def slices_of(grid: WorkingGrid, first: int, last: int) -> WorkingGrid:
+def some_slices(grid: WorkingGrid, first: int, last: int) -> WorkingGrid:
     """Return some slices of a grid."""
     box = (first, 0, 0), (last, *grid.image.shape[1:])
     return replace(grid, image=grid.image.crop(*box), region=grid.region.crop(*box))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.volume import AIR_HU, CTVolume
-from LungTumorSegLib.inference.decision import decide, kept_slices
+from LungTumorSegLib.inference.decision import decide, decide_on_working_grid, kept_slices
 from LungTumorSegLib.inference.grid import make_working_grid
 from LungTumorSegLib.inference.prediction import Prediction
 from LungTumorSegLib.options import Thresholds
@@ -35,3 +35,4 @@ def test_voxels_above_the_second_threshold_survive_in_kept_slices_alone():
     tumor = decide(Prediction(grid, probability, np.zeros_like(probability)), Thresholds())
     assert tumor.same_grid(ct)
     assert [tuple(int(i) for i in index) for index in np.argwhere(tumor.array)] == [(12, 10, 20)]
+    assert np.argwhere(decide_on_working_grid(probability, Thresholds())).tolist() == [high.tolist()]

@@ -26,6 +26,7 @@ from ...core.peak_memory import forget_peak, peak_bytes
 from ...core.volume import Volume
 from ...evaluation import evaluate_case
 from ...evaluation.cases import row
+from ...inference.decision import decide_on_working_grid
 from ...inference.device import choose_device
 from ...networks.contract import Network
 from ...options import Thresholds
@@ -234,7 +235,7 @@ def _test(network: Network, case: StoredCase, volumes: WholeVolumes, run: Run, *
     probability = volumes.probability(network, case)
     seconds = time.perf_counter() - begin
     counts = case.label != IGNORED
-    found = volumes.decide(probability * counts, Thresholds())
+    found = decide_on_working_grid(probability * counts, Thresholds())
     truth, affine = Volume(np.where(counts, case.label, 0), np.asarray(case.affine)), np.asarray(case.affine)
     metrics = asdict(row(case.id, evaluate_case(Volume(found, affine), truth)))
     if drawn:
