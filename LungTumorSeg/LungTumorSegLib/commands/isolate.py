@@ -47,6 +47,7 @@ def _isolate_ct(ct: CTVolume, options: argparse.Namespace, channel: Channel) -> 
         source=options.input,
         overwrite=options.overwrite,
         case=options.case,
+        on_progress=channel.progress,
     )
     text = "\n".join([*warning_lines(warnings), f"Lung isolation written to {shown_last(options.output)}."])
     channel.result({"output": str(options.output.resolve()), "warnings": warnings}, text)

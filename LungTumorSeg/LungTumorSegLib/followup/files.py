@@ -14,7 +14,7 @@ from ..core.json_files import write_json
 from ..core.rounding import rounded
 from ..io.seg_nrrd import write_segmentation
 from ..results.contents import report_files
-from ..results.folder import complete_or_nothing
+from ..results.folder import WRITTEN, complete_or_nothing
 from ..results.replaceable_files import Output
 from .burden import burden
 from .carried_lesions import carry_lesions
@@ -66,7 +66,7 @@ def write_follow_up(
         case: Name of the case in all files.
         patient: Text about the patient in the heading of report.html.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
-        on_progress: Called while the report is printed; it may raise Cancelled.
+        on_progress: Called while the report is printed and before the files appear; it may raise Cancelled.
 
     Returns:
         The content of followup.json.
@@ -77,7 +77,7 @@ def write_follow_up(
     """
     data = as_json(found, case)
     inputs = [path for examination in found.examinations for path in examination.inputs]
-    with complete_or_nothing(Output(folder, FOLLOW_UP, inputs, overwrite)) as private:
+    with complete_or_nothing(Output(folder, FOLLOW_UP, inputs, overwrite), on_progress) as private:
         _write_csv(data["lesions"], private / CSV_FILE, case)
         if report:
             from ..report.follow_up import write_follow_up_report  # imports jinja2, so only if needed
@@ -94,6 +94,7 @@ def write_follow_up(
                 carry_lesions(found.tracks, found.registration, grid), private / OUTLINES_FILE, grid=grid
             )
         write_json(private / JSON_FILE, data)
+        on_progress(WRITTEN)
     return data
 
 

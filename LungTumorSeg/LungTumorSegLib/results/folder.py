@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from ..core.complete_files import UNFINISHED_PREFIX
 from ..core.errors import MachineLimit, UnusableInput
-from ..core.events import ProgressCallback, ignore_progress
+from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.private_folder import WAIT_SECONDS, hold_folder, private_folder, remove_left_behind
 from ..core.texts import shown
 from .exchange import NEW, committed_in, complete_moves, exchange
@@ -42,6 +42,9 @@ from .writable import check_output_folder, naming_problem, nearest_folder
 T = TypeVar("T")
 
 READING_TRIES = 20
+
+WRITTEN = Progress("writing", 1, 1)
+"""Progress that is reported when all files are written but not yet in place: the last moment to cancel."""
 
 
 def check_output(output: Output, names: Collection[str] = ()) -> None:

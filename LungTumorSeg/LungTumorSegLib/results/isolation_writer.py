@@ -10,6 +10,7 @@ import numpy as np
 from ..core import terminology
 from ..core.boxes import Box, slices_of
 from ..core.computed import ComputedVolume
+from ..core.events import ProgressCallback, ignore_progress
 from ..core.threads import run_both
 from ..core.volume import AIR_HU, Array, CTVolume
 from ..io.images import write_volume
@@ -17,7 +18,7 @@ from ..io.seg_nrrd import write_segmentation
 from ..io.segment import Segment
 from ..isolation import LungIsolation
 from .contents import CT_FILE, ISOLATED_FILE, ISOLATION, ISOLATION_FILE, ISOLATION_SEGMENTATION_FILE
-from .folder import complete_or_nothing
+from .folder import WRITTEN, complete_or_nothing
 from .replaceable_files import Output
 from .result_segments import lung_segments
 from .summary import case_entry, origin, write_record
@@ -34,6 +35,7 @@ def write_isolation(
     source: Path | None = None,
     case: str | None = None,
     overwrite: bool = False,
+    on_progress: ProgressCallback = ignore_progress,
 ) -> None:
     """Write the files of ``lungtumorseg isolate``.
 
@@ -47,6 +49,7 @@ def write_isolation(
         source: The file from which the CT was read; it is never removed or replaced.
         case: Name of the case in isolation.json.
         overwrite: Whether files may be replaced that LungTumorSeg did not write, or that have changed since.
+        on_progress: Called before the files appear; it may raise Cancelled.
 
     Raises:
         UnusableInput: If a file is in the way that may not be replaced.
@@ -58,7 +61,7 @@ def write_isolation(
         Segment("Isolation mask", isolation.mask, MASK_COLOR, terminology.ISOLATION_MASK),
     ]
     output = Output(folder, ISOLATION, () if source is None else (source,), overwrite)
-    with complete_or_nothing(output) as private:
+    with complete_or_nothing(output, on_progress) as private:
         run_both(
             lambda: write_segmentation(segments, private / ISOLATION_SEGMENTATION_FILE),
             lambda: write_volume(_isolated(isolation), private / ISOLATED_FILE),
@@ -66,6 +69,7 @@ def write_isolation(
         if ct.resampled:
             write_volume(ct, private / CT_FILE)
         write_record(_record(ct, isolation, case), private / ISOLATION_FILE)
+        on_progress(WRITTEN)
 
 
 def _isolated(isolation: LungIsolation) -> ComputedVolume:

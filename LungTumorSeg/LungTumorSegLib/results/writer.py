@@ -41,7 +41,7 @@ from .contents import (
     Extras,
 )
 from .exports import algorithm_of, segments_of, write_formats
-from .folder import complete_or_nothing, files_of_group
+from .folder import WRITTEN, complete_or_nothing, files_of_group
 from .map_files import MapFiles
 from .replaceable_files import Output
 from .result_segments import lung_and_tumor_segments, margin_segments
@@ -216,7 +216,7 @@ def write_measures(
         extras: Optional files and names; if it names no case, the case of ``run`` stays.
         output: The output folder and the files that may be replaced. By default these are the files that LungTumorSeg
             wrote into ``folder``, except masks and maps, which stay.
-        on_progress: Called while the report is printed; it may raise Cancelled.
+        on_progress: Called while the report is printed and before the files appear; it may raise Cancelled.
 
     Returns:
         The content of summary.json.
@@ -235,7 +235,7 @@ def write_measures(
         within = ct.with_array((left.array | right.array) if lungs else np.ones(ct.shape, bool))
         found_margins = _margins(report, within, None, extras.margins_mm)
     summary = summary_of_measures(ct, report, lungs, found_margins=found_margins, run=run, case=case)
-    with complete_or_nothing(output) as private:
+    with complete_or_nothing(output, on_progress) as private:
         write_lesions_csv(report, private / LESIONS_FILE, case)
         if extras.formats:
             shown = segments_of(segments, report, lungs)
@@ -250,6 +250,7 @@ def write_measures(
         if extras.pdf:
             summary["warnings"] += _print_report(private, on_progress)
         write_record(summary, private / SUMMARY_FILE, also=files_of_group(folder, RESULT) & set(output.keep))
+        on_progress(WRITTEN)
     return summary
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -95,6 +96,21 @@ def test_a_signal_cancels_with_one_sentence_and_leaves_nothing(tmp_path, number)
     assert child.returncode == 130
     assert err.splitlines() == [SENTENCE]
     assert list(tmp_path.iterdir()) == []
+
+
+class _Interrupted(ModuleType):
+    """A module that is interrupted by Ctrl-C while it is loaded."""
+
+    def __getattr__(self, name):
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_the_program_is_loaded_cancels_with_one_sentence(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "LungTumorSegLib.cli", _Interrupted("LungTumorSegLib.cli"))
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("LungTumorSegLib.__main__").run()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.splitlines() == [SENTENCE]
 
 
 def test_signals_that_come_again_and_again_do_not_disturb_the_tidying_up(tmp_path):

@@ -7,6 +7,10 @@ from dataclasses import replace
 
 import pytest
 from chests import make_chest
+from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.followup.comparison import compare
+from LungTumorSegLib.followup.examination import read_examination
+from LungTumorSegLib.followup.files import write_follow_up
 from LungTumorSegLib.io.images import read_volume, write_volume
 from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.lesions import NO_LESION
@@ -14,6 +18,7 @@ from LungTumorSegLib.results.isolation_writer import write_isolation
 from LungTumorSegLib.results.writer import write_measures, write_result
 from made_results import SHAPE, a_result, an_isolation
 from result_files import names
+from two_lungs import write_examination
 
 ALWAYS = {"segmentation.seg.nrrd", "lesions.csv", "summary.json", "probability.nrrd", "disagreement.nrrd"}
 
@@ -75,6 +80,31 @@ def test_a_cancelled_run_leaves_the_results_of_the_run_before(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_result(a_result(tumor=False, resampled=True), tmp_path, picture=False, on_progress=cancel)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def _measures(folder, on_progress):
+    result = a_result()
+    write_measures(result.ct, result.report, folder, on_progress=on_progress)
+
+
+def _isolation(folder, on_progress):
+    chest = make_chest(SHAPE)
+    write_isolation(chest.ct, an_isolation(chest), folder, on_progress=on_progress)
+
+
+def _comparison(folder, on_progress):
+    exam = read_examination(write_examination(folder.parent / "exam", {"Tumor 1": ((66.0, 0.0, 0.0), 9.0)}))
+    write_follow_up(compare(exam, exam), folder, report=False, on_progress=on_progress)
+
+
+@pytest.mark.parametrize("write", [_measures, _isolation, _comparison])
+def test_a_command_that_is_cancelled_while_it_writes_leaves_nothing(tmp_path, write):
+    def cancelled(progress):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        write(tmp_path / "out", cancelled)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_isolation_leaves_no_ct_of_an_earlier_one(tmp_path):
