@@ -79,7 +79,7 @@ SENTENCES = {
         f"at most {spots.MOST_SPOTS} per CT",
         f"An outline of more than {overlooked.LARGEST_MM:g} mm is no spot",
         f"a confidence above {overlooked.PROBABLE:g}, are not looked at",
-        f"Below a confidence of {overlooked.LEAST_TUMOR:g} a spot is no lesion",
+        f"A spot with a confidence below {overlooked.LEAST_TUMOR:g} is never reported",
         f"Components that are at most {fragments.NEAR_MM:g} mm apart are one lesion",
     ),
     "explanation/measures.md": (

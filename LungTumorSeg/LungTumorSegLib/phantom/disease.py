@@ -63,7 +63,7 @@ def build_disease(patient: Patient, thorax: Thorax, rng: np.random.Generator) ->
     return found
 
 
-def airless(diseases: list[Disease], thorax: Thorax) -> Field:
+def airless_field(diseases: list[Disease], thorax: Thorax) -> Field:
     """Return the union of all airless regions (z, y, x), mm, negative inside."""
     level = np.full(thorax.grid.size, 1e3, np.float32)
     for disease in diseases:
@@ -91,8 +91,8 @@ def _effusion(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
     fluid = -thorax.cage - here
     compressed = fluid - float(rng.uniform(*COMPRESSED_MM)) * np.clip(here / 20, 0, 1)
     return [
-        _within(lung, compressed, _airless_hu(patient, rng)),
-        _within(lung, fluid, float(rng.uniform(*EFFUSION_HU))),
+        _cut_to_lung(lung, compressed, _airless_hu(patient, rng)),
+        _cut_to_lung(lung, fluid, float(rng.uniform(*EFFUSION_HU))),
     ]
 
 
@@ -111,10 +111,10 @@ def _collapse(patient: Patient, thorax: Thorax, rng: np.random.Generator) -> lis
     else:
         wedge = 0.75 * (side * x - 38) + 0.62 * (y + 42) - 0.15 * (z - 10) - extent
         wedge = smooth_max(wedge, -25 - z, 12)
-    return [_within(lung, wedge + bow, _airless_hu(patient, rng))]
+    return [_cut_to_lung(lung, wedge + bow, _airless_hu(patient, rng))]
 
 
-def _within(lung: Field, level: Field, hu: float) -> Disease:
+def _cut_to_lung(lung: Field, level: Field, hu: float) -> Disease:
     """Cut a field (mm) to a lung, up to its very edge, so that no film of air remains at the chest wall."""
     return Disease(smooth_max(level, lung - OVERLAP_MM, 2).astype(np.float32), hu)
 

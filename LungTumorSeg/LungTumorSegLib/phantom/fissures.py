@@ -84,10 +84,10 @@ def build_fissures(
         before = np.maximum(right_lung, oblique)
         return Fissure(oblique, right_lung), Fissure(oblique, left_lung), Fissure(horizontal, before)
     shape = right_lung.shape
-    right = _moved(0.72 * y - 0.70 * z - 40 - bow, shape, rng)
-    left = _moved(0.76 * y - 0.65 * z - 38 - bow, shape, rng)
+    right = _move_sheet(0.72 * y - 0.70 * z - 40 - bow, shape, rng)
+    left = _move_sheet(0.76 * y - 0.65 * z - 38 - bow, shape, rng)
     gaps = [_gap(patient, name, shape, rng) for name in ("oblique", "oblique", "horizontal")]
-    between = Fissure(_moved(horizontal, shape, rng), np.maximum(right_lung, right), gaps[2])
+    between = Fissure(_move_sheet(horizontal, shape, rng), np.maximum(right_lung, right), gaps[2])
     accessory = _accessory(model, right_lung, left_lung, right, left)
     return (
         Fissure(right, right_lung, gaps[0]),
@@ -97,7 +97,7 @@ def build_fissures(
     )
 
 
-def _moved(sheet: Field, shape: tuple[int, ...], rng: np.random.Generator) -> Field:
+def _move_sheet(sheet: Field, shape: tuple[int, ...], rng: np.random.Generator) -> Field:
     """Return a sheet at a drawn distance from its usual place, with drawn bends."""
     return np.asarray(
         sheet + rng.normal(0, SHIFT_MM) + BEND_MM * smooth_noise(rng, shape, BEND_GRID_POINTS), np.float32

@@ -130,7 +130,7 @@ def make_follow_up(
     earlier = build_anatomy(seed, options)
     on_progress(Progress("phantom", 1, STEPS))
     motion = _draw_motion(earlier.thorax, rng)
-    second = _moved(earlier, motion, _later_grid(earlier.canvas.grid, motion, rng))
+    second = _move_anatomy(earlier, motion, _later_grid(earlier.canvas.grid, motion, rng))
     on_progress(Progress("phantom", 2, STEPS))
     specs = draw_specs(stream(seed, "specs"), options) if options.lesions is None else options.lesions
     new = _new_specs(rng)
@@ -143,14 +143,14 @@ def make_follow_up(
         _paint_lesions(first, second, seed, known=known, fates=fates, newcomers=newcomers, motion=motion, rng=rng)
     )
     on_progress(Progress("phantom", 3, STEPS))
-    phantoms = _scanned(seed, first, second, patient=earlier.patient, motion=motion, rng=rng)
+    phantoms = _scan_both(seed, first, second, patient=earlier.patient, motion=motion, rng=rng)
     points = _landmarks(earlier.thorax, rng)
     landmarks = np.stack([points, motion.to_later(points)], axis=1)
     displacement = _displacement(motion, second.canvas.grid)
     return FollowUpPhantom(*phantoms, tracked, landmarks, displacement, int(rng.integers(*INTERVAL_DAYS)))
 
 
-def _scanned(
+def _scan_both(
     seed: int, first: _Scan, second: _Scan, *, patient: Patient, motion: Motion, rng: np.random.Generator
 ) -> tuple[Phantom, Phantom]:
     """Scan both days; the later scan has another noise and sharpness."""
@@ -162,7 +162,7 @@ def _scanned(
     spine = spine_points(patient)
     hu = scan(first.canvas.hu, first.canvas.grid.spacing, patient, stream(seed, "noise"))
     later_hu = scan(second.canvas.hu, second.canvas.grid.spacing, later, stream(seed, "later noise"))
-    return first.scanned(hu, spine), second.scanned(later_hu, motion.to_later(spine))
+    return first.to_phantom(hu, spine), second.to_phantom(later_hu, motion.to_later(spine))
 
 
 def _later_grid(grid: Grid, motion: Motion, rng: np.random.Generator) -> Grid:
@@ -254,7 +254,7 @@ class _Scan:
         self.lesions.append(lesion)
         return (label,)
 
-    def scanned(self, hu: Array, spine: Array) -> Phantom:
+    def to_phantom(self, hu: Array, spine: Array) -> Phantom:
         """Return the finished phantom.
 
         Args:
@@ -266,7 +266,7 @@ class _Scan:
         return Phantom(CTVolume(hu, affine), tumor, lungs, tuple(self.lesions), spine)
 
 
-def _moved(anatomy: Anatomy, motion: Motion, later: Grid) -> _Scan:
+def _move_anatomy(anatomy: Anatomy, motion: Motion, later: Grid) -> _Scan:
     """Return the painted anatomy in its later position and breath, on the grid ``later``."""
     grid = anatomy.canvas.grid
     hu, lungs = np.empty(later.shape, np.float32), np.empty(later.shape, np.uint8)
@@ -295,17 +295,17 @@ def _paint_lesions(
         topic = f"lesion {number}"
         earlier = first.add(lesion, seed, topic)
         later: list[int] = []
-        for piece in _later(lesion, fate, rng):
-            later += second.add(_displaced(piece, motion), seed, topic)
+        for piece in _later_lesions(lesion, fate, rng):
+            later += second.add(_displace(piece, motion), seed, topic)
         if earlier:
             yield TrackedPhantomLesion(fate, FOLLOW_UP_LESION_STATUS[fate], earlier, tuple(later))
     for number, lesion in enumerate(newcomers, start=1):
-        labels = second.add(_displaced(lesion, motion), seed, f"new lesion {number}")
+        labels = second.add(_displace(lesion, motion), seed, f"new lesion {number}")
         if labels:
             yield TrackedPhantomLesion("new", "new", (), labels)
 
 
-def _later(lesion: PlacedLesion, fate: str, rng: np.random.Generator) -> list[PlacedLesion]:
+def _later_lesions(lesion: PlacedLesion, fate: str, rng: np.random.Generator) -> list[PlacedLesion]:
     """Return the lesion as it is on the later day, still at its earlier place; none, one, or two pieces."""
     spec = lesion.spec
     factor = float(rng.uniform(*{"grown": GROWTH, "shrunk": SHRINKAGE}.get(fate, STEADY))) ** (1 / 3)
@@ -321,7 +321,7 @@ def _later(lesion: PlacedLesion, fate: str, rng: np.random.Generator) -> list[Pl
     return [replace(lesion, spec=replace(spec, kind=kind, diameter_mm=diameter))]
 
 
-def _displaced(lesion: PlacedLesion, motion: Motion) -> PlacedLesion:
+def _displace(lesion: PlacedLesion, motion: Motion) -> PlacedLesion:
     """Return a lesion at its place in the later scan, with the room that the organs leave there."""
     x, y, z = np.broadcast_arrays(*motion.grid.axes())
     points = motion.to_earlier(np.stack([x, y, z], axis=-1).reshape(-1, 3).astype(float))

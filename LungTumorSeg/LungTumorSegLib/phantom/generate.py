@@ -12,7 +12,7 @@ from .abdomen import paint_abdomen
 from .breathing import breathe
 from .canvas import Canvas, CoarseGrid, coverage
 from .couch import paint_couch, paint_leads
-from .disease import Disease, airless, build_disease, paint_disease
+from .disease import Disease, airless_field, build_disease, paint_disease
 from .fissures import label_lobes
 from .haze import paint_haze
 from .lesions import LesionSpec, blend_lesion, lesion_shape
@@ -168,7 +168,7 @@ def build_anatomy(seed: int, options: PhantomOptions) -> Anatomy:
     lungs = _lung_labels(canvas, thorax, diseases)
     if "breathing" in patient.distractors:
         breathe(canvas, lungs, patient, stream(seed, "breathing"))
-    return Anatomy(patient, thorax, airless(diseases, thorax), canvas, lungs, order, grid.origin)
+    return Anatomy(patient, thorax, airless_field(diseases, thorax), canvas, lungs, order, grid.origin)
 
 
 def spine_points(patient: Patient) -> Array:
@@ -202,7 +202,7 @@ def _paint_patient(canvas: Canvas, seed: int, patient: Patient, thorax: Thorax, 
 def _lung_labels(canvas: Canvas, thorax: Thorax, diseases: list[Disease]) -> Array:
     """Label aerated lung (slice, row, column), uint8: 1 is the patient's left lung, 2 the right lung."""
     labels = np.zeros(canvas.grid.shape, np.uint8)
-    sick = airless(diseases, thorax)
+    sick = airless_field(diseases, thorax)
     for label, lung in ((1, thorax.left_lung), (2, thorax.right_lung)):
         aerated = np.maximum(lung, -sick)
         box = canvas.box_of(lung)

@@ -12,7 +12,7 @@ from .fissures import paint_fissures
 from .patient import Patient
 from .shapes import Field, smooth_noise
 from .thorax import LEFT_PULMONARY_ARTERY_MM, RIGHT_PULMONARY_ARTERY_MM, Thorax, airways_lps, patient_tube
-from .trees import Tree, bronchi_beside, chain, grow, paint_airways, paint_vessels, targets_in
+from .trees import Tree, bronchi_beside, grow, paint_airways, paint_vessels, targets_in, unbranched_tree
 
 TEXTURE_HU, PATCHES_HU = 26.0, 10.0
 """Standard deviations of the parenchyma's fine texture (about 2 mm) and of its slow variation (about 20 mm), HU."""
@@ -42,7 +42,7 @@ def paint_lungs(canvas: Canvas, patient: Patient, thorax: Thorax, rng: np.random
     canvas.paint(box, distance, _parenchyma(canvas, patient, thorax, box, rng))
     paint_fissures(canvas, thorax)
     arterial, venous = [], []
-    airways = [chain(rows) for rows in airways_lps(patient).values()]
+    airways = [unbranched_tree(rows) for rows in airways_lps(patient).values()]
     for side, lung in (("right", thorax.right_lung), ("left", thorax.left_lung)):
         arteries, veins = _vessel_trees(patient, thorax, side, lung, rng)
         arterial.append(arteries)

@@ -186,7 +186,7 @@ def merge_tube(
         box = tuple(span.within(a, b) for span, a, b in zip(spans, low[::-1], high[::-1], strict=True))
         near = distance[box]
         if near.size:
-            x, y, z = (_cut(coordinate, box) for coordinate in at)
+            x, y, z = (_part_of(coordinate, box) for coordinate in at)
             part = capsule((x, y, z), centers[i], centers[i + 1], float(widths[i]), float(widths[i + 1]))
             near[...] = smooth_min(near, part, blend_mm) if blend_mm > 0 else np.minimum(near, part)
 
@@ -212,7 +212,7 @@ class _Span:
         return slice(wanted[0], wanted[-1] + 1) if len(wanted) else slice(0, 0)
 
 
-def _cut(coordinate: Array, box: tuple[slice, ...]) -> Array:
+def _part_of(coordinate: Array, box: tuple[slice, ...]) -> Array:
     """Return the part of a coordinate in ``box``; axes along which it does not vary stay whole."""
     return coordinate[tuple(slice(None) if n == 1 else s for n, s in zip(coordinate.shape, box, strict=True))]
 

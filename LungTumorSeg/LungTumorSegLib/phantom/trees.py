@@ -210,6 +210,6 @@ def paint_airways(canvas: Canvas, airways: list[Tree]) -> None:
                     )
 
 
-def chain(rows: Array) -> Tree:
+def unbranched_tree(rows: Array) -> Tree:
     """Return an unbranched tree through rows (n, 4): x, y, z and radius, LPS mm."""
     return Tree(rows[:, :3], np.arange(len(rows)) - 1, rows[:, 3])

@@ -11,10 +11,10 @@ from LungTumorSegLib.phantom.trees import (
     TIP_RADIUS_MM,
     Tree,
     bronchi_beside,
-    chain,
     grow,
     paint_airways,
     paint_vessels,
+    unbranched_tree,
 )
 
 
@@ -63,7 +63,7 @@ def test_bronchi_run_beside_thick_arteries_without_touching(a_tree):
 
 def test_a_painted_vessel_is_blood_inside_and_lung_outside():
     canvas = a_canvas()
-    paint_vessels(canvas, [chain(np.array([[-30.0, 0, 0, 5], [50.0, 0, 0, 5]]))], 150.0)
+    paint_vessels(canvas, [unbranched_tree(np.array([[-30.0, 0, 0, 5], [50.0, 0, 0, 5]]))], 150.0)
     x, y, z = np.broadcast_arrays(*canvas.points(canvas.everything))
     distance = np.hypot(y, z) - 5
     assert (canvas.hu[distance < -1] == 150).all()
@@ -73,8 +73,8 @@ def test_a_painted_vessel_is_blood_inside_and_lung_outside():
 
 def test_an_airway_is_air_in_a_wall_and_branches_open_into_each_other():
     canvas = a_canvas()
-    stem = chain(np.array([[-30.0, 0, 0, 4], [50.0, 0, 0, 4]]))
-    branch = chain(np.array([[0.0, 0, 0, 3], [0.0, 30.0, 0, 3]]))
+    stem = unbranched_tree(np.array([[-30.0, 0, 0, 4], [50.0, 0, 0, 4]]))
+    branch = unbranched_tree(np.array([[0.0, 0, 0, 3], [0.0, 30.0, 0, 3]]))
     paint_airways(canvas, [stem, branch])
     column = canvas.hu[10, :, 20]  # x = 0, z = 0: from the stem's center along the branch
     assert (column[20:40] < -990).all()
