@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-LONGEST_CASE = 80
-"""Largest number of characters of a case, which is also the name of a folder."""
+from ..core.portable_names import portable_name
 
 KEY_DIGITS = 8
 """Number of hexadecimal digits that tell apart cases whose names would be equal."""
-
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that Windows reserves for devices."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +62,8 @@ def with_unique_cases(items: Sequence[Item]) -> list[Item]:
 
 
 def folder_name(text: str) -> str:
-    """Return a text as a name that a folder can have on every system."""
-    name = re.sub(r"[^\w.-]+", "_", text)[:LONGEST_CASE].strip("._-")
-    return f"case_{name}" if not name or RESERVED.fullmatch(name) else name
+    """Return a text as the name of a result folder."""
+    return portable_name(text, "case")
 
 
 def _with_key(name: str, item: Item) -> str:

@@ -1,4 +1,7 @@
-"""Write the surface of each segment as a file of its own, ``<segment id>.vtp`` or another suffix, LPS mm."""
+"""Write the surface of each segment as a file of its own, ``<segment id>.vtp`` or another suffix, LPS mm.
+
+The id comes from the file of the segmentation, so signs that would lead to another folder are replaced in the name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from ..core import terminology
 from ..core.crops import crop_of
+from ..core.portable_names import distinct_names
 from ..core.surfaces import surface_of, write_surface
 from ..io.segment import Segment
 from ..report.views_3d import LUNG_GRID_MM
@@ -25,8 +29,9 @@ def write_surfaces(segments: Sequence[Segment], folder: Path, suffix: str = "vtp
     Raises:
         MachineLimit: If a file cannot be written.
     """
-    for segment in segments:
+    names = distinct_names([segment.id for segment in segments], "segment")
+    for name, segment in zip(names, segments, strict=True):
         crop = crop_of(segment.mask)
         if crop is not None:
             grid_mm = LUNG_GRID_MM if segment.terminology in LUNGS else None
-            write_surface(surface_of(crop.mask, grid_mm=grid_mm), folder / f"{segment.id}.{suffix}")
+            write_surface(surface_of(crop.mask, grid_mm=grid_mm), folder / f"{name}.{suffix}")

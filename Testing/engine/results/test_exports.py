@@ -16,10 +16,12 @@ from LungTumorSegLib.core.crops import place, whole
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.core.terminology import TUMOR
 from LungTumorSegLib.io.images import read_ct, write_volume
+from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.io.segmentations import read_lesion_labels, read_segmentation
 from LungTumorSegLib.lesions import measure, report_lesions
 from LungTumorSegLib.results.contents import Extras
 from LungTumorSegLib.results.exports import dicom_source
+from LungTumorSegLib.results.surfaces import write_surfaces
 from LungTumorSegLib.results.writer import write_result
 from made_results import a_result, an_isolation
 from patients import PATIENT, leaks, with_patient
@@ -119,6 +121,26 @@ def test_a_segment_keeps_its_tracking_identifier_when_it_is_measured(a_case, tmp
     ]
     assert uids[0][2:] == uids[1][2:]
     assert len(set(uids[0])) == 4
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        (("../../escaped", "a/b"), {"escaped", "a_b"}),
+        (("Tumor_1", "tumor_1"), {"Tumor_1", "tumor_1_2"}),
+        (("Tumor:1", "Tumor?1"), {"Tumor_1", "Tumor_1_2"}),
+        (("CON", ".."), {"segment_CON", "segment"}),
+        (("Tümör", "x" * 300), {"Tümör", "x" * 80}),
+    ],
+)
+def test_no_id_of_a_segment_leads_out_of_the_folder_or_to_a_name_that_no_file_can_have(tmp_path, ids, expected):
+    folder = tmp_path / "above" / "result"
+    folder.mkdir(parents=True)
+    tumor = a_chest().tumor
+    write_surfaces([Segment("Tumor", tumor, (1, 0, 0), TUMOR[None], each) for each in ids], folder, "stl")
+    assert {path.relative_to(folder).as_posix() for path in tmp_path.rglob("*.stl")} == {
+        f"{name}.stl" for name in expected
+    }
 
 
 def test_surfaces_are_written_for_each_segment_and_replaced_by_the_next_run(a_case, tmp_path):
