@@ -126,10 +126,7 @@ def half_last_decimal(values: Array) -> float:
 
 
 def groups_at_same_place(planes: Planes) -> list[Array]:
-    """Return the indices of the slices at each height, in ascending order of height.
-
-    A group has more than one index if slices coincide.
-    """
+    """Return the indices (n,) of the slices at each height, in ascending order of height."""
     order = np.argsort(planes.heights_mm, kind="stable")
     ends = np.flatnonzero(np.diff(planes.heights_mm[order]) > SAME_PLACE_MM) + 1
     return np.split(order, ends)

@@ -75,7 +75,7 @@ def planes(mask: Mask, volume: Volume) -> Iterator[tuple[slice, Mask]]:
 
 
 def remove(fine: Mask, coarse: Mask, volume: Volume) -> None:
-    """Remove a coarse mask from a mask on ``volume``'s own grid, in place."""
+    """Remove a coarse mask from a mask on ``volume``'s own grid, in place; both are (slices, rows, columns)."""
     for here, plane in planes(coarse, volume):
         if plane.any():
             fine[here] &= ~plane

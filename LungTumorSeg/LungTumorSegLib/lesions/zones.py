@@ -63,9 +63,12 @@ def heights(slices: Array, base: int, apex: int) -> Array:
     """Convert slice positions to shares of a lung's height, 0 at its base and 1 at its apex.
 
     Args:
-        slices: Positions, where slice centers lie at 0, 1, 2 ...
+        slices: Positions in any shape, where slice centers lie at 0, 1, 2 ...
         base: The lung's first slice.
         apex: The lung's last slice.
+
+    Returns:
+        The shares, in the shape of ``slices``.
     """
     return np.asarray((slices - base + 0.5) / (apex - base + 1))
 

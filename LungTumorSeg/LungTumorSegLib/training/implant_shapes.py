@@ -17,7 +17,16 @@ WAVES = 6
 
 
 def blob(points: Float, radius_mm: float, rng: np.random.Generator) -> Float:
-    """Return the approximate signed distance, mm, to a lumpy, sometimes spiculated ellipsoid around 0."""
+    """Draw a lumpy, sometimes spiculated ellipsoid around 0.
+
+    Args:
+        points: Positions from its center (3, slice, row, column), mm.
+        radius_mm: Approximate radius, mm.
+        rng: The random generator.
+
+    Returns:
+        Approximate signed distance (slice, row, column), mm, negative inside.
+    """
     stretch = rng.uniform(0.75, 1.3, 3).astype(np.float32)
     turned = np.tensordot(_rotation(rng).astype(np.float32), points, 1) / stretch[:, None, None, None]
     distance = np.sqrt((turned**2).sum(axis=0))
@@ -41,7 +50,15 @@ def _rotation(rng: np.random.Generator) -> Array:
 
 
 def texture(points: Float, rng: np.random.Generator) -> Float:
-    """Return a smooth pattern with a standard deviation of about 1 and wavelengths of 10 to 40 mm."""
+    """Draw a smooth pattern with a standard deviation of about 1 and wavelengths of 10 to 40 mm.
+
+    Args:
+        points: Positions (3, slice, row, column), mm.
+        rng: The random generator.
+
+    Returns:
+        The pattern (slice, row, column), without a unit.
+    """
     waves = rng.normal(size=(4, 3))
     waves *= (2 * np.pi / rng.uniform(10, 40, 4) / np.linalg.norm(waves, axis=1))[:, None]
     total = np.zeros(points.shape[1:], np.float32)
@@ -51,5 +68,14 @@ def texture(points: Float, rng: np.random.Generator) -> Float:
 
 
 def beyond_plane(points: Float, axis: Array, rng: np.random.Generator) -> Float:
-    """Return the depth, mm, of an uneven half-space that begins at 0 and extends along ``axis`` (negative inside)."""
+    """Draw an uneven half-space that begins at 0 and extends along ``axis``.
+
+    Args:
+        points: Positions (3, slice, row, column), mm.
+        axis: Direction (slice, row, column), a unit vector.
+        rng: The random generator.
+
+    Returns:
+        Approximate signed distance (slice, row, column), mm, negative inside.
+    """
     return np.asarray(4 * texture(points, rng) - np.tensordot(axis, points, 1), np.float32)

@@ -80,7 +80,7 @@ class Patch:
     spacing_mm: tuple[float, float, float]
 
     def points_mm(self, center: Array) -> Float:
-        """Return positions (3, slice, row, column) in mm relative to ``center`` (voxels)."""
+        """Return positions (3, slice, row, column), mm, relative to ``center`` (slice, row, column), voxels."""
         axes = [
             ((np.arange(n) - c) * s).astype(np.float32)
             for n, c, s in zip(self.hu.shape, center, self.spacing_mm, strict=True)
@@ -174,7 +174,7 @@ def implant_procedural(patch: Patch, center: Array, radius_mm: float, rng: np.ra
 
     Args:
         patch: Changed in place.
-        center: Center in voxels; it may lie outside the patch.
+        center: Center (slice, row, column), voxels; it may lie outside the patch.
         radius_mm: Approximate radius, mm.
         rng: The random generator.
     """
@@ -213,7 +213,7 @@ def implant_nodule(
     Args:
         patch: Changed in place.
         nodule: The nodule.
-        center: Center in voxels.
+        center: Center (slice, row, column), voxels.
         radius_mm: Wanted radius, mm; the scale stays within ``REAL_SCALE``.
         rng: The random generator.
         vary_density: Make half of the nodules denser, because the crops have a mean of -280 HU and advanced tumors are
@@ -245,9 +245,14 @@ def implant_nodule(
 
 
 def implant_distractor(patch: Patch, center: Array, rng: np.random.Generator) -> None:
-    """Paint something that is not tumor at ``center`` (voxels).
+    """Paint something that is not tumor into HU: a vessel, a scar or band, effusion, or airless lung.
 
-    It is a vessel, a scar or band, effusion, or airless lung, which may be brighter than tumor.
+    Airless lung may be brighter than tumor.
+
+    Args:
+        patch: Changed in place; its labels stay.
+        center: Center (slice, row, column), voxels.
+        rng: The random generator.
     """
     points = patch.points_mm(center)
     axis = rng.normal(size=3)
@@ -275,7 +280,7 @@ def implant_collapse(patch: Patch, center: Array, behind: Array, radius_mm: floa
 
     Args:
         patch: Changed in place.
-        center: Center of the mass in voxels.
+        center: Center (slice, row, column) of the mass, voxels.
         behind: Direction (slice, row, column) in mm from the mass to the atelectasis.
         radius_mm: Radius of the mass, mm; the atelectasis extends to ``COLLAPSE_REACH`` times as far.
         rng: The random generator.

@@ -84,7 +84,7 @@ class LobeVolumes(WholeVolumes):
     """Predictions of the lobes of whole stored cases."""
 
     def lobes(self, network: torch.nn.Module, case: StoredCase) -> Array:
-        """Return the lobes (uint8, labels as in ``LOBES``) in the lungs of a case, on the case's grid."""
+        """Return the lobes in the lungs of a case (slice, row, column), uint8, labels as in ``LOBES``."""
         scores = lobe_scores(network, case.working_grid(self._grid.window_hu), self._device, self._precision)
         return np.where((case.region & LUNG_BIT) > 0, 1 + scores.argmax(0), 0).astype(np.uint8)
 
@@ -148,7 +148,12 @@ def find_lobes(network: torch.nn.Module, ct: CTVolume, grid: GridConfig) -> Volu
 
 
 def lobe_dices(found: Array, truth: Array) -> dict[str, float]:
-    """Return the Dice of each lobe that ``truth`` shows; voxels that are ``IGNORED`` there do not count."""
+    """Return the Dice of each lobe that ``truth`` shows, by its name.
+
+    Args:
+        found: The found lobes (slice, row, column), labels as in ``LOBES`` counted from 1, 0 elsewhere.
+        truth: The true lobes in the same form; voxels that are ``IGNORED`` there do not count.
+    """
     counted = np.where(truth == IGNORED, 0, found)
     return {
         name: dice(counted == label, truth == label)

@@ -83,11 +83,11 @@ class Pool:
         self._source = np.concatenate([shard.source for shard in shards])
 
     def without(self, sources: Collection[str]) -> Array:
-        """Return the numbers of the samples that come from none of these sources."""
+        """Return the numbers (n,) of the samples that come from none of these sources."""
         return np.flatnonzero(~np.isin(self._source, list(sources)))
 
     def take(self, numbers: Array) -> Samples:
-        """Return the samples with these numbers."""
+        """Return the samples with these numbers (n,), in this order."""
         shards = np.searchsorted(self._first, numbers, side="right") - 1
         picked = [(self._shards[shard], int(n - self._first[shard])) for shard, n in zip(shards, numbers, strict=True)]
 
