@@ -75,14 +75,14 @@ def prepare_data(
         MachineLimit: A child process was ended, mostly because there was not enough memory.
     """
     parts = assign_parts(data, seed)
-    training = [*_jobs(parts.training, data, grid, lobes), *_phantoms(data, grid, held_out=False)]
-    held_out = [*_jobs(parts.validation, data, grid, lobes), *_phantoms(data, grid, held_out=True)]
+    training = [*jobs_of_cases(parts.training, data, grid, lobes), *jobs_of_phantoms(data, grid, held_out=False)]
+    held_out = [*jobs_of_cases(parts.validation, data, grid, lobes), *jobs_of_phantoms(data, grid, held_out=True)]
     if not training:
         raise UnusableInput("There is no case to train on; name cases, sources or phantoms in data.")
     missing = {job.folder: job for job in (*training, *held_out) if not (job.folder / "case.json").is_file()}
     try:
         with ending_pool(workers) as pool:
-            futures = [pool.submit(_prepare, job) for job in missing.values()]
+            futures = [pool.submit(prepare_one, job) for job in missing.values()]
             for done, future in enumerate(as_completed(futures)):
                 on_progress(Progress("preparing cases", done, len(futures)))
                 future.result()
@@ -139,7 +139,7 @@ def assign_parts(data: DataConfig, seed: int) -> Parts:
 
 
 @dataclass(frozen=True)
-class _Job:
+class CaseJob:
     """A case to prepare.
 
     Attributes:
@@ -159,16 +159,25 @@ class _Job:
     lobes: Mapping[LobeName, tuple[int, ...]] | None = None
 
 
-def _jobs(
+def jobs_of_cases(
     cases: list[CaseConfig], data: DataConfig, grid: GridConfig, lobes: LobeConfig | None = None
-) -> Iterator[_Job]:
+) -> Iterator[CaseJob]:
+    """Yield how each case of a training on CTs is prepared.
+
+    Args:
+        cases: The cases.
+        data: Names the cache.
+        grid: The working grid.
+        lobes: How masks state lobes, in a training of lobes.
+    """
     values = None if lobes is None else lobes.values
     for case in cases:
         key = [STORE_VERSION, dataclasses.asdict(case), grid.spacing_mm, *([] if values is None else [values])]
-        yield _Job(cache_folder(Path(data.cache), case.patient, key), case, grid.spacing_mm, lobes=values)
+        yield CaseJob(cache_folder(Path(data.cache), case.patient, key), case, grid.spacing_mm, lobes=values)
 
 
-def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[_Job]:
+def jobs_of_phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator[CaseJob]:
+    """Yield how each phantom is prepared: the held-out ones, or those to train on."""
     phantoms = data.phantoms
     first, count = (
         (phantoms.first_held_out_seed, phantoms.held_out) if held_out else (phantoms.first_seed, phantoms.count)
@@ -177,7 +186,7 @@ def _phantoms(data: DataConfig, grid: GridConfig, *, held_out: bool) -> Iterator
         plain = phantoms.kind == "plain" or (held_out and not KINDS[phantoms.kind].lobes)
         drawn = [seed, held_out] if plain else [seed, held_out, phantoms.kind]
         folder = cache_folder(Path(data.cache), f"phantom-{seed}", [STORE_VERSION, drawn, grid.spacing_mm])
-        yield _Job(folder, seed, grid.spacing_mm, held_out, phantoms.kind)
+        yield CaseJob(folder, seed, grid.spacing_mm, held_out, phantoms.kind)
 
 
 def cache_folder(cache: Path, name: str, key: object) -> Path:
@@ -186,8 +195,12 @@ def cache_folder(cache: Path, name: str, key: object) -> Path:
     return cache / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}-{checksum[:12]}"
 
 
-def _prepare(job: _Job) -> None:
-    """Prepare one case, in a child process."""
+def prepare_one(job: CaseJob) -> None:
+    """Prepare one case and store it, in a child process.
+
+    Raises:
+        UnusableInput: A file of the case cannot be used.
+    """
     if isinstance(job.source, CaseConfig):
         ct = read_ct(job.source.ct, series=job.source.series or None)
         label = read_label(job.source, ct) if job.lobes is None else read_lobes(job.source, ct, job.lobes)

@@ -84,8 +84,8 @@ def stored(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PhantomKind, "options", lambda self, seed: replace(tiny, lobes=self.lobes))
-        (job,) = preparation._phantoms(data, GRID, held_out=False)
-        preparation._prepare(job)
+        (job,) = preparation.jobs_of_phantoms(data, GRID, held_out=False)
+        preparation.prepare_one(job)
     return load_case(job.folder)
 
 
@@ -113,7 +113,7 @@ def test_a_phantom_is_prepared_with_its_lobes(stored):
 
 def test_held_out_phantoms_have_lobes_too():
     data = DataConfig(phantoms=PhantomConfig(count=1, held_out=1, kind="lobes"))
-    jobs = [next(iter(preparation._phantoms(data, GRID, held_out=held_out))) for held_out in (False, True)]
+    jobs = [next(iter(preparation.jobs_of_phantoms(data, GRID, held_out=held_out))) for held_out in (False, True)]
     assert all(job.kind == "lobes" for job in jobs)
     assert KINDS["lobes"].options(1).lobes
 

@@ -81,9 +81,11 @@ def test_cases_are_prepared_once_and_found_again(a_data_set, tmp_path, monkeypat
 def test_another_spacing_or_mask_is_another_case(a_data_set, tmp_path):
     case = CaseConfig(ct="a/../b.nii.gz", patient="x / y")
     data = DataConfig(cache=str(tmp_path), cases=(case,))
-    (one,) = preparation._jobs([case], data, GRID)
-    (other_grid,) = preparation._jobs([case], data, GridConfig(spacing_mm=(6.0, 5.0, 5.0)))
-    (other_mask,) = preparation._jobs([CaseConfig(ct="a/../b.nii.gz", patient="x / y", lesions=("m",))], data, GRID)
+    (one,) = preparation.jobs_of_cases([case], data, GRID)
+    (other_grid,) = preparation.jobs_of_cases([case], data, GridConfig(spacing_mm=(6.0, 5.0, 5.0)))
+    (other_mask,) = preparation.jobs_of_cases(
+        [CaseConfig(ct="a/../b.nii.gz", patient="x / y", lesions=("m",))], data, GRID
+    )
     assert len({one.folder, other_grid.folder, other_mask.folder}) == 3
     assert one.folder.parent == tmp_path  # whatever the patient's name
 
@@ -100,7 +102,7 @@ def test_preparation_that_is_cancelled_does_not_wait_for_the_cases_in_work(a_dat
     def cancel(_):
         raise Cancelled
 
-    monkeypatch.setattr(preparation, "_prepare", prepare_ben_slowly)
+    monkeypatch.setattr(preparation, "prepare_one", prepare_ben_slowly)
     begin = time.monotonic()
     with pytest.raises(Cancelled):
         prepare_data(
@@ -189,7 +191,7 @@ def test_phantoms_are_made_from_their_seeds(tmp_path, monkeypatch):
         for held_out in (False, True):
             job = next(
                 job
-                for job in preparation._phantoms(
+                for job in preparation.jobs_of_phantoms(
                     DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(1, seed, 1, seed)), GRID, held_out=held_out
                 )
             )
@@ -210,7 +212,7 @@ def test_some_training_phantoms_are_tumor_free_and_all_are_coarse():
 
 
 def test_a_process_that_the_system_ended_is_a_limit_of_the_machine(a_data_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(preparation, "_prepare", end_the_process)
+    monkeypatch.setattr(preparation, "prepare_one", end_the_process)
     with pytest.raises(MachineLimit, match="because memory ran out"):
         prepare_data(
             DataConfig(cache=str(tmp_path / "cache"), sources=(a_source(a_data_set),)),
