@@ -250,7 +250,7 @@ def _stated_segment(stated: dict[str, str], labels: Array, boxes: dict[float, Bo
     red, green, blue = map(float, stated.get("Color", "0.5 0.5 0.5").split())
     tags = dict(tag.split(":", 1) for tag in stated.get("Tags", "").split("|") if ":" in tag)
     return Segment(
-        stated.get("Name", stated["ID"]),
+        stated["Name"] if stated.get("Name", "").strip() else stated["ID"],
         SparseMask(crop, grid),
         (red, green, blue),
         tags.get("TerminologyEntry", UNSPECIFIED),

@@ -212,6 +212,8 @@ def _read_summary(path: Path) -> dict[str, Any]:
     for name in READ_TEXTS:
         if not isinstance(summary.get(name, ""), str):
             raise ValueError(f"its {name} is not text")
+    if not isinstance(summary.get("lungs") or {}, dict):
+        raise ValueError("its lungs are not named values")
     warnings = summary.get("warnings", [])
     if not isinstance(warnings, list) or not all(isinstance(warning, str) for warning in warnings):
         raise ValueError("its warnings are not text")

@@ -213,6 +213,15 @@ def test_a_result_that_was_deleted_is_computed_again(quick, tmp_path):
     assert rows(tmp_path)[0]["state"] == "done"
 
 
+def test_a_summary_that_was_edited_by_hand_does_not_cost_the_tables_of_a_batch(quick, tmp_path):
+    table = a_cohort(tmp_path, A="good", B="good")
+    run_batch(batch(table), Heard())
+    summary = tmp_path / "out" / "A" / "summary.json"
+    summary.write_text(json.dumps({"lesions": [{"segment": "Tumor 1"}]}), encoding="utf-8")
+    run_batch(batch(table), Heard())
+    assert [(row["state"], row["largest_long_axis_mm"]) for row in rows(tmp_path)] == [("done", ""), ("done", "17.0")]
+
+
 def test_a_crash_is_a_failure_of_the_machine_that_a_second_run_tries_again(quick, tmp_path):
     table = a_cohort(tmp_path, A="crash", B="good")
     with pytest.raises(MachineLimit, match=r"1 of 2 CTs failed, the first one \(A\) because: .*broken"):

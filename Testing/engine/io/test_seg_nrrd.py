@@ -318,6 +318,16 @@ def test_a_wrong_header_is_refused(tmp_path, key, value):
         read_segmentation(tmp_path / "wrong.seg.nrrd")
 
 
+@pytest.mark.parametrize(("name", "shown"), [("", "a"), ("  ", "a"), (None, "a"), ("A", "A")])
+def test_a_segment_whose_name_was_deleted_is_called_by_its_id(tmp_path, name, shown):
+    image = to_simpleitk(make_ct().with_array(np.ones((9, 10, 12), np.uint8)))
+    for key, content in {"ID": "a", "Name": name, "Layer": "0", "LabelValue": "1", "Color": "1 0 0"}.items():
+        if content is not None:
+            image.SetMetaData(f"Segment0_{key}", content)
+    sitk.WriteImage(image, tmp_path / "nameless.seg.nrrd")
+    assert [segment.name for segment in read_segmentation(tmp_path / "nameless.seg.nrrd")] == [shown]
+
+
 def segment_on(volume: Volume, name="A", identifier="") -> Segment:
     return Segment(name, volume.with_array(volume.array > -780), (1, 0, 0), terminology.BODY, identifier)
 

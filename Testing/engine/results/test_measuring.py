@@ -261,6 +261,7 @@ def with_lesion(values: object) -> str:
         '{"lesions": [{"segment": "Tumor 1", "confidence": 1e999}]}',
         '{"lesions": [], "model": ["x"]}',
         '{"lesions": [], "warnings": "none"}',
+        '{"lesions": [], "lungs": "both"}',
         "[" * 100_000,
     ],
 )
