@@ -35,6 +35,9 @@ from .file_names import CT_FILE
 from .lesion import TimedLesion
 from .tracking import same_volume, tracking_uids
 
+SAME_AXIS_MM = 0.1
+"""Largest difference of a stated long axis from that of the mask, mm; an outline of equal volume may have changed."""
+
 IDENTITY = ("PatientID", "PatientBirthDate", "PatientSex")
 """DICOM attributes that are equal in all CTs of one patient."""
 
@@ -264,7 +267,10 @@ def _stated(result: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _fits(lesion: TimedLesion, stated: Mapping[str, Any] | None) -> bool:
-    return stated is not None and same_volume(lesion.volume_ml, stated.get("volume_ml"))
+    if stated is None or not same_volume(lesion.volume_ml, stated.get("volume_ml")):
+        return False
+    long_axis_mm = _number(stated, "long_axis_mm")
+    return long_axis_mm is None or abs(long_axis_mm - lesion.long_axis_mm) <= SAME_AXIS_MM
 
 
 def _with_stated(lesion: TimedLesion, stated: Mapping[str, Any]) -> TimedLesion:

@@ -346,6 +346,17 @@ def test_empty_lesions_and_rejected_ones_are_not_gone_silently(results, tmp_path
     assert rejected.startswith(f"{gone['Tumor 2']} counts as gone because Tumor 3 was rejected in the later CT;")
 
 
+@pytest.mark.parametrize(("error_mm", "warned"), [(0.0, False), (40.0, True)])
+def test_a_long_axis_that_does_not_fit_the_outline_decides_no_response(tmp_path, error_mm, warned):
+    folders = [write_examination(tmp_path / name, {"Tumor 1": GROWING}) for name in ("earlier", "later")]
+    (lesion,) = read_examination(folders[0]).lesions
+    stated = {"segment": "Tumor 1", "volume_ml": lesion.volume_ml, "long_axis_mm": lesion.long_axis_mm + error_mm}
+    (folders[0] / "summary.json").write_text(json.dumps({"lesions": [stated]}), encoding="utf-8")
+    found = compare(*folders, days=100)
+    assert found.response.category == "SD"
+    assert any("summary.json do not fit the segmentation" in each for each in found.warnings) == warned
+
+
 def test_a_ct_of_another_grid_is_named_in_the_refusal(results, tmp_path):
     ct = ct_of(segments_of({"Tumor 1": STAYING}))
     write_volume(Volume(ct.array, np.diag([2.0, 2.0, 2.0, 1.0]) @ ct.affine), tmp_path / "another.nii.gz")
