@@ -180,7 +180,8 @@ class RunProgress:
 
     def _measure(self, step: Progress) -> None:
         """Correct the time of a stage by that of its steps, and what is done of it by the time that it has taken."""
-        stage, seconds, unit = step.stage, self._seconds[step.stage], self._seconds_per_share
+        stage, seconds = step.stage, self._seconds[step.stage]
+        unit = self._seconds_per_share(without=stage)
         if step.done:
             self._steps[stage].append((step.done, seconds))
         else:
@@ -193,6 +194,9 @@ class RunProgress:
             if left is not None:
                 self._shares[stage], self._fixed[stage] = (seconds + left) / unit, 0.0
                 self._done[stage] = seconds / (seconds + left)
+        elif seconds >= LEAST_SECONDS and step.done:  # no other stage says how long a share takes
+            left = self._left(step, usual=seconds * step.total / step.done)
+            self._done[stage] = seconds / (seconds + (left or 0.0))
 
     def _left(self, step: Progress, usual: float) -> float | None:
         """Return the seconds that are left of the stage of a step; None if nothing is known but its usual time.
@@ -217,10 +221,14 @@ class RunProgress:
         weight = weight or 0.0
         return (1 - done) * (done * rate + weight * usual) / (done + weight)
 
-    @property
-    def _seconds_per_share(self) -> float:
-        """Return the seconds that a share of 1 takes, by the stages so far; 0 if that is unknown."""
-        measured = [stage for stage in self._shares if self._done[stage] and self._seconds[stage]]  # not if skipped
+    def _seconds_per_share(self, without: str = "") -> float:
+        """Return the seconds that a share of 1 takes, by the stages so far; 0 if that is unknown.
+
+        Args:
+            without: Stage that does not count. One that corrects its own share by itself would do so at each step.
+        """
+        done = [stage for stage in self._shares if self._done[stage] and self._seconds[stage]]  # not if skipped
+        measured = [stage for stage in done if stage != without]
         known = [stage for stage in measured if stage not in OWN_SPEED]
         known = known or [stage for stage in measured if stage in LAST_RESORT]  # better than no estimate
         shares = sum(self._done[stage] * self._shares[stage] for stage in known)
@@ -233,7 +241,7 @@ class RunProgress:
 
     def _total(self, parts: Mapping[str, float]) -> float:
         """Return the sum of the shares of which a part each is given, with the fixed parts as far as they are known."""
-        unit = self._seconds_per_share
+        unit = self._seconds_per_share()
         fixed = sum(part * self._fixed[stage] for stage, part in parts.items()) / unit if unit else 0.0
         return sum(part * self._shares[stage] for stage, part in parts.items()) + fixed
 
@@ -250,9 +258,10 @@ class RunProgress:
     @property
     def seconds_left(self) -> float | None:
         """Return the estimated time left in seconds; None while too little is done for an estimate."""
-        if self._share < LEAST_SHARE or not self._seconds_per_share:
+        unit = self._seconds_per_share()
+        if self._share < LEAST_SHARE or not unit:
             return None
-        return max(0.0, self._seconds_per_share * self._shares_left - (self._clock() - self._last))
+        return max(0.0, unit * self._shares_left - (self._clock() - self._last))
 
     @property
     def stage_seconds_left(self) -> float | None:

@@ -280,3 +280,15 @@ def test_a_quick_extractor_says_little_of_the_network_after_it():
     estimates = [(progress.seconds_left, left) for progress, left in a_training(8.0, *stages)]
     for estimate, left in estimates[130:]:
         assert estimate == pytest.approx(left, rel=1 / 3, abs=10.0)
+
+
+def test_the_time_left_of_a_long_training_stays_right_when_nothing_else_was_measured():
+    clock = Clock()
+    progress = RunProgress(COMMAND_SHARES["train"], clock)
+    progress.update(Progress("preparing cases", 4, 4))
+    clock.now += 30.0
+    for done in range(1, 2001):
+        clock.now += 2.0
+        progress.update(Progress("training network", done, 2000))
+        if done > 200 and progress.seconds_left is not None:
+            assert progress.seconds_left == pytest.approx(2.0 * (2000 - done) + 340, rel=1 / 10)  # 340 for evaluating
