@@ -165,11 +165,15 @@ def test_the_froc_curve_is_drawn_beside_the_table(tmp_path):
     assert "sensitivity" in (tmp_path / "table-froc.svg").read_text()
 
 
-def test_the_case_that_cannot_be_compared_is_named(tmp_path):
-    write_volume(TRUTH, tmp_path / "truth.nii.gz")
-    write_volume(TRUTH.crop((0, 0, 0), (4, 8, 10)), tmp_path / "mine.nii.gz")
-    with pytest.raises(UnusableInput, match=r"^truth: .*mine\.nii\.gz does not lie on the grid"):
-        evaluate_files(tmp_path / "mine.nii.gz", tmp_path / "truth.nii.gz")
+def test_the_case_that_cannot_be_compared_is_named_among_several(tmp_path):
+    for name, mine in (("anna", TRUTH), ("ben", TRUTH.crop((0, 0, 0), (4, 8, 10)))):
+        for folder, volume in (("theirs", TRUTH), ("mine", mine)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write_volume(volume, tmp_path / folder / f"{name}.nii.gz")
+    with pytest.raises(UnusableInput, match=r"^ben: .*mine.ben\.nii\.gz does not lie on the grid"):
+        evaluate_files(tmp_path / "mine", tmp_path / "theirs")
+    with pytest.raises(UnusableInput, match=r"^\S*mine.ben\.nii\.gz does not lie on the grid"):
+        evaluate_files(tmp_path / "mine/ben.nii.gz", tmp_path / "theirs/ben.nii.gz")
 
 
 def test_files_without_a_lesion_are_named(tmp_path):

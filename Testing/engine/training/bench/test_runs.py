@@ -47,7 +47,7 @@ def test_the_progress_of_a_run_covers_both_of_its_trainings():
     """Otherwise, the bar would be full after the extractor, and stand still while the network is trained."""
     seen = []
     config = TrainingConfig(output="out", network=StageConfig(steps=60))
-    report = runs.inside(1, 4, config, lambda step: seen.append(step.done / step.total))
+    report = runs.progress_within(1, 4, config, lambda step: seen.append(step.done / step.total))
     for stage, total in (("training extractor", 20), ("training network", 60)):
         for step in range(0, total + 1, 10):
             report(Progress(stage, step, total))
