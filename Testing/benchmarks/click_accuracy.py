@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import ts_fcn
-from LungTumorSegLib.core.volume import Array, CTVolume, Point, Volume
+from LungTumorSegLib.core.volume import AIR_HU, Array, CTVolume, Point, Volume
 from LungTumorSegLib.isolation import isolate_lungs
 from LungTumorSegLib.networks.stored import load_model
 from LungTumorSegLib.refinement.clicks import Answer, Click, Outliner, objection
@@ -180,7 +180,7 @@ def clicked(
     shell_mm = ts_fcn.SHELL * lesion.radius_mm
     ball_mm = max(BALL_MM, BALL * lesion.radius_mm)
     cube = Cube(point, 2 * shell_mm + 6, VOXELS)
-    hu = cube.sample(ct.array, ct, offset=1024) - 1024
+    hu = cube.sample(ct.array, ct, outside=AIR_HU)
     for name, method in methods.items():
         begin = time.process_time()
         inside = method(hu, cube.voxel_mm, ball_mm, shell_mm)
