@@ -76,6 +76,8 @@ def _checked_dates(dates: Sequence[date], count: int) -> Sequence[date | None]:
 
 def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
     """Return the text for the terminal: warnings, one line per lesion, the response, and the output folder."""
+    from ..followup.growth import days_in_words
+
     lines = warning_lines(warnings)
     for track in found.tracks:
         names = [" + ".join(lesion.name for lesion in visit) for visit in (track.earlier, track.later)]
@@ -84,7 +86,7 @@ def _text(found: FollowUp, warnings: Sequence[str], output: Path) -> str:
             change = f", {track.change_percent:+.0f} % in volume"
         doubling = track.doubling_time(found.days)
         if doubling and track.size_status == "grown":
-            change += f", doubling time {doubling.days:.0f} days"
+            change += f", doubling time {days_in_words(doubling.days)} days"
         lines.append(f"{track.id}: {track.shown_status} ({names[0] or '-'} to {names[1] or '-'}){change}")
     lines.append(f"RECIST 1.1: {found.response.category}. {' '.join(found.response.rules)}")
     return "\n".join([*lines, f"Results written to {shown_last(output)}. {NOTICE}"])

@@ -41,6 +41,11 @@ class DoublingTime:
     range_days: tuple[float | None, float | None]
 
 
+def days_in_words(days: float) -> str:
+    """Return a doubling or halving time without its sign, in days; below 10 days with a tenth of a day."""
+    return f"{abs(days):.1f}" if abs(days) < 10 else f"{abs(days):.0f}"
+
+
 def status_of(earlier_ml: float, later_ml: float) -> SizeStatus:
     """Return "grown", "shrunk" or "stable" by the repeatability limit."""
     percent = change_percent(earlier_ml, later_ml)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from ..followup.burden import burden
+from ..followup.growth import days_in_words
 from ..followup.track import Track, long_axis_mm, volume_ml
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def doubling_text(track: Track, days: float | None) -> str:
     if found is None or track.size_status == "stable":
         return ""
     fast, slow = found.range_days
-    limits = f"({abs(fast or 0):.0f} to {'no change' if slow is None else f'{abs(slow):.0f}'})"
-    return f"{'' if found.days > 0 else 'halved in '}{abs(found.days):.0f} {limits}"
+    limits = f"({days_in_words(fast or 0)} to {'no change' if slow is None else days_in_words(slow)})"
+    return f"{'' if found.days > 0 else 'halved in '}{days_in_words(found.days)} {limits}"
 
 
 def sums_text(found: FollowUp) -> str:

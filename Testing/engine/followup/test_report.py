@@ -96,6 +96,7 @@ def test_units_keep_their_case_and_only_a_changed_lesion_has_a_doubling_time(fol
     assert times[:3] == ["", "", ""]
     assert re.fullmatch(r"halved in 90 \(\d+ to \d+\)", times[3])
     assert times[4] == times[3].removeprefix("halved in ")
+    assert re.fullmatch(r"halved in 0\.5 \(0\.\d to [\d.]+\)", doubling_text(halved, 0.5))
     assert re.match(r"Before: \d+ x \d+ mm, \d\.\d\d mL; now: ", _sentence(stable, follow_up))
 
 
