@@ -276,7 +276,8 @@ def selection_doubts(segments: Sequence[Named], empty: Sequence[Named] = ()) -> 
     if not any(map(may_be_lesion, segments)):
         found.append(
             "No segment has the terminology or the name of a lesion "
-            f"({listed([each.name for each in segments], most=NAMED_SEGMENTS)}); rename the segments that are lesions."
+            f"({listed([each.name for each in segments], most=NAMED_SEGMENTS)}), so no lesion was "
+            "measured; rename a segment that is one."
         )
     return list(dict.fromkeys([*found, *name_doubts(segments)]))
 

@@ -86,7 +86,8 @@ def test_a_segmentation_without_a_lesion_is_warned_of():
     report = measure(CTVolume(array, AFFINE), [heart], lungs=lungs)
     assert report.lesions == ()
     assert report.warnings == (
-        "No segment has the terminology or the name of a lesion (Heart); rename the segments that are lesions.",
+        "No segment has the terminology or the name of a lesion (Heart), so no lesion was measured; rename a segment "
+        "that is one.",
     )
 
 

@@ -300,6 +300,6 @@ def test_a_described_lesion_is_measured_whatever_its_name_denies_but_doubted():
 
 def test_a_segmentation_without_segments_or_lesions_is_warned_of():
     assert "contains no segments" in selection_doubts([])[0]
-    assert "rename the segments that are lesions" in selection_doubts([a_segment("Heart")])[0]
+    assert "so no lesion was measured; rename a segment that is one" in selection_doubts([a_segment("Heart")])[0]
     empty = a_segment("Tumor 2")
     assert "These segments are empty and were not measured: Tumor 2." in selection_doubts([empty], [empty])[0]
