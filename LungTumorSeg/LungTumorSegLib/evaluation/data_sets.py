@@ -98,7 +98,7 @@ def _evaluated(
         try:
             metrics[pair.name] = evaluate_case(*read_pair(pair, ct, warn))
         except UnusableInput as error:
-            if not pairs[1:]:
+            if len(pairs) == 1:  # the reason names both files
                 raise
             raise UnusableInput(f"{pair.name}: {error}") from error
     missed = {name: missed_case(read_reference(path, warn)) for name, path in missing.items()}

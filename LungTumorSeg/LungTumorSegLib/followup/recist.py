@@ -48,9 +48,8 @@ VOLUME_PARTIAL_PERCENT, VOLUME_PROGRESS_PERCENT = -65.7, 72.8
 
 NEW_LESIONS = "There are new lesions (section 4.3.5); whether each of them is unequivocally a tumor is for a reader."
 
-
 NOTHING_TO_EVALUATE = (
-    "Nothing can be evaluated: there was no lesion at baseline, and there is none now (lymph nodes of normal size do "
+    "Nothing can be evaluated: neither the baseline nor this examination has a lesion (lymph nodes of normal size do "
     "not count)."
 )
 

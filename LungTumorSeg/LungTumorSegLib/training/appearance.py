@@ -49,8 +49,12 @@ FIELD_SHARE = (0.4, 0.9)
 FIELD_RADIUS_MM = 180.0
 """Radius of the field of view, mm."""
 
-REACH_MM = 8.0
-"""Distance from the isolation mask up to which the tissue inside stands for what is outside, mm; no kernel is wider."""
+REACH_MM = 12.0
+"""Distance from the isolation mask up to which the tissue inside stands for what is outside, mm.
+
+Nothing from farther away is blurred into the mask: the thickest slices reach half their thickness of 8 mm, and are
+interpolated over 8 mm at most.
+"""
 
 FWHM = 2.3548
 """Full width at half maximum of a Gaussian per standard deviation."""
@@ -229,9 +233,10 @@ def _filled(patch: Patch) -> Float:
     if patch.mask.all() or not patch.mask.any():
         return patch.hu
     size = [2 * int(np.ceil(REACH_MM / each)) + 1 for each in patch.spacing_mm]
+    least = 0.5 / np.prod(size)  # less than one voxel's share
     share = ndimage.uniform_filter(patch.mask.astype(np.float32), size, mode="constant")
-    mean = ndimage.uniform_filter(np.where(patch.mask, patch.hu, 0), size, mode="constant") / np.maximum(share, 1e-4)
-    return np.asarray(np.where(patch.mask | (share < 1e-4), patch.hu, mean), np.float32)
+    mean = ndimage.uniform_filter(np.where(patch.mask, patch.hu, 0), size, mode="constant") / np.maximum(share, least)
+    return np.asarray(np.where(patch.mask | (share < least), patch.hu, mean), np.float32)
 
 
 def _happens(share: float, rng: np.random.Generator) -> bool:

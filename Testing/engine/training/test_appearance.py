@@ -228,3 +228,14 @@ def test_a_whole_ct_is_changed_outside_the_isolation_mask_too():
     patch.hu[~patch.mask] = 50.0
     vary_scan(patch, replace(NOTHING, noise=1.0), np.random.default_rng(0), isolated=False)
     assert patch.hu[~patch.mask].std() > 1
+
+
+def test_no_air_from_outside_the_isolation_mask_is_blurred_into_it():
+    mask = np.zeros((8, 40, 40), bool)
+    mask[:2, 5:20, 5:20] = True
+    for seed in range(200):
+        hu = np.where(mask, 40.0, AIR_HU).astype(np.float32)
+        patch = Patch(hu, np.zeros(hu.shape, np.uint8), mask, mask, (3.0, 1.5, 1.5))
+        config = replace(NOTHING, kernel=1.0, thick_slices=1.0)
+        vary_scan(patch, config, np.random.default_rng(seed), isolated=True)
+        np.testing.assert_allclose(patch.hu[mask], 40.0, atol=0.01)
