@@ -252,7 +252,7 @@ def test_a_lesion_that_was_rejected_in_one_ct_alone_is_neither_new_nor_gone_sile
 def test_without_any_lesion_the_response_says_why_there_is_none():
     found = followed({}, {})
     assert found.response.category == "NE"
-    assert "no lesion at baseline" in " ".join(found.response.rules)
+    assert "neither the baseline nor this examination has a lesion" in " ".join(found.response.rules)
 
 
 def test_what_is_doubtful_about_earlier_examinations_is_kept():
