@@ -39,6 +39,7 @@ def main(source: Path, output: Path) -> int:
     lesion = {"number": 1, "segment": "Tumor 1", "side": "Left", "volume_ml": 2.5, "long_axis_mm": 17.0}
     summary = {"software_version": "1", "model": "m", "warnings": ["Look here."], "lesions": [lesion]}
     with complete_or_nothing(Output(output, "result")) as private:
+        (private / "segmentation.seg.nrrd").write_bytes(b"found")
         (private / "report.html").write_text("<p>report</p>", encoding="utf-8")
         (private / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
     tell(event="result", output=str(output))

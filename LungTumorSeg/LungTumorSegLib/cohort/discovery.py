@@ -16,7 +16,8 @@ from ..io.dicom_start import is_dicom_file
 from ..io.file_suffixes import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, SEGMENTATION_SUFFIX, has_suffix, without_suffix
 from ..io.plausibility import MIN_SLICES
 from ..phantom.truth import PHANTOM, PHANTOM_FILES
-from ..results.mark import read_mark
+from ..results.contents import FILES_KEY, ISOLATION_FILE, MAP_FILES, SUMMARY_FILE
+from ..results.mark import read_json_object, read_mark
 from .items import Item
 from .phases import phase_items
 
@@ -167,8 +168,17 @@ def _item_of_archive(path: Path, root: Path) -> Item:
 def _own_files(folder: Path) -> set[str]:
     """Return the files in a folder that LungTumorSeg wrote, except the CT of a phantom."""
     mark = read_mark(folder)
-    own = set(mark.files) if mark else set()
-    return own - ({PHANTOM_FILES[0]} if mark and PHANTOM_FILES[0] in mark.names_of(PHANTOM) else set())
+    if mark is None or not mark.files:
+        return _maps_of_copied_result(folder)
+    own = set(mark.files)
+    return own - ({PHANTOM_FILES[0]} if PHANTOM_FILES[0] in mark.names_of(PHANTOM) else set())
+
+
+def _maps_of_copied_result(folder: Path) -> set[str]:
+    """Return the images, except a CT, that the record of a run names, for a result copied without its hidden mark."""
+    records = [read_json_object(folder / name) for name in (SUMMARY_FILE, ISOLATION_FILE)]
+    named = [record.get(FILES_KEY) for record in records if "software_version" in record]
+    return {name for name in MAP_FILES if any(isinstance(names, list) and name in names for names in named)}
 
 
 def _studies(series: Mapping[tuple[Study, str], list[DicomHeader]], root: Path) -> Iterator[Item]:

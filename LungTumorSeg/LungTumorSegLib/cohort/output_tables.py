@@ -11,7 +11,7 @@ from ..core.csv_tables import Value, write_table
 from ..core.errors import UnusableInput
 from ..lesions.columns import COLUMN
 from ..results.contents import SUMMARY_FILE
-from ..results.reader import read_summary
+from ..results.reader import is_changed_since_measured, read_summary
 from .items import Item
 from .records import DONE, FAILED, Record
 
@@ -46,6 +46,9 @@ COHORT_COLUMNS = (
 
 SAME_VOXELS = "the same voxels as"
 """How the note on a CT begins that is a copy of another one."""
+
+CHANGED_SINCE = "its segmentation was changed after it was measured, so measure it again"
+"""The note on a CT whose numbers are older than its segmentation."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,22 @@ class Row:
 def row_of(item: Item, record: Record, output: Path) -> Row:
     """Return the row of an item, with its result if it has one.
 
-    A CT whose result can no longer be read counts as failed.
+    A CT whose result can no longer be read counts as failed. A note says if its segmentation was corrected, but not
+    measured since.
     """
     if record.state != DONE:
         return Row(item, record)
+    folder = output / item.case
     try:
-        return Row(item, record, read_summary(output / item.case / SUMMARY_FILE))
+        row = Row(item, record, read_summary(folder / SUMMARY_FILE))
     except UnusableInput as error:
         return Row(item, Record(FAILED, reason=str(error)))
+    return _with_note(row, CHANGED_SINCE) if is_changed_since_measured(folder) else row
+
+
+def _with_note(row: Row, note: str) -> Row:
+    """Return a row with a further note."""
+    return replace(row, item=replace(row.item, note=". ".join(filter(None, (row.item.note, note)))))
 
 
 def with_repeats_noted(rows: Sequence[Row]) -> list[Row]:
@@ -119,8 +130,7 @@ def with_repeats_noted(rows: Sequence[Row]) -> list[Row]:
         checksum = row.summary.get("ct_sha256")
         other = first.setdefault(checksum, row.item.case) if checksum else row.item.case
         if other != row.item.case:
-            note = ". ".join(filter(None, (row.item.note, f"{SAME_VOXELS} {other}")))
-            row = replace(row, item=replace(row.item, note=note))
+            row = _with_note(row, f"{SAME_VOXELS} {other}")
         noted.append(row)
     return noted
 

@@ -32,6 +32,12 @@ MARGINS_FILE = "margins.seg.nrrd"
 DISAGREEMENT_FILE = "disagreement.nrrd"
 LESIONS_FILE = "lesions.csv"
 
+FILES_KEY = "files"
+"""Key in the record of a run (summary.json, isolation.json ...) that lists all files of the run."""
+
+MAP_FILES = (PROBABILITY_FILE, DISAGREEMENT_FILE, ISOLATED_FILE)
+"""Images of a result that are neither a CT as it was read nor a segmentation."""
+
 MOST_MARGIN_MM = 50.0
 """Largest margin in mm; the widest margin in use for a lung tumor is a surgeon's 20 mm."""
 

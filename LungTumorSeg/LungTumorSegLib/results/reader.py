@@ -180,6 +180,14 @@ def is_found_by_run(folder: Path, segmentation: Path) -> bool:
     return found is not None and segmentation.is_file() and fingerprint(segmentation) == found.sha256
 
 
+def is_changed_since_measured(folder: Path) -> bool:
+    """Return whether the segmentation in a result folder was changed, and saved after its lesions were measured."""
+    segmentation, summary = folder / SEGMENTATION_FILE, folder / SUMMARY_FILE
+    if SEGMENTATION_FILE not in files_of_group(folder, RESULT) or is_found_by_run(folder, segmentation):
+        return False
+    return segmentation.is_file() and segmentation.stat().st_mtime_ns > summary.stat().st_mtime_ns
+
+
 def _share_grid(path: Path, ct: CTVolume) -> bool:
     """Return whether the voxels of an image file coincide with voxels of ``ct``.
 

@@ -12,6 +12,7 @@ from .. import NOTICE, __version__
 from ..core.json_files import write_json
 from ..core.volume import CTVolume, Volume
 from ..lesions.table import lesions_as_json, margins_as_json, spread_as_json
+from .contents import FILES_KEY
 from .ct_checksum import ct_checksum
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from .segment_result import SegmentResult
 
 SCHEMA_VERSION = 1
-FILES_KEY = "files"
-"""Key in a run's JSON file that lists all files of the run."""
 
 RUN_FACTS = ("model", "weights_sha256", "options", "device", "precision", "backend", "seconds")
 """Keys of summary.json that describe how a run was made; they stay when its segmentation is measured again."""

@@ -17,7 +17,7 @@ from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib.cohort.batch import Batch, run_batch
 from LungTumorSegLib.cohort.earlier_rows import FROM_EARLIER
 from LungTumorSegLib.cohort.items import Item
-from LungTumorSegLib.cohort.output_tables import COHORT_COLUMNS, Row, with_repeats_noted, write_tables
+from LungTumorSegLib.cohort.output_tables import CHANGED_SINCE, COHORT_COLUMNS, Row, with_repeats_noted, write_tables
 from LungTumorSegLib.cohort.overview import write_overview
 from LungTumorSegLib.cohort.records import Record, read_record
 from LungTumorSegLib.cohort.run_item import Task, input_checksum
@@ -220,6 +220,24 @@ def test_a_summary_that_was_edited_by_hand_does_not_cost_the_tables_of_a_batch(q
     summary.write_text(json.dumps({"lesions": [{"segment": "Tumor 1"}]}), encoding="utf-8")
     run_batch(batch(table), Heard())
     assert [(row["state"], row["largest_long_axis_mm"]) for row in rows(tmp_path)] == [("done", ""), ("done", "17.0")]
+
+
+def test_a_segmentation_that_was_corrected_in_place_is_noted_until_it_is_measured(quick, tmp_path):
+    table, result = a_cohort(tmp_path, A="good", B="good"), tmp_path / "out" / "A"
+    run_batch(batch(table), Heard())
+    summary = (result / "summary.json").stat().st_mtime_ns
+
+    def notes(saved_ns: int, where: Batch) -> list[str]:
+        os.utime(result / "segmentation.seg.nrrd", ns=(saved_ns, saved_ns))
+        run_batch(where, Heard())
+        return [row["note"] for row in rows(tmp_path)]
+
+    assert notes(summary + 10**9, batch(table)) == ["", ""], "the file has another time, but the same content"
+    (result / "segmentation.seg.nrrd").write_bytes(b"corrected")
+    assert notes(summary + 10**9, batch(table)) == [CHANGED_SINCE, ""]
+    other = in_other_folder(tmp_path, "second", C="good")
+    assert notes(summary + 10**9, other) == ["", f"{FROM_EARLIER}. {CHANGED_SINCE}", FROM_EARLIER]
+    assert notes(summary - 10**9, other) == ["", FROM_EARLIER, FROM_EARLIER], "the summary is newer"
 
 
 def test_a_crash_is_a_failure_of_the_machine_that_a_second_run_tries_again(quick, tmp_path):

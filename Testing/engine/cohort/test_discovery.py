@@ -13,6 +13,7 @@ from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.phantom.truth import PHANTOM
 from LungTumorSegLib.results.folder import complete_or_nothing
 from LungTumorSegLib.results.replaceable_files import Output
+from LungTumorSegLib.results.summary import origin, write_record
 from pydicom.uid import MRImageStorage
 from volumes import affine_of
 
@@ -55,6 +56,17 @@ def test_own_files_are_passed_over_but_the_ct_of_a_phantom_is_not(tmp_path, grou
         for name in ("ct.nii.gz", "tumor.nii.gz"):
             (private / name).write_bytes(b"x")
     assert {item.path.name for item in find_items(tmp_path, tmp_path / "out")} == names
+
+
+def test_maps_of_a_result_that_was_copied_without_its_hidden_mark_are_no_cts(tmp_path):
+    result = tmp_path / "P1/result"
+    result.mkdir(parents=True)
+    for name in ("ct.nrrd", "probability.nrrd", "disagreement.nrrd"):
+        (result / name).write_bytes(b"x")
+    write_record({**origin(), "lesions": []}, result / "summary.json")
+    (tmp_path / "P2").mkdir()
+    (tmp_path / "P2/probability.nrrd").write_bytes(b"x")
+    assert set(found(tmp_path)) == {"P1/result/ct.nrrd", "P2/probability.nrrd"}
 
 
 def test_the_longest_series_of_each_study_is_taken(tmp_path):

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from importlib.resources import files
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,22 @@ def test_measures_of_a_runs_segmentation_keep_what_the_run_knew_of_its_lesions(t
     corrected = with_known(result.report, [row | {"volume_ml": 2 * lesion.volume_ml}]).lesions[0]
     assert (corrected.confidence, corrected.volume_range_ml) == (0.75, None)
     assert with_known(result.report, [row | {"segment": "another"}]).lesions == result.report.lesions
+
+
+def test_a_renamed_segment_keeps_the_confidence_of_the_lesion_at_its_place():
+    report = a_result().report
+    lesion = report.lesions[0]
+
+    def row(segment: str, moved_mm: float, confidence: float) -> dict[str, Any]:
+        center = {f"centroid_{axis}_lps_mm": value for axis, value in zip("xyz", lesion.centroid_lps, strict=True)}
+        center["centroid_z_lps_mm"] += moved_mm
+        return {"segment": segment, "long_axis_mm": lesion.long_axis_mm, "confidence": confidence, **center}
+
+    here, beside, far = row("a", 0.1, 0.8), row("b", 1.0, 0.6), row("c", lesion.long_axis_mm, 0.7)
+    assert with_known(report, [beside, here, far]).lesions[0].confidence == 0.8
+    assert with_known(report, [far]).lesions[0].confidence == lesion.confidence
+    own_name = row(lesion.segment, 1.0, 0.5)
+    assert with_known(report, [here, own_name]).lesions[0].confidence == 0.5
 
 
 def test_what_is_no_summary_is_refused(tmp_path):
