@@ -88,7 +88,7 @@ def find_slices(path: Path) -> FoundSlices:
     slices = [header for header in headers if header is not None and _is_ct_slice(header)]
     unread += [each for each, start in others if _looks_like_slice(each, start, slices)]
     if not slices:
-        raise _none_found(path, headers, unread)
+        raise _none_found(path, headers, unread, [each for each, _ in others])
     localizers = [each for each in headers if each is not None and _kind(each) == "CT" and _is_localizer(each)]
     return FoundSlices(slices, unread, localizers)
 
@@ -203,9 +203,9 @@ def _name_pattern(path: Path) -> str:
     return "".join("0" if character.isdigit() else character for character in path.name)
 
 
-def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path]) -> UnusableInput:
+def _none_found(path: Path, headers: list[DicomHeader | None], unread: list[Path], others: list[Path]) -> UnusableInput:
     if unread or not headers:
-        return no_dicom(path, unread)
+        return no_dicom(path, unread, others)
     kinds = Counter("damaged" if header is None else shown(_kind(header), 20) for header in headers)
     if path.is_file() and "index (DICOMDIR)" in kinds:
         return UnusableInput(

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.errors import UnusableInput
 from ..core.texts import listed, shown
 from .dicom_start import begins_as_dicom, leads_to_regular_file, start_of
+from .file_suffixes import ARCHIVE_SUFFIXES, IMAGE_SUFFIXES, has_suffix
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 
@@ -23,6 +24,12 @@ PACKED_MARKS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\3\4"
 
 PROTECTED, PACKED = "protected against reading", "compressed and must be unpacked"
 """Why files are not read, as messages put it."""
+
+INSTEAD = (
+    (IMAGE_SUFFIXES, "an image file", "image files", "choose a single file instead of the folder"),
+    (ARCHIVE_SUFFIXES, "an archive", "archives", "unpack it first, or choose another folder"),
+)
+"""What may lie in a folder instead of DICOM files, and what to do."""
 
 SLICES = ("1 file that looks like a slice", "files that look like slices")
 """What messages call one file that is not read, and several of them."""
@@ -40,20 +47,28 @@ def check_holds_dicom(folder: Path) -> None:
         if begins_as_dicom(start):
             return
         others.append(path)
-    raise no_dicom(folder, unread + [path for path in others if is_named_as_slice(path)])
+    raise no_dicom(folder, unread + [path for path in others if is_named_as_slice(path)], others)
 
 
-def no_dicom(path: Path, unread: list[Path]) -> UnusableInput:
+def no_dicom(path: Path, unread: list[Path], others: list[Path]) -> UnusableInput:
     """Return the error about a path at which no DICOM file can be read.
 
     Args:
         path: The path that was searched.
         unread: Files that look like slices but cannot be read.
+        others: Files that are not DICOM, of which archives and image files are named.
     """
     if unread:
         return UnusableInput(
             f"{shown(path)} contains no readable CT slices: {unread_sentence(unread)}; {_remedy(unread)}."
         )
+    for suffixes, one, many, remedy in INSTEAD:
+        found = [each.name for each in others if has_suffix(each.name, suffixes) and not is_hidden(each)]
+        if found:
+            what = one if len(found) == 1 else many
+            return UnusableInput(
+                f"{shown(path)} contains no DICOM files, but {what} ({listed(found, most=3, longest=60)}); {remedy}."
+            )
     return UnusableInput(f"{shown(path)} contains no DICOM files; choose a DICOM folder or an image file.")
 
 

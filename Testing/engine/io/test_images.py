@@ -213,6 +213,10 @@ NO_FORMAT = "is not a DICOM, NIfTI .*convert it"
 REFUSED = {
     "a path that does not exist": (lambda d: d / "gone.nii.gz", "does not exist; check the path"),
     "an empty folder": (lambda d: d, "contains no DICOM files; choose a DICOM folder"),
+    "a folder with an archive": (lambda d: text(d, "scan.zip", "PK").parent,
+        r"contains no DICOM files, but an archive \(scan\.zip\); unpack it first"),
+    "a folder with two image files": (lambda d: (text(d, "b.nrrd"), text(d, "a.nii.gz").parent)[1],
+        r"but image files \(a\.nii\.gz, b\.nrrd\); choose a single file instead of the folder"),
     "a text file": (lambda d: text(d, "ct.txt", "not an image"), NO_FORMAT),
     "a text file named NIfTI": (lambda d: text(d, "ct.nii.gz", "not an image"), NO_FORMAT),
     "an empty file": (lambda d: text(d, "ct.nrrd"), r"is empty .0 bytes.; copy or export it again"),
