@@ -208,13 +208,14 @@ class SharedNetwork:
                 norm.moments = None
         return {name: gather_rows(logits) for name, logits in own.items()}
 
-    def backward(self, loss: Tensor) -> None:
-        """Compute the gradients of the loss of the joined batch.
 
-        Each process adds what its own samples contribute. ``DistributedDataParallel`` averages these parts, hence the
-        factor.
-        """
-        (loss * processes()).backward()  # type: ignore[no-untyped-call]
+def joint_backward(loss: Tensor) -> None:
+    """Compute the gradients of the loss of the joined batch of all processes.
+
+    Each process adds what its own samples contribute. ``DistributedDataParallel`` averages these parts, hence the
+    factor.
+    """
+    (loss * processes()).backward()  # type: ignore[no-untyped-call]
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, int]:

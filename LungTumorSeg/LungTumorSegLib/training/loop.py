@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.events import Progress, ProgressCallback
+from ..core.events import ProgressCallback
 from ..networks.contract import Network
 from ..options import Thresholds
 from .checkpoint import load_checkpoint
@@ -21,35 +21,27 @@ from .distributed import from_first, number_from_first, share_of
 from .launch import rank
 from .loader import SampleDataset, batches
 from .lobes import LobeSampler
-from .log import TrainingLog
 from .losses import build_loss
 from .mining import cases_to_mine, updated_sites
 from .normalization import freeze, recalibrate
 from .optimization import Optimization
 from .preparation import PreparedData
+from .record import CHECKPOINT_SECONDS, TrainingRecord, TrainingState
 from .sampling import Sampler
 from .schedules import Length, Plateau, learning_rate
 from .whole_volumes import WholeVolumes
 
-CHECKPOINT_SECONDS = 90.0
-"""Largest amount of work that is repeated after a kill, seconds.
-
-No result is lost: the repetition gives the same weights.
-"""
-
-LOG, LOG_STEPS = "log.csv", 20
+LOG_STEPS = 20
 RECALIBRATION_BATCHES = 16
 MINING_STREAM, RECALIBRATION_STREAM = 1001, 1002
 """Random streams in addition to those of the stages' samples (1, 2)."""
 
 
 @dataclass
-class LoopState:
+class LoopState(TrainingState):
     """Everything that a checkpoint contains besides weights, average and optimizer.
 
     Attributes:
-        step: Number of finished steps.
-        seconds: Time spent on training, seconds.
         best: Best checkpoint score so far.
         best_epoch: Epoch of the best score.
         hard_sites: Mined sites (case index, slice, row, column).
@@ -60,8 +52,6 @@ class LoopState:
         finished: Whether the training has ended.
     """
 
-    step: int = 0
-    seconds: float = 0.0
     best: float | None = None
     best_epoch: int = 0
     hard_sites: tuple[tuple[int, int, int, int], ...] = ()
@@ -110,16 +100,15 @@ class TrainingLoop:
             device: Where to train.
             precision: The precision of the computation.
         """
-        self._name, self._stream, self._stage, self._config, self._data = name, stream, stage, config, data
-        self._length = Length(stage.steps, stage.max_minutes)
+        self._stream, self._stage, self._config, self._data = stream, stage, config, data
         self._share = share_of(stage.batch, f"The batch of the stage {name}")
         self._network, self._volumes = network, volumes
         self._optimization = Optimization(
             network, stage, device=device, precision=precision, lobes=config.lobes is not None
         )
-        self._log = TrainingLog(Path(config.output) / LOG)
-        self._last = Path(config.output) / f"{name}-last.safetensors"
-        self._best = Path(config.output) / f"{name}-best.safetensors"
+        output = Path(config.output)
+        self._record = TrainingRecord(name, output, Length(stage.steps, stage.max_minutes), stage.epoch_steps)
+        self._best = output / f"{name}-best.safetensors"
         self._state = LoopState(frozen=stage.freeze_norm_at <= 0)
 
     def run(self, on_progress: ProgressCallback) -> Network:
@@ -128,13 +117,12 @@ class TrainingLoop:
         Returns:
             The network with its best weights, in evaluation mode.
         """
-        if self._last.is_file():
-            self._state = LoopState.restore(self._optimization.resume(self._last))
-        if rank() == 0:
-            self._log.resume(self._name, self._state.step)
+        if self._record.checkpoint.is_file():
+            self._state = LoopState.restore(self._optimization.resume(self._record.checkpoint))
+        self._record.resume(self._state)
         while not self._state.finished:
             self._epoch(on_progress)
-        self._log.close()
+        self._record.close()
         if self._best.is_file():
             load_checkpoint(self._best, self._network)
         else:
@@ -154,7 +142,8 @@ class TrainingLoop:
             freeze(self._network)
         samples, workers = self._samples(self._stream), self._config.workers
         for image, label in batches(samples, first, last, batch=stage.batch, workers=workers, share=self._share):
-            rate = learning_rate(stage, step=state.step, fraction=self._fraction(), reductions=state.plateau.reductions)
+            fraction, reductions = self._record.fraction(state), state.plateau.reductions
+            rate = learning_rate(stage, step=state.step, fraction=fraction, reductions=reductions)
             losses.append(
                 self._optimization.step(
                     image, label, rate=rate, loss_of=loss_of, seed=self._dropout_seed(), averaged=state.frozen
@@ -163,15 +152,14 @@ class TrainingLoop:
             state.loss_sum, state.loss_count = state.loss_sum + losses[-1], state.loss_count + 1
             state.step += 1
             state.seconds = number_from_first(spent + time.monotonic() - begin)
-            done = self._length.done(state.step, state.seconds)
-            on_progress(Progress(f"training {self._name}", done, stage.steps))
+            self._record.show(state, on_progress)
             if state.step % LOG_STEPS == 0:
                 self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
                 losses.clear()
             if time.monotonic() - saved > CHECKPOINT_SECONDS and state.step < last:
-                self._save(self._last)
+                self._save(self._record.checkpoint)
                 saved = time.monotonic()
-            if self._fraction() >= 1:
+            if self._record.fraction(state) >= 1:
                 break
         if losses:
             self._write_log(loss=float(np.mean(losses)), learning_rate=rate)
@@ -180,7 +168,7 @@ class TrainingLoop:
                 self._between_epochs()
         self._state = LoopState.restore(from_first(asdict(state)))
         self._state.seconds = spent + time.monotonic() - begin
-        self._save(self._last)
+        self._save(self._record.checkpoint)
 
     def _dropout_seed(self) -> int:
         place = [self._config.seed, self._stream, self._state.step, *([rank()] if rank() else [])]
@@ -188,7 +176,7 @@ class TrainingLoop:
 
     def _between_epochs(self) -> None:
         """Freeze statistics, mine and select, each from its own share of the training onward."""
-        state, stage, fraction = self._state, self._stage, self._fraction()
+        state, stage, fraction = self._state, self._stage, self._record.fraction(self._state)
         state.finished = state.step >= stage.steps or fraction >= 1
         state.plateau.see(state.loss_sum / max(1, state.loss_count))
         state.loss_sum, state.loss_count = 0.0, 0
@@ -239,22 +227,8 @@ class TrainingLoop:
         ):
             yield self._optimization.logits(image)
 
-    def _fraction(self) -> float:
-        return self._length.fraction(self._state.step, self._state.seconds)
-
     def _write_log(self, **values: object) -> None:
-        if rank():
-            return
-        state = self._state
-        self._log.write(
-            stage=self._name,
-            step=state.step,
-            epoch=(state.step - 1) // self._stage.epoch_steps,
-            seconds=state.seconds,
-            seconds_left=self._length.seconds_left(state.step, state.seconds),
-            hard_sites=len(state.hard_sites),
-            **values,
-        )
+        self._record.write(self._state, hard_sites=len(self._state.hard_sites), **values)
 
     def _save(self, path: Path) -> None:
         if rank() == 0:

@@ -33,9 +33,10 @@ from .folds import check_folds, leave_out, source_of
 from .held_out import evaluate_held_out
 from .launch import rank
 from .lobes import LobeVolumes, evaluate_lobes, volumes_of
-from .loop import LOG, TrainingLoop
+from .loop import TrainingLoop
 from .overall_progress import progress_within
 from .preparation import PreparedData, prepare_data
+from .record import LOG
 from .second_look.config import LookTrainingConfig
 from .settings import WrongConfig
 from .store import StoredCase

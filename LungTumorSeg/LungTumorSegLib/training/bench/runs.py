@@ -34,10 +34,10 @@ from ...results.folder import check_output, complete_or_nothing
 from ...results.replaceable_files import Output
 from ..config import TrainingConfig
 from ..distributed import by_first, connect_processes, first_alone
-from ..loop import LOG
 from ..overall_progress import progress_within
 from ..overlays import write_overlay
 from ..preparation import PreparedData, prepare_data
+from ..record import LOG
 from ..splits import PatientNames
 from ..stages import check_stages, keep_config, train_on
 from ..store import IGNORED, StoredCase

@@ -23,9 +23,9 @@ from ..config import NETWORK
 from ..distributed import refuse_several
 from ..folds import check_folds
 from ..implants import Nodule
-from ..loop import LOG
 from ..overall_progress import progress_of_equals
 from ..preparation import assign_parts, cache_folder
+from ..record import LOG
 from ..stages import keep_config
 from .backgrounds import Background
 from .calibration import Judged, fit, judged_candidates, leave_one_source_out, summary

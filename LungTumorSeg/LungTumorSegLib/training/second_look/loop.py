@@ -13,15 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.errors import UnusableInput
-from ...core.events import Progress, ProgressCallback
+from ...core.events import ProgressCallback
 from ...core.volume import Array
 from ...networks.second_network import SecondNetwork
 from ...refinement.views import windows
-from ..averaging import MovingAverage
-from ..checkpoint import load_average, load_checkpoint, save_checkpoint
-from ..log import TrainingLog
-from ..loop import CHECKPOINT_SECONDS, LOG
+from ..optimization import AveragedOptimizer
 from ..precision import channels_last, prepare_network
+from ..record import CHECKPOINT_SECONDS, TrainingRecord, TrainingState
 from ..schedules import Length, cosine, warmed_up
 from .config import LookTrainingConfig
 from .pool import Pool, Samples
@@ -43,19 +41,13 @@ ORDER_STREAM, STEP_STREAM = 1, 2
 
 
 @dataclass
-class LookState:
-    """Everything that a checkpoint contains besides weights and optimizer.
+class LookState(TrainingState):
+    """Everything that a checkpoint contains besides weights, average and optimizer.
 
     Attributes:
-        step: Number of finished steps.
-        seconds: Time spent on training, seconds.
-        averaged: Number of steps in the moving average of the weights.
         finished: Whether the training has ended.
     """
 
-    step: int = 0
-    seconds: float = 0.0
-    averaged: int = 0
     finished: bool = False
 
 
@@ -102,8 +94,7 @@ class LookLoop:
         Raises:
             UnusableInput: The samples do not fill a batch.
         """
-        self._name, self._pool, self._config = name, pool, config.second_look
-        self._length = Length(self._config.steps, max_minutes)
+        self._pool, self._config = pool, config.second_look
         self._numbers = pool.without(left_out)
         self._seed = [config.seed, *name.encode()]
         self._batches = len(self._numbers) // self._config.batch
@@ -116,60 +107,49 @@ class LookLoop:
         self._network = SecondNetwork(self._config.width)
         nn.init.constant_(self._network.mask.bias, MASK_BIAS)  # type: ignore[arg-type]
         prepare_network(self._network, torch.device("cpu"))
-        self._optimizer = torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             self._network.parameters(), self._config.learning_rate, weight_decay=self._config.weight_decay
         )
-        self._average = MovingAverage(self._network, self._config.ema)
-        self._log = TrainingLog(Path(config.output) / LOG)
-        self._last = Path(config.output) / f"{name}-last.safetensors"
+        self._optimizer = AveragedOptimizer(self._network, optimizer, clip=self._config.clip, ema=self._config.ema)
+        length = Length(self._config.steps, max_minutes)
+        self._record = TrainingRecord(name, Path(config.output), length, self._batches)
         self._state = LookState()
 
     def run(self, on_progress: ProgressCallback) -> SecondNetwork:
         """Train, or resume training, to the end; return the network in evaluation mode."""
-        if self._last.is_file():
-            self._state = LookState(**load_checkpoint(self._last, self._network, self._optimizer))
-            self._average.restore(load_average(self._last), self._state.averaged)
-        self._log.resume(self._name, self._state.step)
+        record = self._record
+        if record.checkpoint.is_file():
+            self._state = LookState(**self._optimizer.resume(record.checkpoint))
+        record.resume(self._state)
         self._network.train()
-        begin, spent, saved = time.monotonic(), self._state.seconds, time.monotonic()
+        state = self._state
+        begin, spent, saved = time.monotonic(), state.seconds, time.monotonic()
         seen: list[tuple[float, float]] = []
-        while not self._state.finished:
+        while not state.finished:
             rate = self._rate()
             seen.append(self._step(rate))
-            self._state.step += 1
-            self._state.seconds = spent + time.monotonic() - begin
-            self._state.finished = self._fraction() >= 1
-            if self._state.step % LOG_STEPS == 0:
+            state.step += 1
+            state.seconds = spent + time.monotonic() - begin
+            state.finished = record.fraction(state) >= 1
+            if state.step % LOG_STEPS == 0:
                 self._write_log(seen, rate)
                 seen.clear()
-            if time.monotonic() - saved > CHECKPOINT_SECONDS or self._state.finished:
-                self._save()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS or state.finished:
+                self._optimizer.save(record.checkpoint, asdict(state))
                 saved = time.monotonic()
-            done = self._length.done(self._state.step, self._state.seconds)
-            on_progress(Progress(f"training {self._name}", done, self._config.steps))
-        self._log.close()
-        self._average.apply()
+            record.show(state, on_progress)
+        record.close()
+        self._optimizer.average.apply()
         return self._network.eval()
-
-    def _save(self) -> None:
-        save_checkpoint(self._last, self._network, self._optimizer, asdict(self._state), self._average.state())
 
     def _step(self, rate: float) -> tuple[float, float]:
         """Take one step; return the loss and the mean Dice of the masks of lesions (NaN in a batch without lesions)."""
         rng = np.random.default_rng([*self._seed, STEP_STREAM, self._state.step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout: a resumed run repeats itself
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         batch = make_batch(self._pool.take(self._chosen()), rng, varied=self._config.varied)
         mask, tumor = self._network(batch.fine, batch.coarse, batch.octaves)
-        loss = loss_of(mask, tumor, batch)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._network.parameters(), self._config.clip)
-        self._optimizer.step()
-        self._average.update()
-        self._state.averaged = self._average.updates
-        return float(loss.detach()), _mean_dice(mask.detach(), batch)
+        loss = self._optimizer.descend(loss_of(mask, tumor, batch), rate)
+        return loss, _mean_dice(mask.detach(), batch)
 
     def _chosen(self) -> Array:
         """Return the numbers of the samples of this step; every pass over the pool has an order of its own."""
@@ -179,24 +159,12 @@ class LookLoop:
 
     def _rate(self) -> float:
         rate = warmed_up(self._config.learning_rate, self._state.step, self._config.warmup_steps)
-        return cosine(rate, self._fraction())
-
-    def _fraction(self) -> float:
-        return self._length.fraction(self._state.step, self._state.seconds)
+        return cosine(rate, self._record.fraction(self._state))
 
     def _write_log(self, seen: list[tuple[float, float]], rate: float) -> None:
         losses, dices = np.array(seen).T
-        state = self._state
-        self._log.write(
-            stage=self._name,
-            step=state.step,
-            epoch=(state.step - 1) // self._batches,
-            loss=float(losses.mean()),
-            learning_rate=rate,
-            seconds=state.seconds,
-            seconds_left=self._length.seconds_left(state.step, state.seconds),
-            dice=float(np.nanmean(dices)) if not np.isnan(dices).all() else "",
-        )
+        dice = float(np.nanmean(dices)) if not np.isnan(dices).all() else ""
+        self._record.write(self._state, loss=float(losses.mean()), learning_rate=rate, dice=dice)
 
 
 def make_batch(samples: Samples, rng: np.random.Generator, *, varied: bool = False) -> Batch:
