@@ -7,9 +7,8 @@ from 0, so the products within a slice skip the others.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from .volume import Array
+from .volume import Array, Float32Array
 
 EDGE_VOXELS = 0.5
 """Extent of a voxel beyond its center, in voxels; farther outside there is nothing to interpolate."""
@@ -23,7 +22,7 @@ def resample_separable(
     size: tuple[int, int, int],
     outside: float = 0.0,
     first: tuple[int, int, int] = (0, 0, 0),
-) -> npt.NDArray[np.float32]:
+) -> Float32Array:
     """Resample an array linearly at regularly spaced indices.
 
     Along each axis, output voxel k lies at the input index ``start + step * k``. If the step is at most one voxel, this
@@ -61,13 +60,13 @@ def resample_separable(
     return resampled
 
 
-def _span(weights: npt.NDArray[np.float32]) -> slice:
+def _span(weights: Float32Array) -> slice:
     """Return the smallest range of input voxels that holds all weights (output, input) above 0."""
     used = np.flatnonzero(weights.any(axis=0))
     return slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
 
 
-def _weights(n: int, start: float, step: float, first: int, size: int) -> npt.NDArray[np.float32]:
+def _weights(n: int, start: float, step: float, first: int, size: int) -> Float32Array:
     """Return the (size, n) matrix of triangle weights.
 
     Rows sum to 1 inside the axis of ``n`` voxels and are 0 outside it.

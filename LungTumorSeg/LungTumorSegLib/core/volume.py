@@ -37,10 +37,16 @@ Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 """True inside of a structure; (slice, row, column) where it is 3D."""
 
+Float32Array = npt.NDArray[np.float32]
+"""Numbers in single precision: what images and networks compute with."""
+
+Float64Array = npt.NDArray[np.float64]
+"""Numbers in double precision: points, spacings and statistics."""
+
 HU = npt.NDArray[np.int16 | np.float32]
 """Hounsfield units of a CT."""
 
-Probability = npt.NDArray[np.float32]
+Probability = Float32Array
 """Tumor probabilities, 0 to 1."""
 
 Point = tuple[float, float, float]

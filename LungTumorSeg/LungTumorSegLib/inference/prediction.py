@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from ..core.computed import ComputedVolume
-from ..core.volume import Probability, Volume
+from ..core.volume import Float32Array, Probability, Volume
 from .grid import WorkingGrid
 from .stacks import StackStatistics
 
@@ -25,7 +22,7 @@ class Prediction:
 
     grid: WorkingGrid
     mean: Probability
-    deviation: npt.NDArray[np.float32]
+    deviation: Float32Array
 
     @classmethod
     def of(cls, grid: WorkingGrid, maps: StackStatistics) -> Prediction:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..core.boxes import relative_box, slices_of
@@ -21,6 +20,7 @@ from ..core.errors import MachineLimit
 from ..core.events import Progress, ProgressCallback, ignore_progress
 from ..core.machine import is_out_of_memory
 from ..core.messages import OUT_OF_MEMORY
+from ..core.volume import Probability
 from ..networks.locality import is_local
 from ..networks.multires_blocks import kernels_kept
 from ..networks.workers import MOST_WORKERS, torch_workers
@@ -174,7 +174,7 @@ class _Search:
             self._add(part, next(probabilities))
         self.compute(closer(others))
 
-    def _add(self, part: Part, probability: npt.NDArray[np.float32]) -> None:
+    def _add(self, part: Part, probability: Probability) -> None:
         trusted = part.trusted(self._statistics.mean.shape)
         self._statistics.add(trusted, probability[slices_of(relative_box(trusted, part.box))])
         self._done += self._cost(part)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..core.boxes import Box, slices_of
 from ..core.errors import UnusableInput
+from ..core.volume import Float32Array, Probability
 from .stack_length import STACK_SLICES
 
 
@@ -55,11 +56,11 @@ class StackStatistics:
     """
 
     def __init__(self, shape: tuple[int, int, int]) -> None:
-        self.mean: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
-        self._squares: npt.NDArray[np.float32] = np.zeros(shape, np.float32)
+        self.mean: Probability = np.zeros(shape, np.float32)
+        self._squares: Float32Array = np.zeros(shape, np.float32)
         self.count: npt.NDArray[np.uint16] = np.zeros(shape, np.uint16)
 
-    def add(self, box: Box, probability: npt.NDArray[np.float32]) -> None:
+    def add(self, box: Box, probability: Probability) -> None:
         """Add the probability (slice, row, column) of one stack, or of a part of its plane, which fills ``box``."""
         here = slices_of(box)
         self.count[here] += 1
@@ -67,6 +68,6 @@ class StackStatistics:
         self.mean[here] = self.mean[here] + change / self.count[here].astype(np.float32)
         self._squares[here] += change * (probability - self.mean[here])
 
-    def deviation(self) -> npt.NDArray[np.float32]:
+    def deviation(self) -> Float32Array:
         """Return the population standard deviation (slice, row, column); 0 where at most one stack covers the voxel."""
         return np.asarray(np.sqrt(self._squares / np.maximum(self.count, 1).astype(np.float32)))

@@ -11,9 +11,9 @@ import torch
 from scipy import ndimage
 
 from ..core.components import CONNECTIVITY
-from ..core.volume import Mask, Point, Volume
+from ..core.volume import Mask, Point, Probability, Volume
 from ..networks.second_network import SecondNetwork
-from .views import FINE_VOXELS, Anatomy, Cube, Float, coarse_view, fine_view
+from .views import FINE_VOXELS, Anatomy, Cube, coarse_view, fine_view
 
 UNIT_MM = 64.0
 """Side of a fine view that the network receives as 0; other sides are given in octaves."""
@@ -44,7 +44,7 @@ class Look:
 
     cube: Cube
     tumor_logit: float
-    inside: Float
+    inside: Probability
 
     @property
     def mask(self) -> Mask:

@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from ..core.boxes import Box, bounding_box, slices_of
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, HU, Array, Mask, Point, Volume, as_point, as_shape
+from ..core.volume import AIR_HU, HU, Array, Float32Array, Mask, Point, Volume, as_point, as_shape
 
 VOXEL_MM = 1.5
 """Voxels of the volume in which spots are sought, mm."""
@@ -84,7 +83,7 @@ def _reduced(ct: Volume, lungs: Mask, box: Box) -> tuple[Volume, Mask]:
     size = as_shape(np.ceil(np.asarray(part.shape) / step).astype(int))
     affine = part.affine_from((0, 0, 0), step)
 
-    def reduced(array: Array, outside: float = 0.0) -> npt.NDArray[np.float32]:
+    def reduced(array: Array, outside: float = 0.0) -> Float32Array:
         return resample_separable(array, start=(0.0, 0.0, 0.0), step=as_point(step), size=size, outside=outside)
 
     inside = reduced(lungs[slices_of(box)]) > 0.5

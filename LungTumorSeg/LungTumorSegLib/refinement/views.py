@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from ..core.boxes import Slices
 from ..core.resampling import resample_separable
-from ..core.volume import AIR_HU, Array, Mask, Point, Volume, as_point, as_shape
-
-Float = npt.NDArray[np.float32]
+from ..core.volume import AIR_HU, Array, Float32Array, Float64Array, Mask, Point, Volume, as_point, as_shape
 
 FINE_VOXELS = 40
 """Voxels of the fine view along each axis."""
@@ -69,7 +67,7 @@ class Cube:
         off_mm = (np.asarray(index, dtype=float) - (self.voxels - 1) / 2) * self.voxel_mm
         return as_point(np.asarray(self.center) + of.direction @ off_mm)
 
-    def sample(self, array: Array, of: Volume, *, outside: float = 0.0) -> Float:
+    def sample(self, array: Array, of: Volume, *, outside: float = 0.0) -> Float32Array:
         """Resample an array that lies on the grid of ``of`` to the cube.
 
         Args:
@@ -90,7 +88,7 @@ class Cube:
             outside=outside,
         )
 
-    def carry_back(self, values: Float, to: Volume) -> tuple[Float, Slices]:
+    def carry_back(self, values: Float32Array, to: Volume) -> tuple[Float32Array, Slices]:
         """Interpolate values of the cube linearly on the voxels of ``to`` that lie in it.
 
         Args:
@@ -113,7 +111,7 @@ class Cube:
         )
         return back, (slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2]))
 
-    def _step(self, volume: Volume) -> npt.NDArray[np.float64]:
+    def _step(self, volume: Volume) -> Float64Array:
         return np.asarray(self.side_mm / self.voxels / np.asarray(volume.spacing))
 
 
@@ -141,7 +139,7 @@ class Anatomy:
         size = tuple(int(np.ceil((n - 1) / s)) + 1 for n, s in zip(ct.shape, step, strict=True))
         affine = ct.affine_from((0, 0, 0), step)
 
-        def reduced(array: Array, outside: float = 0.0) -> Float:
+        def reduced(array: Array, outside: float = 0.0) -> Float32Array:
             return resample_separable(
                 array,
                 start=(0.0, 0.0, 0.0),
@@ -154,18 +152,18 @@ class Anatomy:
         return cls(Volume(hu, affine), Volume(reduced(lungs & (ct.array < AERATED_HU)), affine))
 
 
-def fine_view(cube: Cube, ct: Volume) -> Float:
+def fine_view(cube: Cube, ct: Volume) -> Float32Array:
     """Return the fine view of a CT, float32 (2, 40, 40, 40): lung window and soft tissue window, each from 0 to 1."""
     return windows(cube.sample(ct.array, ct, outside=AIR_HU))
 
 
-def coarse_view(center: Point, anatomy: Anatomy) -> Float:
+def coarse_view(center: Point, anatomy: Anatomy) -> Float32Array:
     """Return the coarse view, float32 (3, 32, 32, 32): lung window, soft tissue window and aerated lung, 0 to 1."""
     cube = Cube(center, COARSE_MM, COARSE_VOXELS)
     hu = cube.sample(anatomy.hu.array, anatomy.hu, outside=AIR_HU)
     return np.concatenate([windows(hu), cube.sample(anatomy.aerated.array, anatomy.aerated)[None]])
 
 
-def windows(hu: Float) -> Float:
+def windows(hu: Float32Array) -> Float32Array:
     """Return HU (slice, row, column) as two channels, each from 0 to 1."""
     return np.stack([np.clip((hu - low) / (high - low), 0, 1) for low, high in (WIDE_HU, SOFT_HU)]).astype(np.float32)

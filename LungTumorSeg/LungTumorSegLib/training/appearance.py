@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import AIR_HU, Array, Mask
-from .implant_shapes import Float
+from ..core.volume import AIR_HU, Array, Float32Array, Mask
 from .implants import Patch
 from .sampling_config import AppearanceConfig
 from .store import IGNORED
@@ -60,7 +59,7 @@ FWHM = 2.3548
 """Full width at half maximum of a Gaussian per standard deviation."""
 
 
-def recolor_contrast(hu: Float, spacing_mm: tuple[float, float, float], factor: float) -> Float:
+def recolor_contrast(hu: Float32Array, spacing_mm: tuple[float, float, float], factor: float) -> Float32Array:
     """Scale the contrast agent in vessels and heart, the part of the HU above unenhanced blood, by a factor.
 
     The part is measured on a smoothed copy of the soft tissue, so that the noise keeps its strength. Lung, fat,
@@ -81,7 +80,7 @@ def recolor_contrast(hu: Float, spacing_mm: tuple[float, float, float], factor: 
     return np.asarray(hu + np.float32(factor - 1) * agent, np.float32)
 
 
-def exhale(hu: Float, lungs: Mask, volume_share: float) -> Float:
+def exhale(hu: Float32Array, lungs: Mask, volume_share: float) -> Float32Array:
     """Make aerated lung as dense as it is after expiration to a share of its volume.
 
     The same tissue lies in less air: the density (HU + 1000) is divided by the share. Vessels and lesions keep their
@@ -96,13 +95,15 @@ def exhale(hu: Float, lungs: Mask, volume_share: float) -> Float:
     return np.asarray(hu + aerated * np.maximum(hu + 1000, 0) * (1 / volume_share - 1), np.float32)
 
 
-def smooth_kernel(hu: Float, spacing_mm: tuple[float, float, float], width_mm: float) -> Float:
+def smooth_kernel(hu: Float32Array, spacing_mm: tuple[float, float, float], width_mm: float) -> Float32Array:
     """Blur each slice as a smooth reconstruction kernel does, by a Gaussian of this width (FWHM); the mean is kept."""
     sigma = [0.0, *(width_mm / FWHM / each for each in spacing_mm[1:])]
     return np.asarray(ndimage.gaussian_filter(hu, sigma, mode="nearest"), np.float32)
 
 
-def sharp_kernel(hu: Float, spacing_mm: tuple[float, float, float], width_mm: float, amount: float) -> Float:
+def sharp_kernel(
+    hu: Float32Array, spacing_mm: tuple[float, float, float], width_mm: float, amount: float
+) -> Float32Array:
     """Sharpen each slice as a sharp kernel does: add ``amount`` times what ``smooth_kernel`` removes; the mean is kept.
 
     Noise is amplified and edges overshoot, as in CT.
@@ -116,7 +117,7 @@ def dose_noise(
     deviation_hu: float,
     peak_per_mm: float,
     rng: np.random.Generator,
-) -> Float:
+) -> Float32Array:
     """Draw noise with the spectrum of CT noise: it rises with the frequency, peaks, and falls (band-limited).
 
     The power at the in-plane frequency f is f exp(-f^2 / (2 p^2)) with the peak p: the ramp of the reconstruction times
@@ -142,12 +143,12 @@ def dose_noise(
 
 
 def thick_slices(
-    hu: Float,
+    hu: Float32Array,
     spacing_mm: tuple[float, float, float],
     thickness_mm: float,
     increment_mm: float = 0.0,
     first: float = 0.0,
-) -> Float:
+) -> Float32Array:
     """Average thin slices to thick ones, on the same grid.
 
     Args:
@@ -228,7 +229,7 @@ def _truncate(patch: Patch, rng: np.random.Generator) -> None:
     patch.label[outside & (patch.label > 0)] = IGNORED
 
 
-def _filled(patch: Patch) -> Float:
+def _filled(patch: Patch) -> Float32Array:
     """Return HU in which a voxel outside the isolation mask has the mean HU of those inside within ``REACH_MM``."""
     if patch.mask.all() or not patch.mask.any():
         return patch.hu

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from ..core.volume import Array
-
-Float = npt.NDArray[np.float32]
+from ..core.volume import Array, Float32Array
 
 SPICULE_SHARE, SPICULE_WIDTH = 0.45, 0.012
 """Share of the blobs with spicules, and how fast one narrows with 1 - cosine of the angle to it."""
@@ -16,7 +13,7 @@ WAVES = 6
 """Number of waves in the surface of a blob."""
 
 
-def blob(points: Float, radius_mm: float, rng: np.random.Generator) -> Float:
+def blob(points: Float32Array, radius_mm: float, rng: np.random.Generator) -> Float32Array:
     """Draw a lumpy, sometimes spiculated ellipsoid around 0.
 
     Args:
@@ -49,7 +46,7 @@ def _rotation(rng: np.random.Generator) -> Array:
     return np.asarray(q)
 
 
-def texture(points: Float, rng: np.random.Generator) -> Float:
+def texture(points: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Draw a smooth pattern with a standard deviation of about 1 and wavelengths of 10 to 40 mm.
 
     Args:
@@ -67,7 +64,7 @@ def texture(points: Float, rng: np.random.Generator) -> Float:
     return np.asarray(total / np.sqrt(2.0))
 
 
-def beyond_plane(points: Float, axis: Array, rng: np.random.Generator) -> Float:
+def beyond_plane(points: Float32Array, axis: Array, rng: np.random.Generator) -> Float32Array:
     """Draw an uneven half-space that begins at 0 and extends along ``axis``.
 
     Args:

@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from ..core.volume import HU, Array, Mask
-from .implant_shapes import Float, beyond_plane, blob, texture
+from ..core.volume import HU, Array, Float32Array, Mask
+from .implant_shapes import beyond_plane, blob, texture
 
 LESION = 254
 """Label of implanted tumor in a patch; any value except 0 and ``IGNORED`` counts as tumor."""
@@ -73,13 +73,13 @@ class Patch:
         spacing_mm: Spacing along (slice, row, column), mm.
     """
 
-    hu: Float
+    hu: Float32Array
     label: Array
     lungs: Mask
     mask: Mask
     spacing_mm: tuple[float, float, float]
 
-    def points_mm(self, center: Array) -> Float:
+    def points_mm(self, center: Array) -> Float32Array:
         """Return positions (3, slice, row, column), mm, relative to ``center`` (slice, row, column), voxels."""
         axes = [
             ((np.arange(n) - c) * s).astype(np.float32)
@@ -115,7 +115,7 @@ class Nodule:
 
     patient: str
     hu: HU
-    depth_mm: Float
+    depth_mm: Float32Array
     spacing_mm: tuple[float, float, float]
     radius_mm: float
 
@@ -313,8 +313,8 @@ def _lung_hu(patch: Patch) -> float:
 
 def _paint(
     patch: Patch,
-    depth: Float,
-    tissue: Float,
+    depth: Float32Array,
+    tissue: Float32Array,
     *,
     edge_mm: float,
     anywhere: bool,

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ...core.errors import MachineLimit, UnusableInput
 from ...core.machine import missing_package
-from ...core.volume import Array, Mask, Probability, Volume
+from ...core.volume import Array, Float64Array, Mask, Probability, Volume
 from ...networks.second_network import SecondNetwork
 from ...refinement.calibration import TUMOR_LOGIT, Calibration
 from ...refinement.candidates import CORE, Candidate, find_candidates
@@ -28,8 +27,6 @@ from .cases import LookCase, Scan
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
-
-Float = npt.NDArray[np.float64]
 
 SMALLEST_ML = 0.04
 """Smallest volume of the core of a candidate, mL."""
@@ -135,7 +132,7 @@ def fit(candidates: Sequence[Judged], names: Sequence[str]) -> Calibration:
     return Calibration(intercept, {name: float(weight) for name, weight in zip(names, weights, strict=True)})
 
 
-def leave_one_source_out(candidates: Sequence[Judged], names: Sequence[str]) -> Float:
+def leave_one_source_out(candidates: Sequence[Judged], names: Sequence[str]) -> Float64Array:
     """Return the probability of each candidate (n,) from a calibration that was fitted without its source.
 
     Raises:
@@ -151,7 +148,7 @@ def leave_one_source_out(candidates: Sequence[Judged], names: Sequence[str]) -> 
     return probabilities
 
 
-def summary(candidates: Sequence[Judged], probabilities: Float) -> dict[str, Any]:
+def summary(candidates: Sequence[Judged], probabilities: Float64Array) -> dict[str, Any]:
     """Summarize probabilities that were estimated without the candidates' own sources.
 
     Returns:

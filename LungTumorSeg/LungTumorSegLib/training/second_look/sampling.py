@@ -10,14 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from ...core.components import largest_component
 from ...core.errors import UnusableInput
-from ...core.volume import AIR_HU, Array, Mask, Point, Volume, as_point
+from ...core.volume import AIR_HU, Array, Float32Array, Float64Array, Mask, Point, Volume, as_point
 from ...refinement.candidates import extent_mm
 from ...refinement.look import UNIT_MM
-from ...refinement.views import AERATED_HU, COARSE_MM, COARSE_VOXELS, Cube, Float, side_for_extent
+from ...refinement.views import AERATED_HU, COARSE_MM, COARSE_VOXELS, Cube, side_for_extent
 from ..appearance import vary_patient, vary_scan
 from ..implants import (
     LESION,
@@ -253,7 +252,7 @@ class _View:
             _stored(fine), _stored(coarse), np.ascontiguousarray(mask), octaves, tumor, self._background.source
         )
 
-    def _coarse(self, center: Point) -> tuple[Float, Float]:
+    def _coarse(self, center: Point) -> tuple[Float32Array, Float32Array]:
         """Return HU and aerated share of the coarse view, with all that has changed in the part."""
         cube, anatomy = Cube(center, COARSE_MM, COARSE_VOXELS), self._background.anatomy
         hu = cube.sample(anatomy.hu.array, anatomy.hu, outside=AIR_HU)
@@ -268,9 +267,9 @@ def _background(backgrounds: Sequence[Background], real_share: float, rng: np.ra
     return of_either(real, [each for each in backgrounds if each.is_phantom], real_share, rng)
 
 
-def _any(places: Array, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _any(places: Array, rng: np.random.Generator) -> Float64Array:
     return np.asarray(places[rng.integers(len(places))], dtype=float)
 
 
-def _stored(values: Float) -> Array:
+def _stored(values: Float32Array) -> Array:
     return np.rint(np.clip(values, AIR_HU, HIGHEST_HU)).astype(np.int16)
