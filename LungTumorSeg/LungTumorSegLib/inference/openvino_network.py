@@ -100,7 +100,7 @@ def computes_in(precision: str) -> bool:
         MachineLimit: OpenVINO is missing or damaged.
     """
     try:
-        return precision == "float32" or "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return precision == "float32" or "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except ImportError as error:
         raise MachineLimit(missing_package(error)) from error
 
@@ -120,7 +120,7 @@ def _openvino() -> Any:
 
 
 @functools.cache
-def _core() -> Any:
+def openvino_core() -> Any:
     """Return OpenVINO's core, the same one until the process ends.
 
     A core gives its thread another stack for signal handlers and takes it back when it is destroyed. Destroyed in
@@ -190,7 +190,7 @@ def _graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...], shapes: S
 
 def _compiled(graphs: Sequence[Any], precision: str) -> OpenVinoNetwork:
     """Prepare graphs for the CPU, with as many threads as torch uses."""
-    core = _core()
+    core = openvino_core()
     settings = {
         "INFERENCE_PRECISION_HINT": TYPES[precision],  # otherwise OpenVINO may choose a shorter format
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),

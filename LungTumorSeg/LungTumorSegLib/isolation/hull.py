@@ -72,7 +72,7 @@ def spanned_by_lungs(left: Mask, right: Mask, spacing: Spacing) -> Mask:
     lungs = left | right
     gaps = open_(hulls & ~close(lungs, NOTCH_MM, spacing, planar=True), GAP_RADIUS_MM, spacing, planar=True)
     bulges = dilate(hulls, RIM_MM, spacing, planar=True) | dilate(gaps, BULGE_MM, spacing, planar=True)
-    chest_wall = ~_filled_hulls(lungs)
+    chest_wall = ~filled_hulls(lungs)
     return np.asarray(hulls | (bulges & chest_wall))
 
 
@@ -83,7 +83,7 @@ def _lung_hulls(lung: Mask, spacing: Spacing) -> Mask:
     downward for 30 mm.
     """
     seeds = lung | _lost_back(lung, spacing)
-    return np.asarray(_filled_hulls(seeds) & dilate(seeds, FARTHEST_MM, spacing, planar=True))
+    return np.asarray(filled_hulls(seeds) & dilate(seeds, FARTHEST_MM, spacing, planar=True))
 
 
 def _lost_back(lung: Mask, spacing: Spacing) -> Mask:
@@ -105,8 +105,8 @@ def _lost_back(lung: Mask, spacing: Spacing) -> Mask:
     return lost
 
 
-def _filled_hulls(mask: Mask) -> Mask:
-    """Fill the convex hull of ``mask`` in each slice."""
+def filled_hulls(mask: Mask) -> Mask:
+    """Return a mask (slice, row, column) with the convex hull of its voxel centers filled in each slice."""
     filled = np.array(mask)
     for plane in filled:
         _fill_hull(plane)

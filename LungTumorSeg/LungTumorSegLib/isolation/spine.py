@@ -271,10 +271,10 @@ def _smoothed(values: Array) -> Array:
 
     Either direction alone lags by (1 - a) / a slices.
     """
-    return np.asarray((_exponential(values) + _exponential(values[::-1])[::-1]) / 2)
+    return np.asarray((smooth_exponentially(values) + smooth_exponentially(values[::-1])[::-1]) / 2)
 
 
-def _exponential(values: Array) -> Array:
+def smooth_exponentially(values: Array) -> Array:
     """Compute S_t = a x_t + (1 - a) S_(t-1) along ``values`` (n,), starting with the mean of the first five."""
     smooth = np.empty(len(values))
     state = float(values[:START_SLICES].mean())

@@ -13,7 +13,7 @@ from ..core.lesion_words import Depth
 from ..core.volume import Array, Point, Volume
 from .components import rim_of
 from .measurements import centroid_lps
-from .mediastinum import MedialSpace, distance_to_surface_mm, medial_space
+from .mediastinum import distance_to_surface_mm, medial_space
 from .pleura import OwnLung, PleuralContact, pleural_contact
 from .zones import Side, ZoneName, span_of, zone_at
 
@@ -108,29 +108,22 @@ class LungAnatomy:
 
     def location_of(self, lesion: Crop, side: Side) -> Location:
         """Locate a lesion of one of these lungs."""
-        return _located(
-            lesion, side, self._own[side], space=self._space, surface_lps=self._surface_lps, carina_lps=self._carina_lps
+        lung, carina_lps = self._own[side], self._carina_lps
+        height = float(lung.height_of(np.array(centroid_lps(lesion.mask))))
+        rim_lps = lesion.mask.index_to_lps(np.argwhere(rim_of(lesion.mask.array)))
+        mediastinum_mm = distance_to_surface_mm(rim_lps, self._surface_lps)
+        return Location(
+            side=side,
+            zone=zone_at(height),
+            depth="central" if mediastinum_mm <= CENTRAL_MM else "peripheral",
+            mediastinum_mm=mediastinum_mm,
+            pleura=pleural_contact(lesion, lung, self._space),
+            carina_mm=None if carina_lps is None else distance_to_surface_mm(rim_lps, np.array([carina_lps])),
         )
 
 
 def _own_lung(inside: Volume, side: Side) -> OwnLung:
     return OwnLung(inside, *span_of(inside), toward_midline=-1.0 if side == "Left" else 1.0)
-
-
-def _located(
-    lesion: Crop, side: Side, lung: OwnLung, *, space: MedialSpace, surface_lps: Array, carina_lps: Point | None
-) -> Location:
-    height = float(lung.height_of(np.array(centroid_lps(lesion.mask))))
-    rim_lps = lesion.mask.index_to_lps(np.argwhere(rim_of(lesion.mask.array)))
-    mediastinum_mm = distance_to_surface_mm(rim_lps, surface_lps)
-    return Location(
-        side=side,
-        zone=zone_at(height),
-        depth="central" if mediastinum_mm <= CENTRAL_MM else "peripheral",
-        mediastinum_mm=mediastinum_mm,
-        pleura=pleural_contact(lesion, lung, space),
-        carina_mm=None if carina_lps is None else distance_to_surface_mm(rim_lps, np.array([carina_lps])),
-    )
 
 
 def _every(volume: Volume, steps: tuple[int, int, int]) -> Volume:

@@ -131,7 +131,7 @@ def shape_of(mask: Volume) -> Shape:
     volume_mm3 = float(np.einsum("ij,ij->", np.cross(a, b), c) / 6)
     surface_mm2 = float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
     hull = vertices[ConvexHull(vertices).vertices]
-    axes = _principal_axes_mm(mask)
+    axes = principal_axes_mm(mask)
     return Shape(
         mesh_volume_ml=volume_mm3 / 1000,
         surface_mm2=surface_mm2,
@@ -143,7 +143,7 @@ def shape_of(mask: Volume) -> Shape:
     )
 
 
-def _principal_axes_mm(mask: Volume) -> tuple[float, float, float]:
+def principal_axes_mm(mask: Volume) -> tuple[float, float, float]:
     """Return the principal axes (mm), longest first.
 
     The covariance is that of a sample (n - 1), because only this one matches the initiative's phantom of 74 voxels.

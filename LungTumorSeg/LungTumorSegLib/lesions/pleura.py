@@ -124,7 +124,7 @@ def pleural_contact(lesion: Crop, lung: OwnLung, space: MedialSpace) -> PleuralC
     while True:
         box = grow_box(lesion.box, reach_mm, lung.inside)
         outside = _outside(lung.inside.crop(*box))
-        distance_mm = _distance_mm(outside, lesion.mask)
+        distance_mm = distance_to_outside_mm(outside, lesion.mask)
         if distance_mm <= reach_mm or outside.shape == lung.inside.shape:
             return _contact(lesion.mask, outside, distance_mm, lung, space)
         reach_mm *= 2
@@ -132,7 +132,7 @@ def pleural_contact(lesion: Crop, lung: OwnLung, space: MedialSpace) -> PleuralC
 
 def _outside(lung: Volume) -> Volume:
     """Return what lies outside a part of the lung, with slits closed and with vessels and other holes filled."""
-    closed = _without_slits(lung)
+    closed = close_slits(lung)
     parts, count = ndimage.label(~closed)
     open_ = np.zeros(count + 1, dtype=bool)
     for axis in range(3):
@@ -141,7 +141,7 @@ def _outside(lung: Volume) -> Volume:
     return lung.with_array(open_[parts])
 
 
-def _without_slits(lung: Volume) -> Mask:
+def close_slits(lung: Volume) -> Mask:
     """Return a part of the lung with slits closed.
 
     What lies beyond the array counts as outside, so nothing is closed there.
@@ -152,7 +152,7 @@ def _without_slits(lung: Volume) -> Mask:
     return np.asarray(lung.array | erode(spread, GAP_MM / 2, lung.spacing)[inner])
 
 
-def _distance_mm(outside: Volume, lesion: Volume) -> float:
+def distance_to_outside_mm(outside: Volume, lesion: Volume) -> float:
     """Return the gap (mm) between the nearest faces of lesion and outside voxels; infinite if nothing is outside."""
     if not outside.array.any():
         return float("inf")

@@ -10,6 +10,7 @@ from LungTumorSegLib.correction.snapshot import Layer
 from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.lesions import lesion as lesion_module
 from LungTumorSegLib.lesions import measure
+from LungTumorSegLib.lesions.location import LungAnatomy
 from LungTumorSegLib.lesions.lungs import FoundLungs, find_lungs
 from volumes import ORIENTATIONS
 
@@ -154,15 +155,13 @@ def test_only_the_edited_lesion_is_measured_anew(monkeypatch):
 
 
 def test_an_edit_within_the_lung_locates_the_edited_lesion_alone(monkeypatch):
-    from LungTumorSegLib.lesions import location
-
     edited, located = Edited(), []
     edited.steps()
-    original = location._located
+    original = LungAnatomy.location_of
     monkeypatch.setattr(
-        location,
-        "_located",
-        lambda lesion, *rest, **more: located.append(lesion.box) or original(lesion, *rest, **more),
+        LungAnatomy,
+        "location_of",
+        lambda anatomy, lesion, side: located.append(lesion.box) or original(anatomy, lesion, side),
     )
     edited.masks["t1"][14:16, 10:15, 40:46] = True
     agree_without_measure = edited.steps()[-1]

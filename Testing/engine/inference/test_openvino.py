@@ -85,7 +85,7 @@ def test_bfloat16_stays_near_single_precision(grid):
 @pytest.mark.parametrize(("able", "refused"), [(["FP32", "BF16"], False), (["FP32", "INT8"], True)])
 def test_bfloat16_is_refused_where_the_processor_lacks_it(monkeypatch, able, refused):
     core = SimpleNamespace(get_property=lambda device, name: able)
-    monkeypatch.setattr(openvino_network, "_core", lambda: core)
+    monkeypatch.setattr(openvino_network, "openvino_core", lambda: core)
     assert choose_precision("float32", CPU, "openvino") == "float32"
     assert choose_precision("bfloat16", CPU, "torch") == "bfloat16"
     with pytest.raises(MachineLimit, match="not compute in bfloat16") if refused else nullcontext():

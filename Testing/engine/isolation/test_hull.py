@@ -1,7 +1,7 @@
 """What a lung spans, against hulls computed another way."""
 
 import numpy as np
-from LungTumorSegLib.isolation.hull import BULGE_MM, FARTHEST_MM, RIM_MM, _filled_hulls, spanned_by_lungs
+from LungTumorSegLib.isolation.hull import BULGE_MM, FARTHEST_MM, RIM_MM, filled_hulls, spanned_by_lungs
 from LungTumorSegLib.isolation.morphology import dilate
 from scipy.spatial import Delaunay
 
@@ -22,7 +22,7 @@ def test_hulls_are_convex_hulls_of_voxel_centers():
     rng = np.random.default_rng(11)
     mask = rng.random((12, 25, 31)) < np.linspace(0.015, 0.06, 12)[:, None, None]
     grid = np.indices(mask.shape[1:]).reshape(2, -1).T
-    for plane, filled in zip(mask, _filled_hulls(mask), strict=True):
+    for plane, filled in zip(mask, filled_hulls(mask), strict=True):
         corners = Delaunay(np.argwhere(plane))
         expected = (corners.find_simplex(grid, tol=1e-9) >= 0).reshape(plane.shape)
         np.testing.assert_array_equal(filled, expected)
@@ -33,7 +33,7 @@ def test_hulls_of_lines_and_points_are_themselves():
     mask[0, 2, 3] = True
     mask[1, 2, [1, 5]] = True
     mask[2, [1, 4], 2] = True
-    filled = _filled_hulls(mask)
+    filled = filled_hulls(mask)
     assert filled.sum(axis=(1, 2)).tolist() == [1, 5, 4, 0]
 
 
@@ -58,11 +58,11 @@ def test_a_mass_at_the_chest_wall_may_bulge_beyond_the_hull():
     shape = (3, 80, 60)
     lung = disk(shape, (40, 30), 60) & ~disk(shape, (40, 6), 30)  # a mass of 60 mm has eaten the right border
     spanned = spanned_by_lungs(lung, nothing_like(lung), SPACING)
-    outside_hull = ~_filled_hulls(lung)
+    outside_hull = ~filled_hulls(lung)
     assert spanned[1, 40, 6]
     assert (spanned & outside_hull).any()
     row_of_mass = np.flatnonzero(spanned[1, 40])
-    hull_begins = np.flatnonzero(_filled_hulls(lung)[1, 40])[0]
+    hull_begins = np.flatnonzero(filled_hulls(lung)[1, 40])[0]
     assert (hull_begins - row_of_mass[0]) * SPACING[2] <= BULGE_MM
 
 

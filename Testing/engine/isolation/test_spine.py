@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from LungTumorSegLib.core.volume import Grid, Volume
-from LungTumorSegLib.isolation.spine import SpineAxis, _exponential, find_spine_axis
+from LungTumorSegLib.isolation.spine import SpineAxis, find_spine_axis, smooth_exponentially
 from simple_chest import AFFINE, CANAL_Y_MM, ORIGIN, SHAPE, SPACING, X, Y, Z
 
 
@@ -62,7 +62,7 @@ def test_smoothing_starts_with_the_mean_of_five_and_follows_by_0_3():
     for value in values:
         state = 0.3 * value + 0.7 * state
         expected.append(state)
-    np.testing.assert_allclose(_exponential(values), expected, rtol=1e-12)
+    np.testing.assert_allclose(smooth_exponentially(values), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("slices", [5, 31])

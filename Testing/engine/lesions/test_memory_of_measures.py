@@ -9,8 +9,8 @@ import pytest
 from LungTumorSegLib.core.crops import crop_at
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.lesions.location import Sides
-from LungTumorSegLib.lesions.measurements import _principal_axes_mm, centroid_lps, intensities_of, volume_range_ml
-from LungTumorSegLib.lesions.pleura import _distance_mm
+from LungTumorSegLib.lesions.measurements import centroid_lps, intensities_of, principal_axes_mm, volume_range_ml
+from LungTumorSegLib.lesions.pleura import distance_to_outside_mm
 from scipy.spatial.distance import cdist
 
 AFFINE = np.array([[0.0, 0.0, 0.7, -30.0], [0.0, 0.8, 0.0, 12.0], [1.25, 0.0, 0.0, 500.0], [0.0, 0.0, 0.0, 1.0]])
@@ -24,7 +24,7 @@ def test_they_are_those_of_the_list_of_all_voxels(seed, share):
     points = np.argwhere(mask.array)
     np.testing.assert_allclose(centroid_lps(mask), mask.index_to_lps(points.mean(axis=0)), rtol=1e-12)
     variance = np.linalg.eigvalsh(np.cov((points * mask.spacing).T))
-    np.testing.assert_allclose(_principal_axes_mm(mask), 4 * np.sqrt(variance)[::-1], rtol=1e-9)
+    np.testing.assert_allclose(principal_axes_mm(mask), 4 * np.sqrt(variance)[::-1], rtol=1e-9)
 
 
 def peak_bytes(call) -> int:
@@ -39,7 +39,7 @@ def peak_bytes(call) -> int:
 def test_a_mask_that_covers_nearly_all_voxels_needs_little_memory():
     mask = Volume(np.ones((96, 128, 128), bool), np.diag([1.0, 1.0, 2.0, 1.0])[:, [2, 1, 0, 3]])
     assert peak_bytes(lambda: centroid_lps(mask)) < 0.1 * mask.array.size
-    assert peak_bytes(lambda: _principal_axes_mm(mask)) < 0.2 * mask.array.size
+    assert peak_bytes(lambda: principal_axes_mm(mask)) < 0.2 * mask.array.size
 
 
 def test_moments_of_many_values_are_those_of_all_at_once():
@@ -84,7 +84,7 @@ def test_the_gap_to_the_pleura_is_that_of_the_nearest_pair_of_voxels(gap, spacin
     apart = cdist(a * spacing, b * spacing)
     ways = [np.abs(a[i] - b[j]) * spacing for i, j in np.argwhere(np.isclose(apart, apart.min()))]
     faces = [np.linalg.norm(way) - way @ spacing / np.linalg.norm(way) for way in ways]
-    found = _distance_mm(Volume(outside, affine), mask)
+    found = distance_to_outside_mm(Volume(outside, affine), mask)
     assert min(abs(found - max(0.0, face)) for face in faces) < 1e-9
 
 
@@ -93,6 +93,6 @@ def test_the_gap_to_the_pleura_of_a_large_lesion_needs_little_memory():
     outside = np.zeros((96, 96, 96), bool)
     outside[0] = True  # not at the lesion: the nearest voxels have to be searched
     lesion = crop_at(np.ones((80, 80, 80), bool), ((8, 8, 8), (88, 88, 88)), Volume(outside, affine)).mask
-    assert peak_bytes(lambda: _distance_mm(Volume(outside, affine), lesion)) < 24 * outside.size
+    assert peak_bytes(lambda: distance_to_outside_mm(Volume(outside, affine), lesion)) < 24 * outside.size
     outside[:, :, 7] = True  # now beside it
-    assert peak_bytes(lambda: _distance_mm(Volume(outside, affine), lesion)) < 3 * outside.size
+    assert peak_bytes(lambda: distance_to_outside_mm(Volume(outside, affine), lesion)) < 3 * outside.size

@@ -7,7 +7,7 @@ import pytest
 from chests import Chest, make_chest
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.lesions import report_lesions
-from LungTumorSegLib.lesions.pleura import GAP_MM, _without_slits
+from LungTumorSegLib.lesions.pleura import GAP_MM, close_slits
 from scipy import ndimage
 from volumes import ORIENTATIONS, affine_of
 
@@ -198,4 +198,4 @@ def test_slits_are_closed_as_by_the_closing_of_scipy(spacing):
     reach = [np.arange(-int(GAP_MM / 2 / mm), int(GAP_MM / 2 / mm) + 1) * mm for mm in spacing]
     ball = np.linalg.norm(np.meshgrid(*reach, indexing="ij"), axis=0) <= GAP_MM / 2
     expected = lung | ndimage.binary_closing(lung, structure=ball)
-    np.testing.assert_array_equal(_without_slits(Volume(lung, affine_of(spacing))), expected)
+    np.testing.assert_array_equal(close_slits(Volume(lung, affine_of(spacing))), expected)

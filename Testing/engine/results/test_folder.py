@@ -21,7 +21,7 @@ from LungTumorSegLib.io.label_names import write_label_map
 from LungTumorSegLib.io.segment import Segment
 from LungTumorSegLib.results import folder as folder_module
 from LungTumorSegLib.results.folder import check_output, complete_or_nothing, files_of_group, read_consistently, settle
-from LungTumorSegLib.results.mark import MARK_FILE, fingerprint, read_mark
+from LungTumorSegLib.results.mark import MARK_FILE, Mark, fingerprint, read_mark
 from LungTumorSegLib.results.replaceable_files import Output
 from LungTumorSegLib.results.writable import check_output_folder, check_room
 from struck import CALLS, KILLED, NOT_REACHED, READING_CALLS, die, fail, interrupt, small_process, write_set
@@ -707,7 +707,7 @@ def test_a_run_that_ends_right_after_the_mark_was_read_is_noticed(tmp_path, monk
 
 
 def test_a_reader_that_is_never_left_alone_gives_up(tmp_path, monkeypatch):
-    counts = map(str, range(1000))
-    monkeypatch.setattr(folder_module, "_run_in_place", lambda folder: next(counts))
+    runs = map(str, range(1000))
+    monkeypatch.setattr(folder_module, "read_mark", lambda folder: Mark(next(runs)))
     with pytest.raises(MachineLimit, match="are still writing"):
         read_consistently(tmp_path, lambda: None)

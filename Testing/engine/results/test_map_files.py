@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import numpy as np
 import pytest
 from LungTumorSegLib.core.computed import SLAB_SLICES, ComputedVolume
-from LungTumorSegLib.core.volume import Volume
+from LungTumorSegLib.core.volume import Grid, Volume
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.results.map_files import TRACE, MapFiles
 from LungTumorSegLib.results.writer import write_result
@@ -35,21 +36,24 @@ def test_maps_that_were_begun_early_are_those_of_the_result(tmp_path):
         np.testing.assert_array_equal(stored.affine, each.affine)
 
 
-def test_a_run_that_ends_early_does_not_wait_for_the_maps():
-    computed, goes_on = [], Event()
+def test_a_run_that_ends_early_does_not_wait_for_the_maps(monkeypatch):
+    computed, goes_on, shutdown = [], Event(), ThreadPoolExecutor.shutdown
+
+    def release(*arguments, **settings):
+        goes_on.set()  # only when the end of the context waits for the thread may its slab go on
+        shutdown(*arguments, **settings)
 
     def part(box):
         computed.append(box)
         goes_on.wait(5)
         return np.zeros([stop - start for start, stop in zip(*box, strict=True)], np.float32)
 
-    slow = ComputedVolume(a_map(1).grid, part)
+    slow = ComputedVolume(Grid((12 * SLAB_SLICES, *SHAPE[1:]), a_map(1).affine), part)
     with pytest.raises(KeyboardInterrupt), MapFiles() as maps:  # noqa: PT012
         maps.begin(slow, slow)
         while not computed:
             time.sleep(0.001)
-        maps._stop.set()  # as the end of the context does; only then the slab may go on
-        goes_on.set()
+        monkeypatch.setattr(ThreadPoolExecutor, "shutdown", release)
         raise KeyboardInterrupt
     assert len(computed) <= 4, "what the threads had begun, and nothing of the second map"
 
