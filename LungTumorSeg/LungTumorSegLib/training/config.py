@@ -28,6 +28,7 @@ from .settings import (
     Number,
     OpenShare,
     Positive,
+    Precision,
     Share,
     SomeOf,
     Spacing,
@@ -54,7 +55,6 @@ LossName = Literal[
     "softmax",
     "multiclass_dice",
 ]
-Precision = Literal["auto", "float32", "bfloat16"]
 Schedule = Literal["cosine", "plateau", "falling", "constant"]
 LOSSES: tuple[Text, ...] = get_args(LossName)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, Strict, StringConstraints, TypeAdapter, ValidationError
 
@@ -41,6 +41,7 @@ Stride = Annotated[int, Strict(), Field(ge=1, le=STACK_SLICES)]
 Batch = Annotated[int, Strict(), Field(ge=1, le=1024)]
 Threads = Annotated[int, Strict(), Field(ge=0, le=4096)]
 Width = Annotated[int, Strict(), Field(ge=1, le=512)]
+Precision = Literal["auto", "float32", "bfloat16"]
 InPlane = Annotated[int, Strict(), Field(ge=8, le=1024, multiple_of=8)]
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)

@@ -20,6 +20,7 @@ from ..settings import (
     NotNegative,
     OpenShare,
     Positive,
+    Precision,
     Share,
     Stride,
     Text,
@@ -132,6 +133,8 @@ class LookTrainingConfig:
     """The second network. This section tells the configuration from one of a first network."""
     seed: Whole = 1
     """Seed of all random numbers."""
+    precision: Precision = "auto"
+    """``auto``, ``float32`` or ``bfloat16`` (autocast; the weights stay float32)."""
     threads: Threads = 0
     """Number of CPU threads; 0 leaves the choice to torch."""
     data: DataConfig = field(default_factory=DataConfig)

@@ -15,6 +15,7 @@ from torch.nn import functional
 from ...core.errors import UnusableInput
 from ...core.events import ProgressCallback
 from ...core.volume import Array
+from ...inference.device import autocast, choose_precision
 from ...networks.second_network import SecondNetwork
 from ...refinement.views import windows
 from ..optimization import AveragedOptimizer
@@ -25,6 +26,8 @@ from .config import LookTrainingConfig
 from .pool import Pool, Samples
 from .sampling import AERATED_SCALE, DOES_NOT_COUNT, OWN
 from .variation import Views, move_views, restyle_views
+
+CPU = torch.device("cpu")
 
 LOG_STEPS = 50
 
@@ -106,7 +109,8 @@ class LookLoop:
         torch.manual_seed(config.seed)
         self._network = SecondNetwork(self._config.width)
         nn.init.constant_(self._network.mask.bias, MASK_BIAS)  # type: ignore[arg-type]
-        prepare_network(self._network, torch.device("cpu"))
+        prepare_network(self._network, CPU)
+        self._precision = choose_precision(config.precision, CPU)
         optimizer = torch.optim.AdamW(
             self._network.parameters(), self._config.learning_rate, weight_decay=self._config.weight_decay
         )
@@ -147,7 +151,9 @@ class LookLoop:
         rng = np.random.default_rng([*self._seed, STEP_STREAM, self._state.step])
         torch.manual_seed(int(rng.integers(2**31)))  # dropout: a resumed run repeats itself
         batch = make_batch(self._pool.take(self._chosen()), rng, varied=self._config.varied)
-        mask, tumor = self._network(batch.fine, batch.coarse, batch.octaves)
+        with autocast(CPU, self._precision):
+            mask, tumor = self._network(batch.fine, batch.coarse, batch.octaves)
+        mask, tumor = mask.float(), tumor.float()
         loss = self._optimizer.descend(loss_of(mask, tumor, batch), rate)
         return loss, _mean_dice(mask.detach(), batch)
 

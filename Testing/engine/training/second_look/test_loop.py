@@ -1,6 +1,7 @@
 """The loop learns, and an interrupted training ends as an undisturbed one."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,18 @@ def test_the_loop_lowers_the_loss_on_four_fixed_samples(pool, config, monkeypatc
     losses = losses_of(settings)
     assert len(losses) == 8
     assert np.mean(losses[-2:]) < 0.9 * np.mean(losses[:2])
+
+
+def test_the_loop_computes_in_the_precision_of_the_configuration(pool, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop_module, "LOG_STEPS", 1)
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        settings = replace(config(tmp_path / precision, steps=2), precision=precision)
+        network = LookLoop("second-look", pool, settings).run(ignore_progress)
+        assert {each.dtype for each in network.parameters()} == {torch.float32}
+        losses[precision] = losses_of(settings)
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
+    assert losses["bfloat16"] != losses["float32"]
 
 
 @pytest.mark.slow
