@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from LungTumorSegLib.core.texts import signed
 from slicer.i18n import tr as _
 
 Lesion = Mapping[str, Any]
@@ -60,7 +61,7 @@ def curveText(volumes: Sequence[float]) -> str:
 def changeText(lesion: Lesion) -> str:
     """Return the change of the volume in percent; empty if the lesion is new or gone."""
     percent = lesion["volume_change_percent"]
-    return "" if percent is None or not lesion["later"] else f"{percent:+.0f}"
+    return "" if percent is None or not lesion["later"] else signed(percent)
 
 
 def doublingText(lesion: Lesion) -> str:

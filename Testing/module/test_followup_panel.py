@@ -543,6 +543,13 @@ def test_times_are_days_where_all_dates_are_known(slicer_app, module, dates, tim
     assert [each - found[0] for each in found] == times
 
 
+@pytest.mark.parametrize(("percent", "text"), [(-0.3, "0"), (0.4, "0"), (-25.5, "-26"), (12.0, "+12"), (None, "")])
+def test_a_change_that_rounds_to_zero_has_no_sign(slicer_app, module, percent, text):
+    from LungTumorSegPanel.followup_texts import changeText
+
+    assert changeText({"volume_change_percent": percent, "later": [{}]}) == text
+
+
 @pytest.mark.parametrize("how", fast_only(["another result"], ["another result", "compared again", "a saved scene"]))
 def test_side_by_side_ends_when_the_comparison_does(widget, later, earlier, how):
     process_until(lambda: earlier.GetName() in offered(widget))

@@ -1,4 +1,4 @@
-"""Prepare text from outside the program for display.
+"""Prepare text from outside the program, lists and changes for display.
 
 No control character reaches a terminal, and no value makes a message arbitrarily long.
 """
@@ -112,3 +112,9 @@ def percent(share: float) -> str:
     if 0 < share < 0.005:
         return "below 1%"
     return "above 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """Return a change with its sign; what rounds to 0 has none."""
+    text = f"{value:+.{digits}f}"
+    return text if text.strip("+-0.") else text[1:]

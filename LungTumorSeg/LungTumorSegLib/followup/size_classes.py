@@ -16,15 +16,27 @@ FLEISCHNER_MM3 = (100.0, 250.0)
 LUNG_RADS_SIZES: dict[str, Sequence[float]] = {"solid": (6, 8, 15), "part-solid": (6,), "ground glass": (30,)}
 """Limits of the size classes of baseline nodules by density, mm; of a part-solid nodule the whole nodule's."""
 
+LUNG_RADS_NEW_SOLID = (4, 6, 8)
+"""Limits of the size classes of new solid nodules, mm; those of other densities are as at baseline."""
+
 
 def mean_diameter_mm(long_axis_mm: float, short_axis_mm: float) -> float:
     """Return the mean of both axes, mm, to one decimal."""
     return round((long_axis_mm + short_axis_mm) / 2 + 1e-9, 1)
 
 
-def lung_rads_size(mean_mm: float, density: str | None) -> str:
-    """Return the size class of Lung-RADS v2022 for a nodule at baseline, such as "6 to less than 8 mm"."""
-    return _class(mean_mm, LUNG_RADS_SIZES.get(density or "solid", LUNG_RADS_SIZES["solid"]), "mm")
+def lung_rads_size(mean_mm: float, density: str | None, *, is_new: bool = False) -> str:
+    """Return the size class of Lung-RADS v2022, such as "6 to less than 8 mm".
+
+    Args:
+        mean_mm: The mean diameter, mm.
+        density: The density; None, if it is unknown, counts as solid.
+        is_new: Whether the nodule is new. New solid nodules have lower limits.
+    """
+    limits = LUNG_RADS_SIZES.get(density or "solid", LUNG_RADS_SIZES["solid"])
+    if is_new and limits is LUNG_RADS_SIZES["solid"]:
+        limits = LUNG_RADS_NEW_SOLID
+    return _class(mean_mm, limits, "mm")
 
 
 def lung_rads_growth(earlier_mm: float, later_mm: float, days: float | None) -> str:

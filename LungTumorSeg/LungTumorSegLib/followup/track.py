@@ -147,7 +147,7 @@ class Track:
             growth = lung_rads_growth(before, mean, days)
         return {
             "mean_diameter_mm": mean,
-            "lung_rads_2022_size": lung_rads_size(mean, now.density),
+            "lung_rads_2022_size": lung_rads_size(mean, now.density, is_new=not self.earlier and not self.returned),
             "lung_rads_2022_growth": growth,
             "fleischner_2017_size": fleischner_size(now.long_axis_mm, now.short_axis_mm),
             "fleischner_2017_volume": fleischner_volume(now.volume_ml),

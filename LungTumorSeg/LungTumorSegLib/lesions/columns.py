@@ -156,14 +156,15 @@ COLUMNS: tuple[Column, ...] = (
         "size_category",
         SizeCategory,
         lambda lesion: lesion.size_category,
-        "T descriptor of TNM 9 by size alone: the long axis, of part-solid lesions that of the solid part",
+        "T descriptor of TNM 9 by the long axis alone, of part-solid lesions that of the solid part; ground glass of up "
+        "to 30 mm is Tis, and a solid part of up to 5 mm in at most 30 mm is T1mi",
     ),
     Column("density", Density, lambda lesion: lesion.density, "solid, part-solid or ground glass"),
     Column("solid_ml", float | None, lambda lesion: lesion.solid_ml, "volume of -300 HU or more", "mL"),
     Column(
         "solid_long_axis_mm",
         float | None,
-        lambda lesion: lesion.solid_long_axis.length_mm if lesion.solid_long_axis else None,
+        lambda lesion: lesion.solid_long_axis_mm,
         "long axis of the largest solid part",
         "mm",
     ),

@@ -91,20 +91,19 @@ class Lesion:
         return self.short_axis.length_mm
 
     @property
+    def solid_long_axis_mm(self) -> float | None:
+        """Long axis of the largest solid part, mm; None if nothing is solid."""
+        return self.solid_long_axis.length_mm if self.solid_long_axis else None
+
+    @property
     def mean_hu(self) -> float:
         """Mean over the lesion's voxels, HU."""
         return self.hu.mean_hu
 
     @property
     def size_category(self) -> SizeCategory:
-        """Size category of the T descriptor, T1a to T4, by size alone.
-
-        The size is the axial long axis; for a part-solid lesion, it is the long axis of the solid part.
-        """
-        part_solid = self.density == "part-solid" and self.solid_long_axis is not None
-        return size_category(
-            self.solid_long_axis.length_mm if part_solid and self.solid_long_axis else self.long_axis_mm
-        )
+        """Size category of the T descriptor, Tis to T4, by the axial long axis and the density alone."""
+        return size_category(self.long_axis_mm, self.density, self.solid_long_axis_mm)
 
 
 def measure_lesion(

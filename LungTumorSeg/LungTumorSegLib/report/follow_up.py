@@ -17,7 +17,7 @@ from ..core.colors import Color, lesion_color
 from ..core.complete_files import complete_file
 from ..core.crops import Crop, place
 from ..core.html_pages import render_page
-from ..core.texts import listed
+from ..core.texts import listed, signed
 from ..core.volume import Array
 from ..followup.carried_lesions import carry_lesions
 from ..followup.growth import REPEATABILITY_PERCENT
@@ -33,7 +33,6 @@ from .follow_up_tables import (
     examination_names,
     lesion_cells,
     response_rows,
-    signed,
     sums_text,
 )
 from .sections import axial_section

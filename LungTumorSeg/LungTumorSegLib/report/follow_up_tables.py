@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from ..core.texts import signed
 from ..followup.burden import burden
 from ..followup.growth import days_in_words
 from ..followup.track import Track, long_axis_mm, volume_ml
@@ -63,12 +64,6 @@ def lesion_cells(track: Track, found: FollowUp) -> list[str | Markup]:
         "" if track.confidence is None else f"{track.confidence:.2f}",
         "yes" if track.id in found.targets else "",
     ]
-
-
-def signed(value: float, digits: int = 0) -> str:
-    """Return a change with its sign; what rounds to 0 has none."""
-    text = f"{value:+.{digits}f}"
-    return text if text.strip("+-0.") else text[1:]
 
 
 def _pair(before: float, after: float, digits: int) -> str:
@@ -128,7 +123,7 @@ def burden_rows(found: FollowUp) -> list[list[str]]:
     sides = sorted({side for value in values for side in value["by_side_ml"]})
     rows = [("Lesions", [float(value["lesions"]) for value in values], 0)]
     rows += [("Volume mL", [value["volume_ml"] for value in values], 2)]
-    rows += [(f"{side} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
+    rows += [(f"Volume in the {side.lower()} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
     rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
     return [
         [name, *(f"{each:.{digits}f}" for each in numbers), _shown_change(numbers[-2], numbers[-1], digits)]

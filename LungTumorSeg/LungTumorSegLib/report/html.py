@@ -50,8 +50,8 @@ METHOD = (
     "zone of its centroid. Central: within 20 mm of the mediastinum, which is the space between the lungs. Distances "
     "are measured from the lesion's nearest voxel; the carina is where the trachea's lumen divides. Contact: the part "
     "of a lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are not bridged. Size "
-    "category: T descriptor of the ninth edition of TNM by size alone, of part-solid lesions by their solid part "
-    "(-300 HU or more). Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
+    "category: T descriptor of the ninth edition of TNM by the axial long axis alone, of part-solid lesions by that of "
+    "their solid part (-300 HU or more), of ground glass Tis up to 30 mm and T1a above. Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
 )
 
 
@@ -241,8 +241,8 @@ def _sentence(lesion: Lesion) -> str:
     """Describe a lesion as a radiologist would dictate it."""
     axes = f"{lesion.long_axis_mm:.0f} x {lesion.short_axis_mm:.0f} mm axial"
     parts = [f"{lesion.density.capitalize()}, {axes}, {lesion.volume_ml:.2f} mL"]
-    if lesion.density == "part-solid" and lesion.solid_long_axis:
-        parts[0] += f" (solid part {lesion.solid_long_axis.length_mm:.0f} mm, {lesion.solid_ml:.2f} mL)"
+    if lesion.density == "part-solid" and lesion.solid_long_axis_mm:
+        parts[0] += f" (solid part {lesion.solid_long_axis_mm:.0f} mm, {lesion.solid_ml:.2f} mL)"
     where = lesion.location
     if where is not None:
         parts.append(f"{where.side.lower()} lung, {where.zone} zone, {where.depth}")

@@ -40,7 +40,7 @@ def cells(lesion: Lesion, ct: CTVolume) -> list[str | Markup]:
 
 def _place(lesion: Lesion, ct: CTVolume) -> str:
     where = lesion.location
-    return f"{where.side} {where.zone}, {where.depth}" if where else ""
+    return f"{where.side} {where.zone} zone, {where.depth}" if where else ""  # "Left upper" would be a lobe
 
 
 def _slice(lesion: Lesion, ct: CTVolume) -> str:
@@ -78,7 +78,7 @@ COLUMNS: tuple[tuple[str, Callable[[Lesion, CTVolume], str | Markup]], ...] = (
     ("Short mm", lambda lesion, ct: number(lesion.short_axis_mm)),
     ("Mean HU", lambda lesion, ct: number(lesion.mean_hu, 0)),
     ("Density", lambda lesion, ct: lesion.density),
-    ("Size", lambda lesion, ct: lesion.size_category),
+    ("T by size", lambda lesion, ct: lesion.size_category),
     ("Pleura mm", _pleura_distance),
     ("Contact cm²", _pleura_contact),
     ("Confidence", _confidence),

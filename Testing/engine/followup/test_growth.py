@@ -106,6 +106,20 @@ def test_lung_rads_size_depends_on_the_density(mean, density, size):
 
 
 @pytest.mark.parametrize(
+    ("mean", "density", "size"),
+    [
+        (3.9, "solid", "less than 4 mm"),
+        (4.0, None, "4 to less than 6 mm"),
+        (8.0, "solid", "8 mm or more"),
+        (5.0, "part-solid", "less than 6 mm"),
+        (8.0, "ground glass", "less than 30 mm"),
+    ],
+)
+def test_new_solid_nodules_have_lower_limits_in_lung_rads(mean, density, size):
+    assert lung_rads_size(mean, density, is_new=True) == size
+
+
+@pytest.mark.parametrize(
     ("axes", "size"), [((5.4, 5.4), "less than 6 mm"), ((6, 5), "6 to 8 mm"), ((9, 8), "more than 8 mm")]
 )
 def test_fleischner_rounds_the_mean_of_both_axes(axes, size):

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from LungTumorSegLib.core.texts import signed
 from LungTumorSegLib.followup.comparison import FollowUp
 from LungTumorSegLib.followup.examination import read_examination
 from LungTumorSegLib.followup.recist import Response, Target
@@ -18,7 +19,7 @@ from LungTumorSegLib.followup.response import FollowedTarget
 from LungTumorSegLib.followup.track import Track
 from LungTumorSegLib.report import follow_up_tables
 from LungTumorSegLib.report.follow_up import _curves, _pictured, _sentence, _window
-from LungTumorSegLib.report.follow_up_tables import burden_rows, doubling_text, signed
+from LungTumorSegLib.report.follow_up_tables import burden_rows, class_rows, doubling_text
 from LungTumorSegLib.report.windows import SOFT_TISSUE_HU, WINDOW_HU
 from PIL import Image
 from two_lungs import ct_of, segments_of, write_examination
@@ -130,12 +131,23 @@ def test_what_rounds_to_zero_has_no_sign(value, digits, text):
 
 
 def test_the_change_of_the_burden_is_that_of_the_numbers_shown(follow_up, monkeypatch):
-    values = [{"lesions": 1, "volume_ml": ml, "by_side_ml": {}, "largest_distance_mm": mm}
+    values = [{"lesions": 1, "volume_ml": ml, "by_side_ml": {"Left": ml}, "largest_distance_mm": mm}
               for ml, mm in ((1.004, 84.4), (2.006, 83.6))]  # fmt: skip
     monkeypatch.setattr(follow_up_tables, "burden", lambda exam: values[exam is follow_up.later])
     rows = {row[0]: row[1:] for row in burden_rows(follow_up)}
-    assert rows["Volume mL"] == ["1.00", "2.01", "+1.01"]
+    assert rows["Volume mL"] == rows["Volume in the left lung mL"] == ["1.00", "2.01", "+1.01"]
     assert rows["Largest distance mm"] == ["84", "84", "0"]
+
+
+def test_a_new_nodule_has_the_limits_of_new_nodules(follow_up):
+    five = replace(follow_up.later.lesions[0], long_axis_mm=5.5, short_axis_mm=4.5, density="solid")
+    tracks = (
+        Track("same", ((five,), (five,))),
+        Track("new", ((), (five,))),
+        Track("back", ((five,), (), (five,))),
+    )
+    sizes = {row[0]: row[2] for row in class_rows(replace(follow_up, tracks=tracks))}
+    assert sizes == {"same": "less than 6 mm", "new": "4 to less than 6 mm", "back": "less than 6 mm"}
 
 
 @pytest.mark.parametrize(("around_hu", "window"), [(-850, WINDOW_HU), (30, SOFT_TISSUE_HU)])

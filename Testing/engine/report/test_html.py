@@ -78,7 +78,7 @@ def test_the_table_holds_each_lesions_numbers(tmp_path):
     assert len(rows) == 2
     cells = [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", rows[0])]
     assert cells[0] == "Tumor 1"
-    assert cells[1] == "Left middle, peripheral"
+    assert cells[1] == "Left middle zone, peripheral"  # no lobe
     slice_number, z = re.fullmatch(r"(\d+) \((-?[\d.]+)\)", cells[2]).groups()
     assert 20 < int(slice_number) <= 32  # the first slice is number 1
     assert float(z) == pytest.approx(2.0 * (int(slice_number) - 1) + FIRST_Z_MM, abs=0.06)
@@ -92,7 +92,7 @@ def test_the_notice_and_the_method_are_there(tmp_path):
     html = written(tmp_path, LARGE)
     assert html.count("not a medical device") == 2
     assert "RECIST 1.1" in html
-    assert "by size alone" in html
+    assert "by the axial long axis alone" in html
 
 
 def test_a_report_without_lesions_says_what_that_means(tmp_path):
