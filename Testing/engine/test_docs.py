@@ -119,6 +119,12 @@ def test_links_to_files_lead_somewhere(page):
     assert [target for target in files if not (page.parent / target).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_modules_that_a_page_names_exist(page):
+    named = re.findall(r"`(\w[\w./]*/\w+\.py)`", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not any((base / name).exists() for base in HOMES)] == []
+
+
 def test_the_page_of_messages_is_the_codes():
     messages = tool("write_messages")
     written = messages.PAGE.read_text(encoding="utf-8")
