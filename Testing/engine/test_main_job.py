@@ -232,6 +232,8 @@ REFUSED = [
     (["segment", "{ct}", "-o", "{out}", "--min-lesion-ml", "-1"], 2, "smallest lesion volume"),
     (["segment", "{ct}", "-o", "{out}", "--min-confidence", "1.5"], 2, "confidence threshold"),
     (["segment", "{ct}", "-o", "{out}", "--device", "tpu"], 2, "invalid choice"),
+    (["segment", "{ct}", "-o", "{out}", "--point", "0", "0", "0", "--stride", "2"], 2, "uses --stride, and a point"),
+    (["segment", "{ct}", "-o", "{out}", "--box", *"012345", "--no-verify", "--backend", "auto"], 2, "--backend"),
     (["segment", "{ct}", "-o", "{file}/out"], 2, "cannot be written"),
     (["isolate", "{lesions}", "-o", "{out}"], 2, "CT"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +29,9 @@ MOST_BYTES = 64 << 20
 def read_table(path: Path) -> list[Item]:
     """Return the items of a table, in the order of its rows; a row that repeats another one is left out.
 
-    A row that names the CT of an earlier row, but another patient, date or case, becomes an item with a problem. The
-    table is CSV in UTF-8 with commas, semicolons or tabs. Paths are relative to the folder of the table. Other
-    columns are ignored.
+    A row that names the CT of an earlier row, but another patient, date or case, becomes an item with a problem, and so
+    does one with more cells than the table has columns. The table is CSV in UTF-8 with commas, semicolons or tabs.
+    Paths are relative to the folder of the table. Other columns are ignored.
 
     Args:
         path: The table.
@@ -54,19 +54,24 @@ def read_table(path: Path) -> list[Item]:
             f"{shown(path)} {what}; its first line must name the columns, for example: patient,date,path."
         )
     base = path.absolute().parent
-    numbered = (
-        (number, dict(zip(names, (cell.strip() for cell in row), strict=False)))
-        for number, row in enumerate(rows[1:], 2)
-        if any(cell.strip() for cell in row)
-    )
-    return list(_items(numbered, base))
+    cells = ((number, [cell.strip() for cell in row]) for number, row in enumerate(rows[1:], 2))
+    filled = [(number, row) for number, row in cells if any(row)]
+    too_long = {number for number, row in filled if any(row[len(names) :])}
+    numbered = ((number, dict(zip(names, row, strict=False))) for number, row in filled)
+    return list(_items(numbered, base, too_long))
 
 
-def _items(rows: Iterable[tuple[int, dict[str, str]]], base: Path) -> Iterator[Item]:
-    """Yield an item per row, which has a number; paths are relative to ``base``."""
+def _items(rows: Iterable[tuple[int, dict[str, str]]], base: Path, too_long: Collection[int]) -> Iterator[Item]:
+    """Yield an item per row, which has a number; paths are relative to ``base``.
+
+    Rows whose numbers are in ``too_long`` have more cells than the table has columns, so that it is not known which
+    cell is the path.
+    """
     first: dict[tuple[Path, str, str], tuple[int, Item]] = {}
     for number, row in rows:
         item = _item(row, base, number)
+        if number in too_long:
+            item = replace(item, problem=_too_long(number))
         if item.problem:
             yield item
             continue
@@ -97,6 +102,13 @@ def _item(row: dict[str, str], base: Path, number: int) -> Item:
     )
 
 
+def _too_long(number: int) -> str:
+    return (
+        f"Row {number} of the table has more cells than its first line names columns; put a text that contains the "
+        "separator in quotation marks."
+    )
+
+
 def _note_on_date(text: str) -> str:
     if not has_form_of_date(text) or date_of(text):
         return ""
@@ -115,4 +127,6 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnusableInput(f"{shown(path)} is not UTF-8 text; save the table as CSV in UTF-8.") from error
+        raise UnusableInput(
+            f"{shown(path)} is not UTF-8 text; save the table as CSV in UTF-8, or use the command segment for one CT."
+        ) from error

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import SeveralPhases
+from ..core.errors import SeveralPhases, UnusableInput
 from ..core.events import Progress
+from ..core.texts import listed
 from ..options import OPTION, OPTIONS
 from ..process.channel import Channel
 from .arguments import add_input, add_places, add_segment_options, add_series
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 PLACES = ("point", "box", "also", "but_not")
 """Options that restrict a run to places that the user gives."""
 
+SEARCH = ("backend", "stride", "thresholds", "min_lesion_ml", "mirror", "verify")
+"""Options that concern the search of the lungs only."""
+
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Segment a CT and write the result; of a 4D CT, each phase."""
@@ -30,7 +34,9 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..results.contents import COHORT
     from ..results.folder import files_of_group
 
-    if not (options.point or options.box):  # those need the second network only, which torch computes
+    if any(getattr(options, name) for name in PLACES):  # they need the second network only, which torch computes
+        _check_no_search(options)
+    else:
         check_backend(options)
     may_be_4d = bool(files_of_group(options.output, COHORT))  # an earlier run has found phases
     if not may_be_4d:
@@ -77,6 +83,20 @@ def segment_and_write(
         )
     text = report_text(result.report, summary["warnings"], options.output)
     return result.report, {"output": str(options.output.resolve()), "summary": summary}, text
+
+
+def _check_no_search(options: argparse.Namespace) -> None:
+    """Check that no option of the search is given beside a place, where it would have no effect.
+
+    Raises:
+        UnusableInput: One is given.
+    """
+    given = [OPTION[name].flag for name in SEARCH if getattr(options, name) is not None]
+    if given:
+        raise UnusableInput(
+            f"Only a search of the lungs uses {listed(given)}, and a point or box replaces the search; omit one of "
+            "them."
+        )
 
 
 def check_backend(options: argparse.Namespace) -> None:

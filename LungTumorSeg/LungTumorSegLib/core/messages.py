@@ -44,6 +44,11 @@ def unwritable(path: object, error: OSError | None = None) -> str:
     return f"{path} could not be written{reason}; free some disk space or choose another output folder."
 
 
+def no_comparison(path: object) -> str:
+    """Return the sentence for a file that was given as the followup.json of a comparison, but is something else."""
+    return f"{path} is not the followup.json of a comparison; choose the file that compare has written."
+
+
 def truncated_header(path: Path) -> str:
     """Return the sentence for an image file that ends within its header."""
     return f"{path} is truncated (it ends within its header); copy or export it again."

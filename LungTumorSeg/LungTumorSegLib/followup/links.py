@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnusableInput
 from ..core.json_files import read_json
+from ..core.messages import no_comparison
 from ..core.texts import listed, shown
+from ..io.regular_files import check_regular
 from .tracking import same_volume
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ def read_choices(path: Path, before: Examination, after: Examination) -> tuple[C
     Raises:
         UnusableInput: If the file is no followup.json, or compares other results.
     """
+    check_regular(path)
     try:
         data = read_json(path)
         known = Choices.of(data)
@@ -83,9 +86,7 @@ def read_choices(path: Path, before: Examination, after: Examination) -> tuple[C
             for when in ("earlier", "later")
         ]
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UnusableInput(
-            f"{shown(path)} is not the followup.json of a comparison; choose the file that compare has written."
-        ) from error
+        raise UnusableInput(no_comparison(shown(path))) from error
     for stated, exam in zip(volumes, (before, after), strict=True):
         if stated and not any(same_volume(lesion.volume_ml, stated.get(lesion.name)) for lesion in exam.lesions):
             raise UnusableInput(

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ..core.crops import crop_of
 from ..core.errors import UnusableInput
 from ..core.json_files import read_json
+from ..core.messages import no_comparison
 from ..core.selection import is_lesion
 from ..core.texts import shown
 from ..io.dicom_start import is_dicom_file
+from ..io.regular_files import check_regular
 from ..io.segment import Segment
 from ..options import DICOM
 from ..results.contents import DICOM_SEG_FILE
@@ -124,14 +126,13 @@ def check_tracking(path: Path | None, formats: Collection[str]) -> None:
 
 
 def _later_pieces(path: Path) -> dict[str, Mapping[str, Any]]:
+    check_regular(path)
     try:
         found = {piece["segment"]: piece for lesion in read_json(path)["lesions"] for piece in lesion["later"]}
         if any(not UID_PATTERN.fullmatch(piece["tracking_uid"] or "0") for piece in found.values()):
             raise ValueError("a tracking identifier is not valid")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UnusableInput(
-            f"{shown(path)} is not the followup.json of a comparison; choose the file that compare has written."
-        ) from error
+        raise UnusableInput(no_comparison(shown(path))) from error
     return found
 
 

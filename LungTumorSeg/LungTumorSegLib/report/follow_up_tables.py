@@ -123,7 +123,10 @@ def burden_rows(found: FollowUp) -> list[list[str]]:
     sides = sorted({side for value in values for side in value["by_side_ml"]})
     rows = [("Lesions", [float(value["lesions"]) for value in values], 0)]
     rows += [("Volume mL", [value["volume_ml"] for value in values], 2)]
-    rows += [(f"Volume in the {side.lower()} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2) for side in sides]
+    rows += [
+        (f"Volume in the {side.lower()} lung mL", [value["by_side_ml"].get(side, 0.0) for value in values], 2)
+        for side in sides
+    ]
     rows += [("Largest distance mm", [value["largest_distance_mm"] for value in values], 0)]
     return [
         [name, *(f"{each:.{digits}f}" for each in numbers), _shown_change(numbers[-2], numbers[-1], digits)]

@@ -17,6 +17,7 @@ from ..core.json_files import read_json
 from ..core.volume import CTVolume, Volume
 from ..io.headers import check_image_file, parse_header
 from ..io.image_header import ImageHeader
+from ..io.regular_files import check_regular
 from .contents import PROBABILITY_FILE, RESULT, SEGMENTATION_FILE, SUMMARY_FILE
 from .ct_checksum import ct_checksum
 from .folder import files_of_group, read_consistently
@@ -99,6 +100,8 @@ def read_summary(path: Path, *, chosen: bool = False) -> dict[str, Any]:
     Raises:
         UnusableInput: If the file is not the summary of a run.
     """
+    if chosen:
+        check_regular(path)
     try:
         return read_consistently(path.parent, lambda: _read_summary(path))
     except (OSError, ValueError) as error:

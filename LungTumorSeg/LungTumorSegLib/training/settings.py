@@ -110,12 +110,17 @@ def read_yaml(path: Path) -> Any:
     if len(data) > MOST_BYTES:
         raise UnusableInput(f"The configuration {path} is larger than {MOST_BYTES // 1024**2} MB.")
     try:
-        return yaml.safe_load(data.decode("utf-8"))
+        values = yaml.safe_load(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UnusableInput(f"The configuration {path} is not UTF-8 text; choose a YAML file.") from error
     except RecursionError as error:
         raise UnusableInput(f"The configuration {path} is not valid YAML: it is nested too deeply.") from error
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError) as error:
         # safe_load does not catch what its converters of dates and numbers raise
         raise UnusableInput(f"The configuration {path} is not valid YAML: {reason(error)}.") from error
+    if values is None:
+        raise UnusableInput(f"The configuration {path} is empty; start from a recipe in training/configs.")
+    return values
 
 
 def validated_config(values: Any, kind: type[C]) -> C:

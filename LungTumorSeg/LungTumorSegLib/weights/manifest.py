@@ -235,9 +235,10 @@ def find_model(model_id: str) -> Path:
         return known[model_id]
     if (Path(model_id) / MANIFEST_FILE).is_file():
         return Path(model_id)
-    raise UnusableInput(
-        f"There is no model {quoted(model_id)}; choose one of: {', '.join(sorted(known)) or 'none is installed'}."
-    )
+    choose = f"choose one of: {', '.join(sorted(known)) or 'none is installed'}"
+    if model_id and Path(model_id).is_dir():
+        raise UnusableInput(f"The folder {model_id} has no {MANIFEST_FILE}, so it is no model; {choose}.")
+    raise UnusableInput(f"There is no model {quoted(model_id)}; {choose}.")
 
 
 def shipped_values() -> dict[str, Any]:

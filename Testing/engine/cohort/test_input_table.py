@@ -35,6 +35,12 @@ def test_a_row_without_a_path_keeps_its_place_with_the_reason(tmp_path):
     assert items[0].problem.startswith("Row 2 of the table names no path")
 
 
+def test_a_row_with_more_cells_than_columns_keeps_its_place_with_the_reason(tmp_path):
+    items = read_table(written(tmp_path, "patient,path\nDoe, John,a.nii\nP2,b.nii,,\n"))
+    assert [bool(item.problem) for item in items] == [True, False]
+    assert items[0].problem.startswith("Row 2 of the table has more cells than its first line names columns")
+
+
 @pytest.mark.parametrize("date", ["2026-99-99", "20260231", "2026/13/01"])
 def test_a_date_that_does_not_exist_is_noted(tmp_path, date):
     (item,) = read_table(written(tmp_path, f"patient,date,path\nP1,{date},b.nii\n"))
@@ -77,6 +83,7 @@ def test_rows_with_a_problem_and_the_same_name_have_result_folders_of_their_own(
         (b"patient,file\nP1,a.nii\n", "has no column 'path'"),
         (b"path,path\na,b\n", "names the column path twice"),
         (b"path,patient\na.nii,M\xfcller\n", "is not UTF-8 text"),
+        (b"\x1f\x8b\x08", "use the command segment for one CT"),
         (b'path,patient\n"a.nii,P1\n', "is not a table in CSV format"),
     ],
 )

@@ -61,7 +61,6 @@ def test_a_choice_about_a_lesion_that_no_longer_exists_is_left_out_with_a_warnin
 @pytest.mark.parametrize(
     "content",
     [
-        None,
         "",
         "[]",
         "{}",
@@ -73,10 +72,14 @@ def test_a_choice_about_a_lesion_that_no_longer_exists_is_left_out_with_a_warnin
 )
 def test_other_files_are_refused(exam, tmp_path, content):
     path = tmp_path / "followup.json"
-    if content is not None:
-        path.write_text(content)
+    path.write_text(content)
     with pytest.raises(UnusableInput, match=r"is not the followup\.json of a comparison"):
         read_choices(path, exam, exam)
+
+
+def test_a_missing_file_is_named_as_missing(exam, tmp_path):
+    with pytest.raises(UnusableInput, match="does not exist; check the path"):
+        read_choices(tmp_path / "followup.json", exam, exam)
 
 
 def test_the_file_of_other_results_is_refused(exam, stored):

@@ -87,6 +87,11 @@ def test_a_file_of_something_else_is_refused(tmp_path, content, message):
         with_tracking([ball("Tumor 1", 100)], tmp_path / "followup.json")
 
 
+def test_a_missing_file_is_named_as_missing(tmp_path):
+    with pytest.raises(UnusableInput, match="does not exist; check the path"):
+        with_tracking([ball("Tumor 1", 100)], tmp_path / "followup.json")
+
+
 def test_without_dicom_results_identifiers_are_refused_before_the_work(tmp_path):
     with pytest.raises(UnusableInput, match="add --format dicom"):
         check_tracking(tmp_path / "followup.json", {"nifti"})

@@ -273,6 +273,13 @@ def test_a_summary_of_the_wrong_shape_is_refused_in_one_sentence(case, text):
     assert not (case / "elsewhere").exists()
 
 
+@pytest.mark.parametrize(("name", "message"), [("none.json", "does not exist; check the path"), ("ct", "is a folder")])
+def test_a_summary_that_is_no_file_is_named_as_such(case, name, message):
+    (case / "ct").mkdir()
+    with pytest.raises(UnusableInput, match=message):
+        measure(case, "--run-summary", case / name, output="elsewhere")
+
+
 def test_a_damaged_summary_of_the_folder_itself_can_be_removed(case):
     (case / "result" / "summary.json").write_text("{")
     with pytest.raises(

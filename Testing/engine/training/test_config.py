@@ -111,6 +111,12 @@ def test_unreadable_files_are_named(tmp_path):
     (tmp_path / "broken.yaml").write_text("output: [1")
     with pytest.raises(UnusableInput, match=r"broken\.yaml is not valid YAML"):
         read_config(tmp_path / "broken.yaml")
+    (tmp_path / "empty.yaml").write_text("# nothing yet")
+    with pytest.raises(UnusableInput, match=r"empty\.yaml is empty"):
+        read_config(tmp_path / "empty.yaml")
+    (tmp_path / "ct.yaml").write_bytes(b"\x1f\x8b")
+    with pytest.raises(UnusableInput, match=r"ct\.yaml is not UTF-8 text; choose a YAML file"):
+        read_config(tmp_path / "ct.yaml")
     (tmp_path / "code.yaml").write_text("output: !!python/object/apply:os.getcwd []")
     with pytest.raises(UnusableInput, match=r"code\.yaml is not valid YAML"):
         read_config(tmp_path / "code.yaml")

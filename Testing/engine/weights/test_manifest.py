@@ -46,6 +46,11 @@ def test_an_unknown_model_is_refused_with_the_known_names(a_model):
         find_model("nonsense")
 
 
+def test_a_folder_without_a_model_is_named_as_such(tmp_path):
+    with pytest.raises(UnusableInput, match=r"has no manifest\.json, so it is no model; choose one of: .*default"):
+        find_model(str(tmp_path))
+
+
 def test_one_changed_byte_in_the_weights_is_noticed(a_model):
     path = a_model[1] / "model.safetensors"
     data = bytearray(path.read_bytes())
