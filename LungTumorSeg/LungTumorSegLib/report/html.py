@@ -46,13 +46,13 @@ METHOD = (
     "that slice (RECIST 1.1). Volume: voxels of the mask. Volume range: the mask cut with the probability lowered and "
     "raised by 1.645 standard deviations across overlapping stacks. Confidence: the estimated probability that the "
     "second network gives a candidate of being a tumor; without the second look, mean of probability minus standard "
-    "deviation. Neither says whether a tumor is malignant. Zones: thirds of the lung's height; a lesion belongs to the "
-    "zone of its centroid. Central: within 20 mm of the mediastinum, which is the space between the lungs. Distances "
-    "are measured from the lesion's nearest voxel; the carina is where the trachea's lumen divides. Contact: the part "
-    "of a lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are not bridged. T by "
-    "size: T descriptor of the ninth edition of TNM by the axial long axis alone, of part-solid lesions by that of their "
-    "solid part (-300 HU or more), of ground glass Tis up to 30 mm and T1a above. Shape and HU statistics conform to the "
-    "Image Biomarker Standardisation Initiative."
+    "deviation. Neither says whether a tumor is malignant. Zones: thirds of the lung's height; a lesion belongs to "
+    "the zone of its centroid. Central: within 20 mm of the mediastinum, which is the space between the lungs. "
+    "Distances are measured from the lesion's nearest voxel; the carina is where the trachea's lumen divides. "
+    "Contact: the part of a lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are "
+    "not bridged. T by size: T descriptor of the ninth edition of TNM by the axial long axis alone, of part-solid "
+    "lesions by that of their solid part (-300 HU or more), of ground glass Tis up to 30 mm and T1a above. Shape and "
+    "HU statistics conform to the Image Biomarker Standardisation Initiative."
 )
 
 
