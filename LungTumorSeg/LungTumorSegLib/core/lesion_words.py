@@ -11,7 +11,7 @@ Side = Literal["Left", "Right"]
 ZoneName = Literal["upper", "middle", "lower"]
 Depth = Literal["central", "peripheral"]
 Density = Literal["solid", "part-solid", "ground glass"]
-SizeCategory = Literal["Tis", "T1mi", "T1a", "T1b", "T1c", "T2a", "T2b", "T3", "T4"]
+SizeCategory = Literal["T1a", "T1b", "T1c", "T2a", "T2b", "T3", "T4"]
 SideFromDominant = Literal["same side", "other side"]
 
 Counted = Annotated[int, {"minimum": 1}]

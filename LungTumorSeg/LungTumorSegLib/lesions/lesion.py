@@ -102,8 +102,12 @@ class Lesion:
 
     @property
     def size_category(self) -> SizeCategory:
-        """Size category of the T descriptor, Tis to T4, by the axial long axis and the density alone."""
-        return size_category(self.long_axis_mm, self.density, self.solid_long_axis_mm)
+        """Size category of the T descriptor, T1a to T4, by size alone.
+
+        The size is the axial long axis; for a part-solid lesion, it is the long axis of the solid part.
+        """
+        solid_mm = self.solid_long_axis_mm if self.density == "part-solid" else None
+        return size_category(self.long_axis_mm if solid_mm is None else solid_mm)
 
 
 def measure_lesion(

@@ -50,8 +50,8 @@ METHOD = (
     "the zone of its centroid. Central: within 20 mm of the mediastinum, which is the space between the lungs. "
     "Distances are measured from the lesion's nearest voxel; the carina is where the trachea's lumen divides. "
     "Contact: the part of a lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are "
-    "not bridged. T by size: T descriptor of the ninth edition of TNM by the axial long axis alone, of part-solid "
-    "lesions by that of their solid part (-300 HU or more), of ground glass Tis up to 30 mm and T1a above. Shape and "
+    "not bridged. T by size: T descriptor of the ninth edition of TNM by size alone, the axial long axis, of "
+    "part-solid lesions that of the solid part (-300 HU or more); Tis and T1mi of subsolid lesions are not told apart. Shape and "
     "HU statistics conform to the Image Biomarker Standardisation Initiative."
 )
 

@@ -92,7 +92,7 @@ def test_the_notice_and_the_method_are_there(tmp_path):
     html = written(tmp_path, LARGE)
     assert html.count("not a medical device") == 2
     assert "RECIST 1.1" in html
-    assert "by the axial long axis alone" in html
+    assert "by size alone" in html
 
 
 def test_a_report_without_lesions_says_what_that_means(tmp_path):
