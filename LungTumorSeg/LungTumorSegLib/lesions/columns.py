@@ -156,8 +156,8 @@ COLUMNS: tuple[Column, ...] = (
         "size_category",
         SizeCategory,
         lambda lesion: lesion.size_category,
-        "T descriptor of TNM 9 by size alone: the long axis, of part-solid lesions that of the solid part; Tis and T1mi "
-        "of subsolid lesions are not told apart",
+        "T descriptor of TNM 9 by size alone: the long axis, of part-solid lesions that of the solid part; Tis and "
+        "T1mi of subsolid lesions are not told apart",
     ),
     Column("density", Density, lambda lesion: lesion.density, "solid, part-solid or ground glass"),
     Column("solid_ml", float | None, lambda lesion: lesion.solid_ml, "volume of -300 HU or more", "mL"),

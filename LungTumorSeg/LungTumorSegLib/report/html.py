@@ -51,8 +51,8 @@ METHOD = (
     "Distances are measured from the lesion's nearest voxel; the carina is where the trachea's lumen divides. "
     "Contact: the part of a lesion's surface that faces out of the lung as segmented; gaps of one or two pixels are "
     "not bridged. T by size: T descriptor of the ninth edition of TNM by size alone, the axial long axis, of "
-    "part-solid lesions that of the solid part (-300 HU or more); Tis and T1mi of subsolid lesions are not told apart. Shape and "
-    "HU statistics conform to the Image Biomarker Standardisation Initiative."
+    "part-solid lesions that of the solid part (-300 HU or more); Tis and T1mi of subsolid lesions are not told apart. "
+    "Shape and HU statistics conform to the Image Biomarker Standardisation Initiative."
 )
 
 
