@@ -1,8 +1,11 @@
 """The documentation states what the program does: commands, columns, Python lines, links."""
 
 import re
+from importlib import import_module
+from inspect import ismodule
 from pathlib import Path
 
+import LungTumorSegLib
 import pytest
 from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.correction import regrow
@@ -117,6 +120,15 @@ def test_links_to_files_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     files = [target for target in targets if not target.startswith(("http:", "https:", "mailto:"))]
     assert [target for target in files if not (page.parent / target).exists()] == []
+
+
+def test_the_page_of_python_describes_every_public_name_in_its_own_module():
+    page = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    described = [getattr(import_module(module), name) for module, name in re.findall(r"::: ([\w.]+)\.(\w+)", page)]
+    homes = [each.__name__ if ismodule(each) else f"{each.__module__}.{each.__name__}" for each in described]
+    assert homes == re.findall(r"::: ([\w.]+)", page)
+    public = [getattr(LungTumorSegLib, name) for name in LungTumorSegLib.__all__]
+    assert [each for each in public if each not in described and import_module(each.__module__) not in described] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
