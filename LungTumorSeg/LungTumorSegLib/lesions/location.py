@@ -38,19 +38,24 @@ class Location:
     Attributes:
         side: The lung to which the lesion belongs.
         zone: The third of the lung's height in which its centroid lies.
-        depth: "central" or "peripheral".
+        depth: "central" or "peripheral"; None if that distance is infinite.
         mediastinum_mm: The distance from the lesion's nearest voxel to the medial surface of a lung, mm; infinite if
-            only one lung is known.
+            there is none, for example where the other lung is missing.
         pleura: The contact with the surface of the lung.
         carina_mm: The distance from the lesion's nearest voxel to the carina, mm; None if the carina is not known.
     """
 
     side: Side
     zone: ZoneName
-    depth: Depth
+    depth: Depth | None
     mediastinum_mm: float
     pleura: PleuralContact
     carina_mm: float | None = None
+
+    @property
+    def zone_and_depth(self) -> str:
+        """The zone and, if it is known, the depth in words, such as "upper zone, central"."""
+        return f"{self.zone} zone, {self.depth}" if self.depth else f"{self.zone} zone"
 
 
 def locate(
@@ -115,7 +120,7 @@ class LungAnatomy:
         return Location(
             side=side,
             zone=zone_at(height),
-            depth="central" if mediastinum_mm <= CENTRAL_MM else "peripheral",
+            depth=_depth(mediastinum_mm),
             mediastinum_mm=mediastinum_mm,
             pleura=pleural_contact(lesion, lung, self._space),
             carina_mm=None if carina_lps is None else distance_to_surface_mm(rim_lps, np.array([carina_lps])),
@@ -124,6 +129,12 @@ class LungAnatomy:
 
 def _own_lung(inside: Volume, side: Side) -> OwnLung:
     return OwnLung(inside, *span_of(inside), toward_midline=-1.0 if side == "Left" else 1.0)
+
+
+def _depth(mediastinum_mm: float) -> Depth | None:
+    if not np.isfinite(mediastinum_mm):
+        return None
+    return "central" if mediastinum_mm <= CENTRAL_MM else "peripheral"
 
 
 def _every(volume: Volume, steps: tuple[int, int, int]) -> Volume:

@@ -246,7 +246,7 @@ def _sentence(lesion: Lesion) -> str:
         parts[0] += f" (solid part {lesion.solid_long_axis_mm:.0f} mm, {lesion.solid_ml:.2f} mL)"
     where = lesion.location
     if where is not None:
-        parts.append(f"{where.side.lower()} lung, {where.zone} zone, {where.depth}")
+        parts.append(f"{where.side.lower()} lung, {where.zone_and_depth}")
         pleura = where.pleura
         areas = (
             ("mediastinum", pleura.mediastinum_cm2),

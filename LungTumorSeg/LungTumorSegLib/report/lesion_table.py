@@ -40,7 +40,7 @@ def cells(lesion: Lesion, ct: CTVolume) -> list[str | Markup]:
 
 def _place(lesion: Lesion, ct: CTVolume) -> str:
     where = lesion.location
-    return f"{where.side} {where.zone} zone, {where.depth}" if where else ""  # "Left upper" would be a lobe
+    return f"{where.side} {where.zone_and_depth}" if where else ""
 
 
 def _slice(lesion: Lesion, ct: CTVolume) -> str:

@@ -151,6 +151,14 @@ def test_a_lesion_is_central_within_2_cm_of_the_mediastinum(gap_mm, depth):
     assert location.mediastinum_mm == pytest.approx(gap_mm, abs=SPACING[2])
 
 
+def test_where_no_mediastinum_is_found_no_depth_is_claimed():
+    chest = with_ball(on_face("medial", 48), 8)
+    nothing = chest.right_lung.with_array(np.zeros(SHAPE, dtype=bool))
+    location = located(Chest(chest.ct, chest.left_lung, nothing, chest.tumor))
+    assert not np.isfinite(location.mediastinum_mm)
+    assert (location.depth, location.zone_and_depth) == (None, "middle zone")
+
+
 @pytest.mark.parametrize("toward", [(0, 0, -1), (0, 1, 0), (1, 0, 0), (1, 1, -1)])
 def test_the_distance_to_the_carina_is_that_of_the_nearest_voxel(toward):
     chest = with_ball(MIDDLE, 12)
