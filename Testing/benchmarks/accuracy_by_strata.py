@@ -48,7 +48,8 @@ from LungTumorSegLib.evaluation.strata import (
 )
 from LungTumorSegLib.io.images import read_volume
 from LungTumorSegLib.io.segmentations import read_lesion_labels
-from LungTumorSegLib.results.reader import SEGMENTATION_FILE, read_run
+from LungTumorSegLib.results.contents import SEGMENTATION_FILE
+from LungTumorSegLib.results.reader import read_run
 
 COLUMNS = ("case", "result", "reference")
 COLORS = {"above -150 HU": "#0072B2", "-450 to -150 HU": "#E69F00", "below -450 HU": "#009E73", UNKNOWN: "#777777"}

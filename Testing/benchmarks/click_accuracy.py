@@ -276,7 +276,7 @@ def random_points(where: Array, ct: Volume, rng: np.random.Generator, count: int
 
 def any_of(lesions: list[Clicked], ct: CTVolume) -> Array:
     """Return the voxels (bool) of all lesions; one far corner where there are none."""
-    return np.logical_or.reduce([np.zeros(ct.shape, bool), *(lesion.mask for lesion in lesions)])
+    return np.asarray(np.logical_or.reduce([np.zeros(ct.shape, bool), *(lesion.mask for lesion in lesions)]))
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -86,6 +86,7 @@ def pair_row(pair: FollowUpPhantom, found: FollowUp) -> dict[str, Any]:
         after = [pair.later.lesions[label - 1] for label in lesion.later]
         if key in tracks and before and after and min(each.diameter_mm for each in before) >= LEAST_MM:
             change = tracks[key].change_percent
+            assert change is not None  # it has earlier lesions
             earlier_ml, later_ml = (sum(each.volume_ml for each in lesions) for lesions in (before, after))
             volumes.append(change - 100 * (later_ml / earlier_ml - 1))
             expected, stated = doubling_time(earlier_ml, later_ml, pair.days), tracks[key].doubling_time(pair.days)

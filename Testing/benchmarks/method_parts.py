@@ -203,7 +203,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 def is_of(row: Mapping[str, Any], part: str, way: str) -> bool:
     """Return whether a row belongs to one cell of the table."""
-    return row["part"] == part and row["way"] == way
+    return bool(row["part"] == part and row["way"] == way)
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> tuple[str, str, str]:

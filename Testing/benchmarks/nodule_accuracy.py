@@ -21,7 +21,8 @@ import numpy as np
 from LungTumorSegLib.core.volume import Array, CTVolume
 from LungTumorSegLib.io.images import read_ct, read_volume
 from LungTumorSegLib.isolation import isolate_lungs
-from LungTumorSegLib.pipeline import SegmentOptions, segment
+from LungTumorSegLib.options import SegmentOptions
+from LungTumorSegLib.pipeline import segment
 from LungTumorSegLib.training.data_config import NoduleConfig
 from LungTumorSegLib.training.implants import Nodule, Patch, implant_nodule
 from LungTumorSegLib.training.nodules import read_nodules

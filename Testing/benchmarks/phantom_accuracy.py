@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.phantom import LesionSpec, Phantom, PhantomOptions, make_phantom
 from LungTumorSegLib.phantom.lesions import KINDS, PLACES
-from LungTumorSegLib.pipeline import SegmentOptions, segment
+from LungTumorSegLib.pipeline import segment
 from scipy import ndimage
 
 FIRST_SEED = 7001

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from LungTumorSegLib.evaluation.overlap import dice
 from LungTumorSegLib.io.images import read_ct, read_volume
-from LungTumorSegLib.pipeline import SegmentOptions, segment
+from LungTumorSegLib.options import SegmentOptions
+from LungTumorSegLib.pipeline import segment
 from scipy import ndimage
 
 

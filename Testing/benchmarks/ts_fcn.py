@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from LungTumorSegLib.core.volume import Array, CTVolume
+from LungTumorSegLib.core.volume import Array, CTVolume, as_point
 from LungTumorSegLib.networks.registry import build_network
 from LungTumorSegLib.networks.stored import save_weights
 from LungTumorSegLib.networks.ts_fcn import TSFCN
@@ -144,7 +144,7 @@ def slices_around_lesions(ct: CTVolume, truth: Array, rng: np.random.Generator) 
         extent = max((part.stop - part.start) * mm for part, mm in zip(box, upright.spacing, strict=True))
         voxels = np.argwhere(mask)
         for at in voxels[rng.integers(len(voxels), size=CLICKS)]:
-            cube = Cube(upright.index_to_lps(at), RADII_A_SIDE * extent / 2, SIDE)
+            cube = Cube(as_point(upright.index_to_lps(at)), RADII_A_SIDE * extent / 2, SIDE)
             hu = cube.sample(upright.array, upright, outside=-1024)
             lesion = cube.sample(mask.astype(np.float32), upright) > 0.5
             inside = np.flatnonzero(lesion.any((1, 2)))
@@ -167,7 +167,7 @@ def train(data: Slices, width: int, steps: int, rng: np.random.Generator) -> TSF
         image, lesion = varied(data, rng.integers(len(data.image), size=BATCH), rng)
         loss = weighted_softmax_loss(network.logits(image), lesion, torch.ones_like(lesion))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         mean += (float(loss.detach()) - mean) / min(step + 1, 100)
         if step % 50 == 49:
@@ -180,7 +180,7 @@ def move_bias(network: TSFCN, data: Slices, rng: np.random.Generator) -> None:
     rows = rng.choice(len(data.image), min(len(data.image), JUDGED), replace=False)
     image = torch.from_numpy(data.image[rows].astype(np.float32))[:, None, None]
     with torch.no_grad():
-        logits = torch.cat([network.logits(part) for part in image.split(BATCH)])[:, 0, 0].numpy()
+        logits = torch.cat([network.logits(part) for part in torch.split(image, BATCH)])[:, 0, 0].numpy()
         truth = data.lesion[rows]
 
         def mean_dice(least: float) -> float:
@@ -198,7 +198,7 @@ def varied(data: Slices, rows: Array, rng: np.random.Generator) -> tuple[torch.T
     pairs = []
     for row in rows:
         pair = np.stack([data.image[row].astype(np.float32), data.lesion[row].astype(np.float32)])
-        pair = np.rot90(pair, rng.integers(4), axes=(1, 2))
+        pair = np.rot90(pair, int(rng.integers(4)), axes=(1, 2))
         pairs.append(pair[:, :, ::-1] if rng.random() < 0.5 else pair)
     both = torch.from_numpy(np.stack(pairs))
     return both[:, None, :1], both[:, None, 1:]

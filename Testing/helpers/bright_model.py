@@ -32,12 +32,12 @@ def write_bright_model(parent: Path, *, stride: int = 4, mirror: bool = False) -
         for name, module in network.named_modules():
             if name.split(".")[-1].startswith("bn"):
                 module.weight.fill_(1.0)
-        _pass(network.enc1.conv1, 0)
-        _pass(network.enc1.conv2, 0)
-        _pass(network.dec1.conv1, WIDTH)  # the skip's channels follow the upsampled ones
-        _pass(network.dec1.conv2, 0)
-        _pass(network.out.conv, 0, STEEPNESS)
-        network.out.conv.bias.fill_(-STEEPNESS * (DENSE_HU - RANGE_HU[0]) / (RANGE_HU[1] - RANGE_HU[0]))
+        _pass(network.get_submodule("enc1.conv1"), 0)
+        _pass(network.get_submodule("enc1.conv2"), 0)
+        _pass(network.get_submodule("dec1.conv1"), WIDTH)  # the skip's channels follow the upsampled ones
+        _pass(network.get_submodule("dec1.conv2"), 0)
+        bias = -STEEPNESS * (DENSE_HU - RANGE_HU[0]) / (RANGE_HU[1] - RANGE_HU[0])
+        _pass(network.get_submodule("out.conv"), 0, STEEPNESS, bias)
     manifest = Manifest(
         NAME,
         "Calls dense voxels tumor",
@@ -55,7 +55,11 @@ def write_bright_model(parent: Path, *, stride: int = 4, mirror: bool = False) -
     return parent / NAME
 
 
-def _pass(conv: torch.nn.Conv3d, channel: int, factor: float = 1.0) -> None:
-    """Make a convolution pass one input channel on as its first output channel."""
+def _pass(conv: torch.nn.Module, channel: int, factor: float = 1.0, bias: float = 0.0) -> None:
+    """Make a 3D convolution pass one input channel on as its first output channel, times a factor plus a bias."""
+    assert isinstance(conv, torch.nn.Conv3d)
     middle = conv.kernel_size[0] // 2
     conv.weight[0, channel, middle, middle, middle] = factor
+    if bias:
+        assert conv.bias is not None
+        conv.bias[0] = bias

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from LungTumorSegLib.core.volume import AxisOrder, CTVolume, Volume
@@ -27,7 +29,8 @@ class Chest:
 
     def reordered(self, order: AxisOrder) -> Chest:
         """Return the same chest, stored along other axes."""
-        return Chest(*(order.apply(volume) for volume in (self.ct, self.left_lung, self.right_lung, self.tumor)))
+        masks = (order.apply(mask) for mask in (self.left_lung, self.right_lung, self.tumor))
+        return Chest(order.apply(self.ct), *masks)
 
     def with_tumor(self, mask: np.ndarray, hu: float = 40.0) -> Chest:
         """Return the same chest with other tumor voxels, which have ``hu``."""
@@ -39,7 +42,7 @@ class Chest:
         return replace(self, ct=CTVolume(array, self.ct.affine), tumor=self.tumor.with_array(mask))
 
 
-def make_chest(shape=(30, 40, 60), **geometry) -> Chest:
+def make_chest(shape: tuple[int, int, int] = (30, 40, 60), **geometry: Any) -> Chest:
     """Make a chest without tumor.
 
     The lungs are boxes with 4 columns between them, nearer to the patient's right edge. The axes are canonical unless
@@ -59,7 +62,7 @@ def make_chest(shape=(30, 40, 60), **geometry) -> Chest:
     return chest.with_tumor(nothing.array)
 
 
-def block(shape, start, stop) -> np.ndarray:
+def block(shape: Sequence[int], start: Sequence[int], stop: Sequence[int]) -> np.ndarray:
     """Return a mask (bool) that is true from ``start`` up to, but not including, ``stop``."""
     mask = np.zeros(shape, dtype=bool)
     mask[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = True

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from LungTumorSegLib.cohort.batch import Batch
-from LungTumorSegLib.core.events import Cancelled
+from LungTumorSegLib.core.events import Cancelled, Progress
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.progress import COMMAND_SHARES
 
@@ -14,22 +16,25 @@ from LungTumorSegLib.process.progress import COMMAND_SHARES
 class Heard:
     """A channel that keeps steps, items with their events, and results; it cancels after ``most`` items."""
 
-    def __init__(self, most=1000):
-        self.steps = []
-        self.items, self.events, self.results, self.most = [], [], [], most
+    def __init__(self, most: int = 1000) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.items: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self.results: list[tuple[dict[str, Any], str]] = []
+        self.most = most
 
-    def progress(self, progress):
+    def progress(self, progress: Progress) -> None:
         assert progress.stage in COMMAND_SHARES["batch"]
         self.steps.append((progress.done, progress.total))
         if len(self.items) >= self.most:
             raise Cancelled
 
-    def item(self, data, text):
+    def item(self, data: dict[str, Any], text: str) -> None:
         self.events.append(data)
         if text:  # otherwise the CT is waiting
             self.items.append(text)
 
-    def result(self, data, text):
+    def result(self, data: dict[str, Any], text: str) -> None:
         self.results.append((data, text))
 
 
@@ -43,11 +48,11 @@ def a_cohort(folder: Path, **words: str) -> Path:
     return folder / "table.csv"
 
 
-def batch(table: Path, arguments=(), **more) -> Batch:
+def batch(table: Path, arguments: Sequence[str] = (), **more: Any) -> Batch:
     return Batch(table, table.parent / "out", tuple(arguments), SegmentOptions(), **{"workers": 2, **more})
 
 
-def rows(folder: Path, name="cohort.csv") -> list[dict[str, str]]:
+def rows(folder: Path, name: str = "cohort.csv") -> list[dict[str, str]]:
     with (folder / "out" / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 

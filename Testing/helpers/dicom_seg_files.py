@@ -45,11 +45,10 @@ def write_dicom_seg(
         highdicom.seg.SegmentDescription(number, name, *codes_of[what], highdicom.seg.SegmentAlgorithmTypeValues.MANUAL)
         for number, (name, what, _) in enumerate(segments, start=1)
     ]
-    masks = np.stack([mask for _, _, mask in segments], axis=-1).astype(
-        np.float32 if kind == "FRACTIONAL" else np.uint8
-    )
+    stored = np.float32 if kind == "FRACTIONAL" else np.uint8
+    masks: np.ndarray = np.stack([mask for _, _, mask in segments], axis=-1).astype(stored)
     if kind == "LABELMAP":
-        masks = (masks * np.arange(1, len(segments) + 1, dtype=np.uint8)).max(axis=-1)
+        masks = np.multiply(masks, np.arange(1, len(segments) + 1, dtype=np.uint8)).max(axis=-1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = highdicom.seg.Segmentation(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+from LungTumorSegLib.core.volume import Volume
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
 
 Edit = Callable[[Dataset, int], None]
 
 
 def write_dicom_series(
-    volume,
-    folder,
+    volume: Volume,
+    folder: str | Path,
     *,
-    transfer_syntax=ExplicitVRLittleEndian,
+    transfer_syntax: UID = ExplicitVRLittleEndian,
     series_uid: str | None = None,
     description: str = "Chest",
     slope: float = 1.0,
@@ -76,7 +77,7 @@ def write_dicom_series(
     return paths
 
 
-def _slice(volume, index: int, plane: np.ndarray, slope: float, intercept: float) -> FileDataset:
+def _slice(volume: Volume, index: int, plane: np.ndarray, slope: float, intercept: float) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -118,6 +119,6 @@ def _compress_by_gdcm(dataset: FileDataset, temporary: Path) -> None:
     dataset["PixelData"].VR = "OB"
 
 
-def _decimal(numbers) -> list[str]:
+def _decimal(numbers: Iterable[float]) -> list[str]:
     """Return decimal strings of at most 16 characters, the DICOM limit."""
     return [pydicom.valuerep.format_number_as_ds(float(number)) for number in numbers]

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from dicom_series import Edit, write_dicom_series
 from LungTumorSegLib.core.volume import Volume
 from LungTumorSegLib.io.images import to_simpleitk
+from pydicom.dataset import Dataset
 
 
 def write_4d(phases: Sequence[Volume], path: Path) -> Path:
@@ -54,7 +55,7 @@ def write_phase_series(
     """Write each phase as a DICOM series of its own, 1.2.3.0 for the first; ``edit`` gets the number of the phase."""
     for number, (phase, description) in enumerate(zip(phases, descriptions, strict=True)):
 
-        def edit_slice(dataset, index, number=number):
+        def edit_slice(dataset: Dataset, index: int, number: int = number) -> None:
             dataset.StudyInstanceUID = dataset.FrameOfReferenceUID = "1.2.9"
             if edit:
                 edit(dataset, number)
@@ -68,7 +69,7 @@ def write_4d_dicom(phases: Sequence[Volume], folder: Path, values: Sequence[obje
     """Write phases as one DICOM series, whose attribute ``keyword`` has the given value in each phase."""
     for number, (phase, value) in enumerate(zip(phases, values, strict=True)):
 
-        def edit(dataset, index, value=value):
+        def edit(dataset: Dataset, index: int, value: object = value) -> None:
             dataset.StudyInstanceUID = dataset.FrameOfReferenceUID = "1.2.9"
             setattr(dataset, keyword, value)
 

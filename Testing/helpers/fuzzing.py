@@ -111,8 +111,12 @@ def _one_child(left: list[tuple[str, int]], folder: str, findings: dict[str, Fin
         env=environment,
         text=True,
     ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
         errors: list[str] = []
-        listener = threading.Thread(target=lambda: errors.append(child.stderr.read()[-2000:]), daemon=True)
+        messages = child.stderr
+        listener = threading.Thread(target=lambda: errors.append(messages.read()[-2000:]), daemon=True)
         listener.start()
         child.stdin.write(json.dumps(left))
         child.stdin.close()

@@ -11,7 +11,7 @@ class Heartbeat:
     def __init__(self) -> None:
         import qt  # the stand-in's, once it is installed
 
-        self.restart()
+        self.longest, self._last, self.count = 0.0, time.perf_counter(), 0
         self._timer = qt.QTimer()
         self._timer.setInterval(5)
         self._timer.connect("timeout()", self._beat)

@@ -102,7 +102,7 @@ def _resampled(array: np.ndarray, spacing: tuple[float, ...], wanted: tuple[floa
     size = [int(np.ceil(n * s / w - 1e-9)) for n, s, w in zip(array.shape, spacing, wanted, strict=True)]
     step = np.divide(wanted, spacing)
     start = (np.asarray(array.shape) - 1) / 2 - step * (np.asarray(size) - 1) / 2
-    return ndimage.affine_transform(array, step, start, size, order=order, mode="nearest")
+    return np.asarray(ndimage.affine_transform(array, step, start, size, order=order, mode="nearest"))
 
 
 def our_values(mask: Volume, values: np.ndarray) -> dict[str, float]:
@@ -166,6 +166,7 @@ def rows(configuration: str, ct_folder: Path | None = None) -> Iterator[Row]:
     if configuration == "digital":
         ours = our_values(*digital_phantom())
     else:
+        assert ct_folder is not None
         ours = our_values(*ct_phantom(ct_folder, CONFIGURATIONS[configuration]))
     for line in read_table("reference_values.csv"):
         if line["configuration"] == configuration:

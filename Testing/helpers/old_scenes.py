@@ -6,6 +6,7 @@ from typing import Any
 
 import slicer
 from LungTumorSegLib.mrml import results as mrml
+from LungTumorSegLib.mrml.nodes import TABLE_ROLE
 
 ANSWER_ROLE = "LungTumorSeg.Answer"
 
@@ -31,7 +32,7 @@ def as_version_2(segmentation: Any, parameters: Any) -> None:
 def as_version_1(segmentation: Any, parameters: Any) -> None:
     """Remove the network's result, review marks and later parameters; see ``as_version_2`` for the arguments."""
     slicer.mrmlScene.RemoveNode(segmentation.GetNodeReference(ANSWER_ROLE))
-    table = segmentation.GetNodeReference(mrml.TABLE_ROLE)
+    table = segmentation.GetNodeReference(TABLE_ROLE)
     assert segmentation.GetAttribute("LungTumorSeg.Measures") is None
     for name in ("correction", "review", "network_volume_ml", "segment_id"):
         table.RemoveColumn(table.GetColumnIndex(name))

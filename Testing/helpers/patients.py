@@ -21,7 +21,7 @@ PATIENT = {
 }
 
 
-def with_patient(dataset, _index) -> None:
+def with_patient(dataset: pydicom.Dataset, _index: int) -> None:
     """Write the patient into the header of a slice."""
     dataset.SpecificCharacterSet = "ISO_IR 100"
     for keyword, value in PATIENT.items():

@@ -23,4 +23,5 @@ def lesions_in(folder: Path) -> list[dict[str, str]]:
 
 def summary_in(folder: Path) -> dict[str, Any]:
     """Return the content of summary.json in ``folder``."""
-    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    return summary

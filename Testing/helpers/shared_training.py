@@ -7,13 +7,15 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
 from LungTumorSegLib.networks import build_network
 from LungTumorSegLib.training import loop, stages
 from LungTumorSegLib.training.config import ModelConfig, StageConfig
-from LungTumorSegLib.training.distributed import connect_processes, rank, share_of
+from LungTumorSegLib.training.distributed import connect_processes, share_of
+from LungTumorSegLib.training.launch import rank
 from LungTumorSegLib.training.losses import build_loss
 from LungTumorSegLib.training.optimization import Optimization
 from LungTumorSegLib.training.preparation import PreparedData
@@ -55,7 +57,7 @@ def train_in(cases: Path, output: Path) -> None:
     losses: list[float] = []
     step = Optimization.step
 
-    def watched(self, *arguments, **settings):
+    def watched(self: Optimization, *arguments: Any, **settings: Any) -> float:
         losses.append(step(self, *arguments, **settings))
         return losses[-1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,12 +24,12 @@ CANAL_Y_MM = 70.0
 CARINA_Z_MM = 70.0
 
 
-def ellipsoid(center, radii) -> np.ndarray:
+def ellipsoid(center: Sequence[float], radii: Sequence[float]) -> np.ndarray:
     """Return a mask of an ellipsoid with center and radii (x, y, z), mm."""
-    return sum(((axis - c) / r) ** 2 for axis, c, r in zip((X, Y, Z), center, radii, strict=True)) <= 1
+    return np.asarray(sum(((axis - c) / r) ** 2 for axis, c, r in zip((X, Y, Z), center, radii, strict=True)) <= 1)
 
 
-def tube(x, y, radius_mm) -> np.ndarray:
+def tube(x: float | np.ndarray, y: float | np.ndarray, radius_mm: float) -> np.ndarray:
     """Return a mask of all voxels within ``radius_mm`` of a line along z; ``x`` and ``y`` may be functions of Z."""
     return np.broadcast_to((X - x) ** 2 + (Y - y) ** 2 <= radius_mm**2, SHAPE)
 
@@ -59,7 +60,7 @@ class Chest:
     @property
     def lungs(self) -> np.ndarray:
         """Both lungs."""
-        return self.left | self.right
+        return np.asarray(self.left | self.right)
 
     def painted(self, where: np.ndarray, hu: float) -> Chest:
         """Return the chest with other HU where a bool array (or one that broadcasts to it) is true."""

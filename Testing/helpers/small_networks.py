@@ -7,6 +7,7 @@ import torch
 from LungTumorSegLib.core.volume import Array, CTVolume
 from LungTumorSegLib.inference.grid import WorkingGrid, make_working_grid
 from LungTumorSegLib.networks import build_network
+from LungTumorSegLib.networks.blocks import BatchNorm
 
 
 def a_grid_of_noise(mask: Array) -> WorkingGrid:
@@ -22,7 +23,7 @@ def a_network(name: str) -> torch.nn.Module:
     torch.manual_seed(11)
     network = build_network(name, 4)
     for module in network.modules():
-        if hasattr(module, "running_var"):
+        if isinstance(module, BatchNorm):
             module.running_var.uniform_(0.2, 2.0)
             module.running_mean.normal_(0, 0.2)
     return network.eval()

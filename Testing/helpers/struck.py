@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.results.folder import complete_or_nothing, settle
@@ -51,7 +52,7 @@ def fail() -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-WORK = {work.__name__: work for work in (write_set, settle)}
+WORK: dict[str, Callable[..., None]] = {work.__name__: work for work in (write_set, settle)}
 FAULTS = {fault.__name__: fault for fault in (die, interrupt, fail)}
 
 
@@ -71,6 +72,9 @@ def small_process() -> Iterator[Callable[..., int]]:
     """
     command = [sys.executable, str(Path(__file__))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers = process.stdout
 
         def ending_at(
             step: int,
@@ -83,7 +87,7 @@ def small_process() -> Iterator[Callable[..., int]]:
         ) -> int:
             request = [step, work.__name__, str(folder), arguments, fault.__name__, late, calls]
             print(json.dumps(request), file=process.stdin, flush=True)
-            code = int(process.stdout.readline())
+            code = int(answers.readline())
             assert code in (0, 1, KILLED, STOPPED, NOT_REACHED), "the child itself failed"
             return code
 
@@ -107,8 +111,8 @@ def struck(
     """Do the work, struck at one call, and end this process with the code that ``small_process`` lists."""
     count = 0
 
-    def counted(original):
-        def call(*args, **kwargs):
+    def counted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal count
             count += 1
             strikes = count == step

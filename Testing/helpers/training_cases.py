@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,18 @@ def log_rows(folder: Path, *, times: bool = False) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if times or not k.startswith("seconds")} for row in csv.DictReader(file)]
 
 
-def ellipsoid(center, radii, shape=SHAPE, spacing=SPACING_MM):
+def ellipsoid(
+    center: Sequence[float],
+    radii: Sequence[float],
+    shape: Sequence[int] = SHAPE,
+    spacing: Sequence[float] = SPACING_MM,
+) -> np.ndarray:
     """Return a mask (bool) of an ellipsoid; center and radii are in mm along (slice, row, column)."""
     points = [(np.arange(n) * s - c) / r for n, s, c, r in zip(shape, spacing, center, radii, strict=True)]
-    return (points[0] ** 2)[:, None, None] + (points[1] ** 2)[:, None] + points[2] ** 2 <= 1
+    return np.asarray((points[0] ** 2)[:, None, None] + (points[1] ** 2)[:, None] + points[2] ** 2 <= 1)
 
 
-def a_chest_ct():
+def a_chest_ct() -> tuple[CTVolume, Volume]:
     """Make a CT and its label.
 
     The CT has body, bony spine, two lungs, and two lesions: label 1 in the left lung and label 2 in the right lung.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from LungTumorSegLib.core import terminology
 from LungTumorSegLib.core.volume import CTVolume, Volume
 from LungTumorSegLib.io.seg_nrrd import write_segmentation
@@ -25,21 +27,23 @@ def grid_points(origin: np.ndarray = ORIGIN) -> tuple[np.ndarray, np.ndarray]:
     affine = np.eye(4)
     affine[:3, :3] = np.eye(3)[:, ::-1] * SPACING
     affine[:3, 3] = origin
-    index = np.stack(np.indices(SHAPE), axis=-1)
+    index = np.stack(list(np.indices(SHAPE)), axis=-1)
     return index @ affine[:3, :3].T + affine[:3, 3], affine
 
 
-def ellipsoid(points: np.ndarray, center, radii) -> np.ndarray:
+def ellipsoid(points: np.ndarray, center: npt.ArrayLike, radii: npt.ArrayLike) -> np.ndarray:
     """Return which points lie inside an ellipsoid."""
-    return (((points - np.asarray(center)) / np.asarray(radii)) ** 2).sum(axis=-1) <= 1
+    return np.asarray((((points - np.asarray(center)) / np.asarray(radii)) ** 2).sum(axis=-1) <= 1)
 
 
-def segments_of(balls: dict[str, Ball], *, shift=(0.0, 0.0, 0.0), stretch: float = 1.0) -> list[Segment]:
+def segments_of(
+    balls: dict[str, Ball], *, shift: npt.ArrayLike = (0.0, 0.0, 0.0), stretch: float = 1.0
+) -> list[Segment]:
     """Return lungs and lesions; everything is stretched along z and shifted, lesions keep their shape."""
     points, affine = grid_points()
     back = (points - np.asarray(shift)) / (1, 1, stretch)
     lesions = {
-        name: ellipsoid(points, np.asarray(center) * (1, 1, stretch) + shift, (radius,) * 3)
+        name: ellipsoid(points, np.asarray(center) * (1, 1, stretch) + np.asarray(shift), (radius,) * 3)
         for name, (center, radius) in balls.items()
     }
     tumor = np.logical_or.reduce([*lesions.values(), np.zeros(SHAPE, bool)])
@@ -50,7 +54,7 @@ def segments_of(balls: dict[str, Ball], *, shift=(0.0, 0.0, 0.0), stretch: float
     ]
 
 
-def write_examination(folder: Path, balls: dict[str, Ball], **geometry) -> Path:
+def write_examination(folder: Path, balls: dict[str, Ball], **geometry: Any) -> Path:
     """Write a folder with a segmentation, as ``segment`` would."""
     folder.mkdir(parents=True)
     write_segmentation(segments_of(balls, **geometry), folder / "segmentation.seg.nrrd")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import strategies as st
 from LungTumorSegLib.core.volume import AxisOrder, CTVolume, Volume
 from scipy.spatial.transform import Rotation
@@ -24,11 +27,14 @@ CANONICAL_AXES = np.array([[0, 0, 1], [0, 1, 0], [1, 0, 0]], dtype=float)
 
 def hu_at(points_lps: np.ndarray) -> np.ndarray:
     """Return the HU at LPS points (..., 3): linear, so that linear interpolation is exact."""
-    return 685 + points_lps @ GRADIENT_HU_PER_MM
+    return np.asarray(685 + points_lps @ GRADIENT_HU_PER_MM)
 
 
 def affine_of(
-    spacing=(2.5, 0.8, 0.7), turn_degrees=(0.0, 0.0, 0.0), origin=(-11.0, 7.0, -30.0), axes=CANONICAL_AXES
+    spacing: npt.ArrayLike = (2.5, 0.8, 0.7),
+    turn_degrees: npt.ArrayLike = (0.0, 0.0, 0.0),
+    origin: npt.ArrayLike = (-11.0, 7.0, -30.0),
+    axes: np.ndarray = CANONICAL_AXES,
 ) -> np.ndarray:
     """Return an affine with ``axes`` rotated about x, y and z, and with voxel (0, 0, 0) at ``origin``."""
     affine = np.eye(4)
@@ -37,7 +43,7 @@ def affine_of(
     return affine
 
 
-def make_ct(shape=(9, 10, 12), **geometry) -> CTVolume:
+def make_ct(shape: tuple[int, int, int] = (9, 10, 12), **geometry: Any) -> CTVolume:
     """Make an int16 CT of ``hu_at``, rounded, on the grid of ``affine_of(**geometry)``.
 
     By default its center is at ``CENTER_LPS``, so that it contains air, lung and water in any orientation.
@@ -55,9 +61,9 @@ def an_oblique_ct() -> CTVolume:
 
 
 ORIENTATIONS = tuple(
-    AxisOrder(permutation, flips)
-    for permutation in permutations(range(3))
-    for flips in product((False, True), repeat=3)
+    AxisOrder((a, b, c), flips)
+    for a, b, c in permutations(range(3))
+    for flips in product((False, True), (False, True), (False, True))
 )
 """The 48 ways to store a volume along the axes of the patient."""
 
@@ -69,7 +75,9 @@ They suffice where all 48 would show nothing more; tests of ``AxisOrder`` itself
 
 
 @st.composite
-def random_volumes(draw, values=None) -> Volume:
+def random_volumes(
+    draw: st.DrawFn, values: Callable[[np.random.Generator, tuple[int, int, int]], np.ndarray] | None = None
+) -> Volume:
     """Draw volumes of random content, with axes in any direction (both handednesses).
 
     The spacing is 0.3 to 8 mm, and the origin lies within 1 m.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,8 @@ class WholeBody:
     @property
     def chest_ct(self) -> CTVolume:
         """The same patient, tables and blankets, scanned from neck to abdomen only."""
-        return self.ct.crop((self.chest.start, 0, 0), (self.chest.stop, *self.ct.shape[1:]))
+        part = self.ct.crop((self.chest.start, 0, 0), (self.chest.stop, *self.ct.shape[1:]))
+        return CTVolume(part.array, part.affine)
 
 
 def make_whole_body(seed: int = 0) -> WholeBody:
@@ -67,11 +69,11 @@ def make_whole_body(seed: int = 0) -> WholeBody:
     return WholeBody(CTVolume(np.rint(whole).astype(np.int16), affine), lungs, slice(BELOW, BELOW + hu.shape[0]))
 
 
-def _oval(x, y, center, radii) -> np.ndarray:
-    return ((x - center[0]) / radii[0]) ** 2 + ((y - center[1]) / radii[1]) ** 2 <= 1
+def _oval(x: np.ndarray, y: np.ndarray, center: Sequence[float], radii: Sequence[float]) -> np.ndarray:
+    return np.asarray(((x - center[0]) / radii[0]) ** 2 + ((y - center[1]) / radii[1]) ** 2 <= 1)
 
 
-def _legs(belly: np.ndarray, x, y, share: float) -> np.ndarray:
+def _legs(belly: np.ndarray, x: np.ndarray, y: np.ndarray, share: float) -> np.ndarray:
     """Continue the abdomen as a pelvis that ends in two thighs; ``share`` is 1 at the abdomen, 0 at the thighs."""
     if share > 0.7:
         return belly
@@ -85,7 +87,7 @@ def _legs(belly: np.ndarray, x, y, share: float) -> np.ndarray:
     return plane
 
 
-def _head(neck: np.ndarray, x, y, share: float) -> np.ndarray:
+def _head(neck: np.ndarray, x: np.ndarray, y: np.ndarray, share: float) -> np.ndarray:
     """Continue the neck as a head between two arms that lie on a board; ``share`` is 0 at the neck, 1 at the crown."""
     plane = np.full_like(neck, -1000.0)
     radii = (62.0, 62.0) if share < 0.35 else (75.0, 95.0)
@@ -98,7 +100,7 @@ def _head(neck: np.ndarray, x, y, share: float) -> np.ndarray:
     return np.where(board & (plane < -300), SHELL_HU, plane)
 
 
-def _under_blankets(hu: np.ndarray, x, y) -> np.ndarray:
+def _under_blankets(hu: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Add two layers of cloth, 8 and 20 mm from the skin, down to the table on both sides."""
     wrapped = hu.copy()
     for plane, out in zip(hu, wrapped, strict=True):
@@ -111,7 +113,7 @@ def _under_blankets(hu: np.ndarray, x, y) -> np.ndarray:
     return wrapped
 
 
-def _on_two_tables(hu: np.ndarray, x, y) -> np.ndarray:
+def _on_two_tables(hu: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Add a curved table top with foam under the back, and a flat one 70 mm behind it, in every slice."""
     whole = hu.copy()
     curved = 12 - (x / 40) ** 2 * 1.2 - y  # mm in front of the curved top

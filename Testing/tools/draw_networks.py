@@ -82,9 +82,7 @@ def flow(name: str) -> list[Box]:
         made[output.grad_fn] = box
 
     for path, module in _blocks(network):
-        module.register_forward_hook(
-            lambda module, inputs, output, path=path: record(path, module, inputs, output)  # type: ignore[misc]
-        )
+        module.register_forward_hook(lambda module, inputs, output, path=path: record(path, module, inputs, output))
     network.eval().outputs(stack[:, :, 0] if network.dims == 2 else stack)
     return boxes
 

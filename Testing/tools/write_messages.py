@@ -226,8 +226,9 @@ class Reader:
             return None
         path, name = module_of(self.path).imports.get(node.id, (self.path, node.id))
         value = module_of(path).values.get(name) if path.is_file() else None
-        is_number = isinstance(value, ast.Constant) and isinstance(value.value, int | float)
-        return f"{value.value:g}" if is_number else None
+        if isinstance(value, ast.Constant) and isinstance(value.value, int | float):
+            return f"{value.value:g}"
+        return None
 
     def _named(self, name: str) -> list[str]:
         """Return what a variable may say."""

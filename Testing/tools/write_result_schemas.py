@@ -44,7 +44,8 @@ def schema_of(kind: Any) -> dict[str, Any]:
     if origin is NotRequired:
         return schema_of(arguments[0])
     if origin is Annotated:
-        return schema_of(arguments[0]) | arguments[1]
+        limits: dict[str, Any] = arguments[1]
+        return schema_of(arguments[0]) | limits
     if origin is Literal:
         return {"const": arguments[0]} if len(arguments) == 1 else {"enum": list(arguments)}
     if origin is list:

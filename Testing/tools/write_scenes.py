@@ -30,6 +30,8 @@ def load_module() -> Any:
     """Return LungTumorSeg.py, loaded as Slicer does."""
     slicer.modules.lungtumorseg = types.SimpleNamespace(path=str(MODULE_FILE))
     spec = importlib.util.spec_from_file_location("LungTumorSeg", MODULE_FILE)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["LungTumorSeg"] = module
     spec.loader.exec_module(module)
