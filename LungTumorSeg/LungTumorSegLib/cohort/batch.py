@@ -15,7 +15,7 @@ from .. import NOTICE
 from ..core.errors import MachineLimit, UnusableInput
 from ..core.events import Cancelled
 from ..core.messages import CANCELLED_BATCH
-from ..core.texts import listed, shown, shown_last
+from ..core.texts import counted, listed, shown, shown_last
 from ..options import OPTIONS, SegmentOptions
 from ..process.channel import Channel
 from ..results.contents import COHORT
@@ -150,6 +150,28 @@ def run_batch(batch: Batch, channel: Channel) -> list[Row]:
     return rows[: len(own)]
 
 
+def _tasks(batch: Batch, items: Sequence[Item], folder: Path, workers: int) -> list[Task]:
+    """Return how to segment each CT of the work list into ``folder``.
+
+    Raises:
+        UnusableInput: If there is no such model.
+        MachineLimit: If the model is damaged.
+    """
+    choices = _choices(batch)
+    threads = (batch.threads or 0) if batch.scheduler else max(1, (batch.threads or os.cpu_count() or 1) // workers)
+    return [
+        Task(item, folder, batch.arguments, choices, batch.overwrite, threads, of_any_ct=bool(batch.items))
+        for item in items
+    ]
+
+
+def _workers(batch: Batch, items: Sequence[Item]) -> int:
+    """Return how many CTs are segmented on this machine at the same time."""
+    if batch.scheduler:
+        return 1
+    return batch.workers or default_workers(items, cpu_only=batch.options.device == "cpu")
+
+
 def _carry_out(batch: Batch, items: Sequence[Item], folder: Path, channel: Channel) -> dict[str, Record]:
     """Segment the CTs of the work list into ``folder``; return the record of each case.
 
@@ -158,15 +180,8 @@ def _carry_out(batch: Batch, items: Sequence[Item], folder: Path, channel: Chann
         MachineLimit: If the model is damaged.
         Cancelled: If the user asked to stop.
     """
-    choices = _choices(batch)
-    workers = batch.workers or (
-        1 if batch.scheduler else default_workers(items, cpu_only=batch.options.device == "cpu")
-    )
-    threads = (batch.threads or 0) if batch.scheduler else max(1, (batch.threads or os.cpu_count() or 1) // workers)
-    tasks = [
-        Task(item, folder, batch.arguments, choices, batch.overwrite, threads, of_any_ct=bool(batch.items))
-        for item in items
-    ]
+    workers = _workers(batch, items)
+    tasks = _tasks(batch, items, folder, workers)
     records: dict[str, Record] = {}
     progress = CohortProgress(len(tasks))
 
@@ -218,7 +233,7 @@ def _write_phases(rows: Sequence[Row], output: Path, folder: Path) -> None:
     by_item = {row.item: row for row in rows}
     groups = [[by_item[item] for item in items] for items in series_of_phases([row.item for row in rows])]
     if groups:
-        from .motion import write_phases  # imports slow packages, so only for 4D
+        from .motion import write_phases  # It imports slow packages, which only 4D CTs need.
 
         write_phases(groups, output, folder / PHASES_FILE)
 
@@ -251,43 +266,61 @@ def _choices(batch: Batch) -> str:
 
 
 def _report(rows: Sequence[Row], earlier: Sequence[Row], batch: Batch, channel: Channel) -> None:
-    """Report the result of a batch, or why it is incomplete.
+    """Report the result of a batch.
 
     Args:
         rows: The CTs of the batch.
         earlier: The CTs of earlier batches in the tables.
         batch: What was segmented.
         channel: Receives the result.
+
+    Raises:
+        UnusableInput: If no CT could be segmented.
+        MachineLimit: If the machine prevented some results.
     """
+    _check_results(rows, batch)
     states = Counter(row.record.state for row in rows)
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    failed = next((row for row in rows if row.record.state == FAILED), None)
-    if failed is not None:
+    result = f"{counted(len(rows), 'CT')}: {counts}. Results written to {shown_last(batch.output)}. {NOTICE}"
+    data = {"output": str(batch.output.resolve()), "states": dict(states)}
+    channel.result(data, "\n".join([*_warnings(rows, earlier), result]))
+
+
+def _check_results(rows: Sequence[Row], batch: Batch) -> None:
+    """Check that no CT of a batch failed, and that at least one could be segmented.
+
+    Raises:
+        UnusableInput: If no CT could be segmented.
+        MachineLimit: If the machine prevented some results.
+    """
+    failed = [row for row in rows if row.record.state == FAILED]
+    if failed:
         raise MachineLimit(
-            f"{states[FAILED]} of {len(rows)} CTs failed, the first one ({failed.item.case}) because: "
-            f"{failed.record.reason} The other results are in {batch.output}; run the same command again to complete "
-            "them."
+            f"{len(failed)} of {len(rows)} CTs failed, the first one ({failed[0].item.case}) because: "
+            f"{failed[0].record.reason} The other results are in {batch.output}; run the same command again to "
+            "complete them."
         )
-    if not states[DONE]:
+    if not any(row.record.state == DONE for row in rows):
         several = f"None of the {len(rows)} CTs could be segmented, the first one"
         none = several if rows[1:] else "The only CT could not be segmented"
         raise UnusableInput(
             f"{none} ({rows[0].item.case}) because: {rows[0].record.reason} All reasons are in "
             f"{batch.output / COHORT_FILE}."
         )
-    versions = {str(row.summary.get("software_version")) for row in rows if row.summary}
+
+
+def _warnings(rows: Sequence[Row], earlier: Sequence[Row]) -> list[str]:
+    """Return one line per doubt about the tables; the arguments are those of ``_report``."""
     warnings = []
+    versions = {str(row.summary.get("software_version")) for row in rows if row.summary}
     if len(versions) > 1:
-        warnings.append(f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).\n")
+        warnings.append(f"Warning: the results were made by several versions ({', '.join(sorted(versions))}).")
     if earlier:
         cases = listed([row.item.case for row in earlier])
         warnings.append(
             f"Warning: the tables also list CTs of earlier batches into the same folder ({cases}); to leave them out, "
-            f"delete {COHORT_FILE} and run the command again.\n"
+            f"delete {COHORT_FILE} and run the command again."
         )
     if repeated := [row.item.case for row in rows if SAME_VOXELS in row.item.note]:
-        warnings.append(f"Warning: some CTs are copies of others ({listed(repeated)}); see the column note.\n")
-    number = f"{len(rows)} CT{'' if len(rows) == 1 else 's'}"
-    text = f"{number}: {counts}. Results written to {shown_last(batch.output)}. {NOTICE}"
-    data = {"output": str(batch.output.resolve()), "states": dict(states)}
-    channel.result(data, "".join(warnings) + text)
+        warnings.append(f"Warning: some CTs are copies of others ({listed(repeated)}); see the column note.")
+    return warnings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,21 +46,11 @@ def find_items(root: Path, output: Path | None) -> list[Item]:
         output: The output folder of the cohort, which is not searched.
     """
     root = root.absolute()
-    found = _Found()
-    for folder, files in _folders(root, output, found.damaged):
-        for path in files:
-            if _is_image(path):
-                found.images.append(path)
-            elif _is_archive(path):
-                found.archives.append(path)
-            else:
-                found.add_dicom(path, folder)
+    found = _search(root, output)
     studies = list(_studies(found.series, root))
     items = [Item(without_suffix(_name(path, root)), path, _patient(path, root)) for path in found.images] + studies
-    lost = [each for each in found.damaged if not any(item.path in (each, *each.parents) for item in studies)]
-    tops = {_top(folder, root): None for folder in found.dicom_folders}
-    lost += [each for each in tops if not any(each in (path, *path.parents) for path in [*lost, *_paths(items)])]
-    items += [Item(_name(folder, root), folder, _patient(folder, root)) for folder in dict.fromkeys(lost)]
+    unread = _unread_folders(found, studies, items, root)
+    items += [Item(_name(folder, root), folder, _patient(folder, root)) for folder in unread]
     items += [_item_of_archive(path, root) for path in found.archives]
     return sorted(items, key=lambda item: (str(item.path), item.of_4d or item.series))
 
@@ -108,7 +98,7 @@ class _Found:
                 if is_named_as_slice(path):
                     self.damaged.append(folder)
                 return
-            from ..io.dicom_files import ct_header  # imports pydicom, so only if needed
+            from ..io.dicom_files import ct_header  # It imports pydicom, which only DICOM needs.
 
             self.dicom_folders.append(folder)
             header = ct_header(path)
@@ -117,6 +107,39 @@ class _Found:
                 self.series[study, header.text("SeriesInstanceUID")].append(header)
         except (UnusableInput, OSError):
             self.damaged.append(folder)
+
+
+def _search(root: Path, output: Path | None) -> _Found:
+    """Search a folder; the arguments are those of ``find_items``."""
+    found = _Found()
+    for folder, files in _folders(root, output, found.damaged):
+        for path in files:
+            if _is_image(path):
+                found.images.append(path)
+            elif _is_archive(path):
+                found.archives.append(path)
+            else:
+                found.add_dicom(path, folder)
+    return found
+
+
+def _unread_folders(found: _Found, studies: Sequence[Item], items: Sequence[Item], root: Path) -> list[Path]:
+    """Return the folders that become items so that their row states why there is no CT.
+
+    They are the damaged folders that do not belong to a study, and the subfolders of ``root`` with DICOM files in which
+    there is neither an item nor such a folder.
+
+    Args:
+        found: What the search has found.
+        studies: The items of the DICOM studies.
+        items: These and the items of the image files.
+        root: The folder that was searched.
+    """
+    damaged = [each for each in found.damaged if not any(item.path in (each, *each.parents) for item in studies)]
+    known = [*damaged, *(item.path for item in items)]
+    tops = [_top(folder, root) for folder in found.dicom_folders]
+    without_ct = [each for each in tops if not any(each in (path, *path.parents) for path in known)]
+    return list(dict.fromkeys([*damaged, *without_ct]))
 
 
 def _folders(root: Path, output: Path | None, unopened: list[Path]) -> Iterator[tuple[Path, list[Path]]]:
@@ -185,7 +208,7 @@ def _studies(series: Mapping[tuple[Study, str], list[DicomHeader]], root: Path) 
     """Yield the item of each study, its series with the most slices; of a 4D CT, the item of each phase."""
     if not series:
         return
-    from ..io.dicom_phases import phases_of, series_as_phases  # imports pydicom, so only if needed
+    from ..io.dicom_phases import phases_of, series_as_phases  # It imports pydicom, which only DICOM needs.
 
     studies: dict[Study, dict[str, list[DicomHeader]]] = defaultdict(dict)
     for (study, uid), headers in series.items():
@@ -218,10 +241,6 @@ def _items_of(item: Item, phases: Mapping[str, list[DicomHeader]]) -> list[Item]
 
 def _files(headers: list[DicomHeader]) -> tuple[Path, ...]:
     return tuple(sorted(header.path for header in headers))
-
-
-def _paths(items: Iterable[Item]) -> list[Path]:
-    return [item.path for item in items]
 
 
 def _name(path: Path, root: Path) -> str:

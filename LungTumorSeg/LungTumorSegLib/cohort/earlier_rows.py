@@ -59,7 +59,7 @@ def _rows(kept: Sequence[dict[str, str]], output: Path) -> Iterator[Row]:
             cells["phase"],
             cells["series"],
             note=". ".join(dict.fromkeys((*notes, FROM_EARLIER))),
-            of_4d=path if uses[path] > 1 else "",  # phases of one file or folder belong together
+            of_4d=path if uses[path] > 1 else "",  # Phases of one file or folder belong together.
         )
         record = Record(cells["state"], reason=cells["reason"], input_sha256=cells["input_sha256"])
         yield row_of(item, record, output)

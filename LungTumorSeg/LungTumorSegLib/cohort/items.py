@@ -67,6 +67,7 @@ def folder_name(text: str) -> str:
 
 
 def _with_key(name: str, item: Item) -> str:
-    parts = [item.series, item.phase, *filter(None, [item.problem])]  # rows with a problem may name the same CT
+    # Several rows with a problem may name the same CT, so the problem tells them apart.
+    parts = [item.series, item.phase, *filter(None, [item.problem])]
     what = b"\0".join([os.fsencode(item.path), *(part.encode() for part in parts)])
     return f"{name}-{hashlib.sha256(what).hexdigest()[:KEY_DIGITS]}"

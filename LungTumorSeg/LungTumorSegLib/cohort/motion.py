@@ -90,7 +90,7 @@ def _placed(row: Row, output: Path) -> Iterator[tuple[dict[str, Any], Placed]]:
     """Yield the lesions of a phase, as its summary.json states them, with their voxels."""
     try:
         segments = read_segmentation(output / row.item.case) if row.lesions else []
-    except UnusableInput:  # the result was changed meanwhile
+    except UnusableInput:  # The result was changed in the meantime.
         return
     crops = {segment.name: crop_of(segment.mask) for segment in segments}
     for lesion in row.lesions:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.csv_tables import Value, write_table
 from ..core.errors import UnusableInput
+from ..core.texts import counted
 from ..lesions.columns import COLUMN
 from ..results.contents import SUMMARY_FILE
 from ..results.reader import is_changed_since_measured, read_summary
@@ -98,7 +99,7 @@ class Row:
         if not self.summary:
             return f"{self.record.state}: {self.record.reason}{note}"
         count = len(self.lesions)
-        return f"{count} lesion{'' if count == 1 else 's'}" + (f", {self.total_ml:.2f} mL" if count else "") + note
+        return counted(count, "lesion") + (f", {self.total_ml:.2f} mL" if count else "") + note
 
 
 def row_of(item: Item, record: Record, output: Path) -> Row:

@@ -31,7 +31,7 @@ def write_overview(rows: Sequence[Row], output: Path, path: Path) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    from ..core.html_pages import render_page  # imports jinja2, so only when there is something to write
+    from ..core.html_pages import render_page  # It imports jinja2, which only this needs.
 
     states = Counter(row.record.state for row in rows)
     values = {
@@ -56,7 +56,7 @@ def _thumbnail(picture: Path, row: Row) -> str:
     """Return a small JPEG of the 3D view as a data URL; "" if there is no readable picture."""
     if not row.summary or not picture.is_file():
         return ""
-    from PIL import Image  # slow, so only if there is a picture
+    from PIL import Image  # It is slow to import, and only pictures need it.
 
     small = io.BytesIO()
     try:

@@ -46,7 +46,7 @@ def _phases_in(item: Item) -> Sequence[str]:
         read_header(item.path)
     except SeveralPhases as found:
         return found.phases
-    except (UnusableInput, OSError):  # the run will refuse it
+    except (UnusableInput, OSError):  # The run will state the reason.
         return ()
     return ()
 

@@ -35,5 +35,5 @@ class CohortProgress:
     @property
     def progress(self) -> Progress:
         """Return the progress of all CTs, in hundredths of a CT."""
-        done = sum(list(self._shares.values()))  # a copy, because other threads add CTs
+        done = sum(list(self._shares.values()))  # Sum a copy, because other threads add CTs.
         return Progress(STAGE, int(HUNDREDTHS * done), HUNDREDTHS * self._count)

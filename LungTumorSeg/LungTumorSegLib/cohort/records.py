@@ -60,7 +60,7 @@ def read_record(folder: Path) -> Record:
     """Return the record in the folder of a case, or an empty record if the folder has no record."""
     values = read_json_object(folder / RECORD_FILE)
     names = {field.name for field in fields(Record)}
-    is_record = names - {"path"} <= values.keys() <= names  # older versions did not write the path
+    is_record = names - {"path"} <= values.keys() <= names  # Older versions did not write the path.
     if not is_record or not all(isinstance(value, str) for value in values.values()):
         return Record("")
     return Record(**values)

@@ -8,32 +8,25 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
 from ..core.errors import MACHINE, UNUSABLE, MachineLimit, UnusableInput
 from ..core.events import Cancelled, Progress
-from ..core.messages import unreadable
 from ..core.private_folder import hold_folder
 from ..core.texts import shown
-from ..io.dicom_folder import regular_files
-from ..io.file_suffixes import HEADER_SUFFIXES, has_suffix
-from ..io.headers import parse_header
-from ..io.regular_files import existing_mode
 from ..process.child import PACKAGE, POLL_SECONDS, ChildProcess, Event, child_environment, find_interpreter
 from ..process.outcome import Outcome, failure_of
 from ..process.progress import RunProgress, progress_of
 from ..results.contents import SUMMARY_FILE
 from ..results.folder import settle
-from ..results.mark import MARK_FILE, fingerprint, read_mark
+from ..results.mark import read_mark
 from ..results.reader import read_summary
+from .input_checksum import Stopped, input_checksum
 from .items import Item
 from .records import DONE, FAILED, RECORDS_FOLDER, REFUSED, STARTED, Record, read_record
-
-Stopped = Callable[[], bool]
-"""Returns whether the work must end soon."""
 
 OnShare = Callable[[float], None]
 """Receives the share of the work on a CT that is done, 0 to 1."""
@@ -74,7 +67,7 @@ class Task:
     @property
     def command(self) -> list[str]:
         """Return the command that segments the CT."""
-        program = sys.executable or find_interpreter()  # empty inside Slicer
+        program = sys.executable or find_interpreter()  # It is empty inside Slicer.
         series = [f"--series={self.item.series}"] if self.item.series else []
         number = self.item.phase_number
         phase = ["--no-phases"] if number is None else [f"--phase={number}"]
@@ -127,7 +120,7 @@ def _run_locked(task: Task, stopped: Stopped, on_share: OnShare, lock: int | Non
     key = hashlib.sha256(json.dumps([input_sha256, item.series, task.choices, *phase]).encode()).hexdigest()
     earlier = read_record(task.records)
     if earlier.key == key and (known := _finished(task, earlier)):
-        if known.path != str(item.path):  # the CT was moved
+        if known.path != str(item.path):  # The CT was moved.
             known = replace(known, path=str(item.path))
             known.write(task.records)
         return known
@@ -228,45 +221,3 @@ class _Heard:
             else:
                 self.last = event
         self._on_share(self._progress.share)
-
-
-def input_checksum(item: Item, stopped: Stopped) -> str:
-    """Return the SHA-256 of the content of an item's files, whatever their names and order.
-
-    Args:
-        item: The CT.
-        stopped: Asked between files.
-
-    Raises:
-        UnusableInput: If a file is missing or cannot be read.
-        Cancelled: If ``stopped`` returned True.
-    """
-    existing_mode(item.path)
-    checksums = []
-    for path in item.files or _files_of(item.path):
-        if stopped():
-            raise Cancelled
-        try:
-            checksums.append(fingerprint(path.resolve()))
-        except OSError as error:
-            raise UnusableInput(unreadable(path, error)) from error
-    return hashlib.sha256("\n".join(sorted(checksums)).encode()).hexdigest()
-
-
-def _files_of(path: Path) -> list[Path]:
-    """Return the files on which the content of a CT depends.
-
-    These are all files of a folder except those that LungTumorSeg wrote: results may lie in a subfolder of the CT.
-    """
-    if path.is_dir():
-        files = [each for each in regular_files(path, []) if RECORDS_FOLDER not in each.relative_to(path).parts]
-        own = {folder: _own_names(folder) for folder in {each.parent for each in files}}
-        return sorted(each for each in files if each.name not in own[each.parent])
-    detached = [parse_header(path).place.path] if has_suffix(path.name, HEADER_SUFFIXES) else []
-    return [path, *(each for each in detached if each != path)]
-
-
-def _own_names(folder: Path) -> Set[str]:
-    """Return the names of the files in a folder that LungTumorSeg wrote, and of its mark."""
-    mark = read_mark(folder)
-    return {*mark.files, MARK_FILE} if mark else set()

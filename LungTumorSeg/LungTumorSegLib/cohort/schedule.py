@@ -155,7 +155,7 @@ def _record_of(future: Any) -> Record:
         record = future.result()
     except Cancelled:
         raise
-    except Exception as error:  # whatever a cluster raises: killed workers, versions that differ, lost connections
+    except Exception as error:  # Lost workers, lost connections and differing versions have no common class.
         logging.getLogger(__name__).warning("A task of the cluster failed.", exc_info=error)
         return Record(FAILED, reason=f"The cluster could not run it ({type(error).__name__}); see the workers' logs.")
     return record if isinstance(record, Record) else Record(FAILED, reason="The cluster runs another version.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,13 @@ def add_segment_options(parser: argparse.ArgumentParser, *, of_one_ct: bool = Tr
         action="store_true",
         help="with --events, also cancel the run when stdin closes (for use by a parent process)",
     )
+
+
+def add_passed_on(parser: argparse.ArgumentParser, add: Callable[[argparse.ArgumentParser], None]) -> None:
+    """Add the arguments that ``add`` adds, and list them as ``passed_on``: a batch gives them to each of its runs."""
+    before = len(parser._actions)
+    add(parser)
+    parser.set_defaults(passed_on=parser._actions[before:])
 
 
 def usual_values() -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from ..process.channel import Channel
-from .arguments import add_output, add_segment_options, path_argument, positive_number
+from .arguments import add_output, add_passed_on, add_segment_options, path_argument, positive_number
 from .command import Command
 from .extras import result_extras
 from .segment import check_backend
@@ -15,8 +16,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Segment all CTs of a table or folder."""
     from ..cohort.batch import Batch, run_batch
 
-    result_extras(options)  # checks values that every run would refuse
-    if options.scheduler is None:  # other computers have packages of their own
+    result_extras(options)  # This refuses what every run would refuse.
+    if options.scheduler is None:  # The workers of a cluster have packages of their own.
         check_backend(options)
     run_batch(Batch.of(options), channel)
 
@@ -42,9 +43,8 @@ def _add_arguments(batch: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="address of a Dask scheduler, whose workers segment the CTs and see the same files (default: none)",
     )
-    own = len(batch._actions)
-    add_segment_options(batch, of_one_ct=False)
-    batch.set_defaults(passed_on=batch._actions[own:], case=None, patient=None)
+    add_passed_on(batch, partial(add_segment_options, of_one_ct=False))
+    batch.set_defaults(case=None, patient=None)
 
 
 COMMAND = Command(

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     cts = [*(None for _ in options.before), options.earlier_ct, options.later_ct]
     inputs = [path for path in (*results, *cts) if path]
     for path in inputs:
-        existing_mode(path)  # refuses before slow packages are imported
+        existing_mode(path)  # Refuse a missing file before slow packages are imported.
     check_printable(report=options.report, pdf=options.pdf)
     from ..followup.comparison import compare_all
     from ..followup.examination import read_examination

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..core.texts import counted
 from ..process.channel import Channel
 from .arguments import add_output, add_seed, add_segment_options
 from .command import Command
@@ -21,15 +22,15 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     check_backend(options)
     check_result_output(options)
     check_output(Output(options.output / "phantom", PHANTOM, overwrite=options.overwrite), PHANTOM_FILES)
-    from ..evaluation.overlap import dice  # slow, so only now
+    # Slow packages are imported after the checks.
+    from ..evaluation.overlap import dice
     from ..phantom import make_phantom, write_phantom
 
     phantom = make_phantom(options.seed, on_progress=channel.progress)
     report, data, text = segment_and_write(phantom.ct, options, channel)
     write_phantom(phantom, options.output / "phantom", overwrite=options.overwrite)
     overlap = dice(report.labels.array > 0, phantom.tumor.array > 0)
-    count = len(phantom.lesions)
-    lesions = f"{count} lesion{'' if count == 1 else 's'}"
+    lesions = counted(len(phantom.lesions), "lesion")
     text += f"\nThe phantom has {lesions}. 3D Dice of the segmentation: {overlap:.2f}."
     channel.result({**data, "dice": round(overlap, 4)}, text)
 

@@ -16,7 +16,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
 
     for path in (options.prediction, options.reference, options.ct):
         if path is not None:
-            existing_mode(path)  # refuses before slow packages are imported
+            existing_mode(path)  # Refuse a missing file before slow packages are imported.
     from ..evaluation import evaluate_files
 
     metrics = evaluate_files(

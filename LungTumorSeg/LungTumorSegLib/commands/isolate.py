@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
-    """Isolate the lungs of a CT, write them and report the result."""
+    """Check the output, read the CT and isolate its lungs."""
     from ..io.images import read_ct
     from ..results.contents import ISOLATION, isolation_files
     from ..results.folder import check_output
@@ -62,9 +62,5 @@ COMMAND = Command(
     run,
     "find body, lungs and spine axis and write the isolation mask, without looking for lesions",
     ("ct.nii.gz -o lungs",),
-    (
-        add_input,
-        add_series,
-        _add_case,
-    ),
+    (add_input, add_series, _add_case),
 )

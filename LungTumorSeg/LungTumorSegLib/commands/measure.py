@@ -22,7 +22,7 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     """Measure the lesions of a segmentation and write the result."""
     from ..io.images import check_ct
 
-    check_ct(options.input, phase=options.phase)  # refuses before slow packages are imported
+    check_ct(options.input, phase=options.phase)  # Refuse a wrong file before slow packages are imported.
     channel.progress(Progress("packages", 0, 1))
     from ..results.measuring import measure_output
 

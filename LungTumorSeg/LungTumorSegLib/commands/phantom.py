@@ -21,7 +21,8 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     check_seed(options.seed)
     files = FOLLOW_UP_FILES if options.followup else (*PHANTOM_FILES, *([LOBES_FILE] if options.lobes else []))
     check_output(Output(options.output, PHANTOM, overwrite=options.overwrite), files)
-    from ..phantom import PhantomOptions, make_follow_up, make_phantom, write_follow_up_phantom, write_phantom  # slow
+    # Slow packages are imported after the checks.
+    from ..phantom import PhantomOptions, make_follow_up, make_phantom, write_follow_up_phantom, write_phantom
 
     if options.followup:
         pair = make_follow_up(options.seed, on_progress=channel.progress)

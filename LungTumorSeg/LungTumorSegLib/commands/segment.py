@@ -11,7 +11,7 @@ from ..core.events import Progress
 from ..core.texts import listed
 from ..options import OPTION, OPTIONS
 from ..process.channel import Channel
-from .arguments import add_input, add_places, add_segment_options, add_series
+from .arguments import add_input, add_passed_on, add_places, add_segment_options, add_series
 from .command import Command
 from .extras import result_extras, with_source
 from .terminal_text import report_text
@@ -34,11 +34,11 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
     from ..results.contents import COHORT
     from ..results.folder import files_of_group
 
-    if any(getattr(options, name) for name in PLACES):  # they need the second network only, which torch computes
+    if any(getattr(options, name) for name in PLACES):  # They need only the second network, which torch computes.
         _check_no_search(options)
     else:
         check_backend(options)
-    may_be_4d = bool(files_of_group(options.output, COHORT))  # an earlier run has found phases
+    may_be_4d = bool(files_of_group(options.output, COHORT))  # An earlier run found phases there.
     if not may_be_4d:
         check_result_output(options, options.input)
     channel.progress(Progress("reading", 0, 1))
@@ -121,9 +121,8 @@ def check_result_output(options: argparse.Namespace, source: Path | None = None)
 
 def _add_own_options(segment: argparse.ArgumentParser) -> None:
     add_series(segment, "every phase; with --point or --box, a 4D CT is refused")
-    own = len(segment._actions)
-    add_segment_options(segment)
-    segment.set_defaults(passed_on=segment._actions[own:], workers=None, scheduler=None)
+    add_passed_on(segment, add_segment_options)
+    segment.set_defaults(workers=None, scheduler=None)
     segment.add_argument(
         "--no-phases",
         dest="phases",

@@ -18,9 +18,11 @@ def run(options: argparse.Namespace, channel: Channel) -> None:
 
     with mistakes_told_once():
         model = train(options.config, ignore_progress if rank() else channel.progress)
-    if rank():
-        return  # the first process reports
-    measured = model.parent / "held-out" / "metrics.json"
+    if rank():  # The first process reports the result.
+        return
+    from ..training.held_out import FOLDER, METRICS_FILE
+
+    measured = model.parent / FOLDER / METRICS_FILE
     metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
     text = f"Model written to {model}."
     if metrics:

@@ -94,6 +94,11 @@ def listed(
     return line if len(items) <= most else f"{line}{separator}and {len(items) - most} more"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, which gets an "s" unless the number is 1."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _is_nested(value: Any) -> bool:
     items = (*value.keys(), *value.values()) if isinstance(value, dict) else tuple(value)
     return any(isinstance(item, dict | list | tuple | set) for item in items)

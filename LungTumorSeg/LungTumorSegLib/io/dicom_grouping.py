@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import ChoiceMissing, UnusableInput
-from ..core.texts import listed, shown
+from ..core.texts import counted, listed, shown
 from ..core.volume import Array
 from .dicom_phases import PHASE_KEYWORDS
 from .dicom_slices import CTSlice
@@ -160,14 +160,13 @@ def _described(stack: Stack, path: Path) -> str:
 
     A short stack is described by a few of its names, a longer one by its first and last name.
     """
-    count = "1 slice" if len(stack.slices) == 1 else f"{len(stack.slices)} slices"
     names = [os.path.relpath(each.path, path) for each in stack.slices]
     files = (
         listed(names, most=3, longest=60)
         if len(names) < MIN_SLICES
         else f"{shown(names[0], 60)} to {shown(names[-1], 60)}"
     )
-    return ", ".join(filter(None, (stack.label, count, files)))
+    return ", ".join(filter(None, (stack.label, counted(len(stack.slices), "slice"), files)))
 
 
 def stacks_of(slices: list[CTSlice]) -> list[Stack]:

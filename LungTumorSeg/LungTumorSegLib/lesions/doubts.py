@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.crops import Crop, crop_of
 from ..core.points import lies_in
-from ..core.texts import listed
+from ..core.texts import counted, listed
 from ..core.volume import Mask, Volume
 from ..isolation.body import find_body
 from ..isolation.working_grid import coarsen
@@ -156,8 +156,7 @@ def outline_doubts(lesions: Sequence[Lesion], crops: Sequence[Crop]) -> Iterator
         empty = _forgotten_slices(crop.mask.array)
         found = ""
         if empty:
-            slices = "1 slice" if empty == 1 else f"{empty} slices"
-            found = f"is empty in {slices} between slices that it fills"
+            found = f"is empty in {counted(empty, 'slice')} between slices that it fills"
         elif np.count_nonzero(crop.mask.array.any(axis=(1, 2))) == 1 and lesion.long_axis.length_mm > (
             FLAT_RATIO * slice_mm
         ):

@@ -14,6 +14,7 @@ import vtk
 
 from ..core.colors import Color
 from ..core.terminology import REJECTED
+from ..core.texts import counted
 from ..correction.snapshot import Measures
 from ..results.lesion_rows import LesionRow, columns_of, rows_of, type_of, unit_of
 from .nodes import (
@@ -140,12 +141,12 @@ def saved_summary(segmentation: Node) -> dict[str, Any]:
     summary = {
         name: value for name, value in summary_of(segmentation).items() if name != "files"
     }  # these name the files of the run's own folder
-    counted = without_rejected(rows)
+    kept = without_rejected(rows)
     if summary.get("removed") or any(row["correction"] or row["review"] for row in rows):
-        summary["message"] = f"{len(counted)} lesion{'' if len(counted) == 1 else 's'} after correction by a person"
+        summary["message"] = f"{counted(len(kept), 'lesion')} after correction by a person"
         summary.pop("margins", None)  # computed for the network's lesions
     return summary | {
-        "lesions": counted,
+        "lesions": kept,
         "rejected": [row for row in rows if row["review"] == REJECTED],
         "removed": [
             {"segment_id": name, "segment": found[name]["segment"], "network_volume_ml": found[name]["volume_ml"]}

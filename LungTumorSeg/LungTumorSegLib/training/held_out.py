@@ -22,7 +22,8 @@ from .overlays import write_overlay
 from .store import IGNORED, StoredCase
 from .whole_volumes import WholeVolumes
 
-FOLDER = "held-out"
+FOLDER, METRICS_FILE = "held-out", "metrics.json"
+"""Folder beside a trained model with its results on held-out cases, and the file in it with the metrics."""
 
 
 def evaluate_held_out(
@@ -67,6 +68,6 @@ def evaluate_held_out(
     summary = summarize(list(metrics.values()))
     write_cases([row(name, case) for name, case in metrics.items()], folder / "cases.csv")
     write_froc_of(summary, folder / "froc.svg")
-    with complete_file(folder / "metrics.json") as unfinished:
+    with complete_file(folder / METRICS_FILE) as unfinished:
         write_json(unfinished, summary)
     return summary

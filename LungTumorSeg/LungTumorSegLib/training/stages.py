@@ -30,6 +30,7 @@ from .chain import run_steps
 from .config import EXTRACTOR, NETWORK, ModelConfig, TrainingConfig, read_config, step_config
 from .distributed import by_first, connect_processes, first_alone, own_device, share_of
 from .folds import check_folds, leave_out, source_of
+from .held_out import FOLDER as HELD_OUT_FOLDER
 from .held_out import evaluate_held_out
 from .launch import rank
 from .lobes import LobeVolumes, evaluate_lobes, volumes_of
@@ -57,7 +58,7 @@ TRAINING_FILES = (
     "curves.svg",
     "*.safetensors",
     "model",
-    "held-out",
+    HELD_OUT_FOLDER,
     "fold-*",
     "candidates.json",
     "calibration.json",

@@ -16,11 +16,12 @@ import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from LungTumorSegLib.cohort.batch import Batch, run_batch
 from LungTumorSegLib.cohort.earlier_rows import FROM_EARLIER
+from LungTumorSegLib.cohort.input_checksum import input_checksum
 from LungTumorSegLib.cohort.items import Item
 from LungTumorSegLib.cohort.output_tables import CHANGED_SINCE, COHORT_COLUMNS, Row, with_repeats_noted, write_tables
 from LungTumorSegLib.cohort.overview import write_overview
 from LungTumorSegLib.cohort.records import Record, read_record
-from LungTumorSegLib.cohort.run_item import Task, input_checksum
+from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.commands.parser import build_parser
 from LungTumorSegLib.core.errors import MachineLimit, UnusableInput
 from LungTumorSegLib.core.events import Cancelled
@@ -316,7 +317,8 @@ import quick_engine
 from cohorts import Heard, a_cohort, batch, rows, starts
 from pathlib import Path
 from LungTumorSegLib.cohort.batch import Batch, run_batch
-from LungTumorSegLib.cohort.run_item import Task, input_checksum
+from LungTumorSegLib.cohort.input_checksum import input_checksum
+from LungTumorSegLib.cohort.run_item import Task
 from LungTumorSegLib.options import SegmentOptions
 from LungTumorSegLib.process.channel import TerminalChannel
 Task.command = property(lambda task: [sys.executable, quick_engine.__file__, str(task.item.path), str(task.result)])

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from LungTumorSegLib.core.texts import LONGEST_VALUE, UNSAFE_CATEGORIES, bounded, printable, quoted, shown_last
+from LungTumorSegLib.core.texts import (
+    LONGEST_VALUE,
+    UNSAFE_CATEGORIES,
+    bounded,
+    counted,
+    printable,
+    quoted,
+    shown_last,
+)
 
 STEERING = ["\x1b[31m", "\x9b31m", "\r", "\n", "\x07", "\x00", "\x7f", "\u202e", "\u2066", "\ufeff", "\u2028", "\ud800"]
 
@@ -31,6 +39,10 @@ def test_no_text_steers_a_terminal_and_plain_text_stays(text):
 @pytest.mark.parametrize("text", ["Müller", "日本語", "کتاب\u200cها", "Tumor 1 (edited)", "µm²"])
 def test_names_of_all_languages_stay_as_they_are(text):
     assert printable(text) == text
+
+
+def test_only_one_of_a_kind_is_singular():
+    assert [counted(count, "lesion") for count in (0, 1, 2)] == ["0 lesions", "1 lesion", "2 lesions"]
 
 
 def test_line_breaks_stay_where_they_are_wanted():
