@@ -80,7 +80,7 @@ def run(*arguments):
         ),
         (
             ["segment", "ct.nii.gz", "-o", "out", "--events=jsonl", "--stride", "two"],
-            "argument --stride: invalid int value: 'two'",
+            "argument --stride: must be a whole number, not 'two'",
         ),
         (["demo", "-o", "out", "--events", "jsonl", "--colour"], "lungtumorseg: unrecognized arguments: --colour"),
     ],
@@ -92,6 +92,21 @@ def test_a_program_hears_of_wrong_arguments_in_an_event(arguments, message):
     assert (event["event"], event["code"]) == ("error", 2)
     assert message in event["message"]
     assert done.stderr.splitlines()[-1] == event["message"]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (("--threads", "1.5"), "argument --threads: must be a whole number, not '1.5'"),
+        (("--phase", "last"), "argument --phase: must be a whole number, not 'last'"),
+        (("--min-confidence", "0,5"), "argument --min-confidence: must be a number such as 0.5, not '0,5'"),
+        (("--point", "1", "x", "3"), "argument --point: must be a number such as 0.5, not 'x'"),
+    ],
+)
+def test_what_is_no_number_is_refused_in_plain_words(option, message):
+    with pytest.raises(UnusableInput) as refused:
+        build_parser().parse_args(["segment", "ct.nii.gz", "-o", "out", *option])
+    assert str(refused.value) == f"lungtumorseg segment: {message}"
 
 
 def test_a_person_reads_of_wrong_arguments_after_the_usage():
@@ -172,7 +187,7 @@ def test_the_two_inputs_of_measure_keep_their_order_around_options(place):
 
 
 def test_a_margin_that_is_no_number_is_refused():
-    with pytest.raises(UnusableInput, match="invalid float value: 'wide'"):
+    with pytest.raises(UnusableInput, match=r"must be a number such as 0\.5, not 'wide'"):
         parsed("segment", "ct.nii", "-o", "out", "--margins=wide")
 
 

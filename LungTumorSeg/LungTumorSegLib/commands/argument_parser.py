@@ -12,9 +12,14 @@ from typing import Any, NoReturn
 
 from ..core.dates import has_form_of_date
 from ..core.errors import UnusableInput
+from ..core.texts import quoted
 from ..options import FORMATS
 from ..process.progress import COMMAND_SHARES
 from ..process.streams import say
+
+
+NUMBERS: dict[Any, tuple[type, str]] = {int: (int, "a whole number"), float: (float, "a number such as 0.5")}
+"""What a message calls a number, by the type of the argument."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,6 +36,15 @@ class Parser(argparse.ArgumentParser):
         """Raise UnusableInput with the message."""
         self.print_usage(sys.stderr)
         raise UnusableInput(f"{self.prog}: {message}")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Return a value in its type; argparse itself would name the type in Python's words."""
+        kind, what = NUMBERS.get(action.type, (str, ""))
+        try:
+            kind(arg_string)
+        except ValueError as error:
+            raise argparse.ArgumentError(action, f"must be {what}, not {quoted(arg_string)}") from error
+        return super()._get_value(action, arg_string)
 
 
 class CommandLineParser(Parser):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import MachineLimit
+from ..core.texts import quoted
 from ..options import FORMATS, OPTIONS
 
 CT_HELP = "a DICOM folder, or a NIfTI, NRRD or MetaImage file"
@@ -33,16 +34,23 @@ def path_argument(text: str) -> Path:
     return Path(text)
 
 
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {quoted(text)}") from error
+
+
 def positive_number(text: str) -> int:
     """Return a whole number from 1 to ``MOST_THREADS``, a number of threads or of processes."""
-    number = int(text)
+    number = _whole_number(text)
     if not 1 <= number <= MOST_THREADS:
         raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_THREADS}, not {number}")
     return number
 
 
 def _phase(text: str) -> int:
-    number = int(text)
+    number = _whole_number(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {number}")
     return number

@@ -197,7 +197,7 @@ def compare_all(
     *pairs, last = pairwise(examinations)
     if len(links_from) > len(pairs) + 1:
         raise UnusableInput(
-            f"{len(examinations)} examinations have {len(pairs) + 1} comparisons, but --links names {len(links_from)}; "
+            f"--links names {len(links_from)} files, but {len(examinations)} examinations are given; "
             "name at most one followup.json for each two successive examinations."
         )
     missing: list[str | os.PathLike[str] | None] = [None] * (len(pairs) + 1 - len(links_from))

@@ -161,7 +161,7 @@ def test_what_was_linked_by_hand_is_kept_in_every_step(tmp_path):
         "L1": [["A"], [], []],
         "L2": [[], ["B"], ["C"]],
     }
-    with pytest.raises(UnusableInput, match="2 comparisons, but --links names 3"):
+    with pytest.raises(UnusableInput, match="--links names 3 files, but 3 examinations are given"):
         compare_all(days, days=90, links_from=[*files, *files[1:]])
 
 
