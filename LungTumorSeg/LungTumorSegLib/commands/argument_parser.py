@@ -17,7 +17,6 @@ from ..options import FORMATS
 from ..process.progress import COMMAND_SHARES
 from ..process.streams import say
 
-
 NUMBERS: dict[Any, tuple[type, str]] = {int: (int, "a whole number"), float: (float, "a number such as 0.5")}
 """What a message calls a number, by the type of the argument."""
 
