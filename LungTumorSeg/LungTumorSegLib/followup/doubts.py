@@ -176,7 +176,7 @@ def _registration_doubts(before: Examination, after: Examination, registration: 
     if doubt:
         warnings.append(
             f"The examinations could not be registered ({doubt}); only the lesions that were linked by hand are "
-            "matched."
+            "matched. All others count as gone or new, also in the response; link every lesion that is in both."
         )
     if before.ct is None or after.ct is None:
         warnings.append(NO_CT)

@@ -319,7 +319,8 @@ def test_lungs_of_another_patient_are_not_matched(results, tmp_path):
         compare(tmp_path / "other", results[0])
     found = compare(tmp_path / "other", results[0], links=[("Tumor 1", "Tumor 2")])
     assert [track.status for track in found.tracks] == ["stable", "new", "new"]
-    assert any("linked by hand" in warning for warning in found.warnings)
+    assert found.response.category == "PD"
+    assert any("All others count as gone or new, also in the response" in warning for warning in found.warnings)
 
 
 def test_segments_of_one_name_are_refused(results, tmp_path):
