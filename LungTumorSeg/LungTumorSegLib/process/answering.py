@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 600.0
 """Seconds without a request after which the process ends, so that an unused one does not keep its memory."""
 
+KEYS = ("place", "also", "but_not", "min_confidence", "id")
+"""What a request may contain; another key, such as a misspelled one, is refused rather than left out."""
+
 
 def run(options: argparse.Namespace, channel: Channel) -> None:
     """Read the CT, then answer requests until stdin closes or no request has come for ``IDLE_SECONDS``.
@@ -94,6 +97,9 @@ def _click(request: dict[str, Any]) -> Click:
 
     if "place" not in request:
         raise UnusableInput('A request must be a JSON object in one line, such as {"place": [61.5, -12, -310]}.')
+    unknown = [name for name in request if name not in KEYS]
+    if unknown:
+        raise UnusableInput(f"A request has no key {quoted(unknown[0])}; its keys are {', '.join(KEYS)}.")
     place = request["place"]
     corners = 6 if isinstance(place, list) and len(place) == 6 else 3
     return Click(_numbers(place, corners), _points(request.get("also")), _points(request.get("but_not")))

@@ -125,6 +125,7 @@ def test_where_nothing_lies_nothing_is_outlined_whatever_the_threshold():
         {"place": [1, 2, 3], "also": [[1, 2]]},
         {"place": [1, 2, 3], "also": 5},
         {"place": [1, 2, True]},
+        {"place": [1, 2, 3], "butNot": [[7, 8, 9]]},
         {"place": [1, 2, 3], "min_confidence": "low"},
         {"place": [1, 2, 3], "min_confidence": 7},
         {"place": [900, 2, 3]},
