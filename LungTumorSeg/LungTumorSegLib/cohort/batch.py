@@ -101,7 +101,7 @@ class Batch:
 
 def arguments_of(action: argparse.Action, value: object) -> list[str]:
     """Return the arguments of the command line from which ``action`` parses ``value``; empty for its default."""
-    flag = max(action.option_strings, key=len) if len(action.option_strings) == 1 else action.option_strings[0]
+    flag = action.option_strings[0]
     if value is None or value == action.default:
         return []
     if isinstance(action, argparse.BooleanOptionalAction):
