@@ -78,7 +78,7 @@ def choose_series(all_series: Mapping[str, list[DicomHeader]], path: Path, serie
 
     Raises:
         ChoiceMissing: If there are several series, and none is selected.
-        UnusableInput: If the selected series does not exist.
+        UnusableInput: If the selected series does not exist, or if each of several series has too few slices.
     """
     if series is not None:
         if series not in all_series:
@@ -88,8 +88,10 @@ def choose_series(all_series: Mapping[str, list[DicomHeader]], path: Path, serie
         return series
     if len(all_series) > 1:
         long_enough = {uid: members for uid, members in all_series.items() if len(members) >= MIN_SLICES}
+        problem, choice = f"{shown(path)} contains {len(all_series)} CT series", _series_list(all_series)
+        if not long_enough:
+            raise UnusableInput(f"{problem}, but none has {MIN_SLICES} slices; choose a whole chest CT: {choice}.")
         if len(long_enough) != 1:
-            problem, choice = f"{shown(path)} contains {len(all_series)} CT series", _series_list(all_series)
             raise ChoiceMissing(
                 f"{problem}; choose one with --series: {choice}.",
                 "series",
@@ -111,7 +113,10 @@ def _series_list(all_series: Mapping[str, list[DicomHeader]]) -> str:
     """Return a list of the series, longest first."""
     by_length = sorted(all_series.items(), key=lambda item: (-len(item[1]), item[0]))
     return listed(
-        [f"{shown(uid, 64)} ({_description(members[0])}, {len(members)} slices)" for uid, members in by_length],
+        [
+            f"{shown(uid, 64)} ({_description(members[0])}, {counted(len(members), 'slice')})"
+            for uid, members in by_length
+        ],
         separator="; ",
     )
 
@@ -161,11 +166,8 @@ def _described(stack: Stack, path: Path) -> str:
     A short stack is described by a few of its names, a longer one by its first and last name.
     """
     names = [os.path.relpath(each.path, path) for each in stack.slices]
-    files = (
-        listed(names, most=3, longest=60)
-        if len(names) < MIN_SLICES
-        else f"{shown(names[0], 60)} to {shown(names[-1], 60)}"
-    )
+    ends = f"{shown(names[0], 60)} to {shown(names[-1], 60)}"
+    files = listed(names, most=3, longest=60) if len(names) < MIN_SLICES else ends
     return ", ".join(filter(None, (stack.label, counted(len(stack.slices), "slice"), files)))
 
 

@@ -38,10 +38,10 @@ def read_dicom_masks(path: Path, ct: Volume | None) -> list[Segment]:
     if kind in SEG_CLASSES:
         return _doubted(read_dicom_seg(path, ct), path, ct)
     if kind != RTSTRUCT_CLASS:
-        name = pydicom.uid.UID(kind).name if kind else "DICOM file of unknown type"
+        name = pydicom.uid.UID(kind).name if kind else "an unknown type"
         raise UnusableInput(
-            f"{path} is not a segmentation but a {shown(name, 60)}; choose a DICOM segmentation (SEG), a structure set "
-            "(RTSTRUCT), a .seg.nrrd or a label map."
+            f"{path} is not a segmentation but another kind of DICOM file ({shown(name, 60)}); choose a "
+            "DICOM segmentation (SEG), a structure set (RTSTRUCT), a .seg.nrrd or a label map."
         )
     if ct is None:
         raise UnusableInput(

@@ -19,9 +19,9 @@ START_BYTES = 4096
 OTHER_FORMATS = {
     b"PK\3\4": "a ZIP archive; unpack it first",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
-    b"\x89PNG": "a PNG picture; choose the CT itself",
-    b"\xff\xd8\xff": "a JPEG picture; choose the CT itself",
-    b"%PDF": "a PDF document; choose the CT itself",
+    b"\x89PNG": "a PNG picture; choose the CT or the segmentation itself",
+    b"\xff\xd8\xff": "a JPEG picture; choose the CT or the segmentation itself",
+    b"%PDF": "a PDF document; choose the CT or the segmentation itself",
     b"version https://git-lfs": "a Git LFS pointer; download the file itself (git lfs pull)",
     b"<!DOCTYPE html": "a web page that was saved instead of the image; download the image again",
     b"<html": "a web page that was saved instead of the image; download the image again",

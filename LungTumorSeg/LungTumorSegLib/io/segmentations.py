@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 from ..core.argument_types import expect_segmentation_path
 from ..core.crops import crop_of
 from ..core.errors import UnusableInput
-from ..core.messages import does_not_exist
 from ..core.selection import is_lesion, selection_doubts
 from ..core.volume import Volume
 from .dicom_start import is_dicom_file
@@ -21,6 +21,7 @@ from .headers import parse_header
 from .images import StoredImage, read_stored_image, read_volume
 from .label_maps import as_labels, label_segments
 from .label_names import read_label_names
+from .regular_files import existing_mode
 from .seg_nrrd import header_names_segments, named_segments
 from .segment import Segment
 
@@ -124,9 +125,7 @@ def segmentation_file(path: Path) -> Path:
     Raises:
         UnusableInput: If the path does not exist, or the folder holds no or several segmentations.
     """
-    if not path.exists():
-        raise UnusableInput(does_not_exist(path))
-    if not path.is_dir():
+    if not stat.S_ISDIR(existing_mode(path)):
         return path
     for name in RESULT_FILES:
         if (path / name).is_file():

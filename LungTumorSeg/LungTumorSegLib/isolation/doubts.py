@@ -13,7 +13,7 @@ from .body import OUTSIDE_AIR_HU, TISSUE_HU
 from .body_size import width_and_depth_mm
 from .lungs import LUNG_HU
 from .morphology import dilate, label_components, open_
-from .spine import SpineAxis
+from .spine import BONE_HU, SpineAxis
 
 FACES = {"bottom": (0, 0), "top": (0, -1), "front": (1, 0), "back": (1, -1), "right": (2, 0), "left": (2, -1)}
 """Axis and index of the outermost slice, row or column at each face of an axial LPS grid."""
@@ -52,6 +52,12 @@ SHELL_RADIUS_MM = 5.0
 RIM_MM = 3.0
 """Half the thickness below which air is the blurred rim of a lung or of bowel gas, mm."""
 
+ROOM_SHARE = 0.5
+"""Share of one lung's reach from the spine that the image must show on the other side for a lung to be missing there.
+
+The image shows 1.0 of it where it ends within the body on both sides (cip_ct64).
+"""
+
 
 def doubts(
     ct: Volume,
@@ -80,11 +86,11 @@ def doubts(
     cut = cut_faces(lungs)
     left_ml, right_ml = (lung.mask_ml for lung in (left, right))
     found = upside_down_doubts() if upside_down else border_doubts(cut)
-    found += spine_doubts(axis)
+    found += spine_doubts(axis, float(ct.array.max()))
     if not cut and (unit < 1 or is_adult(body)):
         found += small_doubts(left_ml + right_ml, unit)
     if axis.seen == "back":
-        if not _out_of_view(body, lungs, "left" if left_ml < right_ml else "right"):
+        if not _out_of_view(body, lungs, axis, "left" if left_ml < right_ml else "right"):
             found += uneven_doubts(left_ml, right_ml)
         found += [doubt for name, lung in (("left", left), ("right", right)) for doubt in parts_doubts(name, lung)]
     return (*found, *missed_doubts(ct, lungs, airways))
@@ -148,14 +154,20 @@ def _enclosed(wall: Mask) -> Mask:
     return inside
 
 
-def _out_of_view(body: Volume, lungs: Volume, side: str) -> bool:
-    """Return whether the image ends within the body on one side, in most slices with lung.
+def _out_of_view(body: Volume, lungs: Volume, axis: SpineAxis, side: str) -> bool:
+    """Return whether the image ends within the body on one side, so near to the spine that no lung fits in between.
 
     A lung that is missing on that side lies outside the image.
     """
-    axis, index = FACES[side]
+    face, index = FACES[side]
     with_lung = lungs.array.any(axis=(1, 2))
-    return bool(body.array[with_lung].take(index, axis=axis).any(axis=1).mean() > 0.5)
+    if body.array[with_lung].take(index, axis=face).any(axis=1).mean() <= 0.5:
+        return False
+    spine = float(np.median(axis.columns(body)[with_lung]))
+    columns = np.flatnonzero(lungs.array.any(axis=(0, 1)))
+    last = lungs.shape[2] - 1
+    room, reach = (last - spine, spine - columns[0]) if side == "left" else (spine, columns[-1] - spine)
+    return bool(room < ROOM_SHARE * reach)
 
 
 def border_doubts(cut: list[str]) -> list[str]:
@@ -176,13 +188,24 @@ def cut_faces(mask: Volume) -> list[str]:
     return [name for name in names if mask.array.take(FACES[name][1], axis=FACES[name][0]).any()]
 
 
-def spine_doubts(axis: SpineAxis) -> list[str]:
-    """Explain why left and right are unknown if the spine is not at the back of the body."""
+def spine_doubts(axis: SpineAxis, highest_hu: float) -> list[str]:
+    """Explain why left and right are unknown if the spine is not at the back of the body.
+
+    Args:
+        axis: The spine axis.
+        highest_hu: The highest value of the CT, HU.
+    """
     if axis.seen == "front":
         return [
             "The spine lies at the front of this CT: the orientation in its header is likely wrong (a prone patient "
             "stored as supine, for "
             "example). Left and right are unknown; check the orientation."
+        ]
+    if axis.seen == "nowhere" and highest_hu <= BONE_HU:
+        return [
+            f"LungTumorSeg found no spine in this CT, in which no voxel exceeds {highest_hu:.0f} HU, although bone "
+            "does. It cannot distinguish the left from the right lung, and the side of each lesion is unknown. Choose "
+            "a CT that shows the whole chest and whose values were not clipped."
         ]
     if axis.seen == "nowhere":
         return [

@@ -12,6 +12,7 @@ from ..core.points import lies_in
 from ..core.texts import counted, listed
 from ..core.volume import Mask, Volume
 from ..isolation.body import find_body
+from ..isolation.doubts import UNEVEN_RATIO
 from ..isolation.working_grid import coarsen
 from .lesion import Lesion
 
@@ -57,13 +58,15 @@ def lesion_doubts(
         lesions: The lesions.
         crops: Their masks in the same order, on the grid of ``ct``.
         ct: The CT (HU) with canonical axes.
-        lungs: Left and right lung (bool, same grid); None if they are not known.
+        lungs: Left and right lung (bool, same grid); None if they are not known. A remnant of a lung that was not found
+            says nothing about the size of lungs.
         body: The body (bool) on any grid, if it is known; otherwise it is found in the CT.
 
     Yields:
         One sentence per doubtful lesion, with all reasons.
     """
-    lung_ml = min((lung.mask_ml for lung in lungs or () if lung.array.any()), default=np.inf)
+    lungs_ml = sorted(lung.mask_ml for lung in lungs or ())
+    lung_ml = next((each for each in lungs_ml if UNEVEN_RATIO * each >= lungs_ml[-1] > 0), np.inf)
     outside = _outside_of_body(crops, ct, body)
     for lesion, is_outside in zip(lesions, outside, strict=True):
         found = []

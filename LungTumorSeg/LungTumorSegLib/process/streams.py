@@ -167,11 +167,13 @@ def _imports(frame: FrameType | None) -> bool:
 def log_safely(level: int) -> None:
     """Send log records and warnings of all libraries to stderr.
 
-    They are made printable and bounded, because they quote values from files.
+    They are made printable and bounded, because they quote values from files. A warning that repeats is shown once,
+    because libraries repeat it for each of hundreds of DICOM slices.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(level)  # the loggers of libraries (pydicom) have levels of their own
     handler.setFormatter(_SafeFormatter("%(name)s: %(message)s"))
+    handler.addFilter(_NewWarnings())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
 
@@ -179,6 +181,22 @@ def log_safely(level: int) -> None:
 class _SafeFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return bounded(printable(super().format(record), keep="\n\t"), 10_000)
+
+
+class _NewWarnings(logging.Filter):
+    """Passes each warning without a traceback once, and everything else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: set[tuple[str, str]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno != logging.WARNING or record.exc_info:
+            return True
+        warning = record.name, record.getMessage()
+        is_new = warning not in self._shown
+        self._shown.add(warning)
+        return is_new
 
 
 def _silence(stream: IO[str]) -> None:

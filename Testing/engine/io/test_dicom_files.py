@@ -256,7 +256,7 @@ def test_a_list_of_many_series_stays_short(tmp_path):
         dataset.save_as(tmp_path / f"{number}.dcm")
     shutil.rmtree(tmp_path / "part")
     with pytest.raises(
-        UnusableInput, match=r"contains 79 CT series; choose one with --series: .* and 74 more"
+        UnusableInput, match=r"but none has 8 slices; choose a whole chest CT: .* 1 slice\);.* and 74 more"
     ) as refusal:
         read_ct(tmp_path)
     assert len(str(refusal.value)) < 1200

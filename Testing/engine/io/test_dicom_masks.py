@@ -56,7 +56,7 @@ def test_a_folder_with_one_segmentation_is_that_segmentation(a_seg):
 
 def test_a_ct_slice_is_no_segmentation(a_seg):
     file = next(a_seg[1].iterdir())
-    with pytest.raises(UnusableInput, match="is not a segmentation but a CT Image Storage"):
+    with pytest.raises(UnusableInput, match=r"but another kind of DICOM file \(CT Image Storage\)"):
         read_segmentation(file)
 
 

@@ -221,7 +221,7 @@ REFUSED = {
     "a text file named NIfTI": (lambda d: text(d, "ct.nii.gz", "not an image"), NO_FORMAT),
     "an empty file": (lambda d: text(d, "ct.nrrd"), r"is empty .0 bytes.; copy or export it again"),
     "a photograph": (lambda d: written(d, "ct.png", np.zeros((10, 12), np.uint8)),
-        "is a PNG picture; choose the CT itself"),
+        "is a PNG picture; choose the CT or the segmentation itself"),
     "the pointer to a file": (
         lambda d: text(d, "ct.nii.gz", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"),
         "is a Git LFS pointer; download the file itself"),

@@ -13,6 +13,7 @@ from LungTumorSegLib.core.errors import UnusableInput
 from LungTumorSegLib.io.headers import check_image_file
 from LungTumorSegLib.io.images import read_ct, read_volume, write_volume
 from LungTumorSegLib.io.regular_files import open_regular
+from LungTumorSegLib.io.segmentations import read_segmentation
 from LungTumorSegLib.results.writable import check_output_folder
 from volumes import make_ct
 
@@ -47,7 +48,7 @@ NOT_FILES = {
 def test_what_is_no_file_is_refused_and_not_opened(tmp_path, case):
     make, message = NOT_FILES[case]
     path = make(tmp_path)
-    for read in (read_ct, read_volume, check_image_file):
+    for read in (read_ct, read_volume, check_image_file, read_segmentation):
         with pytest.raises(UnusableInput, match=message):
             read(path)
 

@@ -49,6 +49,34 @@ def test_a_lung_that_was_not_found_is_warned_of(a_chest):
     assert "mL in an adult-sized body" in small
 
 
+def seen_by_a_field(chest, columns):
+    """Return the warnings about uneven lungs if the image ends at these columns and the right lung alone was found."""
+    field = np.s_[..., columns]
+    body, left, right = (Volume(each.array[field], AFFINE) for each in masks_of(chest))
+    axis = SpineAxis(np.array([[body.index_to_lps((0, 0, MIDDLE - columns.start))[0], 0, z] for z in Z.ravel()]))
+    ct, airways = CTVolume(chest.ct.array[field], AFFINE), Volume(chest.airways[field], AFFINE)
+    left = left.with_array(np.zeros_like(left.array))
+    return [each for each in doubts(ct, body, left, right, airways=airways, axis=axis) if "lung measures" in each]
+
+
+MIDDLE = SHAPE[2] // 2
+"""The column of the spine."""
+
+
+def test_a_missing_lung_is_warned_of_unless_it_lies_beside_the_image(a_chest):
+    inside = np.flatnonzero(a_chest.body.any(axis=(0, 1)))
+    first, last = int(inside[0]) + 8, int(inside[-1]) - 7  # the image ends within the body on both sides
+    assert len(seen_by_a_field(a_chest, slice(first, last))) == 1
+    assert seen_by_a_field(a_chest, slice(first, MIDDLE + 10)) == []
+
+
+def test_a_ct_without_bone_says_that_its_values_may_have_been_clipped(a_coarse_ct):
+    found = isolate_lungs(CTVolume(a_coarse_ct.array.clip(None, 100), a_coarse_ct.affine))
+    assert not found.sides_known
+    (warning,) = [doubt for doubt in found.warnings if "found no spine" in doubt]
+    assert "no voxel exceeds 100 HU, although bone does" in warning
+
+
 def test_the_lungs_of_a_small_child_are_not_too_small(a_chest):
     body = a_chest.volume("body")
     assert is_adult(body)

@@ -23,8 +23,10 @@ def a_ct():
     return array, (Volume(left, AFFINE), Volume(right, AFFINE))
 
 
-def warnings_of(name, mask, hu):
+def warnings_of(name, mask, hu, *, right_lung=1.0):
+    """Return the warnings about a segment, if ``right_lung`` is the share of the right lung that was found."""
     array, lungs = a_ct()
+    lungs[1].array[round(right_lung * SHAPE[0]) :] = False
     if hu is not None:
         array[mask] = hu
     segment = SimpleNamespace(name=name, terminology="", mask=Volume(mask, AFFINE))
@@ -51,6 +53,13 @@ def test_what_speaks_against_a_lesion_is_warned_of(start, stop, hu, words):
     said = warnings_of("Blue thing", block(SHAPE, start, stop), hu)
     assert "The segment Blue thing" in said
     assert words in said
+
+
+@pytest.mark.parametrize("right_lung", [0.0, 0.2])
+def test_a_remnant_of_a_lung_is_no_measure_of_lesions(right_lung):
+    tumor = block(SHAPE, (2, 27, 47), (11, 52, 62))
+    assert warnings_of("Tumor 1", tumor, 40, right_lung=right_lung) == ""
+    assert "is larger than a lung" in warnings_of("Tumor 1", block(SHAPE, (0, 15, 10), (12, 65, 70)), 40, right_lung=0)
 
 
 TUMOR = block(SHAPE, (2, 35, 50), (9, 42, 58))

@@ -205,7 +205,7 @@ def test_every_failure_ends_in_one_sentence_and_its_code(failure, code, words, r
     assert not any("\x1b" in line for line in errors)
 
 
-def test_quiet_commands_pass_on_no_warnings_of_libraries():
+def test_warnings_of_libraries_are_shown_once_and_not_at_all_by_quiet_commands():
     script = """
 import logging, sys
 from dataclasses import replace
@@ -214,7 +214,8 @@ from LungTumorSegLib.commands import models, parser
 def warn(options, channel):
     logger = logging.getLogger("library")
     logger.setLevel(logging.WARNING)
-    logger.warning("a header is odd")
+    for _ in range(3):
+        logger.warning("a header is odd")
     channel.result({}, "done")
 parser.COMMANDS = (replace(models.COMMAND, run=warn),)
 sys.exit(cli.main(["models", *sys.argv[1:]]))
