@@ -45,6 +45,9 @@ Only metal is denser, and even large implants fill less. A larger share is paddi
 signed values that it declares unsigned; both hide the outline of the body, and lungs and sides come out wrong.
 """
 
+MOST_LABELS = 100
+"""Highest value of an image from 0 that is taken for a segmentation or a map, and not for a CT of another scale."""
+
 PADDING_MAX_HU, PADDING_MIN_SHARE = -1000, 0.05
 """Highest value, and smallest share of the voxels, of a lowest value that counts as padding.
 
@@ -131,10 +134,14 @@ def check_intensities(array: Array, path: Path) -> None:
         raise UnusableInput(f"Every voxel of {path} has the value {lowest:g}; choose an image with content.")
     air, water, dense = _shares(array, lowest)
     if air < MIN_AIR_SHARE or water < MIN_WATER_SHARE:
+        if lowest == 0 and highest <= MOST_LABELS:
+            raise UnusableInput(
+                f"The values of {path} run from 0 to {highest:g}, as those of a segmentation, a probability map or a "
+                "normalized image, and are not HU; choose the CT itself, in HU."
+            )
         raise UnusableInput(
             f"The values of {path} run from {lowest:g} to {highest:g}, which is not a chest CT in HU ({air:.1%} of "
-            "them "
-            f"lie near air at -1000, {water:.1%} near water at 0); export it again in Hounsfield units."
+            f"them lie near air at -1000, {water:.1%} near water at 0); export it again in Hounsfield units."
         )
     if dense > MAX_DENSE_SHARE:
         raise UnusableInput(

@@ -59,6 +59,14 @@ def test_other_scales_are_refused(scale):
         check_intensities((CHEST.array * scale).astype(np.float32), Path("ct"))
 
 
+@pytest.mark.parametrize("highest", [1, 3, 0.75])
+def test_a_segmentation_or_map_in_place_of_a_ct_is_named_as_such(highest):
+    values = np.where(CHEST.array > 0, highest, 0).astype(np.float32)
+    words = rf"run from 0 to {highest}, as those of a segmentation, a probability map .* choose the CT itself"
+    with pytest.raises(UnusableInput, match=words):
+        check_intensities(values, Path("ct"))
+
+
 @pytest.mark.parametrize("padding", [31744, 32767, 64512, 4095])
 def test_padding_denser_than_any_tissue_is_refused(padding):
     with pytest.raises(UnusableInput, match=rf"of ct exceed 3071 HU \(up to {padding}\), and no tissue is that dense"):
