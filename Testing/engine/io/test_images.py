@@ -287,7 +287,7 @@ REFUSED = {
     "an NRRD with NaN": (lambda d: with_value(d, "ct.nrrd", np.nan), NOT_NUMBERS),
     "an NRRD with infinity": (lambda d: with_value(d, "ct.nrrd", -np.inf), NOT_NUMBERS),
     "intensities of 0 to 1": (lambda d: written(d, "ct.nii.gz", scaled(0, 1)),
-        "from 0 to 1, as those of a segmentation, .* or a normalized image, and are not HU; choose the CT itself, in HU"),
+        r"from 0 to 1, as those of a segmentation, .* or a normalized image, and are not HU; choose the CT itself"),
     "intensities of 0 to 255": (lambda d: written(d, "ct.nrrd", scaled(0, 255).astype(np.uint8)),
         f"from 0 to 255, which {NOT_HU}"),
     "intensities of -1 to 1": (lambda d: written(d, "ct.mha", scaled(-1, 1)), NOT_HU),
