@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -159,7 +160,7 @@ def prepare_cases(
     config: LookTrainingConfig,
     cases: list[CaseConfig],
     nodules: list[Nodule],
-    model: Model,
+    model_of: Callable[[str], Model],
     on_progress: ProgressCallback,
 ) -> list[LookCase]:
     """Add the missing cases to the cache and return all cases.
@@ -168,7 +169,7 @@ def prepare_cases(
         config: The configuration.
         cases: The real CTs on which the network is trained.
         nodules: Real nodules to implant.
-        model: The model whose first network finds the candidates.
+        model_of: Returns the model whose first network finds the candidates of a source.
         on_progress: Receives the progress in cases.
 
     Returns:
@@ -178,16 +179,20 @@ def prepare_cases(
         UnusableInput: A file cannot be used; the message names it.
     """
     look, phantoms, cache = config.second_look, config.data.phantoms, Path(config.data.cache)
-    settings = [STORE_VERSION, model.manifest.weights_sha256, look.stride]
     copies = [look.implanted_copies, config.seed, len(nodules)]
     jobs: list[tuple[LookCase, CaseConfig | int]] = []
+
+    def add(name: str, source: str, origin: CaseConfig | int, key: list[Any]) -> None:
+        settings = [STORE_VERSION, model_of(source).manifest.weights_sha256, look.stride]
+        jobs.append((LookCase(cache_folder(cache, f"look-{name}", [settings, *key]), source), origin))
+
     for case in cases:
-        folder = cache_folder(cache, f"look-{case.patient}", [settings, copies, dataclasses.asdict(case)])
-        jobs.append((LookCase(folder, source_of(case.patient, look.sources)), case))
+        add(case.patient, source_of(case.patient, look.sources), case, [copies, dataclasses.asdict(case)])
     for seed in range(phantoms.first_seed, phantoms.first_seed + phantoms.count):
-        jobs.append((LookCase(cache_folder(cache, f"look-phantom-{seed}", [settings, seed]), PHANTOM), seed))
+        add(f"phantom-{seed}", PHANTOM, seed, [seed])
     for done, (prepared, origin) in enumerate(jobs):
         on_progress(Progress("preparing cases", done, len(jobs)))
+        model = model_of(prepared.source)
         if not (prepared.folder / "case.json").is_file():
             if isinstance(origin, CaseConfig):
                 ct = read_ct(origin.ct, series=origin.series or None)

@@ -21,7 +21,7 @@ from ...report.charts import write_curves
 from ...weights.manifest import SECOND_WEIGHTS_FILE, WEIGHTS_FILE, SecondLook, find_model
 from ..config import NETWORK
 from ..distributed import refuse_several
-from ..folds import check_folds
+from ..folds import check_folds, source_of
 from ..implants import Nodule
 from ..overall_progress import progress_of_equals
 from ..preparation import assign_parts, cache_folder
@@ -30,7 +30,7 @@ from ..stages import keep_config
 from .backgrounds import Background
 from .calibration import Judged, fit, judged_candidates, leave_one_source_out, summary
 from .cases import LookCase, prepare_cases
-from .config import LookTrainingConfig, read_config
+from .config import PHANTOM, LookTrainingConfig, read_config
 from .loop import LookLoop
 from .pool import Pool, fill_pool
 from .sampling import Sampler
@@ -72,8 +72,12 @@ def run_training(
     first, look = load_model(config.second_look.first), config.second_look
     keep_config(config, inputs)
     parts = assign_parts(config.data, config.seed)
-    cases = prepare_cases(config, parts.training, parts.nodules, first, on_progress)
-    check_folds(look.folds, {case.source for case in cases}, "second_look.folds")
+    known = {source_of(case.patient, look.sources) for case in parts.training}
+    known |= {PHANTOM} if config.data.phantoms.count else set()
+    check_folds(look.folds, known, "second_look.folds")
+    check_folds([tuple(look.first_by_source)], known, "second_look.first_by_source")
+    models = {source: load_model(name) for source, name in look.first_by_source.items()}
+    cases = prepare_cases(config, parts.training, parts.nodules, lambda source: models.get(source, first), on_progress)
     pool = _pool(config, cases, parts.nodules, on_progress)
     judged: list[Judged] = []
 

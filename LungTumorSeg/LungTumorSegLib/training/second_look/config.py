@@ -81,6 +81,12 @@ class LookConfig:
 
     first: Text = DEFAULT_MODEL
     """The model, or its folder, whose first network finds the candidates; the result is a copy with both networks."""
+    first_by_source: dict[Text, Text] = field(default_factory=dict)
+    """Other models that find the candidates of single sources, by the name of the source.
+
+    A first network reports few false positives in CTs that it was trained on, and they are easy ones. Where another
+    first network has not seen a source, candidates are as in new CTs.
+    """
     stride: Stride = 4
     """Slices from one stack to the next when the first network finds the candidates."""
     width: Width = 8

@@ -1,8 +1,15 @@
 """A prepared case holds the CT, its labels and what the first network sees."""
 
+from dataclasses import replace
+
 import numpy as np
+from LungTumorSegLib.core.events import ignore_progress
+from LungTumorSegLib.networks.stored import load_model
+from LungTumorSegLib.training.data_config import CaseConfig, DataConfig, PhantomConfig
 from LungTumorSegLib.training.phantoms import LESIONS, SECOND_LOOK
-from LungTumorSegLib.training.second_look.cases import FIRST_IMPLANT
+from LungTumorSegLib.training.second_look import cases as cases_module
+from LungTumorSegLib.training.second_look.cases import FIRST_IMPLANT, prepare_cases
+from LungTumorSegLib.training.second_look.config import PHANTOM
 from LungTumorSegLib.training.store import LUNG_BIT, MASK_BIT
 
 
@@ -37,6 +44,32 @@ def test_a_copy_has_more_lesions_and_the_maps_of_its_own_ct(cases):
     np.testing.assert_array_equal(copy.label[~added], case.scan.label[~added])
     assert copy.probability[added].mean() > case.scan.probability[added].mean()
     assert not list(cases[1].implanted)
+
+
+def test_each_source_is_searched_by_its_own_first_network(config, first, tmp_path, monkeypatch):
+    patients = [CaseConfig(ct=f"{name}.nii.gz", patient=name) for name in ("anna", "ben")]
+    data = DataConfig(cache=str(tmp_path), phantoms=PhantomConfig(count=1))
+    settings = replace(config(sources={"hospital": ("ben",)}), data=data)
+    model = load_model(str(first))
+    other = replace(model, manifest=replace(model.manifest, weights_sha256="0" * 64))
+    asked, written = [], {}
+
+    def keep(folder, ct, label, by, **_):
+        written[folder.name] = by
+
+    def model_of(source):
+        asked.append(source)
+        return other if source == "hospital" else model
+
+    monkeypatch.setattr(cases_module, "read_ct", lambda *_, **__: None)
+    monkeypatch.setattr(cases_module, "read_label", lambda *_: None)
+    monkeypatch.setattr(cases_module, "write_case", lambda folder, _, __, by, **___: written.update({folder.name: by}))
+    prepared = prepare_cases(settings, patients, [], model_of, ignore_progress)
+    assert [case.source for case in prepared] == ["anna", "hospital", PHANTOM]
+    assert set(asked) == {"anna", "hospital", PHANTOM}
+    assert [written[case.folder.name] for case in prepared] == [model, other, model]
+    same = [case.folder for case in prepare_cases(settings, patients, [], lambda _: model, ignore_progress)]
+    assert [case.folder == folder for case, folder in zip(prepared, same, strict=True)] == [True, False, True]
 
 
 def test_phantoms_differ_in_what_they_hold():
