@@ -12,8 +12,8 @@ from .items import Item
 from .output_tables import CHANGED_SINCE, COHORT_FILE, SAME_VOXELS, Row, row_of
 from .records import DONE, Record
 
-NOTED_ANEW = (SAME_VOXELS, CHANGED_SINCE)
-"""Beginnings of the notes that are found again from the results."""
+NOTES_OF_RESULTS = (SAME_VOXELS, CHANGED_SINCE)
+"""Beginnings of the notes that each batch derives from the results, so that old ones are not kept."""
 
 FROM_EARLIER = "from an earlier batch"
 """The note on a CT that is not in the work list of the last batch."""
@@ -49,7 +49,7 @@ def _rows(kept: Sequence[dict[str, str]], output: Path) -> Iterator[Row]:
     """Yield a row, with its present result, for the cells of each row of cohort.csv."""
     uses = Counter(cells["path"] for cells in kept)
     for cells in kept:
-        notes = [each for each in cells["note"].split(". ") if each and not each.startswith(NOTED_ANEW)]
+        notes = [each for each in cells["note"].split(". ") if each and not each.startswith(NOTES_OF_RESULTS)]
         path = cells["path"]
         item = Item(
             cells["case"],

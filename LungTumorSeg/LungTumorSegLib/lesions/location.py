@@ -39,8 +39,8 @@ class Location:
         side: The lung to which the lesion belongs.
         zone: The third of the lung's height in which its centroid lies.
         depth: "central" or "peripheral"; None if that distance is infinite.
-        mediastinum_mm: The distance from the lesion's nearest voxel to the medial surface of a lung, mm; infinite if
-            there is none, for example where the other lung is missing.
+        mediastinum_mm: The distance from the lesion's nearest voxel to the medial surface of a lung, mm; infinite if no
+            such surface was found, for example where the other lung is missing.
         pleura: The contact with the surface of the lung.
         carina_mm: The distance from the lesion's nearest voxel to the carina, mm; None if the carina is not known.
     """

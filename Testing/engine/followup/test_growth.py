@@ -90,33 +90,21 @@ def test_lung_rads_growth_is_more_than_one_and_a_half_mm_within_a_year(earlier, 
     assert lung_rads_growth(earlier, later, days) == growth
 
 
-@pytest.mark.parametrize(
-    ("mean", "density", "size"),
-    [
-        (5.9, "solid", "less than 6 mm"),
-        (6.0, "solid", "6 to less than 8 mm"),
-        (8.0, None, "8 to less than 15 mm"),
-        (15.0, "solid", "15 mm or more"),
-        (29.9, "ground glass", "less than 30 mm"),
-        (6.0, "part-solid", "6 mm or more"),
-    ],
-)
-def test_lung_rads_size_depends_on_the_density(mean, density, size):
-    assert lung_rads_size(mean, density) == size
-
-
-@pytest.mark.parametrize(
-    ("mean", "density", "size"),
-    [
-        (3.9, "solid", "less than 4 mm"),
-        (4.0, None, "4 to less than 6 mm"),
-        (8.0, "solid", "8 mm or more"),
-        (5.0, "part-solid", "less than 6 mm"),
-        (8.0, "ground glass", "less than 30 mm"),
-    ],
-)
-def test_new_solid_nodules_have_lower_limits_in_lung_rads(mean, density, size):
-    assert lung_rads_size(mean, density, is_new=True) == size
+@pytest.mark.parametrize(("mean", "density", "is_new", "size"), [
+    (5.9, "solid", False, "less than 6 mm"),
+    (6.0, "solid", False, "6 to less than 8 mm"),
+    (8.0, None, False, "8 to less than 15 mm"),
+    (15.0, "solid", False, "15 mm or more"),
+    (29.9, "ground glass", False, "less than 30 mm"),
+    (6.0, "part-solid", False, "6 mm or more"),
+    (3.9, "solid", True, "less than 4 mm"),
+    (4.0, None, True, "4 to less than 6 mm"),
+    (8.0, "solid", True, "8 mm or more"),
+    (5.0, "part-solid", True, "less than 6 mm"),
+    (8.0, "ground glass", True, "less than 30 mm"),
+])  # fmt: skip
+def test_lung_rads_size_depends_on_the_density_and_new_solid_nodules_have_lower_limits(mean, density, is_new, size):
+    assert lung_rads_size(mean, density, is_new=is_new) == size
 
 
 @pytest.mark.parametrize(
